@@ -1,0 +1,69 @@
+"""Readers for the environment variables that `.env.example` documents. Each fails loudly and names its variable."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config.database import check_connection
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")  # a variable that is already set wins
+
+
+def required(name: str, purpose: str) -> str:
+    """Return the variable `name`.
+
+    Raises:
+        ImproperlyConfigured: it is unset or blank; the message says what it is for.
+    """
+    value = env.str(name, default="").strip()
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. It is {purpose}; see .env.example.")
+    return value
+
+
+def words(name: str, default: list[str] | None = None) -> list[str]:
+    """Return the comma-separated variable `name` as a list without blanks."""
+    return [word.strip() for word in env.list(name, default=default or []) if word.strip()]
+
+
+def header(name: str) -> tuple[str, str] | None:
+    """Return a `Header-Name: value` variable in the form of Django's SECURE_PROXY_SSL_HEADER, or None if unset."""
+    text = env.str(name, default="").strip()
+    if not text:
+        return None
+    key, separator, value = text.partition(":")
+    if not separator or not key.strip() or not value.strip():
+        raise ImproperlyConfigured(f"{name} must look like 'X-Forwarded-Proto: https', not {text!r}.")
+    return "HTTP_" + key.strip().upper().replace("-", "_"), value.strip()
+
+
+def database(url: str, *, pool_size: int) -> dict[str, Any]:
+    """Return Django's settings for the PostgreSQL at `url`, pooled.
+
+    Args:
+        url: `postgresql://user:password@host:port/name`, or `postgresql://user@/name?host=/socket/folder`.
+        pool_size: the most connections one process may hold.
+
+    Raises:
+        ImproperlyConfigured: the URL names another engine or cannot be read.
+    """
+    try:
+        config = dict(env.db_url_config(url))
+    except (ValueError, KeyError) as error:
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}. It looks like postgresql://…") from None
+    if config.get("ENGINE") != "django.db.backends.postgresql":
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host/name")
+    options = config.pop("OPTIONS", {})
+    # A socket folder comes as ?host=…, which django-environ leaves, still quoted, among the options.
+    config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
+    options["connect_timeout"] = 3
+    # A lock that cannot be had ends in 503 long before Svix gives up after 15 s.
+    options["options"] = "-c lock_timeout=3000 -c statement_timeout=30000"
+    options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
+    return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}

@@ -1,0 +1,161 @@
+"""Django settings. Every value that differs between deployments comes from the environment; see `.env.example`."""
+
+from typing import Any
+
+from django.utils.csp import CSP
+
+from config.environment import BASE_DIR, database, env, header, required, words
+
+LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
+DEBUG: bool = env.bool("DEBUG", default=False)
+SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more random characters")
+
+# --- Where it runs ----------------------------------------------------------------------------------------------------
+
+LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = words("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+#: How many proxies of ours stand in front; each appends one address to X-Forwarded-For.
+TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
+SECURE_PROXY_SSL_HEADER = header("TRUSTED_PROXY_SSL_HEADER")
+
+# --- Clerk ------------------------------------------------------------------------------------------------------------
+
+#: Signing secrets of the webhook endpoint, several while one is being rotated.
+CLERK_WEBHOOK_SECRETS = words("CLERK_WEBHOOK_SECRET")
+#: Addresses and networks that may post webhooks, or the word "svix"; empty lets every address try.
+CLERK_WEBHOOK_ALLOWED_IPS = words("CLERK_WEBHOOK_ALLOWED_IPS")
+#: Events of any other Clerk instance are kept as ignored; blank accepts every instance.
+CLERK_INSTANCE_ID: str = env.str("CLERK_INSTANCE_ID", default="")
+
+# --- Applications -----------------------------------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "audit",
+    "accounts",
+    "profiles",
+    "webhooks",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "procrastinate.contrib.django",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "config.middleware.permissions_policy",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.csp",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database ---------------------------------------------------------------------------------------------------------
+
+DATABASES = {
+    "default": database(
+        required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),
+        pool_size=env.int("DATABASE_POOL_SIZE", default=16),
+    ),
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The queue's own traps are described in docs/architecture.md. A killed worker's jobs run again after about 10 s.
+PROCRASTINATE_WORKER_DEFAULTS = {"update_heartbeat_interval": 3.0, "stalled_worker_timeout": 10.0}
+
+# --- People -----------------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- Security ---------------------------------------------------------------------------------------------------------
+
+SECURE_SSL_REDIRECT = not LOCAL_MODE
+# Probes and Svix are answered where they knock: Svix counts a redirect as a failed delivery.
+SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL_MODE
+SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+SECURE_CSP: dict[str, list[str]] = {
+    "default-src": [CSP.SELF],
+    "script-src": [CSP.SELF, CSP.NONCE],
+    "style-src": [CSP.SELF, CSP.NONCE],
+    "img-src": [CSP.SELF, "https://img.clerk.com", "data:"],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL_MODE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+if LOCAL_MODE:
+    # Cookies ignore ports: without it, two copies on one host name would sign each other out.
+    SESSION_COOKIE_NAME = f"sessionid_{env.int('PORT', default=8000)}"
+    CSRF_COOKIE_NAME = f"csrftoken_{env.int('PORT', default=8000)}"
+
+# --- Pages ------------------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+#: Where stock pages of the admin send people who are not signed in.
+LOGIN_URL = "admin:login"
+
+# --- Logging ----------------------------------------------------------------------------------------------------------
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {"django": {"handlers": [], "level": "INFO"}},
+}
