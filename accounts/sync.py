@@ -1,0 +1,161 @@
+"""The one way in: whatever Clerk says of a user is applied here, in any order, any number of times.
+
+Webhooks, retries, replays, fetches and reconciliation all call `apply`. Per user the state is that of the payload with
+the greatest version, roles are those of the greatest one that names any, and a deletion wins for ever. So every order of
+the same payloads ends in the same state.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+
+from accounts import signals
+from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
+from accounts.inserts import insert_if_new
+from accounts.models import User
+from audit import log
+from audit.models import AuditLog
+
+Action = AuditLog.Action
+
+#: Compared one by one; whatever differs is written and audited.
+SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
+VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
+ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
+
+
+class Outcome(StrEnum):
+    """What became of a payload."""
+
+    APPLIED = "applied"
+    STALE = "stale"
+
+
+def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outcome:
+    """Bring the user up to date with `payload`. Call it inside a transaction; the user's row stays locked until its end.
+
+    Args:
+        payload: what Clerk says; a deletion must name a Clerk id.
+        origin: where it came from, for the audit log.
+
+    Returns:
+        STALE if newer facts, or a deletion, were known already, and nothing was written.
+    """
+    with log.collected():
+        if isinstance(payload, ClerkUserDeleted):
+            return _delete(payload, origin)
+        user, created = _locked_or_created(payload)
+        if created:
+            _announce_new(user, origin)
+            return Outcome.APPLIED
+        return _update(user, payload, origin)
+
+
+def _locked(clerk_id: str | None) -> User | None:
+    # NO KEY UPDATE lets other transactions insert rows that refer to this one.
+    return User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
+
+
+def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
+    """Return the row with the Clerk id of `user`, locked, and whether this transaction made it.
+
+    Args:
+        likely_new: try the insert first, which saves a statement when it succeeds.
+    """
+    known = None if likely_new else _locked(user.clerk_id)
+    if known is None and insert_if_new(user):
+        return user, True
+    # The insert waited until the rival's row was committed, so it is there now; rows of users are never deleted.
+    known = known or _locked(user.clerk_id)
+    if known is None:
+        raise User.DoesNotExist(f"The user {user.clerk_id} vanished while being inserted.")
+    return known, False
+
+
+def _locked_or_created(payload: ClerkUser) -> tuple[User, bool]:
+    user = User(
+        password=UNUSABLE_PASSWORD_PREFIX,
+        clerk_id=payload.clerk_id,
+        roles=payload.roles if payload.roles is not None else [User.Role.CLIENT],
+        clerk_roles=payload.roles,
+        clerk_roles_version=payload.version if payload.roles is not None else "",
+        clerk_version=payload.version,
+        clerk_updated_at=payload.updated_at,
+        is_active=not payload.banned,
+        **{field: getattr(payload, field) for field in SYNCED_FIELDS},
+    )
+    return _locked_or_inserted(user, likely_new=payload.rank is Rank.CREATED)
+
+
+def _announce_new(user: User, origin: log.Origin) -> None:
+    changes = {field: (None, getattr(user, field)) for field in SYNCED_FIELDS if getattr(user, field)}
+    log.record(Action.USER_CREATED, actor=None, target=user, origin=origin, changes=changes)
+    _announce(user, changes, added=user.roles, removed=[], origin=origin, created=True)
+
+
+def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
+    if payload.version == user.clerk_version and not user.deleted_at:
+        return Outcome.APPLIED
+    newer = payload.version > user.clerk_version
+    newer_roles = payload.roles is not None and payload.version > user.clerk_roles_version
+    if user.deleted_at or not (newer or newer_roles):
+        return Outcome.STALE
+    roles_before = user.roles
+    changes = _copy_fields(user, payload) if newer else {}
+    if newer_roles:
+        _copy_roles(user, payload)
+    user.save(update_fields=[*changes, *(VERSION_FIELDS if newer else ()), *(ROLE_FIELDS if newer_roles else ())])
+    if changes:
+        log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
+    added = [role for role in user.roles if role not in roles_before]
+    removed = [role for role in roles_before if role not in user.roles]
+    _announce(user, changes, added=added, removed=removed, origin=origin, created=False)
+    return Outcome.APPLIED
+
+
+def _copy_fields(user: User, payload: ClerkUser) -> dict[str, tuple[Any, Any]]:
+    changes = {}
+    for field in SYNCED_FIELDS:
+        old, new = getattr(user, field), getattr(payload, field)
+        if old != new:
+            changes[field] = (old, new)
+            setattr(user, field, new)
+    user.is_active = not user.banned
+    user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
+    return changes
+
+
+def _copy_roles(user: User, payload: ClerkUser) -> None:
+    user.clerk_roles = user.roles = payload.roles
+    user.clerk_roles_version = payload.version
+
+
+def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
+    """Turn the user's row into a tombstone, which also stands in the way of payloads that arrive after it."""
+    gone = {"deleted_at": payload.deleted_at, "is_active": False}
+    fresh = User(clerk_id=payload.clerk_id, password=UNUSABLE_PASSWORD_PREFIX, **gone)
+    user, created = _locked_or_inserted(fresh, likely_new=False)
+    if user.deleted_at and not created:
+        return Outcome.STALE
+    if not created:
+        user.deleted_at, user.is_active = payload.deleted_at, False
+        user.save(update_fields=list(gone))
+        signals.user_deleted.send(User, user=user, origin=origin)
+    log.record(
+        Action.USER_DELETED, actor=None, target=user, origin=origin, changes={"deleted_at": (None, user.deleted_at)}
+    )
+    return Outcome.APPLIED
+
+
+def _announce(
+    user: User, changes: dict[str, tuple[Any, Any]], *, added: list[str], removed: list[str], origin: log.Origin, created: bool
+) -> None:
+    """Write one audit row for each role that came or went, and tell the apps above."""
+    for action, roles in ((Action.ROLE_ADDED, added), (Action.ROLE_REMOVED, removed)):
+        for role in roles:
+            log.record(action, actor=None, target=user, origin=origin, role=role)
+    if changes:
+        signals.user_synced.send(User, user=user, changes=changes, created=created, origin=origin)
+    if added or removed:
+        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, origin=origin)

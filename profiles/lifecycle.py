@@ -1,0 +1,84 @@
+"""Profiles follow roles: given, a profile is made or comes back; taken, it is archived. Nothing is ever thrown away."""
+
+from django.utils import timezone
+
+from accounts.inserts import insert_if_new
+from accounts.models import User
+from audit import log
+from audit.models import AuditLog
+from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.slugs import slug_candidates
+
+#: The profile that comes with each role; ADMIN has none.
+PROFILE_OF_ROLE: dict[str, type[Profile]] = {
+    User.Role.BUILDER: BuilderProfile,
+    User.Role.CLIENT: ClientProfile,
+}
+
+
+def follow_roles(user: User, added: list[str], removed: list[str], *, origin: log.Origin) -> None:
+    """Create, restore and archive profiles after the roles of `user` changed."""
+    for role, model in PROFILE_OF_ROLE.items():
+        if role in added:
+            _open(model, user, origin)
+        elif role in removed:
+            _archive(model, user, origin)
+
+
+def name_builder(user: User, *, origin: log.Origin) -> None:
+    """Give the builder profile of `user` its address now that a name is known, unless it has one or there is none."""
+    profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
+    if profile is None:
+        return
+    candidates = slug_candidates(user)
+    taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
+    for slug in candidates:
+        if slug not in taken:
+            _change(profile, origin, slug=slug)
+            return
+
+
+def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
+    if _insert(model, user, origin):
+        return
+    profile = model._default_manager.select_for_update(no_key=True).get(user=user)
+    if profile.archived_at:
+        _change(profile, origin, archived_at=None)
+
+
+def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
+    """Insert the profile unless there is one, and tell whether it was inserted."""
+    for profile in _variants(model, user):
+        if insert_if_new(profile):
+            log.record(AuditLog.Action.PROFILE_CREATED, actor=None, target=profile, subject=user, origin=origin)
+            return True
+    return False
+
+
+def _variants(model: type[Profile], user: User) -> list[Profile]:
+    """Return the rows to try to insert, best address first."""
+    if model is not BuilderProfile:
+        return [model(user=user)]
+    return [BuilderProfile(user=user, slug=slug) for slug in slug_candidates(user) or [None]]
+
+
+def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
+    profile = model._default_manager.select_for_update(no_key=True).filter(user=user, archived_at=None).first()
+    if profile:
+        _change(profile, origin, archived_at=timezone.now())
+
+
+def _change(profile: Profile, origin: log.Origin, **new: object) -> None:
+    """Set and save fields of a locked profile, and write its audit row."""
+    changes = {field: (getattr(profile, field), value) for field, value in new.items()}
+    for field, value in new.items():
+        setattr(profile, field, value)
+    profile.save(update_fields=list(new))
+    log.record(
+        AuditLog.Action.PROFILE_UPDATED,
+        actor=None,
+        target=profile,
+        subject=profile.user,
+        origin=origin,
+        changes=changes,
+    )

@@ -1,0 +1,26 @@
+"""What profiles does when accounts tells of a change. Each receiver takes its arguments and calls one function."""
+
+from typing import Any
+
+from accounts import signals
+from accounts.models import User
+from audit.log import Origin
+from profiles import lifecycle
+
+
+def connect() -> None:
+    """Connect the receivers; called once, when the app is ready."""
+    signals.user_synced.connect(follow_sync, dispatch_uid="profiles.follow_sync")
+    signals.user_roles_changed.connect(follow_roles, dispatch_uid="profiles.follow_roles")
+
+
+def follow_sync(
+    *, user: User, changes: dict[str, tuple[Any, Any]], created: bool, origin: Origin, **kwargs: object
+) -> None:
+    if not created and ("name" in changes or "username" in changes):
+        lifecycle.name_builder(user, origin=origin)
+
+
+def follow_roles(*, user: User, added: list[str], removed: list[str], origin: Origin, **kwargs: object) -> None:
+    lifecycle.follow_roles(user, added, removed, origin=origin)
+

@@ -1,0 +1,46 @@
+"""System checks of the webhook app. Ids are never reused."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+
+from webhooks import addresses, signatures
+
+
+@checks.register(checks.Tags.security)
+def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E001: no webhook can be verified; E002: a secret that is none."""
+    if not settings.CLERK_WEBHOOK_SECRETS:
+        return [
+            checks.Error(
+                "CLERK_WEBHOOK_SECRET is not set, so every webhook is answered with 500.",
+                hint="Copy the signing secret (whsec_…) from the endpoint's page in Clerk's dashboard.",
+                id="webhooks.E001",
+            )
+        ]
+    return [
+        checks.Error(
+            f"Entry {position} of CLERK_WEBHOOK_SECRET is not a signing secret.",
+            hint="It is whsec_ followed by base64; copy it again, whole.",
+            id="webhooks.E002",
+        )
+        for position, secret in enumerate(settings.CLERK_WEBHOOK_SECRETS, 1)
+        if not signatures.is_usable(secret)
+    ]
+
+
+@checks.register(checks.Tags.security)
+def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E003: the allow-list cannot be read."""
+    try:
+        addresses.networks(tuple(settings.CLERK_WEBHOOK_ALLOWED_IPS))
+    except ValueError as error:
+        return [
+            checks.Error(
+                f"CLERK_WEBHOOK_ALLOWED_IPS cannot be read: {error}.",
+                hint='List addresses or networks, separated by commas, or write "svix".',
+                id="webhooks.E003",
+            )
+        ]
+    return []

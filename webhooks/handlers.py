@@ -1,0 +1,45 @@
+"""What each type of event does."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from accounts import sync
+from accounts.clerk.payloads import ClerkEvent, UnknownEvent
+from audit.log import Origin
+from audit.models import AuditLog
+from webhooks.models import WebhookEvent
+
+State = WebhookEvent.State
+#: How an event ends, and a note for whoever looks at it later.
+type Verdict = tuple[WebhookEvent.State, str]
+
+
+def handle(event: ClerkEvent, *, svix_id: str) -> Verdict:
+    """Apply `event` in the current transaction and return how it ended."""
+    ours = settings.CLERK_INSTANCE_ID
+    if ours and event.instance_id != ours:
+        return State.IGNORED, f"It comes from another Clerk instance, {event.instance_id or 'unnamed'}."
+    handler = HANDLERS.get(event.type)
+    if handler is None:
+        return State.IGNORED, ""
+    origin = Origin(AuditLog.Source.WEBHOOK, svix_id, event.ip_address, event.user_agent)
+    return handler(event, origin)
+
+
+def apply_user(event: ClerkEvent, origin: Origin) -> Verdict:
+    """Bring a user up to date."""
+    subject = event.subject
+    if isinstance(subject, UnknownEvent) or subject.clerk_id is None:
+        # Clerk's schema lets a deletion come without its id. Nothing can be applied; only a comparison can find it.
+        return State.IGNORED, "It does not say which user was deleted."
+    outcome = sync.apply(subject, origin=origin)
+    return (State.STALE if outcome is sync.Outcome.STALE else State.PROCESSED), ""
+
+
+#: The types acted upon; all others are ignored. https://clerk.com/docs/guides/development/webhooks/overview
+HANDLERS: dict[str, Callable[[ClerkEvent, Origin], Verdict]] = {
+    "user.created": apply_user,
+    "user.updated": apply_user,
+    "user.deleted": apply_user,
+}

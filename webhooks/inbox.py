@@ -1,0 +1,164 @@
+"""Take a verified delivery in: store it, apply it, and say what became of it, all in one transaction.
+
+The effect and the row that marks it as done are committed together, so there is no instant at which one exists without
+the other, whoever is killed. If applying fails, that transaction is rolled back and a second one stores the row as
+failed with its retry; the event is then safely ours. Locks are always taken in the order event, user, profile.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.utils import timezone
+from procrastinate.contrib.django import app as queue
+from psycopg import errors
+
+from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event
+from webhooks import handlers, retries
+from webhooks.models import WebhookEvent
+from webhooks.signatures import Delivery
+
+log = logging.getLogger(__name__)
+
+State = WebhookEvent.State
+DUPLICATE = "duplicate"
+#: What an attempt may change on the row.
+RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
+#: Takes in or locks the row; None if there is nothing left to do.
+type Claim = Callable[[], WebhookEvent | None]
+
+
+class Unavailable(Exception):
+    """Nothing could be stored; the sender has to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who posted a delivery, and with which headers."""
+
+    address: str | None
+    headers: dict[str, str]
+
+
+def receive(delivery: Delivery, sender: Sender) -> str:
+    """Store and apply a verified delivery.
+
+    Returns:
+        The outcome: a state of WebhookEvent ("failed" for dead ones too), or "duplicate" for a repeat with nothing left
+        to do.
+
+    Raises:
+        Unavailable: the database cannot be reached, or a lock could not be had in time. Nothing was stored.
+    """
+    parsed = _parse(delivery.body)
+
+    def claim() -> WebhookEvent | None:
+        event, is_new = WebhookEvent.objects.take_in(_new_row(delivery, sender, parsed))
+        if not is_new:
+            event.attempts += 1
+        return event if is_new or not event.is_settled else None
+
+    try:
+        event = _attempt(claim, parsed)
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(str(error)) from error
+    if event is None:
+        return DUPLICATE
+    return State.FAILED if event.state == State.DEAD else State(event.state)
+
+
+def retry(event_id: int, *, only_if_due: bool = False) -> WebhookEvent | None:
+    """Try a stored event again.
+
+    Args:
+        only_if_due: do nothing if its next attempt lies in the future, because another attempt replaced the schedule.
+
+    Returns:
+        The event after the attempt; None if it was settled already, or not due.
+
+    Raises:
+        WebhookEvent.DoesNotExist: there is no such event.
+    """
+    parsed = _parse(WebhookEvent.objects.values_list("payload", flat=True).get(pk=event_id) or "")
+
+    def claim() -> WebhookEvent | None:
+        event = WebhookEvent.objects.select_for_update().get(pk=event_id)
+        if event.is_settled or (only_if_due and not retries.is_due(event, timezone.now())):
+            return None
+        event.attempts += 1
+        return event
+
+    return _attempt(claim, parsed)
+
+
+def _attempt(claim: Claim, parsed: ClerkEvent | Exception) -> WebhookEvent | None:
+    """Claim an event and apply it; if that fails, undo everything and claim it again to store the failure."""
+    started = time.perf_counter()
+    try:
+        with transaction.atomic():
+            event = claim()
+            if event is not None:
+                _apply(event, parsed)
+                _save_result(event, started)
+            return event
+    except Exception as error:
+        if isinstance(error.__cause__, errors.LockNotAvailable):
+            raise
+        failure = error
+    with transaction.atomic():
+        event = claim()
+        if event is not None:
+            retries.mark_failure(event, failure)
+            _save_result(event, started)
+    log.warning("Event %s could not be applied.", event and event.svix_id, exc_info=failure)
+    return event
+
+
+def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:
+    if isinstance(parsed, Exception):
+        raise parsed
+    state, note = handlers.handle(parsed, svix_id=event.svix_id)
+    event.mark_settled(state, note)
+
+
+def _save_result(event: WebhookEvent, started: float) -> None:
+    event.duration = timedelta(seconds=time.perf_counter() - started)
+    event.save(update_fields=RESULT_FIELDS)
+    if event.state == State.FAILED:
+        # Named, because the task imports this module. The job is part of the transaction, like the row it is for.
+        job = queue.configure_task("webhooks.tasks.retry_event", schedule_at=event.next_attempt_at)
+        job.defer(event_id=event.pk)
+
+
+def _parse(body: str) -> ClerkEvent | Exception:
+    """Return the event, or why there is none. Nothing may fail before the delivery is stored, a fault of ours included."""
+    try:
+        return parse_event(body)
+    except Exception as error:  # noqa: BLE001  # it becomes the outcome of the attempt
+        return error
+
+
+def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception) -> WebhookEvent:
+    """Return the row of a delivery, unsaved, already in the state it has if all goes well."""
+    now = timezone.now()
+    event = WebhookEvent(
+        svix_id=delivery.svix_id,
+        # PostgreSQL cannot store NUL. JSON cannot contain it either, so such a body is dead in any case.
+        payload=delivery.body.replace("\x00", "\ufffd"),
+        state=State.PROCESSED,
+        received_at=now,
+        last_delivery_at=now,
+        processed_at=now,
+        source_address=sender.address,
+        headers=sender.headers,
+        secret_fingerprint=delivery.secret_fingerprint,
+    )
+    if isinstance(parsed, ClerkEvent):
+        event.event_type, event.instance_id = parsed.type, parsed.instance_id
+        event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.subject.clerk_id
+        if parsed.type in SECRET_TYPES:
+            event.payload = None
+    return event

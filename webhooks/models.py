@@ -1,0 +1,133 @@
+"""The inbox: one row for each delivery id, with everything the dashboard tells about it."""
+
+from datetime import datetime, timedelta
+
+from django.db import connections, models
+from django.db.models import F, Q
+from django.db.models.sql import InsertQuery
+from django.utils import timezone
+
+#: Appended to the insert. `deliveries` is 1 in the answer only if the row is new.
+COUNT_REPEAT = """
+ON CONFLICT (svix_id) DO UPDATE
+SET deliveries = webhooks_webhookevent.deliveries + 1, last_delivery_at = EXCLUDED.last_delivery_at
+RETURNING id, state, deliveries
+"""
+
+
+class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
+    def unsettled(self) -> "WebhookEventQuerySet":
+        """Events that have not had their effect yet and should: failed and dead ones."""
+        return self.filter(state__in=WebhookEvent.UNSETTLED)
+
+    def take_in(self, event: "WebhookEvent") -> tuple["WebhookEvent", bool]:
+        """Insert `event`, or count one more delivery of the row with its svix_id, in one statement.
+
+        Must run in a transaction: the row stays locked until its end. A rival that is inserting the same id is waited for.
+
+        Returns:
+            The event, or the row that was there already, and whether it is new.
+        """
+        query = InsertQuery(WebhookEvent)
+        query.insert_values([field for field in event._meta.concrete_fields if not field.primary_key], [event])
+        [(insert, values)] = query.get_compiler(using=self.db).as_sql()
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(f"{insert} {COUNT_REPEAT}", values)
+            event.pk, state, event.deliveries = cursor.fetchone()
+        event._state.adding = False
+        if event.deliveries == 1:
+            return event, True
+        return (event if state in WebhookEvent.SETTLED else self.get(pk=event.pk)), False
+
+
+class WebhookEvent(models.Model):
+    """A verified delivery, and what became of it."""
+
+    class State(models.TextChoices):
+        PROCESSED = "processed", "Processed"  # it had its effect
+        IGNORED = "ignored", "Ignored"  # nothing here acts upon it
+        STALE = "stale", "Stale"  # newer facts were known already
+        FAILED = "failed", "Failed"  # a retry is scheduled
+        DEAD = "dead", "Dead"  # retries are spent, or no retry can cure it
+
+    class ErrorClass(models.TextChoices):
+        TRANSIENT = "transient", "Transient"  # goes away by itself: locks, lost connections, rivals
+        PERMANENT = "permanent", "Permanent"  # the payload itself is wrong
+        CONFIGURATION = "configuration", "Configuration"  # a setting is wrong
+        INTERNAL = "internal", "Internal"  # a fault of ours
+
+    SETTLED = (State.PROCESSED, State.IGNORED, State.STALE)
+    UNSETTLED = (State.FAILED, State.DEAD)
+
+    svix_id = models.CharField(max_length=255)
+    event_type = models.CharField(max_length=100, blank=True)
+    payload = models.TextField(null=True, help_text="The text exactly as signed; NULL where none may be kept.")
+    state = models.CharField(max_length=16, choices=State)
+    attempts = models.PositiveIntegerField(default=1, help_text="How often it was applied or tried.")
+    deliveries = models.PositiveIntegerField(default=1, help_text="How often Svix delivered it.")
+    last_error = models.TextField(blank=True)
+    error_class = models.CharField(max_length=16, choices=ErrorClass, blank=True)
+    occurred_at = models.DateTimeField(null=True, help_text="When it happened at Clerk.")
+    received_at = models.DateTimeField()
+    last_delivery_at = models.DateTimeField()
+    processed_at = models.DateTimeField(null=True, help_text="When it was settled.")
+    next_attempt_at = models.DateTimeField(null=True)
+    duration = models.DurationField(default=timedelta, help_text="Time from receipt, or start of the retry, to settled.")
+    clerk_user_id = models.CharField(max_length=64, null=True)
+    instance_id = models.CharField(max_length=64, blank=True)
+    source_address = models.GenericIPAddressField(null=True, help_text="Whoever posted it: Svix, not the person.")
+    headers = models.JSONField(default=dict)
+    secret_fingerprint = models.CharField(max_length=16, help_text="Which signing secret matched.")
+
+    objects = WebhookEventQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # The insert is the dedupe.
+            models.UniqueConstraint(fields=["svix_id"], name="webhooks_event_svix_id_unique"),
+            models.CheckConstraint(
+                condition=Q(state="failed", next_attempt_at__isnull=False)
+                | (~Q(state="failed") & Q(next_attempt_at__isnull=True)),
+                name="webhooks_event_failed_retries",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=["failed", "dead"]) | Q(processed_at__isnull=False),
+                name="webhooks_event_settled_at",
+            ),
+        ]
+        indexes = [
+            # What needs attention, oldest first.
+            models.Index(
+                F("received_at"), name="webhooks_event_unsettled", condition=Q(state__in=["failed", "dead"])
+            ),
+            # The events of one person.
+            models.Index(
+                F("clerk_user_id"),
+                F("id").desc(),
+                name="webhooks_event_user_recent",
+                condition=Q(clerk_user_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type or 'unreadable event'} {self.svix_id}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether a repeat has nothing left to do."""
+        return self.state in self.SETTLED
+
+    def mark_settled(self, state: "WebhookEvent.State", note: str = "") -> None:
+        """Set, without saving, that it is done with: processed, ignored or stale."""
+        self.state, self.last_error, self.error_class = state, note, ""
+        self.next_attempt_at, self.processed_at = None, timezone.now()
+
+    def mark_failed(self, error: str, error_class: ErrorClass, next_attempt_at: datetime) -> None:
+        """Set, without saving, that it is tried again at `next_attempt_at`."""
+        self.state, self.last_error, self.error_class = self.State.FAILED, error, error_class
+        self.next_attempt_at, self.processed_at = next_attempt_at, None
+
+    def mark_dead(self, error: str, error_class: ErrorClass) -> None:
+        """Set, without saving, that only a person can help."""
+        self.state, self.last_error, self.error_class = self.State.DEAD, error, error_class
+        self.next_attempt_at, self.processed_at = None, None

@@ -1,0 +1,30 @@
+"""Jobs of the webhook app. They carry ids only and call one verb."""
+
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Status
+
+from webhooks import inbox
+
+#: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
+MAX_RUNS = 5
+#: The failure of an event is stored by the inbox, which plans its own retries. These are for a lost database.
+LOST_DATABASE = RetryStrategy(max_attempts=MAX_RUNS, exponential_wait=4)
+
+
+@app.task(retry=LOST_DATABASE)
+def retry_event(event_id: int) -> None:
+    """Try a failed event again, unless it was settled or rescheduled meanwhile."""
+    inbox.retry(event_id, only_if_due=True)
+
+
+@app.periodic(cron="*/5 * * * * *")
+@app.task(queue="upkeep", queueing_lock="recover_jobs_of_lost_workers")
+async def recover_jobs_of_lost_workers(timestamp: int) -> None:
+    """Give jobs whose worker stopped beating back to the queue, every five seconds."""
+    manager = app.job_manager
+    for job in await manager.get_stalled_jobs():
+        if job.attempts < MAX_RUNS:
+            await manager.retry_job(job)
+        else:
+            await manager.finish_job(job, status=Status.FAILED, delete_job=False)
