@@ -1,5 +1,8 @@
 """Profiles follow roles: given, a profile is made or comes back; taken, it is archived. Nothing is ever thrown away."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.utils import timezone
 
 from accounts.inserts import insert_if_new
@@ -23,6 +26,11 @@ def follow_roles(user: User, added: list[str], removed: list[str], *, origin: lo
             _open(model, user, origin)
         elif role in removed:
             _archive(model, user, origin)
+
+
+def became_named(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
+    """Return whether `changes` gave `user` a first name to show."""
+    return not any(changes.get(field, (getattr(user, field), None))[0] for field in ("name", "username"))
 
 
 def name_builder(user: User, *, origin: log.Origin) -> None:

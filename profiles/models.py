@@ -1,5 +1,7 @@
 """Builder and client profiles. They follow the roles of their user; what is on them belongs to their owner."""
 
+import re
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -7,6 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from profiles.slugs import MAX_LENGTH
+
+#: A letter with the accents and vowel signs that belong to it.
+INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
 
 
 class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
@@ -110,9 +115,9 @@ class BuilderProfile(Profile):
 
     @property
     def initials(self) -> str:
-        """One or two letters for people without a picture."""
-        words = self.name.split()
-        return "".join(word[0] for word in (words[:1] + words[1:][-1:])).upper()
+        """The first letters of the first and the last name, for people without a picture; "" if it has no letters."""
+        letters = [match.group() for word in self.name.split() if (match := INITIAL.search(word))]
+        return "".join(letters[:1] + letters[1:][-1:]).title()
 
     @property
     def validation_tier_meaning(self) -> str:

@@ -17,7 +17,7 @@ def connect() -> None:
 def follow_sync(
     *, user: User, changes: dict[str, tuple[Any, Any]], created: bool, origin: Origin, **kwargs: object
 ) -> None:
-    if not created and ("name" in changes or "username" in changes):
+    if not created and lifecycle.became_named(user, changes):
         lifecycle.name_builder(user, origin=origin)
 
 

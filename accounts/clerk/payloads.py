@@ -143,7 +143,8 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
         username=clean_line(data.get("username"), limit=150),
         email=email,
         email_verified_at=email_verified_at,
-        image_url=_image_url(data.get("image_url")),
+        # Without a picture of the person's own, Clerk sends one it drew; our monogram is better.
+        image_url="" if data.get("has_image") is False else _image_url(data.get("image_url")),
         # `banned` is administrative. `locked` is a pause after wrong passwords and is Clerk's own business.
         banned=data.get("banned") is True,
         roles=_roles(data.get("public_metadata")),
