@@ -149,7 +149,13 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
 
 
 def _announce(
-    user: User, changes: dict[str, tuple[Any, Any]], *, added: list[str], removed: list[str], origin: log.Origin, created: bool
+    user: User,
+    changes: dict[str, tuple[Any, Any]],
+    *,
+    added: list[str],
+    removed: list[str],
+    origin: log.Origin,
+    created: bool,
 ) -> None:
     """Write one audit row for each role that came or went, and tell the apps above."""
     for action, roles in ((Action.ROLE_ADDED, added), (Action.ROLE_REMOVED, removed)):

@@ -23,4 +23,3 @@ def follow_sync(
 
 def follow_roles(*, user: User, added: list[str], removed: list[str], origin: Origin, **kwargs: object) -> None:
     lifecycle.follow_roles(user, added, removed, origin=origin)
-

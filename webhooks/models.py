@@ -72,7 +72,9 @@ class WebhookEvent(models.Model):
     last_delivery_at = models.DateTimeField()
     processed_at = models.DateTimeField(null=True, help_text="When it was settled.")
     next_attempt_at = models.DateTimeField(null=True)
-    duration = models.DurationField(default=timedelta, help_text="Time from receipt, or start of the retry, to settled.")
+    duration = models.DurationField(
+        default=timedelta, help_text="Time from receipt, or start of the retry, to settled."
+    )
     clerk_user_id = models.CharField(max_length=64, null=True)
     instance_id = models.CharField(max_length=64, blank=True)
     source_address = models.GenericIPAddressField(null=True, help_text="Whoever posted it: Svix, not the person.")
@@ -97,9 +99,7 @@ class WebhookEvent(models.Model):
         ]
         indexes = [
             # What needs attention, oldest first.
-            models.Index(
-                F("received_at"), name="webhooks_event_unsettled", condition=Q(state__in=["failed", "dead"])
-            ),
+            models.Index(F("received_at"), name="webhooks_event_unsettled", condition=Q(state__in=["failed", "dead"])),
             # The events of one person.
             models.Index(
                 F("clerk_user_id"),

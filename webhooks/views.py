@@ -16,7 +16,14 @@ log = logging.getLogger(__name__)
 #: Svix takes about 350 kB a message; user events have 2 to 6 kB.
 MAX_BODY_BYTES = 512 * 1024
 #: Kept with the event. The signature is not: what it proves is proven, and it need not lie about.
-KEPT_HEADERS = ("User-Agent", "Content-Type", "Content-Length", "Svix-Timestamp", "Webhook-Timestamp", "X-Forwarded-For")
+KEPT_HEADERS = (
+    "User-Agent",
+    "Content-Type",
+    "Content-Length",
+    "Svix-Timestamp",
+    "Webhook-Timestamp",
+    "X-Forwarded-For",
+)
 
 
 # The status codes are a contract with Svix, which takes any 2xx within 15 s as delivered, sends everything else again

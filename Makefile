@@ -1,0 +1,75 @@
+# Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench smoke format migrations requirements clean
+
+# The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
+# To choose one yourself: make run PYTHON=/path/to/python3.13
+CANDIDATES = "$(PYTHON)" python3.13 python3.14 python3.12 python3 python \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3 "$$HOME"/.local/bin/python3.1[2-9]
+SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))
+MISSING = make: no Python 3.12 or newer with its venv module was found. Install one (uv python install 3.13; \
+	pyenv install 3.13; Debian 13: apt-get install python3-venv), or name it: make PYTHON=/path/to/python3.13 $@
+INSTALL = @for p in $(CANDIDATES); do \
+		test -n "$$p" && "$$p" -c '$(SUITABLE)' >/dev/null 2>&1 && break; p=; \
+	done; \
+	test -n "$$p" || { echo "$(strip $(MISSING))" >&2; exit 1; }; \
+	exec "$$p" -I config/local/install.py
+IN_VENV = @exec .venv/bin/python
+# Settings as a deployment has them, for commands that need no database.
+PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0
+
+help: ## List what there is
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+run: ## Run everything here: database, web server, worker, a stand-in for Clerk. PORT and DATA_DIR are yours to set
+	$(INSTALL) local.txt
+	$(IN_VENV) -m config.local
+
+test: ## Run all tests against a real PostgreSQL. ARGS="tests/webhooks -k retry" selects
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m pytest $(ARGS)
+
+check: ## Lint, formats, types, migrations, deployment settings, known vulnerabilities
+	$(INSTALL) dev.txt
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy .
+	git ls-files -z '*.html' | xargs -0 .venv/bin/djade --check --target-version 6.1
+	$(PRODUCTION) .venv/bin/python manage.py makemigrations --check --dry-run
+	$(PRODUCTION) .venv/bin/python manage.py check --deploy --fail-level WARNING
+	@echo "pip-audit -r requirements/base.txt"; \
+		found=$$(.venv/bin/pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements/base.txt 2>&1) || \
+		case "$$found" in \
+			*"known vulnerabilit"*) echo "$$found"; exit 1;; \
+			*) echo "The list of known vulnerabilities could not be asked from here; see $$(echo "$$found" | tail -n 1)";; \
+		esac
+
+smoke: ## Start `make run` in an empty folder, use it from outside, stop it
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m tests.smoke
+
+bench: ## Measure events per second and CPU per event beside a limit
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m tests.bench
+
+format: ## Put code and templates into their format
+	$(INSTALL) dev.txt
+	@.venv/bin/ruff check --fix-only --quiet . && .venv/bin/ruff format . && \
+		git ls-files -z '*.html' | xargs -0 .venv/bin/djade --target-version 6.1
+
+migrations: ## Write migrations for changed models
+	$(INSTALL) dev.txt
+	$(PRODUCTION) .venv/bin/python manage.py makemigrations
+
+requirements: ## Renew requirements/*.txt from the ranges in pyproject.toml; needs uv
+	@for extra in base local dev; do \
+		test $$extra = base && option= || option="--extra $$extra"; \
+		uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header \
+			--no-emit-index-url $$option pyproject.toml -o requirements/$$extra.txt || exit 1; done
+
+clean: ## Remove the virtual environment and caches; the data in .data stays
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

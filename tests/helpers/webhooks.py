@@ -1,0 +1,79 @@
+"""Post events as Svix does."""
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts.clerk import samples
+from accounts.clerk.samples import SampleUser
+from tests.settings import SECRET
+from webhooks import signatures
+
+URL = "/api/webhooks/clerk"
+_random = Random()
+
+
+def new_svix_id() -> str:
+    """Return the id of a new message."""
+    return samples.new_id(_random, "msg")
+
+
+class WebhookClient:
+    """Signs exactly what it sends, and sends it through everything a real request passes."""
+
+    def __init__(self, secret: str = SECRET) -> None:
+        self.secret = secret
+        self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
+
+    def post(
+        self,
+        body: str | bytes | dict[str, Any],
+        *,
+        svix_id: str | None = None,
+        at: datetime | None = None,
+        headers: dict[str, str] | None = None,
+        **extra: Any,
+    ) -> HttpResponse:
+        """Deliver `body`; `headers` replace those of the signature one by one, and an empty value leaves one out."""
+        text = samples.encode(body) if isinstance(body, dict) else body
+        signed = signatures.sign(
+            text.decode("utf-8", "replace") if isinstance(text, bytes) else text,
+            self.secret,
+            svix_id=new_svix_id() if svix_id is None else svix_id,
+            at=at,
+        )
+        sent = {name: value for name, value in (signed | (headers or {})).items() if value != ""}
+        return self.client.post(
+            URL,
+            text.encode() if isinstance(text, str) else text,
+            content_type="application/json",
+            headers={"user-agent": "Svix-Webhooks/1.60 (sender-test)", **sent},
+            **extra,
+        )
+
+    def created(self, user: SampleUser, **options: Any) -> str:
+        """Deliver user.created and return the outcome."""
+        return self.send("user.created", user, **options)
+
+    def updated(self, user: SampleUser, **options: Any) -> str:
+        """Deliver user.updated and return the outcome."""
+        return self.send("user.updated", user, **options)
+
+    def deleted(self, user: SampleUser, **options: Any) -> str:
+        """Deliver user.deleted and return the outcome."""
+        return self.send("user.deleted", user, **options)
+
+    def send(self, event_type: str, user: SampleUser, **options: Any) -> str:
+        response = self.post(samples.user_event(event_type, user), **options)
+        assert response.status_code == 200, response.content
+        outcome: str = response.json()["outcome"]
+        return outcome
+
+
+def person(**facts: Any) -> SampleUser:
+    """Return somebody new at Clerk. They change with `.later(first_name=…)`."""
+    facts.setdefault("updated_at", datetime(2026, 11, 1, 12, tzinfo=UTC))
+    return SampleUser.invent(_random, **facts)

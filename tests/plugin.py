@@ -1,0 +1,34 @@
+"""Starts the embedded PostgreSQL before pytest-django reads the settings. `-p tests.plugin` loads it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from config.local.postgres import EmbeddedPostgres
+
+#: Nobody needs the data after a crash of the machine, and tests commit often.
+SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200}
+
+_cleanups = []
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # a wrapper, because pytest-django's own is first among the others
+def pytest_load_initial_conftests() -> Generator[None]:
+    """Provide DATABASE_URL unless it is set."""
+    if not os.environ.get("DATABASE_URL"):
+        folder = Path(tempfile.mkdtemp(prefix="buildappswith-tests-"))
+        _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+        postgres = EmbeddedPostgres(folder, **SETTINGS)
+        os.environ["DATABASE_URL"] = postgres.start()
+        _cleanups.append(postgres.stop)
+    yield
+
+
+def pytest_unconfigure() -> None:
+    """Stop the server and remove its data."""
+    while _cleanups:
+        _cleanups.pop()()

@@ -1,0 +1,31 @@
+"""The settings of local mode with fixed keys. tests/plugin.py names the database before they are read."""
+
+import os
+
+SECRET = "whsec_" + "dGhlIGZpcnN0IHNlY3JldCBvZiB0aGUgdGVzdHM="
+#: The one to come, while secrets are being rotated.
+NEXT_SECRET = "whsec_" + "dGhlIHNlY29uZCBzZWNyZXQgb2YgdGhlIHRlc3Rz"
+
+ENVIRONMENT = {
+    "LOCAL_MODE": "1",
+    "DEBUG": "0",
+    "SECRET_KEY": "only for tests, so anybody may read it, and long enough for Django",
+    "CLERK_WEBHOOK_SECRET": f"{SECRET},{NEXT_SECRET}",
+    "DATABASE_POOL_SIZE": "16",
+    "LOG_LEVEL": "WARNING",
+}
+#: Set by whoever runs the tests, perhaps; no test may depend on it.
+UNSET = ("ALLOWED_HOSTS", "CLERK_INSTANCE_ID", "CLERK_WEBHOOK_ALLOWED_IPS", "CSRF_TRUSTED_ORIGINS", "PORT")
+UNSET += ("TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_SSL_HEADER", "STATIC_ROOT")
+
+os.environ.update(ENVIRONMENT | dict.fromkeys(UNSET, ""))
+os.environ.update({"TRUSTED_PROXY_COUNT": "0", "PORT": "8000"})
+# Type checking reads the settings too, and needs no database.
+os.environ.setdefault("DATABASE_URL", "postgresql://nobody@/nothing?host=/nowhere")
+
+from config.settings import *  # noqa: E402, F403
+
+# Hashing passwords slowly is what makes it good, and tests of it slow.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# The manifest is made by collectstatic, which tests do without.
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405

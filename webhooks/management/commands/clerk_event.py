@@ -1,0 +1,130 @@
+"""Make a Clerk event: print it, or sign it and post it as Svix would."""
+
+import http.client
+import secrets
+from argparse import BooleanOptionalAction
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils.dateparse import parse_datetime
+
+from accounts.clerk import samples
+from accounts.clerk.payloads import USER_TYPES
+from webhooks import signatures
+
+#: Seconds after which Svix itself gives an attempt up.
+TIMEOUT_S = 15
+
+
+class Command(BaseCommand):
+    help = "Print a Clerk event of any type, or post it, signed, to an endpoint: manage.py clerk_event user.created"
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("type", choices=sorted(samples.examples()), metavar="TYPE", help="such as user.created")
+        parser.add_argument("--url", help="the endpoint to post to; without it the event is printed")
+        parser.add_argument("--secret", help="the endpoint's signing secret; by default the first of CLERK_WEBHOOK_SECRET")
+        parser.add_argument("--svix-id", help="deliver under this id, to repeat a delivery; by default a new one")
+        parser.add_argument("--count", type=int, default=1, help="how many different events (default 1)")
+        parser.add_argument("--seed", type=int, help="make the same people again")
+        parser.add_argument("--at", help="when it happened, in ISO 8601 (default now)")
+        person = parser.add_argument_group("of user events")
+        person.add_argument("--id", help="the user's Clerk id, to update or delete somebody who exists")
+        person.add_argument("--first-name")
+        person.add_argument("--last-name")
+        person.add_argument("--username")
+        person.add_argument("--email", help='the primary address; "" for none')
+        person.add_argument("--verified", action=BooleanOptionalAction, default=True, help="whether the address is")
+        person.add_argument("--roles", help='comma separated, such as BUILDER,CLIENT; "" for none at all')
+        person.add_argument("--banned", action="store_true")
+
+    def handle(self, *, type: str, url: str | None, count: int, **options: Any) -> None:
+        random = Random(options["seed"])  # noqa: S311  # made-up people, not secrets
+        first = _moment(options["at"])
+        failures = 0
+        for number in range(count):
+            envelope = _envelope(type, random, first + timedelta(milliseconds=number), options)
+            body = samples.encode(envelope)
+            if url is None:
+                self.stdout.write(body)
+                continue
+            status, answer = post(url, body, _secret(options["secret"]), options["svix_id"] or _new_svix_id())
+            failures += status >= 300
+            self.stdout.write(f"{type} {envelope['data'].get('id', '')}: {status} {answer}")
+        if failures:
+            raise CommandError(f"{failures} of {count} were not accepted.")
+
+
+class RefuseRedirects(HTTPRedirectHandler):
+    """Take a redirect for the failure that Svix takes it for."""
+
+    def redirect_request(self, *args: Any) -> None:
+        """Return no request to go on with."""
+
+
+def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
+    """Sign `body`, post it, and return status and text of the answer. Redirects are not followed, as by Svix.
+
+    Raises:
+        CommandError: the URL is none, or nobody answers there.
+    """
+    headers = signatures.sign(body, secret, svix_id=svix_id) | {
+        "Content-Type": "application/json",
+        "User-Agent": "Svix-Webhooks/1.60 (manage.py clerk_event)",
+    }
+    if not url.startswith(("http://", "https://")):
+        raise CommandError(f"--url must start with http:// or https://, not {url!r}.")
+    try:
+        request = Request(url, body.encode(), headers)  # noqa: S310  # checked above
+        with build_opener(RefuseRedirects).open(request, timeout=TIMEOUT_S) as response:
+            return response.status, response.read().decode(errors="replace")
+    except HTTPError as error:
+        return error.code, error.read().decode(errors="replace")[:500]
+    except (URLError, OSError, http.client.HTTPException) as error:
+        raise CommandError(f"Nobody answers at {url}: {error}.") from None
+
+
+def _envelope(event_type: str, random: Random, at: datetime, options: dict[str, Any]) -> dict[str, Any]:
+    if event_type in USER_TYPES:
+        return samples.user_event(event_type, samples.SampleUser.invent(random, **_facts(options), updated_at=at))
+    [example, *_] = samples.examples()[event_type]
+    return example | {"timestamp": samples.milliseconds(at)}
+
+
+def _facts(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the options say about the person; what they leave out is made up."""
+    named = {"clerk_id": "id", "first_name": "first_name", "last_name": "last_name", "username": "username"}
+    facts = {fact: options[option] for fact, option in named.items() if options[option] is not None}
+    if options["email"] is not None:
+        facts["email"] = options["email"] or None
+    if options["roles"] is not None:
+        facts["roles"] = [role.strip() for role in options["roles"].split(",") if role.strip()]
+    return facts | {"email_verified": options["verified"], "banned": options["banned"]}
+
+
+def _moment(text: str | None) -> datetime:
+    if text is None:
+        return datetime.now(UTC)
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise CommandError(f"--at must be a date and time such as 2026-11-24T12:00:00+00:00, not {text!r}.")
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _secret(given: str | None) -> str:
+    secret = given or next(iter(settings.CLERK_WEBHOOK_SECRETS), "")
+    if not signatures.is_usable(secret):
+        raise CommandError("Give --secret whsec_…, or set CLERK_WEBHOOK_SECRET: events are posted signed.")
+    return secret
+
+
+def _new_svix_id() -> str:
+    return samples.new_id(Random(secrets.randbits(128)), "msg")  # noqa: S311  # unique, not secret
