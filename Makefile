@@ -17,7 +17,7 @@ INSTALL = @for p in $(CANDIDATES); do \
 	exec "$$p" -I config/local/install.py
 IN_VENV = @exec .venv/bin/python
 # Settings as a deployment has them, for commands that need no database.
-PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
+PRODUCTION = @env -u LOCAL_MODE -u DEBUG LOG_LEVEL=ERROR PYTHONWARNINGS=ignore::RuntimeWarning SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0
 
 help: ## List what there is
@@ -45,7 +45,8 @@ check: ## Lint, formats, types, migrations, deployment settings, known vulnerabi
 		case "$$found" in \
 			*"known vulnerabilit"*) echo "$$found"; exit 1;; \
 			*) echo "The list of known vulnerabilities could not be asked from here; see $$(echo "$$found" | tail -n 1)";; \
-		esac
+		esac; \
+		echo "$$found" | tail -n 1
 
 smoke: ## Start `make run` in an empty folder, use it from outside, stop it
 	$(INSTALL) dev.txt

@@ -54,7 +54,8 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
 
 def _locked(clerk_id: str | None) -> User | None:
     # NO KEY UPDATE lets other transactions insert rows that refer to this one.
-    return User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
+    user: User | None = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
+    return user
 
 
 def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
@@ -98,14 +99,16 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if payload.version == user.clerk_version and not user.deleted_at:
         return Outcome.APPLIED
     newer = payload.version > user.clerk_version
-    newer_roles = payload.roles is not None and payload.version > user.clerk_roles_version
-    if user.deleted_at or not (newer or newer_roles):
+    newer_roles = payload.roles if payload.version > user.clerk_roles_version else None
+    if user.deleted_at or not (newer or newer_roles is not None):
         return Outcome.STALE
     roles_before = user.roles
     changes = _copy_fields(user, payload) if newer else {}
-    if newer_roles:
-        _copy_roles(user, payload)
-    user.save(update_fields=[*changes, *(VERSION_FIELDS if newer else ()), *(ROLE_FIELDS if newer_roles else ())])
+    written = [*changes, *(VERSION_FIELDS if newer else ())]
+    if newer_roles is not None:
+        user.clerk_roles, user.roles, user.clerk_roles_version = newer_roles, newer_roles, payload.version
+        written += ROLE_FIELDS
+    user.save(update_fields=written)
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
     added = [role for role in user.roles if role not in roles_before]
@@ -124,11 +127,6 @@ def _copy_fields(user: User, payload: ClerkUser) -> dict[str, tuple[Any, Any]]:
     user.is_active = not user.banned
     user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
     return changes
-
-
-def _copy_roles(user: User, payload: ClerkUser) -> None:
-    user.clerk_roles = user.roles = payload.roles
-    user.clerk_roles_version = payload.version
 
 
 def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:

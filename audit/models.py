@@ -31,7 +31,9 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         raise AppendOnlyError("Rows of the audit log are never deleted.")
 
     delete.queryset_only = True  # type: ignore[attr-defined]  # as Django's own, keeps it off the manager
-    _raw_delete = delete
+
+    def _raw_delete(self, using: str | None) -> NoReturn:
+        self.delete()
 
     def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
         self.update()

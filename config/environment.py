@@ -21,7 +21,7 @@ def required(name: str, purpose: str) -> str:
     Raises:
         ImproperlyConfigured: it is unset or blank; the message says what it is for.
     """
-    value = env.str(name, default="").strip()
+    value: str = env.str(name, default="").strip()
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. It is {purpose}; see .env.example.")
     return value

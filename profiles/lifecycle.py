@@ -67,7 +67,8 @@ def _variants(model: type[Profile], user: User) -> list[Profile]:
     """Return the rows to try to insert, best address first."""
     if model is not BuilderProfile:
         return [model(user=user)]
-    return [BuilderProfile(user=user, slug=slug) for slug in slug_candidates(user) or [None]]
+    slugs: list[str] | list[None] = slug_candidates(user) or [None]
+    return [BuilderProfile(user=user, slug=slug) for slug in slugs]
 
 
 def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:

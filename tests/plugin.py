@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -11,9 +11,14 @@ import pytest
 from config.local.postgres import EmbeddedPostgres
 
 #: Nobody needs the data after a crash of the machine, and tests commit often.
-SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": 200}
+SETTINGS: dict[str, str | int] = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": 200,
+}
 
-_cleanups = []
+_cleanups: list[Callable[[], None]] = []
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # a wrapper, because pytest-django's own is first among the others

@@ -32,9 +32,9 @@ def main(name: str) -> int:
         make_venv()
         print(f"Installing {name.removesuffix('.txt')} requirements; the first time takes a minute", flush=True)
         # Unhurried pip prints each package as it comes, which is the progress; --require-hashes refuses any other file.
-        command = [VENV / "bin" / "python", "-m", "pip", "install", "--require-hashes"]
+        command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes"]
         done = subprocess.run(
-            [*command, "-r", BASE_DIR / "requirements" / name],
+            [*command, "-r", str(BASE_DIR / "requirements" / name)],
             env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
             check=False,
         )

@@ -157,7 +157,7 @@ class EmbeddedPostgres:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         os.chown(fresh, server_user(), -1)
-        command = [*as_server_user(), binaries() / "initdb", "-D", fresh, *INITDB_OPTIONS]
+        command: list[str | Path] = [*as_server_user(), binaries() / "initdb", "-D", fresh, *INITDB_OPTIONS]
         if run(command, self._environ, self.log):
             raise SetupError(f"PostgreSQL could not make its data folder; the reason is at the end of {self.log}")
         fresh.rename(self.data)
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
 
     def _popen(self) -> subprocess.Popen[bytes]:
         options = [f"-c{name}={value}" for name, value in self.settings.items()]
-        command = [*as_server_user(), binaries() / "postgres", "-D", self.data, *options]
+        command: list[str | Path] = [*as_server_user(), binaries() / "postgres", "-D", self.data, *options]
         return spawn(command, self._environ, self.log, death_signal=signal.SIGINT)
 
     def _connect(self, database: str) -> psycopg.Connection:

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.clerk import samples
@@ -36,7 +35,7 @@ class WebhookClient:
         at: datetime | None = None,
         headers: dict[str, str] | None = None,
         **extra: Any,
-    ) -> HttpResponse:
+    ) -> Any:
         """Deliver `body`; `headers` replace those of the signature one by one, and an empty value leaves one out."""
         text = samples.encode(body) if isinstance(body, dict) else body
         signed = signatures.sign(

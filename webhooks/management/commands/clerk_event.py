@@ -26,9 +26,13 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("type", choices=sorted(samples.examples()), metavar="TYPE", help="such as user.created")
+        parser.add_argument(
+            "event_type", choices=sorted(samples.examples()), metavar="TYPE", help="such as user.created"
+        )
         parser.add_argument("--url", help="the endpoint to post to; without it the event is printed")
-        parser.add_argument("--secret", help="the endpoint's signing secret; by default the first of CLERK_WEBHOOK_SECRET")
+        parser.add_argument(
+            "--secret", help="the endpoint's signing secret; by default the first of CLERK_WEBHOOK_SECRET"
+        )
         parser.add_argument("--svix-id", help="deliver under this id, to repeat a delivery; by default a new one")
         parser.add_argument("--count", type=int, default=1, help="how many different events (default 1)")
         parser.add_argument("--seed", type=int, help="make the same people again")
@@ -43,19 +47,19 @@ class Command(BaseCommand):
         person.add_argument("--roles", help='comma separated, such as BUILDER,CLIENT; "" for none at all')
         person.add_argument("--banned", action="store_true")
 
-    def handle(self, *, type: str, url: str | None, count: int, **options: Any) -> None:
+    def handle(self, *, event_type: str, url: str | None, count: int, **options: Any) -> None:
         random = Random(options["seed"])  # noqa: S311  # made-up people, not secrets
         first = _moment(options["at"])
         failures = 0
         for number in range(count):
-            envelope = _envelope(type, random, first + timedelta(milliseconds=number), options)
+            envelope = _envelope(event_type, random, first + timedelta(milliseconds=number), options)
             body = samples.encode(envelope)
             if url is None:
                 self.stdout.write(body)
                 continue
             status, answer = post(url, body, _secret(options["secret"]), options["svix_id"] or _new_svix_id())
             failures += status >= 300
-            self.stdout.write(f"{type} {envelope['data'].get('id', '')}: {status} {answer}")
+            self.stdout.write(f"{event_type} {envelope['data'].get('id', '')}: {status} {answer}")
         if failures:
             raise CommandError(f"{failures} of {count} were not accepted.")
 
