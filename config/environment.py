@@ -27,6 +27,18 @@ def required(name: str, purpose: str) -> str:
     return value
 
 
+def number(name: str, default: int) -> int:
+    """Return the variable `name` as a whole number of zero or more.
+
+    Raises:
+        ImproperlyConfigured: it is something else.
+    """
+    text = env.str(name, default="").strip() or str(default)
+    if not (text.isascii() and text.isdecimal()):
+        raise ImproperlyConfigured(f"{name} must be a whole number such as {default}, not {text!r}.")
+    return int(text)
+
+
 def words(name: str, default: list[str] | None = None) -> list[str]:
     """Return the comma-separated variable `name` as a list without blanks."""
     return [word.strip() for word in env.list(name, default=default or []) if word.strip()]

@@ -1,8 +1,14 @@
-"""The one security header that Django does not send by itself."""
+"""What every response needs that Django does not bring."""
 
+import logging
 from collections.abc import Callable
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
+
+log = logging.getLogger(__name__)
 
 #: Powerful features no page of ours uses. https://www.w3.org/TR/permissions-policy/
 UNUSED_FEATURES = (
@@ -26,3 +32,26 @@ def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> C
         return response
 
     return middleware
+
+
+class DatabaseAwayMiddleware:
+    """Answer 503 with a designed page while the database cannot be reached or is too busy, instead of 500.
+
+    A load balancer, a crawler and a person all take 503 for what it is: come back soon.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Called by Django with whatever a view raised."""
+        if not isinstance(exception, OperationalError | InterfaceError):
+            return None
+        log.error("The database could not answer for %s: %s", request.path, exception)
+        response = render(request, "503.html", status=503)
+        response["Retry-After"] = "5"
+        add_never_cache_headers(response)
+        return response

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.csp import CSP
 
-from config.environment import BASE_DIR, database, env, header, required, words
+from config.environment import BASE_DIR, database, env, header, number, required, words
 
 LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -16,7 +16,7 @@ LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = words("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
 CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 #: How many proxies of ours stand in front; each appends one address to X-Forwarded-For.
-TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
+TRUSTED_PROXY_COUNT = number("TRUSTED_PROXY_COUNT", 0)
 SECURE_PROXY_SSL_HEADER = header("TRUSTED_PROXY_SSL_HEADER")
 
 # --- Clerk ------------------------------------------------------------------------------------------------------------
@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "config.middleware.DatabaseAwayMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -85,7 +86,7 @@ TEMPLATES: list[dict[str, Any]] = [
 DATABASES = {
     "default": database(
         required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),
-        pool_size=env.int("DATABASE_POOL_SIZE", default=16),
+        pool_size=number("DATABASE_POOL_SIZE", 16),
     ),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -129,8 +130,8 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 if LOCAL_MODE:
     # Cookies ignore ports: without it, two copies on one host name would sign each other out.
-    SESSION_COOKIE_NAME = f"sessionid_{env.int('PORT', default=8000)}"
-    CSRF_COOKIE_NAME = f"csrftoken_{env.int('PORT', default=8000)}"
+    SESSION_COOKIE_NAME = f"sessionid_{number('PORT', 8000)}"
+    CSRF_COOKIE_NAME = f"csrftoken_{number('PORT', 8000)}"
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ USE_I18N = True
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = env.path("STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.str("STATIC_ROOT", default="") or BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -156,7 +157,7 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="") or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
         # It tells of every task it registers, in every command.

@@ -16,10 +16,9 @@ ENVIRONMENT = {
 }
 #: Set by whoever runs the tests, perhaps; no test may depend on it.
 UNSET = ["ALLOWED_HOSTS", "CLERK_INSTANCE_ID", "CLERK_WEBHOOK_ALLOWED_IPS", "CSRF_TRUSTED_ORIGINS"]
-UNSET += ["TRUSTED_PROXY_SSL_HEADER", "STATIC_ROOT"]
+UNSET += ["PORT", "STATIC_ROOT", "TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_SSL_HEADER"]
 
 os.environ.update(ENVIRONMENT | dict.fromkeys(UNSET, ""))
-os.environ.update({"TRUSTED_PROXY_COUNT": "0", "PORT": "8000"})
 # Type checking reads the settings too, and needs no database.
 os.environ.setdefault("DATABASE_URL", "postgresql://nobody@/nothing?host=/nowhere")
 
@@ -29,3 +28,4 @@ from config.settings import *  # noqa: E402, F403
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # The manifest is made by collectstatic, which tests do without.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True

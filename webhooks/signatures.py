@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, UnreadablePostError
 from svix.webhooks import Webhook
 
 #: Svix's libraries accept five minutes either way. docs.svix.com/receiving/verifying-payloads/how-manual
@@ -25,8 +25,8 @@ class NotVerified(Exception):
     """A request that does not carry a good signature.
 
     Attributes:
-        reason: the code that is told to the sender: missing_headers, malformed_headers, stale_timestamp, not_text or
-            bad_signature.
+        reason: the code that is told to the sender: missing_headers, malformed_headers, stale_timestamp,
+            unreadable_body, not_text or bad_signature.
     """
 
     def __init__(self, reason: str) -> None:
@@ -58,7 +58,7 @@ def verify(request: HttpRequest) -> Delivery:
     if not secrets:
         raise NotConfigured("CLERK_WEBHOOK_SECRET is not set; copy it from the endpoint's page in Clerk's dashboard.")
     svix_id, timestamp, signature = _headers(request)
-    body = _text(request.body)
+    body = _text(request)
     # Only what is verified here is handed over, so no other spelling of a header can be the one that is believed.
     headers = {"svix-id": svix_id, "svix-timestamp": timestamp, "svix-signature": signature}
     for name, verifier in secrets:
@@ -125,8 +125,10 @@ def _headers(request: HttpRequest) -> tuple[str, str, str]:
     return svix_id, timestamp, " ".join(entries)
 
 
-def _text(body: bytes) -> str:
+def _text(request: HttpRequest) -> str:
     try:
-        return body.decode("utf-8")
+        return request.body.decode("utf-8")
     except UnicodeDecodeError:
         raise NotVerified("not_text") from None
+    except UnreadablePostError:  # the connection broke, or the body is not as long as it says
+        raise NotVerified("unreadable_body") from None

@@ -1,0 +1,174 @@
+"""Use `make run` from outside, as a person and Clerk would: `make smoke`.
+
+Starts it in an empty folder on free ports, posts signed events, looks at pages, restarts it, stops it, and sees that
+nothing is left behind.
+"""
+
+import base64
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+import psutil
+
+from accounts.clerk.samples import SampleUser, encode, new_id, user_event
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+#: Seconds; the first start may have to install everything.
+FIRST_START_S, NEXT_START_S, STOP_S = 600, 60, 30
+SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="buildappswith smoke ") as folder:
+        data_dir, port = Path(folder, "data"), free_port()
+        zofia = SampleUser.invent(Random(), first_name="Zofia", last_name="Smoke-Łęcka", roles=["BUILDER"])
+        brief = SampleUser.invent(Random(), first_name="Brief", last_name="Visitor", roles=["BUILDER"])
+
+        with running(data_dir, port, FIRST_START_S):
+            say("demo people are listed", "Omar Haddad" in page(port, "/builders/", 200))
+            say("a signed event is processed", post(port, "user.created", zofia) == "processed")
+            say("a page shows the name", "Zofia Smoke-Łęcka" in page(port, "/builders/zofia-smoke-lecka/", 200))
+            say("a forgery is refused", post(port, "user.created", brief, forge=True) == "bad_signature")
+            say("another person is processed", post(port, "user.created", brief) == "processed")
+            page(port, "/builders/brief-visitor/", 200)
+            say("a deletion is processed", post(port, "user.deleted", brief) == "processed")
+            say("the deleted page is gone", "Brief" not in page(port, "/builders/brief-visitor/", 404))
+
+        with running(data_dir, port, NEXT_START_S):
+            say("it lasted", "Zofia Smoke-Łęcka" in page(port, "/builders/zofia-smoke-lecka/", 200))
+            page(port, "/builders/brief-visitor/", 404)
+
+        first, second = free_port(), free_port()
+        with running(data_dir, first, NEXT_START_S), running(Path(folder, "other"), second, NEXT_START_S):
+            say("two copies run side by side", "Zofia Smoke" not in page(second, "/builders/", 200))
+            say("a taken port is one sentence", refusal(PORT=first, DATA_DIR=f"{folder}/third").count("\n") <= 2)
+    print("The smoke passed.")
+
+
+@contextmanager
+def running(data_dir: Path, port: int, patience_s: float) -> Iterator[None]:
+    """Run `make run` inside the block, then stop it with SIGTERM and see that none of its processes is left."""
+    started = time.monotonic()
+    environ = os.environ | {"PORT": str(port), "DATA_DIR": str(data_dir), "CLERK_WEBHOOK_SECRET": SECRET}
+    process = subprocess.Popen(["make", "--silent", "run"], cwd=BASE_DIR, env=environ, start_new_session=True)
+    children: list[psutil.Process] = []
+    try:
+        wait_until_ready(process, port, patience_s)
+        print(f"ready after {time.monotonic() - started:.1f} s", flush=True)
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(STOP_S)
+        _, alive = psutil.wait_procs(children, 5)
+        say(f"no process is left of {len(children)}", not alive)
+
+
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, patience_s: float) -> None:
+    """Wait for the application, and for the demo people, who come last."""
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            sys.exit(f"make run ended with {process.returncode}")
+        try:
+            if get(port, "/readyz")[0] == 200 and "Omar Haddad" in get(port, "/builders/")[1]:
+                return
+        except OSError:
+            pass
+        time.sleep(0.2)
+    sys.exit(f"make run was not ready after {patience_s} s")
+
+
+def refusal(**environ: object) -> str:
+    """Return what `make run` says when it will not start."""
+    done = subprocess.run(
+        ["make", "--silent", "run"],
+        cwd=BASE_DIR,
+        env=os.environ | {name: str(value) for name, value in environ.items()},
+        capture_output=True,
+        text=True,
+        timeout=NEXT_START_S,
+        check=False,
+    )
+    if done.returncode == 0:
+        sys.exit("make run started although it should not have")
+    return done.stderr
+
+
+def post(port: int, event_type: str, user: SampleUser, *, forge: bool = False) -> str:
+    """Sign and post an event with nothing but the standard library; return the outcome or the error."""
+    body = encode(user_event(event_type, user)).encode()
+    svix_id, timestamp = new_id(Random(), "msg"), str(int(datetime.now(UTC).timestamp()))
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    digest = hmac.new(key, f"{svix_id}.{timestamp}.".encode() + body + b" " * forge, hashlib.sha256).digest()
+    headers = {
+        "svix-id": svix_id,
+        "svix-timestamp": timestamp,
+        "svix-signature": f"v1,{base64.b64encode(digest).decode()}",
+        "Content-Type": "application/json",
+    }
+    answer: dict[str, str] = json.loads(exchange(port, "POST", "/api/webhooks/clerk", body, headers)[1])
+    return answer.get("outcome") or answer["error"]
+
+
+def page(port: int, path: str, expected: int) -> str:
+    """Return the text of a page, which must be answered with the status `expected`."""
+    status, text = get(port, path)
+    if status != expected:
+        sys.exit(f"{path} was answered with {status}, not {expected}")
+    return text
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    return exchange(port, "GET", path)
+
+
+def exchange(
+    port: int, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=15)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def free_port() -> int:
+    """Return a port that is free together with the next one, which the stand-in for Clerk takes."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def say(what: str, holds: object) -> None:
+    """Print what was seen, or end if it was not."""
+    if not holds:
+        sys.exit(f"NOT SEEN: {what}")
+    print(f"seen: {what}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
