@@ -1,0 +1,19 @@
+"""What the endpoint must have done, whatever it was sent."""
+
+from typing import Any
+
+from accounts.models import User
+from audit.models import AuditLog
+from webhooks.models import WebhookEvent
+
+
+def assert_refused(response: Any, reason: str, *, status: int = 400) -> None:
+    """Nothing but `reason` was told, and nothing was stored."""
+    assert response.status_code == status, response.content
+    assert response.json() == {"error": reason}, response.content
+    assert_nothing_stored()
+
+
+def assert_nothing_stored() -> None:
+    for model in (WebhookEvent, User, AuditLog):
+        assert not model._default_manager.exists(), list(model._default_manager.values())
