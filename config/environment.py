@@ -40,8 +40,8 @@ def number(name: str, default: int) -> int:
 
 
 def words(name: str, default: list[str] | None = None) -> list[str]:
-    """Return the comma-separated variable `name` as a list without blanks."""
-    return [word.strip() for word in env.list(name, default=default or []) if word.strip()]
+    """Return the comma-separated variable `name` as a list without blanks, or `default` if there is nothing in it."""
+    return [word.strip() for word in env.str(name, default="").split(",") if word.strip()] or default or []
 
 
 def header(name: str) -> tuple[str, str] | None:

@@ -35,3 +35,11 @@ control_socket_disable = True
 proc_name = "buildappswith"
 errorlog = "-"
 accesslog = None
+
+
+def worker_exit(server: object, worker: object) -> None:
+    """Close the connection pool: its threads would hold up the end of the process until it is killed."""
+    from django.db import connections
+
+    for connection in connections.all():
+        connection.close_pool()

@@ -4,11 +4,13 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 
-from tests.helpers.webhooks import WebhookClient
+from tests.helpers.processes import gunicorn
+from tests.helpers.webhooks import Svix, WebhookClient
 
 QUEUE_TABLES = "procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers"
 
@@ -54,11 +56,28 @@ def webhook(db: None) -> WebhookClient:
     return WebhookClient()
 
 
-@pytest.fixture
-def database_url() -> str:
+@pytest.fixture(scope="session")
+def database_url(django_db_setup: None) -> str:
     """Return the URL of the test database, for other processes."""
     options = connection.settings_dict
     userinfo = options["USER"] + (f":{options['PASSWORD']}" if options["PASSWORD"] else "")
     if options["HOST"].startswith("/"):
         return f"postgresql://{userinfo}@/{options['NAME']}?host={options['HOST']}"
     return f"postgresql://{userinfo}@{options['HOST']}:{options['PORT'] or 5432}/{options['NAME']}"
+
+
+@pytest.fixture(scope="session")
+def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the base URL of a gunicorn with several workers, as production runs it, on the test database.
+
+    A test that uses it must commit what it writes: `@pytest.mark.django_db(transaction=True)`.
+    """
+    with gunicorn(database_url, tmp_path_factory.mktemp("gunicorn") / "log.txt") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def svix(server: str) -> Iterator[Svix]:
+    """Return a sender that delivers to the running server, from several threads if it is told to."""
+    with httpx.Client(base_url=server, timeout=15, trust_env=False) as client:
+        yield Svix(client)

@@ -1,5 +1,6 @@
 """Jobs of the webhook app. They carry ids only and call one verb."""
 
+from django.conf import settings
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
@@ -18,12 +19,13 @@ def retry_event(event_id: int) -> None:
     inbox.retry(event_id, only_if_due=True)
 
 
-@app.periodic(cron="*/5 * * * * *")
+@app.periodic(cron="* * * * * */5")  # the sixth field is the second
 @app.task(queue="upkeep", queueing_lock="recover_jobs_of_lost_workers")
 async def recover_jobs_of_lost_workers(timestamp: int) -> None:
     """Give jobs whose worker stopped beating back to the queue, every five seconds."""
     manager = app.job_manager
-    for job in await manager.get_stalled_jobs():
+    patience_s = settings.PROCRASTINATE_WORKER_DEFAULTS["stalled_worker_timeout"]
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=patience_s):
         if job.attempts < MAX_RUNS:
             await manager.retry_job(job)
         else:

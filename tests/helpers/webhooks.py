@@ -1,9 +1,11 @@
 """Post events as Svix does."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
+import httpx
 from django.test import Client
 
 from accounts.clerk import samples
@@ -76,3 +78,21 @@ def person(**facts: Any) -> SampleUser:
     """Return somebody new at Clerk. They change with `.later(first_name=…)`."""
     facts.setdefault("updated_at", datetime(2026, 11, 1, 12, tzinfo=UTC))
     return SampleUser.invent(_random, **facts)
+
+
+class Svix:
+    """Delivers over HTTP to a running server; threads may share it."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.http = client
+
+    def deliver(self, envelope: dict[str, Any], svix_id: str) -> httpx.Response:
+        """Post one attempt at a message."""
+        body = samples.encode(envelope)
+        headers = signatures.sign(body, SECRET, svix_id=svix_id) | {"content-type": "application/json"}
+        return self.http.post(URL, content=body.encode(), headers=headers)
+
+    def deliver_at_once(self, messages: list[tuple[dict[str, Any], str]], *, threads: int) -> list[httpx.Response]:
+        """Post all messages, `threads` at a time, in about the order given."""
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda message: self.deliver(*message), messages))

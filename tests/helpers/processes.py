@@ -1,0 +1,74 @@
+"""Other processes of the product, as production runs them."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from config.environment import BASE_DIR
+
+PATIENCE_S = 30
+
+
+@contextmanager
+def gunicorn(database_url: str, log: Path, *, workers: int = 3, **environ: str) -> Iterator[str]:
+    """Run gunicorn with our configuration and return its base URL."""
+    port = free_port()
+    command = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
+    with process(command, database_url, log, PORT=str(port), WEB_CONCURRENCY=str(workers), **environ) as running:
+        wait_until(lambda: running.poll() is not None or _answers(port), f"gunicorn did not start, see {log}")
+        assert running.poll() is None, log.read_text()
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def process(arguments: list[str], database_url: str, log: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python with `arguments` and the settings of the tests, and end it with the block."""
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url} | environ
+    with log.open("ab") as output:
+        running = subprocess.Popen(
+            [sys.executable, *arguments], cwd=BASE_DIR, env=environment, stdout=output, stderr=output
+        )
+    try:
+        yield running
+    finally:
+        running.send_signal(signal.SIGTERM)
+        try:
+            running.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise
+
+
+def wait_until(happened: Callable[[], object], complaint: str, patience_s: float = PATIENCE_S) -> None:
+    """Ask again and again, for things in other processes that nobody announces."""
+    until = time.monotonic() + patience_s
+    while not happened():
+        if time.monotonic() > until:
+            raise AssertionError(complaint)
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,102 @@
+"""Whatever happens at Clerk, and however its events arrive, the end is right."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.clerk import samples
+from accounts.models import User
+from audit.models import AuditLog
+from profiles.models import BuilderProfile, ClientProfile
+from tests.helpers.model import Expected, expected
+from tests.helpers.webhooks import Svix, new_svix_id, person
+from webhooks.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+ROLES = ("BUILDER", "CLIENT", "ADMIN")
+
+#: One change of a user: what it says of the person, and how much later it is. No time at all makes versions collide.
+changes = st.fixed_dictionaries(
+    {"later": st.integers(0, 3).map(lambda seconds: timedelta(seconds=seconds))},
+    optional={
+        "first_name": st.sampled_from(["Olive", "Zofia", "美咲", None]),
+        "last_name": st.sampled_from(["Owner", "Łęcka", None]),
+        "username": st.sampled_from(["olive", None]),
+        "email": st.sampled_from(["olive@example.com", "Moved@Example.com", None]),
+        "banned": st.booleans(),
+        "roles": st.lists(st.sampled_from(ROLES), unique=True),
+    },
+)
+histories = st.lists(st.tuples(st.lists(changes, min_size=1, max_size=5), st.booleans()), min_size=1, max_size=3)
+
+
+def tell(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[str, Any]]:
+    """Return the events of one user's life."""
+    user = person(updated_at=START, **{k: v for k, v in history[0].items() if k != "later"})
+    events = [samples.user_event("user.created", user)]
+    for number, change in enumerate(history[1:], 1):
+        facts = dict(change)
+        user = user.later(facts.pop("later"), **facts)
+        events.append(samples.user_event("user.updated", user))
+        # Two changes in one millisecond are told apart by the time in the envelope.
+        events[-1]["timestamp"] += number
+    if deleted:
+        events.append(samples.user_event("user.deleted", user))
+    return events
+
+
+@given(histories=histories, duplicates=st.lists(st.integers(0, 30), max_size=4), seed=st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_order_of_every_history_ends_the_same(
+    svix: Svix, histories: list[tuple[list[dict[str, Any]], bool]], duplicates: list[int], seed: int
+) -> None:
+    lives = [tell(history, deleted=deleted) for history, deleted in histories]
+    messages = [(event, new_svix_id()) for life in lives for event in life]
+    deliveries = messages + [messages[index % len(messages)] for index in duplicates]
+    Random(seed).shuffle(deliveries)
+
+    answers = svix.deliver_at_once(deliveries, threads=6)
+
+    assert {answer.status_code for answer in answers} == {200}
+    for life in lives:
+        assert_converged(life)
+    counted = Counter(svix_id for _, svix_id in deliveries)
+    rows = dict(WebhookEvent.objects.filter(svix_id__in=counted).values_list("svix_id", "deliveries"))
+    assert rows == dict(counted)
+
+
+def assert_converged(life: list[dict[str, Any]]) -> None:
+    user = User.objects.get(clerk_id=life[0]["data"]["id"])
+    goal = expected(life)
+    assert seen(user) == goal
+    told = Counter(AuditLog.objects.about(user.pk).values_list("action", flat=True))
+    assert told["USER_CREATED"] <= 1
+    assert told["USER_DELETED"] == goal.deleted
+    if not goal.deleted:
+        for role, model in (("BUILDER", BuilderProfile), ("CLIENT", ClientProfile)):
+            has_profile = model._default_manager.filter(user=user, archived_at=None).exists()
+            assert has_profile == (role in goal.roles), role
+        has_page = BuilderProfile.objects.published().filter(user=user).exists()
+        named = bool(goal.name or goal.username)
+        assert has_page >= ("BUILDER" in goal.roles and goal.active and named)
+        assert has_page <= ("BUILDER" in goal.roles and goal.active)
+
+
+def seen(user: User) -> Expected:
+    if user.deleted_at:
+        return Expected(deleted=True)
+    return Expected(
+        deleted=False,
+        name=user.name,
+        username=user.username,
+        email=user.email,
+        active=user.is_active,
+        roles=tuple(sorted(user.roles)),
+    )
