@@ -139,7 +139,7 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
     return ClerkUser(
         clerk_id=_user_id(data.get("id")),
-        name=" ".join(filter(None, names)),
+        name=clean_line(" ".join(names), limit=200),
         username=clean_line(data.get("username"), limit=150),
         email=email,
         email_verified_at=email_verified_at,
@@ -207,9 +207,8 @@ def _time(value: object, field: str) -> datetime:
     """Return a Clerk time, which is in milliseconds, as an aware datetime."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ClerkPayloadError(f"{field} is not a number of milliseconds.", reason="bad_time")
-    seconds = value if value < SECONDS_BELOW else value / 1000
     try:
-        moment = datetime.fromtimestamp(seconds, UTC)
+        moment = datetime.fromtimestamp(value if value < SECONDS_BELOW else value / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         moment = None
     if moment is None or moment.year < 1970:
