@@ -1,0 +1,477 @@
+"""What is stored of a delivery, and what becomes of it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
+
+from accounts.clerk import samples
+from accounts.models import User
+from audit.models import AuditLog
+from profiles.models import BuilderProfile
+from tests.helpers.webhooks import WebhookClient, person
+from tests.settings import SECRET
+from webhooks import signatures
+from webhooks.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
+
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+EARLIER = datetime(2026, 11, 2, 9, 29, 58, 250_000, tzinfo=UTC)
+DEEP = "[" * 20_000 + "]" * 20_000
+
+
+def everything(event: WebhookEvent) -> dict[str, Any]:
+    """Return all stored fields."""
+    [row] = WebhookEvent.objects.filter(pk=event.pk).values()
+    return row
+
+
+# --- The stored row ---
+
+
+def test_a_row_tells_everything_about_its_delivery(webhook: WebhookClient) -> None:
+    zofia = person(updated_at=EARLIER)
+    envelope = samples.user_event("user.created", zofia)
+    # Neither compact nor sorted: what is stored is what was signed, byte for byte.
+    body = json.dumps(envelope, ensure_ascii=False, indent=3) + "\r\n"
+    extra = {"REMOTE_ADDR": "44.228.126.217", "HTTP_X_FORWARDED_FOR": "198.51.100.1"}
+    with time_machine.travel(NOW, tick=False):
+        response = webhook.post(body, svix_id="msg_1", **extra)
+    assert response.json() == {"outcome": "processed"}
+    row = everything(WebhookEvent.objects.get())
+    del row["id"]
+    assert timedelta() < row.pop("duration") < timedelta(seconds=10)
+    assert row == {
+        "svix_id": "msg_1",
+        "event_type": "user.created",
+        "payload": body,
+        "state": "processed",
+        "attempts": 1,
+        "deliveries": 1,
+        "last_error": "",
+        "error_class": "",
+        "occurred_at": EARLIER,
+        "received_at": NOW,
+        "last_delivery_at": NOW,
+        "processed_at": NOW,
+        "next_attempt_at": None,
+        "clerk_user_id": zofia.clerk_id,
+        "instance_id": samples.INSTANCE_ID,
+        "source_address": "44.228.126.217",
+        "headers": {
+            "User-Agent": "Svix-Webhooks/1.60 (sender-test)",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body.encode())),
+            "Svix-Timestamp": str(int(NOW.timestamp())),
+            "X-Forwarded-For": "198.51.100.1",
+        },
+        "secret_fingerprint": signatures.fingerprint(SECRET),
+    }
+
+
+def test_no_row_holds_a_signature_or_a_cookie(webhook: WebhookClient) -> None:
+    webhook.post("{}", headers={"cookie": "sessionid=stolen", "authorization": "Bearer stolen"})
+    stored = json.dumps(everything(WebhookEvent.objects.get()), default=str)
+    assert "v1," not in stored
+    assert "stolen" not in stored
+
+
+def test_long_headers_are_cut(webhook: WebhookClient) -> None:
+    webhook.post("{}", headers={"user-agent": "x" * 100_000})
+    assert WebhookEvent.objects.get().headers["User-Agent"] == "x" * 500
+
+
+def test_the_audit_log_names_the_delivery_and_the_acting_person_and_not_svix(webhook: WebhookClient) -> None:
+    envelope = samples.event(
+        "user.created", person().data(), occurred_at=NOW, client_ip="2001:db8::7", user_agent="Firefox"
+    )
+    webhook.post(envelope, svix_id="msg_1", REMOTE_ADDR="44.228.126.217")
+    rows = AuditLog.objects.values_list("delivery", "ip_address", "user_agent", "source").distinct()
+    assert list(rows.order_by()) == [("msg_1", "2001:db8::7", "Firefox", "webhook")]
+
+
+# --- Repeats ---
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    (
+        pytest.param(samples.user_event("user.created", person()), State.PROCESSED, id="processed"),
+        pytest.param({"type": "role.created", "timestamp": 1}, State.IGNORED, id="ignored"),
+    ),
+)
+def test_a_duplicate_is_counted_and_changes_nothing_else(
+    webhook: WebhookClient, body: dict[str, Any], state: WebhookEvent.State
+) -> None:
+    with time_machine.travel(NOW, tick=False):
+        webhook.post(body, svix_id="msg_1")
+    before = everything(WebhookEvent.objects.get())
+    effects = User.objects.count(), AuditLog.objects.count()
+    for number in (1, 2):
+        later = NOW + timedelta(hours=number)
+        with time_machine.travel(later, tick=False):
+            response = webhook.post(body, svix_id="msg_1", REMOTE_ADDR="203.0.113.9")
+        assert (response.status_code, response.json()) == (200, {"outcome": "duplicate"})
+        counted = {"deliveries": 1 + number, "last_delivery_at": later}
+        assert everything(WebhookEvent.objects.get()) == before | counted
+    assert before["state"] == state
+    assert (User.objects.count(), AuditLog.objects.count()) == effects
+
+
+def test_a_stale_event_is_settled_too(webhook: WebhookClient) -> None:
+    zofia = person()
+    webhook.updated(zofia.later())
+    assert webhook.created(zofia, svix_id="msg_late") == "stale"
+    assert webhook.created(zofia, svix_id="msg_late") == "duplicate"
+    assert WebhookEvent.objects.get(svix_id="msg_late").state == State.STALE
+
+
+def test_the_first_body_under_an_id_is_the_one_that_counts(webhook: WebhookClient) -> None:
+    zofia = person(first_name="Zofia")
+    webhook.created(zofia, svix_id="msg_1")
+    assert webhook.updated(zofia.later(first_name="Zosia"), svix_id="msg_1") == "duplicate"
+    assert User.objects.get().name.startswith("Zofia")
+    assert WebhookEvent.objects.get().event_type == "user.created"
+
+
+# --- What Clerk really sends ---
+
+REAL_EVENTS = [
+    *(pytest.param(event, id=event_type) for event_type, events in samples.examples().items() for event in events),
+    *(pytest.param(event, id=f"captured {event['type']}") for event in samples.captured()),
+]
+
+
+@pytest.mark.parametrize("envelope", REAL_EVENTS)
+def test_every_event_of_clerk_is_accepted(webhook: WebhookClient, envelope: dict[str, Any]) -> None:
+    response = webhook.post(envelope)
+    acted_upon = envelope["type"].startswith("user.")
+    assert (response.status_code, response.json()) == (200, {"outcome": "processed" if acted_upon else "ignored"})
+    event = WebhookEvent.objects.get()
+    assert (event.event_type, event.instance_id) == (envelope["type"], envelope["instance_id"])
+    assert event.occurred_at is not None
+    assert User.objects.count() == (1 if acted_upon else 0)
+
+
+def test_there_is_an_example_of_all_45_types() -> None:
+    assert len(samples.examples()) == 45
+
+
+@pytest.mark.parametrize(
+    "body",
+    (
+        pytest.param({"type": "user.levitated", "data": {"id": "user_1"}, "timestamp": 1748751899130}, id="whole"),
+        pytest.param({"type": "user.levitated"}, id="type only"),
+        pytest.param({"type": "user.levitated", "data": [1], "timestamp": "now", "instance_id": 7}, id="wrong shapes"),
+        pytest.param({"type": "USER.CREATED", "data": {}}, id="known but for its case"),
+        pytest.param({"type": "x" * 10_000}, id="long"),
+        pytest.param({"type": "x\x00\u202ey"}, id="hostile"),
+        pytest.param({"type": "user.levitated", "timestamp": 10**400}, id="enormous time"),
+    ),
+)
+def test_an_unknown_type_is_ignored(webhook: WebhookClient, body: dict[str, Any]) -> None:
+    assert webhook.post(body).json() == {"outcome": "ignored"}
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.error_class) == (State.IGNORED, "")
+    assert event.payload == samples.encode(body).replace("\x00", "\ufffd")
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("event_type", ("email.created", "sms.created"))
+@pytest.mark.parametrize(
+    "envelope",
+    (
+        pytest.param({"timestamp": 1748751899130, "instance_id": "ins_1"}, id="whole"),
+        pytest.param({}, id="without time"),
+        pytest.param({"timestamp": 10**400}, id="enormous time"),
+        pytest.param({"timestamp": None, "event_attributes": 7}, id="wrong shapes"),
+    ),
+)
+def test_no_body_with_one_time_codes_is_kept(
+    webhook: WebhookClient, event_type: str, envelope: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"type": event_type, "data": {"body": "Your code is 424242", "otp_code": "424242"}, **envelope}
+    assert webhook.post(body, svix_id="msg_1").json() == {"outcome": "ignored"}
+    assert WebhookEvent.objects.get().payload is None
+    assert webhook.post(body, svix_id="msg_1").json() == {"outcome": "duplicate"}
+    event = everything(WebhookEvent.objects.get())
+    assert event["payload"] is None
+    assert "424242" not in json.dumps(event, default=str) + caplog.text
+
+
+@pytest.mark.parametrize("instance", ("ins_other", "", None, 7), ids=("other", "blank", "null", "number"))
+def test_another_instance_is_ignored(webhook: WebhookClient, settings: Settings, instance: object) -> None:
+    settings.CLERK_INSTANCE_ID = samples.INSTANCE_ID
+    body = samples.user_event("user.created", person()) | {"instance_id": instance}
+    assert webhook.post(body).json() == {"outcome": "ignored"}
+    event = WebhookEvent.objects.get()
+    assert "another Clerk instance" in event.last_error
+    assert event.payload == samples.encode(body)
+    assert not User.objects.exists()
+
+
+def test_our_own_instance_is_not(webhook: WebhookClient, settings: Settings) -> None:
+    settings.CLERK_INSTANCE_ID = samples.INSTANCE_ID
+    assert webhook.created(person()) == "processed"
+
+
+# --- Verified, and yet nothing can be done with it ---
+
+
+def user_created(**replaced: str) -> str:
+    """Return a body of user.created in which fields, named by data__x or by x, are the given JSON."""
+    data = {"id": '"user_2abc"', "updated_at": "1748751899130", "first_name": '"Mallory"'}
+    data |= {name[6:]: value for name, value in replaced.items() if name.startswith("data__")}
+    envelope = {"type": '"user.created"', "timestamp": "1748751899130", "data": json_object(data)}
+    return json_object(envelope | {name: value for name, value in replaced.items() if not name.startswith("data__")})
+
+
+def json_object(members: dict[str, str]) -> str:
+    return "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"
+
+
+def test_the_body_that_the_table_below_spoils_is_good(webhook: WebhookClient) -> None:
+    assert webhook.post(user_created()).json() == {"outcome": "processed"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    (
+        pytest.param("", id="empty"),
+        pytest.param(" \n ", id="blank"),
+        pytest.param("hello", id="word"),
+        pytest.param("<xml/>", id="XML"),
+        pytest.param(user_created()[:-1], id="cut short"),
+        pytest.param("\ufeff" + user_created(), id="byte order mark"),
+        pytest.param("[]", id="list"),
+        pytest.param(f"[{user_created()}]", id="event in a list"),
+        pytest.param("null", id="null"),
+        pytest.param("true", id="true"),
+        pytest.param("7", id="number"),
+        pytest.param('"user.created"', id="string"),
+        pytest.param("{}", id="no type"),
+        pytest.param('{"type":null}', id="type null"),
+        pytest.param('{"type":7}', id="type a number"),
+        pytest.param('{"type":["user.created"]}', id="type a list"),
+        pytest.param('{"type":""}', id="type blank"),
+        pytest.param('{"type":"\\u0000"}', id="type NUL"),
+        pytest.param(DEEP, id="20,000 levels"),
+        pytest.param('{"a":' * 20_000 + "1" + "}" * 20_000, id="20,000 objects"),
+        pytest.param("[" * 400_000, id="400 kB of brackets"),
+        pytest.param("x" * 400_000, id="400 kB of words"),
+        pytest.param("9" * 400_000, id="400 kB of digits"),
+        pytest.param("9" * 5000, id="5,000 digits"),
+        pytest.param("\x00", id="NUL"),
+        pytest.param(user_created() + "\x00", id="NUL at the end"),
+        pytest.param(user_created(data__first_name='"\x00"'), id="NUL in a name, not escaped"),
+        pytest.param(user_created(data="null"), id="data null"),
+        pytest.param(user_created(data="[]"), id="data a list"),
+        pytest.param(user_created(data='"user_2abc"'), id="data a string"),
+        pytest.param(user_created(data="{}"), id="data empty"),
+        pytest.param(user_created(data__id="null"), id="id null"),
+        pytest.param(user_created(data__id='""'), id="id blank"),
+        pytest.param(user_created(data__id="7"), id="id a number"),
+        pytest.param(user_created(data__id='["user_2abc"]'), id="id a list"),
+        pytest.param(user_created(data__id='"org_2abc"'), id="id of something else"),
+        pytest.param(user_created(data__id='"user_"'), id="id without key"),
+        pytest.param(user_created(data__id='"user_\\u0000"'), id="id with NUL"),
+        pytest.param(user_created(data__id='"user_2abc def"'), id="id with space"),
+        pytest.param(user_created(data__id='"user_２"'), id="id with a wide digit"),
+        pytest.param(user_created(data__id='"user_\\ud800"'), id="id with a lone surrogate"),
+        pytest.param(user_created(data__id=f'"user_{"2" * 60}"'), id="id too long"),
+        pytest.param(user_created(data__updated_at="null"), id="version null"),
+        pytest.param(user_created(data__updated_at="true"), id="version true"),
+        pytest.param(user_created(data__updated_at='"1748751899130"'), id="version a string"),
+        pytest.param(user_created(data__updated_at="-1"), id="version negative"),
+        pytest.param(user_created(data__updated_at="NaN"), id="version nan"),
+        pytest.param(user_created(data__updated_at="Infinity"), id="version infinite"),
+        pytest.param(user_created(data__updated_at="1e400"), id="version beyond floats"),
+        pytest.param(user_created(data__updated_at="9" * 20), id="version of 20 digits"),
+        pytest.param(user_created(data__updated_at="9" * 400), id="version of 400 digits"),
+        pytest.param(user_created(data__updated_at="9" * 5000), id="version of 5,000 digits"),
+        pytest.param(user_created(timestamp="null"), id="time null"),
+        pytest.param(user_created(timestamp='"now"'), id="time a word"),
+        pytest.param(user_created(timestamp="-1"), id="time negative"),
+        pytest.param(user_created(timestamp="{}"), id="time an object"),
+        pytest.param(user_created(timestamp="9" * 400), id="time of 400 digits"),
+        pytest.param(user_created(data__public_metadata=DEEP), id="20,000 levels of metadata"),
+        pytest.param(user_created(type='"user.updated"', data="7"), id="update of a number"),
+        pytest.param(user_created(type='"user.deleted"', data="null"), id="deletion of null"),
+        pytest.param(user_created(type='"user.deleted"', data__id="7"), id="deletion of a number"),
+        pytest.param(user_created(type='"user.deleted"', timestamp="null"), id="deletion at no time"),
+    ),
+)
+def test_a_verified_body_without_the_expected_shape_is_stored_as_dead(webhook: WebhookClient, body: str) -> None:
+    response = webhook.post(body)
+    assert (response.status_code, response.json()) == (200, {"outcome": "failed"})
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.error_class) == (State.DEAD, ErrorClass.PERMANENT), event.last_error
+    assert event.last_error.startswith("ClerkPayloadError: ")
+    assert event.payload == body.replace("\x00", "\ufffd")
+    assert event.next_attempt_at is None
+    assert not User.objects.exists()
+    assert not AuditLog.objects.exists()
+
+
+def test_a_repeat_of_a_dead_event_tries_again(webhook: WebhookClient) -> None:
+    for number in (1, 2):
+        assert webhook.post("[]", svix_id="msg_1").json() == {"outcome": "failed"}
+        event = WebhookEvent.objects.get()
+        assert (event.state, event.attempts, event.deliveries) == (State.DEAD, number, number)
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    (
+        pytest.param({"data__external_id": '"\\ud800"'}, id="lone surrogate"),
+        pytest.param({"data__first_name": '"\\udfff\\ud800"'}, id="lone surrogates in a name"),
+        pytest.param({"data__unsafe_metadata": "[" * 5000 + "]" * 5000}, id="5,000 levels"),
+        pytest.param({"data__unsafe_metadata": f'"{"x" * 400_000}"'}, id="400 kB"),
+        pytest.param({"data__unsafe_metadata": "9" * 4000}, id="number of 4,000 digits"),
+        pytest.param({"data__unsafe_metadata": "[NaN, 1e999, -0.0]"}, id="numbers that are none"),
+        pytest.param({"data__unsafe_metadata": '{"a": 1, "a": 2, "": 3, "\\u0000": 4}'}, id="odd keys"),
+        pytest.param({"event_attributes": "[7]"}, id="attributes a list"),
+        pytest.param({"event_attributes": '{"http_request": "x"}'}, id="request a string"),
+        pytest.param({"event_attributes": '{"http_request": {"client_ip": 7, "user_agent": []}}'}, id="numbers"),
+        pytest.param(
+            {"event_attributes": '{"http_request": {"client_ip": "\\u0000", "user_agent": "\\u0000\\ud800"}}'}, id="NUL"
+        ),
+        pytest.param({"instance_id": '"ins_\\u0000\\ud800"'}, id="hostile instance"),
+        pytest.param({"instance_id": f'"{"x" * 5000}"'}, id="long instance"),
+        pytest.param({"data__email_addresses": "null", "data__primary_email_address_id": '"x"'}, id="addresses null"),
+        pytest.param({"data__email_addresses": "[7, null]", "data__primary_email_address_id": "7"}, id="addresses"),
+        pytest.param({"data__image_url": '"javascript:alert(1)"'}, id="picture a script"),
+        pytest.param({"data__image_url": "{}", "data__has_image": '"yes"', "data__banned": '"no"'}, id="flags"),
+        pytest.param({"data__username": "[]", "data__last_name": "7"}, id="names"),
+    ),
+)
+def test_strange_values_where_nothing_depends_on_them_do_no_harm(
+    webhook: WebhookClient, replaced: dict[str, str]
+) -> None:
+    response = webhook.post(user_created(**replaced))
+    assert (response.status_code, response.json()) == (200, {"outcome": "processed"})
+    user = User.objects.get()
+    assert (user.is_active, user.email, user.image_url) == (True, None, "")
+
+
+# --- Hostile people ---
+
+CLIENT, BUILDER, ADMIN = User.Role.CLIENT, User.Role.BUILDER, User.Role.ADMIN
+
+
+@pytest.mark.parametrize(
+    ("metadata", "roles"),
+    (
+        pytest.param({"roles": ["BUILDER"]}, [BUILDER], id="list"),
+        pytest.param({"roles": ["builder", "Client"]}, [CLIENT, BUILDER], id="lower case"),
+        pytest.param({"roles": [" BUILDER\n"]}, [BUILDER], id="spaces"),
+        pytest.param({"roles": ["BUILDER", "BUILDER"]}, [BUILDER], id="repeated"),
+        pytest.param({"roles": ["ADMIN", "BUILDER", "CLIENT"]}, [CLIENT, BUILDER, ADMIN], id="all"),
+        pytest.param({"roles": []}, [], id="none"),
+        pytest.param({}, [CLIENT], id="no key"),
+        pytest.param({"roles": None}, [CLIENT], id="null"),
+        pytest.param({"roles": "ADMIN"}, [CLIENT], id="string"),
+        pytest.param({"roles": 7}, [CLIENT], id="number"),
+        pytest.param({"roles": True}, [CLIENT], id="true"),
+        pytest.param({"roles": {"ADMIN": True}}, [CLIENT], id="object"),
+        pytest.param({"Roles": ["ADMIN"]}, [CLIENT], id="key in another case"),
+        pytest.param({"roles": [["ADMIN"]]}, [], id="nested"),
+        pytest.param({"roles": [{"name": "ADMIN"}, "BUILDER"]}, [BUILDER], id="objects"),
+        pytest.param({"roles": [7, None, True, 1.5, "CLIENT"]}, [CLIENT], id="numbers"),
+        pytest.param({"roles": ["SUPERUSER", "ADMIN;", "BUILDER"]}, [BUILDER], id="unknown names"),
+        pytest.param({"roles": ["\x00ADMIN", "\u202eADMIN", "\ud800"]}, [], id="hostile names"),
+        pytest.param({"roles": ["x" * 10_000, "CLIENT"]}, [CLIENT], id="long names"),
+        pytest.param({"roles": ["CLIENT"] * 10_000}, [CLIENT], id="10,000 names"),
+        pytest.param(None, [CLIENT], id="metadata null"),
+        pytest.param(["ADMIN"], [CLIENT], id="metadata a list"),
+        pytest.param("ADMIN", [CLIENT], id="metadata a string"),
+    ),
+)
+def test_hostile_roles_are_read_as_what_is_surely_meant(
+    webhook: WebhookClient, metadata: object, roles: list[str]
+) -> None:
+    data = person().data() | {"public_metadata": metadata, "unsafe_metadata": {"roles": ["ADMIN"]}}
+    body = json.dumps(samples.event("user.created", data, occurred_at=NOW))
+    assert webhook.post(body).json() == {"outcome": "processed"}
+    user = User.objects.get()
+    assert user.roles == roles
+    assert BuilderProfile.objects.count() == roles.count(BUILDER)
+    assert not user.is_superuser
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "name"),
+    (
+        pytest.param("Zo\x00fia", "Wąs", "Zo fia Wąs", id="NUL"),
+        pytest.param("Zofia\u202e", "\u2067Wąs\u200f", "Zofia Wąs", id="right-to-left marks"),
+        pytest.param("Zofia\ud800", "Wąs", "Zofia Wąs", id="lone surrogate"),
+        pytest.param("Zofia\r\nWąs", "\t", "Zofia Wąs", id="line breaks"),
+        pytest.param("x" * 10_000, "", "x" * 100, id="10,000 characters"),
+        pytest.param("x" * 10_000, "y" * 10_000, "x" * 100 + " " + "y" * 99, id="20,000 characters"),
+        pytest.param("e\u0301" * 10_000, "", "\u00e9" * 100, id="10,000 accents"),
+        pytest.param("\ufdfa" * 10_000, "", "\ufdfa" * 100, id="10,000 ligatures"),
+        pytest.param("\U0001d160" * 10_000, "", None, id="characters that normalisation lengthens"),
+        pytest.param("<b>Zofia</b>", "{{ 7*7 }}", "<b>Zofia</b> {{ 7*7 }}", id="markup"),
+        pytest.param("'; DROP TABLE", "--", "'; DROP TABLE --", id="SQL"),
+        pytest.param("\x00", "\u202e", "", id="nothing else"),
+        pytest.param(7, ["Wąs"], "", id="wrong types"),
+        pytest.param("\U0001f9d1\u200d\U0001f680", "高橋", "\U0001f9d1\u200d\U0001f680 高橋", id="emoji"),
+        pytest.param("ليلى", "منصور", "ليلى منصور", id="right-to-left name"),
+    ),
+)
+def test_hostile_names_are_cleaned_and_processed(
+    webhook: WebhookClient, first: object, last: object, name: str | None
+) -> None:
+    data = person(roles=["BUILDER"]).data() | {"first_name": first, "last_name": last}
+    body = json.dumps(samples.event("user.created", data, occurred_at=NOW))
+    assert webhook.post(body).json() == {"outcome": "processed"}
+    user = User.objects.get()
+    assert len(user.name) <= 200
+    assert name is None or user.name == name
+    profile = BuilderProfile.objects.get()
+    assert (profile.slug is None) == (not user.name)
+
+
+# --- Statements ---
+
+
+def statements(queries: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in queries.captured_queries]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_builder_takes_eight_statements(webhook: WebhookClient) -> None:
+    """Those of the transaction are counted, too."""
+    webhook.created(person())
+    with CaptureQueriesContext(connection) as queries:
+        assert webhook.created(person(roles=["BUILDER"])) == "processed"
+    assert len(queries) <= 8, statements(queries)
+    assert statements(queries)[0] == "BEGIN"
+    assert statements(queries)[-1] == "COMMIT"
+    assert BuilderProfile.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_duplicate_takes_three_statements(webhook: WebhookClient) -> None:
+    zofia = person(roles=["BUILDER"])
+    webhook.created(zofia, svix_id="msg_1")
+    with CaptureQueriesContext(connection) as queries:
+        assert webhook.created(zofia, svix_id="msg_1") == "duplicate"
+    assert len(queries) == 3, statements(queries)
+    assert statements(queries)[0] == "BEGIN"
+    assert statements(queries)[-1] == "COMMIT"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_refusal_takes_no_statement(webhook: WebhookClient) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert webhook.post("{}", headers={"svix-signature": "junk"}).status_code == 400
+    assert statements(queries) == []
