@@ -42,4 +42,4 @@ def worker_exit(server: object, worker: object) -> None:
     from django.db import connections
 
     for connection in connections.all():
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]  # the PostgreSQL backend has it

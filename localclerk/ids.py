@@ -1,0 +1,18 @@
+"""Ids in Clerk's form."""
+
+import secrets
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def new_id(prefix: str) -> str:
+    """Return an id such as user_2bXQ…: the prefix and 27 letters and digits."""
+    return f"{prefix}_2{''.join(secrets.choice(ALPHABET) for _ in range(26))}"
+
+
+def new_user_id() -> str:
+    return new_id("user")
+
+
+def new_message_id() -> str:
+    return new_id("msg")

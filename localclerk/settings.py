@@ -1,0 +1,93 @@
+"""Django settings of the stand-in. `config.local` starts it with every variable named here."""
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.csp import CSP
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def required(name: str) -> str:
+    """Return an environment variable, or say which one is missing."""
+    value = os.environ.get(name, "").strip()
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set; the stand-in for Clerk is meant to be started by `make run`.")
+    return value
+
+
+PORT = int(os.environ.get("LOCALCLERK_PORT") or 8001)
+WEBHOOK_URL = os.environ.get("LOCALCLERK_WEBHOOK_URL") or f"http://127.0.0.1:{PORT - 1}/api/webhooks/clerk"
+APP_URL = (os.environ.get("LOCALCLERK_APP_URL") or f"http://bw.localhost:{PORT - 1}").rstrip("/")
+#: A factor on all waits between attempts: 0.01 turns five minutes into three seconds.
+TIME_SCALE = float(os.environ.get("LOCALCLERK_TIME_SCALE") or 1)
+#: Clerk's endpoint has one secret; of several, the first signs.
+WEBHOOK_SECRET = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
+INSTANCE_ID = os.environ.get("CLERK_INSTANCE_ID") or "ins_2localclerk0000000000000000"
+
+SECRET_KEY = required("SECRET_KEY")
+DEBUG = False
+ALLOWED_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
+
+INSTALLED_APPS = ["localclerk", "django.contrib.messages", "django.contrib.staticfiles"]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "localclerk.urls"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.contrib.messages.context_processors.messages",
+                "localclerk.views.surroundings",
+            ]
+        },
+    }
+]
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": Path(required("DATA_DIR")) / "localclerk.sqlite3",
+        # Writers queue up instead of failing, and readers never wait.
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
+    }
+}
+
+# Kept in a cookie, so there are no sessions. Cookies ignore ports: two copies must not read each other's.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+CSRF_COOKIE_NAME = f"localclerk_csrf_{PORT}"
+CSRF_COOKIE_HTTPONLY = True
+SECURE_CSP = {
+    "default-src": [CSP.SELF],
+    "img-src": [CSP.SELF, "data:"],
+    "object-src": [CSP.NONE],
+    "base-uri": [CSP.NONE],
+    "form-action": [CSP.SELF],
+    "frame-ancestors": [CSP.NONE],
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+# The product's own look: files, not code. Served as they are, without collecting.
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django.server": {"level": "WARNING"}},
+}
