@@ -1,0 +1,372 @@
+"""Events that could not be applied: nothing of them is left behind, and they are tried again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from accounts import signals
+from accounts.clerk import samples
+from accounts.clerk.payloads import ClerkPayloadError
+from accounts.models import User
+from audit.models import AuditLog
+from profiles import lifecycle
+from profiles.models import BuilderProfile, ClientProfile
+from tests.helpers.webhooks import WebhookClient, person
+from webhooks import retries, tasks
+from webhooks.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
+
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+ZOFIA = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER", "CLIENT"])
+
+
+class Trouble(Exception):
+    """What a fault of ours looks like."""
+
+
+@contextmanager
+def trouble(error: Exception | None = None) -> Iterator[None]:
+    """Make every user event fail after the user, the audit rows and the profiles were written."""
+
+    def fail(**kwargs: Any) -> None:
+        raise error or Trouble("half-way")
+
+    signals.user_roles_changed.connect(fail)
+    signals.user_synced.connect(fail)
+    try:
+        yield
+    finally:
+        signals.user_roles_changed.disconnect(fail)
+        signals.user_synced.disconnect(fail)
+
+
+def failed_event(webhook: WebhookClient, *, svix_id: str = "msg_1", error: Exception | None = None) -> WebhookEvent:
+    """Return the event of a creation that failed."""
+    with trouble(error):
+        assert webhook.created(ZOFIA, svix_id=svix_id) == "failed"
+    return WebhookEvent.objects.get(svix_id=svix_id)
+
+
+def assert_no_effect() -> None:
+    for model in (User, BuilderProfile, ClientProfile, AuditLog):
+        assert not model._default_manager.exists(), list(model._default_manager.values())
+
+
+def assert_whole_effect() -> None:
+    assert [str(user) for user in User.objects.all()] == ["Zofia Wąs"]
+    assert (BuilderProfile.objects.count(), ClientProfile.objects.count()) == (1, 1)
+    actions = sorted(AuditLog.objects.exclude(action="EVENT_RETRIED").values_list("action", flat=True))
+    assert actions == ["PROFILE_CREATED", "PROFILE_CREATED", "ROLE_ADDED", "ROLE_ADDED", "USER_CREATED"]
+
+
+# --- What a failure leaves ---
+
+
+def test_a_handler_that_fails_half_way_leaves_nothing_but_its_row_and_a_job(webhook: WebhookClient) -> None:
+    with time_machine.travel(NOW, tick=False):
+        event = failed_event(webhook)
+    assert_no_effect()
+    assert (event.state, event.attempts, event.deliveries) == (State.FAILED, 1, 1)
+    assert (event.error_class, event.last_error) == (ErrorClass.INTERNAL, "Trouble: half-way")
+    assert (event.received_at, event.processed_at) == (NOW, None)
+    assert event.next_attempt_at == NOW + timedelta(seconds=30)
+    assert event.clerk_user_id == ZOFIA.clerk_id
+    assert event.payload == samples.encode(samples.user_event("user.created", ZOFIA))
+    job = ProcrastinateJob.objects.get()
+    assert (job.task_name, job.args) == ("webhooks.tasks.retry_event", {"event_id": event.pk})
+    assert (job.status, job.scheduled_at) == ("todo", event.next_attempt_at)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_half_effect_is_ever_committed(webhook: WebhookClient) -> None:
+    failed_event(webhook)
+    assert_no_effect()
+    assert WebhookEvent.objects.get().state == State.FAILED
+    assert ProcrastinateJob.objects.count() == 1
+
+
+def test_a_profile_that_cannot_be_made_is_a_failed_event(
+    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any) -> bool:
+        raise Trouble("no profile today")
+
+    monkeypatch.setattr(lifecycle, "_insert", fail)
+    assert webhook.created(ZOFIA) == "failed"
+    assert_no_effect()
+
+
+def test_a_statement_the_database_refuses_is_a_failed_event(
+    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is broken then, and the row has to be stored by another."""
+
+    def fail(*args: Any) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1 / 0")
+        return True
+
+    monkeypatch.setattr(lifecycle, "_insert", fail)
+    assert webhook.created(ZOFIA) == "failed"
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.error_class) == (State.DEAD, ErrorClass.PERMANENT)
+    assert_no_effect()
+
+
+def test_a_failed_update_leaves_the_user_as_it_was(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA)
+    [before], rows = User.objects.values(), AuditLog.objects.count()
+    with trouble():
+        assert webhook.updated(ZOFIA.later(first_name="Mallory", roles=[])) == "failed"
+    assert list(User.objects.values()) == [before]
+    assert not BuilderProfile.objects.filter(archived_at__isnull=False).exists()
+    assert AuditLog.objects.count() == rows
+
+
+def test_hostile_error_texts_are_cut_and_cleaned(webhook: WebhookClient) -> None:
+    event = failed_event(webhook, error=Trouble("\x00" + "x" * 10_000))
+    assert event.last_error.startswith("Trouble: \ufffdxxx")
+    assert len(event.last_error) == 2000
+
+
+def test_an_event_that_failed_is_passed_by_a_newer_one(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    assert webhook.updated(ZOFIA.later(first_name="Zosia")) == "processed"
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
+        tasks.retry_event(event.pk)
+    event.refresh_from_db()
+    assert event.state == State.STALE
+    assert User.objects.get().name == "Zosia Wąs"
+
+
+# --- Another delivery of it ---
+
+
+def test_a_later_delivery_of_a_failed_event_succeeds(webhook: WebhookClient) -> None:
+    failed_event(webhook, svix_id="msg_1")
+    assert webhook.created(ZOFIA, svix_id="msg_1") == "processed"
+    assert_whole_effect()
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.attempts, event.deliveries) == (State.PROCESSED, 2, 2)
+    assert (event.last_error, event.error_class, event.next_attempt_at) == ("", "", None)
+    assert event.processed_at is not None
+    assert webhook.created(ZOFIA, svix_id="msg_1") == "duplicate"
+
+
+def test_a_later_delivery_that_fails_again_waits_longer(webhook: WebhookClient) -> None:
+    failed_event(webhook)
+    with time_machine.travel(NOW, tick=False):
+        event = failed_event(webhook)
+    assert (event.attempts, event.deliveries) == (2, 2)
+    assert event.next_attempt_at == NOW + timedelta(minutes=2)
+    assert ProcrastinateJob.objects.filter(scheduled_at=event.next_attempt_at).count() == 1
+    assert_no_effect()
+
+
+# --- The job ---
+
+
+def test_a_due_event_is_tried_again_and_succeeds(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    with time_machine.travel(datetime.now(UTC) + timedelta(seconds=30)):
+        tasks.retry_event(event.pk)
+    assert_whole_effect()
+    event.refresh_from_db()
+    assert (event.state, event.attempts, event.deliveries) == (State.PROCESSED, 2, 1)
+    assert timedelta() < event.duration < timedelta(seconds=10)
+    assert AuditLog.objects.filter(delivery="msg_1").count() == AuditLog.objects.count()
+
+
+def test_a_due_event_that_fails_again_gets_another_job(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    with time_machine.travel(NOW, tick=False), trouble(TimeoutError("still away")):
+        WebhookEvent.objects.update(next_attempt_at=NOW)
+        tasks.retry_event(event.pk)
+    event.refresh_from_db()
+    assert (event.state, event.attempts, event.error_class) == (State.FAILED, 2, ErrorClass.TRANSIENT)
+    assert event.next_attempt_at == NOW + timedelta(minutes=2)
+    assert ProcrastinateJob.objects.filter(scheduled_at=event.next_attempt_at).count() == 1
+    assert_no_effect()
+
+
+def test_a_job_that_comes_too_early_does_nothing(webhook: WebhookClient) -> None:
+    """Its schedule was replaced by that of another attempt."""
+    with time_machine.travel(NOW, tick=False):
+        event = failed_event(webhook)
+        before = WebhookEvent.objects.values().get()
+    with time_machine.travel(NOW + timedelta(seconds=28), tick=False):
+        tasks.retry_event(event.pk)
+    assert WebhookEvent.objects.values().get() == before
+    assert ProcrastinateJob.objects.count() == 1
+    assert_no_effect()
+
+
+@pytest.mark.parametrize("body", ("{}", '{"type": "role.created"}'), ids=("dead", "ignored"))
+def test_a_job_of_an_event_without_schedule_does_nothing(webhook: WebhookClient, body: str) -> None:
+    webhook.post(body)
+    before = WebhookEvent.objects.values().get()
+    tasks.retry_event(before["id"])
+    assert WebhookEvent.objects.values().get() == before
+
+
+def test_a_job_of_an_event_that_was_settled_meanwhile_does_nothing(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    webhook.created(ZOFIA, svix_id="msg_1")
+    before = WebhookEvent.objects.values().get()
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=1)):
+        tasks.retry_event(event.pk)
+    assert WebhookEvent.objects.values().get() == before
+    assert_whole_effect()
+
+
+def test_a_job_of_no_event_fails_loudly(db: None) -> None:
+    with pytest.raises(WebhookEvent.DoesNotExist):
+        tasks.retry_event(2**62)
+
+
+# --- What kind of trouble, and how long it may last ---
+
+
+@pytest.mark.parametrize(
+    ("error", "error_class", "state"),
+    (
+        pytest.param(OperationalError("away"), ErrorClass.TRANSIENT, State.FAILED, id="OperationalError"),
+        pytest.param(InterfaceError("away"), ErrorClass.TRANSIENT, State.FAILED, id="InterfaceError"),
+        pytest.param(IntegrityError("rival"), ErrorClass.TRANSIENT, State.FAILED, id="IntegrityError"),
+        pytest.param(TimeoutError("slow"), ErrorClass.TRANSIENT, State.FAILED, id="TimeoutError"),
+        pytest.param(ConnectionResetError("reset"), ErrorClass.TRANSIENT, State.FAILED, id="ConnectionError"),
+        pytest.param(ImproperlyConfigured("unset"), ErrorClass.CONFIGURATION, State.FAILED, id="ImproperlyConfigured"),
+        pytest.param(KeyError("bug"), ErrorClass.INTERNAL, State.FAILED, id="KeyError"),
+        pytest.param(RecursionError("deep"), ErrorClass.INTERNAL, State.FAILED, id="RecursionError"),
+        pytest.param(MemoryError(), ErrorClass.INTERNAL, State.FAILED, id="MemoryError"),
+        pytest.param(DataError("too long"), ErrorClass.PERMANENT, State.DEAD, id="DataError"),
+        pytest.param(ClerkPayloadError("?", reason="x"), ErrorClass.PERMANENT, State.DEAD, id="ClerkPayloadError"),
+    ),
+)
+def test_each_failure_has_its_class(
+    webhook: WebhookClient, error: Exception, error_class: WebhookEvent.ErrorClass, state: WebhookEvent.State
+) -> None:
+    event = failed_event(webhook, error=error)
+    assert (event.error_class, event.state) == (error_class, state)
+    assert ProcrastinateJob.objects.count() == (state == State.FAILED)
+    assert_no_effect()
+
+
+def test_waits_grow_and_add_up_to_about_a_day() -> None:
+    assert list(retries.WAITS) == sorted(retries.WAITS)
+    assert retries.WAITS[0] <= timedelta(minutes=1)
+    assert timedelta(hours=20) <= sum(retries.WAITS, timedelta()) <= timedelta(hours=30)
+
+
+def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
+    waits: list[timedelta] = []
+    with time_machine.travel(NOW, tick=False) as clock, trouble():
+        assert webhook.created(ZOFIA) == "failed"
+        event = WebhookEvent.objects.get()
+        while event.next_attempt_at is not None and len(waits) < 100:
+            waits.append(event.next_attempt_at - datetime.now(UTC))
+            clock.move_to(event.next_attempt_at)
+            tasks.retry_event(event.pk)
+            event.refresh_from_db()
+    assert waits == list(retries.WAITS)
+    assert (event.state, event.error_class) == (State.DEAD, ErrorClass.INTERNAL)
+    assert event.attempts == len(waits) + 1
+    assert ProcrastinateJob.objects.count() == len(waits)
+    assert_no_effect()
+
+
+def test_a_day_of_failures_is_not_the_end(webhook: WebhookClient) -> None:
+    """Once the fault is repaired, a person, or Svix, can have it tried again."""
+    event = failed_event(webhook)
+    WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None, attempts=10)
+    assert webhook.created(ZOFIA, svix_id=event.svix_id) == "processed"
+    assert_whole_effect()
+
+
+# --- manage.py retry_event ---
+
+
+def retry_event(*arguments: str) -> str:
+    """Return what the command prints."""
+    out = StringIO()
+    call_command("retry_event", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def retried() -> list[tuple[str | None, str, str, int | None]]:
+    rows = AuditLog.objects.filter(action=AuditLog.Action.EVENT_RETRIED)
+    return list(rows.values_list("delivery", "target", "source", "actor"))
+
+
+@pytest.mark.parametrize("by", ("pk", "svix_id"))
+def test_the_command_tries_one_event_at_once_and_leaves_a_trace(webhook: WebhookClient, by: str) -> None:
+    event = failed_event(webhook)
+    assert retry_event(str(getattr(event, by))) == "msg_1: processed\n"
+    assert_whole_effect()
+    assert retried() == [("msg_1", f"webhooks.webhookevent:{event.pk}", "command", None)]
+
+
+def test_the_command_tells_why_it_failed_again(webhook: WebhookClient) -> None:
+    failed_event(webhook)
+    with trouble(KeyError("bug")):
+        assert retry_event("msg_1") == "msg_1: failed KeyError: 'bug'\n"
+    assert not User.objects.exists()
+    assert list(AuditLog.objects.values_list("action", flat=True)) == ["EVENT_RETRIED"]
+
+
+def test_the_command_tries_a_dead_event(webhook: WebhookClient) -> None:
+    failed_event(webhook, error=DataError("too long"))
+    assert retry_event("msg_1") == "msg_1: processed\n"
+    assert_whole_effect()
+
+
+def test_the_command_tries_all_that_are_not_settled(webhook: WebhookClient) -> None:
+    failed_event(webhook, svix_id="msg_1")
+    webhook.post("{}", svix_id="msg_2")
+    webhook.post('{"type": "role.created"}', svix_id="msg_3")
+    lines = retry_event("--all").splitlines()
+    assert sorted(line.partition(" ")[0] for line in lines) == ["msg_1:", "msg_2:"]
+    assert WebhookEvent.objects.get(svix_id="msg_1").state == State.PROCESSED
+    assert WebhookEvent.objects.get(svix_id="msg_2").state == State.DEAD
+    assert sorted(row[0] or "" for row in retried()) == ["msg_1", "msg_2"]
+
+
+def test_the_command_has_nothing_to_do_without_unsettled_events(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA)
+    assert retry_event("--all") == ""
+    assert retried() == []
+
+
+def test_the_command_leaves_a_settled_event_alone(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA, svix_id="msg_1")
+    before = WebhookEvent.objects.values().get()
+    assert retry_event("msg_1") == "msg_1: left alone, it is processed\n"
+    assert WebhookEvent.objects.values().get() == before
+    assert retried() == []
+
+
+@pytest.mark.parametrize(
+    "name", ("9" * 18, "msg_404", "9" * 40, "²", ""), ids=("id", "svix id", "digits", "²", "blank")
+)
+def test_the_command_refuses_an_unknown_event_before_trying_any(webhook: WebhookClient, name: str) -> None:
+    failed_event(webhook)
+    with pytest.raises(CommandError, match="There is no event"):
+        retry_event("msg_1", name)
+    assert_no_effect()
+
+
+def test_the_command_wants_to_be_told_which(db: None) -> None:
+    with pytest.raises(CommandError, match="--all"):
+        retry_event()
