@@ -57,7 +57,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not a generic clas
     def clean_emails(self) -> list[dict[str, Any]]:
         """Give each address its id; an address that stays keeps the one it has."""
         known = {email["address"]: email["id"] for email in self.instance.emails}
-        emails = self.cleaned_data["emails"]
+        emails: list[dict[str, Any]] = self.cleaned_data["emails"]
         for email in emails:
             email["id"] = known.get(email["address"]) or new_id("idn")
         primary = next((email["id"] for email in emails if email.pop("primary")), "")

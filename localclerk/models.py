@@ -135,4 +135,5 @@ class Trouble(models.Model):
 
     @classmethod
     def current(cls) -> "Trouble":
-        return cls.objects.get_or_create(pk=1)[0]
+        trouble, _ = cls.objects.get_or_create(pk=1)
+        return trouble
