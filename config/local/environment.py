@@ -20,7 +20,6 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "SECRET_KEY": lambda: secrets.token_urlsafe(50),
     "CLERK_WEBHOOK_SECRET": lambda: "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
     "CLERK_SECRET_KEY": lambda: f"sk_test_{secrets.token_hex(16)}{LOCAL_KEY_ENDING}",
-    "CLERK_INSTANCE_ID": lambda: f"ins_{secrets.token_hex(13)}",
     "AUDIT_SEAL_KEY": lambda: secrets.token_urlsafe(48),
 }
 
