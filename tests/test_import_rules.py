@@ -1,0 +1,143 @@
+"""Who may know whom. Arrows point one way, and Clerk's wire format is known in one place."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.environment import BASE_DIR
+
+#: Each of our packages, and those of ours that it may import. What nobody may import is in no list.
+MAY_IMPORT = {
+    "audit": set[str](),
+    "accounts": {"audit"},
+    "profiles": {"accounts", "audit"},
+    "webhooks": {"accounts", "audit"},
+    # It talks HTTP, like Clerk.
+    "localclerk": set[str](),
+    # Apps read django.conf.settings; config knows their urls and hooks.
+    "config": {"audit", "accounts", "profiles", "webhooks"},
+}
+PACKAGES = [*MAY_IMPORT, "tests"]
+FILES = sorted(path for package in MAY_IMPORT for path in BASE_DIR.joinpath(package).rglob("*.py"))
+
+#: What only the parser of Clerk's payloads, and the samples that imitate them, look up.
+CLERK_KEYS = {
+    *("data", "timestamp", "instance_id", "event_attributes", "http_request", "client_ip"),
+    *("public_metadata", "unsafe_metadata", "private_metadata"),
+    *("email_addresses", "primary_email_address_id", "email_address", "verification"),
+    *("first_name", "last_name", "updated_at", "has_image"),
+}
+KNOWS_CLERK = BASE_DIR / "accounts" / "clerk"
+SAMPLES = "accounts.clerk.samples"
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(BASE_DIR).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), name_of(path))
+
+
+def imported(node: ast.AST, path: Path) -> Iterator[str]:
+    """Yield the dotted names that one import statement makes known, relative ones resolved."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        package = path.relative_to(BASE_DIR).parts[: -node.level] if node.level else ()
+        module = ".".join([*package, *filter(None, [node.module])])
+        yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def imports_of(path: Path) -> set[str]:
+    return {name for node in ast.walk(tree_of(path)) for name in imported(node, path)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_each_room_imports_only_what_it_may(path: Path) -> None:
+    room = path.relative_to(BASE_DIR).parts[0]
+    ours = {name.partition(".")[0] for name in imports_of(path)} & set(PACKAGES)
+    assert ours <= MAY_IMPORT[room] | {room}
+
+
+def test_every_package_has_its_rule() -> None:
+    packages = {path.parent.name for path in BASE_DIR.glob("*/__init__.py")}
+    assert packages == set(PACKAGES)
+
+
+def test_relative_and_nested_imports_are_seen() -> None:
+    source = "from ..audit import log\ndef f():\n    import config.settings"
+    names = {name for node in ast.walk(ast.parse(source)) for name in imported(node, BASE_DIR / "accounts" / "x.py")}
+    assert names == {"audit.log", "config.settings"}
+
+
+@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room not in {"config", "localclerk"}])
+def test_no_import_of_ours_hides_in_a_function(room: str) -> None:
+    """A cycle that needs it is a wrong boundary. `AppConfig.ready` needs the registry and is the exception."""
+    hidden = [
+        f"{name_of(path)}: {name}"
+        for path in BASE_DIR.joinpath(room).rglob("*.py")
+        for function in ast.walk(tree_of(path))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name != "ready"
+        for node in ast.walk(function)
+        for name in imported(node, path)
+        if name.partition(".")[0] in PACKAGES
+    ]
+    assert hidden == []
+
+
+def test_only_the_event_generator_imports_samples() -> None:
+    users = {name_of(path) for path in FILES if any(name.startswith(SAMPLES) for name in imports_of(path))}
+    assert users == {"webhooks/management/commands/clerk_event.py"}
+
+
+def looked_up(node: ast.AST) -> str | None:
+    """Return the constant key that `node` reads from something: x["data"] or x.get("data")."""
+    match node:
+        case ast.Subscript(slice=ast.Constant(value=str(key)), ctx=ast.Load()):
+            return key
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(key)), *_]):
+            return key
+    return None
+
+
+# localclerk is the other side: it makes what we read.
+@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room != "localclerk"])
+def test_only_the_parser_reads_dictionaries_of_clerk(room: str) -> None:
+    readers = {
+        f"{name_of(path)}: {key}"
+        for path in BASE_DIR.joinpath(room).rglob("*.py")
+        if not path.is_relative_to(KNOWS_CLERK)
+        for node in ast.walk(tree_of(path))
+        if (key := looked_up(node)) in CLERK_KEYS
+    }
+    assert readers == set()
+
+
+def test_the_parser_reads_dictionaries_of_clerk() -> None:
+    """Otherwise the test above looks for the wrong thing."""
+    keys = {looked_up(node) for node in ast.walk(tree_of(KNOWS_CLERK / "payloads.py"))}
+    assert {"data", "public_metadata", "email_addresses"} <= keys
+
+
+def test_only_payloads_knows_the_format_in_its_folder() -> None:
+    readers = {
+        name_of(path)
+        for path in KNOWS_CLERK.rglob("*.py")
+        if any(looked_up(node) in CLERK_KEYS for node in ast.walk(tree_of(path)))
+    }
+    assert readers <= {"accounts/clerk/payloads.py", "accounts/clerk/samples/__init__.py"}
+
+
+def test_profiles_hears_of_accounts_by_its_signals_only() -> None:
+    """There is no other signal between apps, and no post_save on our models."""
+    heard = {
+        name
+        for path in FILES
+        if path.relative_to(BASE_DIR).parts[0] != "localclerk"
+        for name in imports_of(path)
+        if name.startswith(("django.db.models.signals", "django.dispatch"))
+    }
+    assert heard == {"django.dispatch.Signal"}
