@@ -139,6 +139,11 @@ def encode(envelope: dict[str, Any]) -> str:
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
 
 
+def subject_id(envelope: dict[str, Any]) -> str:
+    """Return the id of whatever an event is about, or "" if it names none."""
+    return str(envelope["data"].get("id", ""))
+
+
 def new_id(random: Random, prefix: str) -> str:
     """Return an id in Clerk's form, such as user_2bXQ…: the prefix and 27 letters and digits."""
     return f"{prefix}_{''.join(random.choices(ALPHABET, k=27))}"

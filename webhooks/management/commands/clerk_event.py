@@ -59,7 +59,7 @@ class Command(BaseCommand):
                 continue
             status, answer = post(url, body, _secret(options["secret"]), options["svix_id"] or _new_svix_id())
             failures += status >= 300
-            self.stdout.write(f"{event_type} {envelope['data'].get('id', '')}: {status} {answer}")
+            self.stdout.write(f"{event_type} {samples.subject_id(envelope)}: {status} {answer}")
         if failures:
             raise CommandError(f"{failures} of {count} were not accepted.")
 
