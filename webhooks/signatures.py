@@ -14,6 +14,8 @@ from svix.webhooks import Webhook
 #: Svix's libraries accept five minutes either way. docs.svix.com/receiving/verifying-payloads/how-manual
 TOLERANCE_S = 300
 MAX_ID_LENGTH = 255
+#: Svix's library passes over characters that are not base64, so another key, pasted by mistake, would do for it.
+SECRET = re.compile(r"whsec_[A-Za-z0-9+/]+={0,2}")
 ID = re.compile(r"[!-~]+")
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 #: One entry of the signature header. Entries of other versions, and junk, are passed over as in Svix's Go and JavaScript
@@ -104,6 +106,8 @@ def is_usable(secret: str) -> bool:
 @lru_cache(maxsize=16)
 def _verifier(secret: str) -> Webhook:
     try:
+        if not SECRET.fullmatch(secret):
+            raise ValueError("It has another form.")
         return Webhook(secret)
     except Exception as error:
         raise NotConfigured("CLERK_WEBHOOK_SECRET holds something that is not whsec_ and base64.") from error

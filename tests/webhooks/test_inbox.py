@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
@@ -474,3 +474,14 @@ def test_a_refusal_takes_no_statement(webhook: WebhookClient) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert webhook.post("{}", headers={"svix-signature": "junk"}).status_code == 400
     assert statements(queries) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_transaction_is_its_own_even_where_requests_have_one(
+    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the answer would be decided before the commit, and a failure would undo the row that tells of it."""
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", value=True)
+    with CaptureQueriesContext(connection) as queries:
+        assert webhook.created(person()) == "processed"
+    assert not [sql for sql in statements(queries) if "SAVEPOINT" in sql]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
 import time_machine
 from django.core.exceptions import ImproperlyConfigured
@@ -21,7 +22,7 @@ from audit.models import AuditLog
 from profiles import lifecycle
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.webhooks import WebhookClient, person
-from webhooks import retries, tasks
+from webhooks import inbox, retries, tasks
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -199,6 +200,25 @@ def test_a_due_event_that_fails_again_gets_another_job(webhook: WebhookClient) -
     assert event.next_attempt_at == NOW + timedelta(minutes=2)
     assert ProcrastinateJob.objects.filter(scheduled_at=event.next_attempt_at).count() == 1
     assert_no_effect()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_retry_keeps_deliveries_of_the_same_event_waiting(webhook: WebhookClient, database_url: str) -> None:
+    event = failed_event(webhook)
+
+    def rival(**kwargs: Any) -> None:
+        with psycopg.connect(database_url) as other, pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("SELECT FROM webhooks_webhookevent FOR KEY SHARE NOWAIT")
+        seen.append(event.pk)
+
+    seen: list[int] = []
+    signals.user_synced.connect(rival)
+    try:
+        inbox.retry(event.pk)
+    finally:
+        signals.user_synced.disconnect(rival)
+    assert seen == [event.pk]
+    assert_whole_effect()
 
 
 def test_a_job_that_comes_too_early_does_nothing(webhook: WebhookClient) -> None:

@@ -75,7 +75,7 @@ def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
     """Sign `body`, post it, and return status and text of the answer. Redirects are not followed, as by Svix.
 
     Raises:
-        CommandError: the URL is none, or nobody answers there.
+        CommandError: the URL or the id cannot be sent, or nobody answers there.
     """
     headers = signatures.sign(body, secret, svix_id=svix_id) | {
         "Content-Type": "application/json",
@@ -89,7 +89,7 @@ def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
             return response.status, response.read().decode(errors="replace")
     except HTTPError as error:
         return error.code, error.read().decode(errors="replace")[:500]
-    except (URLError, OSError, http.client.HTTPException) as error:
+    except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         raise CommandError(f"Nobody answers at {url}: {error}.") from None
 
 

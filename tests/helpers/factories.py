@@ -1,0 +1,92 @@
+"""Rows as they are after Clerk has spoken. `BuilderProfileFactory.create(hidden=True)` reads as it is meant.
+
+The same people everywhere: Olive owns the profile, Adam is an admin, Vera is a signed-in visitor.
+"""
+
+# factory-boy's own classes are typed, its declarations are not.
+# mypy: disable-error-code="no-untyped-call"
+
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, make_password
+from factory.declarations import LazyAttribute, LazyFunction, Sequence, SubFactory, Trait
+from factory.django import DjangoModelFactory
+
+from accounts.clerk.samples import new_id
+from accounts.models import User
+from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.slugs import slug_candidates
+
+SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
+#: Of every superuser made here.
+PASSWORD = "an operator's password"
+_random = Random()
+
+
+class UserFactory(DjangoModelFactory[User]):
+    """A person at Clerk without roles. `builder=True` gives the role only; the factories below give the profile too."""
+
+    class Meta:
+        model = User
+
+    class Params:
+        builder = False
+        client = False
+        admin = False
+        deleted = Trait(deleted_at=SINCE)
+        nameless = Trait(name="")
+        #: A local operator, unknown to Clerk.
+        superuser = Trait(
+            is_superuser=True,
+            clerk_id=None,
+            login=Sequence("operator{}".format),
+            password=LazyFunction(lambda: make_password(PASSWORD)),
+        )
+
+    clerk_id: Any = LazyFunction(lambda: new_id(_random, "user"))
+    name: Any = Sequence("Person {}".format)
+    email: Any = LazyAttribute(lambda user: f"{user.clerk_id or user.login}@example.com".lower())
+    password: Any = UNUSABLE_PASSWORD_PREFIX
+    banned = False
+    deleted_at: Any = None
+    is_active: Any = LazyAttribute(lambda user: not (user.banned or user.deleted_at))
+    roles: Any = LazyAttribute(lambda user: [role for role in User.Role if getattr(user, role.lower())])
+
+
+class ProfileFactory[P: Profile](DjangoModelFactory[P]):
+    """What both kinds of profile share: a trait for each reason to be away that is the profile's own."""
+
+    class Meta:
+        abstract = True
+
+    class Params:
+        archived = Trait(archived_at=SINCE)
+        hidden = Trait(hidden_at=SINCE)
+        unpublished = Trait(unpublished_at=SINCE)
+        deleted = Trait(deleted_at=SINCE)
+
+
+class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
+    """A public page. The plain address may be taken, so each has the one with the long suffix."""
+
+    class Meta:
+        model = BuilderProfile
+
+    class Params:
+        introduced = Trait(headline="Field apps that work offline")
+        unlisted = Trait(searchable=False)
+        unavailable = Trait(available_for_hire=False)
+
+    user: Any = SubFactory(UserFactory, builder=True)
+    slug: Any = LazyAttribute(lambda profile: next(reversed(slug_candidates(profile.user)), None))
+
+
+class ClientProfileFactory(ProfileFactory[ClientProfile]):
+    """A client, seen by nobody else."""
+
+    class Meta:
+        model = ClientProfile
+
+    user: Any = SubFactory(UserFactory, client=True)
