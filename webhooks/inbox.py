@@ -133,6 +133,9 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception) -> WebhookEvent | Non
 
 
 def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:
+    if event.payload is None:  # a type whose body is not kept, and so one that nothing acts upon
+        event.mark_settled(State.IGNORED)
+        return
     if isinstance(parsed, Exception):
         raise parsed
     state, note = handlers.handle(parsed, svix_id=event.svix_id)
