@@ -12,10 +12,10 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
 from accounts import signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
-from accounts.inserts import insert_if_new
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
+from audit.statements import insert_if_new, update
 
 Action = AuditLog.Action
 
@@ -54,8 +54,9 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
 
 def _locked(clerk_id: str | None) -> User | None:
     # NO KEY UPDATE lets other transactions insert rows that refer to this one.
-    user: User | None = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
-    return user
+    # Not first(), which sorts what the unique id makes one row at most.
+    found = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id)
+    return next(iter(found), None)
 
 
 def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
@@ -108,7 +109,7 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if newer_roles is not None:
         user.clerk_roles, user.roles, user.clerk_roles_version = newer_roles, newer_roles, payload.version
         written += ROLE_FIELDS
-    user.save(update_fields=written)
+    update(user, written)
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
     added = [role for role in user.roles if role not in roles_before]
@@ -138,7 +139,7 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
         return Outcome.STALE
     if not created:
         user.deleted_at, user.is_active = payload.deleted_at, False
-        user.save(update_fields=list(gone))
+        update(user, list(gone))
         signals.user_deleted.send(User, user=user, origin=origin)
     log.record(
         Action.USER_DELETED, actor=None, target=user, origin=origin, changes={"deleted_at": (None, user.deleted_at)}

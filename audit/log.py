@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from audit.models import AuditLog
 from audit.requests import client_address
+from audit.statements import insert
 
 #: A fact whose name contains one of these is refused: the log is read by many and kept for ever.
 SECRET_WORDS = ("password", "secret", "token")
@@ -104,7 +105,7 @@ def collected() -> Iterator[None]:
     finally:
         _pending.reset(marker)
     if rows:
-        AuditLog.objects.bulk_create(rows)
+        insert(rows)
 
 
 def personal_digest(row: AuditLog) -> bytes:
@@ -123,6 +124,6 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
 def _write(row: AuditLog) -> None:
     rows = _pending.get()
     if rows is None:
-        row.save(force_insert=True)
+        insert([row])
     else:
         rows.append(row)

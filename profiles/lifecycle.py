@@ -5,10 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from accounts.inserts import insert_if_new
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
+from audit.statements import insert_if_new, update
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
@@ -82,7 +82,7 @@ def _change(profile: Profile, origin: log.Origin, **new: object) -> None:
     changes = {field: (getattr(profile, field), value) for field, value in new.items()}
     for field, value in new.items():
         setattr(profile, field, value)
-    profile.save(update_fields=list(new))
+    update(profile, list(new))
     log.record(
         AuditLog.Action.PROFILE_UPDATED,
         actor=None,

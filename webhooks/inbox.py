@@ -2,7 +2,11 @@
 
 The effect and the row that marks it as done are committed together, so there is no instant at which one exists without
 the other, whoever is killed. If applying fails, that transaction is rolled back and a second one stores the row as
-failed with its retry; the event is then safely ours. Locks are always taken in the order event, user, profile.
+failed with its retry; the event is then safely ours.
+
+The row is inserted last, once all is known, because updating it would write its payload a second time. Locks on rows
+that exist are always taken in the order event, user, profile. Two first deliveries of one event meet at the user or at
+the row's unique id: the later one is rolled back and begins again, as a repeat.
 """
 
 import logging
@@ -17,6 +21,7 @@ from procrastinate.contrib.django import app as queue
 from psycopg import errors
 
 from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event
+from audit.statements import insert_if_new, update
 from webhooks import handlers, retries
 from webhooks.models import WebhookEvent
 from webhooks.signatures import Delivery
@@ -27,8 +32,12 @@ State = WebhookEvent.State
 DUPLICATE = "duplicate"
 #: What an attempt may change on the row.
 RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
-#: Takes in or locks the row; None if there is nothing left to do.
+#: Makes or locks the row; None if there is nothing left to do.
 type Claim = Callable[[], WebhookEvent | None]
+
+
+class Rival(Exception):
+    """Another request stored the same delivery meanwhile."""
 
 
 class Unavailable(Exception):
@@ -56,13 +65,17 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     parsed = _parse(delivery.body)
 
     def claim() -> WebhookEvent | None:
-        event, is_new = WebhookEvent.objects.take_in(_new_row(delivery, sender, parsed))
-        if not is_new:
-            event.attempts += 1
-        return event if is_new or not event.is_settled else None
+        event = WebhookEvent.objects.count_repeat(delivery.svix_id, timezone.now())
+        if event is None:
+            return _new_row(delivery, sender, parsed)
+        event.attempts += 1
+        return None if event.is_settled else event
 
     try:
-        event = _attempt(claim, parsed)
+        try:
+            event = _attempt(claim, parsed)
+        except Rival:  # rows never go away, so it is found this time
+            event = _attempt(claim, parsed)
     except (OperationalError, InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if event is None:
@@ -104,6 +117,8 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception) -> WebhookEvent | Non
                 _apply(event, parsed)
                 _save_result(event, started)
             return event
+    except Rival:
+        raise
     except Exception as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
             raise
@@ -118,6 +133,9 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception) -> WebhookEvent | Non
 
 
 def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:
+    if event.payload is None:  # a type whose body is not kept, and so one that nothing acts upon
+        event.mark_settled(State.IGNORED)
+        return
     if isinstance(parsed, Exception):
         raise parsed
     state, note = handlers.handle(parsed, svix_id=event.svix_id)
@@ -126,7 +144,10 @@ def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:
 
 def _save_result(event: WebhookEvent, started: float) -> None:
     event.duration = timedelta(seconds=time.perf_counter() - started)
-    event.save(update_fields=RESULT_FIELDS)
+    if not event._state.adding:
+        update(event, RESULT_FIELDS)
+    elif not insert_if_new(event):
+        raise Rival
     if event.state == State.FAILED:
         # Named, because the task imports this module. The job is part of the transaction, like the row it is for.
         job = queue.configure_task("webhooks.tasks.retry_event", schedule_at=event.next_attempt_at)
@@ -142,7 +163,7 @@ def _parse(body: str) -> ClerkEvent | Exception:
 
 
 def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception) -> WebhookEvent:
-    """Return the row of a delivery, unsaved, already in the state it has if all goes well."""
+    """Return the row of a delivery, unsaved."""
     now = timezone.now()
     event = WebhookEvent(
         svix_id=delivery.svix_id,

@@ -2,16 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from django.db import connections, models
+from django.db import connection, models
 from django.db.models import F, Q
-from django.db.models.sql import InsertQuery
 from django.utils import timezone
 
-#: Appended to the insert. `deliveries` is 1 in the answer only if the row is new.
+#: A repeat is counted, locked and recognised in one statement, which finds nothing for the many that are none.
 COUNT_REPEAT = """
-ON CONFLICT (svix_id) DO UPDATE
-SET deliveries = webhooks_webhookevent.deliveries + 1, last_delivery_at = EXCLUDED.last_delivery_at
-RETURNING id, state, deliveries
+UPDATE webhooks_webhookevent SET deliveries = deliveries + 1, last_delivery_at = %s WHERE svix_id = %s
+RETURNING id, state
 """
 
 
@@ -20,24 +18,19 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         """Events that have not had their effect yet and should: failed and dead ones."""
         return self.filter(state__in=WebhookEvent.UNSETTLED)
 
-    def take_in(self, event: "WebhookEvent") -> tuple["WebhookEvent", bool]:
-        """Insert `event`, or count one more delivery of the row with its svix_id, in one statement.
-
-        Must run in a transaction: the row stays locked until its end. A rival that is inserting the same id is waited for.
+    def count_repeat(self, svix_id: str, now: datetime) -> "WebhookEvent | None":
+        """Count one more delivery of a stored event and lock it until the end of the transaction.
 
         Returns:
-            The event, or the row that was there already, and whether it is new.
+            The event; only id and state are loaded if it is settled. None if it is not stored.
         """
-        query = InsertQuery(WebhookEvent)
-        query.insert_values([field for field in event._meta.concrete_fields if not field.primary_key], [event])
-        [(insert, values)] = query.get_compiler(using=self.db).as_sql()
-        with connections[self.db].cursor() as cursor:
-            cursor.execute(f"{insert} {COUNT_REPEAT}", values)
-            event.pk, state, event.deliveries = cursor.fetchone()
-        event._state.adding = False
-        if event.deliveries == 1:
-            return event, True
-        return (event if state in WebhookEvent.SETTLED else self.get(pk=event.pk)), False
+        with connection.cursor() as cursor:
+            cursor.execute(COUNT_REPEAT, [now, svix_id])
+            found = cursor.fetchone()
+        if found is None:
+            return None
+        pk, state = found
+        return WebhookEvent(pk=pk, state=state) if state in WebhookEvent.SETTLED else self.get(pk=pk)
 
 
 class WebhookEvent(models.Model):

@@ -69,5 +69,8 @@ def _content_length(request: HttpRequest) -> int:
 
 
 def _sender(request: HttpRequest) -> inbox.Sender:
-    headers = {name: request.headers[name][:500] for name in KEPT_HEADERS if name in request.headers}
+    # A server in front may let NUL through, which PostgreSQL refuses.
+    headers = {
+        name: request.headers[name][:500].replace("\x00", "\ufffd") for name in KEPT_HEADERS if name in request.headers
+    }
     return inbox.Sender(client_address(request), headers)

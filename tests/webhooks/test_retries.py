@@ -72,6 +72,16 @@ def assert_whole_effect() -> None:
     assert actions == ["PROFILE_CREATED", "PROFILE_CREATED", "ROLE_ADDED", "ROLE_ADDED", "USER_CREATED"]
 
 
+def test_an_event_whose_body_is_not_kept_ends_as_ignored_when_tried_again(webhook: WebhookClient) -> None:
+    [example, *_] = samples.examples()["email.created"]
+    webhook.post(example, svix_id="msg_1")
+    now = datetime.now(UTC)
+    WebhookEvent.objects.update(state=State.FAILED, processed_at=None, next_attempt_at=now)  # a lost connection, say
+    event = inbox.retry(WebhookEvent.objects.get().pk)
+    assert event is not None
+    assert event.state == State.IGNORED
+
+
 # --- What a failure leaves ---
 
 

@@ -205,7 +205,7 @@ def test_a_lost_database_is_answered_503(
         raise error("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:
-        patch.setattr(WebhookEventQuerySet, "take_in", fail)
+        patch.setattr(WebhookEventQuerySet, "count_repeat", fail)
         assert_refused(webhook.post(BODY, svix_id="msg_again"), "unavailable", status=503)
     assert "server closed the connection" in caplog.text
     assert webhook.post(BODY, svix_id="msg_again").json() == {"outcome": "ignored"}

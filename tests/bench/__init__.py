@@ -1,0 +1,1 @@
+"""How much of what is possible the endpoint reaches: `make bench`. Figures are ratios within one run."""

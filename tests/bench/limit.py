@@ -1,0 +1,37 @@
+"""The limit that `make bench` compares with: the same server and middleware, the signature, one insert, nothing else.
+
+A settings module and its urls in one.
+"""
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import path
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from config.settings import *  # noqa: F403
+
+ROOT_URLCONF = "tests.bench.limit"
+
+
+@csrf_exempt
+def receive(request: HttpRequest) -> JsonResponse:
+    """Verify and insert, with one statement in autocommit mode."""
+    from webhooks import signatures  # the settings are read before there are models
+    from webhooks.models import WebhookEvent
+
+    delivery = signatures.verify(request)
+    now = timezone.now()
+    event = WebhookEvent(
+        svix_id=delivery.svix_id,
+        payload=delivery.body,
+        state=WebhookEvent.State.PROCESSED,
+        received_at=now,
+        last_delivery_at=now,
+        processed_at=now,
+        secret_fingerprint=delivery.secret_fingerprint,
+    )
+    WebhookEvent.objects.bulk_create([event], ignore_conflicts=True)
+    return JsonResponse({"outcome": "stored"})
+
+
+urlpatterns = [path("api/webhooks/clerk", receive)]
