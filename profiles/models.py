@@ -117,7 +117,7 @@ class BuilderProfile(Profile):
     def initials(self) -> str:
         """The first letters of the first and the last name, for people without a picture; "" if it has no letters."""
         letters = [match.group() for word in self.name.split() if (match := INITIAL.search(word))]
-        return "".join(letters[:1] + letters[1:][-1:]).title()
+        return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property
     def validation_tier_meaning(self) -> str:
