@@ -1,0 +1,437 @@
+"""Profiles follow roles, and the reasons for being away are independent of each other."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+import time_machine
+from django.db.models import ProtectedError
+from django.test import Client
+
+from accounts.clerk.samples import SampleUser
+from audit.log import SYSTEM
+from profiles import lifecycle
+from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.slugs import MAX_LENGTH, fold, slug_candidates
+from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.webhooks import WebhookClient, person
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+
+
+def builder(**facts: Any) -> SampleUser:
+    """Return Olive, who builds, as Clerk knows her."""
+    return person(**{"first_name": "Olive", "last_name": "Owner", "roles": ["BUILDER"]} | facts)
+
+
+def profile_of(somebody: SampleUser) -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfile.objects.get(user__clerk_id=somebody.clerk_id)
+    return profile
+
+
+def slug_of(somebody: SampleUser) -> str | None:
+    return profile_of(somebody).slug
+
+
+def is_public(somebody: SampleUser) -> bool:
+    return BuilderProfile.objects.published().filter(user__clerk_id=somebody.clerk_id).exists()
+
+
+# --- Roles ---
+
+WITH_ROLES = (
+    pytest.param(None, {ClientProfile}, id="none named"),
+    pytest.param([], set(), id="none"),
+    pytest.param(["ADMIN"], set(), id="admin"),
+    pytest.param(["CLIENT"], {ClientProfile}, id="client"),
+    pytest.param(["BUILDER"], {BuilderProfile}, id="builder"),
+    pytest.param(["CLIENT", "BUILDER", "ADMIN"], {BuilderProfile, ClientProfile}, id="all"),
+)
+
+
+def present() -> set[type[Profile]]:
+    """Return the kinds of profile that are there and not archived."""
+    kinds: list[type[Profile]] = [BuilderProfile, ClientProfile]
+    return {kind for kind in kinds if kind._default_manager.filter(archived_at=None).exists()}
+
+
+@pytest.mark.parametrize(("roles", "kinds"), WITH_ROLES)
+def test_a_new_user_has_the_profiles_of_the_roles(
+    webhook: WebhookClient, roles: list[str] | None, kinds: set[type[Profile]]
+) -> None:
+    webhook.created(person(roles=roles))
+    assert present() == kinds
+
+
+@pytest.mark.parametrize(("before", "_"), WITH_ROLES[1:])
+@pytest.mark.parametrize(("after", "kinds"), WITH_ROLES[1:])
+def test_profiles_follow_every_change_of_roles(
+    webhook: WebhookClient, before: list[str], after: list[str], kinds: set[type[Profile]], _: object
+) -> None:
+    olive = builder(roles=before)
+    webhook.created(olive)
+    webhook.updated(olive.later(roles=after))
+    assert present() == kinds
+
+
+def test_a_builder_starts_at_tier_one_and_available_for_hire(webhook: WebhookClient) -> None:
+    olive = builder()
+    webhook.created(olive)
+    profile = profile_of(olive)
+    assert (profile.validation_tier, profile.get_validation_tier_display()) == (1, "Entry")
+    assert profile.available_for_hire
+    assert profile.searchable
+    assert (profile.slug, profile.name, profile.headline) == ("olive-owner", "Olive Owner", "")
+    assert is_public(olive)
+
+
+def test_a_role_that_goes_archives_its_profile(webhook: WebhookClient) -> None:
+    olive = builder(roles=["BUILDER", "CLIENT"])
+    webhook.created(olive)
+    with time_machine.travel(NOW, tick=False):
+        webhook.updated(olive.later(roles=["CLIENT"]))
+    assert profile_of(olive).archived_at == NOW
+    assert not is_public(olive)
+    assert ClientProfile.objects.get().archived_at is None
+
+
+def test_a_role_that_returns_restores_the_same_profile_with_all_that_was_on_it(webhook: WebhookClient) -> None:
+    olive = builder()
+    webhook.created(olive)
+    written = {"headline": "Apps that work offline", "validation_tier": 3, "available_for_hire": False}
+    BuilderProfile.objects.update(**written, display_name="Olive O.", searchable=False)
+    [before] = BuilderProfile.objects.values()
+    webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
+    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
+    assert list(BuilderProfile.objects.values()) == [before]
+    assert is_public(olive)
+
+
+def test_a_role_that_is_named_again_changes_nothing(webhook: WebhookClient) -> None:
+    olive = builder()
+    webhook.created(olive)
+    [before] = BuilderProfile.objects.values()
+    webhook.updated(olive.later(roles=["builder"]))
+    assert list(BuilderProfile.objects.values()) == [before]
+
+
+def test_a_role_that_came_twice_makes_one_profile() -> None:
+    """A receiver may be told again, by a replay."""
+    olive = UserFactory.create(builder=True, client=True)
+    for _ in range(2):
+        lifecycle.follow_roles(olive, ["BUILDER", "CLIENT"], [], origin=SYSTEM)
+    assert (BuilderProfile.objects.count(), ClientProfile.objects.count()) == (1, 1)
+    for _ in range(2):
+        lifecycle.follow_roles(olive, [], ["BUILDER", "CLIENT"], origin=SYSTEM)
+    assert present() == set()
+
+
+def test_a_role_that_goes_before_it_had_a_profile_is_no_error() -> None:
+    lifecycle.follow_roles(UserFactory.create(), [], ["BUILDER", "CLIENT"], origin=SYSTEM)
+    assert not BuilderProfile.objects.exists()
+
+
+def test_profiles_are_the_users_own(webhook: WebhookClient) -> None:
+    olive, vera = builder(), builder(first_name="Vera")
+    webhook.created(olive)
+    webhook.created(vera)
+    webhook.updated(olive.later(roles=[]))
+    assert (is_public(olive), is_public(vera)) == (False, True)
+
+
+# --- Reasons to be away ---
+
+OWN_REASONS = [reason for reason in Profile.REASONS_AWAY if reason != "archived_at"]
+
+
+@pytest.mark.parametrize("reason", OWN_REASONS)
+def test_what_a_person_took_down_stays_down_when_the_role_returns(webhook: WebhookClient, reason: str) -> None:
+    olive = builder()
+    webhook.created(olive)
+    BuilderProfile.objects.update(**{reason: NOW})
+    webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
+    assert getattr(profile_of(olive), reason) == NOW
+    assert profile_of(olive).archived_at
+    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
+    assert getattr(profile_of(olive), reason) == NOW
+    assert not profile_of(olive).archived_at
+    assert not is_public(olive)
+    BuilderProfile.objects.update(**{reason: None})
+    assert is_public(olive)
+
+
+@pytest.mark.parametrize("order", list(permutations(["ban", "archive", "hide"])), ids="-".join)
+def test_reasons_end_one_by_one_in_any_order(webhook: WebhookClient, order: tuple[str, ...]) -> None:
+    olive = builder()
+    webhook.created(olive)
+    state: dict[str, Any] = {"banned": False, "roles": ["BUILDER"]}
+
+    def change(reason: str, *, away: bool) -> None:
+        nonlocal olive, state
+        if reason == "hide":
+            BuilderProfile.objects.update(hidden_at=NOW if away else None)
+            return
+        state |= {"banned": away} if reason == "ban" else {"roles": [] if away else ["BUILDER"]}
+        olive = olive.later(**state)
+        assert webhook.updated(olive) == "processed"
+
+    for reason in order:
+        change(reason, away=True)
+        assert not is_public(olive)
+    for reason in order[:-1]:
+        change(reason, away=False)
+        assert not is_public(olive)
+    change(order[-1], away=False)
+    assert is_public(olive)
+
+
+@pytest.mark.parametrize("reason", (*Profile.REASONS_AWAY, "banned", "deleted", "nameless"))
+def test_each_reason_alone_keeps_a_profile_away(reason: str) -> None:
+    facts: dict[str, Any] = {
+        "banned": {"user__banned": True},
+        "deleted": {"user__deleted": True},
+        "nameless": {"user__nameless": True},
+    }.get(reason, {reason: NOW})
+    BuilderProfileFactory.create(**facts)
+    assert not BuilderProfile.objects.published().exists()
+    assert not BuilderProfile.objects.listed().exists()
+
+
+def test_a_profile_off_the_directory_is_public_and_not_listed() -> None:
+    profile = BuilderProfileFactory.create(unlisted=True)
+    assert list(BuilderProfile.objects.published()) == [profile]
+    assert not BuilderProfile.objects.listed().exists()
+
+
+def test_a_ban_hides_the_page_and_its_end_shows_it_again(webhook: WebhookClient) -> None:
+    olive = builder()
+    webhook.created(olive)
+    [before] = BuilderProfile.objects.values()
+    webhook.updated(olive.later(timedelta(seconds=1), banned=True))
+    assert not is_public(olive)
+    webhook.updated(olive.later(timedelta(seconds=2)))
+    assert is_public(olive)
+    assert list(BuilderProfile.objects.values()) == [before]
+
+
+def test_a_deletion_hides_the_page_and_keeps_the_row(webhook: WebhookClient) -> None:
+    olive = builder()
+    webhook.created(olive)
+    [before] = BuilderProfile.objects.values()
+    webhook.deleted(olive.later())
+    assert not is_public(olive)
+    assert list(BuilderProfile.objects.values()) == [before]
+
+
+def test_a_locked_person_has_a_page(webhook: WebhookClient) -> None:
+    olive = builder(locked=True)
+    webhook.created(olive)
+    assert is_public(olive)
+
+
+def test_roles_can_change_while_a_person_is_banned(webhook: WebhookClient) -> None:
+    olive = builder(banned=True, roles=[])
+    webhook.created(olive)
+    webhook.updated(olive.later(roles=["BUILDER"]))
+    assert profile_of(olive).slug == "olive-owner"
+    assert not is_public(olive)
+    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"], banned=False))
+    assert is_public(olive)
+
+
+# --- Addresses ---
+
+ADDRESSES = (
+    pytest.param("Zofia", "Wąsowska-Łęcka", "zofia-wasowska-lecka", id="Polish"),
+    pytest.param("Søren", "Kjær", "soren-kjaer", id="Danish"),
+    pytest.param("Jürgen", "Groß", "jurgen-gross", id="German"),
+    pytest.param("Đặng", "Nguyễn", "dang-nguyen", id="Vietnamese"),
+    pytest.param("İbrahim", "Şahin", "ibrahim-sahin", id="Turkish"),
+    pytest.param("Þór", "Æsir", "thor-aesir", id="Icelandic"),
+    pytest.param("美咲", "高橋", "美咲-高橋", id="Japanese"),
+    pytest.param("ليلى", "منصور", "ليلى-منصور", id="Arabic"),
+    pytest.param("Иван", "Петров", "иван-петров", id="Russian"),
+    pytest.param("Grace", "O’Sullivan", "grace-osullivan", id="apostrophe"),
+    pytest.param("<script>", "&", "script", id="markup"),
+    pytest.param("../../admin", None, "admin", id="path"),
+    pytest.param("👩‍💻", None, "builder", id="emoji only"),
+    pytest.param("___", "---", "builder", id="punctuation only"),
+)
+
+
+@pytest.mark.parametrize(("first_name", "last_name", "slug"), ADDRESSES)
+def test_names_in_every_script_make_an_address_that_answers(
+    webhook: WebhookClient, client: Client, first_name: str, last_name: str | None, slug: str
+) -> None:
+    olive = builder(first_name=first_name, last_name=last_name)
+    webhook.created(olive)
+    assert slug_of(olive) == slug
+    response = client.get(profile_of(olive).get_absolute_url())
+    assert response.status_code == 200
+    assert response.context["profile"] == profile_of(olive)
+
+
+def test_a_very_long_name_makes_an_address_that_fits(webhook: WebhookClient) -> None:
+    names = {"first_name": "Anna-Maria " * 20, "last_name": "ﷺ" * 100}
+    people = [builder(**names) for _ in range(2)]
+    for somebody in people:
+        webhook.created(somebody)
+    slugs = [slug_of(somebody) or "" for somebody in people]
+    assert len(set(slugs)) == 2
+    assert all(0 < len(slug) <= MAX_LENGTH for slug in slugs)
+
+
+def test_namesakes_have_addresses_of_their_own(webhook: WebhookClient) -> None:
+    people = [builder() for _ in range(3)]
+    for somebody in people:
+        webhook.created(somebody)
+    slugs = [slug_of(somebody) or "" for somebody in people]
+    assert slugs[0] == "olive-owner"
+    assert len(set(slugs)) == 3
+    assert all(slug.startswith("olive-owner-") and len(slug) == len("olive-owner-123abc") for slug in slugs[1:])
+    assert all(is_public(somebody) for somebody in people)
+
+
+def test_when_the_short_suffix_is_taken_too_the_long_one_is_used(webhook: WebhookClient) -> None:
+    olive = builder()
+    plain, short, long = slug_candidates(UserFactory.build(clerk_id=olive.clerk_id, name="Olive Owner"))
+    for slug in (plain, short):
+        BuilderProfileFactory.create(slug=slug)
+    webhook.created(olive)
+    assert slug_of(olive) == long
+
+
+def test_a_renamed_person_keeps_the_address(webhook: WebhookClient) -> None:
+    olive = builder()
+    webhook.created(olive)
+    webhook.updated(olive.later(timedelta(seconds=1), first_name="Oliwia", username="oliwia"))
+    assert (slug_of(olive), profile_of(olive).name) == ("olive-owner", "Oliwia Owner")
+    webhook.updated(olive.later(timedelta(seconds=2), first_name=None, last_name=None))
+    webhook.updated(olive.later(timedelta(seconds=3), first_name="Third"))
+    assert slug_of(olive) == "olive-owner"
+
+
+def test_an_address_given_up_with_the_role_is_not_given_to_a_namesake(webhook: WebhookClient) -> None:
+    olive, namesake = builder(), builder()
+    webhook.created(olive)
+    webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
+    webhook.created(namesake)
+    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
+    assert slug_of(olive) == "olive-owner"
+    assert slug_of(namesake) != "olive-owner"
+
+
+@pytest.mark.parametrize(
+    ("facts", "slug"),
+    (
+        pytest.param({"first_name": "Olive"}, "olive", id="first name"),
+        pytest.param({"last_name": "Owner"}, "owner", id="last name"),
+        pytest.param({"username": "olive_o"}, "olive_o", id="username"),
+        pytest.param({"first_name": "Olive", "username": "oo"}, "olive", id="both"),
+    ),
+)
+def test_somebody_without_a_name_appears_once_it_is_known(
+    webhook: WebhookClient, facts: dict[str, Any], slug: str
+) -> None:
+    nobody = builder(first_name=None, last_name=None)
+    webhook.created(nobody)
+    assert slug_of(nobody) is None
+    assert not is_public(nobody)
+    webhook.updated(nobody.later(**facts))
+    assert slug_of(nobody) == slug
+    assert is_public(nobody)
+
+
+def test_a_name_that_comes_with_the_role_makes_one_address(webhook: WebhookClient) -> None:
+    nobody = builder(first_name=None, last_name=None, roles=[])
+    webhook.created(nobody)
+    webhook.updated(nobody.later(first_name="Olive", roles=["BUILDER"]))
+    assert slug_of(nobody) == "olive"
+    assert is_public(nobody)
+
+
+def test_a_name_that_becomes_known_while_the_role_is_gone_makes_an_address(webhook: WebhookClient) -> None:
+    nobody = builder(first_name=None, last_name=None)
+    webhook.created(nobody)
+    webhook.updated(nobody.later(timedelta(seconds=1), roles=[]))
+    webhook.updated(nobody.later(timedelta(seconds=2), first_name="Olive", roles=[]))
+    webhook.updated(nobody.later(timedelta(seconds=3), first_name="Olive", roles=["BUILDER"]))
+    assert slug_of(nobody) == "olive"
+    assert is_public(nobody)
+
+
+def test_a_name_that_was_there_before_the_role_makes_an_address(webhook: WebhookClient) -> None:
+    olive = builder(roles=["CLIENT"])
+    webhook.created(olive)
+    webhook.updated(olive.later(roles=["CLIENT", "BUILDER"]))
+    assert slug_of(olive) == "olive-owner"
+
+
+def test_a_name_known_late_avoids_the_addresses_of_namesakes(webhook: WebhookClient) -> None:
+    olive, nobody = builder(), builder(first_name=None, last_name=None)
+    webhook.created(olive)
+    webhook.created(nobody)
+    webhook.updated(nobody.later(first_name="Olive", last_name="Owner"))
+    assert (slug_of(nobody) or "").startswith("olive-owner-")
+    assert is_public(nobody)
+
+
+def test_a_stale_name_makes_no_address(webhook: WebhookClient) -> None:
+    nobody = builder(first_name=None, last_name=None)
+    webhook.updated(nobody.later())
+    assert webhook.created(builder(clerk_id=nobody.clerk_id)) == "stale"
+    assert slug_of(nobody) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    (
+        pytest.param("Łukasz", "lukasz", id="stroke"),
+        pytest.param("MÜLLER", "muller", id="umlaut"),
+        pytest.param("Straße", "strasse", id="sharp s"),
+        pytest.param("e\u0301", "e", id="decomposed"),
+        pytest.param("ﬁ", "fi", id="ligature"),
+        pytest.param("Ａｂｃ", "abc", id="full width"),
+        pytest.param("高橋", "高橋", id="Han"),
+        pytest.param("", "", id="empty"),
+    ),
+)
+def test_folding_removes_case_and_accents(text: str, folded: str) -> None:
+    assert fold(text) == folded
+
+
+# --- Names on the page ---
+
+
+@pytest.mark.parametrize(
+    ("name", "initials"),
+    (
+        pytest.param("Zofia Wąsowska-Łęcka", "ZW", id="two"),
+        pytest.param("Anna Maria de la Cruz", "AC", id="many"),
+        pytest.param("olive", "O", id="one"),
+        pytest.param("高橋 美咲", "高美", id="Han"),
+        pytest.param("ليلى منصور", "لم", id="Arabic"),
+        pytest.param("E\u0301mile Zola", "E\u0301Z", id="decomposed"),
+        pytest.param("(Olive) 42 Owner", "OO", id="punctuation and numbers"),
+        pytest.param("zofia wąs", "ZW", id="lower case"),
+        pytest.param("42 !", "", id="none"),
+    ),
+)
+def test_initials_are_of_the_first_and_the_last_word(name: str, initials: str) -> None:
+    assert BuilderProfileFactory.build(user__name=name).initials == initials
+
+
+def test_the_owners_choice_of_name_is_shown_instead_of_clerks() -> None:
+    profile = BuilderProfileFactory.build(user__name="Olive Owner", display_name="The Olive")
+    assert (profile.name, str(profile)) == ("The Olive", "The Olive")
+    assert BuilderProfileFactory.build(user__name="Olive Owner").name == "Olive Owner"
+
+
+def test_a_user_with_a_profile_cannot_be_deleted() -> None:
+    """Users are tombstoned; whoever tries to delete a row is stopped before history goes with it."""
+    profile = BuilderProfileFactory.create()
+    with pytest.raises(ProtectedError):
+        profile.user.delete()
