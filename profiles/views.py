@@ -33,7 +33,7 @@ def builder_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def builder_detail(request: HttpRequest, slug: str) -> HttpResponse:
-    profile = get_object_or_404(BuilderProfile.objects.published(), slug=slug.replace("\x00", ""))
+    profile = get_object_or_404(BuilderProfile.objects.published(), slug=slug.replace("\x00", "\ufffd"))
     return render(request, "profiles/builder_detail.html", {"profile": profile})
 
 
