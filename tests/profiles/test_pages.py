@@ -1,0 +1,335 @@
+"""The public face shows published builders, and nothing of anybody else."""
+
+import re
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from profiles.models import BuilderProfile, Profile
+from profiles.views import ON_HOME, PAGE_SIZE
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory
+from tests.helpers.webhooks import WebhookClient, person
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = '<script>alert("x")</script> & Sons'
+
+
+def page(client: Client, url: str, status: int = 200) -> str:
+    response = client.get(url)
+    assert response.status_code == status, (url, response.status_code)
+    return response.content.decode()
+
+
+def shown(client: Client, url: str = "/builders/") -> list[str]:
+    """Return the names on the cards of a page, in order."""
+    return re.findall(r'class="card__name"[^>]*><a href="[^"]*">([^<]*)</a>', page(client, url))
+
+
+def url_of(profile: BuilderProfile) -> str:
+    return f"/builders/{quote(profile.slug or '')}/"
+
+
+# --- Who is shown ---
+
+
+def test_a_published_builder_is_on_every_page(client: Client) -> None:
+    profile = BuilderProfileFactory.create(introduced=True, user__name="Olive Owner")
+    assert shown(client, "/") == shown(client, "/builders/") == ["Olive Owner"]
+    detail = page(client, url_of(profile))
+    for text in ("Olive Owner", profile.headline, "Entry", "Available for hire"):
+        assert text in detail
+
+
+AWAY: dict[str, dict[str, Any]] = {reason: {reason: SINCE} for reason in Profile.REASONS_AWAY} | {
+    "banned": {"user__banned": True},
+    "deleted by Clerk": {"user__deleted": True},
+    "several": {"archived": True, "hidden": True, "user__banned": True},
+}
+
+
+@pytest.mark.parametrize("facts", AWAY.values(), ids=AWAY)
+def test_who_is_away_is_nowhere(client: Client, facts: dict[str, Any]) -> None:
+    profile = BuilderProfileFactory.create(user__name="Olive Owner", introduced=True, **facts)
+    for url, status in (("/", 200), ("/builders/", 200), (url_of(profile), 404)):
+        text = page(client, url, status)
+        assert "Olive" not in text
+        assert profile.headline not in text
+
+
+def test_somebody_without_a_name_is_nowhere(client: Client) -> None:
+    BuilderProfileFactory.create(user__nameless=True, introduced=True)
+    assert shown(client, "/") == shown(client, "/builders/") == []
+    page(client, "/builders/None/", 404)
+
+
+def test_somebody_off_the_directory_has_a_page_and_is_not_listed(client: Client) -> None:
+    profile = BuilderProfileFactory.create(unlisted=True, user__name="Olive Owner")
+    assert shown(client, "/") == shown(client, "/builders/") == []
+    assert "Olive Owner" in page(client, url_of(profile))
+
+
+def test_clients_have_no_public_page(client: Client) -> None:
+    ClientProfileFactory.create(user__name="Vera Visitor")
+    assert "Vera" not in page(client, "/") + page(client, "/builders/")
+    page(client, "/builders/vera-visitor/", 404)
+
+
+def test_addresses_and_other_private_facts_are_on_no_page(client: Client) -> None:
+    profile = BuilderProfileFactory.create(user__email="olive@example.com", user__username="secretolive")
+    text = page(client, "/") + page(client, "/builders/") + page(client, url_of(profile))
+    assert profile.user.clerk_id
+    for private in ("olive@example.com", "secretolive", profile.user.clerk_id):
+        assert private not in text
+
+
+def test_a_webhook_makes_a_page_and_a_deletion_takes_it_down(webhook: WebhookClient, client: Client) -> None:
+    zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
+    webhook.created(zofia)
+    assert "Zofia Wąs" in page(client, "/builders/zofia-was/")
+    webhook.deleted(zofia.later())
+    assert "Zofia" not in page(client, "/builders/zofia-was/", 404)
+
+
+def test_nobody_yet_is_a_designed_page_too(client: Client) -> None:
+    assert "Nobody is here yet" in page(client, "/builders/")
+    assert "The first builders are setting up their pages" in page(client, "/")
+
+
+# --- What is shown ---
+
+
+@pytest.mark.parametrize("field", ("user__name", "display_name", "headline"))
+def test_whatever_people_write_is_escaped(client: Client, field: str) -> None:
+    profile = BuilderProfileFactory.create(**{"slug": "hostile", "headline": "x"} | {field: HOSTILE})
+    for url in ("/", "/builders/", url_of(profile)):
+        text = page(client, url)
+        assert escape(HOSTILE).replace("&#x27;", "&#39;") in text
+        assert "<script>alert" not in text
+        assert "& Sons" not in text
+
+
+def test_a_hostile_name_from_clerk_is_escaped_too(webhook: WebhookClient, client: Client) -> None:
+    webhook.created(person(first_name="<img src=x onerror=alert(1)>", last_name="'\"&", roles=["BUILDER"]))
+    [profile] = BuilderProfile.objects.all()
+    for url in ("/", "/builders/", url_of(profile)):
+        text = page(client, url)
+        assert "<img src=x" not in text
+        assert "&lt;img src=x onerror=alert(1)&gt;" in text
+
+
+@pytest.mark.parametrize(
+    ("tier", "name"), ((1, "Entry"), (2, "Established"), (3, "Expert")), ids=("one", "two", "three")
+)
+def test_the_tier_is_told_in_words(client: Client, tier: int, name: str) -> None:
+    profile = BuilderProfileFactory.create(validation_tier=tier)
+    assert name in page(client, "/builders/")
+    assert profile.validation_tier_meaning in page(client, url_of(profile))
+
+
+def test_who_is_busy_says_so(client: Client) -> None:
+    profile = BuilderProfileFactory.create(unavailable=True)
+    for url in ("/builders/", url_of(profile)):
+        assert "Not available now" in page(client, url)
+        assert "Available for hire" not in page(client, url)
+
+
+def test_a_picture_is_shown_where_there_is_one(client: Client) -> None:
+    picture = "https://img.clerk.com/olive"
+    with_picture = BuilderProfileFactory.create(user__image_url=picture)
+    assert f'src="{picture}"' in page(client, url_of(with_picture))
+    without = BuilderProfileFactory.create()
+    assert "<img" not in page(client, url_of(without))
+
+
+def test_search_engines_stay_away_until_there_is_an_introduction(client: Client) -> None:
+    robots = '<meta name="robots" content="noindex">'
+    assert robots in page(client, url_of(BuilderProfileFactory.create()))
+    introduced = page(client, url_of(BuilderProfileFactory.create(introduced=True)))
+    assert "robots" not in introduced
+    assert '<meta name="description"' in introduced
+    assert '<link rel="canonical" href="http://testserver/builders/' in introduced
+
+
+@pytest.mark.parametrize("name", ("ليلى منصور", "高橋 美咲", "Zofia Wąsowska-Łęcka"))
+def test_addresses_in_every_script_are_found(webhook: WebhookClient, client: Client, name: str) -> None:
+    webhook.created(person(first_name=name, last_name=None, roles=["BUILDER"]))
+    [profile] = BuilderProfile.objects.all()
+    listed = page(client, "/builders/")
+    [href] = re.findall(r'class="card__name"[^>]*><a href="([^"]*)">', listed)
+    assert href.isascii()
+    assert name in page(client, href)
+    assert name in page(client, f"/builders/{profile.slug}/")
+
+
+# --- The directory, page by page ---
+
+
+def names(numbers: range) -> list[str]:
+    return [f"Builder {number:02}" for number in numbers]
+
+
+@pytest.fixture
+def thirty(db: None) -> list[BuilderProfile]:
+    return [BuilderProfileFactory.create(user__name=name) for name in names(range(1, 31))]
+
+
+def next_of(client: Client, url: str) -> str | None:
+    match = re.search(r'rel="next" href="([^"]*)"', page(client, url))
+    return f"/builders/{match[1]}" if match else None
+
+
+@pytest.mark.usefixtures("thirty")
+def test_the_newest_come_first_and_nobody_is_left_out(client: Client) -> None:
+    assert shown(client) == names(range(30, 30 - PAGE_SIZE, -1))
+    following = next_of(client, "/builders/")
+    assert following
+    assert shown(client, following) == names(range(30 - PAGE_SIZE, 0, -1))
+    assert next_of(client, following) is None
+
+
+def test_a_page_stays_the_same_while_people_join(client: Client, thirty: list[BuilderProfile]) -> None:
+    following = next_of(client, "/builders/")
+    assert following
+    before = shown(client, following)
+    BuilderProfileFactory.create()
+    thirty[-1].delete()
+    assert shown(client, following) == before
+
+
+@pytest.mark.parametrize(("more", "has_next"), ((0, False), (1, True)), ids=("exactly one page", "one more"))
+def test_there_is_a_next_page_only_if_somebody_is_on_it(client: Client, more: int, *, has_next: bool) -> None:
+    BuilderProfileFactory.create_batch(PAGE_SIZE + more)
+    assert len(shown(client)) == PAGE_SIZE
+    assert bool(next_of(client, "/builders/")) is has_next
+
+
+def test_a_page_below_the_last_says_so(client: Client, thirty: list[BuilderProfile]) -> None:
+    text = page(client, f"/builders/?before={thirty[0].pk}")
+    assert "There is nobody further down this list." in text
+    assert "Nobody is here yet" not in text
+
+
+@pytest.mark.usefixtures("thirty")
+def test_only_the_first_page_is_for_search_engines(client: Client) -> None:
+    assert "canonical" in page(client, "/builders/")
+    following = next_of(client, "/builders/")
+    assert following
+    assert '<meta name="robots" content="noindex, follow">' in page(client, following)
+
+
+@pytest.mark.usefixtures("thirty")
+def test_home_shows_the_newest(client: Client) -> None:
+    assert shown(client, "/") == names(range(30, 30 - ON_HOME, -1))
+
+
+BAD_CURSORS = (
+    pytest.param("abc", id="word"),
+    pytest.param("", id="blank"),
+    pytest.param("0", id="zero"),
+    pytest.param("-1", id="negative"),
+    pytest.param("1.5", id="fraction"),
+    pytest.param("1e3", id="exponent"),
+    pytest.param(" 5", id="space"),
+    pytest.param("1_000", id="underscore"),
+    pytest.param(str(10**30), id="too large"),
+    pytest.param(str(2**63), id="just too large"),
+    pytest.param("9" * 5000, id="5,000 digits"),
+    pytest.param("\x00", id="NUL"),
+    pytest.param("5\x00", id="NUL at the end"),
+    pytest.param("٣", id="Arabic digit"),
+    pytest.param("²", id="superscript"),
+    pytest.param("5' OR 1=1 --", id="SQL"),
+    pytest.param("\ud800", id="surrogate"),
+)
+
+
+@pytest.mark.parametrize("cursor", BAD_CURSORS)
+@pytest.mark.usefixtures("thirty")
+def test_a_cursor_that_is_none_starts_at_the_beginning(client: Client, cursor: str) -> None:
+    url = f"/builders/?before={quote(cursor, errors='surrogatepass')}"
+    assert shown(client, url) == names(range(30, 30 - PAGE_SIZE, -1))
+
+
+@pytest.mark.usefixtures("thirty")
+def test_the_largest_cursor_there_is_shows_everybody(client: Client) -> None:
+    assert shown(client, f"/builders/?before={2**63 - 1}") == shown(client)
+
+
+@pytest.mark.usefixtures("thirty")
+def test_the_last_of_several_cursors_counts_and_others_are_nothing(client: Client) -> None:
+    assert shown(client, "/builders/?before=x&before=abc&page=7&x[]=1") == shown(client)
+
+
+# --- Addresses of nobody ---
+
+BAD_SLUGS = (
+    pytest.param("nobody", id="unknown"),
+    pytest.param("\x00", id="NUL"),
+    pytest.param("olive\x00-owner", id="NUL inside"),
+    pytest.param("x" * 5000, id="5,000 characters"),
+    pytest.param("%", id="percent"),
+    pytest.param("' OR 1=1 --", id="SQL"),
+    pytest.param("..", id="dots"),
+    pytest.param("<script>", id="markup"),
+    pytest.param("\ud800", id="surrogate"),
+    pytest.param("OLIVE-OWNER", id="capitals"),
+)
+
+
+@pytest.mark.parametrize("slug", BAD_SLUGS)
+def test_an_address_of_nobody_is_404(client: Client, slug: str) -> None:
+    BuilderProfileFactory.create(slug="olive-owner")
+    text = page(client, f"/builders/{quote(slug, safe='', errors='surrogatepass')}/", 404)
+    assert "<script>" not in text
+
+
+@pytest.mark.parametrize("url", ("/nowhere", "/builders/nobody/", "/builders/a/b/", "/api/"))
+def test_the_404_page_is_designed_and_leads_home(client: Client, url: str) -> None:
+    text = page(client, url, 404)
+    assert "Nobody is at this address" in text
+    assert 'href="/"' in text
+    assert 'href="/builders/"' in text
+    assert '<meta name="robots" content="noindex">' in text
+    assert "page-error" in text
+
+
+# --- Cost and manners ---
+
+
+def test_each_page_takes_one_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    profiles = BuilderProfileFactory.create_batch(
+        PAGE_SIZE + 5, introduced=True, user__image_url="https://img.clerk.com/x"
+    )
+    for url in ("/", "/builders/", url_of(profiles[0]), "/builders/nobody/"):
+        with django_assert_num_queries(1):
+            client.get(url)
+
+
+@pytest.mark.parametrize("url", ("/", "/builders/", "/builders/olive-owner/"))
+@pytest.mark.parametrize(
+    ("method", "status"), (("head", 200), ("post", 405), ("put", 405), ("patch", 405), ("delete", 405))
+)
+def test_pages_are_only_read(client: Client, url: str, method: str, status: int) -> None:
+    BuilderProfileFactory.create(slug="olive-owner")
+    response = getattr(client, method)(url)
+    assert response.status_code == status
+    if status == 405:
+        assert response["Allow"] == "GET, HEAD"
+
+
+def test_visitors_get_no_cookies(client: Client) -> None:
+    profile = BuilderProfileFactory.create()
+    for url in ("/", "/builders/", url_of(profile), "/nowhere"):
+        assert not client.get(url).cookies
+
+
+def test_an_address_without_its_slash_is_redirected(client: Client) -> None:
+    BuilderProfileFactory.create(slug="olive-owner")
+    for url in ("/builders", "/builders/olive-owner"):
+        response = client.get(url)
+        assert (response.status_code, response["Location"]) == (301, f"{url}/")
