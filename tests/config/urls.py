@@ -1,0 +1,35 @@
+"""The product's URLs, and pages that fail in every way a page can."""
+
+from typing import NoReturn
+
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import OperationalError
+from django.http import HttpRequest
+from django.urls import path
+
+from config.urls import urlpatterns as product
+
+
+def broken(request: HttpRequest) -> NoReturn:
+    raise RuntimeError("broken on purpose")
+
+
+def forbidden(request: HttpRequest) -> NoReturn:
+    raise PermissionDenied
+
+
+def suspicious(request: HttpRequest) -> NoReturn:
+    raise SuspiciousOperation("suspicious on purpose")
+
+
+def away(request: HttpRequest) -> NoReturn:
+    raise OperationalError("the database is away on purpose")
+
+
+urlpatterns = [
+    path("fails/500/", broken),
+    path("fails/403/", forbidden),
+    path("fails/400/", suspicious),
+    path("fails/503/", away),
+    *product,
+]
