@@ -92,3 +92,20 @@ class User(AbstractBaseUser, PermissionsMixin):
     def has_role(self, role: Role) -> bool:
         """Whether the person has `role` and may use it."""
         return self.is_active and role in self.roles
+
+
+class EndedSession(models.Model):
+    """A session at Clerk that is over, although a token of it may live for another minute."""
+
+    session_id = models.CharField(max_length=64)
+    clerk_id = models.CharField(max_length=64)
+    ended_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            # Looked up with every request of somebody who is signed in.
+            models.UniqueConstraint(fields=["session_id"], name="accounts_session_id_unique")
+        ]
+
+    def __str__(self) -> str:
+        return self.session_id

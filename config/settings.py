@@ -27,6 +27,16 @@ CLERK_WEBHOOK_SECRETS = words("CLERK_WEBHOOK_SECRET")
 CLERK_WEBHOOK_ALLOWED_IPS = words("CLERK_WEBHOOK_ALLOWED_IPS")
 #: Events of any other Clerk instance are kept as ignored; blank accepts every instance.
 CLERK_INSTANCE_ID: str = env.str("CLERK_INSTANCE_ID", default="")
+#: Without a publishable key nobody can sign in with Clerk.
+CLERK_PUBLISHABLE_KEY: str = env.str("CLERK_PUBLISHABLE_KEY", default="")
+CLERK_SECRET_KEY: str = env.str("CLERK_SECRET_KEY", default="")
+#: The instance's public key, so that no key server has to be asked.
+CLERK_JWT_KEY: str = env.str("CLERK_JWT_KEY", default="")
+#: Origins for which session tokens may have been made.
+CLERK_AUTHORIZED_PARTIES = words("CLERK_AUTHORIZED_PARTIES")
+CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
+#: Blank: what the publishable key says.
+CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", default="").rstrip("/")
 
 # --- Applications -----------------------------------------------------------------------------------------------------
 
@@ -55,7 +65,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.ClerkAuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",

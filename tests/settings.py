@@ -2,6 +2,8 @@
 
 import os
 
+from tests.helpers import tokens
+
 SECRET = "whsec_" + "dGhlIGZpcnN0IHNlY3JldCBvZiB0aGUgdGVzdHM="
 #: The one to come, while secrets are being rotated.
 NEXT_SECRET = "whsec_" + "dGhlIHNlY29uZCBzZWNyZXQgb2YgdGhlIHRlc3Rz"
@@ -11,12 +13,16 @@ ENVIRONMENT = {
     "DEBUG": "0",
     "SECRET_KEY": "only for tests, so anybody may read it, and long enough for Django",
     "CLERK_WEBHOOK_SECRET": f"{SECRET},{NEXT_SECRET}",
+    "CLERK_PUBLISHABLE_KEY": tokens.PUBLISHABLE_KEY,
+    "CLERK_FRONTEND_API_URL": tokens.ISSUER,
+    "CLERK_AUTHORIZED_PARTIES": tokens.PARTY,
+    "CLERK_JWT_KEY": tokens.public_pem(tokens.KEY),
     "DATABASE_POOL_SIZE": "16",
     "LOG_LEVEL": "WARNING",
 }
 #: Set by whoever runs the tests, perhaps; no test may depend on it.
 UNSET = ["ALLOWED_HOSTS", "CLERK_INSTANCE_ID", "CLERK_WEBHOOK_ALLOWED_IPS", "CSRF_TRUSTED_ORIGINS"]
-UNSET += ["PORT", "STATIC_ROOT", "TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_SSL_HEADER"]
+UNSET += ["CLERK_API_URL", "CLERK_SECRET_KEY", "PORT", "STATIC_ROOT", "TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_SSL_HEADER"]
 
 os.environ.update(ENVIRONMENT | dict.fromkeys(UNSET, ""))
 # Type checking reads the settings too, and needs no database.

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from accounts import sync
-from accounts.clerk.payloads import ClerkEvent, UnknownEvent
+from accounts import sessions, sync
+from accounts.clerk.payloads import ClerkEvent, ClerkSessionEnded, ClerkUser, ClerkUserDeleted
 from audit.log import Origin
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent
@@ -30,11 +30,18 @@ def handle(event: ClerkEvent, *, svix_id: str) -> Verdict:
 def apply_user(event: ClerkEvent, origin: Origin) -> Verdict:
     """Bring a user up to date."""
     subject = event.subject
-    if isinstance(subject, UnknownEvent) or subject.clerk_id is None:
+    if not isinstance(subject, ClerkUser | ClerkUserDeleted) or subject.clerk_id is None:
         # Clerk's schema lets a deletion come without its id. Nothing can be applied; only a comparison can find it.
         return State.IGNORED, "It does not say which user was deleted."
     outcome = sync.apply(subject, origin=origin)
     return (State.STALE if outcome is sync.Outcome.STALE else State.PROCESSED), ""
+
+
+def end_session(event: ClerkEvent, origin: Origin) -> Verdict:
+    """Refuse what is left of a session that is over."""
+    if isinstance(event.subject, ClerkSessionEnded):
+        sessions.end(event.subject)
+    return State.PROCESSED, ""
 
 
 #: The types acted upon; all others are ignored. https://clerk.com/docs/guides/development/webhooks/overview
@@ -42,4 +49,7 @@ HANDLERS: dict[str, Callable[[ClerkEvent, Origin], Verdict]] = {
     "user.created": apply_user,
     "user.updated": apply_user,
     "user.deleted": apply_user,
+    "session.ended": end_session,
+    "session.removed": end_session,
+    "session.revoked": end_session,
 }

@@ -6,6 +6,7 @@ Source of the shapes: Clerk's OpenAPI file webhooks/2025-04-15.yml and captured 
 import hashlib
 import json
 import logging
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -19,9 +20,12 @@ log = logging.getLogger(__name__)
 
 #: A time before 1973 in ms is one of our days in s: Clerk's specification shows seconds, its deliveries milliseconds.
 SECONDS_BELOW = 100_000_000_000
+SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
 #: Bodies of these carry live one-time codes.
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
 USER_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
+#: However a session ended: by signing out, by time, by an operator.
+SESSION_END_TYPES = frozenset({"session.ended", "session.removed", "session.revoked"})
 
 
 class ClerkPayloadError(ValueError):
@@ -75,10 +79,22 @@ class ClerkUserDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class ClerkSessionEnded:
+    """A session is over; tokens of it may still be good for a minute."""
+
+    clerk_id: str
+    session_id: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownEvent:
     """An event of a type nothing here acts upon."""
 
     clerk_id: str | None
+
+
+type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionEnded | UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +112,7 @@ class ClerkEvent:
     instance_id: str
     ip_address: str | None
     user_agent: str | None
-    subject: ClerkUser | ClerkUserDeleted | UnknownEvent
+    subject: Subject
 
 
 def parse_event(text: str) -> ClerkEvent:
@@ -154,15 +170,13 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     )
 
 
-def _content(
-    event_type: str, envelope: dict[str, Any]
-) -> tuple[datetime | None, ClerkUser | ClerkUserDeleted | UnknownEvent]:
+def _content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None, Subject]:
     """Return when it happened and what it is about. Only the types acted upon have to have the expected shape."""
     data = envelope.get("data")
     try:
         occurred_at = _time(envelope.get("timestamp"), "timestamp")
     except ClerkPayloadError:
-        if event_type in USER_TYPES:
+        if event_type in USER_TYPES | SESSION_END_TYPES:
             raise
         return None, UnknownEvent(_mentioned_user(data))
     match event_type:
@@ -172,6 +186,8 @@ def _content(
             return occurred_at, parse_user(data, rank=Rank.UPDATED, occurred_at=occurred_at)
         case "user.deleted":
             return occurred_at, _deleted(data, occurred_at)
+    if event_type in SESSION_END_TYPES:
+        return occurred_at, _session_ended(data, occurred_at)
     return occurred_at, UnknownEvent(_mentioned_user(data))
 
 
@@ -180,6 +196,13 @@ def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:
         raise ClerkPayloadError("The deleted user is not a JSON object.", reason="user_not_an_object")
     clerk_id = None if data.get("id") is None else _user_id(data["id"])
     return ClerkUserDeleted(clerk_id, occurred_at)
+
+
+def _session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:
+    session_id = data.get("id") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
+        raise ClerkPayloadError("The session has no id of the form sess_….", reason="session_without_id")
+    return ClerkSessionEnded(_user_id(data.get("user_id")), session_id, occurred_at)
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""Who is asking: `request.user` from Clerk's session token, and the handshake for pages whose token has run out."""
+
+import logging
+
+from django.contrib.auth import get_user
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.cache import add_never_cache_headers, patch_vary_headers
+from django.utils.functional import SimpleLazyObject
+
+from accounts import sessions
+from accounts.clerk import authentication, handshake, instance, tokens
+from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
+from accounts.clerk.cookies import ClerkCookies
+from accounts.clerk.instance import Instance
+from accounts.models import User
+
+log = logging.getLogger(__name__)
+
+#: Paths that no person opens.
+NEVER_FOR_PEOPLE = ("/api/webhooks/", "/healthz", "/readyz", "/static/")
+
+
+class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
+    """Set `request.clerk`, what is known of the token, and `request.user`, the person, who is loaded when asked for.
+
+    A page whose token may be had afresh is sent to Clerk and back first. Nothing but whole pages ever is.
+    """
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path.startswith(NEVER_FOR_PEOPLE):
+            return self._respond(request, SignedOut(authentication.NO_TOKEN))
+        configured = instance.current()
+        if configured is None:
+            return self._answer(request, SignedOut(authentication.NO_TOKEN))
+        found = ClerkCookies(request.META.get("HTTP_COOKIE", ""), configured)
+        token = handshake.returned_token(request, found, configured)
+        if token and handshake.is_eligible(request) and (morsels := handshake.payload(token)) is not None:
+            response = self._after_handshake(request, handshake.session_token(morsels), configured)
+            handshake.set_cookies(response, morsels)
+            add_never_cache_headers(response)
+            return response
+        return self._decide(request, found, configured)
+
+    def _after_handshake(self, request: HttpRequest, token: str, configured: Instance) -> HttpResponse:
+        """Answer the page that comes back from Clerk: by its clean address where the token came in the address."""
+        if configured.is_development:
+            return handshake.Redirect307(handshake.clean_url(request))
+        return self._answer(request, _verdict(token))
+
+    def _decide(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:
+        state = authentication.authenticate(request, configured)
+        if not isinstance(state, NeedsHandshake):
+            return self._answer(request, state)
+        if not handshake.is_eligible(request):
+            return self._answer(request, SignedOut(state.reason, state.clerk_id))
+        if handshake.is_loop(found):
+            log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)
+            return _loop_page(request)
+        return handshake.redirect_to_clerk(request, state.reason, found, configured)
+
+    def _answer(self, request: HttpRequest, state: State) -> HttpResponse:
+        if isinstance(state, SignedOut) and state.reason != authentication.NO_TOKEN:
+            log.info("A session token was not accepted: %s", state.reason)
+        response = self._respond(request, state)
+        patch_vary_headers(response, ["Cookie", "Authorization"])
+        return response
+
+    def _respond(self, request: HttpRequest, state: State) -> HttpResponse:
+        request.clerk = state  # type: ignore[attr-defined]
+        request.user = SimpleLazyObject(lambda: _user(request, state))  # type: ignore[assignment]
+        response: HttpResponse = self.get_response(request)  # type: ignore[assignment]  # nothing here is async
+        return response
+
+
+def _verdict(token: str) -> State:
+    if not token:
+        return SignedOut(authentication.NO_TOKEN)
+    try:
+        return SignedIn(tokens.verify(token))
+    except tokens.SessionTokenError as error:
+        return SignedOut(error.reason, error.clerk_id)
+
+
+def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
+    if isinstance(state, SignedIn):
+        return sessions.load_user(state.claims) or AnonymousUser()
+    # A local operator's password opens the admin when Clerk is away, and nothing else.
+    if request.path.startswith(reverse("admin:index")):
+        operator = get_user(request)
+        return operator if isinstance(operator, User) and operator.clerk_id is None else AnonymousUser()
+    return AnonymousUser()
+
+
+def _loop_page(request: HttpRequest) -> HttpResponse:
+    response = render(request, "accounts/handshake_loop.html", status=503)
+    response["Retry-After"] = str(handshake.LOOP_WINDOW_S)
+    add_never_cache_headers(response)
+    return response

@@ -1,0 +1,114 @@
+"""Which of Clerk's cookies count."""
+
+import dataclasses
+import time
+
+import pytest
+
+from accounts.clerk import instance
+from accounts.clerk.cookies import ClerkCookies, parse
+from accounts.clerk.instance import Instance
+from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY, mint
+
+OLIVE = "user_2olive0000000000000000000000"
+
+
+@pytest.fixture
+def ours() -> Instance:
+    found = instance.current()
+    assert found is not None
+    return found
+
+
+def test_the_suffix_is_that_of_clerks_own_libraries(settings: object) -> None:
+    assert instance._instance("pk_test_Y2xlcmsuY2xlcmsuZGV2JA", "").cookie_suffix == "QvfNY2dr"
+    assert instance._instance("pk_test_Y2xlcmsuY2xlcmsuZGV2JA", "").frontend_api_url == "https://clerk.clerk.dev"
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    (
+        ("a=1; b=2", {"a": "1", "b": "2"}),
+        ("a=1; a=2", {"a": "1"}),
+        ("a=x%20y%3D", {"a": "x y="}),
+        ("a=1; junk; =; b=2;; c", {"a": "1", "": "", "b": "2"}),
+        ('a={"x": "y,z"}; b=2', {"a": '{"x": "y,z"}', "b": "2"}),
+        ("a=%ff%zz; b=2", {"a": "\ufffd%zz", "b": "2"}),
+        ("", {}),
+    ),
+)
+def test_malformed_cookies_do_not_hide_others(header: str, expected: dict[str, str]) -> None:
+    assert parse(header) == expected
+
+
+def test_cookies_by_the_hundred_are_cut_off() -> None:
+    assert len(parse(";".join(f"c{n}=1" for n in range(5000)))) == 200
+
+
+def cookie(ours: Instance, name: str, value: object, *, suffixed: bool) -> str:
+    return f"{name}_{ours.cookie_suffix}={value}" if suffixed else f"{name}={value}"
+
+
+def test_without_suffixed_cookies_the_plain_ones_count(ours: Instance) -> None:
+    token = mint(OLIVE)
+    found = ClerkCookies(f"__session={token}; __client_uat=5", ours)
+    assert (found.session, found.client_uat, found.uses_suffixed) == (token, 5, False)
+
+
+def test_the_suffixed_cookies_count_beside_another_instances(ours: Instance) -> None:
+    theirs, token = mint(OLIVE, iss="https://clerk.other.example"), mint(OLIVE)
+    header = f"__session={theirs}; __client_uat=9; __session_{ours.cookie_suffix}={token}; __client_uat_{ours.cookie_suffix}=5"
+    found = ClerkCookies(header, ours)
+    assert (found.session, found.client_uat, found.uses_suffixed) == (token, 5, True)
+
+
+def test_a_newer_plain_session_counts(ours: Instance) -> None:
+    new, old = mint(OLIVE), mint(OLIVE, age_s=30)
+    header = (
+        f"__session={new}; __client_uat=9; __session_{ours.cookie_suffix}={old}; __client_uat_{ours.cookie_suffix}=5"
+    )
+    assert ClerkCookies(header, ours).session == new
+
+
+def test_a_sign_in_under_the_plain_name_counts_over_a_suffixed_sign_out(ours: Instance) -> None:
+    token = mint(OLIVE)
+    header = f"__session={token}; __client_uat={int(time.time())}; __client_uat_{ours.cookie_suffix}=0"
+    assert ClerkCookies(header, ours).session == token
+
+
+def test_a_session_without_issuer_counts_as_it_is_and_is_refused_later(ours: Instance) -> None:
+    header = f"__session=junk; __session_{ours.cookie_suffix}={mint(OLIVE)}; __client_uat_{ours.cookie_suffix}=5"
+    assert ClerkCookies(header, ours).session == "junk"
+
+
+@pytest.mark.parametrize(("plain_uat", "uses_suffixed"), (("0", False), ("5", True)))
+def test_in_development_a_plain_sign_out_counts_over_an_expired_suffixed_session(
+    ours: Instance, plain_uat: str, *, uses_suffixed: bool
+) -> None:
+    old = mint(OLIVE, age_s=600)
+    header = f"__client_uat={plain_uat}; __session_{ours.cookie_suffix}={old}; __client_uat_{ours.cookie_suffix}=5"
+    assert ClerkCookies(header, ours).uses_suffixed == uses_suffixed
+    production = dataclasses.replace(ours, is_development=False)
+    assert ClerkCookies(header, production).uses_suffixed
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), (("12", 12), ("12abc", 12), ("abc", 0), ("-1", 0), ("1" * 400, int("1" * 15)), ("", 0))
+)
+def test_the_time_of_the_client_is_a_number_or_nothing(ours: Instance, text: str, number: int) -> None:
+    assert ClerkCookies(f"__client_uat={text}", ours).client_uat == number
+
+
+@pytest.mark.parametrize(("text", "count"), (("2", 2), ("x", 0), ("99999999", 0), ("-1", 0), ("", 0)))
+def test_the_count_of_handshakes_is_a_small_number(ours: Instance, text: str, count: int) -> None:
+    assert ClerkCookies(f"__clerk_redirect_count={text}", ours).redirect_count == count
+
+
+@pytest.mark.parametrize("key", ("pk_test_", "pk_live_!!!", "sk_test_Y2xlcmsuY2xlcmsuZGV2JA", "pk_test_Y2xlcms", "x"))
+def test_what_is_no_publishable_key_is_named(key: str) -> None:
+    with pytest.raises(Exception, match="CLERK_PUBLISHABLE_KEY"):
+        instance.frontend_host(key)
+
+
+def test_the_host_is_in_the_key() -> None:
+    assert instance.frontend_host(PUBLISHABLE_KEY) == ISSUER.removeprefix("http://")

@@ -1,0 +1,143 @@
+"""Which tokens sign somebody in."""
+
+import base64
+import hashlib
+import hmac
+import json
+import math
+import time
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from accounts.clerk import tokens
+from accounts.clerk.tokens import Reason, SessionTokenError
+from tests.helpers.tokens import (
+    ISSUER,
+    KEY,
+    KEY_ID,
+    MACHINE,
+    SESSION,
+    TEMPLATE,
+    claims,
+    mint,
+    new_key,
+    public_pem,
+    sign,
+)
+
+OLIVE = "user_2olive0000000000000000000000"
+STRANGER = new_key()
+
+
+def b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def refused(token: str) -> Reason:
+    with pytest.raises(SessionTokenError) as caught:
+        tokens.verify(token)
+    assert str(caught.value) == caught.value.reason.value  # and nothing of the token
+    return caught.value.reason
+
+
+def test_a_good_token_tells_who_and_which_session() -> None:
+    now = int(time.time())
+    found = tokens.verify(mint(OLIVE))
+    assert (found.clerk_id, found.session_id, found.impersonator) == (OLIVE, f"sess_{OLIVE[5:]}", None)
+    assert abs(found.issued_at.timestamp() - now) <= 1
+    assert abs(found.expires_at.timestamp() - now - 60) <= 1
+
+
+@pytest.mark.parametrize("category", (SESSION, "cl_I7d4PD111III", None))
+def test_session_categories_are_accepted(category: str | None) -> None:
+    assert tokens.verify(mint(OLIVE, header={"cat": category})).clerk_id == OLIVE
+
+
+@pytest.mark.parametrize("version", (None, 1, 2))
+def test_both_versions_of_claims_are_accepted(version: int | None) -> None:
+    assert tokens.verify(mint(OLIVE, v=version, org_id="org_1", org_role="org:admin")).clerk_id == OLIVE
+
+
+def test_an_impersonator_is_named() -> None:
+    found = tokens.verify(mint(OLIVE, act={"iss": ISSUER, "sid": "sess_x", "sub": "user_2adam"}))
+    assert found.impersonator == "user_2adam"
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    (
+        pytest.param(lambda: mint(OLIVE, header={"cat": TEMPLATE}), Reason.WRONG_TYPE, id="template"),
+        pytest.param(lambda: mint(OLIVE, header={"cat": MACHINE}), Reason.WRONG_TYPE, id="machine"),
+        pytest.param(lambda: mint(OLIVE, header={"cat": "cl_new"}), Reason.WRONG_TYPE, id="unknown category"),
+        pytest.param(lambda: mint(OLIVE, header={"cat": 5}), Reason.WRONG_TYPE, id="category that is no text"),
+        pytest.param(lambda: mint(OLIVE, header={"typ": "at+jwt"}), Reason.WRONG_TYPE, id="OAuth"),
+        pytest.param(lambda: mint(OLIVE, algorithm="RS512"), Reason.WRONG_ALGORITHM, id="RS512"),
+        pytest.param(lambda: mint(OLIVE, key=STRANGER), Reason.BAD_SIGNATURE, id="somebody else's key"),
+        pytest.param(lambda: mint("mch_2machine"), Reason.NO_SUBJECT, id="machine subject"),
+        pytest.param(lambda: mint(OLIVE, sub=None), Reason.NO_SUBJECT, id="no sub"),
+        pytest.param(lambda: mint(OLIVE, sub="x"), Reason.NO_SUBJECT, id="odd sub"),
+        pytest.param(lambda: mint(OLIVE, azp=None), Reason.WRONG_PARTY, id="no azp"),
+        pytest.param(lambda: mint(OLIVE, azp="https://evil.example"), Reason.WRONG_PARTY, id="foreign azp"),
+        pytest.param(lambda: mint(OLIVE, iss="https://clerk.other.example"), Reason.WRONG_ISSUER, id="other instance"),
+        pytest.param(lambda: mint(OLIVE, iss=None), Reason.WRONG_ISSUER, id="no iss"),
+        pytest.param(lambda: mint(OLIVE, exp=None), Reason.NO_EXPIRY, id="no exp"),
+        pytest.param(lambda: mint(OLIVE, exp=True), Reason.NO_EXPIRY, id="exp true"),
+        pytest.param(lambda: mint(OLIVE, exp=math.inf), Reason.NO_EXPIRY, id="exp infinite"),
+        pytest.param(lambda: mint(OLIVE, exp=10**400), Reason.NO_EXPIRY, id="exp enormous"),
+        pytest.param(lambda: mint(OLIVE, iat=None), Reason.NO_EXPIRY, id="no iat"),
+        pytest.param(lambda: mint(OLIVE, age_s=66), Reason.EXPIRED, id="expired"),
+        pytest.param(lambda: mint(OLIVE, nbf=time.time() + 8), Reason.NOT_YET_VALID, id="not yet valid"),
+        pytest.param(lambda: mint(OLIVE, age_s=-8, nbf=None), Reason.FROM_THE_FUTURE, id="from the future"),
+        pytest.param(lambda: mint(OLIVE, sid=None), Reason.NO_SESSION, id="no sid"),
+        pytest.param(lambda: mint(OLIVE, sts="pending"), Reason.PENDING, id="pending"),
+        pytest.param(lambda: mint(OLIVE)[:-20], Reason.MALFORMED, id="truncated"),
+        pytest.param(lambda: mint(OLIVE, padding="x" * 9000), Reason.MALFORMED, id="oversized"),
+        pytest.param(lambda: "", Reason.MALFORMED, id="empty"),
+        pytest.param(lambda: "a.b.c", Reason.MALFORMED, id="junk"),
+        pytest.param(lambda: "é.é.é", Reason.MALFORMED, id="not ASCII"),
+        pytest.param(lambda: b64(b"[" * 5000) + ".e30.x", Reason.MALFORMED, id="deep header"),
+        pytest.param(lambda: b64(b"\xff\xfe") + ".e30.x", Reason.MALFORMED, id="header not UTF-8"),
+    ),
+)
+def test_other_tokens_are_refused(token: Any, reason: Reason) -> None:
+    assert refused(token()) == reason
+
+
+@pytest.mark.parametrize("age_s", (64, -4), ids=("expired 4 s ago", "made 4 s ahead"))
+def test_clocks_may_differ_by_five_seconds(age_s: float) -> None:
+    assert tokens.verify(mint(OLIVE, age_s=age_s)).clerk_id == OLIVE
+
+
+def test_a_token_without_signature_is_refused() -> None:
+    header = b64(json.dumps({"alg": "none", "typ": "JWT", "kid": KEY_ID}).encode())
+    assert refused(f"{header}.{b64(json.dumps(claims(OLIVE)).encode())}.") == Reason.WRONG_ALGORITHM
+
+
+def test_the_public_key_is_no_secret_to_sign_with() -> None:
+    signed = ".".join(
+        b64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT", "kid": KEY_ID}, claims(OLIVE))
+    )
+    forged = hmac.new(public_pem(KEY).encode(), signed.encode(), hashlib.sha256).digest()
+    assert refused(f"{signed}.{b64(forged)}") == Reason.WRONG_ALGORITHM
+
+
+def test_the_signature_is_checked_before_anything_it_covers() -> None:
+    assert refused(mint(OLIVE, key=STRANGER, exp=None, sub=None, iss="https://x.example")) == Reason.BAD_SIGNATURE
+
+
+def test_an_expired_token_tells_whose_it_was_for_drafts() -> None:
+    with pytest.raises(SessionTokenError) as caught:
+        tokens.verify(mint(OLIVE, age_s=3600))
+    assert caught.value.clerk_id == OLIVE
+
+
+def test_a_payload_that_is_no_object_is_refused() -> None:
+    good = mint(OLIVE).split(".")
+    assert refused(f"{good[0]}.{b64(b'[]')}.{good[2]}") in (Reason.BAD_SIGNATURE, Reason.MALFORMED)
+
+
+def test_without_an_instance_nobody_is_signed_in(settings: Settings) -> None:
+    settings.CLERK_PUBLISHABLE_KEY = ""
+    assert refused(sign(claims(OLIVE))) == Reason.WRONG_ISSUER

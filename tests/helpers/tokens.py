@@ -1,0 +1,95 @@
+"""A mint for session tokens, with a key that is made anew for each run of the tests."""
+
+import os
+import time
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+#: dev instance: base64 of clerk.bw.localhost:8001$
+PUBLISHABLE_KEY = "pk_test_Y2xlcmsuYncubG9jYWxob3N0OjgwMDEk"
+ISSUER = "http://clerk.bw.localhost:8001"
+PARTY = "http://testserver"
+KEY_ID = "ins_2testinstance00000000000000"
+SESSION = "cl_B7d4PD111AAA"
+TEMPLATE, MACHINE = "cl_B7d4PD222AAA", "cl_B7d4PD333AAA"
+
+
+def new_key() -> RSAPrivateKey:
+    """Return a key nobody knows."""
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def public_pem(key: RSAPrivateKey) -> str:
+    """Return the public half as Clerk's dashboard shows it."""
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _key_of_this_run() -> RSAPrivateKey:
+    """Return the key that this process and those it starts share."""
+    pem = os.environ.get("TESTS_CLERK_KEY")
+    if pem is None:
+        private = new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pem = os.environ["TESTS_CLERK_KEY"] = private.decode()
+    key = load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, RSAPrivateKey)
+    return key
+
+
+KEY = _key_of_this_run()
+
+
+def claims(clerk_id: str, *, age_s: float = 0, lives_s: float = 60, **changed: Any) -> dict[str, Any]:
+    """Return the claims of a session token; those set to None are left out."""
+    made_at = int(time.time() - age_s)
+    all_claims = {
+        "v": 2,
+        "iss": ISSUER,
+        "azp": PARTY,
+        "sub": clerk_id,
+        "sid": f"sess_{clerk_id[5:]}",
+        "sts": "active",
+        "fva": [0, -1],
+        "iat": made_at,
+        "nbf": made_at - 10,
+        "exp": made_at + lives_s,
+        "jti": "abc",
+    } | changed
+    return {name: value for name, value in all_claims.items() if value is not None}
+
+
+def mint(
+    clerk_id: str,
+    *,
+    key: RSAPrivateKey = KEY,
+    header: dict[str, Any] | None = None,
+    algorithm: str = "RS256",
+    **changed: Any,
+) -> str:
+    """Return a signed session token; see `claims` for what can be changed."""
+    return sign(claims(clerk_id, **changed), key=key, header=header, algorithm=algorithm)
+
+
+def sign(
+    payload: dict[str, Any],
+    *,
+    key: RSAPrivateKey = KEY,
+    header: dict[str, Any] | None = None,
+    algorithm: str = "RS256",
+) -> str:
+    """Return a token with any payload."""
+    headers = {"typ": "JWT", "kid": KEY_ID, "cat": SESSION} | (header or {})
+    return jwt.encode(payload, key, algorithm=algorithm, headers={k: v for k, v in headers.items() if v is not None})
+
+
+def handshake_token(*cookies: str, **changed: Any) -> str:
+    """Return what a handshake brings back."""
+    return sign({"handshake": list(cookies), "iss": ISSUER, "iat": int(time.time())} | changed)
