@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench smoke format migrations requirements clean
+.PHONY: help run test check oracle bench smoke format migrations requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -52,6 +52,12 @@ check: ## Lint, formats, types, migrations, deployment settings, known vulnerabi
 smoke: ## Start `make run` in an empty folder, use it from outside, stop it
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.smoke
+
+oracle: ## Compare who is signed in with what Clerk's own JavaScript library says; needs Node
+	$(INSTALL) dev.txt
+	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
+	@cd tests/oracle && npm ci --no-audit --no-fund --silent
+	$(IN_VENV) -m pytest -q -rP --show-capture=stdout tests/oracle/compare.py
 
 bench: ## Measure events per second and CPU per event beside a limit
 	$(INSTALL) dev.txt

@@ -1,0 +1,154 @@
+"""Our decisions compared with those of Clerk's own library, request by request: `make oracle`.
+
+Not named test_*, because it needs Node, which `make test` does without.
+"""
+
+import base64
+import itertools
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.clerk.instance import frontend_host
+from tests.helpers.tokens import KEY, MACHINE, PARTY, TEMPLATE, handshake_token, mint, new_key, public_pem
+
+pytestmark = pytest.mark.django_db
+
+FOLDER = Path(__file__).parent
+HOST = "clerk.oracle.example"
+ENCODED = base64.b64encode(f"{HOST}$".encode()).decode().rstrip("=")
+INSTANCES = {"development": f"pk_test_{ENCODED}", "production": f"pk_live_{ENCODED}"}
+ISSUER = f"https://{HOST}"
+OLIVE = "user_2olive0000000000000000000000"
+FRESH = str(int(time.time()) - 3600)
+DOCUMENT = {"sec-fetch-dest": "document", "accept": "text/html"}
+
+TOKENS = {
+    "good": mint(OLIVE, iss=ISSUER),
+    "expired": mint(OLIVE, iss=ISSUER, age_s=600),
+    "not yet valid": mint(OLIVE, iss=ISSUER, nbf=int(time.time()) + 60),
+    "from the future": mint(OLIVE, iss=ISSUER, age_s=-60, nbf=None),
+    "forged": mint(OLIVE, iss=ISSUER, key=new_key()),
+    "forged and expired": mint(OLIVE, iss=ISSUER, key=new_key(), age_s=600),
+    "template": mint(OLIVE, iss=ISSUER, header={"cat": TEMPLATE}),
+    "machine": mint("mch_2machine", iss=ISSUER, header={"cat": MACHINE}),
+    "unknown category": mint(OLIVE, iss=ISSUER, header={"cat": "cl_other"}),
+    "no category": mint(OLIVE, iss=ISSUER, header={"cat": None}),
+    "other party": mint(OLIVE, iss=ISSUER, azp="https://evil.example"),
+    "no party": mint(OLIVE, iss=ISSUER, azp=None),
+    "no subject": mint(OLIVE, iss=ISSUER, sub=None),
+    "pending": mint(OLIVE, iss=ISSUER, sts="pending"),
+    "other instance": mint(OLIVE, iss="https://clerk.elsewhere.example"),
+    "junk": "junk",
+    "three parts of junk": "a.b.c",
+    "truncated": mint(OLIVE, iss=ISSUER)[:-9],
+    "version 1": mint(OLIVE, iss=ISSUER, v=None),
+    "no session": mint(OLIVE, iss=ISSUER, sid=None),
+}
+
+#: Where we decide otherwise, and why. Anything else that differs fails.
+ARGUED = {
+    "other instance": "Clerk's library checks the issuer only if it is told to; one key may not serve two instances here.",
+    "no session": "A token without a session can never be revoked, so it signs nobody in.",
+    "header": "A program that sends a header is told 401. Clerk's library redirects it if it also claims to be a page load.",
+}
+
+
+def requests() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield requests of every kind, each with the name of its token."""
+    for instance, (name, token) in itertools.product(INSTANCES, TOKENS.items()):
+        browser = "__clerk_db_jwt=dvb_1; "
+        for uat in ("", "0", FRESH, "99999999999"):
+            yield name, request(instance, f"{browser}__session={token}; __client_uat={uat}")
+        yield name, request(instance, f"__session={token}; __client_uat={FRESH}")
+        suffix = f"_{suffix_of(instance)}"
+        both = f"{browser}__clerk_db_jwt{suffix}=dvb_1; __session{suffix}={token}; __client_uat{suffix}={FRESH}"
+        yield name, request(instance, both)
+        for plain in ("good", "expired", "other instance", "junk"):
+            yield name, request(instance, f"{both}; __session={TOKENS[plain]}; __client_uat={FRESH}")
+            yield name, request(instance, f"{both}; __session={TOKENS[plain]}; __client_uat=0")
+        yield (
+            name,
+            request(instance, f"{browser}__session={token}; __client_uat={FRESH}", {"accept": "application/json"}),
+        )
+        yield name, request(instance, f"{browser}__session={token}; __client_uat={FRESH}", DOCUMENT, method="POST")
+        yield name, request(instance, "", DOCUMENT | {"authorization": f"Bearer {token}"})
+        yield name, request(instance, f"{browser}__session={token}", DOCUMENT | {"authorization": "Basic abc"})
+    for instance in INSTANCES:
+        yield "none", request(instance, "")
+        yield "none", request(instance, f"__clerk_db_jwt=dvb_1; __client_uat={FRESH}")
+        yield "none", request(instance, "__clerk_db_jwt=dvb_1; __client_uat=0")
+        yield "none", request(instance, "__clerk_db_jwt=dvb_1", query="?__clerk_db_jwt=dvb_2")
+        yield "none", request(instance, f"__clerk_db_jwt=dvb_1; __client_uat={FRESH}; __clerk_redirect_count=2")
+    good = handshake_token(f"__session={TOKENS['good']}; Path=/", f"__client_uat={FRESH}; Path=/")
+    gone = handshake_token("__session=; Path=/; Max-Age=0", "__client_uat=0; Path=/")
+    for token in (good, gone, "junk"):
+        yield "handshake", request("production", f"__clerk_handshake={token}")
+
+
+def request(
+    instance: str, cookie: str, headers: dict[str, str] = DOCUMENT, *, method: str = "GET", query: str = ""
+) -> dict[str, Any]:
+    sent = dict(headers) | ({"cookie": cookie} if cookie else {})
+    return {"instance": instance, "method": method, "url": f"{PARTY}/builders/{query}", "headers": sent}
+
+
+def suffix_of(instance: str) -> str:
+    from accounts.clerk.instance import _instance
+
+    return _instance(INSTANCES[instance], "").cookie_suffix
+
+
+def ours(asked: dict[str, Any]) -> str:
+    """Return what our middleware decides."""
+    path = asked["url"].removeprefix(PARTY)
+    response = Client().generic(asked["method"], path, headers=asked["headers"])
+    if response.status_code == 307:
+        return "handshake"
+    return "signed-in" if hasattr(response.wsgi_request.clerk, "claims") else "signed-out"
+
+
+def theirs(asked: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return what @clerk/backend decides."""
+    instances = {
+        name: {"publishableKey": key, "jwtKey": public_pem(KEY), "authorizedParties": [PARTY]}
+        for name, key in INSTANCES.items()
+    }
+    done = subprocess.run(
+        ["node", "decide.js"],
+        cwd=FOLDER,
+        input=json.dumps({"instances": instances, "requests": asked}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    decisions: list[dict[str, str]] = json.loads(done.stdout)
+    return decisions
+
+
+def test_we_decide_as_clerks_own_library_does(settings: Settings) -> None:
+    settings.CLERK_FRONTEND_API_URL = ""
+    assert frontend_host(INSTANCES["production"]) == HOST
+    asked = list(requests())
+    verdicts = theirs([each for _, each in asked])
+    differences, argued = [], set()
+    for (name, each), verdict in zip(asked, verdicts, strict=True):
+        settings.CLERK_PUBLISHABLE_KEY = INSTANCES[each["instance"]]
+        decided = ours(each)
+        if decided != verdict["status"]:
+            argument = "header" if verdict["status"] == "handshake" and "authorization" in each["headers"] else name
+            if argument in ARGUED and decided == "signed-out":
+                argued.add(argument)
+            else:
+                differences.append((name, decided, verdict, each["instance"], each["method"], each["headers"]))
+    print(f"{len(asked)} requests compared, {len(differences)} differ without an argument; argued: {sorted(argued)}")
+    assert not differences, "\n".join(str(difference)[:1500] for difference in differences[:10])
+    assert argued == set(ARGUED), "An argued difference is none any more."
