@@ -1,7 +1,7 @@
 """Health for load balancers and supervisors."""
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -24,7 +24,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """Answer 200 if requests can be served: the database answers and is migrated. A load balancer waits otherwise."""
     try:
         problem = _problem()
-    except (DatabaseError, ImproperlyConfigured):
+    except (DatabaseError, InterfaceError, ImproperlyConfigured):
         problem = "database_unreachable"
     if problem:
         return JsonResponse({"status": problem}, status=503)
