@@ -21,7 +21,8 @@ def required(name: str, purpose: str) -> str:
     Raises:
         ImproperlyConfigured: it is unset or blank; the message says what it is for.
     """
-    value: str = env.str(name, default="").strip()
+    # Not env.str(), which takes what starts with $ for the name of another variable; keys may start with it.
+    value: str = env.ENVIRON.get(name, "").strip()
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. It is {purpose}; see .env.example.")
     return value
@@ -65,12 +66,13 @@ def database(url: str, *, pool_size: int) -> dict[str, Any]:
     Raises:
         ImproperlyConfigured: the URL names another engine or cannot be read.
     """
+    # Checked first, because django-environ's warning about an engine it does not know shows the password.
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host/name")
     try:
         config = dict(env.db_url_config(url))
     except (ValueError, KeyError) as error:
         raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}. It looks like postgresql://…") from None
-    if config.get("ENGINE") != "django.db.backends.postgresql":
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host/name")
     options = config.pop("OPTIONS", {})
     # A socket folder comes as ?host=…, which django-environ leaves, still quoted, among the options.
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
