@@ -1,0 +1,200 @@
+"""Variables are read with care, and whatever is wrong is named."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from config.database import check_connection
+from config.environment import database, header, number, required, words
+
+NAME = "SOME_VARIABLE"
+Environ = pytest.MonkeyPatch
+
+
+def put(monkeypatch: Environ, value: str | None) -> None:
+    """Set the variable, or unset it."""
+    if value is None:
+        monkeypatch.delenv(NAME, raising=False)
+    else:
+        monkeypatch.setenv(NAME, value)
+
+
+# --- required ---
+
+
+@pytest.mark.parametrize("value", (None, "", "  ", "\t\n"), ids=("unset", "empty", "blank", "white space"))
+def test_a_required_variable_that_says_nothing_is_refused_by_name(monkeypatch: Environ, value: str | None) -> None:
+    put(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE is not set\. It is the key; see \.env\.example\."):
+        required(NAME, "the key")
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    (("abc", "abc"), ("  abc ", "abc"), ("a b", "a b"), ("a$b#c=d", "a$b#c=d"), ("$", "$"), ("ł", "ł")),
+)
+def test_a_required_variable_is_read_as_it_is(monkeypatch: Environ, value: str, read: str) -> None:
+    put(monkeypatch, value)
+    assert required(NAME, "the key") == read
+
+
+# --- number ---
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), ((None, 16), ("", 16), ("  ", 16), ("0", 0), ("8", 8), (" 8 ", 8), ("007", 7), ("65536", 65536))
+)
+def test_a_number_is_whole_or_the_default(monkeypatch: Environ, value: str | None, read: int) -> None:
+    put(monkeypatch, value)
+    assert number(NAME, 16) == read
+
+
+@pytest.mark.parametrize("value", ("-1", "+1", "1.5", "1e3", "ten", "0x10", "1_000", "8 000", "٣", "²", "8;"))
+def test_what_is_no_number_is_refused_by_name(monkeypatch: Environ, value: str) -> None:
+    put(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be a whole number such as 16") as caught:
+        number(NAME, 16)
+    assert repr(value) in str(caught.value)
+
+
+# --- words ---
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    (
+        pytest.param(None, [], id="unset"),
+        pytest.param("", [], id="empty"),
+        pytest.param(" , ,, ", [], id="only commas"),
+        pytest.param("a", ["a"], id="one"),
+        pytest.param("a,b", ["a", "b"], id="two"),
+        pytest.param(" a , b,", ["a", "b"], id="spaces and a comma too many"),
+        pytest.param("a b", ["a b"], id="space inside"),
+        pytest.param("whsec_YQ==,whsec_Yg==", ["whsec_YQ==", "whsec_Yg=="], id="secrets"),
+    ),
+)
+def test_words_are_separated_by_commas(monkeypatch: Environ, value: str | None, read: list[str]) -> None:
+    put(monkeypatch, value)
+    assert words(NAME) == read
+    assert words(NAME, ["default"]) == (read or ["default"])
+
+
+# --- header ---
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    (
+        pytest.param(None, None, id="unset"),
+        pytest.param("  ", None, id="blank"),
+        pytest.param("X-Forwarded-Proto: https", ("HTTP_X_FORWARDED_PROTO", "https"), id="usual"),
+        pytest.param("x-forwarded-proto:https", ("HTTP_X_FORWARDED_PROTO", "https"), id="lower case, no space"),
+        pytest.param(
+            "  CloudFront-Forwarded-Proto :  https ", ("HTTP_CLOUDFRONT_FORWARDED_PROTO", "https"), id="spaces"
+        ),
+        pytest.param("Front-End-Https: on", ("HTTP_FRONT_END_HTTPS", "on"), id="other value"),
+        pytest.param("X-Url: https://a:1", ("HTTP_X_URL", "https://a:1"), id="colons in the value"),
+    ),
+)
+def test_a_header_is_read_in_djangos_form(
+    monkeypatch: Environ, value: str | None, read: tuple[str, str] | None
+) -> None:
+    put(monkeypatch, value)
+    assert header(NAME) == read
+
+
+@pytest.mark.parametrize(
+    "value", ("X-Forwarded-Proto", "X-Forwarded-Proto:", ": https", ":", "X-Forwarded-Proto=https")
+)
+def test_a_header_without_name_or_value_is_refused_by_name(monkeypatch: Environ, value: str) -> None:
+    put(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must look like 'X-Forwarded-Proto: https'") as caught:
+        header(NAME)
+    assert repr(value) in str(caught.value)
+
+
+# --- database ---
+
+DATABASES = (
+    pytest.param(
+        "postgresql://olive:secret@db.example.com:6543/main",
+        {"NAME": "main", "USER": "olive", "PASSWORD": "secret", "HOST": "db.example.com", "PORT": 6543},
+        id="TCP",
+    ),
+    pytest.param(
+        "postgres://olive@localhost/main", {"NAME": "main", "USER": "olive", "HOST": "localhost"}, id="postgres"
+    ),
+    pytest.param(
+        "postgresql://olive:p%40ss%2Fw%3Ard%23@localhost/main",
+        {"USER": "olive", "PASSWORD": "p@ss/w:rd#", "HOST": "localhost", "NAME": "main"},
+        id="quoted password",
+    ),
+    pytest.param(
+        "postgresql://olive@/main?host=/run/postgresql",
+        {"NAME": "main", "USER": "olive", "HOST": "/run/postgresql"},
+        id="socket",
+    ),
+    pytest.param(
+        "postgresql://olive@/main?host=%2Fhome%2Fzofia%20w%C4%85s%2F.data",
+        {"NAME": "main", "USER": "olive", "HOST": "/home/zofia wąs/.data"},
+        id="quoted socket",
+    ),
+    pytest.param("postgresql://olive@[::1]:5432/main", {"HOST": "::1", "PORT": 5432, "NAME": "main"}, id="IPv6"),
+)
+
+
+@pytest.mark.parametrize(("url", "parts"), DATABASES)
+def test_a_database_is_read_from_its_url(url: str, parts: dict[str, Any]) -> None:
+    settings = database(url, pool_size=4)
+    assert settings["ENGINE"] == "django.db.backends.postgresql"
+    assert {name: settings[name] for name in parts} == parts
+    assert "host" not in settings["OPTIONS"]
+
+
+def test_connections_are_pooled_and_wait_for_nothing_for_long() -> None:
+    settings = database("postgresql://olive@localhost/main", pool_size=4)
+    assert settings["CONN_MAX_AGE"] == 0
+    assert settings["OPTIONS"] == {
+        "connect_timeout": 3,
+        "options": "-c lock_timeout=3000 -c statement_timeout=30000",
+        "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "check": check_connection},
+    }
+
+
+def test_options_of_the_url_are_kept() -> None:
+    settings = database("postgresql://olive@localhost/main?sslmode=require&application_name=web", pool_size=4)
+    options = settings["OPTIONS"]
+    assert (options["sslmode"], options["application_name"]) == ("require", "web")
+
+
+@pytest.mark.parametrize(
+    "url",
+    (
+        pytest.param("sqlite:///db.sqlite3", id="SQLite"),
+        pytest.param("mysql://olive@localhost/main", id="MySQL"),
+        pytest.param("postgis://olive@localhost/main", id="PostGIS"),
+        pytest.param("redis://localhost", id="no database"),
+        pytest.param("https://example.com", id="web site"),
+        pytest.param("foo://olive@localhost/main", id="unknown engine"),
+        pytest.param("localhost/main", id="no scheme"),
+        pytest.param("postgresql://olive@localhost:port/main", id="port that is a word"),
+        pytest.param("postgresql://[::1/main", id="broken IPv6"),
+        pytest.param("", id="empty"),
+        pytest.param("\x00", id="NUL"),
+    ),
+)
+def test_whatever_is_no_postgresql_is_refused_by_name(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL .*postgresql://"):
+        database(url, pool_size=4)
+
+
+def test_a_refusal_does_not_tell_the_password() -> None:
+    for url in (
+        "mysql://olive:hunter2@localhost/main",
+        "foo://olive:hunter2@localhost/main",
+        "postgresql://olive:hunter2@localhost:port/main",
+    ):
+        with pytest.raises(ImproperlyConfigured) as caught:
+            database(url, pool_size=4)
+        assert "hunter2" not in str(caught.value)
