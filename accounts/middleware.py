@@ -87,7 +87,7 @@ def _verdict(token: str) -> State:
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
     if isinstance(state, SignedIn):
-        return sessions.load_user(state.claims) or AnonymousUser()
+        return sessions.load_user(state.claims)
     # A local operator's password opens the admin when Clerk is away, and nothing else.
     if request.path.startswith(reverse("admin:index")):
         operator = get_user(request)

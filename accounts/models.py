@@ -86,8 +86,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_staff(self) -> bool:
-        """Whether the Django admin lets this person in."""
-        return self.is_active and self.is_superuser
+        """Whether the Django admin lets this person in: local operators, and whoever has the role ADMIN right now."""
+        return self.is_active and (self.is_superuser or self.Role.ADMIN in self.roles)
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether only a session token has told of this person, and Clerk itself not yet."""
+        return self.clerk_id is not None and not self.clerk_version and self.deleted_at is None
 
     def has_role(self, role: Role) -> bool:
         """Whether the person has `role` and may use it."""

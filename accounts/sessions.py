@@ -1,7 +1,13 @@
 """Sessions at Clerk: from a good token to the person, in one query, and sessions that are over."""
 
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
 from django.db.models import Exists
+from procrastinate.contrib.django import app as queue
 
 from accounts.clerk.payloads import ClerkSessionEnded
 from accounts.clerk.tokens import SessionClaims
@@ -15,16 +21,29 @@ def end(payload: ClerkSessionEnded) -> None:
     insert_if_new(session)
 
 
-def load_user(claims: SessionClaims) -> User | AnonymousUser | None:
+def load_user(claims: SessionClaims) -> User | AnonymousUser:
     """Return the person behind `claims`.
 
-    Returns:
-        The user; nobody if Clerk deleted or banned the person or ended the session, of which webhooks tell before the
-        token expires; None if Clerk has not told of this person yet.
+    Nobody, if Clerk deleted or banned the person or ended the session, of which webhooks tell before the token expires.
+    A person Clerk has not told of yet is welcomed provisionally: webhooks can be late, and people sign in at once.
     """
+    user = _found(claims)
+    if user is None:
+        _welcome(claims.clerk_id)
+        user = _found(claims)
+    return user if user and user.is_active and not user.session_ended else AnonymousUser()
+
+
+def _found(claims: SessionClaims) -> Any:
     ended = EndedSession.objects.filter(session_id=claims.session_id)
     found = User.objects.filter(clerk_id=claims.clerk_id).annotate(session_ended=Exists(ended))
-    user = next(iter(found), None)
-    if user is None:
-        return None
-    return user if user.is_active and not user.session_ended else AnonymousUser()
+    return next(iter(found), None)
+
+
+@transaction.atomic
+def _welcome(clerk_id: str) -> None:
+    """Make a provisional user, without roles and profiles, and have the rest fetched from Clerk if it can be asked."""
+    user = User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX)
+    if insert_if_new(user) and settings.CLERK_SECRET_KEY:
+        # Named, because the task imports what imports this module.
+        queue.configure_task("accounts.tasks.fetch_user").defer(clerk_id=clerk_id)

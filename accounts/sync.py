@@ -49,6 +49,8 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
         if created:
             _announce_new(user, origin)
             return Outcome.APPLIED
+        if user.is_provisional:
+            return _complete(user, payload, origin)
         return _update(user, payload, origin)
 
 
@@ -76,18 +78,30 @@ def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
 
 
 def _locked_or_created(payload: ClerkUser) -> tuple[User, bool]:
-    user = User(
-        password=UNUSABLE_PASSWORD_PREFIX,
-        clerk_id=payload.clerk_id,
-        roles=payload.roles if payload.roles is not None else [User.Role.CLIENT],
-        clerk_roles=payload.roles,
-        clerk_roles_version=payload.version if payload.roles is not None else "",
-        clerk_version=payload.version,
-        clerk_updated_at=payload.updated_at,
-        is_active=not payload.banned,
-        **{field: getattr(payload, field) for field in SYNCED_FIELDS},
-    )
+    user = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **_facts(payload))
     return _locked_or_inserted(user, likely_new=payload.rank is Rank.CREATED)
+
+
+def _facts(payload: ClerkUser) -> dict[str, Any]:
+    """Return the fields of a user of whom nothing else is known."""
+    return {
+        "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
+        "clerk_roles": payload.roles,
+        "clerk_roles_version": payload.version if payload.roles is not None else "",
+        "clerk_version": payload.version,
+        "clerk_updated_at": payload.updated_at,
+        "is_active": not payload.banned,
+        **{field: getattr(payload, field) for field in SYNCED_FIELDS},
+    }
+
+
+def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
+    """Make a person whom a session token brought first what they would be had this payload come first."""
+    for field, value in _facts(payload).items():
+        setattr(user, field, value)
+    update(user, list(_facts(payload)))
+    _announce_new(user, origin)
+    return Outcome.APPLIED
 
 
 def _announce_new(user: User, origin: log.Origin) -> None:

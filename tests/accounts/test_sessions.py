@@ -2,13 +2,19 @@
 
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client
+from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from accounts import tasks
 from accounts.clerk import samples
+from accounts.clerk.api import ClerkApiError
 from accounts.clerk.samples import SampleUser
 from accounts.models import EndedSession, User
+from audit.models import AuditLog
+from profiles.models import BuilderProfile
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.models import WebhookEvent
@@ -102,8 +108,125 @@ def session_event(event_type: str, user: SampleUser, session_id: str) -> dict[st
     return example | {"data": example["data"] | {"id": session_id, "user_id": user.clerk_id}}
 
 
-def test_an_unknown_person_is_nobody(olive: SampleUser) -> None:
-    assert not who_is(mint(person().clerk_id)).is_authenticated
+# --- People of whom Clerk has not told yet ---
+
+
+def test_a_person_not_known_yet_is_welcomed_without_roles_and_profiles() -> None:
+    new = person(roles=["BUILDER"])
+    user = who_is(mint(new.clerk_id))
+    assert user.is_authenticated
+    assert (user.is_provisional, user.roles, user.email) == (True, [], None)
+    assert who_is(mint(new.clerk_id)) == user
+    assert not BuilderProfile.objects.exists()
+
+
+@pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
+def test_the_first_event_completes_a_provisional_person(webhook: WebhookClient, event_type: str) -> None:
+    new = person(first_name="Olive", last_name="Owner", roles=["BUILDER"])
+    user = who_is(mint(new.clerk_id))
+    assert user.is_provisional
+    assert webhook.send(event_type, new) == "processed"
+    completed = User.objects.get()
+    assert (completed.pk, completed.name, completed.roles) == (user.pk, "Olive Owner", ["BUILDER"])
+    assert not completed.is_provisional
+    assert BuilderProfile.objects.published().get().user == completed
+    assert sorted(AuditLog.objects.values_list("action", flat=True)) == [
+        "PROFILE_CREATED",
+        "ROLE_ADDED",
+        "USER_CREATED",
+    ]
+
+
+def test_an_event_without_roles_makes_a_provisional_person_a_client(webhook: WebhookClient) -> None:
+    new = person()
+    assert who_is(mint(new.clerk_id)).is_provisional
+    webhook.created(new)
+    assert User.objects.get().roles == ["CLIENT"]
+
+
+def test_a_deletion_ends_a_provisional_person(webhook: WebhookClient) -> None:
+    new = person()
+    token = mint(new.clerk_id)
+    assert who_is(token).is_authenticated
+    webhook.deleted(new)
+    assert not who_is(token).is_authenticated
+    assert webhook.created(new) == "stale"
+
+
+def test_a_deleted_person_is_not_welcomed_again(webhook: WebhookClient, olive: SampleUser) -> None:
+    webhook.deleted(olive)
+    assert not who_is(mint(olive.clerk_id)).is_authenticated
+    assert User.objects.count() == 1
+
+
+def test_clerk_is_asked_for_a_person_not_known_yet(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    new = person(first_name="Olive", last_name="Owner", roles=["CLIENT"])
+    assert who_is(mint(new.clerk_id)).is_authenticated
+    assert who_is(mint(new.clerk_id)).is_authenticated
+    job = ProcrastinateJob.objects.get()
+    assert (job.task_name, job.args) == ("accounts.tasks.fetch_user", {"clerk_id": new.clerk_id})
+
+    def answer(url: str, **options: Any) -> httpx.Response:
+        assert url == f"https://api.clerk.com/v1/users/{new.clerk_id}"
+        assert options["headers"] == {"Authorization": "Bearer sk_test_x"}
+        return httpx.Response(200, json=new.data(), request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx, "get", answer)
+    tasks.fetch_user(**job.args)
+    assert User.objects.get().name == "Olive Owner"
+
+
+def test_somebody_clerk_does_not_know_is_signed_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = mint(person().clerk_id)
+    user = who_is(token)
+    request = httpx.Request("GET", "https://api.clerk.com")
+    monkeypatch.setattr(httpx, "get", lambda *args, **options: httpx.Response(404, request=request))
+    tasks.fetch_user(user.clerk_id)
+    assert not who_is(token).is_authenticated
+
+
+@pytest.mark.parametrize(
+    "response", (httpx.Response(500), httpx.Response(200, text="no JSON"), httpx.Response(200, json=[]))
+)
+def test_a_useless_answer_of_clerk_changes_nothing(monkeypatch: pytest.MonkeyPatch, response: httpx.Response) -> None:
+    user = who_is(mint(person().clerk_id))
+    response.request = httpx.Request("GET", "https://api.clerk.com")
+    monkeypatch.setattr(httpx, "get", lambda *args, **options: response)
+    with pytest.raises(ClerkApiError, match=user.clerk_id):
+        tasks.fetch_user(user.clerk_id)
+    assert User.objects.get().is_provisional
+
+
+# --- Admins ---
+
+
+def test_the_role_admin_opens_the_admin_and_its_end_closes_it(webhook: WebhookClient) -> None:
+    adam = person(first_name="Adam", roles=["ADMIN"])
+    webhook.created(adam)
+    headers = {"authorization": f"Bearer {mint(adam.clerk_id)}"}
+    assert Client().get("/admin/", headers=headers).status_code == 200
+    webhook.updated(adam.later(roles=["CLIENT"]))
+    assert Client().get("/admin/", headers=headers).status_code == 302
+
+
+def test_admins_may_look_and_not_touch(webhook: WebhookClient) -> None:
+    adam = person(roles=["ADMIN"])
+    webhook.created(adam)
+    user = User.objects.get()
+    assert user.has_perm("accounts.view_user")
+    assert user.has_module_perms("accounts")
+    for perm in ("accounts.change_user", "accounts.delete_user", "auth.add_permission", "auth.change_group"):
+        assert not user.has_perm(perm)
+    webhook.updated(adam.later(banned=True))
+    assert not User.objects.get().has_perm("accounts.view_user")
+
+
+def test_others_may_not_look(olive: SampleUser) -> None:
+    user = User.objects.get()
+    assert not user.has_perm("accounts.view_user")
+    headers = {"authorization": f"Bearer {mint(olive.clerk_id)}"}
+    assert Client().get("/admin/", headers=headers).status_code == 302
 
 
 def test_the_person_may_change_between_two_requests(webhook: WebhookClient, olive: SampleUser) -> None:

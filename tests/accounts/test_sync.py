@@ -362,11 +362,12 @@ def test_only_public_metadata_gives_roles(webhook: WebhookClient, key: str) -> N
     assert known(mallory).roles == [CLIENT]
 
 
-def test_admin_is_a_role_and_no_way_into_the_django_admin(webhook: WebhookClient) -> None:
+def test_the_role_admin_lets_into_the_django_admin_without_making_a_superuser(webhook: WebhookClient) -> None:
     adam = person(roles=["ADMIN"])
     webhook.created(adam)
     assert known(adam).has_role(ADMIN)
-    assert not known(adam).is_staff
+    assert known(adam).is_staff
+    assert not known(adam).is_superuser
 
 
 SILENT = person(first_name="Olive", last_name="Owner")

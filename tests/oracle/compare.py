@@ -112,7 +112,8 @@ def ours(asked: dict[str, Any]) -> str:
     response = Client().generic(asked["method"], path, headers=asked["headers"])
     if response.status_code == 307:
         return "handshake"
-    return "signed-in" if hasattr(response.wsgi_request.clerk, "claims") else "signed-out"
+    state = getattr(response.wsgi_request, "clerk", None)
+    return "signed-in" if hasattr(state, "claims") else "signed-out"
 
 
 def theirs(asked: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -1,0 +1,20 @@
+"""Jobs of the accounts app. They carry ids only."""
+
+from django.db import transaction
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from accounts import sync
+from accounts.clerk import api
+from audit.log import SYSTEM
+
+#: Clerk's webhook usually comes first; this is for when it does not.
+CLERK_AWAY = RetryStrategy(max_attempts=8, exponential_wait=3)
+
+
+@app.task(retry=CLERK_AWAY)
+def fetch_user(clerk_id: str) -> None:
+    """Ask Clerk who somebody is of whom only a session token has told, and apply the answer like an event."""
+    payload = api.get_user(clerk_id)
+    with transaction.atomic():
+        sync.apply(payload, origin=SYSTEM)
