@@ -41,6 +41,7 @@ CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", default="").rstr
 # --- Applications -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "procrastinate.contrib.django",  # before webhooks, which replaces its admin pages
     "audit",
     "accounts",
     "profiles",
@@ -54,7 +55,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_htmx",
-    "procrastinate.contrib.django",
 ]
 
 MIDDLEWARE = [

@@ -210,13 +210,7 @@ def test_every_url_is_strict_to_operators_and_works(operator: Client, url: str, 
     assert_strict(response)
 
 
-inline_styles = pytest.mark.xfail(reason="Procrastinate writes style attributes into its admin pages", strict=True)
-JOBS = "/admin/procrastinate/procrastinatejob/"
-
-
-@pytest.mark.parametrize(
-    "url", [pytest.param(url, marks=inline_styles if url in {JOBS, JOBS + "{pk}/change/"} else ()) for url in URLS]
-)
+@every_url
 def test_every_page_of_operators_keeps_to_its_policy(operator: Client, url: str, pk: int) -> None:
     assert problems_of(operator.get(url.format(pk=pk))) == []
 
