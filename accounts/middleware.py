@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
-from accounts import sessions
+from accounts import policies, sessions
 from accounts.clerk import authentication, handshake, instance, tokens
 from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
@@ -67,6 +67,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             log.info("A session token was not accepted: %s", state.reason)
         response = self._respond(request, state)
         patch_vary_headers(response, ["Cookie", "Authorization"])
+        if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # a view may have chosen its own
+            policies.allow(policies.SESSION, request, response)
         return response
 
     def _respond(self, request: HttpRequest, state: State) -> HttpResponse:

@@ -85,6 +85,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.username or gettext("New member")
 
     @property
+    def role_labels(self) -> list[str]:
+        """The roles in words, for people."""
+        return [str(self.Role(role).label) for role in self.roles]
+
+    @property
     def is_staff(self) -> bool:
         """Whether the Django admin lets this person in: local operators, and whoever has the role ADMIN right now."""
         return self.is_active and (self.is_superuser or self.Role.ADMIN in self.roles)

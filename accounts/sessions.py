@@ -7,6 +7,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.db.models import Exists
+from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
 from accounts.clerk.payloads import ClerkSessionEnded
@@ -47,3 +48,11 @@ def _welcome(clerk_id: str) -> None:
     if insert_if_new(user) and settings.CLERK_SECRET_KEY:
         # Named, because the task imports what imports this module.
         queue.configure_task("accounts.tasks.fetch_user").defer(clerk_id=clerk_id)
+
+
+@transaction.atomic
+def sign_out(claims: SessionClaims) -> None:
+    """End a session here now, and at Clerk as soon as Clerk can be reached."""
+    end(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
+    if settings.CLERK_SECRET_KEY:
+        queue.configure_task("accounts.tasks.revoke_session").defer(session_id=claims.session_id)

@@ -18,3 +18,9 @@ def fetch_user(clerk_id: str) -> None:
     payload = api.get_user(clerk_id)
     with transaction.atomic():
         sync.apply(payload, origin=SYSTEM)
+
+
+@app.task(retry=CLERK_AWAY)
+def revoke_session(session_id: str) -> None:
+    """End a session at Clerk that was ended here."""
+    api.revoke_session(session_id)

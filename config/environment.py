@@ -1,5 +1,7 @@
 """Readers for the environment variables that `.env.example` documents. Each fails loudly and names its variable."""
 
+import base64
+import binascii
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -54,6 +56,25 @@ def header(name: str) -> tuple[str, str] | None:
     if not separator or not key.strip() or not value.strip():
         raise ImproperlyConfigured(f"{name} must look like 'X-Forwarded-Proto: https', not {text!r}.")
     return "HTTP_" + key.strip().upper().replace("-", "_"), value.strip()
+
+
+def frontend_api_url(publishable_key: str) -> str:
+    """Return where browsers talk to the Clerk instance of a publishable key: pk_…_ and base64 of the host and a dollar.
+
+    Raises:
+        ImproperlyConfigured: it is not a publishable key.
+    """
+    kind, _, encoded = publishable_key.rpartition("_")
+    try:
+        text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        text = ""
+    host = text.removesuffix("$")
+    if kind not in ("pk_test", "pk_live") or text != f"{host}$" or "$" in host or "." not in host:
+        raise ImproperlyConfigured(
+            "CLERK_PUBLISHABLE_KEY is not a publishable key (pk_test_… or pk_live_…); copy it from Clerk's dashboard."
+        )
+    return f"https://{host}"
 
 
 def database(url: str, *, pool_size: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.csp import CSP
 
-from config.environment import BASE_DIR, database, env, header, number, required, words
+from config.environment import BASE_DIR, database, env, frontend_api_url, header, number, required, words
 
 LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -37,6 +37,8 @@ CLERK_AUTHORIZED_PARTIES = words("CLERK_AUTHORIZED_PARTIES")
 CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
 #: Blank: what the publishable key says.
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", default="").rstrip("/")
+if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
+    CLERK_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY)
 
 # --- Applications -----------------------------------------------------------------------------------------------------
 
@@ -86,6 +88,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.csp",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "accounts.context_processors.clerk",
             ],
         },
     },
@@ -126,6 +129,7 @@ SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL_MODE
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
+# Pages of people who are signed in, and pages with Clerk's widgets, need a little more: see accounts.policies.
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],

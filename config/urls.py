@@ -7,6 +7,7 @@ from config import views
 
 urlpatterns = [
     path("", include("webhooks.urls")),
+    path("", include("accounts.urls")),
     path("", include("profiles.urls")),
     path("admin/", admin.site.urls),
     path("healthz", views.healthz, name="healthz"),

@@ -1,13 +1,11 @@
 """Which Clerk instance this deployment belongs to, and what follows from its publishable key."""
 
 import base64
-import binascii
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +33,11 @@ def current() -> Instance | None:
 
 @lru_cache(maxsize=8)
 def _instance(publishable_key: str, frontend_api_url: str) -> Instance:
-    host = frontend_host(publishable_key)
     digest = hashlib.sha1(publishable_key.encode(), usedforsecurity=False).digest()
     return Instance(
         publishable_key=publishable_key,
-        frontend_api_url=(frontend_api_url or f"https://{host}").rstrip("/"),
+        frontend_api_url=frontend_api_url,
         is_development=publishable_key.startswith("pk_test_"),
         # As in @clerk/shared, keys.ts.
         cookie_suffix=base64.urlsafe_b64encode(digest).decode()[:8],
     )
-
-
-def frontend_host(publishable_key: str) -> str:
-    """Return the host name in a publishable key: pk_test_ or pk_live_, then base64 of the host and a dollar sign.
-
-    Raises:
-        ImproperlyConfigured: it is not a publishable key.
-    """
-    kind, _, encoded = publishable_key.rpartition("_")
-    try:
-        text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        text = ""
-    host = text.removesuffix("$")
-    if kind not in ("pk_test", "pk_live") or text != f"{host}$" or "$" in host or "." not in host:
-        raise ImproperlyConfigured(
-            "CLERK_PUBLISHABLE_KEY is not a publishable key (pk_test_… or pk_live_…); copy it from Clerk's dashboard."
-        )
-    return host

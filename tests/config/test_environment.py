@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.database import check_connection
-from config.environment import database, header, number, required, words
+from config.environment import database, frontend_api_url, header, number, required, words
 
 NAME = "SOME_VARIABLE"
 Environ = pytest.MonkeyPatch
@@ -198,3 +198,13 @@ def test_a_refusal_does_not_tell_the_password() -> None:
         with pytest.raises(ImproperlyConfigured) as caught:
             database(url, pool_size=4)
         assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ("pk_test_", "pk_live_!!!", "sk_test_Y2xlcmsuY2xlcmsuZGV2JA", "pk_test_Y2xlcms", "x"))
+def test_what_is_no_publishable_key_is_named(key: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="CLERK_PUBLISHABLE_KEY"):
+        frontend_api_url(key)
+
+
+def test_a_publishable_key_says_where_browsers_talk_to_clerk() -> None:
+    assert frontend_api_url("pk_test_Y2xlcmsuY2xlcmsuZGV2JA") == "https://clerk.clerk.dev"

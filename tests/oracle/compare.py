@@ -16,7 +16,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.clerk.instance import frontend_host
+from config.environment import frontend_api_url
 from tests.helpers.tokens import KEY, MACHINE, PARTY, TEMPLATE, handshake_token, mint, new_key, public_pem
 
 pytestmark = pytest.mark.django_db
@@ -136,8 +136,8 @@ def theirs(asked: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def test_we_decide_as_clerks_own_library_does(settings: Settings) -> None:
-    settings.CLERK_FRONTEND_API_URL = ""
-    assert frontend_host(INSTANCES["production"]) == HOST
+    settings.CLERK_FRONTEND_API_URL = ISSUER
+    assert frontend_api_url(INSTANCES["production"]) == ISSUER
     asked = list(requests())
     verdicts = theirs([each for _, each in asked])
     differences, argued = [], set()

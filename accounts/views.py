@@ -1,0 +1,79 @@
+"""Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import policies, sessions
+from accounts.clerk import cookies, instance
+from accounts.clerk.authentication import SignedIn
+
+
+@never_cache
+@require_safe
+@csp_override(policies.WIDGETS)
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Show Clerk's sign-in form; who is signed in already moves on."""
+    return _widget_page(request, "accounts/sign_in.html")
+
+
+@never_cache
+@require_safe
+@csp_override(policies.WIDGETS)
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Show Clerk's sign-up form; who is signed in already moves on."""
+    return _widget_page(request, "accounts/sign_up.html")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Ask whether to sign out; on POST end the session here at once, and at Clerk."""
+    state = getattr(request, "clerk", None)
+    if request.method != "POST":
+        return render(request, "accounts/sign_out.html")
+    if isinstance(state, SignedIn):
+        sessions.sign_out(state.claims)
+    response = redirect("profiles:home")
+    _forget_token(response)
+    return response
+
+
+@never_cache
+@require_safe
+def account(request: HttpRequest) -> HttpResponse:
+    """Show who is signed in, and what this account is."""
+    if not request.user.is_authenticated:
+        return redirect_to_sign_in(request)
+    template = "accounts/setting_up.html" if request.user.is_provisional else "accounts/account.html"
+    return render(request, template)
+
+
+def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
+    """Return the way to the sign-in page, from where the person comes back to the page that was wanted."""
+    return HttpResponseRedirect(f"{reverse('accounts:sign_in')}?{urlencode({'next': request.get_full_path()})}")
+
+
+def _widget_page(request: HttpRequest, template: str) -> HttpResponse:
+    target = _safe_target(request)
+    if request.user.is_authenticated:
+        return redirect(target)
+    return render(request, template, {"target": target})
+
+
+def _safe_target(request: HttpRequest) -> str:
+    """Return the page to land on: one of our own, or the account."""
+    target = request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    return target if is_ours and not target.startswith(reverse("accounts:sign_in")) else reverse("accounts:account")
+
+
+def _forget_token(response: HttpResponse) -> None:
+    configured = instance.current()
+    suffixes = ("", f"_{configured.cookie_suffix}") if configured else ("",)
+    for suffix in suffixes:
+        response.delete_cookie(f"{cookies.SESSION}{suffix}", samesite="Lax")

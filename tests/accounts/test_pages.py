@@ -1,0 +1,153 @@
+"""Signing in, up and out, and the account."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
+
+from accounts.clerk.samples import SampleUser
+from accounts.models import EndedSession
+from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY, mint
+from tests.helpers.webhooks import WebhookClient, person
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def olive(webhook: WebhookClient) -> SampleUser:
+    olive = person(first_name="Olive", last_name="O & Owner", roles=["BUILDER", "CLIENT"])
+    webhook.created(olive)
+    return olive
+
+
+def signed_in(user: SampleUser, **options: Any) -> Client:
+    """Return the browser of somebody who is signed in."""
+    client = Client(**options)
+    client.cookies["__session"] = mint(user.clerk_id)
+    client.cookies["__client_uat"] = "5"
+    client.cookies["__clerk_db_jwt"] = "dvb_1"
+    return client
+
+
+def text_of(response: Any) -> str:
+    text: str = response.content.decode()
+    return text
+
+
+# --- Signing in ---
+
+
+@pytest.mark.parametrize(("path", "widget"), (("/sign-in/", "sign-in"), ("/sign-up/", "sign-up")))
+def test_the_page_loads_clerks_own_form(path: str, widget: str) -> None:
+    text = text_of(Client().get(path))
+    assert f'data-clerk-widget="{widget}"' in text
+    assert f'src="{ISSUER}/npm/@clerk/clerk-js@6/dist/clerk.browser.js"' in text
+    assert f'src="{ISSUER}/npm/@clerk/ui@1/dist/ui.browser.js"' in text
+    assert f'data-clerk-publishable-key="{PUBLISHABLE_KEY}"' in text
+    assert "<noscript>" in text
+
+
+def test_without_clerk_the_page_says_so(settings: Settings) -> None:
+    settings.CLERK_PUBLISHABLE_KEY = ""
+    text = text_of(Client().get("/sign-in/"))
+    assert "Nobody can sign in here yet" in text
+    assert "clerk.browser.js" not in text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "target"),
+    (
+        ("/builders/?before=7", "/builders/?before=7"),
+        ("http://testserver/builders/", "http://testserver/builders/"),
+        ("", "/account/"),
+        ("https://evil.example/", "/account/"),
+        ("//evil.example/", "/account/"),
+        ("///evil.example", "/account/"),
+        (r"/\evil.example", "/account/"),
+        ("javascript:alert(1)", "/account/"),
+        ("http://testserver@evil.example/", "/account/"),
+        ("https:evil.example", "/account/"),
+        ("\x00/builders/", "/account/"),
+        ("/sign-in/?next=/sign-in/", "/account/"),
+    ),
+)
+def test_only_our_own_pages_are_landed_on(olive: SampleUser, wanted: str, target: str) -> None:
+    response = signed_in(olive).get("/sign-in/", {"next": wanted})
+    assert (response.status_code, response["Location"]) == (302, target)
+    assert f'data-target="{target.replace("&", "&amp;")}"' in text_of(Client().get("/sign-in/", {"next": wanted}))
+
+
+def test_who_wanted_a_page_comes_back_to_it() -> None:
+    response = Client().get("/account/?tab=1")
+    assert (response.status_code, response["Location"]) == (302, "/sign-in/?next=%2Faccount%2F%3Ftab%3D1")
+
+
+# --- The account ---
+
+
+def test_the_account_says_who_is_signed_in(olive: SampleUser) -> None:
+    response = signed_in(olive).get("/account/")
+    text = text_of(response)
+    assert "Olive O &amp; Owner" in text
+    assert "Client, Builder" in text
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_somebody_clerk_has_not_told_of_yet_sees_that_the_account_is_being_set_up(webhook: WebhookClient) -> None:
+    new = person(first_name="Zofia")
+    client = signed_in(new)
+    text = text_of(client.get("/account/"))
+    assert "Setting up your account" in text
+    assert 'http-equiv="refresh"' in text
+    webhook.created(new)
+    assert "Zofia" in text_of(client.get("/account/"))
+
+
+def test_pages_of_people_who_are_signed_in_keep_their_session_fresh(olive: SampleUser) -> None:
+    response = signed_in(olive).get("/builders/")
+    assert "js/clerk-session.js" in text_of(response)
+    assert ISSUER in response["Content-Security-Policy"]
+    stranger = Client().get("/builders/")
+    assert "js/clerk-session.js" not in text_of(stranger)
+    assert ISSUER not in stranger["Content-Security-Policy"]
+
+
+def test_the_admin_keeps_its_session_fresh_too(webhook: WebhookClient) -> None:
+    adam = person(roles=["ADMIN"])
+    webhook.created(adam)
+    assert "js/clerk-session.js" in text_of(signed_in(adam).get("/admin/"))
+
+
+# --- Signing out ---
+
+
+def test_signing_out_counts_here_at_once_and_is_told_to_clerk(settings: Settings, olive: SampleUser) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    client, other_tab = signed_in(olive), signed_in(olive)
+    response = client.post("/sign-out/")
+    assert (response.status_code, response["Location"]) == (302, "/")
+    assert client.cookies["__session"].value == ""
+    assert other_tab.get("/account/").status_code == 302
+    session = EndedSession.objects.get()
+    assert session.clerk_id == olive.clerk_id
+    job = ProcrastinateJob.objects.get()
+    assert (job.task_name, job.args) == ("accounts.tasks.revoke_session", {"session_id": session.session_id})
+
+
+def test_opening_the_page_signs_nobody_out(olive: SampleUser) -> None:
+    client = signed_in(olive)
+    assert "Sign out?" in text_of(client.get("/sign-out/"))
+    assert client.get("/account/").status_code == 200
+
+
+def test_a_foreign_form_signs_nobody_out(olive: SampleUser) -> None:
+    client = signed_in(olive, enforce_csrf_checks=True)
+    assert client.post("/sign-out/").status_code == 403
+    assert client.get("/account/").status_code == 200
+
+
+def test_signing_out_twice_is_no_error(olive: SampleUser) -> None:
+    assert Client().post("/sign-out/").status_code == 302
+    assert "You are signed out" in text_of(Client().get("/sign-out/"))
