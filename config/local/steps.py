@@ -39,7 +39,8 @@ def check_database(url: str) -> None:
     except ImproperlyConfigured as error:
         raise SetupError(str(error)) from None
     except psycopg.Error as error:
-        reason = str(error).strip().splitlines()[-1]
+        # The first line says what failed, the others what one might ask oneself.
+        reason = str(error).strip().partition("\n")[0]
         raise SetupError(
             f"The database of DATABASE_URL cannot be reached ({reason}); start it, or unset DATABASE_URL to use "
             "the embedded one."

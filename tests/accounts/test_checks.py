@@ -1,0 +1,35 @@
+"""What is wrong with Clerk's keys is said at start-up."""
+
+from typing import Any
+
+import pytest
+from django.core import checks
+from pytest_django import Settings
+
+PK_LIVE, PK_TEST = "pk_live_Y2xlcmsuY2xlcmsuZGV2JA", "pk_test_Y2xlcmsuY2xlcmsuZGV2JA"
+GOOD: dict[str, Any] = {"CLERK_PUBLISHABLE_KEY": PK_LIVE, "CLERK_AUTHORIZED_PARTIES": ["https://x.example"]}
+
+
+def found(settings: Settings, **changed: Any) -> list[str]:
+    for name, value in (GOOD | {"LOCAL_MODE": False} | changed).items():
+        setattr(settings, name, value)
+    messages = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
+    return [message.id for message in messages if message.id and message.id.startswith("accounts.")]
+
+
+@pytest.mark.parametrize(
+    ("changed", "ids"),
+    (
+        pytest.param({}, [], id="good"),
+        pytest.param({"CLERK_PUBLISHABLE_KEY": ""}, [], id="without Clerk"),
+        pytest.param({"CLERK_PUBLISHABLE_KEY": "", "CLERK_AUTHORIZED_PARTIES": []}, [], id="without Clerk and parties"),
+        pytest.param({"CLERK_AUTHORIZED_PARTIES": []}, ["accounts.E001"], id="no parties"),
+        pytest.param({"CLERK_JWT_KEY": "nonsense"}, ["accounts.E002"], id="bad key"),
+        pytest.param({"CLERK_SECRET_KEY": "sk_live_x"}, [], id="same kind"),
+        pytest.param({"CLERK_SECRET_KEY": "sk_test_x"}, ["accounts.E003"], id="other kind"),
+        pytest.param({"CLERK_PUBLISHABLE_KEY": PK_TEST}, ["accounts.W004"], id="development"),
+        pytest.param({"CLERK_PUBLISHABLE_KEY": PK_TEST, "LOCAL_MODE": True}, [], id="development at home"),
+    ),
+)
+def test_wrong_settings_are_named(settings: Settings, changed: dict[str, Any], ids: list[str]) -> None:
+    assert found(settings, **changed) == ids
