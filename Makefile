@@ -37,7 +37,7 @@ check: ## Lint, formats, types, migrations, deployment settings, known vulnerabi
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy .
-	@DATA_DIR=. SECRET_KEY=. CLERK_WEBHOOK_SECRET=. .venv/bin/mypy --config-file localclerk/mypy.ini localclerk
+	@DATA_DIR=. SECRET_KEY=. CLERK_WEBHOOK_SECRET=whsec_AAAA .venv/bin/mypy --config-file localclerk/mypy.ini localclerk
 	git ls-files -z '*.html' | xargs -0 .venv/bin/djade --check --target-version 6.1
 	$(PRODUCTION) .venv/bin/python manage.py makemigrations --check --dry-run 2>/dev/null  # it warns that there is no database
 	$(PRODUCTION) .venv/bin/python manage.py check --deploy --fail-level WARNING

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
 from django.core.wsgi import get_wsgi_application
+from django.db import DatabaseError
 
 
 def main() -> int:
@@ -23,7 +24,11 @@ def main() -> int:
         return 1
     from localclerk import deliveries  # its models need the settings
 
-    server = make_server()
+    try:
+        server = make_server()
+    except (OSError, OverflowError, DatabaseError) as error:
+        sys.stderr.write(f"localclerk: cannot start on port {settings.PORT} with {settings.DATA_DIR}: {error}\n")
+        return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         # shutdown() waits for the loop that this very thread runs, so another one has to call it.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -1,13 +1,15 @@
 """The stand-in's JSON API, for `make run` and for tests. Errors have the shape of Clerk's own."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
+from django.db import transaction
 from django.forms import BaseForm
 from django.forms.models import model_to_dict
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -20,29 +22,61 @@ from localclerk.wire import Actor
 LOG_LENGTH = 200
 
 
+#: The type of each fact that may be told; a form alone would turn ["x"] into a name.
+TYPES: dict[str, type] = {
+    **dict.fromkeys(("first_name", "last_name", "username", "phone", "email"), str),
+    **dict.fromkeys(("banned", "locked", "duplicate"), bool),
+    **dict.fromkeys(("emails", "roles"), list),
+    **dict.fromkeys(("delay_s", "shuffle", "lose_percent"), int),
+    "public_metadata": dict,
+}
+
+
 class BadRequest(Exception):
     """The request cannot be understood; the message says why."""
 
 
-def json_api(view: Callable[..., JsonResponse]) -> Callable[..., JsonResponse]:
-    """Exempt from CSRF, because no cookie gives anybody rights here, and answer mistakes in Clerk's shape."""
+def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Exempt from CSRF, because no cookie gives anybody rights here, and answer mistakes in Clerk's shape.
+
+    What is posted has to be called JSON: browsers let a page of another site send that only when asked and allowed.
+    """
 
     @csrf_exempt
     @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> JsonResponse:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.method == "POST" and request.content_type != "application/json":
+            return _error(415, "content_type_invalid", "Send the body as application/json.")
         try:
-            return view(request, *args, **kwargs)
+            response = view(request, *args, **kwargs)
         except BadRequest as error:
-            return JsonResponse({"errors": [{"message": str(error), "code": "form_param_invalid"}]}, status=400)
+            return _error(400, "form_param_invalid", str(error))
+        except RequestDataTooBig:
+            return _error(413, "request_body_too_large", "The body is larger than 2.5 MB.")
         except (User.DoesNotExist, Message.DoesNotExist):
-            return JsonResponse({"errors": [{"message": "not found", "code": "resource_not_found"}]}, status=404)
+            return _error(404, "resource_not_found", "not found")
+        if isinstance(response, HttpResponseNotAllowed):
+            refusal = _error(405, "method_not_allowed", f"This address takes {response['Allow']}.")
+            refusal["Allow"] = response["Allow"]
+            return refusal
+        return response
 
     return wrapped
 
 
+def _error(status: int, code: str, message: str) -> JsonResponse:
+    return JsonResponse({"errors": [{"message": message, "code": code}]}, status=status)
+
+
+@json_api
+def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
+    """Answer for addresses that this API does not have."""
+    return _error(404, "resource_not_found", f"There is no /local/{rest}.")
+
+
 @json_api
 @require_http_methods(["GET", "POST"])
-def users(request: HttpRequest) -> JsonResponse:
+def users(request: HttpRequest) -> HttpResponse:
     """List users, or create one."""
     if request.method == "GET":
         return JsonResponse([wire.user(person) for person in User.objects.all()], safe=False)
@@ -53,19 +87,23 @@ def users(request: HttpRequest) -> JsonResponse:
 
 @json_api
 @require_http_methods(["GET", "PATCH", "DELETE"])
-def user(request: HttpRequest, user_id: str) -> JsonResponse:
+def user(request: HttpRequest, user_id: str) -> HttpResponse:
     """Show, change or delete a user."""
-    person = User.objects.get(pk=user_id)
-    if request.method == "DELETE":
-        people.delete(person, actor(request))
-        return JsonResponse(wire.deleted(user_id))
-    if request.method == "PATCH":
+    if request.method == "GET":
+        return JsonResponse(wire.user(User.objects.get(pk=user_id)))
+    # Read under the lock as well, or of two changes at one time the second would undo the first.
+    with transaction.atomic():
+        person = User.objects.get(pk=user_id)
+        if request.method == "DELETE":
+            people.delete(person, actor(request))
+            return JsonResponse(wire.deleted(user_id))
         people.update(_filled(person, _body(request)), actor(request))
     return JsonResponse(wire.user(person))
 
 
+@json_api
 @require_safe
-def deliveries(request: HttpRequest) -> JsonResponse:
+def deliveries(request: HttpRequest) -> HttpResponse:
     """List the newest deliveries with their attempts, newest first."""
     messages = Message.objects.prefetch_related("attempts")[:LOG_LENGTH]
     return JsonResponse([_message(message) for message in messages], safe=False)
@@ -73,7 +111,8 @@ def deliveries(request: HttpRequest) -> JsonResponse:
 
 @json_api
 @require_http_methods(["GET", "PATCH"])
-def settings(request: HttpRequest) -> JsonResponse:
+@transaction.atomic
+def settings(request: HttpRequest) -> HttpResponse:
     """Show or change the trouble that deliveries are given."""
     trouble = Trouble.current()
     if request.method == "PATCH":
@@ -102,7 +141,8 @@ def _filled(person: User, facts: dict[str, Any]) -> User:
         email = facts.pop("email")
         now["emails"] = [{"address": email, "verified": True, "primary": True}] if email else []
     if "roles" in facts:
-        now["public_metadata"] = {**person.public_metadata, "roles": facts.pop("roles")}
+        metadata = facts.get("public_metadata") or person.public_metadata
+        facts["public_metadata"] = {**metadata, "roles": facts.pop("roles")}
     _check(UserForm(now | facts, instance=person))  # a form writes what is right onto its instance
     return person
 
@@ -115,14 +155,25 @@ def _check(form: BaseForm) -> None:
 def _body(request: HttpRequest) -> dict[str, Any]:
     try:
         body = json.loads(request.body)
+        # Infinity, "not a number" and half characters can be read, and written nowhere.
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
-    if not isinstance(body, Mapping):
+    if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
-    known = {*UserForm.Meta.fields, *TroubleForm.Meta.fields, "email", "roles"}
-    if unknown := sorted(set(body) - known):
-        raise BadRequest(f"{unknown[0]} is not known here; known are {', '.join(sorted(known))}.")
-    return dict(body)
+    for name, value in body.items():
+        _check_type(name, value)
+    return body
+
+
+def _check_type(name: str, value: object) -> None:
+    expected = TYPES.get(name)
+    if expected is None:
+        raise BadRequest(f"{name} is not known here; known are {', '.join(sorted(TYPES))}.")
+    if value is not None and type(value) is not expected:
+        raise BadRequest(f"{name} has to be of the type {expected.__name__}.")
+    if name == "roles" and not all(isinstance(role, str) for role in value or ()):  # type: ignore[attr-defined]
+        raise BadRequest("roles has to be a list of texts; put anything else into public_metadata.")
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from localclerk.models import Attempt, Message
+from localclerk.models import Attempt, Message, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ TIMEOUT_S = 15
 LADDER_S = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 JITTER = 0.2
 #: One slow answer must not hold up the others.
-SENDERS = 4
+SENDERS = 16
 #: Milliseconds within which shuffled messages are spread.
 SHUFFLE_MS = 50
 
@@ -66,6 +66,13 @@ def release_held() -> int:
     Message.objects.bulk_update(held, ["state", "next_attempt_at"])
     transaction.on_commit(wake)
     return len(held)
+
+
+def release_full(trouble: Trouble) -> None:
+    """Let go of the held messages once there are as many as were to be shuffled, or nothing is to be held any more."""
+    held = Message.objects.held().count()
+    if held and held >= trouble.shuffle:
+        release_held()
 
 
 def send_again(message: Message) -> None:

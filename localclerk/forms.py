@@ -1,16 +1,22 @@
 """What people and programs may say of a user. One form serves the page and the JSON API."""
 
+import json
 from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator, validate_email
 
+from localclerk import deliveries
 from localclerk.ids import new_id
 from localclerk.models import Trouble, User
 
 ROLES = [("BUILDER", "Builder"), ("CLIENT", "Client"), ("ADMIN", "Admin")]
 #: Rows for addresses on the page: those there are, and one more.
 MOST_EMAILS = 10
+#: Clerk's own limit for each kind of metadata.
+MOST_METADATA_BYTES = 8192
+#: SQLite refuses JSON of more than a thousand levels.
+MOST_LEVELS = 100
 
 check_phone = RegexValidator(r"^\+[1-9]\d{6,14}$", "Write the number with its country: +4915112345678.")
 
@@ -22,19 +28,22 @@ class EmailsField(forms.JSONField):
         emails = super().clean(value) or []
         if not isinstance(emails, list) or len(emails) > MOST_EMAILS:
             raise forms.ValidationError(f"E-mail addresses are a list of at most {MOST_EMAILS}.")
-        return [self._email(email) for email in emails]
+        cleaned = [self._email(email) for email in emails]
+        if len({email["address"].casefold() for email in cleaned}) < len(cleaned):
+            raise forms.ValidationError("Each e-mail address may be there once.")
+        if sum(email["primary"] for email in cleaned) > 1:
+            raise forms.ValidationError("Only one e-mail address is the primary one.")
+        return cleaned
 
     @staticmethod
     def _email(email: Any) -> dict[str, Any]:
         if not isinstance(email, dict) or not isinstance(email.get("address"), str):
             raise forms.ValidationError('Each e-mail address looks like {"address": …, "verified": …, "primary": …}.')
-        address = email["address"].strip()
+        address, verified, primary = email["address"].strip(), email.get("verified", True), email.get("primary", False)
         validate_email(address)
-        return {
-            "address": address,
-            "verified": email.get("verified", True) is True,
-            "primary": email.get("primary") is True,
-        }
+        if not isinstance(verified, bool) or not isinstance(primary, bool):
+            raise forms.ValidationError(f"verified and primary of {address} are true or false.")
+        return {"address": address, "verified": verified, "primary": primary}
 
 
 class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not a generic class when it runs
@@ -52,6 +61,10 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not a generic clas
         metadata = self.cleaned_data["public_metadata"] or {}
         if not isinstance(metadata, dict):
             raise forms.ValidationError("Public metadata is a JSON object.")
+        if len(json.dumps(metadata).encode()) > MOST_METADATA_BYTES:
+            raise forms.ValidationError("Public metadata is at most 8 KB.")
+        if _is_deeper(metadata, MOST_LEVELS):
+            raise forms.ValidationError(f"Public metadata is at most {MOST_LEVELS} levels deep.")
         return metadata
 
     def clean_emails(self) -> list[dict[str, Any]]:
@@ -85,3 +98,15 @@ class TroubleForm(forms.ModelForm):  # type: ignore[type-arg]  # likewise
     class Meta:
         model = Trouble
         fields = ["delay_s", "duplicate", "shuffle", "lose_percent"]
+
+    def save(self, commit: bool = True) -> Trouble:  # noqa: FBT001, FBT002  # Django's signature
+        """Store the trouble, and let go of events that it no longer holds back."""
+        trouble: Trouble = super().save(commit)
+        deliveries.release_full(trouble)
+        return trouble
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return isinstance(value, list) and (levels == 0 or any(_is_deeper(item, levels - 1) for item in value))

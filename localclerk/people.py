@@ -1,5 +1,6 @@
 """What can happen to a user. Every change makes one event, in the same transaction."""
 
+import json
 import random
 from datetime import timedelta
 
@@ -23,7 +24,8 @@ def update(person: User, actor: Actor) -> bool:
     with transaction.atomic():
         stored = User.objects.get(pk=person.pk)
         person.updated_ms = stored.updated_ms
-        if wire.user(person) == wire.user(stored):
+        # As text, because for Python 1 and true are equal.
+        if _text(person) == _text(stored):
             return False
         person.updated_ms = max(now_ms(), stored.updated_ms + 1)
         person.save()
@@ -36,6 +38,10 @@ def delete(person: User, actor: Actor) -> None:
     with transaction.atomic():
         _tell("user.deleted", person, actor)
         person.__class__.objects.filter(pk=person.pk).delete()
+
+
+def _text(person: User) -> str:
+    return json.dumps(wire.user(person), sort_keys=True)
 
 
 def _tell(event_type: str, person: User, actor: Actor) -> None:
@@ -52,8 +58,7 @@ def _tell(event_type: str, person: User, actor: Actor) -> None:
         copies=2 if trouble.duplicate else 1,
         next_attempt_at=now + timedelta(seconds=trouble.delay_s),
     )
-    if trouble.shuffle and Message.objects.held().count() >= trouble.shuffle:
-        deliveries.release_held()
+    deliveries.release_full(trouble)
     transaction.on_commit(deliveries.wake)
 
 

@@ -1,7 +1,9 @@
 """Django settings of the stand-in. `config.local` starts it with every variable named here."""
 
+import base64
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
@@ -17,13 +19,49 @@ def required(name: str) -> str:
     return value
 
 
-PORT = int(os.environ.get("LOCALCLERK_PORT") or 8001)
-WEBHOOK_URL = os.environ.get("LOCALCLERK_WEBHOOK_URL") or f"http://127.0.0.1:{PORT - 1}/api/webhooks/clerk"
-APP_URL = (os.environ.get("LOCALCLERK_APP_URL") or f"http://bw.localhost:{PORT - 1}").rstrip("/")
+def number[T: (int, float)](name: str, default: T, least: T, most: T) -> T:
+    """Return an environment variable that is a number of the default's type, or say what is wrong with it."""
+    text = os.environ.get(name, "").strip()
+    try:
+        value = type(default)(text) if text else default
+    except ValueError:
+        value = None
+    if value is None or not least <= value <= most:
+        raise ImproperlyConfigured(f"{name} is {text!r}; set it to a number from {least} to {most}.")
+    return value
+
+
+def url(name: str, default: str) -> str:
+    """Return an environment variable that is an address of a server, or say that it is none."""
+    value = os.environ.get(name, "").strip() or default
+    try:
+        parts = urlsplit(value)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to an address such as {default}.")
+    return value
+
+
+def webhook_secret() -> str:
+    """Return the secret that signs: of several the first, as Clerk's endpoint has one."""
+    secret = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
+    try:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not key:
+        raise ImproperlyConfigured("CLERK_WEBHOOK_SECRET has to be whsec_ and then base64.")
+    return secret
+
+
+PORT = number("LOCALCLERK_PORT", 8001, 1, 65535)
+WEBHOOK_URL = url("LOCALCLERK_WEBHOOK_URL", f"http://127.0.0.1:{PORT - 1}/api/webhooks/clerk")
+APP_URL = url("LOCALCLERK_APP_URL", f"http://bw.localhost:{PORT - 1}").rstrip("/")
 #: A factor on all waits between attempts: 0.01 turns five minutes into three seconds.
-TIME_SCALE = float(os.environ.get("LOCALCLERK_TIME_SCALE") or 1)
-#: Clerk's endpoint has one secret; of several, the first signs.
-WEBHOOK_SECRET = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
+TIME_SCALE = number("LOCALCLERK_TIME_SCALE", 1.0, 0.0, 1000.0)
+WEBHOOK_SECRET = webhook_secret()
 INSTANCE_ID = os.environ.get("CLERK_INSTANCE_ID") or "ins_2localclerk0000000000000000"
 
 SECRET_KEY = required("SECRET_KEY")
@@ -54,10 +92,13 @@ TEMPLATES = [
     }
 ]
 
+DATA_DIR = Path(required("DATA_DIR"))
+if not DATA_DIR.is_dir():
+    raise ImproperlyConfigured(f"DATA_DIR is {DATA_DIR}, which is no folder; create it, or name another.")
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        "NAME": Path(required("DATA_DIR")) / "localclerk.sqlite3",
+        "NAME": DATA_DIR / "localclerk.sqlite3",
         # Writers queue up instead of failing, and readers never wait.
         "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"},
     }

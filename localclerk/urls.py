@@ -15,5 +15,6 @@ urlpatterns = [
     path("local/users/<str:user_id>", api.user),
     path("local/deliveries", api.deliveries),
     path("local/settings", api.settings),
+    path("local/<path:rest>", api.nothing_here),
     path("healthz", api.healthz),
 ]

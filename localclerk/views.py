@@ -1,10 +1,12 @@
 """The stand-in's pages: people, deliveries, and trouble."""
 
+import unicodedata
+from contextlib import nullcontext
 from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Q
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.dateparse import parse_datetime
@@ -29,15 +31,9 @@ def surroundings(request: HttpRequest) -> dict[str, Any]:
 def user_list(request: HttpRequest) -> HttpResponse:
     """List people, newest first."""
     query = request.GET.get("q", "").replace("\x00", "").strip()
-    found = User.objects.all()
-    for word in query.split()[:5]:
-        found = found.filter(
-            Q(first_name__icontains=word)
-            | Q(last_name__icontains=word)
-            | Q(username__icontains=word)
-            | Q(emails__icontains=word)
-            | Q(id__startswith=word)
-        )
+    words = _folded(query).split()[:5]
+    # Compared here, because SQLite knows the case of ASCII letters only; there are few people.
+    found = [person for person in User.objects.all() if all(word in _searched(person) for word in words)]
     return render(request, "localclerk/user_list.html", {"users": found[:MOST_USERS], "query": query})
 
 
@@ -56,7 +52,12 @@ def user_create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
     """Show and change somebody."""
-    person = get_object_or_404(User, pk=user_id)
+    # Under the lock from reading to writing, when there is something to write.
+    with transaction.atomic() if request.method == "POST" else nullcontext():
+        return _user(request, get_object_or_404(User, pk=user_id))
+
+
+def _user(request: HttpRequest, person: User) -> HttpResponse:
     form = UserForm(_form_data(request.POST, person), instance=person) if request.method == "POST" else None
     if form is None or not form.is_valid():
         return _form_page(request, person, form)
@@ -153,6 +154,16 @@ def _form_data(post: QueryDict, person: User) -> dict[str, Any]:
     metadata = {**person.public_metadata, "roles": roles}
     data: dict[str, Any] = {name: post.get(name, "") for name in names}
     return data | {"emails": emails, "roles": roles, "public_metadata": metadata}
+
+
+def _searched(person: User) -> str:
+    addresses = (email["address"] for email in person.emails)
+    return _folded(" ".join([person.first_name, person.last_name, person.username, person.id, *addresses]))
+
+
+def _folded(text: str) -> str:
+    """Return `text` without accents and case."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
 
 
 def _moment(text: str) -> Any:
