@@ -46,17 +46,17 @@ def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.method == "POST" and request.content_type != "application/json":
-            return _error(415, "content_type_invalid", "Send the body as application/json.")
+            return error_response(415, "content_type_invalid", "Send the body as application/json.")
         try:
             response = view(request, *args, **kwargs)
         except BadRequest as error:
-            return _error(400, "form_param_invalid", str(error))
+            return error_response(400, "form_param_invalid", str(error))
         except RequestDataTooBig:
-            return _error(413, "request_body_too_large", "The body is larger than 2.5 MB.")
+            return error_response(413, "request_body_too_large", "The body is larger than 2.5 MB.")
         except (User.DoesNotExist, Message.DoesNotExist):
-            return _error(404, "resource_not_found", "not found")
+            return error_response(404, "resource_not_found", "not found")
         if isinstance(response, HttpResponseNotAllowed):
-            refusal = _error(405, "method_not_allowed", f"This address takes {response['Allow']}.")
+            refusal = error_response(405, "method_not_allowed", f"This address takes {response['Allow']}.")
             refusal["Allow"] = response["Allow"]
             return refusal
         return response
@@ -64,14 +64,15 @@ def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return wrapped
 
 
-def _error(status: int, code: str, message: str) -> JsonResponse:
+def error_response(status: int, code: str, message: str) -> JsonResponse:
+    """Return an error in the shape of Clerk's."""
     return JsonResponse({"errors": [{"message": message, "code": code}]}, status=status)
 
 
 @json_api
 def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
     """Answer for addresses that this API does not have."""
-    return _error(404, "resource_not_found", f"There is no /local/{rest}.")
+    return error_response(404, "resource_not_found", f"There is no /local/{rest}.")
 
 
 @json_api
@@ -80,7 +81,7 @@ def users(request: HttpRequest) -> HttpResponse:
     """List users, or create one."""
     if request.method == "GET":
         return JsonResponse([wire.user(person) for person in User.objects.all()], safe=False)
-    person = _filled(User(), _body(request))
+    person = filled(User(), read_body(request))
     people.create(person, actor(request))
     return JsonResponse(wire.user(person), status=201)
 
@@ -97,7 +98,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
         if request.method == "DELETE":
             people.delete(person, actor(request))
             return JsonResponse(wire.deleted(user_id))
-        people.update(_filled(person, _body(request)), actor(request))
+        people.update(filled(person, read_body(request)), actor(request))
     return JsonResponse(wire.user(person))
 
 
@@ -116,7 +117,7 @@ def settings(request: HttpRequest) -> HttpResponse:
     """Show or change the trouble that deliveries are given."""
     trouble = Trouble.current()
     if request.method == "PATCH":
-        form = TroubleForm(model_to_dict(trouble) | _body(request), instance=trouble)
+        form = TroubleForm(model_to_dict(trouble) | read_body(request), instance=trouble)
         _check(form)
         form.save()
     return JsonResponse(model_to_dict(trouble, exclude=["id"]))
@@ -133,7 +134,7 @@ def actor(request: HttpRequest) -> Actor:
     return Actor(request.META.get("REMOTE_ADDR", "127.0.0.1"), request.headers.get("User-Agent", "")[:500])
 
 
-def _filled(person: User, facts: dict[str, Any]) -> User:
+def filled(person: User, facts: dict[str, Any]) -> User:
     """Return `person` with the given facts; what they leave out stays."""
     now = model_to_dict(person)
     now["emails"] = [{**email, "primary": email["id"] == person.primary_email_id} for email in person.emails]
@@ -152,7 +153,12 @@ def _check(form: BaseForm) -> None:
         raise BadRequest(f"{field}: {errors[0]}")
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
+def read_body(request: HttpRequest, *also: str) -> dict[str, Any]:
+    """Return the facts in the body; `also` names texts that are known in this place only.
+
+    Raises:
+        BadRequest: it is no JSON object of known facts of the right types.
+    """
     try:
         body = json.loads(request.body)
         # Infinity, "not a number" and half characters can be read, and written nowhere.
@@ -162,14 +168,14 @@ def _body(request: HttpRequest) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
     for name, value in body.items():
-        _check_type(name, value)
+        _check_type(name, value, TYPES | dict.fromkeys(also, str))
     return body
 
 
-def _check_type(name: str, value: object) -> None:
-    expected = TYPES.get(name)
+def _check_type(name: str, value: object, types: dict[str, type]) -> None:
+    expected = types.get(name)
     if expected is None:
-        raise BadRequest(f"{name} is not known here; known are {', '.join(sorted(TYPES))}.")
+        raise BadRequest(f"{name} is not known here; known are {', '.join(sorted(types))}.")
     if value is not None and type(value) is not expected:
         raise BadRequest(f"{name} has to be of the type {expected.__name__}.")
     if name == "roles" and not all(isinstance(role, str) for role in value or ()):  # type: ignore[attr-defined]

@@ -16,3 +16,15 @@ def new_user_id() -> str:
 
 def new_message_id() -> str:
     return new_id("msg")
+
+
+def new_client_id() -> str:
+    return new_id("client")
+
+
+def new_session_id() -> str:
+    return new_id("sess")
+
+
+def new_dev_browser() -> str:
+    return new_id("dvb")

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from localclerk.ids import new_message_id, new_user_id
+from localclerk.ids import new_client_id, new_dev_browser, new_message_id, new_session_id, new_user_id
 
 
 def now_ms() -> int:
@@ -46,6 +46,47 @@ class User(models.Model):
     def roles(self) -> list[str]:
         roles = self.public_metadata.get("roles")
         return [str(role) for role in roles] if isinstance(roles, list) else []
+
+
+class Client(models.Model):
+    """A browser. Its sessions are found by a cookie on the stand-in's own host, or by the token of a development browser."""
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_client_id)
+    #: What a development instance passes in addresses, because browsers keep cookies of two sites apart.
+    dev_browser = models.CharField(max_length=64, unique=True, default=new_dev_browser)
+    #: When its set of sessions last changed; 0 while nobody is signed in.
+    changed_s = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def session(self) -> "Session | None":
+        """The newest session that is not over."""
+        return self.sessions.filter(status=Session.Status.ACTIVE).first()
+
+
+class Session(models.Model):
+    """Somebody who is signed in, or was."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        ENDED = "ended"
+        REMOVED = "removed"
+        REVOKED = "revoked"
+
+    id = models.CharField(primary_key=True, max_length=64, default=new_session_id)
+    client = models.ForeignKey(Client, models.CASCADE, related_name="sessions")
+    user = models.ForeignKey(User, models.CASCADE, related_name="sessions")
+    status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
+    created_ms = models.BigIntegerField(default=now_ms)
+    updated_ms = models.BigIntegerField(default=now_ms)
+
+    class Meta:
+        ordering = ["-created_ms", "-id"]
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class MessageQuerySet(models.QuerySet["Message"]):

@@ -1,7 +1,9 @@
 """Django settings of the stand-in. `config.local` starts it with every variable named here."""
 
 import base64
+import hashlib
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,6 +46,12 @@ def url(name: str, default: str) -> str:
     return value
 
 
+def publishable_key(frontend_api_url: str) -> str:
+    """Return the development key that names the address of the Frontend API."""
+    host = urlsplit(frontend_api_url).netloc
+    return "pk_test_" + base64.b64encode(f"{host}$".encode()).decode().rstrip("=")
+
+
 def webhook_secret() -> str:
     """Return the secret that signs: of several the first, as Clerk's endpoint has one."""
     secret = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
@@ -62,6 +70,21 @@ APP_URL = url("LOCALCLERK_APP_URL", f"http://bw.localhost:{PORT - 1}").rstrip("/
 #: A factor on all waits between attempts: 0.01 turns five minutes into three seconds.
 TIME_SCALE = number("LOCALCLERK_TIME_SCALE", 1.0, 0.0, 1000.0)
 WEBHOOK_SECRET = webhook_secret()
+FRONTEND_API_URL = url("CLERK_FRONTEND_API_URL", f"http://clerk.bw.localhost:{PORT}").rstrip("/")
+#: pk_test_ makes a development instance, pk_live_ a production one.
+PUBLISHABLE_KEY = os.environ.get("CLERK_PUBLISHABLE_KEY", "").strip() or publishable_key(FRONTEND_API_URL)
+IS_DEVELOPMENT = PUBLISHABLE_KEY.startswith("pk_test_")
+COOKIE_SUFFIX = base64.urlsafe_b64encode(hashlib.sha1(PUBLISHABLE_KEY.encode(), usedforsecurity=False).digest())[
+    :8
+].decode()
+#: The domain that a production instance shares with the app: example.com of clerk.example.com.
+COOKIE_DOMAIN = (urlsplit(FRONTEND_API_URL).hostname or "").partition(".")[2]
+#: For the Backend API; "" lets nobody in.
+API_KEY = os.environ.get("CLERK_SECRET_KEY", "").strip()
+#: Where pages of the app may be: only these are sent tokens, and are let in from scripts.
+ORIGINS = frozenset({APP_URL, re.sub(r"//[^:/]+", "//127.0.0.1", APP_URL), re.sub(r"//[^:/]+", "//localhost", APP_URL)})
+#: Real ones live for 60 s.
+TOKEN_LIFE_S = number("LOCALCLERK_TOKEN_LIFE_S", 60, 1, 86400)
 INSTANCE_ID = os.environ.get("CLERK_INSTANCE_ID") or "ins_2localclerk0000000000000000"
 
 SECRET_KEY = required("SECRET_KEY")

@@ -1,6 +1,6 @@
-from django.urls import path
+from django.urls import path, re_path
 
-from localclerk import api, views
+from localclerk import api, backend_api, frontend_api, session_views, views
 
 urlpatterns = [
     path("", views.user_list, name="users"),
@@ -11,6 +11,21 @@ urlpatterns = [
     path("deliveries/release", views.release, name="release"),
     path("deliveries/<str:message_id>/send", views.delivery_send, name="delivery_send"),
     path("trouble", views.trouble, name="trouble"),
+    path("sign-in", session_views.sign_in, name="sign_in"),
+    path("sessions", session_views.session_list, name="sessions"),
+    path("sessions/<str:session_id>/revoke", session_views.session_revoke, name="session_revoke"),
+    path("npm/@clerk/clerk-js@6/dist/clerk.browser.js", session_views.clerk_script),
+    path("npm/@clerk/ui@1/dist/ui.browser.js", session_views.ui_script),
+    path(".well-known/jwks.json", frontend_api.jwks),
+    path("v1/client", frontend_api.client),
+    path("v1/client/handshake", frontend_api.handshake),
+    path("v1/client/sign_ins", frontend_api.sign_ins),
+    path("v1/client/sign_ups", frontend_api.sign_ups),
+    path("v1/client/sessions/<str:session_id>/tokens", frontend_api.session_token),
+    re_path(r"^v1/client/sessions/(?P<session_id>\w+)/(?P<verb>end|remove)$", frontend_api.session_end),
+    path("v1/jwks", backend_api.jwks),
+    path("v1/users/<str:user_id>", backend_api.user),
+    path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),
     path("local/users", api.users),
     path("local/users/<str:user_id>", api.user),
     path("local/deliveries", api.deliveries),

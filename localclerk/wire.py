@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from localclerk.models import User, now_ms
+from localclerk.models import Session, User, now_ms
 
 #: The same for everybody here.
 CONSTANT: dict[str, Any] = {
@@ -70,6 +70,25 @@ def user(person: User) -> dict[str, Any]:
 def deleted(person_id: str) -> dict[str, Any]:
     """Return what is left of a deleted user."""
     return {"object": "user", "id": person_id, "deleted": True}
+
+
+def session(one: Session) -> dict[str, Any]:
+    """Return a session as the Frontend and the Backend API render it."""
+    day_ms = 24 * 3600 * 1000
+    return {
+        "object": "session",
+        "id": one.id,
+        "user_id": one.user_id,
+        "client_id": one.client_id,
+        "actor": None,
+        "status": one.status,
+        "last_active_organization_id": None,
+        "last_active_at": one.updated_ms,
+        "expire_at": one.created_ms + 7 * day_ms,
+        "abandon_at": one.created_ms + 30 * day_ms,
+        "created_at": one.created_ms,
+        "updated_at": one.updated_ms,
+    }
 
 
 def event(event_type: str, data: dict[str, Any], actor: Actor) -> str:

@@ -49,6 +49,8 @@ def addresses(data_dir: Path, port: int) -> dict[str, str]:
         "STATIC_ROOT": str(data_dir / "static"),
         "MEDIA_ROOT": str(data_dir / "media"),
         "CLERK_FRONTEND_API_URL": f"http://{clerk}",
+        # Clerk's keys name the address of the instance. The stand-in is a development instance.
+        "CLERK_PUBLISHABLE_KEY": "pk_test_" + base64.b64encode(f"{clerk}$".encode()).decode(),
         "CLERK_API_URL": f"http://127.0.0.1:{port + 1}",
         "CLERK_AUTHORIZED_PARTIES": f"http://{APP_HOST}:{port},http://127.0.0.1:{port}",
         "LOCALCLERK_PORT": str(port + 1),
