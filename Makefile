@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check oracle bench smoke format migrations requirements clean
+.PHONY: help run test check oracle browser-test bench smoke format migrations requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -15,13 +15,15 @@ INSTALL = @for p in $(CANDIDATES); do \
 	done; \
 	test -n "$$p" || { echo "$(strip $(MISSING))" >&2; exit 1; }; \
 	exec "$$p" -I config/local/install.py
+# What the product's pages load from Clerk, to see that our policy lets it run.
+CLERK_SCRIPTS = clerk-js@6.40.0 ui@1.36.0
 IN_VENV = @exec .venv/bin/python
 # Settings as a deployment has them, for commands that need no database.
 PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0
 
 help: ## List what there is
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 run: ## Run everything here: database, web server, worker, a stand-in for Clerk. PORT and DATA_DIR are yours to set
@@ -58,6 +60,15 @@ oracle: ## Compare who is signed in with what Clerk's own JavaScript library say
 	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
 	@cd tests/oracle && npm ci --no-audit --no-fund --silent
 	$(IN_VENV) -m pytest -q -rP --show-capture=stdout tests/oracle/compare.py
+
+browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chromium, and npm for Clerk's scripts
+	$(INSTALL) dev.txt
+	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
+	@cd tests/browser && for package in $(CLERK_SCRIPTS); do \
+		folder=node_modules/$$package; test -d $$folder && continue; \
+		archive=$$(npm pack --silent @clerk/$$package) && mkdir -p $$folder && \
+			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
+	$(IN_VENV) -m pytest -q tests/browser/sessions.py
 
 bench: ## Measure events per second and CPU per event beside a limit
 	$(INSTALL) dev.txt
