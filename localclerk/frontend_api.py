@@ -94,6 +94,9 @@ def sign_ins(request: HttpRequest) -> HttpResponse:
 def sign_ups(request: HttpRequest) -> HttpResponse:
     """Create somebody, and sign them in."""
     person = filled(User(), read_body(request))
+    taken = {email["address"].casefold() for known in User.objects.all() for email in known.emails}
+    if any(email["address"].casefold() in taken for email in person.emails):
+        return error_response(422, "form_identifier_exists", "That email address is taken. Please try another.")
     people.create(person, actor(request))
     return _signed_in(request, person)
 
