@@ -19,12 +19,13 @@ from localclerk.models import Client, Session, User
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MOST_SESSIONS = 100
+# The redirect that answers the form leads to the app, and Chromium holds that against form-action, too.
+COMES_BACK: dict[str, list[str]] = {**settings.SECURE_CSP, "form-action": [CSP.SELF, *sorted(settings.ORIGINS)]}
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-# The redirect that answers the form leads to the app, and Chromium holds that against form-action, too.
-@csp_override(settings.SECURE_CSP | {"form-action": [CSP.SELF, *sorted(settings.ORIGINS)]})
+@csp_override(COMES_BACK)
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Let somebody be chosen, and send the browser back to the app as that person; no script is needed."""
     target = (request.POST or request.GET).get("redirect_url", "") or f"{settings.APP_URL}/account/"

@@ -131,7 +131,7 @@ DATABASES = {
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 CSRF_COOKIE_NAME = f"localclerk_csrf_{PORT}"
 CSRF_COOKIE_HTTPONLY = True
-SECURE_CSP = {
+SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "img-src": [CSP.SELF, "data:"],
     "object-src": [CSP.NONE],
