@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Paths that no person opens.
 NEVER_FOR_PEOPLE = ("/api/webhooks/", "/healthz", "/readyz", "/static/")
+#: Programs are never sent anywhere: they get 401, and fetch a token themselves.
+API = "/api/"
 
 
 class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
@@ -55,7 +57,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         state = authentication.authenticate(request, configured)
         if not isinstance(state, NeedsHandshake):
             return self._answer(request, state)
-        if not handshake.is_eligible(request):
+        if request.path.startswith(API) or not handshake.is_eligible(request):
             return self._answer(request, SignedOut(state.reason, state.clerk_id))
         if handshake.is_loop(found):
             log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)
@@ -73,6 +75,9 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
 
     def _respond(self, request: HttpRequest, state: State) -> HttpResponse:
         request.clerk = state  # type: ignore[attr-defined]
+        if isinstance(state, SignedIn) and authentication.bearer_token(request) is not None:
+            # No browser sends this header by itself, so no other site can make it.
+            request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         request.user = SimpleLazyObject(lambda: _user(request, state))  # type: ignore[assignment]
         response: HttpResponse = self.get_response(request)  # type: ignore[assignment]  # nothing here is async
         return response

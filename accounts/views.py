@@ -1,9 +1,9 @@
 """Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_safe
@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import policies, sessions
 from accounts.clerk import cookies, instance
 from accounts.clerk.authentication import SignedIn
+from accounts.http import sign_in_answer
 
 
 @never_cache
@@ -48,14 +49,9 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     """Show who is signed in, and what this account is."""
     if not request.user.is_authenticated:
-        return redirect_to_sign_in(request)
+        return sign_in_answer(request)
     template = "accounts/setting_up.html" if request.user.is_provisional else "accounts/account.html"
     return render(request, template)
-
-
-def redirect_to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
-    """Return the way to the sign-in page, from where the person comes back to the page that was wanted."""
-    return HttpResponseRedirect(f"{reverse('accounts:sign_in')}?{urlencode({'next': request.get_full_path()})}")
 
 
 def _widget_page(request: HttpRequest, template: str) -> HttpResponse:

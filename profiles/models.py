@@ -1,13 +1,16 @@
 """Builder and client profiles. They follow the roles of their user; what is on them belongs to their owner."""
 
 import re
+from typing import Self
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from profiles.slugs import MAX_LENGTH
 
 #: A letter with the accents and vowel signs that belong to it.
@@ -19,6 +22,13 @@ class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
         """Profiles no reason keeps away: role held, person neither deleted nor banned, nobody took it down."""
         return self.filter(**dict.fromkeys(Profile.REASONS_AWAY), user__is_active=True)
 
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Profiles that `profiles.access.access_for` lets `user` see: one's own, and all of them for admins."""
+        found = self.select_related("user")
+        if not isinstance(user, User) or not user.is_active:
+            return found.none()
+        return found if user.has_role(User.Role.ADMIN) else found.filter(user=user, deleted_at=None)
+
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
     def published(self) -> "BuilderProfileQuerySet":
@@ -28,6 +38,17 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
     def listed(self) -> "BuilderProfileQuerySet":
         """Published profiles whose owners want to be found in the directory."""
         return self.published().filter(searchable=True)
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """Published profiles besides: anybody may see those."""
+        published = Q(
+            slug__isnull=False, user__is_active=True, **{f"{name}__isnull": True for name in Profile.REASONS_AWAY}
+        )
+        if not isinstance(user, User) or not user.is_active:
+            return self.filter(published).select_related("user")
+        if user.has_role(User.Role.ADMIN):
+            return self.select_related("user")
+        return self.filter(published | Q(user=user, deleted_at=None)).select_related("user")
 
 
 class Profile(models.Model):

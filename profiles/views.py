@@ -1,15 +1,16 @@
 """The public face: home, the directory, and a builder's page."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from profiles.access import is_public
+from profiles.cursors import read_cursor
+from profiles.mixins import ProfileAccessMixin
 from profiles.models import BuilderProfile
 
 PAGE_SIZE = 24
 ON_HOME = 6
-#: PostgreSQL's bigint; a larger number in the address is no cursor of ours.
-MAX_ID = 2**63 - 1
 
 
 @require_safe
@@ -21,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def builder_list(request: HttpRequest) -> HttpResponse:
     """Show one page of the directory, newest first; `?before=` continues below the profile with that id."""
-    before = _cursor(request.GET.get("before", ""))
+    before = read_cursor(request.GET.get("before", ""))
     builders = BuilderProfile.objects.listed().order_by("-id")
     if before:
         builders = builders.filter(id__lt=before)
@@ -31,13 +32,11 @@ def builder_list(request: HttpRequest) -> HttpResponse:
     return render(request, "profiles/builder_list.html", context)
 
 
-@require_safe
-def builder_detail(request: HttpRequest, slug: str) -> HttpResponse:
-    profile = get_object_or_404(BuilderProfile.objects.published(), slug=slug.replace("\x00", "\ufffd"))
-    return render(request, "profiles/builder_detail.html", {"profile": profile})
+class BuilderDetailView(ProfileAccessMixin):
+    """A builder's page: for everybody while it is published, and for its owner and admins always."""
 
+    http_method_names = ["get", "head"]
 
-def _cursor(text: str) -> int | None:
-    """Return the id in the address, or None for anything else, which starts at the beginning."""
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
-    return number if 0 < number <= MAX_ID else None
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        context = {"profile": self.profile, "access": self.access, "is_public": is_public(self.profile)}
+        return render(request, "profiles/builder_detail.html", context)

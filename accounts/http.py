@@ -1,0 +1,50 @@
+"""Requests of people who are signed in, and answers to those who are not."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import reverse
+from django.utils.http import urlencode
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.clerk.authentication import NO_TOKEN, SignedOut
+from accounts.models import User
+
+
+class AuthenticatedRequest(HttpRequest):
+    """A request that a view takes only from somebody who is signed in."""
+
+    user: User
+
+
+def sign_in_answer(request: HttpRequest) -> HttpResponse:
+    """Return the way to the sign-in page, from where the person comes back to the page that was wanted.
+
+    A fragment takes the whole page there, back to the page it is on. A form that was posted cannot be posted again by a
+    redirect, so its person comes back to the page it is on, too.
+    """
+    htmx = getattr(request, "htmx", None)
+    target = request.get_full_path()
+    if htmx:
+        return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
+    return HttpResponseRedirect(_sign_in_url(target))
+
+
+def json_error(status: int, code: str, message: str) -> JsonResponse:
+    """Return an error of the JSON API: a code for programs, and a sentence for people."""
+    return JsonResponse({"error": {"code": code, "message": message}}, status=status)
+
+
+def json_unauthenticated(request: HttpRequest) -> JsonResponse:
+    """Return 401 with the reason why the token was not accepted, or that there was none."""
+    state: Any = getattr(request, "clerk", None)
+    # A good token of somebody who is banned or deleted, or of a session that is over, is refused as well.
+    code = str(state.reason) if isinstance(state, SignedOut) else "session_ended"
+    message = "Send a session token of Clerk's." if code == NO_TOKEN else "Get a new session token, or sign in again."
+    response = json_error(401, code, message)
+    response["WWW-Authenticate"] = 'Bearer realm="buildappswith"'
+    return response
+
+
+def _sign_in_url(target: str) -> str:
+    return f"{reverse('accounts:sign_in')}?{urlencode({'next': target})}"

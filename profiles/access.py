@@ -1,0 +1,65 @@
+"""Who may do what with a profile. The only code that compares a user with a profile's owner."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from django.contrib.auth.models import AnonymousUser
+
+from accounts.models import User
+from profiles.models import BuilderProfile, Profile
+
+type Deed = Literal["view", "edit", "delete", "verify"]
+
+
+class Viewer(StrEnum):
+    """Who somebody is to a profile."""
+
+    VISITOR = "visitor"
+    OWNER = "owner"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileAccess:
+    """What somebody may do with one profile.
+
+    Attributes:
+        role: who they are to it. An admin is the owner of the admin's own profile.
+        can_verify: set its tier and badges, feature it, hide it.
+    """
+
+    role: Viewer
+    can_view: bool
+    can_edit: bool
+    can_delete: bool
+    can_verify: bool
+
+    def allows(self, deed: Deed) -> bool:
+        """Return whether `deed` may be done."""
+        return bool(getattr(self, f"can_{deed}"))
+
+
+def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
+    """Return what `user`, who may be nobody, may do with `profile`.
+
+    What its owner deleted is there for admins only, and the profile of somebody who is banned or deleted at Clerk, too.
+    """
+    owner = user.is_authenticated and user.pk == profile.user_id
+    admin = isinstance(user, User) and user.has_role(User.Role.ADMIN)
+    own = owner and user.is_active and profile.deleted_at is None
+    return ProfileAccess(
+        role=Viewer.OWNER if owner else Viewer.ADMIN if admin else Viewer.VISITOR,
+        can_view=own or admin or is_public(profile),
+        can_edit=own or admin,
+        can_delete=own or admin,
+        # Nobody judges their own work.
+        can_verify=admin and not owner,
+    )
+
+
+def is_public(profile: Profile) -> bool:
+    """Return whether everybody may see `profile`; clients' profiles never are."""
+    if not isinstance(profile, BuilderProfile) or not profile.slug or not profile.user.is_active:
+        return False
+    return all(getattr(profile, reason) is None for reason in Profile.REASONS_AWAY)

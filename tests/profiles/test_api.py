@@ -1,0 +1,164 @@
+"""The JSON API: what it tells whom, and how it refuses."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from profiles.openapi import DOCUMENT
+from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.tokens import mint
+
+pytestmark = pytest.mark.django_db
+
+PUBLIC = {"id", "slug", "url", "name", "headline", "image_url", "validation_tier", "available_for_hire", "created_at"}
+
+
+def get(path: str, user: User | None = None, token: str = "") -> tuple[int, Any]:
+    token = token or (mint(str(user.clerk_id)) if user else "")
+    response = Client().get(path, headers={"authorization": f"Bearer {token}"} if token else {})
+    assert response["Content-Type"] == "application/json"
+    return response.status_code, response.json()
+
+
+class TestBuilder:
+    def test_visitors_see_what_is_public_and_nothing_else(self) -> None:
+        profile = BuilderProfileFactory.create(introduced=True)
+        for user in (None, UserFactory.create(), UserFactory.create(builder=True)):
+            status, answer = get(f"/api/profiles/builders/{profile.pk}", user)
+            assert status == 200
+            assert answer.keys() == PUBLIC
+            assert str(profile.user.email) not in json.dumps(answer)
+            assert str(profile.user.clerk_id) not in json.dumps(answer)
+
+    def test_owner_and_admin_see_the_rest(self) -> None:
+        profile = BuilderProfileFactory.create(hidden=True)
+        for user, role in ((profile.user, "owner"), (UserFactory.create(admin=True), "admin")):
+            status, answer = get(f"/api/profiles/builders/{profile.pk}", user)
+            assert status == 200
+            assert answer["private"]["email"] == profile.user.email
+            assert answer["private"]["hidden_at"]
+            assert answer["access"]["role"] == role
+
+    @pytest.mark.parametrize("trait", ("archived", "hidden", "unpublished", "deleted"))
+    def test_what_is_away_does_not_exist_for_others(self, trait: str) -> None:
+        profile = BuilderProfileFactory.create(**{trait: True})
+        for user in (None, UserFactory.create()):
+            status, answer = get(f"/api/profiles/builders/{profile.pk}", user)
+            assert (status, answer["error"]["code"]) == (404, "not_found")
+
+    @pytest.mark.parametrize("pk", ("0", "999999999999999999", "9" * 40, "-1", "x", "1.5", "%00"))
+    def test_nonsense_is_not_found(self, pk: str) -> None:
+        assert get(f"/api/profiles/builders/{pk}")[0] == 404
+
+
+class TestClient:
+    def test_it_exists_for_its_owner_and_admins_only(self) -> None:
+        profile = ClientProfileFactory.create()
+        path = f"/api/profiles/clients/{profile.pk}"
+        others = (None, UserFactory.create(), UserFactory.create(builder=True), UserFactory.create(client=True))
+        assert {get(path, user)[0] for user in others} == {404}
+        assert get(path, profile.user)[1]["private"]["email"] == profile.user.email
+        assert get(path, UserFactory.create(admin=True))[0] == 200
+
+
+class TestMe:
+    def test_it_shows_the_person_and_their_profiles(self) -> None:
+        profile = BuilderProfileFactory.create()
+        status, answer = get("/api/profiles/me", profile.user)
+        assert status == 200
+        assert answer["user"]["clerk_id"] == profile.user.clerk_id
+        assert answer["builder"]["id"] == profile.pk
+        assert answer["client"] is None
+
+    def test_three_queries_are_all_it_takes(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        profile = BuilderProfileFactory.create()
+        with django_assert_num_queries(3):
+            get("/api/profiles/me", profile.user)
+
+    def test_provisional_person_is_being_set_up(self) -> None:
+        assert get("/api/profiles/me", token=mint("user_2unheardof"))[1]["user"]["is_being_set_up"] is True
+
+    @pytest.mark.parametrize(
+        ("token", "code"),
+        (
+            ("", "dev-browser-missing"),
+            (mint("user_2olive", age_s=600), "token_expired"),
+            (mint("user_2olive", azp="https://evil.example"), "token_wrong_party"),
+            ("junk", "token_malformed"),
+        ),
+    )
+    def test_refusal_says_why(self, token: str, code: str) -> None:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        # As a browser would ask for a page: programs are never sent to Clerk all the same.
+        response = Client().get("/api/profiles/me", headers=headers | {"sec-fetch-dest": "document"})
+        assert (response.status_code, response.json()["error"]["code"]) == (401, code)
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+    def test_good_token_of_somebody_banned_is_refused(self) -> None:
+        status, answer = get("/api/profiles/me", UserFactory.create(banned=True))
+        assert (status, answer["error"]["code"]) == (401, "session_ended")
+
+
+class TestList:
+    def test_it_lists_like_the_directory_and_pages(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        shown = [BuilderProfileFactory.create().pk for _ in range(52)]
+        BuilderProfileFactory.create(unlisted=True)
+        BuilderProfileFactory.create(hidden=True)
+        with django_assert_num_queries(1):
+            _, first = get("/api/profiles/builders")
+        _, second = get(f"/api/profiles/builders?before={first['next_before']}")
+        assert [one["id"] for one in first["results"] + second["results"]] == shown[::-1]
+        assert second["next_before"] is None
+
+
+class TestApi:
+    def test_what_is_not_there_and_not_allowed_is_json(self) -> None:
+        assert get("/api/nowhere")[1]["error"]["code"] == "not_found"
+        response = Client(enforce_csrf_checks=True).post(
+            "/api/profiles/builders", headers={"authorization": f"Bearer {mint('user_2olive')}"}
+        )
+        assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+
+    def test_bearer_needs_no_csrf_token_and_cookies_do(self) -> None:
+        user = UserFactory.create()
+        token = mint(str(user.clerk_id))
+        by_header = Client(enforce_csrf_checks=True).post("/sign-out/", headers={"authorization": f"Bearer {token}"})
+        by_cookie = Client(enforce_csrf_checks=True)
+        by_cookie.cookies["__session"] = mint(str(user.clerk_id), sid="sess_other")
+        junk = by_cookie.post("/sign-out/", headers={"authorization": "Bearer junk"})
+        assert (by_header.status_code, by_cookie.post("/sign-out/").status_code, junk.status_code) == (302, 403, 403)
+
+    def test_description_names_what_is_answered(self) -> None:
+        profile = BuilderProfileFactory.create(user=UserFactory.create(builder=True, client=True))
+        ClientProfileFactory.create(user=profile.user)
+        answer = get("/api/profiles/me", profile.user)[1]
+        schemas = DOCUMENT["components"]["schemas"]
+        assert answer["user"].keys() == schemas["User"]["properties"].keys()
+        for kind in ("builder", "client"):
+            properties = schemas[kind.title()]["properties"]
+            assert answer[kind].keys() == properties.keys()
+            assert answer[kind]["private"].keys() == properties["private"]["properties"].keys()
+            assert answer[kind]["access"].keys() == properties["access"]["properties"].keys()
+
+    def test_description_is_a_page_for_people_too(self) -> None:
+        page = Client().get("/api/docs/").content.decode()
+        assert all(path in page for path in DOCUMENT["paths"])
+        assert get("/api/openapi.json")[1]["openapi"] == "3.1.0"
+
+
+class TestPage:
+    def test_owner_sees_what_is_away_and_why(self) -> None:
+        profile = BuilderProfileFactory.create(hidden=True)
+        headers = {"authorization": f"Bearer {mint(str(profile.user.clerk_id))}"}
+        page = Client().get(profile.get_absolute_url(), headers=headers)
+        assert "our team has hidden it" in page.content.decode()
+        assert Client().get(profile.get_absolute_url()).status_code == 404
+
+    def test_owner_of_a_public_page_is_told_nothing(self) -> None:
+        profile = BuilderProfileFactory.create()
+        headers = {"authorization": f"Bearer {mint(str(profile.user.clerk_id))}"}
+        assert "can see this page" not in Client().get(profile.get_absolute_url(), headers=headers).content.decode()
