@@ -1,0 +1,195 @@
+"""Every URL and method of the product, for every kind of person, with the answer written by hand.
+
+The admin's own URLs are walked by tests/config/test_headers.py; here the admin is its front door.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import EndedSession, User
+from profiles.models import BuilderProfile, ClientProfile
+from tests.helpers.factories import PASSWORD, SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.tokens import mint
+
+pytestmark = pytest.mark.django_db
+
+#: The people of the columns below. Olive owns what the addresses name; Bella is another builder, Clio another client.
+PEOPLE = (
+    "nobody",
+    "visitor",
+    "owner",
+    "other builder",
+    "client",
+    "admin",
+    "superuser",
+    "banned",
+    "deleted",
+    "session over",
+    "provisional",
+)
+OK, FOUND, MOVED, BAD, WHO, NO, NONE, VERB = 200, 302, 301, 400, 401, 403, 404, 405
+
+
+def same(status: int) -> tuple[int, ...]:
+    return (status,) * len(PEOPLE)
+
+
+#: People:               nobody visit owner build clien admin super bannd delet over  provi
+SIGNED_IN_ONLY = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
+SIGNED_OUT_ONLY = (OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, OK, OK, FOUND)
+OWNER_AND_ADMIN = (NONE, NONE, OK, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE)
+WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
+ADMIN_SITE = (FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND)
+
+READ: dict[str, tuple[int, ...]] = {
+    "/": same(OK),
+    "/builders/": same(OK),
+    "/builders/{builder.slug}/": same(OK),
+    "/builders/{hidden.slug}/": OWNER_AND_ADMIN,
+    "/builders/nobody-at-all/": same(NONE),
+    "/sign-in/": SIGNED_OUT_ONLY,
+    "/sign-up/": SIGNED_OUT_ONLY,
+    "/sign-out/": same(OK),
+    "/account/": SIGNED_IN_ONLY,
+    "/api/profiles/me": WITH_TOKEN,
+    "/api/profiles/builders": same(OK),
+    "/api/profiles/builders/{builder.pk}": same(OK),
+    "/api/profiles/builders/{hidden.pk}": OWNER_AND_ADMIN,
+    "/api/profiles/clients/{client.pk}": OWNER_AND_ADMIN,
+    "/api/openapi.json": same(OK),
+    "/api/docs/": same(OK),
+    "/api/nowhere": same(NONE),
+    "/api/webhooks/clerk": same(VERB),
+    "/admin/": ADMIN_SITE,
+    "/healthz": same(OK),
+    "/readyz": same(OK),
+}
+#: Methods that an address has besides GET and HEAD, asked with a CSRF token.
+WRITE: dict[tuple[str, str], tuple[int, ...]] = {
+    ("POST", "/sign-out/"): same(FOUND),
+    ("POST", "/api/webhooks/clerk"): same(BAD),  # nothing is signed
+}
+#: Methods that an address does not have are 405, unless somebody may not even know what it has.
+OTHERWISE: dict[str, tuple[int, ...]] = {
+    "/api/profiles/me": (WHO, VERB, VERB, VERB, VERB, VERB, WHO, WHO, WHO, WHO, VERB),
+    **dict.fromkeys(
+        ("/builders/{hidden.slug}/", "/api/profiles/builders/{hidden.pk}", "/api/profiles/clients/{client.pk}"),
+        (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
+    ),
+    **dict.fromkeys(("/builders/nobody-at-all/", "/api/nowhere"), same(NONE)),
+}
+#: The admin answers the methods it does not know like GET, as Django's own views do.
+NOT_CHECKED = {"/admin/"}
+#: Which addresses above stand for which pattern; a pattern that is not here fails the test.
+PATTERNS = {
+    "": "/",
+    "builders/": "/builders/",
+    "builders/<str:slug>/": "/builders/{builder.slug}/",
+    "sign-in/": "/sign-in/",
+    "sign-up/": "/sign-up/",
+    "sign-out/": "/sign-out/",
+    "account/": "/account/",
+    "api/profiles/me": "/api/profiles/me",
+    "api/profiles/builders": "/api/profiles/builders",
+    "api/profiles/builders/<bigint:pk>": "/api/profiles/builders/{builder.pk}",
+    "api/profiles/clients/<bigint:pk>": "/api/profiles/clients/{client.pk}",
+    "api/openapi.json": "/api/openapi.json",
+    "api/docs/": "/api/docs/",
+    "api/<path:rest>": "/api/nowhere",
+    "^api/webhooks/clerk/?$": "/api/webhooks/clerk",
+    "admin/": "/admin/",
+    "healthz": "/healthz",
+    "readyz": "/readyz",
+}
+
+
+@pytest.fixture
+def world() -> dict[str, Any]:
+    """Return what the addresses name: a page, the same owner's client profile, and a page an admin has hidden."""
+    owner = UserFactory.create(builder=True, client=True)
+    builder = BuilderProfileFactory.create(user=owner)
+    return {"builder": builder, "client": ClientProfileFactory.create(user=owner)}
+
+
+def hide(world: dict[str, Any], address: str) -> str:
+    """Return `address` filled in. Olive has one page; where the hidden one is meant, hers is hidden."""
+    builder: BuilderProfile = world["builder"]
+    if "{hidden" in address:
+        BuilderProfile.objects.filter(pk=builder.pk).update(hidden_at=SINCE)
+    return address.format(**world, hidden=builder)
+
+
+def browser_of(person: str, owner: User) -> Client:
+    """Return a browser of one of PEOPLE, with Clerk's cookie, or with a password's session."""
+    browser = Client()
+    if person == "superuser":
+        browser.login(username=UserFactory.create(superuser=True).login, password=PASSWORD)
+    elif person != "nobody":
+        browser.cookies["__session"] = mint(_clerk_id(person, owner))
+        browser.cookies["__client_uat"] = "1"
+    browser.cookies["__clerk_db_jwt"] = "dvb_any"
+    return browser
+
+
+def _clerk_id(person: str, owner: User) -> str:
+    if person == "provisional":
+        return "user_2neverheardof"
+    user = owner if person == "owner" else _somebody(person)
+    if person == "session over":
+        EndedSession.objects.create(
+            session_id=f"sess_{str(user.clerk_id)[5:]}", clerk_id=str(user.clerk_id), ended_at=SINCE
+        )
+    return str(user.clerk_id)
+
+
+def _somebody(person: str) -> User:
+    if person == "other builder":
+        builder: BuilderProfile = BuilderProfileFactory.create()
+        return builder.user
+    if person == "client":
+        client: ClientProfile = ClientProfileFactory.create()
+        return client.user
+    traits = {person: True} if person in ("admin", "banned", "deleted") else {}
+    return UserFactory.create(**traits)
+
+
+def ask(browser: Client, method: str, address: str) -> int:
+    # As a browser asks for a page, but for a fragment of it, so that nobody is sent to Clerk first.
+    return int(browser.generic(method, address, headers={"sec-fetch-dest": "empty"}).status_code)
+
+
+@pytest.mark.parametrize("address", READ)
+@pytest.mark.parametrize("person", PEOPLE)
+def test_reading(world: dict[str, Any], address: str, person: str) -> None:
+    browser, path = browser_of(person, world["builder"].user), hide(world, address)
+    expected = READ[address][PEOPLE.index(person)]
+    assert ask(browser, "GET", path) == expected
+    assert ask(browser, "HEAD", path) == expected
+
+
+@pytest.mark.parametrize("address", [address for address in READ if address not in NOT_CHECKED])
+@pytest.mark.parametrize("person", PEOPLE)
+def test_other_methods(world: dict[str, Any], address: str, person: str) -> None:
+    browser, path = browser_of(person, world["builder"].user), hide(world, address)
+    for method in ("PUT", "PATCH", "DELETE", "POST"):
+        expected = WRITE.get((method, address)) or OTHERWISE.get(address, same(VERB))
+        assert ask(browser, method, path) == expected[PEOPLE.index(person)], method
+
+
+def test_every_url_is_in_the_matrix() -> None:
+    found = set(patterns(get_resolver("config.urls")))
+    assert found == set(PATTERNS)
+    assert set(PATTERNS.values()) <= set(READ)
+
+
+def patterns(resolver: URLResolver) -> Iterator[str]:
+    """Yield every pattern of the product's own; the admin is one."""
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLPattern) or str(entry.pattern) == "admin/":
+            yield str(entry.pattern)
+        else:
+            yield from patterns(entry)
