@@ -49,7 +49,7 @@ class ProfileAccessMixin(AccessMixin, View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.profile = self.get_profile(**kwargs)
         self.access = access_for(request.user, self.profile)
-        if not self.access.can_view:
+        if not self.access.can_view:  # again, should a subclass look among too many
             raise Http404
         if not self.access.allows(self.required):
             if not request.user.is_authenticated:
