@@ -9,7 +9,12 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from config.database import close_pools
+
+    try:
+        execute_from_command_line(sys.argv)
+    finally:
+        close_pools()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import select
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connections
 from psycopg_pool import ConnectionPool
 
@@ -26,3 +27,12 @@ def check_connection(connection: psycopg.Connection[Any]) -> None:
         pool = connections["default"].pool  # type: ignore[attr-defined]  # the PostgreSQL backend's own
         pool.drain()
         raise
+
+
+def close_pools() -> None:
+    """Close what connects this process to the database. A pool's threads would hold up the end of the process for 20 s."""
+    if not settings.configured:  # they cannot be read, which somebody else is about to say
+        return
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        connection.close_pool()  # type: ignore[attr-defined]  # likewise

@@ -38,8 +38,7 @@ accesslog = None
 
 
 def worker_exit(server: object, worker: object) -> None:
-    """Close the connection pool: its threads would hold up the end of the process until it is killed."""
-    from django.db import connections
+    """Close the connection pool, or the worker would not end until it is killed."""
+    from config.database import close_pools
 
-    for connection in connections.all():
-        connection.close_pool()  # type: ignore[attr-defined]  # the PostgreSQL backend has it
+    close_pools()

@@ -177,5 +177,7 @@ LOGGING: dict[str, Any] = {
         "django": {"handlers": [], "level": "INFO"},
         # It tells of every task it registers, in every command.
         "procrastinate": {"level": "WARNING"},
+        # It tells of every request it makes, with the id of whom it is about in the address.
+        "httpx": {"level": "WARNING"},
     },
 }

@@ -96,6 +96,17 @@ def find(key_id: str) -> RSAPublicKey | None:
     return _server(*_address()).find(key_id)
 
 
+def fetch() -> dict[str, RSAPublicKey]:
+    """Ask the key server now, and return its keys by id.
+
+    Raises:
+        KeysUnavailable: no server is configured.
+        httpx.HTTPError: it cannot be reached, or refuses.
+        ValueError: its answer is no set of keys.
+    """
+    return _fetch(*_address())
+
+
 @lru_cache(maxsize=8)
 def from_text(text: str) -> RSAPublicKey:
     r"""Return the public key in `text`: PEM with newlines, with \n instead, on one line, or without its BEGIN and END.
