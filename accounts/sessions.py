@@ -1,5 +1,6 @@
 """Sessions at Clerk: from a good token to the person, in one query, and sessions that are over."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,11 +16,20 @@ from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
 from audit.statements import insert_if_new
 
+#: Tokens live for a minute. The rest is for a session that was ended here while Clerk was away and could not be told.
+REMEMBERED = timedelta(days=30)
+
 
 def end(payload: ClerkSessionEnded) -> None:
     """Refuse the tokens of a session from now on. It may be told of more than once, and never begins again."""
     session = EndedSession(session_id=payload.session_id, clerk_id=payload.clerk_id, ended_at=payload.ended_at)
     insert_if_new(session)
+
+
+def forget_ended() -> int:
+    """Delete what is remembered of sessions that ended so long ago that no token of theirs can come; return how many."""
+    deleted, _ = EndedSession.objects.filter(ended_at__lt=timezone.now() - REMEMBERED).delete()
+    return deleted
 
 
 def load_user(claims: SessionClaims) -> User | AnonymousUser:

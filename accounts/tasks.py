@@ -4,7 +4,7 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import sync
+from accounts import sessions, sync
 from accounts.clerk import api
 from audit.log import SYSTEM
 
@@ -24,3 +24,10 @@ def fetch_user(clerk_id: str) -> None:
 def revoke_session(session_id: str) -> None:
     """End a session at Clerk that was ended here."""
     api.revoke_session(session_id)
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(queue="upkeep", queueing_lock="forget_ended_sessions")
+def forget_ended_sessions(timestamp: int) -> None:
+    """Keep the table that every request looks into small, once a night."""
+    sessions.forget_ended()

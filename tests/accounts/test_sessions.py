@@ -1,10 +1,12 @@
 """Whom a good token stands for, and when it stops counting before its time is up."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -259,3 +261,11 @@ def test_a_password_opens_nothing_else(operator: Client) -> None:
 def test_a_clerk_token_counts_before_a_password(operator: Client, olive: SampleUser) -> None:
     request = operator.get("/admin/", headers={"authorization": f"Bearer {mint(olive.clerk_id)}"}).wsgi_request
     assert getattr(request.user, "clerk_id", None) == olive.clerk_id
+
+
+def test_ended_sessions_are_forgotten_after_thirty_days(olive: SampleUser) -> None:
+    now = timezone.now()
+    for days in (1, 29, 31, 400):
+        EndedSession.objects.create(session_id=f"sess_{days}", clerk_id=olive.clerk_id, ended_at=now - timedelta(days))
+    tasks.forget_ended_sessions(timestamp=0)
+    assert set(EndedSession.objects.values_list("session_id", flat=True)) == {"sess_1", "sess_29"}
