@@ -41,6 +41,7 @@ def main() -> None:
         folder = Path(name)
         with EmbeddedPostgres(folder, shared_buffers="256MB") as postgres:
             migrate(postgres.url)
+            compare_sessions(postgres.url)
             with (
                 server("full work", "config.settings", postgres, folder) as full,
                 server("verify and insert", "tests.bench.limit", postgres, folder) as limit,
@@ -108,6 +109,11 @@ def cpu_seconds(contestant: Contestant, postgres: EmbeddedPostgres) -> float:
     # Backends live as long as the pools, so that none ends with its time uncounted.
     everybody = [*contestant.processes, database, *database.children(recursive=True)]
     return sum(times.user + times.system for times in (each.cpu_times() for each in everybody))
+
+
+def compare_sessions(url: str) -> None:
+    environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    subprocess.run([sys.executable, "-m", "tests.bench.sessions"], env=environ, check=True)
 
 
 def migrate(url: str) -> None:
