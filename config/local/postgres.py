@@ -31,9 +31,10 @@ DATABASE = "app"
 # The same collation everywhere, whatever LANG says. A crash while the folder is made is met by making it again.
 INITDB_OPTIONS = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-# PostgreSQL refuses to run as root. The capability lets "nobody" reach folders below a private home without chmod.
+# PostgreSQL refuses to run as root. The capability lets "nobody" reach folders below a private home without chmod, and
+# the bit makes access(2), by which initdb judges binaries, heed the capability.
 AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+dac_override"]
-AS_NOBODY += ["--ambient-caps=+dac_override", "--pdeathsig=INT"]
+AS_NOBODY += ["--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", "--pdeathsig=INT"]
 #: The least that the shortest limit (macOS) leaves for the path of a socket.
 LONGEST_SOCKET_BYTES = 103
 #: Seconds a server may take to answer (it may be recovering from a crash) and to stop.
