@@ -54,7 +54,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         return self._answer(request, _verdict(token))
 
     def _decide(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:
-        state = authentication.authenticate(request, configured)
+        state = authentication.authenticate(request, found, configured)
         if not isinstance(state, NeedsHandshake):
             return self._answer(request, state)
         if request.path.startswith(API) or not handshake.is_eligible(request):

@@ -73,12 +73,16 @@ class NeedsHandshake:
 type State = SignedIn | SignedOut | NeedsHandshake
 
 
-def authenticate(request: HttpRequest, instance: Instance) -> State:
-    """Return who is behind `request`. A handshake that comes back is resolved by the middleware before this is asked."""
+def authenticate(request: HttpRequest, found: ClerkCookies, instance: Instance) -> State:
+    """Return who is behind `request`. A handshake that comes back is resolved by the middleware before this is asked.
+
+    Args:
+        found: Clerk's cookies in the request, for when it carries no Bearer token.
+    """
     bearer = bearer_token(request)
     if bearer is not None:
         return _verified(bearer)
-    return _from_cookies(request, ClerkCookies(request.META.get("HTTP_COOKIE", ""), instance), instance)
+    return _from_cookies(request, found, instance)
 
 
 def bearer_token(request: HttpRequest) -> str | None:
