@@ -27,18 +27,28 @@ _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", defaul
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change came from: by which way, by which delivery, and the address and browser of the acting person."""
+    """Where a change came from: by which way, by which delivery, and the address and browser of the acting person.
+
+    Attributes:
+        impersonator: the Clerk id of who really acts, when an operator is looking through a person's eyes.
+    """
 
     source: AuditLog.Source = AuditLog.Source.SYSTEM
     delivery: str | None = None
     ip_address: str | None = None
     user_agent: str | None = None
+    impersonator: str | None = None
 
     @classmethod
     def of_request(cls, request: HttpRequest) -> "Origin":
         """Return the origin of what the person behind `request` does."""
         agent = request.headers.get("User-Agent", "")[:500].replace("\x00", "")
-        return cls(AuditLog.Source.REQUEST, ip_address=client_address(request), user_agent=agent or None)
+        return cls(
+            AuditLog.Source.REQUEST,
+            ip_address=client_address(request),
+            user_agent=agent or None,
+            impersonator=getattr(request, "impersonator", None),
+        )
 
 
 SYSTEM = Origin()
@@ -83,6 +93,7 @@ def record(
         subject_id=(subject or target).pk if subject or isinstance(target, AbstractBaseUser) else None,
         changed=sorted(changes or {}),
         delivery=origin.delivery,
+        impersonator=origin.impersonator,
         details=details,
         ip_address=origin.ip_address,
         user_agent=origin.user_agent,

@@ -88,6 +88,9 @@ class AuditLog(models.Model):
     )
     changed = ArrayField(models.CharField(max_length=40), help_text="Names of the changed fields.")
     delivery = models.CharField(max_length=255, null=True, help_text="The svix-id of the event behind the change.")
+    impersonator = models.CharField(
+        max_length=64, null=True, help_text="The Clerk id of who really acted, in the place of the actor."
+    )
     transaction = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 
     # Personal: may become NULL, once and for ever.

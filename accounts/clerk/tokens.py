@@ -55,13 +55,13 @@ class SessionTokenError(Exception):
 
     Attributes:
         reason: why.
-        clerk_id: the person, if the token was well signed but is expired; for keeping drafts, never for access.
+        expired: what the token says, if all that is wrong is that its time is up.
     """
 
-    def __init__(self, reason: Reason, clerk_id: str | None = None) -> None:
+    def __init__(self, reason: Reason, expired: "SessionClaims | None" = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
-        self.clerk_id = clerk_id
+        self.expired = expired
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,14 @@ def verify(token: str) -> SessionClaims:
         raise SessionTokenError(Reason.NO_SUBJECT)
     _check_party(claims)
     _check_issuer(claims)
-    expires_at, issued_at = _check_times(claims, clerk_id)
-    session_id = claims.get("sid")
-    if not isinstance(session_id, str) or not session_id:
+    found = SessionClaims(clerk_id, _session_id(claims), *_lifetime(claims), _impersonator(claims))
+    _check_times(found, _seconds(claims.get("nbf")))
+    if not found.session_id:
         raise SessionTokenError(Reason.NO_SESSION)
     # Signed in, but with something still to do at Clerk. Clerk's own libraries take that for signed out.
     if claims.get("sts") == "pending":
         raise SessionTokenError(Reason.PENDING)
-    return SessionClaims(clerk_id, session_id, issued_at, expires_at, _impersonator(claims))
+    return found
 
 
 def verify_signed(token: str) -> dict[str, Any]:
@@ -195,18 +195,28 @@ def _check_issuer(claims: dict[str, Any]) -> None:
         raise SessionTokenError(Reason.WRONG_ISSUER)
 
 
-def _check_times(claims: dict[str, Any], clerk_id: str) -> tuple[datetime, datetime]:
-    now = time.time()
-    expires_s, issued_s, not_before_s = (_seconds(claims.get(name)) for name in ("exp", "iat", "nbf"))
-    if expires_s is None or issued_s is None:
+def _session_id(claims: dict[str, Any]) -> str:
+    """Return the session, or "" if the token names none."""
+    session_id = claims.get("sid")
+    return session_id if isinstance(session_id, str) else ""
+
+
+def _lifetime(claims: dict[str, Any]) -> tuple[datetime, datetime]:
+    """Return when the token was made and when it expires."""
+    issued_s, expires_s = _seconds(claims.get("iat")), _seconds(claims.get("exp"))
+    if issued_s is None or expires_s is None:
         raise SessionTokenError(Reason.NO_EXPIRY)
-    if expires_s <= now - SKEW_S:
-        raise SessionTokenError(Reason.EXPIRED, clerk_id)
+    return datetime.fromtimestamp(issued_s, UTC), datetime.fromtimestamp(expires_s, UTC)
+
+
+def _check_times(claims: SessionClaims, not_before_s: float | None) -> None:
+    now = time.time()
+    if claims.expires_at.timestamp() <= now - SKEW_S:
+        raise SessionTokenError(Reason.EXPIRED, claims)
     if not_before_s is not None and not_before_s > now + SKEW_S:
         raise SessionTokenError(Reason.NOT_YET_VALID)
-    if issued_s > now + SKEW_S:
+    if claims.issued_at.timestamp() > now + SKEW_S:
         raise SessionTokenError(Reason.FROM_THE_FUTURE)
-    return datetime.fromtimestamp(expires_s, UTC), datetime.fromtimestamp(issued_s, UTC)
 
 
 def _seconds(value: object) -> float | None:
@@ -220,4 +230,4 @@ def _seconds(value: object) -> float | None:
 def _impersonator(claims: dict[str, Any]) -> str | None:
     act = claims.get("act")
     sub = act.get("sub") if isinstance(act, dict) else None
-    return sub if isinstance(sub, str) else None
+    return sub[:64] if isinstance(sub, str) else None

@@ -13,7 +13,7 @@ PERSONAL = ["actor_label", "target_label", "details", "ip_address", "user_agent"
 
 def a_row(**facts: Any) -> AuditLog:
     """Return a row in which every column has a value."""
-    origin = log.Origin(AuditLog.Source.WEBHOOK, "msg_1", "203.0.113.9", "Firefox")
+    origin = log.Origin(AuditLog.Source.WEBHOOK, "msg_1", "203.0.113.9", "Firefox", impersonator="user_2adam")
     actor, target = UserFactory.create(name="Adam Admin"), UserFactory.create(name="Olive Owner")
     log.record(
         AuditLog.Action.USER_UPDATED,

@@ -49,7 +49,9 @@ COLUMNS = [field.column for field in AuditLog._meta.concrete_fields]
 #: A value of its type that is another than that of `a_row`.
 OTHER = {
     **dict.fromkeys(("id", "actor_id", "subject_id", "transaction"), "999999"),
-    **dict.fromkeys(("action", "source", "target", "delivery", "actor_label", "target_label", "user_agent"), "'x'"),
+    **dict.fromkeys(
+        ("action", "source", "target", "delivery", "impersonator", "actor_label", "target_label", "user_agent"), "'x'"
+    ),
     **dict.fromkeys(("personal_salt", "personal_digest"), r"'\x00'"),
     "timestamp": "timestamp + interval '1 microsecond'",
     "changed": "'{}'",
@@ -94,7 +96,7 @@ def test_the_database_refuses_another_value_in_every_column(column: str) -> None
     assert_refused(f'UPDATE audit_auditlog SET "{column}" = {OTHER[column]}')
 
 
-@pytest.mark.parametrize("column", ("actor_id", "subject_id", "delivery"))
+@pytest.mark.parametrize("column", ("actor_id", "subject_id", "delivery", "impersonator"))
 def test_the_database_refuses_to_forget_what_is_not_personal(column: str) -> None:
     a_row()
     assert_refused(f"UPDATE audit_auditlog SET {column} = NULL")
