@@ -6,7 +6,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.urls import reverse
 from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
+from accounts import drafts
 from accounts.clerk.authentication import NO_TOKEN, SignedOut
 from accounts.models import User
 
@@ -15,19 +17,21 @@ class AuthenticatedRequest(HttpRequest):
     """A request that a view takes only from somebody who is signed in."""
 
     user: User
+    htmx: HtmxDetails
 
 
 def sign_in_answer(request: HttpRequest) -> HttpResponse:
     """Return the way to the sign-in page, from where the person comes back to the page that was wanted.
 
-    A fragment takes the whole page there, back to the page it is on. A form that was posted cannot be posted again by a
-    redirect, so its person comes back to the page it is on, too.
+    A fragment takes the whole page there, back to the page it is on. A posted form is kept as a draft if its person is
+    known; if htmx posted it, the page is told to post it by itself, since an answer to htmx cannot keep it.
     """
     htmx = getattr(request, "htmx", None)
-    target = request.get_full_path()
+    if request.method == "POST":
+        return json_unauthenticated(request) if htmx else drafts.keep(request) or _to_sign_in(request.get_full_path())
     if htmx:
         return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
-    return HttpResponseRedirect(_sign_in_url(target))
+    return _to_sign_in(request.get_full_path())
 
 
 def json_error(status: int, code: str, message: str) -> JsonResponse:
@@ -44,6 +48,10 @@ def json_unauthenticated(request: HttpRequest) -> JsonResponse:
     response = json_error(401, code, message)
     response["WWW-Authenticate"] = 'Bearer realm="buildappswith"'
     return response
+
+
+def _to_sign_in(target: str) -> HttpResponse:
+    return HttpResponseRedirect(_sign_in_url(target))
 
 
 def _sign_in_url(target: str) -> str:

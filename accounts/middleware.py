@@ -16,6 +16,7 @@ from accounts.clerk import authentication, handshake, instance, tokens
 from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
 from accounts.clerk.instance import Instance
+from accounts.http import json_unauthenticated
 from accounts.models import User
 
 log = logging.getLogger(__name__)
@@ -58,11 +59,18 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         if not isinstance(state, NeedsHandshake):
             return self._answer(request, state)
         if request.path.startswith(API) or not handshake.is_eligible(request):
-            return self._answer(request, SignedOut(state.reason, state.clerk_id))
+            return self._without_handshake(request, SignedOut(state.reason, state.expired))
         if handshake.is_loop(found):
             log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)
             return _loop_page(request)
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
+
+    def _without_handshake(self, request: HttpRequest, state: SignedOut) -> HttpResponse:
+        if request.headers.get("HX-Request") != "true" or state.reason in authentication.ABOUT_THE_BROWSER:
+            return self._answer(request, state)
+        # static/js/htmx-session.js gets a fresh token and asks again.
+        request.clerk = state  # type: ignore[attr-defined]
+        return json_unauthenticated(request)
 
     def _answer(self, request: HttpRequest, state: State) -> HttpResponse:
         if isinstance(state, SignedOut) and state.reason != authentication.NO_TOKEN:
@@ -75,6 +83,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
 
     def _respond(self, request: HttpRequest, state: State) -> HttpResponse:
         request.clerk = state  # type: ignore[attr-defined]
+        request.impersonator = state.claims.impersonator if isinstance(state, SignedIn) else None  # type: ignore[attr-defined]
         if isinstance(state, SignedIn) and authentication.bearer_token(request) is not None:
             # No browser sends this header by itself, so no other site can make it.
             request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
@@ -89,7 +98,7 @@ def _verdict(token: str) -> State:
     try:
         return SignedIn(tokens.verify(token))
     except tokens.SessionTokenError as error:
-        return SignedOut(error.reason, error.clerk_id)
+        return SignedOut(error.reason, error.expired)
 
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:

@@ -18,12 +18,15 @@ SESSION: Policy = settings.SECURE_CSP | {
     "script-src": [*settings.SECURE_CSP["script-src"], *_CLERK],
     "connect-src": [CSP.SELF, *_CLERK],
     "worker-src": [CSP.SELF, "blob:"],
+    # A form posted with an expired token is led through the handshake, and Chromium asks this of every redirect.
+    "form-action": [*settings.SECURE_CSP["form-action"], *_CLERK],
 }
 #: Pages with Clerk's widgets. Their styles are made at run time, and a nonce beside 'unsafe-inline' would switch it off.
 WIDGETS: Policy = SESSION | {
     "script-src": [*SESSION["script-src"], _CHALLENGES, _PROTECT],
     "connect-src": [*SESSION["connect-src"], f"{_PROTECT}:*"],
     "style-src": [CSP.SELF, CSP.UNSAFE_INLINE],
+    "form-action": settings.SECURE_CSP["form-action"],
     "frame-src": [CSP.SELF, _CHALLENGES, _PROTECT],
 }
 

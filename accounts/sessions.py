@@ -62,7 +62,7 @@ def _select() -> str:
     ended, users = EndedSession._meta.db_table, User._meta.db_table
     columns = ", ".join(f'"{field.column}"' for field in User._meta.concrete_fields)
     # Only names of tables and columns are put in here, and they come from models.
-    over = f'EXISTS (SELECT FROM "{ended}" WHERE "session_id" = %s)'  # noqa: S608
+    over = f'EXISTS (SELECT FROM "{ended}" WHERE "session_id" = %s)'
     return f'SELECT {columns}, {over} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608
 
 

@@ -4,7 +4,7 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import sessions, sync
+from accounts import drafts, sessions, sync
 from accounts.clerk import api
 from audit.log import SYSTEM
 
@@ -31,3 +31,10 @@ def revoke_session(session_id: str) -> None:
 def forget_ended_sessions(timestamp: int) -> None:
     """Keep the table that every request looks into small, once a night."""
     sessions.forget_ended()
+
+
+@app.periodic(cron="27 * * * *")
+@app.task(queue="upkeep", queueing_lock="forget_old_drafts")
+def forget_old_drafts(timestamp: int) -> None:
+    """Delete what people typed and did not come back for, once an hour."""
+    drafts.forget_old()

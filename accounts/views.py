@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import policies, sessions
 from accounts.clerk import cookies, instance
-from accounts.clerk.authentication import SignedIn
+from accounts.clerk.authentication import known_claims
 from accounts.http import sign_in_answer
 
 
@@ -34,11 +34,11 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Ask whether to sign out; on POST end the session here at once, and at Clerk."""
-    state = getattr(request, "clerk", None)
     if request.method != "POST":
         return render(request, "accounts/sign_out.html")
-    if isinstance(state, SignedIn):
-        sessions.sign_out(state.claims)
+    claims = known_claims(request)
+    if claims and claims.session_id:
+        sessions.sign_out(claims)
     response = redirect("profiles:home")
     _forget_token(response)
     return response

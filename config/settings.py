@@ -148,6 +148,9 @@ if LOCAL_MODE:
     SESSION_COOKIE_NAME = f"sessionid_{number('PORT', 8000)}"
     CSRF_COOKIE_NAME = f"csrftoken_{number('PORT', 8000)}"
 
+# Kept in a cookie: what a page tells about the last click is not worth a query on every page.
+MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
 # --- Pages ------------------------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en-us"

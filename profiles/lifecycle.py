@@ -42,7 +42,7 @@ def name_builder(user: User, *, origin: log.Origin) -> None:
     taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
     for slug in candidates:
         if slug not in taken:
-            _change(profile, origin, slug=slug)
+            change(profile, origin, slug=slug)
             return
 
 
@@ -51,7 +51,7 @@ def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
         return
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
     if profile.archived_at:
-        _change(profile, origin, archived_at=None)
+        change(profile, origin, archived_at=None)
 
 
 def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
@@ -74,18 +74,18 @@ def _variants(model: type[Profile], user: User) -> list[Profile]:
 def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
     profile = model._default_manager.select_for_update(no_key=True).filter(user=user, archived_at=None).first()
     if profile:
-        _change(profile, origin, archived_at=timezone.now())
+        change(profile, origin, archived_at=timezone.now())
 
 
-def _change(profile: Profile, origin: log.Origin, **new: object) -> None:
-    """Set and save fields of a locked profile, and write its audit row."""
+def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, **new: object) -> None:
+    """Set and save fields of a locked profile, and write its audit row; without `actor` it was the system or Clerk."""
     changes = {field: (getattr(profile, field), value) for field, value in new.items()}
     for field, value in new.items():
         setattr(profile, field, value)
     update(profile, list(new))
     log.record(
         AuditLog.Action.PROFILE_UPDATED,
-        actor=None,
+        actor=actor,
         target=profile,
         subject=profile.user,
         origin=origin,

@@ -12,7 +12,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import EndedSession, User
 from profiles.models import BuilderProfile, ClientProfile
-from tests.helpers.factories import PASSWORD, SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.clients import with_password, with_token
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
@@ -31,7 +32,7 @@ PEOPLE = (
     "session over",
     "provisional",
 )
-OK, FOUND, MOVED, BAD, WHO, NO, NONE, VERB = 200, 302, 301, 400, 401, 403, 404, 405
+OK, MOVED, FOUND, SEE, BAD, WHO, NO, NONE, VERB = 200, 301, 302, 303, 400, 401, 403, 404, 405
 
 
 def same(status: int) -> tuple[int, ...]:
@@ -42,6 +43,7 @@ def same(status: int) -> tuple[int, ...]:
 SIGNED_IN_ONLY = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
 SIGNED_OUT_ONLY = (OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, OK, OK, FOUND)
 OWNER_AND_ADMIN = (NONE, NONE, OK, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE)
+EDITORS = (FOUND, NO, OK, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
 WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
 ADMIN_SITE = (FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND)
 
@@ -51,6 +53,8 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/": same(OK),
     "/builders/{hidden.slug}/": OWNER_AND_ADMIN,
     "/builders/nobody-at-all/": same(NONE),
+    "/builders/{builder.slug}/edit/": EDITORS,
+    "/builders/{hidden.slug}/edit/": OWNER_AND_ADMIN,
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
@@ -71,13 +75,22 @@ READ: dict[str, tuple[int, ...]] = {
 #: Methods that an address has besides GET and HEAD, asked with a CSRF token.
 WRITE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/sign-out/"): same(FOUND),
+    # An empty form is a good one. Whose token is good and who is still not let in gets a draft.
+    ("POST", "/builders/{builder.slug}/edit/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
+    ("POST", "/builders/{hidden.slug}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
     ("POST", "/api/webhooks/clerk"): same(BAD),  # nothing is signed
 }
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
+    "/builders/{builder.slug}/edit/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
     "/api/profiles/me": (WHO, VERB, VERB, VERB, VERB, VERB, WHO, WHO, WHO, WHO, VERB),
     **dict.fromkeys(
-        ("/builders/{hidden.slug}/", "/api/profiles/builders/{hidden.pk}", "/api/profiles/clients/{client.pk}"),
+        (
+            "/builders/{hidden.slug}/",
+            "/builders/{hidden.slug}/edit/",
+            "/api/profiles/builders/{hidden.pk}",
+            "/api/profiles/clients/{client.pk}",
+        ),
         (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
     ),
     **dict.fromkeys(("/builders/nobody-at-all/", "/api/nowhere"), same(NONE)),
@@ -89,6 +102,7 @@ PATTERNS = {
     "": "/",
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
+    "builders/<str:slug>/edit/": "/builders/{builder.slug}/edit/",
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
@@ -125,12 +139,12 @@ def hide(world: dict[str, Any], address: str) -> str:
 
 def browser_of(person: str, owner: User) -> Client:
     """Return a browser of one of PEOPLE, with Clerk's cookie, or with a password's session."""
-    browser = Client()
     if person == "superuser":
-        browser.login(username=UserFactory.create(superuser=True).login, password=PASSWORD)
-    elif person != "nobody":
-        browser.cookies["__session"] = mint(_clerk_id(person, owner))
-        browser.cookies["__client_uat"] = "1"
+        browser = with_password()
+    elif person == "nobody":
+        browser = Client()
+    else:
+        return with_token(mint(_clerk_id(person, owner)))
     browser.cookies["__clerk_db_jwt"] = "dvb_any"
     return browser
 

@@ -35,6 +35,8 @@ CURES = {
     tokens.Reason.NOT_YET_VALID: HandshakeReason.NOT_YET_VALID,
     tokens.Reason.FROM_THE_FUTURE: HandshakeReason.FROM_THE_FUTURE,
 }
+#: A fresh token would not help: the browser itself is not known to Clerk.
+ABOUT_THE_BROWSER = frozenset({HandshakeReason.DEV_BROWSER_SYNC, HandshakeReason.DEV_BROWSER_MISSING})
 NO_TOKEN = "no_session_token"  # noqa: S105  # a reason, not a secret
 
 
@@ -51,11 +53,11 @@ class SignedOut:
 
     Attributes:
         reason: a code for logs and for programs.
-        clerk_id: whose token it was, if only its time was up.
+        expired: what the token says, if all that is wrong is that its time is up.
     """
 
     reason: str
-    clerk_id: str | None = None
+    expired: SessionClaims | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,25 @@ class NeedsHandshake:
     """A token that may be had from Clerk, by a browser that can be sent there.
 
     Attributes:
-        clerk_id: whose token it was, if only its time was up.
+        expired: what the token that came says, if all that is wrong is that its time is up.
     """
 
     reason: HandshakeReason
-    clerk_id: str | None = None
+    expired: SessionClaims | None = None
 
 
 type State = SignedIn | SignedOut | NeedsHandshake
+
+
+def known_claims(request: HttpRequest) -> SessionClaims | None:
+    """Return what the token of `request` says if Clerk signed it, be it expired or its session over.
+
+    It is for giving people their own back, and for letting them out; it opens nothing.
+    """
+    state: State | None = getattr(request, "clerk", None)
+    if isinstance(state, SignedIn):
+        return state.claims
+    return state.expired if state else None
 
 
 def authenticate(request: HttpRequest, found: ClerkCookies, instance: Instance) -> State:
@@ -97,7 +110,7 @@ def _verified(token: str) -> SignedIn | SignedOut:
     try:
         return SignedIn(tokens.verify(token))
     except SessionTokenError as error:
-        return SignedOut(error.reason, error.clerk_id)
+        return SignedOut(error.reason, error.expired)
 
 
 def _from_cookies(request: HttpRequest, found: ClerkCookies, instance: Instance) -> State:
@@ -124,5 +137,5 @@ def _from_session(found: ClerkCookies) -> State:
         return NeedsHandshake(HandshakeReason.OLDER_THAN_UAT)
     verdict = _verified(found.session)
     if isinstance(verdict, SignedOut) and verdict.reason in CURES:
-        return NeedsHandshake(CURES[tokens.Reason(verdict.reason)], verdict.clerk_id)
+        return NeedsHandshake(CURES[tokens.Reason(verdict.reason)], verdict.expired)
     return verdict

@@ -9,7 +9,8 @@ from pytest_django import Settings
 
 from accounts.clerk.samples import SampleUser
 from accounts.models import EndedSession
-from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY, mint
+from tests.helpers.clients import signed_in
+from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY
 from tests.helpers.webhooks import WebhookClient, person
 
 pytestmark = pytest.mark.django_db
@@ -20,15 +21,6 @@ def olive(webhook: WebhookClient) -> SampleUser:
     olive = person(first_name="Olive", last_name="O & Owner", roles=["BUILDER", "CLIENT"])
     webhook.created(olive)
     return olive
-
-
-def signed_in(user: SampleUser, **options: Any) -> Client:
-    """Return the browser of somebody who is signed in."""
-    client = Client(**options)
-    client.cookies["__session"] = mint(user.clerk_id)
-    client.cookies["__client_uat"] = "5"
-    client.cookies["__clerk_db_jwt"] = "dvb_1"
-    return client
 
 
 def text_of(response: Any) -> str:
@@ -151,3 +143,10 @@ def test_a_foreign_form_signs_nobody_out(olive: SampleUser) -> None:
 def test_signing_out_twice_is_no_error(olive: SampleUser) -> None:
     assert Client().post("/sign-out/").status_code == 302
     assert "You are signed out" in text_of(Client().get("/sign-out/"))
+
+
+def test_forms_of_people_who_are_signed_in_may_be_led_through_the_handshake(olive: SampleUser) -> None:
+    """Chromium asks `form-action` of every redirect that answers a form."""
+    policy = signed_in(olive).get("/account/")["Content-Security-Policy"]
+    assert f"form-action 'self' {ISSUER};" in policy + ";"
+    assert "form-action 'self';" in Client().get("/builders/")["Content-Security-Policy"] + ";"

@@ -132,7 +132,8 @@ def test_the_signature_is_checked_before_anything_it_covers() -> None:
 def test_an_expired_token_tells_whose_it_was_for_drafts() -> None:
     with pytest.raises(SessionTokenError) as caught:
         tokens.verify(mint(OLIVE, age_s=3600))
-    assert caught.value.clerk_id == OLIVE
+    assert caught.value.expired
+    assert caught.value.expired.clerk_id == OLIVE
 
 
 def test_a_payload_that_is_no_object_is_refused() -> None:

@@ -1,0 +1,43 @@
+// An htmx request whose session token had expired is made again with a fresh one.
+// Where none can be had, the browser asks by itself: a form is then kept as a draft until its person is back.
+
+const repeating = new WeakSet();
+
+async function refreshToken() {
+  await window.Clerk.load();
+  const token = await window.Clerk.session?.getToken({ skipCache: true });
+  if (!token) throw new Error("no session");
+}
+
+function askWithoutScript(element) {
+  if (element instanceof HTMLFormElement) {
+    HTMLFormElement.prototype.submit.call(element);
+  } else if (element.href) {
+    window.location.assign(element.href);
+  } else {
+    window.location.reload();
+  }
+}
+
+async function repeat({ elt, verb, path, triggeringEvent }) {
+  try {
+    await refreshToken();
+    repeating.add(elt);
+    await window.htmx.ajax(verb, path, { source: elt, event: triggeringEvent });
+  } catch {
+    askWithoutScript(elt);
+  } finally {
+    repeating.delete(elt);
+  }
+}
+
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  if (xhr.status !== 401) return;
+  event.preventDefault();
+  if (repeating.has(requestConfig.elt)) {
+    askWithoutScript(requestConfig.elt);
+  } else {
+    repeat(requestConfig);
+  }
+});

@@ -1,0 +1,135 @@
+"""Forms posted with an expired session token: kept for their person, shown again, and forgotten."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts import drafts
+from accounts.models import Draft, EndedSession
+from profiles.models import BuilderProfile
+from tests.helpers.clients import HTMX, PAGE, signed_in, with_token
+from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+from tests.helpers.tokens import mint, new_key
+
+pytestmark = pytest.mark.django_db
+
+TYPED = {"display_name": "Olive", "headline": "Łódź & more: <b>", "searchable": "on"}
+
+
+def end_session(person: Any) -> None:
+    EndedSession.objects.create(session_id=f"sess_{person.clerk_id[5:]}", clerk_id=person.clerk_id, ended_at=SINCE)
+
+
+@pytest.fixture
+def page() -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfileFactory.create()
+    return profile
+
+
+def form_url(page: BuilderProfile) -> str:
+    return f"/builders/{page.slug}/edit/"
+
+
+def post(page: BuilderProfile, browser: Client, **headers: str) -> Any:
+    return browser.post(form_url(page), TYPED, headers=PAGE | headers)
+
+
+def test_what_was_typed_is_shown_again_and_can_be_saved(page: BuilderProfile) -> None:
+    kept = post(page, signed_in(page.user, expired=True))
+    assert (kept.status_code, kept["Location"]) == (303, f"{form_url(page)}?draft=1")
+    browser = signed_in(page.user)
+    shown = browser.get(kept["Location"])
+    assert shown.context["form"].data["headline"] == TYPED["headline"]
+    assert "Łódź &amp; more: &lt;b&gt;" in shown.content.decode()
+    assert "Nothing is lost" in shown.content.decode()
+    page.refresh_from_db()
+    assert page.headline == ""
+    assert post(page, browser).status_code == 302
+    page.refresh_from_db()
+    assert (page.headline, page.available_for_hire) == (TYPED["headline"], False)
+    assert not Draft.objects.exists()
+
+
+def test_the_way_back_goes_through_the_handshake(page: BuilderProfile) -> None:
+    browser = signed_in(page.user, expired=True)
+    handshake = browser.get(post(page, browser)["Location"], headers=PAGE)
+    assert handshake.status_code == 307
+    assert "/v1/client/handshake?" in handshake["Location"]
+    assert "%2Fedit%2F%3Fdraft%3D1" in handshake["Location"]
+
+
+def test_whose_session_is_over_finds_the_draft_after_signing_in(page: BuilderProfile) -> None:
+    end_session(page.user)
+    kept = post(page, signed_in(page.user))
+    assert kept.status_code == 303
+    to_sign_in = signed_in(page.user).get(kept["Location"], headers=PAGE)
+    assert to_sign_in["Location"] == f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2F%3Fdraft%3D1"
+
+
+def test_nobody_else_sees_it(page: BuilderProfile) -> None:
+    post(page, signed_in(page.user, expired=True))
+    shown = signed_in(UserFactory.create(admin=True)).get(f"{form_url(page)}?draft=1")
+    assert shown.status_code == 200
+    assert not shown.context["form"].is_bound
+
+
+def test_nothing_is_kept_of_a_forged_token(page: BuilderProfile) -> None:
+    forged = with_token(mint(str(page.user.clerk_id), key=new_key(), age_s=3600))
+    response = post(page, forged)
+    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2F")
+    assert not Draft.objects.exists()
+
+
+def test_nothing_is_kept_of_what_another_site_posts(page: BuilderProfile) -> None:
+    response = post(page, signed_in(page.user, expired=True, enforce_csrf_checks=True))
+    assert response.status_code == 403
+    assert not Draft.objects.exists()
+
+
+def test_the_csrf_token_is_not_kept(page: BuilderProfile) -> None:
+    signed_in(page.user, expired=True).post(form_url(page), TYPED | {"csrfmiddlewaretoken": "x" * 64}, headers=PAGE)
+    assert "csrf" not in Draft.objects.get().fields
+
+
+def test_the_newest_counts(page: BuilderProfile) -> None:
+    browser = signed_in(page.user, expired=True)
+    post(page, browser)
+    browser.post(form_url(page), {"headline": "Second thoughts"}, headers=PAGE)
+    shown = signed_in(page.user).get(f"{form_url(page)}?draft=1")
+    assert shown.context["form"]["headline"].value() == "Second thoughts"
+
+
+def test_old_ones_are_neither_shown_nor_kept(page: BuilderProfile) -> None:
+    post(page, signed_in(page.user, expired=True))
+    assert drafts.forget_old() == 0
+    Draft.objects.update(kept_at=timezone.now() - timedelta(minutes=61))
+    assert not signed_in(page.user).get(f"{form_url(page)}?draft=1").context["form"].is_bound
+    assert drafts.forget_old() == 1
+
+
+def test_signing_out_works_with_an_expired_token(page: BuilderProfile) -> None:
+    signed_in(page.user, expired=True).post("/sign-out/", headers=PAGE)
+    assert EndedSession.objects.get().clerk_id == page.user.clerk_id
+
+
+# --- htmx ---
+
+
+@pytest.mark.parametrize("method", ("get", "post"))
+def test_htmx_is_told_to_get_a_fresh_token(page: BuilderProfile, method: str) -> None:
+    response = getattr(signed_in(page.user, expired=True), method)(form_url(page), headers=HTMX)
+    assert response.status_code == 401
+    assert response.json()["error"]["code"] == "session-token-expired"
+    assert not Draft.objects.exists()
+
+
+def test_htmx_of_a_session_that_is_over_is_told_the_same(page: BuilderProfile) -> None:
+    end_session(page.user)
+    assert signed_in(page.user).post(form_url(page), TYPED, headers=HTMX).status_code == 401
+
+
+def test_htmx_of_a_browser_clerk_does_not_know_is_answered_like_anybody() -> None:
+    assert Client().get("/builders/", headers=HTMX).status_code == 200

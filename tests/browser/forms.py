@@ -1,0 +1,87 @@
+"""Forms whose session token expires while they are being filled in, with and without JavaScript."""
+
+import re
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import Site
+from tests.browser.people import IDLE_MS, addresses, sign_in
+
+HEADLINE = "Maps for people who are rarely online & <b>"
+
+
+def open_form(page: Page, site: Site, name: str) -> None:
+    page.goto(f"{site.app}/builders/")
+    page.get_by_role("link", name=name).click()
+    page.get_by_role("link", name="Edit introduction").click()
+    expect(page.get_by_label("Headline")).to_be_visible()
+
+
+def save(page: Page, headline: str = HEADLINE) -> None:
+    page.get_by_label("Headline").fill(headline)
+    page.get_by_role("button", name="Save introduction").click()
+
+
+def sleep(page: Page) -> None:
+    """Let the token expire in an open page whose script cannot reach Clerk, as on a laptop that sleeps."""
+    page.context.set_offline(True)
+    page.wait_for_timeout(IDLE_MS)
+    page.context.set_offline(False)
+
+
+class TestInPlace:
+    def test_it_saves_where_it_stands(self, page: Page, site: Site, complaints: list[str]) -> None:
+        sign_in(page, site, "Zofia Wąsowska-Łęcka")
+        open_form(page, site, "Zofia Wąsowska-Łęcka")
+        expect(page.get_by_label("Name", exact=True)).to_be_focused()
+        save(page)
+        expect(page.get_by_role("status")).to_have_text("Saved.")
+        expect(page.get_by_text(HEADLINE)).to_be_visible()
+        expect(page.get_by_role("link", name="Edit introduction")).to_be_focused()
+        assert not page.url.endswith("/edit/")
+        assert complaints == []
+
+    def test_an_expired_token_is_renewed_and_the_form_is_posted_again(self, page: Page, site: Site) -> None:
+        sign_in(page, site, "Omar Haddad")
+        open_form(page, site, "Omar Haddad")
+        sleep(page)
+        statuses: list[int] = []
+        page.on(
+            "response",
+            lambda r: statuses.append(r.status) if r.request.method == "POST" and "/edit/" in r.url else None,
+        )
+        save(page)
+        expect(page.get_by_text(HEADLINE)).to_be_visible()
+        expect(page.get_by_role("status")).to_have_text("Saved.")
+        assert statuses in ([401, 200], [200])  # Clerk's script may have been quicker
+
+    def test_without_clerks_script_the_form_is_kept(self, page: Page, site: Site) -> None:
+        page.route("**/v1/client/sessions/*/tokens*", lambda route: route.abort())
+        sign_in(page, site, "美咲 高橋")
+        open_form(page, site, "美咲 高橋")
+        page.wait_for_timeout(IDLE_MS)
+        save(page)
+        expect(page.get_by_role("status")).to_contain_text("Nothing is lost")
+        expect(page.get_by_label("Headline")).to_have_value(HEADLINE)
+
+
+class TestWithoutJavaScript:
+    def test_a_form_after_the_tokens_life_is_shown_again_and_saved(self, chromium: Browser, site: Site) -> None:
+        context: BrowserContext = chromium.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(f"{site.clerk}/sign-in")
+        page.get_by_role("button", name="ليلى منصور").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("ليلى منصور")
+        open_form(page, site, "ليلى منصور")
+        page.wait_for_timeout(IDLE_MS)
+        seen = addresses(page)
+        save(page)
+        expect(page.get_by_role("status")).to_contain_text("Nothing is lost")
+        expect(page.get_by_label("Headline")).to_have_value(HEADLINE)
+        assert page.url.endswith("/edit/?draft=1")
+        assert any("/v1/client/handshake" in url for url in seen)
+        page.get_by_role("button", name="Save introduction").click()
+        expect(page).to_have_url(re.compile("/builders/[^/]+/$"))
+        expect(page.get_by_text(HEADLINE)).to_be_visible()
+        expect(page.get_by_role("status")).to_have_text("Saved.")
+        context.close()
