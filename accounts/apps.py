@@ -5,4 +5,6 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts import checks  # noqa: F401  # registers the system checks
+        from accounts import checks, receivers  # noqa: F401  # importing checks registers them
+
+        receivers.connect()

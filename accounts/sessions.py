@@ -7,9 +7,11 @@ from django.conf import settings
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AnonymousUser
 from django.db import connection, transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
+from accounts.clerk.authentication import known_claims
 from accounts.clerk.payloads import ClerkSessionEnded
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
@@ -76,8 +78,11 @@ def _welcome(clerk_id: str) -> None:
 
 
 @transaction.atomic
-def sign_out(claims: SessionClaims) -> None:
-    """End a session here now, and at Clerk as soon as Clerk can be reached."""
+def sign_out(request: HttpRequest) -> None:
+    """End the session behind `request` here now, and at Clerk as soon as Clerk can be reached; an expired one, too."""
+    claims = known_claims(request)
+    if claims is None or not claims.session_id:
+        return
     end(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
     if settings.CLERK_SECRET_KEY:
         queue.configure_task("accounts.tasks.revoke_session").defer(session_id=claims.session_id)

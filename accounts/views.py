@@ -10,7 +10,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import policies, sessions
 from accounts.clerk import cookies, instance
-from accounts.clerk.authentication import known_claims
 from accounts.http import sign_in_answer
 
 
@@ -36,9 +35,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """Ask whether to sign out; on POST end the session here at once, and at Clerk."""
     if request.method != "POST":
         return render(request, "accounts/sign_out.html")
-    claims = known_claims(request)
-    if claims and claims.session_id:
-        sessions.sign_out(claims)
+    sessions.sign_out(request)
     response = redirect("profiles:home")
     _forget_token(response)
     return response

@@ -239,30 +239,6 @@ def test_without_clerk_everybody_is_anonymous(settings: Settings, olive: SampleU
     assert not who_is(mint(olive.clerk_id)).is_authenticated
 
 
-# --- A local operator ---
-
-
-@pytest.fixture
-def operator() -> Client:
-    User.objects.create_superuser("operator", "a good password")
-    client = Client()
-    assert client.login(login="operator", password="a good password")
-    return client
-
-
-def test_a_password_opens_the_admin(operator: Client) -> None:
-    assert operator.get("/admin/").status_code == 200
-
-
-def test_a_password_opens_nothing_else(operator: Client) -> None:
-    assert not operator.get("/builders/").wsgi_request.user.is_authenticated
-
-
-def test_a_clerk_token_counts_before_a_password(operator: Client, olive: SampleUser) -> None:
-    request = operator.get("/admin/", headers={"authorization": f"Bearer {mint(olive.clerk_id)}"}).wsgi_request
-    assert getattr(request.user, "clerk_id", None) == olive.clerk_id
-
-
 def test_ended_sessions_are_forgotten_after_thirty_days(olive: SampleUser) -> None:
     now = timezone.now()
     for days in (1, 29, 31, 400):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from django.test import Client
 
-from tests.helpers.factories import PASSWORD, UserFactory
+from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import mint
 
 #: What a browser says when it loads a whole page, and what htmx says.
@@ -56,7 +56,7 @@ def impersonating(person: Known, operator: Known, **options: Any) -> Client:
 
 
 def with_password(**options: Any) -> Client:
-    """Return the browser of a local superuser, who is signed in with a password."""
+    """Return the browser of a local superuser, who has given a password."""
     browser = Client(**options)
-    browser.login(username=UserFactory.create(superuser=True).login, password=PASSWORD)
+    browser.force_login(UserFactory.create(superuser=True), backend="django.contrib.auth.backends.ModelBackend")
     return browser

@@ -1,0 +1,90 @@
+"""The admin's own door: a password for local operators, and a way to Clerk for everybody else."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.models import EndedSession, User
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import PASSWORD, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def operator() -> User:
+    user: User = UserFactory.create(superuser=True, login="operator")
+    return user
+
+
+def log_in(browser: Client, password: str, **options: Any) -> int:
+    facts = {"username": "operator", "password": password, "next": "/admin/"}
+    return int(browser.post("/admin/login/", facts, **options).status_code)
+
+
+def test_a_password_opens_the_admin_and_nothing_else(operator: User) -> None:
+    browser = Client()
+    assert log_in(browser, PASSWORD) == 302
+    assert browser.get("/admin/").status_code == 200
+    assert not browser.get("/builders/").wsgi_request.user.is_authenticated
+
+
+def test_a_superuser_of_the_command_line_gets_in() -> None:
+    User.objects.create_superuser("operator", PASSWORD)
+    assert log_in(Client(), PASSWORD) == 302
+
+
+def test_a_clerk_token_counts_before_a_password(operator: User) -> None:
+    olive = UserFactory.create()
+    browser = signed_in(olive)
+    log_in(browser, PASSWORD)
+    assert browser.get("/builders/").wsgi_request.user == olive
+
+
+def test_guessing_passwords_is_ended_for_the_address(operator: User) -> None:
+    assert [log_in(Client(), f"guess {number}") for number in range(5)] == [200] * 4 + [429]
+    assert log_in(Client(), PASSWORD) == 429
+    assert log_in(Client(), PASSWORD, REMOTE_ADDR="203.0.113.5") == 302
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        assert log_in(Client(), PASSWORD) == 302
+
+
+def test_changing_names_is_guessing_too(operator: User) -> None:
+    for number in range(5):
+        Client().post("/admin/login/", {"username": f"name{number}", "password": "x"})
+    assert log_in(Client(), PASSWORD) == 429
+
+
+def test_the_address_is_that_behind_our_proxies(operator: User, settings: Settings) -> None:
+    settings.TRUSTED_PROXY_COUNT = 1
+    for number in range(5):
+        log_in(Client(), "x", headers={"x-forwarded-for": f"6.6.6.{number}, 203.0.113.9"})
+    assert log_in(Client(), PASSWORD, headers={"x-forwarded-for": "203.0.113.9"}) == 429
+    assert log_in(Client(), PASSWORD, headers={"x-forwarded-for": "203.0.113.10"}) == 302
+
+
+def test_who_is_locked_out_reads_why(operator: User) -> None:
+    for _ in range(5):
+        log_in(Client(), "x")
+    response = Client().post("/admin/login/", {"username": "operator", "password": PASSWORD})
+    assert "Passwords are not checked from your address for fifteen minutes" in response.content.decode()
+
+
+def test_the_page_leads_to_clerk_and_back(settings: Settings) -> None:
+    text = Client().get("/admin/login/?next=/admin/accounts/user/").content.decode()
+    assert 'href="/sign-in/?next=%2Fadmin%2Faccounts%2Fuser%2F"' in text
+    settings.CLERK_PUBLISHABLE_KEY = ""
+    assert "/sign-in/" not in Client().get("/admin/login/").content.decode()
+
+
+def test_logging_out_of_the_admin_ends_the_session_at_clerk() -> None:
+    adam = UserFactory.create(admin=True)
+    browser = signed_in(adam)
+    assert browser.post("/admin/logout/").status_code == 200
+    assert EndedSession.objects.get().clerk_id == adam.clerk_id
+    assert browser.get("/admin/").status_code == 302
