@@ -1,6 +1,6 @@
 """Every URL and method of the product, for every kind of person, with the answer written by hand.
 
-The admin's own URLs are walked by tests/config/test_headers.py; here the admin is its front door.
+Here the admin is its front door; its own URLs are in tests/test_admin_permissions.py.
 """
 
 from collections.abc import Iterator
