@@ -84,6 +84,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         """The name to show: first and last name, else the username, else a word for somebody without either."""
         return self.name or self.username or gettext("New member")
 
+    def get_short_name(self) -> str:
+        """Return what the admin greets with."""
+        return str(self)
+
     @property
     def role_labels(self) -> list[str]:
         """The roles in words, for people."""

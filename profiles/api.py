@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 from django.views.generic.base import View
 
 from accounts.http import json_error, json_unauthenticated
+from accounts.mixins import RoleRequiredMixin
 from profiles.cursors import read_cursor
-from profiles.mixins import ProfileAccessMixin, RoleRequiredMixin
+from profiles.mixins import ProfileAccessMixin
 from profiles.models import BuilderProfile, ClientProfile
 from profiles.openapi import DOCUMENT
 from profiles.representations import builder_json, client_json, user_json

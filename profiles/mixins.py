@@ -10,29 +10,8 @@ from django.http.response import HttpResponseBase
 from django.views.generic.base import View
 
 from accounts.http import sign_in_answer
-from accounts.models import User
 from profiles.access import Deed, ProfileAccess, access_for
 from profiles.models import BuilderProfile
-
-
-class RoleRequiredMixin(AccessMixin, View):
-    """Lets in whoever has one of `roles`; with none named, whoever is signed in.
-
-    Others that are signed in get 403, and the rest are asked to sign in.
-    """
-
-    roles: tuple[User.Role, ...] = ()
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if not request.user.is_authenticated:
-            return self.refuse_nobody(request)
-        if self.roles and not any(request.user.has_role(role) for role in self.roles):
-            raise PermissionDenied(f"This needs one of the roles {', '.join(self.roles)}.")
-        return super().dispatch(request, *args, **kwargs)
-
-    def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
-        """Answer somebody who is not signed in; JSON views answer otherwise."""
-        return sign_in_answer(request)
 
 
 class ProfileAccessMixin(AccessMixin, View):
