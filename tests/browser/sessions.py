@@ -40,13 +40,13 @@ class TestStayingSignedIn:
         page.get_by_role("link", name="Sign in with your account").click()
         page.get_by_role("button", name="Ngozi Adébáyọ̀").click()
         page.wait_for_url(f"{site.app}/admin/")
-        complaints.clear()  # of the way here; from here on they are the admin's own
         page.wait_for_timeout(IDLE_MS)
         seen = addresses(page)
         page.get_by_role("link", name="Groups").click()
         expect(page.get_by_role("heading", name="Select group to view")).to_be_visible()
         assert not any("/v1/client/handshake" in url for url in seen)
-        assert complaints == []
+        # Chromium says so of every way from our pages, which cross-fade, to one that does not.
+        assert [text for text in complaints if "ViewTransition opt-in disabled" not in text] == []
 
     def test_it_needs_no_javascript(self, chromium: Browser, site: Site) -> None:
         """Signing in at Clerk's own page does, but not what follows."""
