@@ -1,13 +1,11 @@
 """Every URL of the admin, for every kind of person, with the answer written by hand; see tests/test_permissions.py."""
 
 import pytest
-from django.contrib.auth.models import Group
 from django.urls import get_resolver
-from procrastinate.contrib.django import app as queue
-from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
 from tests.config.test_headers import patterns
+from tests.helpers.admin import one_of_each
 from tests.helpers.factories import UserFactory
 from tests.test_permissions import FOUND, NO, NONE, OK, PEOPLE, VERB, ask, browser_of
 
@@ -24,13 +22,6 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/autocomplete/": (NO, NO, VERB, VERB),  # it is not said of what
     "/admin/jsi18n/": (OK, OK, VERB, VERB),
     "/admin/r/1/{pk}/": (NONE, NONE, NONE, NONE),  # no model has a page of its own by this way
-    "/admin/procrastinate/": (OK, OK, OK, OK),
-    "/admin/procrastinate/procrastinatejob/": (OK, OK, OK, OK),
-    "/admin/procrastinate/procrastinatejob/add/": (NO, NO, NO, NO),
-    "/admin/procrastinate/procrastinatejob/{pk}/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/procrastinate/procrastinatejob/{pk}/change/": (OK, OK, NO, NO),
-    "/admin/procrastinate/procrastinatejob/{pk}/delete/": (NO, NO, NO, NO),
-    "/admin/procrastinate/procrastinatejob/{pk}/history/": (OK, OK, OK, OK),
     # The role ADMIN looks, and edits no permissions.
     "/admin/auth/group/": (OK, OK, OK, OK),
     "/admin/auth/group/add/": (NO, OK, NO, OK),
@@ -38,18 +29,34 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/auth/group/{pk}/change/": (OK, OK, NO, OK),
     "/admin/auth/group/{pk}/delete/": (NO, OK, NO, OK),
     "/admin/auth/group/{pk}/history/": (OK, OK, OK, OK),
+    "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
     "/admin/nowhere": (NONE, NONE, NONE, NONE),
 }
+#: Models whose rows come from the code only: nobody makes, changes or deletes them here.
+READ_ONLY = (
+    "accounts/endedsession",
+    "accounts/user",
+    "audit/auditlog",
+    "procrastinate/procrastinatejob",
+    "profiles/builderprofile",
+    "profiles/clientprofile",
+    "webhooks/webhookevent",
+)
+for model in READ_ONLY:
+    ADMIN |= {
+        f"/admin/{model}/": (OK, OK, OK, OK),
+        f"/admin/{model}/add/": (NO, NO, NO, NO),
+        f"/admin/{model}/{{pk}}/": (FOUND, FOUND, FOUND, FOUND),
+        f"/admin/{model}/{{pk}}/change/": (OK, OK, NO, NO),
+        f"/admin/{model}/{{pk}}/delete/": (NO, NO, NO, NO),
+        f"/admin/{model}/{{pk}}/history/": (OK, OK, OK, OK),
+    }
 STAFF = ("admin", "superuser")
 
 
 @pytest.fixture
 def pk() -> int:
-    """Return the key of a job and of a group."""
-    queue.configure_task("webhooks.tasks.retry_event").defer(event_id=0)
-    key: int = ProcrastinateJob.objects.latest("pk").pk
-    Group.objects.create(pk=key, name="Editors")
-    return key
+    return one_of_each()
 
 
 @pytest.fixture

@@ -1,14 +1,16 @@
-"""The queue in the Django admin. Procrastinate's own pages have inline styles, which the policy refuses."""
+"""The inbox and the queue in the Django admin. Procrastinate's own pages have inline styles, which the policy refuses."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 from procrastinate.contrib.django.models import ProcrastinateJob
+
+from audit.admin import ReadOnlyAdmin
+from webhooks.models import WebhookEvent
 
 admin.site.unregister(ProcrastinateJob)
 
 
 @admin.register(ProcrastinateJob)
-class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs
+class JobAdmin(ReadOnlyAdmin):
     """Jobs, to look at. They are made by the code and moved by workers."""
 
     list_display = ("id", "task_name", "queue_name", "status", "scheduled_at", "attempts")
@@ -24,13 +26,12 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic cla
         "queueing_lock",
         "worker",
     )
-    ordering = ("-id",)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
 
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+@admin.register(WebhookEvent)
+class WebhookEventAdmin(ReadOnlyAdmin):
+    """Verified deliveries, and what became of them."""
 
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
+    list_display = ("received_at", "event_type", "state", "clerk_user_id", "attempts", "deliveries", "last_error")
+    list_filter = ("state", "event_type", "error_class")
+    search_fields = ("=svix_id", "=clerk_user_id")

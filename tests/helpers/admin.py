@@ -1,0 +1,42 @@
+"""Something to show on every page of the admin."""
+
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import EndedSession
+from audit.models import AuditLog
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
+from webhooks.models import WebhookEvent
+
+#: No sequence gets here.
+PK = 1_000_000_007
+HOSTILE = "Olive <script> & Sons"
+JOB = "INSERT INTO procrastinate_jobs (id, queue_name, task_name) VALUES (%s, 'default', 'webhooks.tasks.retry_event')"
+
+
+def one_of_each() -> int:
+    """Make a row of every model that the admin shows, with markup where people write, and return their common key."""
+    with connection.cursor() as cursor:
+        cursor.execute(JOB, [PK])
+    user = UserFactory.create(pk=PK, name=HOSTILE, builder=True, client=True)
+    BuilderProfileFactory.create(pk=PK, slug="olive-owner", user=user, headline=HOSTILE)
+    ClientProfileFactory.create(pk=PK, user=user)
+    Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
+    EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
+    now = timezone.now()
+    WebhookEvent.objects.create(
+        pk=PK,
+        svix_id="msg_1",
+        event_type=HOSTILE,
+        payload=HOSTILE,
+        state="processed",
+        received_at=now,
+        last_delivery_at=now,
+        processed_at=now,
+        secret_fingerprint="x",
+    )
+    row = AuditLog(pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed=[])
+    row.target_label, row.personal_salt, row.personal_digest = HOSTILE, b"", b""
+    row.save(force_insert=True)
+    return PK
