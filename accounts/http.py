@@ -28,7 +28,9 @@ def sign_in_answer(request: HttpRequest) -> HttpResponse:
     """
     htmx = getattr(request, "htmx", None)
     if request.method == "POST":
-        return json_unauthenticated(request) if htmx else drafts.keep(request) or _to_sign_in(request.get_full_path())
+        if htmx:
+            return json_unauthenticated(request)
+        return drafts.keep(request) or _to_sign_in(request.get_full_path())
     if htmx:
         return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
     return _to_sign_in(request.get_full_path())
