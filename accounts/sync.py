@@ -54,6 +54,17 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
         return _update(user, payload, origin)
 
 
+def is_news(payload: ClerkUser, user: User) -> bool:
+    """Return whether a fetched payload says anything that `user`, who was just read, does not say already.
+
+    Compared by content: every fetch is a newer version than the webhook before it, be it of the same facts.
+    """
+    if user.deleted_at or (user.clerk_updated_at and payload.updated_at < user.clerk_updated_at):
+        return False
+    same_roles = payload.roles is None or payload.roles == user.clerk_roles
+    return user.is_provisional or not same_roles or any(getattr(user, f) != getattr(payload, f) for f in SYNCED_FIELDS)
+
+
 def _locked(clerk_id: str | None) -> User | None:
     # NO KEY UPDATE lets other transactions insert rows that refer to this one.
     # Not first(), which sorts what the unique id makes one row at most.

@@ -24,6 +24,8 @@ urlpatterns = [
     path("v1/client/sessions/<str:session_id>/tokens", frontend_api.session_token),
     re_path(r"^v1/client/sessions/(?P<session_id>\w+)/(?P<verb>end|remove)$", frontend_api.session_end),
     path("v1/jwks", backend_api.jwks),
+    path("v1/users", backend_api.users),
+    path("v1/users/count", backend_api.user_count),
     path("v1/users/<str:user_id>", backend_api.user),
     path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),
     path("local/users", api.users),
