@@ -125,6 +125,21 @@ class EndedSession(models.Model):
         return self.session_id
 
 
+class ClerkPace(models.Model):
+    """How fast Clerk may be asked, and whether it is left alone for now; see accounts.clerk.pace."""
+
+    name = models.CharField(max_length=64, help_text="What is limited: the instance, or one user's metadata.")
+    free_at = models.DateTimeField(help_text="When the requests let through so far are spread over their window.")
+    failures = models.PositiveIntegerField(default=0, help_text="Requests in a row that Clerk failed to answer.")
+    shut_until = models.DateTimeField(null=True, help_text="Until when Clerk is not asked at all.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name"], name="accounts_pace_name_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Draft(models.Model):
     """A form that was posted with an expired session token, kept until its person is known again; see accounts.drafts."""
 

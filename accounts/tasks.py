@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from accounts import drafts, sessions, sync
-from accounts.clerk import api
+from accounts.clerk import api, pace
 from audit.log import SYSTEM
 
 #: Clerk's webhook usually comes first; this is for when it does not.
@@ -31,6 +31,13 @@ def revoke_session(session_id: str) -> None:
 def forget_ended_sessions(timestamp: int) -> None:
     """Keep the table that every request looks into small, once a night."""
     sessions.forget_ended()
+
+
+@app.periodic(cron="37 * * * *")
+@app.task(queue="upkeep", queueing_lock="forget_idle_paces")
+def forget_idle_paces(timestamp: int) -> None:
+    """Delete how fast metadata of users was written whose metadata is not written any more, once an hour."""
+    pace.forget_idle()
 
 
 @app.periodic(cron="27 * * * *")

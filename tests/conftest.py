@@ -8,7 +8,9 @@ import httpx
 import pytest
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
+from pytest_django import Settings
 
+from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.processes import gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
 
@@ -48,6 +50,13 @@ def flush_everything() -> Iterator[None]:
     patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
     yield
     patch.undo()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[FakeClerk]:
+    """Return a Clerk whose answers the test makes up."""
+    with fake_clerk(monkeypatch, settings) as clerk:
+        yield clerk
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     names = (clean_line(data.get(key), limit=100) for key in ("first_name", "last_name"))
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
     return ClerkUser(
-        clerk_id=_user_id(data.get("id")),
+        clerk_id=parse_user_id(data.get("id")),
         name=clean_line(" ".join(names), limit=200),
         username=clean_line(data.get("username"), limit=150),
         email=email,
@@ -194,7 +194,7 @@ def _content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None
 def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:
     if not isinstance(data, dict):
         raise ClerkPayloadError("The deleted user is not a JSON object.", reason="user_not_an_object")
-    clerk_id = None if data.get("id") is None else _user_id(data["id"])
+    clerk_id = None if data.get("id") is None else parse_user_id(data["id"])
     return ClerkUserDeleted(clerk_id, occurred_at)
 
 
@@ -202,7 +202,7 @@ def _session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:
     session_id = data.get("id") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
         raise ClerkPayloadError("The session has no id of the form sess_….", reason="session_without_id")
-    return ClerkSessionEnded(_user_id(data.get("user_id")), session_id, occurred_at)
+    return ClerkSessionEnded(parse_user_id(data.get("user_id")), session_id, occurred_at)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -243,7 +243,12 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def _user_id(value: object) -> str:
+def parse_user_id(value: object) -> str:
+    """Return the id of a user, which is safe in an address of the Backend API.
+
+    Raises:
+        ClerkPayloadError: it is not `user_` with up to 59 ASCII letters and digits behind it.
+    """
     if not isinstance(value, str) or not value.startswith("user_") or not value.isascii():
         raise ClerkPayloadError("The user has no id of the form user_….", reason="user_without_id")
     if len(value) > 64 or not value[5:].isalnum():
@@ -257,7 +262,7 @@ def _mentioned_user(data: object) -> str | None:
         return None
     for key in ("user_id", "id"):
         try:
-            return _user_id(data.get(key))
+            return parse_user_id(data.get(key))
         except ClerkPayloadError:
             continue
     return None

@@ -17,6 +17,7 @@ from accounts.clerk.samples import SampleUser
 from accounts.models import EndedSession, User
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
+from tests.helpers.clerk import FakeClerk
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.models import WebhookEvent
@@ -159,28 +160,25 @@ def test_a_deleted_person_is_not_welcomed_again(webhook: WebhookClient, olive: S
     assert User.objects.count() == 1
 
 
-def test_clerk_is_asked_for_a_person_not_known_yet(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.CLERK_SECRET_KEY = "sk_test_x"
+def test_clerk_is_asked_for_a_person_not_known_yet(fake: FakeClerk) -> None:
     new = person(first_name="Olive", last_name="Owner", roles=["CLIENT"])
     assert who_is(mint(new.clerk_id)).is_authenticated
     assert who_is(mint(new.clerk_id)).is_authenticated
     job = ProcrastinateJob.objects.get()
     assert (job.task_name, job.args) == ("accounts.tasks.fetch_user", {"clerk_id": new.clerk_id})
 
-    def answer(method: str, url: str, **options: Any) -> httpx.Response:
-        assert (method, url) == ("GET", f"https://api.clerk.com/v1/users/{new.clerk_id}")
-        assert options["headers"] == {"Authorization": "Bearer sk_test_x"}
-        return httpx.Response(200, json=new.data())
-
-    monkeypatch.setattr(httpx, "request", answer)
+    fake.answers(httpx.Response(200, json=new.data()))
     tasks.fetch_user(**job.args)
+    [request] = fake.requests
+    assert (request.method, str(request.url)) == ("GET", f"https://api.clerk.com/v1/users/{new.clerk_id}")
+    assert request.headers["Authorization"] == "Bearer sk_test_x"
     assert User.objects.get().name == "Olive Owner"
 
 
-def test_somebody_clerk_does_not_know_is_signed_out(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_clerk_does_not_know_is_signed_out(fake: FakeClerk) -> None:
     token = mint(person().clerk_id)
     user = who_is(token)
-    monkeypatch.setattr(httpx, "request", lambda *args, **options: httpx.Response(404))
+    fake.answers(httpx.Response(404))
     tasks.fetch_user(user.clerk_id)
     assert not who_is(token).is_authenticated
 
@@ -188,9 +186,9 @@ def test_somebody_clerk_does_not_know_is_signed_out(settings: Settings, monkeypa
 @pytest.mark.parametrize(
     "response", (httpx.Response(500), httpx.Response(200, text="no JSON"), httpx.Response(200, json=[]))
 )
-def test_a_useless_answer_of_clerk_changes_nothing(monkeypatch: pytest.MonkeyPatch, response: httpx.Response) -> None:
+def test_a_useless_answer_of_clerk_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
     user = who_is(mint(person().clerk_id))
-    monkeypatch.setattr(httpx, "request", lambda *args, **options: response)
+    fake.answers(response)
     with pytest.raises(ClerkApiError, match=user.clerk_id):
         tasks.fetch_user(user.clerk_id)
     assert User.objects.get().is_provisional

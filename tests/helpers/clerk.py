@@ -1,0 +1,75 @@
+"""Clerk's Backend API in the hands of a test: made-up answers, and the stand-in without people."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from pytest_django import Settings
+
+from accounts.clerk import transport
+from tests.localclerk.standin import StandIn
+
+API_KEY = "sk_test_of_the_stand_in"
+#: Answers a request; raising an httpx error is being out of reach.
+type Handler = Callable[[httpx.Request], httpx.Response]
+
+
+class FakeClerk:
+    """Answers requests of the product with `handler`, and remembers them.
+
+        clerk.handler = lambda request: httpx.Response(429, headers={"Retry-After": "3"})
+
+    Attributes:
+        pauses: seconds that the product meant to wait; nobody waits.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[httpx.Request] = []
+        self.pauses: list[float] = []
+        self.handler: Handler = lambda request: httpx.Response(500)
+
+    def answers(self, *responses: httpx.Response | Exception, then: Handler | None = None) -> None:
+        """Give these answers one after the other, and the last for ever, or go on with `then`."""
+        queue = list(responses)
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            if not queue and then:
+                return then(request)
+            response = queue.pop(0) if len(queue) > 1 or then else queue[0]
+            if isinstance(response, Exception):
+                raise response
+            return response
+
+        self.handler = handler
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self.handler(request)
+
+
+@contextmanager
+def fake_clerk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[FakeClerk]:
+    """Put a made-up Clerk in the place of the real one."""
+    fake = FakeClerk()
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    real = httpx.Client(transport=httpx.MockTransport(fake.answer), headers=transport.client().headers)
+    monkeypatch.setattr(transport, "client", lambda: real)
+    monkeypatch.setattr("time.sleep", fake.pauses.append)
+    yield fake
+
+
+def forward(stand_in: StandIn) -> Handler:
+    """Return a handler that passes requests on to the stand-in."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        url = request.url.copy_with(scheme="http", host="127.0.0.1", port=stand_in.port)
+        answer = httpx.request(request.method, url, headers=_kept(request), content=request.content)
+        return httpx.Response(answer.status_code, headers={"content-type": "application/json"}, content=answer.content)
+
+    return handler
+
+
+def _kept(request: httpx.Request) -> dict[str, Any]:
+    return {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
