@@ -2,6 +2,7 @@
 
 import time
 from functools import cache
+from itertools import count
 from typing import Any
 
 import httpx
@@ -61,7 +62,7 @@ def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by
     """
     what = f"{method} {path}"
     given_up_at = time.monotonic() + PATIENCE_S
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in count(1):
         turn = _turn(what, paced_by, given_up_at)
         response = _send(method, path, query, body)
         if isinstance(response, httpx.Response) and not _is_trouble(response):
@@ -72,7 +73,6 @@ def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by
         if attempt == ATTEMPTS or time.monotonic() + pause_s > given_up_at:
             raise ClerkApiError(_complaint(response, what))
         time.sleep(pause_s)
-    raise AssertionError("unreachable")
 
 
 @cache
@@ -82,13 +82,12 @@ def client() -> httpx.Client:
 
 
 def _turn(what: str, paced_by: str, given_up_at: float) -> pace.Turn:
-    for name in filter(None, (paced_by, pace.INSTANCE)):
-        turn = pace.take(name, patience_s=given_up_at - time.monotonic())
-        if turn is None:
-            raise ClerkApiError(
-                f"{what} was not sent: Clerk has been failing, or its rate limit is used up. Try later."
-            )
-    return turn  # the instance's, which is always asked for
+    """Wait until the request may be made, by the limit of the instance and, if it has one, by its own."""
+    is_allowed = not paced_by or pace.take(paced_by, patience_s=given_up_at - time.monotonic())
+    turn = pace.take(patience_s=given_up_at - time.monotonic()) if is_allowed else None
+    if turn is None:
+        raise ClerkApiError(f"{what} was not sent: Clerk has been failing, or its limit is used up. Try again later.")
+    return turn
 
 
 def _send(method: str, path: str, query: Any, body: Any) -> httpx.Response | httpx.HTTPError:
@@ -137,7 +136,7 @@ def _content(response: httpx.Response, what: str) -> Any:
 def _complaint(response: httpx.Response | httpx.HTTPError, what: str) -> str:
     """Return a sentence about an answer, with the id by which Clerk's support finds the request."""
     if not isinstance(response, httpx.Response):
-        return f"Clerk cannot be reached for {what}: {response or type(response).__name__}."
+        return f"Clerk cannot be reached for {what}: {str(response) or type(response).__name__}."
     error = _first_error(response)
     reason = error.get("long_message") or error.get("message") or response.text[:200]
     code = f" {error['code']}" if error.get("code") else ""
