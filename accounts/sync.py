@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from accounts import signals
+from accounts import outbox, roles, signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.models import User
 from audit import log
@@ -21,7 +21,7 @@ Action = AuditLog.Action
 
 #: Compared one by one; whatever differs is written and audited.
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
-VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
+VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at", "clerk_created_at", "clerk_facts")
 ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
 
 
@@ -61,6 +61,8 @@ def is_news(payload: ClerkUser, user: User) -> bool:
     """
     if user.deleted_at or (user.clerk_updated_at and payload.updated_at < user.clerk_updated_at):
         return False
+    if payload.facts != user.clerk_facts or payload.created_at != user.clerk_created_at:
+        return True
     same_roles = payload.roles is None or payload.roles == user.clerk_roles
     return user.is_provisional or not same_roles or any(getattr(user, f) != getattr(payload, f) for f in SYNCED_FIELDS)
 
@@ -101,6 +103,8 @@ def _facts(payload: ClerkUser) -> dict[str, Any]:
         "clerk_roles_version": payload.version if payload.roles is not None else "",
         "clerk_version": payload.version,
         "clerk_updated_at": payload.updated_at,
+        "clerk_created_at": payload.created_at,
+        "clerk_facts": payload.facts,
         "is_active": not payload.banned,
         **{field: getattr(payload, field) for field in SYNCED_FIELDS},
     }
@@ -118,7 +122,9 @@ def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
 def _announce_new(user: User, origin: log.Origin) -> None:
     changes = {field: (None, getattr(user, field)) for field in SYNCED_FIELDS if getattr(user, field)}
     log.record(Action.USER_CREATED, actor=None, target=user, origin=origin, changes=changes)
-    _announce(user, changes, added=user.roles, removed=[], origin=origin, created=True)
+    _announce(user, changes, roles_before=[], origin=origin, created=True)
+    if user.clerk_facts:
+        outbox.check(user)
 
 
 def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
@@ -128,18 +134,19 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     newer_roles = payload.roles if payload.version > user.clerk_roles_version else None
     if user.deleted_at or not (newer or newer_roles is not None):
         return Outcome.STALE
-    roles_before = user.roles
+    roles_before, facts_before = user.roles, user.clerk_facts
     changes = _copy_fields(user, payload) if newer else {}
     written = [*changes, *(VERSION_FIELDS if newer else ())]
     if newer_roles is not None:
-        user.clerk_roles, user.roles, user.clerk_roles_version = newer_roles, newer_roles, payload.version
+        user.clerk_roles, user.clerk_roles_version = newer_roles, payload.version
+        user.roles = roles.effective(user)
         written += ROLE_FIELDS
     update(user, written)
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
-    added = [role for role in user.roles if role not in roles_before]
-    removed = [role for role in roles_before if role not in user.roles]
-    _announce(user, changes, added=added, removed=removed, origin=origin, created=False)
+    has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
+    if has_other_roles or user.clerk_facts != facts_before:
+        outbox.check(user)
     return Outcome.APPLIED
 
 
@@ -152,6 +159,7 @@ def _copy_fields(user: User, payload: ClerkUser) -> dict[str, tuple[Any, Any]]:
             setattr(user, field, new)
     user.is_active = not user.banned
     user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
+    user.clerk_created_at, user.clerk_facts = payload.created_at, payload.facts
     return changes
 
 
@@ -173,19 +181,9 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
 
 
 def _announce(
-    user: User,
-    changes: dict[str, tuple[Any, Any]],
-    *,
-    added: list[str],
-    removed: list[str],
-    origin: log.Origin,
-    created: bool,
-) -> None:
-    """Write one audit row for each role that came or went, and tell the apps above."""
-    for action, roles in ((Action.ROLE_ADDED, added), (Action.ROLE_REMOVED, removed)):
-        for role in roles:
-            log.record(action, actor=None, target=user, origin=origin, role=role)
+    user: User, changes: dict[str, tuple[Any, Any]], *, roles_before: list[str], origin: log.Origin, created: bool
+) -> bool:
+    """Tell the apps above, write the audit rows of roles, and return whether any came or went."""
     if changes:
         signals.user_synced.send(User, user=user, changes=changes, created=created, origin=origin)
-    if added or removed:
-        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, origin=origin)
+    return roles.announce(user, roles_before, actor=None, origin=origin)

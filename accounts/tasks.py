@@ -1,10 +1,11 @@
 """Jobs of the accounts app. They carry ids only."""
 
+from django.conf import settings
 from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import drafts, sessions, sync
+from accounts import drafts, pushes, sessions, sync
 from accounts.clerk import api, pace
 from audit.log import SYSTEM
 
@@ -24,6 +25,20 @@ def fetch_user(clerk_id: str) -> None:
 def revoke_session(session_id: str) -> None:
     """End a session at Clerk that was ended here."""
     api.revoke_session(session_id)
+
+
+@app.task
+def push_metadata(user_id: int) -> None:
+    """Bring what is ours of one person to Clerk; what fails is tried again by `push_due_metadata`."""
+    pushes.push(user_id)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue="upkeep", queueing_lock="push_due_metadata")
+def push_due_metadata(timestamp: int) -> None:
+    """Make the pushes that wait for another attempt, once a minute."""
+    if settings.CLERK_SECRET_KEY:
+        pushes.push_due()
 
 
 @app.periodic(cron="17 3 * * *")

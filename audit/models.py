@@ -60,6 +60,10 @@ class AuditLog(models.Model):
         PROFILE_CREATED = "PROFILE_CREATED"
         # A fact of a profile changed, its reasons for not being visible included.
         PROFILE_UPDATED = "PROFILE_UPDATED"
+        # Clerk refused for good what was to be brought there; its roles count here again.
+        PUSH_REFUSED = "PUSH_REFUSED"
+        # Something else kept writing other values into Clerk's metadata, and is let win.
+        PUSH_STOPPED = "PUSH_STOPPED"
         # Somebody asked for a failed or dead event to be tried again.
         EVENT_RETRIED = "EVENT_RETRIED"
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts import outbox
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
 from audit.statements import insert_if_new, update
+from profiles import facts
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
@@ -91,3 +93,5 @@ def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, *
         origin=origin,
         changes=changes,
     )
+    if not (facts.FIELDS | facts.PRESENCE).isdisjoint(new):
+        outbox.request(profile.user)

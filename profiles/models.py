@@ -100,6 +100,7 @@ class BuilderProfile(Profile):
     headline = models.CharField(max_length=160, blank=True)
     validation_tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ENTRY)
     available_for_hire = models.BooleanField(default=True)
+    hourly_rate = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
 
     objects = BuilderProfileQuerySet.as_manager()
@@ -108,6 +109,7 @@ class BuilderProfile(Profile):
         constraints = [
             models.UniqueConstraint(fields=["slug"], name="profiles_builder_slug_unique"),
             models.CheckConstraint(condition=Q(validation_tier__in=[1, 2, 3]), name="profiles_builder_tier_known"),
+            models.CheckConstraint(condition=Q(hourly_rate__gt=0), name="profiles_builder_rate_positive"),
         ]
         indexes = [
             # The directory, newest first.
@@ -147,5 +149,7 @@ class BuilderProfile(Profile):
 
 class ClientProfile(Profile):
     """What a client tells about the company; seen by its owner and by admins only."""
+
+    company_name = models.CharField(max_length=120, blank=True)
 
     objects = ProfileQuerySet.as_manager()

@@ -30,6 +30,7 @@ CLERK_KEYS = {
     *("first_name", "last_name", "updated_at", "has_image"),
 }
 KNOWS_CLERK = BASE_DIR / "accounts" / "clerk"
+PARSERS = ("payloads.py", "fields.py")
 SAMPLES = "accounts.clerk.samples"
 
 
@@ -118,17 +119,17 @@ def test_only_the_parser_reads_dictionaries_of_clerk(room: str) -> None:
 
 def test_the_parser_reads_dictionaries_of_clerk() -> None:
     """Otherwise the test above looks for the wrong thing."""
-    keys = {looked_up(node) for node in ast.walk(tree_of(KNOWS_CLERK / "payloads.py"))}
+    keys = {looked_up(node) for name in PARSERS for node in ast.walk(tree_of(KNOWS_CLERK / name))}
     assert {"data", "public_metadata", "email_addresses"} <= keys
 
 
-def test_only_payloads_knows_the_format_in_its_folder() -> None:
+def test_only_the_parser_knows_the_format_in_its_folder() -> None:
     readers = {
         name_of(path)
         for path in KNOWS_CLERK.rglob("*.py")
         if any(looked_up(node) in CLERK_KEYS for node in ast.walk(tree_of(path)))
     }
-    assert readers <= {"accounts/clerk/payloads.py", "accounts/clerk/samples/__init__.py"}
+    assert readers == {*(f"accounts/clerk/{name}" for name in PARSERS), "accounts/clerk/samples/__init__.py"}
 
 
 def test_profiles_hears_of_accounts_by_its_signals_only() -> None:

@@ -6,7 +6,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.utils import timezone
 
-from accounts.clerk.payloads import ClerkPayloadError
+from accounts.clerk.fields import ClerkPayloadError
 from webhooks.models import WebhookEvent
 
 ErrorClass = WebhookEvent.ErrorClass

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from accounts.clerk.fields import ClerkPayloadError, parse_user_id
 from accounts.clerk.payloads import (
     SESSION_ID,
-    ClerkPayloadError,
     ClerkUser,
     ClerkUserDeleted,
     Rank,
     parse_user,
-    parse_user_id,
 )
 from accounts.clerk.transport import ClerkApiError, ClerkNotFoundError, ClerkRefusedError, ask
 

@@ -1,43 +1,37 @@
-"""Clerk's wire format, parsed once into typed values. No other module subscripts a Clerk dictionary.
+"""Clerk's wire format, parsed once into typed values. Besides it, only `fields` subscripts a Clerk dictionary.
 
 Source of the shapes: Clerk's OpenAPI file webhooks/2025-04-15.yml and captured deliveries; docs/clerk.md has the details.
 """
 
 import hashlib
 import json
-import logging
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
+from accounts.clerk.fields import (
+    ClerkPayloadError,
+    image_url,
+    parse_user_id,
+    primary_email,
+    read_facts,
+    read_roles,
+    read_time,
+    time_if_any,
+    to_ms,
+)
 from accounts.clerk.text import clean_line
 from accounts.models import User
 from audit.requests import normalized
 
-log = logging.getLogger(__name__)
-
-#: A time before 1973 in ms is one of our days in s: Clerk's specification shows seconds, its deliveries milliseconds.
-SECONDS_BELOW = 100_000_000_000
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
 #: Bodies of these carry live one-time codes.
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
 USER_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
 #: However a session ended: by signing out, by time, by an operator.
 SESSION_END_TYPES = frozenset({"session.ended", "session.removed", "session.revoked"})
-
-
-class ClerkPayloadError(ValueError):
-    """A payload that does not have the shape its type promises.
-
-    Attributes:
-        reason: a short code, such as `not_json` or `user_without_id`.
-    """
-
-    def __init__(self, message: str, *, reason: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class Rank(IntEnum):
@@ -54,6 +48,8 @@ class ClerkUser:
 
     Attributes:
         roles: known roles in `public_metadata.roles`; None if there is no such list.
+        other_roles: what else is in that list, as Clerk has it.
+        facts: those of `FACTS` that `public_metadata` has, with values of any JSON type.
         version: sorts payloads of one user by age, as text: updated_at, rank, event time, digest of the content.
     """
 
@@ -65,6 +61,9 @@ class ClerkUser:
     image_url: str
     banned: bool
     roles: list[User.Role] | None
+    other_roles: list[Any]
+    facts: dict[str, Any]
+    created_at: datetime | None
     updated_at: datetime
     rank: Rank
     version: str
@@ -149,9 +148,10 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     """
     if not isinstance(data, dict):
         raise ClerkPayloadError("The user is not a JSON object.", reason="user_not_an_object")
-    updated_at = _time(data.get("updated_at"), "data.updated_at")
-    email, email_verified_at = _primary_email(data, updated_at)
+    updated_at = read_time(data.get("updated_at"), "data.updated_at")
+    email, email_verified_at = primary_email(data, updated_at)
     names = (clean_line(data.get(key), limit=100) for key in ("first_name", "last_name"))
+    roles, other_roles = read_roles(data.get("public_metadata"))
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
     return ClerkUser(
         clerk_id=parse_user_id(data.get("id")),
@@ -160,13 +160,16 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
         email=email,
         email_verified_at=email_verified_at,
         # Without a picture of the person's own, Clerk sends one it drew; our monogram is better.
-        image_url="" if data.get("has_image") is False else _image_url(data.get("image_url")),
+        image_url="" if data.get("has_image") is False else image_url(data.get("image_url")),
         # `banned` is administrative. `locked` is a pause after wrong passwords and is Clerk's own business.
         banned=data.get("banned") is True,
-        roles=_roles(data.get("public_metadata")),
+        roles=roles,
+        other_roles=other_roles,
+        facts=read_facts(data.get("public_metadata")),
+        created_at=time_if_any(data.get("created_at")),
         updated_at=updated_at,
         rank=rank,
-        version=f"{_ms(updated_at):015d}-{rank:d}-{_ms(occurred_at):015d}-{digest}",
+        version=f"{to_ms(updated_at):015d}-{rank:d}-{to_ms(occurred_at):015d}-{digest}",
     )
 
 
@@ -174,7 +177,7 @@ def _content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None
     """Return when it happened and what it is about. Only the types acted upon have to have the expected shape."""
     data = envelope.get("data")
     try:
-        occurred_at = _time(envelope.get("timestamp"), "timestamp")
+        occurred_at = read_time(envelope.get("timestamp"), "timestamp")
     except ClerkPayloadError:
         if event_type in USER_TYPES | SESSION_END_TYPES:
             raise
@@ -226,36 +229,6 @@ def _acting_person(envelope: dict[str, Any]) -> tuple[str | None, str | None]:
     return (normalized(address) if isinstance(address, str) else None), agent or None
 
 
-def _time(value: object, field: str) -> datetime:
-    """Return a Clerk time, which is in milliseconds, as an aware datetime."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ClerkPayloadError(f"{field} is not a number of milliseconds.", reason="bad_time")
-    try:
-        moment = datetime.fromtimestamp(value if value < SECONDS_BELOW else value / 1000, UTC)
-    except (OverflowError, ValueError, OSError):
-        moment = None
-    if moment is None or moment.year < 1970:
-        raise ClerkPayloadError(f"{field} is out of range.", reason="bad_time")
-    return moment
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
-
-
-def parse_user_id(value: object) -> str:
-    """Return the id of a user, which is safe in an address of the Backend API.
-
-    Raises:
-        ClerkPayloadError: it is not `user_` with up to 59 ASCII letters and digits behind it.
-    """
-    if not isinstance(value, str) or not value.startswith("user_") or not value.isascii():
-        raise ClerkPayloadError("The user has no id of the form user_….", reason="user_without_id")
-    if len(value) > 64 or not value[5:].isalnum():
-        raise ClerkPayloadError("The id of the user has the wrong form.", reason="user_without_id")
-    return value
-
-
 def _mentioned_user(data: object) -> str | None:
     """Return the user an event of any type is about, for the list of events; never acted upon."""
     if not isinstance(data, dict):
@@ -266,51 +239,3 @@ def _mentioned_user(data: object) -> str | None:
         except ClerkPayloadError:
             continue
     return None
-
-
-def _primary_email(data: dict[str, Any], updated_at: datetime) -> tuple[str | None, datetime | None]:
-    """Return the primary address and when it was verified.
-
-    The primary is the one `primary_email_address_id` names; the order of the list means nothing. Clerk sends no time of
-    verification, but verifying is what last touches an address, so its own `updated_at` stands for it.
-    """
-    addresses = data.get("email_addresses")
-    primary_id = data.get("primary_email_address_id")
-    for entry in addresses if isinstance(addresses, list) and primary_id else ():
-        if isinstance(entry, dict) and entry.get("id") == primary_id:
-            email = _email(entry.get("email_address"))
-            verification = entry.get("verification")
-            verified = isinstance(verification, dict) and verification.get("status") == "verified"
-            return email, _verified_at(entry, updated_at) if email and verified else None
-    return None, None
-
-
-def _verified_at(entry: dict[str, Any], updated_at: datetime) -> datetime:
-    try:
-        return _time(entry.get("updated_at"), "email_addresses.updated_at")
-    except ClerkPayloadError:
-        return updated_at
-
-
-def _email(value: object) -> str | None:
-    """Return an address in lower case, because people type it either way and it is compared here."""
-    email = clean_line(value, limit=255).lower()
-    local, at, domain = email.rpartition("@")
-    return email if at and local and domain and len(email) <= 254 and " " not in email else None
-
-
-def _image_url(value: object) -> str:
-    url = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
-    return url if url.startswith("https://") and len(url) <= 2000 and " " not in url else ""
-
-
-def _roles(metadata: object) -> list[User.Role] | None:
-    """Return the known roles in the fixed order. Only `public_metadata` counts: users can write `unsafe_metadata`."""
-    names = metadata.get("roles") if isinstance(metadata, dict) else None
-    if not isinstance(names, list):
-        return None
-    wanted = {name.strip().upper() for name in names if isinstance(name, str)}
-    known = [role for role in User.Role if role in wanted]
-    if len(known) < len(names):
-        log.warning("Unknown or repeated roles in public_metadata.roles were left out; kept: %s", known)
-    return known

@@ -2,7 +2,6 @@
 
 import time
 from functools import cache
-from itertools import count
 from typing import Any
 
 import httpx
@@ -62,7 +61,9 @@ def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by
     """
     what = f"{method} {path}"
     given_up_at = time.monotonic() + PATIENCE_S
-    for attempt in count(1):
+    attempt = 0
+    while True:
+        attempt += 1
         turn = _turn(what, paced_by, given_up_at)
         response = _send(method, path, query, body)
         if isinstance(response, httpx.Response) and not _is_trouble(response):

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from accounts.clerk import api, pace, transport
 from accounts.clerk.api import ClerkApiError, ClerkNotFoundError, ClerkRefusedError
-from accounts.clerk.payloads import ClerkPayloadError, ClerkUserDeleted
+from accounts.clerk.fields import ClerkPayloadError
+from accounts.clerk.payloads import ClerkUserDeleted
 from accounts.models import ClerkPace
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.webhooks import person

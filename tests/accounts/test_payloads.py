@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from accounts.clerk import samples
+from accounts.clerk.fields import ClerkPayloadError
 from accounts.clerk.payloads import (
     ClerkEvent,
-    ClerkPayloadError,
     ClerkUser,
     ClerkUserDeleted,
     Rank,

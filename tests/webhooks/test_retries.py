@@ -16,7 +16,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts import signals
 from accounts.clerk import samples
-from accounts.clerk.payloads import ClerkPayloadError
+from accounts.clerk.fields import ClerkPayloadError
 from accounts.models import User
 from audit.models import AuditLog
 from profiles import lifecycle

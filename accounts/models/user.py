@@ -50,6 +50,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     roles = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True)
     #: The roles of the newest payload that named any; None while none has.
     clerk_roles = ArrayField(models.CharField(max_length=16, choices=Role), null=True, blank=True, editable=False)
+    #: What Clerk holds of the facts that are ours, by the newest payload; see accounts.outbox.
+    clerk_facts = models.JSONField(default=dict, blank=True, editable=False)
+    clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Written by accounts.roles.change, until Clerk has them.
+    roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
+    roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     is_active = models.BooleanField(default=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     #: `data.updated_at` of the payload that wrote the synced fields.
@@ -106,50 +112,3 @@ class User(AbstractBaseUser, PermissionsMixin):
     def has_role(self, role: Role) -> bool:
         """Whether the person has `role` and may use it."""
         return self.is_active and role in self.roles
-
-
-class EndedSession(models.Model):
-    """A session at Clerk that is over, although a token of it may live for another minute."""
-
-    session_id = models.CharField(max_length=64)
-    clerk_id = models.CharField(max_length=64)
-    ended_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            # Looked up with every request of somebody who is signed in.
-            models.UniqueConstraint(fields=["session_id"], name="accounts_session_id_unique")
-        ]
-
-    def __str__(self) -> str:
-        return self.session_id
-
-
-class ClerkPace(models.Model):
-    """How fast Clerk may be asked, and whether it is left alone for now; see accounts.clerk.pace."""
-
-    name = models.CharField(max_length=64, help_text="What is limited: the instance, or one user's metadata.")
-    free_at = models.DateTimeField(help_text="When the requests let through so far are spread over their window.")
-    failures = models.PositiveIntegerField(default=0, help_text="Requests in a row that Clerk failed to answer.")
-    shut_until = models.DateTimeField(null=True, help_text="Until when Clerk is not asked at all.")
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["name"], name="accounts_pace_name_unique")]
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class Draft(models.Model):
-    """A form that was posted with an expired session token, kept until its person is known again; see accounts.drafts."""
-
-    clerk_id = models.CharField(max_length=64, help_text="Whose expired token came with it.")
-    path = models.CharField(max_length=500, help_text="The page of the form.")
-    fields = models.TextField(help_text="What was typed, URL-encoded.")
-    kept_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["clerk_id", "path"], name="accounts_draft_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.clerk_id} {self.path}"

@@ -1,0 +1,7 @@
+"""People, and what is known of and between them and Clerk."""
+
+from accounts.models.clerk import ClerkPace, EndedSession, MetadataPush
+from accounts.models.drafts import Draft
+from accounts.models.user import User
+
+__all__ = ["ClerkPace", "Draft", "EndedSession", "MetadataPush", "User"]
