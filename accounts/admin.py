@@ -1,9 +1,17 @@
-"""People and sessions in the Django admin. Clerk owns what is shown here, so it is changed there."""
+"""People and sessions in the Django admin. Clerk owns most of what is shown here, so it is changed there."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
-from accounts.models import EndedSession, User
+from accounts import pushes, roles
+from accounts.forms import RoleChangesForm
+from accounts.models import EndedSession, MetadataPush, User
 from audit.admin import ReadOnlyAdmin
+from audit.log import Origin
 
 
 @admin.register(User)
@@ -13,11 +21,52 @@ class UserAdmin(ReadOnlyAdmin):
     list_display = ("display_name", "email", "roles", "is_active", "created_at")
     list_filter = ("is_active", "banned", "is_superuser")
     search_fields = ("=clerk_id", "^email", "^username", "^name")
+    actions = ("change_roles",)
     fields = (
         *("name", "username", "email", "email_verified_at", "roles", "clerk_id"),
         *("is_active", "banned", "deleted_at", "login", "is_superuser", "last_login"),
-        *("clerk_roles", "clerk_updated_at", "created_at"),
+        *("clerk_roles", "roles_added", "roles_removed", "clerk_facts", "clerk_updated_at", "created_at"),
     )
+
+    @admin.action(description=_("Change roles of selected people"))
+    def change_roles(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Ask which roles to give and to take, then do it."""
+        form = RoleChangesForm(request.POST if "confirmed" in request.POST else None)
+        if form.is_valid():
+            self._change_roles(request, queryset, form)
+            return None
+        title = gettext("Change roles")
+        context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
+        return render(request, "admin/accounts/user/change_roles.html", context | {"people": queryset, "form": form})
+
+    def _change_roles(self, request: HttpRequest, people: QuerySet[User], form: RoleChangesForm) -> None:
+        """Change what may be changed, and say of everybody else why not."""
+        origin, changed = Origin.of_request(request), 0
+        for person in people:
+            try:
+                changed += bool(roles.change(person, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]
+            except roles.RoleChangeError as error:
+                self.message_user(request, f"{person}: {error}", messages.ERROR)
+        told = ngettext("The roles of %d person were changed.", "The roles of %d people were changed.", changed)
+        self.message_user(request, told % changed, messages.SUCCESS if changed else messages.INFO)
+
+
+@admin.register(MetadataPush)
+class MetadataPushAdmin(ReadOnlyAdmin):
+    """What waits to be brought to Clerk, and what became of it."""
+
+    list_display = ("user", "state", "requested_at", "next_attempt_at", "attempts", "last_error")
+    list_filter = ("state",)
+    list_select_related = ("user",)
+    search_fields = ("=user__clerk_id", "^user__email")
+    actions = ("push_again",)
+
+    @admin.action(description=_("Bring selected to Clerk once more"))
+    def push_again(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> None:
+        """Let stopped and refused pushes begin anew, and waiting ones not wait any longer."""
+        count = sum(pushes.begin_anew(push.user_id) for push in queryset)
+        told = ngettext("%d push begins anew.", "%d pushes begin anew.", count)
+        self.message_user(request, told % count, messages.SUCCESS)
 
 
 @admin.register(EndedSession)

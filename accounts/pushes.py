@@ -81,6 +81,16 @@ def push(user_id: int) -> Outcome:
     return outcome
 
 
+def begin_anew(user_id: int) -> bool:
+    """Have a push made now whatever became of it before, and return whether there was one to be made."""
+    found = MetadataPush.objects.filter(user_id=user_id).update(
+        state=State.PENDING, next_attempt_at=timezone.now(), attempts=0, bounces=0, revision=F("revision") + 1
+    )
+    if found:
+        outbox.defer(user_id)
+    return bool(found)
+
+
 def push_due() -> int:
     """Make the pushes that are due; return how many. It ends early where Clerk seems to be away."""
     due = MetadataPush.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now())

@@ -8,4 +8,5 @@ urlpatterns = [
     path("sign-up/", views.sign_up, name="sign_up"),
     path("sign-out/", views.sign_out, name="sign_out"),
     path("account/", views.account, name="account"),
+    path("account/roles/", views.RolesView.as_view(), name="roles"),
 ]

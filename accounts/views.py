@@ -1,16 +1,26 @@
 """Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
 
+from typing import Any
+
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
+from django.urls import reverse, reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_safe
+from django.views.generic.edit import FormView
 
-from accounts import policies, sessions
+from accounts import policies, roles, sessions
 from accounts.clerk import cookies, instance
-from accounts.http import sign_in_answer
+from accounts.drafts import DraftMixin
+from accounts.forms import RolesForm
+from accounts.http import AuthenticatedRequest, sign_in_answer
+from accounts.mixins import RoleRequiredMixin
+from accounts.models import User
+from audit.log import Origin
 
 
 @never_cache
@@ -49,6 +59,37 @@ def account(request: HttpRequest) -> HttpResponse:
         return sign_in_answer(request)
     template = "accounts/setting_up.html" if request.user.is_provisional else "accounts/account.html"
     return render(request, template)
+
+
+class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-arg]
+    """Ask somebody who is signed in what they are here for."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
+    form_class = RolesForm
+    template_name = "accounts/roles_form.html"
+    success_url = reverse_lazy("accounts:account")
+
+    def get_initial(self) -> dict[str, Any]:
+        """Tick what the person is now."""
+        roles_now = self.request.user.roles
+        return {"builder": User.Role.BUILDER in roles_now, "client": User.Role.CLIENT in roles_now}
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Show the form again with what is wrong."""
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Change the roles, and go back to the account."""
+        user = self.request.user
+        try:
+            roles.change(user, actor=user, origin=Origin.of_request(self.request), **form.changes)
+        except roles.RoleChangeError as error:
+            form.add_error(None, str(error))
+            return self.form_invalid(form)
+        self.forget_draft()
+        messages.success(self.request, gettext("Saved."))
+        return super().form_valid(form)
 
 
 def _widget_page(request: HttpRequest, template: str) -> HttpResponse:

@@ -32,7 +32,7 @@ PEOPLE = (
     "session over",
     "provisional",
 )
-OK, MOVED, FOUND, SEE, BAD, WHO, NO, NONE, VERB = 200, 301, 302, 303, 400, 401, 403, 404, 405
+OK, MOVED, FOUND, SEE, BAD, WHO, NO, NONE, VERB, WRONG = 200, 301, 302, 303, 400, 401, 403, 404, 405, 422
 
 
 def same(status: int) -> tuple[int, ...]:
@@ -59,6 +59,7 @@ READ: dict[str, tuple[int, ...]] = {
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
     "/account/": SIGNED_IN_ONLY,
+    "/account/roles/": SIGNED_IN_ONLY,
     "/api/profiles/me": WITH_TOKEN,
     "/api/profiles/builders": same(OK),
     "/api/profiles/builders/{builder.pk}": same(OK),
@@ -78,11 +79,14 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
     # An empty form is a good one. Whose token is good and who is still not let in gets a draft.
     ("POST", "/builders/{builder.slug}/edit/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
     ("POST", "/builders/{hidden.slug}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
+    # Whoever Clerk has not told of yet has no roles to change.
+    ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/api/webhooks/clerk"): same(BAD),  # nothing is signed
 }
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/edit/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    "/account/roles/": (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
     "/api/profiles/me": (WHO, VERB, VERB, VERB, VERB, VERB, WHO, WHO, WHO, WHO, VERB),
     **dict.fromkeys(
         (
@@ -107,6 +111,7 @@ PATTERNS = {
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
     "account/": "/account/",
+    "account/roles/": "/account/roles/",
     "api/profiles/me": "/api/profiles/me",
     "api/profiles/builders": "/api/profiles/builders",
     "api/profiles/builders/<bigint:pk>": "/api/profiles/builders/{builder.pk}",

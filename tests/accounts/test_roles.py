@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from accounts import roles
+from accounts import outbox, roles
 from accounts.models import MetadataPush, User
 from accounts.roles import RoleChangeError
 from audit.log import SYSTEM, Origin
@@ -24,7 +24,8 @@ def known(webhook: WebhookClient, *held: str, **facts: Any) -> User:
     """Return somebody Clerk has told of."""
     someone = person(roles=list(held), **facts)
     webhook.created(someone)
-    return User.objects.get(clerk_id=someone.clerk_id)
+    found: User = User.objects.get(clerk_id=someone.clerk_id)
+    return found
 
 
 class TestWhoMay:
@@ -137,7 +138,7 @@ class TestWhilePending:
 
     def test_a_failure_halfway_changes_nothing(self, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
         olive = known(webhook, "CLIENT")
-        monkeypatch.setattr(roles.outbox, "request", lambda user: 1 / 0)
+        monkeypatch.setattr(outbox, "request", lambda user: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             roles.change(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
         assert User.objects.get().roles == ["CLIENT"]

@@ -46,6 +46,8 @@ class UserFactory(DjangoModelFactory[User]):
         )
 
     clerk_id: Any = LazyFunction(lambda: new_id(_random, "user"))
+    clerk_roles: Any = LazyAttribute(lambda user: user.roles if user.clerk_id else None)
+    clerk_version: Any = LazyAttribute(lambda user: "0" if user.clerk_id else "")
     name: Any = Sequence("Person {}".format)
     email: Any = LazyAttribute(lambda user: f"{user.clerk_id or user.login}@example.com".lower())
     password: Any = UNUSABLE_PASSWORD_PREFIX
