@@ -11,7 +11,7 @@ from django.forms import BaseForm
 from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from localclerk import people, wire
 from localclerk.forms import TroubleForm, UserForm
@@ -20,14 +20,18 @@ from localclerk.wire import Actor
 
 #: The newest deliveries the log answers with.
 LOG_LENGTH = 200
+MOST_AT_ONCE = 1_000_000
 
 
 #: The type of each fact that may be told; a form alone would turn ["x"] into a name.
 TYPES: dict[str, type] = {
     **dict.fromkeys(("first_name", "last_name", "username", "phone", "email"), str),
-    **dict.fromkeys(("banned", "locked", "duplicate"), bool),
+    **dict.fromkeys(("banned", "locked", "duplicate", "api_outage", "api_reject_metadata"), bool),
     **dict.fromkeys(("emails", "roles"), list),
-    **dict.fromkeys(("delay_s", "shuffle", "lose_percent"), int),
+    **dict.fromkeys(
+        ("delay_s", "shuffle", "lose_percent", "count", "api_delay_ms", "api_limit", "api_user_limit"), int
+    ),
+    **dict.fromkeys((f"api_{what}_percent" for what in ("fail", "lose_answer", "garble", "refuse")), int),
     "public_metadata": dict,
 }
 
@@ -84,6 +88,18 @@ def users(request: HttpRequest) -> HttpResponse:
     person = filled(User(), read_body(request))
     people.create(person, actor(request))
     return JsonResponse(wire.user(person), status=201)
+
+
+@json_api
+@require_POST
+def crowd(request: HttpRequest) -> HttpResponse:
+    """Sign up `count` people at once, with `roles`, and tell nobody; for measuring."""
+    body = read_body(request)
+    count = body.get("count") or 0
+    if not 1 <= count <= MOST_AT_ONCE:
+        raise BadRequest(f"count: a number from 1 to {MOST_AT_ONCE}.")
+    people.create_many(count, body.get("roles") or [])
+    return JsonResponse({"created": count}, status=201)
 
 
 @json_api

@@ -1,99 +1,153 @@
 """The Backend API: what servers ask of Clerk. https://clerk.com/docs/reference/backend-api"""
 
+import re
 import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from localclerk import sessions, tokens, wire
-from localclerk.api import actor, error_response
+from localclerk import hardship, listing, metadata, people, sessions, tokens, wire
+from localclerk.api import actor
+from localclerk.hardship import error
+from localclerk.listing import BadQuery
+from localclerk.metadata import BadMetadata
 from localclerk.models import Session, User
 
-#: In one page of a listing.
-MOST_USERS = 500
+#: Versions are dates, and this is the first one.
+OLDEST_VERSION = "2021-02-05"
+METADATA_PATH = re.compile(r"/v1/users/([^/]+)/metadata")
 
 
 def for_servers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answer whoever knows the secret key."""
+    """Answer whoever knows the secret key, in the trouble that was chosen."""
 
     @csrf_exempt
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         expected = f"Bearer {settings.API_KEY}".encode()
         if not settings.API_KEY or not secrets.compare_digest(_authorization(request), expected):
-            return error_response(401, "clerk_key_invalid", "The provided Clerk Secret Key is invalid.")
-        try:
-            return view(request, *args, **kwargs)
-        except (User.DoesNotExist, Session.DoesNotExist):
-            return error_response(404, "resource_not_found", "not found")
+            return error(401, "clerk_key_invalid", "The provided Clerk Secret Key is invalid.")
+        if not _is_version(request.headers.get("Clerk-API-Version", OLDEST_VERSION)):
+            return error(400, "api_version_invalid", "The API version is no date that Clerk knows.")
+        written = METADATA_PATH.fullmatch(request.path)
+        of = written[1] if written and request.method in ("PATCH", "PUT") else ""
+        return hardship.endured(request, lambda: _answer(view, request, *args, **kwargs), metadata_of=of)
 
     return wrapped
 
 
-@for_servers
+@csrf_exempt
 @require_safe
 def jwks(request: HttpRequest) -> HttpResponse:
-    """Show the key that tokens are signed with."""
+    """Show the key that tokens are signed with; there is no limit to asking for it."""
+    expected = f"Bearer {settings.API_KEY}".encode()
+    if not settings.API_KEY or not secrets.compare_digest(_authorization(request), expected):
+        return error(401, "clerk_key_invalid", "The provided Clerk Secret Key is invalid.")
     return JsonResponse(tokens.jwks())
 
 
 @for_servers
 @require_safe
 def users(request: HttpRequest) -> HttpResponse:
-    """List users as a bare array: `limit`, `order_by=[+-]created_at`, and `offset` or `starting_after`."""
-    try:
-        limit, offset = (int(request.GET.get(name, default)) for name, default in (("limit", 10), ("offset", 0)))
-    except ValueError:
-        return error_response(422, "form_param_format_invalid", "limit and offset are whole numbers.")
-    order = request.GET.get("order_by", "-created_at").lstrip(" ")  # a plus sign in an address is a space
-    if not 1 <= limit <= MOST_USERS or offset < 0 or order.lstrip("+-") != "created_at":
-        return error_response(422, "form_param_value_invalid", f"limit is 1 to {MOST_USERS}, order_by is created_at.")
-    after = request.GET.get("starting_after", "")
-    if after and offset:
-        return error_response(422, "form_param_value_invalid", "starting_after and offset exclude each other.")
-    found = _in_order(after, newest_first=order.startswith("-"))[offset : offset + limit]
-    return JsonResponse([wire.user(person) for person in found], safe=False)
+    """List users as a bare array."""
+    return JsonResponse([wire.user(person) for person in listing.page(request.GET)], safe=False)
 
 
 @for_servers
 @require_safe
 def user_count(request: HttpRequest) -> HttpResponse:
     """Count the users."""
-    return JsonResponse({"object": "total_count", "total_count": User.objects.count()})
+    return JsonResponse({"object": "total_count", "total_count": listing.filtered(request.GET).count()})
+
+
+@for_servers
+@require_http_methods(["GET", "HEAD", "DELETE"])
+def user(request: HttpRequest, user_id: str) -> HttpResponse:
+    """Show or delete a user."""
+    with transaction.atomic():
+        person = User.objects.get(pk=user_id)
+        if request.method != "DELETE":
+            return JsonResponse(wire.user(person))
+        people.delete(person, actor(request))
+    return JsonResponse(wire.deleted(user_id))
+
+
+@for_servers
+@require_http_methods(["PATCH", "PUT"])
+def user_metadata(request: HttpRequest, user_id: str) -> HttpResponse:
+    """Merge what is sent into a user's metadata, or put it in its place."""
+    given = metadata.read(request.body)
+    with transaction.atomic():
+        person = User.objects.get(pk=user_id)
+        for name, value in given.items():
+            whole = metadata.merged(getattr(person, name), value) if request.method == "PATCH" else value
+            setattr(person, name, metadata.checked(whole))
+        people.update(person, actor(request))
+    return JsonResponse(wire.user(person))
+
+
+@for_servers
+@require_POST
+def user_ban(request: HttpRequest, user_id: str, verb: str) -> HttpResponse:
+    """Ban somebody, which ends their sessions, or let them in again."""
+    with transaction.atomic():
+        person = User.objects.get(pk=user_id)
+        person.banned = verb == "ban"
+        people.update(person, actor(request))
+    return JsonResponse(wire.user(person))
 
 
 @for_servers
 @require_safe
-def user(request: HttpRequest, user_id: str) -> HttpResponse:
-    """Show a user."""
-    return JsonResponse(wire.user(User.objects.get(pk=user_id)))
+def session_list(request: HttpRequest) -> HttpResponse:
+    """List the sessions of a user or of a browser, newest first."""
+    asked = {name: request.GET[name] for name in ("user_id", "client_id", "status") if name in request.GET}
+    if not asked.keys() & {"user_id", "client_id"}:
+        raise BadQuery("Say whose sessions: user_id or client_id.")
+    return JsonResponse(
+        [wire.session(one) for one in Session.objects.filter(**asked)[: listing.MOST_USERS]], safe=False
+    )
+
+
+@for_servers
+@require_safe
+def session(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Show a session."""
+    return JsonResponse(wire.session(Session.objects.get(pk=session_id)))
 
 
 @for_servers
 @require_POST
 def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
     """End a session; its last token lives on until its minute is over."""
-    session = Session.objects.get(pk=session_id)
-    sessions.end(session, Session.Status.REVOKED, actor(request))
-    session.refresh_from_db()
-    return JsonResponse(wire.session(session))
+    one = Session.objects.get(pk=session_id)
+    sessions.end(one, Session.Status.REVOKED, actor(request))
+    one.refresh_from_db()
+    return JsonResponse(wire.session(one))
 
 
-def _in_order(after: str, *, newest_first: bool) -> QuerySet[User]:
-    """Return users by the time they signed up, from behind the one with the id `after`."""
-    sign, comparison = ("-", "lt") if newest_first else ("", "gt")
-    found = User.objects.order_by(f"{sign}created_ms", f"{sign}id")
-    if not after:
-        return found
-    last = User.objects.get(pk=after)
-    same_moment = Q(created_ms=last.created_ms, **{f"id__{comparison}": last.pk})
-    return found.filter(Q(**{f"created_ms__{comparison}": last.created_ms}) | same_moment)
+def _answer(view: Callable[..., HttpResponse], request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    try:
+        response = view(request, *args, **kwargs)
+    except (User.DoesNotExist, Session.DoesNotExist):
+        return error(404, "resource_not_found", "not found")
+    except BadQuery as complaint:
+        return error(422, "form_param_value_invalid", str(complaint))
+    except BadMetadata as complaint:
+        return error(complaint.status, complaint.code, str(complaint))
+    if isinstance(response, HttpResponseNotAllowed):
+        return error(405, "method_not_allowed", f"This takes {response['Allow']}.", Allow=response["Allow"])
+    return response
+
+
+def _is_version(text: str) -> bool:
+    return re.fullmatch(r"\d{4}-\d{2}-\d{2}", text) is not None and text >= OLDEST_VERSION
 
 
 def _authorization(request: HttpRequest) -> bytes:

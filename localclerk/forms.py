@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django import forms
-from django.core.validators import RegexValidator, validate_email
+from django.core.validators import MaxValueValidator, RegexValidator, validate_email
 
 from localclerk import deliveries
 from localclerk.ids import new_id
@@ -17,6 +17,9 @@ MOST_EMAILS = 10
 MOST_METADATA_BYTES = 8192
 #: SQLite refuses JSON of more than a thousand levels.
 MOST_LEVELS = 100
+
+#: The most of what can be chosen of trouble, besides per cent.
+MOST_OF = {"api_delay_ms": 60_000, "api_limit": 1_000_000, "api_user_limit": 1_000_000}
 
 check_phone = RegexValidator(r"^\+[1-9]\d{6,14}$", "Write the number with its country: +4915112345678.")
 
@@ -63,7 +66,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not a generic clas
             raise forms.ValidationError("Public metadata is a JSON object.")
         if len(json.dumps(metadata).encode()) > MOST_METADATA_BYTES:
             raise forms.ValidationError("Public metadata is at most 8 KB.")
-        if _is_deeper(metadata, MOST_LEVELS):
+        if is_deeper(metadata, MOST_LEVELS):
             raise forms.ValidationError(f"Public metadata is at most {MOST_LEVELS} levels deep.")
         return metadata
 
@@ -81,7 +84,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not a generic clas
 
 
 class TroubleForm(forms.ModelForm):  # type: ignore[type-arg]  # likewise
-    """The trouble that deliveries are given."""
+    """The trouble that deliveries and requests of servers are given."""
 
     delay_s = forms.IntegerField(
         label="Delay", min_value=0, max_value=3600, help_text="Seconds before the first attempt."
@@ -97,7 +100,25 @@ class TroubleForm(forms.ModelForm):  # type: ignore[type-arg]  # likewise
 
     class Meta:
         model = Trouble
-        fields = ["delay_s", "duplicate", "shuffle", "lose_percent"]
+        fields = [
+            *("delay_s", "duplicate", "shuffle", "lose_percent"),
+            *("api_outage", "api_delay_ms", "api_fail_percent", "api_lose_answer_percent", "api_garble_percent"),
+            *("api_refuse_percent", "api_reject_metadata", "api_limit", "api_user_limit"),
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            most = 100 if name.endswith("_percent") else MOST_OF.get(name)
+            if most and isinstance(field, forms.IntegerField):
+                field.max_value = most
+                field.validators.append(MaxValueValidator(most))
+                field.widget.attrs["max"] = most
+
+    def parts(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Return the fields under headings, for the page."""
+        of_api = [field for field in self if field.name.startswith("api_")]
+        return [("Webhooks", [field for field in self if field not in of_api]), ("Backend API", of_api)]
 
     def save(self, commit: bool = True) -> Trouble:  # noqa: FBT001, FBT002  # Django's signature
         """Store the trouble, and let go of events that it no longer holds back."""
@@ -106,7 +127,8 @@ class TroubleForm(forms.ModelForm):  # type: ignore[type-arg]  # likewise
         return trouble
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
+def is_deeper(value: Any, levels: int) -> bool:
+    """Return whether JSON has more than so many levels."""
     if isinstance(value, dict):
         value = list(value.values())
-    return isinstance(value, list) and (levels == 0 or any(_is_deeper(item, levels - 1) for item in value))
+    return isinstance(value, list) and (levels == 0 or any(is_deeper(item, levels - 1) for item in value))

@@ -26,6 +26,8 @@ class User(models.Model):
     emails = models.JSONField(default=list, blank=True)
     primary_email_id = models.CharField(max_length=64, blank=True)
     public_metadata = models.JSONField(default=dict, blank=True)
+    private_metadata = models.JSONField(default=dict, blank=True)
+    unsafe_metadata = models.JSONField(default=dict, blank=True)
     banned = models.BooleanField(default=False)
     locked = models.BooleanField(default=False)
     created_ms = models.BigIntegerField(default=now_ms)
@@ -33,6 +35,11 @@ class User(models.Model):
 
     class Meta:
         ordering = ["-created_ms", "-id"]
+        indexes = [
+            # Both orders of the list of users.
+            models.Index(fields=["created_ms", "id"], name="localclerk_user_created"),
+            models.Index(fields=["updated_ms", "id"], name="localclerk_user_updated"),
+        ]
 
     def __str__(self) -> str:
         return " ".join(filter(None, [self.first_name, self.last_name])) or self.username or self.email or "No name"
@@ -158,7 +165,7 @@ class Attempt(models.Model):
 
 
 class Trouble(models.Model):
-    """The trouble that deliveries are given, in the one row that there is."""
+    """The trouble that deliveries and requests of servers are given, in the one row that there is."""
 
     delay_s = models.PositiveIntegerField("delay", default=0, help_text="Seconds before the first attempt.")
     duplicate = models.BooleanField(default=False, help_text="Deliver everything twice.")
@@ -166,6 +173,29 @@ class Trouble(models.Model):
         default=0, help_text="Hold back so many events, then deliver them in random order. 0 holds nothing back."
     )
     lose_percent = models.PositiveIntegerField("lose", default=0, help_text="Per cent of events never delivered.")
+    api_outage = models.BooleanField("outage", default=False, help_text="Answer 503, as a gateway does.")
+    api_delay_ms = models.PositiveIntegerField("slowness", default=0, help_text="Milliseconds before each answer.")
+    api_fail_percent = models.PositiveIntegerField(
+        "fail", default=0, help_text="Per cent of requests answered 500, with nothing done."
+    )
+    api_lose_answer_percent = models.PositiveIntegerField(
+        "lose the answer", default=0, help_text="Per cent of requests answered 500 although all was done."
+    )
+    api_garble_percent = models.PositiveIntegerField(
+        "garble", default=0, help_text="Per cent of answers that break off in the middle."
+    )
+    api_refuse_percent = models.PositiveIntegerField(
+        "refuse", default=0, help_text="Per cent of requests answered 429, to come back in a second."
+    )
+    api_reject_metadata = models.BooleanField(
+        "reject metadata", default=False, help_text="Answer 422 to all metadata, for good."
+    )
+    api_limit = models.PositiveIntegerField(
+        "limit", default=0, help_text="Requests in ten seconds. 0 is Clerk's own: 100, or 1000 with a live key."
+    )
+    api_user_limit = models.PositiveIntegerField(
+        "limit for a user", default=0, help_text="Writes of one user's metadata in ten seconds. 0 is Clerk's own: 10."
+    )
 
     def __str__(self) -> str:
         return "Trouble"

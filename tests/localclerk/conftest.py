@@ -6,7 +6,11 @@ import pytest
 
 from tests.localclerk.standin import Browser, Endpoint, StandIn
 
-CALM = {"delay_s": 0, "duplicate": False, "shuffle": 0, "lose_percent": 0}
+CALM = {
+    **dict.fromkeys(("delay_s", "shuffle", "lose_percent", "api_delay_ms", "api_limit", "api_user_limit"), 0),
+    **dict.fromkeys((f"api_{what}_percent" for what in ("fail", "lose_answer", "garble", "refuse")), 0),
+    **dict.fromkeys(("duplicate", "api_outage", "api_reject_metadata"), False),
+}
 
 
 @pytest.fixture(scope="session")

@@ -47,17 +47,35 @@ def test_pages_by_key_and_by_number(stand_in: StandIn, people: list[str]) -> Non
     assert ids(ask(stand_in, order_by="+created_at", limit=2, offset=4)) == people[4:]
 
 
+def test_whoever_changed_last_comes_first(stand_in: StandIn, people: list[str]) -> None:
+    stand_in.call("PATCH", f"/local/users/{people[1]}", {"username": "changed"})
+    assert ids(ask(stand_in, order_by="-updated_at", limit=2)) == [people[1], people[4]]
+
+
+def test_users_are_found_by_id_address_and_name(stand_in: StandIn, people: list[str]) -> None:
+    moved = stand_in.create(first_name="Zofia", email="zofia@example.com")
+    several: dict[str, Any] = {"user_id[]": people[:2]}
+    assert ids(ask(stand_in, **several)) == people[:2][::-1]
+    assert ids(ask(stand_in, email_address="zofia@example.com")) == [moved["id"]]
+    assert ids(ask(stand_in, query="zof")) == [moved["id"]]
+    assert ask(stand_in, "/v1/users/count", query="zof")[1]["total_count"] == 1
+    stand_in.call("DELETE", f"/local/users/{moved['id']}")
+
+
 def test_the_count(stand_in: StandIn, people: list[str]) -> None:
     assert ask(stand_in, "/v1/users/count") == (200, {"object": "total_count", "total_count": 5})
 
 
 @pytest.mark.parametrize(
     "query",
-    ({"limit": 0}, {"limit": 501}, {"limit": "x"}, {"offset": -1}, {"order_by": "name"}),
+    (
+        *({"limit": 0}, {"limit": 501}, {"limit": "x"}, {"limit": "9" * 99}, {"offset": -1}, {"order_by": "name"}),
+        {"order_by": "-updated_at", "starting_after": "user_x"},
+    ),
 )
 def test_what_cannot_be_listed_is_422(stand_in: StandIn, query: dict[str, Any]) -> None:
     status, answer = ask(stand_in, **query)
-    assert (status, list(answer)) == (422, ["errors"])
+    assert (status, list(answer)) == (422, ["errors", "clerk_trace_id"])
 
 
 def test_a_key_and_a_number_exclude_each_other(stand_in: StandIn, people: list[str]) -> None:
