@@ -17,7 +17,7 @@ from accounts.clerk.samples import SampleUser
 from accounts.models import EndedSession, User
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
-from tests.helpers.clerk import FakeClerk
+from tests.helpers.clerk import API_KEY, FakeClerk
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.models import WebhookEvent
@@ -171,7 +171,7 @@ def test_clerk_is_asked_for_a_person_not_known_yet(fake: FakeClerk) -> None:
     tasks.fetch_user(**job.args)
     [request] = fake.requests
     assert (request.method, str(request.url)) == ("GET", f"https://api.clerk.com/v1/users/{new.clerk_id}")
-    assert request.headers["Authorization"] == "Bearer sk_test_x"
+    assert request.headers["Authorization"] == f"Bearer {API_KEY}"
     assert User.objects.get().name == "Olive Owner"
 
 

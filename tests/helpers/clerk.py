@@ -53,7 +53,7 @@ class FakeClerk:
 def fake_clerk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[FakeClerk]:
     """Put a made-up Clerk in the place of the real one."""
     fake = FakeClerk()
-    settings.CLERK_SECRET_KEY = "sk_test_x"
+    settings.CLERK_SECRET_KEY = API_KEY
     real = httpx.Client(transport=httpx.MockTransport(fake.answer), headers=transport.client().headers)
     monkeypatch.setattr(transport, "client", lambda: real)
     monkeypatch.setattr("time.sleep", fake.pauses.append)
