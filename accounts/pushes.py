@@ -6,12 +6,12 @@ are given and taken on the newest list. One person's pushes never overlap, becau
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from accounts import outbox, roles, sync
@@ -60,14 +60,17 @@ class _Wish:
     values: dict[str, Any]
 
 
-def push(user_id: int) -> Outcome:
+def push(user_id: int, *, at_once: bool = False) -> Outcome:
     """Bring what is ours of one person to Clerk, if something waits and nobody else is at it.
 
     Clerk being away is no error: the push waits for its next attempt, and says why on its row.
+
+    Args:
+        at_once: do not wait for the time of the next attempt.
     """
     outcome = Outcome.NOTHING
     for _ in range(MOST_ROUNDS):
-        claimed = _claim(user_id)
+        claimed = _claim(user_id, at_once=at_once)
         if claimed is None:
             return outcome
         try:
@@ -93,7 +96,7 @@ def begin_anew(user_id: int) -> bool:
 
 def push_due() -> int:
     """Make the pushes that are due; return how many. It ends early where Clerk seems to be away."""
-    due = MetadataPush.objects.filter(state=State.PENDING, next_attempt_at__lte=timezone.now())
+    due = _unclaimed(timezone.now()).filter(next_attempt_at__lte=timezone.now())
     user_ids = list(due.order_by("next_attempt_at").values_list("user_id", flat=True)[:BATCH])
     failures = made = 0
     for user_id in user_ids:
@@ -105,14 +108,20 @@ def push_due() -> int:
     return made
 
 
-def _claim(user_id: int) -> MetadataPush | None:
+def _claim(user_id: int, *, at_once: bool = False) -> MetadataPush | None:
     """Return the row if something waits, and keep others from it while this push is under way."""
     now = timezone.now()
-    waiting = MetadataPush.objects.filter(user_id=user_id, state=State.PENDING, next_attempt_at__lte=now)
+    waiting = _unclaimed(now).filter(user_id=user_id)
+    if not at_once:
+        waiting = waiting.filter(next_attempt_at__lte=now)
     # One statement, so that of two rivals one finds the row claimed.
-    if not waiting.update(next_attempt_at=now + CLAIM, attempts=F("attempts") + 1):
+    if not waiting.update(claimed_until=now + CLAIM, attempts=F("attempts") + 1):
         return None
     return MetadataPush.objects.select_related("user").get(user_id=user_id)
+
+
+def _unclaimed(now: datetime) -> QuerySet[MetadataPush]:
+    return MetadataPush.objects.filter(Q(claimed_until=None) | Q(claimed_until__lte=now), state=State.PENDING)
 
 
 def _round(claimed: MetadataPush) -> Outcome:
@@ -136,7 +145,7 @@ def _wish(claimed: MetadataPush, payload: ClerkUser | ClerkUserDeleted) -> _Wish
     if user.deleted_at or isinstance(payload, ClerkUserDeleted):
         return _Wish(revision, {})
     values = outbox.differences(user)
-    if user.roles_added or user.roles_removed:
+    if user.has_pending_roles:
         wanted = roles.effective(user, payload.roles)
         if wanted != payload.roles:
             values["roles"] = [*wanted, *payload.other_roles]
@@ -153,12 +162,13 @@ def _settle(claimed: MetadataPush, wish: _Wish, outcome: Outcome, answer: ClerkU
     if is_latest:
         _recount_roles(user)
     row = MetadataPush.objects.select_for_update(no_key=True).get(pk=claimed.pk)
-    row.user, row.next_attempt_at, row.attempts, row.last_error = user, timezone.now(), 0, ""
+    row.user, row.next_attempt_at, row.claimed_until = user, timezone.now(), None
+    row.attempts, row.last_error = 0, ""
     if row.revision == wish.revision:
         row.done_at, row.state = timezone.now(), State.DONE
         if user.deleted_at is None and outbox.differences(user):
             outbox.note_bounce(row)  # an event that is newer than the answer came before it
-    update(row, ["state", "next_attempt_at", "attempts", "last_error", "done_at", "bounces"])
+    update(row, ["state", "next_attempt_at", "claimed_until", "attempts", "last_error", "done_at", "bounces"])
     return Outcome.STOPPED if row.state == State.STOPPED else outcome
 
 
@@ -173,8 +183,8 @@ def _give_up(claimed: MetadataPush, wish: _Wish, error: ClerkRefusedError) -> Ou
         row.state = State.REFUSED
         action = AuditLog.Action.PUSH_REFUSED
         audit_log.record(action, actor=None, target=user, code=error.code, refused=wish.values, reason=str(error))
-    row.last_error, row.next_attempt_at = str(error)[:2000], timezone.now()
-    update(row, ["state", "last_error", "next_attempt_at"])
+    row.last_error, row.next_attempt_at, row.claimed_until = str(error)[:2000], timezone.now(), None
+    update(row, ["state", "last_error", "next_attempt_at", "claimed_until"])
     return Outcome.REFUSED
 
 
@@ -185,7 +195,7 @@ def _without_pending_roles(claimed: MetadataPush, wish: _Wish) -> tuple[User, bo
     """
     user = User.objects.select_for_update(no_key=True).get(pk=claimed.user_id)
     is_latest = MetadataPush.objects.filter(pk=claimed.pk, revision=wish.revision).exists()
-    if is_latest and (user.roles_added or user.roles_removed):
+    if is_latest and user.has_pending_roles:
         user.roles_added, user.roles_removed = [], []
         update(user, ["roles_added", "roles_removed"])
     return user, is_latest
@@ -204,4 +214,4 @@ def _plan_next(claimed: MetadataPush, error: BaseException) -> None:
     wait = WAITS[min(claimed.attempts, len(WAITS)) - 1]
     text = f"{error}"[:2000].replace("\x00", "\ufffd")
     waiting = MetadataPush.objects.filter(pk=claimed.pk, state=State.PENDING)
-    waiting.update(next_attempt_at=timezone.now() + wait, last_error=text)
+    waiting.update(next_attempt_at=timezone.now() + wait, claimed_until=None, last_error=text)

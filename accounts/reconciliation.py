@@ -1,118 +1,261 @@
-"""Find what webhooks have not told, and heal it: people missing here, missing at Clerk, or stale here.
+"""Find what webhooks and pushes have not told, and heal it, in both directions.
 
 Clerk says of its webhooks that they are "not guaranteed to be delivered immediately or at all", so a system that only
-listens drifts. Everything is applied by `accounts.sync.apply`, like an event.
+listens drifts. What Clerk says is applied by `accounts.sync.apply`, like an event, and what is ours is pushed. A run over
+everybody reads Clerk's list by key, a page at a time, remembers on its report how far it got, and goes on from there if it
+was killed. A run over who changed lately reads the newest changes until it meets the last run's.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.utils import timezone
 
-from accounts import sync
+from accounts import outbox, pushes, sync
 from accounts.clerk import api
+from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
-from accounts.models import User
+from accounts.drift import Difference, Span, compare
+from accounts.models import MetadataPush, Reconciliation, User
 from audit.log import Origin
 from audit.models import AuditLog
 
-ORIGIN = Origin(AuditLog.Source.COMMAND)
+log = logging.getLogger(__name__)
+
+Kind, State, What = Reconciliation.Kind, Reconciliation.State, Reconciliation.What
+ORIGIN = Origin(AuditLog.Source.RECONCILIATION)
 #: More deletions than this at once, and than one in twenty, are not believed: the key may be another instance's.
 MOST_GONE = 10
+#: How far before the newest change of the last run the next one reads: Clerk's list may lag behind itself.
+OVERLAP = timedelta(minutes=10)
+#: Of each page of changes, what the next one repeats: whoever is deleted meanwhile moves everybody behind up.
+REPEATED = 50
+#: A run that broke off is gone on with for a day.
+RESUMED_WITHIN = timedelta(hours=24)
+KEPT = timedelta(days=90)
+#: The advisory lock that keeps two runs from each other; any number that nothing else uses.
+LOCK = 0x636C65726B
+#: Is told how many people were compared so far, and of how many.
+type Progress = Callable[[int, int | None], None]
 
 
-@dataclass(slots=True)
-class Report:
-    """What a reconciliation found.
-
-    Attributes:
-        missing, stale: Clerk ids of people who were not known here, or known otherwise.
-        gone: Clerk ids of people who are deleted at Clerk; if distrusted, who was not in the listing.
-        unreadable: people at Clerk whose shape is unknown, with the reason; nothing was done about them.
-        distrusted: whether so many were not in the listing that nobody was deleted.
-    """
-
-    seen: int = 0
-    missing: list[str] = field(default_factory=list)
-    stale: list[str] = field(default_factory=list)
-    gone: list[str] = field(default_factory=list)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-    distrusted: bool = False
+class UnderWayError(Exception):
+    """Another run is under way."""
 
 
-def reconcile(*, dry_run: bool = False) -> Report:
-    """Compare everybody with Clerk, and apply what differs unless `dry_run`.
+def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda done, of: None) -> Reconciliation:
+    """Compare everybody, or who changed since the last run, and heal what differs unless `dry_run`.
+
+    Without a run to begin from, everybody is compared.
+
+    Returns:
+        The report.
 
     Raises:
-        ClerkApiError: the listing broke off. What was healed until then stays; nobody was deleted.
+        ClerkApiError: the list broke off. What was healed until then stays; nobody was deleted. The report says so, too.
+        UnderWayError: another run is under way.
     """
-    report, listed = Report(), set[str]()
-    for page in _pages():
-        report.seen += len(page.users) + len(page.unreadable)
-        report.unreadable += page.unreadable
-        listed |= {user.clerk_id for user in page.users} | {clerk_id for clerk_id, _ in page.unreadable}
-        for payload in _news(page.users, report):
-            _apply(payload, dry_run=dry_run)
-    _bury(_unlisted(listed), report, dry_run=dry_run)
-    return report
+    with _alone():
+        since = None if full else _watermark()
+        run = _broken_off(dry_run=dry_run) if since is None else None
+        run = run or Reconciliation(kind=Kind.FULL if since is None else Kind.RECENT, dry_run=dry_run, watermark=since)
+        run.state = State.RUNNING
+        run.save()
+        try:
+            run.at_clerk = _count()
+            _read_recent(run, progress) if since else _read_all(run, progress)
+        except ClerkApiError as error:
+            _end(run, State.FAILED, str(error))
+            raise
+        _end(run, State.FINISHED)
+    return run
 
 
-def reconcile_user(clerk_id: str, *, dry_run: bool = False) -> Report:
-    """Compare one person with Clerk, and apply what differs unless `dry_run`.
+def reconcile_user(clerk_id: str, *, dry_run: bool = False) -> Reconciliation:
+    """Compare one person with Clerk, and heal what differs unless `dry_run`.
 
     Raises:
         ClerkApiError: Clerk gives no usable answer.
+        ClerkPayloadError: it is no id of a user.
     """
-    report, payload = Report(seen=1), api.get_user(clerk_id)
-    if isinstance(payload, ClerkUserDeleted):
-        report.gone = [clerk_id] if User.objects.live().filter(clerk_id=clerk_id).exists() else []
-        found: list[ClerkUser | ClerkUserDeleted] = [payload] if report.gone else []
-    else:
-        found = [*_news([payload], report)]
-    for subject in found:
-        _apply(subject, dry_run=dry_run)
-    return report
+    payload, run = api.get_user(clerk_id), Reconciliation(kind=Kind.PERSON, dry_run=dry_run, seen=1)
+    if not isinstance(payload, ClerkUserDeleted):
+        _heal(run, compare([payload])[0])
+    elif User.objects.live().filter(clerk_id=clerk_id).exists():
+        _heal(run, [Difference(clerk_id, What.GONE, payload)])
+    _end(run, State.FINISHED)
+    return run
 
 
-def _pages() -> Iterator[api.UserPage]:
-    page = api.list_users()
-    yield page
-    while page.last_id:
-        page = api.list_users(page.last_id)
-        yield page
+def counts_differ(run: Reconciliation) -> bool:
+    """Return whether Clerk counts more or fewer people than there are here, which only a run over everybody explains."""
+    here = User.objects.live().filter(clerk_id__isnull=False).count()
+    return run.at_clerk is not None and run.at_clerk != here
 
 
-def _news(payloads: list[ClerkUser], report: Report) -> list[ClerkUser]:
-    """Return who differs from what is known here, which one statement tells, and note it in the report."""
-    known = {user.clerk_id: user for user in User.objects.filter(clerk_id__in=[p.clerk_id for p in payloads])}
-    missing = [payload for payload in payloads if payload.clerk_id not in known]
-    stale = [p for p in payloads if p.clerk_id in known and sync.is_news(p, known[p.clerk_id])]
-    report.missing += [payload.clerk_id for payload in missing]
-    report.stale += [payload.clerk_id for payload in stale]
-    return missing + stale
+def full_within(age: timedelta) -> bool:
+    """Return whether everybody was compared lately."""
+    runs = Reconciliation.objects.healing().filter(kind=Kind.FULL, state=State.FINISHED)
+    return runs.filter(finished_at__gt=timezone.now() - age).exists()
 
 
-def _unlisted(listed: set[str]) -> list[str]:
-    """Return who is alive here and was not in the listing."""
-    ids = User.objects.live().filter(clerk_id__isnull=False).values_list("clerk_id", flat=True)
-    return [str(clerk_id) for clerk_id in ids.iterator() if clerk_id not in listed]
+def forget_old() -> int:
+    """Delete reports that nobody looks at any more; return how many."""
+    deleted, _ = Reconciliation.objects.older_than(KEPT).delete()
+    return deleted
 
 
-def _bury(unlisted: list[str], report: Report, *, dry_run: bool) -> None:
+def _read_all(run: Reconciliation, progress: Progress) -> None:
+    while True:
+        page = api.list_users(run.cursor)
+        signed_up = [user.created_at for user in page.users if user.created_at]
+        reached = max(signed_up, default=run.reached)
+        span = Span(run.reached, reached if page.last_id else None)
+        unlisted = _take_in(run, page.users, page.unreadable, span)
+        run.unlisted = sorted({*run.unlisted, *unlisted})
+        run.reached, run.cursor = reached, page.last_id or ""
+        run.save()
+        progress(run.seen, run.at_clerk)
+        if not page.last_id:
+            break
+    _bury(run)
+
+
+def _read_recent(run: Reconciliation, progress: Progress) -> None:
+    until = run.watermark - OVERLAP if run.watermark else None
+    offset, met = 0, frozenset[str]()
+    while True:
+        page = api.list_recent_users(offset)
+        fresh = [user for user in page.users if user.clerk_id not in met]
+        _take_in(run, fresh, page.unreadable)
+        met = frozenset(user.clerk_id for user in page.users)
+        run.save()
+        progress(run.seen, None)
+        if not page.last_id or not fresh or (until and fresh[-1].updated_at < until):
+            return
+        offset += api.PAGE_SIZE - min(REPEATED, api.PAGE_SIZE // 2)
+
+
+def _take_in(
+    run: Reconciliation, users: list[ClerkUser], unreadable: list[tuple[str, str]], span: Span | None = None
+) -> list[str]:
+    """Compare and heal a page; return who is here and should have been on it."""
+    run.seen += len(users) + len(unreadable)
+    run.watermark = max(filter(None, [run.watermark, *(user.updated_at for user in users)]), default=None)
+    for clerk_id, reason in unreadable:
+        run.unreadable += 1
+        run.note({"clerk_id": clerk_id, "what": What.UNREADABLE, "fields": [], "reason": reason})
+    found, unlisted = compare(users, span=span, known_ids=frozenset(clerk_id for clerk_id, _ in unreadable))
+    _heal(run, found)
+    return unlisted
+
+
+def _bury(run: Reconciliation) -> None:
     """Delete who Clerk, asked for each of them, knows no more; nobody, if that were too many to be true."""
-    report.distrusted = bool(unlisted) and len(unlisted) > min(report.seen, max(MOST_GONE, report.seen // 20))
-    if report.distrusted:
-        report.gone = unlisted
+    unknown_age = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at=None)
+    unlisted = {*run.unlisted, *unknown_age.values_list("clerk_id", flat=True)}
+    unlisted -= {example["clerk_id"] for example in run.examples if example["what"] == What.UNREADABLE}
+    if len(unlisted) > min(run.seen, max(MOST_GONE, run.seen // 20)):
+        run.distrusted = len(unlisted)
+        for clerk_id in sorted(unlisted):
+            run.note({"clerk_id": clerk_id, "what": "distrusted", "fields": []})
         return
-    for clerk_id in unlisted:
-        payload = api.get_user(clerk_id)
-        if isinstance(payload, ClerkUserDeleted):
-            report.gone.append(clerk_id)
-            _apply(payload, dry_run=dry_run)
+    for clerk_id in sorted(unlisted):
+        _ask_for(run, clerk_id)
 
 
-def _apply(payload: ClerkUser | ClerkUserDeleted, *, dry_run: bool) -> None:
-    if dry_run:
+def _ask_for(run: Reconciliation, clerk_id: str) -> None:
+    payload = api.get_user(clerk_id)
+    if isinstance(payload, ClerkUserDeleted):
+        _heal(run, [Difference(clerk_id, What.GONE, payload)])
+    else:  # who signed up, or came back, while the list was read
+        _heal(run, compare([payload])[0])
+
+
+def _heal(run: Reconciliation, found: list[Difference]) -> None:
+    """Note what was found, apply what Clerk says, and then bring to Clerk what it still holds otherwise."""
+    for difference in found:
+        _note(run, difference)
+        if difference.payload and not run.dry_run:
+            with transaction.atomic():
+                sync.apply(difference.payload, origin=ORIGIN)
+            run.healed += 1
+    if run.dry_run:
         return
-    with transaction.atomic():
-        sync.apply(payload, origin=ORIGIN)
+    for clerk_id in dict.fromkeys(difference.clerk_id for difference in found):
+        with transaction.atomic():
+            user = User.objects.select_for_update(no_key=True).get(clerk_id=clerk_id)
+            outbox.check(user)
+        _push(run, user)
+
+
+def _push(run: Reconciliation, user: User) -> None:
+    """Bring to Clerk what waits for it; a run over everybody also tries what was given up."""
+    push = MetadataPush.objects.filter(user=user).exclude(state=MetadataPush.State.DONE)
+    if not push.exists():
+        return
+    if run.kind != Kind.RECENT and not push.filter(state=MetadataPush.State.PENDING).exists():
+        pushes.begin_anew(user.pk)
+    run.sent += pushes.push(user.pk, at_once=True) is pushes.Outcome.SENT
+    if left := push.first():
+        # The next run, and the job, try again; one failure stops nobody else's.
+        run.unhealed += 1
+        reason = left.last_error or str(left.get_state_display())
+        run.note({"clerk_id": str(user.clerk_id), "what": "unhealed", "fields": [], "reason": reason})
+
+
+def _note(run: Reconciliation, difference: Difference) -> None:
+    setattr(run, difference.what, getattr(run, difference.what) + 1)
+    for field in difference.fields:
+        run.fields[field] = run.fields.get(field, 0) + 1
+    since = difference.since.isoformat() if difference.since else None
+    example = {"clerk_id": difference.clerk_id, "what": difference.what, "fields": list(difference.fields)}
+    run.note({**example, "since": since})
+    if difference.since:
+        run.longest_drift = max(run.longest_drift or timedelta(0), timezone.now() - difference.since)
+
+
+def _end(run: Reconciliation, state: Reconciliation.State, error: str = "") -> None:
+    run.state, run.error, run.finished_at = state, error[:2000], timezone.now()
+    run.save()
+
+
+def _count() -> int | None:
+    """Return how many people Clerk counts, if it says so; the list is what matters."""
+    try:
+        return api.count_users()
+    except ClerkApiError as error:
+        log.warning("Clerk's users could not be counted: %s", error)
+        return None
+
+
+def _watermark() -> datetime | None:
+    """Return the newest change that the last good run saw."""
+    runs = Reconciliation.objects.healing().filter(state=State.FINISHED, watermark__isnull=False)
+    return runs.values_list("watermark", flat=True).first()
+
+
+def _broken_off(*, dry_run: bool) -> Reconciliation | None:
+    """Return the run over everybody that was killed, or failed, and is young enough to be gone on with."""
+    runs = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run).exclude(state=State.FINISHED)
+    runs = runs.filter(started_at__gt=timezone.now() - RESUMED_WITHIN).exclude(cursor="")
+    finished = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run, state=State.FINISHED).first()
+    return runs.filter(started_at__gt=finished.started_at).first() if finished else runs.first()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other runs away, as long as this connection lives; a killed run lets go by itself."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        [is_mine] = cursor.fetchone()
+    if not is_mine:
+        raise UnderWayError("Another reconciliation is under way; its report is in the admin.")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

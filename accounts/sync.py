@@ -54,17 +54,21 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
         return _update(user, payload, origin)
 
 
-def is_news(payload: ClerkUser, user: User) -> bool:
-    """Return whether a fetched payload says anything that `user`, who was just read, does not say already.
+def news(payload: ClerkUser, user: User) -> list[str]:
+    """Return what a fetched payload says otherwise than `user`, who was just read: names of fields, or nothing.
 
     Compared by content: every fetch is a newer version than the webhook before it, be it of the same facts.
     """
     if user.deleted_at or (user.clerk_updated_at and payload.updated_at < user.clerk_updated_at):
-        return False
-    if payload.facts != user.clerk_facts or payload.created_at != user.clerk_created_at:
-        return True
-    same_roles = payload.roles is None or payload.roles == user.clerk_roles
-    return user.is_provisional or not same_roles or any(getattr(user, f) != getattr(payload, f) for f in SYNCED_FIELDS)
+        return []
+    found = [field for field in SYNCED_FIELDS if getattr(user, field) != getattr(payload, field)]
+    if user.is_provisional or payload.roles not in (None, user.clerk_roles):
+        found.append("roles")
+    if payload.facts != user.clerk_facts:
+        found.append("clerk_facts")
+    if payload.created_at != user.clerk_created_at:
+        found.append("clerk_created_at")
+    return found
 
 
 def _locked(clerk_id: str | None) -> User | None:

@@ -1,14 +1,23 @@
 """Jobs of the accounts app. They carry ids only."""
 
+import logging
+from datetime import timedelta
+
 from django.conf import settings
 from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import drafts, pushes, sessions, sync
+from accounts import drafts, pushes, reconciliation, sessions, sync
 from accounts.clerk import api, pace
+from accounts.clerk.api import ClerkApiError
+from accounts.models import Reconciliation
 from audit.log import SYSTEM
 
+log = logging.getLogger(__name__)
+
+#: Numbers that differ make everybody be compared, but not more often than this.
+RECOUNT_AFTER = timedelta(hours=6)
 #: Clerk's webhook usually comes first; this is for when it does not.
 CLERK_AWAY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
@@ -39,6 +48,34 @@ def push_due_metadata(timestamp: int) -> None:
     """Make the pushes that wait for another attempt, once a minute."""
     if settings.CLERK_SECRET_KEY:
         pushes.push_due()
+
+
+@app.periodic(cron=settings.RECONCILE_CRON)
+@app.task(queue="upkeep", queueing_lock="reconcile_recent")
+def reconcile_recent(timestamp: int) -> None:
+    """Compare who changed since the last run with Clerk, and heal what differs; everybody, if the numbers say so."""
+    run = _reconcile(full=False)
+    if run and reconciliation.counts_differ(run) and not reconciliation.full_within(RECOUNT_AFTER):
+        _reconcile(full=True)
+
+
+@app.periodic(cron=settings.RECONCILE_FULL_CRON)
+@app.task(queue="upkeep", queueing_lock="reconcile_everybody")
+def reconcile_everybody(timestamp: int) -> None:
+    """Compare everybody with Clerk, and heal what differs."""
+    _reconcile(full=True)
+    reconciliation.forget_old()
+
+
+def _reconcile(*, full: bool) -> Reconciliation | None:
+    """Return the report; None if there was no run, or it failed, which its report says."""
+    if not settings.CLERK_SECRET_KEY:
+        return None
+    try:
+        return reconciliation.reconcile(full=full)
+    except (ClerkApiError, reconciliation.UnderWayError) as error:
+        log.warning("The people here could not be compared with Clerk's: %s", error)
+        return None
 
 
 @app.periodic(cron="17 3 * * *")

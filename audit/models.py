@@ -70,6 +70,7 @@ class AuditLog(models.Model):
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
         COMMAND = "command"
+        RECONCILIATION = "reconciliation"
         REQUEST = "request"
         SYSTEM = "system"
 

@@ -41,6 +41,9 @@ CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", default="").rstr
 if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
     CLERK_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY)
 
+#: When people are compared with Clerk's: who changed lately, and everybody. In UTC, as cron writes it.
+RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
+RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
 CLERK_FACTS = "profiles.facts.of_people"
 

@@ -36,6 +36,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
 READ_ONLY = (
     "accounts/endedsession",
     "accounts/metadatapush",
+    "accounts/reconciliation",
     "accounts/user",
     "audit/auditlog",
     "procrastinate/procrastinatejob",

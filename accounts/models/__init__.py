@@ -2,6 +2,7 @@
 
 from accounts.models.clerk import ClerkPace, EndedSession, MetadataPush
 from accounts.models.drafts import Draft
+from accounts.models.reconciliation import Reconciliation
 from accounts.models.user import User
 
-__all__ = ["ClerkPace", "Draft", "EndedSession", "MetadataPush", "User"]
+__all__ = ["ClerkPace", "Draft", "EndedSession", "MetadataPush", "Reconciliation", "User"]

@@ -109,6 +109,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Whether only a session token has told of this person, and Clerk itself not yet."""
         return self.clerk_id is not None and not self.clerk_version and self.deleted_at is None
 
+    @property
+    def has_pending_roles(self) -> bool:
+        """Whether roles changed here that Clerk has not confirmed."""
+        return bool(self.roles_added or self.roles_removed)
+
     def has_role(self, role: Role) -> bool:
         """Whether the person has `role` and may use it."""
         return self.is_active and role in self.roles

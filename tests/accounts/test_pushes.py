@@ -37,7 +37,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def clerk(shared: StandIn, fake: FakeClerk) -> Iterator[StandIn]:
+def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
     """Return a Clerk that loses every webhook; `fake` sees each request to it first."""
     calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
     assert shared.call("PATCH", "/local/settings", calm)[0] == 200

@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import EndedSession, MetadataPush
+from accounts.models import EndedSession, MetadataPush, Reconciliation
 from audit.models import AuditLog
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import WebhookEvent
@@ -25,6 +25,16 @@ def one_of_each() -> int:
     Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
     EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
     now = timezone.now()
+    Reconciliation.objects.create(
+        pk=PK,
+        kind="full",
+        state="finished",
+        finished_at=now,
+        seen=9,
+        stale=1,
+        fields={"name": 1},
+        examples=[{"clerk_id": HOSTILE, "what": "stale", "fields": ["name"], "since": None}],
+    )
     MetadataPush.objects.create(pk=PK, user=user, state="pending", requested_at=now, next_attempt_at=now)
     WebhookEvent.objects.create(
         pk=PK,

@@ -4,12 +4,15 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
 
 from accounts import reconciliation
 from accounts.clerk.api import ClerkApiError
-from accounts.reconciliation import Report
+from accounts.clerk.fields import ClerkPayloadError
+from accounts.models import Reconciliation
 
 MOST_SHOWN = 10
+What = Reconciliation.What
 
 
 class Command(BaseCommand):
@@ -17,33 +20,53 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only tell what differs")
+        parser.add_argument("--full", action="store_true", help="everybody, not only who changed since the last run")
         parser.add_argument("--user", metavar="ID", help="one person, by the id at Clerk: user_…")
 
-    def handle(self, *, dry_run: bool, user: str | None, **options: Any) -> None:
+    def handle(self, *, dry_run: bool, full: bool, user: str | None, **options: Any) -> None:
         if not settings.CLERK_SECRET_KEY:
             raise CommandError("CLERK_SECRET_KEY is not set: copy the secret key from Clerk's API keys page.")
         try:
-            if user:
-                report = reconciliation.reconcile_user(user, dry_run=dry_run)
-            else:
-                report = reconciliation.reconcile(dry_run=dry_run)
+            run = self._reconcile(full=full, dry_run=dry_run, user=user)
+        except ClerkPayloadError as error:
+            raise CommandError(f"{user} cannot be compared: {error}") from None
+        except reconciliation.UnderWayError as error:
+            raise CommandError(str(error)) from None
         except ClerkApiError as error:
             raise CommandError(f"{error} Nobody was deleted; what was healed stays. Try again later.") from None
-        self._tell(report, "would be healed" if dry_run else "healed")
+        self._tell(run)
 
-    def _tell(self, report: Report, deed: str) -> None:
-        self.stdout.write(f"{report.seen} people at Clerk were compared.")
-        for label, ids in (("missing here", report.missing), ("stale here", report.stale)):
-            self.stdout.write(f"{len(ids)} {label}, {deed}: {_listed(ids)}")
-        gone = f"deleted at Clerk, {deed}"
-        if report.distrusted:
-            gone = "not in Clerk's list, too many to believe, left alone; is CLERK_SECRET_KEY the right instance's?"
-        self.stdout.write(f"{len(report.gone)} {gone}: {_listed(report.gone)}")
-        for clerk_id, reason in report.unreadable:
-            self.stdout.write(f"{clerk_id} cannot be read and was left alone: {reason}")
+    def _reconcile(self, *, full: bool, dry_run: bool, user: str | None) -> Reconciliation:
+        if user:
+            return reconciliation.reconcile_user(user, dry_run=dry_run)
+        # On a terminal only: a log wants the report.
+        with tqdm(unit=" people", disable=None, file=self.stderr) as bar:
+
+            def progress(done: int, of: int | None) -> None:
+                bar.total = of
+                bar.update(done - bar.n)
+
+            return reconciliation.reconcile(full=full, dry_run=dry_run, progress=progress)
+
+    def _tell(self, run: Reconciliation) -> None:
+        kind = str(run.get_kind_display()).lower()
+        self.stdout.write(f"{run.seen} people at Clerk were compared ({kind}).")
+        deed = "would be healed" if run.dry_run else "healed"
+        for what in (What.MISSING, What.STALE, What.GONE, What.UNSENT):
+            self.stdout.write(f"{getattr(run, what)} {what.label}, {deed}: {_listed(run, what)}")
+        if run.distrusted:
+            warning = "too many to believe, left alone; is CLERK_SECRET_KEY the right instance's?"
+            self.stdout.write(f"{run.distrusted} not in Clerk's list, {warning} {_listed(run, 'distrusted')}")
+        for example in run.examples:
+            if example["what"] in (What.UNREADABLE, "unhealed"):
+                problem = "cannot be read and was left alone" if example["what"] == What.UNREADABLE else "still differs"
+                self.stdout.write(f"{example['clerk_id']} {problem}: {example['reason']}")
+        self.stdout.write(f"The report is number {run.pk} in the admin.")
 
 
-def _listed(ids: list[str]) -> str:
-    """Return the first few of `ids`, and how many more there are."""
-    more = [f"and {len(ids) - MOST_SHOWN} more"] if len(ids) > MOST_SHOWN else []
+def _listed(run: Reconciliation, what: str) -> str:
+    """Return the first few of those who differ in this way, and how many more there are."""
+    ids = [example["clerk_id"] for example in run.examples if example["what"] == what]
+    count = getattr(run, what)
+    more = [f"and {count - MOST_SHOWN} more"] if count > MOST_SHOWN else []
     return ", ".join([*ids[:MOST_SHOWN], *more]) or "nobody"

@@ -1,0 +1,73 @@
+"""The reports of comparing people with Clerk in the Django admin, with how healthy things are and were."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Reconciliation
+from audit.admin import ReadOnlyAdmin
+
+#: Runs in the picture of the trend, and its size.
+TREND, WIDTH, HEIGHT = 60, 480, 72
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    """What each run found and did."""
+
+    change_list_template = "admin/accounts/reconciliation/change_list.html"
+    list_display = ("started_at", "kind", "state", "agreement", "seen", "differed", "healed", "sent", "unhealed")
+    list_filter = ("kind", "state", "dry_run")
+    fields = (
+        *("kind", "dry_run", "state", "started_at", "duration", "error", "agreement", "seen", "at_clerk"),
+        *("missing", "stale", "gone", "unsent", "unreadable", "distrusted", "longest_drift", "by_field"),
+        *("healed", "sent", "unhealed", "first_examples"),
+    )
+    readonly_fields = ("agreement", "by_field", "first_examples", "duration")
+
+    @admin.display(description=_("the same here and at Clerk"))
+    def agreement(self, run: Reconciliation) -> str:
+        """Return the health as a percentage."""
+        return "–" if run.health is None else f"{run.health:.2f} %"
+
+    @admin.display(description=_("differences by field"))
+    def by_field(self, run: Reconciliation) -> str:
+        """Return how often each field differed, most often first."""
+        ordered = sorted(run.fields.items(), key=lambda item: -item[1])
+        return ", ".join(f"{field}: {count}" for field, count in ordered) or "–"
+
+    @admin.display(description=_("examples"))
+    def first_examples(self, run: Reconciliation) -> SafeString | str:
+        """Return who differed and in what, as a list."""
+        lines = [
+            (e["clerk_id"], e["what"], ", ".join(e["fields"]), e.get("reason") or e.get("since") or "")
+            for e in run.examples
+        ]
+        items = format_html_join("", "<li>{}: {} {} <span>{}</span></li>", lines)
+        return format_html("<ul>{}</ul>", items) if lines else "–"
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Put the latest figure and the trend above the list."""
+        runs = list(Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED)[:TREND])
+        measured = [run for run in runs if run.health is not None]
+        context = {"latest": measured[0] if measured else None, "runs": measured[::-1], "bars": _bars(measured[::-1])}
+        return super().changelist_view(request, (extra_context or {}) | context)
+
+
+def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:
+    """Return a bar for each run, oldest first: the higher, the more people differed, on the scale of the worst."""
+    worst = max((100 - (run.health or 0) for run in runs), default=0) or 1
+    width = WIDTH / TREND
+    bars = []
+    for number, run in enumerate(runs):
+        share = 100 - (run.health or 0)
+        height = max(share / worst * (HEIGHT - 4), 1)
+        bars.append(
+            {"x": f"{number * width:.1f}", "y": f"{HEIGHT - height:.1f}", "width": f"{width - 2:.1f}", "run": run}
+            | {"height": f"{height:.1f}", "is_bad": bool(share), "share": share}
+        )
+    return bars
