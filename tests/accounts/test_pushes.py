@@ -423,4 +423,6 @@ def api_request(user: User) -> httpx.Request:
 
 
 def wait_is_over() -> None:
-    MetadataPush.objects.update(next_attempt_at="2026-01-01T00:00:00Z")
+    long_ago = "2026-01-01T00:00:00Z"
+    MetadataPush.objects.filter(claimed_until=None).update(next_attempt_at=long_ago)
+    MetadataPush.objects.exclude(claimed_until=None).update(claimed_until=long_ago)
