@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import outbox, pushes, sync
+from accounts import identities, outbox, pushes, sync
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
@@ -158,6 +158,8 @@ def _bury(run: Reconciliation) -> None:
     unknown_age = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at=None)
     unlisted = {*run.unlisted, *unknown_age.values_list("clerk_id", flat=True)}
     unlisted -= {example["clerk_id"] for example in run.examples if example["what"] == What.UNREADABLE}
+    if not run.dry_run:
+        identities.find_separate(ORIGIN)
     if len(unlisted) > min(run.seen, max(MOST_GONE, run.seen // 20)):
         run.distrusted = len(unlisted)
         for clerk_id in sorted(unlisted):

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from accounts import outbox, roles, signals
+from accounts import identities, outbox, roles, signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.models import User
 from audit import log
@@ -45,12 +45,9 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
     with log.collected():
         if isinstance(payload, ClerkUserDeleted):
             return _delete(payload, origin)
-        user, created = _locked_or_created(payload)
-        if created:
-            _announce_new(user, origin)
-            return Outcome.APPLIED
-        if user.is_provisional:
-            return _complete(user, payload, origin)
+        user = None if payload.rank is Rank.CREATED else _locked(payload.clerk_id)
+        if user is None or user.is_provisional:
+            return _welcome(user, payload, origin)
         return _update(user, payload, origin)
 
 
@@ -94,9 +91,44 @@ def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
     return known, False
 
 
-def _locked_or_created(payload: ClerkUser) -> tuple[User, bool]:
-    user = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **_facts(payload))
-    return _locked_or_inserted(user, likely_new=payload.rank is Rank.CREATED)
+def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
+    """Take in somebody of whom nothing was known but, at most, a session token."""
+    others = identities.with_same_address(payload.email, but=payload.clerk_id)
+    if others and (account := identities.linkable(payload, others)):
+        known = provisional or _locked(payload.clerk_id)
+        if known is None or known.is_provisional:
+            return _link(account, known, payload, origin)
+    if provisional:
+        _complete(provisional, payload, origin)
+        identities.open_conflicts(provisional, others, origin)
+        return Outcome.APPLIED
+    fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **_facts(payload))
+    user, created = _locked_or_inserted(fresh, likely_new=True)
+    if not created:
+        return _complete(user, payload, origin) if user.is_provisional else _update(user, payload, origin)
+    _announce_new(user, origin)
+    identities.open_conflicts(user, others, origin)
+    return Outcome.APPLIED
+
+
+def _link(account: User, provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
+    """Give an account from before Clerk its identity; it keeps its roles, and Clerk is told."""
+    if provisional:
+        provisional.clerk_id, provisional.is_active = None, False
+        update(provisional, ["clerk_id", "is_active"])
+    before = {field: getattr(account, field) for field in SYNCED_FIELDS}
+    roles_before, facts = account.roles, _facts(payload) | {"clerk_id": payload.clerk_id}
+    for field, value in facts.items():
+        setattr(account, field, value)
+    account.roles_added = sorted(roles.FREE & set(roles_before) - set(account.roles))
+    account.roles = roles.effective(account)
+    update(account, [*facts, "roles_added"])
+    # Clerk wins where the two disagree, and the log says so.
+    changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
+    log.record(Action.IDENTITY_LINKED, actor=None, target=account, origin=origin, changes=changes)
+    _announce(account, changes, roles_before=roles_before, origin=origin, created=False)
+    outbox.request(account)
+    return Outcome.APPLIED
 
 
 def _facts(payload: ClerkUser) -> dict[str, Any]:
@@ -148,6 +180,8 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     update(user, written)
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
+    if "email" in changes or "email_verified_at" in changes:
+        identities.address_changed(user, origin)
     has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
     if has_other_roles or user.clerk_facts != facts_before:
         outbox.check(user)

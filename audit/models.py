@@ -60,6 +60,13 @@ class AuditLog(models.Model):
         PROFILE_CREATED = "PROFILE_CREATED"
         # A fact of a profile changed, its reasons for not being visible included.
         PROFILE_UPDATED = "PROFILE_UPDATED"
+        # An account from before Clerk was given its person's Clerk id.
+        IDENTITY_LINKED = "IDENTITY_LINKED"
+        # An admin moved an identity at Clerk from one account to another; one row for each of the two.
+        IDENTITY_MOVED = "IDENTITY_MOVED"
+        # Two accounts may be one person's: found, and what an admin said.
+        CONFLICT_OPENED = "CONFLICT_OPENED"
+        CONFLICT_RESOLVED = "CONFLICT_RESOLVED"
         # Clerk refused for good what was to be brought there; its roles count here again.
         PUSH_REFUSED = "PUSH_REFUSED"
         # Something else kept writing other values into Clerk's metadata, and is let win.

@@ -30,11 +30,13 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/auth/group/{pk}/delete/": (NO, OK, NO, OK),
     "/admin/auth/group/{pk}/history/": (OK, OK, OK, OK),
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
+    "/admin/accounts/identityconflict/{pk}/resolve/": (VERB, VERB, FOUND, FOUND),
     "/admin/nowhere": (NONE, NONE, NONE, NONE),
 }
 #: Models whose rows come from the code only: nobody makes, changes or deletes them here.
 READ_ONLY = (
     "accounts/endedsession",
+    "accounts/identityconflict",
     "accounts/metadatapush",
     "accounts/reconciliation",
     "accounts/user",

@@ -7,6 +7,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -72,6 +73,14 @@ class User(AbstractBaseUser, PermissionsMixin):
     objects = UserManager()
 
     class Meta:
+        indexes = [
+            # Who else has the address of somebody new.
+            models.Index(Lower("email"), name="accounts_user_address"),
+            # Who signed up in the time that a page of Clerk's list covers.
+            models.Index(
+                fields=["clerk_created_at"], name="accounts_user_signed_up", condition=Q(deleted_at__isnull=True)
+            ),
+        ]
         constraints = [
             # Identity is the Clerk id, and nothing else is.
             models.UniqueConstraint(fields=["clerk_id"], name="accounts_user_clerk_id_unique"),

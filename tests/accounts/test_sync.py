@@ -418,9 +418,11 @@ def test_an_address_that_moves_ends_with_its_new_owner(webhook: WebhookClient, o
 @pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
 @pytest.mark.parametrize("verified", (True, False), ids=("verified", "unverified"))
 @pytest.mark.parametrize(
-    "traits", ({"superuser": True}, {"clerk_id": None, "login": "olive"}), ids=("superuser", "local")
+    "traits",
+    ({"superuser": True}, {"clerk_id": None, "login": "olive", "admin": True}),
+    ids=("superuser", "local admin"),
 )
-def test_an_address_never_links_to_a_local_account(
+def test_an_address_never_links_to_an_account_with_power(
     webhook: WebhookClient, event_type: str, traits: dict[str, Any], *, verified: bool
 ) -> None:
     local = UserFactory.create(email="boss@example.com", **traits)

@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import EndedSession, MetadataPush, Reconciliation
+from accounts.models import EndedSession, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import WebhookEvent
@@ -25,6 +25,8 @@ def one_of_each() -> int:
     Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
     EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
     now = timezone.now()
+    other = UserFactory.create()
+    IdentityConflict.objects.create(pk=PK, user=user, other=other, kind="several", email="olive@example.com")
     Reconciliation.objects.create(
         pk=PK,
         kind="full",

@@ -1,0 +1,119 @@
+"""Whether somebody new at Clerk is somebody known here: link when it is certain, and ask an admin otherwise.
+
+Identity is the Clerk id. An account from before Clerk is linked only when its address is verified at Clerk and equal
+ignoring case, it has no Clerk id, it is the only account with that address, and it has no power over others. Whoever links by
+an address that is not verified gives strangers the accounts of others.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts.clerk.payloads import ClerkUser
+from accounts.models import IdentityConflict, User
+from audit import log
+from audit.models import AuditLog
+from audit.statements import insert_if_new
+
+Kind, State = IdentityConflict.Kind, IdentityConflict.State
+#: Asked with every new person, so not put together anew by the ORM each time.
+_SAME_ADDRESS = (
+    "SELECT id FROM accounts_user WHERE lower(email) = %s AND clerk_id IS DISTINCT FROM %s ORDER BY id LIMIT 20"
+)
+
+
+def with_same_address(email: str | None, *, but: str | None) -> list[User]:
+    """Return the accounts that have this address, ignoring case, without the one with the Clerk id `but`.
+
+    Accounts that were given up when they were linked are not among them; those of deleted people are.
+    """
+    if email is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_SAME_ADDRESS, [email.lower(), but])
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(_real(User.objects.filter(pk__in=ids).order_by("pk"))) if ids else []
+
+
+def linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
+    """Return the account of `others` that is certainly the person's, locked; None if there is none."""
+    if len(others) != 1 or payload.email_verified_at is None or not _is_unclaimed(others[0]):
+        return None
+    # Whoever was faster has given it an id by now, and then it is not found.
+    unclaimed = User.objects.select_for_update(no_key=True).filter(pk=others[0].pk, clerk_id=None, is_active=True)
+    return next(iter(unclaimed), None)
+
+
+def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> None:
+    """Put each pair of accounts with one address into the admins' queue, unless it was there before."""
+    for other in others:
+        kind = _kind(user, other, several=len(others) > 1)
+        evidence = {"user": snapshot(user), "other": snapshot(other)}
+        conflict = IdentityConflict(user=user, other=other, kind=kind, email=str(user.email), evidence=evidence)
+        conflict.state = State.OPEN
+        if insert_if_new(conflict):
+            action = AuditLog.Action.CONFLICT_OPENED
+            log.record(action, actor=None, target=conflict, subject=user, origin=origin, kind=kind, other=other.pk)
+
+
+def address_changed(user: User, origin: log.Origin) -> None:
+    """Close open conflicts that are not true any more, and open those that are, after the address of `user` changed."""
+    involved = IdentityConflict.objects.filter(Q(user=user) | Q(other=user), state=State.OPEN)
+    involved.exclude(email=(user.email or "")).update(state=State.OBSOLETE, resolved_at=timezone.now())
+    open_conflicts(user, with_same_address(user.email, but=user.clerk_id), origin)
+
+
+def find_separate(origin: log.Origin) -> int:
+    """Open conflicts for accounts from before Clerk that have the address of somebody at Clerk; return how many."""
+    unclaimed = _real(User.objects.filter(clerk_id=None, is_active=True, email__isnull=False))
+    before = IdentityConflict.objects.count()
+    for account in unclaimed.order_by("pk").iterator():
+        address = str(account.email).lower()
+        people = User.objects.live().alias(lowered=Lower("email")).filter(lowered=address, clerk_id__isnull=False)
+        for person in people.exclude(conflicts__other=account):
+            open_conflicts(person, [account], origin)
+    return IdentityConflict.objects.count() - before
+
+
+def snapshot(user: User) -> dict[str, Any]:
+    """Return what an admin compares two accounts by."""
+    return {
+        "clerk_id": user.clerk_id,
+        "login": user.login,
+        "name": user.name,
+        "email": user.email,
+        "verified": user.email_verified_at is not None,
+        "roles": list(user.roles),
+        "created_at": user.created_at.isoformat(),
+        "deleted_at": user.deleted_at.isoformat() if user.deleted_at else None,
+    }
+
+
+def _real(users: Any) -> Any:
+    """Leave out the empty shells that linking leaves behind: inactive, and without an identity."""
+    return users.exclude(clerk_id=None, is_active=False)
+
+
+def _is_unclaimed(user: User) -> bool:
+    """Return whether an account is from before Clerk, and nobody special's."""
+    return user.clerk_id is None and user.is_active and not _has_power(user)
+
+
+def _has_power(user: User) -> bool:
+    return user.is_superuser or User.Role.ADMIN in user.roles
+
+
+def _kind(user: User, other: User, *, several: bool) -> IdentityConflict.Kind:
+    if other.deleted_at:
+        return Kind.RECREATED
+    if other.clerk_id:
+        return Kind.OTHER_ID
+    if _has_power(other):
+        return Kind.STAFF
+    if user.email_verified_at is None:
+        return Kind.UNVERIFIED
+    return Kind.SEVERAL if several else Kind.SEPARATE

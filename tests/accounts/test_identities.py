@@ -1,0 +1,281 @@
+"""Whether somebody new is somebody known: linked when it is certain, asked about otherwise, and taken back on demand."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts import identities, resolutions
+from accounts.clerk import samples
+from accounts.models import IdentityConflict, MetadataPush, User
+from accounts.resolutions import ResolutionError
+from audit.log import SYSTEM
+from audit.models import AuditLog
+from profiles.models import BuilderProfile
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+from tests.helpers.tokens import mint
+from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
+
+pytestmark = pytest.mark.django_db
+
+State = IdentityConflict.State
+ADDRESS = "olive@example.com"
+
+
+def local(**facts: Any) -> User:
+    """Return an account from before Clerk."""
+    facts = {"clerk_id": None, "login": "olive", "email": ADDRESS, "name": "Olive", "builder": True} | facts
+    account: User = UserFactory.create(**facts)
+    return account
+
+
+def conflict() -> IdentityConflict:
+    return IdentityConflict.objects.get()
+
+
+@pytest.fixture
+def adam() -> User:
+    admin: User = UserFactory.create(admin=True, name="Adam")
+    return admin
+
+
+class TestLinking:
+    @pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
+    def test_a_verified_address_links_the_one_account_that_has_it(
+        self, webhook: WebhookClient, event_type: str
+    ) -> None:
+        account = local(email="Olive@Example.com")
+        profile = BuilderProfileFactory.create(user=account, slug="olive", headline="Old")
+        someone = person(email=ADDRESS, first_name="Olivia", last_name="", roles=["CLIENT"])
+        assert webhook.send(event_type, someone) == "processed"
+        account.refresh_from_db()
+        assert (User.objects.count(), account.clerk_id, account.name) == (1, someone.clerk_id, "Olivia")
+        assert (account.roles, MetadataPush.objects.get().state) == (["CLIENT", "BUILDER"], "pending")
+        profile.refresh_from_db()
+        assert profile.archived_at is None
+        assert not IdentityConflict.objects.exists()
+        row = AuditLog.objects.get(action="IDENTITY_LINKED")
+        assert row.details is not None
+        assert row.details["email"] == ["Olive@Example.com", ADDRESS]
+
+    def test_somebody_who_signed_in_before_the_webhook_came_is_linked_too(self, webhook: WebhookClient) -> None:
+        account, someone = local(), person(email=ADDRESS)
+        Client().get("/account/", headers={"authorization": f"Bearer {mint(someone.clerk_id)}"})
+        webhook.created(someone)
+        account.refresh_from_db()
+        assert account.clerk_id == someone.clerk_id
+        assert signed_in(someone).get("/account/").wsgi_request.user == account
+
+    def test_a_linked_account_follows_clerk_from_then_on(self, webhook: WebhookClient) -> None:
+        account, someone = local(), person(email=ADDRESS)
+        webhook.created(someone)
+        webhook.updated(someone.later(email="moved@example.com"))
+        account.refresh_from_db()
+        assert account.email == "moved@example.com"
+        row = AuditLog.objects.about(account.pk).filter(action="USER_UPDATED").latest("id")
+        assert row.details is not None
+        assert row.details["email"] == [ADDRESS, "moved@example.com"]
+
+    def test_its_password_opens_nothing_any_more(self, webhook: WebhookClient) -> None:
+        account = local()
+        browser = Client()
+        browser.force_login(account, backend="django.contrib.auth.backends.ModelBackend")
+        webhook.created(person(email=ADDRESS, roles=["ADMIN"]))
+        assert browser.get("/admin/").status_code == 302
+
+    def test_nobody_is_linked_by_a_name(self, webhook: WebhookClient) -> None:
+        local(email=None)
+        webhook.created(person(username="olive", first_name="Olive", email=None))
+        assert (User.objects.count(), IdentityConflict.objects.count()) == (2, 0)
+
+
+class TestConflicts:
+    @pytest.mark.parametrize(
+        ("kind", "before", "verified"),
+        (
+            ("unverified", lambda: [local()], False),
+            ("staff", lambda: [local(superuser=True, login="boss")], True),
+            ("staff", lambda: [local(admin=True)], True),
+            ("several", lambda: [local(), local(login="second")], True),
+            ("other_id", lambda: [UserFactory.create(email=ADDRESS)], True),
+            ("recreated", lambda: [UserFactory.create(email=ADDRESS, deleted=True)], True),
+        ),
+    )
+    def test_whatever_is_not_certain_is_asked_about(
+        self, webhook: WebhookClient, kind: str, before: Callable[[], list[User]], *, verified: bool
+    ) -> None:
+        others = before()
+        someone = person(email=ADDRESS, email_verified=verified, roles=["ADMIN"])
+        assert webhook.created(someone) == "processed"
+        new = User.objects.get(clerk_id=someone.clerk_id)
+        found = IdentityConflict.objects.order_by("other_id")
+        assert [(c.user, c.other, c.kind, c.state) for c in found] == [(new, other, kind, "open") for other in others]
+        assert not new.is_superuser
+        for other in others:
+            stored = User.objects.get(pk=other.pk)
+            assert (stored.clerk_id, stored.roles, stored.name) == (other.clerk_id, other.roles, other.name)
+
+    def test_it_is_asked_about_once(self, webhook: WebhookClient) -> None:
+        local()
+        someone = person(email=ADDRESS, email_verified=False)
+        webhook.created(someone)
+        webhook.updated(someone.later(email_verified=True))
+        webhook.updated(someone.later(first_name="Else"))
+        assert IdentityConflict.objects.count() == 1
+
+    def test_an_address_that_moves_on_takes_the_conflict_along(self, webhook: WebhookClient) -> None:
+        first = person(email=ADDRESS)
+        webhook.created(first)
+        webhook.created(person(email=ADDRESS))
+        assert conflict().is_open
+        webhook.updated(first.later(email="moved@example.com"))
+        assert conflict().state == "obsolete"
+
+    def test_an_address_that_comes_later_is_asked_about(self, webhook: WebhookClient) -> None:
+        account, someone = local(), person(email="other@example.com")
+        webhook.created(someone)
+        webhook.updated(someone.later(email=ADDRESS))
+        assert (conflict().other, User.objects.count()) == (account, 2)
+
+    def test_accounts_that_existed_before_are_found(self) -> None:
+        someone, account = UserFactory.create(email=ADDRESS, email_verified_at=SINCE), local(email="Olive@example.com")
+        assert identities.find_separate(SYSTEM) == 1
+        assert identities.find_separate(SYSTEM) == 0
+        assert (conflict().user, conflict().other, conflict().kind) == (someone, account, "separate")
+
+
+class TestResolutions:
+    def unverified(self, webhook: WebhookClient) -> tuple[User, User]:
+        """Return an account from before Clerk with a page, and somebody new with its address."""
+        account = local()
+        BuilderProfileFactory.create(user=account, slug="olive")
+        someone = person(email=ADDRESS, email_verified=False, first_name="Olivia", last_name="", roles=["CLIENT"])
+        webhook.created(someone)
+        return User.objects.get(clerk_id=someone.clerk_id), account
+
+    def test_linking_gives_the_older_account_the_identity(self, webhook: WebhookClient, adam: User) -> None:
+        new, account = self.unverified(webhook)
+        clerk_id = new.clerk_id
+        resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM, note="She called.")
+        new.refresh_from_db()
+        account.refresh_from_db()
+        assert (account.clerk_id, account.name, account.roles) == (clerk_id, "Olivia", ["CLIENT", "BUILDER"])
+        assert (new.clerk_id, new.is_active) == (None, False)
+        assert BuilderProfile.objects.published().get().user == account
+        assert (conflict().state, conflict().resolved_by, conflict().note) == ("linked", adam, "She called.")
+        moved = AuditLog.objects.filter(action="IDENTITY_MOVED", actor=adam)
+        assert set(moved.values_list("subject", flat=True)) == {new.pk, account.pk}
+        assert AuditLog.objects.filter(action="CONFLICT_RESOLVED", actor=adam).count() == 1
+
+    def test_linking_can_be_taken_back(self, webhook: WebhookClient, adam: User) -> None:
+        new, account = self.unverified(webhook)
+        before = [identities.snapshot(user) for user in (new, account)]
+        resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+        resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
+        after = [identities.snapshot(User.objects.get(pk=user.pk)) for user in (new, account)]
+        assert (after, conflict().state) == (before, "open")
+        assert all(User.objects.filter(pk__in=[new.pk, account.pk]).values_list("is_active", flat=True))
+
+    def test_somebody_who_signed_up_again_gets_the_old_profile_back(self, webhook: WebhookClient, adam: User) -> None:
+        old = person(email=ADDRESS, first_name="Olive", last_name="Owner", roles=["BUILDER"])
+        webhook.created(old)
+        profile = BuilderProfile.objects.get()
+        BuilderProfile.objects.update(headline="Years of work")
+        webhook.deleted(old)
+        again = person(email=ADDRESS, first_name="Olive", last_name="Owner")
+        webhook.created(again)
+        assert Client().get("/builders/olive-owner/").status_code == 404
+        resolutions.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
+        page = signed_in(again).get("/builders/olive-owner/")
+        assert "Years of work" in page.content.decode()
+        assert page.wsgi_request.user == profile.user
+        assert webhook.updated(old.later()) == "stale"
+        assert webhook.updated(again.later(username="olive")) == "processed"
+        assert User.objects.get(pk=profile.user_id).username == "olive"
+
+    def test_roles_with_power_do_not_come_along(self, webhook: WebhookClient, adam: User) -> None:
+        old = person(email=ADDRESS, roles=["ADMIN", "BUILDER"])
+        webhook.created(old)
+        webhook.deleted(old)
+        again = person(email=ADDRESS)
+        webhook.created(again)
+        resolutions.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
+        assert User.objects.get(clerk_id=again.clerk_id).roles == ["CLIENT", "BUILDER"]
+
+    @pytest.mark.parametrize("state", (State.KEPT, State.DISMISSED))
+    def test_leaving_them_as_they_are_is_remembered(self, webhook: WebhookClient, adam: User, state: State) -> None:
+        new, _account = self.unverified(webhook)
+        resolutions.resolve(conflict(), state, actor=adam, origin=SYSTEM)
+        identities.address_changed(new, SYSTEM)
+        identities.find_separate(SYSTEM)
+        assert conflict().state == state
+        resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
+        assert conflict().is_open
+
+    def test_nobody_becomes_a_superuser_by_an_address(self, webhook: WebhookClient, adam: User) -> None:
+        local(superuser=True, login="boss")
+        webhook.created(person(email=ADDRESS))
+        with pytest.raises(ResolutionError, match="local superuser"):
+            resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+        assert resolutions.possible(conflict()) == [State.KEPT, State.DISMISSED]
+
+    def test_two_admins_do_not_resolve_it_twice(self, webhook: WebhookClient, adam: User) -> None:
+        self.unverified(webhook)
+        seen = conflict()
+        resolutions.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
+        with pytest.raises(ResolutionError, match="resolved this already: Kept separate"):
+            resolutions.resolve(seen, State.LINKED, actor=adam, origin=SYSTEM)
+
+    def test_an_identity_that_is_gone_is_not_moved(self, webhook: WebhookClient, adam: User) -> None:
+        local()
+        someone = person(email=ADDRESS, email_verified=False)
+        webhook.created(someone)
+        webhook.deleted(someone)
+        with pytest.raises(ResolutionError, match="not at Clerk any more"):
+            resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+
+
+class TestTheQueue:
+    def test_an_admin_sees_both_sides_and_resolves(self, webhook: WebhookClient, adam: User) -> None:
+        TestResolutions().unverified(webhook)
+        browser, pk = signed_in(adam), conflict().pk
+        page = browser.get(f"/admin/accounts/identityconflict/{pk}/change/").content.decode()
+        assert "not verified at Clerk" in page
+        assert [label in page for label in ("Link</button>", "Move profile</button>", "Keep separate</button>")] == [
+            True,
+            False,
+            True,
+        ]
+        answer = browser.post(f"/admin/accounts/identityconflict/{pk}/resolve/", {"resolution": "linked", "note": "x"})
+        assert answer.status_code == 302
+        assert (conflict().state, conflict().resolved_by) == ("linked", adam)
+        assert "Take back</button>" in browser.get(answer["Location"]).content.decode()
+
+    @pytest.mark.parametrize("nonsense", ({}, {"resolution": "open"}, {"resolution": "linked", "note": "x" * 3000}))
+    def test_nonsense_changes_nothing(self, webhook: WebhookClient, adam: User, nonsense: dict[str, str]) -> None:
+        TestResolutions().unverified(webhook)
+        answer = signed_in(adam).post(f"/admin/accounts/identityconflict/{conflict().pk}/resolve/", nonsense)
+        assert (answer.status_code, conflict().state) == (302, "open")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_at_one_time_link_one_account_once(svix: Svix) -> None:
+    account, someone = local(), person(email=ADDRESS)
+    events = [samples.user_event("user.created", someone), samples.user_event("user.updated", someone.later())]
+    answers = svix.deliver_at_once([(event, new_svix_id()) for event in events * 3], threads=6)
+    assert {answer.status_code for answer in answers} == {200}
+    account.refresh_from_db()
+    assert (account.clerk_id, User.objects.count()) == (someone.clerk_id, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_new_people_at_one_time_do_not_get_one_account(svix: Svix) -> None:
+    account = local()
+    people = [person(email=ADDRESS) for _ in range(4)]
+    messages = [(samples.user_event("user.created", one), new_svix_id()) for one in people]
+    svix.deliver_at_once(messages, threads=4)
+    account.refresh_from_db()
+    assert account.clerk_id in {one.clerk_id for one in people}
+    assert User.objects.count() == 4
