@@ -8,7 +8,7 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import drafts, pushes, reconciliation, sessions, sync
+from accounts import deletion, drafts, erasure, exports, pushes, reconciliation, sessions, sync
 from accounts.clerk import api, pace
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
@@ -76,6 +76,28 @@ def _reconcile(*, full: bool) -> Reconciliation | None:
     except (ClerkApiError, reconciliation.UnderWayError) as error:
         log.warning("The people here could not be compared with Clerk's: %s", error)
         return None
+
+
+@app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+def make_data_export(export_id: int) -> None:
+    """Put together what is held about a person who asked for it."""
+    exports.make(export_id)
+
+
+@app.periodic(cron="7 * * * *")
+@app.task(queue="upkeep", queueing_lock="delete_due_accounts")
+def delete_due_accounts(timestamp: int) -> None:
+    """Delete accounts whose people had time to change their mind, once an hour."""
+    if settings.CLERK_SECRET_KEY:
+        deletion.delete_due()
+
+
+@app.periodic(cron="47 3 * * *")
+@app.task(queue="upkeep", queueing_lock="erase_deleted_people")
+def erase_deleted_people(timestamp: int) -> None:
+    """Erase who people were whose accounts were deleted long ago, and exports whose time is over, once a night."""
+    erasure.erase_due()
+    exports.forget_expired()
 
 
 @app.periodic(cron="17 3 * * *")

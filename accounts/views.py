@@ -1,11 +1,13 @@
 """Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
@@ -19,7 +21,7 @@ from accounts.drafts import DraftMixin
 from accounts.forms import RolesForm
 from accounts.http import AuthenticatedRequest, sign_in_answer
 from accounts.mixins import RoleRequiredMixin
-from accounts.models import User
+from accounts.models import DataExport, User
 from audit.log import Origin
 
 
@@ -59,6 +61,20 @@ def account(request: HttpRequest) -> HttpResponse:
         return sign_in_answer(request)
     template = "accounts/setting_up.html" if request.user.is_provisional else "accounts/account.html"
     return render(request, template)
+
+
+@never_cache
+@require_safe
+def data_export(request: HttpRequest, link: UUID) -> HttpResponse:
+    """Hand out what is held about the person who is signed in, if it is ready and its time is not over."""
+    if not request.user.is_authenticated:
+        return sign_in_answer(request)
+    export = DataExport.objects.filter(link=link, user=request.user).first()
+    if export is None or not export.is_ready:
+        raise Http404
+    name = f"buildappswith-{timezone.localdate(export.ready_at):%Y-%m-%d}.zip"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(bytes(export.archive or b""), content_type="application/zip", headers=headers)
 
 
 class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-arg]

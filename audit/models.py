@@ -67,6 +67,14 @@ class AuditLog(models.Model):
         # Two accounts may be one person's: found, and what an admin said.
         CONFLICT_OPENED = "CONFLICT_OPENED"
         CONFLICT_RESOLVED = "CONFLICT_RESOLVED"
+        # Somebody asked for an account to be deleted, or kept after all.
+        DELETION_REQUESTED = "DELETION_REQUESTED"
+        DELETION_CANCELLED = "DELETION_CANCELLED"
+        # Who a deleted person was is not known here any more.
+        PERSON_ERASED = "PERSON_ERASED"
+        # Everything held about a person was asked for, and put together.
+        DATA_EXPORT_REQUESTED = "DATA_EXPORT_REQUESTED"
+        DATA_EXPORTED = "DATA_EXPORTED"
         # Clerk refused for good what was to be brought there; its roles count here again.
         PUSH_REFUSED = "PUSH_REFUSED"
         # Something else kept writing other values into Clerk's metadata, and is let win.

@@ -47,6 +47,9 @@ RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 *
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
 CLERK_FACTS = "profiles.facts.of_people"
 
+#: What each app hands out to a person and erases; see audit.personal_data. The log last: it tells of the others' deeds.
+PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
+
 # --- Applications -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [

@@ -35,6 +35,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
 }
 #: Models whose rows come from the code only: nobody makes, changes or deletes them here.
 READ_ONLY = (
+    "accounts/dataexport",
     "accounts/endedsession",
     "accounts/identityconflict",
     "accounts/metadatapush",

@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import EndedSession, User
+from accounts.models import DataExport, EndedSession, User
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clients import with_password, with_token
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
@@ -59,6 +59,7 @@ READ: dict[str, tuple[int, ...]] = {
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
     "/account/": SIGNED_IN_ONLY,
+    "/account/exports/{export}/": (FOUND, NONE, OK, NONE, NONE, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
     "/account/roles/": SIGNED_IN_ONLY,
     "/api/profiles/me": WITH_TOKEN,
     "/api/profiles/builders": same(OK),
@@ -111,6 +112,7 @@ PATTERNS = {
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
     "account/": "/account/",
+    "account/exports/<uuid:link>/": "/account/exports/{export}/",
     "account/roles/": "/account/roles/",
     "api/profiles/me": "/api/profiles/me",
     "api/profiles/builders": "/api/profiles/builders",
@@ -131,7 +133,8 @@ def world() -> dict[str, Any]:
     """Return what the addresses name: a page, the same owner's client profile, and a page an admin has hidden."""
     owner = UserFactory.create(builder=True, client=True)
     builder = BuilderProfileFactory.create(user=owner)
-    return {"builder": builder, "client": ClientProfileFactory.create(user=owner)}
+    export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
+    return {"builder": builder, "client": ClientProfileFactory.create(user=owner), "export": export.link}
 
 
 def hide(world: dict[str, Any], address: str) -> str:

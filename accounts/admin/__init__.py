@@ -1,7 +1,14 @@
 """People, and what passes between them and Clerk, in the Django admin."""
 
 from accounts.admin.identity import IdentityConflictAdmin
-from accounts.admin.people import EndedSessionAdmin, MetadataPushAdmin, UserAdmin
+from accounts.admin.people import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
 from accounts.admin.reconciliation import ReconciliationAdmin
 
-__all__ = ["EndedSessionAdmin", "IdentityConflictAdmin", "MetadataPushAdmin", "ReconciliationAdmin", "UserAdmin"]
+__all__ = [
+    "DataExportAdmin",
+    "EndedSessionAdmin",
+    "IdentityConflictAdmin",
+    "MetadataPushAdmin",
+    "ReconciliationAdmin",
+    "UserAdmin",
+]

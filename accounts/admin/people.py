@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import pushes, roles
 from accounts.forms import RoleChangesForm
-from accounts.models import EndedSession, MetadataPush, User
+from accounts.models import DataExport, EndedSession, MetadataPush, User
 from audit.admin import ReadOnlyAdmin
 from audit.log import Origin
 
@@ -26,6 +26,7 @@ class UserAdmin(ReadOnlyAdmin):
         *("name", "username", "email", "email_verified_at", "roles", "clerk_id"),
         *("is_active", "banned", "deleted_at", "login", "is_superuser", "last_login"),
         *("clerk_roles", "roles_added", "roles_removed", "clerk_facts", "clerk_updated_at", "created_at"),
+        *("deletion_due_at", "erased_at"),
     )
 
     @admin.action(description=_("Change roles of selected people"))
@@ -67,6 +68,16 @@ class MetadataPushAdmin(ReadOnlyAdmin):
         count = sum(pushes.begin_anew(push.user_id) for push in queryset)
         told = ngettext("%d push begins anew.", "%d pushes begin anew.", count)
         self.message_user(request, told % count, messages.SUCCESS)
+
+
+@admin.register(DataExport)
+class DataExportAdmin(ReadOnlyAdmin):
+    """Who asked for their data, and until when it can be had; what is in it is theirs alone."""
+
+    list_display = ("user", "requested_at", "ready_at", "expires_at")
+    list_select_related = ("user",)
+    search_fields = ("=user__clerk_id",)
+    exclude = ("archive",)
 
 
 @admin.register(EndedSession)

@@ -3,7 +3,17 @@
 from accounts.models.clerk import ClerkPace, EndedSession, MetadataPush
 from accounts.models.drafts import Draft
 from accounts.models.identity import IdentityConflict
+from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
 from accounts.models.user import User
 
-__all__ = ["ClerkPace", "Draft", "EndedSession", "IdentityConflict", "MetadataPush", "Reconciliation", "User"]
+__all__ = [
+    "ClerkPace",
+    "DataExport",
+    "Draft",
+    "EndedSession",
+    "IdentityConflict",
+    "MetadataPush",
+    "Reconciliation",
+    "User",
+]

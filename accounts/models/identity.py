@@ -41,7 +41,7 @@ class IdentityConflict(models.Model):
     )
     kind = models.CharField(max_length=16, choices=Kind)
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
-    email = models.EmailField(help_text="The address that both have, or had.")
+    email = models.EmailField(blank=True, help_text="The address that both have, or had; blank when it was erased.")
     evidence = models.JSONField(default=dict, help_text="Both accounts as they were when it was found.")
     opened_at = models.DateTimeField(auto_now_add=True)
     resolved_at = models.DateTimeField(null=True, blank=True)

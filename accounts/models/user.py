@@ -65,6 +65,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     clerk_version = models.CharField(max_length=128, blank=True, editable=False)
     clerk_roles_version = models.CharField(max_length=128, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    deletion_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the account is deleted, as asked for."
+    )
+    erased_at = models.DateTimeField(null=True, blank=True, help_text="Since when nobody can tell who this was.")
 
     USERNAME_FIELD = "login"
     EMAIL_FIELD = "email"

@@ -24,8 +24,16 @@ YEAR_S = 365 * 24 * 3600
 
 # --- Every URL ---
 
+NO_LINK = "7f1b4c1e-3a52-4a0c-9d0e-0d6a3f7f9b11"
 #: What to put in for the arguments of routes. An argument that is not here fails the tests, and is to be added.
-ARGUMENTS = {"slug": "olive-owner", "object_id": "{pk}", "content_type_id": "1", "pk": "1", "rest": "nowhere"}
+ARGUMENTS = {
+    "slug": "olive-owner",
+    "object_id": "{pk}",
+    "content_type_id": "1",
+    "pk": "1",
+    "rest": "nowhere",
+    "link": NO_LINK,
+}
 #: Addresses that match what is written as a regular expression.
 REGEXES = {
     r"^api/webhooks/clerk/?$": "api/webhooks/clerk",
@@ -213,6 +221,7 @@ ODD = {
     "/api/nowhere": 404,
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
+    "/admin/accounts/identityconflict/{pk}/resolve/": 405,
     "/admin/autocomplete/": 403,
     "/admin/r/1/{pk}/": 404,  # such objects have no page of their own
 }

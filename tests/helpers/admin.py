@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import EndedSession, IdentityConflict, MetadataPush, Reconciliation
+from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import WebhookEvent
@@ -37,6 +37,7 @@ def one_of_each() -> int:
         fields={"name": 1},
         examples=[{"clerk_id": HOSTILE, "what": "stale", "fields": ["name"], "since": None}],
     )
+    DataExport.objects.create(pk=PK, user=user, expires_at=now, archive=b"personal")
     MetadataPush.objects.create(pk=PK, user=user, state="pending", requested_at=now, next_attempt_at=now)
     WebhookEvent.objects.create(
         pk=PK,

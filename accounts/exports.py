@@ -1,0 +1,75 @@
+"""Everything held about a person, as JSON in a zip with their images; made in the background, there for a week."""
+
+import io
+import json
+import zipfile
+from datetime import timedelta
+from importlib import import_module
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.utils import timezone
+from procrastinate.contrib.django import app as queue
+
+from accounts.models import DataExport, User
+from audit import log
+from audit.models import AuditLog
+from audit.personal_data import Held
+
+LIFETIME = timedelta(days=7)
+#: Asked for again within this time, the one that is there is the answer.
+FRESH = timedelta(hours=1)
+README = """Everything Buildappswith holds about you.
+
+One file for each part of the product, as JSON: times are in UTC, and null means that nothing is known.
+Pictures, where you gave us any, are below images/.
+"""
+
+
+@transaction.atomic
+def request(user: User, *, actor: User, origin: log.Origin) -> DataExport:
+    """Have everything that is held about a person put together; one that is under way or fresh is returned again."""
+    User.objects.select_for_update(no_key=True).get(
+        pk=user.pk
+    )  # of two requests at one time the second finds the first
+    now = timezone.now()
+    recent = DataExport.objects.filter(user=user, requested_at__gt=now - FRESH, expires_at__gt=now).first()
+    if recent:
+        return recent
+    export = DataExport.objects.create(user=user, expires_at=now + LIFETIME)
+    log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user, origin=origin)
+    queue.configure_task("accounts.tasks.make_data_export").defer(export_id=export.pk)
+    return export
+
+
+def make(export_id: int) -> None:
+    """Put an export together, unless that is done or it is gone."""
+    export = DataExport.objects.select_related("user").filter(pk=export_id, ready_at=None).first()
+    if export is None:
+        return
+    export.archive = archive(export.user)
+    export.ready_at, export.expires_at = timezone.now(), timezone.now() + LIFETIME
+    with transaction.atomic():
+        export.save(update_fields=["archive", "ready_at", "expires_at"])
+        log.record(AuditLog.Action.DATA_EXPORTED, actor=None, target=export, subject=export.user)
+
+
+def archive(user: User) -> bytes:
+    """Return the zip of everything that is held about a person."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
+        zipped.writestr("README.txt", README)
+        for module in settings.PERSONAL_DATA:
+            held: Held = import_module(module).export(user)
+            text = json.dumps(held.facts, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
+            zipped.writestr(f"{module.partition('.')[0]}.json", text)
+            for name, content in held.files.items():
+                zipped.writestr(f"images/{name}", content)
+    return buffer.getvalue()
+
+
+def forget_expired() -> int:
+    """Delete exports whose time is over; return how many."""
+    deleted, _ = DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
+    return deleted

@@ -1,0 +1,33 @@
+"""What people ask for of their own data."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class DataExport(models.Model):
+    """Everything held about a person, in a zip that is there for a while; see accounts.exports.
+
+    It is kept in the database, so that every host can serve it and nothing is left when the row goes.
+    """
+
+    link = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="What its address ends in.")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="data_exports")
+    requested_at = models.DateTimeField(default=timezone.now)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    archive = models.BinaryField(null=True)
+
+    class Meta:
+        ordering = ["-requested_at"]
+        indexes = [models.Index(fields=["user", "-requested_at"], name="accounts_export_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.requested_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can be downloaded now."""
+        return self.ready_at is not None and self.expires_at > timezone.now()

@@ -1,0 +1,38 @@
+"""What accounts hold about a person; see audit.personal_data."""
+
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.db.models import Q
+
+from accounts.models import DataExport, Draft, EndedSession, IdentityConflict, MetadataPush, User
+from audit.personal_data import Held, rows
+
+
+def export(user: User) -> Held:
+    """Return the account, its sessions and forms, and what passed between it and Clerk."""
+    of_person = {"clerk_id": user.clerk_id or ""}
+    conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
+    return Held(
+        {
+            "account": rows(User.objects.filter(pk=user.pk), without={"password", "is_superuser", "clerk_version"}),
+            "ended_sessions": rows(EndedSession.objects.filter(**of_person)),
+            "unsaved_forms": rows(Draft.objects.filter(**of_person)),
+            # The other account of a conflict may be somebody else's.
+            "same_address_as_another_account": rows(conflicts, without={"evidence", "note", "user_id", "other_id"}),
+            "brought_to_clerk": rows(MetadataPush.objects.filter(user=user)),
+            "exports": rows(DataExport.objects.filter(user=user), without={"archive"}),
+        }
+    )
+
+
+def erase(user: User) -> None:
+    """Leave of the account its ids, its roles and its times."""
+    User.objects.filter(pk=user.pk).update(
+        name="", username="", email=None, email_verified_at=None, image_url="", clerk_facts={}, login=None
+    )
+    User.objects.filter(pk=user.pk).update(password=UNUSABLE_PASSWORD_PREFIX)
+    of_person = {"clerk_id": user.clerk_id or ""}
+    EndedSession.objects.filter(**of_person).delete()
+    Draft.objects.filter(**of_person).delete()
+    DataExport.objects.filter(user=user).delete()
+    MetadataPush.objects.filter(user=user).update(last_error="")
+    IdentityConflict.objects.filter(Q(user=user) | Q(other=user)).update(email="", evidence={}, note="")

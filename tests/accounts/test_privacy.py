@@ -1,0 +1,306 @@
+"""Deleting an account, taking one's data along, and being forgotten."""
+
+import io
+import json
+import sys
+import types
+import zipfile
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import pytest
+import time_machine
+from django.apps import apps
+from django.db import connection, models
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
+
+from accounts import deletion, drafts, erasure, exports, tasks
+from accounts.clerk import api
+from accounts.clerk.api import ClerkApiError
+from accounts.deletion import DeletionError
+from accounts.models import DataExport, Draft, EndedSession, User
+from audit.log import SYSTEM, Origin
+from audit.models import AuditLog
+from audit.personal_data import Held
+from profiles import editing
+from profiles.models import BuilderProfile, ClientProfile
+from tests.audit.test_log import verifies
+from tests.helpers.clerk import FakeClerk
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import UserFactory
+from tests.helpers.webhooks import WebhookClient, person
+from webhooks.models import WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+BY_HAND = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
+GONE = httpx.Response(200, json={"object": "user", "deleted": True})
+#: What must be nowhere when she is forgotten.
+PERSONAL = ("zofia", "łęcka", "secretfirm", "203.0.113.77", "zofiafox", "unheard-of headline", "+48600")
+
+
+@pytest.fixture
+def zofia(webhook: WebhookClient) -> User:
+    """Return somebody with both profiles and a past."""
+    someone = person(
+        first_name="Zofia", last_name="Łęcka", username="zofia", email="zofia@example.com", roles=["BUILDER", "CLIENT"]
+    )
+    webhook.created(someone)
+    webhook.updated(someone.later(email="zofia.lecka@example.com"))
+    user: User = User.objects.get()
+    builder, client = BuilderProfile.objects.get(), ClientProfile.objects.get()
+    new = {"headline": "Unheard-of headline", "hourly_rate": Decimal(90)}
+    editing.save(builder, new, actor=user, origin=BY_HAND)
+    editing.save(client, {"company_name": "Secretfirm"}, actor=user, origin=BY_HAND)
+    Draft.objects.create(clerk_id=str(user.clerk_id), path="/x/", fields="name=Zofia", kept_at=timezone.now())
+    EndedSession.objects.create(session_id="sess_1", clerk_id=str(user.clerk_id), ended_at=timezone.now())
+    return user
+
+
+def after(delta: timedelta) -> Any:
+    return time_machine.travel(timezone.now() + delta, tick=False)
+
+
+def actions(user: User) -> list[str]:
+    return list(AuditLog.objects.about(user.pk).order_by("id").values_list("action", flat=True))
+
+
+class TestDeletion:
+    def test_it_is_slept_over_and_done_at_clerk(self, fake: FakeClerk, zofia: User) -> None:
+        fake.answers(GONE)
+        deletion.request(zofia, actor=zofia, origin=BY_HAND)
+        tasks.delete_due_accounts(0)
+        assert fake.requests == []
+        with after(deletion.COOL_OFF):
+            tasks.delete_due_accounts(0)
+            tasks.delete_due_accounts(0)
+        [request] = fake.requests
+        assert (request.method, request.url.path) == ("DELETE", f"/v1/users/{zofia.clerk_id}")
+        zofia.refresh_from_db()
+        assert zofia.deleted_at
+        assert not BuilderProfile.objects.published().exists()
+        assert actions(zofia)[-2:] == ["DELETION_REQUESTED", "USER_DELETED"]
+
+    def test_the_event_that_comes_back_is_recognised(
+        self, fake: FakeClerk, webhook: WebhookClient, zofia: User
+    ) -> None:
+        fake.answers(GONE)
+        deletion.request(zofia, actor=zofia, origin=BY_HAND)
+        with after(deletion.COOL_OFF):
+            deletion.delete_due()
+        assert webhook.deleted(person(clerk_id=zofia.clerk_id)) == "stale"
+        assert actions(zofia).count("USER_DELETED") == 1
+
+    def test_it_may_come_before_the_answer(self, fake: FakeClerk, webhook: WebhookClient, zofia: User) -> None:
+        def handler(request: httpx.Request) -> httpx.Response:
+            assert webhook.deleted(person(clerk_id=zofia.clerk_id)) == "processed"
+            return GONE
+
+        fake.handler = handler
+        deletion.request(zofia, actor=zofia, origin=BY_HAND)
+        with after(deletion.COOL_OFF):
+            assert deletion.delete_due() == 1
+        assert actions(zofia).count("USER_DELETED") == 1
+
+    def test_minds_are_changed(self, fake: FakeClerk, zofia: User) -> None:
+        deletion.request(zofia, actor=zofia, origin=BY_HAND)
+        deletion.cancel(zofia, actor=zofia, origin=BY_HAND)
+        deletion.cancel(zofia, actor=zofia, origin=BY_HAND)
+        with after(deletion.COOL_OFF):
+            assert deletion.delete_due() == 0
+        assert (fake.requests, actions(zofia)[-1]) == ([], "DELETION_CANCELLED")
+
+    def test_asked_for_twice_the_first_time_counts(self, zofia: User) -> None:
+        first = deletion.request(zofia, actor=zofia, origin=BY_HAND).deletion_due_at
+        with after(timedelta(days=3)):
+            assert deletion.request(zofia, actor=zofia, origin=BY_HAND).deletion_due_at == first
+        assert actions(zofia).count("DELETION_REQUESTED") == 1
+
+    @pytest.mark.parametrize("facts", ({"superuser": True}, {"deleted": True}))
+    def test_there_must_be_an_account_at_clerk(self, facts: dict[str, bool]) -> None:
+        user = UserFactory.create(**facts)
+        with pytest.raises(DeletionError, match="is not at Clerk"):
+            deletion.request(user, actor=user, origin=BY_HAND)
+
+    def test_one_failure_stops_nobody_elses_and_is_tried_again(self, fake: FakeClerk, zofia: User) -> None:
+        other = UserFactory.create()
+        for user in (zofia, other):
+            deletion.request(user, actor=user, origin=BY_HAND)
+        stubborn = f"/v1/users/{zofia.clerk_id}"
+        fake.handler = lambda r: httpx.Response(409, json={"errors": []}) if r.url.path == stubborn else GONE
+        with after(deletion.COOL_OFF):
+            assert deletion.delete_due() == 1
+            assert User.objects.live().get() == zofia
+            fake.answers(httpx.Response(404))
+            assert deletion.delete_due() == 1
+
+
+class TestExport:
+    def make(self, user: User) -> DataExport:
+        exports.request(user, actor=user, origin=BY_HAND)
+        job = ProcrastinateJob.objects.get(task_name="accounts.tasks.make_data_export")
+        tasks.make_data_export(**job.args)
+        return DataExport.objects.get()
+
+    def read(self, archive: bytes) -> dict[str, Any]:
+        with zipfile.ZipFile(io.BytesIO(archive)) as zipped:
+            assert zipped.testzip() is None
+            return {name: zipped.read(name) for name in zipped.namelist()}
+
+    def test_everything_is_in_it(self, zofia: User) -> None:
+        browser = signed_in(zofia)
+        export = self.make(zofia)
+        answer = browser.get(f"/account/exports/{export.link}/")
+        assert (answer["Content-Type"], answer["Cache-Control"]) == (
+            "application/zip",
+            "max-age=0, no-cache, no-store, must-revalidate, private",
+        )
+        found = self.read(answer.content)
+        text = b"".join(found.values()).decode().casefold()
+        for fact in ("zofia.lecka@example.com", "łęcka", "unheard-of headline", "secretfirm", "zofiafox", "sess_1"):
+            assert fact in text, fact
+        assert json.loads(found["profiles.json"])["builder_profile"][0]["hourly_rate"] == "90.00"
+        assert len(json.loads(found["webhooks.json"])["events"]) == 2
+        for internal in ('"password"', "salt", "digest", "svix-signature", "fingerprint"):
+            assert internal not in text, internal
+
+    def test_images_are_in_it(self, zofia: User, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        gallery = types.ModuleType("gallery.personal_data")
+        gallery.export = lambda user: Held({}, {"portrait.webp": b"RIFF"})  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "gallery", types.ModuleType("gallery"))
+        monkeypatch.setitem(sys.modules, "gallery.personal_data", gallery)
+        settings.PERSONAL_DATA = [*settings.PERSONAL_DATA, "gallery.personal_data"]
+        assert self.read(exports.archive(zofia))["images/portrait.webp"] == b"RIFF"
+
+    def test_nobody_elses_is(self, webhook: WebhookClient, zofia: User) -> None:
+        other = person(first_name="Nemo", email="nemo@example.com")
+        webhook.created(other)
+        assert b"nemo" not in b"".join(self.read(exports.archive(zofia)).values()).lower()
+
+    def test_a_second_request_is_answered_with_the_first(self, zofia: User) -> None:
+        first = exports.request(zofia, actor=zofia, origin=BY_HAND)
+        assert exports.request(zofia, actor=zofia, origin=BY_HAND) == first
+        assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.make_data_export").count() == 1
+
+    def test_a_job_that_runs_twice_makes_it_once(self, zofia: User) -> None:
+        export = self.make(zofia)
+        exports.make(export.pk)
+        assert actions(zofia).count("DATA_EXPORTED") == 1
+
+    def test_the_link_is_for_its_person_only_and_expires(self, zofia: User) -> None:
+        export = self.make(zofia)
+        path = f"/account/exports/{export.link}/"
+        assert signed_in(UserFactory.create(admin=True)).get(path).status_code == 404
+        with after(exports.LIFETIME):
+            assert signed_in(zofia).get(path).status_code == 404
+            assert exports.forget_expired() == 1
+        assert not DataExport.objects.exists()
+
+    def test_before_it_is_ready_there_is_nothing(self, zofia: User) -> None:
+        export = exports.request(zofia, actor=zofia, origin=BY_HAND)
+        assert signed_in(zofia).get(f"/account/exports/{export.link}/").status_code == 404
+
+
+class TestErasure:
+    def forget(self, webhook: WebhookClient, user: User) -> None:
+        assert webhook.deleted(person(clerk_id=user.clerk_id)) == "processed"
+        with after(erasure.RETENTION + timedelta(days=1)):
+            tasks.erase_deleted_people(0)
+
+    def test_nothing_anywhere_tells_who_it_was(self, webhook: WebhookClient, zofia: User) -> None:
+        TestExport().make(zofia)
+        adam = UserFactory.create(admin=True, name="Adam")
+        editing.save(BuilderProfile.objects.get(), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
+        signed_in(zofia).get("/account/")
+        assert leftovers() >= set(PERSONAL[:5]), "the search would find nothing"
+        self.forget(webhook, zofia)
+        assert leftovers() == set()
+
+    def test_ids_counts_and_the_logs_validity_stay(self, webhook: WebhookClient, zofia: User) -> None:
+        before = {model: model._default_manager.count() for model in (User, BuilderProfile, WebhookEvent)}
+        log = {row.pk: (row.action, bytes(row.personal_digest)) for row in AuditLog.objects.all()}
+        others = UserFactory.create(name="Nemo")
+        drafts.forget_old()
+        self.forget(webhook, zofia)
+        assert WebhookEvent.objects.filter(clerk_user_id=zofia.clerk_id).count() == before[WebhookEvent] + 1
+        assert User.objects.count() == before[User] + 1
+        assert BuilderProfile.objects.count() == before[BuilderProfile]
+        kept = {row.pk: (row.action, bytes(row.personal_digest)) for row in AuditLog.objects.filter(pk__in=log)}
+        assert kept == log
+        assert all(verifies(row) for row in AuditLog.objects.filter(action="PERSON_ERASED"))
+        others.refresh_from_db()
+        assert others.name == "Nemo"
+
+    def test_nobody_is_forgotten_early_or_while_alive(self, webhook: WebhookClient, zofia: User) -> None:
+        webhook.deleted(person(clerk_id=zofia.clerk_id))
+        alive = UserFactory.create()
+        assert erasure.erase_due() == []
+        with pytest.raises(ValueError, match="is not deleted"):
+            erasure.erase(alive.pk)
+        with after(erasure.RETENTION + timedelta(days=1)):
+            assert erasure.erase_due(dry_run=True) == [zofia.clerk_id]
+            assert User.objects.get(pk=zofia.pk).name == "Zofia Łęcka"
+            assert erasure.erase_due() == [zofia.clerk_id]
+            assert erasure.erase_due() == []
+
+    def test_everywhere_or_nowhere(self, webhook: WebhookClient, zofia: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(user: User) -> None:
+            raise TimeoutError("not now")
+
+        monkeypatch.setattr("audit.personal_data.erase", fail)
+        with pytest.raises(TimeoutError):
+            self.forget(webhook, zofia)
+        zofia.refresh_from_db()
+        assert (zofia.name, zofia.erased_at) == ("Zofia Łęcka", None)
+
+    def test_late_events_bring_nothing_back(self, webhook: WebhookClient, zofia: User) -> None:
+        failed = WebhookEvent.objects.filter(clerk_user_id=zofia.clerk_id)[0]
+        self.forget(webhook, zofia)
+        late = person(clerk_id=zofia.clerk_id, first_name="Zofia", updated_at=timezone.now())
+        assert webhook.updated(late) == "stale"
+        assert User.objects.get(pk=zofia.pk).name == ""
+        failed.refresh_from_db()
+        assert failed.payload is None
+
+
+def leftovers() -> set[str]:
+    """Return which of the personal texts are anywhere in the database, in any column of any table of ours.
+
+    Events that come after the erasure are somebody's new telling, and the queue keeps ids only.
+    """
+    found: set[str] = set()
+    with connection.cursor() as cursor:
+        for model in apps.get_models(include_auto_created=True):
+            table = model._meta.db_table
+            cursor.execute(f"SELECT lower(coalesce(string_agg(row_to_json(t)::text, ' '), '')) FROM {table} t")
+            [text] = cursor.fetchone() or ("",)
+            found |= {word for word in PERSONAL if word in text}
+    return found
+
+
+def test_every_table_about_people_is_exported_or_said_why_not() -> None:
+    """A new model with a tie to people must not be forgotten."""
+    tied = {
+        model._meta.label
+        for model in apps.get_models()
+        if model._meta.app_label in ("accounts", "profiles", "webhooks", "audit")
+        for field in model._meta.get_fields()
+        if (isinstance(field, models.ForeignKey) and field.related_model is User)
+        or (isinstance(field, models.Field) and field.name in ("clerk_id", "clerk_user_id"))
+    }
+    exported = {
+        *("accounts.User", "accounts.EndedSession", "accounts.Draft", "accounts.IdentityConflict"),
+        *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
+        *("profiles.BuilderProfile", "profiles.ClientProfile"),
+    }
+    assert tied == exported
+
+
+def test_a_refused_deletion_is_an_error_of_clerks(fake: FakeClerk) -> None:
+    fake.answers(httpx.Response(409, json={"errors": [{"code": "user_managed_by_scim"}]}))
+    with pytest.raises(ClerkApiError, match="user_managed_by_scim"):
+        api.delete_user("user_2a")

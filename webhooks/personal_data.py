@@ -1,0 +1,23 @@
+"""What the inbox holds about a person; see audit.personal_data."""
+
+from accounts.models import User
+from audit.personal_data import Held, rows
+from webhooks.models import WebhookEvent
+
+#: Svix's, not the person's.
+_OF_SVIX = {"source_address", "headers", "secret_fingerprint"}
+
+
+def export(user: User) -> Held:
+    """Return the events about the person, with what Clerk said."""
+    if not user.clerk_id:
+        return Held({"events": []})
+    found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id).order_by("id")
+    return Held({"events": rows(found, without=_OF_SVIX)})
+
+
+def erase(user: User) -> None:
+    """Empty the payloads of events about the person; an event without one has nothing to apply any more."""
+    if user.clerk_id:
+        found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id)
+        found.update(payload=None, headers={}, last_error="")
