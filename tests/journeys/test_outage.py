@@ -1,0 +1,87 @@
+"""Clerk's Backend API is away for a while: people keep working on their pages, and everything arrives once afterwards."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from accounts import pushes, tasks
+from accounts.models import ClerkPace, MetadataPush, User
+from profiles.models import BuilderProfile
+from tests.helpers.clerk import API_KEY, FakeClerk, forward
+from tests.helpers.clients import PAGE, signed_in
+from tests.localclerk.conftest import CALM
+from tests.localclerk.standin import StandIn
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = 6
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("outage"), "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as stand_in:
+        lossy: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000}
+        assert stand_in.call("PATCH", "/local/settings", lossy)[0] == 200
+        yield stand_in
+        stand_in.stop()
+
+
+@pytest.fixture
+def people(shared: StandIn, fake: FakeClerk) -> list[User]:
+    """Return builders who are known here, as Clerk goes away."""
+    fake.handler = forward(shared)
+    for number in range(PEOPLE):
+        person = shared.create(
+            first_name=f"Builder {number}", last_name="", public_metadata={"roles": ["BUILDER"], "p": 1}
+        )
+        tasks.fetch_user(person["id"])
+    shared.call("PATCH", "/local/settings", {"api_outage": True})
+    fake.requests.clear()
+    return list(User.objects.order_by("pk"))
+
+
+def work(people: list[User]) -> None:
+    """Have everybody become a client, too, and change their page a few times, by hand."""
+    for user in people:
+        browser = signed_in(user)
+        assert browser.post("/account/roles/", {"builder": "on", "client": "on"}, headers=PAGE).status_code == 302
+        slug = BuilderProfile.objects.get(user=user).slug
+        for form in ({"headline": "Away"}, {"available_for_hire": "on"}, {"headline": "Still away"}):
+            assert browser.post(f"/builders/{slug}/edit/", form, headers=PAGE).status_code == 302
+        assert "Still away" in browser.get(f"/builders/{slug}/", headers=PAGE).content.decode()
+        assert browser.get("/account/", headers=PAGE).status_code == 200
+
+
+def run_jobs() -> None:
+    """Run the jobs that wait, as a worker does, and the one that looks for due pushes."""
+    for job in ProcrastinateJob.objects.filter(task_name="accounts.tasks.push_metadata", status="todo"):
+        tasks.push_metadata(**job.args)
+    tasks.push_due_metadata(0)
+
+
+def test_people_keep_working_and_everything_arrives_once(shared: StandIn, fake: FakeClerk, people: list[User]) -> None:
+    work(people)
+    run_jobs()
+    assert MetadataPush.objects.filter(state="pending").count() == PEOPLE
+    assert all(user.roles == ["CLIENT", "BUILDER"] for user in User.objects.all())
+    # The breaker opened: one person's pushes found out for all.
+    assert len(fake.requests) <= 6
+
+    shared.call("PATCH", "/local/settings", {"api_outage": False})
+    ClerkPace.objects.update(shut_until=LONG_AGO)
+    MetadataPush.objects.update(next_attempt_at=LONG_AGO)
+    fake.requests.clear()
+    run_jobs()
+    run_jobs()
+
+    written = [json.loads(r.content)["public_metadata"] for r in fake.requests if r.method == "PATCH"]
+    assert written == [{"availableForHire": False, "roles": ["CLIENT", "BUILDER"]}] * PEOPLE
+    assert set(MetadataPush.objects.values_list("state", flat=True)) == {"done"}
+    assert {json.dumps(user["public_metadata"]) for user in shared.call("GET", "/local/users")[1]} == {
+        json.dumps({"roles": ["CLIENT", "BUILDER"], "p": 1, "availableForHire": False})
+    }
+    assert pushes.push_due() == 0
