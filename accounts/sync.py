@@ -102,7 +102,7 @@ def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -
         _complete(provisional, payload, origin)
         identities.open_conflicts(provisional, others, origin)
         return Outcome.APPLIED
-    fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **_facts(payload))
+    fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **facts_from(payload))
     user, created = _locked_or_inserted(fresh, likely_new=True)
     if not created:
         return _complete(user, payload, origin) if user.is_provisional else _update(user, payload, origin)
@@ -117,7 +117,7 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
         provisional.clerk_id, provisional.is_active = None, False
         update(provisional, ["clerk_id", "is_active"])
     before = {field: getattr(account, field) for field in SYNCED_FIELDS}
-    roles_before, facts = account.roles, _facts(payload) | {"clerk_id": payload.clerk_id}
+    roles_before, facts = account.roles, facts_from(payload) | {"clerk_id": payload.clerk_id}
     for field, value in facts.items():
         setattr(account, field, value)
     account.roles_added = sorted(roles.FREE & set(roles_before) - set(account.roles))
@@ -131,7 +131,7 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
     return Outcome.APPLIED
 
 
-def _facts(payload: ClerkUser) -> dict[str, Any]:
+def facts_from(payload: ClerkUser) -> dict[str, Any]:
     """Return the fields of a user of whom nothing else is known."""
     return {
         "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
@@ -148,9 +148,9 @@ def _facts(payload: ClerkUser) -> dict[str, Any]:
 
 def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     """Make a person whom a session token brought first what they would be had this payload come first."""
-    for field, value in _facts(payload).items():
+    for field, value in facts_from(payload).items():
         setattr(user, field, value)
-    update(user, list(_facts(payload)))
+    update(user, list(facts_from(payload)))
     _announce_new(user, origin)
     return Outcome.APPLIED
 

@@ -41,7 +41,8 @@ def main() -> None:
         folder = Path(name)
         with EmbeddedPostgres(folder, shared_buffers="256MB") as postgres:
             migrate(postgres.url)
-            compare_sessions(postgres.url)
+            run_alone("tests.bench.sessions", postgres.url)
+            run_alone("tests.bench.reconciliation", postgres.url)
             with (
                 server("full work", "config.settings", postgres, folder) as full,
                 server("verify and insert", "tests.bench.limit", postgres, folder) as limit,
@@ -111,9 +112,10 @@ def cpu_seconds(contestant: Contestant, postgres: EmbeddedPostgres) -> float:
     return sum(times.user + times.system for times in (each.cpu_times() for each in everybody))
 
 
-def compare_sessions(url: str) -> None:
+def run_alone(module: str, url: str) -> None:
+    """Run one of the other benches on the same database, before the servers start."""
     environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    subprocess.run([sys.executable, "-m", "tests.bench.sessions"], env=environ, check=True)
+    subprocess.run([sys.executable, "-m", module], env=environ, check=True)
 
 
 def migrate(url: str) -> None:
