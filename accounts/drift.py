@@ -35,18 +35,19 @@ class Span:
     """Part of the time in which people signed up at Clerk: a page of its list covers one.
 
     Attributes:
-        after, until: both included; None is from the first on, and to the last.
+        since: included; None is from the first on.
+        before: not included, because the next page may go on in that millisecond; None is to the last.
     """
 
-    after: datetime | None
-    until: datetime | None
+    since: datetime | None
+    before: datetime | None
 
     @property
     def condition(self) -> Q:
         condition = Q(deleted_at=None, clerk_created_at__isnull=False, clerk_id__isnull=False)
-        if self.after:
-            condition &= Q(clerk_created_at__gte=self.after)
-        return condition & Q(clerk_created_at__lte=self.until) if self.until else condition
+        if self.since:
+            condition &= Q(clerk_created_at__gte=self.since)
+        return condition & Q(clerk_created_at__lt=self.before) if self.before else condition
 
 
 def compare(

@@ -48,16 +48,19 @@ def linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
     return next(iter(unclaimed), None)
 
 
-def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> None:
-    """Put each pair of accounts with one address into the admins' queue, unless it was there before."""
+def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> int:
+    """Put each pair of accounts with one address into the admins' queue, unless it was there before; return how many."""
+    opened = 0
     for other in others:
         kind = _kind(user, other, several=len(others) > 1)
         evidence = {"user": snapshot(user), "other": snapshot(other)}
         conflict = IdentityConflict(user=user, other=other, kind=kind, email=str(user.email), evidence=evidence)
         conflict.state = State.OPEN
         if insert_if_new(conflict):
+            opened += 1
             action = AuditLog.Action.CONFLICT_OPENED
             log.record(action, actor=None, target=conflict, subject=user, origin=origin, kind=kind, other=other.pk)
+    return opened
 
 
 def address_changed(user: User, origin: log.Origin) -> None:
@@ -70,13 +73,13 @@ def address_changed(user: User, origin: log.Origin) -> None:
 def find_separate(origin: log.Origin) -> int:
     """Open conflicts for accounts from before Clerk that have the address of somebody at Clerk; return how many."""
     unclaimed = _real(User.objects.filter(clerk_id=None, is_active=True, email__isnull=False))
-    before = IdentityConflict.objects.count()
+    opened = 0
     for account in unclaimed.order_by("pk").iterator():
         address = str(account.email).lower()
         people = User.objects.live().alias(lowered=Lower("email")).filter(lowered=address, clerk_id__isnull=False)
         for person in people.exclude(conflicts__other=account):
-            open_conflicts(person, [account], origin)
-    return IdentityConflict.objects.count() - before
+            opened += open_conflicts(person, [account], origin)
+    return opened
 
 
 def snapshot(user: User) -> dict[str, Any]:

@@ -111,11 +111,12 @@ def forget_old() -> int:
 def _read_all(run: Reconciliation, progress: Progress) -> None:
     while True:
         page = api.list_users(run.cursor)
-        signed_up = [user.created_at for user in page.users if user.created_at]
-        reached = max(signed_up, default=run.reached)
+        reached = max((user.created_at for user in page.users if user.created_at), default=run.reached)
         span = Span(run.reached, reached if page.last_id else None)
-        unlisted = _take_in(run, page.users, page.unreadable, span)
-        run.unlisted = sorted({*run.unlisted, *unlisted})
+        listed_before = frozenset(run.at_edge)
+        run.unlisted = sorted({*run.unlisted, *_take_in(run, page.users, page.unreadable, span)} - listed_before)
+        at_edge = {user.clerk_id for user in page.users if user.created_at == reached}
+        run.at_edge = sorted(at_edge | listed_before if reached == run.reached else at_edge)
         run.reached, run.cursor = reached, page.last_id or ""
         run.save()
         progress(run.seen, run.at_clerk)

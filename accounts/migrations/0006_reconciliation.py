@@ -34,6 +34,7 @@ class Migration(migrations.Migration):
                 ('cursor', models.CharField(blank=True, help_text='The person behind whom it goes on.', max_length=64)),
                 ('reached', models.DateTimeField(blank=True, help_text='When that person signed up.', null=True)),
                 ('watermark', models.DateTimeField(blank=True, help_text='The newest change at Clerk that it saw.', null=True)),
+                ('at_edge', models.JSONField(blank=True, default=list)),
                 ('unlisted', models.JSONField(blank=True, default=list)),
                 ('seen', models.PositiveIntegerField(default=0, help_text='People at Clerk who were compared.')),
                 ('at_clerk', models.PositiveIntegerField(blank=True, help_text='People whom Clerk counts.', null=True)),

@@ -56,6 +56,8 @@ class Reconciliation(models.Model):
     cursor = models.CharField(max_length=64, blank=True, help_text="The person behind whom it goes on.")
     reached = models.DateTimeField(null=True, blank=True, help_text="When that person signed up.")
     watermark = models.DateTimeField(null=True, blank=True, help_text="The newest change at Clerk that it saw.")
+    #: Clerk ids of the people who signed up just then; the next page may go on in the same millisecond.
+    at_edge = models.JSONField(default=list, blank=True)
     #: Clerk ids of people who were in no page; looked at when the list is complete.
     unlisted = models.JSONField(default=list, blank=True)
 

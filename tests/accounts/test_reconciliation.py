@@ -89,11 +89,12 @@ def test_a_second_run_finds_and_writes_nothing(
     for name in ("Ann", "Bea", "Cleo"):
         clerk.create(first_name=name, roles=["CLIENT"])
     reconcile()
-    with django_assert_num_queries(17) as captured:  # most of them once a run, whatever the size of the list
+    with django_assert_num_queries(18) as captured:  # most of them once a run, whatever the size of the list
         run = reconciliation.reconcile(full=True)
     assert (run.seen, run.differed, run.healed, run.health) == (3, 0, 0, 100)
     of_people = [query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]]
-    assert len(of_people) == 4  # one page of people, the facts of two kinds of profile, and people of unknown age
+    # One page of people, the facts of two kinds of profile, people of unknown age, and accounts from before Clerk.
+    assert len(of_people) == 5
 
 
 def test_a_dry_run_only_tells(clerk: StandIn) -> None:
@@ -116,6 +117,33 @@ def test_every_page_of_the_listing_is_read(clerk: StandIn, monkeypatch: pytest.M
     people = {clerk.create(first_name=f"Person {number}")["id"] for number in range(5)}
     reconcile()
     assert set(User.objects.values_list("clerk_id", flat=True)) == people
+
+
+def test_nobody_is_asked_for_who_was_on_another_page(
+    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 3)
+    assert clerk.call("POST", "/local/users/crowd", {"count": 10})[0] == 201  # a millisecond apart
+    fake.handler = one_moment(forward(clerk))  # and all but the first few in one
+    reconciliation.reconcile(full=True)
+    fake.requests.clear()
+    run = reconciliation.reconcile(full=True)
+    assert (run.seen, run.differed) == (10, 0)
+    assert {request.url.path for request in fake.requests} == {"/v1/users", "/v1/users/count"}
+
+
+def one_moment(go_on: Callable[[httpx.Request], httpx.Response]) -> Callable[[httpx.Request], httpx.Response]:
+    """Let everybody behind the second page's first have signed up in one millisecond."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        people = go_on(request).json()
+        if isinstance(people, list):
+            for person in people:
+                person["created_at"] = min(person["created_at"], edge.setdefault("at", person["created_at"] + 3))
+        return httpx.Response(200, json=people)
+
+    edge: dict[str, int] = {}
+    return handler
 
 
 # --- Nothing is believed that would delete many ---
