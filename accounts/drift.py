@@ -83,8 +83,6 @@ def _differences(payload: ClerkUser, user: User | None, facts: dict[int, dict[st
         yield Difference(payload.clerk_id, What.STALE, payload, tuple(fields), payload.updated_at)
     push: MetadataPush | None = getattr(user, "metadata_push", None)
     is_waiting = push is not None and push.state == MetadataPush.State.PENDING
-    # What Clerk holds is told by the payload, which is newer than what is stored, or the same.
-    user.clerk_facts = payload.facts
     unsent = [*outbox.compare(user, facts.get(user.pk, {})), *(["roles"] if user.has_pending_roles else [])]
     if unsent or is_waiting:
         since = push.requested_at if push and is_waiting else payload.updated_at

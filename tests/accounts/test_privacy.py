@@ -31,7 +31,7 @@ from profiles.models import BuilderProfile, ClientProfile
 from tests.audit.test_log import verifies
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import UserFactory
+from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.models import WebhookEvent
 
@@ -215,10 +215,14 @@ class TestErasure:
         TestExport().make(zofia)
         adam = UserFactory.create(admin=True, name="Adam")
         editing.save(BuilderProfile.objects.get(), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
-        signed_in(zofia).get("/account/")
+        # She did something to somebody else, too.
+        other = BuilderProfileFactory.create(user=UserFactory.create(name="Nemo", builder=True))
+        editing.save(other, {"headline": "Nemo's own"}, actor=zofia, origin=BY_HAND)
         assert leftovers() >= set(PERSONAL[:5]), "the search would find nothing"
         self.forget(webhook, zofia)
         assert leftovers() == set()
+        other.refresh_from_db()
+        assert other.headline == "Nemo's own"
 
     def test_ids_counts_and_the_logs_validity_stay(self, webhook: WebhookClient, zofia: User) -> None:
         before = {model: model._default_manager.count() for model in (User, BuilderProfile, WebhookEvent)}

@@ -379,14 +379,23 @@ class TestDriftAndBounces:
     def test_whoever_keeps_writing_other_values_is_let_win(
         self, clerk: StandIn, fake: FakeClerk, olive: User, caplog: pytest.LogCaptureFixture
     ) -> None:
-        for _ in range(6):
-            at_clerk(clerk, olive, validationTier=3)
+        for number in range(6):
+            at_clerk(clerk, olive, validationTier=2 + number % 2)
             told_by_webhook(clerk, olive)
             pushes.push(olive.pk)
         assert len(patches(fake)) == outbox.MOST_BOUNCES
         assert state(olive) == "stopped"
         assert AuditLog.objects.filter(action="PUSH_STOPPED").count() == 1
         assert "something else keeps writing it" in caplog.text
+
+    def test_events_while_a_push_waits_are_no_bounces(self, clerk: StandIn, olive: User) -> None:
+        edit(olive, validation_tier=2)
+        pushes.push(olive.pk)
+        edit(olive, validation_tier=3)
+        for number in range(6):
+            at_clerk(clerk, olive, validationTier=1 + number % 2)
+            told_by_webhook(clerk, olive)
+        assert (state(olive), MetadataPush.objects.get().bounces) == ("pending", 0)
 
     def test_a_change_here_begins_anew(self, clerk: StandIn, olive: User) -> None:
         for _ in range(4):
