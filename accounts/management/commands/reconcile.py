@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if user:
             return reconciliation.reconcile_user(user, dry_run=dry_run)
         # On a terminal only: a log wants the report.
-        with tqdm(unit=" people", disable=None, file=self.stderr) as bar:
+        with tqdm(unit=" people", disable=None) as bar:
 
             def progress(done: int, of: int | None) -> None:
                 bar.total = of
