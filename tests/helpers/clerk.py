@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import httpx
 import pytest
@@ -64,12 +63,12 @@ def forward(stand_in: StandIn) -> Handler:
     """Return a handler that passes requests on to the stand-in."""
 
     def handler(request: httpx.Request) -> httpx.Response:
-        url = request.url.copy_with(scheme="http", host="127.0.0.1", port=stand_in.port)
-        answer = httpx.request(request.method, url, headers=_kept(request), content=request.content)
-        return httpx.Response(answer.status_code, headers={"content-type": "application/json"}, content=answer.content)
+        path = request.url.raw_path.decode()
+        status, headers, text = stand_in.request(request.method, path, request.content, _kept(request))
+        return httpx.Response(status, headers={"retry-after": headers.get("Retry-After", "")}, text=text)
 
     return handler
 
 
-def _kept(request: httpx.Request) -> dict[str, Any]:
+def _kept(request: httpx.Request) -> dict[str, str]:
     return {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}

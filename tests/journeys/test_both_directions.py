@@ -208,7 +208,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 
 @given(story=stories, is_deleted=st.sampled_from([False, False, False, True]))
-@settings(max_examples=60, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_reconciliation_makes_both_sides_agree(
     shared: StandIn, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch, story: list[tuple[str, Any]], *, is_deleted: bool
 ) -> None:
