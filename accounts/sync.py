@@ -98,15 +98,14 @@ def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -
         known = provisional or _locked(payload.clerk_id)
         if known is None or known.is_provisional:
             return _link(account, known, payload, origin)
-    if provisional:
-        _complete(provisional, payload, origin)
-        identities.open_conflicts(provisional, others, origin)
-        return Outcome.APPLIED
     fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **facts_from(payload))
-    user, created = _locked_or_inserted(fresh, likely_new=True)
-    if not created:
-        return _complete(user, payload, origin) if user.is_provisional else _update(user, payload, origin)
-    _announce_new(user, origin)
+    user, created = (provisional, False) if provisional else _locked_or_inserted(fresh, likely_new=True)
+    if created:
+        _announce_new(user, origin)
+    elif user.is_provisional:
+        _complete(user, payload, origin)
+    else:  # a rival was faster
+        return _update(user, payload, origin)
     identities.open_conflicts(user, others, origin)
     return Outcome.APPLIED
 
@@ -146,13 +145,12 @@ def facts_from(payload: ClerkUser) -> dict[str, Any]:
     }
 
 
-def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
+def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> None:
     """Make a person whom a session token brought first what they would be had this payload come first."""
     for field, value in facts_from(payload).items():
         setattr(user, field, value)
     update(user, list(facts_from(payload)))
     _announce_new(user, origin)
-    return Outcome.APPLIED
 
 
 def _announce_new(user: User, origin: log.Origin) -> None:
