@@ -1,13 +1,15 @@
 from django.urls import path
 
-from accounts import views
+from accounts import session_views, views
 
 app_name = "accounts"
 urlpatterns = [
-    path("sign-in/", views.sign_in, name="sign_in"),
-    path("sign-up/", views.sign_up, name="sign_up"),
-    path("sign-out/", views.sign_out, name="sign_out"),
-    path("account/", views.account, name="account"),
-    path("account/exports/<uuid:link>/", views.data_export, name="data_export"),
+    path("sign-in/", session_views.sign_in, name="sign_in"),
+    path("sign-up/", session_views.sign_up, name="sign_up"),
+    path("sign-out/", session_views.sign_out, name="sign_out"),
+    path("account/", views.AccountView.as_view(), name="account"),
     path("account/roles/", views.RolesView.as_view(), name="roles"),
+    path("account/exports/", views.ExportView.as_view(), name="export"),
+    path("account/exports/<uuid:link>/", views.data_export, name="data_export"),
+    path("account/delete/", views.DeletionView.as_view(), name="delete"),
 ]

@@ -1,4 +1,4 @@
-"""Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
+"""The account: what it is, what happened to it, and what can be done about it."""
 
 from typing import Any
 from uuid import UUID
@@ -6,17 +6,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse, reverse_lazy
+from django.urls import reverse_lazy
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csp import csp_override
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
+from django.views.generic.base import TemplateView, View
 from django.views.generic.edit import FormView
 
-from accounts import policies, roles, sessions
-from accounts.clerk import cookies, instance
+from accounts import activity, deletion, exports, roles
 from accounts.drafts import DraftMixin
 from accounts.forms import RolesForm
 from accounts.http import AuthenticatedRequest, sign_in_answer
@@ -25,42 +24,41 @@ from accounts.models import DataExport, User
 from audit.log import Origin
 
 
-@never_cache
-@require_safe
-@csp_override(policies.WIDGETS)
-def sign_in(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-in form; who is signed in already moves on."""
-    return _widget_page(request, "accounts/sign_in.html")
+@method_decorator(never_cache, name="dispatch")
+class AccountView(RoleRequiredMixin, TemplateView):
+    """Show who is signed in, which profiles that makes, what happened lately, and the ways out."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head"]
+
+    def get_template_names(self) -> list[str]:
+        """Return the page that waits, for somebody of whom only a token has told."""
+        return ["accounts/setting_up.html" if self.request.user.is_provisional else "accounts/account.html"]
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Add what there is to tell."""
+        user = self.request.user
+        if user.is_provisional:
+            return super().get_context_data(**context)
+        export = DataExport.objects.filter(user=user, expires_at__gt=timezone.now()).defer("archive").first()
+        return super().get_context_data(**context, activity=activity.recent(user), export=export)
 
 
-@never_cache
-@require_safe
-@csp_override(policies.WIDGETS)
-def sign_up(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-up form; who is signed in already moves on."""
-    return _widget_page(request, "accounts/sign_up.html")
+class ExportView(RoleRequiredMixin, View):
+    """Have everything that is held about the person put together."""
 
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ask whether to sign out; on POST end the session here at once, and at Clerk."""
-    if request.method != "POST":
-        return render(request, "accounts/sign_out.html")
-    sessions.sign_out(request)
-    response = redirect("profiles:home")
-    _forget_token(response)
-    return response
+    def get(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Lead to the button, whoever comes back here after signing in again."""
+        return redirect("accounts:account")
 
-
-@never_cache
-@require_safe
-def account(request: HttpRequest) -> HttpResponse:
-    """Show who is signed in, and what this account is."""
-    if not request.user.is_authenticated:
-        return sign_in_answer(request)
-    template = "accounts/setting_up.html" if request.user.is_provisional else "accounts/account.html"
-    return render(request, template)
+    def post(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Ask for it, and go back to the account, which says when it is there."""
+        exports.request(request.user, actor=request.user, origin=Origin.of_request(request))
+        messages.success(request, gettext("A copy of your data is being made. You find it here in a minute."))
+        return redirect("accounts:account")
 
 
 @never_cache
@@ -75,6 +73,30 @@ def data_export(request: HttpRequest, link: UUID) -> HttpResponse:
     name = f"buildappswith-{timezone.localdate(export.ready_at):%Y-%m-%d}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return HttpResponse(bytes(export.archive or b""), content_type="application/zip", headers=headers)
+
+
+class DeletionView(RoleRequiredMixin, View):
+    """Ask whether to delete the account, then have it done after a week; or keep it after all."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Say what follows."""
+        return render(request, "accounts/account_delete.html", {"cool_off": deletion.COOL_OFF.days})
+
+    def post(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Delete the account when the time to change one's mind is over, or keep it, as chosen."""
+        who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
+        try:
+            if "keep" in request.POST:
+                deletion.cancel(request.user, **who)
+                messages.success(request, gettext("Your account stays."))
+            else:
+                deletion.request(request.user, **who)
+        except deletion.DeletionError as error:
+            messages.error(request, str(error))
+        return redirect("accounts:account")
 
 
 class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-arg]
@@ -106,24 +128,3 @@ class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-a
         self.forget_draft()
         messages.success(self.request, gettext("Saved."))
         return super().form_valid(form)
-
-
-def _widget_page(request: HttpRequest, template: str) -> HttpResponse:
-    target = _safe_target(request)
-    if request.user.is_authenticated:
-        return redirect(target)
-    return render(request, template, {"target": target})
-
-
-def _safe_target(request: HttpRequest) -> str:
-    """Return the page to land on: one of our own, or the account."""
-    target = request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-    return target if is_ours and not target.startswith(reverse("accounts:sign_in")) else reverse("accounts:account")
-
-
-def _forget_token(response: HttpResponse) -> None:
-    configured = instance.current()
-    suffixes = ("", f"_{configured.cookie_suffix}") if configured else ("",)
-    for suffix in suffixes:
-        response.delete_cookie(f"{cookies.SESSION}{suffix}", samesite="Lax")

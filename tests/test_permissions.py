@@ -61,6 +61,8 @@ READ: dict[str, tuple[int, ...]] = {
     "/account/": SIGNED_IN_ONLY,
     "/account/exports/{export}/": (FOUND, NONE, OK, NONE, NONE, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
     "/account/roles/": SIGNED_IN_ONLY,
+    "/account/delete/": SIGNED_IN_ONLY,
+    "/account/exports/": same(FOUND),  # to the account, or to sign in
     "/api/profiles/me": WITH_TOKEN,
     "/api/profiles/builders": same(OK),
     "/api/profiles/builders/{builder.pk}": same(OK),
@@ -82,12 +84,18 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/builders/{hidden.slug}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
     # Whoever Clerk has not told of yet has no roles to change.
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
+    ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
+    ("POST", "/account/delete/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
+    ("POST", "/account/exports/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
     ("POST", "/api/webhooks/clerk"): same(BAD),  # nothing is signed
 }
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/edit/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
-    "/account/roles/": (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
+    **dict.fromkeys(
+        ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
+        (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
+    ),
     "/api/profiles/me": (WHO, VERB, VERB, VERB, VERB, VERB, WHO, WHO, WHO, WHO, VERB),
     **dict.fromkeys(
         (
@@ -114,6 +122,8 @@ PATTERNS = {
     "account/": "/account/",
     "account/exports/<uuid:link>/": "/account/exports/{export}/",
     "account/roles/": "/account/roles/",
+    "account/delete/": "/account/delete/",
+    "account/exports/": "/account/exports/",
     "api/profiles/me": "/api/profiles/me",
     "api/profiles/builders": "/api/profiles/builders",
     "api/profiles/builders/<bigint:pk>": "/api/profiles/builders/{builder.pk}",

@@ -4,12 +4,18 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
+from accounts import exports
 from accounts.clerk.samples import SampleUser
-from accounts.models import EndedSession
-from tests.helpers.clients import signed_in
+from accounts.models import DataExport, EndedSession, User
+from audit.log import SYSTEM
+from profiles import editing
+from profiles.models import BuilderProfile
+from tests.helpers.clients import PAGE, signed_in
+from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY
 from tests.helpers.webhooks import WebhookClient, person
 
@@ -95,6 +101,62 @@ def test_somebody_clerk_has_not_told_of_yet_sees_that_the_account_is_being_set_u
     assert 'http-equiv="refresh"' in text
     webhook.created(new)
     assert "Zofia" in text_of(client.get("/account/"))
+
+
+class TestTheAccountPage:
+    def test_it_says_what_each_profile_shows_to_whom(self, olive: SampleUser) -> None:
+        browser = signed_in(olive)
+        page = text_of(browser.get("/account/"))
+        assert "Everybody sees it, and it is in the directory." in page
+        assert "Only you and our admins see it." in page
+        for fields, sentence in (
+            ({"searchable": False}, "Everybody who has the link sees it."),
+            ({"unpublished_at": timezone.now()}, "you have unpublished it"),
+            ({"hidden_at": timezone.now()}, "an admin has hidden it"),
+        ):
+            BuilderProfile.objects.update(**fields)
+            assert sentence in text_of(browser.get("/account/"))
+
+    def test_it_tells_what_happened_and_who_did_it(self, olive: SampleUser) -> None:
+        user, adam = User.objects.get(), UserFactory.create(admin=True, name="Adam")
+        profile = BuilderProfile.objects.get()
+        editing.save(profile, {"headline": "By me"}, actor=user, origin=SYSTEM)
+        editing.save(profile, {"validation_tier": 2}, actor=adam, origin=SYSTEM)
+        page = text_of(signed_in(olive).get("/account/"))
+        assert "Profile changed: headline</span>" in page
+        assert "Profile changed: tier (by an admin)</span>" in page
+        assert "Adam" not in page
+
+    def test_it_takes_five_queries(self, olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        browser = signed_in(olive)
+        browser.get("/account/")
+        with django_assert_num_queries(5):  # who is asking, two profiles, what happened, the export
+            browser.get("/account/")
+
+    def test_a_copy_of_the_data_is_asked_for_and_downloaded(self, olive: SampleUser) -> None:
+        browser = signed_in(olive)
+        assert browser.post("/account/exports/").status_code == 302
+        assert "is being made" in text_of(browser.get("/account/"))
+        exports.make(DataExport.objects.get().pk)
+        page = text_of(browser.get("/account/"))
+        assert "Download the copy of your data" in page
+        assert browser.get(f"/account/exports/{DataExport.objects.get().link}/").status_code == 200
+
+    def test_the_account_is_deleted_after_a_question_and_kept_after_all(self, olive: SampleUser) -> None:
+        browser = signed_in(olive)
+        assert "For 7 days nothing happens" in text_of(browser.get("/account/delete/"))
+        browser.post("/account/delete/")
+        assert User.objects.get().deletion_due_at
+        assert "This account will be deleted on" in text_of(browser.get("/account/"))
+        browser.post("/account/delete/", {"keep": "1"})
+        assert User.objects.get().deletion_due_at is None
+        assert "Your account stays." in text_of(browser.get("/account/"))
+
+    def test_a_button_pressed_with_an_expired_session_leads_back_to_it(self, olive: SampleUser) -> None:
+        answer = signed_in(olive, expired=True).post("/account/exports/", headers=PAGE)
+        assert answer.status_code == 303
+        back = signed_in(olive).get(answer["Location"], follow=True)
+        assert "Make a copy of my data" in text_of(back)
 
 
 def test_pages_of_people_who_are_signed_in_keep_their_session_fresh(olive: SampleUser) -> None:

@@ -1,0 +1,89 @@
+"""What happened to an account, in words for its person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from audit.models import AuditLog
+
+Action = AuditLog.Action
+MOST_SHOWN = 8
+#: What each action is called; those that are not here are our own business.
+WORDS: dict[str, str | Promise] = {
+    Action.USER_CREATED: _("Account created"),
+    Action.USER_UPDATED: _("Account changed"),
+    Action.ROLE_ADDED: _("Role given"),
+    Action.ROLE_REMOVED: _("Role taken"),
+    Action.PROFILE_CREATED: _("Profile created"),
+    Action.PROFILE_UPDATED: _("Profile changed"),
+    Action.IDENTITY_LINKED: _("Linked with your earlier account"),
+    Action.IDENTITY_MOVED: _("Joined with your other account"),
+    Action.DELETION_REQUESTED: _("Deletion of the account asked for"),
+    Action.DELETION_CANCELLED: _("Account kept after all"),
+    Action.DATA_EXPORT_REQUESTED: _("Copy of the data asked for"),
+    Action.DATA_EXPORTED: _("Copy of the data made"),
+}
+#: Fields as people call them; others are called by a common word.
+FIELDS: dict[str, str | Promise] = {
+    "name": _("name"),
+    "email": _("e-mail"),
+    "username": _("username"),
+    "image_url": _("picture"),
+    "banned": _("ban"),
+    "display_name": _("name shown"),
+    "headline": _("headline"),
+    "available_for_hire": _("availability"),
+    "searchable": _("listing in the directory"),
+    "hourly_rate": _("hourly rate"),
+    "validation_tier": _("tier"),
+    "company_name": _("company"),
+    "slug": _("address of the page"),
+    "archived_at": _("whether the role is there"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the account's recent activity.
+
+    Attributes:
+        what: such as "Profile changed: headline".
+        by: who did it, if it was not the person.
+    """
+
+    at: datetime
+    what: str
+    by: str
+
+
+def recent(user: User) -> list[Event]:
+    """Return the latest things that happened to an account, newest first; one query."""
+    rows = AuditLog.objects.about(user.pk).filter(action__in=WORDS).order_by("-id")[:MOST_SHOWN]
+    return [Event(row.timestamp, _what(row), _by(row, user)) for row in rows]
+
+
+def _what(row: AuditLog) -> str:
+    detail = _role(row.details or {}) or ", ".join(dict.fromkeys(str(FIELDS[f]) for f in row.changed if f in FIELDS))
+    return f"{WORDS[row.action]}: {detail}" if detail and row.action not in _WITHOUT_DETAIL else str(WORDS[row.action])
+
+
+_WITHOUT_DETAIL = {Action.USER_CREATED, Action.IDENTITY_LINKED}
+
+
+def _role(details: dict[str, Any]) -> str:
+    role = details.get("role")
+    return str(User.Role(role).label) if role in User.Role.values else ""
+
+
+def _by(row: AuditLog, user: User) -> str:
+    """Return who did it: nobody is named who only looked after the product."""
+    if row.impersonator:
+        return gettext("our support")
+    if row.actor_id in (None, user.pk):
+        return ""
+    return gettext("an admin")

@@ -1,0 +1,61 @@
+"""Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import policies, sessions
+from accounts.clerk import cookies, instance
+
+
+@never_cache
+@require_safe
+@csp_override(policies.WIDGETS)
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Show Clerk's sign-in form; who is signed in already moves on."""
+    return _widget_page(request, "accounts/sign_in.html")
+
+
+@never_cache
+@require_safe
+@csp_override(policies.WIDGETS)
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Show Clerk's sign-up form; who is signed in already moves on."""
+    return _widget_page(request, "accounts/sign_up.html")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Ask whether to sign out; on POST end the session here at once, and at Clerk."""
+    if request.method != "POST":
+        return render(request, "accounts/sign_out.html")
+    sessions.sign_out(request)
+    response = redirect("profiles:home")
+    _forget_token(response)
+    return response
+
+
+def _widget_page(request: HttpRequest, template: str) -> HttpResponse:
+    target = _safe_target(request)
+    if request.user.is_authenticated:
+        return redirect(target)
+    return render(request, template, {"target": target})
+
+
+def _safe_target(request: HttpRequest) -> str:
+    """Return the page to land on: one of our own, or the account."""
+    target = request.GET.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
+    return target if is_ours and not target.startswith(reverse("accounts:sign_in")) else reverse("accounts:account")
+
+
+def _forget_token(response: HttpResponse) -> None:
+    configured = instance.current()
+    suffixes = ("", f"_{configured.cookie_suffix}") if configured else ("",)
+    for suffix in suffixes:
+        response.delete_cookie(f"{cookies.SESSION}{suffix}", samesite="Lax")
