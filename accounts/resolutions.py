@@ -13,14 +13,23 @@ from django.utils.translation import gettext as _
 
 from accounts import identities, outbox, roles, signals
 from accounts.models import IdentityConflict, User
-from accounts.sync import ROLE_FIELDS, SYNCED_FIELDS, VERSION_FIELDS
+from accounts.sync import KEPT_FIELDS, ROLE_FIELDS, SYNCED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.models import AuditLog
 from audit.statements import update
 
 State = IdentityConflict.State
 #: What belongs to an identity and moves with it.
-IDENTITY = ("clerk_id", *SYNCED_FIELDS, *VERSION_FIELDS, *ROLE_FIELDS, "roles_added", "roles_removed", "deleted_at")
+IDENTITY = (
+    "clerk_id",
+    *SYNCED_FIELDS,
+    *KEPT_FIELDS,
+    *VERSION_FIELDS,
+    *ROLE_FIELDS,
+    "roles_added",
+    "roles_removed",
+    "deleted_at",
+)
 
 
 class ResolutionError(Exception):

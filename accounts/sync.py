@@ -21,7 +21,9 @@ Action = AuditLog.Action
 
 #: Compared one by one; whatever differs is written and audited.
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
-VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at", "clerk_created_at", "clerk_facts")
+#: Compared as well, but nobody else's business; and written with every newer payload.
+KEPT_FIELDS = ("clerk_created_at", "clerk_facts")
+VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
 ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
 
 
@@ -168,9 +170,9 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     newer_roles = payload.roles if payload.version > user.clerk_roles_version else None
     if user.deleted_at or not (newer or newer_roles is not None):
         return Outcome.STALE
-    roles_before, facts_before = user.roles, user.clerk_facts
-    changes = _copy_fields(user, payload) if newer else {}
-    written = [*changes, *(VERSION_FIELDS if newer else ())]
+    roles_before = user.roles
+    changes, kept = _copy_fields(user, payload) if newer else ({}, [])
+    written = [*changes, *kept, *(VERSION_FIELDS if newer else ())]
     if newer_roles is not None:
         user.clerk_roles, user.clerk_roles_version = newer_roles, payload.version
         user.roles = roles.effective(user)
@@ -181,22 +183,27 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if "email" in changes or "email_verified_at" in changes:
         identities.address_changed(user, origin)
     has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
-    if has_other_roles or user.clerk_facts != facts_before:
+    if has_other_roles or "clerk_facts" in kept:
         outbox.check(user)
     return Outcome.APPLIED
 
 
-def _copy_fields(user: User, payload: ClerkUser) -> dict[str, tuple[Any, Any]]:
+def _copy_fields(user: User, payload: ClerkUser) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
+    """Copy a newer payload; return what changed for everybody, and the names of what changed besides."""
     changes = {}
     for field in SYNCED_FIELDS:
         old, new = getattr(user, field), getattr(payload, field)
         if old != new:
             changes[field] = (old, new)
             setattr(user, field, new)
+    kept = []
+    for field, new in (("clerk_created_at", payload.created_at), ("clerk_facts", payload.facts)):
+        if getattr(user, field) != new:
+            kept.append(field)
+            setattr(user, field, new)
     user.is_active = not user.banned
     user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
-    user.clerk_created_at, user.clerk_facts = payload.created_at, payload.facts
-    return changes
+    return changes, kept
 
 
 def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
