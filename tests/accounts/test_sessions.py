@@ -47,7 +47,7 @@ def test_loading_the_person_and_the_state_of_the_session_takes_one_query(
 ) -> None:
     headers = {"authorization": f"Bearer {mint(olive.clerk_id)}"}
     with django_assert_num_queries(1):
-        user: Any = Client().get("/account/", headers=headers).wsgi_request.user
+        user: Any = Client().get("/sign-out/", headers=headers).wsgi_request.user
         assert user.name == "Olive Owner"
 
 

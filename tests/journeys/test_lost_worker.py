@@ -1,4 +1,4 @@
-"""A queue worker that is killed loses nothing."""
+"""A queue worker that is killed loses nothing, and one that is busy holds up nobody."""
 
 from pathlib import Path
 
@@ -42,6 +42,24 @@ def test_a_job_whose_worker_was_killed_is_run_by_another(database_url: str, tmp_
     with process(WORKER, database_url, tmp_path / "second.txt"):
         wait_until(lambda: WebhookEvent.objects.get().state == "processed", "the second worker did not take over")
     assert User.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_takes_long_holds_up_no_other(database_url: str, tmp_path: Path) -> None:
+    signals.user_synced.connect(fail)
+    try:
+        assert {WebhookClient().created(person()) for _ in range(2)} == {"failed"}
+    finally:
+        signals.user_synced.disconnect(fail)
+    make_due()
+    slow, quick = ProcrastinateJob.objects.filter(task_name="webhooks.tasks.retry_event").order_by("id")
+
+    with psycopg.connect(database_url) as rival:
+        rival.execute("SELECT FROM webhooks_webhookevent WHERE id = %s FOR UPDATE", [slow.args["event_id"]])
+        with process(WORKER, database_url, tmp_path / "log.txt"):
+            wait_until(lambda: status_of(quick) == "succeeded", "the other job was not run")
+            assert status_of(slow) in ("doing", "todo")
+            rival.rollback()
 
 
 def make_due() -> None:
