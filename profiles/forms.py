@@ -1,38 +1,223 @@
 """What people type about themselves. The same rules hold for pages and for the JSON API."""
 
+from decimal import Decimal
 from typing import Any
+from zoneinfo import available_timezones
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from profiles.models import BuilderProfile
+from profiles.fields import LineField, LinksField, ListField, ParagraphsField
+from profiles.models import BuilderProfile, ClientProfile, Domain, Project
+from profiles.models.builder import MOST_EXPERTISE, MOST_LINKS, MOST_SKILLS
+from profiles.models.portfolio import MOST_TECHNOLOGIES
 
-TOO_LONG = _("Shorten this to %(limit_value)d characters; it has %(show_value)d.")
+LONGEST_BIO = 5000
+#: In whatever currency; more is a slip of the keyboard.
+HIGHEST_RATE = Decimal(99999)
 
 
-class BuilderIntroductionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The opening of a builder's page."""
+def time_zones() -> list[tuple[str, Any]]:
+    """Return the zones that people live in, for a list to choose from."""
+    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
+    return [("", _("Not said")), *((zone, zone.replace("_", " ")) for zone in zones)]
 
-    class Meta:
-        model = BuilderProfile
-        fields = ("display_name", "headline", "available_for_hire", "searchable")
-        labels = {
-            "display_name": _("Name"),
-            "headline": _("Headline"),
-            "available_for_hire": _("Available for hire"),
-            "searchable": _("Listed in the directory"),
-        }
-        error_messages = {name: {"max_length": TOO_LONG} for name in ("display_name", "headline")}
-        help_texts = {
-            "display_name": _("Leave it empty to show your name as it is in your account."),
-            "headline": _("One line that says what you do for clients."),
-            "available_for_hire": _("Clients see whether you are open to new work."),
-            "searchable": _("Otherwise only people who have the link find your page."),
-        }
+
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One section of a profile."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
-        name = {"autocomplete": "name", "autofocus": True, "placeholder": self.instance.user.display_name}
+
+
+class IntroductionForm(ProfileForm):
+    """Who somebody is, in three lines."""
+
+    display_name = LineField(
+        max_length=120,
+        required=False,
+        label=_("Name"),
+        help_text=_("Leave it empty to show your name as it is in your account."),
+    )
+    headline = LineField(
+        max_length=160, required=False, label=_("Headline"), help_text=_("One line that says what you do for clients.")
+    )
+    tagline = LineField(
+        max_length=160, required=False, label=_("Tagline"), help_text=_("A line in your own voice, below the headline.")
+    )
+
+    class Meta:
+        model = BuilderProfile
+        fields = ("display_name", "headline", "tagline")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        name = {"autocomplete": "name", "placeholder": self.instance.user.display_name}
         self.fields["display_name"].widget.attrs |= name
-        for field in (self.fields["display_name"], self.fields["headline"]):
-            field.widget.attrs["dir"] = "auto"
+
+
+class AboutForm(ProfileForm):
+    """The longer text."""
+
+    bio = ParagraphsField(
+        max_length=LONGEST_BIO,
+        required=False,
+        label=_("About you"),
+        help_text=_("What you build, how you work, and for whom. Markdown makes **bold**, lists and links."),
+    )
+
+    class Meta:
+        model = BuilderProfile
+        fields = ("bio",)
+
+
+class SkillsForm(ProfileForm):
+    """What somebody can do."""
+
+    domains = forms.MultipleChoiceField(
+        choices=Domain, required=False, label=_("Domains"), widget=forms.CheckboxSelectMultiple
+    )
+    skills = ListField(
+        most=MOST_SKILLS,
+        longest=40,
+        required=False,
+        label=_("Skills"),
+        help_text=_("The most important first, with commas between them. The first seven show; search finds them all."),
+    )
+    expertise = ListField(
+        most=MOST_EXPERTISE,
+        longest=80,
+        required=False,
+        label=_("Areas of expertise"),
+        help_text=_("What you know more about than most, with commas between: offline sync, payments, accessibility."),
+    )
+
+    class Meta:
+        model = BuilderProfile
+        fields = ("domains", "skills", "expertise")
+
+
+class TermsForm(ProfileForm):
+    """What clients ask first: when, where and for how much."""
+
+    hourly_rate = forms.DecimalField(
+        required=False,
+        min_value=Decimal("0.01"),
+        max_value=HIGHEST_RATE,
+        decimal_places=2,
+        label=_("Hourly rate"),
+        help_text=_("Leave it empty to agree on it for each project."),
+        error_messages={
+            "invalid": _("Write the rate as a number, like 85 or 85.50."),
+            "min_value": _("The rate must be more than zero; leave it empty to agree on it for each project."),
+            "max_value": _("A rate of more than %(limit_value)s an hour is probably a slip; check the number."),
+            "max_decimal_places": _("Give the rate with at most two digits after the point."),
+        },
+    )
+    location = LineField(
+        max_length=120, required=False, label=_("Place"), help_text=_("A town and country, as clients know them.")
+    )
+    time_zone = forms.ChoiceField(
+        choices=time_zones, required=False, label=_("Time zone"), help_text=_("Your page shows your local time.")
+    )
+
+    class Meta:
+        model = BuilderProfile
+        fields = (
+            "availability",
+            "available_for_hire",
+            "hourly_rate",
+            "currency",
+            "location",
+            "time_zone",
+            "adhd_friendly",
+        )
+        labels = {
+            "availability": _("Availability"),
+            "available_for_hire": _("Open to being hired"),
+            "currency": _("Currency"),
+            "adhd_friendly": _("ADHD-friendly focus"),
+        }
+        help_texts = {
+            "availability": _("Saving confirms it as of today; what was confirmed recently stands higher."),
+            "available_for_hire": _("Clients see whether you take on work at all."),
+            "adhd_friendly": _(
+                "You work in ways that suit people with ADHD: small steps, clear next ones, short calls."
+            ),
+        }
+
+
+class LinksForm(ProfileForm):
+    """Where else somebody is found."""
+
+    links = LinksField(
+        most=MOST_LINKS,
+        longest=300,
+        required=False,
+        label=_("Links"),
+        help_text=_("One address a line: your site, code, talks, other profiles."),
+    )
+
+    class Meta:
+        model = BuilderProfile
+        fields = ("links",)
+
+
+class VisibilityForm(ProfileForm):
+    """Who finds the page."""
+
+    class Meta:
+        model = BuilderProfile
+        fields = ("searchable",)
+        labels = {"searchable": _("Listed in the directory")}
+        help_texts = {"searchable": _("Otherwise only people who have the link find your page.")}
+
+
+class ClientForm(ProfileForm):
+    """What a client tells about the company."""
+
+    company_name = LineField(max_length=120, required=False, label=_("Company"))
+    industry = LineField(max_length=80, required=False, label=_("Industry"))
+    project_preferences = ParagraphsField(
+        max_length=2000,
+        required=False,
+        label=_("Projects you look for"),
+        help_text=_("What kind of apps, how you like to work, when you want to begin."),
+    )
+
+    class Meta:
+        model = ClientProfile
+        fields = ("company_name", "industry", "project_preferences")
+
+
+class ProjectForm(ProfileForm):
+    """One piece of work in the portfolio; its picture has a field of its own, see profiles.images."""
+
+    title = LineField(max_length=120, label=_("Title"), error_messages={"required": _("Give the project a title.")})
+    description = ParagraphsField(
+        max_length=1000,
+        required=False,
+        label=_("What it is"),
+        help_text=_("What it does, for whom, and your part in it."),
+    )
+    url = forms.URLField(
+        max_length=500,
+        required=False,
+        assume_scheme="https",
+        label=_("Link"),
+        error_messages={"invalid": _("This is not the address of a page. Begin it with https://.")},
+    )
+    technologies = ListField(
+        most=MOST_TECHNOLOGIES, longest=40, required=False, label=_("Made with"), help_text=_("With commas between.")
+    )
+    image_alt = LineField(
+        max_length=200,
+        required=False,
+        label=_("What the picture shows"),
+        help_text=_("For people who cannot see it."),
+    )
+
+    class Meta:
+        model = Project
+        fields = ("title", "description", "url", "technologies", "status", "image_alt")
+        labels = {"status": _("Status")}

@@ -25,7 +25,7 @@ urlpatterns = [
     path("builders/", views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
-    path("builders/<str:slug>/edit/", views.BuilderUpdateView.as_view(), name="builder_update"),
+    path("builders/<str:slug>/edit/<slug:section>/", views.SectionUpdateView.as_view(), name="section_update"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),
     path("api/profiles/builders", api.BuilderListView.as_view(), name="api_builders"),
     path("api/profiles/builders/<bigint:pk>", api.BuilderView.as_view(), name="api_builder"),

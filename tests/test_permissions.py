@@ -53,8 +53,8 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/": same(OK),
     "/builders/{hidden.slug}/": OWNER_AND_ADMIN,
     "/builders/nobody-at-all/": same(NONE),
-    "/builders/{builder.slug}/edit/": EDITORS,
-    "/builders/{hidden.slug}/edit/": OWNER_AND_ADMIN,
+    "/builders/{builder.slug}/edit/introduction/": EDITORS,
+    "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
@@ -80,8 +80,32 @@ READ: dict[str, tuple[int, ...]] = {
 WRITE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/sign-out/"): same(FOUND),
     # An empty form is a good one. Whose token is good and who is still not let in gets a draft.
-    ("POST", "/builders/{builder.slug}/edit/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
-    ("POST", "/builders/{hidden.slug}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
+    ("POST", "/builders/{builder.slug}/edit/introduction/"): (
+        FOUND,
+        NO,
+        FOUND,
+        NO,
+        NO,
+        FOUND,
+        FOUND,
+        SEE,
+        SEE,
+        SEE,
+        NO,
+    ),
+    ("POST", "/builders/{hidden.slug}/edit/introduction/"): (
+        NONE,
+        NONE,
+        FOUND,
+        NONE,
+        NONE,
+        FOUND,
+        NONE,
+        NONE,
+        NONE,
+        NONE,
+        NONE,
+    ),
     # Whoever Clerk has not told of yet has no roles to change.
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
@@ -91,7 +115,7 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
 }
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
-    "/builders/{builder.slug}/edit/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    "/builders/{builder.slug}/edit/introduction/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
     **dict.fromkeys(
         ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
         (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
@@ -100,7 +124,7 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(
         (
             "/builders/{hidden.slug}/",
-            "/builders/{hidden.slug}/edit/",
+            "/builders/{hidden.slug}/edit/introduction/",
             "/api/profiles/builders/{hidden.pk}",
             "/api/profiles/clients/{client.pk}",
         ),
@@ -115,7 +139,7 @@ PATTERNS = {
     "": "/",
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
-    "builders/<str:slug>/edit/": "/builders/{builder.slug}/edit/",
+    "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",

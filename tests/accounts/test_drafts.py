@@ -30,7 +30,7 @@ def page() -> BuilderProfile:
 
 
 def form_url(page: BuilderProfile) -> str:
-    return f"/builders/{page.slug}/edit/"
+    return f"/builders/{page.slug}/edit/introduction/"
 
 
 def post(page: BuilderProfile, browser: Client, **headers: str) -> Any:
@@ -49,7 +49,7 @@ def test_what_was_typed_is_shown_again_and_can_be_saved(page: BuilderProfile) ->
     assert page.headline == ""
     assert post(page, browser).status_code == 302
     page.refresh_from_db()
-    assert (page.headline, page.available_for_hire) == (TYPED["headline"], False)
+    assert page.headline == TYPED["headline"]
     assert not Draft.objects.exists()
 
 
@@ -58,7 +58,7 @@ def test_the_way_back_goes_through_the_handshake(page: BuilderProfile) -> None:
     handshake = browser.get(post(page, browser)["Location"], headers=PAGE)
     assert handshake.status_code == 307
     assert "/v1/client/handshake?" in handshake["Location"]
-    assert "%2Fedit%2F%3Fdraft%3D1" in handshake["Location"]
+    assert "%2Fedit%2Fintroduction%2F%3Fdraft%3D1" in handshake["Location"]
 
 
 def test_whose_session_is_over_finds_the_draft_after_signing_in(page: BuilderProfile) -> None:
@@ -66,7 +66,7 @@ def test_whose_session_is_over_finds_the_draft_after_signing_in(page: BuilderPro
     kept = post(page, signed_in(page.user))
     assert kept.status_code == 303
     to_sign_in = signed_in(page.user).get(kept["Location"], headers=PAGE)
-    assert to_sign_in["Location"] == f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2F%3Fdraft%3D1"
+    assert to_sign_in["Location"] == f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F%3Fdraft%3D1"
 
 
 def test_nobody_else_sees_it(page: BuilderProfile) -> None:
@@ -79,7 +79,7 @@ def test_nobody_else_sees_it(page: BuilderProfile) -> None:
 def test_nothing_is_kept_of_a_forged_token(page: BuilderProfile) -> None:
     forged = with_token(mint(str(page.user.clerk_id), key=new_key(), age_s=3600))
     response = post(page, forged)
-    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2F")
+    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F")
     assert not Draft.objects.exists()
 
 

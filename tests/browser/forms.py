@@ -13,13 +13,13 @@ HEADLINE = "Maps for people who are rarely online & <b>"
 def open_form(page: Page, site: Site, name: str) -> None:
     page.goto(f"{site.app}/builders/")
     page.get_by_role("link", name=name).click()
-    page.get_by_role("link", name="Edit introduction").click()
+    page.get_by_role("link", name="Edit Introduction").click()
     expect(page.get_by_label("Headline")).to_be_visible()
 
 
 def save(page: Page, headline: str = HEADLINE) -> None:
     page.get_by_label("Headline").fill(headline)
-    page.get_by_role("button", name="Save introduction").click()
+    page.get_by_role("button", name="Save").click()
 
 
 def sleep(page: Page) -> None:
@@ -37,8 +37,8 @@ class TestInPlace:
         save(page)
         expect(page.get_by_role("status")).to_have_text("Saved.")
         expect(page.get_by_text(HEADLINE)).to_be_visible()
-        expect(page.get_by_role("link", name="Edit introduction")).to_be_focused()
-        assert not page.url.endswith("/edit/")
+        expect(page.get_by_role("link", name="Edit Introduction")).to_be_focused()
+        assert not page.url.endswith("/edit/introduction/")
         assert complaints == []
 
     def test_an_expired_token_is_renewed_and_the_form_is_posted_again(self, page: Page, site: Site) -> None:
@@ -48,7 +48,9 @@ class TestInPlace:
         statuses: list[int] = []
         page.on(
             "response",
-            lambda r: statuses.append(r.status) if r.request.method == "POST" and "/edit/" in r.url else None,
+            lambda r: (
+                statuses.append(r.status) if r.request.method == "POST" and "/edit/introduction/" in r.url else None
+            ),
         )
         save(page)
         expect(page.get_by_text(HEADLINE)).to_be_visible()
@@ -78,9 +80,9 @@ class TestWithoutJavaScript:
         save(page)
         expect(page.get_by_role("status")).to_contain_text("Nothing is lost")
         expect(page.get_by_label("Headline")).to_have_value(HEADLINE)
-        assert page.url.endswith("/edit/?draft=1")
+        assert page.url.endswith("/edit/introduction/?draft=1")
         assert any("/v1/client/handshake" in url for url in seen)
-        page.get_by_role("button", name="Save introduction").click()
+        page.get_by_role("button", name="Save").click()
         expect(page).to_have_url(re.compile("/builders/[^/]+/$"))
         expect(page.get_by_text(HEADLINE)).to_be_visible()
         expect(page.get_by_role("status")).to_have_text("Saved.")

@@ -50,8 +50,13 @@ def work(people: list[User]) -> None:
         browser = signed_in(user)
         assert browser.post("/account/roles/", {"builder": "on", "client": "on"}, headers=PAGE).status_code == 302
         slug = BuilderProfile.objects.get(user=user).slug
-        for form in ({"headline": "Away"}, {"available_for_hire": "on"}, {"headline": "Still away"}):
-            assert browser.post(f"/builders/{slug}/edit/", form, headers=PAGE).status_code == 302
+        away = {"availability": "available", "currency": "USD"}
+        for section, form in (
+            ("introduction", {"headline": "Away"}),
+            *(("terms", terms) for terms in (away, away | {"available_for_hire": "on"}, away)),
+            ("introduction", {"headline": "Still away"}),
+        ):
+            assert browser.post(f"/builders/{slug}/edit/{section}/", form, headers=PAGE).status_code == 302
         assert "Still away" in browser.get(f"/builders/{slug}/", headers=PAGE).content.decode()
         assert browser.get("/account/", headers=PAGE).status_code == 200
 

@@ -12,7 +12,7 @@ from tests.helpers.factories import BuilderProfileFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
-TYPED = {"display_name": "Olive O.", "headline": "Maps that work offline", "available_for_hire": "on"}
+TYPED = {"display_name": "Olive O.", "headline": "Maps that work offline"}
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def page() -> BuilderProfile:
 
 
 def save(page: BuilderProfile, browser: Client, typed: dict[str, str] | None = None, **options: Any) -> Any:
-    return browser.post(f"/builders/{page.slug}/edit/", TYPED if typed is None else typed, **options)
+    return browser.post(f"/builders/{page.slug}/edit/introduction/", TYPED if typed is None else typed, **options)
 
 
 def test_the_owner_saves_and_lands_on_the_page(page: BuilderProfile) -> None:
@@ -34,7 +34,7 @@ def test_the_owner_saves_and_lands_on_the_page(page: BuilderProfile) -> None:
     assert "Maps that work offline" in shown
     assert "Saved." in shown
     page.refresh_from_db()
-    assert (page.display_name, page.available_for_hire, page.searchable) == ("Olive O.", True, False)
+    assert (page.display_name, page.headline) == ("Olive O.", "Maps that work offline")
 
 
 def test_one_row_of_the_audit_log_tells_who_changed_what(page: BuilderProfile) -> None:
@@ -51,7 +51,6 @@ def test_one_row_of_the_audit_log_tells_who_changed_what(page: BuilderProfile) -
     assert row.details == {
         "display_name": ["", "Olive O."],
         "headline": ["", "Maps that work offline"],
-        "searchable": [True, False],
     }
 
 
@@ -71,10 +70,10 @@ def test_saving_what_is_there_already_changes_nothing(page: BuilderProfile) -> N
 
 def test_htmx_puts_the_form_in_the_place_of_the_opening_and_back(page: BuilderProfile) -> None:
     browser = signed_in(page.user, headers=HTMX)
-    form = browser.get(f"/builders/{page.slug}/edit/").content.decode()
-    assert form.lstrip().startswith('<form class="form" id="opening"')
+    form = browser.get(f"/builders/{page.slug}/edit/introduction/").content.decode()
+    assert form.lstrip().startswith('<form class="form" id="section-introduction"')
     opening = save(page, browser).content.decode()
-    assert opening.lstrip().startswith('<div class="person__opening" id="opening">')
+    assert opening.lstrip().startswith('<section class="section" id="section-introduction"')
     assert "Saved." in opening
 
 
@@ -93,7 +92,7 @@ def test_a_bad_form_is_shown_again_with_what_was_typed(page: BuilderProfile, hea
 def test_characters_the_database_cannot_keep_are_refused_or_taken_out(page: BuilderProfile, typed: str) -> None:
     body = b"headline=" + ("".join(f"%{byte:02x}" for byte in typed.encode("utf-8", "surrogatepass"))).encode()
     response = signed_in(page.user).post(
-        f"/builders/{page.slug}/edit/", body, content_type="application/x-www-form-urlencoded"
+        f"/builders/{page.slug}/edit/introduction/", body, content_type="application/x-www-form-urlencoded"
     )
     assert response.status_code in (302, 422)
 

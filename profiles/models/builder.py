@@ -1,33 +1,28 @@
-"""Builder and client profiles. They follow the roles of their user; what is on them belongs to their owner."""
+"""Profiles of builders."""
 
 import re
 from typing import Self
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from profiles.models.base import Profile, ProfileQuerySet
+from profiles.models.choices import Availability, Currency, Domain
 from profiles.slugs import MAX_LENGTH
+
+#: How many skills a page and a card show; people may name more, which search finds.
+SKILLS_SHOWN = 7
+MOST_SKILLS = 20
+MOST_EXPERTISE = 10
+MOST_LINKS = 8
 
 #: A letter with the accents and vowel signs that belong to it.
 INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
-
-
-class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
-    def present(self) -> "ProfileQuerySet[P]":
-        """Profiles no reason keeps away: role held, person neither deleted nor banned, nobody took it down."""
-        return self.filter(**dict.fromkeys(Profile.REASONS_AWAY), user__is_active=True)
-
-    def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Profiles that `profiles.access.access_for` lets `user` see: one's own, and all of them for admins."""
-        found = self.select_related("user")
-        if not isinstance(user, User) or not user.is_active:
-            return found.none()
-        return found if user.has_role(User.Role.ADMIN) else found.filter(user=user, deleted_at=None)
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
@@ -51,36 +46,6 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         return self.filter(published | Q(user=user, deleted_at=None)).select_related("user")
 
 
-class Profile(models.Model):
-    """What both kinds of profile share.
-
-    A profile can be away for several reasons at once. Each has its own field, so that the end of one never undoes
-    another. Two more reasons, deleted and banned, are the user's: see `User.is_active`.
-    """
-
-    #: Names of the fields that keep a profile away while they are set.
-    REASONS_AWAY = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
-
-    # PROTECT: users are tombstoned, never deleted, and a profile's history must not go with them.
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")
-    archived_at = models.DateTimeField(null=True, blank=True, help_text="Since when the role is gone.")
-    hidden_at = models.DateTimeField(null=True, blank=True, help_text="Since when an admin keeps it away.")
-    unpublished_at = models.DateTimeField(null=True, blank=True, help_text="Since when its owner keeps it away.")
-    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When its owner deleted it.")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def name(self) -> str:
-        """The name to show on the profile."""
-        return self.user.display_name
-
-
 class BuilderProfile(Profile):
     """What a builder shows to clients."""
 
@@ -98,9 +63,37 @@ class BuilderProfile(Profile):
     slug = models.CharField(max_length=MAX_LENGTH, null=True, blank=True)
     display_name = models.CharField(max_length=120, blank=True, help_text="Shown instead of the name in Clerk.")
     headline = models.CharField(max_length=160, blank=True)
+    tagline = models.CharField(max_length=160, blank=True, help_text="A line in their own voice, below the headline.")
+    image = models.ImageField(upload_to="portraits/", blank=True, help_text="Shown instead of the picture in Clerk.")
+    bio = models.TextField(blank=True, help_text="Markdown; see profiles.markdown.")
+    location = models.CharField(max_length=120, blank=True)
+    time_zone = models.CharField(max_length=64, blank=True, help_text="A name of the IANA database.")
+
+    domains = ArrayField(models.CharField(max_length=16, choices=Domain), default=list, blank=True)
+    skills = ArrayField(
+        models.CharField(max_length=40), default=list, blank=True, help_text="The most important first."
+    )
+    expertise = ArrayField(models.CharField(max_length=80), default=list, blank=True)
+    links = ArrayField(models.URLField(max_length=300), default=list, blank=True)
+
+    # What clients ask first.
     validation_tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ENTRY)
     available_for_hire = models.BooleanField(default=True)
     hourly_rate = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(max_length=3, choices=Currency, default=Currency.USD)
+    availability = models.CharField(max_length=16, choices=Availability, default=Availability.AVAILABLE)
+    availability_confirmed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its owner last said so; empty if never."
+    )
+    adhd_friendly = models.BooleanField(default=False, help_text="Works in ways that suit people with ADHD.")
+
+    # What the team says. Written by admins only, and never by the profile's owner.
+    validation_evidence = models.CharField(max_length=500, blank=True, help_text="What the tier rests on.")
+    validated_at = models.DateTimeField(null=True, blank=True)
+    featured_at = models.DateTimeField(null=True, blank=True, help_text="Since when it stands first in the directory.")
+    completed_projects = models.PositiveIntegerField(default=0)
+    response_rate = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Per cent of messages answered.")
+
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
 
     objects = BuilderProfileQuerySet.as_manager()
@@ -110,6 +103,7 @@ class BuilderProfile(Profile):
             models.UniqueConstraint(fields=["slug"], name="profiles_builder_slug_unique"),
             models.CheckConstraint(condition=Q(validation_tier__in=[1, 2, 3]), name="profiles_builder_tier_known"),
             models.CheckConstraint(condition=Q(hourly_rate__gt=0), name="profiles_builder_rate_positive"),
+            models.CheckConstraint(condition=Q(response_rate__lte=100), name="profiles_builder_response_rate_share"),
         ]
         indexes = [
             # The directory, newest first.
@@ -133,8 +127,8 @@ class BuilderProfile(Profile):
 
     @property
     def image_url(self) -> str:
-        """The person's picture at Clerk, or "" if there is none."""
-        return self.user.image_url
+        """The person's own picture here, else the one at Clerk, else ""."""
+        return self.image.url if self.image else self.user.image_url
 
     @property
     def initials(self) -> str:
@@ -143,13 +137,9 @@ class BuilderProfile(Profile):
         return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property
+    def top_skills(self) -> list[str]:
+        return self.skills[:SKILLS_SHOWN]
+
+    @property
     def validation_tier_meaning(self) -> str:
         return str(self.TIER_MEANINGS[self.Tier(self.validation_tier)])
-
-
-class ClientProfile(Profile):
-    """What a client tells about the company; seen by its owner and by admins only."""
-
-    company_name = models.CharField(max_length=120, blank=True)
-
-    objects = ProfileQuerySet.as_manager()

@@ -1,0 +1,27 @@
+"""Builder and client profiles. They follow the roles of their user; what is on them belongs to their owner."""
+
+from profiles.models.addresses import FormerSlug
+from profiles.models.base import Profile, ProfileQuerySet
+from profiles.models.builder import BuilderProfile, BuilderProfileQuerySet
+from profiles.models.choices import Availability, Currency, Domain
+from profiles.models.client import ClientProfile
+from profiles.models.contact import ContactMessage
+from profiles.models.portfolio import MOST_PROJECTS, MOST_TECHNOLOGIES, Project
+from profiles.models.recognition import Badge
+
+__all__ = [
+    "MOST_PROJECTS",
+    "MOST_TECHNOLOGIES",
+    "Availability",
+    "Badge",
+    "BuilderProfile",
+    "BuilderProfileQuerySet",
+    "ClientProfile",
+    "ContactMessage",
+    "Currency",
+    "Domain",
+    "FormerSlug",
+    "Profile",
+    "ProfileQuerySet",
+    "Project",
+]

@@ -1,0 +1,46 @@
+"""What people choose from on profiles."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Domain(models.TextChoices):
+    """What an app is for, or is made with. The values stand in addresses of the directory."""
+
+    AI = "ai", _("AI and machine learning")
+    WEB = "web", _("Web apps")
+    MOBILE = "mobile", _("Mobile apps")
+    AUTOMATION = "automation", _("Automation and integrations")
+    DATA = "data", _("Data and dashboards")
+    COMMERCE = "commerce", _("Online shops")
+    DESIGN = "design", _("Product design")
+    INTERNAL = "internal", _("Internal tools")
+    HEALTH = "health", _("Health")
+    EDUCATION = "education", _("Education")
+    FINANCE = "finance", _("Finance")
+    COMMUNITY = "community", _("Communities and media")
+
+
+class Availability(models.TextChoices):
+    """How much new work somebody can take on."""
+
+    AVAILABLE = "available", _("Available")
+    LIMITED = "limited", _("Limited")
+    UNAVAILABLE = "unavailable", _("Unavailable")
+
+
+class Currency(models.TextChoices):
+    """ISO 4217 codes of the currencies that rates can be given in."""
+
+    AUD = "AUD", "AUD"
+    BRL = "BRL", "BRL"
+    CAD = "CAD", "CAD"
+    CHF = "CHF", "CHF"
+    EUR = "EUR", "EUR"
+    GBP = "GBP", "GBP"
+    INR = "INR", "INR"
+    JPY = "JPY", "JPY"
+    NGN = "NGN", "NGN"
+    PLN = "PLN", "PLN"
+    SEK = "SEK", "SEK"
+    USD = "USD", "USD"

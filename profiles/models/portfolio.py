@@ -1,0 +1,44 @@
+"""What builders have built."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from profiles.models.builder import BuilderProfile
+
+MOST_PROJECTS = 24
+MOST_TECHNOLOGIES = 12
+
+
+class Project(models.Model):
+    """One piece of work in a builder's portfolio."""
+
+    class Status(models.TextChoices):
+        LIVE = "live", _("Live")
+        DEMO = "demo", _("Demo")
+        CONCEPT = "concept", _("Concept")
+
+    builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="projects")
+    title = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    url = models.URLField(max_length=500, blank=True)
+    technologies = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    status = models.CharField(max_length=16, choices=Status, default=Status.LIVE)
+    image = models.ImageField(upload_to="projects/", blank=True, width_field="image_width", height_field="image_height")
+    image_width = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    image_height = models.PositiveIntegerField(null=True, blank=True, editable=False)
+    image_alt = models.CharField(
+        max_length=200, blank=True, help_text="What the picture shows, for people who cannot see it."
+    )
+    position = models.PositiveIntegerField(default=0, help_text="Its place on the page; the smallest comes first.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["position", "id"]
+        indexes = [
+            # The portfolio of one page, in its order.
+            models.Index(fields=["builder", "position", "id"], name="profiles_project_order"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title

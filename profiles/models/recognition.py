@@ -1,0 +1,35 @@
+"""What the team says about builders."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from profiles.models.builder import BuilderProfile
+
+
+class Badge(models.Model):
+    """A distinction of a builder, with what it rests on."""
+
+    class Kind(models.TextChoices):
+        IDENTITY = "identity", _("Identity checked")
+        REFERENCES = "references", _("References checked")
+        CODE = "code", _("Code reviewed")
+        ACCESSIBILITY = "accessibility", _("Builds accessibly")
+        SECURITY = "security", _("Builds securely")
+        MENTOR = "mentor", _("Mentor")
+
+    builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="badges")
+    kind = models.CharField(max_length=16, choices=Kind)
+    evidence = models.CharField(max_length=300, help_text="What it rests on, in words that everybody may read.")
+    awarded_at = models.DateTimeField(default=timezone.now)
+    awarded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["awarded_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["builder", "kind"], name="profiles_badge_kind_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.get_kind_display())
