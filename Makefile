@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check oracle browser-test bench smoke format migrations requirements clean
+.PHONY: help run test check oracle browser-test lighthouse bench smoke format migrations requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -15,8 +15,8 @@ INSTALL = @for p in $(CANDIDATES); do \
 	done; \
 	test -n "$$p" || { echo "$(strip $(MISSING))" >&2; exit 1; }; \
 	exec "$$p" -I config/local/install.py
-# What the product's pages load from Clerk, to see that our policy lets it run.
-CLERK_SCRIPTS = clerk-js@6.40.0 ui@1.36.0
+# What the product's pages load from Clerk, to see that our policy lets it run, and what judges the pages.
+BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
 # Settings as a deployment has them, for commands that need no database.
 PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
@@ -64,11 +64,16 @@ oracle: ## Compare who is signed in with what Clerk's own JavaScript library say
 browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chromium, and npm for Clerk's scripts
 	$(INSTALL) dev.txt
 	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
-	@cd tests/browser && for package in $(CLERK_SCRIPTS); do \
+	@cd tests/browser && for package in $(BROWSER_SCRIPTS); do \
 		folder=node_modules/$$package; test -d $$folder && continue; \
-		archive=$$(npm pack --silent @clerk/$$package) && mkdir -p $$folder && \
+		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
-	$(IN_VENV) -m pytest -q tests/browser/sessions.py tests/browser/forms.py
+	$(IN_VENV) -m pytest -q $(addprefix tests/browser/,sessions.py forms.py accessibility.py)
+
+lighthouse: ## See what Lighthouse says of the public pages; needs Chromium, Node 18 or newer, and npm
+	$(INSTALL) dev.txt
+	@cd tests/lighthouse && npm ci --no-audit --no-fund --silent
+	$(IN_VENV) -m tests.lighthouse
 
 bench: ## Measure events per second and CPU per event beside a limit
 	$(INSTALL) dev.txt

@@ -4,8 +4,8 @@ import re
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import Site
 from tests.browser.people import IDLE_MS, addresses, sign_in
+from tests.helpers.site import Site
 
 HEADLINE = "Maps for people who are rarely online & <b>"
 

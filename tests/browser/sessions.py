@@ -8,8 +8,9 @@ import re
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import Site, bundle
+from tests.browser.conftest import bundle
 from tests.browser.people import IDLE_MS, addresses, expect_signed_in, idle, sign_up, user_id
+from tests.helpers.site import Site
 
 
 class TestStayingSignedIn:
@@ -107,7 +108,7 @@ class TestClerksOwnScripts:
 
         def answer(route: Route) -> None:
             package = "ui" if "@clerk/ui" in route.request.url else "clerk-js"
-            file = bundle(package, "ui.browser.js" if package == "ui" else "clerk.browser.js")
+            file = bundle(f"@clerk/{package}", f"dist/{'ui' if package == 'ui' else 'clerk'}.browser.js")
             headers = {"access-control-allow-origin": "*"}
             route.fulfill(path=file, content_type="text/javascript", headers=headers)
 
