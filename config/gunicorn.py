@@ -38,7 +38,9 @@ accesslog = None
 
 
 def worker_exit(server: object, worker: object) -> None:
-    """Close the connection pool, or the worker would not end until it is killed."""
+    """Write what is counted in memory, and close the connection pool, or the worker would not end until it is killed."""
     from config.database import close_pools
+    from webhooks.rejections import rejections
 
+    rejections.flush()
     close_pools()

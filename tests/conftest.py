@@ -13,6 +13,7 @@ from pytest_django import Settings
 from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.processes import gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
+from webhooks import rejections
 
 QUEUE_TABLES = "procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers"
 
@@ -48,6 +49,15 @@ def flush_everything() -> Iterator[None]:
 
     patch = pytest.MonkeyPatch()
     patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_counting_behind_the_tests_back() -> Iterator[None]:
+    """Let no thread write refused requests into the database of whichever test runs ten seconds later."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(rejections, "FLUSH_AFTER_S", 24 * 3600.0)
     yield
     patch.undo()
 

@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
-from webhooks import inbox
+from webhooks import inbox, rollups
 
 #: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
 MAX_RUNS = 5
@@ -30,3 +30,10 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
             await manager.retry_job(job)
         else:
             await manager.finish_job(job, status=Status.FAILED, delete_job=False)
+
+
+@app.periodic(cron="* * * * *")
+@app.task(queue="upkeep", queueing_lock="fold_counts")
+def fold_counts(timestamp: int) -> None:
+    """Count the hours in which events came or changed, once a minute."""
+    rollups.fold()

@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from audit.requests import client_address
 from webhooks import addresses, inbox, signatures
+from webhooks.rejections import rejections
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
 
 
 def _refused(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
+    rejections.count(reason)
     log.warning(
         "Refused a webhook from %s: %s. Check CLERK_WEBHOOK_SECRET, and the clock, if Clerk sent it.",
         client_address(request),

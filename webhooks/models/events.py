@@ -6,6 +6,8 @@ from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from audit.models import CurrentTransaction
+
 #: A repeat is counted, locked and recognised in one statement, which finds nothing for the many that are none.
 COUNT_REPEAT = """
 UPDATE webhooks_webhookevent SET deliveries = deliveries + 1, last_delivery_at = %s WHERE svix_id = %s
@@ -73,6 +75,8 @@ class WebhookEvent(models.Model):
     source_address = models.GenericIPAddressField(null=True, help_text="Whoever posted it: Svix, not the person.")
     headers = models.JSONField(default=dict)
     secret_fingerprint = models.CharField(max_length=16, help_text="Which signing secret matched.")
+    #: The transaction that last changed what is counted of it; a trigger sets it, so that no writer can forget. See rollups.
+    changed_in = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 
     objects = WebhookEventQuerySet.as_manager()
 
@@ -93,6 +97,10 @@ class WebhookEvent(models.Model):
         indexes = [
             # What needs attention, oldest first.
             models.Index(F("received_at"), name="webhooks_event_unsettled", condition=Q(state__in=["failed", "dead"])),
+            # The hour that is counted anew, and lists by time.
+            models.Index(F("received_at"), name="webhooks_event_received"),
+            # What changed since the hours were last counted.
+            models.Index(F("changed_in"), name="webhooks_event_changed"),
             # The events of one person.
             models.Index(
                 F("clerk_user_id"),
