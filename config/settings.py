@@ -50,6 +50,12 @@ CLERK_FACTS = "profiles.facts.of_people"
 #: What each app hands out to a person and erases; see audit.personal_data. The log last: it tells of the others' deeds.
 PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
 
+# --- Watching over it --------------------------------------------------------------------------------------------------
+
+#: Whoever has the token, or asks from one of the addresses, may read /metrics; with neither, nobody.
+METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="").strip()
+METRICS_ALLOWED_IPS = words("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL_MODE else [])
+
 # --- Applications -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -151,7 +157,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 SECURE_SSL_REDIRECT = not LOCAL_MODE
 # Probes and Svix are answered where they knock: Svix counts a redirect as a failed delivery.
-SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL_MODE
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"

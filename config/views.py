@@ -1,11 +1,23 @@
-"""Health for load balancers and supervisors."""
+"""Health for load balancers and supervisors, and metrics for whoever watches."""
 
+import hmac
+from collections.abc import Iterator
+
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import CollectorRegistry
+
+from audit.requests import client_address
+from webhooks import addresses
+from webhooks.metrics import collect
 
 #: Whether this process has seen the database at the version of the code; it is asked until then, and never again.
 _migrated = False
@@ -29,6 +41,39 @@ def readyz(request: HttpRequest) -> JsonResponse:
     if problem:
         return JsonResponse({"status": problem}, status=503)
     return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Tell the figures of webhooks.metrics, as OpenMetrics or as Prometheus's older text, whichever is asked for.
+
+    For whoever has METRICS_TOKEN as a Bearer token, or asks from METRICS_ALLOWED_IPS; for others there is no such page.
+    """
+    if not _may_read_metrics(request):
+        raise Http404
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures())
+    if "application/openmetrics-text" in request.headers.get("Accept", ""):
+        return HttpResponse(openmetrics.generate_latest(registry), content_type=openmetrics.CONTENT_TYPE_LATEST)  # type: ignore[no-untyped-call]
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+class _Figures:
+    """What prometheus-client takes for a collector."""
+
+    @staticmethod
+    def collect() -> Iterator[Metric]:
+        return collect()
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    expected = settings.METRICS_TOKEN
+    if expected and scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), expected.encode()):
+        return True
+    allowed = tuple(settings.METRICS_ALLOWED_IPS)
+    return bool(allowed) and addresses.is_in(client_address(request), allowed)
 
 
 def _problem() -> str:

@@ -75,6 +75,7 @@ READ: dict[str, tuple[int, ...]] = {
     "/admin/": ADMIN_SITE,
     "/healthz": same(OK),
     "/readyz": same(OK),
+    "/metrics": same(OK),  # from this machine, in local mode
 }
 #: Methods that an address has besides GET and HEAD, asked with a CSRF token.
 WRITE: dict[tuple[str, str], tuple[int, ...]] = {
@@ -159,6 +160,7 @@ PATTERNS = {
     "admin/": "/admin/",
     "healthz": "/healthz",
     "readyz": "/readyz",
+    "metrics": "/metrics",
 }
 
 

@@ -20,13 +20,16 @@ type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 def is_allowed(address: str | None) -> bool:
     """Return whether `address` may post webhooks. Without a list everybody may try."""
-    allowed = networks(tuple(settings.CLERK_WEBHOOK_ALLOWED_IPS))
-    if not allowed:
-        return True
+    allowed = tuple(settings.CLERK_WEBHOOK_ALLOWED_IPS)
+    return not allowed or is_in(address, allowed)
+
+
+def is_in(address: str | None, entries: tuple[str, ...]) -> bool:
+    """Return whether `address` is one of `entries`, or in one of these networks."""
     if address is None:
         return False
     sender = ipaddress.ip_address(address)
-    return any(sender in network for network in allowed)
+    return any(sender in network for network in networks(entries))
 
 
 @lru_cache(maxsize=16)

@@ -32,15 +32,12 @@ def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E003: the allow-list cannot be read."""
-    try:
-        addresses.networks(tuple(settings.CLERK_WEBHOOK_ALLOWED_IPS))
-    except ValueError as error:
-        return [
-            checks.Error(
-                f"CLERK_WEBHOOK_ALLOWED_IPS cannot be read: {error}.",
-                hint='List addresses or networks, separated by commas, or write "svix".',
-                id="webhooks.E003",
-            )
-        ]
-    return []
+    """E003 and E004: a list of addresses cannot be read."""
+    found: list[checks.CheckMessage] = []
+    for name, number in (("CLERK_WEBHOOK_ALLOWED_IPS", 3), ("METRICS_ALLOWED_IPS", 4)):
+        try:
+            addresses.networks(tuple(getattr(settings, name)))
+        except ValueError as error:
+            hint = 'List addresses or networks, separated by commas, or write "svix".'
+            found.append(checks.Error(f"{name} cannot be read: {error}.", hint=hint, id=f"webhooks.E00{number}"))
+    return found

@@ -62,6 +62,15 @@ class HourCount(NamedTuple):
     deliveries: int
 
 
+class TypeCount(NamedTuple):
+    """Events of one type and state, over several hours."""
+
+    event_type: str
+    state: str
+    events: int
+    deliveries: int
+
+
 def fold() -> int:
     """Count the hours in which something changed; return how many there were.
 
@@ -96,6 +105,20 @@ def hourly(since: datetime) -> list[HourCount]:
             {"since": whole_hour(since)},
         )
         return [HourCount(*row) for row in cursor.fetchall()]
+
+
+def totals(since: datetime) -> list[TypeCount]:
+    """Return what was received from the whole hour of `since` on, of each type and state."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH {DIRTY}, counted AS ({COUNTED} UNION ALL
+                SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount
+                WHERE hour >= %(since)s AND hour NOT IN (SELECT hour FROM dirty))
+            SELECT event_type, state, sum(events)::bigint, sum(deliveries)::bigint FROM counted GROUP BY 1, 2
+            ORDER BY 1, 2""",  # noqa: S608
+            {"since": whole_hour(since)},
+        )
+        return [TypeCount(*row) for row in cursor.fetchall()]
 
 
 def timings(since: datetime) -> dict[str, list[int]]:

@@ -404,7 +404,15 @@ def test_production_is_strict_by_itself(production: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("url", "status"),
-    (("/", 301), ("/builders/", 301), ("/admin/", 301), ("/nowhere", 301), ("/healthz", 200), ("/readyz", 200)),
+    (
+        ("/", 301),
+        ("/builders/", 301),
+        ("/admin/", 301),
+        ("/nowhere", 301),
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/metrics", 200),
+    ),
 )
 def test_all_but_the_probes_are_sent_to_https(production: object, stranger: Client, url: str, status: int) -> None:
     response = stranger.get(url, headers={"host": HOST})
