@@ -81,6 +81,10 @@ class AuditLog(models.Model):
         PUSH_STOPPED = "PUSH_STOPPED"
         # Somebody asked for a failed or dead event to be tried again.
         EVENT_RETRIED = "EVENT_RETRIED"
+        # Somebody took care of an alert, put it off, or said that it is over.
+        ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"
+        ALERT_SNOOZED = "ALERT_SNOOZED"
+        ALERT_RESOLVED = "ALERT_RESOLVED"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"

@@ -37,6 +37,13 @@ errorlog = "-"
 accesslog = None
 
 
+def post_worker_init(worker: object) -> None:
+    """Watch over the queue's workers from here, too: when they are gone, nothing else would notice."""
+    from webhooks import watch
+
+    watch.start()
+
+
 def worker_exit(server: object, worker: object) -> None:
     """Write what is counted in memory, and close the connection pool, or the worker would not end until it is killed."""
     from config.database import close_pools

@@ -31,6 +31,8 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/auth/group/{pk}/history/": (OK, OK, OK, OK),
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
     "/admin/accounts/identityconflict/{pk}/resolve/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/alert/{pk}/care/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
     "/admin/nowhere": (NONE, NONE, NONE, NONE),
 }
 #: Models whose rows come from the code only: nobody makes, changes or deletes them here.
@@ -45,6 +47,7 @@ READ_ONLY = (
     "procrastinate/procrastinatejob",
     "profiles/builderprofile",
     "profiles/clientprofile",
+    "webhooks/alert",
     "webhooks/webhookevent",
 )
 for model in READ_ONLY:

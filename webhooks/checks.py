@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import apprise
 from django.conf import settings
 from django.core import checks
 
@@ -41,3 +42,20 @@ def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
             hint = 'List addresses or networks, separated by commas, or write "svix".'
             found.append(checks.Error(f"{name} cannot be read: {error}.", hint=hint, id=f"webhooks.E00{number}"))
     return found
+
+
+@checks.register(checks.Tags.security)
+def check_alert_channels(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W001: nobody is told of trouble; E005: an address that Apprise cannot read."""
+    if not settings.ALERT_URLS and not settings.LOCAL_MODE:
+        hint = "Set it to addresses of Apprise, such as mailto://user:password@example.com."
+        return [checks.Warning("ALERT_URLS is not set, so nobody is told of trouble.", hint=hint, id="webhooks.W001")]
+    return [
+        checks.Error(
+            f"Entry {position} of ALERT_URLS is no address that Apprise can read.",
+            hint="Compare it with github.com/caronc/apprise/wiki; special characters are written as %20.",
+            id="webhooks.E005",
+        )
+        for position, url in enumerate(settings.ALERT_URLS, 1)
+        if not apprise.Apprise().add(url)
+    ]

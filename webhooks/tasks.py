@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
-from webhooks import inbox, rollups
+from webhooks import alerts, inbox, rollups
 
 #: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
 MAX_RUNS = 5
@@ -37,3 +37,10 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
 def fold_counts(timestamp: int) -> None:
     """Count the hours in which events came or changed, once a minute."""
     rollups.fold()
+
+
+@app.periodic(cron="* * * * * 30")  # half a minute after the counts
+@app.task(queue="upkeep", queueing_lock="check_alerts")
+def check_alerts(timestamp: int) -> None:
+    """Judge every rule and tell what changed, once a minute."""
+    alerts.check()

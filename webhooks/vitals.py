@@ -69,11 +69,7 @@ def measure() -> Vitals:
         oldest_push=pending.aggregate(oldest=Min("requested_at"))["oldest"],
         last_reconciliation=Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED).first(),
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
-        heartbeats=list(
-            ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER).values_list(
-                "last_heartbeat", flat=True
-            )
-        ),
+        heartbeats=list(_alive(now).values_list("last_heartbeat", flat=True)),
         overdue_jobs=_count(
             ProcrastinateJob.objects.filter(status="todo", scheduled_at__lte=now - timedelta(minutes=1))
         ),
@@ -82,6 +78,15 @@ def measure() -> Vitals:
         .first(),
         folded_at=FoldMark.objects.values_list("folded_at", flat=True).first(),
     )
+
+
+def has_worker() -> bool:
+    """Return whether any queue worker is alive."""
+    return _alive(timezone.now()).exists()
+
+
+def _alive(now: datetime) -> QuerySet[ProcrastinateWorker]:
+    return ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER)
 
 
 def _count(rows: QuerySet) -> int:  # type: ignore[type-arg]

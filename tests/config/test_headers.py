@@ -29,6 +29,7 @@ NO_LINK = "7f1b4c1e-3a52-4a0c-9d0e-0d6a3f7f9b11"
 ARGUMENTS = {
     "slug": "olive-owner",
     "section": "introduction",
+    "name": "silence",
     "object_id": "{pk}",
     "content_type_id": "1",
     "pk": "1",
@@ -223,6 +224,7 @@ ODD = {
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
     "/admin/accounts/identityconflict/{pk}/resolve/": 405,
+    "/admin/webhooks/alert/{pk}/care/": 405,
     "/admin/autocomplete/": 403,
     "/admin/r/1/{pk}/": 404,  # such objects have no page of their own
 }

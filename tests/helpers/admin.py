@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
-from webhooks.models import WebhookEvent
+from webhooks.models import Alert, WebhookEvent
 
 #: No sequence gets here.
 PK = 1_000_000_007
@@ -50,6 +50,9 @@ def one_of_each() -> int:
         processed_at=now,
         secret_fingerprint="x",
     )
+    figures = {"value": 1, "told_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": HOSTILE}}
+    alert = Alert.objects.create(pk=PK, rule="silence", summary=HOSTILE, **figures)
+    alert.notices.create(what="opened", channel="json 1234", error=HOSTILE)
     row = AuditLog(pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed=[])
     row.target_label, row.personal_salt, row.personal_digest = HOSTILE, b"", b""
     row.save(force_insert=True)

@@ -1,10 +1,9 @@
-"""The inbox and the queue in the Django admin. Procrastinate's own pages have inline styles, which the policy refuses."""
+"""The queue in the Django admin. Procrastinate's own pages have inline styles, which the policy refuses."""
 
 from django.contrib import admin
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from audit.admin import ReadOnlyAdmin
-from webhooks.models import WebhookEvent
 
 admin.site.unregister(ProcrastinateJob)
 
@@ -26,12 +25,3 @@ class JobAdmin(ReadOnlyAdmin):
         "queueing_lock",
         "worker",
     )
-
-
-@admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
-    """Verified deliveries, and what became of them."""
-
-    list_display = ("received_at", "event_type", "state", "clerk_user_id", "attempts", "deliveries", "last_error")
-    list_filter = ("state", "event_type", "error_class")
-    search_fields = ("=svix_id", "=clerk_user_id")

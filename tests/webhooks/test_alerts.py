@@ -1,0 +1,363 @@
+"""Alerts open once, get worse, calm down, come back, and are told; each rule by causing what it watches."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import call_command
+from django.db import connection
+from pytest_django import Settings
+
+from accounts.models import MetadataPush, Reconciliation, User
+from audit.models import AuditLog
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import UserFactory
+from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.test_retries import trouble
+from tests.webhooks.test_rollups import event
+from webhooks import alerts, rollups, watch
+from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+Rule = Alert.Rule
+NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+#: A port on which nobody listens.
+DEAF = "json://127.0.0.1:9/"
+
+
+class Receiver:
+    """A program that is told of alerts, on a port of this machine."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                receiver.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self.server.server_port}/"
+
+    @property
+    def titles(self) -> list[str]:
+        return [str(message["title"]) for message in self.told]
+
+
+@pytest.fixture
+def receiver(settings: Settings) -> Iterator[Receiver]:
+    receiver = Receiver()
+    settings.ALERT_URLS = [receiver.url]
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def worker() -> None:
+    """Have a worker that beats, whatever the time is said to be."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+
+
+def lose_workers() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM procrastinate_workers")
+
+
+def check(after: timedelta = timedelta(0)) -> list[str]:
+    """Look some time after NOW, and return the rules that found something."""
+    with time_machine.travel(NOW + after, tick=False):
+        return sorted(alert.rule for alert in alerts.check())
+
+
+def dead(count: int = 1) -> None:
+    for _ in range(count):
+        event(NOW - MINUTE, state="dead", processed_at=None)
+
+
+# --- The life of an alert ---
+
+
+def test_all_is_well_when_nothing_has_happened(receiver: Receiver) -> None:
+    assert check() == []
+    assert receiver.told == []
+
+
+def test_a_trouble_opens_one_alert_and_is_told_once(receiver: Receiver) -> None:
+    dead()
+    for minutes in range(3):
+        assert check(minutes * MINUTE) == [Rule.DEAD_EVENTS]
+    alert = Alert.objects.get()
+    assert alert.facts["events"] == [WebhookEvent.objects.get().pk]
+    assert receiver.titles == ["[Opened] Events are dead"]
+    assert f"/admin/webhooks/alert/{alert.pk}/change/" in receiver.told[0]["message"]
+    assert "1 event is dead" in receiver.told[0]["message"]
+
+
+def test_getting_worse_is_told_but_not_by_a_little(receiver: Receiver) -> None:
+    dead(2)
+    check()
+    dead(1)
+    check(MINUTE)
+    assert len(receiver.told) == 1
+    dead(1)
+    check(2 * MINUTE)
+    assert receiver.titles[1:] == ["[Worse] Events are dead"]
+
+
+QUIET = ({"acknowledged_at": NOW}, {"snoozed_until": NOW + 5 * MINUTE})
+
+
+@pytest.mark.parametrize("quiet", QUIET, ids=("acknowledged", "snoozed"))
+def test_whoever_knows_is_not_told_that_it_gets_worse(receiver: Receiver, quiet: dict[str, Any]) -> None:
+    dead()
+    check()
+    Alert.objects.update(**quiet)
+    dead(20)
+    check(MINUTE)
+    assert "[Worse] Events are dead" not in receiver.titles
+    check(6 * MINUTE)  # a snooze is over
+    assert ("[Worse] Events are dead" in receiver.titles) == ("snoozed_until" in quiet)
+
+
+def test_it_resolves_itself_when_it_has_been_well_for_a_while(receiver: Receiver) -> None:
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    assert check(MINUTE) == [Rule.DEAD_EVENTS]
+    assert check(4 * MINUTE) == [Rule.DEAD_EVENTS]
+    assert check(6 * MINUTE) == []
+    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+
+
+def test_it_does_not_flap(receiver: Receiver) -> None:
+    """There and gone every two minutes is one alert, told once."""
+    for number in range(6):
+        dead()
+        check(number * 2 * MINUTE)
+        WebhookEvent.objects.all().delete()
+        check((number * 2 + 1) * MINUTE)
+    assert Alert.objects.count() == 1
+    assert receiver.titles == ["[Opened] Events are dead"]
+
+
+def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+    dead()
+    check(20 * MINUTE)
+    alert = Alert.objects.get()
+    assert (alert.is_open, alert.times_back) == (True, 1)
+    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+
+
+def test_what_comes_back_late_is_a_new_one(receiver: Receiver) -> None:
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+    dead()
+    check(40 * MINUTE)
+    assert Alert.objects.filter(rule=Rule.DEAD_EVENTS).count() == 2
+    assert receiver.titles.count("[Opened] Events are dead") == 2
+
+
+def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings, receiver: Receiver) -> None:
+    settings.ALERT_URLS = ["nonsense", DEAF, receiver.url]
+    dead()
+    check()
+    assert len(receiver.told) == 1
+    failed = Notice.objects.filter(sent_at=None)
+    assert sorted(failed.values_list("attempts", flat=True)) == [1, 1]
+    assert "127.0.0.1:9" not in "".join(failed.values_list("error", "channel").get(channel__startswith="json"))
+    for minutes in range(1, 9):
+        check(minutes * 2 * MINUTE)
+    assert sorted(failed.values_list("attempts", flat=True)) == [5, 5]
+    assert len(receiver.told) == 1
+
+
+def test_the_command_lists_what_is_open(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("check_alerts")
+    assert capsys.readouterr().out == "All is well.\n"
+    dead()
+    with pytest.raises(SystemExit), time_machine.travel(NOW, tick=False):
+        call_command("check_alerts")
+    assert capsys.readouterr().out == "dead_events: 1 event is dead: no retry can cure it.\n"
+
+
+# --- What each rule watches ---
+
+
+def test_many_failing_events(webhook: WebhookClient) -> None:
+    with time_machine.travel(NOW - MINUTE, tick=False):
+        for _ in range(20):
+            webhook.created(person())
+        assert check() == []
+        with trouble():
+            for _ in range(5):
+                assert webhook.created(person()) == "failed"
+    assert check() == [Rule.FAILURE_RATE]
+    assert len(Alert.objects.get().facts["events"]) == 5
+
+
+def test_an_event_that_stays_unsettled() -> None:
+    event(NOW - 31 * MINUTE, state="failed", processed_at=None, next_attempt_at=NOW)
+    assert check(-2 * MINUTE) == []
+    assert check() == [Rule.OLDEST_UNSETTLED]
+
+
+def test_refused_requests() -> None:
+    RejectionCount.objects.create(hour=rollups.whole_hour(NOW), cause="bad_signature", requests=19)
+    assert check() == []
+    RejectionCount.objects.create(hour=rollups.whole_hour(NOW), cause="too_large", requests=1)
+    assert check() == [Rule.REJECTED]
+    assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
+
+
+def test_events_of_another_instance(settings: Settings, webhook: WebhookClient) -> None:
+    with time_machine.travel(NOW - MINUTE, tick=False):
+        webhook.created(person())
+    assert check() == []
+    settings.CLERK_INSTANCE_ID = "ins_ours"
+    assert check() == [Rule.OTHER_INSTANCE]
+
+
+def test_silence_is_judged_by_what_is_usual() -> None:
+    for number in range(200):
+        event(NOW - number * 6 * MINUTE)
+    assert check(90 * MINUTE) == []
+    assert check(5 * timedelta(hours=1)) == [Rule.SILENCE]
+
+
+def test_a_quiet_night_is_no_silence() -> None:
+    for day in (1, 2):
+        for number in range(60):
+            event(NOW - timedelta(days=day) + number * 6 * MINUTE)
+    assert check() == []
+
+
+def test_changes_that_do_not_reach_clerk() -> None:
+    push = {"requested_at": NOW - 16 * MINUTE, "next_attempt_at": NOW}
+    MetadataPush.objects.create(user=UserFactory.create(), state="pending", **push)
+    assert check(-2 * MINUTE) == []
+    assert check() == [Rule.PUSHES]
+
+
+def test_people_who_still_differ(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW, missing=3)
+    assert check() == []
+    run = Reconciliation.objects.create(
+        kind="recent", state="finished", started_at=NOW + MINUTE, finished_at=NOW + MINUTE, unhealed=2
+    )
+    assert check(MINUTE) == [Rule.DRIFT]
+    assert Alert.objects.get().facts == {"reconciliation": run.pk}
+
+
+def test_comparing_that_has_stopped(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)
+    assert check(timedelta(hours=1)) == []
+    assert check(timedelta(hours=3)) == [Rule.DRIFT]
+
+
+def test_no_worker_is_noticed_by_the_web_processes(receiver: Receiver) -> None:
+    watch.look()
+    assert receiver.told == []
+    lose_workers()
+    watch.look()
+    watch.look()
+    assert receiver.titles == ["[Opened] No worker is alive"]
+
+
+# --- What people do about it ---
+
+
+def care(person: Any, **typed: str) -> Any:
+    return signed_in(person).post(f"/admin/webhooks/alert/{Alert.objects.get().pk}/care/", typed, follow=True)
+
+
+@pytest.fixture
+def adam() -> User:
+    adam: User = UserFactory.create(admin=True, name="Adam & Admin")
+    return adam
+
+
+def test_taking_it_on_is_audited(adam: User) -> None:
+    dead()
+    check()
+    text = care(adam, deed="acknowledge", note="Looking at it").content.decode()
+    assert "Done, and in the audit log." in text
+    assert "Looking at it" in text
+    alert = Alert.objects.get()
+    assert (alert.acknowledged_by, alert.is_open) == (adam, True)
+    row = AuditLog.objects.get(action="ALERT_ACKNOWLEDGED")
+    assert (row.actor, (row.details or {})["note"]) == (adam, "Looking at it")
+
+
+def test_putting_it_off_and_saying_that_it_is_over(adam: User) -> None:
+    dead()
+    check()
+    care(adam, deed="snooze", hours="4")
+    assert str(Alert.objects.get().state) == "snoozed"
+    care(adam, deed="resolve", note="Fixed")
+    assert (Alert.objects.get().resolved_by, Alert.objects.get().note) == (adam, "Fixed")
+    assert "resolved meanwhile" in care(adam, deed="acknowledge").content.decode()
+    assert sorted(AuditLog.objects.values_list("action", flat=True)) == ["ALERT_RESOLVED", "ALERT_SNOOZED"]
+
+
+def test_what_was_said_to_be_over_and_is_not_opens_a_new_alert(adam: User, receiver: Receiver) -> None:
+    dead()
+    check()
+    care(adam, deed="resolve")
+    check(MINUTE)
+    assert Alert.objects.count() == 2
+    assert receiver.titles == ["[Opened] Events are dead"] * 2
+
+
+@pytest.mark.parametrize("typed", ({}, {"deed": "explode"}, {"deed": "snooze", "hours": "-1"}, {"note": "x" * 3000}))
+def test_nonsense_changes_nothing(adam: User, typed: dict[str, str]) -> None:
+    dead()
+    check()
+    assert "Choose what to do" in care(adam, **typed).content.decode()
+    assert str(Alert.objects.get().state) == "open"
+
+
+def test_whoever_is_no_admin_any_more_can_do_nothing(adam: User) -> None:
+    dead()
+    check()
+    User.objects.filter(pk=adam.pk).update(roles=[])
+    care(adam, deed="resolve")
+    assert Alert.objects.get().is_open
+
+
+@pytest.mark.parametrize("rule", list(Rule))
+def test_every_rule_has_a_runbook(adam: User, rule: Alert.Rule) -> None:
+    response = signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{rule}/")
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("name", ("nothing", "README", "settings-py"))
+def test_nothing_else_is_shown_as_a_runbook(adam: User, name: str) -> None:
+    assert signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{name}/", follow=True).status_code == 404

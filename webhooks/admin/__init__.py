@@ -1,0 +1,5 @@
+"""The operators' room: the inbox, the queue and alerts in the Django admin."""
+
+from webhooks.admin import alerts, events, queue
+
+__all__ = ["alerts", "events", "queue"]

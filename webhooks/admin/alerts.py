@@ -1,0 +1,89 @@
+"""Alerts in the Django admin: what is wrong, what caused it, who was told, and who takes care of it."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from audit.admin import ReadOnlyAdmin
+from audit.log import Origin
+from webhooks import care, runbooks
+from webhooks.models import Alert, WebhookEvent
+
+HOURS = (1, 4, 24)
+
+
+class CareForm(forms.Form):
+    """What somebody does about an alert, and why."""
+
+    deed = forms.ChoiceField(choices=[(deed, deed) for deed in care.Deed])
+    hours = forms.TypedChoiceField(choices=[(hours, hours) for hours in HOURS], coerce=int, required=False)
+    note = forms.CharField(
+        required=False, max_length=2000, label=_("Why, or what was done"), widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+@admin.register(Alert)
+class AlertAdmin(ReadOnlyAdmin):
+    """Troubles, the open ones first."""
+
+    change_form_template = "admin/webhooks/alert/change_form.html"
+    list_display = ("rule", "state", "summary", "opened_at", "resolved_at")
+    list_filter = ("rule", ("resolved_at", admin.EmptyFieldListFilter))
+    ordering = ("-opened_at",)
+    fields = (
+        *("state", "opened_at", "seen_at", "well_since", "resolved_at", "times_back"),
+        *("acknowledged_by", "acknowledged_at", "snoozed_until", "resolved_by", "note"),
+    )
+    readonly_fields = ("state",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add where deeds are posted to, and the runbooks."""
+        wrap = self.admin_site.admin_view
+        return [
+            path("runbooks/<slug:name>/", wrap(self.runbook), name="webhooks_runbook"),
+            path("<path:object_id>/care/", wrap(require_POST(self.care)), name="webhooks_alert_care"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what caused it, who was told, and what can be done."""
+        alert = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if alert is not None:
+            events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
+            figures = [(name, value) for name, value in alert.facts.items() if name != "events" and value is not None]
+            context = {"alert": alert, "events": events, "figures": figures, "notices": alert.notices.all()}
+            context |= {"form": CareForm(), "hours": HOURS, "runbook": runbooks.exists(alert.rule)}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+
+    def care(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Acknowledge, snooze or resolve an alert."""
+        alert, form = self.get_object(request, object_id), CareForm(request.POST)
+        if alert is None:
+            raise Http404
+        if not form.is_valid():
+            self.message_user(request, _("Choose what to do, and say why in at most 2000 characters."), messages.ERROR)
+        elif self._care(request, alert, form.cleaned_data):
+            self.message_user(request, _("Done, and in the audit log."), messages.SUCCESS)
+        else:
+            self.message_user(request, _("The alert was resolved meanwhile."), messages.WARNING)
+        return redirect(reverse("admin:webhooks_alert_change", args=[alert.pk]))
+
+    @staticmethod
+    def _care(request: HttpRequest, alert: Alert, chosen: dict[str, Any]) -> bool:
+        length = timedelta(hours=chosen["hours"] or HOURS[0])
+        who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
+        return care.take(alert.pk, care.Deed(chosen["deed"]), note=chosen["note"], length=length, **who)
+
+    def runbook(self, request: HttpRequest, name: str) -> HttpResponse:
+        """Show what to do about one kind of trouble."""
+        return runbooks.page(request, name, self.admin_site.each_context(request))
