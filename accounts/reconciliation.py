@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import identities, outbox, pushes, sync
-from accounts.clerk import api
+from accounts.clerk import api, own_key
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.drift import Difference, Span, compare
@@ -55,7 +55,8 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         The report.
 
     Raises:
-        ClerkApiError: the list broke off. What was healed until then stays; nobody was deleted. The report says so, too.
+        ClerkApiError: the list broke off, or is another instance's. What was healed until then stays; nobody was deleted. The
+            report says so, too.
         UnderWayError: another run is under way.
     """
     with _alone():
@@ -65,6 +66,7 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         run.state = State.RUNNING
         run.save()
         try:
+            own_key.confirm()
             run.at_clerk = _count()
             _read_recent(run, progress) if since else _read_all(run, progress)
         except ClerkApiError as error:

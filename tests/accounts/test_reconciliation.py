@@ -26,7 +26,7 @@ from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 from tests.localclerk.conftest import CALM
-from tests.localclerk.standin import StandIn
+from tests.localclerk.standin import INSTANCE_ID, StandIn
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +43,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 def clerk(shared: StandIn, settings: Settings) -> Iterator[StandIn]:
     """Return the stand-in without people, as the Clerk that is asked."""
     settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{shared.port}", API_KEY
+    settings.CLERK_INSTANCE_ID = INSTANCE_ID
     calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
     assert shared.call("PATCH", "/local/settings", calm)[0] == 200
     yield shared
