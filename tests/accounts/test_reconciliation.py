@@ -1,5 +1,6 @@
 """Healing what webhooks did not tell: `manage.py reconcile` against the running stand-in, which loses them all."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
@@ -14,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import reconciliation, roles, tasks
+from accounts import reconciliation, roles, sync, tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.models import MetadataPush, Reconciliation, User
@@ -343,6 +344,18 @@ class TestBrokenOff:
         assert reconciliation.reconcile(full=True).gone == 1
         assert User.objects.live().count() == 5
 
+    def test_whoever_it_would_go_on_behind_may_be_gone(
+        self, fake: FakeClerk, clerk: StandIn, people: list[str]
+    ) -> None:
+        self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
+        with pytest.raises(ClerkApiError):
+            reconciliation.reconcile(full=True)
+        clerk.call("DELETE", f"/local/users/{people[3]}")
+        fake.handler = forward(clerk)
+        run = reconciliation.reconcile(full=True)
+        assert (run.state, User.objects.filter(clerk_id__in=people).count()) == ("finished", 6)
+        assert reconciliation.reconcile(full=True).gone == 1
+
     def test_one_that_broke_off_long_ago_begins_anew(self, fake: FakeClerk, clerk: StandIn, people: list[str]) -> None:
         self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
         with pytest.raises(ClerkApiError):
@@ -429,6 +442,77 @@ def test_a_list_that_changes_while_it_is_read_ends_right(
     assert reconciliation.reconcile(full=True).unhealed == 0
     at_clerk = {user["id"]: user["first_name"] for user in clerk.call("GET", "/local/users")[1]}
     assert {user.clerk_id: user.name for user in User.objects.live()} == at_clerk
+
+
+@pytest.mark.parametrize("page_size", (1, 2))
+def test_the_last_of_a_page_may_be_deleted_before_the_next(
+    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch, page_size: int
+) -> None:
+    """Alone on the page, nobody before them is known, and the list is read from its beginning."""
+    monkeypatch.setattr(api, "PAGE_SIZE", page_size)
+    people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(5)]
+    go_on = forward(clerk)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = go_on(request)
+        if request.url.params.get("order_by") and "starting_after" not in request.url.params:
+            clerk.call("DELETE", f"/local/users/{people[page_size - 1]}")
+        return answer
+
+    fake.handler = handler
+    run = reconciliation.reconcile(full=True)
+    assert (run.state, run.missing, run.distrusted) == ("finished", 5, 0)
+    fake.handler = go_on
+    reconciliation.reconcile(full=True)
+    assert set(User.objects.live().values_list("clerk_id", flat=True)) == set(people) - {people[page_size - 1]}
+
+
+def test_a_list_that_does_not_go_on_ends(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 1)
+    olive = clerk.create(first_name="Olive")
+    one = httpx.get(f"{clerk_url(clerk)}/v1/users/{olive['id']}", headers=KEY).json()
+    fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
+    with pytest.raises(CommandError, match=f"does not go on behind {olive['id']}"):
+        reconcile()
+
+
+def test_somebody_on_two_pages_is_one_person(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 2)
+    for number in range(5):
+        clerk.create(first_name=f"Person {number}")
+    everybody = clerk.call("GET", "/local/users")[1][::-1]
+    pages = [everybody[0:2], everybody[1:3], everybody[2:4], everybody[4:]]
+    fake.answers(httpx.Response(200, json={"total_count": 5}), *(httpx.Response(200, json=page) for page in pages))
+    assert reconciliation.reconcile(full=True).missing == 5
+    assert sorted(User.objects.values_list("name", flat=True)) == [f"Person {number}" for number in range(5)]
+
+
+def test_somebody_who_cannot_be_healed_stops_nobody_elses_healing(
+    clerk: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [clerk.create(first_name=name)["id"] for name in ("Ann", "Bea", "Cleo")]
+    apply = sync.apply
+
+    def stumble(payload: Any, **options: Any) -> Any:
+        if payload.clerk_id == people[1]:
+            User.objects.create(clerk_id=people[1], name="\x00 that PostgreSQL does not take")
+        return apply(payload, **options)
+
+    monkeypatch.setattr(sync, "apply", stumble)
+    told = reconcile()
+    assert re.search(f"{people[1]} still differs: [A-Z][A-Za-z]+, see the log", told)
+    assert set(User.objects.values_list("name", flat=True)) == {"Ann", "Cleo"}
+    run = Reconciliation.objects.get()
+    assert (run.state, run.missing, run.healed, run.unhealed) == ("finished", 3, 2, 1)
+
+
+def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandIn) -> None:
+    """Before a first run nobody knows when people signed up, and a dry run does not take note of it."""
+    people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(15)]
+    for clerk_id in people:
+        UserFactory.create(clerk_id=clerk_id, clerk_created_at=None)
+    run = reconciliation.reconcile(full=True, dry_run=True)
+    assert (run.seen, run.gone, run.distrusted) == (15, 0, 0)
 
 
 def test_somebody_twice_in_the_list_is_one_person(fake: FakeClerk, clerk: StandIn) -> None:
