@@ -21,6 +21,7 @@ from audit.models import AuditLog
 from profiles import editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
+from tests.helpers.factories import UserFactory
 from tests.localclerk.conftest import CALM
 from tests.localclerk.standin import StandIn
 
@@ -248,6 +249,18 @@ class TestTheWayThere:
         wait_is_over()
         assert pushes.push_due() == 1
         assert metadata(clerk, olive)["validationTier"] == 2
+
+    def test_an_account_without_an_identity_has_nobody_to_be_told_of(
+        self, clerk: StandIn, fake: FakeClerk, olive: User
+    ) -> None:
+        """Its identity was moved to another account while the push waited."""
+        shell = UserFactory.create(clerk_id=None, is_active=False)
+        outbox.request(shell)
+        wait_is_over()
+        edit(olive, validation_tier=2)
+        assert pushes.push_due() == 2
+        assert (state(shell), state(olive)) == ("done", "done")
+        assert {request.url.path.split("/")[3] for request in fake.requests} == {olive.clerk_id}
 
 
 class TestOutage:
