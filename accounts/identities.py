@@ -83,16 +83,20 @@ def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> in
         elif not insert_if_new(conflict):
             continue  # a rival was faster
         opened += 1
-        facts = {"kind": conflict.kind, "other": conflict.other_id}
-        log.record(
-            AuditLog.Action.CONFLICT_OPENED,
-            actor=None,
-            target=conflict,
-            subject=conflict.user,
-            origin=origin,
-            **facts,
-        )
+        _record_opened(conflict, origin)
     return opened
+
+
+def _record_opened(conflict: IdentityConflict, origin: log.Origin) -> None:
+    log.record(
+        AuditLog.Action.CONFLICT_OPENED,
+        actor=None,
+        target=conflict,
+        subject=conflict.user,
+        origin=origin,
+        kind=conflict.kind,
+        other=conflict.other_id,
+    )
 
 
 def _known(user: User, others: Sequence[User]) -> dict[int, IdentityConflict]:

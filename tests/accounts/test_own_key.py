@@ -96,7 +96,7 @@ class TestNothingIsBelieved:
     def test_nobody_is_deleted_because_it_knows_nobody(self, call: Callable[[str], Any]) -> None:
         user = UserFactory.create()
         with pytest.raises(AnotherInstanceError):
-            call(user.clerk_id)
+            call(str(user.clerk_id))
         assert User.objects.live().get() == user
 
     def test_a_push_deletes_nobody_and_waits(self) -> None:

@@ -367,6 +367,19 @@ class TestEcho:
         assert pushes.push(olive.pk) is Outcome.NOTHING
 
 
+    def test_what_clerk_changes_of_its_own_asks_for_no_push(self, clerk: StandIn, olive: User) -> None:
+        edit(olive, validation_tier=2)
+        pushes.push(olive.pk)
+        jobs = ProcrastinateJob.objects.count()
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
+        told_by_webhook(clerk, olive)
+        at_clerk(clerk, olive, plan="free", availableForHire=True)  # the default, spelt out
+        told_by_webhook(clerk, olive)
+        olive.refresh_from_db()
+        assert (olive.roles, olive.clerk_facts["availableForHire"]) == (["CLIENT", "BUILDER"], True)
+        assert (ProcrastinateJob.objects.count(), state(olive)) == (jobs, "done")
+
+
 class TestDriftAndBounces:
     def test_a_fact_changed_at_clerk_is_put_right(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         at_clerk(clerk, olive, validationTier=3)
