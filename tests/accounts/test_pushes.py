@@ -149,6 +149,13 @@ class TestWhatIsSent:
         assert pushes.push(olive.pk) is Outcome.AGREED
         assert (patches(fake), state(olive)) == ([], "done")
 
+    def test_a_role_that_clerk_holds_by_now_is_not_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+        change(olive, add=(Role.CLIENT,))
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
+        assert pushes.push(olive.pk) is Outcome.AGREED
+        olive.refresh_from_db()
+        assert (patches(fake), olive.roles, olive.roles_added) == ([], ["CLIENT", "BUILDER"], [])
+
     def test_many_changes_make_one_push(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         for tier in (2, 3, 2):
             edit(olive, validation_tier=tier)
@@ -365,7 +372,6 @@ class TestEcho:
         olive.refresh_from_db()
         assert (olive.roles, olive.roles_added, state(olive)) == (["CLIENT", "BUILDER"], [], "done")
         assert pushes.push(olive.pk) is Outcome.NOTHING
-
 
     def test_what_clerk_changes_of_its_own_asks_for_no_push(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)

@@ -168,6 +168,23 @@ def test_a_key_of_another_instance_deletes_nobody(clerk: StandIn) -> None:
     assert User.objects.live().count() == 24
 
 
+@pytest.mark.parametrize("kept", (1, 4), ids=("nearly nobody listed", "nearly everybody listed"))
+def test_a_listing_that_is_short_of_people_deletes_nobody(fake: FakeClerk, clerk: StandIn, kept: int) -> None:
+    """Each of them is asked for, because few enough are missing to be believed."""
+    for number in range(6):
+        clerk.create(first_name=f"Person {number}")
+    fake.handler = go_on = forward(clerk)
+    reconciliation.reconcile(full=True)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        people = go_on(request).json()
+        return httpx.Response(200, json=people[:kept] if isinstance(people, list) else people)
+
+    fake.handler = handler
+    run = reconciliation.reconcile(full=True)
+    assert (run.gone, User.objects.live().count()) == (0, 6)
+
+
 def test_local_operators_are_no_business_of_clerks(clerk: StandIn) -> None:
     operator = UserFactory.create(superuser=True)
     clerk.create(first_name="Olive")
