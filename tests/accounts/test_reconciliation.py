@@ -1,5 +1,6 @@
 """Healing what webhooks did not tell: `manage.py reconcile` against the running stand-in, which loses them all."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -487,7 +488,7 @@ def test_the_last_of_a_page_may_be_deleted_before_the_next(
 def test_a_list_that_does_not_go_on_ends(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 1)
     olive = clerk.create(first_name="Olive")
-    one = httpx.get(f"{clerk_url(clerk)}/v1/users/{olive['id']}", headers=KEY).json()
+    one = seen_by_servers(clerk, olive)
     fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
     with pytest.raises(CommandError, match=f"does not go on behind {olive['id']}"):
         reconcile()
@@ -534,7 +535,7 @@ def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandI
 
 def test_somebody_twice_in_the_list_is_one_person(fake: FakeClerk, clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive")
-    one = httpx.get(f"{clerk_url(clerk)}/v1/users/{olive['id']}", headers=KEY).json()
+    one = seen_by_servers(clerk, olive)
     fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one, one]))
     reconciliation.reconcile(full=True)
     assert User.objects.get().name == "Olive"
@@ -585,7 +586,7 @@ def test_a_listing_that_breaks_off_keeps_what_was_healed(
 
 def test_somebody_of_unknown_shape_is_told_of_and_left_alone(fake: FakeClerk, clerk: StandIn) -> None:
     olive, odd = clerk.create(first_name="Olive"), UserFactory.create()
-    listing = [httpx.get(f"{clerk_url(clerk)}/v1/users/{olive['id']}", headers=KEY).json(), {"id": odd.clerk_id}, 7]
+    listing = [seen_by_servers(clerk, olive), {"id": odd.clerk_id}, 7]
     fake.answers(httpx.Response(200, json=listing))
     told = reconcile()
     assert f"{odd.clerk_id} cannot be read and was left alone" in told
@@ -602,5 +603,5 @@ def test_without_a_key_the_command_says_what_to_set(settings: Settings) -> None:
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 
 
-def clerk_url(clerk: StandIn) -> str:
-    return f"http://127.0.0.1:{clerk.port}"
+def seen_by_servers(clerk: StandIn, person: dict[str, Any]) -> Any:
+    return json.loads(clerk.request("GET", f"/v1/users/{person['id']}", None, KEY)[2])
