@@ -115,6 +115,16 @@ def test_one_person_can_be_reconciled(clerk: StandIn) -> None:
     assert not User.objects.live().exists()
 
 
+def test_a_terminal_shows_how_far_it_is_and_a_log_does_not(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    clerk.create(first_name="Olive")
+    for is_terminal in (True, False):
+        shown = StringIO()
+        monkeypatch.setattr(shown, "isatty", lambda answer=is_terminal: answer)
+        monkeypatch.setattr("sys.stderr", shown)
+        reconcile()
+        assert ("100%" in shown.getvalue()) is is_terminal
+
+
 def test_every_page_of_the_listing_is_read(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 2)
     people = {clerk.create(first_name=f"Person {number}")["id"] for number in range(5)}
