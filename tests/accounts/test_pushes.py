@@ -393,6 +393,16 @@ class TestDriftAndBounces:
         assert pushes.push(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["validationTier"] == 1
 
+    @pytest.mark.parametrize("value", (1, 1.0))
+    def test_what_python_takes_for_the_same_is_put_right(
+        self, clerk: StandIn, fake: FakeClerk, olive: User, value: float
+    ) -> None:
+        at_clerk(clerk, olive, availableForHire=value)
+        told_by_webhook(clerk, olive)
+        assert pushes.push(olive.pk) is Outcome.SENT
+        assert metadata(clerk, olive)["availableForHire"] is True
+        assert (state(olive), outbox.differences(User.objects.get(pk=olive.pk))) == ("done", {})
+
     def test_facts_of_somebody_new_are_put_right(self, clerk: StandIn, fake: FakeClerk) -> None:
         person = clerk.create(first_name="Bob", public_metadata={"roles": ["CLIENT"], "hourlyRate": 5})
         tasks.fetch_user(person["id"])
