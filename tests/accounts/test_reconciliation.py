@@ -17,7 +17,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts import reconciliation, roles, sync, tasks
-from accounts.clerk import api
+from accounts.clerk import api, transport
 from accounts.clerk.api import ClerkApiError
 from accounts.models import MetadataPush, Reconciliation, User
 from audit.log import SYSTEM
@@ -38,12 +38,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     folder = tmp_path_factory.mktemp("reconciled")
     with StandIn(folder, "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as stand_in:
         yield stand_in
+        transport.client().close()  # the one test module that asks Clerk as the product does
+        transport.client.cache_clear()
         stand_in.stop()
 
 
 @pytest.fixture
-def clerk(shared: StandIn, settings: Settings) -> Iterator[StandIn]:
-    """Return the stand-in without people, as the Clerk that is asked."""
+def clerk(shared: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Return the stand-in without people, as the Clerk that is asked, without waiting for limits."""
+    monkeypatch.setattr("accounts.clerk.pace.per_window", lambda name: 1_000_000)
     settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{shared.port}", API_KEY
     settings.CLERK_INSTANCE_ID = INSTANCE_ID
     calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
