@@ -6,11 +6,12 @@ an address that is not verified gives strangers the accounts of others.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Q
-from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.clerk.payloads import ClerkUser
@@ -24,6 +25,19 @@ Kind, State = IdentityConflict.Kind, IdentityConflict.State
 _SAME_ADDRESS = (
     "SELECT id FROM accounts_user WHERE lower(email) = %s AND clerk_id IS DISTINCT FROM %s ORDER BY id LIMIT 20"
 )
+
+#: Pairs of somebody at Clerk and another account that is from before Clerk, was deleted, or came earlier.
+_SEPARATE = """
+SELECT person.id, other.id
+FROM accounts_user person JOIN accounts_user other ON lower(other.email) = lower(person.email) AND other.id <> person.id
+WHERE person.clerk_id IS NOT NULL AND person.deleted_at IS NULL
+  AND CASE WHEN other.clerk_id IS NULL THEN other.is_active ELSE other.deleted_at IS NOT NULL OR other.id < person.id END
+  AND NOT EXISTS (
+      SELECT FROM accounts_identityconflict known
+      WHERE (known.user_id, known.other_id) IN ((person.id, other.id), (other.id, person.id))
+  )
+ORDER BY person.id, other.id LIMIT 1000
+"""
 
 
 def with_same_address(email: str | None, *, but: str | None) -> list[User]:
@@ -49,18 +63,47 @@ def linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
 
 
 def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> int:
-    """Put each pair of accounts with one address into the admins' queue, unless it was there before; return how many."""
+    """Put each pair of accounts with one address into the admins' queue, unless it was there before; return how many.
+
+    A pair whose conflict closed by itself is there again, because it is true again.
+    """
+    if not others:
+        return 0
+    known = _known(user, others)
     opened = 0
     for other in others:
-        kind = _kind(user, other, several=len(others) > 1)
-        evidence = {"user": snapshot(user), "other": snapshot(other)}
-        conflict = IdentityConflict(user=user, other=other, kind=kind, email=str(user.email), evidence=evidence)
-        conflict.state = State.OPEN
-        if insert_if_new(conflict):
-            opened += 1
-            action = AuditLog.Action.CONFLICT_OPENED
-            log.record(action, actor=None, target=conflict, subject=user, origin=origin, kind=kind, other=other.pk)
+        conflict = known.get(other.pk) or IdentityConflict(user=user, other=other)
+        if conflict.state != State.OBSOLETE and conflict.pk:
+            continue
+        conflict.kind = _kind(conflict.user, conflict.other, several=len(others) > 1)
+        conflict.evidence = {"user": snapshot(conflict.user), "other": snapshot(conflict.other)}
+        conflict.email, conflict.state, conflict.resolved_at = str(user.email), State.OPEN, None
+        if conflict.pk:
+            conflict.save(update_fields=["kind", "evidence", "email", "state", "resolved_at"])
+        elif not insert_if_new(conflict):
+            continue  # a rival was faster
+        opened += 1
+        _record_opened(conflict, origin)
     return opened
+
+
+def _record_opened(conflict: IdentityConflict, origin: log.Origin) -> None:
+    log.record(
+        AuditLog.Action.CONFLICT_OPENED,
+        actor=None,
+        target=conflict,
+        subject=conflict.user,
+        origin=origin,
+        kind=conflict.kind,
+        other=conflict.other_id,
+    )
+
+
+def _known(user: User, others: Sequence[User]) -> dict[int, IdentityConflict]:
+    """Return the conflicts there are or were between an account and others, whichever came first, by the other's key."""
+    pairs = Q(user=user, other__in=others) | Q(user__in=others, other=user)
+    found = IdentityConflict.objects.filter(pairs).select_related("user", "other")
+    return {c.other_id if c.user_id == user.pk else c.user_id: c for c in found}
 
 
 def address_changed(user: User, origin: log.Origin) -> None:
@@ -71,14 +114,19 @@ def address_changed(user: User, origin: log.Origin) -> None:
 
 
 def find_separate(origin: log.Origin) -> int:
-    """Open conflicts for accounts from before Clerk that have the address of somebody at Clerk; return how many."""
-    unclaimed = _real(User.objects.filter(clerk_id=None, is_active=True, email__isnull=False))
+    """Open conflicts for accounts with one address that nobody was asked about, because they are older than the asking.
+
+    Returns:
+        How many; a first run that finds very many leaves the rest to the next.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SEPARATE)
+        pairs = cursor.fetchall()
+    accounts = User.objects.in_bulk({pk for pair in pairs for pk in pair})
     opened = 0
-    for account in unclaimed.order_by("pk").iterator():
-        address = str(account.email).lower()
-        people = User.objects.live().alias(lowered=Lower("email")).filter(lowered=address, clerk_id__isnull=False)
-        for person in people.exclude(conflicts__other=account):
-            opened += open_conflicts(person, [account], origin)
+    for person, found in groupby(pairs, key=itemgetter(0)):
+        with transaction.atomic():
+            opened += open_conflicts(accounts[person], [accounts[other] for _, other in found], origin)
     return opened
 
 

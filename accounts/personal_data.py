@@ -2,6 +2,7 @@
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models import DataExport, Draft, EndedSession, IdentityConflict, MetadataPush, User
 from audit.personal_data import Held, rows
@@ -35,4 +36,8 @@ def erase(user: User) -> None:
     Draft.objects.filter(**of_person).delete()
     DataExport.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
-    IdentityConflict.objects.filter(Q(user=user) | Q(other=user)).update(email="", evidence={}, note="")
+    conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
+    conflicts.update(email="", evidence={}, note="")
+    conflicts.filter(state=IdentityConflict.State.OPEN).update(
+        state=IdentityConflict.State.OBSOLETE, resolved_at=timezone.now()
+    )

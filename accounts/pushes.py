@@ -125,6 +125,8 @@ def _unclaimed(now: datetime) -> QuerySet[MetadataPush]:
 
 
 def _round(claimed: MetadataPush) -> Outcome:
+    if claimed.user.clerk_id is None:
+        return _drop(claimed)
     payload = api.get_user(str(claimed.user.clerk_id))
     wish = _wish(claimed, payload)
     if not wish.values:
@@ -134,6 +136,13 @@ def _round(claimed: MetadataPush) -> Outcome:
     except ClerkRefusedError as error:
         return _give_up(claimed, wish, error)
     return _settle(claimed, wish, Outcome.SENT, answer)
+
+
+def _drop(claimed: MetadataPush) -> Outcome:
+    """Take note that there is nobody at Clerk to be told of: the identity was moved to another account."""
+    now = timezone.now()
+    MetadataPush.objects.filter(pk=claimed.pk).update(state=State.DONE, done_at=now, claimed_until=None, last_error="")
+    return Outcome.NOTHING
 
 
 @transaction.atomic

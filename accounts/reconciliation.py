@@ -7,15 +7,15 @@ was killed. A run over who changed lately reads the newest changes until it meet
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import identities, outbox, pushes, sync
-from accounts.clerk import api
+from accounts import identities, listing, outbox, pushes, sync
+from accounts.clerk import api, own_key
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.drift import Difference, Span, compare
@@ -55,7 +55,8 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         The report.
 
     Raises:
-        ClerkApiError: the list broke off. What was healed until then stays; nobody was deleted. The report says so, too.
+        ClerkApiError: the list broke off, or is another instance's. What was healed until then stays; nobody was deleted. The
+            report says so, too.
         UnderWayError: another run is under way.
     """
     with _alone():
@@ -65,6 +66,7 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         run.state = State.RUNNING
         run.save()
         try:
+            own_key.confirm()
             run.at_clerk = _count()
             _read_recent(run, progress) if since else _read_all(run, progress)
         except ClerkApiError as error:
@@ -110,7 +112,7 @@ def forget_old() -> int:
 
 def _read_all(run: Reconciliation, progress: Progress) -> None:
     while True:
-        page = api.list_users(run.cursor)
+        page = listing.next_page(run)
         reached = max((user.created_at for user in page.users if user.created_at), default=run.reached)
         span = Span(run.reached, reached if page.last_id else None)
         listed_before = frozenset(run.at_edge)
@@ -156,8 +158,7 @@ def _take_in(
 
 def _bury(run: Reconciliation) -> None:
     """Delete who Clerk, asked for each of them, knows no more; nobody, if that were too many to be true."""
-    unknown_age = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at=None)
-    unlisted = {*run.unlisted, *unknown_age.values_list("clerk_id", flat=True)}
+    unlisted = {*run.unlisted, *_of_unknown_age(run)}
     unlisted -= {example["clerk_id"] for example in run.examples if example["what"] == What.UNREADABLE}
     if not run.dry_run:
         identities.find_separate(ORIGIN)
@@ -168,6 +169,14 @@ def _bury(run: Reconciliation) -> None:
         return
     for clerk_id in sorted(unlisted):
         _ask_for(run, clerk_id)
+
+
+def _of_unknown_age(run: Reconciliation) -> Iterable[str]:
+    """Return who was on no page because nobody knows when they signed up; healing has told of all who were listed."""
+    if run.dry_run:
+        return ()
+    found = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at=None)
+    return (str(clerk_id) for clerk_id in found.values_list("clerk_id", flat=True))
 
 
 def _ask_for(run: Reconciliation, clerk_id: str) -> None:
@@ -183,16 +192,37 @@ def _heal(run: Reconciliation, found: list[Difference]) -> None:
     for difference in found:
         _note(run, difference)
         if difference.payload and not run.dry_run:
-            with transaction.atomic():
+            with _one_person(run, difference.clerk_id), transaction.atomic():
                 sync.apply(difference.payload, origin=ORIGIN)
-            run.healed += 1
+                run.healed += 1
     if run.dry_run:
         return
     for clerk_id in dict.fromkeys(difference.clerk_id for difference in found):
-        with transaction.atomic():
-            user = User.objects.select_for_update(no_key=True).get(clerk_id=clerk_id)
-            outbox.check(user)
-        _push(run, user)
+        with _one_person(run, clerk_id):
+            _bring(run, clerk_id)
+
+
+@contextmanager
+def _one_person(run: Reconciliation, clerk_id: str) -> Iterator[None]:
+    """Let a person who cannot be healed stop nobody else's healing, nor all runs after this one; the report tells."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("%s could not be healed.", clerk_id)
+        run.unhealed += 1
+        # Only its kind: what a database says of an error quotes what people wrote.
+        run.note(
+            {"clerk_id": clerk_id, "what": "unhealed", "fields": [], "reason": f"{type(error).__name__}, see the log"}
+        )
+
+
+def _bring(run: Reconciliation, clerk_id: str) -> None:
+    with transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
+        if user is None:
+            return  # who could not be taken in, or whose identity an admin has just moved
+        outbox.check(user)
+    _push(run, user)
 
 
 def _push(run: Reconciliation, user: User) -> None:

@@ -29,6 +29,7 @@ IDENTITY = (
     "roles_added",
     "roles_removed",
     "deleted_at",
+    "deletion_due_at",
 )
 
 
@@ -65,6 +66,7 @@ def undo(conflict: IdentityConflict, *, actor: User, origin: log.Origin, note: s
     conflict, user, other = _locked(conflict)
     if conflict.is_open:
         raise ResolutionError(_("This conflict is open; there is nothing to take back."))
+    _refuse_if_erased(user, other)
     if conflict.state in (State.LINKED, State.MOVED):
         # The identity is at `other` now, and goes back where it came from.
         if other.clerk_id != conflict.evidence["user"]["clerk_id"]:
@@ -85,7 +87,14 @@ def possible(conflict: IdentityConflict) -> list[State]:
     return [*found, State.KEPT, State.DISMISSED] if conflict.is_open else []
 
 
+def _refuse_if_erased(*accounts: User) -> None:
+    for account in accounts:
+        if account.erased_at:
+            raise ResolutionError(_("%s was erased, so nobody can tell any more who it was.") % account)
+
+
 def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
+    _refuse_if_erased(user, other)
     if user.clerk_id is None or user.deleted_at:
         raise ResolutionError(_("%s is not at Clerk any more, so there is no identity to move.") % user)
     if other.is_superuser:

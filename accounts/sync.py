@@ -5,6 +5,7 @@ the greatest version, roles are those of the greatest one that names any, and a 
 the same payloads ends in the same state.
 """
 
+import json
 from enum import StrEnum
 from typing import Any
 
@@ -63,11 +64,16 @@ def news(payload: ClerkUser, user: User) -> list[str]:
     found = [field for field in SYNCED_FIELDS if getattr(user, field) != getattr(payload, field)]
     if user.is_provisional or payload.roles not in (None, user.clerk_roles):
         found.append("roles")
-    if payload.facts != user.clerk_facts:
+    if _differ(user.clerk_facts, payload.facts):
         found.append("clerk_facts")
     if payload.created_at != user.clerk_created_at:
         found.append("clerk_created_at")
     return found
+
+
+def _differ(old: Any, new: Any) -> bool:
+    """Return whether two values differ, also in what they are as JSON: for Python 1 and true are equal."""
+    return old != new or (isinstance(new, dict) and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True))
 
 
 def _locked(clerk_id: str | None) -> User | None:
@@ -198,7 +204,7 @@ def _copy_fields(user: User, payload: ClerkUser) -> tuple[dict[str, tuple[Any, A
             setattr(user, field, new)
     kept = []
     for field, new in (("clerk_created_at", payload.created_at), ("clerk_facts", payload.facts)):
-        if getattr(user, field) != new:
+        if _differ(getattr(user, field), new):
             kept.append(field)
             setattr(user, field, new)
     user.is_active = not user.banned

@@ -128,6 +128,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The queue's own traps are described in docs/architecture.md. A killed worker's jobs run again after about 10 s.
 # Jobs run beside each other, so that comparing everybody with Clerk, which takes minutes, holds up no retry.
 PROCRASTINATE_WORKER_DEFAULTS = {"concurrency": 4, "update_heartbeat_interval": 3.0, "stalled_worker_timeout": 10.0}
+RECOVERY_CRON = "* * * * * */5"  # the sixth field is the second
 
 # --- People -----------------------------------------------------------------------------------------------------------
 

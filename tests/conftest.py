@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
+from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.processes import gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
@@ -60,6 +61,21 @@ def no_counting_behind_the_tests_back() -> Iterator[None]:
     patch.setattr(rejections, "FLUSH_AFTER_S", 24 * 3600.0)
     yield
     patch.undo()
+
+
+@pytest.fixture(scope="module")
+def one_of_each_pk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
+    """Make a row of every model that the admin shows, once for all tests of a module, and return their key.
+
+    The module's tests run inside of the transaction that has made them, and each is rolled back to its beginning. So none
+    of them may be a transactional one.
+    """
+    patch = pytest.MonkeyPatch()
+    with django_db_blocker.unblock(), transaction.atomic():
+        patch.setattr(connection, "close", lambda: None)  # each test ends with it
+        yield one_of_each()
+        patch.undo()
+        transaction.set_rollback(True)
 
 
 @pytest.fixture

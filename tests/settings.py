@@ -38,3 +38,4 @@ WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
 
 # A worker that was killed is noticed soon enough for a test to wait for it.
 PROCRASTINATE_WORKER_DEFAULTS |= {"update_heartbeat_interval": 0.5, "stalled_worker_timeout": 2.0}  # noqa: F405
+RECOVERY_CRON = "* * * * * *"

@@ -5,7 +5,6 @@ from django.urls import get_resolver
 
 from accounts.models import User
 from tests.config.test_headers import patterns
-from tests.helpers.admin import one_of_each
 from tests.helpers.factories import UserFactory
 from tests.test_permissions import FOUND, NO, NONE, OK, PEOPLE, VERB, ask, browser_of
 
@@ -63,8 +62,8 @@ STAFF = ("admin", "superuser")
 
 
 @pytest.fixture
-def pk() -> int:
-    return one_of_each()
+def pk(one_of_each_pk: int) -> int:
+    return one_of_each_pk
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def retry_event(event_id: int) -> None:
     inbox.retry(event_id, only_if_due=True)
 
 
-@app.periodic(cron="* * * * * */5")  # the sixth field is the second
+@app.periodic(cron=settings.RECOVERY_CRON)
 @app.task(queue="upkeep", queueing_lock="recover_jobs_of_lost_workers")
 async def recover_jobs_of_lost_workers(timestamp: int) -> None:
     """Give jobs whose worker stopped beating back to the queue, every five seconds."""

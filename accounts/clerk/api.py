@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from accounts.clerk import own_key
 from accounts.clerk.fields import ClerkPayloadError, parse_user_id
 from accounts.clerk.payloads import (
     SESSION_ID,
@@ -45,6 +46,7 @@ def get_user(clerk_id: str) -> ClerkUser | ClerkUserDeleted:
     try:
         return _user(ask("GET", path), now, about=clerk_id)
     except ClerkNotFoundError:
+        own_key.confirm()  # another instance's key finds nobody of ours
         return ClerkUserDeleted(clerk_id, now)
 
 
@@ -91,7 +93,7 @@ def delete_user(clerk_id: str) -> None:
     try:
         ask("DELETE", _user_path(clerk_id))
     except ClerkNotFoundError:
-        return
+        own_key.confirm()
 
 
 def revoke_session(session_id: str) -> None:

@@ -11,7 +11,8 @@ from django.core import checks
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateWorker
 
-from accounts.clerk import instance, keys, tokens
+from accounts.clerk import instance, keys, own_key, tokens
+from accounts.clerk.transport import ClerkApiError
 
 TIMEOUT_S = 5.0
 #: A worker beats more often than that, whatever PROCRASTINATE_WORKER_DEFAULTS says.
@@ -101,7 +102,13 @@ def _backend_api() -> Finding:
     def ask() -> str:
         headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}"}
         response = httpx.get(f"{settings.CLERK_API_URL}/v1/jwks", headers=headers, timeout=TIMEOUT_S)
-        return "" if response.is_success else f"Clerk answers {response.status_code} to CLERK_SECRET_KEY."
+        if not response.is_success:
+            return f"Clerk answers {response.status_code} to CLERK_SECRET_KEY."
+        try:
+            own_key.refuse_others(response.json())
+        except ClerkApiError as error:
+            return str(error)
+        return ""
 
     return _asked(
         "Backend API", ask, "Copy CLERK_SECRET_KEY anew; it has to be of the instance of the publishable key."

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import httpx
 import jwt
@@ -107,6 +108,26 @@ def fetch() -> dict[str, RSAPublicKey]:
     return _fetch(*_address())
 
 
+def published() -> dict[str, RSAPublicKey]:
+    """Return the keys that the instance of the publishable key shows to everybody, by id.
+
+    Raises:
+        httpx.HTTPError: it cannot be reached, or refuses.
+        ValueError: its answer is no set of keys.
+    """
+    return _fetch(f"{settings.CLERK_FRONTEND_API_URL}/.well-known/jwks.json", "")
+
+
+def read(answer: Any) -> dict[str, RSAPublicKey]:
+    """Return the RSA keys of a key set, by id.
+
+    Raises:
+        AttributeError, ValueError, jwt.PyJWTError: it is none.
+    """
+    found = jwt.PyJWKSet.from_dict(answer).keys
+    return {key.key_id: key.key for key in found if key.key_id and isinstance(key.key, RSAPublicKey)}
+
+
 @lru_cache(maxsize=8)
 def from_text(text: str) -> RSAPublicKey:
     r"""Return the public key in `text`: PEM with newlines, with \n instead, on one line, or without its BEGIN and END.
@@ -145,5 +166,4 @@ def _fetch(url: str, secret_key: str) -> dict[str, RSAPublicKey]:
     headers = {"Authorization": f"Bearer {secret_key}"} if secret_key else {}
     response = httpx.get(url, headers=headers, timeout=TIMEOUT_S)
     response.raise_for_status()
-    found = jwt.PyJWKSet.from_dict(response.json()).keys
-    return {key.key_id: key.key for key in found if key.key_id and isinstance(key.key, RSAPublicKey)}
+    return read(response.json())

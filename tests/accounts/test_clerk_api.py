@@ -231,6 +231,18 @@ class TestPace:
         assert turns_within(10, name="user_2a") <= 10
         assert turns_within(10, name="user_2b") >= 8
 
+    def test_writing_metadata_of_one_user_waits_and_nothing_else_does(self, fake: FakeClerk) -> None:
+        olive = person()
+        fake.answers(httpx.Response(200, json=olive.data()))
+        for _ in range(11):
+            api.merge_public_metadata(olive.clerk_id, {})
+        assert max(fake.pauses) > 10  # nobody really waits here, so the eleventh is later than the window is long
+        fake.pauses.clear()
+        api.get_user(olive.clerk_id)
+        fake.answers(httpx.Response(200, json=person().data()))
+        api.merge_public_metadata("user_2another", {})
+        assert max(fake.pauses, default=0) < 1  # for the limit of the instance
+
     def test_who_would_wait_too_long_is_told_at_once(self, fake: FakeClerk) -> None:
         turns_within(5, name="user_2a")
         assert pace.take("user_2a", patience_s=0) is None

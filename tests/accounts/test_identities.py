@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
-from accounts import identities, resolutions
+from accounts import deletion, erasure, identities, resolutions
 from accounts.clerk import samples
 from accounts.models import IdentityConflict, MetadataPush, User
 from accounts.resolutions import ResolutionError
@@ -133,6 +134,18 @@ class TestConflicts:
         webhook.updated(first.later(email="moved@example.com"))
         assert conflict().state == "obsolete"
 
+    def test_an_address_that_comes_back_is_asked_about_again(self, webhook: WebhookClient) -> None:
+        first, second = person(email=ADDRESS), person(email=ADDRESS)
+        webhook.created(first)
+        webhook.created(second)
+        for someone in (first, second):
+            away, back = someone.later(email="moved@example.com"), someone.later().later(email=ADDRESS)
+            webhook.updated(away)
+            assert conflict().state == "obsolete"
+            webhook.updated(back)
+            assert (conflict().state, conflict().resolved_at, conflict().kind) == ("open", None, "other_id")
+        assert AuditLog.objects.filter(action="CONFLICT_OPENED").count() == 3
+
     def test_an_address_that_comes_later_is_asked_about(self, webhook: WebhookClient) -> None:
         account, someone = local(), person(email="other@example.com")
         webhook.created(someone)
@@ -144,6 +157,27 @@ class TestConflicts:
         assert identities.find_separate(SYSTEM) == 1
         assert identities.find_separate(SYSTEM) == 0
         assert (conflict().user, conflict().other, conflict().kind) == (someone, account, "separate")
+
+    def test_people_at_clerk_with_one_address_are_found(self) -> None:
+        gone = UserFactory.create(email=ADDRESS, deleted=True)
+        first, second = UserFactory.create(email=ADDRESS), UserFactory.create(email="OLIVE@example.com")
+        UserFactory.create(email=ADDRESS, clerk_id=None, is_active=False)
+        assert (identities.find_separate(SYSTEM), identities.find_separate(SYSTEM)) == (3, 0)
+        found = IdentityConflict.objects.order_by("user_id", "other_id").values_list("user_id", "other_id", "kind")
+        assert list(found) == [
+            (first.pk, gone.pk, "recreated"),
+            (second.pk, gone.pk, "recreated"),
+            (second.pk, first.pk, "other_id"),
+        ]
+
+    def test_finding_them_costs_no_statement_for_those_who_agree(
+        self, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        for number in range(5):
+            local(login=f"local{number}", email=f"local{number}@example.com")
+            UserFactory.create(email=f"person{number}@example.com")
+        with django_assert_num_queries(1):
+            assert identities.find_separate(SYSTEM) == 0
 
 
 class TestResolutions:
@@ -213,6 +247,41 @@ class TestResolutions:
         assert conflict().state == state
         resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
         assert conflict().is_open
+
+    def test_two_people_are_not_asked_about_again_when_either_comes_back(
+        self, webhook: WebhookClient, adam: User
+    ) -> None:
+        first, second = person(email=ADDRESS), person(email=ADDRESS)
+        webhook.created(first)
+        webhook.created(second)
+        resolutions.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
+        for someone in (first, second):
+            webhook.updated(someone.later(email="moved@example.com"))
+            webhook.updated(someone.later().later(email=ADDRESS))
+            assert conflict().state == "kept"
+
+    def test_a_wish_to_be_deleted_goes_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
+        new, account = self.unverified(webhook)
+        due_at = deletion.request(new, actor=new, origin=SYSTEM).deletion_due_at
+        resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+        for user in (new, account):
+            user.refresh_from_db()
+        assert (new.deletion_due_at, account.deletion_due_at) == (None, due_at)
+
+    def test_who_was_erased_is_nobody_to_join_or_part(self, webhook: WebhookClient, adam: User) -> None:
+        old = person(email=ADDRESS)
+        webhook.created(old)
+        webhook.deleted(old)
+        webhook.created(person(email=ADDRESS))
+        gone = conflict().other
+        erasure.erase(gone.pk)
+        assert (conflict().state, conflict().email, resolutions.possible(conflict())) == ("obsolete", "", [])
+        IdentityConflict.objects.update(state="open")
+        with pytest.raises(ResolutionError, match="was erased"):
+            resolutions.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
+        IdentityConflict.objects.update(state="moved")
+        with pytest.raises(ResolutionError, match="was erased"):
+            resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
 
     def test_nobody_becomes_a_superuser_by_an_address(self, webhook: WebhookClient, adam: User) -> None:
         local(superuser=True, login="boss")

@@ -21,6 +21,7 @@ from audit.models import AuditLog
 from profiles import editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
+from tests.helpers.factories import UserFactory
 from tests.localclerk.conftest import CALM
 from tests.localclerk.standin import StandIn
 
@@ -148,6 +149,13 @@ class TestWhatIsSent:
         assert pushes.push(olive.pk) is Outcome.AGREED
         assert (patches(fake), state(olive)) == ([], "done")
 
+    def test_a_role_that_clerk_holds_by_now_is_not_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+        change(olive, add=(Role.CLIENT,))
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
+        assert pushes.push(olive.pk) is Outcome.AGREED
+        olive.refresh_from_db()
+        assert (patches(fake), olive.roles, olive.roles_added) == ([], ["CLIENT", "BUILDER"], [])
+
     def test_many_changes_make_one_push(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         for tier in (2, 3, 2):
             edit(olive, validation_tier=tier)
@@ -248,6 +256,18 @@ class TestTheWayThere:
         wait_is_over()
         assert pushes.push_due() == 1
         assert metadata(clerk, olive)["validationTier"] == 2
+
+    def test_an_account_without_an_identity_has_nobody_to_be_told_of(
+        self, clerk: StandIn, fake: FakeClerk, olive: User
+    ) -> None:
+        """Its identity was moved to another account while the push waited."""
+        shell = UserFactory.create(clerk_id=None, is_active=False)
+        outbox.request(shell)
+        wait_is_over()
+        edit(olive, validation_tier=2)
+        assert pushes.push_due() == 2
+        assert (state(shell), state(olive)) == ("done", "done")
+        assert {request.url.path.split("/")[3] for request in fake.requests} == {olive.clerk_id}
 
 
 class TestOutage:
@@ -353,6 +373,18 @@ class TestEcho:
         assert (olive.roles, olive.roles_added, state(olive)) == (["CLIENT", "BUILDER"], [], "done")
         assert pushes.push(olive.pk) is Outcome.NOTHING
 
+    def test_what_clerk_changes_of_its_own_asks_for_no_push(self, clerk: StandIn, olive: User) -> None:
+        edit(olive, validation_tier=2)
+        pushes.push(olive.pk)
+        jobs = ProcrastinateJob.objects.count()
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
+        told_by_webhook(clerk, olive)
+        at_clerk(clerk, olive, plan="free", availableForHire=True)  # the default, spelt out
+        told_by_webhook(clerk, olive)
+        olive.refresh_from_db()
+        assert (olive.roles, olive.clerk_facts["availableForHire"]) == (["CLIENT", "BUILDER"], True)
+        assert (ProcrastinateJob.objects.count(), state(olive)) == (jobs, "done")
+
 
 class TestDriftAndBounces:
     def test_a_fact_changed_at_clerk_is_put_right(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
@@ -360,6 +392,16 @@ class TestDriftAndBounces:
         told_by_webhook(clerk, olive)
         assert pushes.push(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["validationTier"] == 1
+
+    @pytest.mark.parametrize("value", (1, 1.0))
+    def test_what_python_takes_for_the_same_is_put_right(
+        self, clerk: StandIn, fake: FakeClerk, olive: User, value: float
+    ) -> None:
+        at_clerk(clerk, olive, availableForHire=value)
+        told_by_webhook(clerk, olive)
+        assert pushes.push(olive.pk) is Outcome.SENT
+        assert metadata(clerk, olive)["availableForHire"] is True
+        assert (state(olive), outbox.differences(User.objects.get(pk=olive.pk))) == ("done", {})
 
     def test_facts_of_somebody_new_are_put_right(self, clerk: StandIn, fake: FakeClerk) -> None:
         person = clerk.create(first_name="Bob", public_metadata={"roles": ["CLIENT"], "hourlyRate": 5})

@@ -25,13 +25,14 @@ def main() -> None:
     from django.conf import settings
 
     from config.database import close_pools
-    from tests.localclerk.standin import StandIn
+    from tests.localclerk.standin import INSTANCE_ID, StandIn
 
     with (
         tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as folder,
         StandIn(Path(folder), "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as clerk,
     ):
         settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{clerk.port}", API_KEY
+        settings.CLERK_INSTANCE_ID = INSTANCE_ID
         clerk.call("PATCH", "/local/settings", {"lose_percent": 100})
         sign_up(clerk)
         know_everybody()

@@ -13,7 +13,6 @@ from django.urls.resolvers import RoutePattern
 from pytest_django import Settings
 
 from config.environment import BASE_DIR
-from tests.helpers.admin import one_of_each
 from tests.helpers.factories import PASSWORD, UserFactory
 from tests.helpers.tokens import ISSUER
 
@@ -76,8 +75,8 @@ every_failure = pytest.mark.parametrize(("url", "status"), FAILURES.items())
 
 
 @pytest.fixture
-def pk() -> int:
-    return one_of_each()
+def pk(one_of_each_pk: int) -> int:
+    return one_of_each_pk
 
 
 @pytest.fixture

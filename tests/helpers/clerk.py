@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from accounts.clerk import transport
+from tests.helpers.tokens import KEY, key_set
 from tests.localclerk.standin import StandIn
 
 API_KEY = "sk_test_of_the_stand_in"
@@ -21,11 +22,13 @@ class FakeClerk:
         clerk.handler = lambda request: httpx.Response(429, headers={"Retry-After": "3"})
 
     Attributes:
+        key_set: the public keys of the instance, which are those that tests sign tokens with.
         pauses: seconds that the product meant to wait; nobody waits.
     """
 
     def __init__(self) -> None:
         self.requests: list[httpx.Request] = []
+        self.key_set = key_set(KEY.public_key())
         self.pauses: list[float] = []
         self.handler: Handler = lambda request: httpx.Response(500)
 
@@ -44,6 +47,8 @@ class FakeClerk:
         self.handler = handler
 
     def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/jwks":  # asked once in a process, by whichever test needs it first
+            return httpx.Response(200, json=self.key_set)
         self.requests.append(request)
         return self.handler(request)
 

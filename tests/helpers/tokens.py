@@ -1,11 +1,12 @@
 """A mint for session tokens, with a key that is made anew for each run of the tests."""
 
+import json
 import os
 import time
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -45,6 +46,11 @@ def _key_of_this_run() -> RSAPrivateKey:
 
 
 KEY = _key_of_this_run()
+
+
+def key_set(key: RSAPublicKey, key_id: str = KEY_ID) -> dict[str, Any]:
+    """Return a public key as a key server shows it."""
+    return {"keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key)) | {"kid": key_id, "alg": "RS256"}]}
 
 
 def claims(clerk_id: str, *, age_s: float = 0, lives_s: float = 60, **changed: Any) -> dict[str, Any]:

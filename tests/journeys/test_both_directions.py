@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from accounts import pushes, reconciliation, roles
@@ -207,6 +207,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
         stand_in.stop()
 
 
+@example(story=[("clerk_facts", {"availableForHire": 1})], is_deleted=False)  # which Python takes for true
 @given(story=stories, is_deleted=st.sampled_from([False, False, False, True]))
 @settings(max_examples=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_reconciliation_makes_both_sides_agree(

@@ -1,9 +1,10 @@
 """The Backend API's list of users, as servers read it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
-import httpx
 import pytest
 
 from tests.localclerk.standin import StandIn
@@ -26,8 +27,8 @@ def people(stand_in: StandIn) -> list[str]:
 
 def ask(stand_in: StandIn, path: str = "/v1/users", key: str = API_KEY, **query: Any) -> tuple[int, Any]:
     headers = {"Authorization": f"Bearer {key}"}
-    response = httpx.get(f"http://127.0.0.1:{stand_in.port}{path}", params=query, headers=headers)
-    return response.status_code, response.json()
+    status, _, text = stand_in.request("GET", f"{path}?{urlencode(query, doseq=True)}", None, headers)
+    return status, json.loads(text)
 
 
 def ids(answer: tuple[int, Any]) -> list[str]:

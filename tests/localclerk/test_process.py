@@ -13,19 +13,19 @@ from tests.localclerk.standin import ROOT, Endpoint, StandIn
 class TestProcess:
     @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGKILL), ids=("SIGTERM", "SIGKILL"))
     def test_users_and_undelivered_messages_survive(self, number: int, endpoint: Endpoint, tmp_path: Path) -> None:
-        """It ends within 2 s although an attempt is under way, and makes that attempt again."""
-        endpoint.pause_s = 5
+        """It ends long before the attempt that is under way would, and makes that attempt again."""
+        endpoint.pause_s = 8
         with StandIn(tmp_path, endpoint.url) as stand_in:
             user = stand_in.create(first_name="Olive")
             endpoint.wait_for(user)
-            assert stand_in.stop(number) < 2
+            assert stand_in.stop(number) < 4
             endpoint.pause_s = 0
             stand_in.start()
             stand_in.wait_for_state(user, "delivered")
             first, second = endpoint.of(user)
             assert first.headers["svix-id"] == second.headers["svix-id"]
             assert stand_in.call("GET", "/local/users") == (200, [user])
-            assert stand_in.stop(signal.SIGINT) < 2
+            assert stand_in.stop(signal.SIGINT) < 4
             assert stand_in.process.returncode == 0
 
     def test_an_endpoint_that_is_not_there_is_an_error_in_the_log(self, tmp_path: Path) -> None:

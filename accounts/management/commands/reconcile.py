@@ -9,6 +9,7 @@ from tqdm import tqdm
 from accounts import reconciliation
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
+from accounts.clerk.own_key import AnotherInstanceError
 from accounts.models import Reconciliation
 
 MOST_SHOWN = 10
@@ -30,7 +31,7 @@ class Command(BaseCommand):
             run = self._reconcile(full=full, dry_run=dry_run, user=user)
         except ClerkPayloadError as error:
             raise CommandError(f"{user} cannot be compared: {error}") from None
-        except reconciliation.UnderWayError as error:
+        except (reconciliation.UnderWayError, AnotherInstanceError) as error:
             raise CommandError(str(error)) from None
         except ClerkApiError as error:
             raise CommandError(f"{error} Nobody was deleted; what was healed stays. Try again later.") from None
