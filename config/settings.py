@@ -56,6 +56,8 @@ PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "w
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="").strip()
 METRICS_ALLOWED_IPS = words("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL_MODE else [])
 
+#: Days after which the payload of an event is emptied; so long can Svix send it again.
+PAYLOAD_RETENTION_DAYS = number("PAYLOAD_RETENTION_DAYS", 90)
 #: Where alerts are told: addresses of Apprise, such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = words("ALERT_URLS")
 

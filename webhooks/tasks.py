@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
-from webhooks import alerts, inbox, rollups
+from webhooks import alerts, inbox, retention, rollups
 
 #: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
 MAX_RUNS = 5
@@ -44,3 +44,10 @@ def fold_counts(timestamp: int) -> None:
 def check_alerts(timestamp: int) -> None:
     """Judge every rule and tell what changed, once a minute."""
     alerts.check()
+
+
+@app.periodic(cron="23 2 * * *")
+@app.task(queue="upkeep", queueing_lock="empty_old_payloads")
+def empty_old_payloads(timestamp: int) -> None:
+    """Empty the payloads of events that nobody can want again, once a night."""
+    retention.empty_payloads()

@@ -43,10 +43,13 @@ class EventTiming(models.Model):
 
 
 class FoldMark(models.Model):
-    """How far events were counted: all that changed in transactions before this one. There is one row."""
+    """How far events were counted, and their payloads emptied. There is one row."""
 
-    transaction = models.BigIntegerField(default=0)
+    transaction = models.BigIntegerField(
+        default=0, help_text="All that changed in transactions before this one is counted."
+    )
     folded_at = models.DateTimeField(null=True)
+    emptied_before = models.DateTimeField(null=True, help_text="Events received before this have no payload any more.")
 
     def __str__(self) -> str:
         return f"until transaction {self.transaction}"
