@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_htmx",
+    "waffle",
     "axes",
 ]
 
@@ -87,6 +88,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "config.middleware.FlagCookiesMiddleware",  # outside of the next, which answers by itself where a flag is asked
     "accounts.middleware.ClerkAuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -155,6 +157,20 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+# --- Switches ---------------------------------------------------------------------------------------------------------
+
+WAFFLE_FLAG_MODEL = "accounts.Flag"
+WAFFLE_FLAG_DEFAULT = True
+#: Samples and switches of waffle's are not used; accounts.admin shows the flags.
+WAFFLE_ENABLE_ADMIN_PAGES = False
+WAFFLE_SECURE = not LOCAL_MODE
+WAFFLE_CACHE_NAME = "flags"
+# Each process keeps flags for itself, so that asking costs no query. Other processes see a change after so many seconds.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
+}
 
 # --- Security ---------------------------------------------------------------------------------------------------------
 

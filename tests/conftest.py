@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import Settings
 
+from tests.helpers import flags
 from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.processes import gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
@@ -29,6 +30,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+@pytest.fixture(autouse=True)
+def everything_is_on() -> None:
+    """Begin each test with every switch on, whatever the one before has left in the cache."""
+    flags.all_on()
 
 
 @pytest.fixture(autouse=True, scope="session")

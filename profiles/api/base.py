@@ -13,12 +13,14 @@ from accounts import roles
 from accounts.http import json_error, json_unauthenticated
 from accounts.models import User
 from audit.log import Origin
-from profiles import editing, lifecycle
+from profiles import editing, flags, lifecycle
 from profiles.access import Deed
 from profiles.api import changes, conditions
 from profiles.api.bodies import read_object
 from profiles.api.errors import ApiError
 from profiles.mixins import ProfileAccessMixin
+
+OFF = "The API is switched off for now."
 
 
 class JsonView(View):
@@ -34,6 +36,9 @@ class JsonView(View):
         return response
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # Not 404: a program that keeps copies would take the profile for deleted.
+        if not flags.public_api(request):
+            return json_error(503, "switched_off", OFF)
         try:
             return super().dispatch(request, *args, **kwargs)
         except Http404:
