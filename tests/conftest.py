@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db import connection
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import Settings
 
@@ -67,6 +68,17 @@ def no_counting_behind_the_tests_back() -> Iterator[None]:
     patch.setattr(rejections, "FLUSH_AFTER_S", 24 * 3600.0)
     yield
     patch.undo()
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """Keep the connection of the test's transaction over requests to the WSGI application, as Django's own client does."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """What the API's description says is true: schemathesis makes up requests from it, good and bad, and compares answers."""
 
 import copy
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import schemathesis
-from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import unsupported_method
 
@@ -16,7 +13,7 @@ from profiles.api.description import DOCUMENT
 from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_connection")]
 
 PK, NOBODY = 7, 8
 
@@ -49,17 +46,6 @@ def loaded() -> Any:
 
 
 schema = loaded()
-
-
-@pytest.fixture(autouse=True)
-def one_connection() -> Iterator[None]:
-    """Keep the connection of the test's transaction over all of its requests, as Django's own test client does."""
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)
-    yield
-    for signal in signals:
-        signal.connect(close_old_connections)
 
 
 @pytest.fixture
