@@ -7,7 +7,7 @@ from django.db import transaction
 
 from accounts.models import User
 from audit.log import Origin
-from profiles.lifecycle import change, locked
+from profiles.lifecycle import change
 from profiles.models import Profile
 
 
@@ -18,7 +18,12 @@ def save(profile: Profile, new: Mapping[str, Any], *, actor: User, origin: Origi
     Raises:
         DoesNotExist: the profile is gone.
     """
-    stored = locked(profile)
+    stored = (
+        type(profile)
+        ._default_manager.select_related("user")
+        .select_for_update(of=["self"], no_key=True)
+        .get(pk=profile.pk)
+    )
     changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
     if changed:
         change(stored, origin, actor=actor, **changed)
