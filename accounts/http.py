@@ -36,9 +36,9 @@ def sign_in_answer(request: HttpRequest) -> HttpResponse:
     return _to_sign_in(request.get_full_path())
 
 
-def json_error(status: int, code: str, message: str) -> JsonResponse:
-    """Return an error of the JSON API: a code for programs, and a sentence for people."""
-    return JsonResponse({"error": {"code": code, "message": message}}, status=status)
+def json_error(status: int, code: str, message: str, **facts: Any) -> JsonResponse:
+    """Return an error of the JSON API: a code for programs, a sentence for people, and further facts if there are any."""
+    return JsonResponse({"error": {"code": code, "message": message, **facts}}, status=status)
 
 
 def json_unauthenticated(request: HttpRequest) -> JsonResponse:

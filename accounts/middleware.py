@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
-from accounts import policies, sessions
+from accounts import flags, policies, sessions
 from accounts.clerk import authentication, handshake, instance, tokens
 from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
@@ -58,7 +58,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         state = authentication.authenticate(request, found, configured)
         if not isinstance(state, NeedsHandshake):
             return self._answer(request, state)
-        if request.path.startswith(API) or not handshake.is_eligible(request):
+        may_go = not request.path.startswith(API) and handshake.is_eligible(request)
+        if not may_go or not flags.handshake(request, state.expired):
             return self._without_handshake(request, SignedOut(state.reason, state.expired))
         if handshake.is_loop(found):
             log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)

@@ -7,6 +7,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers
+from waffle.middleware import WaffleMiddleware
+from waffle.utils import get_setting
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,17 @@ def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> C
         return response
 
     return middleware
+
+
+class FlagCookiesMiddleware(WaffleMiddleware):
+    """Keep the lots that visitors drew for a flag, out of reach of scripts and of other sites."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Called by Django with every answer."""
+        response = super().process_response(request, response)
+        for flag in getattr(request, "waffles", ()):
+            response.cookies[get_setting("COOKIE") % flag] |= {"httponly": True, "samesite": "Lax"}
+        return response
 
 
 class DatabaseAwayMiddleware:

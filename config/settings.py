@@ -78,6 +78,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "django_htmx",
+    "waffle",
     "axes",
 ]
 
@@ -89,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "config.middleware.FlagCookiesMiddleware",  # outside of the next, which answers by itself where a flag is asked
     "accounts.middleware.ClerkAuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -159,6 +161,20 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
+# --- Switches ---------------------------------------------------------------------------------------------------------
+
+WAFFLE_FLAG_MODEL = "accounts.Flag"
+WAFFLE_FLAG_DEFAULT = True
+#: Samples and switches of waffle's are not used; accounts.admin shows the flags.
+WAFFLE_ENABLE_ADMIN_PAGES = False
+WAFFLE_SECURE = not LOCAL_MODE
+WAFFLE_CACHE_NAME = "flags"
+# Each process keeps flags for itself, so that asking costs no query. Other processes see a change after so many seconds.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
+}
+
 # --- Security ---------------------------------------------------------------------------------------------------------
 
 SECURE_SSL_REDIRECT = not LOCAL_MODE
@@ -181,6 +197,7 @@ SECURE_CSP: dict[str, list[str]] = {
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL_MODE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "accounts.csrf.failure"
 if LOCAL_MODE:
     # Cookies ignore ports: without it, two copies on one host name would sign each other out.
     SESSION_COOKIE_NAME = f"sessionid_{number('PORT', 8000)}"

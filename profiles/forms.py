@@ -1,6 +1,7 @@
 """What people type about themselves. The same rules hold for pages and for the JSON API."""
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -17,6 +18,7 @@ LONGEST_BIO = 5000
 HIGHEST_RATE = Decimal(99999)
 
 
+@cache  # finding them means looking at some hundred files
 def time_zones() -> list[tuple[str, Any]]:
     """Return the zones that people live in, for a list to choose from."""
     zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
-from accounts import outbox
+from accounts import outbox, roles
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
@@ -77,6 +78,31 @@ def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
     profile = model._default_manager.select_for_update(no_key=True).filter(user=user, archived_at=None).first()
     if profile:
         change(profile, origin, archived_at=timezone.now())
+
+
+def locked[P: Profile](profile: P) -> P:
+    """Return the profile as it is stored, locked until the transaction ends.
+
+    Raises:
+        DoesNotExist: the profile is gone.
+    """
+    rows = type(profile)._default_manager.select_related("user").select_for_update(of=["self"], no_key=True)
+    return rows.get(pk=profile.pk)
+
+
+@transaction.atomic
+def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
+    """Delete a profile, and with it give up the role. What stands on it is kept, apart from everybody but admins.
+
+    Raises:
+        RoleChangeError: there is nobody at Clerk whose role could be given up.
+    """
+    [role] = (role for role, model in PROFILE_OF_ROLE.items() if isinstance(profile, model))
+    # First, because users are locked before profiles everywhere.
+    roles.change(profile.user, remove=[User.Role(role)], actor=actor, origin=origin)
+    stored = locked(profile)
+    if stored.deleted_at is None:
+        change(stored, origin, actor=actor, deleted_at=timezone.now())
 
 
 def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, **new: object) -> None:

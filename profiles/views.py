@@ -12,7 +12,7 @@ from django.views.generic.edit import UpdateView
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
 from audit.log import Origin
-from profiles import editing
+from profiles import editing, flags
 from profiles.access import is_public
 from profiles.cursors import read_cursor
 from profiles.mixins import ProfileAccessMixin
@@ -38,7 +38,12 @@ def builder_list(request: HttpRequest) -> HttpResponse:
         builders = builders.filter(id__lt=before)
     page = list(builders[: PAGE_SIZE + 1])
     next_cursor = page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
-    context = {"builders": page[:PAGE_SIZE], "next_cursor": next_cursor, "is_first_page": before is None}
+    context = {
+        "builders": page[:PAGE_SIZE],
+        "next_cursor": next_cursor,
+        "is_first_page": before is None,
+        "has_facets": flags.directory_facets(request),
+    }
     return render(request, "profiles/builder_list.html", context)
 
 
@@ -53,6 +58,7 @@ class BuilderDetailView(ProfileAccessMixin):
             "access": self.access,
             "is_public": is_public(self.profile),
             "sections": BUILDER_SECTIONS,
+            "in_place_editing": self.access.can_edit and flags.in_place_editing(request),
         }
         return render(request, "profiles/builder_detail.html", context)
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db import connection, transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, connection, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import DjangoDbBlocker, Settings
 
+from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.processes import gunicorn
@@ -30,6 +32,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
+
+
+@pytest.fixture(autouse=True)
+def everything_is_on() -> None:
+    """Begin each test with every switch on, whatever the one before has left in the cache."""
+    flags.all_on()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -76,6 +84,17 @@ def one_of_each_pk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) ->
         yield one_of_each()
         patch.undo()
         transaction.set_rollback(True)
+
+
+@pytest.fixture
+def one_connection() -> Iterator[None]:
+    """Keep the connection of the test's transaction over requests to the WSGI application, as Django's own client does."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, patience_s: fl
         if process.poll() is not None:
             sys.exit(f"make run ended with {process.returncode}")
         try:
-            if get(port, "/readyz")[0] == 200 and "Omar Haddad" in get(port, "/builders/")[1]:
+            if get(port, "/readyz")[0] == 200 and get(port, "/builders/omar-haddad/")[0] == 200:
                 return
         except OSError:
             pass

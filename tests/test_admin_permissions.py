@@ -28,6 +28,13 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/auth/group/{pk}/change/": (OK, OK, NO, OK),
     "/admin/auth/group/{pk}/delete/": (NO, OK, NO, OK),
     "/admin/auth/group/{pk}/history/": (OK, OK, OK, OK),
+    # Whoever is an admin switches parts of the product; which there are, the code says.
+    "/admin/accounts/flag/": (OK, OK, OK, OK),
+    "/admin/accounts/flag/add/": (NO, NO, NO, NO),
+    "/admin/accounts/flag/{pk}/": (FOUND, FOUND, FOUND, FOUND),
+    "/admin/accounts/flag/{pk}/change/": (OK, OK, OK, OK),
+    "/admin/accounts/flag/{pk}/delete/": (NO, NO, NO, NO),
+    "/admin/accounts/flag/{pk}/history/": (OK, OK, OK, OK),
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
     "/admin/accounts/identityconflict/{pk}/resolve/": (VERB, VERB, FOUND, FOUND),
     "/admin/webhooks/alert/{pk}/care/": (VERB, VERB, FOUND, FOUND),

@@ -33,6 +33,8 @@ PEOPLE = (
     "provisional",
 )
 OK, MOVED, FOUND, SEE, BAD, WHO, NO, NONE, VERB, WRONG = 200, 301, 302, 303, 400, 401, 403, 404, 405, 422
+#: Somebody may do it, and has to say to which state of the profile.
+IF = 428
 
 
 def same(status: int) -> tuple[int, ...]:
@@ -45,6 +47,8 @@ SIGNED_OUT_ONLY = (OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, OK, OK, FOUND)
 OWNER_AND_ADMIN = (NONE, NONE, OK, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE)
 EDITORS = (FOUND, NO, OK, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
 WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
+API_EDITORS = (WHO, NO, IF, NO, NO, IF, WHO, WHO, WHO, WHO, NO)
+API_HIDDEN = (NONE, NONE, IF, NONE, NONE, IF, NONE, NONE, NONE, NONE, NONE)
 ADMIN_SITE = (FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND)
 
 READ: dict[str, tuple[int, ...]] = {
@@ -112,6 +116,15 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
     ("POST", "/account/delete/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
     ("POST", "/account/exports/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
+    **dict.fromkeys(
+        (("PATCH", "/api/profiles/builders/{builder.pk}"), ("DELETE", "/api/profiles/builders/{builder.pk}")),
+        API_EDITORS,
+    ),
+    **{
+        (method, address): API_HIDDEN
+        for method in ("PATCH", "DELETE")
+        for address in ("/api/profiles/builders/{hidden.pk}", "/api/profiles/clients/{client.pk}")
+    },
     ("POST", "/api/webhooks/clerk"): same(BAD),  # nothing is signed
 }
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.

@@ -2,6 +2,7 @@
 
 from accounts.models.clerk import ClerkPace, EndedSession, MetadataPush
 from accounts.models.drafts import Draft
+from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
 from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
@@ -12,6 +13,7 @@ __all__ = [
     "DataExport",
     "Draft",
     "EndedSession",
+    "Flag",
     "IdentityConflict",
     "MetadataPush",
     "Reconciliation",

@@ -2,31 +2,63 @@
 
 import http.client
 import json
+import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from config.local.errors import SetupError
 
+#: Sections of a builder's page, as demo.toml and the addresses of their forms name them.
+SECTIONS = ("introduction", "about", "skills", "terms", "links")
 
-class Person(NamedTuple):
+
+@dataclass(frozen=True)
+class Person:
+    """One of demo.toml.
+
+    Attributes:
+        sections: what is typed into the form of each section.
+        projects: forms of the portfolio, each with what its picture shows.
+        portrait: how to draw it; none if the person brings none.
+        team: what the admin says about the person: tier, evidence, badges, and whether to feature.
+        client: the form of the client profile.
+    """
+
     first_name: str
     last_name: str
     username: str
-    roles: tuple[str, ...]
+    roles: list[str]
+    sections: dict[str, dict[str, Any]]
+    projects: list[dict[str, Any]] = field(default_factory=list)
+    portrait: dict[str, Any] = field(default_factory=dict)
+    team: dict[str, Any] = field(default_factory=dict)
+    client: dict[str, Any] = field(default_factory=dict)
 
     @property
     def email(self) -> str:
         return f"{self.username}@example.com"
 
+    @property
+    def at_clerk(self) -> dict[str, Any]:
+        """What Clerk knows of the person."""
+        names = {"first_name": self.first_name, "last_name": self.last_name, "username": self.username}
+        return {**names, "email": self.email, "roles": self.roles}
 
-PEOPLE = (
-    Person("Zofia", "Wąsowska-Łęcka", "zofia", ("BUILDER",)),
-    Person("Omar", "Haddad", "omar", ("BUILDER", "CLIENT")),
-    Person("美咲", "高橋", "misaki", ("BUILDER",)),
-    Person("ليلى", "منصور", "layla", ("BUILDER",)),
-    Person("Grace", "O’Sullivan", "grace", ("CLIENT",)),
-    Person("Ngozi", "Adébáyọ̀", "ngozi", ("ADMIN",)),
-)
+
+def read_people() -> tuple[Person, ...]:
+    """Return everybody in demo.toml."""
+    rows = tomllib.loads((Path(__file__).parent / "demo.toml").read_text("utf-8"))["people"]
+    return tuple(
+        Person(
+            sections={name: row.pop(name) for name in SECTIONS if name in row},
+            **row,
+        )
+        for row in rows
+    )
+
+
+PEOPLE = read_people()
 
 
 def invite_people(clerk_port: int, done: Path) -> int:
@@ -49,15 +81,20 @@ def invite_people(clerk_port: int, done: Path) -> int:
 
 
 def sign_up(clerk_port: int, person: Person) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", clerk_port, timeout=20)
-    body = json.dumps({**person._asdict(), "email": person.email})
     try:
-        connection.request("POST", "/local/users", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer = response.read().decode(errors="replace")
+        status, answer = ask_clerk(clerk_port, "POST", "/local/users", person.at_clerk)
     except OSError as error:
         raise SetupError(f"The stand-in for Clerk could not be asked to create {person.username}: {error}") from None
+    if status >= 300:
+        raise SetupError(f"The stand-in for Clerk did not create {person.username}: {status} {answer[:200]}")
+
+
+def ask_clerk(clerk_port: int, method: str, path: str, facts: dict[str, Any] | None = None) -> tuple[int, str]:
+    """Use the stand-in's JSON API; return the status and the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", clerk_port, timeout=20)
+    try:
+        connection.request(method, path, json.dumps(facts) if facts else None, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
     finally:
         connection.close()
-    if response.status >= 300:
-        raise SetupError(f"The stand-in for Clerk did not create {person.username}: {response.status} {answer[:200]}")

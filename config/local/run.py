@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -12,13 +13,13 @@ from types import FrameType
 from typing import NoReturn
 
 from config.environment import BASE_DIR
-from config.local import environment, steps
+from config.local import demo, environment, steps
 from config.local.errors import SetupError
 from config.local.folders import hold_lock, make_folder
 from config.local.people import invite_people
 from config.local.ports import check_ports, read_port
 from config.local.postgres import EmbeddedPostgres
-from config.local.processes import Child, spawn
+from config.local.processes import Child, spawn, stop
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -82,6 +83,7 @@ class LocalRun:
         stack.enter_context(hold_lock(self.data_dir / "run.lock"))
         self.environ = environment.build(os.environ, self.data_dir, self.port)
         self.postgres: EmbeddedPostgres | None = None
+        self.demo: subprocess.Popen[bytes] | None = None
 
     def run(self) -> NoReturn:
         """Start everything, say where it is, and keep it running.
@@ -97,8 +99,10 @@ class LocalRun:
         children = self.start_children()
         self.invite_people()
         self.say_where(time.monotonic() - started)
+        self.fill_in_profiles()
         while True:
             time.sleep(0.5)
+            self.look_after_profiles()
             if self.postgres is not None and self.postgres.revive():
                 say(f"PostgreSQL ended by itself and was started again; see {self.postgres.log}")
             for child in children:
@@ -141,6 +145,24 @@ class LocalRun:
         done = self.data_dir / "demo-people.txt"
         with step("Looking after the demo people"):
             invite_people(self.port + 1, done)
+
+    def fill_in_profiles(self) -> None:
+        """Let the demo people fill in their profiles beside the rest; nobody has to wait for it."""
+        if self.environ.get("DEMO_CONTENT") == "0" or demo.progress(self.data_dir).is_complete:
+            return
+        command = [sys.executable, "-m", "config.local.demo"]
+        self.demo = spawn(command, self.environ, self.logs / "demo.log", cwd=BASE_DIR)
+        self.stack.callback(stop, self.demo)
+
+    def look_after_profiles(self) -> None:
+        """Say once how the filling in ended."""
+        if self.demo is None or self.demo.poll() is None:
+            return
+        if self.demo.returncode:
+            say(f"The demo people did not get to the end, and go on at the next start; see {self.logs / 'demo.log'}")
+        else:
+            say("The demo people have filled in their profiles.")
+        self.demo = None
 
     def say_where(self, seconds: float) -> None:
         app, clerk = (f"http://{environment.APP_HOST}:{self.port}", f"http://{environment.CLERK_HOST}:{self.port + 1}")

@@ -4,7 +4,7 @@ from django.contrib.auth.models import Group
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, Reconciliation
+from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import Alert, WebhookEvent
@@ -22,7 +22,12 @@ def one_of_each() -> int:
     user = UserFactory.create(pk=PK, name=HOSTILE, builder=True, client=True)
     BuilderProfileFactory.create(pk=PK, slug="olive-owner", user=user, headline=HOSTILE)
     ClientProfileFactory.create(pk=PK, user=user)
-    Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
+    group = Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
+    user.groups.add(group)
+    flag = Flag(pk=PK, name="one_of_each", note=HOSTILE)
+    flag.save()
+    flag.users.add(user)
+    flag.groups.add(group)
     EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
     now = timezone.now()
     other = UserFactory.create()

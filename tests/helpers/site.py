@@ -34,10 +34,13 @@ class Site:
 
 @contextmanager
 def running_site(folder: Path, **changed: str) -> Iterator[Site]:
-    """Run everything in `folder`, with no settings of the tests; `changed` are variables of its environment."""
+    """Run everything in `folder`, with no settings of the tests; `changed` are variables of its environment.
+
+    The demo people fill in nothing, unless DEMO_CONTENT says so: their profiles would change under the tests.
+    """
     port, log = free_port(), folder / "run.log"
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environ |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), **changed}
+    environ |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "DEMO_CONTENT": "0", **changed}
     with log.open("wb") as output:
         command = [sys.executable, "-m", "config.local"]
         running = subprocess.Popen(command, cwd=BASE_DIR, env=environ, stdout=output, stderr=output)

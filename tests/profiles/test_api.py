@@ -8,13 +8,18 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from profiles.openapi import DOCUMENT
+from profiles.api.description import DOCUMENT
 from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"id", "slug", "url", "name", "headline", "image_url", "validation_tier", "available_for_hire", "created_at"}
+SUMMARY = {
+    *("id", "slug", "url", "name", "image_url", "headline", "tagline", "location", "time_zone", "created_at"),
+    *("domains", "skills", "expertise", "links", "validation_tier", "available_for_hire", "hourly_rate", "currency"),
+    *("availability", "availability_confirmed_at", "adhd_friendly", "completed_projects", "response_rate", "featured"),
+}
+PUBLIC = SUMMARY | {"bio", "badges", "portfolio"}
 
 
 def get(path: str, user: User | None = None, token: str = "") -> tuple[int, Any]:
@@ -74,9 +79,9 @@ class TestMe:
         assert answer["builder"]["id"] == profile.pk
         assert answer["client"] is None
 
-    def test_three_queries_are_all_it_takes(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_five_queries_are_all_it_takes(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profile = BuilderProfileFactory.create()
-        with django_assert_num_queries(3):
+        with django_assert_num_queries(5):
             get("/api/profiles/me", profile.user)
 
     def test_provisional_person_is_being_set_up(self) -> None:
@@ -113,6 +118,12 @@ class TestList:
         _, second = get(f"/api/profiles/builders?before={first['next_before']}")
         assert [one["id"] for one in first["results"] + second["results"]] == shown[::-1]
         assert second["next_before"] is None
+        assert all(one.keys() == SUMMARY for one in first["results"])
+
+    @pytest.mark.parametrize("before", ("", "junk", "-1", "0", "9" * 30))
+    def test_a_wrong_cursor_is_refused(self, before: str) -> None:
+        status, answer = get(f"/api/profiles/builders?before={before}")
+        assert (status, answer["error"]["code"]) == (400, "bad_cursor")
 
 
 class TestApi:

@@ -1,53 +1,25 @@
-"""The JSON API for reading profiles: /api/profiles/. What it is for and what it answers: profiles/openapi.py."""
+"""The addresses of the API."""
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.utils.cache import add_never_cache_headers
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.generic.base import View
 
-from accounts.http import json_error, json_unauthenticated
+from accounts.http import json_error
 from accounts.mixins import RoleRequiredMixin
+from profiles.api.base import JsonView, ProfileView
+from profiles.api.description import DOCUMENT
+from profiles.api.errors import ApiError
 from profiles.cursors import read_cursor
-from profiles.mixins import ProfileAccessMixin
 from profiles.models import BuilderProfile, ClientProfile
-from profiles.openapi import DOCUMENT
-from profiles.representations import builder_json, client_json, user_json
+from profiles.representations import READ_ONLY, builder_json, builder_summary_json, client_json, user_json
 
 PAGE_SIZE = 50
-
-
-class JsonView(View):
-    """Answers in JSON whatever happens, in the same places where a page answers in HTML."""
-
-    http_method_names = ["get", "head"]
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        try:
-            response = super().dispatch(request, *args, **kwargs)
-        except Http404:
-            response = json_error(404, "not_found", "There is no such profile, or it is not yours to see.")
-        except PermissionDenied as error:
-            response = json_error(403, "forbidden", str(error))
-        # What it says depends on who asks.
-        add_never_cache_headers(response)
-        return response
-
-    def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        response = json_error(405, "method_not_allowed", "This address can only be read.")
-        response["Allow"] = "GET, HEAD"
-        return response
-
-    def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
-        """Answer somebody who is not signed in."""
-        return json_unauthenticated(request)
 
 
 class MeView(JsonView, RoleRequiredMixin):
@@ -70,31 +42,46 @@ class BuilderListView(JsonView):
     """The directory: published builders who want to be found, newest first."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        before = read_cursor(request.GET.get("before", ""))
+        before = self._before()
         builders = BuilderProfile.objects.listed().order_by("-id")
         if before:
             builders = builders.filter(id__lt=before)
         page = list(builders[: PAGE_SIZE + 1])
         following = page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
-        results = [builder_json(profile, request.user) for profile in page[:PAGE_SIZE]]
+        results = [builder_summary_json(profile, request.user) for profile in page[:PAGE_SIZE]]
         return JsonResponse({"results": results, "next_before": following})
 
+    def _before(self) -> int | None:
+        """Return where the page begins. A program that got it wrong would read the first page for ever."""
+        text = self.request.GET.get("before")
+        before = read_cursor(text or "")
+        if text is not None and before is None:
+            raise ApiError(400, "bad_cursor", "Send as `before` the next_before of the page before.")
+        return before
 
-class BuilderView(JsonView, ProfileAccessMixin):
+
+class BuilderView(ProfileView):
     """One builder."""
 
-    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return JsonResponse(builder_json(self.profile, request.user))
+    read_only = READ_ONLY["builder"]
+
+    def represent(self) -> dict[str, Any]:
+        """Return the builder."""
+        return builder_json(self.profile, self.request.user)
 
 
-class ClientView(JsonView, ProfileAccessMixin):
+class ClientView(ProfileView):
     """One client, for the client and for admins."""
 
+    read_only = READ_ONLY["client"]
+
     def get_queryset(self) -> QuerySet[Any]:
+        """Return the clients that the viewer may see."""
         return ClientProfile.objects.visible_to(self.request.user)
 
-    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        return JsonResponse(client_json(self.profile, request.user))
+    def represent(self) -> dict[str, Any]:
+        """Return the client."""
+        return client_json(self.profile, self.request.user)
 
 
 @method_decorator(never_cache, name="dispatch")

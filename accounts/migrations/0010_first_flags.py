@@ -1,0 +1,26 @@
+from django.db import migrations
+
+NOTES = {
+    "in_place_editing": "Sections of a profile turn into their forms where they stand. Off: forms are pages of their own.",
+    "public_api": "The JSON API below /api/profiles/. Off: it answers 503 with a sentence.",
+    "directory_facets": "Narrowing the directory by domain, skill, tier, availability and rate. Off: search only.",
+    "handshake": "Pages whose session token has run out go to Clerk for a new one. Off: their visitors count as signed out.",
+}
+
+
+def make_flags(apps, schema_editor):
+    """Make every switch, on for everybody, so that the admin shows them from the start."""
+    flags = apps.get_model("accounts", "Flag").objects
+    for name, note in NOTES.items():
+        flags.get_or_create(name=name, defaults={"note": note, "everyone": True, "superusers": False})
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ("accounts", "0009_flag"),
+    ]
+
+    operations = [
+        migrations.RunPython(make_flags, migrations.RunPython.noop),
+    ]

@@ -1,0 +1,364 @@
+"""The JSON API: changing and deleting profiles."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from audit.models import AuditLog
+from profiles.models import Badge, BuilderProfile, ClientProfile, Project
+from tests.helpers.clients import impersonating, signed_in, with_token
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.tokens import mint
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def olive() -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfileFactory.create(user__name="Olive Owner", headline="Before")
+    return profile
+
+
+def path_of(profile: BuilderProfile | ClientProfile) -> str:
+    kind = "builders" if isinstance(profile, BuilderProfile) else "clients"
+    return f"/api/profiles/{kind}/{profile.pk}"
+
+
+def program(user: User) -> Client:
+    """Return a client with a Bearer token, refused wherever CSRF protection would refuse it."""
+    return Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {mint(str(user.clerk_id))}"})
+
+
+def patch(
+    profile: BuilderProfile | ClientProfile,
+    body: Any,
+    *,
+    user: User | None = None,
+    if_match: str | None = "*",
+    **more: Any,
+) -> tuple[int, Any]:
+    content = body if isinstance(body, bytes) else json.dumps(body)
+    headers = {"if-match": if_match} if if_match else {}
+    options = {"content_type": "application/json"} | more
+    response = program(user or profile.user).patch(path_of(profile), content, headers=headers, **options)
+    return response.status_code, response.json()
+
+
+class TestPatch:
+    def test_it_changes_what_is_named_and_nothing_else(self, olive: BuilderProfile) -> None:
+        changed = {
+            "headline": "  Maps that\twork offline ",
+            "bio": "One\r\n\r\nTwo",
+            "skills": ["Django", " htmx "],
+            "domains": ["web", "data"],
+            "links": ["example.com/olive"],
+            "hourly_rate": 85.5,
+            "currency": "EUR",
+            "searchable": False,
+        }
+        status, answer = patch(olive, changed)
+        assert status == 200
+        expected = changed | {
+            "headline": "Maps that work offline",
+            "bio": "One\n\nTwo",
+            "skills": ["Django", "htmx"],
+            "links": ["https://example.com/olive"],
+            "hourly_rate": "85.50",
+        }
+        assert answer["private"].pop("searchable") is expected.pop("searchable")
+        assert {name: answer[name] for name in expected} == expected
+        assert answer["availability"] == "available"
+        olive.refresh_from_db()
+        assert (olive.tagline, olive.searchable) == ("", False)
+
+    def test_one_row_of_the_audit_log_tells_of_all_of_it(self, olive: BuilderProfile) -> None:
+        adam = UserFactory.create(admin=True)
+        patch(olive, {"headline": "After", "bio": "About", "hourly_rate": "85", "tagline": ""}, user=adam)
+        row = AuditLog.objects.get()
+        assert (row.action, row.actor, row.subject) == ("PROFILE_UPDATED", adam, olive.user)
+        assert row.details == {"headline": ["Before", "After"], "bio": ["", "About"], "hourly_rate": [None, "85"]}
+
+    def test_what_it_answers_can_be_sent_back(self, olive: BuilderProfile) -> None:
+        patch(olive, {"skills": ["C++", "日本語"], "links": ["https://example.com/a,b"], "hourly_rate": 1})
+        answer = program(olive.user).get(path_of(olive)).json()
+        same = {name: answer[name] for name in ("skills", "links", "hourly_rate", "bio", "time_zone", "domains")}
+        assert patch(olive, same) == (200, answer)
+        assert AuditLog.objects.count() == 1
+
+    def test_saying_what_time_one_has_confirms_it(self, olive: BuilderProfile) -> None:
+        assert patch(olive, {"headline": "After"})[1]["availability_confirmed_at"] is None
+        assert patch(olive, {"availability": "available"})[1]["availability_confirmed_at"]
+
+    def test_what_is_stored_and_not_sent_is_not_judged(self, olive: BuilderProfile) -> None:
+        BuilderProfile.objects.update(time_zone="Gone/Away")
+        status, answer = patch(olive, {"location": "Łódź"})
+        assert (status, answer["location"], answer["time_zone"]) == (200, "Łódź", "Gone/Away")
+
+    def test_an_empty_change_changes_nothing(self, olive: BuilderProfile) -> None:
+        assert patch(olive, {})[0] == 200
+        assert not AuditLog.objects.exists()
+
+    def test_it_is_all_or_nothing_and_says_what_the_forms_say(self, olive: BuilderProfile) -> None:
+        wrong = {
+            "headline": "x" * 161,
+            "hourly_rate": -1,
+            "skills": ["y" * 10_000],
+            "links": ["javascript:alert(1)"],
+            "currency": "XXX",
+            "time_zone": "Mars/Olympus",
+            "tagline": "Good",
+        }
+        status, answer = patch(olive, wrong)
+        assert (status, answer["error"]["code"]) == (422, "invalid")
+        assert answer["error"]["fields"] == {
+            "headline": ["Shorten this to 160 characters; it has 161."],
+            "hourly_rate": ["The rate must be more than zero; leave it empty to agree on it for each project."],
+            "skills": [f"Shorten “{'y' * 30}…”: each may have 40 characters, and this one has 10000."],
+            "links": [
+                "“javascript:alert(1)” is not the address of a page. Begin it with https://, as your browser shows it."
+            ],
+            "currency": ["Select a valid choice. XXX is not one of the available choices."],
+            "time_zone": ["Select a valid choice. Mars/Olympus is not one of the available choices."],
+        }
+        for section, name in (("introduction", "headline"), ("terms", "hourly_rate"), ("terms", "currency")):
+            page = signed_in(olive.user).post(f"/builders/{olive.slug}/edit/{section}/", {name: wrong[name]})
+            assert page.context["form"].errors[name] == answer["error"]["fields"][name]
+        olive.refresh_from_db()
+        assert (olive.headline, olive.tagline) == ("Before", "")
+        assert not AuditLog.objects.exists()
+
+    def test_unknown_and_read_only_fields_are_named(self, olive: BuilderProfile) -> None:
+        sent = {"validation_tier": 3, "slug": "x", "nonsense": 1, "\ud800": 1, "user_id": 1, "headline": "After"}
+        status, answer = patch(olive, sent)
+        unknown, fixed = ["There is no such field."], ["This cannot be changed here."]
+        assert status == 422
+        assert answer["error"]["fields"] == {
+            "validation_tier": fixed,
+            "slug": fixed,
+            "nonsense": unknown,
+            "\ud800": unknown,
+            "user_id": unknown,
+        }
+
+    @pytest.mark.parametrize("value", (None, 1, 1.5, True, [], {}, {"a": {"b": []}}, [["x"]], [None], [1]))
+    def test_values_of_the_wrong_type_are_refused(self, olive: BuilderProfile, value: Any) -> None:
+        fits = {
+            "hourly_rate": value is None or (value in (1, 1.5) and value is not True),
+            "adhd_friendly": value is True,
+            "skills": value == [],
+            "domains": value == [],
+        }
+        for name in ("headline", "bio", "availability", "time_zone", "links", *fits):
+            expected = 200 if fits.get(name, value == [] and name == "links") else 422
+            status, answer = patch(olive, {name: value})
+            assert (name, status) == (name, expected)
+            assert status == 200 or answer["error"]["fields"].keys() == {name}
+
+    @pytest.mark.parametrize(
+        ("body", "status", "code"),
+        (
+            pytest.param(b"", 415, "not_json", id="nothing"),
+            pytest.param(b" ", 400, "malformed", id="blank"),
+            pytest.param(b"junk", 400, "malformed", id="junk"),
+            pytest.param(b'{"headline": "x"', 400, "malformed", id="cut"),
+            pytest.param(b"\xff\xfe", 400, "malformed", id="not UTF-8"),
+            pytest.param("\ufeff{}".encode(), 400, "malformed", id="byte order mark"),
+            pytest.param('{"headline": "x"}'.encode("utf-16"), 400, "malformed", id="UTF-16"),
+            pytest.param(b"[" * 100_000, 400, "malformed", id="deep"),
+            pytest.param(b'{"headline": ' + b'{"a":' * 50_000, 400, "malformed", id="deep object"),
+            pytest.param(b'{"headline": "a", "headline": "b"}', 400, "malformed", id="twice"),
+            pytest.param(b'{"hourly_rate": NaN}', 400, "malformed", id="NaN"),
+            pytest.param(b'{"hourly_rate": -Infinity}', 400, "malformed", id="Infinity"),
+            pytest.param(b"[]", 400, "not_an_object", id="list"),
+            pytest.param(b"null", 400, "not_an_object", id="null"),
+            pytest.param(b"7", 400, "not_an_object", id="number"),
+            pytest.param(b'{"hourly_rate": 1e400}', 422, "invalid", id="huge"),
+            pytest.param(b'{"hourly_rate": 1e-400}', 422, "invalid", id="tiny"),
+            pytest.param(b'{"hourly_rate": 1e99999999999999999999}', 422, "invalid", id="no decimal"),
+            pytest.param(b'{"hourly_rate": ' + b"9" * 10_000 + b"}", 422, "invalid", id="long"),
+            pytest.param(b'{"hourly_rate": "NaN"}', 422, "invalid", id="NaN in text"),
+            pytest.param(b'{"availability": "\\ud800"}', 422, "invalid", id="half of a pair"),
+            pytest.param(b'{"availability": "a\\u0000"}', 422, "invalid", id="NUL"),
+            pytest.param(b'{"headline": "' + b"x" * 1_000_000 + b'"}', 413, "too_large", id="large"),
+        ),
+    )
+    def test_bodies_that_make_no_sense_are_refused(
+        self, olive: BuilderProfile, body: bytes, status: int, code: str
+    ) -> None:
+        found, answer = patch(olive, body)
+        assert (found, answer["error"]["code"]) == (status, code)
+        olive.refresh_from_db()
+        assert olive.headline == "Before"
+
+    def test_characters_that_cannot_be_kept_are_taken_out(self, olive: BuilderProfile) -> None:
+        status, answer = patch(olive, b'{"headline": "a\\u0000b\\ud800c\\u202ed", "skills": ["x\\udfff"]}')
+        assert status == 200
+        assert (answer["headline"], answer["skills"]) == ("a b c d", ["x"])
+
+    @pytest.mark.parametrize("kind", ("text/plain", "application/x-www-form-urlencoded", "application/xml", ""))
+    def test_only_json_is_taken(self, olive: BuilderProfile, kind: str) -> None:
+        status, answer = patch(olive, {"headline": "After"}, content_type=kind)
+        assert (status, answer["error"]["code"]) == (415, "not_json")
+        assert patch(olive, {}, content_type="application/json; charset=utf-8")[0] == 200
+
+    def test_a_profile_without_an_address_can_be_changed(self) -> None:
+        profile = BuilderProfileFactory.create(user__name="", slug=None)
+        status, answer = patch(profile, {"headline": "After"})
+        assert (status, answer["url"], answer["headline"]) == (200, None, "After")
+
+    def test_clients_change_their_profiles_too(self) -> None:
+        profile = ClientProfileFactory.create()
+        status, answer = patch(profile, {"company_name": "Acme", "project_preferences": "Small ones"})
+        assert (status, answer["company_name"], answer["project_preferences"]) == (200, "Acme", "Small ones")
+        status, answer = patch(profile, {"company_name": "x" * 121, "headline": "?"})
+        assert status == 422
+        assert answer["error"]["fields"].keys() == {"company_name", "headline"}
+
+    def test_who_may(self, olive: BuilderProfile) -> None:
+        for user, status in ((UserFactory.create(), 403), (UserFactory.create(admin=True), 200), (olive.user, 200)):
+            assert patch(olive, {"headline": "After"}, user=user)[0] == status
+        BuilderProfile.objects.update(hidden_at=SINCE)
+        assert patch(olive, {}, user=UserFactory.create(builder=True))[0] == 404
+        assert Client().patch(path_of(olive), "{}", content_type="application/json").status_code == 404
+
+    def test_the_audit_log_names_who_looks_through_a_persons_eyes(self, olive: BuilderProfile) -> None:
+        adam = UserFactory.create(admin=True)
+        browser = impersonating(olive.user, adam, headers={"if-match": "*"})
+        browser.patch(path_of(olive), {"headline": "After"}, content_type="application/json")
+        row = AuditLog.objects.get()
+        assert (row.actor, row.impersonator) == (olive.user, adam.clerk_id)
+
+    def test_cookies_need_a_csrf_token(self, olive: BuilderProfile) -> None:
+        browser = with_token(mint(str(olive.user.clerk_id)), enforce_csrf_checks=True, headers={"if-match": "*"})
+        send: dict[str, Any] = {"data": {"headline": "After"}, "content_type": "application/json"}
+        refused = browser.patch(path_of(olive), **send)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "csrf_failed")
+        browser.get(f"/builders/{olive.slug}/edit/introduction/")
+        csrf_token = next(cookie.value for name, cookie in browser.cookies.items() if name.startswith("csrftoken"))
+        accepted = browser.patch(path_of(olive), **send, headers={"x-csrftoken": csrf_token})
+        assert accepted.status_code == 200
+
+    def test_queries_do_not_grow_with_what_is_sent(
+        self, olive: BuilderProfile, django_assert_max_num_queries: Any
+    ) -> None:
+        with django_assert_max_num_queries(20):
+            patch(olive, {"headline": "After", "bio": "x", "skills": ["x"], "links": [], "searchable": False})
+
+
+class TestConditions:
+    def test_reading_again_is_not_needed_while_nothing_changed(
+        self, olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
+        client = Client()
+        first = client.get(path_of(olive))
+        etag = first["ETag"]
+        assert etag.startswith('"')
+        for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            with django_assert_num_queries(3):
+                again = client.get(path_of(olive), headers={"if-none-match": known})
+            assert (again.status_code, again.content, again["ETag"]) == (304, b"", etag)
+        for other in ('"other"', "junk", etag.strip('"')):
+            assert client.get(path_of(olive), headers={"if-none-match": other}).status_code == 200
+        assert first["Cache-Control"] == again["Cache-Control"] == "private, no-cache"
+
+    def test_everything_that_is_shown_counts(self, olive: BuilderProfile) -> None:
+        seen = set()
+
+        def look() -> None:
+            seen.add(Client().get(path_of(olive))["ETag"])
+
+        look()
+        patch(olive, {"bio": "x"})
+        look()
+        project = Project.objects.create(builder=olive, title="A")
+        look()
+        Project.objects.filter(pk=project.pk).update(status="demo")
+        look()
+        Badge.objects.create(builder=olive, kind="code", evidence="x", awarded_by=UserFactory.create(admin=True))
+        look()
+        User.objects.filter(pk=olive.user_id).update(name="Olive Other")
+        look()
+        assert len(seen) == 6
+
+    def test_a_visitors_tag_tells_nothing_of_what_is_private(self, olive: BuilderProfile) -> None:
+        before = Client().get(path_of(olive))["ETag"]
+        patch(olive, {"searchable": False})
+        assert Client().get(path_of(olive))["ETag"] == before
+        assert program(olive.user).get(path_of(olive))["ETag"] != before
+
+    @pytest.mark.parametrize("method", ("patch", "delete"))
+    def test_a_change_says_what_it_is_made_to(self, olive: BuilderProfile, method: str) -> None:
+        client = program(olive.user)
+        send: Any = getattr(client, method)
+        options = {"data": "{}", "content_type": "application/json"}
+        response = send(path_of(olive), **options)
+        assert (response.status_code, response.json()["error"]["code"]) == (428, "condition_required")
+        etag = client.get(path_of(olive))["ETag"]
+        patch(olive, {"headline": "Meanwhile"}, user=UserFactory.create(admin=True))
+        for stale in (etag, f"W/{etag}", '"other"', "junk", ""):
+            response = send(path_of(olive), **options, headers={"if-match": stale})
+            assert (response.status_code, response.json()["error"]["code"]) == (412, "changed_meanwhile")
+        etag = client.get(path_of(olive))["ETag"]
+        assert response["ETag"] == etag
+        olive.refresh_from_db()
+        assert (olive.headline, olive.deleted_at) == ("Meanwhile", None)
+        assert send(path_of(olive), **options, headers={"if-match": etag}).status_code in (200, 204)
+
+    def test_a_chain_of_changes_needs_no_reading_between(self, olive: BuilderProfile) -> None:
+        client = program(olive.user)
+        etag = client.get(path_of(olive))["ETag"]
+        for headline in ("One", "Two", "Three"):
+            response = client.patch(
+                path_of(olive), {"headline": headline}, content_type="application/json", headers={"if-match": etag}
+            )
+            assert response.json()["headline"] == headline
+            etag = response["ETag"]
+
+
+class TestDelete:
+    def delete(self, profile: BuilderProfile | ClientProfile, user: User | None = None) -> int:
+        client = program(user or profile.user)
+        return int(client.delete(path_of(profile), headers={"if-match": "*"}).status_code)
+
+    def test_it_gives_up_the_role_and_the_page(self, olive: BuilderProfile) -> None:
+        assert self.delete(olive) == 204
+        olive.refresh_from_db()
+        olive.user.refresh_from_db()
+        assert olive.user.roles == []
+        assert olive.archived_at is not None
+        assert olive.deleted_at is not None
+        assert Client().get(olive.get_absolute_url()).status_code == 404
+        assert self.delete(olive) == 404
+        rows = AuditLog.objects.order_by("pk").values_list("action", "actor")
+        assert list(rows) == [
+            ("ROLE_REMOVED", olive.user_id),
+            ("PROFILE_UPDATED", None),
+            ("PROFILE_UPDATED", olive.user_id),
+        ]
+
+    def test_the_other_profile_of_the_same_person_stays(self) -> None:
+        user = UserFactory.create(builder=True, client=True)
+        client, builder = ClientProfileFactory.create(user=user), BuilderProfileFactory.create(user=user)
+        assert self.delete(client) == 204
+        user.refresh_from_db()
+        assert user.roles == ["BUILDER"]
+        assert Client().get(path_of(builder)).status_code == 200
+
+    def test_an_admin_deletes_for_somebody_and_a_visitor_does_not(self, olive: BuilderProfile) -> None:
+        assert self.delete(olive, UserFactory.create()) == 403
+        assert self.delete(ClientProfileFactory.create(), UserFactory.create()) == 404
+        adam = UserFactory.create(admin=True)
+        assert self.delete(olive, adam) == 204
+        assert AuditLog.objects.filter(action="ROLE_REMOVED").get().actor == adam
+
+    def test_where_no_role_can_be_given_up_nothing_happens(self) -> None:
+        profile = BuilderProfileFactory.create(user__banned=True)
+        adam = UserFactory.create(admin=True)
+        response = program(adam).delete(path_of(profile), headers={"if-match": "*"})
+        assert (response.status_code, response.json()["error"]["code"]) == (409, "role_stays")
+        profile.refresh_from_db()
+        assert profile.deleted_at is None
