@@ -55,6 +55,7 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/nobody-at-all/": same(NONE),
     "/builders/{builder.slug}/edit/introduction/": EDITORS,
     "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
+    f"/media/projects/{'0' * 32}.webp": same(NONE),  # nothing asks who looks at a picture; there is none of this name
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
@@ -140,6 +141,7 @@ PATTERNS = {
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
     "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
+    "media/<picture:name>": f"/media/projects/{'0' * 32}.webp",
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
