@@ -1,6 +1,7 @@
 from django.urls import path, register_converter
 
 from profiles import api, media, views
+from profiles import portfolio_views as portfolio
 
 
 class BigIntConverter:
@@ -41,6 +42,17 @@ urlpatterns = [
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/edit/<slug:section>/", views.SectionUpdateView.as_view(), name="section_update"),
+    path("builders/<str:slug>/picture/", portfolio.PortraitView.as_view(), name="portrait"),
+    path("builders/<str:slug>/portfolio/new/", portfolio.ProjectCreateView.as_view(), name="project_new"),
+    path("builders/<str:slug>/portfolio/order/", portfolio.ProjectOrderView.as_view(), name="project_order"),
+    path(
+        "builders/<str:slug>/portfolio/<bigint:pk>/edit/", portfolio.ProjectUpdateView.as_view(), name="project_update"
+    ),
+    path(
+        "builders/<str:slug>/portfolio/<bigint:pk>/delete/",
+        portfolio.ProjectDeleteView.as_view(),
+        name="project_delete",
+    ),
     path("media/<picture:name>", media.picture, name="picture"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),
     path("api/profiles/builders", api.BuilderListView.as_view(), name="api_builders"),
