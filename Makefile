@@ -20,7 +20,8 @@ BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
 # Settings as a deployment has them, for commands that need no database.
 PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
-	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0
+	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0 \
+	MEDIA_ROOT=.
 
 help: ## List what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
@@ -68,7 +69,7 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		folder=node_modules/$$package; test -d $$folder && continue; \
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
-	$(IN_VENV) -m pytest -q $(addprefix tests/browser/,sessions.py forms.py accessibility.py)
+	$(IN_VENV) -m pytest -q $(addprefix tests/browser/,sessions.py forms.py portfolio.py accessibility.py)
 
 lighthouse: ## See what Lighthouse says of the public pages; needs Chromium, Node 18 or newer, and npm
 	$(INSTALL) dev.txt

@@ -34,6 +34,8 @@ FIELDS: dict[str, str | Promise] = {
     "email": _("e-mail"),
     "username": _("username"),
     "image_url": _("picture"),
+    "image": _("picture"),
+    "portfolio": _("portfolio"),
     "banned": _("ban"),
     "display_name": _("name shown"),
     "headline": _("headline"),

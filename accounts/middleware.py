@@ -22,7 +22,7 @@ from accounts.models import User
 log = logging.getLogger(__name__)
 
 #: Paths that no person opens.
-NEVER_FOR_PEOPLE = ("/api/webhooks/", "/healthz", "/readyz", "/static/")
+NEVER_FOR_PEOPLE = ("/api/webhooks/", "/healthz", "/readyz", "/static/", "/media/")
 #: Programs are never sent anywhere: they get 401, and fetch a token themselves.
 API = "/api/"
 

@@ -5,6 +5,6 @@ class ProfilesConfig(AppConfig):
     name = "profiles"
 
     def ready(self) -> None:
-        from profiles import receivers
+        from profiles import checks, receivers  # noqa: F401  # importing checks registers them
 
         receivers.connect()

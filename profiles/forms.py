@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from profiles.fields import LineField, LinksField, ListField, ParagraphsField
@@ -207,6 +208,7 @@ class ProjectForm(ProfileForm):
         required=False,
         assume_scheme="https",
         label=_("Link"),
+        validators=[URLValidator(schemes=["https", "http"])],
         error_messages={"invalid": _("This is not the address of a page. Begin it with https://.")},
     )
     technologies = ListField(

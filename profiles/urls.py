@@ -1,6 +1,7 @@
 from django.urls import path, register_converter
 
-from profiles import api, views
+from profiles import api, media, views
+from profiles import portfolio_views as portfolio
 
 
 class BigIntConverter:
@@ -17,7 +18,22 @@ class BigIntConverter:
         return str(value)
 
 
+class PictureConverter:
+    """The name of a picture in the storage, as profiles.images makes them, and nothing else that might lie there."""
+
+    regex = r"[a-z]+/[0-9a-f]{32}\.webp"
+
+    def to_python(self, value: str) -> str:
+        """Return the name in the address."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """Return the name as it stands in the address."""
+        return value
+
+
 register_converter(BigIntConverter, "bigint")
+register_converter(PictureConverter, "picture")
 
 app_name = "profiles"
 urlpatterns = [
@@ -26,6 +42,18 @@ urlpatterns = [
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/edit/<slug:section>/", views.SectionUpdateView.as_view(), name="section_update"),
+    path("builders/<str:slug>/picture/", portfolio.PortraitView.as_view(), name="portrait"),
+    path("builders/<str:slug>/portfolio/new/", portfolio.ProjectCreateView.as_view(), name="project_new"),
+    path("builders/<str:slug>/portfolio/order/", portfolio.ProjectOrderView.as_view(), name="project_order"),
+    path(
+        "builders/<str:slug>/portfolio/<bigint:pk>/edit/", portfolio.ProjectUpdateView.as_view(), name="project_update"
+    ),
+    path(
+        "builders/<str:slug>/portfolio/<bigint:pk>/delete/",
+        portfolio.ProjectDeleteView.as_view(),
+        name="project_delete",
+    ),
+    path("media/<picture:name>", media.picture, name="picture"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),
     path("api/profiles/builders", api.BuilderListView.as_view(), name="api_builders"),
     path("api/profiles/builders/<bigint:pk>", api.BuilderView.as_view(), name="api_builder"),

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -108,6 +109,13 @@ def fake(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[FakeCl
 def webhook(db: None) -> WebhookClient:
     """Return a client that signs what it posts, and is refused wherever CSRF protection would refuse it."""
     return WebhookClient()
+
+
+@pytest.fixture
+def media(settings: Settings, tmp_path: Path) -> Path:
+    """Return the folder of uploaded pictures, an empty one for this test."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    return Path(settings.MEDIA_ROOT)
 
 
 @pytest.fixture(scope="session")

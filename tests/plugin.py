@@ -23,7 +23,10 @@ _cleanups: list[Callable[[], None]] = []
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # a wrapper, because pytest-django's own is first among the others
 def pytest_load_initial_conftests() -> Generator[None]:
-    """Provide DATABASE_URL unless it is set."""
+    """Provide DATABASE_URL unless it is set, and a folder for pictures."""
+    media = tempfile.mkdtemp(prefix="buildappswith-media-")
+    os.environ["MEDIA_ROOT"] = media
+    _cleanups.append(lambda: shutil.rmtree(media, ignore_errors=True))
     if not os.environ.get("DATABASE_URL"):
         folder = Path(tempfile.mkdtemp(prefix="buildappswith-tests-"))
         _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))

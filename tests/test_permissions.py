@@ -13,7 +13,13 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from accounts.models import DataExport, EndedSession, User
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clients import with_password, with_token
-from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.factories import (
+    SINCE,
+    BuilderProfileFactory,
+    ClientProfileFactory,
+    ProjectFactory,
+    UserFactory,
+)
 from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +65,16 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/nobody-at-all/": same(NONE),
     "/builders/{builder.slug}/edit/introduction/": EDITORS,
     "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
+    "/builders/{builder.slug}/picture/": EDITORS,
+    "/builders/{hidden.slug}/picture/": OWNER_AND_ADMIN,
+    "/builders/{builder.slug}/portfolio/new/": EDITORS,
+    "/builders/{hidden.slug}/portfolio/new/": OWNER_AND_ADMIN,
+    "/builders/{builder.slug}/portfolio/order/": (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
+    "/builders/{builder.slug}/portfolio/{project.pk}/edit/": EDITORS,
+    "/builders/{hidden.slug}/portfolio/{project.pk}/edit/": OWNER_AND_ADMIN,
+    "/builders/{builder.slug}/portfolio/{project.pk}/delete/": EDITORS,
+    "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": OWNER_AND_ADMIN,
+    f"/media/projects/{'0' * 32}.webp": same(NONE),  # nothing asks who looks at a picture; there is none of this name
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
@@ -80,6 +96,14 @@ READ: dict[str, tuple[int, ...]] = {
     "/healthz": same(OK),
     "/readyz": same(OK),
     "/metrics": same(OK),  # from this machine, in local mode
+}
+#: What posting an empty form does to the portfolio.
+PORTFOLIO = {
+    "picture": WRONG,
+    "portfolio/new": WRONG,
+    "portfolio/order": WRONG,
+    "portfolio/{project.pk}/edit": WRONG,
+    "portfolio/{project.pk}/delete": FOUND,
 }
 #: Methods that an address has besides GET and HEAD, asked with a CSRF token.
 WRITE: dict[tuple[str, str], tuple[int, ...]] = {
@@ -111,6 +135,15 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
         NONE,
         NONE,
     ),
+    # Pictures and projects: an empty form is a bad one, and deleting needs no more than the click.
+    **{
+        ("POST", f"/builders/{{builder.slug}}/{rest}/"): (FOUND, NO, answer, NO, NO, answer, FOUND, SEE, SEE, SEE, NO)
+        for rest, answer in PORTFOLIO.items()
+    },
+    **{
+        ("POST", f"/builders/{{hidden.slug}}/{rest}/"): (NONE, NONE, answer, NONE, NONE, answer, *(NONE,) * 5)
+        for rest, answer in PORTFOLIO.items()
+    },
     # Whoever Clerk has not told of yet has no roles to change.
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
@@ -130,6 +163,15 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/edit/introduction/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    **{
+        f"/builders/{{builder.slug}}/{rest}/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO)
+        for rest in PORTFOLIO
+    },
+    **{
+        f"/builders/{{hidden.slug}}/{rest}/": (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE)
+        for rest in PORTFOLIO
+    },
+    f"/media/projects/{'0' * 32}.webp": same(VERB),
     **dict.fromkeys(
         ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
         (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
@@ -154,6 +196,12 @@ PATTERNS = {
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
     "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
+    "builders/<str:slug>/picture/": "/builders/{builder.slug}/picture/",
+    "builders/<str:slug>/portfolio/new/": "/builders/{builder.slug}/portfolio/new/",
+    "builders/<str:slug>/portfolio/order/": "/builders/{builder.slug}/portfolio/order/",
+    "builders/<str:slug>/portfolio/<bigint:pk>/edit/": "/builders/{builder.slug}/portfolio/{project.pk}/edit/",
+    "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
+    "media/<picture:name>": f"/media/projects/{'0' * 32}.webp",
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
@@ -183,7 +231,9 @@ def world() -> dict[str, Any]:
     owner = UserFactory.create(builder=True, client=True)
     builder = BuilderProfileFactory.create(user=owner)
     export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
-    return {"builder": builder, "client": ClientProfileFactory.create(user=owner), "export": export.link}
+    project = ProjectFactory.create(builder=builder)
+    client = ClientProfileFactory.create(user=owner)
+    return {"builder": builder, "client": client, "export": export.link, "project": project}
 
 
 def hide(world: dict[str, Any], address: str) -> str:

@@ -31,10 +31,16 @@ class Project(models.Model):
         max_length=200, blank=True, help_text="What the picture shows, for people who cannot see it."
     )
     position = models.PositiveIntegerField(default=0, help_text="Its place on the page; the smallest comes first.")
+    form_token = models.UUIDField(
+        null=True, blank=True, editable=False, help_text="Of the form it came by: sent twice, it is one project."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["position", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["builder", "form_token"], name="profiles_project_form_token_unique")
+        ]
         indexes = [
             # The portfolio of one page, in its order.
             models.Index(fields=["builder", "position", "id"], name="profiles_project_order"),

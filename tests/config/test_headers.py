@@ -34,6 +34,8 @@ ARGUMENTS = {
     "pk": "1",
     "rest": "nowhere",
     "link": NO_LINK,
+    "section": "introduction",
+    "name": f"projects/{'0' * 32}.webp",
 }
 #: Addresses that match what is written as a regular expression.
 REGEXES = {
@@ -220,6 +222,7 @@ ODD = {
     "/api/profiles/builders/1": 404,
     "/api/profiles/clients/1": 404,
     "/api/nowhere": 404,
+    f"/media/{ARGUMENTS['name']}": 404,
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
     "/admin/accounts/identityconflict/{pk}/resolve/": 405,

@@ -16,7 +16,7 @@ from factory.django import DjangoModelFactory
 
 from accounts.clerk.samples import new_id
 from accounts.models import User
-from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.slugs import slug_candidates
 
 SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -92,3 +92,14 @@ class ClientProfileFactory(ProfileFactory[ClientProfile]):
         model = ClientProfile
 
     user: Any = SubFactory(UserFactory, client=True)
+
+
+class ProjectFactory(DjangoModelFactory[Project]):
+    """A project without a picture, at the end of the portfolio."""
+
+    class Meta:
+        model = Project
+
+    builder: Any = SubFactory(BuilderProfileFactory)
+    title: Any = Sequence("Project {}".format)
+    position: Any = Sequence(int)

@@ -1,0 +1,283 @@
+"""Showing work: pictures, projects and their order, by mouse, touch and keyboard, with and without JavaScript."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.browser.accessibility import violations
+from tests.browser.conftest import bundle
+from tests.browser.forms import sleep
+from tests.browser.people import sign_in
+from tests.helpers.pictures import picture
+from tests.helpers.site import Site
+
+NAME, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
+PROJECTS = ("Atlas", "Ledger", "Meadow")
+FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": picture(1800, 1200)}
+NO_PICTURE: Any = {**FILE, "buffer": b"<svg/>"}
+TELEPHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def portfolio(chromium: Browser, site: Site) -> None:
+    """Add three projects, the first as a form in its place and with a picture."""
+    page = chromium.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    sign_in(page, site, NAME)
+    page.goto(site.app + PATH)
+    expect(page.get_by_text("Show a project: clients look here first.")).to_be_visible()
+    for title in PROJECTS:
+        page.get_by_role("link", name="Add a project").click()
+        expect(page.get_by_label("Title", exact=True)).to_be_focused()
+        page.get_by_label("Title", exact=True).fill(title)
+        if title == "Atlas":
+            page.get_by_label("Picture", exact=True).set_input_files(FILE)
+            page.get_by_role("button", name="Add project").click()
+            # It comes back with what is missing, and with the file that was chosen.
+            expect(page.get_by_text("Say what the picture shows")).to_be_visible()
+            page.get_by_label("What the picture shows").fill("A map of a meadow")
+        page.get_by_role("button", name="Add project").click()
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+        expect(page.get_by_role("link", name=f"Edit {title}")).to_be_focused()
+    expect(page.get_by_role("img", name="A map of a meadow")).to_be_visible()
+    expect(page.get_by_text("Show a project")).to_have_count(0)
+    assert [text for text in complaints if "422" not in text] == []
+    page.context.close()
+
+
+@pytest.fixture(scope="module", params=({}, TELEPHONE), ids=("desktop", "telephone"))
+def tab(request: pytest.FixtureRequest, chromium: Browser, site: Site) -> Iterator[Page]:
+    context = chromium.new_context(**request.param)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    sign_in(page, site, NAME)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def owner(tab: Page, site: Site) -> Page:
+    """Return the page with its order as at first."""
+    tab.unroute_all()
+    tab.goto(f"{site.app}{PATH}?arrange=1")
+    for title in PROJECTS[:-1]:
+        while order(tab).index(title) > PROJECTS.index(title):
+            press(tab, f"Move {title} up")
+    return tab
+
+
+def order(page: Page) -> list[str]:
+    """Return the titles as the projects stand on the page, and see that the rows stand the same."""
+    titles = page.locator(".project h3").all_inner_texts()
+    assert [row.strip() for row in page.locator("[data-row]").all_inner_texts()] in (titles, [])
+    return titles
+
+
+def press(page: Page, name: str) -> None:
+    """Press a button by keyboard, and wait for the answer."""
+    with page.expect_response(lambda response: response.url.endswith("/order/")) as answer:
+        page.get_by_role("button", name=name).press("Enter")
+    assert answer.value.status == 204
+
+
+def places(page: Page, source: str, target: str) -> tuple[float, float, float]:
+    """Return the middle of the grip of one row, and the height of the lower part of another."""
+    grip = page.locator("[data-row]", has_text=source).locator("[data-grip]").bounding_box()
+    row = page.locator("[data-row]", has_text=target).bounding_box()
+    assert grip
+    assert row
+    return grip["x"] + grip["width"] / 2, grip["y"] + grip["height"] / 2, row["y"] + row["height"] * 0.75
+
+
+def expect_kept(page: Page, *titles: str) -> None:
+    assert order(page) == list(titles)
+    page.reload()
+    assert order(page) == list(titles)
+
+
+class TestOrder:
+    def test_by_keyboard(self, owner: Page) -> None:
+        press(owner, "Move Atlas down")
+        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to place 2 of 3.")
+        expect(owner.get_by_role("button", name="Move Atlas down")).to_be_focused()
+        press(owner, "Move Atlas down")
+        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to place 3 of 3.")
+        expect_kept(owner, "Ledger", "Meadow", "Atlas")
+
+    def test_by_mouse(self, owner: Page) -> None:
+        owner.locator("[data-arrange]").scroll_into_view_if_needed()
+        x, start, end = places(owner, "Atlas", "Meadow")
+        with owner.expect_response(lambda response: response.url.endswith("/order/")):
+            owner.mouse.move(x, start)
+            owner.mouse.down()
+            owner.mouse.move(x, end, steps=12)
+            owner.mouse.up()
+        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to place 3 of 3.")
+        expect_kept(owner, "Ledger", "Meadow", "Atlas")
+
+    def test_what_is_dropped_where_it_was_is_not_sent(self, owner: Page) -> None:
+        sent: list[str] = []
+        owner.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+        owner.locator("[data-arrange]").scroll_into_view_if_needed()
+        x, start, end = places(owner, "Atlas", "Meadow")
+        owner.mouse.move(x, start)
+        owner.mouse.down()
+        owner.mouse.move(x, end, steps=6)
+        owner.mouse.move(x, start - 20, steps=6)
+        owner.mouse.up()
+        assert order(owner) == list(PROJECTS)
+        assert [url for url in sent if url.endswith("/order/")] == []
+
+    def test_it_shows_at_once_however_slow_the_server(self, owner: Page) -> None:
+        def later(route: Route) -> None:
+            owner.wait_for_timeout(3000)
+            route.continue_()
+
+        owner.route("**/order/", later)
+        with owner.expect_response(lambda response: response.url.endswith("/order/")):
+            owner.get_by_role("button", name="Move Meadow up").click()
+            assert order(owner) == ["Atlas", "Meadow", "Ledger"]
+        expect_kept(owner, "Atlas", "Meadow", "Ledger")
+
+    @pytest.mark.parametrize("failure", ("refused", "away"))
+    def test_a_refusal_puts_it_back_and_says_so(self, owner: Page, failure: str) -> None:
+        owner.route("**/order/", lambda r: r.fulfill(status=503) if failure == "refused" else r.abort())
+        owner.get_by_role("button", name="Move Meadow up").click()
+        expect(owner.locator("#portfolio-order [role=status]")).to_contain_text("The order could not be saved")
+        expect(owner.get_by_role("button", name="Move Meadow up")).to_be_focused()
+        assert order(owner) == list(PROJECTS)
+
+
+def test_by_touch(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(**TELEPHONE)
+    page = context.new_page()
+    sign_in(page, site, NAME)
+    page.goto(f"{site.app}{PATH}?arrange=1")
+    page.locator("[data-arrange]").scroll_into_view_if_needed()
+    titles = order(page)
+    x, start, end = places(page, titles[0], titles[2])
+    finger = context.new_cdp_session(page)
+
+    def touch(kind: str, *points: float) -> None:
+        touches = [{"x": x, "y": y} for y in points]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+    with page.expect_response(lambda response: response.url.endswith("/order/")):
+        touch("touchStart", start)
+        for part in range(1, 13):
+            touch("touchMove", start + (end - start) * part / 12)
+        touch("touchEnd")
+    expect_kept(page, titles[1], titles[2], titles[0])
+    context.close()
+
+
+def test_everything_without_javascript(chromium: Browser, site: Site) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+
+    def go(link: str) -> None:
+        """Follow a link with a token that is then fresh for as long as filling in a form takes."""
+        context.clear_cookies(name=re.compile("^__(session|clerk_redirect_count)"))
+        page.get_by_role("link", name=link).click()
+
+    page.goto(f"{site.clerk}/sign-in")
+    page.get_by_role("button", name="美咲 高橋").click()
+    page.goto(f"{site.app}/builders/")
+    go("美咲 高橋")
+    go("Add a picture")
+    page.get_by_label("Picture", exact=True).set_input_files(NO_PICTURE)
+    page.get_by_role("button", name="Save picture").click()
+    expect(page.get_by_text("This file cannot be read as a picture.")).to_be_visible()
+    go("Cancel")
+    go("Add a picture")
+    page.get_by_label("Picture", exact=True).set_input_files(FILE)
+    page.get_by_role("button", name="Save picture").click()
+    expect(page.locator(".portrait img")).to_have_attribute("src", re.compile("^/media/portraits/"))
+    for title in ("One", "Two"):
+        go("Add a project")
+        page.get_by_label("Title", exact=True).fill(title)
+        page.get_by_role("button", name="Add project").click()
+        expect(page.get_by_role("status")).to_have_text("Saved.")
+    page.get_by_text("Change the order").click()
+    page.get_by_role("button", name="Move Two up").click()
+    expect(page.locator(".project h3")).to_have_text(["Two", "One"])
+    page.get_by_role("button", name="Move Two down").click()  # the list is still open
+    expect(page.locator(".project h3")).to_have_text(["One", "Two"])
+    go("Edit One")
+    page.get_by_label("Title", exact=True).fill("Eins")
+    page.get_by_role("button", name="Save project").click()
+    expect(page.get_by_role("status")).to_have_text("Saved.")
+    go("Delete Two")
+    page.get_by_role("button", name="Delete project").click()
+    expect(page.get_by_role("status")).to_have_text("“Two” is deleted.")
+    expect(page.locator(".project h3")).to_have_text(["Eins"])
+    go("Change picture")
+    page.get_by_role("button", name="Remove picture").click()
+    expect(page.get_by_role("link", name="Add a picture")).to_be_visible()
+    context.close()
+
+
+def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[str]) -> None:
+    sign_in(page, site, "ليلى منصور")
+    page.goto(f"{site.app}/builders/")
+    page.get_by_role("link", name="ليلى منصور").click()
+    address = page.url
+    page.get_by_role("link", name="Add a picture").click()
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("link", name="Add a picture").click()
+    page.get_by_label("Picture", exact=True).set_input_files(FILE)
+    page.get_by_role("button", name="Save picture").click()
+    expect(page.get_by_role("link", name="Change picture")).to_be_focused()
+    assert page.evaluate("document.querySelector('.portrait img').naturalWidth") == 800
+    for title in ("One", "Two"):
+        page.get_by_role("link", name="Add a project").click()
+        page.get_by_label("Title", exact=True).fill(title)
+        page.get_by_role("button", name="Add project").click()
+        expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
+    # Two forms at a time: saving one leaves what is typed in the other.
+    page.get_by_role("link", name="Edit One").click()
+    page.locator("form", has=page.get_by_role("button", name="Save project")).get_by_label("Title").fill("Eins")
+    page.get_by_role("link", name="Delete Two").click()
+    page.get_by_role("button", name="Delete project").click()
+    expect(page.get_by_text("“Two” is deleted.")).to_be_focused()
+    page.get_by_role("button", name="Save project").click()
+    expect(page.get_by_role("heading", name="Eins", exact=True)).to_be_visible()
+    assert page.url == address
+    assert complaints == []
+
+
+def test_a_session_that_ran_out_costs_neither_words_nor_picture(page: Page, site: Site) -> None:
+    sign_in(page, site, "Omar Haddad")
+    page.goto(f"{site.app}/builders/omar-haddad/")
+    page.get_by_role("link", name="Add a project").click()
+    page.get_by_label("Title", exact=True).fill("Lantern")
+    page.get_by_label("Picture", exact=True).set_input_files(FILE)
+    page.get_by_label("What the picture shows").fill("A lantern")
+    sleep(page)
+    page.get_by_role("button", name="Add project").click()
+    expect(page.get_by_role("img", name="A lantern")).to_be_visible()
+
+
+def test_axe_finds_nothing(page: Page, site: Site) -> None:
+    axe = bundle("axe-core", "axe.min.js").read_text()
+    page.emulate_media(reduced_motion="reduce")
+    sign_in(page, site, NAME)
+    for path in ("portfolio/new/", "picture/"):
+        page.goto(f"{site.app}{PATH}{path}")
+        assert violations(page, axe) == []
+    page.goto(f"{site.app}{PATH}?arrange=1")
+    assert violations(page, axe) == []
+    for name in ("Edit Atlas", "Delete Ledger", "Add a project", "Change picture", "Add a picture"):
+        link = page.get_by_role("link", name=name)
+        if link.count():
+            link.click()
+            expect(link).to_have_count(0)
+    page.get_by_role("button", name="Add project").click()
+    page.get_by_label("Title", exact=True).last.fill(" ")
+    page.get_by_role("button", name="Add project").click()
+    expect(page.get_by_text("Give the project a title.")).to_be_visible()
+    assert violations(page, axe) == []

@@ -1,0 +1,303 @@
+"""Pictures that people upload are judged by their bytes and drawn anew; what is bad is refused with a sentence."""
+
+import struct
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core import checks
+from django.core.exceptions import ValidationError
+from django.test import Client
+from PIL import Image, ImageCms, PngImagePlugin
+from pytest_django import Settings
+
+from profiles import images
+from profiles.images import PORTRAIT, PROJECT, Shape
+from tests.helpers.pictures import BLUE, RED, encoded, picture, upload
+
+HTML = b"<script>alert(document.domain)</script>"
+PHP = b"<?php system($_GET['c']); ?>"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
+
+
+def redrawn(content: bytes, shape: Shape = PROJECT) -> Image.Image:
+    """Return what becomes of a file; it is always a WebP without anything beside its pixels."""
+    file = images.redraw(upload(content), shape)
+    image = Image.open(BytesIO(file.read()))
+    image.load()
+    assert (image.format, image.mode) == ("WEBP", "RGB")
+    assert not {"exif", "xmp", "icc_profile"} & set(image.info)
+    assert not getattr(image, "is_animated", False)
+    return image
+
+
+def refusal(content: bytes) -> str:
+    with pytest.raises(ValidationError) as caught:
+        images.redraw(upload(content), PROJECT)
+    return str(caught.value.messages[0])
+
+
+def near(pixel: Any, colour: tuple[int, int, int]) -> bool:
+    return all(abs(one - other) < 12 for one, other in zip(pixel, colour, strict=True))
+
+
+# --- What is taken ---
+
+
+@pytest.mark.parametrize("kind", ("JPEG", "PNG", "WEBP", "GIF"))
+def test_each_kind_is_taken_whatever_it_is_called(kind: str) -> None:
+    image = redrawn(picture(kind=kind))
+    assert image.size == (320, 240)
+    assert near(image.getpixel((20, 100)), RED)
+    assert near(image.getpixel((300, 100)), BLUE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), (("PNG", "1"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "CMYK"))
+)
+def test_each_mode_is_taken(kind: str, mode: str) -> None:
+    assert redrawn(picture(kind=kind, mode=mode)).size == (320, 240)
+
+
+def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
+    image = redrawn(encoded(Image.new("I;16", (30, 30), 0x4000), "PNG"))
+    assert near(image.getpixel((5, 5)), (0x40, 0x40, 0x40))
+
+
+def test_what_is_transparent_is_white() -> None:
+    image = Image.new("RGBA", (40, 40), (*RED, 0))
+    assert redrawn(encoded(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
+
+
+def test_a_portrait_is_a_square_out_of_the_middle() -> None:
+    image = redrawn(picture(3000, 1000), PORTRAIT)
+    assert image.size == (800, 800)
+    assert near(image.getpixel((380, 400)), RED)
+    assert near(image.getpixel((420, 400)), BLUE)
+    assert redrawn(picture(90, 60), PORTRAIT).size == (60, 60)  # nothing is blown up
+
+
+@pytest.mark.parametrize(
+    ("size", "becomes"),
+    (((4000, 3000), (1600, 1200)), ((4000, 1000), (1600, 400)), ((900, 3600), (300, 1200)), ((9000, 1), (1600, 1))),
+)
+def test_the_picture_of_a_project_fits_its_frame_uncut(size: tuple[int, int], becomes: tuple[int, int]) -> None:
+    assert redrawn(picture(*size)).size == becomes
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_stands_upright(orientation: int) -> None:
+    """The top left of what people see is red, however the camera was held."""
+    seen = Image.new("RGB", (64, 32), BLUE)
+    seen.paste(RED, (0, 0, 16, 16))
+    undo = {6: 8, 8: 6}.get(orientation, orientation)
+    stored = seen.transpose(images.UPRIGHT[undo]) if orientation > 1 else seen
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = redrawn(encoded(stored, quality=95, exif=exif))
+    assert image.size == (64, 32)
+    assert near(image.getpixel((6, 6)), RED)
+    assert near(image.getpixel((56, 26)), BLUE)
+
+
+def test_metadata_is_left_behind() -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Secret Camera"
+    exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "my home address")
+    for content in (
+        picture(exif=exif, comment=b"Secret Camera", xmp=b"<x>Secret Camera</x>"),
+        picture(kind="PNG", pnginfo=info, exif=exif),
+        picture(kind="WEBP", exif=exif, xmp=b"<x>Secret Camera</x>"),
+    ):
+        kept = images.redraw(upload(content), PROJECT).read()
+        assert not [word for word in (b"Secret", b"home address", b"EXIF", b"XMP", b"ICCP") if word in kept]
+        redrawn(content)
+
+
+@pytest.mark.filterwarnings("default")  # Pillow warns of it, and goes on
+@pytest.mark.parametrize("exif", (b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00nonsense"))
+def test_a_picture_with_broken_exif_is_a_picture(exif: bytes) -> None:
+    assert redrawn(picture(exif=exif)).size == (320, 240)
+
+
+def test_colours_are_brought_to_srgb() -> None:
+    """In a profile that calls green what sRGB calls red, a red picture is green."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
+    for mode in ("RGB", "RGBA"):
+        red, green, blue = redrawn(picture(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))  # type: ignore[misc]
+        assert green > 150
+        assert max(red, blue) < 90
+
+
+@pytest.mark.parametrize("icc", (b"nonsense", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()))
+def test_a_colour_profile_that_cannot_be_used_counts_for_nothing(icc: bytes) -> None:
+    assert near(redrawn(picture(icc_profile=icc)).getpixel((20, 20)), RED)
+
+
+@pytest.mark.parametrize("kind", ("GIF", "WEBP", "PNG"))
+def test_of_an_animation_the_first_frame_is_kept(kind: str) -> None:
+    frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, BLUE, BLUE)]
+    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert near(redrawn(content).getpixel((30, 30)), RED)
+
+
+@pytest.mark.parametrize(
+    "content",
+    (
+        picture() + HTML + PHP,
+        picture(comment=HTML + PHP),
+        picture(kind="GIF", comment=HTML + PHP),
+        b"GIF89a/*" + picture(kind="GIF")[8:] + b"*/=1;" + HTML,
+        picture(kind="PNG") + b"PK\x03\x04" + HTML + PHP,
+    ),
+)
+def test_of_a_file_that_is_two_things_only_the_picture_is_kept(content: bytes) -> None:
+    try:
+        kept = images.redraw(upload(content, "holiday.html"), PROJECT).read()
+    except ValidationError:
+        return
+    assert not [word for word in (b"<script", b"<?php", b"PK\x03\x04") if word in kept]
+
+
+# --- What is refused ---
+
+UNREADABLE = "This file cannot be read as a picture. Choose a JPEG, PNG, WebP or GIF that opens on your device."
+TOO_LARGE = "This picture has more than 40 million pixels. Make it smaller, or choose another."
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """Return a PNG that says it is huge, and nearly all of whose pixels are black."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(min((width + 1) * height, 1_000_000)), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def gif_larger_than_its_screen() -> bytes:
+    content = bytearray(encoded(Image.new("P", (9000, 9000)), "GIF"))
+    content[6:10] = struct.pack("<HH", 10, 10)
+    return bytes(content)
+
+
+def animated_bomb() -> bytes:
+    frames = [Image.new("P", (7000, 6000), colour) for colour in range(3)]
+    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+
+
+def jpeg_of_many_scans() -> bytes:
+    content = encoded(Image.new("RGB", (640, 480)), progressive=True)
+    scan = content[content.rindex(b"\xff\xda") : -2]
+    return content[:-2] + scan * 1000 + b"\xff\xd9"
+
+
+def avif_larger_than_its_header() -> bytes:
+    content = bytearray(encoded(Image.new("RGB", (640, 480)), "AVIF", speed=10))
+    at = content.index(b"ispe") + 8
+    content[at : at + 8] = struct.pack(">II", 10, 10)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    (
+        pytest.param(b"", UNREADABLE, id="nothing"),
+        pytest.param(b"\x00" * 4096, UNREADABLE, id="zeros"),
+        pytest.param(HTML, UNREADABLE, id="html"),
+        pytest.param(SVG, UNREADABLE, id="svg"),
+        pytest.param(b'<?xml version="1.0"?>' + SVG, UNREADABLE, id="svg with a prologue"),
+        pytest.param(b"\xff\xd8\xff\xe0" + HTML, UNREADABLE, id="html with the first bytes of a jpeg"),
+        pytest.param(b"GIF89a" + HTML, UNREADABLE, id="html with the first bytes of a gif"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + PHP, UNREADABLE, id="php with the first bytes of a png"),
+        pytest.param(b"%PDF-1.7\n%%EOF", UNREADABLE, id="pdf"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", UNREADABLE, id="postscript"),
+        pytest.param(picture(kind="BMP"), UNREADABLE, id="bmp"),
+        pytest.param(picture(kind="TIFF"), UNREADABLE, id="tiff"),
+        pytest.param(picture(kind="ICO"), UNREADABLE, id="ico"),
+        pytest.param(picture(kind="AVIF"), UNREADABLE, id="avif"),
+        pytest.param(avif_larger_than_its_header(), UNREADABLE, id="avif larger than its header"),
+        pytest.param(jpeg_of_many_scans(), UNREADABLE, id="jpeg of many scans"),
+        *(
+            pytest.param(picture(kind=kind)[: len(picture(kind=kind)) * 2 // 3], UNREADABLE, id=f"truncated {kind}")
+            for kind in ("JPEG", "PNG", "WEBP", "GIF")
+        ),
+        pytest.param(png_bomb(50_000, 50_000), TOO_LARGE, id="png bomb"),
+        pytest.param(png_bomb(6_400, 6_400), TOO_LARGE, id="a little too large"),
+        pytest.param(png_bomb(2**31 - 1, 2**31 - 1), TOO_LARGE, id="png bomb of the largest size"),
+        pytest.param(gif_larger_than_its_screen(), TOO_LARGE, id="gif larger than its screen"),
+        pytest.param(animated_bomb(), TOO_LARGE, id="animated bomb"),
+    ),
+)
+def test_what_is_no_picture_is_refused_in_words(content: bytes, sentence: str) -> None:
+    assert refusal(content) == sentence
+
+
+@pytest.mark.filterwarnings("ignore")  # as in production, where Pillow's warning stops nothing
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded() -> None:
+    assert refusal(png_bomb(6_400, 6_400)) == TOO_LARGE
+
+
+def test_a_heavy_file_is_refused_unread() -> None:
+    content = picture() + bytes(images.MOST_BYTES)
+    assert refusal(content).replace("\xa0", " ").startswith("This file has 8.0 MB; a picture may have 8.0 MB.")
+
+
+# --- Serving ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    (
+        "portraits/" + "0" * 32 + ".webp",
+        "portraits/evil.html",
+        "portraits/" + "0" * 32 + ".svg",
+        "portraits/",
+        "",
+        "secret.txt",
+        "../manage.py",
+        "..%2fmanage.py",
+        "portraits/../../manage.py",
+        "portraits/%2e%2e/secret.txt",
+        "portraits%00/" + "0" * 32 + ".webp",
+        "portraits/" + "0" * 32 + ".webp/",
+        "portraits/" + "0" * 32 + ".webp%0a",
+        "/etc/passwd",
+    ),
+)
+def test_nothing_else_is_served(client: Client, media: Path, name: str) -> None:
+    for path in ("secret.txt", "portraits/evil.html"):
+        (media / path).parent.mkdir(parents=True, exist_ok=True)
+        (media / path).write_text("secret")
+    assert client.get(f"/media/{name}").status_code == 404
+
+
+# --- The folder ---
+
+
+def media_problems() -> list[str | None]:
+    messages = checks.run_checks(tags=[checks.Tags.files], include_deployment_checks=True)
+    return [message.id for message in messages if message.id and message.id.startswith("profiles.")]
+
+
+def test_a_folder_that_is_missing_is_named(media: Path) -> None:
+    assert media_problems() == ["profiles.E001"]
+    media.mkdir()
+    assert media_problems() == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    media.mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+    assert media_problems() == ["profiles.E002"]
+
+
+def test_another_storage_needs_no_folder(settings: Settings, media: Path) -> None:
+    settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
+    assert media_problems() == []
