@@ -169,6 +169,7 @@ SECURE_CSP: dict[str, list[str]] = {
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL_MODE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "accounts.csrf.failure"
 if LOCAL_MODE:
     # Cookies ignore ports: without it, two copies on one host name would sign each other out.
     SESSION_COOKIE_NAME = f"sessionid_{number('PORT', 8000)}"
