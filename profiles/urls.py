@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from profiles import api, views
+from profiles import api, section_views, views
 
 
 class BigIntConverter:
@@ -25,7 +25,10 @@ urlpatterns = [
     path("builders/", views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
-    path("builders/<str:slug>/edit/<slug:section>/", views.SectionUpdateView.as_view(), name="section_update"),
+    path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
+    path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
+    path("account/client/", section_views.ClientUpdateView.as_view(), name="own_client"),
+    path("clients/<bigint:pk>/edit/", section_views.ClientUpdateView.as_view(), name="client_update"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),
     path("api/profiles/builders", api.BuilderListView.as_view(), name="api_builders"),
     path("api/profiles/builders/<bigint:pk>", api.BuilderView.as_view(), name="api_builder"),

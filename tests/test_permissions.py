@@ -55,6 +55,9 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/nobody-at-all/": same(NONE),
     "/builders/{builder.slug}/edit/introduction/": EDITORS,
     "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
+    "/builders/{builder.slug}/availability/": (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
+    "/account/client/": (FOUND, NONE, OK, NONE, OK, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
+    "/clients/{client.pk}/edit/": OWNER_AND_ADMIN,
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
@@ -106,6 +109,10 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
         NONE,
         NONE,
     ),
+    # The switch is asked without a position, which is no good.
+    ("POST", "/builders/{builder.slug}/availability/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
+    ("POST", "/account/client/"): (FOUND, NONE, FOUND, NONE, FOUND, NONE, FOUND, SEE, SEE, SEE, NONE),
+    ("POST", "/clients/{client.pk}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
     # Whoever Clerk has not told of yet has no roles to change.
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
@@ -116,6 +123,8 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/edit/introduction/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    "/builders/{builder.slug}/availability/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    "/account/client/": (FOUND, NONE, VERB, NONE, VERB, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
     **dict.fromkeys(
         ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
         (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
@@ -127,6 +136,7 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
             "/builders/{hidden.slug}/edit/introduction/",
             "/api/profiles/builders/{hidden.pk}",
             "/api/profiles/clients/{client.pk}",
+            "/clients/{client.pk}/edit/",
         ),
         (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
     ),
@@ -140,6 +150,9 @@ PATTERNS = {
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
     "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
+    "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
+    "account/client/": "/account/client/",
+    "clients/<bigint:pk>/edit/": "/clients/{client.pk}/edit/",
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
