@@ -64,8 +64,8 @@ BUILDER_SECTIONS = {
         Section(
             "about",
             _("About you"),
-            _("Edit what is about you"),
-            _("Save what is about you"),
+            _("Edit the text about you"),
+            _("Save the text about you"),
             AboutForm,
             _("Tell clients what you build, how you work, and for whom."),
         ),
@@ -81,4 +81,4 @@ BUILDER_SECTIONS = {
         Section("visibility", _("Visibility"), _("Edit visibility"), _("Save visibility"), VisibilityForm),
     )
 }
-CLIENT_SECTION = Section("client", _("Your company"), _("Edit company"), _("Save company"), ClientForm)
+CLIENT_SECTION = Section("client", _("Client profile"), _("Edit client profile"), _("Save client profile"), ClientForm)

@@ -17,7 +17,7 @@ function done(form) {
 }
 
 function putBack(form) {
-  const fields = new URLSearchParams(store.getItem(key(form)));
+  const fields = new URLSearchParams(store.getItem(key(form)) ?? "");
   for (const control of fields.size ? form.elements : []) {
     if (control.type === "checkbox") control.checked = fields.getAll(control.name).includes(control.value);
     else if (control.type !== "file" && fields.has(control.name)) control.value = fields.get(control.name);

@@ -1,4 +1,5 @@
-// The browser checks what is typed by the server's rules and in its words, and each fault shows beside its field.
+// The browser checks what is typed by the server's rules and in its words. Faults show beside their fields on saving, not
+// before: a message that appears when a field is left would push the button away from under the pointer.
 
 const size = (text) => [...text].length;
 const checked = ({ target }) => target.closest("form[data-person] [data-messages]");
@@ -40,7 +41,6 @@ function on(name, react) {
 // What is pasted is not cut off: a message says how much is too much.
 on("beforeinput", (control) => control.removeAttribute("maxlength"));
 on("input", (control) => (control.ariaInvalid === "true" ? show : check)(control));
-on("change", show);
 on("invalid", (control, event) => {
   event.preventDefault();
   show(control);

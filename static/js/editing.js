@@ -22,6 +22,7 @@ function fill(slot, form) {
   const [first, ...rest] = slot.dataset.shows.split(" ").map((name) => texts(form, name));
   const said = first.length ? [first, rest].flat(2) : [slot.dataset.otherwise ?? ""];
   slot.textContent = said.join(" ");
+  slot.style.whiteSpace = "pre-line";
   slot.hidden = !slot.textContent;
   if (!slot.matches("ul, ol")) return;
   slot.replaceChildren(...said.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
@@ -50,12 +51,13 @@ function takeBack(section) {
   section.hidden = false;
 }
 
+// Nobody who is busy already is led away.
 function begin(section) {
-  if (document.activeElement !== document.body && !section.contains(document.activeElement)) return;
-  for (const place of ["[data-begin]:not([hidden])", "[aria-invalid=true]", "[data-edit], input:not([type=hidden]), textarea"]) {
-    const found = section.querySelector(place);
-    if (found) return found.focus();
-  }
+  const { activeElement, body } = document;
+  if (activeElement !== body && !section.contains(activeElement)) return;
+  const trouble = ["[data-begin]:not([hidden])", "[aria-invalid=true]"].map((place) => section.querySelector(place));
+  const start = activeElement === body && section.querySelector("[data-edit], input:not([type=hidden]), textarea");
+  (trouble[0] ?? trouble[1] ?? start)?.focus?.();
 }
 
 function refuse({ detail: { requestConfig } }) {

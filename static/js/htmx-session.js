@@ -1,6 +1,5 @@
 // An htmx request whose session token had expired is made again with a fresh one.
-// Where none can be had, or the page's CSRF token is not believed any more, the browser asks by itself: a form is then
-// kept as a draft until its person is back.
+// Where none can be had, the browser asks by itself: a form is then kept as a draft until its person is back.
 
 const repeating = new WeakSet();
 
@@ -36,9 +35,9 @@ async function repeat({ elt, verb, path, triggeringEvent }) {
 
 document.addEventListener("htmx:beforeOnLoad", (event) => {
   const { xhr, requestConfig } = event.detail;
-  if (xhr.status !== 401 && xhr.status !== 403) return;
+  if (xhr.status !== 401) return;
   event.preventDefault();
-  if (xhr.status === 403 || repeating.has(requestConfig.elt)) {
+  if (repeating.has(requestConfig.elt)) {
     askWithoutScript(requestConfig.elt);
   } else {
     repeat(requestConfig);

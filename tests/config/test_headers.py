@@ -33,6 +33,7 @@ ARGUMENTS = {
     "pk": "1",
     "rest": "nowhere",
     "link": NO_LINK,
+    "section": "introduction",
 }
 #: Addresses that match what is written as a regular expression.
 REGEXES = {
@@ -218,6 +219,7 @@ ODD = {
     "/api/profiles/me": 401,
     "/api/profiles/builders/1": 404,
     "/api/profiles/clients/1": 404,
+    "/clients/1/edit/": 404,
     "/api/nowhere": 404,
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
