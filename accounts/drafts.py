@@ -32,7 +32,7 @@ class Redirect303(HttpResponseRedirect):
 def keep(request: HttpRequest) -> HttpResponse | None:
     """Keep the posted form for the person of the expired token, and return the way to its page.
 
-    The caller has checked that the post came from a page of ours (CSRF). Files are not kept.
+    The caller has checked that the post came from a page of ours. Files are not kept.
 
     Returns:
         None if nobody knows whose form it is.

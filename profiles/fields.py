@@ -1,36 +1,26 @@
 """Form fields for what people type in lists and in lines. They clean first, and say in a sentence what is wrong."""
 
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
+from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from accounts.clerk.text import UNWANTED
-from profiles.slugs import fold
+from profiles.slugs import MAX_LENGTH, fold
+from profiles.text import one_line, paragraphs
 
 TOO_LONG = _("Shorten this to %(limit_value)d characters; it has %(show_value)d.")
-#: Line breaks and tabs are all that a longer text may have of the control characters.
-UNWANTED_IN_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
-_SEPARATORS = re.compile(r"[,;\n、،]")
 _is_url = URLValidator(schemes=["https", "http"])
-
-
-def one_line(value: str) -> str:
-    """Return `value` without line breaks, control characters and marks that turn the direction of what follows."""
-    return unicodedata.normalize("NFC", " ".join(UNWANTED.sub(" ", value).split()))
 
 
 class LineField(forms.CharField):
     """One line of text."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.error_messages |= {"max_length": TOO_LONG}
+    default_error_messages = {"max_length": TOO_LONG}
 
     def to_python(self, value: Any) -> str:
         """Return the cleaned line."""
@@ -47,10 +37,22 @@ class ParagraphsField(LineField):
     widget = forms.Textarea
 
     def to_python(self, value: Any) -> str:
-        """Return the text with plain line breaks, without control characters and trailing spaces."""
-        text = str(value or "").replace("\r\n", "\n").replace("\r", "\n")
-        lines = (line.rstrip() for line in UNWANTED_IN_TEXT.sub(" ", text).split("\n"))
-        return unicodedata.normalize("NFC", "\n".join(lines)).strip()
+        """Return the cleaned text."""
+        return paragraphs(str(value or ""))
+
+
+class AddressField(LineField):
+    """The last part of the address of a page, in any script. Whatever is typed becomes one, if a letter is in it."""
+
+    default_error_messages = {"required": _("Give your page an address with at least one letter or digit.")}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"max_length": MAX_LENGTH} | kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """Return the address; of a whole one that was pasted, what stands last."""
+        last = super().to_python(value).rstrip("/").rpartition("/")[2]
+        return slugify(fold(last), allow_unicode=True).strip("-_")
 
 
 class ListField(forms.CharField):
@@ -61,6 +63,8 @@ class ListField(forms.CharField):
         longest: characters of each.
     """
 
+    #: Between entries, for Python and for JavaScript.
+    separator = "[,;\\n、،]"
     default_error_messages = {
         "too_many": _("Keep the %(most)d most important; there are %(count)d."),
         "too_long": _("Shorten “%(entry)s…”: each may have %(longest)d characters, and this one has %(length)d."),
@@ -76,8 +80,11 @@ class ListField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         """Return the entries, a list."""
-        entries = [one_line(entry) for entry in self.split(str(value or ""))]
-        return list({fold(entry): entry for entry in reversed(entries) if entry}.values())[::-1]
+        entries = {"": ""}
+        for part in re.split(self.separator, str(value or "")):
+            entry = one_line(part)
+            entries.setdefault(self.likeness(entry), entry)
+        return list(entries.values())[1:]
 
     def validate(self, value: Sequence[str]) -> None:
         """Check how many there are, and how long each is."""
@@ -97,9 +104,9 @@ class ListField(forms.CharField):
         return bool(list(initial or []) != self.to_python(data))
 
     @staticmethod
-    def split(text: str) -> list[str]:
-        """Return the parts of what was typed."""
-        return _SEPARATORS.split(text)
+    def likeness(entry: str) -> str:
+        """Return what two entries that are the same have in common."""
+        return fold(entry)
 
     @staticmethod
     def join(entries: Sequence[str]) -> str:
@@ -107,14 +114,18 @@ class ListField(forms.CharField):
         return ", ".join(entries)
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
-        """Let the text choose its direction."""
-        return {**super().widget_attrs(widget), "dir": "auto"}
+        """Let the text choose its direction, and tell the browser the rules of lists, which HTML does not know."""
+        rules = {"data-most": self.most, "data-longest": self.longest, "data-separator": self.separator}
+        return {**super().widget_attrs(widget), "dir": "auto", **rules}
 
 
 class LinksField(ListField):
     """Addresses of pages, one a line; `https://` may be left out, and no other scheme is taken."""
 
     widget = forms.Textarea
+    separator = "\\s+"  # addresses can hold commas
+    #: What each has to look like: a host with a dot, and nobody's name before it, which could pass for the host.
+    shape = "https?://[^\\s/?#@\\\\:]+\\.[^\\s/?#@\\\\:.]+\\.?(:\\d+)?([/?#]\\S*)?"
     default_error_messages = {
         "not_a_link": _("“%(entry)s” is not the address of a page. Begin it with https://, as your browser shows it."),
     }
@@ -128,14 +139,14 @@ class LinksField(ListField):
         super().validate(value)
         for link in value:
             try:
-                _is_url(link)
+                _is_url(link if re.fullmatch(self.shape, link, re.IGNORECASE) else "")
             except ValidationError:
                 raise ValidationError(self.error_messages["not_a_link"], "not_a_link", {"entry": link[:60]}) from None
 
     @staticmethod
-    def split(text: str) -> list[str]:
-        """Return the lines: addresses can hold commas."""
-        return text.split()
+    def likeness(entry: str) -> str:
+        """Return the address itself: upper and lower case can lead to different pages."""
+        return entry
 
     @staticmethod
     def join(entries: Sequence[str]) -> str:
@@ -144,4 +155,5 @@ class LinksField(ListField):
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
         """Addresses run from left to right in every script."""
-        return {**super().widget_attrs(widget), "dir": "ltr", "rows": 4, "spellcheck": "false"}
+        attrs = {"dir": "ltr", "rows": 4, "spellcheck": "false", "data-shape": self.shape}
+        return {**super().widget_attrs(widget), **attrs}

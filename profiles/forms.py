@@ -6,10 +6,12 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
-from profiles.fields import LineField, LinksField, ListField, ParagraphsField
+from profiles import addresses, constraints
+from profiles.fields import AddressField, LineField, LinksField, ListField, ParagraphsField
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MOST_EXPERTISE, MOST_LINKS, MOST_SKILLS
 from profiles.models.portfolio import MOST_TECHNOLOGIES
@@ -26,11 +28,37 @@ def time_zones() -> list[tuple[str, Any]]:
     return [("", _("Not said")), *((zone, zone.replace("_", " ")) for zone in zones)]
 
 
+class DescribedField(forms.BoundField):
+    """A field that is described by its errors before there are any: the browser finds them, too."""
+
+    @property
+    def aria_describedby(self) -> str:
+        """Return the ids of its help and of its errors."""
+        return f"{self.auto_id}_helptext {self.auto_id}_error" if self.help_text else f"{self.auto_id}_error"
+
+
 class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    """One section of a profile."""
+    """One section of a profile.
+
+    The form changes its `instance` while it validates, as Django's do: give it a copy where the profile is shown, too.
+    """
+
+    bound_field_class = DescribedField
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
+        for field in self.fields.values():
+            if isinstance(field, forms.ChoiceField):
+                field.error_messages["invalid_choice"] = _("Choose from what is offered.")
+            field.widget.attrs |= constraints.attributes(field)
+
+    def focus_first(self) -> None:
+        """Have the page begin in the first field with an error, else in the first of all."""
+        first = next(
+            (self.fields[name] for name in self.fields if name in self.errors), next(iter(self.fields.values()))
+        )
+        if not first.widget.use_fieldset:  # each of its boxes would have it
+            first.widget.attrs["autofocus"] = True
 
 
 class IntroductionForm(ProfileForm):
@@ -77,9 +105,6 @@ class AboutForm(ProfileForm):
 class SkillsForm(ProfileForm):
     """What somebody can do."""
 
-    domains = forms.MultipleChoiceField(
-        choices=Domain, required=False, label=_("Domains"), widget=forms.CheckboxSelectMultiple
-    )
     skills = ListField(
         most=MOST_SKILLS,
         longest=40,
@@ -94,10 +119,13 @@ class SkillsForm(ProfileForm):
         label=_("Areas of expertise"),
         help_text=_("What you know more about than most, with commas between: offline sync, payments, accessibility."),
     )
+    domains = forms.MultipleChoiceField(
+        choices=Domain, required=False, label=_("Domains"), widget=forms.CheckboxSelectMultiple
+    )
 
     class Meta:
         model = BuilderProfile
-        fields = ("domains", "skills", "expertise")
+        fields = ("skills", "expertise", "domains")
 
 
 class TermsForm(ProfileForm):
@@ -167,13 +195,35 @@ class LinksForm(ProfileForm):
 
 
 class VisibilityForm(ProfileForm):
-    """Who finds the page."""
+    """Who finds the page, and where."""
+
+    slug = AddressField(
+        label=_("Address of your page"),
+        help_text=_(
+            "The end of it: /builders/this-part/. The addresses that your page had before lead to the new one."
+        ),
+    )
 
     class Meta:
         model = BuilderProfile
-        fields = ("searchable",)
+        fields = ("slug", "searchable")
         labels = {"searchable": _("Listed in the directory")}
         help_texts = {"searchable": _("Otherwise only people who have the link find your page.")}
+
+    def clean_slug(self) -> str:
+        """Refuse what is taken, or was."""
+        slug: str = self.cleaned_data["slug"]
+        if problem := addresses.problem(slug, self.instance):
+            raise ValidationError(problem)
+        return slug
+
+
+class AvailabilityForm(ProfileForm):
+    """The one thing about themselves that people change often."""
+
+    class Meta:
+        model = BuilderProfile
+        fields = ("availability",)
 
 
 class ClientForm(ProfileForm):

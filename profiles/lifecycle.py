@@ -11,7 +11,7 @@ from accounts.models import User
 from audit import log
 from audit.models import AuditLog
 from audit.statements import insert_if_new, update
-from profiles import facts
+from profiles import addresses, facts
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
@@ -41,7 +41,7 @@ def name_builder(user: User, *, origin: log.Origin) -> None:
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
     if profile is None:
         return
-    candidates = slug_candidates(user)
+    candidates = addresses.without_former(slug_candidates(user))
     taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
     for slug in candidates:
         if slug not in taken:
@@ -70,7 +70,7 @@ def _variants(model: type[Profile], user: User) -> list[Profile]:
     """Return the rows to try to insert, best address first."""
     if model is not BuilderProfile:
         return [model(user=user)]
-    slugs: list[str] | list[None] = slug_candidates(user) or [None]
+    slugs: list[str] | list[None] = addresses.without_former(slug_candidates(user)) or [None]
     return [BuilderProfile(user=user, slug=slug) for slug in slugs]
 
 

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from profiles import api, media, views
+from profiles import api, media, section_views, views
 from profiles import portfolio_views as portfolio
 
 
@@ -41,7 +41,6 @@ urlpatterns = [
     path("builders/", views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
-    path("builders/<str:slug>/edit/<slug:section>/", views.SectionUpdateView.as_view(), name="section_update"),
     path("builders/<str:slug>/picture/", portfolio.PortraitView.as_view(), name="portrait"),
     path("builders/<str:slug>/portfolio/new/", portfolio.ProjectCreateView.as_view(), name="project_new"),
     path("builders/<str:slug>/portfolio/order/", portfolio.ProjectOrderView.as_view(), name="project_order"),
@@ -54,6 +53,10 @@ urlpatterns = [
         name="project_delete",
     ),
     path("media/<picture:name>", media.picture, name="picture"),
+    path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
+    path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
+    path("account/client/", section_views.ClientUpdateView.as_view(), name="own_client"),
+    path("clients/<bigint:pk>/edit/", section_views.ClientUpdateView.as_view(), name="client_update"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),
     path("api/profiles/builders", api.BuilderListView.as_view(), name="api_builders"),
     path("api/profiles/builders/<bigint:pk>", api.BuilderView.as_view(), name="api_builder"),

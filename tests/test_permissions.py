@@ -75,6 +75,9 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/portfolio/{project.pk}/delete/": EDITORS,
     "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": OWNER_AND_ADMIN,
     f"/media/projects/{'0' * 32}.webp": same(NONE),  # nothing asks who looks at a picture; there is none of this name
+    "/builders/{builder.slug}/availability/": (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
+    "/account/client/": (FOUND, NONE, OK, NONE, OK, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
+    "/clients/{client.pk}/edit/": OWNER_AND_ADMIN,
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
     "/sign-out/": same(OK),
@@ -144,6 +147,10 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
         ("POST", f"/builders/{{hidden.slug}}/{rest}/"): (NONE, NONE, answer, NONE, NONE, answer, *(NONE,) * 5)
         for rest, answer in PORTFOLIO.items()
     },
+    # The switch is asked without a position, which is no good.
+    ("POST", "/builders/{builder.slug}/availability/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
+    ("POST", "/account/client/"): (FOUND, NONE, FOUND, NONE, FOUND, NONE, FOUND, SEE, SEE, SEE, NONE),
+    ("POST", "/clients/{client.pk}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
     # Whoever Clerk has not told of yet has no roles to change.
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
@@ -172,6 +179,8 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
         for rest in PORTFOLIO
     },
     f"/media/projects/{'0' * 32}.webp": same(VERB),
+    "/builders/{builder.slug}/availability/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    "/account/client/": (FOUND, NONE, VERB, NONE, VERB, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
     **dict.fromkeys(
         ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
         (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
@@ -183,6 +192,7 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
             "/builders/{hidden.slug}/edit/introduction/",
             "/api/profiles/builders/{hidden.pk}",
             "/api/profiles/clients/{client.pk}",
+            "/clients/{client.pk}/edit/",
         ),
         (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
     ),
@@ -202,6 +212,9 @@ PATTERNS = {
     "builders/<str:slug>/portfolio/<bigint:pk>/edit/": "/builders/{builder.slug}/portfolio/{project.pk}/edit/",
     "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
     "media/<picture:name>": f"/media/projects/{'0' * 32}.webp",
+    "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
+    "account/client/": "/account/client/",
+    "clients/<bigint:pk>/edit/": "/clients/{client.pk}/edit/",
     "sign-in/": "/sign-in/",
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",

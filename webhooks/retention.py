@@ -2,7 +2,7 @@
 
 Everything else of an event stays, and so do the counts. Rows are emptied a few at a time, each batch in a transaction of its
 own that skips what somebody else holds, so that ingestion never waits. How far it got is kept, so that a run does not go
-over what is empty already, and one that was killed goes on.
+over what is empty already.
 """
 
 from datetime import datetime, timedelta
@@ -44,14 +44,14 @@ def would_empty() -> int:
 
 def empty_payloads() -> int:
     """Empty the payloads of all events that are old enough; return how many there were."""
-    values, total = {"since": _emptied_before(), "until": cutoff(), "batch": BATCH}, 0
+    since, until, total = _emptied_before(), cutoff(), 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(EMPTY, values)
+            cursor.execute(EMPTY, {"since": since, "until": until, "batch": BATCH})
             found, emptied = cursor.fetchone()
-        total += emptied
+        total += int(emptied)
         if not found:
-            FoldMark.objects.update_or_create(pk=1, defaults={"emptied_before": values["until"]})
+            FoldMark.objects.update_or_create(pk=1, defaults={"emptied_before": until})
         if not emptied:  # what somebody holds is left to the next run
             return total
 

@@ -11,6 +11,8 @@ async function refreshToken() {
 
 function askWithoutScript(element) {
   if (element instanceof HTMLFormElement) {
+    delete element.dataset.unsaved;
+    element.dispatchEvent(new Event("change", { bubbles: true }));
     HTMLFormElement.prototype.submit.call(element);
   } else if (element.href) {
     window.location.assign(element.href);

@@ -92,6 +92,33 @@ def test_nothing_is_kept_of_what_another_site_posts(page: BuilderProfile) -> Non
     assert not Draft.objects.exists()
 
 
+def test_a_form_of_ours_whose_csrf_token_is_not_believed_is_shown_again(page: BuilderProfile) -> None:
+    """The cookie was cleared, or is another one since the page was opened."""
+    browser = signed_in(page.user, enforce_csrf_checks=True)
+    kept = post(page, browser, **{"sec-fetch-site": "same-origin"})
+    assert (kept.status_code, kept["Location"]) == (303, f"{form_url(page)}?draft=1")
+    shown = browser.get(kept["Location"])
+    assert shown.context["form"]["headline"].value() == TYPED["headline"]
+    token = shown.context["csrf_token"]
+    assert browser.post(form_url(page), TYPED | {"csrfmiddlewaretoken": token}).status_code == 302
+
+
+@pytest.mark.parametrize("site", ("cross-site", "same-site", "none", ""))
+def test_another_site_lays_no_words_into_a_form(page: BuilderProfile, site: str) -> None:
+    browser = signed_in(page.user, enforce_csrf_checks=True)
+    assert post(page, browser, **{"sec-fetch-site": site}).status_code == 403
+    assert not Draft.objects.exists()
+
+
+def test_without_csrf_token_nothing_is_kept_of_what_is_no_form_or_nobodys(page: BuilderProfile) -> None:
+    ours = {"sec-fetch-site": "same-origin"}
+    browser = signed_in(page.user, enforce_csrf_checks=True)
+    assert browser.post("/account/exports/", headers=ours).status_code == 403
+    assert browser.post("/nowhere/", headers=ours).status_code == 404
+    assert Client(enforce_csrf_checks=True).post(form_url(page), TYPED, headers=ours).status_code == 403
+    assert not Draft.objects.exists()
+
+
 def test_the_csrf_token_is_not_kept(page: BuilderProfile) -> None:
     signed_in(page.user, expired=True).post(form_url(page), TYPED | {"csrfmiddlewaretoken": "x" * 64}, headers=PAGE)
     assert "csrf" not in Draft.objects.get().fields

@@ -27,8 +27,7 @@ NO_LINK = "7f1b4c1e-3a52-4a0c-9d0e-0d6a3f7f9b11"
 #: What to put in for the arguments of routes. An argument that is not here fails the tests, and is to be added.
 ARGUMENTS = {
     "slug": "olive-owner",
-    "section": "introduction",
-    "name": "silence",
+    "runbook": "silence",
     "object_id": "{pk}",
     "content_type_id": "1",
     "pk": "1",
@@ -221,6 +220,7 @@ ODD = {
     "/api/profiles/me": 401,
     "/api/profiles/builders/1": 404,
     "/api/profiles/clients/1": 404,
+    "/clients/1/edit/": 404,
     "/api/nowhere": 404,
     f"/media/{ARGUMENTS['name']}": 404,
     "/admin/nowhere": 404,

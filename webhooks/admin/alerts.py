@@ -47,7 +47,7 @@ class AlertAdmin(ReadOnlyAdmin):
         """Add where deeds are posted to, and the runbooks."""
         wrap = self.admin_site.admin_view
         return [
-            path("runbooks/<slug:name>/", wrap(self.runbook), name="webhooks_runbook"),
+            path("runbooks/<slug:runbook>/", wrap(self.runbook), name="webhooks_runbook"),
             path("<path:object_id>/care/", wrap(require_POST(self.care)), name="webhooks_alert_care"),
             *super().get_urls(),
         ]
@@ -84,6 +84,6 @@ class AlertAdmin(ReadOnlyAdmin):
         who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
         return care.take(alert.pk, care.Deed(chosen["deed"]), note=chosen["note"], length=length, **who)
 
-    def runbook(self, request: HttpRequest, name: str) -> HttpResponse:
+    def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         """Show what to do about one kind of trouble."""
-        return runbooks.page(request, name, self.admin_site.each_context(request))
+        return runbooks.page(request, runbook, self.admin_site.each_context(request))

@@ -1,0 +1,327 @@
+"""Editing one's page in place, in a real browser with the real product: `make browser-test`."""
+
+import re
+import time
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect
+
+from tests.browser.people import IDLE_MS, sign_in
+from tests.helpers.site import Site
+
+OMAR, ZOFIA, LAYLA = "Omar Haddad", "Zofia Wąsowska-Łęcka", "ليلى منصور"
+
+
+@pytest.fixture
+def own_page(page: Page, site: Site) -> Page:
+    """Return the tab of Omar, on his own page."""
+    sign_in(page, site, OMAR)
+    go_to_page(page, site, OMAR)
+    return page
+
+
+def go_to_page(page: Page, site: Site, name: str) -> None:
+    page.goto(f"{site.app}/builders/")
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("link", name="Edit introduction")).to_be_visible()
+
+
+def edit(page: Page, section: str) -> None:
+    page.get_by_role("link", name=f"Edit {section}").click()
+
+
+#: What is told to screen readers.
+TOLD = "main > [role=status].visually-hidden"
+
+
+def hold_posts(page: Page) -> list[Route]:
+    """Have what is posted from now on wait until somebody lets it go on."""
+    held: list[Route] = []
+    page.route("**/edit/**", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
+    return held
+
+
+class TestInPlace:
+    def test_the_keyboard_is_enough(self, own_page: Page, complaints: list[str]) -> None:
+        link = own_page.get_by_role("link", name="Edit introduction")
+        link.focus()
+        own_page.keyboard.press("Enter")
+        expect(own_page.locator("form").get_by_label("Name", exact=True)).to_be_focused()
+        expect(own_page.get_by_role("heading", level=1)).to_have_count(1)
+        own_page.keyboard.press("Escape")
+        expect(link).to_be_focused()
+        own_page.keyboard.press("Enter")
+        own_page.locator("form").get_by_label("Tagline", exact=True).fill("By keyboard")
+        own_page.keyboard.press("Control+Enter")
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+        expect(own_page.get_by_text("By keyboard")).to_be_visible()
+        expect(link).to_be_focused()
+        assert complaints == []
+
+    @pytest.mark.parametrize(
+        ("section", "field", "typed", "shown"),
+        (
+            ("the text about you", "About you", "I build maps.\n\nOffline.", "I build maps."),
+            ("skills", "Skills", "Python, Łódź, 地図", "地図"),
+            ("links", "Links", "example.com/omar", "https://example.com/omar"),
+        ),
+    )
+    def test_every_section_does_so(self, own_page: Page, section: str, field: str, typed: str, shown: str) -> None:
+        edit(own_page, section)
+        expect(own_page.locator("form").get_by_label(field, exact=True)).to_be_focused()
+        own_page.locator("form").get_by_label(field, exact=True).fill(typed)
+        own_page.get_by_role("button", name=f"Save {section}").click()
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+        expect(own_page.get_by_text(shown).first).to_be_visible()
+
+    def test_a_new_address_moves_the_page(self, page: Page, site: Site) -> None:
+        sign_in(page, site, LAYLA)
+        go_to_page(page, site, LAYLA)
+        edit(page, "visibility")
+        page.get_by_label("Address of your page").fill("Layla Maps")
+        page.get_by_role("button", name="Save visibility").click()
+        page.wait_for_url(f"{site.app}/builders/layla-maps/")
+        expect(page.get_by_text("Saved.")).to_be_visible()
+
+
+class TestRules:
+    def test_the_browser_refuses_in_the_servers_words_and_sends_nothing(self, own_page: Page) -> None:
+        posts: list[str] = []
+        own_page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+        edit(own_page, "introduction")
+        headline = own_page.locator("form").get_by_label("Headline", exact=True)
+        headline.click()
+        own_page.keyboard.insert_text("x" * 161)
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(headline).to_be_focused()
+        expect(headline).to_have_attribute("aria-invalid", "true")
+        expect(headline).to_have_accessible_description(re.compile("Shorten this to 160 characters; it has 161."))
+        own_page.keyboard.press("Backspace")
+        expect(own_page.get_by_text("Shorten this")).to_have_count(0)
+        assert not any("/edit/" in url for url in posts)
+
+    @pytest.mark.parametrize(
+        ("section", "field", "typed", "message"),
+        (
+            ("rate and availability", "Hourly rate", "-5", "The rate must be more than zero"),
+            ("rate and availability", "Hourly rate", "100000", "A rate of more than 99999 an hour is probably a slip"),
+            ("rate and availability", "Hourly rate", "1.005", "at most two digits after the point"),
+            ("rate and availability", "Hourly rate", "1e", "Write the rate as a number"),
+            ("skills", "Skills", ",".join(map(str, range(21))), "Keep the 20 most important; there are 21."),
+            ("skills", "Skills", "y" * 41, "each may have 40 characters, and this one has 41"),
+            ("links", "Links", "javascript:alert(1)", "is not the address of a page"),
+            ("links", "Links", "https://google.com@evil.example", "is not the address of a page"),
+            ("visibility", "Address of your page", "", "Give your page an address"),
+        ),
+    )
+    def test_lists_numbers_and_links_too(
+        self, own_page: Page, section: str, field: str, typed: str, message: str
+    ) -> None:
+        edit(own_page, section)
+        control = own_page.locator("form").get_by_label(field, exact=True)
+        control.fill("")
+        control.press_sequentially(typed) if len(typed) < 9 else control.fill(typed)
+        own_page.get_by_role("button", name=f"Save {section}").click()
+        expect(own_page.get_by_text(message)).to_be_visible()
+        expect(control).to_be_focused()
+
+    def test_what_only_the_server_knows_comes_back_beside_its_field(self, own_page: Page) -> None:
+        edit(own_page, "visibility")
+        address = own_page.locator("form").get_by_label("Address of your page", exact=True)
+        address.fill("zofia-wasowska-lecka")
+        own_page.get_by_role("button", name="Save visibility").click()
+        expect(own_page.get_by_text("Somebody has this address")).to_be_visible()
+        expect(own_page.get_by_role("alert").filter(has_text="Not saved. Look again at:")).to_be_visible()
+        expect(address).to_have_value("zofia-wasowska-lecka")
+        expect(address).to_be_focused()
+
+
+class TestAtOnce:
+    def test_the_new_value_shows_at_once_and_then_is_saved(self, own_page: Page) -> None:
+        edit(own_page, "introduction")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Shown before it is saved")
+        held = hold_posts(own_page)
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible(timeout=500)
+        expect(own_page.get_by_text("Saving…").first).to_be_visible()
+        expect(own_page.get_by_role("heading", level=1)).to_have_count(1)
+        own_page.wait_for_timeout(3000)
+        expect(own_page.get_by_text("Saving…").first).to_be_visible()
+        held.pop().continue_()
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()
+        expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
+
+    @pytest.mark.parametrize("trouble", ("offline", "500"))
+    def test_a_refusal_brings_the_form_back_with_what_was_typed_and_why(self, own_page: Page, trouble: str) -> None:
+        edit(own_page, "introduction")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Refused")
+        held = hold_posts(own_page)
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.get_by_text("Refused")).to_be_visible(timeout=500)
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_be_hidden()
+        held[0].abort() if trouble == "offline" else held[0].fulfill(status=500, body="Sorry")
+        expect(own_page.get_by_role("alert").filter(has_text="Not saved: we could not be reached")).to_be_visible()
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Refused")
+        own_page.unroute("**/edit/**")
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+
+    def test_whoever_types_on_elsewhere_is_left_alone(self, own_page: Page) -> None:
+        edit(own_page, "the text about you")
+        edit(own_page, "introduction")
+        own_page.locator("form").get_by_label("Tagline", exact=True).fill("Saved in passing")
+        held = hold_posts(own_page)
+        own_page.get_by_role("button", name="Save introduction").click()
+        bio = own_page.locator("form").get_by_label("About you", exact=True)
+        bio.focus()
+        own_page.wait_for_timeout(100)
+        held.pop().continue_()
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+        expect(bio).to_be_focused()
+
+
+class TestTwoTabs:
+    @pytest.fixture
+    def other(self, context: BrowserContext, own_page: Page) -> Page:
+        """Return another tab of the same page."""
+        other = context.new_page()
+        other.goto(own_page.url)
+        return other
+
+    def conflict(self, own_page: Page, other: Page) -> None:
+        edit(own_page, "introduction")
+        edit(other, "introduction")
+        other.locator("form").get_by_label("Headline", exact=True).fill(f"Theirs {time.monotonic()}")
+        other.get_by_role("button", name="Save introduction").click()
+        expect(other.locator(TOLD)).to_have_text("Saved.")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Mine")
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.get_by_text("Not saved: this was changed while you were editing it")).to_be_visible()
+        expect(own_page.get_by_text("Theirs")).to_be_visible()
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Mine")
+        expect(own_page.locator(".conflict")).to_be_focused()
+
+    def test_ones_own_version_can_be_kept(self, own_page: Page, other: Page) -> None:
+        self.conflict(own_page, other)
+        own_page.get_by_role("button", name="Keep mine and save").click()
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+        other.reload()
+        expect(other.get_by_text("Mine")).to_be_visible()
+
+    def test_the_other_version_can_be_taken(self, own_page: Page, other: Page) -> None:
+        self.conflict(own_page, other)
+        own_page.get_by_role("link", name="take the other version").click()
+        expect(own_page.get_by_text("Theirs")).to_be_visible()
+        expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
+        edit(own_page, "introduction")
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value(re.compile("Theirs"))
+
+
+class TestNothingIsLost:
+    def test_leaving_and_cancelling_ask_first(self, own_page: Page) -> None:
+        dialogs: list[str] = []
+
+        def stay(dialog: Dialog) -> None:
+            dialogs.append(dialog.type)
+            dialog.dismiss()
+
+        own_page.on("dialog", stay)
+        edit(own_page, "introduction")
+        expect(own_page.locator("form").get_by_label("Name", exact=True)).to_be_focused()
+        own_page.keyboard.press("Escape")  # nothing was typed
+        edit(own_page, "introduction")
+        headline = own_page.locator("form").get_by_label("Headline", exact=True)
+        headline.press_sequentially(" more")
+        own_page.keyboard.press("Escape")
+        expect(headline).to_be_visible()
+        own_page.evaluate("location.assign('/')")
+        own_page.wait_for_timeout(300)
+        expect(headline).to_be_visible()
+        assert dialogs == ["confirm", "beforeunload"]
+        own_page.remove_listener("dialog", stay)
+        own_page.on("dialog", lambda dialog: dialog.accept())
+        own_page.keyboard.press("Escape")
+        expect(headline).to_have_count(0)
+        own_page.goto("about:blank")
+        assert dialogs == ["confirm", "beforeunload"]
+
+    def test_saving_asks_nothing(self, own_page: Page) -> None:
+        dialogs: list[Dialog] = []
+        own_page.on("dialog", dialogs.append)
+        own_page.goto(f"{own_page.url}edit/introduction/")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("From the page of the form")
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.get_by_text("From the page of the form")).to_be_visible()
+        assert not own_page.url.endswith("/edit/introduction/")
+        assert dialogs == []
+
+    def test_signed_out_in_another_tab_the_typed_words_wait_in_this_one(
+        self, own_page: Page, context: BrowserContext, site: Site
+    ) -> None:
+        own_page.on("dialog", lambda dialog: dialog.accept())
+        edit(own_page, "introduction")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before signing out")
+        context.clear_cookies(name=re.compile("^__"))  # Clerk's
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page).to_have_url(re.compile("/sign-in/"))
+        own_page.get_by_role("button", name=ZOFIA).click()  # somebody else, who may not edit it
+        expect(own_page).to_have_url(re.compile("/edit/introduction/"))
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_count(0)
+        context.clear_cookies(name=re.compile("^__"))
+        sign_in(own_page, site, OMAR)
+        go_to_page(own_page, site, OMAR)
+        edit(own_page, "introduction")
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Typed before signing out")
+        expect(own_page.get_by_text("You typed this earlier")).to_be_visible()
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.locator(TOLD)).to_have_text("Saved.")
+        edit(own_page, "introduction")
+        expect(own_page.get_by_text("You typed this earlier")).to_be_hidden()
+
+    def test_a_lost_csrf_cookie_loses_nothing(self, own_page: Page, context: BrowserContext) -> None:
+        edit(own_page, "introduction")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before the cookie went")
+        context.clear_cookies(name=re.compile("csrftoken"))
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value(
+            "Typed before the cookie went"
+        )
+        own_page.get_by_role("button", name="Save introduction").click()
+        expect(own_page.get_by_text("Typed before the cookie went")).to_be_visible()
+
+    def test_a_session_that_ran_out_loses_nothing(self, own_page: Page) -> None:
+        own_page.route("**/v1/client/sessions/*/tokens*", lambda route: route.abort())
+        edit(own_page, "the text about you")
+        own_page.locator("form").get_by_label("About you", exact=True).fill("Typed over a long lunch")
+        own_page.wait_for_timeout(IDLE_MS)
+        own_page.get_by_role("button", name="Save the text about you").click()
+        expect(own_page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(own_page.locator("form").get_by_label("About you", exact=True)).to_have_value("Typed over a long lunch")
+
+
+class TestWithoutJavaScript:
+    def test_forms_are_pages_and_conflicts_are_shown(self, chromium: Browser, site: Site) -> None:
+        context = chromium.new_context(java_script_enabled=False)
+        page = context.new_page()
+        page.goto(f"{site.clerk}/sign-in")
+        page.get_by_role("button", name="美咲 高橋").click()
+        go_to_page(page, site, "美咲 高橋")
+        edit(page, "skills")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Skills")
+        page.locator("form").get_by_label("Skills", exact=True).fill(",".join(map(str, range(21))))
+        page.get_by_role("button", name="Save skills").click()
+        expect(page.get_by_text("Keep the 20 most important; there are 21.")).to_be_visible()
+        page.locator("form").get_by_label("Skills", exact=True).fill("Mine")
+        other = context.new_page()
+        other.goto(page.url)
+        other.locator("form").get_by_label("Skills", exact=True).fill("Theirs")
+        other.get_by_role("button", name="Save skills").click()
+        expect(other.get_by_text("Saved.")).to_be_visible()
+        page.get_by_role("button", name="Save skills").click()
+        expect(page.get_by_text("Not saved: this was changed")).to_be_visible()
+        page.get_by_role("button", name="Keep mine and save").click()
+        expect(page).to_have_url(re.compile("/builders/[^/]+/$"))
+        expect(page.get_by_text("Mine")).to_be_visible()
+        context.close()

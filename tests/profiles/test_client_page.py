@@ -1,0 +1,77 @@
+"""The page of a client profile: what it shows is its form, for its owner and for admins."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import Draft
+from audit.models import AuditLog
+from profiles.models import ClientProfile
+from tests.helpers.clients import HTMX, PAGE, signed_in
+from tests.helpers.factories import ClientProfileFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+OWN = "/account/client/"
+TYPED = {"company_name": "Żubr & Söhne", "industry": "Farming", "project_preferences": "Small\r\nand soon"}
+
+
+@pytest.fixture
+def clio() -> ClientProfile:
+    profile: ClientProfile = ClientProfileFactory.create(company_name="Clio Ltd")
+    return profile
+
+
+def test_the_owner_sees_and_changes_it(clio: ClientProfile) -> None:
+    browser = signed_in(clio.user)
+    assert 'value="Clio Ltd"' in browser.get(OWN).content.decode()
+    response = browser.post(OWN, TYPED)
+    assert (response.status_code, response["Location"]) == (302, OWN)
+    assert "Saved." in browser.get(OWN).content.decode()
+    clio.refresh_from_db()
+    assert (clio.company_name, clio.industry, clio.project_preferences) == (
+        "Żubr & Söhne",
+        "Farming",
+        "Small\nand soon",
+    )
+    assert AuditLog.objects.get().changed == ["company_name", "industry", "project_preferences"]
+
+
+def test_an_admin_changes_it_at_an_address_of_its_own(clio: ClientProfile) -> None:
+    adam = UserFactory.create(admin=True)
+    address = f"/clients/{clio.pk}/edit/"
+    assert signed_in(adam).post(address, TYPED)["Location"] == address
+    assert AuditLog.objects.get().actor == adam
+
+
+def test_htmx_reloads_the_page(clio: ClientProfile) -> None:
+    headers = HTMX | {"hx-current-url": f"http://testserver{OWN}"}
+    assert signed_in(clio.user).post(OWN, TYPED, headers=headers)["HX-Redirect"] == OWN
+
+
+def test_two_tabs_do_not_overwrite_each_other(clio: ClientProfile) -> None:
+    browser = signed_in(clio.user)
+    opened = browser.get(OWN).context["opened"]
+    browser.post(OWN, {"company_name": "First"})
+    response = browser.post(OWN, TYPED | {"opened": opened})
+    assert response.status_code == 409
+    assert response.context["differences"][0].theirs == "First"
+    clio.refresh_from_db()
+    assert clio.company_name == "First"
+
+
+def test_a_form_posted_too_late_is_kept(clio: ClientProfile) -> None:
+    kept = signed_in(clio.user, expired=True).post(OWN, TYPED, headers=PAGE)
+    assert (kept.status_code, kept["Location"]) == (303, f"{OWN}?draft=1")
+    shown: Any = signed_in(clio.user).get(kept["Location"])
+    assert shown.context["form"]["industry"].value() == "Farming"
+    assert Draft.objects.count() == 1
+
+
+def test_nobody_else_finds_it(clio: ClientProfile) -> None:
+    vera = signed_in(UserFactory.create(builder=True))
+    assert vera.get(OWN).status_code == 404
+    for browser in (vera, Client()):
+        assert browser.get(f"/clients/{clio.pk}/edit/").status_code == 404
+    assert Client().get(OWN)["Location"] == "/sign-in/?next=%2Faccount%2Fclient%2F"
