@@ -1,4 +1,4 @@
-"""The public face: home, the directory, and a builder's page."""
+"""The public face: home and the directory; and the sections of a builder's page as forms."""
 
 from typing import Any
 
@@ -13,7 +13,6 @@ from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
 from audit.log import Origin
 from profiles import editing, flags
-from profiles.access import is_public
 from profiles.cursors import read_cursor
 from profiles.mixins import ProfileAccessMixin
 from profiles.models import BuilderProfile
@@ -45,22 +44,6 @@ def builder_list(request: HttpRequest) -> HttpResponse:
         "has_facets": flags.directory_facets(request),
     }
     return render(request, "profiles/builder_list.html", context)
-
-
-class BuilderDetailView(ProfileAccessMixin):
-    """A builder's page: for everybody while it is published, and for its owner and admins always."""
-
-    http_method_names = ["get", "head"]
-
-    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        context = {
-            "profile": self.profile,
-            "access": self.access,
-            "is_public": is_public(self.profile),
-            "sections": BUILDER_SECTIONS,
-            "in_place_editing": self.access.can_edit and flags.in_place_editing(request),
-        }
-        return render(request, "profiles/builder_detail.html", context)
 
 
 class SectionUpdateView(DraftMixin, ProfileAccessMixin, UpdateView):  # type: ignore[type-arg]
