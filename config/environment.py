@@ -13,6 +13,9 @@ from config.database import check_connection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
+#: A mail server that says nothing for so long is away.
+MAIL_TIMEOUT_S = 20
+
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")  # a variable that is already set wins
 
@@ -75,6 +78,30 @@ def frontend_api_url(publishable_key: str) -> str:
             "CLERK_PUBLISHABLE_KEY is not a publishable key (pk_test_… or pk_live_…); copy it from Clerk's dashboard."
         )
     return f"https://{host}"
+
+
+def mailer(url: str) -> dict[str, Any]:
+    """Return Django's settings for the mail server at `url`; blank is one on this machine.
+
+    Args:
+        url: `smtp+tls://user:password@host:587`, `smtp+ssl://…:465`, or `filemail:///folder`, which writes files.
+
+    Raises:
+        ImproperlyConfigured: the URL is of another kind or cannot be read.
+    """
+    try:
+        config = env.email_url_config(url or "smtp://localhost:25")
+    except (ValueError, ImproperlyConfigured):
+        # Its own message could show the password.
+        raise ImproperlyConfigured("EMAIL_URL must look like smtp+tls://user:password@host:587.") from None
+    options: dict[str, Any] = {}
+    if config["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
+        options["file_path"] = config["EMAIL_FILE_PATH"]
+    elif config["EMAIL_BACKEND"].endswith("smtp.EmailBackend"):
+        options |= {"host": config["EMAIL_HOST"], "port": config["EMAIL_PORT"] or 25, "timeout": MAIL_TIMEOUT_S}
+        options |= {"username": config["EMAIL_HOST_USER"] or "", "password": config["EMAIL_HOST_PASSWORD"] or ""}
+        options |= {"use_tls": config.get("EMAIL_USE_TLS", False), "use_ssl": config.get("EMAIL_USE_SSL", False)}
+    return {"BACKEND": config["EMAIL_BACKEND"], "OPTIONS": options}
 
 
 def database(url: str, *, pool_size: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.csp import CSP
 
-from config.environment import BASE_DIR, database, env, frontend_api_url, header, number, required, words
+from config.environment import BASE_DIR, database, env, frontend_api_url, header, mailer, number, required, words
 
 LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -205,6 +205,12 @@ if LOCAL_MODE:
 
 # Kept in a cookie: what a page tells about the last click is not worth a query on every page.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+
+# --- Mail -------------------------------------------------------------------------------------------------------------
+
+EMAIL_URL: str = env.str("EMAIL_URL", default="")
+MAILERS = {"default": mailer(EMAIL_URL)}
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildappswith <no-reply@localhost>"
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
 

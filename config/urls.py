@@ -5,6 +5,9 @@ from django.urls import include, path
 
 from config import views
 
+#: With a header, too, for search engines that read no further.
+handler404 = views.not_found
+
 urlpatterns = [
     path("", include("webhooks.urls")),
     path("", include("accounts.urls")),

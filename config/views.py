@@ -10,6 +10,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from django.views.defaults import page_not_found
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
@@ -74,6 +75,13 @@ def _may_read_metrics(request: HttpRequest) -> bool:
         return True
     allowed = tuple(settings.METRICS_ALLOWED_IPS)
     return bool(allowed) and addresses.is_in(client_address(request), allowed)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Show Django's page for what is not there, and tell search engines to forget the address."""
+    response = page_not_found(request, exception)
+    response["X-Robots-Tag"] = "noindex"
+    return response
 
 
 def _problem() -> str:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from accounts.models import User
 from profiles.models import BuilderProfile, Profile
 
-type Deed = Literal["view", "edit", "delete", "verify"]
+type Deed = Literal["view", "edit", "delete", "verify", "contact"]
 
 
 class Viewer(StrEnum):
@@ -27,6 +27,7 @@ class ProfileAccess:
     Attributes:
         role: who they are to it. An admin is the owner of the admin's own profile.
         can_verify: set its tier and badges, feature it, hide it.
+        can_contact: write a message to its owner, whose address stays unknown.
     """
 
     role: Viewer
@@ -34,6 +35,7 @@ class ProfileAccess:
     can_edit: bool
     can_delete: bool
     can_verify: bool
+    can_contact: bool = False
 
     def allows(self, deed: Deed) -> bool:
         """Return whether `deed` may be done."""
@@ -55,6 +57,7 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
         can_delete=own or admin,
         # Nobody judges their own work.
         can_verify=admin and not owner,
+        can_contact=user.is_authenticated and user.is_active and not owner and is_reachable(profile),
     )
 
 
@@ -63,3 +66,8 @@ def is_public(profile: Profile) -> bool:
     if not isinstance(profile, BuilderProfile) or not profile.slug or not profile.user.is_active:
         return False
     return all(getattr(profile, reason) is None for reason in Profile.REASONS_AWAY)
+
+
+def is_reachable(profile: Profile) -> bool:
+    """Return whether messages can be sent to the owner of `profile`: it is public, and Clerk has confirmed the address."""
+    return is_public(profile) and bool(profile.user.email and profile.user.email_verified_at)

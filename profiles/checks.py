@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 from django.core.files.storage import FileSystemStorage, default_storage
 
@@ -25,5 +26,19 @@ def check_media_folder(**kwargs: Any) -> list[checks.CheckMessage]:
             f"The folder for uploaded pictures {problem}: {folder}",
             hint="Create it for the user of the web server, or name another in MEDIA_ROOT.",
             id=f"profiles.E00{number}",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security, deploy=True)
+def check_mail(**kwargs: Any) -> list[checks.CheckMessage]:
+    """W001: nobody has said where mail goes, so messages to builders may never arrive."""
+    if settings.EMAIL_URL:
+        return []
+    return [
+        checks.Warning(
+            "EMAIL_URL is not set, so mail goes to a server on this machine, and without one it never arrives.",
+            hint="Name your mail server: smtp+tls://user:password@mail.example.com:587",
+            id="profiles.W001",
         )
     ]

@@ -1,5 +1,6 @@
 """Views of one profile: fetched once, and refused before the handler runs."""
 
+import unicodedata
 from typing import Any
 
 from django.contrib.auth.mixins import AccessMixin
@@ -7,11 +8,13 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
 from django.views.generic.base import View
 
 from accounts.http import sign_in_answer
 from profiles.access import Deed, ProfileAccess, access_for
 from profiles.models import BuilderProfile
+from profiles.slugs import fold
 
 
 class ProfileAccessMixin(AccessMixin, View):
@@ -54,3 +57,31 @@ class ProfileAccessMixin(AccessMixin, View):
     def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""
         return sign_in_answer(request)
+
+
+class BuilderPageMixin(ProfileAccessMixin):
+    """A page below a builder's address, which is also found under addresses that lead there.
+
+    These are addresses that the builder had before, and the present one in capitals, with accents or taken apart.
+    """
+
+    def get_profile(self, **address: Any) -> Any:
+        """Return the profile whose present address it is, else the one that it leads to."""
+        spellings = _spellings(address["slug"])
+        found = {profile.slug: profile for profile in self.get_queryset().filter(slug__in=spellings)}
+        present = next((found[slug] for slug in spellings if slug in found), None)
+        profile = present or self.get_queryset().filter(former_slugs__slug__in=spellings).first()
+        if profile is None:
+            raise Http404
+        return profile
+
+    def moved(self) -> HttpResponse:
+        """Lead to the same page at the present address."""
+        name = self.request.resolver_match.view_name if self.request.resolver_match else ""
+        return redirect(name, self.profile.slug, permanent=True)
+
+
+def _spellings(slug: str) -> list[str]:
+    """Return what may be meant by a slug in an address, the slug itself first."""
+    slug = slug.replace("\x00", "\ufffd")
+    return list(dict.fromkeys([slug, unicodedata.normalize("NFC", slug.casefold()), fold(slug)]))

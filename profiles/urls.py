@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from profiles import api, media, section_views, views
+from profiles import api, contact_views, media, pages, section_views, views
 from profiles import portfolio_views as portfolio
 
 
@@ -40,7 +40,9 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("builders/", views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
-    path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
+    path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
+    path("builders/<str:slug>/card.png", pages.builder_card, name="builder_card"),
+    path("builders/<str:slug>/contact/", contact_views.ContactView.as_view(), name="contact"),
     path("builders/<str:slug>/picture/", portfolio.PortraitView.as_view(), name="portrait"),
     path("builders/<str:slug>/portfolio/new/", portfolio.ProjectCreateView.as_view(), name="project_new"),
     path("builders/<str:slug>/portfolio/order/", portfolio.ProjectOrderView.as_view(), name="project_order"),

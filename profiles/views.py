@@ -1,15 +1,11 @@
-"""The public face: home, the directory, and a builder's page."""
+"""The public face: home and the directory."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from profiles import flags
-from profiles.access import is_public
 from profiles.cursors import read_cursor
-from profiles.mixins import ProfileAccessMixin
 from profiles.models import BuilderProfile
-from profiles.sections import BUILDER_SECTIONS
 
 PAGE_SIZE = 24
 ON_HOME = 6
@@ -37,19 +33,3 @@ def builder_list(request: HttpRequest) -> HttpResponse:
         "has_facets": flags.directory_facets(request),
     }
     return render(request, "profiles/builder_list.html", context)
-
-
-class BuilderDetailView(ProfileAccessMixin):
-    """A builder's page: for everybody while it is published, and for its owner and admins always."""
-
-    http_method_names = ["get", "head"]
-
-    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
-        context = {
-            "profile": self.profile,
-            "access": self.access,
-            "is_public": is_public(self.profile),
-            "sections": BUILDER_SECTIONS,
-            "in_place_editing": self.access.can_edit and flags.in_place_editing(request),
-        }
-        return render(request, "profiles/builder_detail.html", context)

@@ -22,6 +22,7 @@ ENVIRONMENT = {
 }
 #: Set by whoever runs the tests, perhaps; no test may depend on it.
 UNSET = ["ALLOWED_HOSTS", "CLERK_INSTANCE_ID", "CLERK_WEBHOOK_ALLOWED_IPS", "CSRF_TRUSTED_ORIGINS"]
+UNSET += ["EMAIL_URL", "DEFAULT_FROM_EMAIL"]
 UNSET += ["CLERK_API_URL", "CLERK_SECRET_KEY", "PORT", "STATIC_ROOT", "TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_SSL_HEADER"]
 
 os.environ.update(ENVIRONMENT | dict.fromkeys(UNSET, ""))

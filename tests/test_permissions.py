@@ -52,6 +52,7 @@ SIGNED_IN_ONLY = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
 SIGNED_OUT_ONLY = (OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, OK, OK, FOUND)
 OWNER_AND_ADMIN = (NONE, NONE, OK, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE)
 EDITORS = (FOUND, NO, OK, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
+WRITERS = (FOUND, OK, NO, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
 WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
 API_EDITORS = (WHO, NO, IF, NO, NO, IF, WHO, WHO, WHO, WHO, NO)
 API_HIDDEN = (NONE, NONE, IF, NONE, NONE, IF, NONE, NONE, NONE, NONE, NONE)
@@ -63,6 +64,10 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/": same(OK),
     "/builders/{hidden.slug}/": OWNER_AND_ADMIN,
     "/builders/nobody-at-all/": same(NONE),
+    "/builders/{builder.slug}/card.png": same(OK),
+    "/builders/{hidden.slug}/card.png": same(NONE),
+    "/builders/{builder.slug}/contact/": WRITERS,
+    "/builders/{hidden.slug}/contact/": (NONE, NONE, NO, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
     "/builders/{builder.slug}/edit/introduction/": EDITORS,
     "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
     "/builders/{builder.slug}/picture/": EDITORS,
@@ -151,6 +156,10 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
     ("POST", "/builders/{builder.slug}/availability/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
     ("POST", "/account/client/"): (FOUND, NONE, FOUND, NONE, FOUND, NONE, FOUND, SEE, SEE, SEE, NONE),
     ("POST", "/clients/{client.pk}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
+    # An empty message is none.
+    ("POST", "/builders/{builder.slug}/contact/"): (
+        *(FOUND, WRONG, NO, WRONG, WRONG, WRONG, FOUND, SEE, SEE, SEE, WRONG),
+    ),
     # Whoever Clerk has not told of yet has no roles to change.
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
@@ -181,6 +190,8 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
     f"/media/projects/{'0' * 32}.webp": same(VERB),
     "/builders/{builder.slug}/availability/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
     "/account/client/": (FOUND, NONE, VERB, NONE, VERB, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
+    "/builders/{builder.slug}/contact/": (FOUND, VERB, NO, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
+    "/builders/{hidden.slug}/contact/": (NONE, NONE, NO, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
     **dict.fromkeys(
         ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
         (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
@@ -205,6 +216,8 @@ PATTERNS = {
     "": "/",
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
+    "builders/<str:slug>/card.png": "/builders/{builder.slug}/card.png",
+    "builders/<str:slug>/contact/": "/builders/{builder.slug}/contact/",
     "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
     "builders/<str:slug>/picture/": "/builders/{builder.slug}/picture/",
     "builders/<str:slug>/portfolio/new/": "/builders/{builder.slug}/portfolio/new/",
@@ -241,7 +254,7 @@ PATTERNS = {
 @pytest.fixture
 def world() -> dict[str, Any]:
     """Return what the addresses name: a page, the same owner's client profile, and a page an admin has hidden."""
-    owner = UserFactory.create(builder=True, client=True)
+    owner = UserFactory.create(builder=True, client=True, confirmed=True)
     builder = BuilderProfileFactory.create(user=owner)
     export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
     project = ProjectFactory.create(builder=builder)

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from config.local.errors import SetupError
 
@@ -48,6 +49,7 @@ def addresses(data_dir: Path, port: int) -> dict[str, str]:
         "DATA_DIR": str(data_dir),
         "STATIC_ROOT": str(data_dir / "static"),
         "MEDIA_ROOT": str(data_dir / "media"),
+        "EMAIL_URL": f"filemail:///{quote(str(data_dir / 'mail'))}",
         "CLERK_FRONTEND_API_URL": f"http://{clerk}",
         # Clerk's keys name the address of the instance. The stand-in is a development instance.
         "CLERK_PUBLISHABLE_KEY": "pk_test_" + base64.b64encode(f"{clerk}$".encode()).decode(),

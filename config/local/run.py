@@ -173,4 +173,4 @@ Ready in {seconds:.1f} s. Open
   {app}/builders/   the directory of builders
   {clerk}/      the stand-in for Clerk: make people, change and delete them
 
-Logs are in {self.logs}. Stop with Ctrl-C.""")
+Mail is put into {self.data_dir / "mail"}. Logs are in {self.logs}. Stop with Ctrl-C.""")

@@ -68,14 +68,15 @@ def test_visitors_pages(visitor: Page, site: Site, axe: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ("/account/", "/account/roles/", "/account/delete/", BUILDERS, f"{BUILDERS}edit/terms/")
+    "path",
+    ("/account/", "/account/roles/", "/account/delete/", BUILDERS, f"{BUILDERS}?as=visitor", f"{BUILDERS}edit/terms/"),
 )
 def test_owners_pages(owner: Page, site: Site, axe: str, path: str) -> None:
     owner.goto(site.app + path)
     assert violations(owner, axe) == []
 
 
-@pytest.mark.parametrize("path", (BUILDERS,))
+@pytest.mark.parametrize("path", (BUILDERS, f"{BUILDERS}contact/"))
 def test_admins_pages(admin: Page, site: Site, axe: str, path: str) -> None:
     admin.goto(site.app + path)
     assert violations(admin, axe) == []

@@ -1,12 +1,14 @@
 """Variables are read with care, and whatever is wrong is named."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.database import check_connection
-from config.environment import database, frontend_api_url, header, number, required, words
+from config.environment import database, frontend_api_url, header, mailer, number, required, words
+from config.local.environment import addresses
 
 NAME = "SOME_VARIABLE"
 Environ = pytest.MonkeyPatch
@@ -208,3 +210,40 @@ def test_what_is_no_publishable_key_is_named(key: str) -> None:
 
 def test_a_publishable_key_says_where_browsers_talk_to_clerk() -> None:
     assert frontend_api_url("pk_test_Y2xlcmsuY2xlcmsuZGV2JA") == "https://clerk.clerk.dev"
+
+
+# --- mailer ---
+
+SMTP = "django.core.mail.backends.smtp.EmailBackend"
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    (
+        ("", {"host": "localhost", "port": 25, "use_tls": False, "use_ssl": False}),
+        ("smtp://mail.example.com", {"host": "mail.example.com", "port": 25, "username": "", "password": ""}),
+        ("smtp+tls://o%40x:p%2F%40%2B@mail.example.com:587", {"username": "o@x", "password": "p/@+", "use_tls": True}),
+        ("smtp+ssl://u:p@mail.example.com:465", {"port": 465, "use_ssl": True, "use_tls": False}),
+    ),
+)
+def test_a_mail_server_is_read_from_its_address(url: str, options: dict[str, Any]) -> None:
+    read = mailer(url)
+    assert read["BACKEND"] == SMTP
+    assert options.items() <= read["OPTIONS"].items()
+    assert read["OPTIONS"]["timeout"]
+
+
+def test_mail_can_be_put_into_a_folder_with_any_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a b+c%20d" / "mail"
+    url = addresses(folder.parent, 8000)["EMAIL_URL"]
+    assert mailer(url) == {
+        "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
+        "OPTIONS": {"file_path": str(folder)},
+    }
+
+
+@pytest.mark.parametrize("url", ("mail.example.com", "http://u:secretword@x", "smtp://x:port", "smtp://[x", "://"))
+def test_what_is_no_mail_server_is_refused_and_its_password_not_shown(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must look like") as caught:
+        mailer(url)
+    assert "secretword" not in str(caught.value)

@@ -37,6 +37,8 @@ class UserFactory(DjangoModelFactory[User]):
         admin = False
         deleted = Trait(deleted_at=SINCE)
         nameless = Trait(name="")
+        #: Clerk has confirmed the e-mail address.
+        confirmed = Trait(email_verified_at=SINCE)
         #: A local operator, unknown to Clerk.
         superuser = Trait(
             is_superuser=True,
@@ -78,6 +80,7 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
 
     class Params:
         introduced = Trait(headline="Field apps that work offline")
+        reachable = Trait(user__confirmed=True)
         unlisted = Trait(searchable=False)
         unavailable = Trait(available_for_hire=False)
 

@@ -41,6 +41,8 @@ EXPECTED = {
     "admin": (RULES, RULES, RULES),
     "banned admin": (SEES, NOTHING, NOTHING),
 }
+#: Who may write to the owner of a page that everybody sees.
+WRITE = {"visitor", "builder", "admin"}
 
 
 @pytest.mark.parametrize("state", ("published", *STATES, "nameless"))
@@ -49,6 +51,20 @@ def test_builders_profile(state: str) -> None:
     column = {"published": 0, "deleted": 2}.get(state, 1)
     found = {who: deeds(access_for(user, profile)) for who, user in people(profile.user).items()}
     assert found == {who: expected[column] for who, expected in EXPECTED.items()}
+
+
+@pytest.mark.parametrize("state", ("published", *STATES, "nameless"))
+def test_who_may_write_to_a_builder(state: str) -> None:
+    profile = builder(state)
+    User.objects.filter(pk=profile.user.pk).update(email_verified_at="2026-11-01T12:00:00Z")
+    profile.user.refresh_from_db()
+    found = {who for who, user in people(profile.user).items() if access_for(user, profile).can_contact}
+    assert found == (WRITE if state == "published" else set())
+
+
+def test_nobody_may_write_to_an_address_that_clerk_has_not_confirmed() -> None:
+    for profile in (BuilderProfileFactory.create(), BuilderProfileFactory.create(reachable=True, user__email=None)):
+        assert not access_for(UserFactory.create(), profile).can_contact
 
 
 def test_clients_profile_is_the_clients_and_admins_business() -> None:

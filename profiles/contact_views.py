@@ -1,0 +1,57 @@
+"""The page on which somebody writes to a builder."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.views.decorators.cache import never_cache
+from django.views.generic.edit import FormView
+
+from accounts.drafts import DraftMixin
+from accounts.http import AuthenticatedRequest
+from profiles import contact
+from profiles.contact import ContactForm, RefusedError
+from profiles.mixins import BuilderPageMixin
+
+
+@method_decorator(never_cache, name="dispatch")
+class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-arg]
+    """Write to a builder, whose address is not shown; the sender's is told to the builder."""
+
+    request: AuthenticatedRequest
+    required = "contact"
+    http_method_names = ["get", "head", "post"]
+    form_class = ContactForm
+    template_name = "profiles/contact_form.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the form, at the present address."""
+        return super().get(request, *args, **kwargs) if kwargs["slug"] == self.profile.slug else self.moved()
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """End labels without a colon."""
+        return super().get_form_kwargs() | {"label_suffix": ""}
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Add to whom it goes, and whether an answer would arrive."""
+        can_be_answered = contact.can_be_answered(self.request.user)
+        return super().get_context_data(profile=self.profile, can_be_answered=can_be_answered, **context)
+
+    def form_invalid(self, form: ContactForm) -> HttpResponse:
+        """Show the form again with what is wrong."""
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def form_valid(self, form: ContactForm) -> HttpResponse:
+        """Send the message, or say why not; nothing typed is lost."""
+        try:
+            contact.send(self.profile, self.request.user, **form.cleaned_data)
+        except RefusedError as error:
+            form.add_error(None, str(error))
+            return self.form_invalid(form)
+        self.forget_draft()
+        text = gettext("Your message is on its way to %(name)s. The answer comes to %(address)s.")
+        messages.success(self.request, text % {"name": self.profile.name, "address": self.request.user.email})
+        return redirect(self.profile)

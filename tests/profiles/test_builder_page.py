@@ -1,0 +1,310 @@
+"""A builder's page: what each kind of person reads on it, where it is found, and what it costs."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import time_machine
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from profiles.models import Badge, BuilderProfile, FormerSlug, Project
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 24, 13, 5, tzinfo=UTC)
+#: Everything that a profile can say.
+FACTS: dict[str, Any] = {
+    "user__name": "Olive Owner",
+    "slug": "olive-owner",
+    "headline": "Maps that work offline",
+    "tagline": "Twelve years of mud",
+    "bio": "I *build* maps.",
+    "location": "Kraków",
+    "time_zone": "Europe/Warsaw",
+    "domains": ["data", "mobile"],
+    "skills": [f"Skill {number}" for number in range(1, 10)],
+    "expertise": ["Conflict-free merging"],
+    "links": ["https://www.github.com/olive/"],
+    "validation_tier": 3,
+    "hourly_rate": Decimal("1250.00"),
+    "currency": "EUR",
+    "availability": "limited",
+    "availability_confirmed_at": NOW - timedelta(days=3),
+    "adhd_friendly": True,
+    "completed_projects": 27,
+    "response_rate": 96,
+}
+TOLD = (
+    "Olive Owner",
+    "Maps that work offline",
+    "Twelve years of mud",
+    "I <em>build</em> maps.",
+    "Kraków",
+    "2:05 p.m.",
+    "Data and dashboards",
+    "Skill 7",
+    "Conflict-free merging",
+    "github.com",
+    "Expert",
+    "A record of demanding projects",
+    "€1,250",
+    "Limited availability",
+    "Confirmed 3\u00a0days ago",
+    "ADHD-friendly",
+    "27",
+    "96%",
+    "Code reviewed",
+    "Two repositories read",
+)
+
+
+@pytest.fixture
+def olive() -> BuilderProfile:
+    """Return a full page of a builder who can be written to."""
+    profile: BuilderProfile = BuilderProfileFactory.create(reachable=True, **FACTS)
+    adam = UserFactory.create(admin=True)
+    Badge.objects.create(builder=profile, kind="code", evidence="Two repositories read", awarded_by=adam)
+    return profile
+
+
+def read(browser: Client, url: str = "/builders/olive-owner/", status: int = 200) -> str:
+    response = browser.get(url)
+    assert response.status_code == status, (url, response.status_code)
+    return re.sub(r'nonce="[^"]+"', 'nonce=""', response.content.decode())
+
+
+# --- What it says ---
+
+
+@pytest.mark.usefixtures("olive")
+def test_it_says_all_there_is_to_say(client: Client) -> None:
+    with time_machine.travel(NOW, tick=False):
+        text = read(client)
+    assert [told for told in TOLD if told not in text] == []
+    assert "Skill 8" not in text  # only the top seven show
+
+
+@pytest.mark.usefixtures("olive")
+def test_times_are_there_for_machines_too(client: Client) -> None:
+    with time_machine.travel(NOW, tick=False):
+        text = read(client)
+    assert '<time datetime="2026-11-24T14:05:00+01:00" title="Europe/Warsaw">2:05 p.m.</time>' in text
+    assert re.search(r'<time datetime="2026-11-21T13:05:00\+00:00" title="[^"]+">Confirmed 3.days ago</time>', text)
+
+
+def test_an_empty_page_has_no_empty_parts(client: Client) -> None:
+    BuilderProfileFactory.create(slug="olive-owner")
+    text = read(client)
+    for absent in (
+        "section-about",
+        "section-skills",
+        "section-badges",
+        "section-record",
+        "section-links",
+        ">Rate<",
+        ">Place<",
+    ):
+        assert absent not in text.partition("<main")[2]
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    (
+        ("95.00", "USD", "$95"),
+        ("95.50", "USD", "$95.50"),
+        ("12000.00", "JPY", "¥12,000"),
+        ("250.00", "PLN", "PLN\u00a0250"),
+        ("0.01", "GBP", "£0.01"),
+    ),
+)
+def test_rates_are_written_as_people_write_them(client: Client, amount: str, currency: str, shown: str) -> None:
+    BuilderProfileFactory.create(slug="olive-owner", hourly_rate=Decimal(amount), currency=currency)
+    assert f"<b>{shown}</b> an hour" in read(client)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"), ((0, "today"), (1, "yesterday"), (2, "2\u00a0days ago"), (70, "2\u00a0months ago"))
+)
+def test_the_confirmation_is_as_old_as_people_say_it(client: Client, days: int, words: str) -> None:
+    with time_machine.travel(NOW, tick=False):
+        BuilderProfileFactory.create(slug="olive-owner", availability_confirmed_at=NOW - timedelta(days=days, hours=1))
+        assert f"Confirmed {words}" in read(client)
+
+
+@pytest.mark.parametrize("zone", ("Nowhere/Atlantis", "../../etc/passwd", "x" * 64))
+def test_a_time_zone_that_is_none_shows_no_time(client: Client, zone: str) -> None:
+    BuilderProfileFactory.create(slug="olive-owner", time_zone=zone)
+    assert "local time" not in read(client)
+
+
+def test_links_are_marked_as_the_owners(client: Client) -> None:
+    BuilderProfileFactory.create(slug="olive-owner", links=["https://example.com/" + "x" * 200])
+    text = read(client)
+    assert f'<a href="https://example.com/{"x" * 200}" rel="me nofollow noopener ugc">' in text
+    assert f">{'x' * 20}" not in text
+
+
+# --- Who reads what ---
+
+
+def browsers(profile: BuilderProfile) -> dict[str, Client]:
+    return {
+        "nobody": Client(),
+        "visitor": signed_in(UserFactory.create(name="Vera Visitor")),
+        "owner": signed_in(profile.user),
+        "admin": signed_in(UserFactory.create(admin=True)),
+    }
+
+
+#: Marks on a page, and who finds them.
+MARKS = {
+    "Write a message": {"nobody", "visitor", "admin"},
+    "/edit/": {"owner", "admin"},
+    "htmx": {"owner", "admin"},
+    "section-visibility": {"owner", "admin"},
+    "?as=visitor": {"owner", "admin"},
+    "Your page": {"owner"},
+    "For admins": {"admin"},
+    "This is what visitors see.": set(),
+    "/sign-in/": {"nobody"},
+}
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_each_reads_what_is_theirs_to_read(olive: BuilderProfile, mark: str) -> None:
+    found = {who for who, browser in browsers(olive).items() if mark in read(browser)}
+    assert found == MARKS[mark]
+
+
+@pytest.mark.parametrize("private", ("email", "clerk_id", "username"))
+def test_private_facts_are_on_nobodys_page(olive: BuilderProfile, private: str) -> None:
+    User.objects.filter(pk=olive.user.pk).update(username="secretolive")
+    olive.user.refresh_from_db()
+    for browser in browsers(olive).values():
+        assert str(getattr(olive.user, private)) not in read(browser)
+
+
+@pytest.mark.parametrize("who", ("owner", "admin"))
+def test_who_looks_as_a_visitor_sees_a_visitors_page(olive: BuilderProfile, who: str) -> None:
+    with time_machine.travel(NOW, tick=False):
+        everybody = browsers(olive)
+        as_visitor = read(everybody[who], "/builders/olive-owner/?as=visitor")
+        visitors = read(everybody["visitor"])
+    before, found, rest = as_visitor.partition("<aside")
+    bar, _, after = rest.partition("</aside>")
+    assert found
+    assert "This is what visitors see." in bar
+    assert 'href="/builders/olive-owner/"' in bar
+    assert (before + after).split() == visitors.split()
+
+
+@pytest.mark.parametrize("who", ("nobody", "visitor"))
+def test_visitors_are_visitors_already(olive: BuilderProfile, who: str) -> None:
+    with time_machine.travel(NOW, tick=False):
+        browser = browsers(olive)[who]
+        assert read(browser, "/builders/olive-owner/?as=visitor") == read(browser)
+
+
+def test_an_owner_sees_how_a_hidden_page_would_look(olive: BuilderProfile) -> None:
+    BuilderProfile.objects.update(unpublished_at=SINCE)
+    text = read(signed_in(olive.user), "/builders/olive-owner/?as=visitor")
+    assert "Visitors cannot see this page now." in text
+    assert "/edit/" not in text
+    assert "Write a message" not in text
+    assert '<meta name="robots" content="noindex">' in text
+
+
+@pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
+def test_search_engines_forget_what_is_not_there(olive: BuilderProfile, client: Client, reason: str) -> None:
+    BuilderProfile.objects.update(**{reason: SINCE})
+    for url in ("/builders/olive-owner/", "/builders/nobody/"):
+        response = client.get(url)
+        assert (response.status_code, response["X-Robots-Tag"]) == (404, "noindex")
+        assert '<meta name="robots" content="noindex">' in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("facts", "offered"),
+    (
+        ({"available_for_hire": False, "availability": "unavailable"}, True),
+        ({"user__email": None}, False),
+        ({"user__email_verified_at": None}, False),
+    ),
+)
+def test_a_message_is_offered_where_it_arrives(client: Client, facts: dict[str, Any], *, offered: bool) -> None:
+    BuilderProfileFactory.create(slug="olive-owner", **{"reachable": True} | facts)
+    assert ("Write a message" in read(client)) is offered
+
+
+# --- Where it is found ---
+
+
+@pytest.mark.parametrize(
+    ("slug", "asked"),
+    (
+        pytest.param("olive-owner", "Olive-OWNER", id="capitals"),
+        pytest.param("zofia-was", "Zofia-Wąs", id="accents"),
+        pytest.param("zofia-was", "zofia-wa\u0328s", id="taken apart"),
+        pytest.param("がく-山田", "か\u3099く-山田", id="Japanese taken apart"),
+        pytest.param("strasse", "Straße", id="sharp s"),
+    ),
+)
+def test_other_spellings_lead_to_the_address(client: Client, slug: str, asked: str) -> None:
+    BuilderProfileFactory.create(slug=slug)
+    response = client.get(f"/builders/{quote(asked)}/")
+    assert (response.status_code, response["Location"]) == (301, f"/builders/{quote(slug)}/")
+
+
+def test_the_address_itself_comes_before_other_spellings(client: Client) -> None:
+    BuilderProfileFactory.create(slug="olive", display_name="Small")
+    BuilderProfileFactory.create(slug="Olive", display_name="Capital")
+    assert "Capital" in read(client, "/builders/Olive/")
+    assert "Small" in read(client, "/builders/olive/")
+
+
+@pytest.mark.parametrize("path", ("", "contact/"))
+def test_former_addresses_lead_to_the_present_one(olive: BuilderProfile, path: str) -> None:
+    FormerSlug.objects.create(slug="olive-before", builder=olive)
+    browser = signed_in(UserFactory.create())
+    for asked in ("olive-before", "OLIVE-Before"):
+        response = browser.get(f"/builders/{asked}/{path}")
+        assert (response.status_code, response["Location"]) == (301, f"/builders/olive-owner/{path}")
+
+
+def test_former_addresses_tell_nothing_of_a_hidden_page(olive: BuilderProfile, client: Client) -> None:
+    FormerSlug.objects.create(slug="olive-before", builder=olive)
+    BuilderProfile.objects.update(hidden_at=SINCE)
+    assert client.get("/builders/olive-before/").status_code == 404
+    assert signed_in(olive.user).get("/builders/olive-before/").status_code == 301
+
+
+def test_an_address_that_somebody_has_now_is_theirs(olive: BuilderProfile, client: Client) -> None:
+    FormerSlug.objects.create(slug="vera", builder=olive)
+    BuilderProfileFactory.create(slug="vera", display_name="Vera")
+    assert "Vera" in read(client, "/builders/vera/")
+
+
+# --- What it costs ---
+
+
+@pytest.mark.parametrize("many", (0, 1, 24))
+@pytest.mark.parametrize(("who", "queries"), (("nobody", 3), ("visitor", 4), ("owner", 4), ("admin", 4)))
+def test_it_takes_at_most_four_queries_whatever_is_on_it(
+    olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries, many: int, who: str, queries: int
+) -> None:
+    adam = UserFactory.create(admin=True)
+    for kind in [kind for kind in Badge.Kind if kind != "code"][: many and 5]:
+        Badge.objects.create(builder=olive, kind=kind, evidence="Seen", awarded_by=adam)
+    Project.objects.bulk_create(
+        Project(builder=olive, title=f"App {number}", position=number) for number in range(many)
+    )
+    browser = browsers(olive)[who]
+    with django_assert_num_queries(queries):
+        read(browser)

@@ -1,0 +1,281 @@
+"""Writing to a builder: who may, how much, and what reaches whom."""
+
+from datetime import timedelta
+from email import message_from_bytes, policy
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import time_machine
+from django.core import checks, mail
+from django.test import Client
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts.models import Draft, User
+from profiles import tasks
+from profiles.contact import LIMITS
+from profiles.models import BuilderProfile, ContactMessage
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+URL = "/builders/olive-owner/contact/"
+TYPED = {"subject": "An app for my shop", "body": "Can you build it?\n\nBy May."}
+
+
+@pytest.fixture
+def olive() -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfileFactory.create(
+        slug="olive-owner", user__name="Olive Owner", user__email="olive@example.com", reachable=True
+    )
+    return profile
+
+
+@pytest.fixture
+def vera() -> User:
+    user: User = UserFactory.create(name="Vera Visitor", email="vera@example.com", confirmed=True)
+    return user
+
+
+def write(sender: User, typed: dict[str, str] | None = None, url: str = URL) -> Any:
+    return signed_in(sender).post(url, TYPED if typed is None else typed)
+
+
+def refusal(response: Any) -> str:
+    """Return the answer, which must be the form with all that was typed."""
+    text = response.content.decode()
+    assert response.status_code == 422
+    assert 'value="An app for my shop"' in text
+    assert "Can you build it?" in text
+    return str(text)
+
+
+def deliver() -> list[mail.EmailMessage]:
+    """Do the jobs that wait, as a worker does, and return what was mailed."""
+    for job in ProcrastinateJob.objects.filter(task_name="profiles.tasks.mail_contact_message"):
+        assert set(job.args) == {"message_id"}
+        tasks.mail_contact_message(**job.args)
+    return list(mail.outbox)
+
+
+# --- The page ---
+
+
+def test_the_page_says_whose_address_is_told_to_whom(olive: BuilderProfile, vera: User) -> None:
+    text = signed_in(vera).get(URL).content.decode()
+    assert "tell them your address, vera@example.com" in text
+    assert "Write to Olive Owner" in text
+    assert "olive@example.com" not in text
+
+
+def test_nobody_is_asked_to_sign_in_and_comes_back(olive: BuilderProfile) -> None:
+    response = Client().get(URL)
+    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={quote(URL, safe='')}")
+    assert Client().post(URL, TYPED).status_code == 302
+    assert not ContactMessage.objects.exists()
+
+
+@pytest.mark.parametrize("facts", ({"available_for_hire": False}, {"availability": "unavailable"}))
+def test_who_takes_on_no_work_can_still_be_written_to(olive: BuilderProfile, vera: User, facts: dict[str, Any]) -> None:
+    BuilderProfile.objects.update(**facts)
+    assert write(vera).status_code == 302
+
+
+@pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
+def test_who_is_away_cannot_be_written_to(olive: BuilderProfile, vera: User, reason: str) -> None:
+    BuilderProfile.objects.update(**{reason: SINCE})
+    assert write(vera).status_code == 404
+    assert not ContactMessage.objects.exists()
+
+
+def test_who_has_no_confirmed_address_cannot_be_written_to(olive: BuilderProfile, vera: User) -> None:
+    User.objects.filter(pk=olive.user.pk).update(email_verified_at=None)
+    assert write(vera).status_code == 403
+
+
+@pytest.mark.parametrize("facts", ({"email": None}, {"email_verified_at": None}))
+def test_who_could_not_be_answered_is_told_so_and_loses_nothing(
+    olive: BuilderProfile, vera: User, facts: dict[str, Any]
+) -> None:
+    User.objects.filter(pk=vera.pk).update(**facts)
+    assert "has no confirmed e-mail address" in signed_in(vera).get(URL).content.decode()
+    assert "Confirm an e-mail address in your account first" in refusal(write(vera))
+    assert not ContactMessage.objects.exists()
+
+
+# --- What is sent ---
+
+
+def test_a_message_is_kept_and_mailed(olive: BuilderProfile, vera: User) -> None:
+    response = write(vera)
+    assert (response.status_code, response["Location"]) == (302, "/builders/olive-owner/")
+    text = signed_in(vera).get("/builders/olive-owner/")
+    message = ContactMessage.objects.get()
+    assert (message.builder, message.sender, message.subject, message.body) == (olive, vera, *TYPED.values())
+    [sent] = deliver()
+    assert (sent.to, sent.reply_to) == (["olive@example.com"], ["Vera Visitor <vera@example.com>"])
+    assert sent.subject == "Vera Visitor wrote to you: An app for my shop"
+    assert "vera@example.com" not in sent.from_email
+    assert TYPED["body"] in sent.body
+    message.refresh_from_db()
+    assert message.mailed_at
+    assert text.status_code == 200
+
+
+def test_the_sender_is_told_where_the_answer_comes_and_not_the_builders_address(
+    olive: BuilderProfile, vera: User
+) -> None:
+    browser = signed_in(vera)
+    text = browser.post(URL, TYPED, follow=True).content.decode()
+    assert "Your message is on its way to Olive Owner. The answer comes to vera@example.com." in text
+    assert "olive@example.com" not in text
+
+
+def test_a_job_that_runs_twice_mails_once(olive: BuilderProfile, vera: User) -> None:
+    write(vera)
+    deliver()
+    assert len(deliver()) == 1
+
+
+@pytest.mark.parametrize(
+    "gone", ("builder hidden", "builder banned", "sender banned", "sender unconfirmed", "message gone")
+)
+def test_nothing_is_mailed_once_either_is_gone(olive: BuilderProfile, vera: User, gone: str) -> None:
+    write(vera)
+    match gone:
+        case "builder hidden":
+            BuilderProfile.objects.update(hidden_at=SINCE)
+        case "builder banned" | "sender banned":
+            person = olive.user if gone.startswith("builder") else vera
+            User.objects.filter(pk=person.pk).update(banned=True, is_active=False)
+        case "sender unconfirmed":
+            User.objects.filter(pk=vera.pk).update(email_verified_at=None)
+        case "message gone":
+            ContactMessage.objects.all().delete()
+    assert deliver() == []
+
+
+HOSTILE = "Re\r\nBcc: all@example.com\n\n<script>alert(1)</script> & Sons"
+
+
+@pytest.mark.parametrize("field", ("subject", "body", "name"))
+def test_nothing_typed_becomes_a_header_or_markup(olive: BuilderProfile, vera: User, field: str) -> None:
+    if field == "name":
+        User.objects.filter(pk=vera.pk).update(name=HOSTILE)
+        vera.refresh_from_db()
+    assert write(vera, TYPED | ({field: HOSTILE} if field != "name" else {})).status_code == 302
+    [sent] = deliver()
+    raw = message_from_bytes(sent.message().as_bytes(), policy=policy.default)
+    assert raw["Bcc"] is None
+    assert raw["To"] == "olive@example.com"
+    assert [address.addr_spec for address in raw["Reply-To"].addresses] == ["vera@example.com"]
+    html = raw.get_body(("html",))
+    assert html
+    assert "<script" not in html.get_content()
+    assert "&lt;script&gt;" in html.get_content()
+    plain = raw.get_body(("plain",))
+    assert plain
+    assert "<script>alert(1)</script> & Sons" in plain.get_content()
+
+
+@pytest.mark.parametrize("name", ('O\'Brien, "Jr." <x@y>', "高橋 美咲", "Zofia Łęcka", "a@b", ";:,", "x" * 200))
+def test_any_name_is_in_the_way_back(olive: BuilderProfile, vera: User, name: str) -> None:
+    User.objects.filter(pk=vera.pk).update(name=name)
+    vera.refresh_from_db()
+    write(vera)
+    [sent] = deliver()
+    raw = message_from_bytes(sent.message().as_bytes(), policy=policy.default)
+    [back] = raw["Reply-To"].addresses
+    assert (back.display_name, back.addr_spec) == (name, "vera@example.com")
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    (
+        ({"subject": ""}, "Say what it is about."),
+        ({"subject": " \n\t"}, "Say what it is about."),
+        ({"body": ""}, "Write what you want to tell."),
+        ({"subject": "x" * 121}, "Shorten this to 120 characters; it has 121."),
+        ({"body": "x" * 4001}, "Shorten this to 4000 characters; it has 4001."),
+    ),
+)
+def test_a_message_that_is_none_is_not_sent(
+    olive: BuilderProfile, vera: User, typed: dict[str, str], sentence: str
+) -> None:
+    response = write(vera, TYPED | typed)
+    assert response.status_code == 422
+    assert sentence in response.content.decode()
+    assert not ContactMessage.objects.exists()
+
+
+@pytest.mark.parametrize("typed", ("a\x00b", "\u202eabc", "\x1b[31m", "x\u2028y"))
+def test_characters_that_are_none_are_taken_out(olive: BuilderProfile, vera: User, typed: str) -> None:
+    assert write(vera, {"subject": typed, "body": typed}).status_code in (302, 422)
+    deliver()
+
+
+def test_a_draft_waits_for_whoever_took_too_long(olive: BuilderProfile, vera: User) -> None:
+    response = signed_in(vera, expired=True).post(URL, TYPED)
+    assert (response.status_code, response["Location"]) == (303, f"{URL}?draft=1")
+    browser = signed_in(vera)
+    assert TYPED["subject"] in browser.get(f"{URL}?draft=1").content.decode()
+    browser.post(URL, TYPED)
+    assert not Draft.objects.exists()
+
+
+# --- How much ---
+
+
+def test_the_same_message_is_sent_once(olive: BuilderProfile, vera: User) -> None:
+    write(vera)
+    assert "You have sent this message to Olive Owner before." in refusal(write(vera))
+    assert write(UserFactory.create(confirmed=True)).status_code == 302  # by somebody else it is another message
+    assert ContactMessage.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("most", "age", "wait"),
+    (
+        (5, timedelta(0), "1\u00a0hour"),
+        (5, timedelta(minutes=57), "4\u00a0minutes"),
+        (20, timedelta(hours=2), "22\u00a0hours"),
+    ),
+)
+def test_who_has_written_much_lately_has_to_wait(
+    olive: BuilderProfile, vera: User, most: int, age: timedelta, wait: str
+) -> None:
+    now = timezone.now()
+    for number in range(most):
+        other = BuilderProfileFactory.create()
+        ContactMessage.objects.create(builder=other, sender=vera, subject=f"{number}", body="x", sent_at=now - age)
+    with time_machine.travel(now, tick=False):
+        assert f"Yours is kept here; you can send it in {wait}." in refusal(write(vera))
+    with time_machine.travel(now - age + dict(LIMITS)[most], tick=False):
+        assert write(vera).status_code == 302
+
+
+def test_others_are_not_kept_waiting(olive: BuilderProfile, vera: User) -> None:
+    for number in range(5):
+        ContactMessage.objects.create(builder=olive, sender=vera, subject=f"{number}", body="x")
+    assert write(UserFactory.create(confirmed=True)).status_code == 302
+
+
+def test_the_page_takes_two_queries(
+    olive: BuilderProfile, vera: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    browser = signed_in(vera)
+    with django_assert_num_queries(2):
+        browser.get(URL)
+
+
+# --- Settings ---
+
+
+@pytest.mark.parametrize(("url", "ids"), (("", ["profiles.W001"]), ("smtp+tls://u:p@mail.example.com:587", [])))
+def test_a_deployment_without_a_mail_server_is_warned(settings: Settings, url: str, ids: list[str]) -> None:
+    settings.EMAIL_URL = url
+    found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
+    assert [message.id for message in found if message.id and message.id.startswith("profiles.")] == ids

@@ -1,0 +1,126 @@
+"""What people write in Markdown becomes a few harmless elements, whatever they try."""
+
+import re
+import time
+
+import pytest
+
+from profiles.markdown import ATTRIBUTES, LONGEST, TAGS, to_html
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    (
+        ("one\ntwo\n\nthree", "<p>one<br>\ntwo</p>\n<p>three</p>\n"),
+        ("**b** *i* `c`", "<p><strong>b</strong> <em>i</em> <code>c</code></p>\n"),
+        (
+            "# One\n## Two\n### Three\n#### 4\n##### 5",
+            "<h3>One</h3>\n<h4>Two</h4>\n<h5>Three</h5>\n<h6>4</h6>\n<h6>5</h6>\n",
+        ),
+        ("## One\n#### Two\n## Three", "<h3>One</h3>\n<h4>Two</h4>\n<h3>Three</h3>\n"),
+        ("### One\n# Two\n### Three", "<h3>One</h3>\n<h3>Two</h3>\n<h4>Three</h4>\n"),
+        ("One\n===", "<h3>One</h3>\n"),
+        ("- a\n- b", "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"),
+        ("3. a", '<ol start="3">\n<li>a</li>\n</ol>\n'),
+        ("> a", "<blockquote>\n<p>a</p>\n</blockquote>\n"),
+        ("```\n<b>\n```", "<pre><code>&lt;b&gt;\n</code></pre>\n"),
+        ("[a](https://x.example)", '<p><a href="https://x.example" rel="nofollow ugc noopener">a</a></p>\n'),
+        ("[a](HTTP://x.example)", '<p><a href="HTTP://x.example" rel="nofollow ugc noopener">a</a></p>\n'),
+        ("<a@x.example>", '<p><a href="mailto:a@x.example" rel="nofollow ugc noopener">a@x.example</a></p>\n'),
+        ("a ![b](https://x.example/b.png) c", "<p>a  c</p>\n"),
+        ("https://x.example", "<p>https://x.example</p>\n"),
+        ("a & b < c", "<p>a &amp; b &lt; c</p>\n"),
+        ("", ""),
+    ),
+)
+def test_it_is_shown_as_it_is_meant(written: str, shown: str) -> None:
+    assert to_html(written) == shown
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<b onclick='alert(1)'>b</b>",
+    "<style>body { display: none }</style>",
+    "<iframe src='https://x.example'></iframe>",
+    "<!-- --><svg/onload=alert(1)>",
+    "</div></section><h1>Mine</h1>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;alert(1)&#60;/script&#62;",
+    "[a](javascript:alert(1))",
+    "[a](JavaScript&#58;alert(1))",
+    "[a](java\tscript:alert(1))",
+    "[a](  javascript:alert(1))",
+    "[a](data:text/html;base64,PHNjcmlwdD4=)",
+    "[a](vbscript:x)",
+    "[a](file:///etc/passwd)",
+    "[a](/account/delete/)",
+    "[a](//x.example)",
+    "[a](?as=visitor)",
+    '[a](https://x.example "onmouseover=alert(1) \\" x")',
+    '[a](https://x.example/"onmouseover="alert(1))',
+    "<javascript:alert(1)>",
+    "![a](javascript:alert(1))",
+    "![a](data:image/svg+xml;base64,PHN2Zz4=)",
+    "[![a](https://x.example/a.png)](javascript:alert(1))",
+    "[a]: javascript:alert(1)\n\n[a]",
+    "```html onload=alert(1)\n<script>\n```",
+    "`<script>alert(1)</script>`",
+    "# <script>alert(1)</script>",
+    "a\x00b\x00<script>",
+    "\u202e<script>\u2066",
+    "<a href=x>\n\n<a href=y>",
+)
+#: Elements and attributes as they stand in HTML; what people wrote of them is escaped.
+ELEMENT = re.compile(r"<(/?)(\w+)((?:\s[^<>]*)?)>")
+ATTRIBUTE = re.compile(r'\s([\w-]+)="([^"<>]*)"')
+
+
+@pytest.mark.parametrize("written", HOSTILE)
+def test_nothing_gets_through_but_the_few_elements(written: str) -> None:
+    html = to_html(written)
+    rest = ELEMENT.sub("", html)
+    assert "<" not in rest
+    for _, tag, attributes in ELEMENT.findall(html):
+        assert tag in TAGS
+        assert ATTRIBUTE.sub("", attributes) == ""
+        for name, value in ATTRIBUTE.findall(attributes):
+            assert name in {*ATTRIBUTES.get(tag, ()), "rel", "title"}
+            assert name != "href" or re.match(r"(?i)https?://|mailto:", value)
+
+
+SLOW = {
+    "brackets": "[" * 5000,
+    "pictures": "![" * 2500,
+    "closed brackets": "[" * 2500 + "]" * 2500,
+    "links never closed": "[a](" * 1250,
+    "parentheses": "[a]" + "(" * 4997,
+    "quotes": "> " * 2500,
+    "quotes deeper by line": "\n".join(">" * depth for depth in range(1, 99)),
+    "lists": "- " * 2500,
+    "lists deeper by line": "\n".join("  " * depth + "- a" for depth in range(60)),
+    "stars": "*" * 5000,
+    "emphasis": "*_" * 2500,
+    "emphasis never closed": "**a *" * 1000,
+    "backticks": " ".join("`" * length for length in range(1, 99)),
+    "code in brackets": "`[" * 2500,
+    "less-than signs": "<" * 5000,
+    "entities": "&#x" * 1600,
+    "backslashes": "\\" * 5000,
+    "headings": "# a\n" * 1250,
+    "underlined headings": "a\n=\n" * 1250,
+    "fences": "~~~\n" * 1250,
+    "line breaks": "\n" * 5000,
+    "tabs": "\t" * 5000,
+}
+
+
+@pytest.mark.parametrize("written", SLOW.values(), ids=SLOW)
+def test_what_is_made_to_be_slow_is_not(written: str) -> None:
+    started = time.process_time()
+    to_html(written)
+    assert time.process_time() - started < 0.5
+
+
+def test_more_than_forms_take_is_left_out() -> None:
+    assert to_html("a" * (LONGEST + 1)) == f"<p>{'a' * LONGEST}</p>\n"

@@ -1,0 +1,246 @@
+"""What other places show of a builder's page: cards with a picture, and facts for search engines."""
+
+import io
+import json
+import re
+import time
+from html import unescape
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import InMemoryStorage
+from django.test import Client
+from PIL import Image
+from pytest_django import DjangoAssertNumQueries
+
+from profiles import cards, lettering
+from profiles.cards import Card
+from profiles.models import Badge, BuilderProfile
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+URL = "/builders/olive-owner/"
+PICTURE = f"{URL}card.png"
+HOSTILE = '</script><script>alert("x")</script><!-- & \u2028'
+
+
+@pytest.fixture
+def olive() -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfileFactory.create(
+        slug="olive-owner", introduced=True, user__name="Olive Owner"
+    )
+    return profile
+
+
+@pytest.fixture
+def storage(monkeypatch: pytest.MonkeyPatch) -> InMemoryStorage:
+    """Keep portraits in memory."""
+    kept = InMemoryStorage()
+    monkeypatch.setattr(BuilderProfile._meta.get_field("image"), "storage", kept)
+    return kept
+
+
+def meta(client: Client) -> dict[str, str]:
+    """Return what is told about the page to others."""
+    text = client.get(URL).content.decode()
+    found = re.findall(r'<meta (?:property|name)="((?:og|twitter):[^"]+)" content="([^"]*)">', text)
+    assert len(found) == len(dict(found))
+    return {name: unescape(content) for name, content in found}
+
+
+def json_ld(client: Client) -> Any:
+    """Return the facts for search engines, read as a browser and a search engine read them."""
+    [text] = re.findall(
+        r'<script type="application/ld\+json" nonce="[^"]+">(.*?)</script', client.get(URL).content.decode(), re.DOTALL
+    )
+    return json.loads(text)
+
+
+# --- Facts ---
+
+
+def test_a_shared_address_shows_who_it_is(olive: BuilderProfile, client: Client) -> None:
+    assert meta(client) == {
+        "og:type": "profile",
+        "og:site_name": "Buildappswith",
+        "og:title": "Olive Owner",
+        "og:description": "Field apps that work offline",
+        "og:url": "http://testserver/builders/olive-owner/",
+        "og:image": f"http://testserver{PICTURE}?v={Card.of(olive).digest}",
+        "og:image:type": "image/png",
+        "og:image:width": "1200",
+        "og:image:height": "630",
+        "og:image:alt": "Olive Owner on Buildappswith",
+        "twitter:card": "summary_large_image",
+    }
+
+
+def test_search_engines_read_what_visitors_read(olive: BuilderProfile, client: Client) -> None:
+    told = {"tagline": "In mud", "location": "Kraków", "domains": ["data"], "skills": ["Maps"], "expertise": ["Sync"]}
+    BuilderProfile.objects.update(**told, links=["https://github.com/olive"])
+    Badge.objects.create(builder=olive, kind="code", evidence="Seen", awarded_by=UserFactory.create())
+    facts = json_ld(client)
+    assert (facts["@context"], facts["@type"]) == ("https://schema.org", "ProfilePage")
+    assert facts["mainEntity"] == {
+        "@type": "Person",
+        "@id": "http://testserver/builders/olive-owner/#person",
+        "name": "Olive Owner",
+        "url": "http://testserver/builders/olive-owner/",
+        "jobTitle": "Field apps that work offline",
+        "description": "In mud",
+        "homeLocation": {"@type": "Place", "name": "Kraków"},
+        "knowsAbout": ["Data and dashboards", "Maps", "Sync"],
+        "award": ["Code reviewed"],
+        "sameAs": ["https://github.com/olive"],
+    }
+
+
+@pytest.mark.parametrize("field", ("display_name", "headline", "tagline", "location"))
+def test_nothing_that_people_write_ends_the_element(olive: BuilderProfile, client: Client, field: str) -> None:
+    BuilderProfile.objects.update(**{field: HOSTILE})
+    assert HOSTILE in json.dumps(json_ld(client), ensure_ascii=False).replace('\\"', '"')
+    assert "<script>alert" not in client.get(URL).content.decode()
+    assert meta(client)["og:type"] == "profile"
+
+
+@pytest.mark.usefixtures("olive")
+def test_the_block_of_facts_has_the_nonce_of_the_policy(client: Client) -> None:
+    response = client.get(URL)
+    [nonce] = re.findall(r'<script type="application/ld\+json" nonce="([^"]+)"', response.content.decode())
+    assert f"'nonce-{nonce}'" in response["Content-Security-Policy"]
+
+
+def test_a_page_that_is_not_public_tells_nothing(olive: BuilderProfile) -> None:
+    BuilderProfile.objects.update(hidden_at=SINCE)
+    for url in (URL, f"{URL}?as=visitor"):
+        text = signed_in(olive.user).get(url).content.decode()
+        assert "og:" not in text
+        assert "ld+json" not in text
+
+
+# --- The picture ---
+
+
+def picture(client: Client, url: str = PICTURE) -> Image.Image:
+    response = client.get(url)
+    assert (response.status_code, response["Content-Type"]) == (200, "image/png")
+    assert len(response.content) < 400_000
+    image = Image.open(io.BytesIO(response.content))
+    image.load()
+    return image
+
+
+@pytest.mark.usefixtures("olive")
+def test_the_picture_has_the_size_that_is_told(client: Client) -> None:
+    assert picture(client).size == (1200, 630)
+
+
+@pytest.mark.usefixtures("olive")
+def test_who_has_the_picture_is_not_sent_it_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    response = client.get(PICTURE)
+    assert "public" in response["Cache-Control"]
+    assert "max-age=3600" in response["Cache-Control"]
+    monkeypatch.setattr(cards, "draw", None)
+    again = client.get(PICTURE, headers={"if-none-match": response["ETag"]})
+    assert (again.status_code, again.content, again["ETag"]) == (304, b"", response["ETag"])
+
+
+@pytest.mark.parametrize(
+    "changed", ({"display_name": "O."}, {"headline": "New"}, {"validation_tier": 2}, {"image": "portraits/new.png"})
+)
+def test_the_picture_changes_with_what_is_on_it(
+    olive: BuilderProfile, client: Client, storage: InMemoryStorage, changed: dict[str, Any]
+) -> None:
+    before, told = client.get(PICTURE)["ETag"], meta(client)["og:image"]
+    BuilderProfile.objects.update(**changed)
+    assert client.get(PICTURE)["ETag"] != before
+    assert meta(client)["og:image"] != told
+
+
+def test_what_is_not_on_it_does_not_change_it(olive: BuilderProfile) -> None:
+    before = Card.of(olive).digest
+    olive.bio, olive.skills, olive.hourly_rate = "New", ["New"], None
+    assert Card.of(olive).digest == before
+
+
+@pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
+def test_there_is_no_picture_of_a_page_that_is_not_public(olive: BuilderProfile, client: Client, reason: str) -> None:
+    client.get(PICTURE)
+    BuilderProfile.objects.update(**{reason: SINCE})
+    for browser in (client, signed_in(olive.user)):
+        assert browser.get(PICTURE).status_code == 404
+
+
+@pytest.mark.usefixtures("olive")
+def test_a_picture_takes_one_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(1):
+        client.get(PICTURE)
+
+
+@pytest.mark.parametrize("slug", ("nobody", "\x00", "x" * 5000, "%", "' OR 1=1 --", ".."))
+def test_there_is_no_picture_of_nobody(client: Client, slug: str) -> None:
+    assert client.get(f"/builders/{quote(slug, safe='')}/card.png").status_code == 404
+
+
+def test_an_uploaded_portrait_is_on_it(olive: BuilderProfile, client: Client, storage: InMemoryStorage) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (900, 600), "#2040c0").save(buffer, "JPEG")
+    BuilderProfile.objects.update(image=storage.save("portraits/a.jpg", ContentFile(buffer.getvalue())))
+    assert picture(client).convert("RGB").getpixel((1000, 300)) in ((32, 64, 192), (33, 64, 191))
+
+
+@pytest.mark.parametrize("content", (None, b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"x" * 99))
+def test_initials_stand_for_a_portrait_that_cannot_be_read(
+    olive: BuilderProfile, client: Client, storage: InMemoryStorage, content: bytes | None
+) -> None:
+    plain = picture(client).tobytes()
+    name = "portraits/away.png" if content is None else storage.save("portraits/b.png", ContentFile(content))
+    BuilderProfile.objects.update(image=name)
+    assert picture(client).tobytes() == plain
+
+
+def test_a_picture_elsewhere_is_not_fetched(olive: BuilderProfile, client: Client) -> None:
+    plain = client.get(PICTURE)["ETag"]
+    type(olive.user).objects.update(image_url="https://img.clerk.com/olive")
+    assert client.get(PICTURE)["ETag"] == plain
+
+
+# --- Letters ---
+
+
+def drawn(name: str) -> bytes:
+    return cards.draw(Card(lettering.letters(name), "", 1, "Entry", "", "pine", ""))
+
+
+WITHOUT_NAME = ""
+LONG = "Maximiliane Alexandra Wolkenstein-Hohenfels zu Donaueschingen " * 2
+
+
+@pytest.mark.parametrize("name", ("Olive", "Zofia Wąsowska-Łęcka", "Ægir Þór", LONG[:120], "W" * 120, "a" * 120))
+def test_names_in_latin_letters_are_drawn_anywhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(lettering, "OF_SYSTEM", ())
+    assert drawn(name) != drawn(WITHOUT_NAME)
+
+
+@pytest.mark.parametrize("name", ("高橋 美咲", "ليلى منصور", "नेहा", "Ngozi Adébáyọ̀ 高", "\ufffe\uffff"))
+def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(lettering, "OF_SYSTEM", ())
+    cards.draw.cache_clear()
+    assert drawn(name) == drawn(WITHOUT_NAME)
+    cards.draw.cache_clear()
+
+
+def test_emoji_are_left_out_and_the_name_stays() -> None:
+    assert lettering.letters("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
+    assert drawn("Olive 🌿") == drawn("Olive")
+
+
+def test_no_name_takes_long() -> None:
+    cards.draw.cache_clear()
+    started = time.process_time()
+    cards.draw(Card("W" * 120, "m " * 80, 3, "Expert", "WW", "clay", ""))
+    assert time.process_time() - started < 1
