@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from profiles import flags
 from profiles.cursors import read_cursor
 from profiles.models import BuilderProfile
 
