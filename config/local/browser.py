@@ -41,16 +41,18 @@ class Form:
         action: where it is posted to; "" is the page it stands on.
         values: of each field, by its name; several of check boxes.
         kinds: text, textarea, select, checkbox, radio, file or hidden, by name.
+        buttons: names of buttons, and what each says if it is pressed.
     """
 
     action: str
     values: dict[str, list[str]] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    buttons: dict[str, str] = field(default_factory=dict)
 
     def is_blank(self, names: set[str]) -> bool:
         """Return whether nobody has written anything into these fields; what is chosen always has some value."""
         written = [name for name in names if self.kinds.get(name) in ("text", "textarea", "number", "url")]
-        return not any("".join(self.values[name]).strip() for name in written)
+        return not any("".join(self.values[name]).strip(" 0") for name in written)
 
     def fill(self, typed: dict[str, Any]) -> None:
         """Type and tick.
@@ -62,6 +64,10 @@ class Form:
             if name not in self.kinds:
                 raise Refused(f"The form has no field {name}.")
             self.values[name] = _typed(self.kinds[name], value)
+
+    def press(self, button: str) -> None:
+        """Have the form say which button it was."""
+        self.values[button] = [self.buttons[button]]
 
 
 def _typed(kind: str, value: Any) -> list[str]:
@@ -112,6 +118,7 @@ class FormReader(HTMLParser):
     def _field(self, form: Form, tag: str, name: str, found: dict[str, str]) -> None:
         kind = found.get("type", "text") if tag == "input" else tag
         if kind in ("submit", "button"):
+            form.buttons[name] = found.get("value", "")
             return
         form.kinds[name] = kind
         values = form.values.setdefault(name, [])
@@ -153,12 +160,16 @@ class Browser:
         return self.client.get(f"{self.app}{path}").raise_for_status().json()
 
     def form(self, path: str, having: str) -> Form | None:
-        """Return the form of a page that has the field `having`; None if there is no such page, or no such form."""
+        """Return the form of a page that has the field `having` or is posted to that address.
+
+        Returns:
+            None if there is no such page, or no such form.
+        """
         response = self.client.get(f"{self.app}{path}", follow_redirects=True)
         if response.status_code == 404:
             return None
         found = FormReader(response.raise_for_status().text).forms
-        return next((form for form in found if having in form.kinds), None)
+        return next((form for form in found if having in form.kinds or having == form.action), None)
 
     def post(self, path: str, form: Form, picture: tuple[str, bytes] | None = None) -> None:
         """Post a form of the page `path`, with a picture in its field of that name if there is one.

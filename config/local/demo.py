@@ -132,15 +132,22 @@ class Demo:
 def judge(admin: Browser, person: Person, builder: dict[str, Any]) -> None:
     """Say what the team says of a builder."""
     page, team = builder["url"], person.team
-    fill_form(admin, f"{page}verify/", {"validation_tier": team["tier"], "validation_evidence": team["evidence"]})
+    fill_form(admin, f"{page}verify/", team["tier"])
+    fill_form(admin, f"{page}record/", team["record"])
     there = {badge["kind"] for badge in builder["badges"]}
     for badge in team.get("badges", ()):
         if badge["kind"] not in there:
             fill_form(admin, f"{page}badges/", badge)
-    if team.get("featured") and not builder["featured"]:
-        form = admin.form(f"{page}feature/", "csrfmiddlewaretoken")
-        if form:
-            admin.post(f"{page}feature/", form)
+    if team.get("featured"):
+        press(admin, page, f"{page}feature/", "on")
+
+
+def press(browser: Browser, path: str, action: str, button: str) -> None:
+    """Press a button on a page, unless it is not there, perhaps because it is pressed already."""
+    form = browser.form(path, action)
+    if form and button in form.buttons:
+        form.press(button)
+        browser.post(path, form)
 
 
 def fill_form(browser: Browser, path: str, typed: dict[str, Any], draw: Callable[[], bytes] | None = None) -> None:

@@ -49,7 +49,7 @@ class TestData:
     def test_they_are_in_every_state(self) -> None:
         terms = [person.sections.get("terms", {}) for person in BUILDERS]
         assert {one.get("availability") for one in terms} >= {"available", "limited", "unavailable", None}
-        assert {person.team.get("tier", 1) for person in BUILDERS} == {1, 2, 3}
+        assert {person.team["tier"]["tier"] for person in BUILDERS if person.team} == {"2", "3"}
         assert sum(person.team.get("featured", False) for person in BUILDERS) == 6
         assert {len(person.sections) for person in BUILDERS} >= {0, 1, 5}
         assert {len(person.projects) for person in BUILDERS} >= {0, 1, 2, 3}
@@ -83,7 +83,7 @@ class TestData:
         badges = [badge for person in BUILDERS for badge in person.team.get("badges", ())]
         assert {badge["kind"] for badge in badges} <= set(Badge.Kind.values)
         assert all(0 < len(badge["evidence"]) <= 300 for badge in badges)
-        assert all(person.team["evidence"] for person in BUILDERS if person.team)
+        assert all(0 < len(person.team["tier"]["evidence"]) <= 500 for person in BUILDERS if person.team)
 
     @pytest.mark.parametrize("person", [pytest.param(one, id=one.username) for one in PEOPLE if one.portrait])
     def test_portraits_can_be_drawn_and_stay_the_same(self, person: Person) -> None:
@@ -108,7 +108,7 @@ Two</textarea>
   <select name="currency"><option value="EUR"><option value="USD" selected></select>
   <select name="zone"><option value=""><option value="Europe/Warsaw"></select>
   <input type="checkbox" name="domains" value="web" checked><input type="checkbox" name="domains" value="ai">
-  <input type="checkbox" name="hire"><input type="file" name="image"><button name="go" value="1">Save</button>
+  <input type="checkbox" name="hire"><input type="file" name="image"><button name="on" value="1">Save</button>
 </form>"""
 
 
@@ -137,6 +137,11 @@ class TestForm:
         assert form.values["hire"] == ["on"]
         with pytest.raises(Refused, match="no field nonsense"):
             form.fill({"nonsense": "x"})
+
+    def test_a_button_is_part_of_it_once_it_is_pressed(self, form: Form) -> None:
+        assert "on" not in form.values
+        form.press("on")
+        assert form.values["on"] == ["1"]
 
     def test_what_is_chosen_does_not_count_as_written(self, form: Form) -> None:
         assert form.is_blank({"currency", "domains", "zone"})
