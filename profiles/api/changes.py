@@ -35,7 +35,7 @@ def validated(profile: Profile, given: Mapping[str, Any], read_only: frozenset[s
         ApiError: 422, which names every field that something is wrong with.
     """
     form_classes = BUILDER_FORMS if isinstance(profile, BuilderProfile) else CLIENT_FORMS
-    errors = _misnamed(given, form_classes, read_only) | _mistyped(given, form_classes)
+    errors = _mistyped(given, form_classes) | _misnamed(given, form_classes, read_only)
     cleaned: dict[str, Any] = {}
     for form_class in form_classes:
         if given.keys() & form_class.base_fields.keys() - errors.keys():
@@ -62,7 +62,7 @@ def _filled_in(form_class: type[ProfileForm], profile: Profile, given: Mapping[s
 
 
 def _misnamed(given: Mapping[str, Any], form_classes: Forms, read_only: frozenset[str]) -> Errors:
-    known = {name for form_class in form_classes for name in form_class.base_fields}
+    known = {name for form_class in form_classes for name in form_class.base_fields} - read_only
     told = {True: ["This cannot be changed here."], False: ["There is no such field."]}
     return {name: told[name in read_only] for name in given.keys() - known}
 
