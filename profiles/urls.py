@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from profiles import api, views
+from profiles import api, directory_views, views
 
 
 class BigIntConverter:
@@ -21,8 +21,8 @@ register_converter(BigIntConverter, "bigint")
 
 app_name = "profiles"
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("builders/", views.builder_list, name="builder_list"),
+    path("", directory_views.home, name="home"),
+    path("builders/", directory_views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", views.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/edit/<slug:section>/", views.SectionUpdateView.as_view(), name="section_update"),

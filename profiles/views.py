@@ -1,4 +1,4 @@
-"""The public face: home, the directory, and a builder's page."""
+"""A builder's page, and its sections as forms."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
-from django.views.decorators.http import require_safe
 from django.views.generic.edit import UpdateView
 
 from accounts.drafts import DraftMixin
@@ -14,32 +13,9 @@ from accounts.http import AuthenticatedRequest
 from audit.log import Origin
 from profiles import editing
 from profiles.access import is_public
-from profiles.cursors import read_cursor
 from profiles.mixins import ProfileAccessMixin
 from profiles.models import BuilderProfile
 from profiles.sections import BUILDER_SECTIONS, Section
-
-PAGE_SIZE = 24
-ON_HOME = 6
-
-
-@require_safe
-def home(request: HttpRequest) -> HttpResponse:
-    builders = BuilderProfile.objects.listed().order_by("-id")[:ON_HOME]
-    return render(request, "home.html", {"builders": builders})
-
-
-@require_safe
-def builder_list(request: HttpRequest) -> HttpResponse:
-    """Show one page of the directory, newest first; `?before=` continues below the profile with that id."""
-    before = read_cursor(request.GET.get("before", ""))
-    builders = BuilderProfile.objects.listed().order_by("-id")
-    if before:
-        builders = builders.filter(id__lt=before)
-    page = list(builders[: PAGE_SIZE + 1])
-    next_cursor = page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
-    context = {"builders": page[:PAGE_SIZE], "next_cursor": next_cursor, "is_first_page": before is None}
-    return render(request, "profiles/builder_list.html", context)
 
 
 class BuilderDetailView(ProfileAccessMixin):

@@ -1,9 +1,8 @@
 // Takes away a [data-portrait] picture that cannot be loaded; the monogram under it then shows.
 
 for (const picture of document.querySelectorAll("[data-portrait]")) {
-  if (picture.complete && picture.naturalWidth === 0) {
-    picture.remove();
-  } else {
-    picture.addEventListener("error", () => picture.remove(), { once: true });
-  }
+  if (picture.complete && picture.naturalWidth === 0) picture.remove();
 }
+
+// Those that come later, too: errors do not bubble, but they are captured.
+document.addEventListener("error", ({ target }) => target.matches?.("[data-portrait]") && target.remove(), true);
