@@ -68,7 +68,7 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		folder=node_modules/$$package; test -d $$folder && continue; \
 		archive=$$(npm pack --silent @clerk/$$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
-	$(IN_VENV) -m pytest -q tests/browser/sessions.py tests/browser/forms.py
+	$(IN_VENV) -m pytest -q tests/browser/sessions.py tests/browser/forms.py tests/browser/directory.py
 
 bench: ## Measure events per second and CPU per event beside a limit
 	$(INSTALL) dev.txt
