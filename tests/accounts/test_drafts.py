@@ -79,7 +79,10 @@ def test_nobody_else_sees_it(page: BuilderProfile) -> None:
 def test_nothing_is_kept_of_a_forged_token(page: BuilderProfile) -> None:
     forged = with_token(mint(str(page.user.clerk_id), key=new_key(), age_s=3600))
     response = post(page, forged)
-    assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F")
+    assert (response.status_code, response["Location"]) == (
+        302,
+        f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F",
+    )
     assert not Draft.objects.exists()
 
 
