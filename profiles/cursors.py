@@ -1,10 +1,40 @@
-"""Where a page of a list begins: the id of the last row of the page before it."""
+"""Places in a list, as they stand in addresses: "812.4711" is below the row with score 812 and id 4711."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 #: PostgreSQL's bigint; a larger number in the address is no cursor of ours.
 MAX_ID = 2**63 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST = int((datetime.max.replace(tzinfo=UTC) - _EPOCH) / timedelta(microseconds=1))
 
 
 def read_cursor(text: str) -> int | None:
     """Return the id in the address, or None for anything else, which starts at the beginning."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
     return number if 0 < number <= MAX_ID else None
+
+
+def write_place(values: tuple[Any, ...]) -> str:
+    """Return the place of the row with these values, ids, whole numbers or times, none of them negative."""
+    return ".".join(str(_as_number(value)) for value in values)
+
+
+def read_place(text: str, kinds: tuple[type, ...]) -> tuple[Any, ...] | None:
+    """Return the values of a place, or None for anything else, which starts at the beginning."""
+    parts = text.split(".", len(kinds))
+    numbers = [int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) < 20]
+    if len(parts) != len(kinds) or len(numbers) != len(kinds):
+        return None
+    most = {int: MAX_ID, datetime: _LAST}
+    if any(number > most[kind] for number, kind in zip(numbers, kinds, strict=True)):
+        return None
+    return tuple(_as_time(number) if kind is datetime else number for number, kind in zip(numbers, kinds, strict=True))
+
+
+def _as_number(value: Any) -> int:
+    return round((value - _EPOCH) / timedelta(microseconds=1)) if isinstance(value, datetime) else int(value)
+
+
+def _as_time(number: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=number)

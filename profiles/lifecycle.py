@@ -1,6 +1,6 @@
 """Profiles follow roles: given, a profile is made or comes back; taken, it is archived. Nothing is ever thrown away."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from accounts.models import User
 from audit import log
 from audit.models import AuditLog
 from audit.statements import insert_if_new, update
-from profiles import addresses, facts
+from profiles import addresses, facts, search
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
@@ -20,6 +20,9 @@ PROFILE_OF_ROLE: dict[str, type[Profile]] = {
     User.Role.BUILDER: BuilderProfile,
     User.Role.CLIENT: ClientProfile,
 }
+
+#: What of a person the directory knows.
+INDEXED = frozenset({"name", "username", "image_url"})
 
 
 def follow_roles(user: User, added: list[str], removed: list[str], *, origin: log.Origin) -> None:
@@ -49,6 +52,16 @@ def name_builder(user: User, *, origin: log.Origin) -> None:
             return
 
 
+def refresh_index(user: User) -> None:
+    """Let a builder be found by a new name, and placed by whether there is a picture; an archived one, once it is back."""
+    if User.Role.BUILDER not in user.roles:
+        return
+    profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user).first()
+    if profile:
+        profile.user = user
+        update(profile, search.index(profile))
+
+
 def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
     if _insert(model, user, origin):
         return
@@ -66,12 +79,16 @@ def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
     return False
 
 
-def _variants(model: type[Profile], user: User) -> list[Profile]:
-    """Return the rows to try to insert, best address first."""
+def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
+    """Yield the rows to try to insert, best address first."""
     if model is not BuilderProfile:
-        return [model(user=user)]
+        yield model(user=user)
+        return
     slugs: list[str] | list[None] = addresses.without_former(slug_candidates(user)) or [None]
-    return [BuilderProfile(user=user, slug=slug) for slug in slugs]
+    for slug in slugs:
+        profile = BuilderProfile(user=user, slug=slug)
+        search.index(profile)
+        yield profile
 
 
 def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
@@ -110,7 +127,9 @@ def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, *
     changes = {field: (getattr(profile, field), value) for field, value in new.items()}
     for field, value in new.items():
         setattr(profile, field, value)
-    update(profile, list(new))
+    # Whatever changed: it costs no statement, and nothing that people are found by can be forgotten.
+    indexed = search.index(profile) if isinstance(profile, BuilderProfile) else ()
+    update(profile, [*new, *indexed])
     log.record(
         AuditLog.Action.PROFILE_UPDATED,
         actor=actor,

@@ -2,6 +2,7 @@
 
 from accounts.models import User
 from audit.personal_data import Held, rows
+from profiles import search
 from profiles.models import BuilderProfile, ClientProfile
 
 
@@ -9,7 +10,7 @@ def export(user: User) -> Held:
     """Return both profiles, those that are archived or hidden too."""
     return Held(
         {
-            "builder_profile": rows(BuilderProfile.objects.filter(user=user)),
+            "builder_profile": rows(BuilderProfile.objects.filter(user=user), without=frozenset(search.COLUMNS)),
             "client_profile": rows(ClientProfile.objects.filter(user=user)),
         }
     )
@@ -18,6 +19,11 @@ def export(user: User) -> Held:
 def erase(user: User) -> None:
     """Empty what was written on the profiles; the address goes too, because it is made of the name."""
     BuilderProfile.objects.filter(user=user).update(
-        slug=None, display_name="", headline="", hourly_rate=None, validation_tier=BuilderProfile.Tier.ENTRY
+        slug=None,
+        search=None,
+        display_name="",
+        headline="",
+        hourly_rate=None,
+        validation_tier=BuilderProfile.Tier.ENTRY,
     )
     ClientProfile.objects.filter(user=user).update(company_name="")

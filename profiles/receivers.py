@@ -17,8 +17,12 @@ def connect() -> None:
 def follow_sync(
     *, user: User, changes: dict[str, tuple[Any, Any]], created: bool, origin: Origin, **kwargs: object
 ) -> None:
-    if not created and lifecycle.became_named(user, changes):
+    if created:
+        return
+    if lifecycle.became_named(user, changes):
         lifecycle.name_builder(user, origin=origin)
+    if not lifecycle.INDEXED.isdisjoint(changes):
+        lifecycle.refresh_index(user)
 
 
 def follow_roles(*, user: User, added: list[str], removed: list[str], origin: Origin, **kwargs: object) -> None:

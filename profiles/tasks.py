@@ -3,13 +3,22 @@
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from profiles import mails
+from profiles import mails, search
 
 #: For a day.
 MAIL_AWAY = RetryStrategy(max_attempts=9, exponential_wait=4)
+#: Profiles of one run, which thus ends well before the next begins.
+MOST_AT_ONCE = 5000
 
 
 @app.task(retry=MAIL_AWAY)
 def mail_contact_message(message_id: int) -> None:
     """Bring a message to its builder by mail."""
     mails.send_contact_message(message_id)
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(queue="upkeep", queueing_lock="index_due_profiles")
+def index_due_profiles(timestamp: int) -> None:
+    """Give builders the place that time has changed, every five minutes, in small batches."""
+    search.index_due(MOST_AT_ONCE)

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from profiles import api, contact_views, media, pages, section_views, views
+from profiles import api, contact_views, directory_views, media, pages, section_views
 from profiles import portfolio_views as portfolio
 
 
@@ -37,8 +37,8 @@ register_converter(PictureConverter, "picture")
 
 app_name = "profiles"
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("builders/", views.builder_list, name="builder_list"),
+    path("", directory_views.home, name="home"),
+    path("builders/", directory_views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
     path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/card.png", pages.builder_card, name="builder_card"),

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("profiles", "0003_details"),
+        ("profiles", "0004_search"),
     ]
 
     operations = [

@@ -5,6 +5,8 @@ from typing import Self
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
@@ -23,6 +25,10 @@ MOST_LINKS = 8
 
 #: A letter with the accents and vowel signs that belong to it.
 INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
+
+
+#: What `BuilderProfileQuerySet.listed` asks of the profile itself, for partial indices.
+LISTED = Q(searchable=True, slug__isnull=False, **{f"{reason}__isnull": True for reason in Profile.REASONS_AWAY})
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
@@ -44,6 +50,15 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         if user.has_role(User.Role.ADMIN):
             return self.select_related("user")
         return self.filter(published | Q(user=user, deleted_at=None)).select_related("user")
+
+
+class _WithoutWords(models.Manager["BuilderProfile"]):
+    def get_queryset(self) -> "models.QuerySet[BuilderProfile]":
+        """Leave out the words of the search, which are long and which nobody reads."""
+        return super().get_queryset().defer("search")
+
+
+BuilderProfileManager = _WithoutWords.from_queryset(BuilderProfileQuerySet)
 
 
 class BuilderProfile(Profile):
@@ -96,7 +111,13 @@ class BuilderProfile(Profile):
 
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
 
-    objects = BuilderProfileQuerySet.as_manager()
+    # What the directory knows; written by profiles.search.index alone, and never by a person.
+    search = SearchVectorField(null=True, editable=False)
+    score = models.IntegerField(default=0, editable=False, help_text="Higher stands earlier in the directory.")
+    rate_usd = models.PositiveIntegerField(null=True, editable=False, help_text="Roughly, to compare rates.")
+    index_due_at = models.DateTimeField(null=True, editable=False, help_text="When time will have changed the score.")
+
+    objects = BuilderProfileManager()
 
     class Meta:
         constraints = [
@@ -106,15 +127,30 @@ class BuilderProfile(Profile):
             models.CheckConstraint(condition=Q(response_rate__lte=100), name="profiles_builder_response_rate_share"),
         ]
         indexes = [
-            # The directory, newest first.
+            # The directory: the best first, and then in each of its other orders.
+            models.Index(F("score").desc(), F("id").desc(), name="profiles_builder_best", condition=LISTED),
+            # One tier alone: lower ones begin far down in the order above.
             models.Index(
+                F("validation_tier"),
+                F("score").desc(),
                 F("id").desc(),
-                name="profiles_builder_listed",
-                condition=Q(
-                    searchable=True,
-                    slug__isnull=False,
-                    **{f"{reason}__isnull": True for reason in Profile.REASONS_AWAY},
-                ),
+                name="profiles_builder_tier_best",
+                condition=LISTED,
+            ),
+            models.Index(F("id").desc(), name="profiles_builder_listed", condition=LISTED),
+            models.Index(
+                fields=["rate_usd", "id"], name="profiles_builder_rate", condition=LISTED & Q(rate_usd__isnull=False)
+            ),
+            models.Index(
+                fields=["availability_confirmed_at", "id"],
+                name="profiles_builder_confirmed",
+                condition=LISTED & Q(availability_confirmed_at__isnull=False),
+            ),
+            # Words and filters of the directory, unless so many match that walking one of the orders is quicker.
+            GinIndex(fields=["search"], name="profiles_builder_words", condition=LISTED),
+            # profiles.search.index_due
+            models.Index(
+                fields=["index_due_at"], name="profiles_builder_index_due", condition=Q(index_due_at__isnull=False)
             ),
         ]
 
@@ -124,6 +160,11 @@ class BuilderProfile(Profile):
     @property
     def name(self) -> str:
         return self.display_name or self.user.display_name
+
+    @property
+    def takes_on(self) -> str:
+        """How much new work the builder takes on: none, whatever else is said, if not open to being hired."""
+        return self.availability if self.available_for_hire else Availability.UNAVAILABLE
 
     @property
     def image_url(self) -> str:
@@ -137,8 +178,18 @@ class BuilderProfile(Profile):
         return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property
+    def plate(self) -> str:
+        """What stands behind the initials: the same for one builder everywhere, and for a third of builders each."""
+        return ("sand", "clay", "pine", "sand", "pine", "clay")[len(self.slug or "") % 6]
+
+    @property
     def top_skills(self) -> list[str]:
         return self.skills[:SKILLS_SHOWN]
+
+    @property
+    def tier_label(self) -> str:
+        """The tier in a word; many times quicker than `get_validation_tier_display`, which hashes all choices."""
+        return str(self.Tier(self.validation_tier).label)
 
     @property
     def validation_tier_meaning(self) -> str:

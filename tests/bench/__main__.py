@@ -49,6 +49,7 @@ def main() -> None:
             ):
                 compete(full, limit, postgres)
     report(full, limit)
+    subprocess.run([sys.executable, "-m", "tests.bench.directory"], check=True)
 
 
 def compete(full: Contestant, limit: Contestant, postgres: EmbeddedPostgres) -> None:

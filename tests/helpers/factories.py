@@ -16,6 +16,7 @@ from factory.django import DjangoModelFactory
 
 from accounts.clerk.samples import new_id
 from accounts.models import User
+from profiles import search
 from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.slugs import slug_candidates
 
@@ -83,6 +84,14 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
         reachable = Trait(user__confirmed=True)
         unlisted = Trait(searchable=False)
         unavailable = Trait(available_for_hire=False)
+
+    @classmethod
+    def _create(cls, model_class: type[BuilderProfile], *args: Any, **facts: Any) -> BuilderProfile:
+        """Let the directory know of it, as every way of making one does."""
+        profile = model_class(*args, **facts)
+        search.index(profile)
+        profile.save()
+        return profile
 
     user: Any = SubFactory(UserFactory, builder=True)
     slug: Any = LazyAttribute(lambda profile: next(reversed(slug_candidates(profile.user)), None))

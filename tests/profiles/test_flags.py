@@ -74,4 +74,8 @@ class TestDirectoryFacets:
     @pytest.mark.parametrize("position", (True, False))
     def test_the_directory_knows_its_position(self, position: bool) -> None:  # noqa: FBT001
         flags.switch("directory_facets", everyone=position)
-        assert Client().get("/builders/").context["has_facets"] is position
+        BuilderProfileFactory.create(domains=["health"])
+        response = Client().get("/builders/?domain=web")
+        assert response.context["has_facets"] is position
+        assert (response.context["query"].chosen == {}) is not position
+        assert ('class="facet"' in response.content.decode()) is position

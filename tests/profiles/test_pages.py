@@ -10,7 +10,6 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from profiles.models import BuilderProfile, Profile
-from profiles.views import ON_HOME, PAGE_SIZE
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory
 from tests.helpers.webhooks import WebhookClient, person
 
@@ -179,105 +178,6 @@ def test_addresses_in_every_script_are_found(webhook: WebhookClient, client: Cli
     assert name in page(client, f"/builders/{profile.slug}/")
 
 
-# --- The directory, page by page ---
-
-
-def names(numbers: range) -> list[str]:
-    return [f"Builder {number:02}" for number in numbers]
-
-
-@pytest.fixture
-def thirty(db: None) -> list[BuilderProfile]:
-    return [BuilderProfileFactory.create(user__name=name) for name in names(range(1, 31))]
-
-
-def next_of(client: Client, url: str) -> str | None:
-    match = re.search(r'rel="next" href="([^"]*)"', page(client, url))
-    return f"/builders/{match[1]}" if match else None
-
-
-@pytest.mark.usefixtures("thirty")
-def test_the_newest_come_first_and_nobody_is_left_out(client: Client) -> None:
-    assert shown(client) == names(range(30, 30 - PAGE_SIZE, -1))
-    following = next_of(client, "/builders/")
-    assert following
-    assert shown(client, following) == names(range(30 - PAGE_SIZE, 0, -1))
-    assert next_of(client, following) is None
-
-
-def test_a_page_stays_the_same_while_people_join(client: Client, thirty: list[BuilderProfile]) -> None:
-    following = next_of(client, "/builders/")
-    assert following
-    before = shown(client, following)
-    BuilderProfileFactory.create()
-    thirty[-1].delete()
-    assert shown(client, following) == before
-
-
-@pytest.mark.parametrize(("more", "has_next"), ((0, False), (1, True)), ids=("exactly one page", "one more"))
-def test_there_is_a_next_page_only_if_somebody_is_on_it(client: Client, more: int, *, has_next: bool) -> None:
-    BuilderProfileFactory.create_batch(PAGE_SIZE + more)
-    assert len(shown(client)) == PAGE_SIZE
-    assert bool(next_of(client, "/builders/")) is has_next
-
-
-def test_a_page_below_the_last_says_so(client: Client, thirty: list[BuilderProfile]) -> None:
-    text = page(client, f"/builders/?before={thirty[0].pk}")
-    assert "There is nobody further down this list." in text
-    assert "Nobody is here yet" not in text
-
-
-@pytest.mark.usefixtures("thirty")
-def test_only_the_first_page_is_for_search_engines(client: Client) -> None:
-    assert "canonical" in page(client, "/builders/")
-    following = next_of(client, "/builders/")
-    assert following
-    assert '<meta name="robots" content="noindex, follow">' in page(client, following)
-
-
-@pytest.mark.usefixtures("thirty")
-def test_home_shows_the_newest(client: Client) -> None:
-    assert shown(client, "/") == names(range(30, 30 - ON_HOME, -1))
-
-
-BAD_CURSORS = (
-    pytest.param("abc", id="word"),
-    pytest.param("", id="blank"),
-    pytest.param("0", id="zero"),
-    pytest.param("-1", id="negative"),
-    pytest.param("1.5", id="fraction"),
-    pytest.param("1e3", id="exponent"),
-    pytest.param(" 5", id="space"),
-    pytest.param("1_000", id="underscore"),
-    pytest.param(str(10**30), id="too large"),
-    pytest.param(str(2**63), id="just too large"),
-    pytest.param("9" * 5000, id="5,000 digits"),
-    pytest.param("\x00", id="NUL"),
-    pytest.param("5\x00", id="NUL at the end"),
-    pytest.param("٣", id="Arabic digit"),
-    pytest.param("²", id="superscript"),
-    pytest.param("5' OR 1=1 --", id="SQL"),
-    pytest.param("\ud800", id="surrogate"),
-)
-
-
-@pytest.mark.parametrize("cursor", BAD_CURSORS)
-@pytest.mark.usefixtures("thirty")
-def test_a_cursor_that_is_none_starts_at_the_beginning(client: Client, cursor: str) -> None:
-    url = f"/builders/?before={quote(cursor, errors='surrogatepass')}"
-    assert shown(client, url) == names(range(30, 30 - PAGE_SIZE, -1))
-
-
-@pytest.mark.usefixtures("thirty")
-def test_the_largest_cursor_there_is_shows_everybody(client: Client) -> None:
-    assert shown(client, f"/builders/?before={2**63 - 1}") == shown(client)
-
-
-@pytest.mark.usefixtures("thirty")
-def test_the_last_of_several_cursors_counts_and_others_are_nothing(client: Client) -> None:
-    assert shown(client, "/builders/?before=x&before=abc&page=7&x[]=1") == shown(client)
-
-
 # --- Addresses of nobody ---
 
 BAD_SLUGS = (
@@ -314,8 +214,9 @@ def test_the_404_page_is_designed_and_leads_home(client: Client, url: str) -> No
 
 
 def test_pages_take_few_queries(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    BuilderProfileFactory.create_batch(PAGE_SIZE + 5, introduced=True, user__image_url="https://img.clerk.com/x")
-    for url, queries in (("/", 1), ("/builders/", 1), ("/builders/nobody/", 2)):
+    """Of a builder's page see test_builder_page.py, of the directory's test_directory.py."""
+    BuilderProfileFactory.create_batch(30, introduced=True, user__image_url="https://img.clerk.com/x")
+    for url, queries in (("/", 1), ("/builders/nobody/", 2)):
         with django_assert_num_queries(queries):
             client.get(url)
 

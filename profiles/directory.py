@@ -1,0 +1,259 @@
+"""The directory: who is found, and in which order. Pages and the JSON API both call `find`.
+
+Words and filters become one tsquery, so that PostgreSQL puts them together in one index. Two ways lead to the best of
+those who match. Where many match, the list is walked from its top, and few rows are enough; where few match, the index
+gathers all of them, and few are to be sorted. PostgreSQL would choose by its statistics, which know no rare beginnings of
+words, so it is asked to walk `WALK` rows first, and to gather only if that was not enough. docs/decisions.md has figures.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlencode
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.http import QueryDict
+from django.urls import reverse
+
+from profiles import cursors, search, words
+from profiles.facets import BEST, FACETS, SORTS
+from profiles.models import BuilderProfile
+
+PAGE_SIZE = 24
+#: How many of those who match are looked at; if there are more, counts are of the first ones and say "at least".
+SAMPLE = 500
+#: How many rows of the list are read for those.
+WALK = 2000
+#: Of what was typed and chosen; the rest is not read.
+LONGEST_TEXT, MOST_WORDS, MOST_CHOSEN = 200, 8, 8
+#: Letters from which the beginning of a word tells something.
+SHORT = 3
+
+#: As `BuilderProfileQuerySet.listed` has it, but for the person's being active, which is asked once there are matches.
+_LISTED = "searchable AND slug IS NOT NULL" + "".join(
+    f" AND {reason} IS NULL" for reason in sorted(BuilderProfile.REASONS_AWAY)
+)
+_COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, rate_usd"
+
+
+class Row(NamedTuple):
+    """What is counted of a builder who matches."""
+
+    id: int
+    domains: list[str]
+    skills: list[str]
+    validation_tier: int
+    available_for_hire: bool
+    availability: str
+    rate_usd: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryQuery:
+    """What somebody looks for.
+
+    Attributes:
+        chosen: values of each facet by which the list is narrowed.
+        sort: a key of `facets.SORTS`.
+        after: the place below which the page begins; None for the first page.
+    """
+
+    text: str = ""
+    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sort: str = BEST
+    after: tuple[Any, ...] | None = None
+
+    @classmethod
+    def of(cls, asked: QueryDict) -> Self:
+        """Return what the parameters of an address ask for; whatever is not understood is left out."""
+        sort = asked.get("sort", BEST) if asked.get("sort") in SORTS else BEST
+        return cls(
+            text=" ".join(asked.get("q", "")[:LONGEST_TEXT].replace("\x00", "").split()),
+            chosen={key: values for key in FACETS if (values := _chosen(key, asked.getlist(key)))},
+            sort=sort,
+            after=cursors.read_place(asked.get("after", ""), _kinds(sort)),
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether not simply everybody is asked for."""
+        return bool(self.text or self.chosen)
+
+    @property
+    def asked(self) -> list[str]:
+        """The tsqueries that all must match.
+
+        The beginnings of one or two letters apart, if there is anything else: so many words begin with them that an
+        index takes longer to gather those than rows do to be looked at.
+        """
+        typed = list(dict.fromkeys(words.typed(self.text)))[:MOST_WORDS]
+        found: dict[bool, list[str]] = {False: [], True: []}
+        for word in typed:
+            found[len(word) < SHORT and word.isalpha() and word.isascii()].append(f"{search.quoted(word)}:*")
+        found[False] += [FACETS[key].asked(values) for key, values in self.chosen.items()]
+        return [" & ".join(terms) for terms in found.values() if terms]
+
+    def parameters(self) -> str:
+        """Return the query string of its address: what is said, and nothing else."""
+        after = cursors.write_place(self.after) if self.after else ""
+        pairs = [("q", self.text), *((key, value) for key, values in self.chosen.items() for value in values)]
+        pairs += [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
+        return urlencode([(name, value) for name, value in pairs if value])
+
+    @property
+    def address(self) -> str:
+        """The address of the page."""
+        return "?".join(filter(None, (reverse("profiles:builder_list"), self.parameters())))
+
+    @property
+    def first(self) -> "DirectoryQuery":
+        """The same, from its first page."""
+        return replace(self, after=None)
+
+    def without(self, key: str, value: str | None = None) -> "DirectoryQuery":
+        """Return it without one value of a facet, or without any; key "q" is what was typed."""
+        if key == "q":
+            return replace(self, text="", after=None)
+        left = tuple(each for each in self.chosen.get(key, ()) if value is not None and each != value)
+        chosen = {**self.chosen, key: left}
+        return replace(self, chosen={key: values for key, values in chosen.items() if values}, after=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The first of those who match.
+
+    Attributes:
+        is_all: whether nobody else matches.
+    """
+
+    rows: list[Row]
+    is_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the directory.
+
+    Attributes:
+        following: the query of the next page, if there is one.
+        sample: who matches from this page on.
+    """
+
+    builders: list[BuilderProfile]
+    following: DirectoryQuery | None
+    sample: Sample
+
+
+def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, shown: "QuerySet[BuilderProfile] | None" = None) -> Page:
+    """Return the page that `query` asks for, of builders who may be shown to everybody.
+
+    Args:
+        size: builders on a page, fewer than `SAMPLE`.
+        shown: the listed builders with only the columns that are needed; all columns if none is given.
+    """
+    sample = walk([query])[0]
+    if len(sample.rows) <= size and not sample.is_all:
+        rows = [Row(*values) for values in _fetch(*_select(query, SAMPLE + 1))]
+        sample = Sample(rows[:SAMPLE], is_all=len(rows) <= SAMPLE)
+    ids = [row.id for row in sample.rows[:size]]
+    found = (BuilderProfile.objects.listed() if shown is None else shown).in_bulk(ids) if ids else {}
+    # Somebody may have gone since a moment ago.
+    builders = [found[pk] for pk in ids if pk in found]
+    following = None
+    if len(sample.rows) > size and builders:
+        following = replace(query, after=tuple(getattr(builders[-1], name) for name in SORTS[query.sort].fields))
+    return Page(builders, following, sample)
+
+
+def walk(queries: Sequence[DirectoryQuery]) -> list[Sample]:
+    """Return who matches each of these queries among the first `WALK` rows of its order, in one statement."""
+    samples: list[list[Row]] = [[] for _ in queries]
+    more: list[bool] = [True for _ in queries]
+    statements = [_select(query, SAMPLE + 1, walk=WALK) for query in queries]
+    sql = " UNION ALL ".join(
+        f"(SELECT {number}, one.* FROM ({one}) AS one)"  # noqa: S608
+        for number, (one, _) in enumerate(statements)
+    )
+    for number, *columns, is_deep in _fetch(sql, [value for _, values in statements for value in values]):
+        samples[number].append(Row(*columns))
+        more[number] = is_deep
+    return [
+        Sample(rows[:SAMPLE], is_all=not is_deep and len(rows) <= SAMPLE)
+        for rows, is_deep in zip(samples, more, strict=True)
+    ]
+
+
+def count(queries: Sequence[DirectoryQuery]) -> list[int]:
+    """Return how many match each of these queries, `SAMPLE + 1` at most, in one statement."""
+    statements = [_select(query.first, SAMPLE + 1, is_sorted=False) for query in queries]
+    sql = " UNION ALL ".join(
+        f"SELECT {number}, count(*) FROM ({one}) AS one"  # noqa: S608
+        for number, (one, _) in enumerate(statements)
+    )
+    found = dict(_fetch(sql, [value for _, values in statements for value in values])) if queries else {}
+    return [found[number] for number in range(len(queries))]
+
+
+def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return list(cursor.fetchall())
+
+
+def _select(
+    query: DirectoryQuery, most: int, *, walk: int | None = None, is_sorted: bool = True
+) -> tuple[str, list[Any]]:
+    """Return the SELECT of the first `most` who match, and its values.
+
+    Args:
+        walk: look at so many rows of the list only, and add a column that says whether there are more.
+        is_sorted: whether it matters who is first.
+    """
+    conditions, values = _place(query)
+    asked: list[Any] = query.asked
+    # The index serves the first; for a column that could be something else it is not considered.
+    matches = " AND ".join(["search @@ %s::tsquery", "coalesce(search, '') @@ %s::tsquery"][: len(asked)]) or "true"
+    order = f"ORDER BY {_order(query.sort)}" if is_sorted else ""
+    # Names of columns and operators only are put in here, which all stand in this package; the rest are values.
+    listed = f"FROM profiles_builderprofile WHERE {conditions}"
+    source, columns = f"(SELECT * {listed})", _COLUMNS
+    if walk:
+        columns += f", EXISTS (SELECT {listed} {order} OFFSET {walk})"
+        source, asked = f"(SELECT * {listed} {order} LIMIT {walk})", [*values, *asked]
+    active = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
+    select = f"SELECT {columns} FROM {source} AS builder WHERE {matches} AND {active}"  # noqa: S608
+    return f"{select} {order} LIMIT {most}", [*values, *asked]
+
+
+def _place(query: DirectoryQuery) -> tuple[str, list[Any]]:
+    """Return what the rows of the list itself must meet, whatever the words."""
+    sort = SORTS[query.sort]
+    conditions, values = [_LISTED], []
+    if sort.needs:
+        conditions.append(f"{sort.needs} IS NOT NULL")
+    if len(tiers := query.chosen.get("tier", ())) == 1:
+        # Lower tiers stand low in the list, so each has an index of its own.
+        conditions.append("validation_tier = %s")
+        values.append(int(tiers[0]))
+    if query.after:
+        places = ", ".join(["%s"] * len(sort.fields))
+        conditions.append(f"({', '.join(sort.fields)}) {'<' if sort.descending else '>'} ({places})")
+        values += query.after
+    return " AND ".join(conditions), values
+
+
+def _order(sort: str) -> str:
+    direction = "DESC" if SORTS[sort].descending else "ASC"
+    return ", ".join(f"{name} {direction}" for name in SORTS[sort].fields)
+
+
+def _chosen(key: str, values: Iterable[str]) -> tuple[str, ...]:
+    known = {words.key(value): value for value in list(values)[:MOST_CHOSEN] if FACETS[key].knows(value)}
+    return tuple(known.values())
+
+
+def _kinds(sort: str) -> tuple[type, ...]:
+    return tuple(datetime if name.endswith("_at") else int for name in SORTS[sort].fields)

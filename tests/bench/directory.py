@@ -1,0 +1,162 @@
+"""Does the directory slow down? The same pages of ten thousand and of a million builders, over HTTP, in turns.
+
+    python -m tests.bench.directory
+
+Two databases of one PostgreSQL, each served by a gunicorn of one worker, asked by one client with a connection that is
+kept. Seeding takes some minutes and 12 GB, which are given back.
+"""
+
+import http.client
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from itertools import cycle
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import psycopg
+
+from config.local.postgres import EmbeddedPostgres
+from tests.helpers.processes import gunicorn
+
+ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "10"))
+MOST_TIMES_SLOWER = 2.0
+NEEDED_GB = 15
+PAGE_SIZE = 24
+#: Of a hundred builders, how many have the word.
+RARE, MIDDLING, COMMON = 0.05, 3, 45
+FACETS = {"domain": "web", "tier": "2"}
+
+type Pages = dict[str, Iterator[str]]
+
+
+def main() -> None:
+    free = shutil.disk_usage(tempfile.gettempdir()).free / 2**30
+    if free < NEEDED_GB:
+        sys.exit(f"Seeding a million builders takes {NEEDED_GB} GB in {tempfile.gettempdir()}; {free:.0f} GB are free.")
+    with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name:
+        folder = Path(name)
+        settings = {"shared_buffers": "512MB", "max_wal_size": "4GB", "maintenance_work_mem": "256MB"}
+        # Nothing is written while it is measured, and the seed need not survive.
+        with EmbeddedPostgres(folder, fsync="off", synchronous_commit="off", **settings) as postgres:
+            urls = {"10,000": postgres.url, "1,000,000": postgres.url.replace("/app?", "/million?")}
+            seed(*urls.values())
+            with (
+                gunicorn(urls["10,000"], folder / "few.txt", workers=1) as few,
+                gunicorn(urls["1,000,000"], folder / "many.txt", workers=1) as many,
+            ):
+                found = compete({"10,000": (few, pages(urls["10,000"])), "1,000,000": (many, pages(urls["1,000,000"]))})
+    sys.exit(report(found))
+
+
+def seed(few: str, many: str) -> None:
+    started = time.monotonic()
+    run("manage.py", "migrate", "--verbosity=0", url=few)
+    run("-m", "tests.bench.builders", "seed", url=few)
+    with psycopg.connect(few, autocommit=True, dbname="postgres") as connection:
+        connection.execute("CREATE DATABASE million TEMPLATE app")
+    run("-m", "tests.bench.builders", "multiply", url=many)
+    print(f"10,000 and 1,000,000 builders were seeded in {time.monotonic() - started:.0f} s.")
+
+
+def run(*arguments: str, url: str) -> None:
+    environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    subprocess.run([sys.executable, *arguments], env=environ, check=True)
+
+
+def pages(url: str) -> Pages:
+    """Return for each label the addresses to ask in turn."""
+    with psycopg.connect(url) as connection:
+        rare, middling, common = (words_near(connection, percent) for percent in (RARE, MIDDLING, COMMON))
+        deep = place(connection, 999 * PAGE_SIZE)
+    narrowed = {**FACETS, "skill": "React"}
+    queries: Mapping[str, list[dict[str, str]]] = {
+        "directory, page 1": [{}],
+        "directory, page 1,000": [{"after": deep}],
+        "directory, newest": [{"sort": "newest"}],
+        "directory, lowest rate": [{"sort": "rate-low"}],
+        "facets alone": [narrowed, {"tier": "1"}, {"availability": "limited", "domain": "ai"}],
+        "search, rare word": [{"q": word} for word in rare],
+        "search, rare word, facets": [{"q": word, **FACETS} for word in rare],
+        "search, middling word": [{"q": word} for word in middling],
+        "search, common word": [{"q": word} for word in common],
+        "search, common word, facets": [{"q": word, **FACETS} for word in common],
+        "search, no match": [{"q": "qqqqq"}, {"q": "no such words"}],
+        "search, no match, facets": [{"q": "qqqqq", **FACETS}],
+    }
+    found = {label: cycle([f"/builders/?{urlencode(one)}" for one in each]) for label, each in queries.items()}
+    return {"profile page": cycle([f"/builders/builder-{number}/" for number in range(100, 200)]), **found}
+
+
+def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
+    """Return the words, not the marks of facets, that about so many in a hundred of the first builders have."""
+    rows = connection.execute(
+        "SELECT word FROM ts_stat('SELECT search FROM profiles_builderprofile WHERE id <= 10000') "
+        "WHERE word ~ '^[a-z]{6}' ORDER BY abs(ndoc - %s), word LIMIT 5",
+        [percent * 100],
+    )
+    return [word for (word,) in rows]
+
+
+def place(connection: psycopg.Connection, position: int) -> str:
+    """Return the cursor of the page that begins there, or in a shorter list, near its end."""
+    listed = "FROM profiles_builderprofile WHERE searchable AND archived_at IS NULL"
+    count = connection.execute(f"SELECT count(*) {listed}").fetchone()
+    assert count
+    row = connection.execute(
+        f"SELECT score, id {listed} ORDER BY score DESC, id DESC OFFSET %s LIMIT 1", [min(position, count[0] * 4 // 5)]
+    ).fetchone()
+    assert row
+    return f"{row[0]}.{row[1]}"
+
+
+def compete(sides: Mapping[str, tuple[str, Pages]]) -> dict[str, dict[str, list[float]]]:
+    """Return for each label the milliseconds of each request to each side."""
+    labels = list(next(iter(sides.values()))[1])
+    found: dict[str, dict[str, list[float]]] = {label: {side: [] for side in sides} for label in labels}
+    lines = {
+        side: http.client.HTTPConnection("127.0.0.1", urlsplit(base).port or 80) for side, (base, _) in sides.items()
+    }
+    for number in range(ROUNDS + 1):
+        for label in labels:
+            for _ in range(REQUESTS):
+                for side in list(sides)[:: 1 if number % 2 else -1]:
+                    took = ask(lines[side], next(sides[side][1][label]))
+                    if number:  # the first round only warms up
+                        found[label][side].append(took)
+    return found
+
+
+def ask(line: http.client.HTTPConnection, url: str) -> float:
+    """Return the milliseconds that a page took."""
+    started = time.perf_counter()
+    line.request("GET", url)
+    response = line.getresponse()
+    response.read()
+    if response.status != 200:
+        sys.exit(f"{url} answered {response.status}")
+    return 1000 * (time.perf_counter() - started)
+
+
+def report(found: dict[str, dict[str, list[float]]]) -> int:
+    """Print the medians, and return whether anything is too slow."""
+    print(f"Medians in ms of {ROUNDS} rounds of {REQUESTS} requests, in turns:\n")
+    print(f"{'':30}{'10,000':>10}{'1,000,000':>12}{'times':>8}")
+    slowest = 0.0
+    for label, sides in found.items():
+        few, many = (statistics.median(times) for times in sides.values())
+        slowest = max(slowest, many / few)
+        print(f"{label:30}{few:10.1f}{many:12.1f}{many / few:8.2f}")
+    print(
+        f"\nA million take at most {slowest:.2f} times as long as ten thousand. The aim is {MOST_TIMES_SLOWER:.2f} at most."
+    )
+    return int(slowest > MOST_TIMES_SLOWER)
+
+
+if __name__ == "__main__":
+    main()
