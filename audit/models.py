@@ -43,7 +43,8 @@ class AuditLog(models.Model):
     """One fact about a change: what was done to whom, by whom, and what was true then.
 
     Personal columns may go from a value to NULL, which is erasure, and nothing else of a row may ever change; a database
-    trigger enforces it. `personal_digest` is a salted digest of those columns, so an erased row can still be verified.
+    trigger enforces it. `personal_digest` is a salted digest of those columns, so an erased row can still be verified;
+    see audit.canonical.
     """
 
     class Action(models.TextChoices):
@@ -123,7 +124,11 @@ class AuditLog(models.Model):
     details = models.JSONField(null=True, help_text="[old, new] of each changed field, and further facts.")
     ip_address = models.GenericIPAddressField(null=True)
     user_agent = models.TextField(null=True)
-    personal_salt = models.BinaryField()
+    # Salts go with what they salt: with the salt at hand, an erased address would be found by trying them all.
+    personal_salt = models.BinaryField(null=True)
+    actor_salt = models.BinaryField(null=True)
+    # A digest of each personal column; what is not erased can be verified beside what is. NULL in rows from before it.
+    personal_parts = models.BinaryField(null=True)
     personal_digest = models.BinaryField()
 
     objects = AuditLogQuerySet.as_manager()
