@@ -7,6 +7,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F
 
+NEVER_CHANGED = "Rows of the audit log are never changed; write a new row with audit.log.record()."
+NEVER_DELETED = "Rows of the audit log are never deleted."
+
 
 class AppendOnlyError(Exception):
     """Somebody tried to change or delete a row of the audit log."""
@@ -19,16 +22,37 @@ class CurrentTransaction(models.Func):
     output_field = models.BigIntegerField()
 
 
-class AuditLogQuerySet(models.QuerySet["AuditLog"]):
-    def about(self, user_id: int) -> "AuditLogQuerySet":
-        """Rows about one person: the user row and the profiles of that user."""
-        return self.filter(subject_id=user_id)
+class NextTransaction(models.Func):
+    """An id above those of all transactions that the statement can see, its own included."""
 
+    template = (
+        "greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
+        " pg_current_xact_id_if_assigned()::text::bigint + 1)"
+    )
+    output_field = models.BigIntegerField()
+
+
+class _ComparedPosition(models.Func):
+    """Compare where a row stands in the order of sealing with a transaction and an id; as a pair, an index finds it."""
+
+    arity = 2
+    output_field = models.BooleanField()
+
+
+class _After(_ComparedPosition):
+    template = "(transaction, id) > (%(expressions)s)"
+
+
+class _UpTo(_ComparedPosition):
+    template = "(transaction, id) <= (%(expressions)s)"
+
+
+class AppendOnlyQuerySet[Row: models.Model](models.QuerySet[Row]):
     def update(self, **kwargs: Any) -> NoReturn:
-        raise AppendOnlyError("Rows of the audit log are never changed; write a new row with audit.log.record().")
+        raise AppendOnlyError(NEVER_CHANGED)
 
     def delete(self) -> NoReturn:
-        raise AppendOnlyError("Rows of the audit log are never deleted.")
+        raise AppendOnlyError(NEVER_DELETED)
 
     delete.queryset_only = True  # type: ignore[attr-defined]  # as Django's own, keeps it off the manager
 
@@ -39,7 +63,44 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         self.update()
 
 
-class AuditLog(models.Model):
+class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
+    def about(self, user_id: int) -> "AuditLogQuerySet":
+        """Rows about one person: the user row and the profiles of that user."""
+        return self.filter(subject_id=user_id)
+
+    def after(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
+        """Rows behind a position in the order of sealing, and in that order; see audit.seals."""
+        return self.filter(_After(models.Value(transaction), models.Value(row_id))).order_by("transaction", "id")
+
+    def up_to(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
+        """Rows before a position in the order of sealing, and the one that stands there."""
+        return self.filter(_UpTo(models.Value(transaction), models.Value(row_id)))
+
+    def foreign(self) -> "AuditLogQuerySet":
+        """Rows whose transaction has not begun on this server: they came with a restored database, or are forged."""
+        return self.filter(transaction__gte=NextTransaction())
+
+    def last_id(self) -> int | None:
+        """Return the greatest id, or None if there is no row."""
+        return self.order_by("-pk").values_list("pk", flat=True).first()
+
+
+class AppendOnly(models.Model):
+    """A row that is written once. The database refuses to change it, too: see migrations 0002 and 0010."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError(NEVER_CHANGED)
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(NEVER_DELETED)
+
+
+class AuditLog(AppendOnly):
     """One fact about a change: what was done to whom, by whom, and what was true then.
 
     Personal columns may go from a value to NULL, which is erasure, and nothing else of a row may ever change; a database
@@ -142,15 +203,76 @@ class AuditLog(models.Model):
             models.Index(F("target"), F("id").desc(), name="audit_log_target_recent"),
             # From an event to what it changed.
             models.Index(F("delivery"), name="audit_log_delivery", condition=models.Q(delivery__isnull=False)),
+            # Sealing and verifying, which read in this order; see audit.seals.
+            models.Index(F("transaction"), F("id"), name="audit_log_sealing"),
         ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
 
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnlyError("Rows of the audit log are never changed; write a new row with audit.log.record().")
-        super().save(*args, **kwargs)
 
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnlyError("Rows of the audit log are never deleted.")
+class AuditSeal(AppendOnly):
+    """A link of the chain that vouches for rows of the log; see audit.seals."""
+
+    number = models.BigIntegerField(primary_key=True, help_text="1, 2, 3 and so on without a gap.")
+    sealed_at = models.DateTimeField()
+    form = models.PositiveSmallIntegerField(help_text="How rows and seals were written down to be digested.")
+    # It covers the rows after those of the seal before it, up to and with this one, in the order (transaction, id).
+    last_transaction = models.BigIntegerField()
+    last_id = models.BigIntegerField()
+    # What follows is for databases that were restored or moved; see audit.seals.
+    cluster = models.CharField(max_length=32, help_text="The server whose transactions are meant.")
+    floor_id = models.BigIntegerField(help_text="Only rows with greater ids are of that server.")
+    max_id = models.BigIntegerField(help_text="The greatest id in this seal and all before it.")
+    rows = models.PositiveIntegerField(help_text="How many rows it covers.")
+    total = models.PositiveBigIntegerField(help_text="How many rows it and all seals before it cover.")
+    leaves = models.BinaryField(help_text="Id and digest of each row, so that the one that was changed can be named.")
+    digest = models.BinaryField(help_text="SHA-256 of the leaves.")
+    previous_mac = models.BinaryField(help_text="The mac of the seal before it; empty in the first.")
+    key_id = models.CharField(max_length=16, help_text="Which key of AUDIT_SEAL_KEY it was made with.")
+    mac = models.BinaryField(help_text="HMAC-SHA256 of all of this.")
+
+    objects = AppendOnlyQuerySet["AuditSeal"].as_manager()
+
+    class Meta:
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
+
+
+class AuditVerification(models.Model):
+    """What came of comparing the log with its seals, once."""
+
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField()
+    seals = models.PositiveBigIntegerField(help_text="How many seals were verified.")
+    rows = models.PositiveBigIntegerField(help_text="How many rows were.")
+    erased = models.PositiveBigIntegerField(help_text="Rows of which something is erased, which is fine.")
+    # No foreign keys: what is missing is what is told of.
+    first_bad_seal = models.BigIntegerField(null=True)
+    first_bad_row = models.BigIntegerField(null=True)
+    problems = models.JSONField(default=list, help_text="The first of them, as sentences.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"verification {self.pk}"
+
+    @property
+    def is_good(self) -> bool:
+        """Return whether log and seals agreed."""
+        return not self.problems
+
+
+class CheckpointTarget(models.Model):
+    """How far one target of AUDIT_CHECKPOINTS was told of new seals."""
+
+    address = models.CharField(max_length=500, primary_key=True, help_text="As in AUDIT_CHECKPOINTS.")
+    sent_up_to = models.BigIntegerField(default=0, help_text="Number of the last seal it was told of.")
+    sent_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True, default="", help_text="Why it could not be told; empty if it could.")
+
+    def __str__(self) -> str:
+        return self.address
