@@ -1,5 +1,6 @@
 """The append-only audit log. `audit.log.record` is its one writer."""
 
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from django.conf import settings
@@ -13,6 +14,15 @@ NEVER_DELETED = "Rows of the audit log are never deleted."
 
 class AppendOnlyError(Exception):
     """Somebody tried to change or delete a row of the audit log."""
+
+
+#: More than hosts' clocks, and the writing and the time of a row, can lie apart.
+CLOCKS_DIFFER = timedelta(hours=1)
+#: Actions that webhooks write, which are nearly all rows.
+USUAL = [
+    *("USER_CREATED", "USER_UPDATED", "USER_DELETED", "ROLE_ADDED", "ROLE_REMOVED"),
+    *("PROFILE_CREATED", "PROFILE_UPDATED"),
+]
 
 
 class CurrentTransaction(models.Func):
@@ -75,6 +85,26 @@ class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
     def up_to(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
         """Rows before a position in the order of sealing, and the one that stands there."""
         return self.filter(_UpTo(models.Value(transaction), models.Value(row_id)))
+
+    def written_between(self, since: datetime | None, until: datetime | None) -> "AuditLogQuerySet":
+        """Rows of a span of time; until is not part of it.
+
+        The planner thinks matching rows lie everywhere and reads from the newest row on, which took 0.7 s for two hours
+        among a million rows. Rows are written in about the order of their times, so ids bound the span, too. The hour
+        on both sides is for clocks that differ, and for rows that were collected for a while.
+        """
+        found = self
+        if since:
+            before = AuditLog.objects.filter(timestamp__lt=since - CLOCKS_DIFFER).order_by("-timestamp")
+            last = before.values_list("pk", flat=True).first()
+            found = found.filter(timestamp__gte=since)
+            found = found if last is None else found.filter(pk__gt=last)
+        if until:
+            after = AuditLog.objects.filter(timestamp__gte=until + CLOCKS_DIFFER).order_by("timestamp")
+            first = after.values_list("pk", flat=True).first()
+            found = found.filter(timestamp__lt=until)
+            found = found if first is None else found.filter(pk__lt=first)
+        return found
 
     def foreign(self) -> "AuditLogQuerySet":
         """Rows whose transaction has not begun on this server: they came with a restored database, or are forged."""
@@ -147,6 +177,8 @@ class AuditLog(AppendOnly):
         ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"
         ALERT_SNOOZED = "ALERT_SNOOZED"
         ALERT_RESOLVED = "ALERT_RESOLVED"
+        # Somebody took rows of this log along as a file; written before the first of them leaves.
+        AUDIT_EXPORTED = "AUDIT_EXPORTED"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
@@ -160,7 +192,7 @@ class AuditLog(AppendOnly):
     source = models.CharField(max_length=16, choices=Source)
     # History outlives everybody: no constraint ties a row to people who may go.
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_constraint=False, related_name="+"
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
     )
     target = models.CharField(max_length=80, help_text="The changed object, such as accounts.user:42.")
     subject = models.ForeignKey(
@@ -203,8 +235,30 @@ class AuditLog(AppendOnly):
             models.Index(F("target"), F("id").desc(), name="audit_log_target_recent"),
             # From an event to what it changed.
             models.Index(F("delivery"), name="audit_log_delivery", condition=models.Q(delivery__isnull=False)),
+            # What one person did, in the admin, and what is erased of it.
+            models.Index(
+                F("actor"), F("id").desc(), name="audit_log_actor_recent", condition=models.Q(actor__isnull=False)
+            ),
             # Sealing and verifying, which read in this order; see audit.seals.
             models.Index(F("transaction"), F("id"), name="audit_log_sealing"),
+            # The admin's filters by action and by source. What webhooks write is so much that reading the newest rows
+            # finds a page of it, and is left out, so that ingestion does not pay for these.
+            models.Index(
+                F("action"), F("id").desc(), name="audit_log_rare_action", condition=~models.Q(action__in=USUAL)
+            ),
+            models.Index(
+                F("source"), F("id").desc(), name="audit_log_rare_source", condition=~models.Q(source="webhook")
+            ),
+            # The admin's filter by who acted, for those who act seldom.
+            models.Index(F("id").desc(), name="audit_log_by_people", condition=models.Q(actor__isnull=False)),
+            models.Index(F("id").desc(), name="audit_log_impersonated", condition=models.Q(impersonator__isnull=False)),
+            models.Index(
+                F("id").desc(),
+                name="audit_log_by_system",
+                condition=models.Q(actor__isnull=True) & ~models.Q(source="webhook"),
+            ),
+            # The admin's time range: where to begin and to end; see written_between.
+            models.Index(F("timestamp"), name="audit_log_time"),
         ]
 
     def __str__(self) -> str:
