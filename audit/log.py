@@ -1,6 +1,5 @@
 """The one writer of the audit log."""
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -15,6 +14,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
+from audit.canonical import personal_digest, personal_parts
 from audit.models import AuditLog
 from audit.requests import client_address
 from audit.statements import insert
@@ -98,7 +98,9 @@ def record(
         ip_address=origin.ip_address,
         user_agent=origin.user_agent,
         personal_salt=os.urandom(16),
+        actor_salt=os.urandom(16),
     )
+    row.personal_parts = personal_parts(row)
     row.personal_digest = personal_digest(row)
     _write(row)
 
@@ -117,13 +119,6 @@ def collected() -> Iterator[None]:
         _pending.reset(marker)
     if rows:
         insert(rows)
-
-
-def personal_digest(row: AuditLog) -> bytes:
-    """Return the salted SHA-256 of the row's personal columns, which must not have been erased."""
-    personal = [row.actor_label, row.target_label, row.details, row.ip_address, row.user_agent]
-    text = json.dumps(personal, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(bytes(row.personal_salt) + text.encode("utf-8", "surrogatepass")).digest()
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

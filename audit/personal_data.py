@@ -16,12 +16,16 @@ from audit.models import AuditLog
 
 #: Columns that tell who somebody was; the trigger lets them go to NULL, and nothing else.
 _ERASE_SUBJECT = """
-UPDATE audit_auditlog SET target_label = NULL, details = NULL, ip_address = NULL, user_agent = NULL, actor_label = NULL
+UPDATE audit_auditlog SET target_label = NULL, details = NULL, ip_address = NULL, user_agent = NULL, actor_label = NULL,
+    personal_salt = NULL, actor_salt = NULL
 WHERE subject_id = %s
 """
-_ERASE_ACTOR = "UPDATE audit_auditlog SET actor_label = NULL, ip_address = NULL, user_agent = NULL WHERE actor_id = %s"
+_ERASE_ACTOR = """
+UPDATE audit_auditlog SET actor_label = NULL, ip_address = NULL, user_agent = NULL, actor_salt = NULL
+WHERE actor_id = %s
+"""
 #: What is of no use to the person, and is kept to prove that rows were not changed.
-_INTERNAL = {"personal_salt", "personal_digest", "transaction"}
+_INTERNAL = {"personal_salt", "actor_salt", "personal_parts", "personal_digest", "transaction"}
 
 
 @dataclass(frozen=True, slots=True)

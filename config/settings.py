@@ -61,6 +61,16 @@ PAYLOAD_RETENTION_DAYS = number("PAYLOAD_RETENTION_DAYS", 90)
 #: Where alerts are told: addresses of Apprise, such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = words("ALERT_URLS")
 
+# --- Audit ------------------------------------------------------------------------------------------------------------
+
+#: Keys of the seals on the audit log, the newest first; without one nothing is sealed.
+AUDIT_SEAL_KEYS = words("AUDIT_SEAL_KEY")
+#: Where new seals are told of: file:/path, mail:address, log.
+AUDIT_CHECKPOINTS = words("AUDIT_CHECKPOINTS")
+#: When finished rows are sealed, and when all are compared with their seals. In UTC, as cron writes it.
+AUDIT_SEAL_CRON: str = env.str("AUDIT_SEAL_CRON", default="") or "*/5 * * * *"
+AUDIT_VERIFY_CRON: str = env.str("AUDIT_VERIFY_CRON", default="") or "23 4 * * *"
+
 # --- Applications -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [

@@ -53,9 +53,11 @@ def flush_everything() -> Iterator[None]:
             return statements
         return [
             "ALTER TABLE audit_auditlog DISABLE TRIGGER USER;",
+            "ALTER TABLE audit_auditseal DISABLE TRIGGER USER;",
             f"TRUNCATE {QUEUE_TABLES} CASCADE;",
             *statements,
             "ALTER TABLE audit_auditlog ENABLE TRIGGER USER;",
+            "ALTER TABLE audit_auditseal ENABLE TRIGGER USER;",
         ]
 
     patch = pytest.MonkeyPatch()

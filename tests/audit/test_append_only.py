@@ -52,7 +52,7 @@ OTHER = {
     **dict.fromkeys(
         ("action", "source", "target", "delivery", "impersonator", "actor_label", "target_label", "user_agent"), "'x'"
     ),
-    **dict.fromkeys(("personal_salt", "personal_digest"), r"'\x00'"),
+    **dict.fromkeys(("personal_salt", "actor_salt", "personal_parts", "personal_digest"), r"'\x00'"),
     "timestamp": "timestamp + interval '1 microsecond'",
     "changed": "'{}'",
     "details": """'{"name": ["Old", "Newer"]}'""",
@@ -140,6 +140,13 @@ def test_a_personal_column_may_be_erased_for_ever(column: str) -> None:
     assert after.pop(column) is None
     assert after.items() <= vars(row).items()
     assert run(f"UPDATE audit_auditlog SET {column} = NULL") == 1  # a repeat is no harm
+    assert_refused(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
+
+
+@pytest.mark.parametrize("column", ("personal_salt", "actor_salt"))
+def test_a_salt_may_go_with_what_it_salts(column: str) -> None:
+    a_row()
+    assert run(f"UPDATE audit_auditlog SET {column} = NULL") == 1
     assert_refused(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
 
 

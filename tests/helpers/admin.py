@@ -5,7 +5,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation
-from audit.models import AuditLog
+from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import Alert, WebhookEvent
 
@@ -61,4 +61,11 @@ def one_of_each() -> int:
     row = AuditLog(pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed=[])
     row.target_label, row.personal_salt, row.personal_digest = HOSTILE, b"", b""
     row.save(force_insert=True)
+    nothing = {"digest": b"", "previous_mac": b"", "mac": b"", "leaves": b""}
+    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "rows": 1, "total": 1}
+    AuditSeal.objects.create(pk=PK, sealed_at=now, form=1, cluster="x", key_id="x", **last, **nothing)
+    AuditVerification.objects.create(
+        pk=PK, started_at=now, finished_at=now, seals=1, rows=1, erased=0, problems=[HOSTILE]
+    )
+    CheckpointTarget.objects.create(pk=str(PK), last_error=HOSTILE)
     return PK

@@ -1,11 +1,9 @@
-"""The audit log in the Django admin, and what all pages there share that only show."""
+"""Pages of the admin that only show."""
 
 from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-
-from audit.models import AuditLog
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs
@@ -25,13 +23,3 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generi
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """See above."""
         return False
-
-
-@admin.register(AuditLog)
-class AuditLogAdmin(ReadOnlyAdmin):
-    """What happened, to whom, and by whom."""
-
-    list_display = ("timestamp", "action", "target_label", "actor_label", "impersonator", "source")
-    list_filter = ("action", "source")
-    search_fields = ("=target", "=delivery")
-    raw_id_fields = ("actor", "subject")

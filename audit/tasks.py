@@ -1,0 +1,37 @@
+"""Jobs of the audit app."""
+
+import logging
+
+from django.conf import settings
+from django.utils import timezone
+from procrastinate.contrib.django import app
+
+from audit import checkpoints, seals, verification
+
+log = logging.getLogger(__name__)
+
+
+@app.periodic(cron=settings.AUDIT_SEAL_CRON)
+@app.task(queue="upkeep", queueing_lock="seal_audit_log")
+def seal_audit_log(timestamp: int) -> None:
+    """Seal what is finished, and send checkpoints outside, those that could not be sent before included."""
+    if settings.AUDIT_SEAL_KEYS:
+        try:
+            seals.seal()
+        finally:
+            checkpoints.send()
+
+
+@app.periodic(cron=settings.AUDIT_VERIFY_CRON)
+@app.task(queue="upkeep", queueing_lock="verify_audit_log")
+def verify_audit_log(timestamp: int) -> None:
+    """Compare the whole log with its seals, and keep what came of it."""
+    if not settings.AUDIT_SEAL_KEYS:
+        return
+    started_at = timezone.now()
+    with checkpoints.kept_files() as files:
+        result = verification.verify(checkpoints=files)
+    verification.store(result, started_at)
+    if result.problems:
+        first = result.problems[0].text
+        log.error("The audit log is not as it was sealed: %s See docs/runbooks/audit_chain_broken.md.", first)
