@@ -14,6 +14,7 @@ from django.db.models import Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from audit.models import AuditVerification
 from webhooks import rollups
 from webhooks.models import Alert, RejectionCount, WebhookEvent
 from webhooks.vitals import Vitals
@@ -162,7 +163,17 @@ def worker_gone(vitals: Vitals) -> Finding | None:
     return Finding(text % vitals.overdue_jobs, 1)
 
 
-#: Every rule. The last one is judged from what the last verification of the audit log found.
+def audit_chain(vitals: Vitals) -> Finding | None:
+    """Judge what came of the last comparison of the audit log with its seals."""
+    found = AuditVerification.objects.first()
+    if found is None or found.is_good:
+        return None
+    return Finding(
+        found.problems[0][:500], len(found.problems), {"row": found.first_bad_row, "seal": found.first_bad_seal}
+    )
+
+
+#: Every rule.
 RULES: dict[Alert.Rule, Callable[[Vitals], Finding | None]] = {
     Rule.FAILURE_RATE: failure_rate,
     Rule.DEAD_EVENTS: dead_events,
@@ -173,6 +184,7 @@ RULES: dict[Alert.Rule, Callable[[Vitals], Finding | None]] = {
     Rule.PUSHES: pushes,
     Rule.DRIFT: drift,
     Rule.WORKER_GONE: worker_gone,
+    Rule.AUDIT_CHAIN: audit_chain,
 }
 
 

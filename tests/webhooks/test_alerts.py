@@ -14,7 +14,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from accounts.models import MetadataPush, Reconciliation, User
-from audit.models import AuditLog
+from audit.models import AuditLog, AuditVerification
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
@@ -289,6 +289,15 @@ def test_no_worker_is_noticed_by_the_web_processes(receiver: Receiver) -> None:
     watch.look()
     watch.look()
     assert receiver.titles == ["[Opened] No worker is alive"]
+
+
+def test_an_audit_log_that_was_tampered_with() -> None:
+    facts = {"started_at": NOW, "finished_at": NOW, "seals": 1, "rows": 9, "erased": 0}
+    AuditVerification.objects.create(**facts)
+    assert check() == []
+    AuditVerification.objects.create(**facts, first_bad_row=7, problems=["Row 7 was changed."])
+    assert check() == [Rule.AUDIT_CHAIN]
+    assert Alert.objects.get().summary == "Row 7 was changed."
 
 
 # --- What people do about it ---
