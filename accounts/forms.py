@@ -21,7 +21,7 @@ class RolesForm(forms.Form):
     client = forms.BooleanField(
         label=_("I look for builders"),
         required=False,
-        help_text=_("You get a profile of your company, which only you and our admins see."),
+        help_text=_("You get a profile of your company, which only you and our team see."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_safe
@@ -17,15 +17,15 @@ from accounts.clerk import cookies, instance
 @csp_override(policies.WIDGETS)
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show Clerk's sign-in form; who is signed in already moves on."""
-    return _widget_page(request, "accounts/sign_in.html")
+    return _widget_page(request, "accounts/sign_in.html", reverse("accounts:account"))
 
 
 @never_cache
 @require_safe
 @csp_override(policies.WIDGETS)
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-up form; who is signed in already moves on."""
-    return _widget_page(request, "accounts/sign_up.html")
+    """Show Clerk's sign-up form, which leads to the first questions; who is signed in already moves on."""
+    return _widget_page(request, "accounts/sign_up.html", reverse("profiles:welcome"))
 
 
 @never_cache
@@ -40,18 +40,20 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _widget_page(request: HttpRequest, template: str) -> HttpResponse:
-    target = _safe_target(request)
+def _widget_page(request: HttpRequest, template: str, otherwise: str) -> HttpResponse:
+    wanted = _wanted(request)
     if request.user.is_authenticated:
-        return redirect(target)
-    return render(request, template, {"target": target})
+        return redirect(wanted or otherwise)
+    # Each form links to the other, which leads to the same page, if one was wanted.
+    onward = f"?{urlencode({'next': wanted})}" if wanted else ""
+    return render(request, template, {"target": wanted or otherwise, "onward": onward})
 
 
-def _safe_target(request: HttpRequest) -> str:
-    """Return the page to land on: one of our own, or the account."""
+def _wanted(request: HttpRequest) -> str:
+    """Return the page that was wanted, if it is one of our own, else ""."""
     target = request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-    return target if is_ours and not target.startswith(reverse("accounts:sign_in")) else reverse("accounts:account")
+    return target if is_ours and not target.startswith(reverse("accounts:sign_in")) else ""
 
 
 def _forget_token(response: HttpResponse) -> None:

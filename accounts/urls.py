@@ -9,6 +9,7 @@ urlpatterns = [
     path("sign-out/", session_views.sign_out, name="sign_out"),
     path("account/", views.AccountView.as_view(), name="account"),
     path("account/roles/", views.RolesView.as_view(), name="roles"),
+    path("account/roles/stop/<slug:role>/", views.RoleEndView.as_view(), name="role_end"),
     path("account/exports/", views.ExportView.as_view(), name="export"),
     path("account/exports/<uuid:link>/", views.data_export, name="data_export"),
     path("account/delete/", views.DeletionView.as_view(), name="delete"),

@@ -128,3 +128,37 @@ class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-a
         self.forget_draft()
         messages.success(self.request, gettext("Saved."))
         return super().form_valid(form)
+
+
+class RoleEndView(RoleRequiredMixin, View):
+    """Ask whether to stop being a builder or a client, then do it."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: AuthenticatedRequest, role: str) -> HttpResponse:
+        """Say what follows."""
+        return self._page(self._role(role))
+
+    def post(self, request: AuthenticatedRequest, role: str) -> HttpResponse:
+        """Give the role up, and go back to the account."""
+        given_up, user = self._role(role), request.user
+        try:
+            roles.change(user, remove=[given_up], actor=user, origin=Origin.of_request(request))
+        except roles.RoleChangeError as error:
+            return self._page(given_up, str(error), status=422)
+        is_builder = given_up == User.Role.BUILDER
+        told = gettext("You are not a builder any more.") if is_builder else gettext("You are not a client any more.")
+        messages.success(request, told)
+        return redirect("accounts:account")
+
+    def _page(self, role: User.Role, trouble: str = "", status: int = 200) -> HttpResponse:
+        return render(self.request, "accounts/role_end.html", {"role": role, "trouble": trouble}, status=status)
+
+    @staticmethod
+    def _role(word: str) -> User.Role:
+        """Return the role that the address names, if people may give it up."""
+        role = next((role for role in roles.FREE if role.lower() == word), None)
+        if role is None:
+            raise Http404
+        return role

@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from accounts.models import User
 from profiles.models import BuilderProfile, Profile
 
-type Deed = Literal["view", "edit", "delete", "verify", "contact"]
+type Deed = Literal["view", "edit", "publish", "delete", "verify", "contact"]
 
 
 class Viewer(StrEnum):
@@ -26,6 +26,7 @@ class ProfileAccess:
 
     Attributes:
         role: who they are to it. An admin is the owner of the admin's own profile.
+        can_publish: say whether the public sees it, which is its owner's business alone.
         can_verify: set its tier and badges, feature it, hide it.
         can_contact: write a message to its owner, whose address stays unknown.
     """
@@ -33,6 +34,7 @@ class ProfileAccess:
     role: Viewer
     can_view: bool
     can_edit: bool
+    can_publish: bool
     can_delete: bool
     can_verify: bool
     can_contact: bool = False
@@ -54,6 +56,7 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
         role=Viewer.OWNER if owner else Viewer.ADMIN if admin else Viewer.VISITOR,
         can_view=own or admin or is_public(profile),
         can_edit=own or admin,
+        can_publish=own,
         can_delete=own or admin,
         # Nobody judges their own work.
         can_verify=admin and not owner,

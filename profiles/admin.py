@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from audit.admin import ReadOnlyAdmin
-from profiles.models import BuilderProfile, ClientProfile
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 
 
 @admin.register(BuilderProfile)
@@ -16,9 +16,13 @@ class BuilderProfileAdmin(ReadOnlyAdmin):
         "validation_tier",
         "available_for_hire",
         "searchable",
-        *("hidden_at", "archived_at"),
+        "featured_at",
+        *("hidden_at", "hidden_reason", "unpublished_at", "archived_at", "deleted_at"),
     )
-    list_filter = ("validation_tier", "available_for_hire", "searchable")
+    list_filter = (
+        *("validation_tier", "available_for_hire", "availability", "searchable"),
+        *((name, admin.EmptyFieldListFilter) for name in ("featured_at", "hidden_at", "unpublished_at", "deleted_at")),
+    )
     list_select_related = ("user",)
     search_fields = ("=slug", "^user__name", "=user__clerk_id")
 
@@ -27,6 +31,49 @@ class BuilderProfileAdmin(ReadOnlyAdmin):
 class ClientProfileAdmin(ReadOnlyAdmin):
     """Clients' profiles, which nobody else sees."""
 
-    list_display = ("name", "hidden_at", "archived_at")
+    list_display = ("name", "company_name", "hidden_at", "archived_at")
     list_select_related = ("user",)
     search_fields = ("^user__name", "=user__clerk_id")
+
+
+@admin.register(Project)
+class ProjectAdmin(ReadOnlyAdmin):
+    """Portfolios."""
+
+    list_display = ("title", "builder", "status", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("builder__user",)
+    search_fields = ("=builder__slug", "=builder__user__clerk_id")
+    raw_id_fields = ("builder",)
+
+
+@admin.register(Badge)
+class BadgeAdmin(ReadOnlyAdmin):
+    """Who has which badge, and what it rests on."""
+
+    list_display = ("kind", "builder", "evidence", "awarded_at", "awarded_by")
+    list_filter = ("kind",)
+    list_select_related = ("builder__user", "awarded_by")
+    search_fields = ("=builder__slug", "=builder__user__clerk_id")
+    raw_id_fields = ("builder", "awarded_by")
+
+
+@admin.register(ContactMessage)
+class ContactMessageAdmin(ReadOnlyAdmin):
+    """Who wrote to whom, and whether it was mailed; what is in it is theirs alone."""
+
+    list_display = ("sent_at", "sender", "builder", "mailed_at")
+    list_select_related = ("builder__user", "sender")
+    search_fields = ("=builder__slug", "=builder__user__clerk_id", "=sender__clerk_id")
+    raw_id_fields = ("builder", "sender")
+    exclude = ("subject", "body")
+
+
+@admin.register(FormerSlug)
+class FormerSlugAdmin(ReadOnlyAdmin):
+    """Addresses that lead to where a page is now."""
+
+    list_display = ("slug", "builder", "left_at")
+    list_select_related = ("builder__user",)
+    search_fields = ("=slug", "=builder__slug")
+    raw_id_fields = ("builder",)

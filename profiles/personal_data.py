@@ -1,29 +1,59 @@
 """What profiles hold about a person; see audit.personal_data."""
 
+from typing import Any
+
 from accounts.models import User
 from audit.personal_data import Held, rows
-from profiles import search
-from profiles.models import BuilderProfile, ClientProfile
+from profiles import images, search
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
+
+#: What the person wrote or others wrote about them, as it is on a page that nobody has written on.
+_BUILDER_EMPTIED: dict[str, Any] = {
+    **dict.fromkeys(("display_name", "headline", "tagline", "bio", "location", "time_zone"), ""),
+    **{name: [] for name in ("domains", "skills", "expertise", "links")},
+    "hourly_rate": None,
+    "response_rate": None,
+    "completed_projects": 0,
+    "adhd_friendly": False,
+    "validation_tier": BuilderProfile.Tier.ENTRY,
+    "validation_evidence": "",
+    "hidden_reason": "",
+    # The address goes too, because it is made of the name, and so do the words that the directory finds.
+    "slug": None,
+    "search": None,
+    "rate_usd": None,
+}
+_CLIENT_EMPTIED = dict.fromkeys(("company_name", "industry", "project_preferences", "hidden_reason"), "")
 
 
 def export(user: User) -> Held:
-    """Return both profiles, those that are archived or hidden too."""
+    """Return both profiles, those that are archived or hidden too, with all that hangs on them."""
+    of_builder = {"builder__user": user}
     return Held(
         {
             "builder_profile": rows(BuilderProfile.objects.filter(user=user), without=frozenset(search.COLUMNS)),
+            "portfolio": rows(Project.objects.filter(**of_builder)),
+            # Who of the team awarded it is the team's business.
+            "badges": rows(Badge.objects.filter(**of_builder), without={"awarded_by_id"}),
+            "former_addresses": rows(FormerSlug.objects.filter(**of_builder)),
             "client_profile": rows(ClientProfile.objects.filter(user=user)),
-        }
+            # The other person of a message is told by the message itself, or not at all.
+            "messages_received": rows(ContactMessage.objects.filter(**of_builder), without={"sender_id"}),
+            "messages_sent": rows(ContactMessage.objects.filter(sender=user)),
+        },
+        dict(images.held(user)),
     )
 
 
 def erase(user: User) -> None:
-    """Empty what was written on the profiles; the address goes too, because it is made of the name."""
-    BuilderProfile.objects.filter(user=user).update(
-        slug=None,
-        search=None,
-        display_name="",
-        headline="",
-        hourly_rate=None,
-        validation_tier=BuilderProfile.Tier.ENTRY,
-    )
-    ClientProfile.objects.filter(user=user).update(company_name="")
+    """Empty what was written on the profiles, and delete what hangs on them, pictures included.
+
+    What the person wrote to others is emptied, and the row stays: the other's copy was mailed to them.
+    """
+    for profile in BuilderProfile.objects.filter(user=user):
+        images.forget(profile)
+    for model in (Project, Badge, FormerSlug, ContactMessage):
+        model._default_manager.filter(builder__user=user).delete()
+    ContactMessage.objects.filter(sender=user).update(subject="", body="")
+    BuilderProfile.objects.filter(user=user).update(**_BUILDER_EMPTIED)
+    ClientProfile.objects.filter(user=user).update(**_CLIENT_EMPTIED)

@@ -1,6 +1,15 @@
 from django.urls import path, register_converter
 
-from profiles import api, contact_views, directory_views, media, pages, section_views
+from profiles import (
+    api,
+    contact_views,
+    directory_views,
+    first_run_views,
+    media,
+    moderation_views,
+    pages,
+    section_views,
+)
 from profiles import portfolio_views as portfolio
 
 
@@ -40,6 +49,18 @@ urlpatterns = [
     path("", directory_views.home, name="home"),
     path("builders/", directory_views.builder_list, name="builder_list"),
     # Names in every script make slugs, so this is not Django's ASCII <slug:>.
+    path("builders/<str:slug>/publish/", moderation_views.PublishView.as_view(), name="publish"),
+    path("builders/<str:slug>/delete/", moderation_views.DeleteView.as_view(), name="profile_delete"),
+    path("builders/<str:slug>/verify/", moderation_views.TierView.as_view(), name="tier_update"),
+    path("builders/<str:slug>/badges/", moderation_views.BadgesView.as_view(), name="badge_list"),
+    path("builders/<str:slug>/badges/<slug:kind>/", moderation_views.WithdrawView.as_view(), name="badge_withdraw"),
+    path("builders/<str:slug>/record/", moderation_views.RecordView.as_view(), name="record_update"),
+    path("builders/<str:slug>/feature/", moderation_views.FeatureView.as_view(), name="feature"),
+    path("builders/<str:slug>/hide/", moderation_views.HideView.as_view(), name="hide"),
+    path("welcome/", first_run_views.WhoView.as_view(), name="welcome"),
+    path("welcome/builder/", first_run_views.BuilderQuestionsView.as_view(), name="welcome_builder"),
+    path("welcome/client/", first_run_views.ClientQuestionsView.as_view(), name="welcome_client"),
+    path("welcome/preview/", first_run_views.PreviewView.as_view(), name="welcome_preview"),
     path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/card.png", pages.builder_card, name="builder_card"),
     path("builders/<str:slug>/contact/", contact_views.ContactView.as_view(), name="contact"),

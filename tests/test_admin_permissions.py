@@ -55,8 +55,12 @@ READ_ONLY = (
     "audit/auditverification",
     "audit/checkpointtarget",
     "procrastinate/procrastinatejob",
+    "profiles/badge",
     "profiles/builderprofile",
     "profiles/clientprofile",
+    "profiles/contactmessage",
+    "profiles/formerslug",
+    "profiles/project",
     "webhooks/alert",
     "webhooks/webhookevent",
 )

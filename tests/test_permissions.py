@@ -57,6 +57,11 @@ WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
 API_EDITORS = (WHO, NO, IF, NO, NO, IF, WHO, WHO, WHO, WHO, NO)
 API_HIDDEN = (NONE, NONE, IF, NONE, NONE, IF, NONE, NONE, NONE, NONE, NONE)
 ADMIN_SITE = (FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND)
+ADMIN_ONLY = (FOUND, NO, NO, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
+OWNERS_BUTTON = ("/builders/{builder.slug}/publish/",)
+ADMINS_PAGES = tuple(
+    f"/builders/{{builder.slug}}/{page}/" for page in ("verify", "badges", "badges/identity", "record", "hide")
+)
 
 READ: dict[str, tuple[int, ...]] = {
     "/": same(OK),
@@ -70,6 +75,18 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/{hidden.slug}/contact/": (NONE, NONE, NO, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
     "/builders/{builder.slug}/edit/introduction/": EDITORS,
     "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
+    # What only its owner does with a page, and what only admins do.
+    **dict.fromkeys(OWNERS_BUTTON, (FOUND, NO, FOUND, NO, NO, NO, FOUND, FOUND, FOUND, FOUND, NO)),
+    "/builders/{builder.slug}/delete/": EDITORS,
+    "/builders/{hidden.slug}/delete/": OWNER_AND_ADMIN,
+    **dict.fromkeys(ADMINS_PAGES, ADMIN_ONLY),
+    "/builders/{builder.slug}/feature/": (FOUND, NO, NO, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
+    "/builders/{hidden.slug}/hide/": (NONE, NONE, NO, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE),
+    # Whoever has no profile of the kind begins at the beginning, and whoever is new waits.
+    "/welcome/": SIGNED_IN_ONLY,
+    "/welcome/builder/": (FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, OK),
+    "/welcome/client/": (FOUND, FOUND, OK, FOUND, OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK),
+    "/welcome/preview/": (FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, OK),
     "/builders/{builder.slug}/picture/": EDITORS,
     "/builders/{hidden.slug}/picture/": OWNER_AND_ADMIN,
     "/builders/{builder.slug}/portfolio/new/": EDITORS,
@@ -89,6 +106,8 @@ READ: dict[str, tuple[int, ...]] = {
     "/account/": SIGNED_IN_ONLY,
     "/account/exports/{export}/": (FOUND, NONE, OK, NONE, NONE, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
     "/account/roles/": SIGNED_IN_ONLY,
+    "/account/roles/stop/builder/": SIGNED_IN_ONLY,
+    "/account/roles/stop/admin/": (FOUND, NONE, NONE, NONE, NONE, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
     "/account/delete/": SIGNED_IN_ONLY,
     "/account/exports/": same(FOUND),  # to the account, or to sign in
     "/api/profiles/me": WITH_TOKEN,
@@ -143,6 +162,18 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
         NONE,
         NONE,
     ),
+    **{("POST", address): (FOUND, NO, SEE, NO, NO, NO, FOUND, SEE, SEE, SEE, NO) for address in OWNERS_BUTTON},
+    ("POST", "/builders/{builder.slug}/delete/"): (FOUND, NO, SEE, NO, NO, SEE, FOUND, SEE, SEE, SEE, NO),
+    ("POST", "/builders/{hidden.slug}/delete/"): (NONE, NONE, SEE, NONE, NONE, SEE, NONE, NONE, NONE, NONE, NONE),
+    # An empty form says nothing.
+    **{("POST", address): (FOUND, NO, NO, NO, NO, WRONG, FOUND, SEE, SEE, SEE, NO) for address in ADMINS_PAGES},
+    ("POST", "/builders/{builder.slug}/feature/"): (FOUND, NO, NO, NO, NO, SEE, FOUND, SEE, SEE, SEE, NO),
+    ("POST", "/builders/{hidden.slug}/hide/"): (NONE, NONE, NO, NONE, NONE, WRONG, NONE, NONE, NONE, NONE, NONE),
+    ("POST", "/welcome/"): (FOUND, WRONG, WRONG, WRONG, WRONG, WRONG, FOUND, SEE, SEE, SEE, OK),
+    # Whoever has none is led to the beginning. The model asks for an availability and a currency.
+    ("POST", "/welcome/builder/"): (FOUND, FOUND, WRONG, WRONG, FOUND, FOUND, FOUND, SEE, SEE, SEE, OK),
+    ("POST", "/welcome/client/"): (FOUND, FOUND, SEE, FOUND, SEE, FOUND, FOUND, SEE, SEE, SEE, OK),
+    ("POST", "/welcome/preview/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
     # Pictures and projects: an empty form is a bad one, and deleting needs no more than the click.
     **{
         ("POST", f"/builders/{{builder.slug}}/{rest}/"): (FOUND, NO, answer, NO, NO, answer, FOUND, SEE, SEE, SEE, NO)
@@ -161,6 +192,8 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
         *(FOUND, WRONG, NO, WRONG, WRONG, WRONG, FOUND, SEE, SEE, SEE, WRONG),
     ),
     # Whoever Clerk has not told of yet has no roles to change.
+    ("POST", "/account/roles/stop/builder/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
+    ("POST", "/account/roles/stop/admin/"): (FOUND, NONE, NONE, NONE, NONE, NONE, FOUND, SEE, SEE, SEE, NONE),
     ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
     ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
     ("POST", "/account/delete/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
@@ -178,7 +211,6 @@ WRITE: dict[tuple[str, str], tuple[int, ...]] = {
 }
 #: Methods that an address does not have are 405, unless somebody may not even know what it has.
 OTHERWISE: dict[str, tuple[int, ...]] = {
-    "/builders/{builder.slug}/edit/introduction/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
     **{
         f"/builders/{{builder.slug}}/{rest}/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO)
         for rest in PORTFOLIO
@@ -193,7 +225,25 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/contact/": (FOUND, VERB, NO, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
     "/builders/{hidden.slug}/contact/": (NONE, NONE, NO, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
     **dict.fromkeys(
-        ("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
+        ("/builders/{builder.slug}/edit/introduction/", "/builders/{builder.slug}/delete/"),
+        (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    ),
+    **dict.fromkeys(OWNERS_BUTTON, (FOUND, NO, VERB, NO, NO, NO, FOUND, FOUND, FOUND, FOUND, NO)),
+    **dict.fromkeys(
+        (*ADMINS_PAGES, "/builders/{builder.slug}/feature/"),
+        (FOUND, NO, NO, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    ),
+    "/builders/{hidden.slug}/hide/": (NONE, NONE, NO, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
+    **dict.fromkeys(
+        ("/welcome/", "/welcome/preview/"), (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB)
+    ),
+    "/welcome/builder/": (FOUND, FOUND, VERB, VERB, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, VERB),
+    "/welcome/client/": (FOUND, FOUND, VERB, FOUND, VERB, FOUND, FOUND, FOUND, FOUND, FOUND, VERB),
+    **dict.fromkeys(
+        (
+            *("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
+            *("/account/roles/stop/builder/", "/account/roles/stop/admin/"),
+        ),
         (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
     ),
     "/api/profiles/me": (WHO, VERB, VERB, VERB, VERB, VERB, WHO, WHO, WHO, WHO, VERB),
@@ -201,6 +251,7 @@ OTHERWISE: dict[str, tuple[int, ...]] = {
         (
             "/builders/{hidden.slug}/",
             "/builders/{hidden.slug}/edit/introduction/",
+            "/builders/{hidden.slug}/delete/",
             "/api/profiles/builders/{hidden.pk}",
             "/api/profiles/clients/{client.pk}",
             "/clients/{client.pk}/edit/",
@@ -219,6 +270,19 @@ PATTERNS = {
     "builders/<str:slug>/card.png": "/builders/{builder.slug}/card.png",
     "builders/<str:slug>/contact/": "/builders/{builder.slug}/contact/",
     "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
+    "builders/<str:slug>/publish/": "/builders/{builder.slug}/publish/",
+    "builders/<str:slug>/delete/": "/builders/{builder.slug}/delete/",
+    "builders/<str:slug>/verify/": "/builders/{builder.slug}/verify/",
+    "builders/<str:slug>/badges/": "/builders/{builder.slug}/badges/",
+    "builders/<str:slug>/badges/<slug:kind>/": "/builders/{builder.slug}/badges/identity/",
+    "builders/<str:slug>/record/": "/builders/{builder.slug}/record/",
+    "builders/<str:slug>/feature/": "/builders/{builder.slug}/feature/",
+    "builders/<str:slug>/hide/": "/builders/{builder.slug}/hide/",
+    "welcome/": "/welcome/",
+    "welcome/builder/": "/welcome/builder/",
+    "welcome/client/": "/welcome/client/",
+    "welcome/preview/": "/welcome/preview/",
+    "account/roles/stop/<slug:role>/": "/account/roles/stop/builder/",
     "builders/<str:slug>/picture/": "/builders/{builder.slug}/picture/",
     "builders/<str:slug>/portfolio/new/": "/builders/{builder.slug}/portfolio/new/",
     "builders/<str:slug>/portfolio/order/": "/builders/{builder.slug}/portfolio/order/",

@@ -70,7 +70,9 @@
     }
 
     signUp(place, options, clerk) {
-      const role = element("select", { name: "role" }, new Option("Builder", "BUILDER"), new Option("Client", "CLIENT"));
+      // As at Clerk, where nothing asks for roles while signing up, unless somebody wants to begin with one.
+      const roles = [new Option("Not said", ""), new Option("Builder", "BUILDER"), new Option("Client", "CLIENT")];
+      const role = element("select", { name: "role" }, ...roles);
       const alert = element("p");
       alert.setAttribute("role", "alert");
       const form = element(
@@ -86,7 +88,7 @@
       form.addEventListener("submit", (event) => {
         event.preventDefault();
         const { role: chosen, ...facts } = Object.fromEntries(new FormData(form));
-        go(place, options, () => clerk.__begin("/v1/client/sign_ups", { ...facts, roles: [chosen] }));
+        go(place, options, () => clerk.__begin("/v1/client/sign_ups", { ...facts, ...(chosen && { roles: [chosen] }) }));
       });
       const other = element("p", {}, "Here before? ", element("a", { href: options.signInUrl, textContent: "Sign in" }));
       show(place, note("The stand-in for Clerk believes every word."), form, other);

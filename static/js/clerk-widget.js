@@ -8,8 +8,7 @@ async function show({ clerkWidget, target, signIn, signUp }) {
     window.location.replace(target);
     return;
   }
-  const next = `?next=${encodeURIComponent(target)}`;
-  const ways = { forceRedirectUrl: target, signInUrl: signIn + next, signUpUrl: signUp + next };
+  const ways = { forceRedirectUrl: target, signInUrl: signIn, signUpUrl: signUp };
   const mount = clerkWidget === "sign-up" ? "mountSignUp" : "mountSignIn";
   place.replaceChildren();
   window.Clerk[mount](place, ways);

@@ -8,12 +8,12 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import exports
+from accounts import activity, exports
 from accounts.clerk.samples import SampleUser
 from accounts.models import DataExport, EndedSession, User
 from audit.log import SYSTEM
-from profiles import editing
-from profiles.models import BuilderProfile
+from profiles import editing, moderation
+from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY
@@ -107,12 +107,12 @@ class TestTheAccountPage:
     def test_it_says_what_each_profile_shows_to_whom(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         page = text_of(browser.get("/account/"))
-        assert "Everybody sees it, and it is in the directory." in page
-        assert "Only you and our admins see it." in page
+        assert "Everybody sees your page, and it is in the directory." in page
+        assert "Only you and our team see it." in page
         for fields, sentence in (
-            ({"searchable": False}, "Everybody who has the link sees it."),
+            ({"searchable": False}, "Everybody who has the link sees your page."),
             ({"unpublished_at": timezone.now()}, "you have unpublished it"),
-            ({"hidden_at": timezone.now()}, "an admin has hidden it"),
+            ({"hidden_at": timezone.now()}, "our team has hidden it"),
         ):
             BuilderProfile.objects.update(**fields)
             assert sentence in text_of(browser.get("/account/"))
@@ -126,6 +126,36 @@ class TestTheAccountPage:
         assert "Profile changed: headline</span>" in page
         assert "Profile changed: tier (by an admin)</span>" in page
         assert "Adam" not in page
+
+    def test_it_tells_of_what_admins_decide_in_words(self, olive: SampleUser) -> None:
+        profile, adam = BuilderProfile.objects.get(), UserFactory.create(admin=True)
+        moderation.award(profile, "code", "Reviewed.", actor=adam, origin=SYSTEM)
+        moderation.hide(profile, "Broken links.", actor=adam, origin=SYSTEM)
+        page = text_of(signed_in(olive).get("/account/"))
+        assert "Profile changed: badges (by an admin)</span>" in page
+        assert "Profile changed: whether our team hides it, why our team hides it (by an admin)</span>" in page
+
+    def test_every_field_of_a_profile_has_a_word(self) -> None:
+        fields = {field.name for model in (BuilderProfile, ClientProfile) for field in model._meta.concrete_fields}
+        ours = {name for name in fields if name.startswith("search_")}  # made by the product, and in no row of the log
+        assert fields - set(activity.FIELDS) - ours == {"id", "user", "created_at"}
+
+    def test_roles_are_given_up_directly_after_what_follows_is_said(self, olive: SampleUser) -> None:
+        browser = signed_in(olive)
+        page = text_of(browser.get("/account/"))
+        assert page.index("Sign out") < page.index("Stop being a builder") < page.index("Delete my account")
+        for word, sentence in (("builder", "Your page is away at once"), ("client", "Your company")):
+            path = f"/account/roles/stop/{word}/"
+            assert sentence in text_of(browser.get(path))
+            for _ in range(2):
+                answer = browser.post(path)
+                assert (answer.status_code, answer["Location"]) == (302, "/account/")
+        assert User.objects.get().roles == []
+        page = text_of(browser.get("/account/"))
+        assert "You are not a client any more." in page
+        assert "Stop being" not in page
+        assert 'name="who" value="builder">Become a builder' in page
+        assert 'name="who" value="client">Become a client' in page
 
     def test_it_takes_five_queries(self, olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         browser = signed_in(olive)

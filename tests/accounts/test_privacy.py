@@ -7,12 +7,15 @@ import types
 import zipfile
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import time_machine
 from django.apps import apps
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import connection, models
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -27,7 +30,7 @@ from audit.log import SYSTEM, Origin
 from audit.models import AuditLog
 from audit.personal_data import Held
 from profiles import editing
-from profiles.models import BuilderProfile, ClientProfile
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 from tests.audit.test_log import verifies
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
@@ -38,9 +41,13 @@ from webhooks.models import WebhookEvent
 pytestmark = pytest.mark.django_db
 
 BY_HAND = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
+NOW = timezone.now()
 GONE = httpx.Response(200, json={"object": "user", "deleted": True})
 #: What must be nowhere when she is forgotten.
-PERSONAL = ("zofia", "łęcka", "secretfirm", "203.0.113.77", "zofiafox", "unheard-of headline", "+48600")
+PERSONAL = (
+    *("zofia", "łęcka", "secretfirm", "203.0.113.77", "zofiafox", "unheard-of headline", "+48600"),
+    *("beekeeping", "białowieża", "ateliermaps", "lately at zofias", "dear nemo", "what zofia showed us"),
+)
 
 
 @pytest.fixture
@@ -59,6 +66,27 @@ def zofia(webhook: WebhookClient) -> User:
     Draft.objects.create(clerk_id=str(user.clerk_id), path="/x/", fields="name=Zofia", kept_at=timezone.now())
     EndedSession.objects.create(session_id="sess_1", clerk_id=str(user.clerk_id), ended_at=timezone.now())
     return user
+
+
+@pytest.fixture
+def busy(zofia: User) -> User:
+    """Return her with every column filled in that people write in, and a row in every table about builders."""
+    builder = BuilderProfile.objects.get()
+    BuilderProfile.objects.update(
+        **dict.fromkeys(("tagline", "bio", "validation_evidence", "hidden_reason"), "What Zofia showed us"),
+        **{column: ["Beekeeping"] for column in ("skills", "expertise")},
+        location="Białowieża",
+        links=["https://zofia.example/"],
+    )
+    ClientProfile.objects.update(industry="Beekeeping", project_preferences="Beekeeping")
+    Project.objects.create(builder=builder, title="Ateliermaps", description="Beekeeping", image_alt="Zofia at work")
+    adam = UserFactory.create(admin=True, name="Adam")
+    Badge.objects.create(builder=builder, kind="code", evidence="What Zofia showed us", awarded_by=adam)
+    FormerSlug.objects.create(builder=builder, slug="zofia-before")
+    ContactMessage.objects.create(builder=builder, sender=adam, subject="Dear Zofia", body="I was lately at Zofias")
+    nemo = BuilderProfileFactory.create(user__name="Nemo")
+    ContactMessage.objects.create(builder=nemo, sender=zofia, subject="Dear Nemo", body="Zofia here", mailed_at=NOW)
+    return zofia
 
 
 def after(delta: timedelta) -> Any:
@@ -139,6 +167,22 @@ class TestDeletion:
             assert deletion.delete_due() == 1
 
 
+@pytest.fixture
+def media(settings: Settings, tmp_path: Path) -> Path:
+    """Return the folder of the pictures, which is this test's own."""
+    settings.MEDIA_ROOT = tmp_path
+    return tmp_path
+
+
+def give_pictures() -> tuple[str, str]:
+    """Give her page a portrait and its project a picture; return their names in the storage."""
+    portrait = default_storage.save("portraits/zofia.webp", ContentFile(b"her face"))
+    work = default_storage.save("projects/zofia.webp", ContentFile(b"her work"))
+    BuilderProfile.objects.filter(user__name__startswith="Zofia").update(image=portrait)
+    Project.objects.update(image=work)
+    return portrait, work
+
+
 class TestExport:
     def make(self, user: User) -> DataExport:
         exports.request(user, actor=user, origin=BY_HAND)
@@ -167,6 +211,24 @@ class TestExport:
         assert len(json.loads(found["webhooks.json"])["events"]) == 2
         for internal in ('"password"', "salt", "digest", "svix-signature", "fingerprint"):
             assert internal not in text, internal
+
+    def test_portfolio_badges_addresses_and_messages_are_in_it(self, busy: User) -> None:
+        found = json.loads(self.read(exports.archive(busy))["profiles.json"])
+        assert found["portfolio"][0]["title"] == "Ateliermaps"
+        assert found["former_addresses"][0]["slug"] == "zofia-before"
+        assert found["messages_sent"][0]["body"] == "Zofia here"
+        [badge], [received] = found["badges"], found["messages_received"]
+        assert badge["evidence"] == "What Zofia showed us"
+        assert received["body"] == "I was lately at Zofias"
+        assert "awarded_by_id" not in badge
+        assert "sender_id" not in received
+
+    def test_her_pictures_are_in_it(self, busy: User, media: Path) -> None:
+        give_pictures()
+        found = self.read(exports.archive(busy))
+        pictures = {name: content for name, content in found.items() if name.startswith("images/")}
+        work = Project.objects.get()
+        assert pictures == {"images/portrait.webp": b"her face", f"images/project-{work.pk}.webp": b"her work"}
 
     def test_images_are_in_it(self, zofia: User, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         gallery = types.ModuleType("gallery.personal_data")
@@ -211,18 +273,41 @@ class TestErasure:
         with after(erasure.RETENTION + timedelta(days=1)):
             tasks.erase_deleted_people(0)
 
-    def test_nothing_anywhere_tells_who_it_was(self, webhook: WebhookClient, zofia: User) -> None:
-        TestExport().make(zofia)
+    def test_nothing_anywhere_tells_who_it_was(self, webhook: WebhookClient, busy: User) -> None:
+        TestExport().make(busy)
         adam = UserFactory.create(admin=True, name="Adam")
-        editing.save(BuilderProfile.objects.get(), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
+        editing.save(BuilderProfile.objects.get(user=busy), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
         # She did something to somebody else, too.
-        other = BuilderProfileFactory.create(user=UserFactory.create(name="Nemo", builder=True))
-        editing.save(other, {"headline": "Nemo's own"}, actor=zofia, origin=BY_HAND)
-        assert leftovers() >= set(PERSONAL[:5]), "the search would find nothing"
-        self.forget(webhook, zofia)
+        other = BuilderProfileFactory.create(user=UserFactory.create(name="Mona", builder=True))
+        editing.save(other, {"headline": "Mona's own"}, actor=busy, origin=BY_HAND)
+        assert leftovers() >= set(PERSONAL) - {"+48600"}, "the search would find nothing"
+        self.forget(webhook, busy)
         assert leftovers() == set()
         other.refresh_from_db()
-        assert other.headline == "Nemo's own"
+        assert other.headline == "Mona's own"
+
+    def test_her_pictures_go_when_it_is_certain(
+        self,
+        webhook: WebhookClient,
+        busy: User,
+        media: Path,
+        django_capture_on_commit_callbacks: Any,
+    ) -> None:
+        names = give_pictures()
+        with django_capture_on_commit_callbacks() as callbacks:
+            self.forget(webhook, busy)
+        assert all(map(default_storage.exists, names))
+        for callback in callbacks:
+            callback()
+        assert not any(map(default_storage.exists, names))
+
+    def test_what_she_wrote_to_others_is_emptied_and_what_they_wrote_to_her_goes(
+        self, webhook: WebhookClient, busy: User
+    ) -> None:
+        self.forget(webhook, busy)
+        [message] = ContactMessage.objects.all()
+        assert (message.sender, message.subject, message.body, message.mailed_at) == (busy, "", "", NOW)
+        assert message.builder.name == "Nemo"
 
     def test_ids_counts_and_the_logs_validity_stay(self, webhook: WebhookClient, zofia: User) -> None:
         before = {model: model._default_manager.count() for model in (User, BuilderProfile, WebhookEvent)}
@@ -296,10 +381,18 @@ def test_every_table_about_people_is_exported_or_said_why_not() -> None:
         if (isinstance(field, models.ForeignKey) and field.related_model is User)
         or (isinstance(field, models.Field) and field.name in ("clerk_id", "clerk_user_id"))
     }
+    # What hangs on a profile is somebody's as well.
+    hanging = {
+        model._meta.label
+        for model in apps.get_models()
+        for field in model._meta.get_fields()
+        if isinstance(field, models.ForeignKey) and field.related_model in (BuilderProfile, ClientProfile)
+    }
+    assert hanging == {"profiles.Badge", "profiles.ContactMessage", "profiles.FormerSlug", "profiles.Project"}
     exported = {
         *("accounts.User", "accounts.EndedSession", "accounts.Draft", "accounts.IdentityConflict"),
         *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
-        *("profiles.BuilderProfile", "profiles.ClientProfile"),
+        *("profiles.BuilderProfile", "profiles.ClientProfile", "profiles.Badge", "profiles.ContactMessage"),
     }
     # Who took care of an alert is work, and the audit log, which is exported, has it too.
     assert tied == exported | {"webhooks.Alert"}

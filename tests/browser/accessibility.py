@@ -69,14 +69,18 @@ def test_visitors_pages(visitor: Page, site: Site, axe: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ("/account/", "/account/roles/", "/account/delete/", BUILDERS, f"{BUILDERS}?as=visitor", f"{BUILDERS}edit/terms/"),
+    (
+        *("/account/", "/account/roles/", "/account/roles/stop/builder/", "/account/delete/"),
+        *("/welcome/", "/welcome/builder/", "/welcome/client/", "/welcome/preview/"),
+        *(BUILDERS, f"{BUILDERS}?as=visitor", f"{BUILDERS}edit/terms/", f"{BUILDERS}delete/"),
+    ),
 )
 def test_owners_pages(owner: Page, site: Site, axe: str, path: str) -> None:
     owner.goto(site.app + path)
     assert violations(owner, axe) == []
 
 
-@pytest.mark.parametrize("path", (BUILDERS, f"{BUILDERS}contact/"))
+@pytest.mark.parametrize("path", ("", "contact/", "verify/", "badges/", "badges/code/", "record/", "hide/", "delete/"))
 def test_admins_pages(admin: Page, site: Site, axe: str, path: str) -> None:
-    admin.goto(site.app + path)
+    admin.goto(f"{site.app}{BUILDERS}{path}")
     assert violations(admin, axe) == []

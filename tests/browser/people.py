@@ -8,13 +8,14 @@ from tests.helpers.site import Site
 IDLE_MS = (TOKEN_LIFE_S + SKEW_S + 1) * 1000
 
 
-def sign_up(page: Page, site: Site, first_name: str, target: str = "/account/") -> None:
-    page.goto(f"{site.app}/sign-up/?next={target}")
+def sign_up(page: Page, site: Site, first_name: str, target: str | None = "/account/") -> None:
+    """Sign up to see the page `target`; with None, no page was wanted, and the first questions come."""
+    page.goto(f"{site.app}/sign-up/" + (f"?next={target}" if target else ""))
     page.get_by_label("First name").fill(first_name)
     page.get_by_label("Last name").fill("Browser")
     page.get_by_label("E-mail address").fill(f"{first_name.lower()}@example.com")
     page.get_by_role("button", name="Sign up").click()
-    page.wait_for_url(f"{site.app}{target}")
+    page.wait_for_url(f"{site.app}{target or '/welcome/'}")
 
 
 def sign_in(page: Page, site: Site, name: str) -> None:

@@ -27,6 +27,8 @@ NO_LINK = "7f1b4c1e-3a52-4a0c-9d0e-0d6a3f7f9b11"
 #: What to put in for the arguments of routes. An argument that is not here fails the tests, and is to be added.
 ARGUMENTS = {
     "slug": "olive-owner",
+    "kind": "identity",
+    "role": "builder",
     "runbook": "silence",
     "object_id": "{pk}",
     "content_type_id": "1",

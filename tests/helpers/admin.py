@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
+from profiles.models import Badge, ContactMessage, FormerSlug, Project
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import Alert, WebhookEvent
 
@@ -20,7 +21,11 @@ def one_of_each() -> int:
     with connection.cursor() as cursor:
         cursor.execute(JOB, [PK])
     user = UserFactory.create(pk=PK, name=HOSTILE, builder=True, client=True)
-    BuilderProfileFactory.create(pk=PK, slug="olive-owner", user=user, headline=HOSTILE)
+    builder = BuilderProfileFactory.create(pk=PK, slug="olive-owner", user=user, headline=HOSTILE)
+    Project.objects.create(pk=PK, builder=builder, title=HOSTILE)
+    Badge.objects.create(pk=PK, builder=builder, kind="identity", evidence=HOSTILE, awarded_by=user)
+    ContactMessage.objects.create(pk=PK, builder=builder, sender=user, subject=HOSTILE, body=HOSTILE)
+    FormerSlug.objects.create(pk=PK, builder=builder, slug="olive")
     ClientProfileFactory.create(pk=PK, user=user)
     group = Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
     user.groups.add(group)

@@ -1,0 +1,84 @@
+"""From signing up to a first published page, through /welcome/: who are you, three questions, a preview, publish.
+
+Nothing half done is public: a builder's profile that is begun here is unpublished from its first instant on. One that comes
+by Clerk's webhook is public at once; docs/profiles.md says why.
+"""
+
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts import roles
+from accounts.models import User
+from audit import log
+from profiles.lifecycle import change, locked
+from profiles.models import BuilderProfile, ClientProfile
+
+Role = User.Role
+
+
+class Who(models.TextChoices):
+    """What somebody is here for."""
+
+    BUILDER = "builder", _("I build apps")
+    CLIENT = "client", _("I look for builders")
+    BOTH = "both", _("Both")
+
+    @property
+    def roles(self) -> set[Role]:
+        """The roles that go with it."""
+        return {Who.BUILDER: {Role.BUILDER}, Who.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
+
+
+#: The pages of the way, by the names of their addresses; which of them somebody sees depends on the roles.
+WHO, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_builder", "_client", "_preview"))
+
+
+@transaction.atomic
+def begin(user: User, who: Who, *, origin: log.Origin) -> None:
+    """Give somebody the roles of `who`, and take the other; a builder's profile that comes of it waits unpublished.
+
+    Raises:
+        RoleChangeError: Clerk has not told of the person yet.
+    """
+    started = timezone.now()
+    other = {Role.BUILDER, Role.CLIENT} - who.roles
+    changed = roles.change(user, add=who.roles, remove=other, actor=user, origin=origin)
+    if Role.BUILDER not in who.roles:
+        return
+    profile = locked(BuilderProfile.objects.get(user=user))
+    if Role.BUILDER in changed or profile.deleted_at:
+        # The same time as that of its making says that it was never published: see visibility.is_begun.
+        since = profile.created_at if profile.created_at >= started else timezone.now()
+        again = {"deleted_at": None} if profile.deleted_at else {}
+        change(profile, origin, actor=user, unpublished_at=since, **again)
+
+
+def builder_of(user: User) -> BuilderProfile | None:
+    """Return the builder's profile that somebody has now."""
+    return BuilderProfile.objects.visible_to(user).filter(user=user, archived_at=None, deleted_at=None).first()
+
+
+def client_of(user: User) -> ClientProfile | None:
+    """Return the client's profile that somebody has now."""
+    return ClientProfile.objects.visible_to(user).filter(user=user, archived_at=None, deleted_at=None).first()
+
+
+def following(user: User, page: str) -> str:
+    """Return the name of the page after `page`; what is answered already is not asked again."""
+    builder, client = builder_of(user), client_of(user)
+    if page == WHO and builder and (builder.unpublished_at or not builder.headline):
+        return BUILDER
+    if page in (WHO, BUILDER) and client and not client.company_name:
+        return CLIENT
+    if builder and builder.slug and (builder.unpublished_at or page == BUILDER):
+        return PREVIEW
+    return "accounts:account" if builder else "profiles:builder_list"
+
+
+def place(user: User, page: str) -> tuple[int, int]:
+    """Return which page of how many this is for somebody with these roles."""
+    has_page = user.has_role(Role.BUILDER)
+    ways = [(WHO, True), (BUILDER, has_page), (CLIENT, user.has_role(Role.CLIENT)), (PREVIEW, has_page)]
+    pages = [name for name, is_on_the_way in ways if is_on_the_way]
+    return pages.index(page) + 1, len(pages)

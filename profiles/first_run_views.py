@@ -1,0 +1,165 @@
+"""The pages of /welcome/. Ordinary forms, which need no JavaScript, and survive a session that ended."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import prefetch_related_objects
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.generic.base import View
+from django.views.generic.edit import FormView, UpdateView
+
+from accounts.drafts import DraftMixin, Redirect303
+from accounts.http import AuthenticatedRequest
+from accounts.mixins import RoleRequiredMixin
+from accounts.models import User
+from accounts.roles import RoleChangeError
+from audit.log import Origin
+from profiles import editing, first_run
+from profiles.access import access_for
+from profiles.first_run import Who
+from profiles.first_run_forms import BuilderQuestionsForm, WhoForm
+from profiles.forms import ClientForm
+from profiles.models import BuilderProfile, ClientProfile
+from profiles.sections import BUILDER_SECTIONS
+
+
+@method_decorator(never_cache, name="dispatch")
+class FirstRunView(RoleRequiredMixin):
+    """One page of the way. Whoever Clerk has not told of yet waits, on a page that moves on by itself."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head", "post"]
+    page: str
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        is_asked = str(request.method).lower() in self.http_method_names
+        if is_asked and isinstance(request.user, User) and request.user.is_provisional:
+            return render(request, "accounts/setting_up.html")
+        return super().dispatch(request, *args, **kwargs)
+
+    def onward(self) -> HttpResponse:
+        """Go to the next page."""
+        return Redirect303(redirect(first_run.following(self.request.user, self.page)).url)
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        """Show the form again with what is wrong."""
+        return self.render_to_response(self.get_context_data(form=form), status=422)  # type: ignore[attr-defined,no-any-return]
+
+
+class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
+    """Who are you: a builder, a client, or both?"""
+
+    page = first_run.WHO
+    form_class = WhoForm
+    template_name = "profiles/welcome.html"
+
+    def get_initial(self) -> dict[str, Any]:
+        """Tick what the person is already, unless that is only what everybody begins with."""
+        held = set(self.request.user.roles)
+        if User.Role.BUILDER not in held:
+            return {}
+        return {"who": Who.BOTH if User.Role.CLIENT in held else Who.BUILDER}
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Give the roles, and go on to the questions."""
+        try:
+            first_run.begin(self.request.user, form.cleaned_data["who"], origin=Origin.of_request(self.request))
+        except RoleChangeError as error:
+            form.add_error(None, str(error))
+            return self.form_invalid(form)
+        self.forget_draft()
+        return self.onward()
+
+
+class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,type-arg]
+    """Three questions to somebody who has the profile they are about; others begin at the beginning."""
+
+    context_object_name = "profile"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.profile = self.find(request.user)
+        if self.profile is None and isinstance(request.user, User) and not request.user.is_provisional:
+            return redirect(first_run.WHO)
+        return super().dispatch(request, *args, **kwargs)
+
+    def find(self, user: User | AnonymousUser) -> Any:
+        """Return the profile that the questions are about."""
+        raise NotImplementedError
+
+    def get_object(self, queryset: Any = None) -> Any:
+        """Return the person's own profile."""
+        return self.profile
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Say how far it is."""
+        number, count = first_run.place(self.request.user, self.page)
+        return super().get_context_data(number=number, count=count, **context)
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Save the answers, and go on."""
+        origin = Origin.of_request(self.request)
+        editing.save(self.profile, self.answers(form), actor=self.request.user, origin=origin)
+        self.forget_draft()
+        return self.onward()
+
+    def answers(self, form: Any) -> dict[str, Any]:
+        """Return what is to be saved."""
+        cleaned: dict[str, Any] = form.cleaned_data
+        return cleaned
+
+
+class BuilderQuestionsView(QuestionsView):
+    """What do you do, what are you good at, when and for how much?"""
+
+    page = first_run.BUILDER
+    model = BuilderProfile
+    form_class = BuilderQuestionsForm
+    template_name = "profiles/welcome_builder.html"
+
+    def find(self, user: User | AnonymousUser) -> Any:
+        return first_run.builder_of(user) if isinstance(user, User) else None
+
+    def answers(self, form: Any) -> dict[str, Any]:
+        """Count availability as confirmed: it has just been asked for."""
+        return super().answers(form) | {"availability_confirmed_at": timezone.now()}
+
+
+class ClientQuestionsView(QuestionsView):
+    """Who are you, and what do you look for?"""
+
+    page = first_run.CLIENT
+    model = ClientProfile
+    form_class = ClientForm
+    template_name = "profiles/welcome_client.html"
+
+    def find(self, user: User | AnonymousUser) -> Any:
+        return first_run.client_of(user) if isinstance(user, User) else None
+
+
+class PreviewView(FirstRunView, View):
+    """The builder's page as visitors are going to see it, and the button that publishes it."""
+
+    http_method_names = ["get", "head"]
+    page = first_run.PREVIEW
+
+    def get(self, request: AuthenticatedRequest) -> HttpResponse:
+        """Show the page, to whoever has one with an address."""
+        profile = first_run.builder_of(request.user)
+        if profile is None or not profile.slug:
+            return redirect(first_run.WHO if profile is None else "accounts:account")
+        prefetch_related_objects([profile], "projects", "badges")
+        number, count = first_run.place(request.user, self.page)
+        context = {
+            "profile": profile,
+            "access": access_for(AnonymousUser(), profile),
+            "is_public": True,
+            "sections": BUILDER_SECTIONS,
+            "number": number,
+            "count": count,
+        }
+        return render(request, "profiles/welcome_preview.html", context)

@@ -1,0 +1,19 @@
+"""What the bars above a builder's page know. Tags, so that only a page that has the bar asks for it."""
+
+from django import template
+
+from profiles.completeness import Completeness, completeness_of
+from profiles.models import BuilderProfile
+from profiles.visibility import is_begun, seen_by
+
+register = template.Library()
+
+
+@register.simple_tag
+def completeness(profile: BuilderProfile) -> Completeness:
+    """Return how complete a page is, and what to do next; one query, unless the projects are there already."""
+    return completeness_of(profile)
+
+
+register.filter("seen_by", seen_by)
+register.filter("is_begun", is_begun)

@@ -1,0 +1,115 @@
+"""From signing up to a first published page, in a real browser: with the mouse, by keyboard alone, and without JavaScript."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.people import sign_up
+from tests.helpers.site import Site
+
+HEADLINE = "Maps for people who are rarely online"
+
+
+def arrive(page: Page, site: Site, first_name: str) -> None:
+    """Sign up, without having wanted any page, and wait until Clerk has told of the person."""
+    sign_up(page, site, first_name, target=None)
+    expect(page.get_by_role("heading", level=1)).to_have_text("What are you here for?", timeout=20_000)
+
+
+def answer(page: Page) -> None:
+    page.get_by_label("Headline").fill(HEADLINE)
+    page.get_by_label("Skills", exact=True).fill("Maps, Sync, Python")
+    page.get_by_label("Web apps").check()
+    page.get_by_label("Availability").select_option("Limited")
+    page.get_by_label("Hourly rate").fill("85")
+    page.get_by_label("Currency").select_option("EUR")
+    page.get_by_role("button", name="Save and go on").click()
+
+
+def expect_public(chromium: Browser, url: str, *, is_public: bool) -> None:
+    context = chromium.new_context()
+    stranger = context.new_page()
+    response = stranger.goto(url)
+    assert response
+    assert response.status == (200 if is_public else 404)
+    if is_public:
+        expect(stranger.get_by_text(HEADLINE)).to_be_visible()
+        expect(stranger.get_by_role("complementary")).to_have_count(0)
+    context.close()
+
+
+def test_somebody_signs_up_and_publishes_a_page(
+    page: Page, site: Site, chromium: Browser, complaints: list[str]
+) -> None:
+    arrive(page, site, "Firstrun")
+    url = f"{site.app}/builders/firstrun-browser/"
+    page.get_by_label("I build apps").check()
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
+    expect_public(chromium, url, is_public=False)
+    answer(page)
+    expect(page).to_have_url(f"{site.app}/welcome/preview/")
+    expect(page.get_by_text(HEADLINE)).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"^\d+ per cent complete$"))).to_be_visible()
+    expect_public(chromium, url, is_public=False)
+    page.get_by_role("button", name="Publish profile").click()
+    expect(page).to_have_url(url)
+    expect(page.get_by_text("Published. Everybody sees your page, and it is in the directory.")).to_be_visible()
+    expect_public(chromium, url, is_public=True)
+    assert complaints == []
+
+
+def test_it_is_gone_by_keyboard_alone(page: Page, site: Site, chromium: Browser) -> None:
+    arrive(page, site, "Keys")
+
+    def press_until(label: str, role: str = "button") -> None:
+        """Go on with Tab until something is focused, as somebody without a mouse does."""
+        target = page.get_by_role(role, name=label, exact=True)  # type: ignore[arg-type]
+        for _ in range(60):
+            if target.evaluate("element => element === document.activeElement"):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"{label} cannot be reached with Tab.")
+
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    # The group of radio buttons is one stop, where Space chooses.
+    while not page.evaluate("document.activeElement.type === 'radio'"):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_label("I build apps")).to_be_checked()
+    press_until("Go on")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
+    press_until("Headline", "textbox")
+    page.keyboard.type(HEADLINE)
+    press_until("Web apps", "checkbox")
+    page.keyboard.press("Space")
+    press_until("Save and go on")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site.app}/welcome/preview/")
+    press_until("Publish profile")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site.app}/builders/keys-browser/")
+    expect_public(chromium, page.url, is_public=True)
+
+
+def test_a_client_becomes_a_builder_without_javascript(chromium: Browser, site: Site) -> None:
+    """Only signing up itself needs JavaScript, so this is somebody who was there before."""
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site.clerk}/sign-in")
+    page.get_by_role("button", name="Grace O’Sullivan").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Grace O’Sullivan")
+    page.get_by_role("button", name="Become a builder").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
+    page.goto(f"{site.app}/account/")
+    page.get_by_role("link", name="Go on with your profile").click()
+    answer(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("What do you look for?")
+    page.get_by_label("Company").fill("O’Sullivan & Daughters")
+    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Publish profile").click()
+    expect(page.get_by_text("Published. Everybody sees")).to_be_visible()
+    expect_public(chromium, page.url, is_public=True)
+    context.close()

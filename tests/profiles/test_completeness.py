@@ -1,0 +1,132 @@
+"""How complete a page is, and what its owner does next. Nobody else is told."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from config.environment import BASE_DIR
+from profiles.completeness import STEPS, completeness_of
+from profiles.models import BuilderProfile, Project
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+MARKERS = ('id="owner-bar"', "per cent complete", 'class="ring"', "Unpublish")
+FULL: dict[str, Any] = {
+    "headline": "Maps that work offline",
+    "bio": "I build maps.",
+    "skills": ["Maps", "Sync", "Python"],
+    "domains": ["web"],
+    "availability_confirmed_at": SINCE,
+    "hourly_rate": 90,
+    "location": "Kraków",
+    "time_zone": "Europe/Warsaw",
+    "links": ["https://example.com/"],
+    "user__image_url": "https://img.clerk.com/olive",
+}
+
+
+def page(browser: Client, profile: BuilderProfile, query: str = "") -> str:
+    text: str = browser.get(f"/builders/{profile.slug}/{query}").content.decode()
+    return text
+
+
+def full() -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfileFactory.create(**FULL)
+    Project.objects.create(builder=profile, title="Ferry times")
+    return profile
+
+
+def test_the_steps_add_up_to_a_hundred() -> None:
+    assert sum(step.gain for step in STEPS) == 100
+
+
+def test_the_docs_say_what_each_step_gains() -> None:
+    told = re.findall(r"^\| ([^|]+) \| (\d+) \|", (BASE_DIR / "docs" / "profiles.md").read_text(), re.MULTILINE)
+    assert [(words.strip(), int(gain)) for words, gain in told] == [(str(step.words), step.gain) for step in STEPS]
+
+
+def test_an_empty_page_is_at_zero_and_a_full_one_at_a_hundred() -> None:
+    assert completeness_of(BuilderProfileFactory.create()).percent == 0
+    done = completeness_of(full())
+    assert (done.percent, done.missing) == (100, [])
+
+
+@pytest.mark.parametrize(
+    ("fact", "lost"),
+    (
+        ({"headline": ""}, 20),
+        ({"user__image_url": ""}, 15),
+        ({"bio": ""}, 10),
+        ({"skills": ["Maps", "Sync"]}, 10),
+        ({"domains": []}, 5),
+        ({"availability_confirmed_at": None}, 5),
+        ({"hourly_rate": None}, 5),
+        ({"time_zone": ""}, 5),
+        ({"links": []}, 5),
+    ),
+)
+def test_each_step_that_is_missing_costs_what_it_gains(fact: dict[str, Any], lost: int) -> None:
+    profile = BuilderProfileFactory.create(**FULL | fact)
+    Project.objects.create(builder=profile, title="Ferry times")
+    found = completeness_of(profile)
+    assert found.percent == 100 - lost
+    [(step, _)] = found.missing
+    assert step.gain == lost
+
+
+def test_what_gains_most_comes_first_with_the_way_to_it() -> None:
+    profile = BuilderProfileFactory.create(**FULL | {"bio": "", "links": []})
+    missing = completeness_of(profile).missing
+    assert [step.gain for step, _ in missing] == [20, 10, 5]
+    assert missing[1][1] == f"/builders/{profile.slug}/edit/about/"
+    assert missing[2][1] == f"/builders/{profile.slug}/edit/links/"
+
+
+def test_the_owner_sees_the_ring_and_the_next_step() -> None:
+    profile = BuilderProfileFactory.create(**FULL)
+    text = page(signed_in(profile.user), profile)
+    assert 'aria-label="80 per cent complete"' in text
+    assert 'stroke-dasharray="80 100"' in text
+    assert "Show a project" in text
+    assert "+20 %" in text
+    assert "Nothing is missing" in page(signed_in((done := full()).user), done)
+
+
+def test_the_ring_has_no_style_of_its_own() -> None:
+    profile = BuilderProfileFactory.create(introduced=True)
+    assert "style=" not in page(signed_in(profile.user), profile)
+
+
+@pytest.mark.parametrize("person", ("nobody", "visitor", "other builder", "admin"))
+def test_nobody_else_sees_the_bar(person: str) -> None:
+    profile = BuilderProfileFactory.create(introduced=True)
+    browsers = {
+        "nobody": Client(),
+        "visitor": signed_in(UserFactory.create()),
+        "other builder": signed_in(BuilderProfileFactory.create().user),
+        "admin": signed_in(UserFactory.create(admin=True)),
+    }
+    text = page(browsers[person], profile)
+    assert [marker for marker in MARKERS if marker in text] == []
+
+
+def test_the_bar_says_who_sees_the_page_and_why_an_admin_hid_it() -> None:
+    profile = BuilderProfileFactory.create(introduced=True)
+    browser = signed_in(profile.user)
+    assert "Everybody sees your page" in page(browser, profile)
+    BuilderProfile.objects.update(hidden_at=timezone.now(), hidden_reason="The links lead to <b>malware</b>.")
+    text = page(browser, profile)
+    assert "our team has hidden it" in text
+    assert "The links lead to &lt;b&gt;malware&lt;/b&gt;." in text
+
+
+def test_the_bar_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    profile = BuilderProfileFactory.create(introduced=True)
+    with django_assert_num_queries(1):
+        completeness_of(profile)
