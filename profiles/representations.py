@@ -19,7 +19,7 @@ CLIENT_FACTS = ("company_name", "industry", "project_preferences")
 READ_ONLY = {
     "builder": frozenset(
         {
-            *("id", "slug", "url", "name", "image_url", "validation_tier", "availability_confirmed_at", "created_at"),
+            *("id", "url", "name", "image_url", "validation_tier", "availability_confirmed_at", "created_at"),
             *("featured", "completed_projects", "response_rate", "badges", "portfolio", "private", "access"),
         }
     ),

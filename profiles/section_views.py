@@ -18,7 +18,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest, sign_in_answer
 from audit.log import Origin
-from profiles import addresses, editing
+from profiles import addresses, editing, flags
 from profiles.access import Viewer
 from profiles.conflicts import differences
 from profiles.forms import AvailabilityForm
@@ -79,7 +79,12 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
 
     def facts(self) -> dict[str, Any]:
         """Return what the template of a section asks."""
-        return {"profile": self.profile, "access": self.access, "section": self.section}
+        return {
+            "profile": self.profile,
+            "access": self.access,
+            "section": self.section,
+            "in_place_editing": flags.in_place_editing(self.request),
+        }
 
     def opened(self, form: Any) -> str:
         """Return the digest that goes with `form`: the one that was posted, for it tells how old the form is."""

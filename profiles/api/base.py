@@ -6,6 +6,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_cache_control
 from django.views.generic.base import View
 
@@ -13,8 +14,8 @@ from accounts import roles
 from accounts.http import json_error, json_unauthenticated
 from accounts.models import User
 from audit.log import Origin
-from profiles import editing, flags, lifecycle
-from profiles.access import Deed
+from profiles import addresses, editing, flags, lifecycle
+from profiles.access import Deed, Viewer
 from profiles.api import changes, conditions
 from profiles.api.bodies import read_object
 from profiles.api.errors import ApiError
@@ -94,8 +95,7 @@ class ProfileView(JsonView, ProfileAccessMixin):
         with transaction.atomic():
             self.lock()
             conditions.check_condition(request, self.etag())
-            new = changes.validated(self.profile, given, self.read_only)
-            editing.save(self.profile, new, actor=self.person, origin=Origin.of_request(request))
+            self.save(changes.validated(self.profile, given, self.read_only))
         self.profile = self.get_profile(pk=pk)
         return self.get(request, pk)
 
@@ -114,6 +114,16 @@ class ProfileView(JsonView, ProfileAccessMixin):
         response = HttpResponse(status=204)
         del response["Content-Type"]
         return response
+
+    def save(self, new: dict[str, Any]) -> None:
+        """Write what is valid. As on pages, owners confirm their availability by saying it, be it the same as before."""
+        confirms = "availability" in new and self.access.role == Viewer.OWNER
+        besides = {"availability_confirmed_at": timezone.now()} if confirms else {}
+        who: dict[str, Any] = {"actor": self.person, "origin": Origin.of_request(self.request)}
+        try:
+            editing.save(self.profile, new, **who, besides=besides)
+        except addresses.Taken:
+            raise changes.invalid({"slug": [str(addresses.TAKEN)]}) from None
 
     @property
     def person(self) -> User:

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 
 from profiles.api.bodies import Number
 from profiles.api.errors import ApiError
@@ -44,10 +43,13 @@ def validated(profile: Profile, given: Mapping[str, Any], read_only: frozenset[s
             errors |= {name: [str(text) for text in form.errors[name]] for name in form.errors.keys() & given.keys()}
             cleaned |= {name: form.cleaned_data[name] for name in form.cleaned_data.keys() & given.keys()}
     if errors:
-        raise ApiError(422, "invalid", "Nothing was changed: see what is wrong with the fields.", fields=errors)
-    # As on pages, saying it confirms it, be it the same as before.
-    confirmed = {"availability_confirmed_at": timezone.now()} if "availability" in cleaned else {}
-    return cleaned | confirmed
+        raise invalid(errors)
+    return cleaned
+
+
+def invalid(errors: Errors) -> ApiError:
+    """Return the refusal that names what is wrong with each field."""
+    return ApiError(422, "invalid", "Nothing was changed: see what is wrong with the fields.", fields=errors)
 
 
 def _filled_in(form_class: type[ProfileForm], profile: Profile, given: Mapping[str, Any]) -> ProfileForm:

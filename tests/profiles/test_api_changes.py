@@ -89,9 +89,32 @@ class TestPatch:
         assert patch(olive, same) == (200, answer)
         assert AuditLog.objects.count() == 1
 
+    def test_an_address_that_somebody_took_a_moment_ago_is_refused(
+        self, olive: BuilderProfile, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        BuilderProfileFactory.create(slug="taken")
+        monkeypatch.setattr("profiles.addresses.problem", lambda *_: None)
+        status, answer = patch(olive, {"slug": "taken", "headline": "After"})
+        assert (status, answer["error"]["fields"].keys()) == (422, {"slug"})
+        olive.refresh_from_db()
+        assert olive.headline == "Before"
+
     def test_saying_what_time_one_has_confirms_it(self, olive: BuilderProfile) -> None:
         assert patch(olive, {"headline": "After"})[1]["availability_confirmed_at"] is None
-        assert patch(olive, {"availability": "available"})[1]["availability_confirmed_at"]
+        adam = UserFactory.create(admin=True)
+        assert patch(olive, {"availability": "limited"}, user=adam)[1]["availability_confirmed_at"] is None
+        assert patch(olive, {"availability": "limited"})[1]["availability_confirmed_at"]
+
+    def test_the_address_of_a_page_follows_the_rules_of_addresses(self, olive: BuilderProfile) -> None:
+        other = BuilderProfileFactory.create(slug="taken")
+        before = olive.slug
+        status, answer = patch(olive, {"slug": "Olive’s Maps"})
+        assert (status, answer["slug"], answer["url"]) == (200, "olives-maps", "/builders/olives-maps/")
+        for slug in ("taken", ""):
+            status, answer = patch(olive, {"slug": slug, "headline": "After"})
+            assert (status, answer["error"]["fields"].keys()) == (422, {"slug"})
+        assert patch(other, {"slug": before})[0] == 422
+        assert patch(olive, {"slug": before})[1]["slug"] == before
 
     def test_what_is_stored_and_not_sent_is_not_judged(self, olive: BuilderProfile) -> None:
         BuilderProfile.objects.update(time_zone="Gone/Away")
@@ -132,13 +155,13 @@ class TestPatch:
         assert not AuditLog.objects.exists()
 
     def test_unknown_and_read_only_fields_are_named(self, olive: BuilderProfile) -> None:
-        sent = {"validation_tier": 3, "slug": "x", "nonsense": 1, "\ud800": 1, "user_id": 1, "headline": "After"}
+        sent = {"validation_tier": 3, "url": "/x/", "nonsense": 1, "\ud800": 1, "user_id": 1, "headline": "After"}
         status, answer = patch(olive, sent)
         unknown, fixed = ["There is no such field."], ["This cannot be changed here."]
         assert status == 422
         assert answer["error"]["fields"] == {
             "validation_tier": fixed,
-            "slug": fixed,
+            "url": fixed,
             "nonsense": unknown,
             "\ud800": unknown,
             "user_id": unknown,

@@ -25,11 +25,13 @@ class TestInPlaceEditing:
     def test_on_the_owner_edits_where_it_stands(self, page: BuilderProfile) -> None:
         flags.switch("in_place_editing", everyone=True)
         assert self.loads_htmx(signed_in(page.user), page)
+        assert "js/htmx" in signed_in(page.user).get(f"/builders/{page.slug}/edit/about/").content.decode()
 
     def test_off_forms_are_pages_of_their_own(self, page: BuilderProfile) -> None:
         flags.switch("in_place_editing", everyone=False)
         owner, form = signed_in(page.user), f"/builders/{page.slug}/edit/about/"
         assert not self.loads_htmx(owner, page)
+        assert "js/htmx" not in owner.get(form).content.decode()
         assert form in owner.get(f"/builders/{page.slug}/").content.decode()
         assert owner.post(form, {"bio": "I build."}).status_code == 302
         assert "I build." in owner.get(f"/builders/{page.slug}/").content.decode()
