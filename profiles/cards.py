@@ -151,27 +151,31 @@ type Block = tuple[Face, list[str], float]
 
 
 def _name(text: str) -> Block:
-    return _fitted(text, [Face(SERIF, size, 480) for size in (86, 74, 64, 54, 44)], leading=1.06)
+    sizes = ((86, 2), (74, 2), (64, 3), (54, 3), (44, 3))
+    return _fitted(text, [(Face(SERIF, size, 480), most) for size, most in sizes], leading=1.06)
 
 
 def _headline(text: str) -> Block:
-    return _fitted(text, [Face(ITALIC, 33)], leading=1.27)
+    return _fitted(text, [(Face(ITALIC, 33), 3)], leading=1.27)
 
 
-def _fitted(text: str, faces: list[Face], *, leading: float) -> Block:
-    """Return the text in at most three lines of the largest face that it fits into; cut short, if it fits into none.
+def _fitted(text: str, faces: list[tuple[Face, int]], *, leading: float) -> Block:
+    """Return the text in the first face in which it takes no more lines than stand beside it.
 
-    Nothing, if it has letters that no font here has.
+    Cut short, if it fits into none; nothing, if it has letters that no font here has.
     """
-    smallest = faces[-1]
-    if smallest.can_write(text):
-        for face in faces:
-            if lines := face.lines(text, COLUMN, 3):
-                return face, lines, face.size * leading
-        for end in range(len(text), 0, -6):
-            if lines := smallest.lines(f"{text[:end].rstrip(' ,.;')}…", COLUMN, 3):
-                return smallest, lines, smallest.size * leading
-    return smallest, [], 0
+    last, most = faces[-1]
+    if not last.can_write(text):
+        return last, [], 0
+    # Marks above and below the letters of other scripts need more room.
+    leading = leading if last.is_own(text) else max(leading, 1.3)
+    for face, allowed in faces:
+        if lines := face.lines(text, COLUMN, allowed):
+            return face, lines, face.size * leading
+    for end in range(len(text), 0, -6):
+        if lines := last.lines(f"{text[:end].rstrip(' ,.;')}…", COLUMN, most):
+            return last, lines, last.size * leading
+    return last, [], 0
 
 
 def _wordmark(pen: ImageDraw.ImageDraw) -> None:

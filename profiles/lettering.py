@@ -22,6 +22,8 @@ OF_SYSTEM = (
     "NotoSansArabic-Regular.ttf",
     "NotoSerifHebrew-Regular.ttf",
     "NotoSerifDevanagari-Regular.ttf",
+    "NotoSerifBengali-Regular.ttf",
+    "NotoSerifTamil-Regular.ttf",
     "NotoSerifThai-Regular.ttf",
     "NotoSerifCJK-Regular.ttc",
     "NotoSansCJK-Regular.ttc",
@@ -49,6 +51,10 @@ class Face:
     def can_write(self, text: str) -> bool:
         """Return whether every letter of `text` can be drawn."""
         return self._runs(text) is not None
+
+    def is_own(self, text: str) -> bool:
+        """Return whether `text` is drawn in the product's own fonts."""
+        return all(any(has(font, letter) for font in self._own) for letter in text)
 
     def width(self, text: str) -> float:
         """Return the width of a line in pixels."""

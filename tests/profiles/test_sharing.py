@@ -12,7 +12,7 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage
 from django.test import Client
-from PIL import Image
+from PIL import Image, ImageChops
 from pytest_django import DjangoAssertNumQueries
 
 from profiles import cards, lettering
@@ -232,6 +232,17 @@ def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest
     cards.draw.cache_clear()
     assert drawn(name) == drawn(WITHOUT_NAME)
     cards.draw.cache_clear()
+
+
+@pytest.mark.parametrize("name", ("Tiago Nascimento Brandão", LONG[:120], "W" * 120))
+def test_the_words_leave_room_for_the_wordmark_and_the_tier(name: str) -> None:
+    shown = Card(name, "Words and more words, " * 7, 1, "", "", "pine", "")
+    with Image.open(io.BytesIO(cards.draw(shown))) as drawn_in:
+        left = drawn_in.convert("L").crop((0, 0, cards.WIDTH - cards.PORTRAIT, cards.HEIGHT))
+    empty = Image.new("L", left.size, left.getpixel((0, 0)))
+    for top, bottom in ((104, 124), (508, 520)):
+        box = (0, top, left.width, bottom)
+        assert ImageChops.difference(left.crop(box), empty.crop(box)).getbbox() is None
 
 
 def test_emoji_are_left_out_and_the_name_stays() -> None:
