@@ -162,14 +162,14 @@ def test_only_the_hours_asked_for_are_returned() -> None:
         rollups.fold()
 
 
-def test_reading_takes_one_statement_each() -> None:
+def test_reading_takes_one_statement_each_and_two_to_know_what_is_dirty() -> None:
     event()
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        rollups.hourly(LONG_AGO)
-        rollups.timings(LONG_AGO)
-    assert len(queries) == 2
+    with CaptureQueriesContext(connection) as queries:
+        dirty = rollups.dirty_hours()
+        rollups.by_type(LONG_AGO, "day", dirty)
+        rollups.windows([LONG_AGO, NOW], dirty)
+        rollups.timings(LONG_AGO, dirty)
+    assert len(queries) == 2 + 3
 
 
 def test_old_counts_can_go() -> None:
