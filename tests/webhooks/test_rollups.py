@@ -11,7 +11,8 @@ import time_machine
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from tests.helpers.webhooks import WebhookClient, new_svix_id, person
+from accounts.clerk import samples
+from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 from tests.webhooks.test_retries import trouble
 from webhooks import inbox, rollups
 from webhooks.models import EventCount, EventTiming, FoldMark, WebhookEvent
@@ -129,6 +130,40 @@ def test_totals_are_right_after_any_history() -> None:
             case "fold":
                 rollups.fold()
         assert totals() == raw()
+
+
+def test_totals_are_right_while_events_come_and_hours_are_counted(svix: Svix) -> None:
+    """Several workers of gunicorn take events in, repeats among them, while hours are counted over and over."""
+    people = [person() for _ in range(40)]
+    messages = [(samples.user_event("user.created", one), new_svix_id()) for one in people]
+    messages += [(samples.user_event("user.updated", one.later(first_name="Nova")), new_svix_id()) for one in people]
+    done = Event()
+
+    def count_over_and_over() -> None:
+        while not done.is_set():
+            rollups.fold()
+        connections.close_all()
+
+    def deliver() -> None:
+        svix.deliver_at_once([*messages, *messages[::3]], threads=6)
+        done.set()
+
+    threads = [Thread(target=count_over_and_over), Thread(target=deliver)]
+    for thread in threads:
+        thread.start()
+    seen = set()
+    while not done.is_set():
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            found = totals()
+            assert found == raw()
+        seen.add(found.total())
+    for thread in threads:
+        thread.join()
+    assert len(seen) > 2  # it was looked at under way
+    assert totals() == raw()
+    assert totals().total() == len(messages) + len(messages[::3])
 
 
 def test_percentiles_are_read_off_between_the_ends_of_their_bucket() -> None:
