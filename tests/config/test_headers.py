@@ -30,6 +30,7 @@ ARGUMENTS = {
     "section": "introduction",
     "name": "silence",
     "object_id": "{pk}",
+    "user_id": "{pk}",
     "content_type_id": "1",
     "pk": "1",
     "rest": "nowhere",
