@@ -3,7 +3,7 @@
 docs/monitoring/ has dashboards and alert rules for these names, and tests compare both.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db.models import Sum
@@ -23,8 +23,9 @@ DAY = timedelta(days=1)
 
 def collect() -> Iterator[Metric]:
     """Yield every metric. No statement goes over a whole table of events."""
-    yield from _events()
-    yield from _timings()
+    dirty = rollups.dirty_hours()
+    yield from _events(dirty)
+    yield from _timings(dirty)
     yield _rejections()
     vitals = measure()
     for name, text, read in GAUGES:
@@ -33,13 +34,13 @@ def collect() -> Iterator[Metric]:
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
 
 
-def _events() -> Iterator[Metric]:
+def _events(dirty: Sequence[datetime]) -> Iterator[Metric]:
     deliveries = CounterMetricFamily(f"{PREFIX}_deliveries", "Verified deliveries, repeats included", labels=["type"])
     repeats = CounterMetricFamily(f"{PREFIX}_duplicates", "Deliveries of events that were there already")
     settled = CounterMetricFamily(f"{PREFIX}_events_settled", "Events that are done with", labels=["type", "state"])
     received: dict[str, int] = {}
     again = 0
-    for row in rollups.totals(BEGINNING):
+    for row in rollups.totals(BEGINNING, dirty):
         received[row.event_type] = received.get(row.event_type, 0) + int(row.deliveries)
         again += int(row.deliveries - row.events)
         if row.state in WebhookEvent.SETTLED:
@@ -50,13 +51,13 @@ def _events() -> Iterator[Metric]:
     yield from (deliveries, repeats, settled)
 
 
-def _timings() -> Iterator[Metric]:
+def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
     """Yield how long it took, over the last day: a histogram over all time would need every hour there ever was."""
     texts = {
         EventTiming.What.APPLY: ("apply_seconds", "From receipt to applied, over the last day"),
         EventTiming.What.LAG: ("lag_seconds", "From what happened at Clerk to applied, over the last day"),
     }
-    timings = rollups.timings(timezone.now() - DAY)
+    timings = rollups.timings(timezone.now() - DAY, dirty)
     for what, (name, text) in texts.items():
         gauge = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["quantile"])
         for share in (0.5, 0.95, 0.99):

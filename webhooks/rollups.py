@@ -5,12 +5,15 @@ last time, because a retry changes an event of an old hour. Each event knows the
 the job remembers before which transaction everything had been committed when it began. So an hour is "dirty" if it has an
 event that changed since, and reading takes dirty hours from the events themselves, through two narrow indices, and all
 others from the rows. Ingestion updates no counter, so concurrent events never wait for each other.
+
+Which hours are dirty is asked first and then written into the statement that counts. In one statement PostgreSQL cannot
+know how few they are: it plans for billions of rows, and where it compiles costly plans (`jit`) that alone takes a second.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -23,33 +26,25 @@ STEPS_S = (
     *(60, 300, 900, 3600, 6 * 3600, 24 * 3600),
 )
 
+HOUR_LONG = timedelta(hours=1)
 HOUR = "date_trunc('hour', received_at, 'UTC')"
-#: Hours with events that changed since they were counted.
-DIRTY = f"""
-dirty AS MATERIALIZED (
-    SELECT DISTINCT {HOUR} AS hour FROM webhooks_webhookevent
-    WHERE changed_in >= coalesce((SELECT max(transaction) FROM webhooks_foldmark), 0)
-),
-fresh AS (
-    SELECT dirty.hour, event.* FROM dirty JOIN webhooks_webhookevent AS event
-        ON event.received_at >= dirty.hour AND event.received_at < dirty.hour + interval '1 hour'
-    WHERE dirty.hour >= %(since)s
-)
-"""  # noqa: S608  # all of it stands here
-STEPS = f"ARRAY[{', '.join(map(str, STEPS_S))}]::float8[]"
+#: What is counted of an event.
+FACTS = "received_at, event_type, state, deliveries, duration, processed_at, occurred_at"
+# Compared as intervals: turning each into seconds takes longer than counting it.
+STEPS = f"ARRAY[{', '.join(f"'{step} s'" for step in STEPS_S)}]::interval[]"
 #: Each settled event once for each thing that is timed. The clocks at Clerk and here may differ, so no lag is below zero.
 TIMED = f"""
-SELECT hour, what, width_bucket(seconds, {STEPS}) AS bucket, count(*) AS events
-FROM fresh CROSS JOIN LATERAL (VALUES
-    ('apply', extract(epoch FROM duration)::float8),
-    ('lag', greatest(extract(epoch FROM processed_at - occurred_at)::float8, 0))
-) AS timing (what, seconds)
-WHERE state = 'processed' AND seconds IS NOT NULL
-GROUP BY 1, 2, 3
-"""  # noqa: S608
+SELECT hour, 'apply' AS what, width_bucket(duration, {STEPS}) AS bucket, count(*) AS events
+FROM fresh WHERE state = 'processed' GROUP BY 1, 3
+UNION ALL
+SELECT hour, 'lag', width_bucket(greatest(processed_at - occurred_at, interval '0'), {STEPS}), count(*)
+FROM fresh WHERE state = 'processed' AND occurred_at IS NOT NULL GROUP BY 1, 3
+"""  # noqa: S608  # all of it stands here
 COUNTED = (
     "SELECT hour, event_type, state, count(*) AS events, sum(deliveries) AS deliveries FROM fresh GROUP BY 1, 2, 3"
 )
+#: Whole hours that were counted and have not changed since.
+KEPT = "hour >= %(since)s AND hour <> ALL (%(dirty)s::timestamptz[])"
 
 
 class HourCount(NamedTuple):
@@ -82,11 +77,7 @@ def fold() -> int:
         # Whatever was changed by an earlier transaction than this is committed, or never will be.
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         [settled_before] = cursor.fetchone()
-        cursor.execute(
-            f"SELECT DISTINCT {HOUR} FROM webhooks_webhookevent WHERE changed_in >= %s",  # noqa: S608
-            [mark.transaction],
-        )
-        hours = [hour for (hour,) in cursor.fetchall()]
+        hours = _changed_since(mark.transaction)
         for hour in hours:
             _count_anew(hour)
         mark.transaction, mark.folded_at = settled_before, timezone.now()
@@ -94,44 +85,64 @@ def fold() -> int:
     return len(hours)
 
 
+def dirty_hours() -> list[datetime]:
+    """Return the hours whose rows are not right any more; whoever reads several things asks once, in two statements.
+
+    An hour that gets dirty afterwards is read as it was when this was asked, which is as right.
+    """
+    return _changed_since(FoldMark.objects.values_list("transaction", flat=True).first() or 0)
+
+
 def hourly(since: datetime) -> list[HourCount]:
     """Return what was received in each whole hour from that of `since` on, oldest first."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""WITH {DIRTY} {COUNTED} UNION ALL
-            SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount
-            WHERE hour >= %(since)s AND hour NOT IN (SELECT hour FROM dirty)
-            ORDER BY 1, 2, 3""",  # noqa: S608
-            {"since": whole_hour(since)},
-        )
-        return [HourCount(*row) for row in cursor.fetchall()]
+    query = f"""{COUNTED} UNION ALL
+        SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT} ORDER BY 1, 2, 3"""  # noqa: S608
+    return [HourCount(*row) for row in _read(query, since, dirty_hours())]
 
 
-def totals(since: datetime) -> list[TypeCount]:
+def totals(since: datetime, dirty: Sequence[datetime] | None = None) -> list[TypeCount]:
     """Return what was received from the whole hour of `since` on, of each type and state."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""WITH {DIRTY}, counted AS ({COUNTED} UNION ALL
-                SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount
-                WHERE hour >= %(since)s AND hour NOT IN (SELECT hour FROM dirty))
-            SELECT event_type, state, sum(events)::bigint, sum(deliveries)::bigint FROM counted GROUP BY 1, 2
-            ORDER BY 1, 2""",  # noqa: S608
-            {"since": whole_hour(since)},
-        )
-        return [TypeCount(*row) for row in cursor.fetchall()]
+    query = f"""SELECT event_type, state, sum(events)::bigint, sum(deliveries)::bigint FROM ({COUNTED} UNION ALL
+            SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT}) AS counted
+        GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608
+    return [TypeCount(*row) for row in _read(query, since, dirty_hours() if dirty is None else dirty)]
 
 
-def timings(since: datetime) -> dict[str, list[int]]:
+def by_type(since: datetime, unit: str, dirty: Sequence[datetime]) -> list[tuple[datetime, str, int]]:
+    """Return when each hour or day (`unit`) from that of `since` on began, and how many events of each type it had."""
+    query = f"""SELECT date_trunc(%(unit)s, hour, 'UTC'), event_type, sum(events)::bigint
+        FROM (SELECT hour, event_type, count(*) AS events FROM fresh GROUP BY 1, 2 UNION ALL
+            SELECT hour, event_type, events FROM webhooks_eventcount WHERE {KEPT}) AS counted
+        GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608
+    return _read(query, since, dirty, unit=unit)
+
+
+def windows(starts: Sequence[datetime], dirty: Sequence[datetime]) -> dict[str, list[tuple[int, int]]]:
+    """Return, by state, the events and deliveries received since each of `starts`.
+
+    An hour in the middle of which a start lies is read from its events; so give whole hours where that is good enough.
+    """
+    names = [f"start_{place}" for place in range(len(starts))]
+    sums = ", ".join(
+        f"sum({what}) FILTER (WHERE at >= %({name})s)" for name in names for what in ("events", "deliveries")
+    )
+    query = f"""SELECT state, {sums} FROM (
+            SELECT received_at AS at, state, 1 AS events, deliveries FROM fresh UNION ALL
+            SELECT hour, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT}) AS counted
+        GROUP BY state"""  # noqa: S608
+    divided = {whole_hour(start) for start in starts if start != whole_hour(start)}
+    rows = _read(query, min(starts), sorted({*dirty, *divided}), **dict(zip(names, starts, strict=True)))
+    found = {state: [int(number or 0) for number in numbers] for state, *numbers in rows}
+    return {state: list(zip(numbers[::2], numbers[1::2], strict=True)) for state, numbers in found.items()}
+
+
+def timings(since: datetime, dirty: Sequence[datetime] | None = None) -> dict[str, list[int]]:
     """Return how many processed events fell into each bucket of STEPS_S, by EventTiming.What, from `since`'s hour on."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""WITH {DIRTY}, timed AS ({TIMED} UNION ALL
-                SELECT hour, what, bucket, events FROM webhooks_eventtiming
-                WHERE hour >= %(since)s AND hour NOT IN (SELECT hour FROM dirty))
-            SELECT what, bucket, sum(events) FROM timed GROUP BY 1, 2""",  # noqa: S608
-            {"since": whole_hour(since)},
-        )
-        found = Counter({(what, bucket): int(events) for what, bucket, events in cursor.fetchall()})
+    query = f"""SELECT what, bucket, sum(events)::bigint FROM ({TIMED} UNION ALL
+            SELECT hour, what, bucket, events FROM webhooks_eventtiming WHERE {KEPT}) AS timed
+        GROUP BY 1, 2"""  # noqa: S608
+    rows = _read(query, since, dirty_hours() if dirty is None else dirty)
+    found = Counter({(what, bucket): events for what, bucket, events in rows})
     return {str(what): [found[what, bucket] for bucket in range(len(STEPS_S) + 1)] for what in EventTiming.What}
 
 
@@ -160,11 +171,46 @@ def forget_before(moment: datetime) -> int:
     return sum(model._default_manager.filter(hour__lt=moment).delete()[0] for model in (EventCount, EventTiming))
 
 
+def _changed_since(transaction_id: int) -> list[datetime]:
+    """Return the hours with events that were changed by this transaction or a later one, oldest first."""
+    query = f"SELECT DISTINCT {HOUR} FROM webhooks_webhookevent WHERE changed_in >= %s ORDER BY 1"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(query, [transaction_id])
+        return [hour for (hour,) in cursor.fetchall()]
+
+
+def _read(query: str, since: datetime, dirty: Sequence[datetime], **more: Any) -> list[Any]:
+    """Run a query over `fresh`, the events of dirty hours, and over rows that are KEPT."""
+    spans = _together([hour for hour in dirty if hour >= whole_hour(since)])
+    edges = {f"edge_{place}": edge for place, edge in enumerate(edge for span in spans for edge in span)}
+    chosen = " OR ".join(
+        f"received_at >= %(edge_{2 * place})s AND received_at < %(edge_{2 * place + 1})s" for place in range(len(spans))
+    )
+    # Materialized, because workers that help to read a few thousand rows take longer to start than to do it.
+    fresh = f"SELECT {HOUR} AS hour, {FACTS} FROM webhooks_webhookevent WHERE {chosen or 'FALSE'}"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH fresh AS MATERIALIZED ({fresh}) {query}",
+            {"since": whole_hour(since), "dirty": list(dirty), **edges, **more},
+        )
+        rows: list[Any] = cursor.fetchall()
+    return rows
+
+
+def _together(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
+    """Return the beginnings and ends of runs of hours that follow each other."""
+    spans: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        begins = spans.pop()[0] if spans and spans[-1][1] == hour else hour
+        spans.append((begins, hour + HOUR_LONG))
+    return spans
+
+
 def _count_anew(hour: datetime) -> None:
     """Replace the counts of one hour."""
-    parameters = {"hour": hour, "until": hour + timedelta(hours=1)}
+    parameters = {"hour": hour, "until": hour + HOUR_LONG}
     fresh = f"""WITH fresh AS (
-        SELECT {HOUR} AS hour, * FROM webhooks_webhookevent WHERE received_at >= %(hour)s AND received_at < %(until)s
+        SELECT {HOUR} AS hour, {FACTS} FROM webhooks_webhookevent WHERE received_at >= %(hour)s AND received_at < %(until)s
     )"""  # noqa: S608
     with connection.cursor() as cursor:
         for table, columns, query in (

@@ -1,9 +1,17 @@
-from django.urls import re_path
+from django.urls import include, path, re_path
 
 from webhooks import views
+from webhooks.admin.dashboard import dashboard
+from webhooks.admin.story import person_story
 
 app_name = "webhooks"
+#: Inside of the admin site, and before its own addresses.
+operators = [
+    path("webhooks/dashboard/", dashboard, name="dashboard"),
+    path("accounts/user/<int:user_id>/story/", person_story, name="story"),
+]
 urlpatterns = [
     # With and without the slash, because Svix counts a redirect as a failed delivery.
     re_path(r"^api/webhooks/clerk/?$", views.receive, name="receive"),
+    path("admin/", include(operators)),
 ]

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
-from procrastinate.contrib.django.models import ProcrastinateJob, ProcrastinateWorker
+from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
 from accounts.clerk import pace
 from accounts.models import ClerkPace, IdentityConflict, MetadataPush, Reconciliation
@@ -70,9 +70,7 @@ def measure() -> Vitals:
         last_reconciliation=Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED).first(),
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
         heartbeats=list(_alive(now).values_list("last_heartbeat", flat=True)),
-        overdue_jobs=_count(
-            ProcrastinateJob.objects.filter(status="todo", scheduled_at__lte=now - timedelta(minutes=1))
-        ),
+        overdue_jobs=_count(_overdue(now)),
         clerk_shut_until=ClerkPace.objects.filter(name=pace.INSTANCE, shut_until__gt=now)
         .values_list("shut_until", flat=True)
         .first(),
@@ -87,6 +85,14 @@ def has_worker() -> bool:
 
 def _alive(now: datetime) -> QuerySet[ProcrastinateWorker]:
     return ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER)
+
+
+def _overdue(now: datetime) -> QuerySet[ProcrastinateJob]:
+    """Return jobs that could have begun a minute ago. One for "at once" has no time, and says in its events since when."""
+    due = now - timedelta(minutes=1)
+    deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
+    at_once = Q(scheduled_at=None) & Exists(deferred)
+    return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | at_once, status="todo")
 
 
 def _count(rows: QuerySet) -> int:  # type: ignore[type-arg]

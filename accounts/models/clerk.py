@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 
@@ -17,6 +17,10 @@ class EndedSession(models.Model):
         constraints = [
             # Looked up with every request of somebody who is signed in.
             models.UniqueConstraint(fields=["session_id"], name="accounts_session_id_unique")
+        ]
+        indexes = [
+            # One person's story.
+            models.Index(F("clerk_id"), F("id").desc(), name="accounts_session_person"),
         ]
 
     def __str__(self) -> str:
@@ -68,6 +72,10 @@ class MetadataPush(models.Model):
         indexes = [
             # The job that looks for due pushes, and the count of those that wait.
             models.Index(fields=["next_attempt_at"], name="accounts_push_pending", condition=Q(state="pending")),
+            # The count of those that were given up, and the list of them.
+            models.Index(
+                fields=["requested_at"], name="accounts_push_given_up", condition=Q(state__in=["refused", "stopped"])
+            ),
         ]
         constraints = [
             models.CheckConstraint(condition=~Q(state="done") | Q(done_at__isnull=False), name="accounts_push_done_at")

@@ -31,6 +31,7 @@ ARGUMENTS = {
     "role": "builder",
     "runbook": "silence",
     "object_id": "{pk}",
+    "user_id": "{pk}",
     "content_type_id": "1",
     "pk": "1",
     "rest": "nowhere",

@@ -1,0 +1,184 @@
+"""What the operators' pages take with fifty thousand events and with five million, in alternating rounds of one run.
+
+Two databases of one server, each behind a gunicorn of its own. The events lie spread over a month with payloads of 0.3 to
+1.5 kB, about what PostgreSQL keeps of Clerk's in the row after compressing them, and their hours are folded; some arrive
+after the last fold. `python -m tests.bench.operators` runs it alone: it needs 12 GB of disk and ten minutes.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from config.local.postgres import EmbeddedPostgres
+from tests.helpers.processes import gunicorn
+
+SMALL, LARGE = 50_000, int(os.environ.get("OPERATOR_EVENTS", "5000000"))
+ROUNDS = int(os.environ.get("OPERATOR_ROUNDS", "25"))
+#: Bytes a stored event takes at most, with its indices and the log of writing it.
+BYTES_AN_EVENT = 2_400
+#: Pages to compare; the facts in braces are what `seed` returns.
+PAGES = {
+    "dashboard": "/admin/webhooks/dashboard/",
+    "dashboard, 30 days": "/admin/webhooks/dashboard/?span=30d",
+    "one person's story": "/admin/accounts/user/{user}/story/",
+    "busiest person's story": "/admin/accounts/user/{busy}/story/",
+    "event": "/admin/webhooks/webhookevent/{event}/change/",
+    "events": "/admin/webhooks/webhookevent/",
+    "failed events": "/admin/webhooks/webhookevent/?state=failed",
+}
+AIM = 2.0
+
+EVENTS = """
+INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
+    occurred_at, received_at, last_delivery_at, processed_at, next_attempt_at, duration, clerk_user_id, instance_id,
+    source_address, headers, secret_fingerprint)
+SELECT 'msg_' || to_char(number, 'FM0000000000') || left(md5(number::text), 17),
+    (ARRAY['user.created', 'user.updated', 'user.updated', 'user.updated', 'session.created', 'session.ended',
+        'email.created', 'user.deleted'])[1 + number * 7 %% 8],
+    CASE WHEN number * 7 %% 8 <> 6 THEN '{"data": "' || repeat(md5(number::text), 9 + number %% 39) || '"}' END,
+    state, 1 + (number %% 50 = 0)::int, 1 + (number %% 20 = 0)::int,
+    CASE WHEN state IN ('failed', 'dead') THEN 'OperationalError: the connection was lost' ELSE '' END,
+    CASE WHEN state IN ('failed', 'dead') THEN 'transient' ELSE '' END,
+    at - number %% 900 * interval '10 ms', at, at,
+    CASE WHEN state NOT IN ('failed', 'dead') THEN at + number %% 40 * interval '1 ms' END,
+    CASE WHEN state = 'failed' THEN now() + interval '1 hour' END,
+    (2 + number %% 38) * interval '1 ms',
+    'user_bench' || CASE WHEN number %% 50 = 0 THEN 0 ELSE number %% 2000 END, 'ins_bench', '198.51.100.7',
+    '{"User-Agent": "Svix-Webhooks/1.60", "Content-Type": "application/json"}', 'x'
+FROM (
+    SELECT number, now() - (%(events)s - number) * (interval '30 days' / %(events)s) - interval '2 minutes' AS at,
+        CASE WHEN number %% 9 = 0 THEN 'ignored' WHEN number %% 31 = 0 THEN 'stale'
+            WHEN %(events)s - number < 40 THEN 'failed' WHEN %(events)s - number < 60 THEN 'dead'
+            ELSE 'processed' END AS state
+    FROM generate_series(%(first)s, %(last)s) AS number
+) AS made
+"""
+#: So many a statement, so that progress can be seen.
+CHUNK = 250_000
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["seed"]:
+        print(json.dumps(seed(int(sys.argv[2]))))
+        return
+    with tempfile.TemporaryDirectory(prefix="buildappswith-operators-") as name:
+        folder = Path(name)
+        free, needed = shutil.disk_usage(folder).free, LARGE * BYTES_AN_EVENT
+        if free < needed:
+            sys.exit(f"{needed / 1e9:.0f} GB of disk are needed in {folder}, and {free / 1e9:.0f} GB are free.")
+        tuned: dict[str, str | int] = {"fsync": "off", "synchronous_commit": "off", "max_wal_size": "2GB"}
+        with EmbeddedPostgres(
+            folder, shared_buffers="1GB", wal_level="minimal", max_wal_senders=0, **tuned
+        ) as postgres:
+            urls = {SMALL: postgres.url, LARGE: create_database(postgres.url)}
+            facts = {events: seeded(url, events) for events, url in urls.items()}
+            with (
+                gunicorn(urls[SMALL], folder / "small.txt", workers=1) as small,
+                gunicorn(urls[LARGE], folder / "large.txt", workers=1) as large,
+            ):
+                report(compete({SMALL: small, LARGE: large}, facts))
+
+
+def create_database(url: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE large")
+    return url.replace("/app?", "/large?")
+
+
+def seeded(url: str, events: int) -> dict[str, str]:
+    """Fill a database in a process of its own, since Django knows one database."""
+    environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], env=environ, check=True)
+    command = [sys.executable, "-m", "tests.bench.operators", "seed", str(events)]
+    done = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE, text=True)
+    facts: dict[str, str] = json.loads(done.stdout)
+    return facts
+
+
+def seed(events: int) -> dict[str, str]:
+    """Store events over the last month, count their hours, and let some come after that."""
+    import django
+
+    django.setup()
+    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+    from django.contrib.sessions.backends.db import SessionStore
+    from django.db import connection
+
+    from accounts.models import User
+    from config.database import close_pools
+    from webhooks import rollups
+    from webhooks.models import WebhookEvent
+
+    started = time.perf_counter()
+    operator = User.objects.create_superuser("bench", "bench")
+    people = [User(clerk_id=f"user_bench{number}", clerk_version="0", password="!") for number in range(2000)]
+    people = User.objects.bulk_create(people)
+    late = 20  # that come after the last count
+    with connection.cursor() as cursor:
+        for first in range(1, events - late + 1, CHUNK):
+            last = min(first + CHUNK - 1, events - late)
+            cursor.execute(EVENTS, {"events": events, "first": first, "last": last})
+            print(f"{last:9} of {events} events after {time.perf_counter() - started:.0f} s", file=sys.stderr)
+        cursor.execute("VACUUM (ANALYZE) webhooks_webhookevent")
+        hours = rollups.fold()
+        cursor.execute("ANALYZE")
+        cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 day')")
+        cursor.execute(EVENTS, {"events": events, "first": events - late + 1, "last": events})
+    print(f"{hours} hours counted after {time.perf_counter() - started:.0f} s", file=sys.stderr)
+    session = SessionStore()
+    session[SESSION_KEY], session[HASH_SESSION_KEY] = str(operator.pk), operator.get_session_auth_hash()
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session.create()
+    middle = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[events // 2]
+    close_pools()
+    return {
+        "session": str(session.session_key),
+        "event": str(middle),
+        "user": str(people[7].pk),
+        "busy": str(people[0].pk),
+    }
+
+
+def compete(servers: dict[int, str], facts: dict[int, dict[str, str]]) -> dict[str, dict[int, float]]:
+    """Ask for each page in turns; return the medians in milliseconds, for pages that there are."""
+    medians: dict[str, dict[int, float]] = {}
+    cookie = f"sessionid_{os.environ.get('PORT') or 8000}"
+    with httpx.Client(timeout=60, trust_env=False) as client:
+        for name, path in PAGES.items():
+            took: dict[int, list[float]] = {events: [] for events in servers}
+            for number in range(ROUNDS + 3):  # the first ones only warm up
+                for events, server in servers.items():
+                    started = time.perf_counter()
+                    headers = {"cookie": f"{cookie}={facts[events]['session']}"}
+                    answer = client.get(server + path.format(**facts[events]), headers=headers)
+                    if answer.status_code != 200:
+                        print(f"{name} is not there: {answer.status_code}")
+                    elif number >= 3:
+                        took[events].append(1000 * (time.perf_counter() - started))
+                if not all(took.values()) and number >= 3:
+                    break
+            else:
+                medians[name] = {events: statistics.median(found) for events, found in took.items()}
+    return medians
+
+
+def report(medians: dict[str, dict[int, float]]) -> None:
+    print(f"\nThe operators' pages, medians of {ROUNDS} alternating rounds, in ms:\n")
+    print(f"{'':24}{SMALL:>12,}{LARGE:>12,}{'ratio':>8}")
+    for name, took in medians.items():
+        print(f"{name:24}{took[SMALL]:12.1f}{took[LARGE]:12.1f}{took[LARGE] / took[SMALL]:8.2f}")
+    worst = max(took[LARGE] / took[SMALL] for took in medians.values())
+    print(f"\nThe worst ratio is {worst:.2f}. The aim is {AIM:.2f} at most.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Addresses of lists with filters set."""
+
+from datetime import datetime
+
+from django.urls import reverse
+from django.utils.http import urlencode
+
+
+def events(*, state: str = "", event_type: str = "", since: datetime | None = None) -> str:
+    """Return the address of the events of a state and type that were received since a moment."""
+    moment = since.isoformat(timespec="seconds") if since else ""
+    query = {"state": state, "type": event_type, "since": moment}
+    return f"{reverse('admin:webhooks_webhookevent_changelist')}?{urlencode({k: v for k, v in query.items() if v})}"
+
+
+def listed(model: str, **query: str) -> str:
+    """Return the address of the list of a model such as `accounts_metadatapush`."""
+    return f"{reverse(f'admin:{model}_changelist')}?{urlencode(query)}"

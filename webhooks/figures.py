@@ -1,0 +1,116 @@
+"""The figures of the dashboard: what came in four stretches of time, and how long it took.
+
+`dirty` is what `rollups.dirty_hours` returned.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, Sum
+from django.utils.translation import gettext_lazy as _
+
+from webhooks import charts, rollups
+from webhooks.models import EventTiming, RejectionCount, WebhookEvent
+
+State = WebhookEvent.State
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+#: The stretches that are counted. All but the first begin with a whole hour, as the rows of counts do.
+STRETCHES = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
+SHARES = (0.5, 0.95, 0.99)
+#: What events are counted as; each name is that of an icon, too.
+LABELS = {
+    "received": _("Received"),
+    State.PROCESSED: _("Processed"),
+    State.IGNORED: _("Ignored"),
+    State.STALE: _("Stale"),
+    State.FAILED: _("Failed"),
+    State.DEAD: _("Dead"),
+    "duplicate": _("Duplicate"),
+    "rejected": _("Rejected"),
+}
+#: What the columns of a stretch stand for.
+SPANS = {"24h": ("hour", 24, HOUR), "30d": ("day", 30, DAY)}
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One figure of the table."""
+
+    number: int
+    state: str
+    stretch: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was counted as one thing, in each stretch."""
+
+    name: str
+    label: Any
+    counts: list[Count]
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether it is of those that should not be, and is."""
+        return self.name in WebhookEvent.UNSETTLED and any(count.number for count in self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long something took, in seconds, for each of SHARES; None if nothing was timed."""
+
+    label: Any
+    seconds: list[float | None]
+
+
+def starts(now: datetime) -> dict[str, datetime]:
+    """Return when each stretch began."""
+    return {
+        name: now - length if length == HOUR else rollups.whole_hour(now - length) + HOUR
+        for name, length in STRETCHES.items()
+    }
+
+
+def table(now: datetime, dirty: Sequence[datetime]) -> list[Row]:
+    """Return the counts of each stretch; two statements."""
+    since = starts(now)
+    counted = rollups.windows(list(since.values()), dirty)
+    numbers: dict[str, list[int]] = {name: [0] * len(since) for name in LABELS}
+    for state, pairs in counted.items():
+        for place, (events, deliveries) in enumerate(pairs):
+            numbers["received"][place] += deliveries
+            numbers["duplicate"][place] += deliveries - events
+            numbers[state][place] += events
+    numbers["rejected"] = _rejected(since.values())
+    return [
+        Row(name, label, [Count(numbers[name][place], name, key, at) for place, (key, at) in enumerate(since.items())])
+        for name, label in LABELS.items()
+    ]
+
+
+def columns(now: datetime, span: str, dirty: Sequence[datetime]) -> charts.Chart:
+    """Return the events by type, in hours or days; one statement."""
+    unit, number, step = SPANS[span]
+    last = rollups.whole_hour(now).replace(hour=0) if unit == "day" else rollups.whole_hour(now)
+    places = [last - step * place for place in reversed(range(number))]
+    return charts.stacked(places, rollups.by_type(places[0], unit, dirty))
+
+
+def timings(now: datetime, dirty: Sequence[datetime]) -> list[Timing]:
+    """Return how long events of the last day took; one statement."""
+    found = rollups.timings(now - DAY, dirty)
+    labels = {EventTiming.What.APPLY: _("Received to applied"), EventTiming.What.LAG: _("At Clerk to applied")}
+    return [
+        Timing(label, [rollups.percentile(found[what], share) for share in SHARES]) for what, label in labels.items()
+    ]
+
+
+def _rejected(since: Iterable[datetime]) -> list[int]:
+    """Return the refused requests since the hours of those moments; they are counted by the hour only."""
+    hours = [rollups.whole_hour(moment) for moment in since]
+    sums = {f"since_{place}": Sum("requests", filter=Q(hour__gte=hour)) for place, hour in enumerate(hours)}
+    found = RejectionCount.objects.filter(hour__gte=min(hours)).aggregate(**sums)
+    return [found[name] or 0 for name in sums]
