@@ -28,6 +28,8 @@ PERSONAL = {
     "ip_address": "actor_salt",
     "user_agent": "actor_salt",
 }
+#: json.dumps would make an encoder for each call, and webhooks digest five columns of each row.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _SIZE = hashlib.sha256().digest_size
 
 
@@ -84,5 +86,4 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> bytes:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "surrogatepass")
+    return _encode(value).encode("utf-8", "surrogatepass")
