@@ -5,6 +5,3 @@ document.addEventListener("error", ({ target }) => target.matches?.("[data-portr
 for (const picture of document.querySelectorAll("[data-portrait]")) {
   if (picture.complete && picture.naturalWidth === 0) picture.remove();
 }
-
-// Those that come later, too: errors do not bubble, but they are captured.
-document.addEventListener("error", ({ target }) => target.matches?.("[data-portrait]") && target.remove(), true);

@@ -23,6 +23,7 @@ import psycopg
 
 from config.local.postgres import EmbeddedPostgres
 from tests.helpers.processes import gunicorn
+from tests.settings import ENVIRONMENT
 
 ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "10"))
 MOST_TIMES_SLOWER = 2.0
@@ -47,8 +48,8 @@ def main() -> None:
             urls = {"10,000": postgres.url, "1,000,000": postgres.url.replace("/app?", "/million?")}
             seed(*urls.values())
             with (
-                gunicorn(urls["10,000"], folder / "few.txt", workers=1) as few,
-                gunicorn(urls["1,000,000"], folder / "many.txt", workers=1) as many,
+                gunicorn(urls["10,000"], folder / "few.txt", workers=1, **ENVIRONMENT) as few,
+                gunicorn(urls["1,000,000"], folder / "many.txt", workers=1, **ENVIRONMENT) as many,
             ):
                 found = compete({"10,000": (few, pages(urls["10,000"])), "1,000,000": (many, pages(urls["1,000,000"]))})
     sys.exit(report(found))
