@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0008_privacy'),
+        ('accounts', '0010_first_flags'),
     ]
 
     operations = [
