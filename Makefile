@@ -21,7 +21,7 @@ IN_VENV = @exec .venv/bin/python
 # Settings as a deployment has them, for commands that need no database.
 PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0 \
-	MEDIA_ROOT=. EMAIL_URL=smtp://localhost:25 AUDIT_SEAL_KEY=not-a-secret-but-as-long-as-one-has-to-be
+	MEDIA_ROOT=. EMAIL_URL=smtp://localhost:25 ALERT_URLS=json://localhost AUDIT_SEAL_KEY=not-a-secret-but-as-long-as-one-has-to-be
 
 help: ## List what there is
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \

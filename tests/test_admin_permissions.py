@@ -32,7 +32,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/accounts/flag/": (OK, OK, OK, OK),
     "/admin/accounts/flag/add/": (NO, NO, NO, NO),
     "/admin/accounts/flag/{pk}/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/accounts/flag/{pk}/change/": (OK, OK, OK, OK),
+    "/admin/accounts/flag/{pk}/change/": (OK, OK, FOUND, FOUND),  # nothing in the form has to be filled in
     "/admin/accounts/flag/{pk}/delete/": (NO, NO, NO, NO),
     "/admin/accounts/flag/{pk}/history/": (OK, OK, OK, OK),
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app

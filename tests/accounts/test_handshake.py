@@ -1,10 +1,13 @@
 """Page loads whose token has run out go to Clerk and back, and nothing else does."""
 
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from django.test import Client
 from pytest_django import Settings
 
@@ -41,7 +44,15 @@ def handshake_reason(response: Any) -> str | None:
     return str(parse_qs(url.query)["__clerk_hs_reason"][0])
 
 
+MINTED_AT = datetime.now(UTC)
 OLD, YOUNG = mint(OLIVE, age_s=600), mint(OLIVE)
+
+
+@pytest.fixture(autouse=True)
+def when_tokens_are_young() -> Iterator[None]:
+    """Keep the clock where the tokens above were minted, however long other tests take."""
+    with time_machine.travel(MINTED_AT):
+        yield
 
 
 @pytest.mark.parametrize(
