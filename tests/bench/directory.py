@@ -75,6 +75,10 @@ def pages(url: str) -> Pages:
     with psycopg.connect(url) as connection:
         rare, middling, common = (words_near(connection, percent) for percent in (RARE, MIDDLING, COMMON))
         deep = place(connection, 999 * PAGE_SIZE)
+        public = connection.execute(
+            "SELECT slug FROM profiles_builderprofile JOIN accounts_user ON accounts_user.id = user_id "
+            "WHERE is_active AND profiles_builderprofile.id > 5000 ORDER BY profiles_builderprofile.id LIMIT 100"
+        ).fetchall()
     narrowed = {**FACETS, "skill": "React"}
     queries: Mapping[str, list[dict[str, str]]] = {
         "directory, page 1": [{}],
@@ -91,7 +95,7 @@ def pages(url: str) -> Pages:
         "search, no match, facets": [{"q": "qqqqq", **FACETS}],
     }
     found = {label: cycle([f"/builders/?{urlencode(one)}" for one in each]) for label, each in queries.items()}
-    return {"profile page": cycle([f"/builders/builder-{number}/" for number in range(100, 200)]), **found}
+    return {"profile page": cycle([f"/builders/{slug}/" for (slug,) in public]), **found}
 
 
 def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
