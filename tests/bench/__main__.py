@@ -49,6 +49,8 @@ def main() -> None:
             ):
                 compete(full, limit, postgres)
     report(full, limit)
+    # A server of its own, with other settings, and most of the time that everything takes.
+    subprocess.run([sys.executable, "-m", "tests.bench.operators"], check=True)
 
 
 def compete(full: Contestant, limit: Contestant, postgres: EmbeddedPostgres) -> None:
