@@ -50,6 +50,8 @@ def main() -> None:
                 compete(full, limit, postgres)
     report(full, limit)
     subprocess.run([sys.executable, "-m", "tests.bench.directory"], check=True)
+    # A server of its own, with other settings, and most of the time that everything takes.
+    subprocess.run([sys.executable, "-m", "tests.bench.operators"], check=True)
 
 
 def compete(full: Contestant, limit: Contestant, postgres: EmbeddedPostgres) -> None:

@@ -19,6 +19,7 @@ import httpx
 import psycopg
 
 from config.local.postgres import EmbeddedPostgres
+from tests import settings
 from tests.helpers.processes import gunicorn
 
 SMALL, LARGE = 50_000, int(os.environ.get("OPERATOR_EVENTS", "5000000"))
@@ -36,6 +37,7 @@ PAGES = {
     "failed events": "/admin/webhooks/webhookevent/?state=failed",
 }
 AIM = 2.0
+WARM_UP = 3
 
 EVENTS = """
 INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
@@ -82,8 +84,8 @@ def main() -> None:
             urls = {SMALL: postgres.url, LARGE: create_database(postgres.url)}
             facts = {events: seeded(url, events) for events, url in urls.items()}
             with (
-                gunicorn(urls[SMALL], folder / "small.txt", workers=1) as small,
-                gunicorn(urls[LARGE], folder / "large.txt", workers=1) as large,
+                gunicorn(urls[SMALL], folder / "small.txt", workers=1, **settings.ENVIRONMENT) as small,
+                gunicorn(urls[LARGE], folder / "large.txt", workers=1, **settings.ENVIRONMENT) as large,
             ):
                 report(compete({SMALL: small, LARGE: large}, facts))
 
@@ -151,23 +153,20 @@ def seed(events: int) -> dict[str, str]:
 def compete(servers: dict[int, str], facts: dict[int, dict[str, str]]) -> dict[str, dict[int, float]]:
     """Ask for each page in turns; return the medians in milliseconds, for pages that there are."""
     medians: dict[str, dict[int, float]] = {}
-    cookie = f"sessionid_{os.environ.get('PORT') or 8000}"
     with httpx.Client(timeout=60, trust_env=False) as client:
+
+        def ask(events: int, path: str) -> float | None:
+            cookie = f"sessionid_8000={facts[events]['session']}"
+            started = time.perf_counter()
+            answer = client.get(servers[events] + path.format(**facts[events]), headers={"cookie": cookie})
+            return 1000 * (time.perf_counter() - started) if answer.status_code == 200 else None
+
         for name, path in PAGES.items():
-            took: dict[int, list[float]] = {events: [] for events in servers}
-            for number in range(ROUNDS + 3):  # the first ones only warm up
-                for events, server in servers.items():
-                    started = time.perf_counter()
-                    headers = {"cookie": f"{cookie}={facts[events]['session']}"}
-                    answer = client.get(server + path.format(**facts[events]), headers=headers)
-                    if answer.status_code != 200:
-                        print(f"{name} is not there: {answer.status_code}")
-                    elif number >= 3:
-                        took[events].append(1000 * (time.perf_counter() - started))
-                if not all(took.values()) and number >= 3:
-                    break
-            else:
-                medians[name] = {events: statistics.median(found) for events, found in took.items()}
+            rounds = [{events: ask(events, path) for events in servers} for _ in range(WARM_UP + ROUNDS)]
+            if any(took is None for each in rounds for took in each.values()):
+                print(f"{name} is not there or not well: {path}")
+                continue
+            medians[name] = {n: statistics.median(each[n] or 0 for each in rounds[WARM_UP:]) for n in servers}
     return medians
 
 

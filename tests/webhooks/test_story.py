@@ -202,6 +202,14 @@ def test_fields_are_as_they_were(since_ever: User) -> None:
         assert (found["Name"], found["E-mail"], found["Roles"]) == (name, email, held)
 
 
+def test_of_several_changes_the_next_one_tells(since_ever: User) -> None:
+    for minutes, old, new in ((10, "Zofia <New>", "Second"), (20, "Second", "Third")):
+        with time_machine.travel(NOW + minutes * MINUTE, tick=False):
+            log.record(AuditLog.Action.USER_UPDATED, actor=None, target=since_ever, changes={"name": (old, new)})
+    for minutes, name in ((5, "Zofia <New>"), (15, "Second")):
+        assert facts(since_ever, NOW + minutes * MINUTE)["Name"] == name
+
+
 def test_before_somebody_came_nothing_was_known(since_ever: User, operator: Client) -> None:
     assert known.at(since_ever, NOW - MINUTE) is None
     assert "Nothing: this account is here since" in page(operator, since_ever, at="2026-11-20T09:00")
