@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import jwt
@@ -115,7 +116,13 @@ def published() -> dict[str, RSAPublicKey]:
         httpx.HTTPError: it cannot be reached, or refuses.
         ValueError: its answer is no set of keys.
     """
-    return _fetch(f"{settings.CLERK_FRONTEND_API_URL}/.well-known/jwks.json", "")
+    return _fetch(f"{_reachable(settings.CLERK_FRONTEND_API_URL)}/.well-known/jwks.json", "")
+
+
+def _reachable(url: str) -> str:
+    """Return `url` with a name below localhost as the address that it has by RFC 6761; not every resolver knows them."""
+    host = urlsplit(url).hostname or ""
+    return url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
 
 
 def read(answer: Any) -> dict[str, RSAPublicKey]:

@@ -54,8 +54,6 @@ def addresses(data_dir: Path, port: int) -> dict[str, str]:
         # Clerk's keys name the address of the instance. The stand-in is a development instance.
         "CLERK_PUBLISHABLE_KEY": "pk_test_" + base64.b64encode(f"{clerk}$".encode()).decode(),
         "CLERK_API_URL": f"http://127.0.0.1:{port + 1}",
-        # By it servers know that the secret key is the stand-in's, because its host name is for browsers only.
-        "CLERK_INSTANCE_ID": "ins_2localclerk0000000000000000",
         "CLERK_AUTHORIZED_PARTIES": f"http://{APP_HOST}:{port},http://127.0.0.1:{port}",
         "LOCALCLERK_PORT": str(port + 1),
         "LOCALCLERK_APP_URL": f"http://{APP_HOST}:{port}",

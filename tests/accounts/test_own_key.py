@@ -127,3 +127,15 @@ class TestNothingIsBelieved:
         with pytest.raises(CommandError, match="of another Clerk instance"):
             call_command("reconcile", "--user", user.clerk_id)
         assert User.objects.live().get() == user
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    (
+        ("http://clerk.bw.localhost:8001", "http://127.0.0.1:8001"),
+        ("https://clerk.example.com", "https://clerk.example.com"),
+        ("https://localhost.example.com", "https://localhost.example.com"),
+    ),
+)
+def test_names_below_localhost_are_this_machine(url: str, asked: str) -> None:
+    assert keys._reachable(url) == asked
