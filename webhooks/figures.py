@@ -1,9 +1,6 @@
-"""The figures of the dashboard: what came in four stretches of time, and how long it took.
+"""The figures of the dashboard: what came in four stretches of time, and how long it took."""
 
-`dirty` is what `rollups.dirty_hours` returned.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,8 +8,9 @@ from typing import Any
 from django.db.models import Q, Sum
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import charts, rollups
+from webhooks import charts, overview, rollups
 from webhooks.models import EventTiming, RejectionCount, WebhookEvent
+from webhooks.overview import Overview
 
 State = WebhookEvent.State
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -74,12 +72,18 @@ def starts(now: datetime) -> dict[str, datetime]:
     }
 
 
-def table(now: datetime, dirty: Sequence[datetime]) -> list[Row]:
-    """Return the counts of each stretch; two statements."""
+def take(now: datetime, span: str) -> Overview:
+    """Count all that the other functions show; three statements."""
+    return overview.take(
+        list(starts(now).values()), columns=_places(now, span)[0], unit=SPANS[span][0], timed=now - DAY
+    )
+
+
+def table(now: datetime, found: Overview) -> list[Row]:
+    """Return the counts of each stretch; one statement, for refused requests."""
     since = starts(now)
-    counted = rollups.windows(list(since.values()), dirty)
     numbers: dict[str, list[int]] = {name: [0] * len(since) for name in LABELS}
-    for state, pairs in counted.items():
+    for state, pairs in found.stretches.items():
         for place, (events, deliveries) in enumerate(pairs):
             numbers["received"][place] += deliveries
             numbers["duplicate"][place] += deliveries - events
@@ -91,21 +95,25 @@ def table(now: datetime, dirty: Sequence[datetime]) -> list[Row]:
     ]
 
 
-def columns(now: datetime, span: str, dirty: Sequence[datetime]) -> charts.Chart:
-    """Return the events by type, in hours or days; one statement."""
-    unit, number, step = SPANS[span]
-    last = rollups.whole_hour(now).replace(hour=0) if unit == "day" else rollups.whole_hour(now)
-    places = [last - step * place for place in reversed(range(number))]
-    return charts.stacked(places, rollups.by_type(places[0], unit, dirty))
+def chart(now: datetime, span: str, found: Overview) -> charts.Chart:
+    """Return the events by type, in hours or days."""
+    return charts.stacked(_places(now, span), found.columns)
 
 
-def timings(now: datetime, dirty: Sequence[datetime]) -> list[Timing]:
-    """Return how long events of the last day took; one statement."""
-    found = rollups.timings(now - DAY, dirty)
+def timings(found: Overview) -> list[Timing]:
+    """Return how long events of the last day took."""
     labels = {EventTiming.What.APPLY: _("Received to applied"), EventTiming.What.LAG: _("At Clerk to applied")}
     return [
-        Timing(label, [rollups.percentile(found[what], share) for share in SHARES]) for what, label in labels.items()
+        Timing(label, [rollups.percentile(found.timings[what], share) for share in SHARES])
+        for what, label in labels.items()
     ]
+
+
+def _places(now: datetime, span: str) -> list[datetime]:
+    """Return when each column begins."""
+    unit, number, step = SPANS[span]
+    last = rollups.whole_hour(now).replace(hour=0) if unit == "day" else rollups.whole_hour(now)
+    return [last - step * place for place in reversed(range(number))]
 
 
 def _rejected(since: Iterable[datetime]) -> list[int]:

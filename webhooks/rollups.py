@@ -11,7 +11,7 @@ know how few they are: it plans for billions of rows, and where it compiles cost
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -32,14 +32,6 @@ HOUR = "date_trunc('hour', received_at, 'UTC')"
 FACTS = "received_at, event_type, state, deliveries, duration, processed_at, occurred_at"
 # Compared as intervals: turning each into seconds takes longer than counting it.
 STEPS = f"ARRAY[{', '.join(f"'{step} s'" for step in STEPS_S)}]::interval[]"
-#: Each settled event once for each thing that is timed. The clocks at Clerk and here may differ, so no lag is below zero.
-TIMED = f"""
-SELECT hour, 'apply' AS what, width_bucket(duration, {STEPS}) AS bucket, count(*) AS events
-FROM fresh WHERE state = 'processed' GROUP BY 1, 3
-UNION ALL
-SELECT hour, 'lag', width_bucket(greatest(processed_at - occurred_at, interval '0'), {STEPS}), count(*)
-FROM fresh WHERE state = 'processed' AND occurred_at IS NOT NULL GROUP BY 1, 3
-"""  # noqa: S608  # all of it stands here
 COUNTED = (
     "SELECT hour, event_type, state, count(*) AS events, sum(deliveries) AS deliveries FROM fresh GROUP BY 1, 2, 3"
 )
@@ -97,7 +89,7 @@ def hourly(since: datetime) -> list[HourCount]:
     """Return what was received in each whole hour from that of `since` on, oldest first."""
     query = f"""{COUNTED} UNION ALL
         SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT} ORDER BY 1, 2, 3"""  # noqa: S608
-    return [HourCount(*row) for row in _read(query, since, dirty_hours())]
+    return [HourCount(*row) for row in read(query, since, dirty_hours())]
 
 
 def totals(since: datetime, dirty: Sequence[datetime] | None = None) -> list[TypeCount]:
@@ -105,45 +97,57 @@ def totals(since: datetime, dirty: Sequence[datetime] | None = None) -> list[Typ
     query = f"""SELECT event_type, state, sum(events)::bigint, sum(deliveries)::bigint FROM ({COUNTED} UNION ALL
             SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT}) AS counted
         GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608
-    return [TypeCount(*row) for row in _read(query, since, dirty_hours() if dirty is None else dirty)]
-
-
-def by_type(since: datetime, unit: str, dirty: Sequence[datetime]) -> list[tuple[datetime, str, int]]:
-    """Return when each hour or day (`unit`) from that of `since` on began, and how many events of each type it had."""
-    query = f"""SELECT date_trunc(%(unit)s, hour, 'UTC'), event_type, sum(events)::bigint
-        FROM (SELECT hour, event_type, count(*) AS events FROM fresh GROUP BY 1, 2 UNION ALL
-            SELECT hour, event_type, events FROM webhooks_eventcount WHERE {KEPT}) AS counted
-        GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608
-    return _read(query, since, dirty, unit=unit)
-
-
-def windows(starts: Sequence[datetime], dirty: Sequence[datetime]) -> dict[str, list[tuple[int, int]]]:
-    """Return, by state, the events and deliveries received since each of `starts`.
-
-    An hour in the middle of which a start lies is read from its events; so give whole hours where that is good enough.
-    """
-    names = [f"start_{place}" for place in range(len(starts))]
-    sums = ", ".join(
-        f"sum({what}) FILTER (WHERE at >= %({name})s)" for name in names for what in ("events", "deliveries")
-    )
-    query = f"""SELECT state, {sums} FROM (
-            SELECT received_at AS at, state, 1 AS events, deliveries FROM fresh UNION ALL
-            SELECT hour, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT}) AS counted
-        GROUP BY state"""  # noqa: S608
-    divided = {whole_hour(start) for start in starts if start != whole_hour(start)}
-    rows = _read(query, min(starts), sorted({*dirty, *divided}), **dict(zip(names, starts, strict=True)))
-    found = {state: [int(number or 0) for number in numbers] for state, *numbers in rows}
-    return {state: list(zip(numbers[::2], numbers[1::2], strict=True)) for state, numbers in found.items()}
+    return [TypeCount(*row) for row in read(query, since, dirty_hours() if dirty is None else dirty)]
 
 
 def timings(since: datetime, dirty: Sequence[datetime] | None = None) -> dict[str, list[int]]:
     """Return how many processed events fell into each bucket of STEPS_S, by EventTiming.What, from `since`'s hour on."""
-    query = f"""SELECT what, bucket, sum(events)::bigint FROM ({TIMED} UNION ALL
+    query = f"""SELECT what, bucket, sum(events)::bigint FROM ({timed()} UNION ALL
             SELECT hour, what, bucket, events FROM webhooks_eventtiming WHERE {KEPT}) AS timed
         GROUP BY 1, 2"""  # noqa: S608
-    rows = _read(query, since, dirty_hours() if dirty is None else dirty)
+    return in_buckets(read(query, since, dirty_hours() if dirty is None else dirty))
+
+
+def in_buckets(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[int]]:
+    """Return how many events fell into each bucket, from rows of what was timed, bucket and events."""
     found = Counter({(what, bucket): events for what, bucket, events in rows})
     return {str(what): [found[what, bucket] for bucket in range(len(STEPS_S) + 1)] for what in EventTiming.What}
+
+
+def timed(source: str = "fresh") -> str:
+    """Return a query that counts each processed event of `source` once for each thing that is timed.
+
+    The clocks at Clerk and here may differ, so no lag is below zero.
+    """
+    return f"""
+        SELECT hour, 'apply' AS what, width_bucket(duration, {STEPS}) AS bucket, count(*) AS events
+        FROM {source} WHERE state = 'processed' GROUP BY 1, 3
+        UNION ALL
+        SELECT hour, 'lag', width_bucket(greatest(processed_at - occurred_at, interval '0'), {STEPS}), count(*)
+        FROM {source} WHERE state = 'processed' AND occurred_at IS NOT NULL GROUP BY 1, 3"""  # noqa: S608
+
+
+def read(query: str, since: datetime, dirty: Sequence[datetime], **more: Any) -> list[Any]:
+    """Run a query over `fresh`, which are the events of `dirty` hours, and over rows that are KEPT.
+
+    Args:
+        query: what follows after `WITH fresh AS (…)`.
+        more: its other parameters.
+    """
+    spans = _together([hour for hour in dirty if hour >= whole_hour(since)])
+    edges = {f"edge_{place}": edge for place, edge in enumerate(edge for span in spans for edge in span)}
+    chosen = " OR ".join(
+        f"received_at >= %(edge_{2 * place})s AND received_at < %(edge_{2 * place + 1})s" for place in range(len(spans))
+    )
+    # Materialized, because workers that help to read a few thousand rows take longer to start than to do it.
+    fresh = f"SELECT {HOUR} AS hour, {FACTS} FROM webhooks_webhookevent WHERE {chosen or 'FALSE'}"  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH fresh AS MATERIALIZED ({fresh}) {query}",
+            {"since": whole_hour(since), "dirty": list(dirty), **edges, **more},
+        )
+        rows: list[Any] = cursor.fetchall()
+    return rows
 
 
 def percentile(buckets: Sequence[int], share: float) -> float | None:
@@ -179,24 +183,6 @@ def _changed_since(transaction_id: int) -> list[datetime]:
         return [hour for (hour,) in cursor.fetchall()]
 
 
-def _read(query: str, since: datetime, dirty: Sequence[datetime], **more: Any) -> list[Any]:
-    """Run a query over `fresh`, the events of dirty hours, and over rows that are KEPT."""
-    spans = _together([hour for hour in dirty if hour >= whole_hour(since)])
-    edges = {f"edge_{place}": edge for place, edge in enumerate(edge for span in spans for edge in span)}
-    chosen = " OR ".join(
-        f"received_at >= %(edge_{2 * place})s AND received_at < %(edge_{2 * place + 1})s" for place in range(len(spans))
-    )
-    # Materialized, because workers that help to read a few thousand rows take longer to start than to do it.
-    fresh = f"SELECT {HOUR} AS hour, {FACTS} FROM webhooks_webhookevent WHERE {chosen or 'FALSE'}"  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"WITH fresh AS MATERIALIZED ({fresh}) {query}",
-            {"since": whole_hour(since), "dirty": list(dirty), **edges, **more},
-        )
-        rows: list[Any] = cursor.fetchall()
-    return rows
-
-
 def _together(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
     """Return the beginnings and ends of runs of hours that follow each other."""
     spans: list[tuple[datetime, datetime]] = []
@@ -215,7 +201,7 @@ def _count_anew(hour: datetime) -> None:
     with connection.cursor() as cursor:
         for table, columns, query in (
             ("webhooks_eventcount", "hour, event_type, state, events, deliveries", COUNTED),
-            ("webhooks_eventtiming", "hour, what, bucket, events", TIMED),
+            ("webhooks_eventtiming", "hour, what, bucket, events", timed()),
         ):
             cursor.execute(f"DELETE FROM {table} WHERE hour = %(hour)s", parameters)  # noqa: S608
             cursor.execute(f"{fresh} INSERT INTO {table} ({columns}) {query}", parameters)

@@ -201,10 +201,9 @@ def test_reading_takes_one_statement_each_and_two_to_know_what_is_dirty() -> Non
     event()
     with CaptureQueriesContext(connection) as queries:
         dirty = rollups.dirty_hours()
-        rollups.by_type(LONG_AGO, "day", dirty)
-        rollups.windows([LONG_AGO, NOW], dirty)
+        rollups.totals(LONG_AGO, dirty)
         rollups.timings(LONG_AGO, dirty)
-    assert len(queries) == 2 + 3
+    assert len(queries) == 2 + 2
 
 
 def test_old_counts_can_go() -> None:

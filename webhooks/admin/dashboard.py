@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import IdentityConflict, MetadataPush
-from webhooks import figures, rollups, verdict
+from webhooks import charts, figures, verdict
 from webhooks.admin import links
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
@@ -50,20 +50,22 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def look(span: str) -> dict[str, Any]:
     """Return all that the dashboard shows; the number of statements does not depend on how much there is."""
     vitals, alerts = measure(), list(Alert.objects.open())
-    dirty = rollups.dirty_hours()
     found, lists = verdict.judge(vitals, alerts), _lists()
+    counted = figures.take(vitals.at, span)
+    chart = figures.chart(vitals.at, span, counted)
     return {
         "title": _("Dashboard"),
         "vitals": vitals,
         "verdict": found,
         "said": sha256(found.sentence.encode()).hexdigest()[:12],
         "alerts": alerts,
-        "rows": [(row, [(count, _link(count)) for count in row.counts]) for row in figures.table(vitals.at, dirty)],
+        "rows": [(row, [(count, _link(count)) for count in row.counts]) for row in figures.table(vitals.at, counted)],
         "stretches": figures.starts(vitals.at),
-        "chart": figures.columns(vitals.at, span, dirty),
+        "chart": chart,
+        "legend": _legend(chart),
         "span": span,
         "spans": SPAN_WORDS,
-        "timings": figures.timings(vitals.at, dirty),
+        "timings": figures.timings(counted),
         "shares": [f"p{round(100 * share)}" for share in figures.SHARES],
         "counts_are_stale": verdict.counts_are_stale(vitals),
         "lists": lists,
@@ -76,6 +78,15 @@ def _link(count: figures.Count) -> str:
     if count.state not in EventState.values or not count.number:
         return ""
     return links.events(state=count.state, since=count.since)
+
+
+def _legend(chart: charts.Chart) -> list[tuple[str, int, str]]:
+    """Return each name in the chart with its events, and where those of a type are listed."""
+    since = chart.columns[0].at
+    return [
+        (name, total, "" if name in ("", charts.OTHERS) else links.events(event_type=name, since=since))
+        for name, total in chart.series
+    ]
 
 
 def _lists() -> dict[str, str]:

@@ -9,7 +9,7 @@ from django.utils.http import urlencode
 def events(*, state: str = "", event_type: str = "", since: datetime | None = None) -> str:
     """Return the address of the events of a state and type that were received since a moment."""
     moment = since.isoformat(timespec="seconds") if since else ""
-    query = {"state": state, "type": event_type, "since": moment}
+    query = {"state": state, "event_type": event_type, "received_at__gte": moment}
     return f"{reverse('admin:webhooks_webhookevent_changelist')}?{urlencode({k: v for k, v in query.items() if v})}"
 
 
