@@ -208,6 +208,18 @@ def test_columns_hold_each_type_and_the_rest_together() -> None:
         )
 
 
+@committed
+def test_columns_and_times_are_of_no_hour_before_theirs() -> None:
+    event(NOW - 3 * DAY, event_type="type.old", duration=timedelta(seconds=9))
+    event(NOW - HOUR, duration=timedelta(milliseconds=3))
+    for folded in (False, True):
+        if folded:
+            fold()
+        found = figures.take(NOW, "24h")
+        assert figures.chart(NOW, "24h", found).series == [("user.updated", 1)]
+        assert (figures.timings(found)[0].seconds[-1] or 0) < 1
+
+
 def test_without_events_there_is_an_empty_chart(operator: Client) -> None:
     text = page(operator)
     assert "No events came in this time." in text
