@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from accounts.activity import FIELDS, WORDS
+from accounts.activity import WORDS
 from accounts.models import User
 from audit.models import AuditLog
 from webhooks import known, story
@@ -113,11 +113,16 @@ def _what(row: AuditLog) -> str:
     return f"{words}: {User.Role(role).label}" if role in User.Role.values else words
 
 
-def _changes(row: AuditLog) -> list[tuple[str, Any, Any]]:
-    """Return each changed field with its old and new value; both are None where they were erased."""
+def _changes(row: AuditLog) -> list[tuple[Any, Any, Any]]:
+    """Return each changed field with its old and new value, for people to read."""
     details = row.details or {}
-    labels = FIELDS | known.FIELDS
-    return [(labels.get(name, name), *details.get(name, (None, None))) for name in row.changed]
+    pairs = [(name, *details.get(name, ("", ""))) for name in row.changed]
+    return [(known.FIELDS.get(name, name), _shown(old), _shown(new)) for name, old, new in pairs]
+
+
+def _shown(value: Any) -> Any:
+    """Return a value as it is, and a dash where there is none."""
+    return "–" if value in (None, "", []) else value
 
 
 def _note(row: AuditLog) -> str:
