@@ -15,9 +15,9 @@ TOKEN_LIFE_S, SKEW_S = 2, 5
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run everything in a folder of its own."""
+    """Run everything in a folder of its own, anew for each file of tests."""
     with running_site(tmp_path_factory.mktemp("browser"), LOCALCLERK_TOKEN_LIFE_S=str(TOKEN_LIFE_S)) as site:
         yield site
 

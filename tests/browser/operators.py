@@ -123,6 +123,7 @@ def violations(page: Page, axe: str) -> list[str]:
             found.append(f"{page.url} is wider than {width} px")
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.wait_for_timeout(400)  # the stock admin fades from colour to colour, whatever people prefer
             page.evaluate(axe)
             for each in page.evaluate("axe.run()")["violations"]:
                 places = "; ".join(f"{node['target']} {node['failureSummary']}" for node in each["nodes"][:3])

@@ -44,7 +44,7 @@ def portfolio(chromium: Browser, site: Site) -> None:
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
         expect(page.get_by_role("link", name=f"Edit {title}")).to_be_focused()
     expect(page.get_by_role("img", name="A map of a meadow")).to_be_visible()
-    expect(page.get_by_text("Show a project")).to_have_count(0)
+    expect(page.get_by_text("Show a project: clients look here first.")).to_have_count(0)
     assert [text for text in complaints if "422" not in text] == []
     page.context.close()
 
