@@ -21,7 +21,7 @@ def own_page(page: Page, site: Site) -> Page:
 
 
 def go_to_page(page: Page, site: Site, name: str) -> None:
-    page.goto(f"{site.app}/builders/?q={name}")
+    page.goto(f"{site.app}/builders/")
     page.get_by_role("link", name=name).click()
     expect(page.get_by_role("link", name="Edit introduction")).to_be_visible()
 
