@@ -33,7 +33,7 @@ run: ## Run everything here: database, web server, worker, a stand-in for Clerk.
 
 test: ## Run all tests against a real PostgreSQL. ARGS="tests/webhooks -k retry" selects
 	$(INSTALL) dev.txt
-	$(IN_VENV) -m pytest $(ARGS)
+	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
 
 check: ## Lint, formats, types, migrations, deployment settings, known vulnerabilities
 	$(INSTALL) dev.txt
