@@ -95,12 +95,17 @@ class DirectoryQuery:
         found[False] += [FACETS[key].asked(values) for key, values in self.chosen.items()]
         return [" & ".join(terms) for terms in found.values() if terms]
 
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Who is looked for, as parameters of an address."""
+        typed = [("q", self.text)] if self.text else []
+        return [*typed, *((key, value) for key, values in self.chosen.items() for value in values)]
+
     def parameters(self) -> str:
         """Return the query string of its address: what is said, and nothing else."""
         after = cursors.write_place(self.after) if self.after else ""
-        pairs = [("q", self.text), *((key, value) for key, values in self.chosen.items() for value in values)]
-        pairs += [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
-        return urlencode([(name, value) for name, value in pairs if value])
+        place = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
+        return urlencode([*self.said, *((name, value) for name, value in place if value)])
 
     @property
     def address(self) -> str:
