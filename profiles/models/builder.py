@@ -148,6 +148,8 @@ class BuilderProfile(Profile):
             ),
             # Words and filters of the directory, unless so many match that walking one of the orders is quicker.
             GinIndex(fields=["search"], name="profiles_builder_words", condition=LISTED),
+            # profiles.sweeping
+            models.Index(fields=["image"], name="profiles_builder_image", condition=~Q(image="")),
             # profiles.search.index_due
             models.Index(
                 fields=["index_due_at"], name="profiles_builder_index_due", condition=Q(index_due_at__isnull=False)
