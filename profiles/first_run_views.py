@@ -45,10 +45,6 @@ class FirstRunView(RoleRequiredMixin):
         """Go to the next page."""
         return Redirect303(redirect(first_run.following(self.request.user, self.page)).url)
 
-    def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)  # type: ignore[attr-defined,no-any-return]
-
 
 class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
     """Who are you: a builder, a client, or both?"""

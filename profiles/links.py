@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import unicodedata
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -11,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 #: What each has to look like: a host with a dot, and nobody's name before it, which could pass for the host.
 SHAPE = "https?://[^\\s/?#@\\\\:]+\\.[^\\s/?#@\\\\:.]+\\.?(:\\d+)?([/?#]\\S*)?"
-MESSAGES = {
+MESSAGES: dict[str, Any] = {
     "not_a_link": _("“%(entry)s” is not the address of a page. Begin it with https://, as your browser shows it."),
     "private_link": _("“%(entry)s” leads into a private network, where nobody else gets. Link to a public page."),
     "disguised_link": _("“%(entry)s” has letters that pass for those of another address. Link to a plainer one."),
