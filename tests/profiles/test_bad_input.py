@@ -204,7 +204,7 @@ def stored() -> list[str]:
     return [text for row in rows for name, value in row.items() if name != "search" for text in texts_of(value)]
 
 
-def post(browser: Client, url: str, typed: dict[str, Any], **headers: str) -> tuple[Any, QueryDict]:
+def post(browser: Client, url: str, typed: dict[str, Any], **headers: str) -> tuple[Any, Any]:
     """Post the form byte by byte, surrogates included, and return the answer and what arrives of it."""
     body = urlencode(typed, errors="surrogatepass", doseq=True)
     response = browser.post(url, body, content_type="application/x-www-form-urlencoded", headers=headers)
