@@ -40,10 +40,6 @@ class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-
         can_be_answered = contact.can_be_answered(self.request.user)
         return super().get_context_data(profile=self.profile, can_be_answered=can_be_answered, **context)
 
-    def form_invalid(self, form: ContactForm) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)
-
     def form_valid(self, form: ContactForm) -> HttpResponse:
         """Send the message, or say why not; nothing typed is lost."""
         try:

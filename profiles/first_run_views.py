@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -25,7 +24,7 @@ from profiles.first_run import Who
 from profiles.first_run_forms import BuilderQuestionsForm, WhoForm
 from profiles.forms import ClientForm
 from profiles.models import BuilderProfile, ClientProfile
-from profiles.sections import BUILDER_SECTIONS
+from profiles.pages import page_of
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -45,10 +44,6 @@ class FirstRunView(RoleRequiredMixin):
     def onward(self) -> HttpResponse:
         """Go to the next page."""
         return Redirect303(redirect(first_run.following(self.request.user, self.page)).url)
-
-    def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)  # type: ignore[attr-defined,no-any-return]
 
 
 class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
@@ -152,14 +147,7 @@ class PreviewView(FirstRunView, View):
         profile = first_run.builder_of(request.user)
         if profile is None or not profile.slug:
             return redirect(first_run.WHO if profile is None else "accounts:account")
-        prefetch_related_objects([profile], "projects", "badges")
         number, count = first_run.place(request.user, self.page)
-        context = {
-            "profile": profile,
-            "access": access_for(AnonymousUser(), profile),
-            "is_public": True,
-            "sections": BUILDER_SECTIONS,
-            "number": number,
-            "count": count,
-        }
+        visitor = access_for(AnonymousUser(), profile)
+        context = {**page_of(profile, visitor, request), "number": number, "count": count}
         return render(request, "profiles/welcome_preview.html", context)

@@ -17,7 +17,6 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest, sign_in_answer
-from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer
 from profiles.conflicts import differences
@@ -39,8 +38,7 @@ class EditingMixin(ProfileAccessMixin):
         self.profile = editing.save(
             self.profile,
             form.cleaned_data,
-            actor=self.request.user,
-            origin=Origin.of_request(self.request),
+            **self.who,
             opened=opened,
             besides={"availability_confirmed_at": timezone.now()} if confirms else {},
         )
@@ -97,10 +95,6 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         """Whether the form stands on a page of its own."""
         page = self.request.htmx.current_url_abs_path or ""
         return not self.request.htmx or unquote(page.partition("?")[0]) == self.request.path
-
-    def form_invalid(self, form: Any, status: int = 422, **context: Any) -> HttpResponse:
-        """Show the form again with what was typed, and what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form, **context), status=status)
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Save what changed, unless somebody else changed it meanwhile, and show it."""
