@@ -42,7 +42,9 @@ def told(webhook: WebhookClient) -> dict[str, set[str]]:
         # A family without samples has its name, too; the comparison with Clerk has none in a new system.
         for sample in family.samples:
             names.setdefault(sample.name, set()).update(sample.labels)
-    return names | {PREFIX + name: set() for name in ("reconciliation_age_seconds", "drift_people", "drift_unhealed_people")}
+    return names | {
+        PREFIX + name: set() for name in ("reconciliation_age_seconds", "drift_people", "drift_unhealed_people")
+    }
 
 
 def read(name: str) -> Any:

@@ -86,7 +86,17 @@ def post_failing_form(site: httpx.Client, request_id: str) -> tuple[str, int, li
     form = {"email": OLIVE, "password": "hunter2hunter2"}
     response = site.post("/fails/?search=private-words", data=form, headers=headers)
     assert response.status_code == 500
-    personal = [OLIVE, "hunter2", token, signature, "OliveBrowser", "for-olive", "203.0.113.77", "private-words", "dvb_any"]
+    personal = [
+        OLIVE,
+        "hunter2",
+        token,
+        signature,
+        "OliveBrowser",
+        "for-olive",
+        "203.0.113.77",
+        "private-words",
+        "dvb_any",
+    ]
     return response.headers["x-request-id"], user.pk, personal
 
 
