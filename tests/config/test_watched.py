@@ -72,7 +72,7 @@ def after(log: Path, request_id: str) -> list[dict[str, Any]]:
 def post_failing_form(site: httpx.Client, request_id: str) -> tuple[str, int, list[str]]:
     """Post personal and secret things to a page that fails; return its answer and all that may be nowhere."""
     user = UserFactory.create(email=OLIVE)
-    token = mint(user.clerk_id)
+    token = mint(str(user.clerk_id))
     signature = signatures.sign("{}", SECRET, svix_id="msg_x")["svix-signature"]
     headers = {
         "svix-signature": signature,
