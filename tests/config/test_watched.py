@@ -12,7 +12,7 @@ from accounts.clerk import samples
 from tests.config import watched_jobs
 from tests.helpers.factories import UserFactory
 from tests.helpers.processes import gunicorn, process, wait_until
-from tests.helpers.receiver import Receiver, receiver
+from tests.helpers.sentry import Receiver, receiver
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import URL, new_svix_id, person
 from tests.settings import SECRET

@@ -1,4 +1,4 @@
-"""Takes whatever is posted to it over HTTP, for things that tell others."""
+"""A stand-in for Sentry, which takes whatever is posted to it over HTTP."""
 
 import gzip
 import json
