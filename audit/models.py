@@ -179,6 +179,8 @@ class AuditLog(AppendOnly):
         ALERT_RESOLVED = "ALERT_RESOLVED"
         # Somebody took rows of this log along as a file; written before the first of them leaves.
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
+        # An admin switched a part of the product on or off, for everybody or for some.
+        FLAG_SWITCHED = "FLAG_SWITCHED"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
