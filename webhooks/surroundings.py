@@ -95,10 +95,10 @@ def secret(event: WebhookEvent) -> str:
     place = signatures.position(event.secret_fingerprint)
     if place is None:
         return _("none of those in CLERK_WEBHOOK_SECRET any more")
-    return _("number %(place)d of the %(count)d in CLERK_WEBHOOK_SECRET") % {
-        "place": place,
-        "count": len(settings.CLERK_WEBHOOK_SECRETS),
-    }
+    count = len(settings.CLERK_WEBHOOK_SECRETS)
+    if count == 1:
+        return _("the one in CLERK_WEBHOOK_SECRET")
+    return _("number %(place)d of the %(count)d in CLERK_WEBHOOK_SECRET") % {"place": place, "count": count}
 
 
 def why_empty(event: WebhookEvent, user: User | None) -> str:
