@@ -131,6 +131,16 @@ def test_metadata_tells_nothing_but_what_is_ours(noise: Any) -> None:
     assert masking.is_impersonal(("data", "public_metadata", "roles"), "BUILDER")
 
 
+@pytest.mark.parametrize("place", ("private_metadata", "unsafe_metadata", "public_metadata", "something_new"))
+@pytest.mark.parametrize("inside", ("", "data"))
+def test_what_looks_harmless_is_hidden_where_keys_are_anybodys(place: str, inside: str) -> None:
+    """Somebody may keep there who is banned where, or a name that looks like one of Clerk's ids."""
+    told = {"id": "zofia_Lecka", "banned": True, "type": "zofia", "created_at": 1793534400000, "note": None}
+    nodes = payload_tree.read(json.dumps({"data": {place: {inside: told} if inside else told}}), revealed=False).nodes
+    assert [node.text for node in nodes or [] if node.role == "value"] == [None] * 5
+    assert [node.key for node in nodes or [] if node.role == "value"] == [None] * 5
+
+
 @settings(deadline=None)  # the machine may be busy
 @given(TEXTS | st.binary().map(lambda data: data.decode("latin-1")) | NOISE.map(json.dumps), st.booleans())
 def test_whatever_came_can_be_shown(body: str, revealed: bool) -> None:  # noqa: FBT001

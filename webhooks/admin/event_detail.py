@@ -12,7 +12,6 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts.models import User
@@ -42,8 +41,8 @@ class EventDetail(ReadOnlyAdmin):
     """What WebhookEventAdmin inherits for the page of one event."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Add where personal values are asked for."""
-        view = self.admin_site.admin_view(never_cache(require_POST(self.reveal)))
+        """Add where personal values are asked for. As all pages of the admin, it is never stored by a browser."""
+        view = self.admin_site.admin_view(require_POST(self.reveal))
         return [path("<path:object_id>/reveal/", view, name="webhooks_webhookevent_reveal"), *super().get_urls()]
 
     def change_view(
