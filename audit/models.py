@@ -173,6 +173,8 @@ class AuditLog(AppendOnly):
         PUSH_STOPPED = "PUSH_STOPPED"
         # Somebody asked for a failed or dead event to be tried again.
         EVENT_RETRIED = "EVENT_RETRIED"
+        # Somebody was shown the personal values in an event's payload; written before they are shown.
+        PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # Somebody took care of an alert, put it off, or said that it is over.
         ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"
         ALERT_SNOOZED = "ALERT_SNOOZED"

@@ -63,6 +63,8 @@ RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
 CLERK_FACTS = "profiles.facts.of_people"
+#: Returns where somebody's page is; this is how webhooks asks.
+PAGE_OF_PERSON = "profiles.whereabouts.of_person"
 
 #: What each app hands out to a person and erases; see audit.personal_data. The log last: it tells of the others' deeds.
 PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]

@@ -38,6 +38,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
     "/admin/accounts/identityconflict/{pk}/resolve/": (VERB, VERB, FOUND, FOUND),
     "/admin/webhooks/alert/{pk}/care/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/webhookevent/{pk}/reveal/": (VERB, VERB, NO, OK),  # by a permission of its own
     "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
     "/admin/audit/auditlog/export/": (VERB, VERB, FOUND, FOUND),  # it is not said in which form
     "/admin/webhooks/dashboard/": (OK, OK, VERB, VERB),

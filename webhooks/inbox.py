@@ -22,13 +22,13 @@ from psycopg import errors
 
 from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event
 from audit.statements import insert_if_new, update
-from webhooks import handlers, retries
-from webhooks.models import WebhookEvent
+from webhooks import attempts, handlers, retries
+from webhooks.models import Attempt, WebhookEvent
 from webhooks.signatures import Delivery
 
 log = logging.getLogger(__name__)
 
-State = WebhookEvent.State
+State, Via = WebhookEvent.State, Attempt.Via
 DUPLICATE = "duplicate"
 #: What an attempt may change on the row.
 RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
@@ -73,9 +73,9 @@ def receive(delivery: Delivery, sender: Sender) -> str:
 
     try:
         try:
-            event = _attempt(claim, parsed)
+            event = _attempt(claim, parsed, Via.DELIVERY)
         except Rival:  # rows never go away, so it is found this time
-            event = _attempt(claim, parsed)
+            event = _attempt(claim, parsed, Via.DELIVERY)
     except (OperationalError, InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if event is None:
@@ -83,11 +83,12 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     return State.FAILED if event.state == State.DEAD else State(event.state)
 
 
-def retry(event_id: int, *, only_if_due: bool = False) -> WebhookEvent | None:
+def retry(event_id: int, *, only_if_due: bool = False, via: Attempt.Via = Via.RETRY) -> WebhookEvent | None:
     """Try a stored event again.
 
     Args:
         only_if_due: do nothing if its next attempt lies in the future, because another attempt replaced the schedule.
+        via: what caused it, for the list of attempts.
 
     Returns:
         The event after the attempt; None if it was settled already, or not due.
@@ -104,18 +105,19 @@ def retry(event_id: int, *, only_if_due: bool = False) -> WebhookEvent | None:
         event.attempts += 1
         return event
 
-    return _attempt(claim, parsed)
+    return _attempt(claim, parsed, via)
 
 
-def _attempt(claim: Claim, parsed: ClerkEvent | Exception) -> WebhookEvent | None:
+def _attempt(claim: Claim, parsed: ClerkEvent | Exception, via: Attempt.Via) -> WebhookEvent | None:
     """Claim an event and apply it; if that fails, undo everything and claim it again to store the failure."""
-    started = time.perf_counter()
+    started_at, started = timezone.now(), time.perf_counter()
     try:
         with transaction.atomic():
             event = claim()
             if event is not None:
                 _apply(event, parsed)
                 _save_result(event, started)
+                attempts.record(event, started_at=started_at, via=via, failure=None)
             return event
     except Rival:
         raise
@@ -128,6 +130,7 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception) -> WebhookEvent | Non
         if event is not None:
             retries.mark_failure(event, failure)
             _save_result(event, started)
+            attempts.record(event, started_at=started_at, via=via, failure=failure)
     log.log(_loudness(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
     return event
 

@@ -1,8 +1,8 @@
 """Old payloads go: they hold personal data, and Svix can send an event again for 90 days only.
 
-Everything else of an event stays, and so do the counts. Rows are emptied a few at a time, each batch in a transaction of its
-own that skips what somebody else holds, so that ingestion never waits. How far it got is kept, so that a run does not go
-over what is empty already.
+What attempts said of their errors goes with them, because it quotes them. Everything else of an event stays, and so do
+the counts. Rows are emptied a few at a time, each batch in a transaction of its own that skips what somebody else holds,
+so that ingestion never waits. How far it got is kept, so that a run does not go over what is empty already.
 """
 
 from datetime import datetime, timedelta
@@ -24,6 +24,8 @@ WITH old AS (
     SELECT event.id FROM webhooks_webhookevent AS event JOIN old USING (id) FOR UPDATE OF event SKIP LOCKED
 ), emptied AS (
     UPDATE webhooks_webhookevent SET payload = NULL WHERE id IN (SELECT id FROM free) RETURNING id
+), silenced AS (
+    UPDATE webhooks_attempt SET error = '', traceback = '' WHERE event_id IN (SELECT id FROM free)
 )
 SELECT (SELECT count(*) FROM old), (SELECT count(*) FROM emptied)
 """

@@ -34,12 +34,17 @@ def classify(error: Exception) -> ErrorClass:
 def mark_failure(event: WebhookEvent, error: Exception) -> None:
     """Set, without saving, that the latest attempt at `event` ended in `error`: failed, or dead if no retry is left."""
     error_class = classify(error)
-    text = f"{type(error).__name__}: {error}".replace("\x00", "\ufffd")[:2000]
+    text = storable(f"{type(error).__name__}: {error}")[:2000]
     wait = _wait_after(event.attempts)
     if error_class is ErrorClass.PERMANENT or wait is None:
         event.mark_dead(text, error_class)
     else:
         event.mark_failed(text, error_class, timezone.now() + wait)
+
+
+def storable(text: str) -> str:
+    """Return a text that PostgreSQL takes: without NUL, and without halves of surrogate pairs."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def is_due(event: WebhookEvent, now: datetime) -> bool:

@@ -2,12 +2,12 @@
 
 from django.contrib import admin
 
-from audit.admin import ReadOnlyAdmin
+from webhooks.admin.event_detail import EventDetail
 from webhooks.models import WebhookEvent
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
+class WebhookEventAdmin(EventDetail):
     """Verified deliveries, and what became of them."""
 
     list_display = ("received_at", "event_type", "state", "clerk_user_id", "attempts", "deliveries", "last_error")

@@ -81,6 +81,7 @@ class WebhookEvent(models.Model):
     objects = WebhookEventQuerySet.as_manager()
 
     class Meta:
+        permissions = [("reveal_payload", "Can reveal personal values in payloads")]
         constraints = [
             # The insert is the dedupe.
             models.UniqueConstraint(fields=["svix_id"], name="webhooks_event_svix_id_unique"),

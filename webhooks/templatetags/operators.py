@@ -10,6 +10,8 @@ from django.utils.translation import gettext_lazy
 
 register = template.Library()
 
+#: How a state of an event is coloured; its icon has its own name.
+TONES = {"processed": "good", "ignored": "quiet", "stale": "quiet", "failed": "attention", "dead": "bad"}
 MILLION = 1_000_000
 #: The unit of a length of time, and below how many seconds it is used.
 UNITS = (
@@ -41,3 +43,9 @@ def since(moment: datetime) -> str:
 def short(number: int) -> str:
     """Return a number that fits into a narrow column: millions are rounded."""
     return f"{number / MILLION:.2f} M" if number >= MILLION else number_format(number, force_grouping=True)
+
+
+@register.filter
+def tone(state: str) -> str:
+    """Return the colour of an event's state, as in the class is-good."""
+    return TONES.get(state, "quiet")

@@ -1,0 +1,40 @@
+"""What was tried with an event, one row for each attempt that its own row cannot tell of."""
+
+from django.db import models
+
+from webhooks.models.events import WebhookEvent
+
+
+class Attempt(models.Model):
+    """An attempt that failed, or one after the first; see webhooks.attempts.
+
+    A first attempt that succeeds has none, so that a healthy webhook does not pay for a second row. First attempts that
+    failed before this table came are not known.
+    """
+
+    class Via(models.TextChoices):
+        """What caused it."""
+
+        DELIVERY = "delivery", "Delivery"  # Svix delivered it
+        RETRY = "retry", "Retry"  # its schedule, or `manage.py retry_event`
+        REPLAY = "replay", "Replay"  # an operator
+
+    event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="attempt_rows", db_index=False)
+    number = models.PositiveIntegerField(help_text="1 for the first.")
+    started_at = models.DateTimeField()
+    duration = models.DurationField()
+    outcome = models.CharField(max_length=16, choices=WebhookEvent.State)
+    error_class = models.CharField(max_length=16, choices=WebhookEvent.ErrorClass, blank=True)
+    error = models.TextField(blank=True, help_text="As the event's last error was then.")
+    traceback = models.TextField(blank=True, help_text="Without the values of variables.")
+    via = models.CharField(max_length=16, choices=Via)
+
+    class Meta:
+        ordering = ["event", "number"]
+        constraints = [
+            # Attempts hold the event's lock, so that they are numbered one by one. It is also how those of an event are found.
+            models.UniqueConstraint(fields=["event", "number"], name="webhooks_attempt_number_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Attempt {self.number} of event {self.event_id}: {self.outcome}"
