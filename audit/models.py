@@ -179,6 +179,8 @@ class AuditLog(AppendOnly):
         ALERT_RESOLVED = "ALERT_RESOLVED"
         # Somebody took rows of this log along as a file; written before the first of them leaves.
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
+        # Somebody took a list of webhook events along as a file; written before the first of them leaves.
+        EVENTS_EXPORTED = "EVENTS_EXPORTED"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"

@@ -83,6 +83,11 @@ class KeysetChangeList(ChangeList):
         self.can_show_all = self.multi_page = False
         self.paginator = Paginator(rows, self.list_per_page)
 
+    def complain(self, sentence: str) -> None:
+        """Tell of something in the address that could not be understood."""
+        if sentence not in self.complaints:  # actions ask for the rows a second time
+            self.complaints.append(sentence)
+
     def _fetch(self, rows: QuerySet[Any]) -> list[Any]:
         try:
             return fetch(rows[: self.list_per_page + 1], self.model_admin.patience_ms)
@@ -97,7 +102,7 @@ class KeysetChangeList(ChangeList):
         if order is not None:
             return chosen, order if chosen.startswith("-") else order.reversed()
         if chosen:
-            self._complain(_("There is no such order, so this is the usual one."))
+            self.complain(_("There is no such order, so this is the usual one."))
         name, order = next(iter(orders.items()))
         return f"-{name}", order
 
@@ -106,12 +111,8 @@ class KeysetChangeList(ChangeList):
         try:
             return None if text is None else self.order.parse_place(text)
         except NoPlace:
-            self._complain(_("There is no such page of this list, so this is the first one."))
+            self.complain(_("There is no such page of this list, so this is the first one."))
             return None
-
-    def _complain(self, sentence: str) -> None:
-        if sentence not in self.complaints:  # actions ask for the rows a second time
-            self.complaints.append(sentence)
 
     def _link(self, name: str, row: Any) -> str:
         return self.get_query_string({name: self.order.format_place(self.order.place_of(row))})
