@@ -13,7 +13,7 @@ from accounts.models import User
 from audit.admin.keyset import SORT, KeysetChangeList
 from audit.orders import Order
 from webhooks.admin.filters import Chip, EventFilter, EventFilterForm
-from webhooks.models.events import LAG
+from webhooks.models.events import ATTEMPTS, LAG
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -29,12 +29,16 @@ def _moment(text: str) -> datetime:
 RECEIVED = Order(F("received_at"), read=_moment, write=datetime.isoformat)
 BY_LAG = Order(LAG, read=lambda text: int(text) * MICROSECOND, write=lambda lag: str(lag // MICROSECOND))
 #: The orders of the list, the usual one first, and what to call them.
-ORDERS = {"received": RECEIVED, "lag": BY_LAG, "attempts": Order(F("attempts"))}
+ORDERS = {"received": RECEIVED, "lag": BY_LAG, "attempts": Order(ATTEMPTS)}
 ORDER_WORDS = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
 
 
 class EventChangeList(KeysetChangeList):
     """The list with what its page shows beside the rows."""
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        self.title = gettext("Webhook events")
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         """Return the filters of the address that there are."""

@@ -143,7 +143,7 @@ class EventFilter(admin.ListFilter):
         super().__init__(request, params, model, model_admin)
         given = {name: params.pop(name) for name in EventFilterForm.base_fields if name in params}
         self.given = {name: kept for name, values in given.items() if (kept := [one for one in values if one.strip()])}
-        self.form = EventFilterForm(MultiValueDict(self.given))
+        self.form = EventFilterForm(MultiValueDict(self.given), label_suffix="")
 
     def has_output(self) -> bool:
         """Return that it is always there."""

@@ -16,9 +16,10 @@ USUAL = "RESET statement_timeout; RESET lock_timeout"
 LAG = Coalesce(
     F("processed_at") - F("occurred_at"), Value(timedelta(days=-10_000)), output_field=models.DurationField()
 )
+ATTEMPTS = models.ExpressionWrapper(F("attempts") * Value(2**40) + F("id"), output_field=models.BigIntegerField())
 INDICES = (
     models.Index(LAG, F("id"), name="webhooks_event_lag"),
-    models.Index(F("attempts"), F("id"), name="webhooks_event_attempts"),
+    models.Index(ATTEMPTS, name="webhooks_event_attempts"),
     models.Index(F("event_type"), F("received_at"), name="webhooks_event_type"),
     models.Index(F("state"), F("received_at"), name="webhooks_event_unusual", condition=~Q(state="processed")),
     models.Index(F("received_at"), name="webhooks_event_error", condition=~Q(error_class="")),
