@@ -134,6 +134,7 @@ def seed(events: int) -> dict[str, str]:
     )
     late = 20  # that come after the last count
     with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
         for first in range(1, events - late + 1, CHUNK):
             last = min(first + CHUNK - 1, events - late)
             cursor.execute(EVENTS, {"events": events, "first": first, "last": last})

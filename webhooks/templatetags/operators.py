@@ -29,7 +29,7 @@ def level(state: str) -> str:
 
 
 @register.filter
-def length(value: timedelta | None) -> str:
+def lasting(value: timedelta | None) -> str:
     """Return a length of time in the unit that reads best; a dash for None, and nothing is shorter than nothing."""
     return seconds(None if value is None else max(value.total_seconds(), 0))
 
