@@ -150,10 +150,10 @@ def seed(events: int) -> dict[str, str]:
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session.create()
     middle = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[events // 2]
-    last = WebhookEvent.objects.order_by("-received_at", "-pk").only("received_at")[999 * 50 - 1]
+    end = WebhookEvent.objects.order_by("-received_at", "-pk").only("received_at")[999 * 50 - 1]
     close_pools()
     return {
-        "place": quote(f"{last.received_at.isoformat()}~{last.pk}"),
+        "place": quote(f"{end.received_at.isoformat()}~{end.pk}"),
         "session": str(session.session_key),
         "event": str(middle),
         "user": str(people[7].pk),
