@@ -183,6 +183,8 @@ class AuditLog(AppendOnly):
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
         # An admin switched a part of the product on or off, for everybody or for some.
         FLAG_SWITCHED = "FLAG_SWITCHED"
+        # Somebody took a list of webhook events along as a file; written before the first of them leaves.
+        EVENTS_EXPORTED = "EVENTS_EXPORTED"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"

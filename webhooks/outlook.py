@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from webhooks.models import WebhookEvent
-from webhooks.templatetags.operators import seconds, tone
+from webhooks.templatetags.operators import level, seconds
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 
@@ -24,7 +24,7 @@ class Outlook:
 
 def tell(event: WebhookEvent, now: datetime) -> Outlook:
     """Return how an event is, and what happens next."""
-    return Outlook(tone(event.state), event.state, event.get_state_display(), _sentence(event, now))
+    return Outlook(level(event.state), event.state, event.get_state_display(), _sentence(event, now))
 
 
 def _sentence(event: WebhookEvent, now: datetime) -> str:

@@ -1,6 +1,6 @@
 """How figures, ages and states are shown to operators."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -10,8 +10,6 @@ from django.utils.translation import gettext_lazy
 
 register = template.Library()
 
-#: How a state of an event is coloured; its icon has its own name.
-TONES = {"processed": "good", "ignored": "quiet", "stale": "quiet", "failed": "attention", "dead": "bad"}
 MILLION = 1_000_000
 #: The unit of a length of time, and below how many seconds it is used.
 UNITS = (
@@ -20,6 +18,20 @@ UNITS = (
     (48 * 3600.0, 3600, gettext_lazy("%s h")),
     (float("inf"), 86400, gettext_lazy("%s d")),
 )
+#: How good or bad each state is, by the names that static/css/operators.css has colours for; the others are neither.
+LEVELS = {"processed": "good", "failed": "attention", "dead": "bad"}
+
+
+@register.filter
+def level(state: str) -> str:
+    """Return how good or bad a state of an event is."""
+    return LEVELS.get(state, "neutral")
+
+
+@register.filter
+def lasting(value: timedelta | None) -> str:
+    """Return a length of time in the unit that reads best; a dash for None, and nothing is shorter than nothing."""
+    return seconds(None if value is None else max(value.total_seconds(), 0))
 
 
 @register.filter
@@ -43,9 +55,3 @@ def since(moment: datetime) -> str:
 def short(number: int) -> str:
     """Return a number that fits into a narrow column: millions are rounded."""
     return f"{number / MILLION:.2f} M" if number >= MILLION else number_format(number, force_grouping=True)
-
-
-@register.filter
-def tone(state: str) -> str:
-    """Return the colour of an event's state, as in the class is-good."""
-    return TONES.get(state, "quiet")
