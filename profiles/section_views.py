@@ -20,7 +20,7 @@ from accounts.http import AuthenticatedRequest, sign_in_answer
 from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer
-from profiles.conflicts import differences
+from profiles.conflicts import differences, last_change
 from profiles.forms import AvailabilityForm
 from profiles.mixins import ProfileAccessMixin
 from profiles.models import ClientProfile
@@ -117,8 +117,12 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
 
     def form_in_conflict(self, form: Any, stored: Any) -> HttpResponse:
         """Show both versions. The form has what was typed, and saving it again overwrites what is there now."""
-        now = editing.digest(stored, form.fields)
-        return self.form_invalid(form, 409, opened=now, differences=differences(form, stored))
+        facts = {
+            "opened": editing.digest(stored, form.fields),
+            "differences": differences(form, stored),
+            "change": last_change(stored, form.fields, self.request.user, Origin.of_request(self.request)),
+        }
+        return self.form_invalid(form, 409, **facts)
 
     def saved(self, *, is_at_home: bool) -> HttpResponse:
         """Return the section as it is now for its place, or the way to the page it is on."""

@@ -1,11 +1,18 @@
 """Editing the sections of a builder's page, as pages and in their place."""
 
+import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.db import transaction
 from django.test import Client
+from django.utils import timezone
 
+from audit.log import Origin
 from audit.models import AuditLog
+from profiles.lifecycle import change
 from profiles.models import BuilderProfile
 from profiles.sections import BUILDER_SECTIONS
 from tests.helpers.clients import HTMX, impersonating, signed_in
@@ -171,6 +178,52 @@ def test_what_somebody_else_saved_meanwhile_is_not_overwritten(page: BuilderProf
     page.refresh_from_db()
     assert page.headline == "Theirs & <b>"
     assert AuditLog.objects.count() == 1
+
+
+def test_it_is_said_who_changed_it_and_when(page: BuilderProfile) -> None:
+    adam, eva = UserFactory.create(admin=True, name="Adam Admin"), UserFactory.create(admin=True, name="Eva Admin")
+    everybody = {
+        "owner": signed_in(page.user),
+        "adam": signed_in(adam),
+        "eva": signed_in(eva),
+        "support": impersonating(page.user, eva),
+    }
+    told = {}
+    for (here, reader), (there, writer) in itertools.product(everybody.items(), repeat=2):
+        typed = TYPED | opened(page, reader)
+        save(page, writer, {"headline": f"{here} {there}"})
+        told[here, there] = save(page, reader, typed).context["change"].who
+    own = "you in another tab"
+    assert told == {
+        ("owner", "owner"): own, ("owner", "adam"): "an admin", ("owner", "eva"): "an admin", ("owner", "support"): "our support",
+        ("adam", "owner"): "Olive Owner", ("adam", "adam"): own, ("adam", "eva"): "Eva Admin", ("adam", "support"): "our support",
+        ("eva", "owner"): "Olive Owner", ("eva", "adam"): "Adam Admin", ("eva", "eva"): own, ("eva", "support"): "our support",
+        ("support", "owner"): "Olive Owner", ("support", "adam"): "an admin", ("support", "eva"): "an admin", ("support", "support"): own,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", (HTMX, {}))
+def test_the_change_that_is_meant_is_of_this_section_and_its_time_is_told(
+    page: BuilderProfile, headers: dict[str, str]
+) -> None:
+    browser = signed_in(page.user)
+    typed = TYPED | opened(page, browser)
+    with transaction.atomic():
+        stored = BuilderProfile.objects.select_related("user").select_for_update(of=("self",)).get()
+        change(stored, Origin(AuditLog.Source.WEBHOOK), headline="From Clerk")
+    signed_in(UserFactory.create(admin=True)).post(address(page, "about"), {"bio": "Something else"})
+    with time_machine.travel(timezone.now() + timedelta(minutes=3), tick=False):
+        browser = signed_in(page.user)
+        text = save(page, browser, typed, headers=headers).content.decode()
+    assert "changed while you were editing it, by Clerk, <time" in text
+    assert ">3\xa0minutes ago</time>." in text
+
+
+def test_who_did_it_is_not_made_up(page: BuilderProfile) -> None:
+    browser = signed_in(page.user)
+    typed = TYPED | opened(page, browser)
+    BuilderProfile.objects.update(headline="By nobody that the log knows")
+    assert "by somebody else or in another tab" in save(page, browser, typed).content.decode()
 
 
 def test_after_both_were_shown_ones_own_can_be_kept(page: BuilderProfile) -> None:
