@@ -125,9 +125,9 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         return self.form_invalid(form, 409, **facts)
 
     def saved(self, *, is_at_home: bool) -> HttpResponse:
-        """Return the section as it is now for its place, or the way to the page it is on."""
+        """Return the section as it is now for its place, with the bar above it, or the way to the page it is on."""
         if self.request.htmx and is_at_home and not self.is_page:
-            return render(self.request, self.section.template, {**self.facts(), "is_saved": True})
+            return render(self.request, "profiles/section_saved.html", {**self.facts(), "is_saved": True})
         messages.success(self.request, gettext("Saved."))
         url = self.get_success_url()
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
@@ -191,16 +191,17 @@ class AvailabilityView(EditingMixin):
         if not form.is_valid():
             return self.answer(422, error=form.errors["availability"][0])
         self.save(form, confirms_availability=True)
-        return self.answer(200, is_saved=True)
+        return self.answer(200, is_confirmed=True)
 
     def answer(self, status: int, **facts: Any) -> HttpResponse:
-        """Return the switch for htmx, with the section it changes where that is on the page; else go back."""
+        """Return for htmx the switch, in its bar and with the section it changes where those are; else go back."""
         if not self.request.htmx:
             tell = messages.error if "error" in facts else messages.success
             tell(self.request, facts.get("error") or gettext("Saved."))
             return redirect(self.target)
         page = unquote(self.request.htmx.current_url_abs_path or "").partition("?")[0]
-        terms = BUILDER_SECTIONS["terms"] if page == unquote(self.profile.get_absolute_url()) else None
+        is_bar = page == unquote(self.profile.get_absolute_url()) and self.access.role == Viewer.OWNER
+        terms = BUILDER_SECTIONS["terms"] if is_bar else None
         facts |= {"profile": self.profile, "access": self.access, "section": terms}
         return render(self.request, "profiles/availability_answer.html", facts, status=status)
 
