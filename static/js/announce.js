@@ -1,5 +1,5 @@
-// Tells screen readers what [data-announce] says in whatever htmx brings, and how complete the page is now if that has
-// changed; and what an "announce" event carries. All in one go: of two messages the first would be cut off.
+// Tells screen readers what an "announce" event carries, and what [data-announce] says in whatever htmx brings, with how
+// complete the page is if that has changed. Of two messages the first would be cut off.
 
 const region = document.createElement("p");
 region.className = "visually-hidden";

@@ -3,7 +3,7 @@
 from config.environment import BASE_DIR
 
 #: Bytes of all our style sheets and scripts together, as they are written. htmx comes on top.
-MOST = 58_500
+MOST = 60_000
 #: Only operators fetch these, on top of the sheets and scripts of Django's own admin.
 OF_THE_ADMIN = {"admin.css", "operators.css", "renew.js"}
 

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from audit.log import Origin
 from audit.models import AuditLog
@@ -338,3 +340,45 @@ def test_the_switch_knows_three_positions(page: BuilderProfile, typed: dict[str,
     assert response.status_code == 422
     assert 'role="alert"' in response.content.decode()
     assert not AuditLog.objects.exists()
+
+
+# --- The bar above the page ---
+
+
+@pytest.mark.parametrize("who", ("owner", "admin"))
+def test_what_is_saved_in_place_brings_the_bar_along(page: BuilderProfile, who: str) -> None:
+    admin = UserFactory.create(admin=True)
+    browser = signed_in(page.user if who == "owner" else admin, headers=HTMX)
+    text = save(page, browser).content.decode()
+    bars = {name: f'id="{name}-bar" hx-swap-oob="true"' in text for name in ("owner", "admin")}
+    assert bars == {name: name == who for name in bars}
+
+
+@pytest.mark.parametrize(("who", "more"), (("owner", 1), ("admin", 0)))
+def test_the_bar_costs_a_query_for_the_owner_only(
+    page: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries, who: str, more: int
+) -> None:
+    browser = signed_in(page.user if who == "owner" else UserFactory.create(admin=True))
+    save(page, browser)
+    with CaptureQueriesContext(connection) as without:
+        save(page, browser)
+    with django_assert_num_queries(len(without) + more):
+        save(page, browser, headers=HTMX)
+
+
+def test_without_htmx_and_to_visitors_no_bar_is_swapped(page: BuilderProfile) -> None:
+    assert "hx-swap-oob" not in signed_in(page.user).get(f"/builders/{page.slug}/").content.decode()
+    visitor = signed_in(UserFactory.create(builder=True), headers=HTMX)
+    for answer in (visitor.get(f"/builders/{page.slug}/"), save(page, visitor)):
+        assert "-bar" not in answer.content.decode()
+
+
+def test_on_the_page_the_switch_comes_back_in_the_bar(page: BuilderProfile) -> None:
+    on_page = HTMX | {"hx-current-url": f"http://testserver/builders/{page.slug}/"}
+    answer = signed_in(page.user).post(
+        f"/builders/{page.slug}/availability/", {"availability": "limited"}, headers=on_page
+    )
+    text = answer.content.decode()
+    assert text.count('id="owner-bar"') == 1
+    assert 'value="limited" aria-pressed="true"' in text
+    assert "You confirmed this a moment ago." in text
