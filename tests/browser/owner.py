@@ -228,7 +228,12 @@ class TestTwiceAndBack:
     def test_saving_twice_is_saving_once(self, own_page: Page, how: str) -> None:
         posts: list[str] = []
         own_page.on("request", lambda r: posts.append(r.url) if r.method == "POST" and "/edit/" in r.url else None)
-        own_page.route("**/edit/**", lambda route: (own_page.wait_for_timeout(500), route.continue_()))
+
+        def later(route: Route) -> None:
+            own_page.wait_for_timeout(500)
+            route.continue_()
+
+        own_page.route("**/edit/**", later)
         edit(own_page, "introduction")
         headline = own_page.locator("form").get_by_label("Headline", exact=True)
         headline.fill(f"Saved once by {how}")
