@@ -8,6 +8,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 from django.views.generic.edit import FormView, UpdateView
@@ -75,6 +77,8 @@ class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,
     """Three questions to somebody who has the profile they are about; others begin at the beginning."""
 
     context_object_name = "profile"
+    heading: str | Promise
+    lead: str | Promise
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.profile = self.find(request.user)
@@ -115,6 +119,8 @@ class BuilderQuestionsView(QuestionsView):
     model = BuilderProfile
     form_class = BuilderQuestionsForm
     template_name = "profiles/welcome_builder.html"
+    heading = _("Three questions")
+    lead = _("The answers make your page. Nobody sees it before you publish it.")
 
     def find(self, user: User | AnonymousUser) -> Any:
         return first_run.builder_of(user) if isinstance(user, User) else None
@@ -130,7 +136,9 @@ class ClientQuestionsView(QuestionsView):
     page = first_run.CLIENT
     model = ClientProfile
     form_class = ClientForm
-    template_name = "profiles/welcome_client.html"
+    template_name = "profiles/welcome_questions.html"
+    heading = _("What do you look for?")
+    lead = _("Only you and our team see this. It helps us to bring you together with the right builders.")
 
     def find(self, user: User | AnonymousUser) -> Any:
         return first_run.client_of(user) if isinstance(user, User) else None

@@ -37,7 +37,7 @@ class ProfileAccessMixin(AccessMixin, View):
         if not self.access.allows(self.required):
             if not request.user.is_authenticated:
                 return self.refuse_nobody(request)
-            raise PermissionDenied(f"This profile is not yours to {self.required}.")
+            return self.refuse(request)
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -59,6 +59,10 @@ class ProfileAccessMixin(AccessMixin, View):
     def who(self) -> dict[str, Any]:
         """Whose deed it is, for the audit log."""
         return {"actor": self.request.user, "origin": Origin.of_request(self.request)}
+
+    def refuse(self, request: HttpRequest) -> HttpResponse:
+        """Answer somebody who is signed in and may see the profile, but not do this with it."""
+        raise PermissionDenied(f"This profile is not yours to {self.required}.")
 
     def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""

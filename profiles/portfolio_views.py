@@ -81,7 +81,7 @@ class PortraitView(DraftMixin, PortfolioMixin, FormView):  # type: ignore[type-a
         portfolio.set_portrait(self.profile, picture, **self.who)
         self.forget_draft()
         self.profile.refresh_from_db(fields=["image"])
-        return self.answer("profiles/_own_portrait.html", gettext("Saved."))
+        return self.answer("profiles/portrait_saved.html", gettext("Saved."))
 
 
 class ProjectFormView(DraftMixin, PortfolioMixin, UpdateView):  # type: ignore[type-arg]
