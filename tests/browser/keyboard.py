@@ -17,10 +17,10 @@ ZOFIA, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 SETTINGS = (Setting(1280, "light", scripts=True), Setting(360, "dark", scripts=False))
 #: More than any page has.
 MOST_STOPS = 250
-#: A ring around the element, or around the label that stands for it.
+#: A ring around the element, around its card, or around the label that stands for it.
 SHOWS_FOCUS = """() => {
   const { activeElement: at, body } = document;
-  const rings = [at, at.closest("label")].filter(Boolean).map((each) => getComputedStyle(each));
+  const rings = [at, at.closest("label"), at.closest(".card")].filter(Boolean).map((each) => getComputedStyle(each));
   const isShown = rings.some((ring) => ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) >= 1);
   return at === body || isShown ? "" : at.outerHTML.slice(0, 200);
 }"""
