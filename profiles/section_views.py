@@ -17,6 +17,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest, sign_in_answer
+from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer
 from profiles.conflicts import differences, last_change
