@@ -75,7 +75,7 @@ STATEMENTS = {
     "DELETE of some": "DELETE FROM audit_auditlog WHERE id > 0",
     "TRUNCATE": "TRUNCATE audit_auditlog",
     "TRUNCATE CASCADE": "TRUNCATE audit_auditlog CASCADE",
-    "TRUNCATE with others": "TRUNCATE webhooks_webhookevent, audit_auditlog",
+    "TRUNCATE with others": "TRUNCATE webhooks_eventcount, audit_auditlog",
     "upsert": """
         INSERT INTO audit_auditlog SELECT * FROM audit_auditlog ON CONFLICT (id) DO UPDATE SET action = 'x'""",
     "MERGE": """
