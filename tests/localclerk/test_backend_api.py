@@ -111,7 +111,9 @@ class TestPeople:
         assert ask(clerk, "POST", f"/v1/users/{olive['id']}/ban").json()["banned"] is True
         assert ask(clerk, "POST", f"/v1/users/{olive['id']}/unban").json()["banned"] is False
         # As at Clerk, they need not arrive in the order in which they happened.
-        told = sorted((delivery.event for delivery in endpoint.wait_for(olive, 3)), key=lambda event: event["timestamp"])
+        told = sorted(
+            (delivery.event for delivery in endpoint.wait_for(olive, 3)), key=lambda event: event["timestamp"]
+        )
         assert [event["data"]["banned"] for event in told] == [False, True, False]
 
     def test_deleting_tells_once(self, clerk: StandIn, endpoint: Endpoint) -> None:
