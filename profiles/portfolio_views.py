@@ -12,7 +12,9 @@ from django.views.generic.edit import FormView, UpdateView
 
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
+from audit.log import Origin
 from profiles import portfolio
+from profiles.conflicts import last_change
 from profiles.cursors import read_cursor
 from profiles.mixins import ProfileAccessMixin
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
@@ -161,7 +163,8 @@ class ProjectUpdateView(ProjectFormView):
             return self.post(self.request)
         form.data = form.data.copy()
         form.data["version"] = portfolio.version_of(stored)
-        return self.form_invalid(form, status=409, stored=stored)
+        change = last_change(self.profile, ["portfolio"], self.request.user, Origin.of_request(self.request))
+        return self.form_invalid(form, status=409, stored=stored, change=change)
 
 
 class ProjectDeleteView(PortfolioMixin):

@@ -148,7 +148,7 @@ class TestOwner:
         press(zofia, "Save skills")
         press(zofia, "Save project")
         expect(zofia.get_by_text("Not saved: this was changed")).to_be_visible()
-        expect(zofia.get_by_text("Somebody else changed this project")).to_be_visible()
+        expect(zofia.get_by_text("this project was changed while you were writing")).to_be_visible()
         clean(zofia, axe)
         for button in ("Keep mine and save", "Save project"):
             press(zofia, button)

@@ -265,7 +265,8 @@ def test_a_change_that_somebody_else_has_overtaken_shows_both(
     response = change(project, browser, version=version, title="Ledger by Olive", image=upload(), image_alt="A map")
     text = response.content.decode()
     assert response.status_code == 409
-    assert "Somebody else changed this project while you were writing." in text
+    assert "this project was changed while you were writing." in text
+    assert "The portfolio was last changed by an admin," in text
     assert "Ledger by Adam" in text
     assert 'value="Ledger by Olive"' in text
     assert (titles(page), files(media)) == (["Ledger by Adam"], [])
