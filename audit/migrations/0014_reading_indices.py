@@ -1,9 +1,15 @@
-"""Indices for looking through millions of rows, made while the log is being written."""
+"""Indices for looking through millions of rows, made while the log is being written.
+
+Reading a big table takes longer than a statement may usually take, and an index that is given up half way stays, invalid.
+"""
 
 import django.db.models.deletion
 from django.conf import settings
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+
+WAIT = "SET statement_timeout = 0; SET lock_timeout = 0"
+USUAL = "RESET statement_timeout; RESET lock_timeout"
 
 
 class Migration(migrations.Migration):
@@ -15,6 +21,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL(WAIT, USUAL),
         AddIndexConcurrently(
             model_name='auditlog',
             index=models.Index(models.F('actor'), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('actor__isnull', False)), name='audit_log_actor_recent'),
@@ -43,6 +50,7 @@ class Migration(migrations.Migration):
             model_name='auditlog',
             index=models.Index(models.F('timestamp'), name='audit_log_time'),
         ),
+        migrations.RunSQL(USUAL, WAIT),
         # audit_log_actor_recent has taken its place.
         migrations.AlterField(
             model_name='auditlog',
