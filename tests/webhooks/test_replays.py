@@ -275,9 +275,9 @@ def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: Who, monkeypat
 
 
 def test_it_stops_after_the_event_it_is_at(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
     many(4)
     replay = begin(ngozi, per_second=1)
+    monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
     assert work(replay).state == State.CANCELLED
     assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
     assert AuditLog.objects.get(action="REPLAY_STEERED").changed == ["state"]

@@ -3,11 +3,12 @@
 from django.contrib import admin
 
 from audit.admin import ReadOnlyAdmin
+from webhooks.admin.repair import RepairMixin
 from webhooks.models import WebhookEvent
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnlyAdmin):
+class WebhookEventAdmin(RepairMixin, ReadOnlyAdmin):
     """Verified deliveries, and what became of them."""
 
     list_display = ("received_at", "event_type", "state", "clerk_user_id", "attempts", "deliveries", "last_error")
