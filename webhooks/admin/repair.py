@@ -36,7 +36,7 @@ NO_FILTERS = {"o", "p", "all", "sort", "before", "after", "e", "_changelist_filt
 class WhyForm(forms.Form):
     """Why somebody does something."""
 
-    why = forms.CharField(max_length=500, label=gettext_lazy("Why"))
+    why = forms.CharField(max_length=500, label=gettext_lazy("Why"), widget=forms.TextInput(attrs={"size": 40}))
 
 
 class ReplayForm(WhyForm):

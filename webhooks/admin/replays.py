@@ -19,16 +19,18 @@ from webhooks.admin.pages import operators_page
 from webhooks.admin.repair import WhyForm, may_repair, who
 from webhooks.models import Replay, WebhookEvent
 
-#: What each outcome is called, and the icon beside it.
+#: What each outcome is called, the icon beside it, and what it means where nothing else is known.
 OUTCOMES = {
-    "processed": (gettext_lazy("Processed"), "processed"),
-    "ignored": (gettext_lazy("Ignored"), "ignored"),
-    "stale": (gettext_lazy("Stale"), "stale"),
-    "failed": (gettext_lazy("Failed"), "failed"),
-    "dead": (gettext_lazy("Dead"), "dead"),
-    "busy": (gettext_lazy("Somebody was at work on it"), "attention"),
-    "gone": (gettext_lazy("Not there any more"), "attention"),
+    "processed": (gettext_lazy("Processed"), "processed", gettext_lazy("nothing is different by it")),
+    "ignored": (gettext_lazy("Ignored"), "ignored", gettext_lazy("nothing acts upon it")),
+    "stale": (gettext_lazy("Stale"), "stale", gettext_lazy("newer facts are known already")),
+    "failed": (gettext_lazy("Failed"), "failed", ""),
+    "dead": (gettext_lazy("Dead"), "dead", ""),
+    "busy": (gettext_lazy("Busy"), "attention", gettext_lazy("somebody was at work on it; replay it again")),
+    "gone": (gettext_lazy("Gone"), "attention", gettext_lazy("it is not there any more")),
 }
+#: Of what was done for real, the log tells what it changed.
+APPLIED = gettext_lazy("applied")
 STATE_ICONS = {"waiting": "stale", "running": "failed", "done": "good", "cancelled": "ignored", "failed": "bad"}
 
 
@@ -125,23 +127,28 @@ class ReplayAdmin(ReadOnlyAdmin):
 
 def look(replay: Replay) -> dict[str, Any]:
     """Return what the page shows besides the row; three statements, however many events there are."""
-    findings = list(replay.findings.select_related("event").defer("event__payload", "event__headers"))
+    findings = replay.findings.select_related("event").defer("event__payload", "event__headers")
     return {
+        "title": str(replay),
+        "subtitle": None,
         "replay": replay,
         "icon": STATE_ICONS[replay.state],
-        "outcomes": [(*OUTCOMES[name], name, number) for name, number in sorted(replay.counts.items())],
-        "groups": [(*OUTCOMES[group[0]], group[1], number) for group, number in _groups(replay)],
-        "findings": [(finding, *OUTCOMES[finding.outcome]) for finding in findings],
+        "outcomes": [(*OUTCOMES[name][:2], name, number) for name, number in sorted(replay.counts.items())],
+        "groups": _groups(replay),
+        "findings": [(finding, *OUTCOMES[finding.outcome][:2]) for finding in findings],
         "may_begin": replay.dry_run and not replay.is_active and replay.batches.exists(),
         "settled": WebhookEvent.SETTLED,
         "steer": SteerForm(initial={"per_second": replay.per_second}),
     }
 
 
-def _groups(replay: Replay) -> list[tuple[tuple[str, str], int]]:
-    """Return outcomes with their reasons, the most frequent first."""
-    found: list[tuple[tuple[str, str], int]] = []
-    for name, number in replay.groups.items():
-        outcome, _bar, reason = name.partition("|")
-        found.append(((outcome, reason), number))
-    return sorted(found, key=lambda group: -group[1])
+def _groups(replay: Replay) -> list[tuple[Any, ...]]:
+    """Return name, icon, reason and number of what ended alike, the most frequent first."""
+    found = []
+    for group, number in sorted(replay.groups.items(), key=lambda item: -item[1]):
+        outcome, _bar, reason = group.partition("|")
+        name, icon, otherwise = OUTCOMES[outcome]
+        if outcome == "processed" and not replay.dry_run:
+            otherwise = APPLIED
+        found.append((name, icon, reason or otherwise, number))
+    return found
