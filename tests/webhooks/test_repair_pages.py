@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
@@ -19,6 +19,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_replays import failed, many, work
 from tests.webhooks.test_retries import ZOFIA, failed_event, trouble
+from webhooks.admin import repair
 from webhooks.models import Replay, WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -344,3 +345,16 @@ def test_failures_of_a_dry_run_do_not_break_the_page(webhook: WebhookClient, bro
     with trouble(KeyError("<script>")):
         page = do(browser, event, "dry_run").content.decode()
     assert "KeyError: &#x27;&lt;script&gt;&#x27;" in page
+
+
+@pytest.mark.parametrize(
+    ("facts", "may"), (({"admin": True}, True), ({"superuser": True}, True), ({"builder": True}, False))
+)
+def test_only_admins_and_local_operators_may_repair(
+    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch, facts: dict[str, bool], *, may: bool
+) -> None:
+    """Also if somebody could see the events otherwise, by a permission of a group."""
+    monkeypatch.setattr(repair, "may_view_events", lambda request: True)
+    request = rf.post("/")
+    request.user = UserFactory.create(**facts)
+    assert repair.may_repair(request) is may
