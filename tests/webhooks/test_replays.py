@@ -18,7 +18,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.processes import process, wait_until
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
-from webhooks import repair, replays, rollups, tasks
+from webhooks import personal_data, repair, replays, rollups, tasks
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
 from webhooks.repair import Who
 from webhooks.replays import NotStarted
@@ -228,6 +228,13 @@ def test_what_was_found_of_people_goes_after_a_day(webhook: WebhookClient, ngozi
         with pytest.raises(NotStarted, match="no such events"):
             begin(ngozi, events=replay)
     assert Replay.objects.get().counts == {"processed": 2}
+
+
+def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookClient, ngozi: Who) -> None:
+    first, second = failed(webhook, 2)
+    work(begin(ngozi, dry_run=True))
+    personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
+    assert [finding.event for finding in ReplayFinding.objects.all()] == [second]
 
 
 # --- While it runs ---
