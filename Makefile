@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check oracle browser-test lighthouse bench smoke format migrations requirements clean
+.PHONY: help run test check oracle browser-test alarms lighthouse bench smoke format migrations requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -33,7 +33,7 @@ run: ## Run everything here: database, web server, worker, a stand-in for Clerk.
 
 test: ## Run all tests against a real PostgreSQL. ARGS="tests/webhooks -k retry" selects
 	$(INSTALL) dev.txt
-	$(IN_VENV) -m pytest $(ARGS)
+	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
 
 check: ## Lint, formats, types, migrations, deployment settings, known vulnerabilities
 	$(INSTALL) dev.txt
@@ -69,8 +69,12 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		folder=node_modules/$$package; test -d $$folder && continue; \
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
-	$(IN_VENV) -m pytest -q $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py editing.py \
-		portfolio.py directory.py operators.py accessibility.py)
+	$(IN_VENV) -m pytest -q $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py editing.py owner.py journeys.py \
+		keyboard.py portfolio.py directory.py operators.py accessibility.py accessible_states.py)
+
+alarms: ## Cause each kind of trouble in a running system, and see that somebody is told of it
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m pytest -q tests/journeys/alarms.py
 
 lighthouse: ## See what Lighthouse says of the public pages; needs Chromium, Node 18 or newer, and npm
 	$(INSTALL) dev.txt

@@ -73,6 +73,11 @@ class DraftMixin(FormMixin):  # type: ignore[type-arg]
         context = super().get_context_data(**context)
         return {**context, "is_draft": self.request.method == "GET" and context["form"].is_bound}
 
+    def form_invalid(self, form: Any, status: int = 422, **context: Any) -> HttpResponse:
+        """Show the form again with what was typed, and what is wrong."""
+        page = self.get_context_data(form=form, **context)
+        return self.render_to_response(page, status=status)  # type: ignore[attr-defined,no-any-return]
+
     def forget_draft(self) -> None:
         """Delete the draft, now that the form is saved."""
         self._drafts().delete()

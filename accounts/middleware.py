@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
+from structlog.contextvars import bind_contextvars
 
 from accounts import flags, policies, sessions
 from accounts.clerk import authentication, handshake, instance, tokens
@@ -104,7 +105,10 @@ def _verdict(token: str) -> State:
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
     if isinstance(state, SignedIn):
-        return sessions.load_user(state.claims)
+        user = sessions.load_user(state.claims)
+        if user.pk:
+            bind_contextvars(user_id=user.pk)  # for what is logged from here on
+        return user
     # A local operator's password opens the admin when Clerk is away, and nothing else.
     if request.path.startswith(reverse("admin:index")):
         operator = get_user(request)

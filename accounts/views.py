@@ -113,10 +113,6 @@ class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-a
         roles_now = self.request.user.roles
         return {"builder": User.Role.BUILDER in roles_now, "client": User.Role.CLIENT in roles_now}
 
-    def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)
-
     def form_valid(self, form: Any) -> HttpResponse:
         """Change the roles, and go back to the account."""
         user = self.request.user

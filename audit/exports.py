@@ -1,29 +1,23 @@
 """Rows of the log as a file, for auditors and for other tools. Taking them along is itself in the log."""
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
-from django.utils import timezone
 
-from audit import log
+from audit import files, log
 from audit.log import Origin
 from audit.models import AuditLog
+from audit.orders import Order
 
 COLUMNS = (
     *("id", "timestamp", "action", "source", "actor_id", "actor_label", "impersonator", "target", "target_label"),
     *("subject_id", "changed", "details", "delivery", "ip_address", "user_agent", "transaction"),
 )
-#: Rows read at once; how many there are in all does not matter.
-CHUNK = 1000
-#: Spreadsheets take a cell that begins so for a formula, which can send what is beside it to a stranger.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def response(
@@ -44,61 +38,33 @@ def response(
     kind, ending, write = FORMATS[form]
     newest = AuditLog.objects.all().last_id() or 0
     log.record(AuditLog.Action.AUDIT_EXPORTED, actor=actor, target=actor, origin=origin, format=form, filters=chosen)
-    name = f"audit-log-{timezone.now():%Y%m%dT%H%M%SZ}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(write(_read(rows, newest)), content_type=kind, headers=headers)
+    found = Order().read_all(rows.filter(pk__lte=newest).only(*COLUMNS))
+    return files.response(write(found), kind, name="audit-log", ending=ending)
 
 
-def safe_cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
-
-
-def _read(rows: QuerySet[AuditLog], newest: int) -> Iterator[dict[str, Any]]:
-    """Yield rows by key, a chunk at a time, so that neither memory nor a transaction grows with the file."""
-    below = newest + 1
-    while chunk := list(rows.filter(pk__lt=below).order_by("-pk").values(*COLUMNS)[:CHUNK]):
-        yield from chunk
-        below = chunk[-1]["id"]
-
-
-class _Line:
-    """A file of which each written line is returned."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield writer.writerow(COLUMNS)
-    for row in rows:
-        yield writer.writerow([safe_cell(_flat(row[column])) for column in COLUMNS])
+def _csv(rows: Iterable[AuditLog]) -> Iterator[str]:
+    return files.csv_lines(COLUMNS, ([_flat(getattr(row, column)) for column in COLUMNS] for row in rows))
 
 
 def _flat(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
     if isinstance(value, list):
         return " ".join(value)
     return _json(value) if isinstance(value, dict) else value
 
 
-def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+def _lines(rows: Iterable[AuditLog]) -> Iterator[str]:
     for row in rows:
-        yield (
-            _json({column: row[column].isoformat() if column == "timestamp" else row[column] for column in COLUMNS})
-            + "\n"
-        )
+        cells = {column: getattr(row, column) for column in COLUMNS}
+        yield _json(cells | {"timestamp": row.timestamp.isoformat()}) + "\n"
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, separators=(",", ":"))
 
 
-type Writer = Callable[[Iterable[dict[str, Any]]], Iterator[str]]
+type Writer = Callable[[Iterable[AuditLog]], Iterator[str]]
 #: Content type, ending and writer of each form of file.
 FORMATS: dict[str, tuple[str, str, Writer]] = {
-    "csv": ("text/csv; charset=utf-8", "csv", _csv),
+    "csv": (files.CSV, "csv", _csv),
     "jsonl": ("application/jsonl; charset=utf-8", "jsonl", _lines),
 }

@@ -184,12 +184,18 @@ class AuditLog(AppendOnly):
         EVENT_COPIED = "EVENT_COPIED"
         # Somebody had one person compared with Clerk.
         PERSON_FETCHED = "PERSON_FETCHED"
+        # Somebody was shown the personal values in an event's payload; written before they are shown.
+        PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # Somebody took care of an alert, put it off, or said that it is over.
         ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"
         ALERT_SNOOZED = "ALERT_SNOOZED"
         ALERT_RESOLVED = "ALERT_RESOLVED"
         # Somebody took rows of this log along as a file; written before the first of them leaves.
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
+        # An admin switched a part of the product on or off, for everybody or for some.
+        FLAG_SWITCHED = "FLAG_SWITCHED"
+        # Somebody took a list of webhook events along as a file; written before the first of them leaves.
+        EVENTS_EXPORTED = "EVENTS_EXPORTED"
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"

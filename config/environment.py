@@ -2,12 +2,15 @@
 
 import base64
 import binascii
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from sentry_sdk.utils import BadDsn, Dsn
 
 from config.database import check_connection
 
@@ -15,6 +18,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 #: A mail server that says nothing for so long is away.
 MAIL_TIMEOUT_S = 20
+SHARE = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 
 env = environ.Env()
 env.read_env(BASE_DIR / ".env")  # a variable that is already set wins
@@ -59,6 +63,56 @@ def header(name: str) -> tuple[str, str] | None:
     if not separator or not key.strip() or not value.strip():
         raise ImproperlyConfigured(f"{name} must look like 'X-Forwarded-Proto: https', not {text!r}.")
     return "HTTP_" + key.strip().upper().replace("-", "_"), value.strip()
+
+
+def share(name: str) -> float:
+    """Return the variable `name` as a number from 0 to 1; 0 if it is unset.
+
+    Raises:
+        ImproperlyConfigured: it is something else.
+    """
+    text = env.str(name, default="").strip() or "0"
+    if not SHARE.fullmatch(text):
+        raise ImproperlyConfigured(f"{name} must be a number from 0 to 1 such as 0.1, not {text!r}.")
+    return float(text)
+
+
+def log_format() -> str:
+    """Return how logs are written: `json`, or `console` for eyes; in local mode the latter.
+
+    Raises:
+        ImproperlyConfigured: LOG_FORMAT is something else.
+    """
+    text = env.str("LOG_FORMAT", default="").strip().lower() or ("console" if env.bool("LOCAL_MODE", False) else "json")
+    if text not in ("console", "json"):
+        raise ImproperlyConfigured(f"LOG_FORMAT must be console or json, not {text!r}.")
+    return text
+
+
+def deployment() -> str:
+    """Return the name by which logs and Sentry tell this deployment from others."""
+    return env.str("DEPLOYMENT", default="").strip() or ("local" if env.bool("LOCAL_MODE", False) else "production")
+
+
+@cache
+def version() -> str:
+    """Return which version of the code runs: VERSION, or the commit that is checked out, or nothing."""
+    return env.str("VERSION", default="").strip() or _commit(BASE_DIR / ".git")
+
+
+def sentry_dsn() -> str:
+    """Return SENTRY_DSN, or nothing.
+
+    Raises:
+        ImproperlyConfigured: it is not the address of a project at Sentry; the message does not show it.
+    """
+    text = env.str("SENTRY_DSN", default="").strip()
+    try:
+        return text and str(Dsn(text))
+    except (BadDsn, ValueError):
+        raise ImproperlyConfigured(
+            "SENTRY_DSN must look like https://key@host/project; copy it from the project's Client Keys at Sentry."
+        ) from None
 
 
 def frontend_api_url(publishable_key: str) -> str:
@@ -129,3 +183,13 @@ def database(url: str, *, pool_size: int) -> dict[str, Any]:
     options["options"] = "-c lock_timeout=3000 -c statement_timeout=30000"
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}
+
+
+def _commit(git: Path) -> str:
+    """Return the commit that a checkout is at, read from its files, because hosts may have no git."""
+    try:
+        head = (git / "HEAD").read_text().strip()
+        reference = head.removeprefix("ref: ")
+        return (head if reference == head else (git / reference).read_text()).strip()[:12]
+    except OSError:  # no checkout, or one that keeps its references packed
+        return ""

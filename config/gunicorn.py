@@ -1,7 +1,12 @@
 """How gunicorn serves `config.wsgi`: gunicorn -c config/gunicorn.py config.wsgi"""
 
 import os
+import sys
 from pathlib import Path
+
+# gunicorn reads this file before it looks where it is.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from config.environment import log_format
 
 _local = os.environ.get("LOCAL_MODE", "").lower() in {"1", "true", "yes", "on"}
 
@@ -35,6 +40,9 @@ control_socket_disable = True
 proc_name = "buildappswith"
 errorlog = "-"
 accesslog = None
+if log_format() == "json":
+    # Lines of JSON, and one for each request with its id; a proxy's log knows nothing of people and deliveries.
+    logger_class, accesslog = "config.access_log.JsonLogger", "-"
 
 
 def post_worker_init(worker: object) -> None:

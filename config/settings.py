@@ -5,7 +5,24 @@ from typing import Any
 
 from django.utils.csp import CSP
 
-from config.environment import BASE_DIR, database, env, frontend_api_url, header, mailer, number, required, words
+from config import sentry
+from config.environment import (
+    BASE_DIR,
+    database,
+    deployment,
+    env,
+    frontend_api_url,
+    header,
+    log_format,
+    mailer,
+    number,
+    required,
+    sentry_dsn,
+    share,
+    version,
+    words,
+)
+from config.logs import job_context
 
 LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
 DEBUG: bool = env.bool("DEBUG", default=False)
@@ -46,6 +63,8 @@ RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
 CLERK_FACTS = "profiles.facts.of_people"
+#: Returns where somebody's page is; this is how webhooks asks.
+PAGE_OF_PERSON = "profiles.whereabouts.of_person"
 
 #: What each app hands out to a person and erases; see audit.personal_data. The log last: it tells of the others' deeds.
 PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
@@ -60,6 +79,15 @@ METRICS_ALLOWED_IPS = words("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL
 PAYLOAD_RETENTION_DAYS = number("PAYLOAD_RETENTION_DAYS", 90)
 #: Where alerts are told: addresses of Apprise, such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = words("ALERT_URLS")
+
+#: What Sentry and the logs call this deployment, and the code that runs in it.
+DEPLOYMENT, VERSION = deployment(), version()
+#: Errors are told to this project at Sentry; blank tells nobody.
+SENTRY_DSN = sentry_dsn()
+#: Of how many requests and jobs, from 0 to 1, Sentry is told how long they took.
+SENTRY_TRACES_SAMPLE_RATE = share("SENTRY_TRACES_SAMPLE_RATE")
+if SENTRY_DSN:
+    sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
 
@@ -93,6 +121,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.logs.request_context",  # first, so that whatever is logged about a request has its id
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.permissions_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -141,7 +170,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The queue's own traps are described in docs/architecture.md. A killed worker's jobs run again after about 10 s.
 # Jobs run beside each other, so that comparing everybody with Clerk, which takes minutes, holds up no retry.
-PROCRASTINATE_WORKER_DEFAULTS = {"concurrency": 4, "update_heartbeat_interval": 3.0, "stalled_worker_timeout": 10.0}
+PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
+    "concurrency": 4,
+    "update_heartbeat_interval": 3.0,
+    "stalled_worker_timeout": 10.0,
+    "worker_middleware": [job_context],
+}
 RECOVERY_CRON = "* * * * * */5"  # the sixth field is the second
 
 # --- People -----------------------------------------------------------------------------------------------------------
@@ -248,8 +282,11 @@ LOGIN_URL = "admin:login"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "console": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {"()": "config.logs.json_formatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format()}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="") or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},

@@ -1,12 +1,19 @@
-"""What to tell somebody whose section was changed by somebody else meanwhile: their version and the other, field by field."""
+"""What to tell somebody whose section was changed meanwhile: by whom and when, and both versions, field by field."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.forms import BoundField
 from django.utils.translation import gettext
 
+from accounts.models import User
+from audit.log import Origin
+from audit.models import AuditLog
+from profiles.access import Viewer, access_for
 from profiles.forms import ProfileForm
+from profiles.models import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,37 @@ def differences(form: ProfileForm, stored: Any) -> list[Difference]:
         for bound in form
         if (theirs := getattr(stored, bound.name)) != (yours := form.cleaned_data[bound.name])
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Who changed what meanwhile, in words for whoever is told, and when."""
+
+    who: str
+    at: datetime
+
+
+def last_change(profile: Profile, fields: Collection[str], viewer: User, origin: Origin) -> Change | None:
+    """Return the latest change of any of `fields` that the audit log knows, or None; one query.
+
+    Args:
+        origin: of the request of `viewer`, who may be somebody else's eyes.
+    """
+    rows = AuditLog.objects.filter(target=f"{profile._meta.label_lower}:{profile.pk}", changed__overlap=list(fields))
+    row = rows.order_by("-id").first()
+    return Change(_who(row, profile, viewer, origin), row.timestamp) if row else None
+
+
+def _who(row: AuditLog, profile: Profile, viewer: User, origin: Origin) -> str:
+    if (row.actor_id, row.impersonator) == (viewer.pk, origin.impersonator):
+        return gettext("you in another tab")
+    if row.impersonator:
+        return gettext("our support")
+    if row.actor_id is None:
+        return gettext("Clerk") if row.source == AuditLog.Source.WEBHOOK else gettext("our system")
+    # Owners are not told the names of those who look after the product.
+    is_told = row.actor_id == profile.user_id or access_for(viewer, profile).role == Viewer.ADMIN
+    return (is_told and row.actor_label) or gettext("an admin")
 
 
 def _words(bound: BoundField, value: Any) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
@@ -13,6 +13,7 @@ from django.views.generic.edit import FormView
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
 from profiles import contact
+from profiles.access import Viewer
 from profiles.contact import ContactForm, RefusedError
 from profiles.mixins import BuilderPageMixin
 
@@ -31,6 +32,12 @@ class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-
         """Show the form, at the present address."""
         return super().get(request, *args, **kwargs) if kwargs["slug"] == self.profile.slug else self.moved()
 
+    def refuse(self, request: HttpRequest) -> HttpResponse:
+        """Tell owners who pressed the button, looking at their page as visitors, where they are."""
+        if self.access.role == Viewer.OWNER and request.method in ("GET", "HEAD"):
+            return render(request, "profiles/contact_own.html", {"profile": self.profile})
+        return super().refuse(request)
+
     def get_form_kwargs(self) -> dict[str, Any]:
         """End labels without a colon."""
         return super().get_form_kwargs() | {"label_suffix": ""}
@@ -39,10 +46,6 @@ class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-
         """Add to whom it goes, and whether an answer would arrive."""
         can_be_answered = contact.can_be_answered(self.request.user)
         return super().get_context_data(profile=self.profile, can_be_answered=can_be_answered, **context)
-
-    def form_invalid(self, form: ContactForm) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)
 
     def form_valid(self, form: ContactForm) -> HttpResponse:
         """Send the message, or say why not; nothing typed is lost."""

@@ -6,6 +6,7 @@ gathers all of them, and few are to be sorted. PostgreSQL would choose by its st
 words, so it is asked to walk `WALK` rows first, and to gather only if that was not enough. docs/decisions.md has figures.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,6 +29,8 @@ SAMPLE = 500
 WALK = 2000
 #: Of what was typed and chosen; the rest is not read.
 LONGEST_TEXT, MOST_WORDS, MOST_CHOSEN = 200, 8, 8
+#: Of those who are called what was typed: how many go first, and among how many names they are looked for.
+NAMED, NAMES_READ = 12, 200
 #: Letters from which the beginning of a word tells something.
 SHORT = 3
 
@@ -35,6 +38,7 @@ SHORT = 3
 _LISTED = "searchable AND slug IS NOT NULL" + "".join(
     f" AND {reason} IS NULL" for reason in sorted(BuilderProfile.REASONS_AWAY)
 )
+_ACTIVE = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
 _COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, rate_usd"
 
 
@@ -95,12 +99,17 @@ class DirectoryQuery:
         found[False] += [FACETS[key].asked(values) for key, values in self.chosen.items()]
         return [" & ".join(terms) for terms in found.values() if terms]
 
+    @property
+    def said(self) -> list[tuple[str, str]]:
+        """Who is looked for, as parameters of an address."""
+        typed = [("q", self.text)] if self.text else []
+        return [*typed, *((key, value) for key, values in self.chosen.items() for value in values)]
+
     def parameters(self) -> str:
         """Return the query string of its address: what is said, and nothing else."""
         after = cursors.write_place(self.after) if self.after else ""
-        pairs = [("q", self.text), *((key, value) for key, values in self.chosen.items() for value in values)]
-        pairs += [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
-        return urlencode([(name, value) for name, value in pairs if value])
+        place = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
+        return urlencode([*self.said, *((name, value) for name, value in place if value)])
 
     @property
     def address(self) -> str:
@@ -154,18 +163,44 @@ def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, shown: "QuerySet[Build
         size: builders on a page, fewer than `SAMPLE`.
         shown: the listed builders with only the columns that are needed; all columns if none is given.
     """
-    sample = walk([query])[0]
-    if len(sample.rows) <= size and not sample.is_all:
+    # They stand on top of the first page, and so on no other.
+    called, [sample] = named(query), walk([query])
+    if len(sample.rows) <= size + len(called) and not sample.is_all:
         rows = [Row(*values) for values in _fetch(*_select(query, SAMPLE + 1))]
         sample = Sample(rows[:SAMPLE], is_all=len(rows) <= SAMPLE)
-    ids = [row.id for row in sample.rows[:size]]
+    others = [row for row in sample.rows if row.id not in called]
+    if query.after:
+        called, sample = [], replace(sample, rows=others)
+    room = size - len(called)
+    ids = [*called, *(row.id for row in others[:room])]
     found = (BuilderProfile.objects.listed() if shown is None else shown).in_bulk(ids) if ids else {}
     # Somebody may have gone since a moment ago.
     builders = [found[pk] for pk in ids if pk in found]
     following = None
-    if len(sample.rows) > size and builders:
+    if len(others) > room and builders:
         following = replace(query, after=tuple(getattr(builders[-1], name) for name in SORTS[query.sort].fields))
     return Page(builders, following, sample)
+
+
+def named(query: DirectoryQuery) -> list[int]:
+    """Return the ids of the first `NAMED` builders who match and are called what was typed, whole names before longer ones.
+
+    Only so many names are looked at, in the order of the alphabet, that a beginning which many share costs no more than
+    another; whoever is not among them stands where the list has them.
+    """
+    key = search.name_key(query.text)
+    if not key or query.sort != BEST:
+        return []
+    # Names that only begin with a letter or two are no answer yet; two signs of Han are a family's name.
+    last = key if len(key) < SHORT and key.isascii() else key + chr(sys.maxunicode)
+    candidates = (
+        f"SELECT * FROM profiles_builderprofile WHERE {_LISTED} AND name_key BETWEEN %s AND %s "  # noqa: S608
+        f"ORDER BY name_key LIMIT {NAMES_READ}"
+    )
+    conditions = f"{_matches(query.asked)} AND {_ACTIVE}"
+    order = f"ORDER BY name_key <> %s, score DESC, id DESC LIMIT {NAMED}"
+    sql = f"SELECT id FROM ({candidates}) AS builder WHERE {conditions} {order}"  # noqa: S608
+    return [pk for (pk,) in _fetch(sql, [key, last, *query.asked, key])]
 
 
 def walk(queries: Sequence[DirectoryQuery]) -> list[Sample]:
@@ -214,8 +249,7 @@ def _select(
     """
     conditions, values = _place(query)
     asked: list[Any] = query.asked
-    # The index serves the first; for a column that could be something else it is not considered.
-    matches = " AND ".join(["search @@ %s::tsquery", "coalesce(search, '') @@ %s::tsquery"][: len(asked)]) or "true"
+    matches = _matches(asked)
     order = f"ORDER BY {_order(query.sort)}" if is_sorted else ""
     # Names of columns and operators only are put in here, which all stand in this package; the rest are values.
     listed = f"FROM profiles_builderprofile WHERE {conditions}"
@@ -223,9 +257,14 @@ def _select(
     if walk:
         columns += f", EXISTS (SELECT {listed} {order} OFFSET {walk})"
         source, asked = f"(SELECT * {listed} {order} LIMIT {walk})", [*values, *asked]
-    active = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
-    select = f"SELECT {columns} FROM {source} AS builder WHERE {matches} AND {active}"  # noqa: S608
+    select = f"SELECT {columns} FROM {source} AS builder WHERE {matches} AND {_ACTIVE}"  # noqa: S608
     return f"{select} {order} LIMIT {most}", [*values, *asked]
+
+
+def _matches(asked: Sequence[str]) -> str:
+    """Return the condition that so many tsqueries match."""
+    # The index serves the first; for a column that could be something else it is not considered.
+    return " AND ".join(["search @@ %s::tsquery", "coalesce(search, '') @@ %s::tsquery"][: len(asked)]) or "true"
 
 
 def _place(query: DirectoryQuery) -> tuple[str, list[Any]]:

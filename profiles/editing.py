@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from audit.log import Origin
 from profiles import addresses
-from profiles.lifecycle import change
+from profiles.lifecycle import change, locked
 from profiles.models import Profile
 
 
@@ -58,7 +58,7 @@ def save[P: Profile](
     """
     try:
         with transaction.atomic():
-            stored = _locked(profile)
+            stored = locked(profile)
             changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
             if changed and opened and opened != digest(stored, new):
                 raise ChangedMeanwhile(stored)
@@ -68,11 +68,6 @@ def save[P: Profile](
             raise
         raise addresses.Taken from error
     return stored
-
-
-def _locked[P: Profile](profile: P) -> P:
-    rows = type(profile)._default_manager.select_related("user")
-    return rows.select_for_update(of=("self",), no_key=True).get(pk=profile.pk)
 
 
 def _write(stored: Any, new: Mapping[str, Any], actor: User, origin: Origin) -> None:

@@ -83,7 +83,9 @@ BEST = "best"
 SORTS = {
     BEST: Sort(
         _("Best match"),
-        _("Featured builders first, then higher tiers, complete pages, and who lately said they have time."),
+        _(
+            "Whose name you typed, then featured builders, higher tiers, complete pages, and who lately confirmed their time."
+        ),
         ("score", "id"),
     ),
     "newest": Sort(_("Newest"), _("Who joined last comes first."), ("id",)),

@@ -6,15 +6,14 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import URLValidator
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from profiles import links
 from profiles.slugs import MAX_LENGTH, fold
 from profiles.text import one_line, paragraphs
 
 TOO_LONG = _("Shorten this to %(limit_value)d characters; it has %(show_value)d.")
-_is_url = URLValidator(schemes=["https", "http"])
 
 
 class LineField(forms.CharField):
@@ -119,16 +118,29 @@ class ListField(forms.CharField):
         return {**super().widget_attrs(widget), "dir": "auto", **rules}
 
 
+class LinkField(forms.URLField):
+    """The address of one page; `https://` may be left out, and no other scheme is taken."""
+
+    default_error_messages = {
+        **links.MESSAGES,
+        "invalid": _("This is not the address of a page. Begin it with https://."),
+    }
+    default_validators = [links.check]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"assume_scheme": "https"} | kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the cleaned address."""
+        return super().to_python(one_line(str(value or "")))
+
+
 class LinksField(ListField):
     """Addresses of pages, one a line; `https://` may be left out, and no other scheme is taken."""
 
     widget = forms.Textarea
     separator = "\\s+"  # addresses can hold commas
-    #: What each has to look like: a host with a dot, and nobody's name before it, which could pass for the host.
-    shape = "https?://[^\\s/?#@\\\\:]+\\.[^\\s/?#@\\\\:.]+\\.?(:\\d+)?([/?#]\\S*)?"
-    default_error_messages = {
-        "not_a_link": _("“%(entry)s” is not the address of a page. Begin it with https://, as your browser shows it."),
-    }
+    default_error_messages = links.MESSAGES
 
     def to_python(self, value: Any) -> Any:
         """Return the addresses, a list."""
@@ -138,10 +150,7 @@ class LinksField(ListField):
         """Check each address, too."""
         super().validate(value)
         for link in value:
-            try:
-                _is_url(link if re.fullmatch(self.shape, link, re.IGNORECASE) else "")
-            except ValidationError:
-                raise ValidationError(self.error_messages["not_a_link"], "not_a_link", {"entry": link[:60]}) from None
+            links.check(link)
 
     @staticmethod
     def likeness(entry: str) -> str:
@@ -155,5 +164,5 @@ class LinksField(ListField):
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
         """Addresses run from left to right in every script."""
-        attrs = {"dir": "ltr", "rows": 4, "spellcheck": "false", "data-shape": self.shape}
+        attrs = {"dir": "ltr", "rows": 4, "spellcheck": "false", "data-shape": links.SHAPE}
         return {**super().widget_attrs(widget), **attrs}

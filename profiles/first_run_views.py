@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import prefetch_related_objects
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 from django.views.generic.edit import FormView, UpdateView
@@ -25,7 +26,7 @@ from profiles.first_run import Who
 from profiles.first_run_forms import BuilderQuestionsForm, WhoForm
 from profiles.forms import ClientForm
 from profiles.models import BuilderProfile, ClientProfile
-from profiles.sections import BUILDER_SECTIONS
+from profiles.pages import page_of
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -45,10 +46,6 @@ class FirstRunView(RoleRequiredMixin):
     def onward(self) -> HttpResponse:
         """Go to the next page."""
         return Redirect303(redirect(first_run.following(self.request.user, self.page)).url)
-
-    def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)  # type: ignore[attr-defined,no-any-return]
 
 
 class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
@@ -80,6 +77,8 @@ class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,
     """Three questions to somebody who has the profile they are about; others begin at the beginning."""
 
     context_object_name = "profile"
+    heading: str | Promise
+    lead: str | Promise
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.profile = self.find(request.user)
@@ -120,6 +119,8 @@ class BuilderQuestionsView(QuestionsView):
     model = BuilderProfile
     form_class = BuilderQuestionsForm
     template_name = "profiles/welcome_builder.html"
+    heading = _("Three questions")
+    lead = _("The answers make your page. Nobody sees it before you publish it.")
 
     def find(self, user: User | AnonymousUser) -> Any:
         return first_run.builder_of(user) if isinstance(user, User) else None
@@ -135,7 +136,9 @@ class ClientQuestionsView(QuestionsView):
     page = first_run.CLIENT
     model = ClientProfile
     form_class = ClientForm
-    template_name = "profiles/welcome_client.html"
+    template_name = "profiles/welcome_questions.html"
+    heading = _("What do you look for?")
+    lead = _("Only you and our team see this. It helps us to bring you together with the right builders.")
 
     def find(self, user: User | AnonymousUser) -> Any:
         return first_run.client_of(user) if isinstance(user, User) else None
@@ -152,14 +155,7 @@ class PreviewView(FirstRunView, View):
         profile = first_run.builder_of(request.user)
         if profile is None or not profile.slug:
             return redirect(first_run.WHO if profile is None else "accounts:account")
-        prefetch_related_objects([profile], "projects", "badges")
         number, count = first_run.place(request.user, self.page)
-        context = {
-            "profile": profile,
-            "access": access_for(AnonymousUser(), profile),
-            "is_public": True,
-            "sections": BUILDER_SECTIONS,
-            "number": number,
-            "count": count,
-        }
+        visitor = access_for(AnonymousUser(), profile)
+        context = {**page_of(profile, visitor, request), "number": number, "count": count}
         return render(request, "profiles/welcome_preview.html", context)

@@ -7,11 +7,10 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
 from profiles import addresses, constraints
-from profiles.fields import AddressField, LineField, LinksField, ListField, ParagraphsField
+from profiles.fields import AddressField, LineField, LinkField, LinksField, ListField, ParagraphsField
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MOST_EXPERTISE, MOST_LINKS, MOST_SKILLS
 from profiles.models.portfolio import MOST_TECHNOLOGIES
@@ -253,14 +252,7 @@ class ProjectForm(ProfileForm):
         label=_("What it is"),
         help_text=_("What it does, for whom, and your part in it."),
     )
-    url = forms.URLField(
-        max_length=500,
-        required=False,
-        assume_scheme="https",
-        label=_("Link"),
-        validators=[URLValidator(schemes=["https", "http"])],
-        error_messages={"invalid": _("This is not the address of a page. Begin it with https://.")},
-    )
+    url = LinkField(max_length=500, required=False, label=_("Link"))
     technologies = ListField(
         most=MOST_TECHNOLOGIES, longest=40, required=False, label=_("Made with"), help_text=_("With commas between.")
     )

@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.views.generic.base import View
 
 from accounts.http import sign_in_answer
+from audit.log import Origin
 from profiles.access import Deed, ProfileAccess, access_for
 from profiles.models import BuilderProfile
 from profiles.slugs import fold
@@ -36,7 +37,7 @@ class ProfileAccessMixin(AccessMixin, View):
         if not self.access.allows(self.required):
             if not request.user.is_authenticated:
                 return self.refuse_nobody(request)
-            raise PermissionDenied(f"This profile is not yours to {self.required}.")
+            return self.refuse(request)
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -53,6 +54,15 @@ class ProfileAccessMixin(AccessMixin, View):
         if profile is None:
             raise Http404
         return profile
+
+    @property
+    def who(self) -> dict[str, Any]:
+        """Whose deed it is, for the audit log."""
+        return {"actor": self.request.user, "origin": Origin.of_request(self.request)}
+
+    def refuse(self, request: HttpRequest) -> HttpResponse:
+        """Answer somebody who is signed in and may see the profile, but not do this with it."""
+        raise PermissionDenied(f"This profile is not yours to {self.required}.")
 
     def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""

@@ -14,7 +14,6 @@ from django.views.generic.edit import FormView
 from accounts.drafts import DraftMixin, Redirect303
 from accounts.http import AuthenticatedRequest
 from accounts.roles import RoleChangeError
-from audit.log import Origin
 from profiles import editing, lifecycle, moderation
 from profiles.access import Deed, Viewer
 from profiles.mixins import ProfileAccessMixin
@@ -29,11 +28,6 @@ class DeedView(ProfileAccessMixin):
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
-
-    @property
-    def who(self) -> dict[str, Any]:
-        """Who does it, and from where."""
-        return {"actor": self.request.user, "origin": Origin.of_request(self.request)}
 
     def back(self, told: str | Promise, to: Any = None) -> HttpResponse:
         """Return to the page, and say there what was done."""
@@ -118,10 +112,6 @@ class ModerationView(DraftMixin, DeedView, FormView):  # type: ignore[type-arg]
             return self.form_invalid(form)
         self.forget_draft()
         return self.back(told)
-
-    def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)
 
 
 class TierView(ModerationView):

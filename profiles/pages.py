@@ -1,5 +1,7 @@
 """A builder's page, and the picture that stands for it where its address is shared."""
 
+from typing import Any
+
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
@@ -8,7 +10,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.views.decorators.http import require_safe
 
 from profiles import cards, flags
-from profiles.access import Viewer, access_for, is_public, is_reachable
+from profiles.access import ProfileAccess, Viewer, access_for, is_public, is_reachable
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.sections import BUILDER_SECTIONS
@@ -29,22 +31,25 @@ class BuilderDetailView(BuilderPageMixin):
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         if slug != self.profile.slug:
             return self.moved()
-        # All that the page shows, in one query each.
-        prefetch_related_objects([self.profile], "projects", "badges")
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
-        public = is_public(self.profile)
-        context = {
-            "profile": self.profile,
-            "access": access,
-            "as_visitor": as_visitor,
-            "is_public": public,
-            "is_reachable": is_reachable(self.profile),
-            "sections": BUILDER_SECTIONS,
-            "in_place_editing": access.can_edit and flags.in_place_editing(request),
-            "sharing": sharing(self.profile, request) if public else None,
-        }
+        context = {**page_of(self.profile, access, request), "as_visitor": as_visitor}
         return render(request, "profiles/builder_detail.html", context)
+
+
+def page_of(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
+    """Return what the template of a builder's page asks: the page as somebody with this access sees it, in two queries."""
+    prefetch_related_objects([profile], "projects", "badges")
+    public = is_public(profile)
+    return {
+        "profile": profile,
+        "access": access,
+        "is_public": public,
+        "is_reachable": is_reachable(profile),
+        "sections": BUILDER_SECTIONS,
+        "in_place_editing": access.can_edit and flags.in_place_editing(request),
+        "sharing": sharing(profile, request) if public else None,
+    }
 
 
 @require_safe

@@ -21,6 +21,7 @@ _BUILDER_EMPTIED: dict[str, Any] = {
     # The address goes too, because it is made of the name, and so do the words that the directory finds.
     "slug": None,
     "search": None,
+    "name_key": "",
     "rate_usd": None,
 }
 _CLIENT_EMPTIED = dict.fromkeys(("company_name", "industry", "project_preferences", "hidden_reason"), "")

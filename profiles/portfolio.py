@@ -1,4 +1,7 @@
-"""Changes of portraits and portfolios. Each is one transaction under the lock of the profile, and one audit row."""
+"""Changes of portraits and portfolios. Each is one transaction and one audit row.
+
+Every one holds the lock of the profile, so that two never add, count or arrange at one time.
+"""
 
 import hashlib
 import json
@@ -16,6 +19,7 @@ from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
 from profiles import images
+from profiles.lifecycle import locked
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
 
 type Picture = ContentFile[bytes] | None
@@ -57,7 +61,7 @@ def add(
         ValidationError: there are as many as a page shows.
     """
     with images.kept(picture, "projects/") as image, transaction.atomic(durable=True):
-        owner = _locked(profile)
+        owner = locked(profile)
         projects = list(owner.projects.all())
         twin = next((project for project in projects if token and project.form_token == token), None)
         if twin and all(getattr(twin, field) == value for field, value in new.items()):
@@ -91,7 +95,7 @@ def change(
         Conflict: the stored project is of another version, and not what is to be written.
     """
     with images.kept(picture, "projects/") as image, transaction.atomic(durable=True):
-        owner = _locked(project.builder)
+        owner = locked(project.builder)
         stored = owner.projects.select_for_update(no_key=True).filter(pk=project.pk).first()
         if stored is None:
             raise Conflict(None)
@@ -112,7 +116,7 @@ def change(
 @transaction.atomic
 def remove(profile: BuilderProfile, pk: int, *, actor: User, origin: Origin) -> Project | None:
     """Delete a project and its picture, and return it as it was; None if there is none, as on the second of two clicks."""
-    owner = _locked(profile)
+    owner = locked(profile)
     project = owner.projects.select_for_update().filter(pk=pk).first()
     if project:
         images.discard(project.image.name)
@@ -129,7 +133,7 @@ def arrange(profile: BuilderProfile, ids: Sequence[int], *, actor: User, origin:
     Ids that are not, or not any more, in this portfolio count for nothing; projects that are not named, because they came
     meanwhile, follow in the order they had.
     """
-    owner = _locked(profile)
+    owner = locked(profile)
     projects = list(owner.projects.select_for_update(no_key=True))
     places = {pk: place for place, pk in enumerate(dict.fromkeys(ids))}
     arranged = sorted(projects, key=lambda project: places.get(project.pk, len(places)))
@@ -139,7 +143,7 @@ def arrange(profile: BuilderProfile, ids: Sequence[int], *, actor: User, origin:
 @transaction.atomic
 def move(profile: BuilderProfile, pk: int, by: int, *, actor: User, origin: Origin) -> list[Project]:
     """Move one project by so many places, no further than to an end, and return all in order."""
-    owner = _locked(profile)
+    owner = locked(profile)
     projects = list(owner.projects.select_for_update(no_key=True))
     arranged = [project for project in projects if project.pk != pk]
     for place, project in enumerate(projects):
@@ -151,7 +155,7 @@ def move(profile: BuilderProfile, pk: int, by: int, *, actor: User, origin: Orig
 def set_portrait(profile: BuilderProfile, picture: Picture, *, actor: User, origin: Origin) -> None:
     """Replace the portrait, or take it away."""
     with images.kept(picture, "portraits/") as image, transaction.atomic(durable=True):
-        stored = _locked(profile)
+        stored = locked(profile)
         old = stored.image.name or ""
         if old == image:
             return
@@ -161,12 +165,6 @@ def set_portrait(profile: BuilderProfile, picture: Picture, *, actor: User, orig
         changes = {"image": (old, image)}
         action = AuditLog.Action.PROFILE_UPDATED
         log.record(action, actor=actor, target=stored, subject=stored.user, origin=origin, changes=changes)
-
-
-def _locked(profile: BuilderProfile) -> BuilderProfile:
-    """Return the profile, whose lock every change of its portfolio holds: two never add, count or arrange at one time."""
-    profiles = BuilderProfile.objects.select_related("user").select_for_update(of=("self",), no_key=True)
-    return profiles.get(pk=profile.pk)
 
 
 def _place(

@@ -7,6 +7,7 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from profiles.fields import LineField
 from profiles.forms import ProjectForm
 from profiles.images import PORTRAIT, PROJECT
 from profiles.portfolio import version_of
@@ -48,7 +49,7 @@ class ProjectPageForm(ProjectForm):
 
     image = PictureField(shape=PROJECT, required=False, label=_("Picture"), help_text=PICTURE_HELP)
     remove_image = forms.BooleanField(required=False, label=_("Remove the picture"))
-    version = forms.CharField(required=False, widget=forms.HiddenInput)
+    version = LineField(required=False, widget=forms.HiddenInput)  # never refused: nobody would see why
     form_token = TokenField(required=False, initial=uuid.uuid4)
     field_order = ("title", "image", "remove_image", "image_alt", "description", "technologies", "status", "url")
 

@@ -12,7 +12,6 @@ from django.views.generic.edit import FormView, UpdateView
 
 from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
-from audit.log import Origin
 from profiles import portfolio
 from profiles.cursors import read_cursor
 from profiles.mixins import ProfileAccessMixin
@@ -46,11 +45,6 @@ class PortfolioMixin(ProfileAccessMixin):
         found.builder = self.profile
         return found
 
-    @property
-    def who(self) -> dict[str, Any]:
-        """Whose deed it is, for the audit log."""
-        return {"actor": self.request.user, "origin": Origin.of_request(self.request)}
-
     def answer(self, template: str, said: str, anchor: str = "", **context: Any) -> HttpResponse:
         """Show what has changed: `template` to htmx, and the whole page with a word about it otherwise."""
         if self.request.htmx:
@@ -78,10 +72,6 @@ class PortraitView(DraftMixin, PortfolioMixin, FormView):  # type: ignore[type-a
         """Take the picture away, or read the form."""
         return self.save(None) if "remove" in request.POST else super().post(request, *args, **kwargs)
 
-    def form_invalid(self, form: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form), status=422)
-
     def form_valid(self, form: Any) -> HttpResponse:
         """Keep the picture."""
         return self.save(form.cleaned_data["image"])
@@ -91,7 +81,7 @@ class PortraitView(DraftMixin, PortfolioMixin, FormView):  # type: ignore[type-a
         portfolio.set_portrait(self.profile, picture, **self.who)
         self.forget_draft()
         self.profile.refresh_from_db(fields=["image"])
-        return self.answer("profiles/_own_portrait.html", gettext("Saved."))
+        return self.answer("profiles/portrait_saved.html", gettext("Saved."))
 
 
 class ProjectFormView(DraftMixin, PortfolioMixin, UpdateView):  # type: ignore[type-arg]
@@ -108,10 +98,6 @@ class ProjectFormView(DraftMixin, PortfolioMixin, UpdateView):  # type: ignore[t
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Add whose project it is."""
         return super().get_context_data(profile=self.profile, access=self.access, **context)
-
-    def form_invalid(self, form: Any, status: int = 422, **context: Any) -> HttpResponse:
-        """Show the form again with what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form, **context), status=status)
 
     def saved(self, project: Project, *, is_new: bool = False) -> HttpResponse:
         """Show the project as it is now."""

@@ -17,9 +17,10 @@ from profiles.currencies import in_dollars
 from profiles.models import Availability, BuilderProfile, Domain
 
 #: The columns that `index` sets.
-COLUMNS = ("search", "score", "rate_usd", "index_due_at")
+COLUMNS = ("search", "name_key", "score", "rate_usd", "index_due_at")
 #: Profiles locked at a time while many are indexed.
 BATCH = 200
+LONGEST_NAME = 120
 #: Rates in dollars at which a new range begins; the first one begins at nothing.
 RATE_STEPS = (40, 80, 120, 200)
 
@@ -41,7 +42,7 @@ CONFIRMED = {timedelta(days=7): 100, timedelta(days=30): 60, timedelta(days=90):
 def index(profile: BuilderProfile) -> tuple[str, ...]:
     """Work out what the directory knows of `profile`, and return the names of the columns to write."""
     now = timezone.now()
-    profile.search = vector(profile)
+    profile.search, profile.name_key = vector(profile), name_key(profile.name)
     profile.score, profile.index_due_at = score(profile, now)
     profile.rate_usd = in_dollars(profile.hourly_rate, profile.currency) if profile.hourly_rate else None
     return COLUMNS
@@ -114,8 +115,14 @@ def vector(profile: BuilderProfile) -> str:
     return " ".join([*found, *map(quoted, _marks(profile))])
 
 
+def name_key(name: str) -> str:
+    """Return what two spellings of one name have in common: "Ana O’Neil" and "ana oneil" are the same, 高橋 美咲 and 高橋美咲."""
+    return words.key(name).replace(" ", "")[:LONGEST_NAME]
+
+
 def _texts(profile: BuilderProfile) -> Iterator[tuple[str, Sequence[str]]]:
-    yield "A", (profile.name,)
+    # Japanese names are stored with a space and typed without.
+    yield "A", (profile.name, "".join(profile.name.split()))
     yield "B", (profile.headline, profile.tagline, *profile.skills)
     yield "C", (*(str(Domain(value).label) for value in profile.domains), *profile.expertise)
     yield "D", (profile.bio, profile.location)

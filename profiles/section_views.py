@@ -20,7 +20,7 @@ from accounts.http import AuthenticatedRequest, sign_in_answer
 from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer
-from profiles.conflicts import differences
+from profiles.conflicts import differences, last_change
 from profiles.forms import AvailabilityForm
 from profiles.mixins import ProfileAccessMixin
 from profiles.models import ClientProfile
@@ -39,8 +39,7 @@ class EditingMixin(ProfileAccessMixin):
         self.profile = editing.save(
             self.profile,
             form.cleaned_data,
-            actor=self.request.user,
-            origin=Origin.of_request(self.request),
+            **self.who,
             opened=opened,
             besides={"availability_confirmed_at": timezone.now()} if confirms else {},
         )
@@ -98,10 +97,6 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         page = self.request.htmx.current_url_abs_path or ""
         return not self.request.htmx or unquote(page.partition("?")[0]) == self.request.path
 
-    def form_invalid(self, form: Any, status: int = 422, **context: Any) -> HttpResponse:
-        """Show the form again with what was typed, and what is wrong."""
-        return self.render_to_response(self.get_context_data(form=form, **context), status=status)
-
     def form_valid(self, form: Any) -> HttpResponse:
         """Save what changed, unless somebody else changed it meanwhile, and show it."""
         address = self.get_success_url()
@@ -117,13 +112,17 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
 
     def form_in_conflict(self, form: Any, stored: Any) -> HttpResponse:
         """Show both versions. The form has what was typed, and saving it again overwrites what is there now."""
-        now = editing.digest(stored, form.fields)
-        return self.form_invalid(form, 409, opened=now, differences=differences(form, stored))
+        facts = {
+            "opened": editing.digest(stored, form.fields),
+            "differences": differences(form, stored),
+            "change": last_change(stored, form.fields, self.request.user, Origin.of_request(self.request)),
+        }
+        return self.form_invalid(form, 409, **facts)
 
     def saved(self, *, is_at_home: bool) -> HttpResponse:
-        """Return the section as it is now for its place, or the way to the page it is on."""
+        """Return the section as it is now for its place, with the bar above it, or the way to the page it is on."""
         if self.request.htmx and is_at_home and not self.is_page:
-            return render(self.request, self.section.template, {**self.facts(), "is_saved": True})
+            return render(self.request, "profiles/section_saved.html", {**self.facts(), "is_saved": True})
         messages.success(self.request, gettext("Saved."))
         url = self.get_success_url()
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
@@ -187,16 +186,17 @@ class AvailabilityView(EditingMixin):
         if not form.is_valid():
             return self.answer(422, error=form.errors["availability"][0])
         self.save(form, confirms_availability=True)
-        return self.answer(200, is_saved=True)
+        return self.answer(200, is_confirmed=True)
 
     def answer(self, status: int, **facts: Any) -> HttpResponse:
-        """Return the switch for htmx, with the section it changes where that is on the page; else go back."""
+        """Return for htmx the switch, in its bar and with the section it changes where those are; else go back."""
         if not self.request.htmx:
             tell = messages.error if "error" in facts else messages.success
             tell(self.request, facts.get("error") or gettext("Saved."))
             return redirect(self.target)
         page = unquote(self.request.htmx.current_url_abs_path or "").partition("?")[0]
-        terms = BUILDER_SECTIONS["terms"] if page == unquote(self.profile.get_absolute_url()) else None
+        is_bar = page == unquote(self.profile.get_absolute_url()) and self.access.role == Viewer.OWNER
+        terms = BUILDER_SECTIONS["terms"] if is_bar else None
         facts |= {"profile": self.profile, "access": self.access, "section": terms}
         return render(self.request, "profiles/availability_answer.html", facts, status=status)
 

@@ -1,9 +1,11 @@
 """Jobs of the profiles app. They carry ids only."""
 
+from collections import deque
+
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from profiles import mails, search
+from profiles import mails, search, sweeping
 
 #: For a day.
 MAIL_AWAY = RetryStrategy(max_attempts=9, exponential_wait=4)
@@ -22,3 +24,10 @@ def mail_contact_message(message_id: int) -> None:
 def index_due_profiles(timestamp: int) -> None:
     """Give builders the place that time has changed, every five minutes, in small batches."""
     search.index_due(MOST_AT_ONCE)
+
+
+@app.periodic(cron="57 3 * * *")
+@app.task(queue="upkeep", queueing_lock="sweep_pictures")
+def sweep_pictures(timestamp: int) -> None:
+    """Delete the pictures that nothing refers to, once a night, in small batches."""
+    deque(sweeping.sweep(), maxlen=0)  # it works as it is read

@@ -12,6 +12,7 @@ from django.db import close_old_connections, connection, transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import DjangoDbBlocker, Settings
 
+from accounts.models import Flag
 from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
@@ -48,7 +49,9 @@ def flush_everything() -> Iterator[None]:
 
     def sql_flush(self: DatabaseOperations, style: Any, tables: Any, **options: Any) -> list[str]:
         # waffle's own tables refer to ours, and are no model's since we have a flag of our own.
-        statements = original(self, style, tables, **options | {"allow_cascade": True})
+        # The switches that a migration made stay, as in any database.
+        kept = [table for table in tables if table != Flag._meta.db_table]
+        statements = original(self, style, kept, **options | {"allow_cascade": True})
         if "audit_auditlog" not in tables:
             return statements
         return [

@@ -1,4 +1,8 @@
-"""Starts the embedded PostgreSQL before pytest-django reads the settings. `-p tests.plugin` loads it."""
+"""Starts the embedded PostgreSQL before pytest-django reads the settings. `-p tests.plugin` loads it.
+
+Each process of pytest-xdist gets a server of its own: sealing the audit log and folding counts wait for the oldest open
+transaction of the whole server, whichever database it is in.
+"""
 
 import os
 import shutil
@@ -18,6 +22,9 @@ SETTINGS: dict[str, str | int] = {
     "max_connections": 200,
 }
 
+#: Tells processes of pytest-xdist that DATABASE_URL is no wish of the user's.
+OURS = "TESTS_STARTED_POSTGRES"
+
 _cleanups: list[Callable[[], None]] = []
 
 
@@ -27,11 +34,11 @@ def pytest_load_initial_conftests() -> Generator[None]:
     media = tempfile.mkdtemp(prefix="buildappswith-media-")
     os.environ["MEDIA_ROOT"] = media
     _cleanups.append(lambda: shutil.rmtree(media, ignore_errors=True))
-    if not os.environ.get("DATABASE_URL"):
+    if not os.environ.get("DATABASE_URL") or OURS in os.environ:
         folder = Path(tempfile.mkdtemp(prefix="buildappswith-tests-"))
         _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
         postgres = EmbeddedPostgres(folder, **SETTINGS)
-        os.environ["DATABASE_URL"] = postgres.start()
+        os.environ["DATABASE_URL"], os.environ[OURS] = postgres.start(), "yes"
         _cleanups.append(postgres.stop)
     yield
 

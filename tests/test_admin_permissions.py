@@ -42,8 +42,10 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/webhooks/webhookevent/{pk}/repair/": (VERB, VERB, FOUND, FOUND),
     "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
     "/admin/webhooks/replay/{pk}/steer/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/webhookevent/{pk}/reveal/": (VERB, VERB, NO, OK),  # by a permission of its own
     "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
     "/admin/audit/auditlog/export/": (VERB, VERB, FOUND, FOUND),  # it is not said in which form
+    "/admin/webhooks/webhookevent/export/": (VERB, VERB, OK, OK),
     "/admin/webhooks/dashboard/": (OK, OK, VERB, VERB),
     "/admin/accounts/user/{pk}/story/": (OK, OK, VERB, VERB),
     "/admin/nowhere": (NONE, NONE, NONE, NONE),

@@ -52,7 +52,8 @@ SIGNED_IN_ONLY = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
 SIGNED_OUT_ONLY = (OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, OK, OK, FOUND)
 OWNER_AND_ADMIN = (NONE, NONE, OK, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE)
 EDITORS = (FOUND, NO, OK, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
-WRITERS = (FOUND, OK, NO, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
+# Owners are told that it is their own page.
+WRITERS = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
 WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
 API_EDITORS = (WHO, NO, IF, NO, NO, IF, WHO, WHO, WHO, WHO, NO)
 API_HIDDEN = (NONE, NONE, IF, NONE, NONE, IF, NONE, NONE, NONE, NONE, NONE)
@@ -72,7 +73,7 @@ READ: dict[str, tuple[int, ...]] = {
     "/builders/{builder.slug}/card.png": same(OK),
     "/builders/{hidden.slug}/card.png": same(NONE),
     "/builders/{builder.slug}/contact/": WRITERS,
-    "/builders/{hidden.slug}/contact/": (NONE, NONE, NO, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
+    "/builders/{hidden.slug}/contact/": (NONE, NONE, OK, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
     "/builders/{builder.slug}/edit/introduction/": EDITORS,
     "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
     # What only its owner does with a page, and what only admins do.

@@ -187,8 +187,14 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception, via: Attempt.Via) -> 
             was = event.state
             retries.mark_failure(event, failure)
             _finish(event, was, failure, started_at=started_at, started=started, via=via)
-    log.warning("Event %s could not be applied.", event and event.svix_id, exc_info=failure)
+    log.log(_loudness(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
     return event
+
+
+def _loudness(event: WebhookEvent | None) -> int:
+    """Return how loud a failure is: a fault of ours is an error once, so that Sentry has it; retries repeat it."""
+    is_new_fault = event is not None and event.error_class == WebhookEvent.ErrorClass.INTERNAL and event.attempts == 1
+    return logging.ERROR if is_new_fault else logging.WARNING
 
 
 def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:

@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from webhooks import rollups
-from webhooks.models import EventTiming, RejectionCount, WebhookEvent
+from webhooks.models import Alert, EventTiming, RejectionCount, WebhookEvent
 from webhooks.rejections import CAUSES
 from webhooks.vitals import Vitals, measure
 
@@ -27,6 +27,7 @@ def collect() -> Iterator[Metric]:
     yield from _events(dirty)
     yield from _timings(dirty)
     yield _rejections()
+    yield _alerts()
     vitals = measure()
     for name, text, read in GAUGES:
         value = read(vitals)
@@ -73,6 +74,15 @@ def _rejections() -> Metric:
     counted = dict(RejectionCount.objects.values_list("cause").annotate(Sum("requests")))
     for cause in CAUSES:
         family.add_metric([cause], counted.get(cause, 0))
+    return family
+
+
+def _alerts() -> Metric:
+    """Yield which rules have found trouble, so that other systems can tell of what has no figure of its own."""
+    family = GaugeMetricFamily(f"{PREFIX}_alert_open", "1 while an alert of the rule is open", labels=["rule"])
+    opened = set(Alert.objects.open().values_list("rule", flat=True))
+    for rule in Alert.Rule:
+        family.add_metric([rule], int(rule in opened))
     return family
 
 

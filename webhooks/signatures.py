@@ -94,6 +94,12 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
+def position(name: str) -> int | None:
+    """Return which of the configured secrets has that fingerprint, from 1; None if none has any more."""
+    names = [fingerprint(secret) for secret in settings.CLERK_WEBHOOK_SECRETS]
+    return names.index(name) + 1 if name in names else None
+
+
 def is_usable(secret: str) -> bool:
     """Return whether `secret` has the form of a signing secret."""
     try:

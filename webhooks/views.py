@@ -7,6 +7,7 @@ from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
+from structlog.contextvars import bind_contextvars
 
 from audit.requests import client_address
 from webhooks import addresses, inbox, signatures
@@ -43,6 +44,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         return _refused(request, "address_not_allowed", status=403)
     try:
         delivery = signatures.verify(request)
+        bind_contextvars(delivery_id=delivery.svix_id)  # for what is logged from here on
         outcome = inbox.receive(delivery, _sender(request))
     except signatures.NotVerified as error:
         return _refused(request, error.reason, status=400)

@@ -24,6 +24,20 @@ SPANS: dict[str, tuple[timedelta, str | Promise]] = {
 }
 
 
+def moment(text: str) -> datetime | None:
+    """Return a time of an address, in UTC; None if there is none.
+
+    Raises:
+        ValueError: it cannot be read, or is out of reason.
+    """
+    if not (text := text.strip()):
+        return None
+    time = datetime.fromisoformat(text)
+    if not 2000 <= time.year < 9000:  # others leave no room for the hours around them
+        raise ValueError(text)
+    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 class PeriodFilter(admin.ListFilter):
     """From when until when, in UTC: one of a few spans, or two times."""
 
@@ -86,15 +100,9 @@ class PeriodFilter(admin.ListFilter):
         return queryset.written_between(self.since, self.until)
 
     def _time(self, name: str, label: str | Promise) -> datetime | None:
-        text = self.given.get(name, "").strip()
         try:
-            time = datetime.fromisoformat(text) if text else None
-            if time is None:
-                return None
-            if not 2000 <= time.year < 9000:  # others leave no room for the hours around them
-                raise ValueError
-            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
+            return moment(self.given.get(name, ""))
+        except ValueError:
             message = gettext("%(label)s: write a time such as 2026-11-24T09:30.")
             self.errors.append(message % {"label": label})
             return None

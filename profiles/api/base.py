@@ -13,7 +13,6 @@ from django.views.generic.base import View
 from accounts import roles
 from accounts.http import json_error, json_unauthenticated
 from accounts.models import User
-from audit.log import Origin
 from profiles import addresses, editing, flags, lifecycle
 from profiles.access import Deed, Viewer
 from profiles.api import changes, conditions
@@ -108,7 +107,7 @@ class ProfileView(JsonView, ProfileAccessMixin):
             self.lock()
             conditions.check_condition(request, self.etag())
             try:
-                lifecycle.delete(self.profile, actor=self.person, origin=Origin.of_request(request))
+                lifecycle.delete(self.profile, **self.who)
             except roles.RoleChangeError as error:
                 raise ApiError(409, "role_stays", str(error)) from None
         response = HttpResponse(status=204)
@@ -119,17 +118,10 @@ class ProfileView(JsonView, ProfileAccessMixin):
         """Write what is valid. As on pages, owners confirm their availability by saying it, be it the same as before."""
         confirms = "availability" in new and self.access.role == Viewer.OWNER
         besides = {"availability_confirmed_at": timezone.now()} if confirms else {}
-        who: dict[str, Any] = {"actor": self.person, "origin": Origin.of_request(self.request)}
         try:
-            editing.save(self.profile, new, **who, besides=besides)
+            editing.save(self.profile, new, **self.who, besides=besides)
         except addresses.Taken:
             raise changes.invalid({"slug": [str(addresses.TAKEN)]}) from None
-
-    @property
-    def person(self) -> User:
-        """Who asks; whoever may change something is signed in."""
-        user: User = self.request.user  # type: ignore[assignment]
-        return user
 
     def lock(self) -> None:
         """Lock the profile, as it is now."""

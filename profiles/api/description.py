@@ -3,8 +3,8 @@
 from typing import Any
 
 from profiles.api.bodies import JSON
+from profiles.api.listing import PARAMETERS
 from profiles.api.schemas import NUMBER, SCHEMAS, TEXT, nullable, ref, shape
-from profiles.cursors import MAX_ID
 
 DESCRIPTION = """
 Profiles of builders and clients. Send a Clerk session token as a Bearer token, or Clerk's cookies with a CSRF token.
@@ -40,13 +40,6 @@ BAD_BODY = {
 }
 
 ID = {"name": "id", "in": "path", "required": True, "schema": NUMBER | {"minimum": 1, "maximum": 10**18 - 1}}
-BEFORE = {
-    "name": "before",
-    "in": "query",
-    "required": False,
-    "schema": NUMBER | {"minimum": 1, "maximum": MAX_ID},
-    "description": "Continue below the profile with this id: the next_before of the page before.",
-}
 IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -98,7 +91,11 @@ ME = shape(
     builder={"oneOf": [ref("Builder"), {"type": "null"}]},
     client={"oneOf": [ref("Client"), {"type": "null"}]},
 )
-PAGE = shape(results={"type": "array", "items": ref("BuilderSummary")}, next_before=nullable("integer"))
+PAGE = shape(
+    results={"type": "array", "items": ref("BuilderSummary")},
+    next=nullable("string", description="The address of the next page, with the same filters; null on the last."),
+    next_before=nullable("integer"),
+)
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "Buildappswith profiles", "version": "2", "description": DESCRIPTION},
@@ -111,12 +108,13 @@ DOCUMENT: dict[str, Any] = {
         },
         "/api/profiles/builders": {
             "get": {
-                "summary": "The directory of builders, newest first, fifty at a time",
+                "summary": "The directory of builders, with its filters, newest first, fifty at a time",
                 "security": [],
-                "parameters": [BEFORE],
+                "parameters": PARAMETERS,
                 "responses": {
                     "200": _answer("One page.", PAGE),
                     "400": _error("`before` is no id."),
+                    "422": _error("The parameters named are not as they have to be."),
                     **SWITCHED_OFF,
                 },
             }

@@ -165,7 +165,7 @@ SCHEMAS: dict[str, Any] = {
             fields={
                 "type": "object",
                 "additionalProperties": TEXTS,
-                "description": "With `invalid`: what is wrong with each field, in the words of the forms.",
+                "description": "With `invalid`: what is wrong with each field or parameter, in sentences.",
             },
         )
     ),

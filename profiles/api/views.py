@@ -14,8 +14,8 @@ from accounts.http import json_error
 from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
 from profiles.api.description import DOCUMENT
-from profiles.api.errors import ApiError
-from profiles.cursors import read_cursor
+from profiles.api.listing import following_of, query_of
+from profiles.directory import find
 from profiles.models import BuilderProfile, ClientProfile
 from profiles.representations import READ_ONLY, builder_json, builder_summary_json, client_json, user_json
 
@@ -42,22 +42,9 @@ class BuilderListView(JsonView):
     """The directory: published builders who want to be found, newest first."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        before = self._before()
-        builders = BuilderProfile.objects.listed().order_by("-id")
-        if before:
-            builders = builders.filter(id__lt=before)
-        page = list(builders[: PAGE_SIZE + 1])
-        following = page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
-        results = [builder_summary_json(profile, request.user) for profile in page[:PAGE_SIZE]]
-        return JsonResponse({"results": results, "next_before": following})
-
-    def _before(self) -> int | None:
-        """Return where the page begins. A program that got it wrong would read the first page for ever."""
-        text = self.request.GET.get("before")
-        before = read_cursor(text or "")
-        if text is not None and before is None:
-            raise ApiError(400, "bad_cursor", "Send as `before` the next_before of the page before.")
-        return before
+        page = find(query_of(request.GET), size=PAGE_SIZE)
+        results = [builder_summary_json(profile, request.user) for profile in page.builders]
+        return JsonResponse({"results": results, **following_of(page.following)})
 
 
 class BuilderView(ProfileView):

@@ -113,6 +113,15 @@ class BuilderProfile(Profile):
 
     # What the directory knows; written by profiles.search.index alone, and never by a person.
     search = SearchVectorField(null=True, editable=False)
+    # In the order of code points, so that one index finds all names with the same beginning.
+    name_key = models.CharField(
+        max_length=120,
+        default="",
+        db_default="",
+        db_collation="C",
+        editable=False,
+        help_text="The name, folded and without spaces.",
+    )
     score = models.IntegerField(default=0, editable=False, help_text="Higher stands earlier in the directory.")
     rate_usd = models.PositiveIntegerField(null=True, editable=False, help_text="Roughly, to compare rates.")
     index_due_at = models.DateTimeField(null=True, editable=False, help_text="When time will have changed the score.")
@@ -148,6 +157,10 @@ class BuilderProfile(Profile):
             ),
             # Words and filters of the directory, unless so many match that walking one of the orders is quicker.
             GinIndex(fields=["search"], name="profiles_builder_words", condition=LISTED),
+            # Who is called what somebody types.
+            models.Index(fields=["name_key"], name="profiles_builder_name", condition=LISTED),
+            # profiles.sweeping
+            models.Index(fields=["image"], name="profiles_builder_image", condition=~Q(image="")),
             # profiles.search.index_due
             models.Index(
                 fields=["index_due_at"], name="profiles_builder_index_due", condition=Q(index_due_at__isnull=False)

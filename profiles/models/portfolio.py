@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from profiles.models.builder import BuilderProfile
@@ -44,6 +45,8 @@ class Project(models.Model):
         indexes = [
             # The portfolio of one page, in its order.
             models.Index(fields=["builder", "position", "id"], name="profiles_project_order"),
+            # profiles.sweeping
+            models.Index(fields=["image"], name="profiles_project_image", condition=~Q(image="")),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,6 @@
 """How facts of profiles are put in words and numbers."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -46,6 +46,14 @@ def ago(moment: datetime) -> str:
     if days < 1:
         return gettext("today")
     return gettext("yesterday") if days == 1 else gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
+
+
+@register.filter
+def lately(moment: datetime) -> str:
+    """Say how long ago something was that may be a moment ago."""
+    if timezone.now() - moment < timedelta(minutes=1):
+        return gettext("a moment ago")
+    return gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
 
 
 @register.simple_tag

@@ -45,8 +45,9 @@ document.addEventListener("input", ({ target }) => {
   watch();
 });
 
-document.addEventListener("htmx:beforeOnLoad", ({ target, detail: { requestConfig, xhr } }) => {
-  if (requestConfig.verb === "post" && target.dataset.person && xhr.status < 300) done(target);
+document.addEventListener("htmx:beforeOnLoad", ({ target, detail: { xhr } }) => {
+  const form = target.closest("form[data-person]");
+  if (form && xhr.status < 300) done(form);
 });
 
 document.addEventListener(
@@ -54,6 +55,7 @@ document.addEventListener(
   (event) => {
     const form = event.target.matches("[data-cancel], [data-theirs]") && event.target.closest("form");
     if (!form) return;
+    if (event.target.matches("[data-theirs][hx-get]")) return; // the answer may not come
     const mayGo = !form.matches("[data-unsaved]") || event.target.matches("[data-theirs]");
     if (mayGo || window.confirm(form.dataset.discard)) return done(form);
     event.preventDefault();

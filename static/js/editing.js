@@ -4,6 +4,10 @@
 const displays = new Map(); // what forms stand in for, by id
 const previews = new WeakMap(); // what stands in for a form that is being saved
 
+const note = document.getElementById("unopened")?.content.firstElementChild;
+let unopened; // the link that the note is about
+
+const say = (words) => document.dispatchEvent(new CustomEvent("announce", { detail: words }));
 const sectionOf = (element) => element.closest("[data-editing]");
 const displayOf = (section) => displays.get(section?.dataset.editing)?.cloneNode(true);
 
@@ -30,8 +34,8 @@ function fill(slot, form) {
 
 function preview(section, form) {
   const display = displayOf(section);
-  if (!display || section.hidden) return;
-  const ways = display.querySelector("[data-ways]");
+  const ways = display?.querySelector("[data-ways]");
+  if (!ways || section.hidden) return;
   for (const { name, type, value } of form.querySelectorAll("input, textarea")) {
     if (!value || /hidden|check/.test(type) || display.querySelector(`[data-shows~="${name}"]`)) continue;
     ways.insertAdjacentHTML("beforebegin", `<p dir="auto" data-shows="${name}">`);
@@ -43,7 +47,7 @@ function preview(section, form) {
   section.before(display);
   section.hidden = true;
   previews.set(section, display);
-  document.dispatchEvent(new CustomEvent("announce", { detail: form.dataset.saving }));
+  say(form.dataset.saving);
 }
 
 function takeBack(section) {
@@ -60,25 +64,41 @@ function begin(section) {
   (trouble[0] ?? trouble[1] ?? start)?.focus?.();
 }
 
+// What cannot be opened says so where it stands, with a button that tries again.
+function tell(element) {
+  unopened = element;
+  (element.closest(".ways, .portrait") ?? element).after(note);
+  say(note.textContent);
+}
+
 function refuse({ detail: { requestConfig } }) {
-  const section = sectionOf(requestConfig.elt);
-  if (!section) return;
+  const { elt, verb } = requestConfig;
+  const section = sectionOf(elt);
+  if (!section) return verb === "get" && tell(elt);
   takeBack(section);
-  section.querySelector("[data-refusal]").hidden = false;
+  const refusal = section.querySelector("[data-refusal]");
+  refusal.hidden = false;
+  say(refusal.textContent);
   begin(section);
 }
 
-for (const name of ["htmx:sendError", "htmx:responseError"]) document.addEventListener(name, refuse);
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(name, refuse);
+
+document.addEventListener("click", ({ target }) => target.matches("[data-again]") && unopened.click());
 
 document.addEventListener("htmx:beforeRequest", ({ target, detail }) => {
+  note?.remove();
   if (detail.requestConfig.verb === "post" && sectionOf(target)) preview(sectionOf(target), target);
 });
 
 document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
   if (!detail.shouldSwap) return;
-  if (target.id.startsWith("section-")) displays.set(target.id, target.cloneNode(true));
+  if (!target.matches("[data-editing]")) displays.set(target.id, target.cloneNode(true));
   takeBack(target);
 });
+
+// What changed while its form is open is what cancelling brings back.
+document.addEventListener("htmx:oobErrorNoTarget", ({ detail }) => displays.set(detail.content.id, detail.content));
 
 document.addEventListener("htmx:afterSettle", ({ target }) => begin(target));
 

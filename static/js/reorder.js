@@ -55,7 +55,8 @@ document.addEventListener("pointerdown", ({ target, button, pointerId }) => {
   };
 });
 
-document.addEventListener("htmx:afterRequest", ({ detail: { elt, xhr, requestConfig } }) => {
+document.addEventListener("htmx:afterRequest", ({ detail: { xhr, requestConfig } }) => {
+  const { elt } = requestConfig; // detail.elt is what stands around a form that is gone
   const list = elt.querySelector("[data-arrange]");
   if (!list || xhr.status === 401) return; // htmx-session.js asks again
   if (xhr.status === 204) {

@@ -1,4 +1,4 @@
-// Lets people choose the colour scheme in [data-theme-switch] and remembers it. "system" is the absence of a choice.
+// Lets people choose the colour scheme in [data-theme-switch] and remembers it.
 
 const root = document.documentElement;
 const bars = [...document.querySelectorAll('meta[name="theme-color"]')];
@@ -6,25 +6,17 @@ const systemColours = bars.map((bar) => bar.content);
 
 function remember(theme) {
   try {
-    if (theme === "system") {
-      localStorage.removeItem("theme");
-    } else {
-      localStorage.setItem("theme", theme);
-    }
+    localStorage.setItem("theme", theme);
   } catch {
     // Without storage the choice lasts as long as the page.
   }
 }
 
 function show(theme) {
-  if (theme === "system") {
-    delete root.dataset.theme;
-  } else {
-    root.dataset.theme = theme;
-  }
-  const colour = theme === "system" ? null : systemColours[theme === "dark" ? 1 : 0];
+  root.dataset.theme = theme;
+  const chosen = ["light", "dark"].indexOf(theme);
   bars.forEach((bar, index) => {
-    bar.content = colour ?? systemColours[index];
+    bar.content = systemColours[chosen < 0 ? index : chosen];
   });
 }
 

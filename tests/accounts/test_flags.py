@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Flag, User
+from audit.models import AuditLog
 from profiles import flags as of_profiles
 from tests.helpers import flags
 from tests.helpers.clients import PAGE, signed_in, with_password
@@ -119,6 +120,16 @@ class TestAdmin:
         page = adam.get(f"/admin/accounts/flag/{flag.pk}/change/").content.decode()
         assert str(vera) in page
         assert "Changed" in adam.get(f"/admin/accounts/flag/{flag.pk}/history/").content.decode()
+
+    def test_the_audit_log_tells_who_switched_what(self, vera: User) -> None:
+        flag = Flag.objects.get(name=of_profiles.PUBLIC_API)
+        adam = UserFactory.create(admin=True)
+        self.change(signed_in(adam), flag, users=str(vera.pk), percent="12.5")
+        self.change(signed_in(adam), flag, users=str(vera.pk), percent="12.5")  # changes nothing, and is not recorded
+        [row] = AuditLog.objects.filter(action="FLAG_SWITCHED")
+        assert (row.actor, row.target, row.target_label) == (adam, f"accounts.flag:{flag.pk}", "public_api")
+        assert row.details == {"everyone": [True, None], "percent": [None, 12.5], "users": [[], [vera.pk]]}
+        assert (row.source, row.ip_address) == ("request", "127.0.0.1")
 
     def test_nonsense_is_refused(self) -> None:
         flag = Flag.objects.get(name=of_profiles.PUBLIC_API)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from audit import exports, log
+from audit import exports, files, log, orders
 from audit.admin.keyset import KeysetAdmin
 from audit.models import AuditLog
 from tests.helpers.clients import signed_in
@@ -244,7 +244,7 @@ def test_an_export_has_the_filtered_rows_and_is_in_the_log(
 
 
 def test_csv_has_the_same_rows(browser: Client, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "CHUNK", 2)
+    monkeypatch.setattr(orders, "CHUNK", 2)
     found = list(csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})))))
     assert [int(row["id"]) for row in found] == rows[::-1]
     assert tuple(found[0]) == exports.COLUMNS
@@ -264,7 +264,7 @@ def test_no_cell_is_a_formula(browser: Client, name: str) -> None:
     )
     [row] = csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})), newline=""))
     assert row["user_agent"] == f"'{name}"
-    assert not any(cell.startswith(exports.FORMULA) for cell in row.values())
+    assert not any(cell.startswith(files.FORMULA) for cell in row.values())
 
 
 def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> None:

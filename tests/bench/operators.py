@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -35,6 +36,11 @@ PAGES = {
     "event": "/admin/webhooks/webhookevent/{event}/change/",
     "events": "/admin/webhooks/webhookevent/",
     "failed events": "/admin/webhooks/webhookevent/?state=failed",
+    "events by lag": "/admin/webhooks/webhookevent/?sort=-lag",
+    "events by attempts": "/admin/webhooks/webhookevent/?sort=-attempts",
+    "of one type and state": "/admin/webhooks/webhookevent/?event_type=user.created&state=stale",
+    "found by e-mail": "/admin/webhooks/webhookevent/?q=bench7@example.com",
+    "events, page 1,000": "/admin/webhooks/webhookevent/?before={place}",
 }
 AIM = 2.0
 WARM_UP = 3
@@ -122,10 +128,13 @@ def seed(events: int) -> dict[str, str]:
 
     started = time.perf_counter()
     operator = User.objects.create_superuser("bench", "bench")
-    people = [User(clerk_id=f"user_bench{number}", clerk_version="0", password="!") for number in range(2000)]
-    people = User.objects.bulk_create(people)
+    people = User.objects.bulk_create(
+        User(clerk_id=f"user_bench{number}", clerk_version="0", password="!", email=f"bench{number}@example.com")
+        for number in range(2000)
+    )
     late = 20  # that come after the last count
     with connection.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")
         for first in range(1, events - late + 1, CHUNK):
             last = min(first + CHUNK - 1, events - late)
             cursor.execute(EVENTS, {"events": events, "first": first, "last": last})
@@ -141,8 +150,10 @@ def seed(events: int) -> dict[str, str]:
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
     session.create()
     middle = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[events // 2]
+    end = WebhookEvent.objects.order_by("-received_at", "-pk").only("received_at")[999 * 50 - 1]
     close_pools()
     return {
+        "place": quote(f"{end.received_at.isoformat()}~{end.pk}"),
         "session": str(session.session_key),
         "event": str(middle),
         "user": str(people[7].pk),

@@ -47,10 +47,10 @@ def _tab(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-def violations(page: Page, axe: str) -> list[str]:
+def violations(page: Page, axe: str, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[str]:
     """Return what axe finds on the page as it stands, in each size and colour scheme."""
     found = []
-    for width, height in SIZES:
+    for width, height in sizes:
         page.set_viewport_size({"width": width, "height": height})
         for scheme in SCHEMES:
             page.emulate_media(color_scheme=scheme)

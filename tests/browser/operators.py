@@ -113,6 +113,14 @@ class TestAccessibility:
             assert violations(admin, axe) == []
         assert complaints == []
 
+    def test_an_event(self, admin: Page, site: Site, axe: str, story: str, complaints: list[str]) -> None:
+        admin.goto(site.app + story)
+        admin.get_by_role("link", name="user.created").first.click()
+        expect(admin.locator(".verdict")).to_contain_text("Processed.")
+        expect(admin.locator(".tree")).to_contain_text("text, hidden")
+        assert violations(admin, axe) == []
+        assert complaints == []
+
 
 def violations(page: Page, axe: str) -> list[str]:
     """Return what axe finds in each size and colour scheme, and whether the page is wider than the window."""

@@ -243,7 +243,7 @@ def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[st
     page.locator("form", has=page.get_by_role("button", name="Save project")).get_by_label("Title").fill("Eins")
     page.get_by_role("link", name="Delete Two").click()
     page.get_by_role("button", name="Delete project").click()
-    expect(page.get_by_text("“Two” is deleted.")).to_be_focused()
+    expect(page.locator("[data-announce]", has_text="“Two” is deleted.")).to_be_focused()
     page.get_by_role("button", name="Save project").click()
     expect(page.get_by_role("heading", name="Eins", exact=True)).to_be_visible()
     assert page.url == address

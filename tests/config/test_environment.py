@@ -6,8 +6,21 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from config import environment
 from config.database import check_connection
-from config.environment import database, frontend_api_url, header, mailer, number, required, words
+from config.environment import (
+    database,
+    frontend_api_url,
+    header,
+    log_format,
+    mailer,
+    number,
+    required,
+    sentry_dsn,
+    share,
+    version,
+    words,
+)
 from config.local.environment import addresses
 
 NAME = "SOME_VARIABLE"
@@ -246,4 +259,61 @@ def test_mail_can_be_put_into_a_folder_with_any_name(tmp_path: Path) -> None:
 def test_what_is_no_mail_server_is_refused_and_its_password_not_shown(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must look like") as caught:
         mailer(url)
+    assert "secretword" not in str(caught.value)
+
+
+# --- share, log_format, deployment, version, sentry_dsn ---
+
+
+@pytest.mark.parametrize(("value", "read"), ((None, 0), ("", 0), ("0", 0), ("0.25", 0.25), (" 1 ", 1), ("1.0", 1)))
+def test_a_share_is_from_0_to_1(monkeypatch: Environ, value: str | None, read: float) -> None:
+    put(monkeypatch, value)
+    assert share(NAME) == read
+
+
+@pytest.mark.parametrize("value", ("-0.1", "1.1", "2", "10%", "0,1", ".5", "nan", "inf", "1e-1"))
+def test_what_is_no_share_is_refused_by_name(monkeypatch: Environ, value: str) -> None:
+    put(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be a number from 0 to 1"):
+        share(NAME)
+
+
+def test_logs_are_for_eyes_in_local_mode_and_json_elsewhere(monkeypatch: Environ) -> None:
+    monkeypatch.setenv("LOG_FORMAT", "")
+    for local, written in (("1", "console"), ("0", "json")):
+        monkeypatch.setenv("LOCAL_MODE", local)
+        assert log_format() == written
+    monkeypatch.setenv("LOG_FORMAT", " Console ")
+    assert log_format() == "console"
+    monkeypatch.setenv("LOG_FORMAT", "xml")
+    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT must be console or json, not 'xml'"):
+        log_format()
+
+
+def test_the_version_is_what_is_said_or_the_commit_of_a_checkout(monkeypatch: Environ, tmp_path: Path) -> None:
+    monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
+    monkeypatch.setenv("VERSION", "")
+    assert version.__wrapped__() == ""
+    heads = tmp_path / ".git" / "refs" / "heads"
+    heads.mkdir(parents=True)
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (heads / "main").write_text("0123456789abcdef0123456789abcdef01234567\n")
+    assert version.__wrapped__() == "0123456789ab"
+    monkeypatch.setenv("VERSION", "2026.11.25")
+    assert version.__wrapped__() == "2026.11.25"
+
+
+@pytest.mark.parametrize("dsn", ("", "https://key@o1.ingest.sentry.io/42", "http://key@127.0.0.1:9000/1"))
+def test_a_dsn_is_read_as_it_is(monkeypatch: Environ, dsn: str) -> None:
+    monkeypatch.setenv("SENTRY_DSN", dsn)
+    assert sentry_dsn() == dsn
+
+
+@pytest.mark.parametrize(
+    "dsn", ("secretword", "https://o1.ingest.sentry.io/42", "https://secretword@host/", "ftp://secretword@h/1")
+)
+def test_what_is_no_dsn_is_refused_and_not_shown(monkeypatch: Environ, dsn: str) -> None:
+    monkeypatch.setenv("SENTRY_DSN", dsn)
+    with pytest.raises(ImproperlyConfigured, match="SENTRY_DSN must look like") as caught:
+        sentry_dsn()
     assert "secretword" not in str(caught.value)

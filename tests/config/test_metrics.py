@@ -15,7 +15,7 @@ from accounts.models import Reconciliation
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from webhooks import rollups
-from webhooks.models import RejectionCount
+from webhooks.models import Alert, RejectionCount
 
 pytestmark = pytest.mark.django_db
 
@@ -65,6 +65,12 @@ def test_every_cause_of_a_refusal_is_told_from_the_start() -> None:
     assert scrape()["rejected_total", "bad_signature"] == 15
 
 
+def test_every_rule_is_told_from_the_start_and_whether_it_found_trouble() -> None:
+    Alert.objects.create(rule=Alert.Rule.DRIFT, value=1, told_value=1, worst_value=1)
+    told = scrape()
+    assert {rule: told["alert_open", rule] for rule in Alert.Rule} == {rule: rule == "drift" for rule in Alert.Rule}
+
+
 def test_drift_is_what_the_last_comparison_found() -> None:
     assert ("drift_people",) not in scrape()
     now = timezone.now()
@@ -87,7 +93,7 @@ def test_its_queries_do_not_grow(webhook: WebhookClient) -> None:
         counts.append(len(queries))
         for _ in range(3):
             webhook.created(person())
-    assert counts[0] == counts[1] <= 18
+    assert counts[0] == counts[1] <= 19
 
 
 @pytest.mark.parametrize(

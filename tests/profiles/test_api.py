@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from profiles.api.description import DOCUMENT
-from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
@@ -113,12 +113,63 @@ class TestList:
         shown = [BuilderProfileFactory.create().pk for _ in range(52)]
         BuilderProfileFactory.create(unlisted=True)
         BuilderProfileFactory.create(hidden=True)
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(2):  # who matches, and their rows
             _, first = get("/api/profiles/builders")
         _, second = get(f"/api/profiles/builders?before={first['next_before']}")
+        assert get(first["next"])[1] == second
         assert [one["id"] for one in first["results"] + second["results"]] == shown[::-1]
-        assert second["next_before"] is None
+        assert (second["next"], second["next_before"]) == (None, None)
         assert all(one.keys() == SUMMARY for one in first["results"])
+
+    @pytest.mark.parametrize(
+        "asked",
+        (
+            "q=gauss",
+            "q=GAU%C3%9F",
+            "q=nobody",
+            "domain=ai",
+            "domain=ai&domain=web",
+            "skill=node+js",
+            "tier=1&tier=3",
+            "availability=limited",
+            "rate=0",
+            "q=ada&domain=web&tier=1&availability=available",
+        ),
+    )
+    def test_it_finds_whom_the_directory_finds(self, asked: str) -> None:
+        BuilderProfileFactory.create(user__name="Ada Gauß", domains=["ai", "web"], skills=["Node.js"], hourly_rate=20)
+        BuilderProfileFactory.create(user__name="Ben Gauss", domains=["ai"], availability="limited", validation_tier=3)
+        BuilderProfileFactory.create(user__name="Ada Other", domains=["web"], featured_at=SINCE)
+        page = Client().get(f"/builders/?sort=newest&{asked}").context["page"]
+        _, answer = get(f"/api/profiles/builders?{asked}")
+        assert [one["id"] for one in answer["results"]] == [builder.pk for builder in page.builders]
+        assert answer["results"] or asked == "q=nobody"
+
+    def test_the_next_page_has_the_same_filters(self) -> None:
+        wanted = [BuilderProfileFactory.create(domains=["ai"], skills=["Node.js"]).pk for _ in range(51)]
+        BuilderProfileFactory.create(domains=["web"])
+        _, first = get("/api/profiles/builders?domain=ai&skill=Node.js&q=node")
+        assert first["next"] == f"/api/profiles/builders?q=node&domain=ai&skill=Node.js&before={wanted[1]}"
+        _, second = get(first["next"])
+        assert ([one["id"] for one in second["results"]], second["next"]) == (wanted[:1], None)
+
+    @pytest.mark.parametrize(
+        ("asked", "wrong"),
+        (
+            ("tier=9", "tier"),
+            ("tier=1&tier=x", "tier"),
+            ("domain=", "domain"),
+            ("availability=Available", "availability"),
+            ("rate=-1", "rate"),
+            ("skill=!!!", "skill"),
+            ("skill=" + "x" * 41, "skill"),
+            ("&".join(["domain=ai"] * 9), "domain"),
+            ("q=" + "x" * 201, "q"),
+        ),
+    )
+    def test_a_filter_that_would_count_for_nothing_is_refused(self, asked: str, wrong: str) -> None:
+        status, answer = get(f"/api/profiles/builders?{asked}")
+        assert (status, list(answer["error"]["fields"])) == (422, [wrong])
 
     @pytest.mark.parametrize("before", ("", "junk", "-1", "0", "9" * 30))
     def test_a_wrong_cursor_is_refused(self, before: str) -> None:

@@ -96,6 +96,20 @@ def test_who_has_no_confirmed_address_cannot_be_written_to(olive: BuilderProfile
     assert write(vera).status_code == 403
 
 
+def test_owners_who_press_the_button_are_told_whose_page_it_is(olive: BuilderProfile) -> None:
+    browser = signed_in(olive.user)
+    shown = browser.get("/builders/olive-owner/?as=visitor").content.decode()
+    assert f'href="{URL}"' in shown
+    response = browser.get(URL)
+    text = response.content.decode()
+    assert response.status_code == 200
+    assert "This is your own page" in text
+    assert 'href="/builders/olive-owner/?as=visitor"' in text
+    assert 'href="/builders/olive-owner/"' in text
+    assert write(olive.user).status_code == 403
+    assert not ContactMessage.objects.exists()
+
+
 @pytest.mark.parametrize("facts", ({"email": None}, {"email_verified_at": None}))
 def test_who_could_not_be_answered_is_told_so_and_loses_nothing(
     olive: BuilderProfile, vera: User, facts: dict[str, Any]

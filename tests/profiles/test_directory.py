@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from django.http import QueryDict
@@ -360,14 +360,87 @@ class TestParts:
         assert {"Push": "Replace", "Replace": "Push"}[kind] not in str(response.headers)
 
 
+class TestNames:
+    """Whoever is called what was typed comes before everybody who only mentions it."""
+
+    @pytest.mark.parametrize(
+        ("name", "typed"),
+        (
+            ("Ada Lovelace", "Ada Lovelace"),
+            ("Ada Lovelace", "ada lo"),
+            ("Ada Lovelace", "ADA"),
+            ("Zoë Łuczak", "zoe luczak"),
+            ("Zoe Luczak", "Zoë Łu"),
+            ("Ana O’Neil", "ana oneil"),
+            ("高橋 美咲", "高橋"),
+            ("高橋 美咲", "高橋美咲"),
+            ("أحمد منصور", "احمد منص"),
+            ("احمد منصور", "أَحْمَد"),
+            ("김철수", "김철"),
+            ("Bo", "bo"),
+        ),
+    )
+    def test_they_come_first_however_it_is_spelt(self, client: Client, name: str, typed: str) -> None:
+        BuilderProfileFactory.create(user__name=name)
+        BuilderProfileFactory.create(user__name="Someone else", featured_at=SINCE, bio=f"I once met {name}, {typed}.")
+        assert shown(page(client, f"/builders/?{urlencode({'q': typed})}")) == [name, "Someone else"]
+
+    @pytest.mark.parametrize("typed", ("lo", "a", "lovelace", "da love"))
+    def test_but_not_by_a_letter_or_two_or_from_the_middle(self, client: Client, typed: str) -> None:
+        BuilderProfileFactory.create(user__name="Ada Lovelace")
+        BuilderProfileFactory.create(user__name="Someone else", featured_at=SINCE, bio="Ada Lovelace day, daily.")
+        assert shown(page(client, f"/builders/?q={typed}"))[:1] == ["Someone else"]
+
+    def test_whole_names_come_first_and_then_the_best(self, client: Client) -> None:
+        for name, facts in (
+            ("Maria Nowak", {"validation_tier": 3}),
+            ("Maria", {}),
+            ("Mariam", {"featured_at": SINCE}),
+            ("Someone else", {"featured_at": SINCE, "headline": "Maria’s friend", "validation_tier": 3}),
+        ):
+            BuilderProfileFactory.create(user__name=name, **facts)
+        assert shown(page(client, "/builders/?q=maria")) == ["Maria", "Mariam", "Maria Nowak", "Someone else"]
+        assert shown(page(client, "/builders/?q=maria&sort=newest"))[0] == "Someone else"
+        assert shown(page(client, "/builders/?q=maria&tier=3")) == ["Maria Nowak", "Someone else"]
+
+    @pytest.mark.parametrize("facts", ({"unlisted": True}, {"user__banned": True}, {"hidden": True}))
+    def test_nobody_is_shown_who_is_not_listed(self, client: Client, facts: dict[str, Any]) -> None:
+        BuilderProfileFactory.create(user__name="Ada Lovelace", **facts)
+        assert shown(page(client, "/builders/?q=ada")) == []
+
+    def test_on_all_pages_together_everybody_stands_once(self, client: Client) -> None:
+        """More of them than go first, and many who only mention the name, some of them better."""
+        for number in range(20):
+            BuilderProfileFactory.create(user__name=f"Ada {number:02}", featured_at=SINCE if number % 3 else None)
+        for number in range(40):
+            facts = {"featured_at": SINCE} if number % 2 else {}
+            BuilderProfileFactory.create(user__name=f"Other {number:02}", headline="As Ada said", **facts)
+        first = shown(page(client, "/builders/?q=ada"))
+        everybody = walk_through(client, "/builders/?q=ada")
+        assert all(name.startswith("Ada") for name in first[: directory.NAMED])
+        assert len(first) == PAGE_SIZE
+        assert len(everybody) == len(set(everybody)) == 60
+
+    def test_however_many_share_a_beginning_few_are_looked_at(
+        self, client: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(directory, "NAMES_READ", 2)
+        for name in ("Adam", "Ada", "Adanna", "Someone with an Ada"):
+            BuilderProfileFactory.create(user__name=name)
+        found = shown(page(client, "/builders/?q=ada"))
+        assert found[:2] == ["Ada", "Adam"]
+        assert set(found[2:]) == {"Adanna", "Someone with an Ada"}
+
+
 class TestCost:
     @pytest.mark.parametrize(
         ("asked", "most"),
         (
             ("", 2),
-            ("?q=react", 2),
-            ("?q=react&tier=1&availability=available&rate=1", 3),
-            ("?q=react&tier=3&domain=finance", 4),
+            ("?q=react", 3),
+            ("?q=react&sort=newest", 2),
+            ("?q=react&tier=1&availability=available&rate=1", 4),
+            ("?q=react&tier=3&domain=finance", 5),
             ("?sort=rate-low", 2),
             ("?after=0.1&tier=1", 3),
         ),

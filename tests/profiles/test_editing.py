@@ -1,11 +1,20 @@
 """Editing the sections of a builder's page, as pages and in their place."""
 
+import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
+from audit.log import Origin
 from audit.models import AuditLog
+from profiles.lifecycle import change
 from profiles.models import BuilderProfile
 from profiles.sections import BUILDER_SECTIONS
 from tests.helpers.clients import HTMX, impersonating, signed_in
@@ -173,6 +182,52 @@ def test_what_somebody_else_saved_meanwhile_is_not_overwritten(page: BuilderProf
     assert AuditLog.objects.count() == 1
 
 
+def test_it_is_said_who_changed_it_and_when(page: BuilderProfile) -> None:
+    adam, eva = UserFactory.create(admin=True, name="Adam Admin"), UserFactory.create(admin=True, name="Eva Admin")
+    everybody = {
+        "owner": signed_in(page.user),
+        "adam": signed_in(adam),
+        "eva": signed_in(eva),
+        "support": impersonating(page.user, eva),
+    }
+    told = {}
+    for (here, reader), (there, writer) in itertools.product(everybody.items(), repeat=2):
+        typed = TYPED | opened(page, reader)
+        save(page, writer, {"headline": f"{here} {there}"})
+        told[here, there] = save(page, reader, typed).context["change"].who
+    own = "you in another tab"
+    assert told == {
+        ("owner", "owner"): own, ("owner", "adam"): "an admin", ("owner", "eva"): "an admin", ("owner", "support"): "our support",
+        ("adam", "owner"): "Olive Owner", ("adam", "adam"): own, ("adam", "eva"): "Eva Admin", ("adam", "support"): "our support",
+        ("eva", "owner"): "Olive Owner", ("eva", "adam"): "Adam Admin", ("eva", "eva"): own, ("eva", "support"): "our support",
+        ("support", "owner"): "Olive Owner", ("support", "adam"): "an admin", ("support", "eva"): "an admin", ("support", "support"): own,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("headers", (HTMX, {}))
+def test_the_change_that_is_meant_is_of_this_section_and_its_time_is_told(
+    page: BuilderProfile, headers: dict[str, str]
+) -> None:
+    browser = signed_in(page.user)
+    typed = TYPED | opened(page, browser)
+    with transaction.atomic():
+        stored = BuilderProfile.objects.select_related("user").select_for_update(of=("self",)).get()
+        change(stored, Origin(AuditLog.Source.WEBHOOK), headline="From Clerk")
+    signed_in(UserFactory.create(admin=True)).post(address(page, "about"), {"bio": "Something else"})
+    with time_machine.travel(timezone.now() + timedelta(minutes=3), tick=False):
+        browser = signed_in(page.user)
+        text = save(page, browser, typed, headers=headers).content.decode()
+    assert "changed while you were editing it, by Clerk, <time" in text
+    assert ">3\xa0minutes ago</time>." in text
+
+
+def test_who_did_it_is_not_made_up(page: BuilderProfile) -> None:
+    browser = signed_in(page.user)
+    typed = TYPED | opened(page, browser)
+    BuilderProfile.objects.update(headline="By nobody that the log knows")
+    assert "by somebody else or in another tab" in save(page, browser, typed).content.decode()
+
+
 def test_after_both_were_shown_ones_own_can_be_kept(page: BuilderProfile) -> None:
     browser = signed_in(page.user)
     typed = TYPED | opened(page, browser)
@@ -285,3 +340,45 @@ def test_the_switch_knows_three_positions(page: BuilderProfile, typed: dict[str,
     assert response.status_code == 422
     assert 'role="alert"' in response.content.decode()
     assert not AuditLog.objects.exists()
+
+
+# --- The bar above the page ---
+
+
+@pytest.mark.parametrize("who", ("owner", "admin"))
+def test_what_is_saved_in_place_brings_the_bar_along(page: BuilderProfile, who: str) -> None:
+    admin = UserFactory.create(admin=True)
+    browser = signed_in(page.user if who == "owner" else admin, headers=HTMX)
+    text = save(page, browser).content.decode()
+    bars = {name: f'id="{name}-bar" hx-swap-oob="true"' in text for name in ("owner", "admin")}
+    assert bars == {name: name == who for name in bars}
+
+
+@pytest.mark.parametrize(("who", "more"), (("owner", 1), ("admin", 0)))
+def test_the_bar_costs_a_query_for_the_owner_only(
+    page: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries, who: str, more: int
+) -> None:
+    browser = signed_in(page.user if who == "owner" else UserFactory.create(admin=True))
+    save(page, browser)
+    with CaptureQueriesContext(connection) as without:
+        save(page, browser)
+    with django_assert_num_queries(len(without) + more):
+        save(page, browser, headers=HTMX)
+
+
+def test_without_htmx_and_to_visitors_no_bar_is_swapped(page: BuilderProfile) -> None:
+    assert "hx-swap-oob" not in signed_in(page.user).get(f"/builders/{page.slug}/").content.decode()
+    visitor = signed_in(UserFactory.create(builder=True), headers=HTMX)
+    for answer in (visitor.get(f"/builders/{page.slug}/"), save(page, visitor)):
+        assert "-bar" not in answer.content.decode()
+
+
+def test_on_the_page_the_switch_comes_back_in_the_bar(page: BuilderProfile) -> None:
+    on_page = HTMX | {"hx-current-url": f"http://testserver/builders/{page.slug}/"}
+    answer = signed_in(page.user).post(
+        f"/builders/{page.slug}/availability/", {"availability": "limited"}, headers=on_page
+    )
+    text = answer.content.decode()
+    assert text.count('id="owner-bar"') == 1
+    assert 'value="limited" aria-pressed="true"' in text
+    assert "You confirmed this a moment ago." in text

@@ -236,6 +236,15 @@ class TestThePreview:
         assert 'id="owner-bar"' not in text
         assert "noindex" in text
 
+    def test_it_is_the_page_itself(self) -> None:
+        """Whatever a visitor finds on the page is on its preview, the way to write to its builder included."""
+        page = BuilderProfileFactory.create(introduced=True, reachable=True)
+        owner = signed_in(page.user)
+        _, _, there = text_of(owner, f"/builders/{page.slug}/?as=visitor").partition("<article")
+        _, _, here = text_of(owner, "/welcome/preview/").partition("<article")
+        assert "Write a message" in here
+        assert here.partition("</article>")[0] == there.partition("</article>")[0]
+
     def test_its_queries_do_not_grow(self, olive: User, django_assert_max_num_queries: Any) -> None:
         first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
         browser = signed_in(olive)

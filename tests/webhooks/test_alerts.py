@@ -1,10 +1,7 @@
 """Alerts open once, get worse, calm down, come back, and are told; each rule by causing what it watches."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,6 +14,7 @@ from accounts.models import MetadataPush, Reconciliation, User
 from audit.models import AuditLog, AuditVerification
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
+from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
@@ -32,41 +30,11 @@ MINUTE = timedelta(minutes=1)
 DEAF = "json://127.0.0.1:9/"
 
 
-class Receiver:
-    """A program that is told of alerts, on a port of this machine."""
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                receiver.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"json://127.0.0.1:{self.server.server_port}/"
-
-    @property
-    def titles(self) -> list[str]:
-        return [str(message["title"]) for message in self.told]
-
-
 @pytest.fixture
 def receiver(settings: Settings) -> Iterator[Receiver]:
-    receiver = Receiver()
-    settings.ALERT_URLS = [receiver.url]
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+    with listening() as receiver:
+        settings.ALERT_URLS = [receiver.url]
+        yield receiver
 
 
 @pytest.fixture(autouse=True)

@@ -194,6 +194,19 @@ def test_all_that_the_list_shows_is_replayed_and_nothing_later(webhook: WebhookC
     assert (replay.filter, replay.total, replay.counts) == ("state failed", 2, {"processed": 2})
 
 
+def test_the_list_and_the_page_of_an_event_lead_to_it(webhook: WebhookClient, browser: Client) -> None:
+    event = failed_event(webhook)
+    page = browser.get(f"{EVENTS}?state=failed").content.decode()
+    assert f'href="{EVENTS}repair/?state=failed"' in page
+    assert '<option value="repair_selected">Replay or resolve selected events…</option>' in page
+    assert f'action="{EVENTS}{event.pk}/repair/"' in browser.get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+
+def test_what_was_not_understood_is_told(browser: Client) -> None:
+    page = text_of(browser.get(f"{EVENTS}repair/?nonsense=1", follow=True))
+    assert "Nothing was done. There is no filter “nonsense”." in page
+
+
 @pytest.mark.parametrize("query", ("?nonsense=1", "?received_at__gte=yesterday", "?state__foo=x", "?id__in=a"))
 @pytest.mark.parametrize("method", ("GET", "POST"))
 def test_a_filter_that_is_not_understood_replays_nothing(browser: Client, query: str, method: str) -> None:

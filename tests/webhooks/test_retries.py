@@ -400,3 +400,16 @@ def test_the_command_refuses_an_unknown_event_before_trying_any(webhook: Webhook
 def test_the_command_wants_to_be_told_which(db: None) -> None:
     with pytest.raises(CommandError, match="--all"):
         retry_event()
+
+
+@pytest.mark.parametrize(
+    ("error", "levels"),
+    ((RuntimeError("our fault"), ["ERROR", "WARNING"]), (OperationalError("away"), ["WARNING", "WARNING"])),
+)
+def test_a_fault_of_ours_is_an_error_once_and_what_passes_is_none(
+    webhook: WebhookClient, caplog: pytest.LogCaptureFixture, error: Exception, levels: list[str]
+) -> None:
+    with trouble(error):
+        webhook.created(person())
+        inbox.retry(WebhookEvent.objects.get().pk)
+    assert [record.levelname for record in caplog.records if record.name == "webhooks.inbox"] == levels

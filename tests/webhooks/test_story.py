@@ -299,6 +299,7 @@ def test_only_admins_see_it(zofia: User, adam: User) -> None:
 def test_the_person_in_the_admin_leads_to_it(zofia: User, operator: Client) -> None:
     text = operator.get(f"/admin/accounts/user/{zofia.pk}/change/").content.decode()
     assert f'href="/admin/accounts/user/{zofia.pk}/story/"' in text
+    assert f'href="/admin/audit/auditlog/?subject={zofia.pk}"' in text
 
 
 #: Of the session, its person, the person the story is of, four sources, events behind changes, and deeds.

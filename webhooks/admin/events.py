@@ -1,16 +1,79 @@
 """The inbox in the Django admin."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 
-from audit.admin import ReadOnlyAdmin
+from audit.admin import KeysetAdmin
+from audit.log import Origin
+from webhooks import exports
+from webhooks.admin.event_detail import EventDetail
+from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, people_at, searched
+from webhooks.admin.filters import EventFilter, EventFilterForm
 from webhooks.admin.repair import RepairMixin
 from webhooks.models import WebhookEvent
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(RepairMixin, ReadOnlyAdmin):
+class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
     """Verified deliveries, and what became of them."""
 
+    change_list_template = "admin/webhooks/webhookevent/change_list.html"
     list_display = ("received_at", "event_type", "state", "clerk_user_id", "attempts", "deliveries", "last_error")
-    list_filter = ("state", "event_type", "error_class")
-    search_fields = ("=svix_id", "=clerk_user_id")
+    list_filter = (EventFilter,)
+    search_fields = ("svix_id",)  # that there is a field to search in; see get_search_results
+    search_help_text = _("Exactly: a delivery such as msg_2abc, a Clerk id such as user_2abc, or an e-mail address.")
+    orders = ORDERS
+    patience_ms = 2000
+
+    def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
+        """Return the list of events."""
+        return EventChangeList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Return whether it is a filter of ours; others do not get here."""
+        return lookup in EventFilterForm.base_fields
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[WebhookEvent], search_term: str
+    ) -> tuple[QuerySet[WebhookEvent], bool]:
+        """Find exactly what was typed, by an index."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if "@" in term:
+            return queryset.filter(clerk_user_id__in=people_at(term)), False
+        return queryset.filter(Q(svix_id=term) | Q(clerk_user_id=term)), False
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add where the export is asked for."""
+        view = self.admin_site.admin_view(require_POST(self.export))
+        return [path("export/", view, name="webhooks_webhookevent_export"), *super().get_urls()]
+
+    def export(self, request: HttpRequest) -> HttpResponseBase:
+        """Send the events that the address filters as a file, and write down who took them along."""
+        if not self.has_view_permission(request):
+            return self._refused(request, gettext("You may not see the events."))
+        try:
+            found = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return self._refused(request, gettext("The filter could not be understood, so nothing was exported."))
+        assert isinstance(found, EventChangeList)  # noqa: S101
+        if found.complaints:
+            return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.complaints))
+        chosen = found.filter.given | ({"q": searched(found.query)} if found.query else {})
+        return exports.response(
+            found.queryset, RECEIVED, actor=request.user, origin=Origin.of_request(request), chosen=chosen
+        )
+
+    def _refused(self, request: HttpRequest, reason: str) -> HttpResponse:
+        self.message_user(request, reason, messages.ERROR)
+        return redirect("admin:webhooks_webhookevent_changelist")

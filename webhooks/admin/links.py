@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
 
@@ -16,3 +16,12 @@ def events(*, state: str = "", event_type: str = "", since: datetime | None = No
 def listed(model: str, **query: str) -> str:
     """Return the address of the list of a model such as `accounts_metadatapush`."""
     return f"{reverse(f'admin:{model}_changelist')}?{urlencode(query)}"
+
+
+def changed_object(target: str) -> str:
+    """Return the page of what an audit row is about, such as accounts.user:42; nothing if it has none."""
+    model, _colon, pk = target.partition(":")
+    try:
+        return reverse(f"admin:{model.replace('.', '_')}_change", args=[pk])
+    except NoReverseMatch:
+        return ""

@@ -101,9 +101,14 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
         if not may_repair(request):
             raise PermissionDenied
         try:
-            found = self.get_changelist_instance(request).queryset
+            shown = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self._back(request, _("The filter was not understood, so nothing was done. Filter the list anew."))
+        if complaints := getattr(shown, "complaints", None):
+            return self._back(request, _("Nothing was done.") + " " + " ".join(complaints))
+        if getattr(shown, "was_too_slow", False):
+            return self._back(request, _("Too many rows would have to be looked through. Narrow the time range."))
+        found = shown.queryset
         if request.method != "POST":
             return self._ask(request, found)
         form = ReplayForm(request.POST)
@@ -114,8 +119,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
         return self._do_many(request, found, form.cleaned_data)
 
     def _ask(self, request: HttpRequest, events: QuerySet[Any], ids: list[int] | None = None) -> HttpResponse:
-        events = events.order_by("-pk")
-        number = len(ids) if ids is not None else events.values("pk")[: MOST_COUNTED + 1].count()
+        number = len(ids) if ids is not None else events.order_by().values("pk")[: MOST_COUNTED + 1].count()
         context = {
             "title": _("Replay events"),
             "opts": self.opts,
@@ -123,7 +127,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             "number": number,
             "is_more": number > MOST_COUNTED,
             "words": words(request) if ids is None else "",
-            "newest": events.values_list("pk", flat=True).first(),
+            "newest": WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first(),
             "form": ReplayForm(),
             "query": "" if ids is not None else request.GET.urlencode(),
         }

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 
 from django.db import connection, models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from audit.models import CurrentTransaction
@@ -13,6 +14,12 @@ COUNT_REPEAT = """
 UPDATE webhooks_webhookevent SET deliveries = deliveries + 1, last_delivery_at = %s WHERE svix_id = %s
 RETURNING id, state
 """
+#: In the order of lags, where events stand that have none, because they were not applied or do not say when they happened.
+NO_LAG = timedelta(days=-10_000)
+LAG = Coalesce(F("processed_at") - F("occurred_at"), Value(NO_LAG), output_field=models.DurationField())
+#: The order of attempts, and of ids among the many that had one. As one number PostgreSQL knows how many stand behind a place;
+#: of a pair it looks at the first half only, takes them for none, and walks millions.
+ATTEMPTS = models.ExpressionWrapper(F("attempts") * Value(2**40) + F("id"), output_field=models.BigIntegerField())
 
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
@@ -81,6 +88,7 @@ class WebhookEvent(models.Model):
     objects = WebhookEventQuerySet.as_manager()
 
     class Meta:
+        permissions = [("reveal_payload", "Can reveal personal values in payloads")]
         constraints = [
             # The insert is the dedupe.
             models.UniqueConstraint(fields=["svix_id"], name="webhooks_event_svix_id_unique"),
@@ -108,6 +116,14 @@ class WebhookEvent(models.Model):
                 name="webhooks_event_user_recent",
                 condition=Q(clerk_user_id__isnull=False),
             ),
+            # The admin's list in its other orders.
+            models.Index(LAG, F("id"), name="webhooks_event_lag"),
+            models.Index(ATTEMPTS, name="webhooks_event_attempts"),
+            # What the list is filtered by, where walking it in its order would find too little.
+            models.Index(F("event_type"), F("received_at"), name="webhooks_event_type"),
+            models.Index(F("state"), F("received_at"), name="webhooks_event_unusual", condition=~Q(state="processed")),
+            models.Index(F("received_at"), name="webhooks_event_error", condition=~Q(error_class="")),
+            models.Index(F("source_address"), name="webhooks_event_source"),
         ]
 
     def __str__(self) -> str:
@@ -117,6 +133,11 @@ class WebhookEvent(models.Model):
     def is_settled(self) -> bool:
         """Whether a repeat has nothing left to do."""
         return self.state in self.SETTLED
+
+    @property
+    def lag(self) -> timedelta | None:
+        """The time from what happened at Clerk until it was applied here; None while it is not, or where it is not said."""
+        return self.processed_at - self.occurred_at if self.processed_at and self.occurred_at else None
 
     def mark_settled(self, state: "WebhookEvent.State", note: str = "") -> None:
         """Set, without saving, that it is done with: processed, ignored or stale."""

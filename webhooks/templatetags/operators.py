@@ -1,6 +1,6 @@
 """How figures, ages and states are shown to operators."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django import template
 from django.utils import timezone
@@ -18,6 +18,20 @@ UNITS = (
     (48 * 3600.0, 3600, gettext_lazy("%s h")),
     (float("inf"), 86400, gettext_lazy("%s d")),
 )
+#: How good or bad each state is, by the names that static/css/operators.css has colours for; the others are neither.
+LEVELS = {"processed": "good", "failed": "attention", "dead": "bad"}
+
+
+@register.filter
+def level(state: str) -> str:
+    """Return how good or bad a state of an event is."""
+    return LEVELS.get(state, "neutral")
+
+
+@register.filter
+def lasting(value: timedelta | None) -> str:
+    """Return a length of time in the unit that reads best; a dash for None, and nothing is shorter than nothing."""
+    return seconds(None if value is None else max(value.total_seconds(), 0))
 
 
 @register.filter

@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('webhooks', '0006_attempt'),
+        ('webhooks', '0009_list_indices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,9 @@
+"""Where people's pages are, for apps that do not know of profiles; see settings.PAGE_OF_PERSON."""
+
+from profiles.models import BuilderProfile
+
+
+def of_person(user_id: int) -> str:
+    """Return the address of somebody's builder page, or nothing. Whoever looks may still find that it is away."""
+    builder = BuilderProfile.objects.filter(user_id=user_id).only("slug").first()
+    return builder.get_absolute_url() if builder else ""

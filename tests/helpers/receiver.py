@@ -1,0 +1,45 @@
+"""A program that is told of alerts, on a port of this machine."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+
+class Receiver:
+    """Keeps what apprise's `json://` posts."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                receiver.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"json://127.0.0.1:{self.server.server_port}/"
+
+    @property
+    def titles(self) -> list[str]:
+        return [str(message["title"]) for message in self.told]
+
+
+@contextmanager
+def listening() -> Iterator[Receiver]:
+    """Run one for the block."""
+    receiver = Receiver()
+    Thread(target=receiver.server.serve_forever, daemon=True).start()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()

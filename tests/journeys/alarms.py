@@ -1,0 +1,145 @@
+"""Each trouble is caused for real in a running system, and somebody outside is told of it: `make alarms`.
+
+gunicorn and a queue worker run as in production, with ALERT_URLS naming a receiver on this machine. The tests only do
+harm and wait for what the receiver is told; what is told comes from the worker's own minute, and from the web processes
+once the worker is gone. That takes two minutes, most of them waiting, so it is no part of `make test`.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from django.utils import timezone
+
+from accounts.clerk import samples
+from audit.log import record
+from audit.models import AuditLog, AuditSeal
+from tests.helpers.factories import UserFactory
+from tests.helpers.processes import gunicorn, process, wait_until
+from tests.helpers.receiver import Receiver, listening
+from tests.helpers.webhooks import Svix, new_svix_id, person
+from tests.webhooks.test_rollups import event
+from webhooks.models import Alert, WebhookEvent
+from webhooks.signatures import sign
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: Rules are judged once a minute, refused requests are written within ten seconds, a lost worker is missed after thirty.
+PATIENCE_S = 150
+WRONG_SECRET = "whsec_" + "bm9ib2R5IGhhcyBhZ3JlZWQgdXBvbiB0aGlz"
+FAILING_HANDLER = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of order'; END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON accounts_user EXECUTE FUNCTION refuse();
+"""
+WORKING_AGAIN = "DROP TRIGGER refuse ON accounts_user; DROP FUNCTION refuse()"
+
+
+@dataclass
+class System:
+    """What runs, and who is told."""
+
+    svix: Svix
+    worker: Popen[bytes]
+    receiver: Receiver
+    database_url: str
+
+    def told(self, rule: Alert.Rule) -> dict[str, Any]:
+        """Wait until the receiver knows that `rule` has found something, and return what it was told."""
+        title = f"[Opened] {rule.label}"
+        wait_until(lambda: title in self.receiver.titles, f"{title!r} was not told: {self.receiver.titles}", PATIENCE_S)
+        [message] = [message for message in self.receiver.told if message["title"] == title]
+        return message
+
+    def execute(self, statements: str) -> None:
+        """Do something as the owner of the database."""
+        with psycopg.connect(self.database_url, autocommit=True) as owner:
+            owner.execute(statements)
+
+    def deliver(self, envelope: dict[str, Any]) -> str:
+        response = self.svix.deliver(envelope, new_svix_id())
+        assert response.status_code == 200, response.content
+        outcome: str = response.json()["outcome"]
+        return outcome
+
+
+@pytest.fixture
+def system(database_url: str, tmp_path: Path) -> Iterator[System]:
+    with ExitStack() as stack:
+        receiver = stack.enter_context(listening())
+        environ = {
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "ALERT_URLS": receiver.url,
+            "CLERK_INSTANCE_ID": samples.INSTANCE_ID,
+            "AUDIT_SEAL_KEY": "as long as a key of thirty-two characters has to be",
+            "AUDIT_SEAL_CRON": "* * * * * */5",
+            "AUDIT_VERIFY_CRON": "* * * * * */5",
+        }
+        url = stack.enter_context(gunicorn(database_url, tmp_path / "web.txt", workers=2, **environ))
+        http = stack.enter_context(httpx.Client(base_url=url, timeout=15, trust_env=False))
+        worker = stack.enter_context(
+            process(["manage.py", "procrastinate", "worker"], database_url, tmp_path / "worker.txt", **environ)
+        )
+        yield System(Svix(http), worker, receiver, database_url)
+
+
+def test_whoever_is_on_call_hears_of_each_trouble(system: System) -> None:
+    # Silence: events came all day, and have stopped.
+    for number in range(120):
+        event(timezone.now() - timedelta(hours=5, minutes=6 * number))
+    assert "No event has come for" in system.told(Alert.Rule.SILENCE)["message"]
+
+    # A wrong secret: what is posted is refused, and stored nowhere.
+    stored = WebhookEvent.objects.count()
+    for _ in range(25):
+        assert post_with_wrong_secret(system) == 400
+    assert WebhookEvent.objects.count() == stored
+
+    # Somebody changes what was sealed, past every trigger.
+    record(AuditLog.Action.USER_UPDATED, actor=None, target=UserFactory.create(), reason="none")
+    row = AuditLog.objects.latest("pk")
+    wait_until(AuditSeal.objects.filter(max_id__gte=row.pk).exists, "the row was not sealed")
+    system.execute(f"""
+        SET session_replication_role = replica;
+        UPDATE audit_auditlog SET action = 'USER_DELETED' WHERE id = {row.pk}
+    """)
+
+    # A failing handler: what comes is kept, and cannot be applied.
+    system.execute(FAILING_HANDLER)
+    assert {system.deliver(samples.user_event("user.created", person())) for _ in range(8)} == {"failed"}
+
+    # A payload that no retry can cure, and one of another instance.
+    assert system.deliver(samples.user_event("user.created", person()) | {"data": {"id": 7}}) == "failed"
+    assert system.deliver(samples.user_event("user.created", person()) | {"instance_id": "ins_strange"}) == "ignored"
+
+    assert "bad_signature 25" in system.told(Alert.Rule.REJECTED)["message"]
+    assert "events failed" in system.told(Alert.Rule.FAILURE_RATE)["message"]
+    assert "no retry can cure" in system.told(Alert.Rule.DEAD_EVENTS)["message"]
+    assert samples.INSTANCE_ID in system.told(Alert.Rule.OTHER_INSTANCE)["message"]
+    assert str(row.pk) in system.told(Alert.Rule.AUDIT_CHAIN)["message"]
+
+    # The handler works again, and its events are dealt with by themselves.
+    system.execute(WORKING_AGAIN)
+    wait_until(
+        lambda: not WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).exists(),
+        "the retries did not have their effect",
+        PATIENCE_S,
+    )
+
+    # The worker is gone: only the web processes are left to notice, and they tell it once.
+    system.worker.kill()
+    message = system.told(Alert.Rule.WORKER_GONE)
+    assert "/admin/webhooks/alert/" in message["message"]
+    assert len(system.receiver.titles) == len(set(system.receiver.titles)), system.receiver.titles
+
+
+def post_with_wrong_secret(system: System) -> int:
+    body = samples.encode(samples.user_event("user.created", person()))
+    headers = sign(body, WRONG_SECRET, svix_id=new_svix_id()) | {"content-type": "application/json"}
+    return system.svix.http.post("/api/webhooks/clerk", content=body.encode(), headers=headers).status_code

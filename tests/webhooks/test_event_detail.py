@@ -1,0 +1,405 @@
+"""The page of one event tells what became of it, and shows personal values to few, once, and never unnoticed."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib.auth.models import Group, Permission
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DataError, connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import Settings
+
+from accounts.clerk import samples
+from accounts.models import User
+from audit import log
+from audit.models import AuditLog
+from tests.helpers.clients import signed_in, with_password
+from tests.helpers.factories import UserFactory
+from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.test_retries import failed_event, trouble
+from webhooks import inbox, outlook, signatures
+from webhooks.models import Attempt, WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
+ZOFIA = person(first_name="Zofia", last_name="<Wąs>", email="zofia@example.com", username="zofka", roles=["BUILDER"])
+#: What is hidden of her.
+HIDDEN = ("zofia@example.com", "zofka", "https://img.clerk.com/")
+
+
+@pytest.fixture
+def operator() -> Client:
+    return with_password()
+
+
+@pytest.fixture
+def adam() -> User:
+    adam: User = UserFactory.create(admin=True, name="Adam")
+    return adam
+
+
+def address(event: WebhookEvent, page: str = "change") -> str:
+    return f"/admin/webhooks/webhookevent/{event.pk}/{page}/"
+
+
+def html(browser: Client, event: WebhookEvent) -> str:
+    response = browser.get(address(event))
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def text(browser: Client, event: WebhookEvent) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", html(browser, event)))
+
+
+def payload_part(content: str) -> str:
+    return content.partition('id="payload"')[2]
+
+
+def received(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
+    webhook.created(ZOFIA, svix_id=svix_id)
+    return WebhookEvent.objects.get(svix_id=svix_id)
+
+
+# --- What became of it ---
+
+
+def test_a_healthy_event_says_that_nothing_is_left_to_do(webhook: WebhookClient, operator: Client) -> None:
+    page = text(operator, received(webhook))
+    assert "Processed. It had its effect at the first attempt. Nothing is left to do." in page
+    assert "attempt 1, by delivery" in page
+
+
+def test_a_state_has_a_colour_an_icon_and_a_word(webhook: WebhookClient, operator: Client) -> None:
+    page = html(operator, failed_event(webhook))
+    assert re.search(
+        r'<strong class="is-attention"><svg[^>]*><use href="[^"]*states\.[^"]*#failed" /></svg>\s*Failed', page
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    (
+        ({"attempts": 3, "in": 480}, "Tried 3 times. The next attempt is in 8 min."),
+        ({"in": -60}, "Tried once. The next attempt is due, and begins as soon as a worker is free."),
+        (
+            {"state": "dead", "error_class": "permanent"},
+            "Tried once. Only a person can help: the event itself is wrong",
+        ),
+        ({"state": "dead", "error_class": "configuration"}, "put the setting right that the error names"),
+        ({"state": "dead", "error_class": "internal"}, "it met a fault of ours"),
+        (
+            {"state": "dead", "error_class": "transient", "attempts": 10},
+            "Tried 10 times. Only a person can help: it failed",
+        ),
+        ({"state": "processed", "attempts": 2}, "It had its effect at attempt 2."),
+        ({"state": "stale"}, "Newer facts, or a deletion, were known already"),
+        ({"state": "ignored"}, "Nothing here acts upon events of this type"),
+        (
+            {"state": "ignored", "last_error": "It comes from another Clerk instance, ins_2."},
+            "another Clerk instance, ins_2.",
+        ),
+    ),
+)
+def test_one_sentence_says_what_comes_next(change: dict[str, Any], sentence: str) -> None:
+    now = datetime(2026, 11, 25, 9, tzinfo=UTC)
+    event = WebhookEvent(state="failed", next_attempt_at=now + timedelta(seconds=change.pop("in", 0)))
+    for name, value in change.items():
+        setattr(event, name, value)
+    assert sentence in outlook.tell(event, now).sentence
+
+
+# --- Attempts and deliveries ---
+
+
+def test_all_attempts_are_told_with_errors_and_folded_tracebacks(webhook: WebhookClient, operator: Client) -> None:
+    event = failed_event(webhook, error=ImproperlyConfigured("<unset>"))
+    inbox.retry(event.pk)
+    page = html(operator, event)
+    assert page.index("ImproperlyConfigured: &lt;unset&gt;") < page.index("attempt 2, by retry")
+    assert "<details><summary>Traceback</summary><pre" in page
+    assert "attempt 1, by delivery" in page
+    assert "configuration" in page
+    assert "<unset>" not in page
+
+
+def test_attempts_from_before_the_log_are_not_made_up(webhook: WebhookClient, operator: Client) -> None:
+    event = failed_event(webhook)
+    failed_event(webhook)
+    Attempt.objects.filter(number=1).delete()
+    assert "1 earlier attempt is not told of here" in text(operator, event)
+
+
+def test_what_errors_said_may_be_gone(webhook: WebhookClient, operator: Client) -> None:
+    event = failed_event(webhook)
+    Attempt.objects.update(error="", traceback="")
+    assert "What the error said is not kept any more." in text(operator, event)
+
+
+def test_repeats_are_counted(webhook: WebhookClient, operator: Client) -> None:
+    received(webhook)
+    page = text(operator, received(webhook))
+    assert re.search(r"Deliveries ?2, the first .* the last .* \(repeats are counted, not kept one by one\)", page)
+
+
+# --- Where it came from ---
+
+
+def test_the_sender_is_told_and_no_signature(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
+    event = received(webhook)
+    WebhookEvent.objects.update(headers=event.headers | {"Svix-Signature": "v1,stolen"})
+    page = text(operator, event)
+    assert "Svix-Webhooks/1.60" in page
+    assert "127.0.0.1" in page
+    assert "stolen" not in page
+    assert f"{event.secret_fingerprint} (number 1 of the 2 in CLERK_WEBHOOK_SECRET)" in page
+    settings.CLERK_WEBHOOK_SECRETS = settings.CLERK_WEBHOOK_SECRETS[:1]
+    assert f"{event.secret_fingerprint} (the one in CLERK_WEBHOOK_SECRET)" in text(operator, event)
+
+
+def test_a_secret_that_was_taken_away_is_told(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
+    event = received(webhook)
+    settings.CLERK_WEBHOOK_SECRETS = ["whsec_bmV3"]
+    assert "(none of those in CLERK_WEBHOOK_SECRET any more)" in text(operator, event)
+    settings.CLERK_WEBHOOK_SECRETS = ["whsec_bmV3", "whsec_b2xk"]
+    assert signatures.position(signatures.fingerprint("whsec_b2xk")) == 2
+
+
+# --- What it changed, and what stands beside it ---
+
+
+def test_changes_are_told_with_old_and_new_values(webhook: WebhookClient, operator: Client) -> None:
+    webhook.created(ZOFIA)
+    webhook.updated(ZOFIA.later(last_name="& Nowa"), svix_id="msg_2")
+    page = html(operator, WebhookEvent.objects.get(svix_id="msg_2"))
+    assert re.search(r"<del[^>]*>Zofia &lt;Wąs&gt;</del> → <ins[^>]*>Zofia &amp; Nowa</ins>", page)
+    row = AuditLog.objects.get(delivery="msg_2")
+    assert f"/admin/audit/auditlog/{row.pk}/change/" in page
+    assert "/admin/audit/auditlog/?delivery=msg_2" in page
+
+
+def test_it_leads_to_the_person_the_story_the_profile_and_the_page(webhook: WebhookClient, operator: Client) -> None:
+    page = html(operator, received(webhook))
+    user = User.objects.get(clerk_id=ZOFIA.clerk_id)
+    builder = user.builderprofile
+    for link in (
+        f"/admin/accounts/user/{user.pk}/change/",
+        f"/admin/accounts/user/{user.pk}/story/",
+        f"/admin/profiles/builderprofile/{builder.pk}/change/",
+        builder.get_absolute_url(),
+    ):
+        assert f'href="{link}"' in page
+
+
+def test_it_leads_to_the_events_of_the_person_before_and_after(webhook: WebhookClient, operator: Client) -> None:
+    for number in range(3):
+        webhook.updated(ZOFIA.later(by=timedelta(seconds=1 + number)), svix_id=f"msg_{number}")
+        webhook.created(person())
+    before, event, after = WebhookEvent.objects.filter(clerk_user_id=ZOFIA.clerk_id).order_by("pk")
+    page = html(operator, event)
+    assert re.search(rf'href="{address(before)}" rel="prev"', page)
+    assert re.search(rf'href="{address(after)}" rel="next"', page)
+    assert 'rel="next"' not in html(operator, after)
+
+
+def test_what_people_did_about_it_is_told(webhook: WebhookClient, operator: Client, adam: User) -> None:
+    event = received(webhook)
+    log.record(AuditLog.Action.EVENT_RETRIED, actor=adam, target=event, note="Fixed <it>")
+    assert "Event retried, by Adam: Fixed &lt;it&gt;" in text(operator, event)
+
+
+def test_an_event_that_is_about_nobody_is_fine(webhook: WebhookClient, operator: Client) -> None:
+    webhook.post('{"type": "role.created", "data": {}, "timestamp": 1793534400000}')
+    page = text(operator, WebhookEvent.objects.get())
+    assert "It names nobody." in page
+    assert "It changed nothing." in page
+
+
+def test_an_unknown_event_leads_to_the_list(operator: Client) -> None:
+    for pk in ("404", "nonsense", "9" * 40):
+        response = operator.get(f"/admin/webhooks/webhookevent/{pk}/change/")
+        assert response.status_code == 302
+        response = operator.post(f"/admin/webhooks/webhookevent/{pk}/reveal/", {"reason": "x"}, follow=True)
+        assert "There is no event with the id" in response.content.decode()
+
+
+# --- What it said ---
+
+
+def test_personal_values_are_hidden(webhook: WebhookClient, operator: Client) -> None:
+    part = payload_part(html(operator, received(webhook)))
+    assert ZOFIA.clerk_id in part
+    assert not [value for value in HIDDEN if value in part]
+    assert "Wąs" not in part
+
+
+@pytest.mark.parametrize(
+    "event",
+    [event for events in samples.examples().values() for event in events] + samples.captured(),
+    ids=lambda event: event["type"],
+)
+def test_every_type_of_event_has_a_page(webhook: WebhookClient, operator: Client, event: dict[str, Any]) -> None:
+    webhook.post(event)
+    part = payload_part(html(operator, WebhookEvent.objects.get()))
+    assert not re.findall(r"[\w.]+@[\w.]+", part)
+    assert "img.clerk.com" not in part
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    (
+        ({"event_type": "email.created"}, "events of this type carry one-time codes"),
+        ({"received_at": timezone.now() - timedelta(days=100)}, "payloads are kept for 90 days"),
+    ),
+)
+def test_a_payload_that_is_gone_says_why(
+    webhook: WebhookClient, operator: Client, change: dict[str, Any], why: str
+) -> None:
+    event = received(webhook)
+    WebhookEvent.objects.update(payload=None, **change)
+    page = text(operator, event)
+    assert why in page
+    assert "Show personal values" not in page
+
+
+def test_a_payload_that_was_erased_says_so(webhook: WebhookClient, operator: Client) -> None:
+    event = received(webhook)
+    WebhookEvent.objects.update(payload=None)
+    User.objects.update(erased_at=timezone.now())
+    assert "The payload was erased" in text(operator, event)
+
+
+def test_a_huge_payload_is_shown_in_part(webhook: WebhookClient, operator: Client) -> None:
+    body = samples.encode({"type": "role.created", "timestamp": 1, "data": [{"id": "role_1234"}] * 27_000})
+    webhook.post(body)
+    page = html(operator, WebhookEvent.objects.get())
+    assert len(page) < 400_000
+    assert "and 26900 more" in page
+
+
+# --- Revealing ---
+
+
+def reveal(browser: Client, event: WebhookEvent, reason: str = "Ticket 17") -> Any:
+    return browser.post(address(event, "reveal"), {"reason": reason})
+
+
+def revelations() -> list[tuple[int | None, str, int | None, str]]:
+    rows = AuditLog.objects.filter(action=AuditLog.Action.PAYLOAD_REVEALED)
+    return [(row.actor_id, row.target, row.subject_id, row.details["note"]) for row in rows if row.details]
+
+
+def test_personal_values_are_shown_once_and_written_down(webhook: WebhookClient, operator: Client) -> None:
+    event = received(webhook)
+    response = reveal(operator, event)
+    part = payload_part(response.content.decode())
+    assert response.status_code == 200
+    assert all(value in part for value in HIDDEN)
+    assert "&lt;Wąs&gt;" in part
+    assert "no-store" in response["Cache-Control"]
+    superuser, zofia = User.objects.get(is_superuser=True), User.objects.get(clerk_id=ZOFIA.clerk_id)
+    assert revelations() == [(superuser.pk, f"webhooks.webhookevent:{event.pk}", zofia.pk, "Ticket 17")]
+    part = payload_part(html(operator, event))
+    assert not [value for value in HIDDEN if value in part]
+    assert "Payload revealed" in html(operator, event)
+
+
+@pytest.mark.parametrize("reason", ("", "   ", "x" * 501))
+def test_without_a_reason_nothing_is_shown(webhook: WebhookClient, operator: Client, reason: str) -> None:
+    response = reveal(operator, received(webhook), reason)
+    assert response.status_code == 200
+    assert 'class="errorlist"' in response.content.decode()
+    assert "zofia@example.com" not in payload_part(response.content.decode())
+    assert revelations() == []
+
+
+def test_an_admin_without_the_permission_reads_how_to_get_it(webhook: WebhookClient, adam: User) -> None:
+    event, browser = received(webhook), signed_in(adam)
+    page = text(browser, event)
+    assert "Show personal values" not in page
+    assert "Can reveal personal values in payloads" in page
+    assert reveal(browser, event).status_code == 403
+    assert revelations() == []
+
+
+def test_a_group_gives_the_permission_until_it_is_left(webhook: WebhookClient, adam: User) -> None:
+    event, browser = received(webhook), signed_in(adam)
+    group = Group.objects.create(name="Privacy")
+    group.permissions.add(Permission.objects.get(codename="reveal_payload"))
+    adam.groups.add(group)
+    assert "Show personal values" in html(browser, event)
+    assert "zofia@example.com" in payload_part(reveal(browser, event).content.decode())
+    adam.groups.clear()
+    assert reveal(browser, event).status_code == 403
+
+
+def test_the_permission_alone_opens_nothing(webhook: WebhookClient, adam: User) -> None:
+    event = received(webhook)
+    adam.user_permissions.add(Permission.objects.get(codename="reveal_payload"))
+    browser = signed_in(adam)
+    User.objects.filter(pk=adam.pk).update(roles=[])
+    assert reveal(browser, event).status_code == 302
+    assert revelations() == []
+
+
+def test_it_takes_a_post_with_a_token(webhook: WebhookClient) -> None:
+    event = received(webhook)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(UserFactory.create(superuser=True))
+    assert reveal(strict, event).status_code == 403
+    assert strict.get(address(event, "reveal")).status_code == 405
+    assert revelations() == []
+
+
+def test_nothing_is_shown_that_could_not_be_written_down(
+    webhook: WebhookClient, operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = received(webhook)
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise DataError("The log is full.")
+
+    monkeypatch.setattr(log, "record", fail)
+    with pytest.raises(DataError):
+        reveal(operator, event)
+
+
+def test_of_nothing_there_is_nothing_to_reveal(webhook: WebhookClient, operator: Client) -> None:
+    event = received(webhook)
+    WebhookEvent.objects.update(payload=None)
+    assert reveal(operator, event).status_code == 200
+    assert revelations() == []
+
+
+def test_what_is_no_json_is_revealed_as_text(webhook: WebhookClient, operator: Client) -> None:
+    webhook.post("<b>zofia@example.com")
+    event = WebhookEvent.objects.get()
+    assert "Its text is hidden" in html(operator, event)
+    assert "zofia@" not in payload_part(html(operator, event))
+    assert "&lt;b&gt;zofia@example.com" in reveal(operator, event).content.decode()
+
+
+# --- What it costs ---
+
+
+@pytest.mark.parametrize("attempts", (1, 8))
+def test_it_takes_as_many_statements_however_much_there_is(
+    webhook: WebhookClient, operator: Client, attempts: int
+) -> None:
+    with time_machine.travel(timezone.now(), tick=False), trouble():
+        webhook.created(ZOFIA, svix_id="msg_1")
+        event = WebhookEvent.objects.get()
+        for _ in range(attempts - 1):
+            inbox.retry(event.pk)
+    for number in range(attempts):
+        webhook.updated(ZOFIA.later(by=timedelta(seconds=1 + number)))
+    with CaptureQueriesContext(connection) as queries:
+        html(operator, event)
+    # Session, operator, event, person, page, neighbours (2), attempts, changes and deeds.
+    assert len(queries) == 10, [query["sql"] for query in queries.captured_queries]

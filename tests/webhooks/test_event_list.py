@@ -1,0 +1,466 @@
+"""The list of events: found by what one knows, in any order, page by page, and never by counting or waiting for long."""
+
+import csv
+import io
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.contrib import admin
+from django.contrib.messages import get_messages
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.test import Client, RequestFactory
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import User
+from audit import orders
+from audit.admin import keyset
+from audit.models import AuditLog
+from tests.helpers.clients import signed_in, with_password
+from tests.helpers.factories import UserFactory
+from tests.webhooks.test_rollups import event
+from webhooks import exports
+from webhooks.admin import links
+from webhooks.admin.events import WebhookEventAdmin
+from webhooks.models import EventCount, WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+LIST, EXPORT = "/admin/webhooks/webhookevent/", "/admin/webhooks/webhookevent/export/"
+NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+ERROR = "IntegrityError: Key (email)=(olive@example.com) already exists."
+FAILED = {"state": "failed", "error_class": "transient", "last_error": ERROR, "processed_at": None}
+
+
+@pytest.fixture
+def operator() -> Client:
+    """Return the browser of a local superuser, who is asked of no tokens, so that time may stand still."""
+    return with_password()
+
+
+@pytest.fixture
+def olive() -> User:
+    olive: User = UserFactory.create(clerk_id="user_olive", name='Olive & "Owner"', email="olive@example.com")
+    return olive
+
+
+@pytest.fixture
+def events(olive: User) -> dict[str, WebhookEvent]:
+    """Return events that differ in all that they can be found by, the oldest first."""
+    return {
+        "old": event(NOW - 40 * DAY, event_type="user.created", clerk_user_id=olive.clerk_id),
+        "ignored": event(NOW - 3 * DAY, event_type="email.created", state="ignored", source_address="203.0.113.9"),
+        "stale": event(NOW - 5 * HOUR, state="stale", source_address="2600:1f24:64:8000::7"),
+        "dead": event(
+            NOW - 2 * HOUR, state="dead", error_class="permanent", last_error="ClerkPayloadError: x", processed_at=None
+        ),
+        "failed": event(NOW - HOUR / 2, **FAILED, next_attempt_at=NOW, clerk_user_id=olive.clerk_id, attempts=4),
+        "new": event(NOW - MINUTE, event_type="user.deleted", clerk_user_id="user_unknown", attempts=2),
+    }
+
+
+def get(browser: Client, query: str = "") -> Any:
+    with time_machine.travel(NOW, tick=False):
+        response = browser.get(LIST + query)
+    assert response.status_code == 200, query
+    return response
+
+
+def shown(browser: Client, events: dict[str, WebhookEvent], query: str = "") -> list[str]:
+    names = {one.pk: name for name, one in events.items()}
+    return [names[row.pk] for row in get(browser, query).context["cl"].result_list]
+
+
+def page(browser: Client, query: str = "") -> str:
+    return str(get(browser, query).content.decode())
+
+
+# --- Filters ---
+
+
+def test_each_filter_finds_its_events(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
+    expected = {
+        "": ["new", "failed", "dead", "stale", "ignored", "old"],
+        "?state=failed": ["failed"],
+        "?state=failed&state=stale&state=ignored": ["failed", "stale", "ignored"],
+        "?state=unsettled": ["failed", "dead"],
+        "?state=unsettled&state=stale": ["failed", "dead", "stale"],
+        "?event_type=user.created": ["old"],
+        "?event_type=user.updated&state=processed": [],
+        "?error_class=permanent": ["dead"],
+        "?user=user_olive": ["failed", "old"],
+        f"?user={olive.pk}": ["failed", "old"],
+        "?source=203.0.113.9": ["ignored"],
+        "?source=2600:1f24:0064:8000:0:0:0:7": ["stale"],
+        "?within=1h": ["new", "failed"],
+        "?within=24h": ["new", "failed", "dead", "stale"],
+        "?within=7d": ["new", "failed", "dead", "stale", "ignored"],
+        "?received_at__gte=2026-11-20T07:30": ["new", "failed", "dead"],
+        "?received_at__gte=2026-11-20T08:30%2B01:00": ["new", "failed", "dead"],
+        "?received_at__lt=2026-11-20T07:30": ["stale", "ignored", "old"],
+        "?received_at__gte=2026-11-20&received_at__lt=2026-11-20T07:30": ["stale"],
+        "?within=24h&received_at__gte=2026-11-20T07:30&state=dead": ["dead"],
+        "?within=1h&received_at__gte=2020-01-01": ["new", "failed"],
+        "?state=&event_type=&within=&user=": ["new", "failed", "dead", "stale", "ignored", "old"],
+    }
+    assert {query: shown(operator, events, query) for query in expected} == expected
+
+
+def test_the_dashboards_links_find_their_events(operator: Client, events: dict[str, WebhookEvent]) -> None:
+    address = links.events(state="processed", event_type="user.created", since=NOW - 60 * DAY)
+    assert shown(operator, events, address.removeprefix(LIST)) == ["old"]
+    assert shown(operator, events, links.events(state="failed").removeprefix(LIST)) == ["failed"]
+
+
+def test_what_is_set_is_shown_with_a_way_to_take_it_back(operator: Client, events: dict[str, WebhookEvent]) -> None:
+    found = get(operator, "?state=failed&state=dead&error_class=permanent&q=user_x&sort=-lag&before=1~1")
+    chips = {(str(chip.label), str(chip.value)): chip.without for chip in found.context["cl"].chips()}
+    assert chips == {
+        ("Search", "user_x"): "?error_class=permanent&sort=-lag&state=failed&state=dead",
+        ("State", "Failed"): "?error_class=permanent&q=user_x&sort=-lag&state=dead",
+        ("State", "Dead"): "?error_class=permanent&q=user_x&sort=-lag&state=failed",
+        ("Error class", "Permanent"): "?q=user_x&sort=-lag&state=failed&state=dead",
+    }
+    text = found.content.decode()
+    assert 'href="?sort=-lag">Clear all</a>' in text
+    assert 'value="failed" id="id_state_3" checked' in text
+    assert 'aria-label="Without Error class Permanent"' in text
+    assert "Clear all" not in page(operator)
+
+
+def test_types_are_proposed_that_came_lately(operator: Client) -> None:
+    hour = {"state": "ignored", "events": 1, "deliveries": 1}
+    EventCount.objects.create(hour=NOW - DAY, event_type="organization.created", **hour)
+    EventCount.objects.create(hour=NOW - 60 * DAY, event_type="sms.created", **hour)
+    text = page(operator)
+    assert '<option value="organization.created">' in text
+    assert '<option value="user.created">' in text
+    assert '<option value="sms.created">' not in text
+
+
+NONSENSE = {
+    "?state=nope": "State: There is no state “nope”.",
+    "?state=%27%3B--": "There is no state “&#x27;;--”.",
+    "?error_class=nope": "Error class: There is no error class “nope”.",
+    "?within=2h": "Received: There is no span of time “2h”.",
+    "?received_at__gte=x": "Received from (UTC): Write a time such as 2026-11-24T09:30.",
+    "?received_at__gte=0001-01-01T00:00%2B14:00": "Write a time such as",
+    "?received_at__lt=9999-12-31T23:59-14:00": "Write a time such as",
+    "?received_at__lt=2026-99-99": "Received until (UTC): Write a time such as",
+    "?user=4711": "There is no user 4711 here who has a Clerk id.",
+    "?source=1.2.3": "Source address: Enter a valid IPv4 or IPv6 address.",
+    "?source=%3Cscript%3E": "Enter a valid IPv4 or IPv6 address.",
+    f"?event_type={'x' * 101}": "Event type: Ensure this value has at most 100 characters",
+    "?nothing=1": "There is no filter “nothing”.",
+    "?payload__contains=x&state__exact=failed": "There is no filter “payload__contains”.",
+    "?sort=payload": "There is no such order, so this is the usual one.",
+    "?sort=--lag": "There is no such order",
+    "?before=x": "There is no such page of this list, so this is the first one.",
+    "?before=2026-11-20T09:30:00~1": "There is no such page",
+    "?before=2026-11-20T09:30:00%2B00:00~99999999999999999999": "There is no such page",
+    "?sort=-lag&before=999999999999999999999999999~1": "There is no such page",
+    "?sort=attempts&after=1": "There is no such page",
+    "?sort=attempts&after=x~1": "There is no such page",
+    "?e=1": "The address could not be understood, so nothing is filtered.",
+}
+
+
+@pytest.mark.parametrize(("query", "said"), NONSENSE.items())
+def test_nonsense_is_said_and_ignored(operator: Client, events: dict[str, WebhookEvent], query: str, said: str) -> None:
+    response = get(operator, query)
+    assert said in response.content.decode()
+    assert len(response.context["cl"].result_list) == len(events)
+
+
+@pytest.mark.parametrize(
+    "query",
+    (
+        *("?q=%00", "?event_type=%00", "?state=%00", "?user=%00"),
+        *("?user=99999999999999999999999", "?user=²", "?q=²", "?q=@", "?q=%F0%9F%A4%B7", "?p=7", "?all=", "?o=1.2.-3"),
+        *("?_facets=True", "?_popup=1", "?before=1&after=1", "?sort=attempts&before=99999999999999999999~1"),
+        *("?after=2026-11-20T09:30:00%2B00:00~-5", "?state=failed&state=failed"),
+    ),
+)
+def test_nothing_in_the_address_is_an_error_of_ours(
+    operator: Client, events: dict[str, WebhookEvent], query: str
+) -> None:
+    assert operator.get(LIST + query, follow=True).status_code == 200
+
+
+def test_the_rest_of_the_filter_holds_beside_nonsense(operator: Client, events: dict[str, WebhookEvent]) -> None:
+    assert shown(operator, events, "?state=failed&within=2h") == ["failed"]
+
+
+# --- Searching ---
+
+
+def test_an_event_is_found_by_what_somebody_knows_of_it(
+    operator: Client, events: dict[str, WebhookEvent], olive: User
+) -> None:
+    UserFactory.create(clerk_id=None, email="OLIVE@example.com")  # has had no events
+    expected = {
+        events["stale"].svix_id: ["stale"],
+        f"+{events['stale'].svix_id}+": ["stale"],
+        events["stale"].svix_id[:-1]: [],
+        "user_olive": ["failed", "old"],
+        "user_unknown": ["new"],
+        "user_o": [],
+        "olive@example.com": ["failed", "old"],
+        "Olive%40EXAMPLE.com": ["failed", "old"],
+        "vera@example.com": [],
+    }
+    assert {term: shown(operator, events, f"?q={term}") for term in expected} == expected
+    assert shown(operator, events, "?q=olive@example.com&state=failed") == ["failed"]
+    assert "found by Clerk id" in page(operator, "?q=vera@example.com")
+    assert "an e-mail address" in page(operator)
+
+
+# --- Orders and pages ---
+
+
+def walk(browser: Client, query: str, link: str) -> list[list[int]]:
+    """Return the pages from one on, by following a link to its end."""
+    pages = []
+    while query:
+        found = get(browser, query).context["cl"]
+        pages.append([row.pk for row in found.result_list])
+        query = getattr(found, link)
+    return pages
+
+
+def by(name: str) -> Callable[[WebhookEvent], Any]:
+    lag = {"lag": lambda one: one.lag or -1000 * DAY}
+    return lag.get(name, lambda one: getattr(one, {"received": "received_at"}.get(name, name)))
+
+
+@pytest.mark.parametrize("name", ("received", "lag", "attempts"))
+@pytest.mark.parametrize("sign", ("-", ""))
+@pytest.mark.parametrize("where", ("", "&state=processed&state=failed"))
+def test_all_pages_together_have_each_event_once(
+    operator: Client, monkeypatch: pytest.MonkeyPatch, name: str, sign: str, where: str
+) -> None:
+    """Many events share a value, so pages begin and end among equal ones."""
+    monkeypatch.setattr(WebhookEventAdmin, "list_per_page", 4)
+    for number in range(23):
+        facts: dict[str, Any] = {"attempts": 1 + number % 7 // 5}
+        if number % 6 == 5:
+            facts |= FAILED | {"next_attempt_at": NOW}
+        elif number % 11 == 10:
+            facts["state"] = "stale"
+        else:
+            facts["processed_at"] = NOW + timedelta(microseconds=number % 3)
+        event(NOW - timedelta(microseconds=number // 3), **facts)
+    chosen = [one for one in WebhookEvent.objects.all() if not where or one.state != "stale"]
+    rows = sorted(chosen, key=lambda one: (by(name)(one), one.pk), reverse=sign == "-")
+    expected = [one.pk for one in rows]
+    first = f"?sort={sign}{name}{where}"
+    forwards = walk(operator, first, "older_link")
+    assert [pk for found in forwards for pk in found] == expected
+    assert all(len(found) == 4 for found in forwards[:-1])
+
+    found = get(operator, first).context["cl"]
+    while found.older_link:
+        found = get(operator, found.older_link).context["cl"]
+    back = walk(operator, found.newer_link, "newer_link")
+    assert [pk for found in reversed(back) for pk in found] + forwards[-1] == expected
+    assert back[-1] == forwards[0]
+
+
+def test_orders_are_links_that_keep_the_filter(operator: Client, events: dict[str, WebhookEvent]) -> None:
+    text = page(operator, "?state=failed&sort=-lag&before=5~5")
+    assert '<a href="?sort=-received&amp;state=failed" >Received</a>' in text
+    assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Lag' in text
+    assert '<a href="?sort=-attempts&amp;state=failed" >Attempts</a>' in text
+    assert '<input type="hidden" name="sort" value="-lag">' in text
+    assert "from what happened at Clerk until it was applied here" in text
+    assert shown(operator, events, "?sort=-attempts")[:2] == ["failed", "new"]
+    assert shown(operator, events, "?sort=received") == ["old", "ignored", "stale", "dead", "failed", "new"]
+
+
+def test_a_page_beside_which_nothing_is_left_leads_to_the_first(
+    operator: Client, events: dict[str, WebhookEvent]
+) -> None:
+    found = get(operator, "?before=2001-01-01T00:00:00%2B00:00~1").context["cl"]
+    assert (found.result_list, found.newest_link) == ([], "?")
+
+
+# --- What a row shows ---
+
+
+def test_a_row_says_what_became_of_the_event(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
+    text = page(operator)
+    assert f'href="/admin/accounts/user/{olive.pk}/story/" dir="auto">Olive &amp; &quot;Owner&quot;</a>' in text
+    assert '<span class="quiet">user_unknown</span>' in text
+    assert '<time datetime="2026-11-20T09:29:00+00:00">20 Nov 2026 09:29:00</time>' in text
+    assert "1 min ago" in text
+    for state, level in (("processed", "good"), ("ignored", "neutral"), ("failed", "attention"), ("dead", "bad")):
+        assert f'<span class="state is-{level}"><svg class="state-icon"' in text
+        assert f"states.svg#{state}" in text
+    assert '<td data-label="Lag">3 s</td>' in text
+    assert '<td data-label="Attempts">4</td>' in text
+    address = f"{LIST}{events['dead'].pk}/change/?_changelist_filters=state%3Ddead"  # the way back keeps the filter
+    assert f'href="{address}"' in page(operator, "?state=dead")
+
+
+def test_a_page_has_few_statements_however_many_rows_there_are_and_never_counts(
+    operator: Client, events: dict[str, WebhookEvent], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    # Who is asking; the rows, with their savepoint and their limit of time; who they are about; the types.
+    with django_assert_num_queries(8) as captured:
+        page(operator)
+    statements = [query["sql"] for query in captured.captured_queries]
+    assert not any("COUNT(" in sql or '"payload"' in sql or '"headers"' in sql for sql in statements)
+    with django_assert_num_queries(8):
+        page(operator, "?state=unsettled&event_type=user.updated&sort=-lag&q=user_olive")
+    with django_assert_num_queries(9):
+        page(operator, "?q=olive@example.com")
+
+
+# --- Limits ---
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_would_take_too_long_is_given_up_and_says_what_to_do(
+    operator: Client, events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WebhookEventAdmin, "patience_ms", 50)
+    with connection.cursor() as cursor:  # a rule that each row has to be looked at for long
+        cursor.execute("ALTER TABLE webhooks_webhookevent RENAME TO events_kept")
+        cursor.execute("CREATE VIEW webhooks_webhookevent AS SELECT * FROM events_kept WHERE pg_sleep(0.1) IS NOT NULL")
+    try:
+        text = page(operator, "?state=stale")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP VIEW webhooks_webhookevent")
+            cursor.execute("ALTER TABLE events_kept RENAME TO webhooks_webhookevent")
+    assert "Narrow the time range" in text
+    assert "Nothing here matches" not in text
+    assert "Narrow the time range" not in page(operator)
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("30s",)
+
+
+def test_other_troubles_of_the_database_are_no_matter_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = WebhookEvent.objects.extra(where=["1 / (id - id) = 1"])
+    event()
+    with pytest.raises(Exception, match="division by zero"):
+        keyset.fetch(rows, 1000)
+
+
+# --- Actions ---
+
+
+def test_rows_can_be_chosen_for_actions_that_get_what_the_filter_leaves(
+    operator: Client, events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted: list[list[int]] = []
+
+    @admin.action(description="Look again", permissions=["view"])
+    def look_again(modeladmin: Any, request: HttpRequest, queryset: Any) -> HttpResponse:
+        acted.append([*queryset.values_list("pk", flat=True)])
+        everything = modeladmin.get_changelist_instance(request).queryset
+        acted.append([*everything.values_list("pk", flat=True)])
+        return HttpResponse("done")
+
+    monkeypatch.setattr(WebhookEventAdmin, "actions", [])
+    assert "_selected_action" not in page(operator)
+    monkeypatch.setattr(WebhookEventAdmin, "actions", [look_again])
+    text = page(operator)
+    assert text.count('class="action-select"') == len(events)
+    assert '<option value="look_again">Look again</option>' in text
+    data = {"action": "look_again", "index": "0", "_selected_action": [events["dead"].pk, events["new"].pk]}
+    response = operator.post(f"{LIST}?state=unsettled&sort=-lag", data)
+    assert response.content == b"done"
+    assert acted == [[events["dead"].pk], [events["failed"].pk, events["dead"].pk]]
+
+    acted.clear()
+    operator.post(f"{LIST}?state=unsettled&within=nonsense", data)
+    assert acted == [[], []]  # rather than all events
+
+
+# --- Taking it along ---
+
+
+def rows_of(response: Any) -> list[dict[str, str]]:
+    assert isinstance(response, StreamingHttpResponse)
+    text = b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_an_export_has_the_filtered_events_and_is_in_the_log(
+    events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "CHUNK", 1)
+    adam = UserFactory.create(admin=True)
+    response = signed_in(adam).post(f"{EXPORT}?state=unsettled&state=stale&sort=-attempts&before=1~1")
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert response.headers["Content-Disposition"].startswith('attachment; filename="events-')
+    found = rows_of(response)
+    assert tuple(found[0]) == exports.COLUMNS
+    assert [int(row["id"]) for row in found] == [events[name].pk for name in ("failed", "dead", "stale")]
+    assert (found[0]["clerk_user_id"], found[0]["error"], found[0]["attempts"]) == ("user_olive", "IntegrityError", "4")
+    assert (found[2]["lag_s"], found[0]["lag_s"]) == ("3.0", "")
+    assert found[2]["received_at"] == "2026-11-20T04:30:00+00:00"
+    told = AuditLog.objects.latest("pk")
+    assert (told.action, told.actor_id, told.source) == ("EVENTS_EXPORTED", adam.pk, "request")
+    assert told.details == {"format": "csv", "filters": {"state": ["unsettled", "stale"]}}
+
+
+def test_neither_the_file_nor_the_log_has_an_address(events: dict[str, WebhookEvent], operator: Client) -> None:
+    WebhookEvent.objects.update(payload="olive@example.com", headers={"x": "olive@example.com"})
+    found = rows_of(operator.post(f"{EXPORT}?q=Olive@example.com"))
+    assert len(found) == 2
+    assert "olive@" not in str(found).lower()
+    assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": {"q": ["user_olive"]}}
+
+
+def test_a_note_of_a_person_is_no_error(operator: Client) -> None:
+    event(last_error="Olive: she said so", state="ignored")
+    assert [row["error"] for row in rows_of(operator.post(EXPORT))] == [""]
+
+
+def test_no_cell_is_a_formula(operator: Client) -> None:
+    event(event_type='=HYPERLINK("https://evil.example")', clerk_user_id="@SUM(A1)")
+    [row] = rows_of(operator.post(EXPORT))
+    assert row["event_type"] == '\'=HYPERLINK("https://evil.example")'
+    assert row["clerk_user_id"] == "'@SUM(A1)"
+
+
+def test_events_that_come_meanwhile_are_not_in_the_file(operator: Client, events: dict[str, WebhookEvent]) -> None:
+    response: Any = operator.post(EXPORT)
+    event(timezone.now())
+    assert len(rows_of(response)) == len(events)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    (
+        ("?state=nope", "Nothing was exported. State: There is no state “nope”."),
+        ("?nothing=1", "Nothing was exported. There is no filter “nothing”."),
+        ("?q=%00", "The filter could not be understood, so nothing was exported."),
+    ),
+)
+def test_what_cannot_be_understood_is_not_exported(operator: Client, query: str, said: str) -> None:
+    response = operator.post(EXPORT + query)
+    assert response.status_code == 302
+    assert said in " ".join(str(message) for message in get_messages(response.wsgi_request))
+    assert not AuditLog.objects.exists()
+
+
+def test_only_staff_takes_it_along(olive: User) -> None:
+    assert signed_in(olive).post(EXPORT).status_code == 302
+    assert not AuditLog.objects.filter(action="EVENTS_EXPORTED").exists()
+
+
+def test_the_list_is_asked_for_without_a_page_too(rf: RequestFactory, events: dict[str, WebhookEvent]) -> None:
+    """As repairing all that a filter leaves does it."""
+    request = rf.post(f"{LIST}?state=unsettled")
+    request.user = UserFactory.create(admin=True)
+    found = admin.site.get_model_admin(WebhookEvent).get_changelist_instance(request).queryset
+    assert {one.pk for one in found} == {events["failed"].pk, events["dead"].pk}

@@ -1,0 +1,209 @@
+"""What of a payload is shown, and how much of it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.template.loader import render_to_string
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts.clerk import samples
+from tests.helpers.webhooks import person
+from webhooks import masking, payload_tree
+
+EVENTS = [
+    *(event for events in samples.examples().values() for event in events),
+    *samples.captured(),
+    samples.user_event("user.created", person(username="zofka", phone="+48600100200", roles=["BUILDER", "Zofia"])),
+]
+#: Keys whose values tell who somebody is, or might: written down by hand, and apart from the code.
+PERSONAL = re.compile(
+    r"name|email_address$|^email$|phone_number$|avatar|picture|image_url|logo|identifier|google_id|provider_user_id"
+    r"|external_id|client_ip|ip_address|user_agent|city|country|body|subject|message|otp|slug|label|url|scopes|last4"
+)
+SHOWN = {"has_image", "pending_invitations_count"}
+
+
+def page(body: str, *, revealed: bool = False) -> str:
+    """Return the part of the page that shows a payload, without what it always says."""
+    payload = payload_tree.read(body, revealed=revealed)
+    context = {"payload": payload, "revealed": revealed, "event": {"pk": 1}}
+    return render_to_string("admin/webhooks/webhookevent/_payload.html", context)
+
+
+def shown(body: str, *, revealed: bool = False) -> dict[str, str | None]:
+    """Return each value that is shown by its key."""
+    nodes = payload_tree.read(body, revealed=revealed).nodes or []
+    return {node.key: node.text for node in nodes if node.key is not None and node.role == "value"}
+
+
+def personal(value: Any, key: str = "", *, metadata: bool = False) -> set[str]:
+    """Return the texts in an event that tell of somebody, as a person reading it would say."""
+    if isinstance(value, dict):
+        return set().union(*(personal(v, k, metadata=metadata or k.endswith("metadata")) for k, v in value.items()))
+    if isinstance(value, list):
+        return set().union(*(personal(v, key, metadata=metadata) for v in value))
+    is_text = isinstance(value, str) and len(value) > 2
+    is_ours = key == "roles" and value in ("CLIENT", "BUILDER", "ADMIN")
+    return {value} if is_text and not is_ours and (metadata or PERSONAL.search(key)) else set()
+
+
+def visible(html: str) -> str:
+    return re.sub(r"<[^>]*>", " ", html)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
+def test_nothing_personal_of_any_known_event_is_shown(event: dict[str, Any]) -> None:
+    texts = [node.text or "" for node in payload_tree.read(samples.encode(event), revealed=False).nodes or []]
+    found = personal(event)
+    assert found
+    assert not {value for value in found for text in texts if json.dumps(value, ensure_ascii=False) == text}
+
+
+def test_a_user_is_readable_all_the_same() -> None:
+    zofia = person(username="zofka", roles=["BUILDER"], public_metadata={"roles": ["BUILDER"], "validationTier": 2})
+    found = shown(samples.encode(samples.user_event("user.updated", zofia)))
+    assert found["type"] == '"user.updated"'
+    assert found["banned"] == "false"
+    assert found["status"] == '"verified"'
+    assert found["validationTier"] == "2"
+    assert zofia.clerk_id in page(samples.encode(samples.user_event("user.updated", zofia)))
+    assert '"BUILDER"' in page(samples.encode(samples.user_event("user.updated", zofia))).replace("&quot;", '"')
+    assert found["updated_at"] == str(samples.milliseconds(zofia.updated_at))
+    for hidden in ("first_name", "username", "email_address", "image_url", "client_ip", "user_agent"):
+        assert found[hidden] is None, hidden
+
+
+def test_times_are_told_as_times() -> None:
+    assert "1 Nov 2026 12:00:00" in page('{"data": {"updated_at": 1793534400000}}')
+
+
+SECRET = "Łęcka-4711"
+TEXTS = st.text(max_size=20)
+NOISE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=20,
+)
+KEYS = st.sampled_from(
+    [
+        *("data", "user", "email_addresses", "public_metadata", "private_metadata", "unsafe_metadata", "roles", "id"),
+        *("verification", "type", "object", "created_at", "banned", "validationTier", "hourlyRate", "unknown"),
+    ]
+)
+
+
+def places(value: Any) -> st.SearchStrategy[Any]:
+    """Wrap a value into objects and lists, under keys that are known and others."""
+    return st.lists(st.tuples(KEYS | TEXTS, NOISE, st.booleans()), min_size=1, max_size=6).map(
+        lambda steps: _wrap(value, steps)
+    )
+
+
+def _wrap(value: Any, steps: list[tuple[str, Any, bool]]) -> Any:
+    for key, noise, in_list in steps:
+        value = {"aside": noise, key: [noise, value] if in_list else value}
+    return value
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(places(SECRET))
+def test_a_personal_text_is_shown_nowhere(body: Any) -> None:
+    assert SECRET not in page(json.dumps(body))
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(places({"zofia@example.com": True, SECRET: None}))
+def test_a_personal_name_of_a_value_is_shown_nowhere(body: Any) -> None:
+    html = page(json.dumps(body))
+    assert SECRET not in html
+    assert "zofia@" not in html
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(NOISE)
+def test_metadata_tells_nothing_but_what_is_ours(noise: Any) -> None:
+    body = {"data": {"public_metadata": {"roles": ["BUILDER"], "note": noise}, "private_metadata": {"x": noise}}}
+    found = {key: text for key, text in shown(json.dumps(body)).items() if text not in ("{}", "[]")}
+    assert set(found) <= {"private_metadata"}
+    assert masking.is_impersonal(("data", "public_metadata", "roles"), "BUILDER")
+
+
+@pytest.mark.parametrize("place", ("private_metadata", "unsafe_metadata", "public_metadata", "something_new"))
+@pytest.mark.parametrize("inside", ("", "data"))
+def test_what_looks_harmless_is_hidden_where_keys_are_anybodys(place: str, inside: str) -> None:
+    """Somebody may keep there who is banned where, or a name that looks like one of Clerk's ids."""
+    told = {"id": "zofia_Lecka", "banned": True, "type": "zofia", "created_at": 1793534400000, "note": None}
+    nodes = payload_tree.read(json.dumps({"data": {place: {inside: told} if inside else told}}), revealed=False).nodes
+    assert [node.text for node in nodes or [] if node.role == "value"] == [None] * 5
+    assert [node.key for node in nodes or [] if node.role == "value"] == [None] * 5
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(TEXTS | st.binary().map(lambda data: data.decode("latin-1")) | NOISE.map(json.dumps), st.booleans())
+def test_whatever_came_can_be_shown(body: str, revealed: bool) -> None:  # noqa: FBT001
+    page(body, revealed=revealed).encode()
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(NOISE)
+def test_the_tree_is_well_formed(noise: Any) -> None:
+    html = page(json.dumps({"data": noise}), revealed=True)
+    for tag in ("ul", "li", "details", "summary"):
+        assert len(re.findall(rf"<{tag}[ >]", html)) == html.count(f"</{tag}>"), tag
+
+
+@pytest.mark.parametrize("body", ("no JSON", "", "[" * 50_000, "1" * 5_000, '{"a": ' * 3_000 + "1"))
+def test_what_is_no_json_is_hidden_and_can_be_revealed(body: str) -> None:
+    payload = payload_tree.read(body, revealed=False)
+    assert (payload.nodes, payload.text, payload.length) == (None, None, len(body))
+    assert payload_tree.read(body, revealed=True).text == body[: payload_tree.MOST_TEXT]
+
+
+def test_markup_is_shown_as_text() -> None:
+    hostile = "<script>alert(1)</script>"
+    for body in (json.dumps({hostile: hostile}), hostile):
+        html = page(body, revealed=True)
+        assert "<script" not in html
+        assert "&lt;script&gt;" in html
+
+
+# --- How much ---
+
+
+def test_a_revealed_payload_shows_everything_that_fits() -> None:
+    event = samples.user_event("user.created", person(first_name="Zofia", username="zofka"))
+    assert shown(samples.encode(event), revealed=True)["first_name"] == '"Zofia"'
+
+
+@pytest.mark.parametrize(
+    "value",
+    (
+        pytest.param([[{"id": "user_1234"} for _ in range(99)] for _ in range(99)], id="wide"),
+        pytest.param([{str(n): n for n in range(50_000)}], id="many keys"),
+        pytest.param(list(range(100_000)), id="a long list"),
+        pytest.param(["x" * 500_000], id="a long text"),
+    ),
+)
+def test_half_a_megabyte_stays_a_page(value: Any) -> None:
+    payload = payload_tree.read(json.dumps(value), revealed=True)
+    assert len(payload.nodes or []) <= payload_tree.MOST_NODES + payload_tree.MOST_DEPTH + 1
+    html = page(json.dumps(value), revealed=True)
+    assert len(html) < 400_000
+    assert "more" in visible(html) or "characters)" in visible(html) or "too long" in visible(html)
+
+
+def test_a_long_list_says_how_many_are_left_out() -> None:
+    assert "and 900 more" in page(json.dumps({"data": list(range(1000))}), revealed=True)
+
+
+def test_what_is_nested_deeper_than_is_shown_is_counted() -> None:
+    value: Any = [1, 2, 3]
+    for _ in range(900):
+        value = [value]
+    payload = payload_tree.read(json.dumps(value), revealed=True)
+    assert [node.role for node in payload.nodes or []].count("open") == payload_tree.MOST_DEPTH
+    assert [node.size for node in payload.nodes or [] if node.role == "more"] == [1]
+    assert not payload.is_cut

@@ -1,0 +1,53 @@
+"""Events as a file, for whoever counts or compares them elsewhere. No payload and no text of an error is in it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+
+from audit import files, log
+from audit.log import Origin
+from audit.models import AuditLog
+from audit.orders import Order
+from webhooks.models import WebhookEvent
+
+FIELDS = (
+    *("id", "svix_id", "event_type", "state", "received_at", "occurred_at", "processed_at", "next_attempt_at"),
+    *("attempts", "deliveries", "last_delivery_at", "error_class", "clerk_user_id", "instance_id", "source_address"),
+)
+COLUMNS = (*FIELDS, "lag_s", "duration_s", "error")
+
+
+def response(
+    events: QuerySet[WebhookEvent],
+    order: Order,
+    *,
+    actor: AbstractBaseUser | AnonymousUser,
+    origin: Origin,
+    chosen: Mapping[str, Any],
+) -> StreamingHttpResponse:
+    """Return events as CSV that is sent while it is read; those that come meanwhile are not in it.
+
+    Args:
+        order: in which they are read and sent.
+        chosen: the filters, for the log.
+    """
+    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin lets nobody else in
+    newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor, origin=origin, format="csv", filters=chosen)
+    found = order.read_all(events.filter(pk__lte=newest).only(*FIELDS, "duration", "last_error"))
+    return files.response(files.csv_lines(COLUMNS, map(_row, found)), files.CSV, name="events", ending="csv")
+
+
+def _row(event: WebhookEvent) -> list[Any]:
+    lag = event.lag
+    figures = (None if lag is None else lag.total_seconds(), event.duration.total_seconds())
+    # Of an error no more than its kind: its text can have values of the payload in it, such as an address that was taken.
+    error, _colon, _text = event.last_error.partition(":")
+    return [
+        *(getattr(event, name) for name in FIELDS),
+        *figures,
+        error if error.isidentifier() and event.error_class else "",
+    ]
