@@ -76,14 +76,18 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
     return run
 
 
-def reconcile_user(clerk_id: str, *, dry_run: bool = False) -> Reconciliation:
+def reconcile_user(clerk_id: str, *, dry_run: bool = False, run: Reconciliation | None = None) -> Reconciliation:
     """Compare one person with Clerk, and heal what differs unless `dry_run`.
+
+    Args:
+        run: the report to fill in, if there is one already.
 
     Raises:
         ClerkApiError: Clerk gives no usable answer.
         ClerkPayloadError: it is no id of a user.
     """
-    payload, run = api.get_user(clerk_id), Reconciliation(kind=Kind.PERSON, dry_run=dry_run, seen=1)
+    payload, run = api.get_user(clerk_id), run or Reconciliation(kind=Kind.PERSON, dry_run=dry_run)
+    run.seen = 1
     if not isinstance(payload, ClerkUserDeleted):
         _heal(run, compare([payload])[0])
     elif User.objects.live().filter(clerk_id=clerk_id).exists():

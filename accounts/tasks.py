@@ -8,7 +8,7 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import deletion, drafts, erasure, exports, pushes, reconciliation, sessions, sync
+from accounts import deletion, drafts, erasure, exports, inquiries, pushes, reconciliation, sessions, sync
 from accounts.clerk import api, pace
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
@@ -28,6 +28,12 @@ def fetch_user(clerk_id: str) -> None:
     payload = api.get_user(clerk_id)
     with transaction.atomic():
         sync.apply(payload, origin=SYSTEM)
+
+
+@app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+def reconcile_person(clerk_id: str, report_id: int) -> None:
+    """Compare one person with Clerk, because an operator asked for it."""
+    inquiries.answer(clerk_id, report_id)
 
 
 @app.task(retry=CLERK_AWAY)

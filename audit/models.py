@@ -173,6 +173,17 @@ class AuditLog(AppendOnly):
         PUSH_STOPPED = "PUSH_STOPPED"
         # Somebody asked for a failed or dead event to be tried again.
         EVENT_RETRIED = "EVENT_RETRIED"
+        # Somebody asked for events to be applied once more, or only tried; and slowed that down, or stopped it.
+        REPLAY_STARTED = "REPLAY_STARTED"
+        REPLAY_STEERED = "REPLAY_STEERED"
+        # An event was applied once more because of that; in the transaction that did it.
+        EVENT_REPLAYED = "EVENT_REPLAYED"
+        # Somebody said that nothing more is to be done about a failed or dead event.
+        EVENT_RESOLVED = "EVENT_RESOLVED"
+        # Somebody took an event along as a test fixture, without personal data.
+        EVENT_COPIED = "EVENT_COPIED"
+        # Somebody had one person compared with Clerk.
+        PERSON_FETCHED = "PERSON_FETCHED"
         # Somebody was shown the personal values in an event's payload; written before they are shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # Somebody took care of an alert, put it off, or said that it is over.

@@ -38,6 +38,10 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
     "/admin/accounts/identityconflict/{pk}/resolve/": (VERB, VERB, FOUND, FOUND),
     "/admin/webhooks/alert/{pk}/care/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/webhookevent/repair/": (OK, OK, FOUND, FOUND),  # it is not said why
+    "/admin/webhooks/webhookevent/{pk}/repair/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
+    "/admin/webhooks/replay/{pk}/steer/": (VERB, VERB, FOUND, FOUND),
     "/admin/webhooks/webhookevent/{pk}/reveal/": (VERB, VERB, NO, OK),  # by a permission of its own
     "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
     "/admin/audit/auditlog/export/": (VERB, VERB, FOUND, FOUND),  # it is not said in which form
@@ -66,6 +70,7 @@ READ_ONLY = (
     "profiles/formerslug",
     "profiles/project",
     "webhooks/alert",
+    "webhooks/replay",
     "webhooks/webhookevent",
 )
 for model in READ_ONLY:

@@ -11,11 +11,13 @@ the row's unique id: the later one is rolled back and begins again, as a repeat.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import cast
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 from psycopg import errors
@@ -34,6 +36,8 @@ DUPLICATE = "duplicate"
 RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
 #: Makes or locks the row; None if there is nothing left to do.
 type Claim = Callable[[], WebhookEvent | None]
+#: Whoever only looks waits for nobody, and is soon out of everybody's way.
+IN_NO_WAY = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'"
 
 
 class Rival(Exception):
@@ -96,7 +100,7 @@ def retry(event_id: int, *, only_if_due: bool = False, via: Attempt.Via = Via.RE
     Raises:
         WebhookEvent.DoesNotExist: there is no such event.
     """
-    parsed = _parse(WebhookEvent.objects.values_list("payload", flat=True).get(pk=event_id) or "")
+    parsed = _parse_stored(event_id)
 
     def claim() -> WebhookEvent | None:
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
@@ -108,6 +112,58 @@ def retry(event_id: int, *, only_if_due: bool = False, via: Attempt.Via = Via.RE
     return _attempt(claim, parsed, via)
 
 
+def replay(event_id: int, *, note: Callable[[WebhookEvent], None]) -> WebhookEvent:
+    """Apply a stored event once more, a settled one as well.
+
+    What had its effect stays processed, whatever comes of it now; what is settled otherwise can get its effect, or another
+    reason for having none, but is never unsettled again, so that no replay makes work for the retries. `_finish` sees to it.
+
+    Args:
+        note: writes down who wanted it, in the transaction of the attempt, so that both are there or neither.
+
+    Returns:
+        The event with what came of this attempt, which for a settled one may not be what is stored.
+
+    Raises:
+        WebhookEvent.DoesNotExist: there is no such event.
+        OperationalError: a lock could not be had in time; nothing was changed.
+    """
+    parsed = _parse_stored(event_id)
+
+    def claim() -> WebhookEvent:
+        event = WebhookEvent.objects.select_for_update().get(pk=event_id)
+        event.attempts += 1
+        note(event)
+        return event
+
+    return cast("WebhookEvent", _attempt(claim, parsed, Via.REPLAY))  # it is always claimed
+
+
+@contextmanager
+def rehearsal(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
+    """Lock a stored event, give a function that applies it as `replay` would, and undo everything after the block.
+
+    It is one short transaction that waits for nobody, and in which ingestion waits no longer than applying takes. Jobs that
+    were deferred and what was to follow the commit go with it.
+
+    Raises:
+        WebhookEvent.DoesNotExist: there is no such event.
+        OperationalError: somebody is at work on the event or its person.
+    """
+    parsed = _parse_stored(event_id)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(IN_NO_WAY)
+        event = WebhookEvent.objects.select_for_update().get(pk=event_id)
+
+        def apply() -> None:
+            _apply(event, parsed)
+            connection.check_constraints()  # some wait for a commit, which does not come
+
+        yield event, apply
+        transaction.set_rollback(True)
+
+
 def _attempt(claim: Claim, parsed: ClerkEvent | Exception, via: Attempt.Via) -> WebhookEvent | None:
     """Claim an event and apply it; if that fails, undo everything and claim it again to store the failure."""
     started_at, started = timezone.now(), time.perf_counter()
@@ -115,9 +171,9 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception, via: Attempt.Via) -> 
         with transaction.atomic():
             event = claim()
             if event is not None:
+                was = event.state
                 _apply(event, parsed)
-                _save_result(event, started)
-                attempts.record(event, started_at=started_at, via=via, failure=None)
+                _finish(event, was, None, started_at=started_at, started=started, via=via)
             return event
     except Rival:
         raise
@@ -128,9 +184,9 @@ def _attempt(claim: Claim, parsed: ClerkEvent | Exception, via: Attempt.Via) -> 
     with transaction.atomic():
         event = claim()
         if event is not None:
+            was = event.state
             retries.mark_failure(event, failure)
-            _save_result(event, started)
-            attempts.record(event, started_at=started_at, via=via, failure=failure)
+            _finish(event, was, failure, started_at=started_at, started=started, via=via)
     log.log(_loudness(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
     return event
 
@@ -151,8 +207,24 @@ def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:
     event.mark_settled(state, note)
 
 
-def _save_result(event: WebhookEvent, started: float) -> None:
+def _finish(
+    event: WebhookEvent, was: str, failure: Exception | None, *, started_at: datetime, started: float, via: Attempt.Via
+) -> None:
+    """Store what came of an attempt, unless a replay of what was settled changes nothing of that; see `replay`."""
     event.duration = timedelta(seconds=time.perf_counter() - started)
+    if via == Via.REPLAY and was in WebhookEvent.SETTLED and not _supersedes(event, was):
+        # The times and the duration are those of the effect it had, which totals are made of.
+        update(event, ["attempts"])
+    else:
+        _save_result(event)
+    attempts.record(event, started_at=started_at, via=via, failure=failure)
+
+
+def _supersedes(event: WebhookEvent, was: str) -> bool:
+    return event.is_settled and was not in (event.state, State.PROCESSED)
+
+
+def _save_result(event: WebhookEvent) -> None:
     if not event._state.adding:
         update(event, RESULT_FIELDS)
     elif not insert_if_new(event):
@@ -161,6 +233,10 @@ def _save_result(event: WebhookEvent, started: float) -> None:
         # Named, because the task imports this module. The job is part of the transaction, like the row it is for.
         job = queue.configure_task("webhooks.tasks.retry_event", schedule_at=event.next_attempt_at)
         job.defer(event_id=event.pk)
+
+
+def _parse_stored(event_id: int) -> ClerkEvent | Exception:
+    return _parse(WebhookEvent.objects.values_list("payload", flat=True).get(pk=event_id) or "")
 
 
 def _parse(body: str) -> ClerkEvent | Exception:

@@ -2,7 +2,7 @@
 
 from accounts.models import User
 from audit.personal_data import Held, rows
-from webhooks.models import Attempt, WebhookEvent
+from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
 #: Svix's, not the person's.
 _OF_SVIX = {"source_address", "headers", "secret_fingerprint"}
@@ -21,5 +21,6 @@ def erase(user: User) -> None:
     if user.clerk_id:
         found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id)
         found.update(payload=None, headers={}, last_error="")
+        ReplayFinding.objects.filter(event__in=found).delete()  # they would go within a day
         # Errors quote what could not be stored.
         Attempt.objects.filter(event__clerk_user_id=user.clerk_id).update(error="", traceback="")

@@ -5,7 +5,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
-from webhooks import alerts, inbox, retention, rollups
+from webhooks import alerts, inbox, replays, retention, rollups
 
 #: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
 MAX_RUNS = 5
@@ -17,6 +17,12 @@ LOST_DATABASE = RetryStrategy(max_attempts=MAX_RUNS, exponential_wait=4)
 def retry_event(event_id: int) -> None:
     """Try a failed event again, unless it was settled or rescheduled meanwhile."""
     inbox.retry(event_id, only_if_due=True)
+
+
+@app.task(retry=LOST_DATABASE)
+def run_replay(replay_id: int) -> None:
+    """Go on with a replay for some seconds."""
+    replays.run(replay_id)
 
 
 @app.periodic(cron=settings.RECOVERY_CRON)
@@ -51,3 +57,10 @@ def check_alerts(timestamp: int) -> None:
 def empty_old_payloads(timestamp: int) -> None:
     """Empty the payloads of events that nobody can want again, once a night."""
     retention.empty_payloads()
+
+
+@app.periodic(cron="41 * * * *")
+@app.task(queue="upkeep", queueing_lock="forget_old_replays")
+def forget_old_replays(timestamp: int) -> None:
+    """Delete the personal values that dry runs found, once an hour."""
+    replays.forget_old()

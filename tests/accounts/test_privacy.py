@@ -394,8 +394,8 @@ def test_every_table_about_people_is_exported_or_said_why_not() -> None:
         *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
         *("profiles.BuilderProfile", "profiles.ClientProfile", "profiles.Badge", "profiles.ContactMessage"),
     }
-    # Who took care of an alert is work, and the audit log, which is exported, has it too.
-    assert tied == exported | {"webhooks.Alert"}
+    # Who took care of an alert, or replayed events, is work, and the audit log, which is exported, has it too.
+    assert tied == exported | {"webhooks.Alert", "webhooks.Replay"}
 
 
 def test_a_refused_deletion_is_an_error_of_clerks(fake: FakeClerk) -> None:

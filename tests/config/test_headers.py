@@ -230,6 +230,8 @@ ODD = {
     "/admin/logout/": 405,
     "/admin/accounts/identityconflict/{pk}/resolve/": 405,
     "/admin/webhooks/alert/{pk}/care/": 405,
+    "/admin/webhooks/webhookevent/{pk}/repair/": 405,
+    "/admin/webhooks/replay/{pk}/steer/": 405,
     "/admin/webhooks/webhookevent/{pk}/reveal/": 405,
     "/admin/audit/auditlog/export/": 405,
     "/admin/webhooks/webhookevent/export/": 405,

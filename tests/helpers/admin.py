@@ -8,7 +8,7 @@ from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, Me
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from profiles.models import Badge, ContactMessage, FormerSlug, Project
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
-from webhooks.models import Alert, WebhookEvent
+from webhooks.models import Alert, Replay, WebhookEvent
 
 #: No sequence gets here.
 PK = 1_000_000_007
@@ -63,6 +63,10 @@ def one_of_each() -> int:
     figures = {"value": 1, "told_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": HOSTILE}}
     alert = Alert.objects.create(pk=PK, rule="silence", summary=HOSTILE, **figures)
     alert.notices.create(what="opened", channel="json 1234", error=HOSTILE)
+    facts = {"dry_run": True, "counts": {"processed": 1}, "groups": {f"processed|{HOSTILE}": 1}, "total": 2, "done": 1}
+    replay = Replay.objects.create(pk=PK, asked_by=user, why=HOSTILE, filter=HOSTILE, in_background=True, **facts)
+    difference = {"target": "user", "label": HOSTILE, "field": "name", "old": HOSTILE, "new": [HOSTILE]}
+    replay.findings.create(event_id=PK, outcome="processed", note=HOSTILE, differences=[difference])
     row = AuditLog(pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed=[])
     row.target_label, row.personal_salt, row.personal_digest = HOSTILE, b"", b""
     row.save(force_insert=True)

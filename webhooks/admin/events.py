@@ -18,11 +18,12 @@ from webhooks import exports
 from webhooks.admin.event_detail import EventDetail
 from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, people_at, searched
 from webhooks.admin.filters import EventFilter, EventFilterForm
+from webhooks.admin.repair import RepairMixin
 from webhooks.models import WebhookEvent
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(EventDetail, KeysetAdmin):
+class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
     """Verified deliveries, and what became of them."""
 
     change_list_template = "admin/webhooks/webhookevent/change_list.html"

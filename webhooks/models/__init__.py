@@ -4,6 +4,7 @@ from webhooks.models.alerts import Alert, Notice
 from webhooks.models.attempts import Attempt
 from webhooks.models.counts import EventCount, EventTiming, FoldMark, RejectionCount
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
+from webhooks.models.replays import Replay, ReplayBatch, ReplayFinding
 
 __all__ = [
     "Alert",
@@ -13,6 +14,9 @@ __all__ = [
     "FoldMark",
     "Notice",
     "RejectionCount",
+    "Replay",
+    "ReplayBatch",
+    "ReplayFinding",
     "WebhookEvent",
     "WebhookEventQuerySet",
 ]

@@ -1,0 +1,168 @@
+"""A payload as a test fixture: the shape of the real one, and nothing of its person."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from accounts.clerk import samples
+from accounts.clerk.payloads import ClerkUser, parse_event
+from accounts.models import User
+from tests.helpers.webhooks import WebhookClient, person
+from webhooks import fixtures
+from webhooks.fixtures import NoFixture
+
+HOSTILE = {
+    "roles": ["BUILDER", "chief of Łódź"],
+    "hourlyRate": 4711,
+    "companyName": "Zofia & Sons",
+    "zofia@wasowska.example": {"password": "hunter2hunter2", "birthday": 19840229},
+    "note": "call +48 601 234 567 or ليلى منصور 高橋美咲",
+}
+ZOFIA = person(
+    first_name="Zofia",
+    last_name="Wąsowska-Łęcka",
+    username="zofia_w",
+    email="Zofia@Wasowska.example",
+    phone="+48601234567",
+    has_image=True,
+    public_metadata=HOSTILE,
+)
+
+
+def values(value: Any) -> Iterator[Any]:
+    """Yield every value and every key of a document."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield name
+            yield from values(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from values(part)
+    else:
+        yield value
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    found = samples.user_event("user.updated", ZOFIA)
+    found["event_attributes"] = {"http_request": {"client_ip": "198.51.100.23", "user_agent": "Zofiafox/1.0"}}
+    found["data"]["unsafe_metadata"] = {"shoe": 42, "mood": "zofiaish"}
+    found["data"]["external_accounts"] = [
+        {"object": "external_account", "provider": "oauth_google", "email_address": "zofia@gmail.example"}
+    ]
+    return found | changes
+
+
+#: What everybody's events have in common, and what the parser has to find.
+HARMLESS = set(values(samples.user_event("user.updated", person(first_name=None, last_name=None, email=None)))) | {
+    *("email_address", "verified", "email_code", "phone_number", "phone_code", "external_account", "oauth_google"),
+    *(User.Role.BUILDER, *HOSTILE),
+    *("id", "reserved", "verification", "status", "strategy", "attempts", "expire_at", "linked_to", "provider"),
+    *("matches_sso_connection", "reserved_for_second_factor", "default_second_factor", "backup_codes", "banned"),
+}
+
+
+def test_nothing_of_the_person_is_left() -> None:
+    original = event()
+    text = fixtures.make(json.dumps(original))
+    personal = {value for value in values(original) if value not in HARMLESS and not isinstance(value, bool)}
+    personal |= {"zofia@wasowska.example", 4711}
+    personal -= {42, "password"}  # too short to be told apart, or part of a key of Clerk's
+    assert {
+        "Zofia",
+        "zofia@gmail.example",
+        "+48601234567",
+        "198.51.100.23",
+        ZOFIA.clerk_id,
+        "hunter2hunter2",
+    } <= personal
+    left = {value for value in personal if str(value).lower() in text.lower()}
+    assert left == set()
+    words = {word for value in personal for word in str(value).replace("@", " ").split() if len(word) > 3}
+    assert {word for word in words if word.lower() in text.lower()} == set()
+
+
+def test_ids_names_of_keys_and_numbers_that_people_chose_are_replaced() -> None:
+    made = json.loads(fixtures.make(json.dumps(event())))
+    metadata = made["data"]["public_metadata"]
+    assert set(metadata) & set(HOSTILE) == {"roles", "hourlyRate", "companyName"}
+    assert metadata["roles"][0] == "BUILDER"
+    assert metadata["hourlyRate"] != 4711
+    assert made["data"]["id"] != ZOFIA.clerk_id
+    assert made["instance_id"].startswith("ins_")
+
+
+def test_the_shape_is_kept() -> None:
+    def shape(value: Any, *, is_free: bool = False) -> Any:
+        if isinstance(value, dict):
+            parts = [shape(part, is_free=is_free or name.endswith("metadata")) for name, part in value.items()]
+            return parts if is_free else list(zip(value, parts, strict=True))
+        return [shape(part, is_free=is_free) for part in value] if isinstance(value, list) else type(value)
+
+    original = event()
+    made = json.loads(fixtures.make(json.dumps(original)))
+    for document in (original, made):
+        document["data"]["public_metadata"] = len(list(values(document["data"]["public_metadata"])))
+    assert shape(made) == shape(original)
+
+
+def test_the_same_value_becomes_the_same_everywhere_and_always() -> None:
+    data = json.loads(fixtures.make(json.dumps(event())))["data"]
+    assert data["primary_email_address_id"] == data["email_addresses"][0]["id"]
+    deleted = json.loads(fixtures.make(json.dumps(samples.user_event("user.deleted", ZOFIA))))["data"]
+    assert deleted["id"] == data["id"]
+
+
+def test_times_keep_their_order() -> None:
+    first, second = (
+        json.loads(fixtures.make(json.dumps(samples.user_event("user.updated", user))))
+        for user in (ZOFIA, ZOFIA.later())
+    )
+    assert second["timestamp"] - first["timestamp"] == 1000
+    assert first["timestamp"] < samples.milliseconds(ZOFIA.updated_at)
+
+
+@pytest.mark.parametrize("event_type", sorted(samples.examples()))
+def test_every_type_still_parses_as_what_it_was(event_type: str) -> None:
+    for example in [*samples.examples()[event_type], *(e for e in samples.captured() if e["type"] == event_type)]:
+        before, after = parse_event(json.dumps(example)), parse_event(fixtures.make(json.dumps(example)))
+        assert after.type == event_type
+        assert type(after.subject) is type(before.subject)
+        if isinstance(after.subject, ClerkUser) and isinstance(before.subject, ClerkUser):
+            assert after.subject.roles == before.subject.roles
+            assert bool(after.subject.email_verified_at) == bool(before.subject.email_verified_at)
+            assert bool(after.subject.image_url) == bool(before.subject.image_url)
+
+
+@pytest.mark.django_db
+def test_it_still_applies(webhook: WebhookClient) -> None:
+    text = fixtures.make(json.dumps(event()))
+    assert webhook.post(text).json() == {"outcome": "processed"}
+    user = User.objects.get()
+    assert user.roles == ["BUILDER"]
+    assert user.email
+    assert user.email.endswith("@example.com")
+    assert user.name
+    assert "Zofia" not in user.name
+
+
+@pytest.mark.parametrize("payload", (None, "", "no JSON", "{" * 100_000, "[" * 100_000, '{"a": ' + "1" * 5000 + "}"))
+def test_what_cannot_be_copied_is_refused_in_a_sentence(payload: str | None) -> None:
+    with pytest.raises(NoFixture, match=r"^The payload of this event is not .*\.$"):
+        fixtures.make(payload)
+
+
+@pytest.mark.parametrize(
+    "payload", ("[]", '"x"', "12", "null", '{"data": "\\ud800"}', '{"x": 1e400, "y": NaN, "z": -0.5}')
+)
+def test_odd_json_is_copied(payload: str) -> None:
+    fixtures.make(payload).encode()
+
+
+def test_a_payload_as_large_as_can_be_stored_is_copied() -> None:
+    large = event()
+    large["data"]["unsafe_metadata"] = {"note": "Zofia " * 80_000}
+    text = fixtures.make(json.dumps(large))
+    assert len(text) > 480_000
+    assert "Zofia" not in text
