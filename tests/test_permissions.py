@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
@@ -374,22 +375,28 @@ def ask(browser: Client, method: str, address: str) -> int:
     return int(browser.generic(method, address, headers={"sec-fetch-dest": "empty"}).status_code)
 
 
+def answers(world: dict[str, Any], address: str, method: str) -> tuple[int, ...]:
+    """Return what each of PEOPLE gets, all in the same world."""
+    found = []
+    for person in PEOPLE:
+        with transaction.atomic():
+            browser, path = browser_of(person, world["builder"].user), hide(world, address)
+            found.append(ask(browser, method, path))
+            transaction.set_rollback(True)
+    return tuple(found)
+
+
 @pytest.mark.parametrize("address", READ)
-@pytest.mark.parametrize("person", PEOPLE)
-def test_reading(world: dict[str, Any], address: str, person: str) -> None:
-    browser, path = browser_of(person, world["builder"].user), hide(world, address)
-    expected = READ[address][PEOPLE.index(person)]
-    assert ask(browser, "GET", path) == expected
-    assert ask(browser, "HEAD", path) == expected
+def test_reading(world: dict[str, Any], address: str) -> None:
+    assert answers(world, address, "GET") == READ[address]
+    assert answers(world, address, "HEAD") == READ[address]
 
 
 @pytest.mark.parametrize("address", [address for address in READ if address not in NOT_CHECKED])
-@pytest.mark.parametrize("person", PEOPLE)
-def test_other_methods(world: dict[str, Any], address: str, person: str) -> None:
-    browser, path = browser_of(person, world["builder"].user), hide(world, address)
-    for method in ("PUT", "PATCH", "DELETE", "POST"):
-        expected = WRITE.get((method, address)) or OTHERWISE.get(address, same(VERB))
-        assert ask(browser, method, path) == expected[PEOPLE.index(person)], method
+@pytest.mark.parametrize("method", ("PUT", "PATCH", "DELETE", "POST"))
+def test_other_methods(world: dict[str, Any], address: str, method: str) -> None:
+    expected = WRITE.get((method, address)) or OTHERWISE.get(address, same(VERB))
+    assert answers(world, address, method) == expected
 
 
 def test_every_url_is_in_the_matrix() -> None:
