@@ -52,6 +52,22 @@ class TestInPlace:
         expect(link).to_be_focused()
         assert complaints == []
 
+    def test_a_form_is_in_effect_as_soon_as_it_is_in_sight(self, own_page: Page) -> None:
+        own_page.evaluate(
+            """() => {
+                window.same = true;
+                new MutationObserver((_, observer) => {
+                    const form = document.querySelector("[data-editing] form");
+                    if (!form) return;
+                    observer.disconnect();
+                    form.requestSubmit();
+                }).observe(document.querySelector("main"), {childList: true, subtree: true});
+            }"""
+        )
+        edit(own_page, "introduction")
+        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        assert own_page.evaluate("window.same")
+
     @pytest.mark.parametrize(
         ("section", "field", "typed", "shown"),
         (
