@@ -21,9 +21,10 @@ function show(theme) {
 }
 
 for (const control of document.querySelectorAll("[data-theme-switch]")) {
-  const current = root.dataset.theme ?? "system";
-  control.querySelector(`[value="${current}"]`).checked = true;
-  show(current);
+  const choice = (theme) => control.querySelector(`[value="${theme}"]`);
+  const chosen = choice(root.dataset.theme) ?? choice("auto");
+  chosen.checked = true;
+  show(chosen.value);
   control.hidden = false;
   control.addEventListener("change", (event) => {
     remember(event.target.value);

@@ -56,7 +56,7 @@ class TestSearchAsYouType:
         everybody = cards(page).all_text_contents()
         for text in ("ha", "d", "dad"):
             type_in(page, text)
-            page.wait_for_timeout(600)
+            expect(page).to_have_url(re.compile(f"={page.get_by_label('Search builders').input_value()}$"))
         expect(page).to_have_url(f"{site.app}/builders/?q=haddad")
         page.go_back()
         expect(page).to_have_url(f"{site.app}/builders/")
@@ -88,8 +88,8 @@ class TestSearchAsYouType:
         assert 1 <= len(asked) <= 3
         # An answer that comes late does not overtake.
         page.route(re.compile(r"q=om(&|$)"), later)
-        page.get_by_label("Search builders").fill("om")
-        page.wait_for_timeout(400)
+        with page.expect_request(re.compile(r"q=om(&|$)")):
+            page.get_by_label("Search builders").fill("om")
         page.get_by_label("Search builders").fill("lecka")
         page.wait_for_timeout(2500)
         expect(cards(page)).to_have_text([ZOFIA])

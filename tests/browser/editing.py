@@ -4,9 +4,9 @@ import re
 import time
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
-from tests.browser.people import IDLE_MS, sign_in
+from tests.browser.people import IDLE_MS, Held, go_to_page, sign_in
 from tests.helpers.site import Site
 
 OMAR, ZOFIA, LAYLA = "Omar Haddad", "Zofia Wąsowska-Łęcka", "ليلى منصور"
@@ -20,25 +20,12 @@ def own_page(page: Page, site: Site) -> Page:
     return page
 
 
-def go_to_page(page: Page, site: Site, name: str) -> None:
-    page.goto(f"{site.app}/builders/")
-    page.get_by_role("link", name=name).click()
-    expect(page.get_by_role("link", name="Edit introduction")).to_be_visible()
-
-
 def edit(page: Page, section: str) -> None:
     page.get_by_role("link", name=f"Edit {section}").click()
 
 
 #: What is told to screen readers.
 TOLD = "main > [role=status].visually-hidden"
-
-
-def hold_posts(page: Page) -> list[Route]:
-    """Have what is posted from now on wait until somebody lets it go on."""
-    held: list[Route] = []
-    page.route("**/edit/**", lambda route: held.append(route) if route.request.method == "POST" else route.continue_())
-    return held
 
 
 def press(page: Page, button: str) -> None:
@@ -64,6 +51,22 @@ class TestInPlace:
         expect(own_page.get_by_text("By keyboard")).to_be_visible()
         expect(link).to_be_focused()
         assert complaints == []
+
+    def test_a_form_is_in_effect_as_soon_as_it_is_in_sight(self, own_page: Page) -> None:
+        own_page.evaluate(
+            """() => {
+                window.same = true;
+                new MutationObserver((_, observer) => {
+                    const form = document.querySelector("[data-editing] form");
+                    if (!form) return;
+                    observer.disconnect();
+                    form.requestSubmit();
+                }).observe(document.querySelector("main"), {childList: true, subtree: true});
+            }"""
+        )
+        edit(own_page, "introduction")
+        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        assert own_page.evaluate("window.same")
 
     @pytest.mark.parametrize(
         ("section", "field", "typed", "shown"),
@@ -147,14 +150,14 @@ class TestAtOnce:
     def test_the_new_value_shows_at_once_and_then_is_saved(self, own_page: Page) -> None:
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Shown before it is saved")
-        held = hold_posts(own_page)
+        held = Held(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible(timeout=500)
+        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # and it is not: the post is held
         expect(own_page.get_by_text("Saving…").first).to_be_visible()
         expect(own_page.get_by_role("heading", level=1)).to_have_count(1)
         own_page.wait_for_timeout(3000)
         expect(own_page.get_by_text("Saving…").first).to_be_visible()
-        held.pop().continue_()
+        held.take().continue_()
         expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
         expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()
         expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
@@ -163,11 +166,12 @@ class TestAtOnce:
     def test_a_refusal_brings_the_form_back_with_what_was_typed_and_why(self, own_page: Page, trouble: str) -> None:
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Refused")
-        held = hold_posts(own_page)
+        held = Held(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Refused")).to_be_visible(timeout=500)
+        expect(own_page.get_by_text("Refused")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_be_hidden()
-        held[0].abort() if trouble == "offline" else held[0].fulfill(status=500, body="Sorry")
+        post = held.take()
+        post.abort() if trouble == "offline" else post.fulfill(status=500, body="Sorry")
         expect(
             own_page.locator("[data-editing] [data-refusal]").filter(has_text="Not saved: we could not be reached")
         ).to_be_visible()
@@ -180,12 +184,11 @@ class TestAtOnce:
         edit(own_page, "the text about you")
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Tagline", exact=True).fill("Saved in passing")
-        held = hold_posts(own_page)
+        held = Held(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
         bio = own_page.locator("form").get_by_label("About you", exact=True)
         bio.focus()
-        own_page.wait_for_timeout(100)
-        held.pop().continue_()
+        held.take().continue_()
         expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
         expect(bio).to_be_focused()
 
@@ -244,8 +247,8 @@ class TestNothingIsLost:
         headline.press_sequentially(" more")
         own_page.keyboard.press("Escape")
         expect(headline).to_be_visible()
-        own_page.evaluate("location.assign('/')")
-        own_page.wait_for_timeout(300)
+        with own_page.expect_event("dialog"):
+            own_page.evaluate("location.assign('/')")
         expect(headline).to_be_visible()
         assert dialogs == ["confirm", "beforeunload"]
         own_page.remove_listener("dialog", stay)

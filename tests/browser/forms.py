@@ -4,15 +4,14 @@ import re
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.people import IDLE_MS, addresses, sign_in
+from tests.browser.people import IDLE_MS, addresses, go_to_page, sign_in
 from tests.helpers.site import Site
 
 HEADLINE = "Maps for people who are rarely online & <b>"
 
 
 def open_form(page: Page, site: Site, name: str) -> None:
-    page.goto(f"{site.app}/builders/")
-    page.get_by_role("link", name=name).click()
+    go_to_page(page, site, name)
     page.get_by_role("link", name="Edit Introduction").click()
     expect(page.get_by_label("Headline")).to_be_visible()
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.people import sign_up
+from tests.browser.people import Held, sign_up
 from tests.browser.stage import SETTINGS, Setting, Stage, expire, filled_site, fits, token
 from tests.helpers.pictures import picture
 from tests.helpers.processes import wait_until
@@ -149,7 +149,7 @@ def test_the_directory(stage: Stage) -> None:
 def filter_by_tier(page: Page, setting: Setting) -> None:
     """Choose Expert: beside the list, or where there is no room for that, on a sheet."""
     fits(page)
-    sheet = page.get_by_role("button", name="Filters")
+    sheet = page.get_by_role("button", name="Filters", exact=True)
     if is_sheet := sheet.is_visible():
         sheet.click()
     assert is_sheet is (setting.width < 1000)
@@ -179,15 +179,14 @@ def test_a_value_shows_at_once_and_a_refusal_takes_it_back(stage: Stage, own_pag
         own_page.goto(f"{stage.address('Olive')}edit/visibility/")
         refuse_address(own_page)
         return
-    held: list[Route] = []
-    own_page.route("**/edit/**", lambda r: held.append(r) if r.request.method == "POST" else r.continue_())
+    held = Held(own_page)
     headline = open_section(own_page, "introduction", "Headline")
     headline.fill("Shown before it is saved")
     press(own_page, "Save introduction")
-    expect(own_page.get_by_text("Shown before it is saved")).to_be_visible(timeout=1000)
+    expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # and it is not: the post is held
     expect(own_page.get_by_text("Saving…").first).to_be_visible()
     fits(own_page)
-    held.pop().continue_()
+    held.take().continue_()
     expect(own_page.locator("[data-ways]").get_by_text("Saved.")).to_be_visible()
     own_page.unroute("**/edit/**")
     own_page.get_by_role("link", name="Edit visibility").click()
@@ -380,6 +379,9 @@ def test_pages_that_are_not_there_or_not_open(stage: Stage, own_page: Page) -> N
 
 def test_a_session_that_ended_keeps_what_was_typed(stage: Stage, own_page: Page, ended: dict[str, Any]) -> None:
     own_page.route("**/v1/client/sessions/*/tokens*", lambda route: route.abort())
+    own_page.reload()  # no token that was asked for earlier comes late
+    if stage.setting.scripts:
+        own_page.evaluate("window.Clerk.load()")  # which brings one
     about = open_section(own_page, "the text about you", "About you")
     about.fill("Typed over a long lunch")
     expire(own_page.context, ended, own_page.wait_for_timeout)

@@ -198,7 +198,7 @@ def test_the_portfolio(own_page: Page, stage: Stage) -> None:
     own_page.keyboard.press("Enter")
     told(own_page, "“Ledger” is deleted.")
     if stage.setting.scripts:
-        expect(own_page.get_by_text("“Ledger” is deleted.")).to_be_focused()
+        expect(own_page.locator("[data-announce]", has_text="“Ledger” is deleted.")).to_be_focused()
 
 
 def test_the_account(stage: Stage) -> None:

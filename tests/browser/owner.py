@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
-from tests.browser.editing import TOLD, edit, go_to_page
-from tests.browser.people import sign_in
+from tests.browser.editing import TOLD, edit
+from tests.browser.people import Held, go_to_page, sign_in
 from tests.helpers.site import Site
 
 OMAR, ZOFIA = "Omar Haddad", "Zofia Wąsowska-Łęcka"
@@ -61,28 +61,26 @@ class TestAvailability:
 
     def switched(self, page: Page, name: str) -> None:
         button = page.locator("[data-switch]").get_by_role("button", name=name, exact=True)
-        expect(button).to_have_attribute("aria-pressed", "true", timeout=500)
+        expect(button).to_have_attribute("aria-pressed", "true")
         expect(page.locator("[data-switch] [aria-pressed=true]")).to_have_count(1)
 
     def press(self, page: Page, name: str) -> None:
         page.locator("[data-switch]").get_by_role("button", name=name, exact=True).click()
 
     def test_it_shows_at_once_and_is_saved_in_place(self, tab: Page, complaints: list[str]) -> None:
-        held: list[Route] = []
-        tab.route(AVAILABILITY, lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks its handlers
+        held = Held(tab, AVAILABILITY)
         for name in ("Limited", "Unavailable"):
             self.press(tab, name)
             self.switched(tab, name)
             tab.wait_for_timeout(3000)
             self.switched(tab, name)
-            held.pop().continue_()
+            held.take().continue_()
             expect(tab.locator(TOLD)).to_have_text(ORDINARY)
             self.switched(tab, name)
             expect(tab.get_by_text("You confirmed this a moment ago.")).to_be_visible()
             expect(tab.locator("[data-switch]").get_by_role("button", name=name, exact=True)).to_be_focused()
         self.press(tab, "Confirm again")
-        tab.wait_for_timeout(200)
-        held.pop().continue_()
+        held.take().continue_()
         expect(tab.get_by_role("button", name="Confirm again")).to_be_focused()
         self.switched(tab, "Unavailable")
         if tab.locator("#section-terms").count():
@@ -94,12 +92,11 @@ class TestAvailability:
     def test_refused_it_is_as_it_was_and_can_be_pressed_again(self, tab: Page, trouble: str) -> None:
         was = tab.locator("[data-switch] [aria-pressed=true]").inner_text()
         other = "Available" if was == "Limited" else "Limited"
-        held: list[Route] = []
-        tab.route(AVAILABILITY, lambda route: held.append(route))  # noqa: PLW0108  # Playwright marks its handlers
+        held = Held(tab, AVAILABILITY)
         self.press(tab, other)
         self.switched(tab, other)
-        tab.wait_for_timeout(300)
-        held[0].abort() if trouble == "offline" else held[0].fulfill(status=500, body="Sorry")
+        post = held.take()
+        post.abort() if trouble == "offline" else post.fulfill(status=500, body="Sorry")
         expect(tab.locator("[data-switch]").get_by_text("Not saved: we could not be reached")).to_be_visible()
         expect(tab.locator(TOLD)).to_contain_text("Not saved: we could not be reached")
         self.switched(tab, was)
@@ -273,6 +270,7 @@ class TestTwiceAndBack:
         expect(own_page).to_have_url(re.compile("/builders/$"))
         own_page.go_back()
         expect(own_page.get_by_text("Before going away")).to_be_visible()
+        own_page.wait_for_load_state()
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Headline", exact=True).fill("And again")
         own_page.get_by_role("button", name="Save introduction").click()

@@ -1,8 +1,10 @@
 """What people do in browser tests."""
 
-from playwright.sync_api import Page, expect
+import time
 
-from tests.browser.conftest import SKEW_S, TOKEN_LIFE_S
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.conftest import PATIENCE_MS, SKEW_S, TOKEN_LIFE_S
 from tests.helpers.site import Site
 
 IDLE_MS = (TOKEN_LIFE_S + SKEW_S + 1) * 1000
@@ -25,9 +27,37 @@ def sign_in(page: Page, site: Site, name: str) -> None:
     page.wait_for_url(f"{site.app}/account/")
 
 
+def go_to_page(page: Page, site: Site, name: str) -> None:
+    """Find somebody's own page from the directory, and wait until its scripts are there: without, links lead away."""
+    page.goto(f"{site.app}/builders/")
+    page.get_by_role("link", name=name).click()
+    expect(page.get_by_role("link", name="Edit introduction")).to_be_visible()
+    page.wait_for_load_state()
+
+
+class Held:
+    """What a page posts, to addresses like `pattern`: each post waits until a test says what becomes of it."""
+
+    def __init__(self, page: Page, pattern: str = "**/edit/**") -> None:
+        self.page = page
+        self.routes: list[Route] = []
+        page.route(pattern, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        self.routes.append(route) if route.request.method == "POST" else route.continue_()
+
+    def take(self) -> Route:
+        """Return the post that waits, as soon as there is one."""
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while not self.routes:
+            assert time.monotonic() < end, f"Nothing was posted from {self.page.url}."
+            self.page.wait_for_timeout(20)
+        return self.routes.pop(0)
+
+
 def expect_signed_in(page: Page, first_name: str) -> None:
     # The webhook may come a moment after the person; the page that waits for it moves on by itself.
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"{first_name} Browser", timeout=15_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"{first_name} Browser")
 
 
 def idle(page: Page) -> None:

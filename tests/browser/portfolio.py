@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from tests.browser.accessibility import violations
 from tests.browser.conftest import bundle
 from tests.browser.forms import sleep
-from tests.browser.people import sign_in
+from tests.browser.people import go_to_page, sign_in
 from tests.helpers.pictures import picture
 from tests.helpers.site import Site
 
@@ -223,8 +223,7 @@ def test_everything_without_javascript(chromium: Browser, site: Site) -> None:
 
 def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[str]) -> None:
     sign_in(page, site, "ليلى منصور")
-    page.goto(f"{site.app}/builders/")
-    page.get_by_role("link", name="ليلى منصور").click()
+    go_to_page(page, site, "ليلى منصور")
     address = page.url
     page.get_by_role("link", name="Add a picture").click()
     page.get_by_role("link", name="Cancel").click()
@@ -232,7 +231,7 @@ def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[st
     page.get_by_label("Picture", exact=True).set_input_files(FILE)
     page.get_by_role("button", name="Save picture").click()
     expect(page.get_by_role("link", name="Change picture")).to_be_focused()
-    assert page.evaluate("document.querySelector('.portrait img').naturalWidth") == 800
+    expect(page.locator(".portrait img")).to_have_js_property("naturalWidth", 800)
     for title in ("One", "Two"):
         page.get_by_role("link", name="Add a project").click()
         page.get_by_label("Title", exact=True).fill(title)

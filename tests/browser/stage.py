@@ -12,19 +12,15 @@ from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import SKEW_S
+from tests.browser.conftest import PATIENCE_MS, SKEW_S
 from tests.helpers.processes import wait_until
 from tests.helpers.site import Site, running_site
 
 #: Seconds a token lives here: longer than filling in a form takes, and short enough for one that has run out.
 LIFE_S = 20
 HEIGHTS = {360: 740, 768: 1024, 1280: 800}
-#: Milliseconds that everything may take where many tests share a machine.
-PATIENCE_MS = 15_000
 #: What Chromium itself says of answers that are expected here: refusals, conflicts, and pages that are not there.
 _EXPECTED = re.compile(r"the server responded with a status of (401|403|404|409|422)")
-
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @dataclass(frozen=True)
