@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -56,11 +57,24 @@ def wait_until(happened: Callable[[], object], complaint: str, patience_s: float
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return an even port nobody listens on, nor on the next, which the stand-in for Clerk takes.
+
+    None of those that systems give to outgoing connections: one of a browser beside us may have it a moment later.
+    """
+    while True:
+        port = 20_000 + 2 * secrets.randbelow(6_000)
+        if _is_free(port) and _is_free(port + 1):
+            return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def _answers(port: int) -> bool:
