@@ -18,6 +18,7 @@ from audit.log import Origin
 class UserAdmin(ReadOnlyAdmin):
     """People known to Clerk, tombstones of them, and local operators."""
 
+    change_form_template = "admin/accounts/user/change_form.html"
     list_display = ("display_name", "email", "roles", "is_active", "created_at")
     list_filter = ("is_active", "banned", "is_superuser")
     search_fields = ("=clerk_id", "^email", "^username", "^name")

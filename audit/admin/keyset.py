@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from psycopg import errors
 
-from audit.admin.readonly import ReadOnlyAdmin
+from audit.admin.readonly import ReadOnlyAdmin, ReadOnlyChangeList
 from audit.orders import NoPlace, Order, Place
 
 #: In the address: the place behind which, or before which, the page's rows stand; and the order, with "-" for descending.
@@ -25,7 +25,7 @@ class TooSlow(Exception):
     """Finding the rows took longer than anybody should wait for a page."""
 
 
-class KeysetChangeList(ChangeList):
+class KeysetChangeList(ReadOnlyChangeList):
     """A list that knows its page by a place, and whether there is another one beside it, and nothing of how many there are.
 
     Attributes:

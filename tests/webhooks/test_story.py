@@ -120,7 +120,7 @@ def test_values_that_were_none_are_a_dash_and_zero_is_zero(zofia: User, operator
     changes = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
     log.record(AuditLog.Action.PROFILE_UPDATED, actor=None, target=zofia, changes=changes)
     found = re.findall(r"<li>(\w+): <del[^>]*>(.*?)</del> → <ins[^>]*>(.*?)</ins></li>", page(operator, zofia))
-    assert {("hourly_rate", "0", "–"), ("skills", "–", "[&#x27;&lt;b&gt;&#x27;]"), ("tagline", "–", "x")} <= set(found)
+    assert {("hourly_rate", "0", "–"), ("skills", "–", "&lt;b&gt;"), ("tagline", "–", "x")} <= set(found)
 
 
 def test_what_people_did_about_an_event_stands_with_it(webhook: WebhookClient, adam: User, operator: Client) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -29,19 +31,30 @@ class CareForm(forms.Form):
     )
 
 
+class OpenFilter(admin.SimpleListFilter):
+    """Whether it is over."""
+
+    title = _("state")
+    parameter_name = "resolved_at__isempty"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return both."""
+        return [("1", _("Not over")), ("0", _("Over"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        """Return those that were asked for."""
+        value = self.value()
+        return queryset.filter(resolved_at__isnull=value == "1") if value in ("0", "1") else queryset
+
+
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """Troubles, the open ones first."""
 
     change_form_template = "admin/webhooks/alert/change_form.html"
     list_display = ("rule", "state", "summary", "opened_at", "resolved_at")
-    list_filter = ("rule", ("resolved_at", admin.EmptyFieldListFilter))
+    list_filter = (OpenFilter, "rule")
     ordering = ("-opened_at",)
-    fields = (
-        *("state", "opened_at", "seen_at", "well_since", "resolved_at", "times_back"),
-        *("acknowledged_by", "acknowledged_at", "snoozed_until", "resolved_by", "note"),
-    )
-    readonly_fields = ("state",)
 
     def get_urls(self) -> list[URLPattern]:
         """Add where deeds are posted to, and the runbooks."""
@@ -60,8 +73,8 @@ class AlertAdmin(ReadOnlyAdmin):
         context: dict[str, Any] = {}
         if alert is not None:
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
-            figures = [(name, value) for name, value in alert.facts.items() if name != "events" and value is not None]
-            context = {"alert": alert, "events": events, "figures": figures, "notices": alert.notices.all()}
+            context = {"title": str(alert), "subtitle": None, "alert": alert, "tone": _tone(alert)}
+            context |= {"events": events, "figures": _figures(alert), "notices": alert.notices.all()}
             context |= {"form": CareForm(), "hours": HOURS, "runbook": runbooks.exists(alert.rule)}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
@@ -87,3 +100,20 @@ class AlertAdmin(ReadOnlyAdmin):
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         """Show what to do about one kind of trouble."""
         return runbooks.page(request, runbook, self.admin_site.each_context(request))
+
+
+def _tone(alert: Alert) -> str:
+    """Return the colour and icon of its state."""
+    if not alert.is_open:
+        return "good"
+    return "attention" if alert.is_quiet(timezone.now()) else "bad"
+
+
+def _figures(alert: Alert) -> list[tuple[str, Any]]:
+    """Return what caused an alert besides events, for people to read."""
+    found = []
+    for name, value in alert.facts.items():
+        if name != "events" and value is not None:
+            told = ", ".join(f"{part} {count}" for part, count in value.items()) if isinstance(value, dict) else value
+            found.append((name.replace("_", " "), told))
+    return found

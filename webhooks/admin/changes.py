@@ -55,7 +55,9 @@ def _changes(row: AuditLog) -> list[tuple[Any, Any, Any]]:
 
 
 def _shown(value: Any) -> Any:
-    """Return a value as it is, and a dash where there is none."""
+    """Return a value as people write it, and a dash where there is none."""
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value) or "–"
     return "–" if value in (None, "", []) else value
 
 

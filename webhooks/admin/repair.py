@@ -7,6 +7,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.db.models import QuerySet
@@ -29,8 +30,6 @@ from webhooks.repair import Who
 
 #: Events are counted up to here before anything is asked.
 MOST_COUNTED = 10_000
-#: Parameters of a list's address that narrow nothing.
-NO_FILTERS = {"o", "p", "all", "sort", "before", "after", "e", "_changelist_filters"}
 
 
 class WhyForm(forms.Form):
@@ -110,15 +109,17 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             return self._back(request, _("Too many rows would have to be looked through. Narrow the time range."))
         found = shown.queryset
         if request.method != "POST":
-            return self._ask(request, found)
+            return self._ask(request, found, words(shown))
         form = ReplayForm(request.POST)
         form.fields["events"].choices = [(pk, pk) for pk in request.POST.getlist("events") if pk.isdecimal()]  # type: ignore[attr-defined]
         if not form.is_valid():
             reason = _("Nothing was done. Say why, in at most 500 characters, and how fast, with a number up to 1000.")
             return self._back(request, reason)
-        return self._do_many(request, found, form.cleaned_data)
+        return self._do_many(request, found, words(shown), form.cleaned_data)
 
-    def _ask(self, request: HttpRequest, events: QuerySet[Any], ids: list[int] | None = None) -> HttpResponse:
+    def _ask(
+        self, request: HttpRequest, events: QuerySet[Any], told: str = "", ids: list[int] | None = None
+    ) -> HttpResponse:
         number = len(ids) if ids is not None else events.order_by().values("pk")[: MOST_COUNTED + 1].count()
         context = {
             "title": _("Replay events"),
@@ -126,7 +127,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             "ids": ids,
             "number": number,
             "is_more": number > MOST_COUNTED,
-            "words": words(request) if ids is None else "",
+            "words": told,
             "newest": WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first(),
             "form": ReplayForm(),
             "query": "" if ids is not None else request.GET.urlencode(),
@@ -135,7 +136,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             request, "admin/webhooks/webhookevent/repair.html", self.admin_site.each_context(request) | context
         )
 
-    def _do_many(self, request: HttpRequest, found: QuerySet[Any], chosen: dict[str, Any]) -> HttpResponse:
+    def _do_many(self, request: HttpRequest, found: QuerySet[Any], told: str, chosen: dict[str, Any]) -> HttpResponse:
         by, ids = who(request, chosen["why"]), chosen["events"]
         if chosen["deed"] == "resolve":
             return self._resolve_many(request, ids, by)
@@ -144,7 +145,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             told = ngettext("%d selected event", "%d selected events", len(ids)) % len(ids)
         else:
             # What came since the person was asked was not meant.
-            events, told = found.filter(pk__lte=chosen["newest"] or 0), words(request)
+            events = found.filter(pk__lte=chosen["newest"] or 0)
         options = {"dry_run": chosen["deed"] == "dry_run", "words": told, "per_second": chosen["per_second"]}
         return self._start(request, lambda: replays.start(events, by, **options))
 
@@ -235,10 +236,8 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
         return redirect("admin:webhooks_webhookevent_changelist")
 
 
-def words(request: HttpRequest) -> str:
-    """Return what the address filters, in words; an address of e-mail is nobody's business later."""
-    filters = [(name, value) for name, value in request.GET.items() if name not in NO_FILTERS and value]
-    told = [
-        f"{name.replace('__', ' ')} {_('(an e-mail address)') if '@' in value else value}" for name, value in filters
-    ]
+def words(shown: ChangeList) -> str:
+    """Return what a list is narrowed to, as its page says it; an address of e-mail is nobody's business later."""
+    chips = [(chip.label, str(chip.value)) for chip in shown.chips()]  # type: ignore[attr-defined]  # it is ours
+    told = [f"{label}: {_('(an e-mail address)') if '@' in value else value}" for label, value in chips]
     return ", ".join(told)[:500] or _("all events")

@@ -48,7 +48,7 @@ class ReplayAdmin(ReadOnlyAdmin):
     """What was replayed or tried, by whom and why."""
 
     change_form_template = "admin/webhooks/replay/change_form.html"
-    list_display = ("created_at", "kind", "state", "filter", "total", "done", "asked_by", "why")
+    list_display = ("kind", "state", "how_far", "filter", "why", "asked_by", "created_at")
     list_filter = ("state", "dry_run")
     list_select_related = ("asked_by",)
 
@@ -56,6 +56,11 @@ class ReplayAdmin(ReadOnlyAdmin):
     def kind(self, replay: Replay) -> str:
         """Return whether anything was changed."""
         return str(replay)
+
+    @admin.display(description=gettext_lazy("events"))
+    def how_far(self, replay: Replay) -> str:
+        """Return how many events are done."""
+        return _("%(done)d of %(total)d") % {"done": replay.done, "total": replay.total}
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the moving part of a page comes from, and where deeds are posted to."""
@@ -83,7 +88,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             raise Http404
         if not replay.is_active:
             return HttpResponseClientRefresh()
-        return render(request, "admin/webhooks/replay/change_form.html#moving", look(replay))
+        return render(request, "admin/webhooks/replay/change_form.html#progress", look(replay))
 
     def steer(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Change how fast it goes, stop it, or begin for real what was tried."""
