@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check oracle browser-test alarms lighthouse bench smoke format migrations requirements clean
+.PHONY: help run test check oracle browser-test alarms screenshots lighthouse bench smoke format migrations requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -70,11 +70,15 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
 	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py editing.py owner.py journeys.py \
-		keyboard.py portfolio.py directory.py operators.py accessibility.py accessible_states.py)
+		keyboard.py portfolio.py directory.py operators.py repairing.py accessibility.py accessible_states.py)
 
 alarms: ## Cause each kind of trouble in a running system, and see that somebody is told of it
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m pytest -q tests/journeys/alarms.py
+
+screenshots: ## Take the pictures of the documents anew; needs Chromium
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m tests.screenshots
 
 lighthouse: ## See what Lighthouse says of the public pages; needs Chromium, Node 18 or newer, and npm
 	$(INSTALL) dev.txt

@@ -62,6 +62,22 @@ def complaints(context: BrowserContext) -> list[str]:
     return collected
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """Return the script of axe-core."""
+    return bundle("axe-core", "axe.min.js").read_text()
+
+
+@pytest.fixture
+def admin(page: Page, site: Site) -> Page:
+    """Return a tab of an operator."""
+    # Imported here, because that module needs how long a token lives.
+    from tests.browser.people import ADMIN, sign_in
+
+    sign_in(page, site, ADMIN)
+    return page
+
+
 def bundle(package: str, name: str) -> Path:
     """Return a file of an npm package, which `make browser-test` fetched."""
     found = list((Path(__file__).parent / "node_modules").glob(f"{package}@*/{name}"))

@@ -6,27 +6,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import bundle
-from tests.browser.people import sign_in
+from tests.browser.looks import violations
+from tests.browser.people import ADMIN, sign_in
 from tests.helpers.site import Site
 
 DASHBOARD = "/admin/webhooks/dashboard/"
-ADMIN = "Ngozi Adébáyọ̀"
-SIZES = ((360, 740), (1280, 800))
-SCHEMES: tuple[Any, ...] = ("light", "dark")
 #: The dashboard asks every ten seconds.
 PATIENCE_MS = 15_000
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return bundle("axe-core", "axe.min.js").read_text()
-
-
-@pytest.fixture
-def admin(page: Page, site: Site) -> Page:
-    sign_in(page, site, ADMIN)
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -120,20 +106,3 @@ class TestAccessibility:
         expect(admin.locator(".tree")).to_contain_text("text, hidden")
         assert violations(admin, axe) == []
         assert complaints == []
-
-
-def violations(page: Page, axe: str) -> list[str]:
-    """Return what axe finds in each size and colour scheme, and whether the page is wider than the window."""
-    found = []
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        if page.evaluate("document.documentElement.scrollWidth") > width:
-            found.append(f"{page.url} is wider than {width} px")
-        for scheme in SCHEMES:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.wait_for_timeout(400)  # the stock admin fades from colour to colour, whatever people prefer
-            page.evaluate(axe)
-            for each in page.evaluate("axe.run()")["violations"]:
-                places = "; ".join(f"{node['target']} {node['failureSummary']}" for node in each["nodes"][:3])
-                found.append(f"{page.url} {width} {scheme}: {each['id']} {places}")
-    return found

@@ -7,6 +7,8 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.conftest import PATIENCE_MS, SKEW_S, TOKEN_LIFE_S
 from tests.helpers.site import Site
 
+#: The one of the demo people who has the role.
+ADMIN = "Ngozi Adébáyọ̀"
 IDLE_MS = (TOKEN_LIFE_S + SKEW_S + 1) * 1000
 
 

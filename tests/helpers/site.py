@@ -17,11 +17,12 @@ from tests.helpers.processes import free_port, wait_until
 
 @dataclass(frozen=True)
 class Site:
-    """Where the product and the stand-in for Clerk are."""
+    """Where the product and the stand-in for Clerk are, and the folder with their data."""
 
     app: str
     clerk: str
     port: int
+    data: Path
 
     def clerk_api(self, method: str, path: str, facts: dict[str, Any] | None = None) -> Any:
         """Use the stand-in's JSON API, as somebody at Clerk's dashboard would."""
@@ -48,7 +49,7 @@ def running_site(folder: Path, **changed: str) -> Iterator[Site]:
         ready = lambda: running.poll() is not None or "Ready in" in log.read_text()  # noqa: E731
         wait_until(ready, f"nothing was ready, see {log}", 90)
         assert running.poll() is None, log.read_text()
-        yield Site(f"http://bw.localhost:{port}", f"http://clerk.bw.localhost:{port + 1}", port)
+        yield Site(f"http://bw.localhost:{port}", f"http://clerk.bw.localhost:{port + 1}", port, folder / "data")
     finally:
         running.terminate()
         running.wait(30)
