@@ -140,11 +140,11 @@ def take_operators_pages(album: Album) -> None:
         page.get_by_role("button", name="Dry run").click()
         album.take(page, "dry-run")
         page.goto(f"{album.site.app}/admin/accounts/user/?q=omar@example.com")
-        page.locator("#result_list th a").first.click()
+        page.locator("#result_list tbody th a").first.click()
         page.get_by_role("link", name="Story", exact=True).click()
         album.take(page, "story")
         page.goto(f"{album.site.app}/admin/webhooks/alert/?rule=dead_events")
-        page.locator("#result_list th a").first.click()
+        page.locator("#result_list tbody th a").first.click()
         album.take(page, "alert")
     with album.tab(ADMIN, TELEPHONE, "dark") as page:
         album.take(page, "dashboard-dark-phone", "/admin/webhooks/dashboard/")

@@ -58,11 +58,11 @@ def _help(event: WebhookEvent) -> str:
     """Return why only a person can help, and what can be done."""
     match event.error_class:
         case ErrorClass.PERMANENT:
-            return _("Only a person can help: the event itself is wrong, and trying again cannot cure that.")
+            return _("Only a person can help: the event itself is wrong, and a replay cannot cure that.")
         case ErrorClass.CONFIGURATION:
-            return _("Only a person can help: put the setting right that the error names, then try it again.")
+            return _("Only a person can help: put the setting right that the error names, then replay it.")
         case ErrorClass.INTERNAL:
-            return _("Only a person can help: it met a fault of ours. Once that is mended, try it again.")
+            return _("Only a person can help: it met a fault of ours. Once that is mended, replay it.")
     return _(
-        "Only a person can help: it failed for a day, and no attempt is planned. Try it again once the cause is gone."
+        "Only a person can help: it failed for a day, and no attempt is planned. Replay it once the cause is gone."
     )
