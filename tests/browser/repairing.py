@@ -110,8 +110,9 @@ class TestEventList:
         assert "state=" not in admin.url
         assert complaints == []
 
-    def test_it_is_sorted_by_lag_and_by_attempts(self, admin: Page, site: Site, trouble: Trouble, failed: str) -> None:
+    def test_it_is_sorted_by_lag_and_by_attempts(self, admin: Page, site: Site, failed: str, axe: str) -> None:
         admin.goto(site.app + EVENTS)
+        assert violations(admin, axe) == []
         order = admin.get_by_role("navigation", name="Order")
         for words, place in (("Attempts", 6), ("Lag", 5)):
             order.get_by_role("link", name=words).click()
