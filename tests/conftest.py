@@ -16,7 +16,7 @@ from accounts.models import Flag
 from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
-from tests.helpers.processes import gunicorn
+from tests.helpers.processes import UNWATCHED, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
 from webhooks import rejections
 
@@ -140,7 +140,8 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
     A test that uses it must commit what it writes: `@pytest.mark.django_db(transaction=True)`.
     """
-    with gunicorn(database_url, tmp_path_factory.mktemp("gunicorn") / "log.txt") as url:
+    log = tmp_path_factory.mktemp("gunicorn") / "log.txt"
+    with gunicorn(database_url, log, configuration=UNWATCHED) as url:
         yield url
 
 
