@@ -9,18 +9,15 @@ import httpx
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
-from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import DjangoDbBlocker, Settings
 
-from accounts.models import Flag
 from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
+from tests.helpers.flushing import quick_flush
 from tests.helpers.processes import UNWATCHED, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
 from webhooks import rejections
-
-QUEUE_TABLES = "procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers"
 
 
 @pytest.fixture(autouse=True)
@@ -45,28 +42,8 @@ def everything_is_on() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def flush_everything() -> Iterator[None]:
     """Make flushing between transactional tests empty the append-only log and the queue's unmanaged tables, too."""
-    original = DatabaseOperations.sql_flush
-
-    def sql_flush(self: DatabaseOperations, style: Any, tables: Any, **options: Any) -> list[str]:
-        # waffle's own tables refer to ours, and are no model's since we have a flag of our own.
-        # The switches that a migration made stay, as in any database.
-        kept = [table for table in tables if table != Flag._meta.db_table]
-        statements = original(self, style, kept, **options | {"allow_cascade": True})
-        if "audit_auditlog" not in tables:
-            return statements
-        return [
-            "ALTER TABLE audit_auditlog DISABLE TRIGGER USER;",
-            "ALTER TABLE audit_auditseal DISABLE TRIGGER USER;",
-            f"TRUNCATE {QUEUE_TABLES} CASCADE;",
-            *statements,
-            "ALTER TABLE audit_auditlog ENABLE TRIGGER USER;",
-            "ALTER TABLE audit_auditseal ENABLE TRIGGER USER;",
-        ]
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
-    yield
-    patch.undo()
+    with quick_flush():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
