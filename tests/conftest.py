@@ -56,8 +56,8 @@ def no_counting_behind_the_tests_back() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def one_of_each_pk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
-    """Make a row of every model that the admin shows, once for all tests of a module, and return their key.
+def module_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let other fixtures of a module make rows once for all of its tests.
 
     The module's tests run inside of the transaction that has made them, and each is rolled back to its beginning. So none
     of them may be a transactional one.
@@ -65,9 +65,15 @@ def one_of_each_pk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) ->
     patch = pytest.MonkeyPatch()
     with django_db_blocker.unblock(), transaction.atomic():
         patch.setattr(connection, "close", lambda: None)  # each test ends with it
-        yield one_of_each()
+        yield
         patch.undo()
         transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def one_of_each_pk(module_rows: None) -> int:
+    """Make a row of every model that the admin shows, and return their key."""
+    return one_of_each()
 
 
 @pytest.fixture
