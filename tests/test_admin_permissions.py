@@ -83,6 +83,7 @@ for model in READ_ONLY:
         f"/admin/{model}/{{pk}}/history/": (OK, OK, OK, OK),
     }
 STAFF = ("admin", "superuser")
+OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE")
 
 
 @pytest.fixture
@@ -107,8 +108,9 @@ def test_staff(address: str, person: str, pk: int, owner: User) -> None:
 @pytest.mark.parametrize("person", [person for person in PEOPLE if person not in STAFF])
 def test_everybody_else_gets_no_further_than_the_door(person: str, pk: int, owner: User) -> None:
     browser = browser_of(person, owner)
-    for address in ADMIN:
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
+    for number, address in enumerate(ADMIN):
+        # Of the other methods one for each address and person; with nine people each address is asked by all of them.
+        for method in ("GET", "POST", OTHER_METHODS[(PEOPLE.index(person) + number) % len(OTHER_METHODS)]):
             at_the_door = VERB if method in ("PATCH", "DELETE") else OK
             expected = at_the_door if address == "/admin/login/" else FOUND
             assert ask(browser, method, address.format(pk=pk)) == expected, (method, address)
