@@ -388,12 +388,12 @@ def answers(browsers: list[Client], world: dict[str, Any], address: str, method:
     found = []
     for browser in browsers:
         with transaction.atomic():
-            found.append(ask(_unused(browser), method, hide(world, address)))
+            found.append(ask(unused(browser), method, hide(world, address)))
             transaction.set_rollback(True)
     return tuple(found)
 
 
-def _unused(browser: Client) -> Client:
+def unused(browser: Client) -> Client:
     """Return one with the same cookies, which an answer may change."""
     copy = Client()
     copy.cookies.load({name: cookie.value for name, cookie in browser.cookies.items()})
