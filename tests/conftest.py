@@ -9,18 +9,15 @@ import httpx
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
-from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import DjangoDbBlocker, Settings
 
-from accounts.models import Flag
 from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
-from tests.helpers.processes import gunicorn
+from tests.helpers.flushing import quick_flush
+from tests.helpers.processes import UNWATCHED, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
 from webhooks import rejections
-
-QUEUE_TABLES = "procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers"
 
 
 @pytest.fixture(autouse=True)
@@ -45,28 +42,8 @@ def everything_is_on() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def flush_everything() -> Iterator[None]:
     """Make flushing between transactional tests empty the append-only log and the queue's unmanaged tables, too."""
-    original = DatabaseOperations.sql_flush
-
-    def sql_flush(self: DatabaseOperations, style: Any, tables: Any, **options: Any) -> list[str]:
-        # waffle's own tables refer to ours, and are no model's since we have a flag of our own.
-        # The switches that a migration made stay, as in any database.
-        kept = [table for table in tables if table != Flag._meta.db_table]
-        statements = original(self, style, kept, **options | {"allow_cascade": True})
-        if "audit_auditlog" not in tables:
-            return statements
-        return [
-            "ALTER TABLE audit_auditlog DISABLE TRIGGER USER;",
-            "ALTER TABLE audit_auditseal DISABLE TRIGGER USER;",
-            f"TRUNCATE {QUEUE_TABLES} CASCADE;",
-            *statements,
-            "ALTER TABLE audit_auditlog ENABLE TRIGGER USER;",
-            "ALTER TABLE audit_auditseal ENABLE TRIGGER USER;",
-        ]
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
-    yield
-    patch.undo()
+    with quick_flush():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -79,8 +56,8 @@ def no_counting_behind_the_tests_back() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def one_of_each_pk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[int]:
-    """Make a row of every model that the admin shows, once for all tests of a module, and return their key.
+def module_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let other fixtures of a module make rows once for all of its tests.
 
     The module's tests run inside of the transaction that has made them, and each is rolled back to its beginning. So none
     of them may be a transactional one.
@@ -88,9 +65,15 @@ def one_of_each_pk(django_db_setup: None, django_db_blocker: DjangoDbBlocker) ->
     patch = pytest.MonkeyPatch()
     with django_db_blocker.unblock(), transaction.atomic():
         patch.setattr(connection, "close", lambda: None)  # each test ends with it
-        yield one_of_each()
+        yield
         patch.undo()
         transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def one_of_each_pk(module_rows: None) -> int:
+    """Make a row of every model that the admin shows, and return their key."""
+    return one_of_each()
 
 
 @pytest.fixture
@@ -140,7 +123,8 @@ def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
     A test that uses it must commit what it writes: `@pytest.mark.django_db(transaction=True)`.
     """
-    with gunicorn(database_url, tmp_path_factory.mktemp("gunicorn") / "log.txt") as url:
+    log = tmp_path_factory.mktemp("gunicorn") / "log.txt"
+    with gunicorn(database_url, log, configuration=UNWATCHED) as url:
         yield url
 
 

@@ -39,6 +39,10 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
 
-# A worker that was killed is noticed soon enough for a test to wait for it.
-PROCRASTINATE_WORKER_DEFAULTS |= {"update_heartbeat_interval": 0.5, "stalled_worker_timeout": 2.0}  # noqa: F405
+# A worker that was killed, and a job that is due again, are noticed soon enough for a test to wait for it. Seconds.
+PROCRASTINATE_WORKER_DEFAULTS |= {  # noqa: F405
+    "update_heartbeat_interval": 0.5,
+    "stalled_worker_timeout": 2.0,
+    "fetch_job_polling_interval": 0.2,
+}
 RECOVERY_CRON = "* * * * * *"

@@ -127,7 +127,7 @@ def test_a_slow_fetch_holds_up_nobody_whose_key_is_known() -> None:
     assert asked.wait(5)
     started = time.perf_counter_ns()
     assert found.find("ins_1") == PUBLIC
-    assert time.perf_counter_ns() - started < 1_000_000_000
+    assert time.perf_counter_ns() - started < 5_000_000_000
     answer.set()
     slow.join()
     assert fetches == 2

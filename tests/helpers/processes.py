@@ -15,13 +15,17 @@ from pathlib import Path
 from config.environment import BASE_DIR
 
 PATIENCE_S = 30
+#: For servers that share a database with tests that do not know of them.
+UNWATCHED = "tests/helpers/gunicorn.py"
 
 
 @contextmanager
-def gunicorn(database_url: str, log: Path, *, workers: int = 3, **environ: str) -> Iterator[str]:
+def gunicorn(
+    database_url: str, log: Path, *, workers: int = 3, configuration: str = "config/gunicorn.py", **environ: str
+) -> Iterator[str]:
     """Run gunicorn with our configuration and return its base URL."""
     port = free_port()
-    command = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
+    command = ["-m", "gunicorn", "-c", configuration, "config.wsgi"]
     with process(command, database_url, log, PORT=str(port), WEB_CONCURRENCY=str(workers), **environ) as running:
         wait_until(lambda: running.poll() is not None or _answers(port), f"gunicorn did not start, see {log}")
         assert running.poll() is None, log.read_text()

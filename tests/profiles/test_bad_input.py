@@ -4,7 +4,7 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -74,8 +74,8 @@ NUMBERS = {
 }
 ALL = NASTY | ADDRESSES | NUMBERS
 OF_ADDRESSES, OF_NUMBERS = {"links", "url", "bio"}, {"hourly_rate", "completed_projects", "response_rate"}
-#: Enough for what must be one of a few values.
-FOR_CHOICES = (
+#: Enough for what must be one of a few values, or is tried with all of them elsewhere.
+A_FEW = (
     "script",
     "NUL",
     "an unpaired surrogate",
@@ -109,6 +109,7 @@ class Form:
         texts: fields that take whatever is typed.
         choices: fields that are chosen.
         unseen: fields that nobody types.
+        is_alike: another form above has the same fields, so that a few values suffice.
     """
 
     url: str
@@ -117,6 +118,11 @@ class Form:
     texts: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    is_alike: bool = False
+
+    def values_for(self, name: str) -> Iterable[str]:
+        """Return the labels of what a field is tried with."""
+        return A_FEW if self.is_alike or name not in self.texts else meant_for(name)
 
 
 TERMS = {"availability": "limited", "currency": "EUR"}
@@ -146,6 +152,7 @@ FORMS = (
         texts=("title", "description", "url", "technologies", "image_alt"),
         choices=("status",),
         unseen=("version", "form_token"),
+        is_alike=True,
     ),
     Form(PAGE_OF + "contact/", "vera", {"subject": "Hello", "body": "A map."}, texts=("subject", "body")),
     Form(PAGE_OF + "verify/", "adam", {"tier": "1"}, texts=("evidence",), choices=("tier",)),
@@ -159,10 +166,13 @@ FORMS = (
         filled=TERMS,
         texts=("headline", "skills", "hourly_rate"),
         choices=("domains", "availability", "currency"),
+        is_alike=True,
     ),
     Form("/welcome/client/", texts=("company_name", "industry", "project_preferences")),
-    Form("/account/client/", texts=("company_name", "industry", "project_preferences"), unseen=("opened",)),
-    Form("/clients/{client}/edit/", "adam", texts=("company_name", "industry", "project_preferences")),
+    Form(
+        "/account/client/", texts=("company_name", "industry", "project_preferences"), unseen=("opened",), is_alike=True
+    ),
+    Form("/clients/{client}/edit/", "adam", texts=("company_name", "industry", "project_preferences"), is_alike=True),
     Form("/account/roles/", filled={"builder": "on", "client": "on"}, unseen=("builder",)),
 )
 FIELDS = [(form, name) for form in FORMS for name in (*form.texts, *form.choices, *form.unseen)]
@@ -216,6 +226,12 @@ def stored() -> list[str]:
     return [text for row in rows for name, value in row.items() if name != "search" for text in texts_of(value)]
 
 
+def unwanted() -> list[str]:
+    """Return what should not have been stored."""
+    texts = stored()
+    return [text[:40] for text in texts if UNWANTED.search(text) or not unicodedata.is_normalized("NFC", text)]
+
+
 def post(browser: Client, url: str, typed: dict[str, Any], **headers: str) -> tuple[Any, Any]:
     """Post the form byte by byte, surrogates included, and return the answer and what arrives of it."""
     body = urlencode(typed, errors="surrogatepass", doseq=True)
@@ -239,7 +255,7 @@ def is_told(response: Any, name: str, arrived: str, *, is_typed: bool) -> str:
 def test_a_sentence_beside_the_field_or_kept_harmless(people: People, form: Form, name: str) -> None:
     wrong: dict[str, str] = {}
     browser = signed_in(getattr(people, form.who))
-    for label in meant_for(name) if name in form.texts else FOR_CHOICES:
+    for label in form.values_for(name):
         typed = ALL[label]
         response, arrived = post(browser, people.address(form.url), people.filled(form) | {name: typed})
         assert response.status_code in ((302, 303, 409) if name in form.unseen else (302, 303, 422)), label
@@ -247,18 +263,18 @@ def test_a_sentence_beside_the_field_or_kept_harmless(people: People, form: Form
             if trouble := is_told(response, name, arrived[name], is_typed=name in form.texts):
                 wrong[label] = trouble
             assert not RUNS.search(response.content.decode()), label
-        for text in stored():
-            if UNWANTED.search(text) or not unicodedata.is_normalized("NFC", text):
-                wrong[label] = f"stored: {text[:40]!r}"
+        if response.status_code == 422:
+            continue
+        if bad := unwanted():
+            wrong[label] = f"stored: {bad[0]!r}"
         people.page.refresh_from_db()  # its address may have changed
-        is_shown = response.status_code != 422 and MARKUP.search(typed)
-        if is_shown and RUNS.search(Client().get(people.page.get_absolute_url()).content.decode()):
+        if MARKUP.search(typed) and RUNS.search(Client().get(people.page.get_absolute_url()).content.decode()):
             wrong[label] = "it is markup on the page"
         for model in (ContactMessage, Badge):  # so that the next is no repetition, and not too many
             model.objects.all().delete()
         Project.objects.exclude(pk=people.project.pk).delete()
         BuilderProfile.objects.filter(pk=people.page.pk).update(hidden_at=None)
-    assert not wrong
+    assert (wrong, unwanted()) == ({}, [])  # refused forms stored nothing either
 
 
 LINKS = sorted(ADDRESSES.keys() - {"a bare host"})
@@ -309,9 +325,8 @@ def test_programs_are_told_or_what_they_send_is_harmless(people: People, name: s
             response = browser.patch(url, json.dumps(body), content_type="application/json")
             assert response.status_code in (200, 422), (label, body)
             assert response.status_code == 200 or list(response.json()["error"]["fields"]) == [name], label
-        for text in stored():
-            assert not UNWANTED.search(text), label
-            assert unicodedata.is_normalized("NFC", text), label
+            if response.status_code == 200:
+                assert not unwanted(), label
         if MARKUP.search(typed):
             people.page.refresh_from_db()
             assert not RUNS.search(Client().get(people.page.get_absolute_url()).content.decode()), label
@@ -319,7 +334,7 @@ def test_programs_are_told_or_what_they_send_is_harmless(people: People, name: s
 
 @pytest.mark.parametrize("parameter", ("q", "skill", "domain", "sort", "after", "tier", "rate"))
 def test_no_search_breaks(people: People, parameter: str) -> None:
-    for label, typed in ALL.items():
+    for label, typed in (ALL if parameter == "q" else NASTY | NUMBERS).items():
         asked = urlencode({parameter: typed}, errors="surrogatepass")
         response = Client().get(f"/builders/?{asked}")
         assert (response.status_code, RUNS.search(response.content.decode())) == (200, None), label

@@ -117,9 +117,12 @@ SLOW = {
 
 @pytest.mark.parametrize("written", SLOW.values(), ids=SLOW)
 def test_what_is_made_to_be_slow_is_not(written: str) -> None:
-    started = time.process_time()
-    to_html(written)
-    assert time.process_time() - started < 0.5
+    def took_s(attempt: int) -> float:
+        started = time.thread_time()
+        to_html(f"{written} {attempt}")  # another text each time, because the last ones are remembered
+        return time.thread_time() - started
+
+    assert any(took_s(attempt) < 0.5 for attempt in range(3))  # it is a tenth of it, but for a busy machine's hiccups
 
 
 def test_more_than_forms_take_is_left_out() -> None:

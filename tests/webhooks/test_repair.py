@@ -177,7 +177,7 @@ def test_a_dry_run_waits_for_nobody(webhook: WebhookClient, database_url: str, t
     with held(database_url, f"SELECT FROM {table} FOR UPDATE"):
         began = time.monotonic()
         trial = repair.dry_run(event.pk)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5  # a lock would be waited for three seconds
     assert (trial.outcome, trial.note) == (
         repair.BUSY,
         "Somebody is at work on it or on its person; try again.",
@@ -212,7 +212,7 @@ def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
         over.set()
         thread.join()
     assert len(tried) > 5
-    assert slowest < 0.5  # a lock would be waited for up to three seconds
+    assert slowest < 2.5  # a lock would be waited for three seconds
 
 
 # --- Once more, for real ---
