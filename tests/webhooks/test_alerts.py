@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.models import MetadataPush, Reconciliation, User
@@ -20,6 +21,8 @@ from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
 from webhooks import alerts, rollups, watch
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
+from webhooks.rules import RULES
+from webhooks.vitals import Vitals
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +142,34 @@ def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
     assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
 
 
+def test_what_is_back_for_long_is_told_again_once(receiver: Receiver) -> None:
+    """Whoever was told that it is over would never know."""
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+    dead()
+    for minutes in (20, 36, 39, 60, 90):
+        check(minutes * MINUTE)
+    told = [title for title in receiver.titles if title.endswith("Events are dead")]
+    assert told == ["[Opened] Events are dead", "[Resolved] Events are dead", "[Opened] Events are dead"]
+
+
+def test_what_was_back_shortly_is_not_told_to_be_over_twice(receiver: Receiver) -> None:
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+    dead()
+    check(10 * MINUTE)
+    WebhookEvent.objects.all().delete()
+    check(11 * MINUTE)
+    assert check(17 * MINUTE) == []
+    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+
+
 def test_what_comes_back_late_is_a_new_one(receiver: Receiver) -> None:
     dead()
     check()
@@ -163,6 +194,44 @@ def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings,
         check(minutes * 2 * MINUTE)
     assert sorted(failed.values_list("attempts", flat=True)) == [5, 5]
     assert len(receiver.told) == 1
+
+
+def test_a_rule_that_breaks_stops_no_other(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(vitals: Vitals) -> None:
+        raise DatabaseError("canceling statement due to statement timeout")
+
+    monkeypatch.setitem(RULES, Rule.FAILURE_RATE, breaks)  # the first one
+    dead()
+    assert check() == [Rule.DEAD_EVENTS]
+    assert receiver.titles == ["[Opened] Events are dead"]
+    assert "failure_rate could not be judged" in caplog.text
+
+
+def test_no_lock_outlives_its_transaction() -> None:
+    """PgBouncer gives each transaction another session: a lock of a session would stay, and nobody would look any more."""
+    with CaptureQueriesContext(connection) as statements:
+        check()
+    locks = [each["sql"] for each in statements if "advisory" in each["sql"]]
+    assert locks
+    assert all("_xact_lock" in sql for sql in locks)
+
+
+def test_what_another_process_has_taken_on_is_not_sent_twice(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead()
+    send = alerts._send
+
+    def send_while_another_looks(url: str, notice: Notice) -> str:
+        monkeypatch.setattr(alerts, "_send", send)
+        alerts.send_notices()
+        return send(url, notice)
+
+    monkeypatch.setattr(alerts, "_send", send_while_another_looks)
+    check()
+    assert receiver.titles == ["[Opened] Events are dead"]
 
 
 def test_the_command_lists_what_is_open(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
