@@ -258,6 +258,14 @@ def test_many_failing_events(webhook: WebhookClient) -> None:
     assert len(Alert.objects.get().facts["events"]) == 5
 
 
+def test_many_failing_events_are_named_and_not_those_of_last_week() -> None:
+    for day in range(25):
+        event(NOW - timedelta(days=7 + day), state="dead", processed_at=None)
+    failing = [event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW).pk for _ in range(5)]
+    assert Rule.FAILURE_RATE in check()
+    assert sorted(Alert.objects.get(rule=Rule.FAILURE_RATE).facts["events"]) == failing
+
+
 def test_an_event_that_stays_unsettled() -> None:
     event(NOW - 31 * MINUTE, state="failed", processed_at=None, next_attempt_at=NOW)
     assert check(-2 * MINUTE) == []
@@ -285,6 +293,14 @@ def test_silence_is_judged_by_what_is_usual() -> None:
         event(NOW - number * 6 * MINUTE)
     assert check(90 * MINUTE) == []
     assert check(5 * timedelta(hours=1)) == [Rule.SILENCE]
+
+
+def test_silence_is_not_over_because_it_lasts() -> None:
+    for number in range(200):
+        event(NOW - number * 6 * MINUTE)
+    for days in (1, 6, 7, 8, 30):
+        assert check(timedelta(days=days)) == [Rule.SILENCE]
+    assert Alert.objects.get().well_since is None
 
 
 def test_a_quiet_night_is_no_silence() -> None:
