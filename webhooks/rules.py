@@ -145,8 +145,7 @@ def drift(vitals: Vitals) -> Finding | None:
     run = vitals.last_reconciliation
     if not settings.CLERK_SECRET_KEY or run is None or run.finished_at is None:
         return None
-    left = run.unhealed + run.distrusted + run.unreadable
-    if left:
+    if left := run.still_differ:
         text = ngettext(
             "%d person still differs from Clerk after comparing.",
             "%d people still differ from Clerk after comparing.",
