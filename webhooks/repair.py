@@ -146,7 +146,7 @@ def fetch(event: WebhookEvent, who: Who) -> Reconciliation:
 
 def last_deed(event: WebhookEvent) -> AuditLog | None:
     """Return what somebody did about an event last."""
-    about = AuditLog.objects.filter(target=f"{event._meta.label_lower}:{event.pk}", actor__isnull=False)
+    about = AuditLog.objects.filter(target=log.target_of(event), actor__isnull=False)
     return about.order_by("-pk").first()
 
 
