@@ -20,6 +20,7 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
 from webhooks import alerts, rollups, watch
+from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
 from webhooks.rules import RULES
 from webhooks.vitals import Vitals
@@ -194,6 +195,17 @@ def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings,
         check(minutes * 2 * MINUTE)
     assert sorted(failed.values_list("attempts", flat=True)) == [5, 5]
     assert len(receiver.told) == 1
+
+
+@pytest.mark.parametrize("url", ("nonsense://tok123/x", "slack://tok123", "pagerduty://tok123"))
+def test_no_log_has_the_address_of_a_channel(settings: Settings, caplog: pytest.LogCaptureFixture, url: str) -> None:
+    """Apprise writes those that it cannot read into its own log, whole."""
+    settings.ALERT_URLS = [url]
+    assert [found.id for found in check_alert_channels()] == ["webhooks.E005"]
+    dead()
+    check()
+    assert "Apprise cannot read the address" in caplog.text
+    assert "tok123" not in caplog.text
 
 
 def test_a_rule_that_breaks_stops_no_other(
