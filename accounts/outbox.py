@@ -8,9 +8,11 @@ the last word wins. docs/ownership.md says who owns which field.
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 from procrastinate.contrib.django import app as queue
@@ -71,7 +73,9 @@ def stop(push: MetadataPush) -> None:
     """Let whoever keeps writing other values win, and say so."""
     push.state = State.STOPPED
     push.last_error = f"After {push.bounces} pushes something else wrote other values; see the runbook on drift."
-    log.error("Pushes of the metadata of %s were stopped: something else keeps writing it.", push.user.clerk_id)
+    # Not before it is so: a dry run of an event gets here, too, and is undone.
+    told = "Pushes of the metadata of %s were stopped: something else keeps writing it."
+    transaction.on_commit(partial(log.error, told, push.user.clerk_id))
     audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=None, target=push.user, bounces=push.bounces)
 
 

@@ -88,7 +88,7 @@ def record(
         source=origin.source,
         actor_id=actor.pk if actor else None,
         actor_label=str(actor) if actor else None,
-        target=f"{target._meta.label_lower}:{target.pk}",
+        target=target_of(target),
         target_label=str(target),
         subject_id=(subject or target).pk if subject or isinstance(target, AbstractBaseUser) else None,
         changed=sorted(changes or {}),
@@ -103,6 +103,11 @@ def record(
     row.personal_parts = personal_parts(row)
     row.personal_digest = personal_digest(row)
     _write(row)
+
+
+def target_of(row: models.Model) -> str:
+    """Return what `target` is called in the log, such as accounts.user:42."""
+    return f"{row._meta.label_lower}:{row.pk}"
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from django.forms import BoundField
 from django.utils.translation import gettext
 
 from accounts.models import User
-from audit.log import Origin
+from audit.log import Origin, target_of
 from audit.models import AuditLog
 from profiles.access import Viewer, access_for
 from profiles.forms import ProfileForm
@@ -48,7 +48,7 @@ def last_change(profile: Profile, fields: Collection[str], viewer: User, origin:
     Args:
         origin: of the request of `viewer`, who may be somebody else's eyes.
     """
-    rows = AuditLog.objects.filter(target=f"{profile._meta.label_lower}:{profile.pk}", changed__overlap=list(fields))
+    rows = AuditLog.objects.filter(target=target_of(profile), changed__overlap=list(fields))
     row = rows.order_by("-id").first()
     return Change(_who(row, profile, viewer, origin), row.timestamp) if row else None
 

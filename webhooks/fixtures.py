@@ -93,7 +93,8 @@ def _number(value: float, key: str, *, free: bool) -> float:
         return _moved(value)
     if not free and key in COUNTS:
         return value
-    number = type(value)(_scrambled(str(abs(value))) if math.isfinite(value) else value)
+    digits = f"{abs(value):f}" if "e" in str(value) else str(abs(value))  # the e of 1e-07 is no letter to replace
+    number = type(value)(_scrambled(digits) if math.isfinite(value) else value)
     return -number if value < 0 else number
 
 

@@ -34,6 +34,9 @@ State, Via = WebhookEvent.State, Attempt.Via
 DUPLICATE = "duplicate"
 #: What an attempt may change on the row.
 RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
+#: What a body says, or why it cannot be understood. None if it is not kept, and so there is nothing to apply; a delivery brings
+#: it along, also that of an event whose payload was emptied.
+type Parsed = ClerkEvent | Exception | None
 #: Makes or locks the row; None if there is nothing left to do.
 type Claim = Callable[[], WebhookEvent | None]
 #: Whoever only looks waits for nobody, and is soon out of everybody's way.
@@ -164,7 +167,7 @@ def rehearsal(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]
         transaction.set_rollback(True)
 
 
-def _attempt(claim: Claim, parsed: ClerkEvent | Exception, via: Attempt.Via) -> WebhookEvent | None:
+def _attempt(claim: Claim, parsed: Parsed, via: Attempt.Via) -> WebhookEvent | None:
     """Claim an event and apply it; if that fails, undo everything and claim it again to store the failure."""
     started_at, started = timezone.now(), time.perf_counter()
     try:
@@ -197,8 +200,8 @@ def _loudness(event: WebhookEvent | None) -> int:
     return logging.ERROR if is_new_fault else logging.WARNING
 
 
-def _apply(event: WebhookEvent, parsed: ClerkEvent | Exception) -> None:
-    if event.payload is None:  # a type whose body is not kept, and so one that nothing acts upon
+def _apply(event: WebhookEvent, parsed: Parsed) -> None:
+    if parsed is None:
         event.mark_settled(State.IGNORED)
         return
     if isinstance(parsed, Exception):
@@ -235,8 +238,9 @@ def _save_result(event: WebhookEvent) -> None:
         job.defer(event_id=event.pk)
 
 
-def _parse_stored(event_id: int) -> ClerkEvent | Exception:
-    return _parse(WebhookEvent.objects.values_list("payload", flat=True).get(pk=event_id) or "")
+def _parse_stored(event_id: int) -> Parsed:
+    body = WebhookEvent.objects.values_list("payload", flat=True).get(pk=event_id)
+    return None if body is None else _parse(body)
 
 
 def _parse(body: str) -> ClerkEvent | Exception:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from audit.log import target_of
 from audit.models import AuditLog
 
 Action = AuditLog.Action
@@ -98,7 +99,7 @@ def at(user: User, moment: datetime) -> list[Fact] | None:
     """Return what was known of the person at a moment; None if nothing was. One statement."""
     if moment < user.created_at:
         return None
-    later = AuditLog.objects.filter(target=f"{user._meta.label_lower}:{user.pk}", timestamp__gt=moment)
+    later = AuditLog.objects.filter(target=target_of(user), timestamp__gt=moment)
     rows = list(later.order_by("pk").only("action", "changed", "details")[: MOST_ROWS + 1])
     past = _Past()
     for row in rows[:MOST_ROWS]:

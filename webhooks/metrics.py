@@ -99,7 +99,7 @@ def _drift(vitals: Vitals) -> float | None:
 
 
 def _unhealed(vitals: Vitals) -> float | None:
-    return vitals.last_reconciliation.unhealed if vitals.last_reconciliation else None
+    return vitals.last_reconciliation.still_differ if vitals.last_reconciliation else None
 
 
 #: Name, what it says, and how to read it from the vitals; None is not told at all.

@@ -104,13 +104,15 @@ def replay(event_id: int, who: Who, **facts: Any) -> Trial:
 def resolve(event_id: int, who: Who) -> bool:
     """Settle a failed or dead event without any effect. Its retry, if one is scheduled, finds nothing left to do.
 
+    The log keeps of its error the kind: the text quotes values, and would outlive the payload and the erasing of its person.
+
     Returns:
         False if there is no such event, or it was settled meanwhile.
     """
     event = WebhookEvent.objects.unsettled().select_for_update().filter(pk=event_id).first()
     if event is None:
         return False
-    state, error = event.state, event.last_error
+    state, kind = event.state, _kind(event)
     event.mark_settled(State.IGNORED, f"Resolved by hand: {who.why}")
     update(event, RESOLVED_FIELDS)
     changes = {"state": (state, event.state)}
@@ -121,7 +123,7 @@ def resolve(event_id: int, who: Who) -> bool:
         origin=who.origin,
         changes=changes,
         note=who.why,
-        error=error,
+        error=kind,
     )
     return True
 
@@ -144,7 +146,7 @@ def fetch(event: WebhookEvent, who: Who) -> Reconciliation:
 
 def last_deed(event: WebhookEvent) -> AuditLog | None:
     """Return what somebody did about an event last."""
-    about = AuditLog.objects.filter(target=f"{event._meta.label_lower}:{event.pk}", actor__isnull=False)
+    about = AuditLog.objects.filter(target=log.target_of(event), actor__isnull=False)
     return about.order_by("-pk").first()
 
 

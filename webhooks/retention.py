@@ -1,7 +1,7 @@
 """Old payloads go: they hold personal data, and Svix can send an event again for 90 days only.
 
-What attempts said of their errors goes with them, because it quotes them. Everything else of an event stays, and so do
-the counts. Rows are emptied a few at a time, each batch in a transaction of its own that skips what somebody else holds,
+What was said of errors goes with them, because it quotes them: of an event's last one its kind stays, which stands before the
+colon, and of a note what the code wrote. Everything else of an event stays, and so do the counts. Rows are emptied a few at a time, each batch in a transaction of its own that skips what somebody else holds,
 so that ingestion never waits. How far it got is kept, so that a run does not go over what is empty already.
 """
 
@@ -23,7 +23,8 @@ WITH old AS (
 ), free AS (
     SELECT event.id FROM webhooks_webhookevent AS event JOIN old USING (id) FOR UPDATE OF event SKIP LOCKED
 ), emptied AS (
-    UPDATE webhooks_webhookevent SET payload = NULL WHERE id IN (SELECT id FROM free) RETURNING id
+    UPDATE webhooks_webhookevent SET payload = NULL, last_error = split_part(last_error, ':', 1)
+    WHERE id IN (SELECT id FROM free) RETURNING id
 ), silenced AS (
     UPDATE webhooks_attempt SET error = '', traceback = '' WHERE event_id IN (SELECT id FROM free)
 )

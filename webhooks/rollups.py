@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from webhooks.models import EventCount, EventTiming, FoldMark
+from webhooks.models import EventTiming, FoldMark
 
 #: The upper ends of the buckets that durations are counted in, in seconds; one more bucket takes what is longer.
 STEPS_S = (
@@ -168,11 +168,6 @@ def percentile(buckets: Sequence[int], share: float) -> float | None:
 def whole_hour(moment: datetime) -> datetime:
     """Return when the hour of `moment` began."""
     return moment.replace(minute=0, second=0, microsecond=0)
-
-
-def forget_before(moment: datetime) -> int:
-    """Delete counts of hours before `moment`; return how many rows went."""
-    return sum(model._default_manager.filter(hour__lt=moment).delete()[0] for model in (EventCount, EventTiming))
 
 
 def _changed_since(transaction_id: int) -> list[datetime]:

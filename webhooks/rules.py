@@ -56,7 +56,8 @@ def failure_rate(vitals: Vitals) -> Finding | None:
     if failing < LEAST_FAILURES or failing < FAILURE_SHARE * events:
         return None
     text = _("%(failing)d of the last %(events)d events failed.")
-    return Finding(text % {"failing": failing, "events": events}, failing / events, {"events": _unsettled()})
+    recent = _unsettled(received_at__gte=rollups.whole_hour(vitals.at - HOUR))
+    return Finding(text % {"failing": failing, "events": events}, failing / events, {"events": recent})
 
 
 def dead_events(vitals: Vitals) -> Finding | None:
@@ -87,7 +88,7 @@ def rejected(vitals: Vitals) -> Finding | None:
     if total < LEAST_REJECTED:
         return None
     told = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1]))
-    text = _("%(total)d requests to the endpoint were refused in the last hour: %(told)s.")
+    text = _("%(total)d requests to the endpoint were refused in this hour and the last: %(told)s.")
     return Finding(text % {"total": total, "told": told}, total, {"causes": causes})
 
 
@@ -106,10 +107,13 @@ def other_instance(vitals: Vitals) -> Finding | None:
 
 
 def silence(vitals: Vitals) -> Finding | None:
-    """Judge whether events have stopped coming, by how often they usually come."""
+    """Judge whether events have stopped coming, by how often they came in the week before the last one.
+
+    The week before now would empty while it is silent, and a long silence would pass for over.
+    """
     if vitals.last_received is None:
         return None
-    counted = rollups.hourly(vitals.at - WEEK)
+    counted = rollups.hourly(vitals.last_received - WEEK)
     events = sum(row.events for row in counted)
     if events < LEAST_EVENTS:
         return None
@@ -141,8 +145,7 @@ def drift(vitals: Vitals) -> Finding | None:
     run = vitals.last_reconciliation
     if not settings.CLERK_SECRET_KEY or run is None or run.finished_at is None:
         return None
-    left = run.unhealed + run.distrusted + run.unreadable
-    if left:
+    if left := run.still_differ:
         text = ngettext(
             "%d person still differs from Clerk after comparing.",
             "%d people still differ from Clerk after comparing.",
@@ -188,7 +191,8 @@ RULES: dict[Alert.Rule, Callable[[Vitals], Finding | None]] = {
 }
 
 
-def _unsettled(**facts: str) -> list[int]:
+def _unsettled(**facts: Any) -> list[int]:
+    """Return the ids of the oldest unsettled events with these facts."""
     events = WebhookEvent.objects.unsettled().filter(**facts).order_by("received_at")
     return list(events.values_list("pk", flat=True)[:MOST_IDS])
 

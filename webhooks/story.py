@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
 from accounts.models import EndedSession, MetadataPush, User
+from audit.log import target_of
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent
 
@@ -133,10 +134,6 @@ def _add_events(lines: Iterable[Line]) -> None:
 
 def _add_deeds(lines: Iterable[Line], user: User) -> None:
     """Find what people did about events; rows about the person have lines of their own."""
-    events = {_target(line.row): line for line in lines if line.source == "e"}
+    events = {target_of(line.row): line for line in lines if line.source == "e"}
     for deed in AuditLog.objects.filter(target__in=events).exclude(subject=user.pk).order_by("pk"):
         events[deed.target].deeds.append(deed)
-
-
-def _target(row: Model) -> str:
-    return f"{row._meta.label_lower}:{row.pk}"

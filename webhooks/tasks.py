@@ -1,11 +1,15 @@
 """Jobs of the webhook app. They carry ids only and call one verb."""
 
+import logging
+
 from django.conf import settings
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
 from webhooks import alerts, inbox, replays, retention, rollups
+
+log = logging.getLogger(__name__)
 
 #: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
 MAX_RUNS = 5
@@ -36,6 +40,7 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
             await manager.retry_job(job)
         else:
             await manager.finish_job(job, status=Status.FAILED, delete_job=False)
+            log.error("Job %s, %s, was given up: its worker ended %d times.", job.id, job.task_name, job.attempts)
 
 
 @app.periodic(cron="* * * * *")

@@ -104,6 +104,11 @@ class Reconciliation(models.Model):
         return self.missing + self.stale + self.gone + self.unsent + self.unreadable + self.distrusted
 
     @property
+    def still_differ(self) -> int:
+        """How many people differ after it, or were left alone because Clerk's word on them was not believed or understood."""
+        return self.unhealed + self.distrusted + self.unreadable
+
+    @property
     def health(self) -> float | None:
         """The share of people, in per cent, who were the same here and at Clerk; None if nobody was compared."""
         everybody = max(self.seen + self.gone + self.distrusted, self.differed)

@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
-from pytest_django import Settings
+from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from accounts import outbox, pushes, roles, sync, tasks
 from accounts.clerk import api
@@ -419,16 +420,36 @@ class TestDriftAndBounces:
         assert state(olive) == "pending"
 
     def test_whoever_keeps_writing_other_values_is_let_win(
-        self, clerk: StandIn, fake: FakeClerk, olive: User, caplog: pytest.LogCaptureFixture
+        self,
+        clerk: StandIn,
+        fake: FakeClerk,
+        olive: User,
+        caplog: pytest.LogCaptureFixture,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         for number in range(6):
             at_clerk(clerk, olive, validationTier=2 + number % 2)
-            told_by_webhook(clerk, olive)
+            with django_capture_on_commit_callbacks(execute=True):
+                told_by_webhook(clerk, olive)
             pushes.push(olive.pk)
         assert len(patches(fake)) == outbox.MOST_BOUNCES
         assert state(olive) == "stopped"
         assert AuditLog.objects.filter(action="PUSH_STOPPED").count() == 1
         assert "something else keeps writing it" in caplog.text
+
+    def test_what_is_only_tried_and_undone_is_not_told(
+        self,
+        olive: User,
+        caplog: pytest.LogCaptureFixture,
+        django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
+    ) -> None:
+        push = MetadataPush.objects.get_or_create(
+            user=olive, defaults={"requested_at": timezone.now(), "next_attempt_at": timezone.now()}
+        )[0]
+        with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
+            outbox.stop(push)
+            transaction.set_rollback(True)
+        assert "were stopped" not in caplog.text
 
     def test_events_while_a_push_waits_are_no_bounces(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)

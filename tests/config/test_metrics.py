@@ -14,8 +14,9 @@ from pytest_django import Settings
 from accounts.models import Reconciliation
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
-from webhooks import rollups
+from webhooks import rollups, rules
 from webhooks.models import Alert, RejectionCount
+from webhooks.vitals import measure
 
 pytestmark = pytest.mark.django_db
 
@@ -77,6 +78,16 @@ def test_drift_is_what_the_last_comparison_found() -> None:
     Reconciliation.objects.create(kind="full", state="finished", finished_at=now, seen=10, missing=2, unhealed=1)
     told = scrape()
     assert (told["drift_people",], told["drift_unhealed_people",]) == (2, 1)
+
+
+@pytest.mark.parametrize("kind", ("unhealed", "distrusted", "unreadable"))
+def test_whoever_still_differs_is_told_as_the_alert_does(settings: Settings, kind: str) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    now = timezone.now()
+    Reconciliation.objects.create(kind="full", state="finished", finished_at=now, seen=10, **{kind: 3})
+    finding = rules.drift(measure())
+    assert finding
+    assert scrape()["drift_unhealed_people",] == finding.value == 3
 
 
 def test_the_older_text_format_is_told_to_who_asks_for_it() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
-from django.db import connection
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.models import MetadataPush, Reconciliation, User
@@ -19,7 +20,10 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
 from webhooks import alerts, rollups, watch
+from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
+from webhooks.rules import RULES
+from webhooks.vitals import Vitals
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +143,34 @@ def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
     assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
 
 
+def test_what_is_back_for_long_is_told_again_once(receiver: Receiver) -> None:
+    """Whoever was told that it is over would never know."""
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+    dead()
+    for minutes in (20, 36, 39, 60, 90):
+        check(minutes * MINUTE)
+    told = [title for title in receiver.titles if title.endswith("Events are dead")]
+    assert told == ["[Opened] Events are dead", "[Resolved] Events are dead", "[Opened] Events are dead"]
+
+
+def test_what_was_back_shortly_is_not_told_to_be_over_twice(receiver: Receiver) -> None:
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+    dead()
+    check(10 * MINUTE)
+    WebhookEvent.objects.all().delete()
+    check(11 * MINUTE)
+    assert check(17 * MINUTE) == []
+    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+
+
 def test_what_comes_back_late_is_a_new_one(receiver: Receiver) -> None:
     dead()
     check()
@@ -165,6 +197,55 @@ def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings,
     assert len(receiver.told) == 1
 
 
+@pytest.mark.parametrize("url", ("nonsense://tok123/x", "slack://tok123", "pagerduty://tok123"))
+def test_no_log_has_the_address_of_a_channel(settings: Settings, caplog: pytest.LogCaptureFixture, url: str) -> None:
+    """Apprise writes those that it cannot read into its own log, whole."""
+    settings.ALERT_URLS = [url]
+    assert [found.id for found in check_alert_channels()] == ["webhooks.E005"]
+    dead()
+    check()
+    assert "Apprise cannot read the address" in caplog.text
+    assert "tok123" not in caplog.text
+
+
+def test_a_rule_that_breaks_stops_no_other(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks(vitals: Vitals) -> None:
+        raise DatabaseError("canceling statement due to statement timeout")
+
+    monkeypatch.setitem(RULES, Rule.FAILURE_RATE, breaks)  # the first one
+    dead()
+    assert check() == [Rule.DEAD_EVENTS]
+    assert receiver.titles == ["[Opened] Events are dead"]
+    assert "failure_rate could not be judged" in caplog.text
+
+
+def test_no_lock_outlives_its_transaction() -> None:
+    """PgBouncer gives each transaction another session: a lock of a session would stay, and nobody would look any more."""
+    with CaptureQueriesContext(connection) as statements:
+        check()
+    locks = [each["sql"] for each in statements if "advisory" in each["sql"]]
+    assert locks
+    assert all("_xact_lock" in sql for sql in locks)
+
+
+def test_what_another_process_has_taken_on_is_not_sent_twice(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead()
+    send = alerts._send
+
+    def send_while_another_looks(url: str, notice: Notice) -> str:
+        monkeypatch.setattr(alerts, "_send", send)
+        alerts.send_notices()
+        return send(url, notice)
+
+    monkeypatch.setattr(alerts, "_send", send_while_another_looks)
+    check()
+    assert receiver.titles == ["[Opened] Events are dead"]
+
+
 def test_the_command_lists_what_is_open(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("check_alerts")
     assert capsys.readouterr().out == "All is well.\n"
@@ -187,6 +268,14 @@ def test_many_failing_events(webhook: WebhookClient) -> None:
                 assert webhook.created(person()) == "failed"
     assert check() == [Rule.FAILURE_RATE]
     assert len(Alert.objects.get().facts["events"]) == 5
+
+
+def test_many_failing_events_are_named_and_not_those_of_last_week() -> None:
+    for day in range(25):
+        event(NOW - timedelta(days=7 + day), state="dead", processed_at=None)
+    failing = [event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW).pk for _ in range(5)]
+    assert Rule.FAILURE_RATE in check()
+    assert sorted(Alert.objects.get(rule=Rule.FAILURE_RATE).facts["events"]) == failing
 
 
 def test_an_event_that_stays_unsettled() -> None:
@@ -216,6 +305,14 @@ def test_silence_is_judged_by_what_is_usual() -> None:
         event(NOW - number * 6 * MINUTE)
     assert check(90 * MINUTE) == []
     assert check(5 * timedelta(hours=1)) == [Rule.SILENCE]
+
+
+def test_silence_is_not_over_because_it_lasts() -> None:
+    for number in range(200):
+        event(NOW - number * 6 * MINUTE)
+    for days in (1, 6, 7, 8, 30):
+        assert check(timedelta(days=days)) == [Rule.SILENCE]
+    assert Alert.objects.get().well_since is None
 
 
 def test_a_quiet_night_is_no_silence() -> None:
@@ -302,6 +399,16 @@ def test_putting_it_off_and_saying_that_it_is_over(adam: User) -> None:
     assert (Alert.objects.get().resolved_by, Alert.objects.get().note) == (adam, "Fixed")
     assert "resolved meanwhile" in care(adam, deed="acknowledge").content.decode()
     assert sorted(AuditLog.objects.values_list("action", flat=True)) == ["ALERT_RESOLVED", "ALERT_SNOOZED"]
+
+
+def test_the_audit_log_tells_what_each_of_two_admins_wrote(adam: User) -> None:
+    dead()
+    check()
+    care(adam, deed="acknowledge", note="Looking at it")
+    care(UserFactory.create(admin=True), deed="resolve", note="Fixed")
+    assert Alert.objects.get().note == "Looking at it\nFixed"
+    row = AuditLog.objects.get(action="ALERT_RESOLVED")
+    assert (row.details or {})["note"] == "Fixed"
 
 
 def test_what_was_said_to_be_over_and_is_not_opens_a_new_alert(adam: User, receiver: Receiver) -> None:

@@ -3,6 +3,7 @@
 import html
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -247,6 +248,23 @@ def test_it_names_what_needs_a_person_and_links_there(operator: Client) -> None:
         assert f'href="{address}"' in text
     assert "Pat &amp; Push" in text
     assert "<i>ValueError" not in text
+
+
+def test_the_oldest_unsettled_event_is_the_first_where_its_age_leads(operator: Client) -> None:
+    dead = event(NOW - timedelta(hours=3), state="dead", processed_at=None)
+    event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW)
+    [address] = re.findall(r'id="oldest" href="([^"]*)"', page(operator))
+    listed = operator.get(html.unescape(address)).content.decode()
+    assert re.findall(r"webhookevent/(\d+)/change/", listed)[0] == str(dead.pk)
+
+
+@pytest.mark.parametrize(
+    ("facts", "tone"),
+    (({}, "bad"), ({"acknowledged_at": NOW}, "attention"), ({"snoozed_until": NOW + MINUTE}, "attention")),
+)
+def test_an_alert_that_somebody_takes_care_of_looks_so(operator: Client, facts: dict[str, Any], tone: str) -> None:
+    Alert.objects.create(rule="silence", summary="It is quiet.", value=1, told_value=1, worst_value=1, **facts)
+    assert re.search(rf'<li class="is-{tone}">\s*<svg[^>]*><use href="[^"]*#{tone}"', page(operator))
 
 
 def test_figures_link_to_the_events_they_count(operator: Client) -> None:

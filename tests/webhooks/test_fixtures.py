@@ -154,7 +154,8 @@ def test_what_cannot_be_copied_is_refused_in_a_sentence(payload: str | None) -> 
 
 
 @pytest.mark.parametrize(
-    "payload", ("[]", '"x"', "12", "null", '{"data": "\\ud800"}', '{"x": 1e400, "y": NaN, "z": -0.5}')
+    "payload",
+    ("[]", '"x"', "12", "null", '{"data": "\\ud800"}', '{"x": 1e400, "y": NaN, "z": -0.5}', '{"x": 1e-7, "y": 1.5e22}'),
 )
 def test_odd_json_is_copied(payload: str) -> None:
     fixtures.make(payload).encode()

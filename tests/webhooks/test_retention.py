@@ -34,6 +34,23 @@ def test_payloads_older_than_the_time_go_and_everything_else_stays() -> None:
     assert WebhookEvent.objects.values().get(pk=old.pk) == before | {"payload": None}
 
 
+@pytest.mark.parametrize(
+    ("error", "left"),
+    (
+        ("IntegrityError: duplicate key\nDETAIL:  Key (email)=(zofia@example.com) already exists.", "IntegrityError"),
+        ("Resolved by hand: Zofia wrote to us", "Resolved by hand"),
+        ("It does not say which user was deleted.", "It does not say which user was deleted."),
+        ("", ""),
+    ),
+)
+def test_of_an_error_its_kind_stays_and_nothing_that_it_quotes(error: str, left: str) -> None:
+    old, young = stored(91), stored(89)
+    WebhookEvent.objects.update(last_error=error)
+    retention.empty_payloads()
+    assert WebhookEvent.objects.get(pk=old.pk).last_error == left
+    assert WebhookEvent.objects.get(pk=young.pk).last_error == error
+
+
 def test_it_goes_on_through_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)
     same = timezone.now() - 100 * DAY

@@ -72,6 +72,15 @@ def assert_whole_effect() -> None:
     assert actions == ["PROFILE_CREATED", "PROFILE_CREATED", "ROLE_ADDED", "ROLE_ADDED", "USER_CREATED"]
 
 
+def test_a_delivery_brings_along_the_body_that_was_emptied_here(webhook: WebhookClient) -> None:
+    """Svix keeps bodies for 90 days, and PAYLOAD_RETENTION_DAYS may be fewer."""
+    failed_event(webhook, error=DataError("too long"))
+    WebhookEvent.objects.update(payload=None)
+    assert webhook.created(ZOFIA, svix_id="msg_1") == "processed"
+    assert_whole_effect()
+    assert WebhookEvent.objects.get().payload is None
+
+
 def test_an_event_whose_body_is_not_kept_ends_as_ignored_when_tried_again(webhook: WebhookClient) -> None:
     [example, *_] = samples.examples()["email.created"]
     webhook.post(example, svix_id="msg_1")

@@ -15,7 +15,7 @@ from accounts.clerk import samples
 from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 from tests.webhooks.test_retries import trouble
 from webhooks import inbox, rollups
-from webhooks.models import EventCount, EventTiming, FoldMark, WebhookEvent
+from webhooks.models import EventCount, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -204,13 +204,3 @@ def test_reading_takes_one_statement_each_and_two_to_know_what_is_dirty() -> Non
         rollups.totals(LONG_AGO, dirty)
         rollups.timings(LONG_AGO, dirty)
     assert len(queries) == 2 + 2
-
-
-def test_old_counts_can_go() -> None:
-    event(NOW - timedelta(days=800))
-    event(NOW)
-    rollups.fold()
-    assert rollups.forget_before(NOW - timedelta(days=400)) > 0
-    assert list(EventCount.objects.values_list("hour", flat=True)) == [rollups.whole_hour(NOW)]
-    assert set(EventTiming.objects.values_list("hour", flat=True)) == {rollups.whole_hour(NOW)}
-    assert FoldMark.objects.count() == 1

@@ -9,7 +9,6 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
@@ -73,7 +72,7 @@ class AlertAdmin(ReadOnlyAdmin):
         context: dict[str, Any] = {}
         if alert is not None:
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
-            context = {"title": str(alert), "subtitle": None, "alert": alert, "tone": _tone(alert)}
+            context = {"title": str(alert), "subtitle": None, "alert": alert}
             context |= {"events": events, "figures": _figures(alert), "notices": alert.notices.all()}
             context |= {"form": CareForm(), "hours": HOURS, "runbook": runbooks.exists(alert.rule)}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
@@ -100,13 +99,6 @@ class AlertAdmin(ReadOnlyAdmin):
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         """Show what to do about one kind of trouble."""
         return runbooks.page(request, runbook, self.admin_site.each_context(request))
-
-
-def _tone(alert: Alert) -> str:
-    """Return the colour and icon of its state."""
-    if not alert.is_open:
-        return "good"
-    return "attention" if alert.is_quiet(timezone.now()) else "bad"
 
 
 def _figures(alert: Alert) -> list[tuple[str, Any]]:

@@ -18,6 +18,7 @@ from django.views.decorators.vary import vary_on_headers
 from accounts.models import IdentityConflict, MetadataPush
 from webhooks import charts, figures, verdict
 from webhooks.admin import links
+from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
 from webhooks.vitals import Vitals, measure
@@ -91,7 +92,7 @@ def _legend(chart: charts.Chart) -> list[tuple[str, int, str]]:
 
 def _lists() -> dict[str, str]:
     return {
-        "failed": links.events(state="failed"),
+        "oldest": links.events(state=UNSETTLED, sort="received"),
         "pending": links.listed("accounts_metadatapush", state__exact=PushState.PENDING),
         "stopped": links.listed("accounts_metadatapush", state__in=f"{PushState.STOPPED},{PushState.REFUSED}"),
         "conflicts": links.listed("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),

@@ -6,10 +6,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
 
-def events(*, state: str = "", event_type: str = "", since: datetime | None = None) -> str:
-    """Return the address of the events of a state and type that were received since a moment."""
+def events(*, state: str = "", event_type: str = "", since: datetime | None = None, sort: str = "") -> str:
+    """Return the address of the events of a state and type that were received since a moment, in an order of the list."""
     moment = since.isoformat(timespec="seconds") if since else ""
-    query = {"state": state, "event_type": event_type, "received_at__gte": moment}
+    query = {"state": state, "event_type": event_type, "received_at__gte": moment, "sort": sort}
     return f"{reverse('admin:webhooks_webhookevent_changelist')}?{urlencode({k: v for k, v in query.items() if v})}"
 
 

@@ -77,6 +77,13 @@ class Alert(models.Model):
         return bool(self.acknowledged_at or (self.snoozed_until and self.snoozed_until > now))
 
     @property
+    def tone(self) -> str:
+        """The colour and the icon of its state."""
+        if not self.is_open:
+            return "good"
+        return "attention" if self.is_quiet(timezone.now()) else "bad"
+
+    @property
     def state(self) -> Any:
         """One word for people."""
         if not self.is_open:

@@ -1,0 +1,43 @@
+"""Jobs whose worker was killed are run again, and given up aloud when they keep ending workers."""
+
+import asyncio
+from types import SimpleNamespace
+from unittest.mock import create_autospec
+
+import pytest
+from procrastinate.jobs import Job, Status
+from procrastinate.manager import JobManager
+
+from webhooks import tasks
+
+
+def stalled(attempts: int) -> Job:
+    return Job(
+        id=7, attempts=attempts, task_name="webhooks.tasks.run_replay", queue="default", lock=None, queueing_lock=None
+    )
+
+
+def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> JobManager:
+    """Return the manager that was asked, and of which one job is stalled."""
+    manager: JobManager = create_autospec(JobManager, instance=True)
+    manager.get_stalled_jobs.return_value = [job]  # type: ignore[attr-defined]
+    monkeypatch.setattr(tasks, "app", SimpleNamespace(job_manager=manager))
+    asyncio.run(tasks.recover_jobs_of_lost_workers.func(0))
+    return manager
+
+
+def test_a_job_of_a_killed_worker_runs_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    job = stalled(attempts=4)
+    manager = recover(monkeypatch, job)
+    manager.retry_job.assert_awaited_once_with(job)  # type: ignore[attr-defined]
+    assert caplog.text == ""
+
+
+def test_a_job_that_keeps_ending_workers_is_given_up_and_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody else tells: the job itself never gets to log anything."""
+    job = stalled(attempts=5)
+    manager = recover(monkeypatch, job)
+    manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)  # type: ignore[attr-defined]
+    assert "Job 7, webhooks.tasks.run_replay, was given up: its worker ended 5 times." in caplog.text
