@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import addresses, editing
+from profiles import addresses, editing, whereabouts
 from profiles.models import BuilderProfile, FormerSlug
 from tests.helpers.clients import HTMX, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -104,3 +104,9 @@ def test_a_newcomer_does_not_get_an_address_that_somebody_had(page: BuilderProfi
 def test_other_broken_rules_of_the_database_are_not_hidden(page: BuilderProfile) -> None:
     with pytest.raises(IntegrityError):
         editing.save(page, {"hourly_rate": -1}, actor=UserFactory.create(), origin=SYSTEM)
+
+
+def test_a_page_without_an_address_is_nowhere(page: BuilderProfile) -> None:
+    assert whereabouts.of_person(page.user_id) == "/builders/olive/"
+    BuilderProfile.objects.filter(pk=page.pk).update(slug=None)
+    assert whereabouts.of_person(page.user_id) == ""
