@@ -10,13 +10,12 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.drafts import DraftMixin
-from accounts.http import AuthenticatedRequest, sign_in_answer
+from accounts.http import AuthenticatedRequest, is_ours, sign_in_answer
 from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer
@@ -204,5 +203,4 @@ class AvailabilityView(EditingMixin):
     def target(self) -> str:
         """The page of ours that the switch was on, else the builder's."""
         target = self.request.POST.get("next", "")
-        is_ours = url_has_allowed_host_and_scheme(target, {self.request.get_host()}, self.request.is_secure())
-        return target if is_ours else str(self.profile.get_absolute_url())
+        return target if is_ours(self.request, target) else str(self.profile.get_absolute_url())

@@ -69,6 +69,8 @@ def test_without_clerk_the_page_says_so(settings: Settings) -> None:
         ("https:evil.example", "/account/"),
         ("\x00/builders/", "/account/"),
         ("/sign-in/?next=/sign-in/", "/account/"),
+        ("builders", "/account/"),
+        ("builders/", "/account/"),
     ),
 )
 def test_only_our_own_pages_are_landed_on(olive: SampleUser, wanted: str, target: str) -> None:

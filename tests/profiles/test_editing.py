@@ -311,7 +311,7 @@ def test_an_admin_cannot_confirm_it_for_somebody(page: BuilderProfile) -> None:
     assert (page.availability, page.availability_confirmed_at) == ("limited", None)
 
 
-@pytest.mark.parametrize("target", ("/account/", "", "https://elsewhere.example/"))
+@pytest.mark.parametrize("target", ("/account/", "", "https://elsewhere.example/", "account"))
 def test_the_switch_sets_it_and_goes_back(page: BuilderProfile, target: str) -> None:
     response = signed_in(page.user).post(
         f"/builders/{page.slug}/availability/", {"availability": "unavailable", "next": target}
