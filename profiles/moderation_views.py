@@ -16,14 +16,14 @@ from accounts.http import AuthenticatedRequest
 from accounts.roles import RoleChangeError
 from profiles import editing, lifecycle, moderation
 from profiles.access import Deed, Viewer
-from profiles.mixins import ProfileAccessMixin
+from profiles.mixins import BuilderPageMixin
 from profiles.models import Badge
 from profiles.moderation import EvidenceMissing
 from profiles.moderation_forms import AwardForm, HideForm, RecordForm, TierForm, WithdrawForm
 from profiles.visibility import seen_by
 
 
-class DeedView(ProfileAccessMixin):
+class DeedView(BuilderPageMixin):
     """Something done to a whole profile."""
 
     request: AuthenticatedRequest

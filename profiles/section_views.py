@@ -21,7 +21,7 @@ from profiles import addresses, editing, flags
 from profiles.access import Viewer
 from profiles.conflicts import differences, last_change
 from profiles.forms import AvailabilityForm
-from profiles.mixins import ProfileAccessMixin
+from profiles.mixins import BuilderPageMixin, ProfileAccessMixin
 from profiles.models import ClientProfile
 from profiles.sections import BUILDER_SECTIONS, CLIENT_SECTION, Section
 
@@ -127,7 +127,7 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
 
 
-class SectionUpdateView(EditView):
+class SectionUpdateView(BuilderPageMixin, EditView):
     """A section of a builder's page."""
 
     def get_profile(self, **address: Any) -> Any:
