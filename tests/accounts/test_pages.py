@@ -173,6 +173,17 @@ class TestTheAccountPage:
         assert "Download the copy of your data" in page
         assert browser.get(f"/account/exports/{DataExport.objects.get().link}/").status_code == 200
 
+    def test_a_copy_that_could_not_be_made_is_asked_for_again(self, olive: SampleUser) -> None:
+        """Its job is tried three times within a minute."""
+        browser = signed_in(olive)
+        browser.post("/account/exports/")
+        DataExport.objects.update(requested_at=timezone.now() - exports.FRESH)
+        page = text_of(browser.get("/account/"))
+        assert "Look again in a minute" not in page
+        assert "Make a copy of my data" in page
+        browser.post("/account/exports/")
+        assert DataExport.objects.count() == 2
+
     def test_the_account_is_deleted_after_a_question_and_kept_after_all(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         assert "For 7 days nothing happens" in text_of(browser.get("/account/delete/"))
