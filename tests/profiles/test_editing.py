@@ -342,6 +342,14 @@ def test_the_switch_knows_three_positions(page: BuilderProfile, typed: dict[str,
     assert not AuditLog.objects.exists()
 
 
+def test_without_script_a_refusal_does_not_look_like_a_success(page: BuilderProfile) -> None:
+    browser, switch = signed_in(page.user), f"/builders/{page.slug}/availability/"
+    refused = browser.post(switch, {"availability": "sometimes"}, follow=True).content.decode()
+    assert '<p class="mark mark--attention">Choose from what is offered.</p>' in refused
+    saved = browser.post(switch, {"availability": "limited"}, follow=True).content.decode()
+    assert '<p class="mark mark--good">Saved.</p>' in saved
+
+
 # --- The bar above the page ---
 
 
