@@ -146,7 +146,8 @@ def test_what_is_harmless_is_kept_as_it_looks(
 
 
 def test_links_may_do_without_their_scheme_and_differ_in_case(page: BuilderProfile) -> None:
-    post(page, "links", {"links": "example.com/a\nhttps://example.com/A https://example.com:8080/x?y#z"})
+    typed = "example.com/a\nhttps://example.com/A https://example.com:8080/x?y#z https://example.com/a"
+    post(page, "links", {"links": typed})
     assert stored(page)["links"] == ["https://example.com/a", "https://example.com/A", "https://example.com:8080/x?y#z"]
 
 
