@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -32,7 +32,7 @@ class DeedView(BuilderPageMixin):
     def back(self, told: str | Promise, to: Any = None) -> HttpResponse:
         """Return to the page, and say there what was done."""
         messages.success(self.request, str(told))
-        return Redirect303(redirect(to or self.profile).url)
+        return Redirect303(resolve_url(to or self.profile))
 
 
 class ButtonView(DeedView):
