@@ -34,9 +34,9 @@ def request(user: User, *, actor: User, origin: log.Origin) -> DataExport:
     # Of two requests at one time the second finds the first.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     now = timezone.now()
-    recent = DataExport.objects.filter(user=user, requested_at__gt=now - FRESH, expires_at__gt=now).first()
-    if recent:
-        return recent
+    recent = DataExport.objects.filter(user=user, requested_at__gt=now - FRESH, expires_at__gt=now)
+    if found := recent.defer("archive").first():
+        return found
     export = DataExport.objects.create(user=user, expires_at=now + LIFETIME)
     log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user, origin=origin)
     queue.configure_task("accounts.tasks.make_data_export").defer(export_id=export.pk)
