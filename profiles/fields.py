@@ -123,6 +123,7 @@ class LinkField(forms.URLField):
 
     default_error_messages = {
         **links.MESSAGES,
+        "max_length": TOO_LONG,
         "invalid": _("This is not the address of a page. Begin it with https://."),
     }
     default_validators = [links.check]
