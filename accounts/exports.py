@@ -9,6 +9,7 @@ from importlib import import_module
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
@@ -30,17 +31,23 @@ Pictures, where you gave us any, are below images/.
 @transaction.atomic
 def request(user: User, *, actor: User, origin: log.Origin) -> DataExport:
     """Have everything that is held about a person put together; one that is under way or fresh is returned again."""
-    User.objects.select_for_update(no_key=True).get(
-        pk=user.pk
-    )  # of two requests at one time the second finds the first
+    # Of two requests at one time the second finds the first.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     now = timezone.now()
-    recent = DataExport.objects.filter(user=user, requested_at__gt=now - FRESH, expires_at__gt=now).first()
-    if recent:
-        return recent
+    recent = DataExport.objects.filter(user=user, requested_at__gt=now - FRESH, expires_at__gt=now)
+    if found := recent.defer("archive").first():
+        return found
     export = DataExport.objects.create(user=user, expires_at=now + LIFETIME)
     log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user, origin=origin)
     queue.configure_task("accounts.tasks.make_data_export").defer(export_id=export.pk)
     return export
+
+
+def current(user: User) -> DataExport | None:
+    """Return the export that its person can have or wait for; one that was not made within `FRESH` never will be."""
+    now = timezone.now()
+    is_waited_for = Q(ready_at__isnull=False) | Q(requested_at__gt=now - FRESH)
+    return DataExport.objects.filter(is_waited_for, user=user, expires_at__gt=now).defer("archive").first()
 
 
 def make(export_id: int) -> None:

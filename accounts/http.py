@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
-from django.utils.http import urlencode
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -34,6 +34,15 @@ def sign_in_answer(request: HttpRequest) -> HttpResponse:
     if htmx:
         return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
     return _to_sign_in(request.get_full_path())
+
+
+def is_ours(request: HttpRequest, target: str) -> bool:
+    """Return whether `target` is the address of a page of this site, to which somebody can be sent.
+
+    Part of a path is none: where that leads depends on the page on which it stands.
+    """
+    is_whole = target.startswith(("/", "http://", "https://"))
+    return is_whole and url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
 
 
 def json_error(status: int, code: str, message: str, **facts: Any) -> JsonResponse:

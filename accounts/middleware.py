@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bind_contextvars
 
 from accounts import flags, policies, sessions
-from accounts.clerk import authentication, handshake, instance, tokens
+from accounts.clerk import authentication, handshake, instance
 from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
 from accounts.clerk.instance import Instance
@@ -53,7 +53,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         """Answer the page that comes back from Clerk: by its clean address where the token came in the address."""
         if configured.is_development:
             return handshake.Redirect307(handshake.clean_url(request))
-        return self._answer(request, _verdict(token))
+        state = authentication.verdict(token) if token else SignedOut(authentication.NO_TOKEN)
+        return self._answer(request, state)
 
     def _decide(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:
         state = authentication.authenticate(request, found, configured)
@@ -92,15 +93,6 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         request.user = SimpleLazyObject(lambda: _user(request, state))  # type: ignore[assignment]
         response: HttpResponse = self.get_response(request)  # type: ignore[assignment]  # nothing here is async
         return response
-
-
-def _verdict(token: str) -> State:
-    if not token:
-        return SignedOut(authentication.NO_TOKEN)
-    try:
-        return SignedIn(tokens.verify(token))
-    except tokens.SessionTokenError as error:
-        return SignedOut(error.reason, error.expired)
 
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:

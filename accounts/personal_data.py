@@ -1,5 +1,7 @@
 """What accounts hold about a person; see audit.personal_data."""
 
+from typing import Any
+
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Q
 from django.utils import timezone
@@ -27,10 +29,15 @@ def export(user: User) -> Held:
 
 def erase(user: User) -> None:
     """Leave of the account its ids, its roles and its times."""
-    User.objects.filter(pk=user.pk).update(
-        name="", username="", email=None, email_verified_at=None, image_url="", clerk_facts={}, login=None
-    )
-    User.objects.filter(pk=user.pk).update(password=UNUSABLE_PASSWORD_PREFIX)
+    written: dict[str, Any] = {
+        "name": "",
+        "username": "",
+        "email": None,
+        "email_verified_at": None,
+        "image_url": "",
+        "clerk_facts": {},
+    }
+    User.objects.filter(pk=user.pk).update(**written, login=None, password=UNUSABLE_PASSWORD_PREFIX)
     of_person = {"clerk_id": user.clerk_id or ""}
     EndedSession.objects.filter(**of_person).delete()
     Draft.objects.filter(**of_person).delete()

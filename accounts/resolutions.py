@@ -115,33 +115,35 @@ def _move_identity(
     """
     before = {user.pk: identities.snapshot(user) for user in (giver, taker)}
     roles_before = {user.pk: user.roles for user in (giver, taker)}
-    values = {field: (getattr(giver, field), getattr(taker, field)) for field in IDENTITY}
-    User.objects.filter(pk=giver.pk).update(clerk_id=None)  # it is unique at every moment
-    for field, (givers, takers) in values.items():
-        setattr(taker, field, givers)
-        setattr(giver, field, takers)
-    taker.is_active = taker.deleted_at is None and not taker.banned
-    giver.is_active = (
-        (giver.clerk_id is not None or back_to is not None) and giver.deleted_at is None and not giver.banned
-    )
+    values = _exchange(giver, taker)
+    taker.is_active = _may_live(taker)
+    giver.is_active = (giver.clerk_id is not None or back_to is not None) and _may_live(giver)
     if back_to is None:
         taker.roles_added = sorted({*taker.roles_added, *(roles.FREE & set(roles_before[taker.pk]) - set(taker.roles))})
     else:
         taker.roles_added = [role for role in taker.roles_added if role in back_to]
     taker.roles = roles.effective(taker)
+    User.objects.filter(pk=giver.pk).update(clerk_id=None)  # it is unique at every moment
     for user in (taker, giver):
         update(user, list(IDENTITY))
     for user in (taker, giver):
-        log.record(
-            AuditLog.Action.IDENTITY_MOVED,
-            actor=actor,
-            target=user,
-            origin=origin,
-            before=before[user.pk],
-            after=identities.snapshot(user),
-        )
+        moved: dict[str, Any] = {"before": before[user.pk], "after": identities.snapshot(user)}
+        log.record(AuditLog.Action.IDENTITY_MOVED, actor=actor, target=user, origin=origin, **moved)
         if user.is_active:
             _announce(user, values, roles_before[user.pk], actor, origin)
+
+
+def _exchange(giver: User, taker: User) -> dict[str, tuple[Any, Any]]:
+    """Give each of two accounts what belongs to the other's identity, unsaved; return what the two had, by field."""
+    values = {field: (getattr(giver, field), getattr(taker, field)) for field in IDENTITY}
+    for field, (givers, takers) in values.items():
+        setattr(taker, field, givers)
+        setattr(giver, field, takers)
+    return values
+
+
+def _may_live(user: User) -> bool:
+    return user.deleted_at is None and not user.banned
 
 
 def _announce(

@@ -3,13 +3,14 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import policies, sessions
 from accounts.clerk import cookies, instance
+from accounts.http import is_ours
 
 
 @never_cache
@@ -52,8 +53,7 @@ def _widget_page(request: HttpRequest, template: str, otherwise: str) -> HttpRes
 def _wanted(request: HttpRequest) -> str:
     """Return the page that was wanted, if it is one of our own, else ""."""
     target = request.GET.get("next", "")
-    is_ours = url_has_allowed_host_and_scheme(target, {request.get_host()}, require_https=request.is_secure())
-    return target if is_ours and not target.startswith(reverse("accounts:sign_in")) else ""
+    return target if is_ours(request, target) and not target.startswith(reverse("accounts:sign_in")) else ""
 
 
 def _forget_token(response: HttpResponse) -> None:

@@ -40,8 +40,7 @@ class AccountView(RoleRequiredMixin, TemplateView):
         user = self.request.user
         if user.is_provisional:
             return super().get_context_data(**context)
-        export = DataExport.objects.filter(user=user, expires_at__gt=timezone.now()).defer("archive").first()
-        return super().get_context_data(**context, activity=activity.recent(user), export=export)
+        return super().get_context_data(**context, activity=activity.recent(user), export=exports.current(user))
 
 
 class ExportView(RoleRequiredMixin, View):

@@ -10,7 +10,12 @@ from django.utils.cache import add_never_cache_headers
 from waffle.middleware import WaffleMiddleware
 from waffle.utils import get_setting
 
+from accounts.http import json_error
+
 log = logging.getLogger(__name__)
+
+#: What is raised while the database cannot be reached or is too busy.
+DATABASE_AWAY = (OperationalError, InterfaceError)
 
 #: Powerful features no page of ours uses. https://www.w3.org/TR/permissions-policy/
 UNUSED_FEATURES = (
@@ -48,9 +53,10 @@ class FlagCookiesMiddleware(WaffleMiddleware):
 
 
 class DatabaseAwayMiddleware:
-    """Answer 503 with a designed page while the database cannot be reached or is too busy, instead of 500.
+    """Answer 503 while the database cannot be reached or is too busy, instead of 500.
 
-    A load balancer, a crawler and a person all take 503 for what it is: come back soon.
+    A load balancer, a crawler and a person all take 503 for what it is: come back soon. What other middleware raises does
+    not come by here; `config.views.server_error` has it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -61,10 +67,18 @@ class DatabaseAwayMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django with whatever a view raised."""
-        if not isinstance(exception, OperationalError | InterfaceError):
-            return None
-        log.error("The database could not answer for %s: %s", request.path, exception)
+        return come_again(request, exception) if isinstance(exception, DATABASE_AWAY) else None
+
+
+def come_again(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """Answer 503 in the way that whoever asks understands, because of an error that is one of `DATABASE_AWAY`."""
+    log.error("The database could not answer for %s: %s", request.path, error)
+    if request.path.startswith("/api/"):
+        response: HttpResponse = json_error(
+            503, "unavailable", "This cannot be answered just now. Ask again in a while."
+        )
+    else:
         response = render(request, "503.html", status=503)
-        response["Retry-After"] = "5"
-        add_never_cache_headers(response)
-        return response
+    response["Retry-After"] = "5"
+    add_never_cache_headers(response)
+    return response

@@ -7,6 +7,8 @@ from config import views
 
 #: With a header, too, for search engines that read no further.
 handler404 = views.not_found
+#: With another answer while the database is away.
+handler500 = views.server_error
 
 urlpatterns = [
     path("", include("webhooks.urls")),

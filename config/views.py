@@ -1,6 +1,7 @@
 """Health for load balancers and supervisors, and metrics for whoever watches."""
 
 import hmac
+import sys
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -8,15 +9,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from django.views.defaults import page_not_found
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
 from audit.requests import client_address
+from config.middleware import DATABASE_AWAY, come_again
 from webhooks import addresses
 from webhooks.metrics import collect
 
@@ -79,9 +81,18 @@ def _may_read_metrics(request: HttpRequest) -> bool:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Show Django's page for what is not there, and tell search engines to forget the address."""
-    response = page_not_found(request, exception)
+    response = defaults.page_not_found(request, exception)
     response["X-Robots-Tag"] = "noindex"
     return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Show Django's page for a fault of ours; for one of the database's, met outside of views, ask to come again.
+
+    Middleware asks the database, too: for the flags, when a page comes with an expired token.
+    """
+    error = sys.exc_info()[1]
+    return come_again(request, error) if isinstance(error, DATABASE_AWAY) else defaults.server_error(request)
 
 
 def _problem() -> str:

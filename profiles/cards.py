@@ -68,9 +68,9 @@ class Card:
             letters(profile.name),
             letters(profile.headline),
             int(profile.validation_tier),
-            str(profile.get_validation_tier_display()),
+            profile.tier_label,
             profile.initials,
-            plate_of(profile.slug or ""),
+            profile.plate,
             profile.image.name or "",
         )
 
@@ -78,11 +78,6 @@ class Card:
     def digest(self) -> str:
         """What changes when the picture does."""
         return hashlib.sha256(repr((VERSION, astuple(self))).encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def plate_of(slug: str) -> str:
-    """Return the plate behind a builder's initials, the same as in _portrait.html."""
-    return "sand" if len(slug) % 3 == 0 else "pine" if len(slug) % 2 == 0 else "clay"
 
 
 @lru_cache(maxsize=REMEMBERED)

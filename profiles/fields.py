@@ -123,6 +123,7 @@ class LinkField(forms.URLField):
 
     default_error_messages = {
         **links.MESSAGES,
+        "max_length": TOO_LONG,
         "invalid": _("This is not the address of a page. Begin it with https://."),
     }
     default_validators = [links.check]
@@ -144,7 +145,8 @@ class LinksField(ListField):
 
     def to_python(self, value: Any) -> Any:
         """Return the addresses, a list."""
-        return [link if ":" in link.split("/")[0] else f"https://{link}" for link in super().to_python(value)]
+        typed = super().to_python(value)
+        return list(dict.fromkeys(link if ":" in link.split("/")[0] else f"https://{link}" for link in typed))
 
     def validate(self, value: Sequence[str]) -> None:
         """Check each address, too."""

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
@@ -45,7 +45,7 @@ class FirstRunView(RoleRequiredMixin):
 
     def onward(self) -> HttpResponse:
         """Go to the next page."""
-        return Redirect303(redirect(first_run.following(self.request.user, self.page)).url)
+        return Redirect303(resolve_url(first_run.following(self.request.user, self.page)))
 
 
 class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg]

@@ -72,7 +72,8 @@ class ProfileAccessMixin(AccessMixin, View):
 class BuilderPageMixin(ProfileAccessMixin):
     """A page below a builder's address, which is also found under addresses that lead there.
 
-    These are addresses that the builder had before, and the present one in capitals, with accents or taken apart.
+    These are addresses that the builder had before, and the present one in capitals, with accents or taken apart. A form
+    that was opened before the address changed in another tab is thus still saved.
     """
 
     def get_profile(self, **address: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -16,14 +16,14 @@ from accounts.http import AuthenticatedRequest
 from accounts.roles import RoleChangeError
 from profiles import editing, lifecycle, moderation
 from profiles.access import Deed, Viewer
-from profiles.mixins import ProfileAccessMixin
+from profiles.mixins import BuilderPageMixin
 from profiles.models import Badge
 from profiles.moderation import EvidenceMissing
 from profiles.moderation_forms import AwardForm, HideForm, RecordForm, TierForm, WithdrawForm
 from profiles.visibility import seen_by
 
 
-class DeedView(ProfileAccessMixin):
+class DeedView(BuilderPageMixin):
     """Something done to a whole profile."""
 
     request: AuthenticatedRequest
@@ -32,7 +32,7 @@ class DeedView(ProfileAccessMixin):
     def back(self, told: str | Promise, to: Any = None) -> HttpResponse:
         """Return to the page, and say there what was done."""
         messages.success(self.request, str(told))
-        return Redirect303(redirect(to or self.profile).url)
+        return Redirect303(resolve_url(to or self.profile))
 
 
 class ButtonView(DeedView):

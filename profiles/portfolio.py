@@ -18,7 +18,7 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from profiles import images
+from profiles import images, search
 from profiles.lifecycle import locked
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
 
@@ -161,7 +161,7 @@ def set_portrait(profile: BuilderProfile, picture: Picture, *, actor: User, orig
             return
         images.discard(old)
         stored.image = image
-        stored.save(update_fields=["image"])
+        stored.save(update_fields=["image", *search.index(stored)])  # a face counts in the directory's order
         changes = {"image": (old, image)}
         action = AuditLog.Action.PROFILE_UPDATED
         log.record(action, actor=actor, target=stored, subject=stored.user, origin=origin, changes=changes)

@@ -16,7 +16,7 @@ from audit.log import Origin
 from profiles import portfolio
 from profiles.conflicts import last_change
 from profiles.cursors import read_cursor
-from profiles.mixins import ProfileAccessMixin
+from profiles.mixins import BuilderPageMixin
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
 from profiles.portfolio_forms import PortraitForm, ProjectPageForm
 
@@ -24,7 +24,7 @@ from profiles.portfolio_forms import PortraitForm, ProjectPageForm
 MOST_IDS = 100
 
 
-class PortfolioMixin(ProfileAccessMixin):
+class PortfolioMixin(BuilderPageMixin):
     """What only those who may edit a profile do with it; `self.pk` is the project in the address, if there is one."""
 
     request: AuthenticatedRequest

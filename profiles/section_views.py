@@ -10,19 +10,18 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.drafts import DraftMixin
-from accounts.http import AuthenticatedRequest, sign_in_answer
+from accounts.http import AuthenticatedRequest, is_ours, sign_in_answer
 from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer
 from profiles.conflicts import differences, last_change
 from profiles.forms import AvailabilityForm
-from profiles.mixins import ProfileAccessMixin
+from profiles.mixins import BuilderPageMixin, ProfileAccessMixin
 from profiles.models import ClientProfile
 from profiles.sections import BUILDER_SECTIONS, CLIENT_SECTION, Section
 
@@ -128,7 +127,7 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
 
 
-class SectionUpdateView(EditView):
+class SectionUpdateView(BuilderPageMixin, EditView):
     """A section of a builder's page."""
 
     def get_profile(self, **address: Any) -> Any:
@@ -204,5 +203,4 @@ class AvailabilityView(EditingMixin):
     def target(self) -> str:
         """The page of ours that the switch was on, else the builder's."""
         target = self.request.POST.get("next", "")
-        is_ours = url_has_allowed_host_and_scheme(target, {self.request.get_host()}, self.request.is_secure())
-        return target if is_ours else str(self.profile.get_absolute_url())
+        return target if is_ours(self.request, target) else str(self.profile.get_absolute_url())

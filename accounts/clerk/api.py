@@ -83,11 +83,6 @@ def merge_public_metadata(clerk_id: str, values: Mapping[str, Any]) -> ClerkUser
     return _user(answer, datetime.now(UTC), about=clerk_id)
 
 
-def ban_user(clerk_id: str) -> None:
-    """Shut somebody out, and end their sessions."""
-    ask("POST", f"{_user_path(clerk_id)}/ban")
-
-
 def delete_user(clerk_id: str) -> None:
     """Delete somebody at Clerk; nothing happens if nobody of that id is there."""
     try:

@@ -94,7 +94,7 @@ def authenticate(request: HttpRequest, found: ClerkCookies, instance: Instance) 
     """
     bearer = bearer_token(request)
     if bearer is not None:
-        return _verified(bearer)
+        return verdict(bearer)
     return _from_cookies(request, found, instance)
 
 
@@ -106,7 +106,8 @@ def bearer_token(request: HttpRequest) -> str | None:
     return scheme or None
 
 
-def _verified(token: str) -> SignedIn | SignedOut:
+def verdict(token: str) -> SignedIn | SignedOut:
+    """Return what a session token says of whoever sends it."""
     try:
         return SignedIn(tokens.verify(token))
     except SessionTokenError as error:
@@ -135,7 +136,7 @@ def _from_session(found: ClerkCookies) -> State:
     issued_s = tokens.unverified(found.session).get("iat")
     if isinstance(issued_s, int | float) and issued_s < found.client_uat:
         return NeedsHandshake(HandshakeReason.OLDER_THAN_UAT)
-    verdict = _verified(found.session)
-    if isinstance(verdict, SignedOut) and verdict.reason in CURES:
-        return NeedsHandshake(CURES[tokens.Reason(verdict.reason)], verdict.expired)
-    return verdict
+    state = verdict(found.session)
+    if isinstance(state, SignedOut) and state.reason in CURES:
+        return NeedsHandshake(CURES[tokens.Reason(state.reason)], state.expired)
+    return state

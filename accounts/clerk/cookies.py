@@ -38,7 +38,8 @@ class ClerkCookies:
     def __init__(self, header: str, instance: Instance) -> None:
         self._cookies = parse(header)
         self._instance = instance
-        self._suffixed_count = self._uses_suffixed()
+        #: Whether the suffixed cookies count.
+        self.uses_suffixed = self._uses_suffixed()
 
     @property
     def session(self) -> str:
@@ -67,11 +68,6 @@ class ClerkCookies:
         count = self._cookies.get(REDIRECT_COUNT, "")
         return int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 0
 
-    @property
-    def uses_suffixed(self) -> bool:
-        """Whether the suffixed cookies count."""
-        return self._suffixed_count
-
     def _plain(self, name: str) -> str:
         return self._cookies.get(name, "")
 
@@ -79,7 +75,7 @@ class ClerkCookies:
         return self._cookies.get(f"{name}_{self._instance.cookie_suffix}", "")
 
     def _chosen(self, name: str) -> str:
-        return self._suffixed(name) if self._suffixed_count else self._plain(name)
+        return self._suffixed(name) if self.uses_suffixed else self._plain(name)
 
     def _uses_suffixed(self) -> bool:
         session, suffixed_session = tokens.unverified(self._plain(SESSION)), tokens.unverified(self._suffixed(SESSION))

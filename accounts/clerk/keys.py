@@ -129,9 +129,12 @@ def read(answer: Any) -> dict[str, RSAPublicKey]:
     """Return the RSA keys of a key set, by id.
 
     Raises:
-        AttributeError, ValueError, jwt.PyJWTError: it is none.
+        ValueError: it is none.
     """
-    found = jwt.PyJWKSet.from_dict(answer).keys
+    try:
+        found = jwt.PyJWKSet.from_dict(answer).keys
+    except (AttributeError, TypeError, jwt.PyJWTError) as error:
+        raise ValueError(str(error)) from None
     return {key.key_id: key.key for key in found if key.key_id and isinstance(key.key, RSAPublicKey)}
 
 

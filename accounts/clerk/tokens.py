@@ -46,10 +46,6 @@ class Reason(StrEnum):
     PENDING = "session_pending"
 
 
-#: A new token may be all that is needed.
-CURED_BY_TIME = frozenset({Reason.EXPIRED, Reason.NOT_YET_VALID, Reason.FROM_THE_FUTURE})
-
-
 class SessionTokenError(Exception):
     """A token that signs nobody in.
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from config.local.canvas import CLAY, INK, LINE, PALE, PAPER, SAGE, SAND, STRONG, Canvas
 
 WIDTH, HEIGHT = 1280, 800
-#: Inside of the window: left, top, right, bottom.
-LEFT, TOP, RIGHT, BOTTOM = 150.0, 150.0, 1130.0, 800.0
+#: Inside of the window, which has no lower end.
+LEFT, TOP, RIGHT = 150.0, 150.0, 1130.0
 
 
 def screen(kind: str, seed: str) -> bytes:

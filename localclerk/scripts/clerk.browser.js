@@ -98,10 +98,6 @@
     },
     mountSignIn: (place, options) => ui.signIn(place, options, Clerk),
     mountSignUp: (place, options) => ui.signUp(place, options, Clerk),
-    async signOut({ redirectUrl } = {}) {
-      if (Clerk.session) learn(await ask("POST", `/v1/client/sessions/${Clerk.session.id}/end`));
-      if (redirectUrl) window.location.assign(redirectUrl);
-    },
     /** For ui.browser.js only. */
     async __begin(path, facts) {
       learn(await ask("POST", path, facts));

@@ -24,7 +24,7 @@ def _error(description: str) -> dict[str, Any]:
     return _answer(description, ref("Error"))
 
 
-SWITCHED_OFF = {"503": _error("The API is switched off for now.")}
+AWAY = {"503": _error("The API is switched off, or cannot answer just now; the code says which.")}
 UNAUTHENTICATED = {"401": _error("Nobody is signed in; the code says why the token was not accepted.")}
 NOT_FOUND = {"404": _error("There is no such profile, or it is not yours to see.")}
 NOT_YOURS = {"403": _error("You may see it, but not do this; or cookies came without a CSRF token.")}
@@ -61,12 +61,12 @@ def _profile(name: str, reading: dict[str, Any]) -> dict[str, Any]:
     """Return what can be done with one profile."""
     shown = _answer(f"The {name.lower()}.", ref(name), ETag=True)
     writing = {"parameters": [ID, IF_MATCH]}
-    refused = UNAUTHENTICATED | NOT_YOURS | NOT_FOUND | STALE | SWITCHED_OFF
+    refused = UNAUTHENTICATED | NOT_YOURS | NOT_FOUND | STALE | AWAY
     return {
         "get": {
             **reading,
             "parameters": [ID, IF_NONE_MATCH],
-            "responses": {"200": shown, "304": _answer("There is nothing new."), **NOT_FOUND, **SWITCHED_OFF},
+            "responses": {"200": shown, "304": _answer("There is nothing new."), **NOT_FOUND, **AWAY},
         },
         "patch": {
             "summary": f"Change fields of a {name.lower()}, all that are named or none",
@@ -103,7 +103,7 @@ DOCUMENT: dict[str, Any] = {
         "/api/profiles/me": {
             "get": {
                 "summary": "Who is signed in, and their profiles",
-                "responses": {"200": _answer("The person.", ME), **UNAUTHENTICATED, **SWITCHED_OFF},
+                "responses": {"200": _answer("The person.", ME), **UNAUTHENTICATED, **AWAY},
             }
         },
         "/api/profiles/builders": {
@@ -115,7 +115,7 @@ DOCUMENT: dict[str, Any] = {
                     "200": _answer("One page.", PAGE),
                     "400": _error("`before` is no id."),
                     "422": _error("The parameters named are not as they have to be."),
-                    **SWITCHED_OFF,
+                    **AWAY,
                 },
             }
         },

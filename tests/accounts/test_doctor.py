@@ -28,6 +28,7 @@ class Clerk:
         self.key_id, self.status, self.off_s = KEY_ID, 200, 0.0
         self.webhook = httpx.Response(400, json={"error": "missing_headers"})
         self.is_away = False
+        self.answer: Any = None
 
     def get(self, url: str, **options: Any) -> httpx.Response:
         if self.is_away:
@@ -35,7 +36,8 @@ class Clerk:
         jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key())) | {"kid": self.key_id, "alg": "RS256"}
         date = format_datetime(datetime.now(UTC) + timedelta(seconds=self.off_s), usegmt=True)
         request = httpx.Request("GET", url)
-        return httpx.Response(self.status, json={"keys": [jwk]}, headers={"Date": date}, request=request)
+        answer = {"keys": [jwk]} if self.answer is None else self.answer
+        return httpx.Response(self.status, json=answer, headers={"Date": date}, request=request)
 
     def post(self, url: str, **options: Any) -> httpx.Response:
         assert url == WEBHOOK_URL
@@ -99,6 +101,14 @@ def test_clerk_that_is_away_is_a_finding_and_no_traceback(clerk: Clerk) -> None:
     said = diagnosis()
     assert said.count("nobody is there") == 3
     assert "3 of these need to be put right" in said
+
+
+@pytest.mark.parametrize("answer", ([], {}, {"keys": []}, {"keys": 7}, "x"))
+def test_a_server_without_keys_is_a_finding_and_no_traceback(clerk: Clerk, answer: Any) -> None:
+    clerk.answer = answer
+    said = diagnosis()
+    assert "wrong  key server: It cannot be asked: " in said
+    assert "is no set of keys" in said
 
 
 def test_no_secret_is_printed(clerk: Clerk, settings: Settings) -> None:

@@ -69,6 +69,8 @@ def test_without_clerk_the_page_says_so(settings: Settings) -> None:
         ("https:evil.example", "/account/"),
         ("\x00/builders/", "/account/"),
         ("/sign-in/?next=/sign-in/", "/account/"),
+        ("builders", "/account/"),
+        ("builders/", "/account/"),
     ),
 )
 def test_only_our_own_pages_are_landed_on(olive: SampleUser, wanted: str, target: str) -> None:
@@ -170,6 +172,17 @@ class TestTheAccountPage:
         page = text_of(browser.get("/account/"))
         assert "Download the copy of your data" in page
         assert browser.get(f"/account/exports/{DataExport.objects.get().link}/").status_code == 200
+
+    def test_a_copy_that_could_not_be_made_is_asked_for_again(self, olive: SampleUser) -> None:
+        """Its job is tried three times within a minute."""
+        browser = signed_in(olive)
+        browser.post("/account/exports/")
+        DataExport.objects.update(requested_at=timezone.now() - exports.FRESH)
+        page = text_of(browser.get("/account/"))
+        assert "Look again in a minute" not in page
+        assert "Make a copy of my data" in page
+        browser.post("/account/exports/")
+        assert DataExport.objects.count() == 2
 
     def test_the_account_is_deleted_after_a_question_and_kept_after_all(self, olive: SampleUser) -> None:
         browser = signed_in(olive)

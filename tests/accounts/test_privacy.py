@@ -17,6 +17,7 @@ from django.apps import apps
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection, models
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
@@ -261,6 +262,13 @@ class TestExport:
             assert signed_in(zofia).get(path).status_code == 404
             assert exports.forget_expired() == 1
         assert not DataExport.objects.exists()
+
+    def test_the_admin_fetches_no_archives(self, zofia: User) -> None:
+        export, admin = self.make(zofia), signed_in(UserFactory.create(admin=True))
+        for page in ("", f"{export.pk}/change/"):
+            with CaptureQueriesContext(connection) as asked:
+                assert admin.get(f"/admin/accounts/dataexport/{page}").status_code == 200
+            assert not [query["sql"] for query in asked.captured_queries if '"archive"' in query["sql"]]
 
     def test_before_it_is_ready_there_is_nothing(self, zofia: User) -> None:
         export = exports.request(zofia, actor=zofia, origin=BY_HAND)

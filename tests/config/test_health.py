@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -11,7 +12,8 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from config import views
-from tests.helpers.factories import BuilderProfileFactory
+from tests.helpers.clients import PAGE, signed_in
+from tests.helpers.factories import BuilderProfileFactory, UserFactory
 
 HEALTHZ, READYZ = "/healthz", "/readyz"
 
@@ -65,6 +67,24 @@ def test_pages_ask_to_come_again_while_the_database_is_away(client: Client) -> N
         response = client.get(url)
         assert (response.status_code, response["Retry-After"]) == (503, "5")
         assert "We will be back in a moment" in response.content.decode()
+
+
+@pytest.mark.usefixtures("away")
+def test_so_do_pages_that_need_a_fresh_token_first(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether they go to Clerk for it depends on a flag, which middleware asks the database for."""
+    caches["flags"].clear()
+    browser = signed_in(UserFactory.build(), expired=True, raise_request_exception=False)
+    response = browser.get("/builders/", headers=PAGE)
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert "We will be back in a moment" in response.content.decode()
+    assert "The database could not answer for /builders/" in caplog.text
+
+
+@pytest.mark.usefixtures("away")
+def test_programs_are_told_in_json(client: Client) -> None:
+    response = client.get("/api/profiles/builders")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert response.json()["error"]["code"] == "unavailable"
 
 
 @pytest.mark.django_db

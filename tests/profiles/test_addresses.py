@@ -7,7 +7,7 @@ from django.db import IntegrityError
 
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import addresses, editing
+from profiles import addresses, editing, whereabouts
 from profiles.models import BuilderProfile, FormerSlug
 from tests.helpers.clients import HTMX, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -104,3 +104,36 @@ def test_a_newcomer_does_not_get_an_address_that_somebody_had(page: BuilderProfi
 def test_other_broken_rules_of_the_database_are_not_hidden(page: BuilderProfile) -> None:
     with pytest.raises(IntegrityError):
         editing.save(page, {"hourly_rate": -1}, actor=UserFactory.create(), origin=SYSTEM)
+
+
+def test_a_page_without_an_address_is_nowhere(page: BuilderProfile) -> None:
+    assert whereabouts.of_person(page.user_id) == "/builders/olive/"
+    BuilderProfile.objects.filter(pk=page.pk).update(slug=None)
+    assert whereabouts.of_person(page.user_id) == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    (
+        ("edit/about/", {"bio": "Typed for an hour."}),
+        ("portfolio/new/", {"title": "Hive notes", "status": "live"}),
+        ("portfolio/order/", {"project": ["1", "2"]}),
+        ("publish/", {}),
+    ),
+)
+@pytest.mark.parametrize("headers", ({}, HTMX), ids=("plain", "htmx"))
+def test_what_was_opened_before_the_change_is_still_saved(
+    page: BuilderProfile, path: str, typed: dict[str, Any], headers: dict[str, str]
+) -> None:
+    """The address may have changed in another tab while somebody was typing in this one."""
+    move(page, "olive-apps")
+    response = signed_in(page.user).post(f"/builders/olive/{path}", typed, headers=headers)
+    assert response.status_code in (200, 204, 302, 303)
+    assert AuditLog.objects.count() == (1 if "order" in path else 2)
+
+
+def test_a_former_address_opens_nothing_to_others(page: BuilderProfile) -> None:
+    move(page, "olive-apps")
+    vera = signed_in(UserFactory.create())
+    assert vera.post("/builders/olive/edit/about/", {"bio": "Mine."}).status_code == 403
+    assert vera.post("/builders/olive/delete/").status_code == 403

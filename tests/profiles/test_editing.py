@@ -311,7 +311,7 @@ def test_an_admin_cannot_confirm_it_for_somebody(page: BuilderProfile) -> None:
     assert (page.availability, page.availability_confirmed_at) == ("limited", None)
 
 
-@pytest.mark.parametrize("target", ("/account/", "", "https://elsewhere.example/"))
+@pytest.mark.parametrize("target", ("/account/", "", "https://elsewhere.example/", "account"))
 def test_the_switch_sets_it_and_goes_back(page: BuilderProfile, target: str) -> None:
     response = signed_in(page.user).post(
         f"/builders/{page.slug}/availability/", {"availability": "unavailable", "next": target}
@@ -340,6 +340,14 @@ def test_the_switch_knows_three_positions(page: BuilderProfile, typed: dict[str,
     assert response.status_code == 422
     assert 'role="alert"' in response.content.decode()
     assert not AuditLog.objects.exists()
+
+
+def test_without_script_a_refusal_does_not_look_like_a_success(page: BuilderProfile) -> None:
+    browser, switch = signed_in(page.user), f"/builders/{page.slug}/availability/"
+    refused = browser.post(switch, {"availability": "sometimes"}, follow=True).content.decode()
+    assert '<p class="mark mark--attention">Choose from what is offered.</p>' in refused
+    saved = browser.post(switch, {"availability": "limited"}, follow=True).content.decode()
+    assert '<p class="mark mark--good">Saved.</p>' in saved
 
 
 # --- The bar above the page ---

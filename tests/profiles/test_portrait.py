@@ -12,7 +12,7 @@ from PIL import Image
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from audit.log import SYSTEM
-from profiles import images, portfolio
+from profiles import images, portfolio, search
 from profiles.images import PROJECT
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, signed_in
@@ -92,6 +92,17 @@ class TestStoring:
         assert response.status_code == 302
         page.refresh_from_db()
         assert (page.image.name, files(media)) == ("", [])
+
+    def test_it_counts_in_the_directory_at_once(self, page: BuilderProfile) -> None:
+        search.index_all([page.pk])
+        page.refresh_from_db()
+        before = page.score
+        send(page)
+        page.refresh_from_db()
+        assert page.score == before + search.COMPLETE["picture"]
+        signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
+        page.refresh_from_db()
+        assert page.score == before
 
     def test_nothing_is_left_where_the_transaction_fails(
         self, page: BuilderProfile, media: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,9 @@ import pytest
 from django.test import Client
 
 from audit.models import AuditLog
+from profiles import constraints
+from profiles.api.changes import BUILDER_FORMS
+from profiles.forms import ClientForm, ProfileForm, ProjectForm
 from profiles.models import BuilderProfile
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory
@@ -146,7 +149,8 @@ def test_what_is_harmless_is_kept_as_it_looks(
 
 
 def test_links_may_do_without_their_scheme_and_differ_in_case(page: BuilderProfile) -> None:
-    post(page, "links", {"links": "example.com/a\nhttps://example.com/A https://example.com:8080/x?y#z"})
+    typed = "example.com/a\nhttps://example.com/A https://example.com:8080/x?y#z https://example.com/a"
+    post(page, "links", {"links": typed})
     assert stored(page)["links"] == ["https://example.com/a", "https://example.com/A", "https://example.com:8080/x?y#z"]
 
 
@@ -166,3 +170,10 @@ def test_the_browser_is_told_the_same_rules_in_the_same_words(page: BuilderProfi
         "tooMany": "Keep the 20 most important; there are %(count)d.",
         "entryTooLong": "Shorten “%(entry)s…”: each may have 40 characters, and this one has %(length)d.",
     }
+
+
+@pytest.mark.parametrize("form_class", (*BUILDER_FORMS, ClientForm, ProjectForm), ids=lambda form: form.__name__)
+def test_no_browser_measures_what_it_has_no_words_for(form_class: type[ProfileForm]) -> None:
+    told = {name: constraints.attributes(field) for name, field in form_class.base_fields.items()}
+    measured = {name: found for name, found in told.items() if "data-longest" in found}
+    assert all("tooLong" in json.loads(found["data-messages"]) for found in measured.values()), measured
