@@ -70,6 +70,11 @@ def send_notices() -> None:
         notice.save(update_fields=["error", "sent_at"])
 
 
+def tell(alert: Alert, what: Notice.What) -> None:
+    """Write down that every channel is to be told what became of an alert; it is sent within a minute."""
+    Notice.objects.bulk_create(Notice(alert=alert, what=what, channel=channel_name(url)) for url in settings.ALERT_URLS)
+
+
 def channel_name(url: str) -> str:
     """Return a name for a channel that tells its kind and none of the secrets in its address."""
     return f"{url.partition(':')[0][:16]} {hashlib.sha256(url.encode()).hexdigest()[:8]}"
@@ -110,7 +115,7 @@ def _open(rule: Alert.Rule, finding: Finding, now: datetime) -> None:
         )
         return
     alert = Alert.objects.create(rule=rule, opened_at=now, told_value=finding.value, worst_value=finding.value, **known)
-    _tell(alert, What.OPENED)
+    tell(alert, What.OPENED)
 
 
 def _go_on(alert: Alert, finding: Finding, now: datetime) -> None:
@@ -131,7 +136,7 @@ def _tell_if_news(alert: Alert, now: datetime) -> None:
     else:
         return
     alert.told_value = alert.value
-    _tell(alert, what)
+    tell(alert, what)
 
 
 def _calm_down(alert: Alert, now: datetime) -> None:
@@ -140,7 +145,7 @@ def _calm_down(alert: Alert, now: datetime) -> None:
     elif now - alert.well_since >= WELL_FOR:
         alert.resolved_at = now
         if not _is_said_to_be_over(alert, since=now):
-            _tell(alert, What.RESOLVED)
+            tell(alert, What.RESOLVED)
     alert.save()
 
 
@@ -148,10 +153,6 @@ def _is_said_to_be_over(alert: Alert, *, since: datetime) -> bool:
     """Return whether the last thing that was told is that it is over, and that not after `since`."""
     last = alert.notices.order_by("pk").last()
     return last is not None and last.what == What.RESOLVED and last.due_at <= since
-
-
-def _tell(alert: Alert, what: Notice.What) -> None:
-    Notice.objects.bulk_create(Notice(alert=alert, what=what, channel=channel_name(url)) for url in settings.ALERT_URLS)
 
 
 def _claim(notice: Notice) -> bool:

@@ -11,7 +11,8 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from webhooks.models import Alert
+from webhooks import alerts
+from webhooks.models import Alert, Notice
 
 Action = AuditLog.Action
 
@@ -53,5 +54,7 @@ def take(alert_id: int, deed: Deed, *, actor: User, origin: Origin, note: str, l
     }
     notes = "\n".join(filter(None, (alert.note, note)))
     Alert.objects.filter(pk=alert.pk).update(**changes[deed], note=notes)
+    if deed == Deed.RESOLVE:
+        alerts.tell(alert, Notice.What.RESOLVED)
     log.record(ACTIONS[deed], actor=actor, target=alert, origin=origin, rule=alert.rule, note=note)
     return True
