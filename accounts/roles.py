@@ -98,5 +98,5 @@ def announce(user: User, before: Iterable[str], *, actor: User | None, origin: l
         for role in roles:
             log.record(action, actor=actor, target=user, origin=origin, role=role)
     if added or removed:
-        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, origin=origin)
+        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, actor=actor, origin=origin)
     return bool(added or removed)

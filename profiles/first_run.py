@@ -5,13 +5,12 @@ by Clerk's webhook is public at once; docs/profiles.md says why.
 """
 
 from django.db import models, transaction
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import roles
 from accounts.models import User
 from audit import log
-from profiles.lifecycle import change, locked
+from profiles.lifecycle import PROFILE_OF_ROLE, ask_for
 from profiles.models import BuilderProfile, ClientProfile
 
 Role = User.Role
@@ -35,23 +34,21 @@ WHO, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_bu
 
 
 @transaction.atomic
-def begin(user: User, who: Who, *, origin: log.Origin) -> None:
-    """Give somebody the roles of `who`, and take the other; a builder's profile that comes of it waits unpublished.
+def begin(user: User, who: Who, *, is_besides: bool = False, origin: log.Origin) -> None:
+    """Give somebody the roles of `who`; a builder's profile that comes of it waits unpublished.
+
+    Args:
+        is_besides: the other role stays, if there is one; else it is taken.
 
     Raises:
         RoleChangeError: Clerk has not told of the person yet.
     """
-    started = timezone.now()
-    other = {Role.BUILDER, Role.CLIENT} - who.roles
+    other = set() if is_besides else {Role.BUILDER, Role.CLIENT} - who.roles
     changed = roles.change(user, add=who.roles, remove=other, actor=user, origin=origin)
-    if Role.BUILDER not in who.roles:
-        return
-    profile = locked(BuilderProfile.objects.get(user=user))
-    if Role.BUILDER in changed or profile.deleted_at:
-        # The same time as that of its making says that it was never published: see visibility.is_begun.
-        since = profile.created_at if profile.created_at >= started else timezone.now()
-        again = {"deleted_at": None} if profile.deleted_at else {}
-        change(profile, origin, actor=user, unpublished_at=since, **again)
+    for role in who.roles - set(
+        changed
+    ):  # had already, but the profile may have been deleted before Clerk gave it again
+        ask_for(PROFILE_OF_ROLE[role], user, origin=origin)
 
 
 def builder_of(user: User) -> BuilderProfile | None:

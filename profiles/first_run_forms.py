@@ -18,6 +18,8 @@ class WhoForm(forms.Form):
         label=_("What are you here for?"),
         error_messages={"required": _("Choose one; you can change it at any time.")},
     )
+    #: Whoever becomes something besides, on the account page, keeps what they are, also what that page did not know of yet.
+    is_besides = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
 class BuilderQuestionsForm(ProfileForm):

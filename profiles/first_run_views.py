@@ -65,7 +65,7 @@ class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg
     def form_valid(self, form: Any) -> HttpResponse:
         """Give the roles, and go on to the questions."""
         try:
-            first_run.begin(self.request.user, form.cleaned_data["who"], origin=Origin.of_request(self.request))
+            first_run.begin(self.request.user, **form.cleaned_data, origin=Origin.of_request(self.request))
         except RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)

@@ -25,10 +25,18 @@ PROFILE_OF_ROLE: dict[str, type[Profile]] = {
 INDEXED = frozenset({"name", "username", "image_url"})
 
 
-def follow_roles(user: User, added: list[str], removed: list[str], *, origin: log.Origin) -> None:
-    """Create, restore and archive profiles after the roles of `user` changed."""
+def follow_roles(
+    user: User, added: list[str], removed: list[str], *, actor: User | None = None, origin: log.Origin
+) -> None:
+    """Create, restore and archive profiles after the roles of `user` changed.
+
+    Args:
+        actor: who changed them. What people ask for themselves is public when they publish it, and not before.
+    """
     for role, model in PROFILE_OF_ROLE.items():
-        if role in added:
+        if role in added and actor == user:
+            ask_for(model, user, origin=origin)
+        elif role in added:
             _open(model, user, origin)
         elif role in removed:
             _archive(model, user, origin)
@@ -60,6 +68,20 @@ def refresh_index(user: User) -> None:
     if profile:
         profile.user = user
         update(profile, search.index(profile))
+
+
+@transaction.atomic
+def ask_for(model: type[Profile], user: User, *, origin: log.Origin) -> None:
+    """Make the profile that somebody wants to have, or bring it back, deleted or not; a builder's waits unpublished."""
+    made = _insert(model, user, origin)
+    profile = model._default_manager.select_for_update(no_key=True).get(user=user)
+    away = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
+    values: dict[str, Any] = dict.fromkeys(away)
+    if isinstance(profile, BuilderProfile) and (made or away):
+        # The same time as that of its making says that it was never published: see visibility.is_begun.
+        values["unpublished_at"] = profile.created_at if made else timezone.now()
+    if values:
+        change(profile, origin, actor=user, **values)
 
 
 def _open(model: type[Profile], user: User, origin: log.Origin) -> None:

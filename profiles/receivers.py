@@ -25,5 +25,7 @@ def follow_sync(
         lifecycle.refresh_index(user)
 
 
-def follow_roles(*, user: User, added: list[str], removed: list[str], origin: Origin, **kwargs: object) -> None:
-    lifecycle.follow_roles(user, added, removed, origin=origin)
+def follow_roles(
+    *, user: User, added: list[str], removed: list[str], actor: User | None, origin: Origin, **kwargs: object
+) -> None:
+    lifecycle.follow_roles(user, added, removed, actor=actor, origin=origin)

@@ -8,10 +8,11 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from accounts import roles
 from accounts.models import User
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import first_run, moderation
+from profiles import first_run, moderation, visibility
 from profiles.first_run import Who
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clients import PAGE, signed_in
@@ -255,10 +256,45 @@ class TestThePreview:
 def test_the_account_page_makes_a_builder_of_a_client_directly(olive: User) -> None:
     ClientProfile.objects.create(user=olive)
     browser = signed_in(olive)
-    assert 'name="who" value="both">Become a builder' in text_of(browser, "/account/")
-    say(browser, "", {"who": "both"}, "/welcome/builder/")
+    text = text_of(browser, "/account/")
+    assert '<input type="hidden" name="is_besides" value="1">' in text
+    assert 'name="who" value="builder">Become a builder' in text
+    say(browser, "", {"who": "builder", "is_besides": "1"}, "/welcome/builder/")
     olive.refresh_from_db()
     assert olive.roles == ["CLIENT", "BUILDER"]
+
+
+def test_becoming_a_client_takes_no_role_that_came_meanwhile() -> None:
+    profile = BuilderProfileFactory.create(introduced=True)
+    say(signed_in(profile.user), "", {"who": "client", "is_besides": "1"}, "/welcome/client/")
+    profile.refresh_from_db()
+    assert (profile.user.roles, profile.archived_at) == (["CLIENT", "BUILDER"], None)
+
+
+class TestTheRolesForm:
+    """What the other form for roles gives is as private until it is published."""
+
+    def test_a_new_page_is_begun(self, olive: User) -> None:
+        browser = signed_in(olive)
+        browser.post("/account/roles/", {"builder": "on", "client": "on"})
+        assert visibility.is_begun(BuilderProfile.objects.get())
+        assert Client().get("/builders/olive-owner/").status_code == 404
+
+    @pytest.mark.parametrize("way", ("/account/roles/stop/builder/", "/builders/{slug}/delete/"))
+    def test_a_page_that_is_back_waits_for_its_owner(self, way: str) -> None:
+        profile = BuilderProfileFactory.create(introduced=True)
+        browser = signed_in(profile.user)
+        browser.post(way.format(slug=profile.slug))
+        browser.post("/account/roles/", {"builder": "on"})
+        assert Client().get(profile.get_absolute_url()).status_code == 404
+        browser.post(f"/builders/{profile.slug}/publish/", {"on": "1"})
+        assert profile.headline in text_of(Client(), profile.get_absolute_url())
+
+    def test_one_that_an_admin_gives_back_is_as_it_was(self) -> None:
+        profile = BuilderProfileFactory.create(archived_at=SINCE, user=UserFactory.create(client=True))
+        adam = UserFactory.create(admin=True)
+        roles.change(profile.user, add=[User.Role.BUILDER], actor=adam, origin=SYSTEM)
+        assert Client().get(profile.get_absolute_url()).status_code == 200
 
 
 def test_questions_take_few_queries(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
