@@ -304,6 +304,40 @@ def test_what_is_no_dry_run_or_is_not_over_leads_nowhere(browser: Client) -> Non
     assert Replay.objects.count() == 2
 
 
+def test_what_was_stopped_is_gone_on_with_once(browser: Client) -> None:
+    many(3)
+    start(browser)
+    stopped = Replay.objects.get()
+    assert "Continue" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
+    assert "Nothing is left of it" in text_of(steer(browser, stopped, "continue"))
+    page = text_of(steer(browser, stopped, "cancel"))
+    assert "Continue Replays the 3 events that it did not get to." in page
+    page = text_of(steer(browser, stopped, "continue", per_second="5"))
+    rest = Replay.objects.get(rehearsal=stopped)
+    assert f"Goes on with Replay {stopped.pk}" in page
+    assert (rest.per_second, rest.total, work(rest).done) == (5, 3, 3)
+    assert "Continue" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
+    assert "somebody goes on with it already" in text_of(steer(browser, stopped, "continue"))
+
+
+def test_a_dry_run_that_was_stopped_says_what_is_done_for_real(browser: Client) -> None:
+    many(3)
+    start(browser, deed="dry_run")
+    trial = Replay.objects.get()
+    assert "Replays all 3 events, also those that the dry run did not get to." in text_of(
+        steer(browser, trial, "cancel")
+    )
+    assert "A dry run is not gone on with." in text_of(steer(browser, trial, "continue"))
+    assert Replay.objects.count() == 1
+
+
+def test_what_is_done_but_came_to_nothing_has_no_tick(webhook: WebhookClient, browser: Client) -> None:
+    event = failed_event(webhook)
+    assert "states.svg#good" in do(browser, event, "replay").content.decode()
+    WebhookEvent.objects.update(payload="{")
+    assert "states.svg#good" not in do(browser, event, "dry_run").content.decode()
+
+
 def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
     many(3)
     start(browser)
