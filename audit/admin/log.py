@@ -25,8 +25,10 @@ from audit.log import Origin
 from audit.models import AuditLog, AuditSeal
 
 ERASED = _("erased")
-#: What the address may filter by, beside the filters' own parameters: each has an index or few values.
-LOOKUPS = {"action__exact", "source__exact"}
+#: What the address may filter by: each has an index or few values.
+FILTERS = frozenset(
+    {"action__exact", "source__exact", "target", "actor", "subject", "delivery", "within", "since", "until", "kind"}
+)
 
 
 class AuditChangeList(KeysetChangeList):
@@ -43,6 +45,7 @@ class AuditLogAdmin(KeysetAdmin):
     """What happened, to whom, and by whom."""
 
     change_list_template = "admin/audit/auditlog/change_list.html"
+    filter_names = FILTERS
     list_display = ("when", "action", "about", "by", "source", "fields_changed")
     list_display_links = ("when",)
     list_filter = (
@@ -139,8 +142,7 @@ class AuditLogAdmin(KeysetAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Return whether to filter by it is quick."""
-        own = {"target", "actor", "subject", "delivery", "within", "since", "until", "kind"}
-        return lookup in LOOKUPS | own
+        return lookup in FILTERS
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditLog], search_term: str
@@ -168,9 +170,10 @@ class AuditLogAdmin(KeysetAdmin):
             found = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self._refused(request, gettext("The filter could not be understood, so nothing was exported."))
+        assert isinstance(found, AuditChangeList)  # noqa: S101
         period = next(spec for spec in found.filter_specs if isinstance(spec, filters.PeriodFilter))
-        if period.errors:
-            return self._refused(request, " ".join(period.errors))
+        if errors := [*found.complaints, *period.errors]:
+            return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(errors))
         chosen = {name: request.GET[name] for name in sorted(request.GET)}
         return exports.response(
             found.queryset, form, actor=request.user, origin=Origin.of_request(request), chosen=chosen

@@ -32,6 +32,7 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
     search_fields = ("svix_id",)  # that there is a field to search in; see get_search_results
     search_help_text = _("Exactly: a delivery such as msg_2abc, a Clerk id such as user_2abc, or an e-mail address.")
     orders = ORDERS
+    filter_names = EventFilterForm.base_fields
     patience_ms = 2000
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
