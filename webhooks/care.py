@@ -51,7 +51,7 @@ def take(alert_id: int, deed: Deed, *, actor: User, origin: Origin, note: str, l
         Deed.SNOOZE: {"snoozed_until": now + length},
         Deed.RESOLVE: {"resolved_at": now, "resolved_by": actor},
     }
-    note = "\n".join(filter(None, (alert.note, note)))
-    Alert.objects.filter(pk=alert.pk).update(**changes[deed], note=note)
+    notes = "\n".join(filter(None, (alert.note, note)))
+    Alert.objects.filter(pk=alert.pk).update(**changes[deed], note=notes)
     log.record(ACTIONS[deed], actor=actor, target=alert, origin=origin, rule=alert.rule, note=note)
     return True
