@@ -16,11 +16,11 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
 from audit import exports, seals
 from audit.admin import filters
 from audit.admin.keyset import KeysetAdmin, KeysetChangeList
+from audit.admin.posted import posted
 from audit.log import Origin
 from audit.models import AuditLog, AuditSeal
 
@@ -156,7 +156,7 @@ class AuditLogAdmin(KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the export is asked for."""
-        view = self.admin_site.admin_view(require_POST(self.export))
+        view = self.admin_site.admin_view(posted(self.export, back="../"))
         return [path("export/", view, name="audit_auditlog_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
@@ -348,6 +349,29 @@ def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
     assert "It was over meanwhile" in text_of(steer(browser, replay, "cancel"))
     assert "Nothing was done." in text_of(steer(browser, replay, "pace", per_second="many"))
     assert "Nothing was done." in text_of(steer(browser, replay, "cancel", why=""))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "leads_to"),
+    (
+        ("webhooks_webhookevent_repair_one", [7], "/admin/webhooks/webhookevent/7/change/"),
+        ("webhooks_webhookevent_reveal", [7], "/admin/webhooks/webhookevent/7/change/"),
+        ("webhooks_replay_steer", [7], "/admin/webhooks/replay/7/change/"),
+        ("webhooks_alert_care", [7], "/admin/webhooks/alert/7/change/"),
+        ("accounts_identityconflict_resolve", [7], "/admin/accounts/identityconflict/7/change/"),
+        ("webhooks_webhookevent_export", [], "/admin/webhooks/webhookevent/?state=dead"),
+        ("audit_auditlog_export", [], "/admin/audit/auditlog/?state=dead"),
+    ),
+)
+def test_whoever_signs_in_anew_before_a_deed_finds_the_form_again(
+    browser: Client, name: str, args: list[int], leads_to: str
+) -> None:
+    """The login page leads to the address of the deed, which takes posts only."""
+    address = reverse(f"admin:{name}", args=args) + ("" if args else "?state=dead")
+    response = browser.get(address)
+    assert (response.status_code, response["Location"]) == (302, leads_to)
+    assert "Nothing was done" in text_of(browser.get("/admin/"))
+    assert browser.put(address).status_code == 405
 
 
 # --- Who may ---

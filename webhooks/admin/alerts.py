@@ -11,9 +11,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
-from audit.admin import ReadOnlyAdmin
+from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
 from webhooks import care, runbooks
 from webhooks.models import Alert, WebhookEvent
@@ -61,7 +60,7 @@ class AlertAdmin(ReadOnlyAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("runbooks/<slug:runbook>/", wrap(self.runbook), name="webhooks_runbook"),
-            path("<path:object_id>/care/", wrap(require_POST(self.care)), name="webhooks_alert_care"),
+            path("<path:object_id>/care/", wrap(posted(self.care)), name="webhooks_alert_care"),
             *super().get_urls(),
         ]
 

@@ -10,10 +10,10 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from audit.admin import ReadOnlyAdmin
+from audit.admin import ReadOnlyAdmin, posted
 from webhooks import replays
 from webhooks.admin.pages import operators_page
 from webhooks.admin.repair import WhyForm, may_repair, who
@@ -65,7 +65,7 @@ class ReplayAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the moving part of a page comes from, and where deeds are posted to."""
-        progress, steer = operators_page(require_safe(self.progress)), operators_page(require_POST(self.steer))
+        progress, steer = operators_page(require_safe(self.progress)), operators_page(posted(self.steer))
         return [
             path("<path:object_id>/progress/", progress, name="webhooks_replay_progress"),
             path("<path:object_id>/steer/", steer, name="webhooks_replay_steer"),
