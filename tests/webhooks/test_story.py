@@ -117,10 +117,12 @@ def test_a_change_leads_to_the_event_behind_it(zofia: User, operator: Client) ->
 
 
 def test_values_that_were_none_are_a_dash_and_zero_is_zero(zofia: User, operator: Client) -> None:
-    changes = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
+    changes: dict[str, Any] = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
+    changes |= {"portfolio": (None, {"url": "", "image": "a.webp", "title": "Rota"})}
     log.record(AuditLog.Action.PROFILE_UPDATED, actor=None, target=zofia, changes=changes)
     found = re.findall(r"<li>(\w+): <del[^>]*>(.*?)</del> → <ins[^>]*>(.*?)</ins></li>", page(operator, zofia))
     assert {("hourly_rate", "0", "–"), ("skills", "–", "&lt;b&gt;"), ("tagline", "–", "x")} <= set(found)
+    assert ("portfolio", "–", "title: Rota, image: a.webp") in found
 
 
 def test_what_people_did_about_an_event_stands_with_it(webhook: WebhookClient, adam: User, operator: Client) -> None:
