@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import erasure, outbox, roles
-from accounts.models import EndedSession, MetadataPush, User
+from accounts import erasure, outbox, resolutions, roles
+from accounts.models import EndedSession, IdentityConflict, MetadataPush, User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
@@ -304,8 +304,27 @@ def test_the_person_in_the_admin_leads_to_it(zofia: User, operator: Client) -> N
     assert f'href="/admin/audit/auditlog/?subject={zofia.pk}"' in text
 
 
-#: Of the session, its person, the person the story is of, four sources, events behind changes, and deeds.
-STATEMENTS = 9
+def test_what_happened_under_an_earlier_clerk_id_is_told_until_it_went(adam: User) -> None:
+    """The identity of somebody new moved to the account that was there first, and took its place at Clerk."""
+    old, new = (
+        UserFactory.create(clerk_id=clerk_id, email="zofia@example.com", email_verified_at=NOW)
+        for clerk_id in ("user_old", "user_new")
+    )
+    before = event(NOW, clerk_user_id="user_old")
+    session = EndedSession.objects.create(session_id="sess_before", clerk_id="user_old", ended_at=NOW)
+    of_the_new = event(NOW, clerk_user_id="user_new")
+    conflict = IdentityConflict.objects.create(kind="other_id", user=new, other=old, email="zofia@example.com")
+    with time_machine.travel(NOW + DAY, tick=False):
+        resolutions.resolve(conflict, IdentityConflict.State.MOVED, actor=adam, origin=HERE)
+    event(NOW + 2 * DAY, clerk_user_id="user_old")
+    old.refresh_from_db()
+    assert old.clerk_id == "user_new"
+    told = [line.row for line in story.tell(old).lines if line.source in "es"]
+    assert [*sorted(told, key=str)] == sorted([before, of_the_new, session], key=str)
+
+
+#: Of the session, its person, the person the story is of, its identities, four sources, events behind changes, and deeds.
+STATEMENTS = 10
 
 
 @pytest.mark.parametrize("more", (0, 2 * story.PAGE))
