@@ -387,7 +387,7 @@ def test_whoever_was_an_admin_when_the_page_was_opened_is_refused(
     User.objects.filter(pk=ngozi.pk).update(roles=["CLIENT"])
     for response in (do(browser, event, "replay"), start(browser), steer(browser, replay, "cancel")):
         assert response.redirect_chain[0][0].startswith("/admin/login/")
-        assert "but are not authorized to access this page" in text_of(response)
+        assert "You are authenticated as Ngozi, but are not authorized to access this page" in text_of(response)
     part = browser.get(f"/admin/webhooks/replay/{replay.pk}/progress/", headers=HTMX)
     assert part["HX-Redirect"].startswith("/admin/login/")
     event.refresh_from_db()
