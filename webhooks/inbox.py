@@ -22,7 +22,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 from psycopg import errors
 
-from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event
+from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, glimpse, parse_event
 from audit.statements import insert_if_new, update
 from webhooks import attempts, handlers, retries
 from webhooks.models import Attempt, WebhookEvent
@@ -269,6 +269,9 @@ def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception)
     if isinstance(parsed, ClerkEvent):
         event.event_type, event.instance_id = parsed.type, parsed.instance_id
         event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.subject.clerk_id
-        if parsed.type in SECRET_TYPES:
-            event.payload = None
+    else:
+        seen = glimpse(delivery.body)
+        event.event_type, event.instance_id, event.clerk_user_id = seen.type, seen.instance_id, seen.clerk_id
+    if event.event_type in SECRET_TYPES:
+        event.payload = None
     return event

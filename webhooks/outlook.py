@@ -57,6 +57,11 @@ def _next(event: WebhookEvent, now: datetime) -> str:
 def _help(event: WebhookEvent) -> str:
     """Return why only a person can help, and what can be done."""
     match event.error_class:
+        case ErrorClass.PERMANENT if event.clerk_user_id:
+            return _(
+                "Only a person can help: the event itself is wrong, and a replay cannot cure that. "
+                "Fetching its person from Clerk can."
+            )
         case ErrorClass.PERMANENT:
             return _("Only a person can help: the event itself is wrong, and a replay cannot cure that.")
         case ErrorClass.CONFIGURATION:

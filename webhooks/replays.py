@@ -40,6 +40,10 @@ SELECT %s, (place - 1) / {batch}, array_agg(id ORDER BY id)
 FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM ({query}) AS found (id)) AS placed GROUP BY 2
 RETURNING cardinality(event_ids)
 """
+#: The ids of another replay that stand behind one of them.
+BEHIND = """
+SELECT id FROM (SELECT unnest(event_ids) AS id FROM webhooks_replaybatch WHERE replay_id = %s) AS taken WHERE id > %s
+"""
 
 
 class NotStarted(Exception):
@@ -52,7 +56,7 @@ def start(
     """Have events replayed; a single one now, more of them by a worker.
 
     Args:
-        events: which; or the dry run whose events they are.
+        events: which; or the dry run whose events they are; or a replay that was stopped, whose rest they are.
         words: which events, in words.
         per_second: at most so many; 0 for no limit.
 
@@ -84,6 +88,12 @@ def run(replay_id: int) -> None:
     except Exception as error:
         _end(replay, State.FAILED, f"{type(error).__name__}, see the log")
         raise
+
+
+def is_to_continue(replay: Replay) -> bool:
+    """Return whether one for real was stopped, its events are still known, and nobody went on with it yet."""
+    is_stopped = not replay.dry_run and not replay.is_active and replay.done < replay.total
+    return is_stopped and replay.batches.exists() and not Replay.objects.filter(rehearsal=replay).exists()
 
 
 def set_pace(replay_id: int, per_second: int, who: Who) -> bool:
@@ -120,7 +130,11 @@ def forget_old() -> None:
 def _create(events: QuerySet[WebhookEvent] | Replay, who: Who, **facts: Any) -> Replay:
     replay = Replay(asked_by=who.actor, why=who.why, **facts)
     if isinstance(events, Replay):
-        replay.rehearsal = events
+        # Whoever else goes on with it waits here, and then finds that it was done.
+        earlier = Replay.objects.select_for_update().get(pk=events.pk)
+        if not earlier.dry_run and not is_to_continue(earlier):
+            raise NotStarted("Nothing is left of it, somebody goes on with it already, or it is older than a day.")
+        replay.rehearsal = earlier
     replay.save()
     replay.total = _take(replay, events) if isinstance(events, Replay) else _choose(replay, events)
     if not replay.total:
@@ -140,17 +154,18 @@ def _choose(replay: Replay, events: QuerySet[WebhookEvent]) -> int:
         query, parameters = events.order_by().values("pk")[: MOST_EVENTS + 1].query.sql_with_params()
     except EmptyResultSet:
         return 0
+    return _put_into_batches(replay, query, parameters)
+
+
+def _take(replay: Replay, earlier: Replay) -> int:
+    """Take the very events of a dry run, or those that another replay did not get to."""
+    return _put_into_batches(replay, BEHIND, (earlier.pk, 0 if earlier.dry_run else earlier.done_up_to))
+
+
+def _put_into_batches(replay: Replay, query: str, parameters: tuple[Any, ...]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(CHOOSE.format(batch=BATCH, query=query), [replay.pk, *parameters])
         return sum(count for (count,) in cursor.fetchall())
-
-
-def _take(replay: Replay, rehearsal: Replay) -> int:
-    """Take the very events of a dry run."""
-    batches = rehearsal.batches.values_list("number", "event_ids")
-    rows = [ReplayBatch(replay=replay, number=number, event_ids=ids) for number, ids in batches]
-    ReplayBatch.objects.bulk_create(rows)
-    return sum(len(row.event_ids) for row in rows)
 
 
 def _go_on(replay: Replay) -> None:

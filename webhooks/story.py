@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts.models import EndedSession, MetadataPush, User
 from audit.log import target_of
@@ -53,27 +55,58 @@ class Story:
     further: str
 
 
-def _events(user: User) -> QuerySet[Any]:
-    # NULL would be no person's.
-    found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id) if user.clerk_id else WebhookEvent.objects.none()
-    return found.defer("payload", "headers")
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A Clerk id that an account has, or had from one move of identities to another."""
+
+    clerk_id: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def when(self, column: str, moment: str) -> Q:
+        """Return what rows meet that are of it."""
+        bounds = {f"{moment}__gte": self.since, f"{moment}__lt": self.until}
+        return Q(**{column: self.clerk_id}, **{name: at for name, at in bounds.items() if at})
 
 
-def _sessions(user: User) -> QuerySet[Any]:
-    return EndedSession.objects.filter(clerk_id=user.clerk_id) if user.clerk_id else EndedSession.objects.none()
+def identities(user: User) -> list[Identity]:
+    """Return the Clerk id that an account has, and those that it had before an admin moved them.
+
+    What happened under the present one before it came here is told, too: it is the same person.
+    """
+    found, since = [Identity(user.clerk_id)] if user.clerk_id else [], None
+    for row in AuditLog.objects.about(user.pk).filter(action=AuditLog.Action.IDENTITY_MOVED).order_by("pk"):
+        clerk_id = ((row.details or {}).get("before") or {}).get("clerk_id")
+        if clerk_id and clerk_id != user.clerk_id:
+            found.append(Identity(clerk_id, since, row.timestamp))
+        since = row.timestamp
+    return found
+
+
+def _under(rows: QuerySet[Any], had: Iterable[Identity], column: str, moment: str) -> QuerySet[Any]:
+    conditions = [identity.when(column, moment) for identity in had]
+    return rows.filter(reduce(or_, conditions)) if conditions else rows.none()  # NULL would be no person's
+
+
+def _events(user: User, had: list[Identity]) -> QuerySet[Any]:
+    return _under(WebhookEvent.objects.defer("payload", "headers"), had, "clerk_user_id", "received_at")
+
+
+def _sessions(user: User, had: list[Identity]) -> QuerySet[Any]:
+    return _under(EndedSession.objects.all(), had, "clerk_id", "ended_at")
 
 
 #: A letter for the address, whose rows they are, and the column that says when it was.
-SOURCES: dict[str, tuple[Callable[[User], QuerySet[Any]], str]] = {
+SOURCES: dict[str, tuple[Callable[[User, list[Identity]], QuerySet[Any]], str]] = {
     "e": (_events, "received_at"),
-    "a": (lambda user: AuditLog.objects.about(user.pk), "timestamp"),
+    "a": (lambda user, _had: AuditLog.objects.about(user.pk), "timestamp"),
     "s": (_sessions, "ended_at"),
-    "p": (lambda user: MetadataPush.objects.filter(user=user), "requested_at"),
+    "p": (lambda user, _had: MetadataPush.objects.filter(user=user), "requested_at"),
 }
 
 
 def tell(user: User, *, place: str = "", until: datetime | None = None) -> Story:
-    """Return a page of the story; six statements, however long it is.
+    """Return a page of the story; seven statements, however long it is.
 
     Args:
         place: where to go on, as the page before said.
@@ -82,8 +115,8 @@ def tell(user: User, *, place: str = "", until: datetime | None = None) -> Story
     Raises:
         NoPlace: `place` was not said by any page.
     """
-    reached = parse_place(place)
-    heads = {source: _rows(user, source, reached.get(source), until) for source in SOURCES}
+    reached, had = parse_place(place), identities(user)
+    heads = {source: _rows(user, had, source, reached.get(source), until) for source in SOURCES}
     lines: list[Line] = []
     while len(lines) < PAGE and any(heads.values()):
         line = max((rows[0] for rows in heads.values() if rows), key=lambda line: line.at)
@@ -110,10 +143,10 @@ def parse_place(text: str) -> Place:
     return {part[0]: int(part[1:]) for part in text.split(".") if part}
 
 
-def _rows(user: User, source: str, before: int | None, until: datetime | None) -> list[Line]:
+def _rows(user: User, had: list[Identity], source: str, before: int | None, until: datetime | None) -> list[Line]:
     """Return the rows of a source that may be on the page, and one more, newest first."""
     of, moment = SOURCES[source]
-    rows = of(user).order_by("-pk")
+    rows = of(user, had).order_by("-pk")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     if until is not None:

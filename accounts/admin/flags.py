@@ -73,6 +73,7 @@ class MemberInline(admin.TabularInline):  # type: ignore[type-arg]  # not a gene
     """Who is in a group. Groups can give permissions, so only local operators put people there."""
 
     model = User.groups.through
+    verbose_name, verbose_name_plural = _("member"), _("members")
     raw_id_fields = ("user",)
     extra = 1
 

@@ -8,11 +8,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
 from accounts import resolutions
 from accounts.models import IdentityConflict
-from audit.admin import ReadOnlyAdmin
+from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
 
 State = IdentityConflict.State
@@ -45,7 +44,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where resolutions are posted to."""
-        view = self.admin_site.admin_view(require_POST(self.resolve))
+        view = self.admin_site.admin_view(posted(self.resolve))
         own = path("<path:object_id>/resolve/", view, name="accounts_identityconflict_resolve")
         return [own, *super().get_urls()]
 

@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Reconciliation
 from audit.admin import ReadOnlyAdmin
@@ -29,18 +30,18 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("agreement", "by_field", "first_examples", "duration")
 
-    @admin.display(description=_("the same here and at Clerk"))
+    @admin.display(description=gettext_lazy("the same here and at Clerk"))
     def agreement(self, run: Reconciliation) -> str:
         """Return the health as a percentage."""
         return "–" if run.health is None else f"{run.health:.2f} %"
 
-    @admin.display(description=_("differences by field"))
+    @admin.display(description=gettext_lazy("differences by field"))
     def by_field(self, run: Reconciliation) -> str:
         """Return how often each field differed, most often first."""
         ordered = sorted(run.fields.items(), key=lambda item: -item[1])
         return ", ".join(f"{field}: {count}" for field, count in ordered) or "–"
 
-    @admin.display(description=_("examples"))
+    @admin.display(description=gettext_lazy("examples"))
     def first_examples(self, run: Reconciliation) -> SafeString | str:
         """Return who differed and in what, as a list."""
         lines = [
@@ -50,12 +51,41 @@ class ReconciliationAdmin(ReadOnlyAdmin):
         items = format_html_join("", "<li>{}: {} {} <span>{}</span></li>", lines)
         return format_html("<ul>{}</ul>", items) if lines else "–"
 
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Say in a sentence what came of it, before all the figures."""
+        run = self.get_object(request, object_id)
+        context = {"title": str(run), "subtitle": _in_a_sentence(run)} if run else {}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
+
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Put the latest figure and the trend above the list."""
         runs = list(Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED)[:TREND])
         measured = [run for run in runs if run.health is not None]
         context = {"latest": measured[0] if measured else None, "runs": measured[::-1], "bars": _bars(measured[::-1])}
         return super().changelist_view(request, (extra_context or {}) | context)
+
+
+def _in_a_sentence(run: Reconciliation) -> str:
+    """Return what came of a run."""
+    if run.state == Reconciliation.State.FAILED:
+        return _("It failed: %s") % run.error
+    if run.state == Reconciliation.State.RUNNING:
+        return _("It is under way, or its worker was killed. Reload this page in a moment.")
+    if not run.differed:
+        return _("Nothing differed from Clerk.")
+    fields = ", ".join(sorted(run.fields)) or _("whether somebody is there")
+    told = ngettext("One person differed, in: %(fields)s.", "%(count)d people differed, in: %(fields)s.", run.differed)
+    left = run.unhealed + run.distrusted + run.unreadable
+    if run.dry_run:
+        end = _("Nothing was changed.")
+    elif left:
+        end = ngettext("One still does; the examples say why.", "%d still do; the examples say why.", left)
+        end = end % left if "%" in end else end
+    else:
+        end = _("All is the same now.")
+    return f"{told % {'count': run.differed, 'fields': fields}} {end}"
 
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:

@@ -114,6 +114,28 @@ class ClerkEvent:
     subject: Subject
 
 
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What can be told of an event that cannot be parsed, so that people find it: "" or None is what cannot."""
+
+    type: str = ""
+    instance_id: str = ""
+    clerk_id: str | None = None
+
+
+def glimpse(text: str) -> Glimpse:
+    """Return what a body says of itself that `parse_event` refused. Nothing may be acted upon by it."""
+    try:
+        envelope = _json_object(text)
+    except ClerkPayloadError:
+        return Glimpse()
+    event_type, instance_id = (
+        clean_line(envelope.get("type"), limit=100),
+        clean_line(envelope.get("instance_id"), limit=64),
+    )
+    return Glimpse(event_type, instance_id, _mentioned_user(envelope.get("data")))
+
+
 def parse_event(text: str) -> ClerkEvent:
     """Parse the verified body of a delivery.
 

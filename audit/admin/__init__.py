@@ -3,6 +3,7 @@
 from audit.admin.chain import AuditSealAdmin, AuditVerificationAdmin, CheckpointTargetAdmin
 from audit.admin.keyset import KeysetAdmin
 from audit.admin.log import AuditLogAdmin
+from audit.admin.posted import posted
 from audit.admin.readonly import ReadOnlyAdmin
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "CheckpointTargetAdmin",
     "KeysetAdmin",
     "ReadOnlyAdmin",
+    "posted",
 ]

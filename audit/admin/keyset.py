@@ -1,11 +1,11 @@
 """Lists of the admin that stay instant over millions of rows: pages by their place in an order, and never a count."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
@@ -29,7 +29,6 @@ class KeysetChangeList(ReadOnlyChangeList):
     """A list that knows its page by a place, and whether there is another one beside it, and nothing of how many there are.
 
     Attributes:
-        complaints: what in the address could not be understood, and was ignored, in sentences.
         was_too_slow: whether looking for the rows was given up.
     """
 
@@ -37,19 +36,19 @@ class KeysetChangeList(ReadOnlyChangeList):
     older_link = newer_link = newest_link = ""
     was_too_slow = False
 
-    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.complaints: list[str] = []
-        if ERROR_FLAG in request.GET:
-            self.complaints.append(_("The address could not be understood, so nothing is filtered."))
-        super().__init__(request, *args, **kwargs)
-
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        """Return the filters of the address; where a page begins, and in which order, is none."""
+        """Return the filters of the address that there are; where a page begins, and in which order, is none."""
+        found, names = self._asked(params), self.model_admin.filter_names
+        return {name: values for name, values in found.items() if names is None or name in names}
+
+    def _asked(self, params: Any = None) -> dict[str, Any]:
         found = super().get_filters_params(params)
         return {name: values for name, values in found.items() if name not in (OLDER_THAN, NEWER_THAN, SORT)}
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """Return the filtered rows; links to elsewhere in the list do not keep where this page begins."""
+        for name in sorted(self._asked().keys() - self.get_filters_params().keys()):
+            self.complain(_("There is no filter “%s”.") % name)
         for name in (OLDER_THAN, NEWER_THAN):
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
@@ -82,11 +81,6 @@ class KeysetChangeList(ReadOnlyChangeList):
         self.show_full_result_count = self.show_admin_actions = bool(rows)
         self.can_show_all = self.multi_page = False
         self.paginator = Paginator(rows, self.list_per_page)
-
-    def complain(self, sentence: str) -> None:
-        """Tell of something in the address that could not be understood."""
-        if sentence not in self.complaints:  # actions ask for the rows a second time
-            self.complaints.append(sentence)
 
     def _fetch(self, rows: QuerySet[Any]) -> list[Any]:
         try:
@@ -123,6 +117,7 @@ class KeysetAdmin(ReadOnlyAdmin):
 
     Attributes:
         orders: the orders to choose from by their names in the address, the usual one first, each with the greatest first.
+        filter_names: what the address may filter by, all else being told; None leaves that to Django, which refuses the page.
         patience_ms: after how many milliseconds looking for a page is given up; None leaves it to the connection.
     """
 
@@ -131,6 +126,7 @@ class KeysetAdmin(ReadOnlyAdmin):
     show_facets = ShowFacets.NEVER  # each would count the table
     list_per_page = 50
     orders: Mapping[str, Order] = {"id": Order()}
+    filter_names: Collection[str] | None = None
     patience_ms: int | None = None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

@@ -16,17 +16,19 @@ from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
 from audit import exports, seals
 from audit.admin import filters
 from audit.admin.keyset import KeysetAdmin, KeysetChangeList
+from audit.admin.posted import posted
 from audit.log import Origin
 from audit.models import AuditLog, AuditSeal
 
 ERASED = _("erased")
-#: What the address may filter by, beside the filters' own parameters: each has an index or few values.
-LOOKUPS = {"action__exact", "source__exact"}
+#: What the address may filter by: each has an index or few values.
+FILTERS = frozenset(
+    {"action__exact", "source__exact", "target", "actor", "subject", "delivery", "within", "since", "until", "kind"}
+)
 
 
 class AuditChangeList(KeysetChangeList):
@@ -43,6 +45,7 @@ class AuditLogAdmin(KeysetAdmin):
     """What happened, to whom, and by whom."""
 
     change_list_template = "admin/audit/auditlog/change_list.html"
+    filter_names = FILTERS
     list_display = ("when", "action", "about", "by", "source", "fields_changed")
     list_display_links = ("when",)
     list_filter = (
@@ -139,8 +142,7 @@ class AuditLogAdmin(KeysetAdmin):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Return whether to filter by it is quick."""
-        own = {"target", "actor", "subject", "delivery", "within", "since", "until", "kind"}
-        return lookup in LOOKUPS | own
+        return lookup in FILTERS
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditLog], search_term: str
@@ -154,7 +156,7 @@ class AuditLogAdmin(KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the export is asked for."""
-        view = self.admin_site.admin_view(require_POST(self.export))
+        view = self.admin_site.admin_view(posted(self.export, back="../"))
         return [path("export/", view, name="audit_auditlog_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
@@ -168,9 +170,10 @@ class AuditLogAdmin(KeysetAdmin):
             found = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self._refused(request, gettext("The filter could not be understood, so nothing was exported."))
+        assert isinstance(found, AuditChangeList)  # noqa: S101
         period = next(spec for spec in found.filter_specs if isinstance(spec, filters.PeriodFilter))
-        if period.errors:
-            return self._refused(request, " ".join(period.errors))
+        if errors := [*found.complaints, *period.errors]:
+            return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(errors))
         chosen = {name: request.GET[name] for name in sorted(request.GET)}
         return exports.response(
             found.queryset, form, actor=request.user, origin=Origin.of_request(request), chosen=chosen

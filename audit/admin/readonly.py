@@ -4,23 +4,37 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.http import HttpRequest
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 
 class ReadOnlyChangeList(ChangeList):
-    """A list that is called by what it lists: nothing is selected there."""
+    """A list that is called by what it lists: nothing is selected there.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    Attributes:
+        complaints: what in the address could not be understood, and was ignored, in sentences.
+    """
+
+    def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        self.complaints: list[str] = []
+        if ERROR_FLAG in request.GET:
+            self.complaints.append(_("The address could not be understood, so nothing is filtered."))
+        super().__init__(request, *args, **kwargs)
         self.title = str(capfirst(self.opts.verbose_name_plural))
+
+    def complain(self, sentence: str) -> None:
+        """Tell of something in the address that could not be understood."""
+        if sentence not in self.complaints:  # actions ask for the rows a second time
+            self.complaints.append(sentence)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs
     """Rows to look at: nobody makes, changes or deletes them here, superusers included."""
 
     change_form_template = "admin/read_only_form.html"
+    change_list_template = "admin/read_only_list.html"
     show_facets = ShowFacets.NEVER
     show_full_result_count = False  # counting millions of rows is not worth a figure
     ordering = ("-pk",)

@@ -440,6 +440,36 @@ def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> N
     report = operator.get(f"/admin/accounts/reconciliation/{pk}/change/").content.decode()
     assert "88.89 %" in report
     assert "<li>Olive &lt;script&gt; &amp; Sons: stale name" in report
+    assert "One person differed, in: name. All is the same now." in report
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    (
+        ({"state": "running"}, "It is under way, or its worker was killed."),
+        ({"state": "failed", "error": "Clerk is <away>"}, "It failed: Clerk is &lt;away&gt;"),
+        ({}, "Nothing differed from Clerk."),
+        ({"stale": 1, "fields": {"name": 1}}, "One person differed, in: name. All is the same now."),
+        ({"missing": 1}, "One person differed, in: whether somebody is there. All is the same now."),
+        (
+            {"stale": 2, "fields": {"roles": 1, "name": 1}, "dry_run": True},
+            "2 people differed, in: name, roles. Nothing was",
+        ),
+        (
+            {"stale": 2, "fields": {"name": 2}, "unhealed": 1},
+            "2 people differed, in: name. One still does; the examples say why.",
+        ),
+        (
+            {"stale": 2, "fields": {"name": 2}, "unhealed": 2},
+            "2 people differed, in: name. 2 still do; the examples say why.",
+        ),
+    ),
+)
+def test_a_report_says_in_a_sentence_what_came_of_it(facts: dict[str, Any], sentence: str) -> None:
+    ended = None if facts.get("state") == "running" else timezone.now()
+    run = Reconciliation.objects.create(**{"kind": "person", "state": "finished", "finished_at": ended} | facts)
+    page = with_password().get(f"/admin/accounts/reconciliation/{run.pk}/change/").content.decode()
+    assert f"<h2>{sentence}" in page
 
 
 def test_old_reports_go() -> None:

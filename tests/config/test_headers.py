@@ -246,13 +246,6 @@ ODD = {
     f"/media/{ARGUMENTS['name']}": 404,
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
-    "/admin/accounts/identityconflict/{pk}/resolve/": 405,
-    "/admin/webhooks/alert/{pk}/care/": 405,
-    "/admin/webhooks/webhookevent/{pk}/repair/": 405,
-    "/admin/webhooks/replay/{pk}/steer/": 405,
-    "/admin/webhooks/webhookevent/{pk}/reveal/": 405,
-    "/admin/audit/auditlog/export/": 405,
-    "/admin/webhooks/webhookevent/export/": 405,
     "/admin/autocomplete/": 403,
     "/admin/r/1/{pk}/": 404,  # such objects have no page of their own
 }

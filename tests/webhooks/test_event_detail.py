@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -91,6 +92,10 @@ def test_a_state_has_a_colour_an_icon_and_a_word(webhook: WebhookClient, operato
         (
             {"state": "dead", "error_class": "permanent"},
             "Tried once. Only a person can help: the event itself is wrong",
+        ),
+        (
+            {"state": "dead", "error_class": "permanent", "clerk_user_id": "user_1"},
+            "Fetching its person from Clerk can.",
         ),
         ({"state": "dead", "error_class": "configuration"}, "put the setting right that the error names"),
         ({"state": "dead", "error_class": "internal"}, "it met a fault of ours"),
@@ -219,6 +224,14 @@ def test_an_event_that_is_about_nobody_is_fine(webhook: WebhookClient, operator:
     page = text(operator, WebhookEvent.objects.get())
     assert "It names nobody." in page
     assert "It changed nothing." in page
+
+
+def test_a_dead_event_leads_to_what_to_do(webhook: WebhookClient, operator: Client) -> None:
+    event = received(webhook)
+    address = reverse("admin:webhooks_runbook", args=["dead_events"])
+    assert address not in html(operator, event)
+    WebhookEvent.objects.update(state="dead", error_class="permanent", processed_at=None)
+    assert address in html(operator, event)
 
 
 def test_an_unknown_event_leads_to_the_list(operator: Client) -> None:

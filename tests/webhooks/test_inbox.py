@@ -321,6 +321,24 @@ def test_a_verified_body_without_the_expected_shape_is_stored_as_dead(webhook: W
     assert not AuditLog.objects.exists()
 
 
+def test_what_a_dead_event_says_of_itself_is_kept_so_that_it_is_found(webhook: WebhookClient) -> None:
+    """Whoever is erased takes its payload along, and Clerk can be asked for the person instead."""
+    zofia = person()
+    envelope = samples.user_event("user.created", zofia)
+    webhook.post(envelope | {"data": {**envelope["data"], "updated_at": "yesterday"}})
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.event_type) == (State.DEAD, "user.created")
+    assert (event.clerk_user_id, event.instance_id) == (zofia.clerk_id, envelope["instance_id"])
+    assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("body", ("", "{", "[]", "7", '{"type": 7, "instance_id": [], "data": {"id": "user_’"}}'))
+def test_of_what_says_nothing_of_itself_nothing_is_made_up(webhook: WebhookClient, body: str) -> None:
+    webhook.post(body)
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.event_type, event.instance_id, event.clerk_user_id) == (State.DEAD, "", "", None)
+
+
 def test_a_repeat_of_a_dead_event_tries_again(webhook: WebhookClient) -> None:
     for number in (1, 2):
         assert webhook.post("[]", svix_id="msg_1").json() == {"outcome": "failed"}

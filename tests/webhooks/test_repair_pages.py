@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
@@ -304,6 +305,40 @@ def test_what_is_no_dry_run_or_is_not_over_leads_nowhere(browser: Client) -> Non
     assert Replay.objects.count() == 2
 
 
+def test_what_was_stopped_is_gone_on_with_once(browser: Client) -> None:
+    many(3)
+    start(browser)
+    stopped = Replay.objects.get()
+    assert "Continue" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
+    assert "Nothing is left of it" in text_of(steer(browser, stopped, "continue"))
+    page = text_of(steer(browser, stopped, "cancel"))
+    assert "Continue Replays the 3 events that it did not get to." in page
+    page = text_of(steer(browser, stopped, "continue", per_second="5"))
+    rest = Replay.objects.get(rehearsal=stopped)
+    assert f"Goes on with Replay {stopped.pk}" in page
+    assert (rest.per_second, rest.total, work(rest).done) == (5, 3, 3)
+    assert "Continue" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
+    assert "somebody goes on with it already" in text_of(steer(browser, stopped, "continue"))
+
+
+def test_a_dry_run_that_was_stopped_says_what_is_done_for_real(browser: Client) -> None:
+    many(3)
+    start(browser, deed="dry_run")
+    trial = Replay.objects.get()
+    assert "Replays all 3 events, also those that the dry run did not get to." in text_of(
+        steer(browser, trial, "cancel")
+    )
+    assert "A dry run is not gone on with." in text_of(steer(browser, trial, "continue"))
+    assert Replay.objects.count() == 1
+
+
+def test_what_is_done_but_came_to_nothing_has_no_tick(webhook: WebhookClient, browser: Client) -> None:
+    event = failed_event(webhook)
+    assert "states.svg#good" in do(browser, event, "replay").content.decode()
+    WebhookEvent.objects.update(payload="{")
+    assert "states.svg#good" not in do(browser, event, "dry_run").content.decode()
+
+
 def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
     many(3)
     start(browser)
@@ -314,6 +349,29 @@ def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
     assert "It was over meanwhile" in text_of(steer(browser, replay, "cancel"))
     assert "Nothing was done." in text_of(steer(browser, replay, "pace", per_second="many"))
     assert "Nothing was done." in text_of(steer(browser, replay, "cancel", why=""))
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "leads_to"),
+    (
+        ("webhooks_webhookevent_repair_one", [7], "/admin/webhooks/webhookevent/7/change/"),
+        ("webhooks_webhookevent_reveal", [7], "/admin/webhooks/webhookevent/7/change/"),
+        ("webhooks_replay_steer", [7], "/admin/webhooks/replay/7/change/"),
+        ("webhooks_alert_care", [7], "/admin/webhooks/alert/7/change/"),
+        ("accounts_identityconflict_resolve", [7], "/admin/accounts/identityconflict/7/change/"),
+        ("webhooks_webhookevent_export", [], "/admin/webhooks/webhookevent/?state=dead"),
+        ("audit_auditlog_export", [], "/admin/audit/auditlog/?state=dead"),
+    ),
+)
+def test_whoever_signs_in_anew_before_a_deed_finds_the_form_again(
+    browser: Client, name: str, args: list[int], leads_to: str
+) -> None:
+    """The login page leads to the address of the deed, which takes posts only."""
+    address = reverse(f"admin:{name}", args=args) + ("" if args else "?state=dead")
+    response = browser.get(address)
+    assert (response.status_code, response["Location"]) == (302, leads_to)
+    assert "Nothing was done" in text_of(browser.get("/admin/"))
+    assert browser.put(address).status_code == 405
 
 
 # --- Who may ---
@@ -329,7 +387,7 @@ def test_whoever_was_an_admin_when_the_page_was_opened_is_refused(
     User.objects.filter(pk=ngozi.pk).update(roles=["CLIENT"])
     for response in (do(browser, event, "replay"), start(browser), steer(browser, replay, "cancel")):
         assert response.redirect_chain[0][0].startswith("/admin/login/")
-        assert "but are not authorized to access this page" in text_of(response)
+        assert "You are authenticated as Ngozi, but are not authorized to access this page" in text_of(response)
     part = browser.get(f"/admin/webhooks/replay/{replay.pk}/progress/", headers=HTMX)
     assert part["HX-Redirect"].startswith("/admin/login/")
     event.refresh_from_db()

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import IntegrityError, OperationalError, connection
+from django.db.models import Count
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
@@ -292,6 +294,67 @@ def test_it_stops_after_the_event_it_is_at(ngozi: Who, monkeypatch: pytest.Monke
     assert not replays.set_pace(replay.pk, 5, ngozi)
     tasks.run_replay(replay.pk)
     assert Replay.objects.get().done == 1
+
+
+def stopped(who: Who, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
+    """Return a replay of all events that was cancelled after some of them."""
+    replay = begin(who)
+    done = iter(range(after))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            replays, "_may_go_on", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, who)
+        )
+        tasks.run_replay(replay.pk)
+    return work(replay)
+
+
+def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "BATCH", 2)
+    many(7)
+    first = stopped(ngozi, monkeypatch, after=3)
+    assert (first.state, first.done) == (State.CANCELLED, 3)
+    assert replays.is_to_continue(first)
+    zoe = Who(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest, too")
+    rest = work(begin(zoe, events=first))
+    assert (rest.state, rest.done, rest.total, rest.rehearsal) == (State.DONE, 4, 4, first)
+    assert [batch.event_ids for batch in rest.batches.order_by("number")] == [
+        [*ALL().order_by("pk").values_list("pk", flat=True)[3:5]],
+        [*ALL().order_by("pk").values_list("pk", flat=True)[5:7]],
+    ]
+    assert set(Attempt.objects.values_list("event").annotate(n=Count("*")).values_list("n", flat=True)) == {1}
+    who = AuditLog.objects.filter(action="EVENT_REPLAYED").order_by("pk").values_list("actor_label", flat=True)
+    assert [*who] == ["Ngozi"] * 3 + ["Zoe"] * 4
+
+
+def test_what_broke_off_is_gone_on_with_too(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(2)
+    replay = begin(ngozi)
+    with monkeypatch.context() as patch:
+        patch.setattr(repair, "replay", lambda event_id: None)  # knows no reason
+        with pytest.raises(TypeError):
+            tasks.run_replay(replay.pk)
+    replay.refresh_from_db()
+    assert replay.state == State.FAILED
+    assert work(begin(ngozi, events=replay)).done == 2
+
+
+def test_nobody_goes_on_with_it_twice_or_with_what_is_done(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(3)
+    first = stopped(ngozi, monkeypatch, after=1)
+    rest = work(begin(ngozi, events=first))
+    for replay in (first, rest):
+        assert not replays.is_to_continue(replay)
+        with pytest.raises(NotStarted, match="Nothing is left of it, somebody goes on with it already"):
+            begin(ngozi, events=replay)
+    assert Replay.objects.count() == 2
+
+
+def test_after_a_day_nothing_is_gone_on_with(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(3)
+    replay = stopped(ngozi, monkeypatch, after=1)
+    with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1), tick=False):
+        replays.forget_old()
+    assert not replays.is_to_continue(replay)
 
 
 def test_a_job_of_no_replay_does_nothing(db: None) -> None:

@@ -10,8 +10,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import erasure, outbox, roles
-from accounts.models import EndedSession, MetadataPush, User
+from accounts import erasure, outbox, resolutions, roles
+from accounts.models import EndedSession, IdentityConflict, MetadataPush, User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
@@ -117,10 +117,12 @@ def test_a_change_leads_to_the_event_behind_it(zofia: User, operator: Client) ->
 
 
 def test_values_that_were_none_are_a_dash_and_zero_is_zero(zofia: User, operator: Client) -> None:
-    changes = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
+    changes: dict[str, Any] = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
+    changes |= {"portfolio": (None, {"url": "", "image": "a.webp", "title": "Rota"})}
     log.record(AuditLog.Action.PROFILE_UPDATED, actor=None, target=zofia, changes=changes)
     found = re.findall(r"<li>(\w+): <del[^>]*>(.*?)</del> → <ins[^>]*>(.*?)</ins></li>", page(operator, zofia))
     assert {("hourly_rate", "0", "–"), ("skills", "–", "&lt;b&gt;"), ("tagline", "–", "x")} <= set(found)
+    assert ("portfolio", "–", "title: Rota, image: a.webp") in found
 
 
 def test_what_people_did_about_an_event_stands_with_it(webhook: WebhookClient, adam: User, operator: Client) -> None:
@@ -302,8 +304,27 @@ def test_the_person_in_the_admin_leads_to_it(zofia: User, operator: Client) -> N
     assert f'href="/admin/audit/auditlog/?subject={zofia.pk}"' in text
 
 
-#: Of the session, its person, the person the story is of, four sources, events behind changes, and deeds.
-STATEMENTS = 9
+def test_what_happened_under_an_earlier_clerk_id_is_told_until_it_went(adam: User) -> None:
+    """The identity of somebody new moved to the account that was there first, and took its place at Clerk."""
+    old, new = (
+        UserFactory.create(clerk_id=clerk_id, email="zofia@example.com", email_verified_at=NOW)
+        for clerk_id in ("user_old", "user_new")
+    )
+    before = event(NOW, clerk_user_id="user_old")
+    session = EndedSession.objects.create(session_id="sess_before", clerk_id="user_old", ended_at=NOW)
+    of_the_new = event(NOW, clerk_user_id="user_new")
+    conflict = IdentityConflict.objects.create(kind="other_id", user=new, other=old, email="zofia@example.com")
+    with time_machine.travel(NOW + DAY, tick=False):
+        resolutions.resolve(conflict, IdentityConflict.State.MOVED, actor=adam, origin=HERE)
+    event(NOW + 2 * DAY, clerk_user_id="user_old")
+    old.refresh_from_db()
+    assert old.clerk_id == "user_new"
+    told = [line.row for line in story.tell(old).lines if line.source in "es"]
+    assert [*sorted(told, key=str)] == sorted([before, of_the_new, session], key=str)
+
+
+#: Of the session, its person, the person the story is of, its identities, four sources, events behind changes, and deeds.
+STATEMENTS = 10
 
 
 @pytest.mark.parametrize("more", (0, 2 * story.PAGE))

@@ -10,9 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
-from audit.admin import ReadOnlyAdmin
+from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
 from webhooks import care, runbooks
 from webhooks.models import Alert, WebhookEvent
@@ -60,7 +59,7 @@ class AlertAdmin(ReadOnlyAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("runbooks/<slug:runbook>/", wrap(self.runbook), name="webhooks_runbook"),
-            path("<path:object_id>/care/", wrap(require_POST(self.care)), name="webhooks_alert_care"),
+            path("<path:object_id>/care/", wrap(posted(self.care)), name="webhooks_alert_care"),
             *super().get_urls(),
         ]
 

@@ -58,6 +58,9 @@ def _shown(value: Any) -> Any:
     """Return a value as people write it, and a dash where there is none."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(value) or "–"
+    if isinstance(value, dict):  # such as a project, whose title says more than the rest
+        told = [(name, each) for name, each in value.items() if each not in (None, "", [])]
+        return ", ".join(f"{name}: {_shown(each)}" for name, each in sorted(told, key=lambda pair: pair[0] != "title"))
     return "–" if value in (None, "", []) else value
 
 

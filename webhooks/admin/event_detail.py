@@ -12,11 +12,10 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from audit import log
-from audit.admin import ReadOnlyAdmin
+from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
 from audit.models import AuditLog
 from webhooks import outlook, payload_tree, surroundings
@@ -42,7 +41,7 @@ class EventDetail(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where personal values are asked for. As all pages of the admin, it is never stored by a browser."""
-        view = self.admin_site.admin_view(require_POST(self.reveal))
+        view = self.admin_site.admin_view(posted(self.reveal))
         return [path("<path:object_id>/reveal/", view, name="webhooks_webhookevent_reveal"), *super().get_urls()]
 
     def change_view(

@@ -10,9 +10,8 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.http import require_POST
 
-from audit.admin import KeysetAdmin
+from audit.admin import KeysetAdmin, posted
 from audit.log import Origin
 from webhooks import exports
 from webhooks.admin.event_detail import EventDetail
@@ -32,6 +31,7 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
     search_fields = ("svix_id",)  # that there is a field to search in; see get_search_results
     search_help_text = _("Exactly: a delivery such as msg_2abc, a Clerk id such as user_2abc, or an e-mail address.")
     orders = ORDERS
+    filter_names = EventFilterForm.base_fields
     patience_ms = 2000
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
@@ -55,7 +55,7 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the export is asked for."""
-        view = self.admin_site.admin_view(require_POST(self.export))
+        view = self.admin_site.admin_view(posted(self.export, back="../"))
         return [path("export/", view, name="webhooks_webhookevent_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -14,7 +14,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from webhooks.models import WebhookEvent
 
 
-def operators_page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
+def operators_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """Let only operators in, as the admin site does with its own pages.
 
     Others are sent to its login page. An htmx request follows a redirect by itself and would put that page into the

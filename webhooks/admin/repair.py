@@ -17,10 +17,10 @@ from django.urls import URLPattern, path, reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.http import require_POST
 
 from accounts.models import User
 from audit import log
+from audit.admin import posted
 from audit.log import Origin
 from audit.models import AuditLog
 from webhooks import fixtures, repair, replays
@@ -79,7 +79,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             path("repair/", operators_page(self.repair_many), name="webhooks_webhookevent_repair"),
             path(
                 "<path:object_id>/repair/",
-                operators_page(require_POST(self.repair_one)),
+                operators_page(posted(self.repair_one)),
                 name="webhooks_webhookevent_repair_one",
             ),
             *super().get_urls(),

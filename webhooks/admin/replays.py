@@ -10,14 +10,15 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from audit.admin import ReadOnlyAdmin
+from audit.admin import ReadOnlyAdmin, posted
 from webhooks import replays
 from webhooks.admin.pages import operators_page
 from webhooks.admin.repair import WhyForm, may_repair, who
 from webhooks.models import Replay, WebhookEvent
+from webhooks.repair import Who
 
 #: What each outcome is called, the icon beside it, and what it means where nothing else is known.
 OUTCOMES = {
@@ -37,7 +38,7 @@ STATE_ICONS = {"waiting": "stale", "running": "failed", "done": "good", "cancell
 class SteerForm(WhyForm):
     """What to do about a replay."""
 
-    deed = forms.ChoiceField(choices=[(deed, deed) for deed in ("pace", "cancel", "for_real")])
+    deed = forms.ChoiceField(choices=[(deed, deed) for deed in ("pace", "cancel", "for_real", "continue")])
     per_second = forms.IntegerField(
         min_value=0, max_value=1000, required=False, label=gettext_lazy("At most, events a second")
     )
@@ -64,7 +65,7 @@ class ReplayAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the moving part of a page comes from, and where deeds are posted to."""
-        progress, steer = operators_page(require_safe(self.progress)), operators_page(require_POST(self.steer))
+        progress, steer = operators_page(require_safe(self.progress)), operators_page(posted(self.steer))
         return [
             path("<path:object_id>/progress/", progress, name="webhooks_replay_progress"),
             path("<path:object_id>/steer/", steer, name="webhooks_replay_steer"),
@@ -91,7 +92,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         return render(request, "admin/webhooks/replay/change_form.html#progress", look(replay))
 
     def steer(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Change how fast it goes, stop it, or begin for real what was tried."""
+        """Change how fast it goes, stop it, begin for real what was tried, or go on with what was stopped."""
         if not may_repair(request):
             raise PermissionDenied
         replay, form = self.get_object(request, object_id), SteerForm(request.POST)
@@ -107,8 +108,9 @@ class ReplayAdmin(ReadOnlyAdmin):
     def _steer(self, request: HttpRequest, replay: Replay, deed: str, why: str, per_second: int | None) -> Replay:
         """Do it, say what was done, and return the replay to look at now."""
         by, pace = who(request, why), per_second or 0
-        if deed == "for_real":
-            return self._begin(request, replay, by, replay.per_second if per_second is None else pace)
+        if deed in ("for_real", "continue"):
+            begin = self._continue if deed == "continue" else self._begin
+            return begin(request, replay, by, replay.per_second if per_second is None else pace)
         done = replays.cancel(replay.pk, by) if deed == "cancel" else replays.set_pace(replay.pk, pace, by)
         if done:
             self.message_user(request, _("Done, and in the audit log."), messages.SUCCESS)
@@ -116,35 +118,59 @@ class ReplayAdmin(ReadOnlyAdmin):
             self.message_user(request, _("It was over meanwhile, so nothing was done."), messages.WARNING)
         return replay
 
-    def _begin(self, request: HttpRequest, rehearsal: Replay, by: Any, per_second: int) -> Replay:
-        if not rehearsal.dry_run or rehearsal.is_active or not rehearsal.batches.exists():
+    def _begin(self, request: HttpRequest, rehearsal: Replay, by: Who, per_second: int) -> Replay:
+        if not _may_begin(rehearsal):
             told = _(
                 "Only a dry run that is over, and not older than a day, can be done for real. Begin with the list."
             )
             self.message_user(request, told, messages.ERROR)
             return rehearsal
+        return self._start(request, rehearsal, by, per_second)
+
+    def _continue(self, request: HttpRequest, stopped: Replay, by: Who, per_second: int) -> Replay:
+        if stopped.dry_run:
+            self.message_user(
+                request, _("A dry run is not gone on with. Do it for real, or begin with the list."), messages.ERROR
+            )
+            return stopped
+        return self._start(request, stopped, by, per_second)
+
+    def _start(self, request: HttpRequest, earlier: Replay, by: Who, per_second: int) -> Replay:
+        """Replay the events of a dry run, or those that are left of what was stopped, and return that to look at."""
         try:
-            return replays.start(rehearsal, by, dry_run=False, words=rehearsal.filter, per_second=per_second)
+            return replays.start(earlier, by, dry_run=False, words=earlier.filter, per_second=per_second)
         except replays.NotStarted as error:
             self.message_user(request, str(error), messages.ERROR)
-            return rehearsal
+            return earlier
+
+
+def _may_begin(replay: Replay) -> bool:
+    """Return whether it is a dry run that can be done for real."""
+    return replay.dry_run and not replay.is_active and replay.batches.exists()
 
 
 def look(replay: Replay) -> dict[str, Any]:
-    """Return what the page shows besides the row; three statements, however many events there are."""
+    """Return what the page shows besides the row; five statements at most, however many events there are."""
     findings = replay.findings.select_related("event").defer("event__payload", "event__headers")
     return {
         "title": str(replay),
         "subtitle": None,
         "replay": replay,
-        "icon": STATE_ICONS[replay.state],
+        "icon": _icon(replay),
         "outcomes": [(*OUTCOMES[name][:2], name, number) for name, number in sorted(replay.counts.items())],
         "groups": _groups(replay),
         "findings": [(finding, *OUTCOMES[finding.outcome][:2]) for finding in findings],
-        "may_begin": replay.dry_run and not replay.is_active and replay.batches.exists(),
+        "may_begin": _may_begin(replay),
+        "left": replay.total - replay.done if replays.is_to_continue(replay) else 0,
         "settled": WebhookEvent.SETTLED,
         "steer": SteerForm(initial={"per_second": replay.per_second}),
     }
+
+
+def _icon(replay: Replay) -> str:
+    """Return the icon of its state; what is done is not well if events came out of it unsettled."""
+    is_well = replay.state != Replay.State.DONE or replay.counts.keys() <= {*WebhookEvent.SETTLED}
+    return STATE_ICONS[replay.state] if is_well else "attention"
 
 
 def _groups(replay: Replay) -> list[tuple[Any, ...]]:

@@ -31,6 +31,7 @@ class Replay(models.Model):
     why = models.TextField()
     filter = models.TextField(help_text="Which events, in words.")
     dry_run = models.BooleanField(help_text="Only looked, and changed nothing.")
+    #: Of one that goes on with a replay that was stopped, that replay.
     rehearsal = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, help_text="The dry run before it.")
     in_background = models.BooleanField(default=False, help_text="A worker does it.")
     per_second = models.PositiveSmallIntegerField(default=0, help_text="At most so many events a second; 0: no limit.")

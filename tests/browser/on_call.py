@@ -1,0 +1,215 @@
+"""What whoever is on call does in a real browser when an event stays broken, and who may see what is in it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from config.environment import BASE_DIR
+from config.local import environment
+from config.local.postgres import EmbeddedPostgres
+from tests.browser.looks import violations
+from tests.browser.repairing import EVENTS, do, failed, operator, site, tab, trouble, until
+from tests.helpers.site import Site
+from tests.helpers.trouble import Trouble
+
+__all__ = ["failed", "site", "tab", "trouble"]
+
+LOGIN, PASSWORD = "root", "correct horse battery"
+MAKE = "from accounts.models import User; User.objects.create_superuser(login={!r}, password={!r})"
+
+
+@pytest.fixture(scope="module")
+def local_operator(site: Site) -> str:
+    """Make an operator with a password, as `manage.py createsuperuser` does, and return the login."""
+    environ = environment.build({"PATH": os.environ["PATH"]}, site.data, site.port)
+    environ["DATABASE_URL"] = EmbeddedPostgres(site.data).url
+    command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", MAKE.format(LOGIN, PASSWORD)]
+    subprocess.run(command, cwd=BASE_DIR, env=environ, check=True, capture_output=True)
+    return LOGIN
+
+
+@pytest.fixture
+def root(chromium: Browser, site: Site, local_operator: str) -> Iterator[Page]:
+    """Return a tab of the operator with the password, on a telephone."""
+    context = chromium.new_context(viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto(f"{site.app}/admin/login/")
+    page.get_by_label("Login").fill(local_operator)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Site administration")
+    yield page
+    context.close()
+
+
+@contextmanager
+def listening(page: Page) -> Iterator[None]:
+    """See that nothing is complained of on a page."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield
+    assert said == []
+
+
+def permit(root: Page, trouble: Trouble, clerk_id: str) -> None:
+    """Have the local operator make a group of those who may see personal values, and put somebody into it."""
+    [[number]] = trouble.execute(f"SELECT id FROM accounts_user WHERE clerk_id = '{clerk_id}'")
+    root.goto(f"{trouble.site.app}/admin/auth/group/add/")
+    root.get_by_label("Name:").fill(f"Readers, {number}")
+    root.locator("#id_permissions_from").select_option(
+        label="Webhooks | webhook event | Can reveal personal values in payloads"
+    )
+    root.get_by_role("button", name="Choose selected permissions").click()
+    expect(root.get_by_role("heading", name="Members")).to_be_visible()
+    root.locator("[name=User_groups-0-user]").fill(str(number))
+    root.get_by_role("button", name="Save", exact=True).click()
+    expect(root.locator(".messagelist")).to_contain_text("was added successfully")
+
+
+def reveal(page: Page, why: str) -> None:
+    """Ask for the personal values of the event that is open."""
+    page.locator("[name=reason]").fill(why)
+    page.get_by_role("button", name="Show personal values").click()
+
+
+class TestPersonalValues:
+    def test_a_local_operator_sees_them_once(self, root: Page, failed: str, axe: str) -> None:
+        with listening(root):
+            root.goto(failed)
+            reveal(root, "Her complaint, ticket 17")
+            tree = root.get_by_role("list", name="Payload")
+            expect(tree).to_contain_text('"Unlucky"')
+            expect(root.get_by_role("status")).to_contain_text("the audit log knows that you saw them")
+            assert violations(root, axe) == []
+            root.get_by_role("link", name="Hide them").click()
+            expect(tree).to_contain_text("text, hidden")
+            expect(tree).not_to_contain_text("Unlucky")
+            deeds = root.locator(".story", has_text="Payload revealed")
+            expect(deeds).to_contain_text("Her complaint, ticket 17")
+        # What was shown is no page that one could come back to.
+        root.goto(failed.replace("/change/", "/reveal/"))
+        assert root.url == failed
+        expect(root.locator(".messagelist")).to_contain_text("Nothing was done")
+        expect(tree).not_to_contain_text("Unlucky")
+
+    def test_an_admin_sees_them_while_in_a_group_that_may(
+        self, root: Page, chromium: Browser, trouble: Trouble, failed: str, axe: str
+    ) -> None:
+        site = trouble.site
+        facts = {"first_name": "Reader", "last_name": "Admin", "roles": ["ADMIN"]}
+        reader = site.clerk_api("POST", "/local/users", facts)
+        with operator(chromium, site, "Reader") as page:
+            page.goto(failed)
+            expect(page.get_by_text("Can reveal personal values in payloads")).to_be_visible()
+            expect(page.get_by_role("button", name="Show personal values")).to_have_count(0)
+            permit(root, trouble, reader["id"])
+            with listening(page):
+                page.reload()
+                assert violations(page, axe) == []
+                reveal(page, "Her complaint, ticket 18")
+                expect(page.get_by_role("list", name="Payload")).to_contain_text('"Unlucky"')
+            page.get_by_role("link", name="Hide them").click()
+            trouble.execute("DELETE FROM accounts_user_groups")
+            reveal(page, "Once more")
+            expect(page.locator("body")).not_to_contain_text("Unlucky")
+            expect(page.get_by_role("heading", level=1)).to_have_text("This page is not open to you")
+
+
+class TestFetch:
+    def test_a_dead_event_is_made_up_for_by_asking_clerk(self, tab: Page, site: Site, failed: str, axe: str) -> None:
+        tab.goto(failed)
+        name = tab.locator(".facts dd a").first
+        expect(name).to_contain_text("Lind")
+        with listening(tab):
+            do(tab, "Fetch from Clerk", "She waits for it")
+            expect(tab.locator(".messagelist")).to_contain_text("Clerk is being asked.")
+            told = tab.get_by_role("heading", name="One person differed, in: name. All is the same now.")
+            for _second in range(30):
+                if told.count():
+                    break
+                tab.wait_for_timeout(1000)
+                tab.reload()
+            expect(told).to_be_visible()
+            assert violations(tab, axe) == []
+            tab.goto(failed)
+            expect(name).to_contain_text("Unlucky")
+            expect(tab.locator(".story", has_text="Person fetched")).to_contain_text("She waits for it")
+            do(tab, "Dry run")
+            expect(tab.locator(".story")).to_contain_text("Stale")
+
+
+class TestUnreadable:
+    def test_what_it_is_and_what_to_do_are_told(self, tab: Page, site: Site, trouble: Trouble, axe: str) -> None:
+        tab.goto(f"{site.app}{EVENTS}?state=dead&event_type=user.created")
+        tab.locator("#result_list .received a").first.click()
+        expect(tab.get_by_role("heading", level=1)).to_have_text("user.created")
+        expect(tab.locator(".verdict")).to_contain_text("the event itself is wrong")
+        tab.get_by_role("link", name="What to do").click()
+        expect(tab.get_by_role("heading", level=1)).to_have_text("Events are dead")
+        assert violations(tab, axe) == []
+
+
+class TestAlerts:
+    def test_an_alert_is_put_off_and_then_said_to_be_over(
+        self, tab: Page, site: Site, trouble: Trouble, axe: str
+    ) -> None:
+        trouble.deliver_dead()
+        query = "SELECT id FROM webhooks_alert WHERE rule = 'dead_events' AND resolved_at IS NULL"
+        trouble.wait_for(query)
+        [[pk]] = trouble.execute(query)
+        with listening(tab):
+            tab.goto(f"{site.app}/admin/webhooks/alert/{pk}/change/")
+            tab.get_by_label("Why, or what was done").fill("After the release")
+            tab.get_by_label("for").select_option("4")
+            tab.get_by_role("button", name="Snooze").click()
+            expect(tab.locator(".verdict")).to_contain_text("Snoozed.")
+            expect(tab.locator(".facts")).to_contain_text("Snoozed until")
+            assert violations(tab, axe) == []
+            tab.get_by_label("Why, or what was done").fill("Nothing was missing")
+            tab.get_by_role("button", name="Resolve").click()
+            expect(tab.locator(".verdict")).to_contain_text("Resolved.")
+            expect(tab.locator(".note")).to_have_text("After the release\nNothing was missing", use_inner_text=True)
+            expect(tab.get_by_role("button", name="Resolve")).to_have_count(0)
+            assert violations(tab, axe) == []
+
+
+class TestReplay:
+    def test_what_was_cancelled_is_gone_on_with(self, tab: Page, site: Site, trouble: Trouble, axe: str) -> None:
+        tab.goto(f"{site.app}{EVENTS}?event_type=user.created&state=stale")
+        tab.get_by_role("link", name="Replay all of these…").click()
+        tab.get_by_label("Why").fill("To see it")
+        tab.get_by_label("At most, events a second").fill("1")
+        tab.get_by_role("button", name="Replay", exact=True).click()
+        until(tab, "Running")
+        tab.get_by_label("Why").fill("Wait")
+        tab.get_by_role("button", name="Cancel").click()
+        expect(tab.locator(".verdict")).to_contain_text("Cancelled:")
+        assert violations(tab, axe) == []
+        stopped = tab.get_by_role("heading", level=1).inner_text()
+        tab.get_by_label("Why").fill("Now")
+        tab.get_by_label("At most, events a second").fill("0")
+        tab.get_by_role("button", name="Continue").click()
+        expect(tab.locator(".facts").first).to_contain_text(stopped)
+        until(tab, "Done")
+        tab.get_by_role("link", name=stopped).click()
+        expect(tab.get_by_role("button", name="Continue")).to_have_count(0)
+
+
+class TestConflict:
+    def test_what_can_be_done_stands_below_and_fits(self, root: Page, site: Site, trouble: Trouble, axe: str) -> None:
+        """Beside the accounts there was no room for it, on a wide screen either."""
+        facts = {"first_name": "Twin", "last_name": "One", "email": "twin@example.com", "roles": ["BUILDER"]}
+        for count in (1, 2):
+            site.clerk_api("POST", "/local/users", facts)
+            trouble.wait_for(f"SELECT 1 FROM accounts_user WHERE email = 'twin@example.com' HAVING count(*) = {count}")
+        trouble.wait_for("SELECT 1 FROM accounts_identityconflict WHERE email = 'twin@example.com'")
+        root.goto(f"{site.app}/admin/accounts/identityconflict/?q=twin@example.com")
+        root.locator("#result_list tbody th a").first.click()
+        expect(root.get_by_role("button", name="Keep separate")).to_be_visible()
+        assert violations(root, axe) == []
