@@ -255,3 +255,8 @@ def test_no_name_takes_long() -> None:
     started = time.process_time()
     cards.draw(Card("W" * 120, "m " * 80, 3, "Expert", "WW", "clay", ""))
     assert time.process_time() - started < 1
+
+
+def test_vietnamese_is_written_in_the_products_own_fonts() -> None:
+    assert lettering.Face(lettering.SERIF, 40, 480).is_own("Thảo Linh Nguyễn")
+    assert lettering.Face(lettering.ITALIC, 40).is_own("Từ ý tưởng đến ứng dụng đầu tiên")
