@@ -204,3 +204,9 @@ def test_no_page_is_wider_than_its_screen(page: Page, site: Site, width: int, ur
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{site.app}{url}")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_an_address_of_the_api_is_in_one_piece(page: Page, site: Site) -> None:
+    page.goto(f"{site.app}/api/docs/")
+    lines = page.locator("h2 > code").evaluate_all("(all) => all.map((each) => each.getClientRects().length)")
+    assert set(lines) == {1}
