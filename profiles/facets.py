@@ -84,7 +84,7 @@ SORTS = {
     BEST: Sort(
         _("Best match"),
         _(
-            "Whose name you typed, then featured builders, higher tiers, complete pages, and who lately confirmed their time."
+            "Featured builders, then higher tiers, complete pages, and who lately confirmed their time. A name you typed wins."
         ),
         ("score", "id"),
     ),

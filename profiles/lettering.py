@@ -11,9 +11,9 @@ from django.contrib.staticfiles import finders
 from PIL import ImageDraw, ImageFont, features
 from PIL.ImageFont import FreeTypeFont
 
-#: Each family is two files, the second for what Latin has besides, as in tokens.css. Pillow reads WOFF2.
+#: Each family is several files, for what Latin has besides and for Vietnamese, as in tokens.css. Pillow reads WOFF2.
 SERIF, ITALIC, SANS = "newsreader", "newsreader-italic", "instrument-sans"
-PARTS = ("latin", "latin-ext")
+PARTS = ("latin", "latin-ext", "vietnamese")
 #: Looked for by name in the folders of the system, in this order.
 OF_SYSTEM = (
     "NotoSerif-Regular.ttf",
@@ -46,7 +46,8 @@ class Face:
 
     def __init__(self, family: str, size: int, weight: int | None = None) -> None:
         self.size = size
-        self._own = [_font(str(finders.find(f"fonts/{family}-{part}.woff2")), size, weight) for part in PARTS]
+        files = [finders.find(f"fonts/{family}-{part}.woff2") for part in PARTS]
+        self._own = [_font(str(file), size, weight) for file in files if file]
 
     def can_write(self, text: str) -> bool:
         """Return whether every letter of `text` can be drawn."""

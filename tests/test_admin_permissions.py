@@ -36,16 +36,17 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/accounts/flag/{pk}/delete/": (NO, NO, NO, NO),
     "/admin/accounts/flag/{pk}/history/": (OK, OK, OK, OK),
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
-    "/admin/accounts/identityconflict/{pk}/resolve/": (VERB, VERB, FOUND, FOUND),
-    "/admin/webhooks/alert/{pk}/care/": (VERB, VERB, FOUND, FOUND),
+    # Where deeds are posted to, whoever only looks is led back to the form.
+    "/admin/accounts/identityconflict/{pk}/resolve/": (FOUND, FOUND, FOUND, FOUND),
+    "/admin/webhooks/alert/{pk}/care/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/webhookevent/repair/": (OK, OK, FOUND, FOUND),  # it is not said why
-    "/admin/webhooks/webhookevent/{pk}/repair/": (VERB, VERB, FOUND, FOUND),
+    "/admin/webhooks/webhookevent/{pk}/repair/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
-    "/admin/webhooks/replay/{pk}/steer/": (VERB, VERB, FOUND, FOUND),
-    "/admin/webhooks/webhookevent/{pk}/reveal/": (VERB, VERB, NO, OK),  # by a permission of its own
+    "/admin/webhooks/replay/{pk}/steer/": (FOUND, FOUND, FOUND, FOUND),
+    "/admin/webhooks/webhookevent/{pk}/reveal/": (FOUND, FOUND, NO, OK),  # by a permission of its own
     "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
-    "/admin/audit/auditlog/export/": (VERB, VERB, FOUND, FOUND),  # it is not said in which form
-    "/admin/webhooks/webhookevent/export/": (VERB, VERB, OK, OK),
+    "/admin/audit/auditlog/export/": (FOUND, FOUND, FOUND, FOUND),  # it is not said in which form
+    "/admin/webhooks/webhookevent/export/": (FOUND, FOUND, OK, OK),
     "/admin/webhooks/dashboard/": (OK, OK, VERB, VERB),
     "/admin/accounts/user/{pk}/story/": (OK, OK, VERB, VERB),
     "/admin/nowhere": (NONE, NONE, NONE, NONE),

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
@@ -168,9 +169,44 @@ class TestWithoutJavaScript:
         expect(cards(quiet)).to_have_text([OMAR])
 
 
+@pytest.mark.parametrize("name", ("Thảo Linh Nguyễn", "Fọlákẹ́ Ọládélé", "Wanjirũ Kamau", "Ẹ̀kọ́ Ọ̀rọ̀"))
+@pytest.mark.parametrize("style", ("normal", "italic"))
+def test_one_font_draws_all_of_a_name(page: Page, site: Site, name: str, style: str) -> None:
+    """A letter, or an accent, from another font stands out, and beside its place."""
+    open_directory(page, site)
+    page.locator("h1").evaluate(
+        "(h1, [name, style]) => { h1.textContent = name; h1.style.fontStyle = style }", [name, style]
+    )
+    page.evaluate("document.fonts.ready")
+    assert [font for font in fonts_of(page, "h1") if not font["isCustomFont"]] == []
+
+
+def test_greek_is_not_drawn_by_a_font_for_japanese(page: Page, site: Site) -> None:
+    open_directory(page, site)
+    page.locator("h1").evaluate("(h1) => { h1.textContent = 'Ιωάννα Παπαδάκη Ткаченко' }")
+    page.evaluate("document.fonts.ready")
+    assert [font["familyName"] for font in fonts_of(page, "h1") if "JP" in font["familyName"]] == []
+
+
+def fonts_of(page: Page, selector: str) -> list[dict[str, Any]]:
+    """Return the fonts that really draw an element."""
+    protocol = page.context.new_cdp_session(page)
+    protocol.send("DOM.enable")
+    protocol.send("CSS.enable")
+    root = protocol.send("DOM.getDocument")["root"]["nodeId"]
+    node = protocol.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+    return list(protocol.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"])
+
+
 @pytest.mark.parametrize("width", (360, 768, 1280))
 @pytest.mark.parametrize("url", ("/", "/builders/", "/builders/?q=zzzz&tier=1&tier=2&availability=limited"))
 def test_no_page_is_wider_than_its_screen(page: Page, site: Site, width: int, url: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{site.app}{url}")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_an_address_of_the_api_is_in_one_piece(page: Page, site: Site) -> None:
+    page.goto(f"{site.app}/api/docs/")
+    lines = page.locator("h2 > code").evaluate_all("(all) => all.map((each) => each.getClientRects().length)")
+    assert set(lines) == {1}

@@ -287,3 +287,34 @@ def test_owners_who_look_as_visitors_are_told_that_the_page_is_theirs(own_page: 
     expect(own_page.get_by_text("This is what visitors see.")).to_be_visible()
     own_page.get_by_role("link", name="Back to your own view").click()
     expect(own_page.get_by_role("link", name="Edit introduction")).to_be_visible()
+
+
+class TestLooks:
+    def test_the_control_on_the_portrait_stays_on_it(self, own_page: Page) -> None:
+        own_page.set_viewport_size({"width": 360, "height": 740})
+        own_page.locator(".portrait__edit").evaluate(
+            "(control) => { control.lastChild.textContent = 'Change picture' }"
+        )
+        control, portrait = (
+            own_page.locator(".portrait__edit").bounding_box(),
+            own_page.locator("#portrait").bounding_box(),
+        )
+        assert control
+        assert portrait
+        assert portrait["x"] < control["x"]
+        assert control["x"] + control["width"] < portrait["x"] + portrait["width"]
+
+    def test_the_control_of_a_file_has_the_fonts_of_the_page(self, own_page: Page, site: Site) -> None:
+        own_page.goto(f"{own_page.url}picture/")
+        font = "(field) => getComputedStyle(field, '::file-selector-button').fontFamily"
+        ours = own_page.evaluate("getComputedStyle(document.body).fontFamily")
+        assert own_page.locator("[type=file]").evaluate(font) == ours
+
+    def test_each_paragraph_has_the_direction_of_its_words(self, own_page: Page) -> None:
+        own_page.locator("main").evaluate(
+            "(main) => { main.innerHTML = '<div class=prose dir=auto><p>أبني تطبيقات</p><p>Apps.</p></div>' }"
+        )
+        left = """(each) => { const range = document.createRange(); range.selectNodeContents(each);
+            return range.getBoundingClientRect().left - each.getBoundingClientRect().left }"""
+        arabic, english = (own_page.locator(".prose p").nth(place).evaluate(left) for place in (0, 1))
+        assert english < 1 < arabic

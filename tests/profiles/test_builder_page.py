@@ -309,3 +309,10 @@ def test_it_takes_at_most_four_queries_whatever_is_on_it(
     browser = browsers(olive)[who]
     with django_assert_num_queries(queries):
         read(browser)
+
+
+def test_a_portrait_comes_first_where_it_is_what_one_came_for(client: Client) -> None:
+    profile = BuilderProfileFactory.create(user__image_url="https://img.clerk.com/olive")
+    page = client.get(profile.get_absolute_url()).content.decode()
+    assert re.search(r'<img class="portrait__picture"[^>]*fetchpriority="high"', page)
+    assert "fetchpriority" not in client.get("/builders/").content.decode()

@@ -258,3 +258,8 @@ def test_no_name_takes_long() -> None:
         return time.thread_time() - started
 
     assert any(took_s() < 1 for _ in range(3))
+
+
+def test_vietnamese_is_written_in_the_products_own_fonts() -> None:
+    assert lettering.Face(lettering.SERIF, 40, 480).is_own("Thảo Linh Nguyễn")
+    assert lettering.Face(lettering.ITALIC, 40).is_own("Từ ý tưởng đến ứng dụng đầu tiên")
