@@ -17,7 +17,7 @@ from config.local import demo, environment, steps
 from config.local.errors import SetupError
 from config.local.folders import hold_lock, make_folder
 from config.local.people import invite_people
-from config.local.ports import check_ports, read_port
+from config.local.ports import hold_ports, read_port
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, spawn, stop
 
@@ -77,7 +77,7 @@ class LocalRun:
         self.stack = stack
         self.port = read_port(os.environ)
         data_dir = os.environ.get("DATA_DIR", "").strip() or ".data"
-        check_ports(self.port)
+        stack.enter_context(hold_ports(self.port))
         self.data_dir = make_folder(BASE_DIR / Path(data_dir).expanduser())
         self.logs = make_folder(self.data_dir / "logs")
         stack.enter_context(hold_lock(self.data_dir / "run.lock"))
