@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -76,9 +75,8 @@ class LocalRun:
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
         self.port = read_port(os.environ)
-        data_dir = os.environ.get("DATA_DIR", "").strip() or ".data"
         stack.enter_context(hold_ports(self.port))
-        self.data_dir = make_folder(BASE_DIR / Path(data_dir).expanduser())
+        self.data_dir = make_folder(environment.read_data_dir(os.environ))
         self.logs = make_folder(self.data_dir / "logs")
         stack.enter_context(hold_lock(self.data_dir / "run.lock"))
         self.environ = environment.build(os.environ, self.data_dir, self.port)
