@@ -75,7 +75,8 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
 	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py \
-		editing.py owner.py journeys.py keyboard.py portfolio.py directory.py operators.py repairing.py on_call.py accessibility.py accessible_states.py)
+		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
+		operators.py repairing.py on_call.py accessibility.py accessible_states.py)
 
 alarms: ## Cause each kind of trouble in a running system, and see that somebody is told of it
 	$(INSTALL) dev.txt
