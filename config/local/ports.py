@@ -41,12 +41,34 @@ def hold_ports(port: int) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for wanted in (port, port + 1):
-            stack.enter_context(hold_lock(lock_of(wanted), refusal(port, wanted, TAKEN)))
+            stack.enter_context(hold_port(wanted, refusal(port, wanted, TAKEN)))
         for wanted in (port, port + 1):
             trouble = next(filter(None, (trouble_with(family, host, wanted) for family, host in LOOPBACK)), None)
             if trouble:
                 raise SetupError(refusal(port, wanted, trouble))
         yield
+
+
+@contextmanager
+def hold_port(port: int, otherwise: str) -> Iterator[None]:
+    """Lock the port's file, and leave none behind.
+
+    Args:
+        port: the port.
+        otherwise: what to say if another copy has it.
+
+    Raises:
+        SetupError: another copy has it.
+    """
+    path = lock_of(port)
+    with hold_lock(path, otherwise) as file:
+        # A copy that ended in between took the file away; whoever comes next would lock a new one.
+        if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise SetupError(otherwise)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def lock_of(port: int) -> Path:

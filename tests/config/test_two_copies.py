@@ -55,6 +55,7 @@ class TestTwoCopies:
         for _ in range(2):
             with ExitStack() as stack:
                 self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
+            assert not list(tmp_path.glob("bwp-*"))
 
     def test_a_port_of_another_program_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         named = rf"^Port {PORT + 1}, which comes with PORT={PORT}, is taken"
