@@ -1,7 +1,8 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check oracle browser-test alarms screenshots lighthouse bench smoke format migrations requirements clean
+.PHONY: help run manage test check smoke oracle browser-test alarms screenshots lighthouse bench format migrations
+.PHONY: requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
@@ -30,6 +31,10 @@ help: ## List what there is
 run: ## Run everything here: database, web server, worker, a stand-in for Clerk. PORT and DATA_DIR are yours to set
 	$(INSTALL) local.txt
 	$(IN_VENV) -m config.local
+
+manage: ## Run a command of manage.py on what `make run` runs meanwhile: make manage ARGS="clerk_doctor"
+	$(INSTALL) local.txt
+	$(IN_VENV) -m config.local.manage $(ARGS)
 
 test: ## Run all tests against a real PostgreSQL. ARGS="tests/webhooks -k retry" selects
 	$(INSTALL) dev.txt
@@ -69,8 +74,9 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		folder=node_modules/$$package; test -d $$folder && continue; \
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
-	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py editing.py owner.py journeys.py \
-		keyboard.py portfolio.py directory.py operators.py repairing.py on_call.py accessibility.py accessible_states.py)
+	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py \
+		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
+		operators.py repairing.py on_call.py accessibility.py accessible_states.py)
 
 alarms: ## Cause each kind of trouble in a running system, and see that somebody is told of it
 	$(INSTALL) dev.txt

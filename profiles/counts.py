@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from profiles import directory, search, words
-from profiles.directory import DirectoryQuery, Page, Sample
+from profiles.directory import Page, Sample
+from profiles.directory_query import DirectoryQuery
 from profiles.facets import FACETS, Facet
 from profiles.models import Availability
 

@@ -11,7 +11,8 @@ from django_htmx.http import push_url, replace_url
 from django_htmx.middleware import HtmxDetails
 
 from profiles import counts, flags
-from profiles.directory import DirectoryQuery, find
+from profiles.directory import find
+from profiles.directory_query import DirectoryQuery
 from profiles.facets import SORTS
 from profiles.models import BuilderProfile, Domain
 

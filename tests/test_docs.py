@@ -1,4 +1,4 @@
-"""What the manuals tell people to type is there to be typed."""
+"""What the manuals tell people to type is there to be typed, and what they lead to is there."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,10 @@ from django.core.management import get_commands, load_command_class
 FOLDER = Path(__file__).resolve().parent.parent
 PAGES = [FOLDER / "README.md", *sorted((FOLDER / "docs").rglob("*.md"))]
 #: A command as far as it stands on one line and in one piece of code.
-COMMAND = re.compile(r"manage\.py ([a-z_]+)([^`#\n]*)")
+COMMAND = re.compile(r"(?:manage\.py |make manage ARGS=\")([a-z_]+)([^`#\"\n]*)")
+TARGET = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 OPTION = re.compile(r"--[a-z][a-z-]*")
 
 
@@ -21,3 +24,22 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         options = load_command_class(known[name], name).create_parser("manage.py", name)._option_string_actions
         for option in OPTION.findall(rest):
             assert option in options, f"manage.py {name} {option}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
+def test_targets_of_make_exist(page: Path) -> None:
+    known = set(re.findall(r"^([a-z-]+):", (FOLDER / "Makefile").read_text(), re.MULTILINE))
+    assert set(TARGET.findall(page.read_text())) <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, place in LINK.findall(page.read_text()):
+        there = page.parent / path if path else page
+        assert there.exists(), path
+        assert not place or place in anchors(there), f"{path}#{place}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names that headings get where such pages are shown."""
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(page.read_text())}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+from config.environment import BASE_DIR
 from config.local.errors import SetupError
 
 DEFAULT_PORT = 8000
@@ -40,6 +41,11 @@ def build(environ: Mapping[str, str], data_dir: Path, port: int) -> dict[str, st
     refuse_real_keys(given)
     kept = read_or_generate(data_dir / "local.env", given)
     return {**addresses(data_dir, port), **kept, **given, "LOCAL_MODE": "1", "PORT": str(port)}
+
+
+def read_data_dir(environ: Mapping[str, str]) -> Path:
+    """Return the folder that DATA_DIR names, from the folder of the code on; it need not exist."""
+    return BASE_DIR / Path(environ.get("DATA_DIR", "").strip() or ".data").expanduser()
 
 
 def addresses(data_dir: Path, port: int) -> dict[str, str]:

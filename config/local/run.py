@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -17,7 +16,7 @@ from config.local import demo, environment, steps
 from config.local.errors import SetupError
 from config.local.folders import hold_lock, make_folder
 from config.local.people import invite_people
-from config.local.ports import check_ports, read_port
+from config.local.ports import hold_ports, read_port
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, spawn, stop
 
@@ -76,9 +75,8 @@ class LocalRun:
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
         self.port = read_port(os.environ)
-        data_dir = os.environ.get("DATA_DIR", "").strip() or ".data"
-        check_ports(self.port)
-        self.data_dir = make_folder(BASE_DIR / Path(data_dir).expanduser())
+        stack.enter_context(hold_ports(self.port))
+        self.data_dir = make_folder(environment.read_data_dir(os.environ))
         self.logs = make_folder(self.data_dir / "logs")
         stack.enter_context(hold_lock(self.data_dir / "run.lock"))
         self.environ = environment.build(os.environ, self.data_dir, self.port)

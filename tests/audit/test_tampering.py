@@ -80,7 +80,7 @@ def test_rows_are_sealed_once_and_in_a_chain(ids: list[int]) -> None:
     assert [bytes(seal.previous_mac) for seal in chain] == [b"", *(bytes(seal.mac) for seal in chain[:-1])]
     assert verified() == (
         0,
-        "4 seals and 11 rows, were compared. All is as it was sealed. 0 newer rows are not sealed yet.\n",
+        "4 seals and 11 rows were compared. All is as it was sealed. 0 newer rows are not sealed yet.\n",
         "",
     )
 
@@ -508,7 +508,7 @@ def test_a_restored_database_goes_on_with_a_new_part(monkeypatch: pytest.MonkeyP
     code, said, _ = verified()
     assert code == 0
     assert said.startswith(
-        "The database was restored or moved to another server before seal 4.\n5 seals and 8 rows, were compared."
+        "The database was restored or moved to another server before seal 4.\n5 seals and 8 rows were compared."
     )
     as_owner(f"DELETE FROM audit_auditlog WHERE id IN ({old[2]}, {new[0]})")
     assert problems() == [f"Row {old[2]} was deleted (seal 1).", f"Row {new[0]} was deleted (seal 5)."]

@@ -16,7 +16,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from profiles import counts, directory, search
-from profiles.directory import PAGE_SIZE, DirectoryQuery, find
+from profiles.directory import PAGE_SIZE, find
+from profiles.directory_query import DirectoryQuery
 from profiles.facets import SORTS
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, signed_in

@@ -15,7 +15,8 @@ from pytest_django import DjangoAssertNumQueries
 from audit.log import SYSTEM
 from profiles import editing, personal_data, search, tasks, words
 from profiles.currencies import in_dollars
-from profiles.directory import DirectoryQuery, find
+from profiles.directory import find
+from profiles.directory_query import DirectoryQuery
 from profiles.models import BuilderProfile, Currency
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory

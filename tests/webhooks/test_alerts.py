@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
+from pytest_django.asserts import assertContains, assertNotContains
 
 from accounts.models import MetadataPush, Reconciliation, User
 from audit.models import AuditLog, AuditVerification
@@ -441,6 +442,13 @@ def test_whoever_is_no_admin_any_more_can_do_nothing(adam: User) -> None:
 def test_every_rule_has_a_runbook(adam: User, rule: Alert.Rule) -> None:
     response = signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{rule}/")
     assert response.status_code == 200
+
+
+def test_runbooks_lead_to_each_other(adam: User) -> None:
+    """In the folder they are files beside each other, and here pages."""
+    response = signed_in(adam).get("/admin/webhooks/alert/runbooks/failure_rate/")
+    assertContains(response, '<a href="../dead_events/">dead events</a>')
+    assertNotContains(response, ".md")
 
 
 @pytest.mark.parametrize("name", ("nothing", "README", "settings-py"))

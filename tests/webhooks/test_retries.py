@@ -384,7 +384,7 @@ def test_the_command_tries_all_that_are_not_settled(webhook: WebhookClient) -> N
 
 def test_the_command_has_nothing_to_do_without_unsettled_events(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
-    assert retry_event("--all") == ""
+    assert retry_event("--all") == "No event is failed or dead.\n"
     assert retried() == []
 
 

@@ -57,7 +57,7 @@ class Command(BaseCommand):
         for number in result.moved_at:
             self.stdout.write(f"The database was restored or moved to another server before seal {number}.")
         erased = f", {result.erased} of them erased in part or whole" if result.erased else ""
-        told = f"{result.seals} seals and {result.rows} rows{erased}, were compared."
+        told = f"{result.seals} seals and {result.rows} rows were compared{erased}."
         if not result.problem_count:
             waiting = seals.state().unsealed
             waiting_text = f"{waiting} or more" if waiting == seals.MOST_COUNTED else str(waiting)

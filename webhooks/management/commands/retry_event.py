@@ -22,6 +22,8 @@ class Command(BaseCommand):
         found = list(WebhookEvent.objects.unsettled()) if options["all"] else [_find(name) for name in events]
         if not found and not options["all"]:
             raise CommandError("Name the events to try, or give --all.")
+        if not found:
+            self.stdout.write("No event is failed or dead.")
         for event in found:
             self.stdout.write(f"{event.svix_id}: {_retry(event)}")
 

@@ -1,0 +1,113 @@
+"""Journeys through accounts: signing up, what becomes of an account, and what admins do."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.journeys.doing import press, told
+from tests.browser.people import sign_up
+from tests.browser.stage import Stage, fits
+from tests.helpers.processes import wait_until
+
+
+def test_signing_up_and_publishing(stage: Stage) -> None:
+    """Only signing up itself needs JavaScript, at Clerk."""
+    if stage.setting.scripts:
+        page = stage.tab()
+        sign_up(page, stage.site, f"New {stage.setting.slug}".replace(" ", "-"), target=None)
+    else:
+        page = stage.tab(stage.person("New"), "/welcome/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What are you here for?", timeout=20_000)
+    fits(page)
+    page.get_by_label("I build apps").check()
+    press(page, "Go on")
+    page.get_by_label("Headline").fill("Maps for people who are rarely online")
+    page.get_by_label("Skills", exact=True).fill("Maps, Sync, Python")
+    page.get_by_label("Hourly rate").fill("85")
+    fits(page)
+    press(page, "Save and go on")
+    expect(page).to_have_url(f"{stage.site.app}/welcome/preview/")
+    told(page, "This is what clients will see.")
+    press(page, "Publish profile")
+    told(page, "Published. Everybody sees your page, and it is in the directory.")
+    stranger = stage.tab()
+    stranger.goto(page.url)
+    expect(stranger.get_by_text("Maps for people who are rarely online")).to_be_visible()
+
+
+def test_the_account(stage: Stage) -> None:
+    page, visitor = stage.tab(stage.person("Ada", "BUILDER")), stage.tab()
+    fits(page)
+    press(page, "Limited")
+    expect(page.get_by_role("button", name="Limited")).to_have_attribute("aria-pressed", "true")
+    told(page, "Saved.")
+    page.get_by_role("link", name="Stop being a builder").click()
+    told(page, "Your page is away at once")
+    press(page, "Stop being a builder")
+    told(page, "You are not a builder any more.")
+    visitor.goto(stage.address("Ada"))
+    expect(visitor.get_by_role("heading", level=1)).to_have_text("Nobody is at this address")
+    press(page, "Become a client")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What do you look for?")
+    page.get_by_label("Company").fill("Lovelace & Co")
+    press(page, "Save and go on")
+    page.goto(f"{stage.site.app}/account/")
+    told(page, "Lovelace & Co")
+    told(page, re.compile("Profile changed: .*availability"))
+    press(page, "Make a copy of my data")
+    told(page, "A copy of your data is being made.")
+    page.get_by_role("link", name="Delete my account").click()
+    fits(page)
+    press(page, "Delete my account")
+    told(page, re.compile("^This account will be deleted on"))
+    press(page, "Keep my account")
+    told(page, "Your account stays.")
+    expect(page.get_by_text("This account will be deleted")).to_have_count(0)
+    wait_until(lambda: page.reload() and page.get_by_role("link", name="Download the copy").count(), "no copy came")
+    fits(page)
+
+
+def test_an_admin_looks_after_a_builder(stage: Stage) -> None:
+    mona = stage.person("Mona", "BUILDER")
+    page = stage.tab(stage.somebody("Ngozi"))
+    page.goto(stage.address("Mona"))
+    bar = page.get_by_role("complementary", name="For admins")
+    bar.get_by_role("link", name="Verify").click()
+    page.get_by_label("Tier").select_option("2")
+    press(page, "Set the tier")
+    told(page, "Not saved. Look again at:")
+    page.get_by_label("What it rests on").fill("Two apps read with their owners.")
+    press(page, "Set the tier")
+    told(page, "The tier is set.")
+    bar.get_by_role("link", name="Badges").click()
+    page.get_by_label("Badge").select_option("code")
+    page.get_by_label("Evidence").fill("Read by two of us.")
+    press(page, "Award the badge")
+    told(page, "The badge is awarded.")
+    expect(page.get_by_text("Read by two of us.")).to_be_visible()
+    press(page, "Feature")
+    told(page, "The page is featured now.")
+    press(page, "Stop featuring")
+    told(page, "The page is not featured any more.")
+    page.get_by_role("link", name="Edit introduction").click()
+    page.get_by_label("Tagline").fill("Written by an admin")
+    press(page, "Save introduction")
+    told(page, "Saved.")
+    bar.get_by_role("link", name="Hide").click()
+    page.get_by_label("Reason").fill("The picture is of somebody else.")
+    press(page, "Hide this page")
+    told(page, "The page is hidden.")
+    owner = stage.tab(mona, f"/builders/mona-{stage.setting.slug}/")
+    told(owner, "The picture is of somebody else.")
+    expect(owner.get_by_text("Written by an admin")).to_be_visible()
+    stranger = stage.tab()
+    stranger.goto(stage.address("Mona"))
+    expect(stranger.get_by_role("heading", level=1)).to_have_text("Nobody is at this address")
+    bar.get_by_role("link", name="Show again").click()
+    fits(page)
+    press(page, "Show it again")
+    told(page, "The page is not hidden any more.")
+    stranger.reload()
+    expect(stranger.get_by_text("Written by an admin")).to_be_visible()
+    owner.goto(f"{stage.site.app}/account/")
+    told(owner, re.compile(r"Profile changed: .*\(by an admin\)"))

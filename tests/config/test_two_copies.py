@@ -1,0 +1,77 @@
+"""Two copies of `make run` that are started at one moment: one of them runs, and the other says what to do."""
+
+import os
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from config.local.errors import SetupError
+from config.local.ports import lock_of
+from config.local.run import LocalRun
+
+#: Far from the ports that are given to whoever asks for any.
+PORT = 19000 + os.getpid() % 1000 * 10
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may run a copy, too."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("CLERK_SECRET_KEY", "CLERK_PUBLISHABLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class TestTwoCopies:
+    def start(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, *, port: int, folder: Path) -> LocalRun:
+        """Go as far as a copy comes before it starts a server."""
+        monkeypatch.setenv("PORT", str(port))
+        monkeypatch.setenv("DATA_DIR", str(folder))
+        return LocalRun(stack)
+
+    @pytest.mark.parametrize("distance", (-1, 0, 1))
+    def test_a_port_is_one_copys_before_anything_listens(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distance: int
+    ) -> None:
+        """Each takes two ports, the second for the stand-in for Clerk."""
+        second = PORT + distance
+        with ExitStack() as stack:
+            self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
+            advice = (
+                rf"^Port {max(second, PORT)}.* is taken.* another PORT .* make run PORT={second + 10} DATA_DIR=\S+$"
+            )
+            with pytest.raises(SetupError, match=advice):
+                self.start(stack, monkeypatch, port=second, folder=tmp_path / "two")
+            assert not (tmp_path / "two").exists()
+
+    def test_a_folder_is_one_copys(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with ExitStack() as stack:
+            self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
+            with pytest.raises(SetupError, match=r"^Another copy is running on .*/one; .* choose another DATA_DIR\.$"):
+                self.start(stack, monkeypatch, port=PORT + 2, folder=tmp_path / "one")
+
+    def test_both_are_free_again_afterwards(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for _ in range(2):
+            with ExitStack() as stack:
+                self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
+            assert not list(tmp_path.glob("bwp-*"))
+
+    def test_a_port_of_another_program_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        named = rf"^Port {PORT + 1}, which comes with PORT={PORT}, is taken"
+        with (
+            socket.create_server(("127.0.0.1", PORT + 1)),
+            ExitStack() as stack,
+            pytest.raises(SetupError, match=named),
+        ):
+            self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
+
+    def test_a_link_in_the_folder_for_everybody_is_not_followed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        kept = tmp_path / "kept"
+        kept.write_text("mine")
+        lock_of(PORT).symlink_to(kept)
+        with ExitStack() as stack, pytest.raises(SetupError, match=r"cannot be locked .* remove it"):
+            self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
+        assert kept.read_text() == "mine"
