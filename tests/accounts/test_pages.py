@@ -134,7 +134,7 @@ class TestTheAccountPage:
         assert "Only you and our team see it." in page
         for fields, sentence in (
             ({"searchable": False}, "Everybody who has the link sees your page."),
-            ({"unpublished_at": timezone.now()}, "you have unpublished it"),
+            ({"unpublished_at": timezone.now()}, "until you publish it"),
             ({"hidden_at": timezone.now()}, "our team has hidden it"),
         ):
             BuilderProfile.objects.update(**fields)
