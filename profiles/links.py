@@ -44,7 +44,7 @@ def check(link: str) -> None:
 
 def whole(link: str) -> str:
     """Return what was typed as a link with its scheme, which may be left out."""
-    return link if ":" in link.split("/")[0] else f"https://{link}"
+    return link if ":" in link.split("/", maxsplit=1)[0] else f"https://{link}"
 
 
 def _refusal(code: str, link: str) -> ValidationError:

@@ -1,11 +1,11 @@
 """Writing to a builder: who may, how much, and what reaches whom."""
 
+import html
 from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import Any
 from urllib.parse import quote
 
-import html
 import pytest
 import time_machine
 from django.core import checks, mail
