@@ -34,7 +34,10 @@ class TestOnesOwn:
 
     def test_whoever_comes_back_reads_everywhere_that_the_page_waits_to_be_published(self) -> None:
         browser = signed_in(UserFactory.create(client=True, name="Olive Owner"))
-        text = lambda path: browser.get(path, headers=PAGE).content.decode()  # noqa: E731
+
+        def text(path: str) -> str:
+            return str(browser.get(path, headers=PAGE).content.decode())
+
         assert "It is public when you publish it." in text(OWN)
         browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
         browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
