@@ -14,9 +14,12 @@ class RolesForm(forms.Form):
     """What a person is here: a builder, a client, or both."""
 
     builder = forms.BooleanField(
-        label=_("I build"),
+        label=_("I build apps"),
         required=False,
-        help_text=_("You get a public page, which clients find in the directory. Giving this up takes the page down."),
+        help_text=_(
+            "You get a page with your work, which clients find. It is public when you publish it. "
+            "Giving this up takes it down."
+        ),
     )
     client = forms.BooleanField(
         label=_("I look for builders"),

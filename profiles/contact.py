@@ -12,6 +12,7 @@ from procrastinate.contrib.django import app as queue
 
 from accounts.models import User
 from profiles.fields import LineField, ParagraphsField
+from profiles.forms import BrowserRulesMixin
 from profiles.models import BuilderProfile, ContactMessage
 
 #: How many messages somebody may send within each of these times.
@@ -22,7 +23,7 @@ class RefusedError(Exception):
     """A message is not sent; the text is a sentence for its sender."""
 
 
-class ContactForm(forms.Form):
+class ContactForm(BrowserRulesMixin, forms.Form):
     """What somebody writes to a builder."""
 
     subject = LineField(max_length=120, label=_("Subject"), error_messages={"required": _("Say what it is about.")})

@@ -38,10 +38,6 @@ class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-
             return render(request, "profiles/contact_own.html", {"profile": self.profile})
         return super().refuse(request)
 
-    def get_form_kwargs(self) -> dict[str, Any]:
-        """End labels without a colon."""
-        return super().get_form_kwargs() | {"label_suffix": ""}
-
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Add to whom it goes, and whether an answer would arrive."""
         can_be_answered = contact.can_be_answered(self.request.user)

@@ -13,6 +13,7 @@ from profiles import links
 from profiles.slugs import MAX_LENGTH, fold
 from profiles.text import one_line, paragraphs
 
+LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-shape": links.SHAPE}
 TOO_LONG = _("Shorten this to %(limit_value)d characters; it has %(show_value)d.")
 
 
@@ -118,22 +119,23 @@ class ListField(forms.CharField):
         return {**super().widget_attrs(widget), "dir": "auto", **rules}
 
 
-class LinkField(forms.URLField):
-    """The address of one page; `https://` may be left out, and no other scheme is taken."""
+class LinkField(LineField):
+    """The address of one page; `https://` may be left out, and no other scheme is taken.
 
-    default_error_messages = {
-        **links.MESSAGES,
-        "max_length": TOO_LONG,
-        "invalid": _("This is not the address of a page. Begin it with https://."),
-    }
+    Not HTML's own kind of field for it, whose rule is another: it wants the scheme, and takes any.
+    """
+
+    default_error_messages = links.MESSAGES
     default_validators = [links.check]
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**{"assume_scheme": "https"} | kwargs)
+    def to_python(self, value: Any) -> str:
+        """Return the whole address, or ""."""
+        typed = super().to_python(value)
+        return typed and links.whole(typed)
 
-    def to_python(self, value: Any) -> Any:
-        """Return the cleaned address."""
-        return super().to_python(one_line(str(value or "")))
+    def widget_attrs(self, widget: Any) -> dict[str, Any]:
+        """Addresses run from left to right in every script."""
+        return {**super().widget_attrs(widget), **LINK_ATTRS, "inputmode": "url"}
 
 
 class LinksField(ListField):
@@ -146,7 +148,7 @@ class LinksField(ListField):
     def to_python(self, value: Any) -> Any:
         """Return the addresses, a list."""
         typed = super().to_python(value)
-        return list(dict.fromkeys(link if ":" in link.split("/")[0] else f"https://{link}" for link in typed))
+        return list(dict.fromkeys(links.whole(link) for link in typed))
 
     def validate(self, value: Sequence[str]) -> None:
         """Check each address, too."""
@@ -166,5 +168,4 @@ class LinksField(ListField):
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
         """Addresses run from left to right in every script."""
-        attrs = {"dir": "ltr", "rows": 4, "spellcheck": "false", "data-shape": links.SHAPE}
-        return {**super().widget_attrs(widget), **attrs}
+        return {**super().widget_attrs(widget), **LINK_ATTRS, "rows": 4}

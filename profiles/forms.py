@@ -36,11 +36,8 @@ class DescribedField(forms.BoundField):
         return f"{self.auto_id}_helptext {self.auto_id}_error" if self.help_text else f"{self.auto_id}_error"
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
-    """One section of a profile.
-
-    The form changes its `instance` while it validates, as Django's do: give it a copy where the profile is shown, too.
-    """
+class BrowserRulesMixin(forms.BaseForm):
+    """Gives the browser the rules and messages of the fields; static/js/editing-validity.js then checks by them."""
 
     bound_field_class = DescribedField
 
@@ -50,6 +47,13 @@ class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
             if isinstance(field, forms.ChoiceField):
                 field.error_messages["invalid_choice"] = _("Choose from what is offered.")
             field.widget.attrs |= constraints.attributes(field)
+
+
+class ProfileForm(BrowserRulesMixin, forms.ModelForm):  # type: ignore[type-arg]
+    """One section of a profile.
+
+    The form changes its `instance` while it validates, as Django's do: give it a copy where the profile is shown, too.
+    """
 
     def focus_first(self) -> None:
         """Have the page begin in the first field with an error, else in the first of all."""

@@ -42,6 +42,11 @@ def check(link: str) -> None:
         raise _refusal("disguised_link", link)
 
 
+def whole(link: str) -> str:
+    """Return what was typed as a link with its scheme, which may be left out."""
+    return link if ":" in link.split("/", maxsplit=1)[0] else f"https://{link}"
+
+
 def _refusal(code: str, link: str) -> ValidationError:
     return ValidationError(MESSAGES[code], code, {"entry": link[:60]})
 

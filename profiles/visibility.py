@@ -13,10 +13,9 @@ def seen_by(profile: BuilderProfile) -> str:
         return _("Only you and our team see your page, because you are not a builder any more.")
     if profile.hidden_at:
         return _("Only you and our team see your page: our team has hidden it.")
-    if is_begun(profile):
-        return _("Only you and our team see your page, until you publish it.")
     if profile.unpublished_at:
-        return _("Only you and our team see your page: you have unpublished it.")
+        # Also when its owner took it down: whoever stopped being a builder and came back did not.
+        return _("Only you and our team see your page, until you publish it.")
     if not profile.searchable:
         return _("Everybody who has the link sees your page. It is not in the directory.")
     return _("Everybody sees your page, and it is in the directory.")

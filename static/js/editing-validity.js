@@ -2,7 +2,8 @@
 // before: a message that appears when a field is left would push the button away from under the pointer.
 
 const size = (text) => [...text].length;
-const checked = ({ target }) => target.closest("form[data-person] [data-messages]");
+const whole = (link) => (/^[^/]*:/.test(link) ? link : `https://${link}`);
+const checked = ({ target }) => target.closest("[data-messages]");
 
 function faultOf(control) {
   const { longest, messages, most, separator, shape } = control.dataset;
@@ -10,14 +11,14 @@ function faultOf(control) {
   const native = Object.keys(JSON.parse(messages)).find((fault) => control.validity[fault]);
   if (native) return say(native);
   const text = control.value.trim();
-  if (!separator) return size(text) > longest ? say("tooLong", { show_value: size(text) }) : "";
-  const parts = text.split(new RegExp(separator)).map((part) => part.trim());
+  if (!separator && size(text) > longest) return say("tooLong", { show_value: size(text) });
+  const parts = text.split(new RegExp(separator ?? "$")).map((part) => part.trim());
   const entries = [...new Set(parts.filter(Boolean))];
   if (entries.length > most) return say("tooMany", { count: entries.length });
-  const long = entries.find((entry) => size(entry) > longest);
+  const long = separator && entries.find((entry) => size(entry) > longest);
   if (long) return say("entryTooLong", { entry: long.slice(0, 30), length: size(long) });
   const isLink = new RegExp(`^${shape}$`, "i");
-  const wrong = shape && entries.find((entry) => !isLink.test(/^[^/]*:/.test(entry) ? entry : `https://${entry}`));
+  const wrong = shape && entries.map(whole).find((entry) => !isLink.test(entry));
   return wrong ? say("entryWrong", { entry: wrong.slice(0, 60) }) : "";
 }
 

@@ -84,6 +84,27 @@ def test_who_wanted_a_page_comes_back_to_it() -> None:
     assert (response.status_code, response["Location"]) == (302, "/sign-in/?next=%2Faccount%2F%3Ftab%3D1")
 
 
+@pytest.mark.parametrize(
+    ("wanted", "purpose"),
+    (
+        ("/builders/olive-o-owner/contact/", "Sign in or join to write to this builder: the answer then reaches you."),
+        ("/builders/%D9%84%D9%8A%D9%84%D9%89/contact/", "Sign in or join to write to this builder"),
+        ("/builders/olive/edit/about/?draft=1", "Sign in to change this profile."),
+        ("http://testserver/account/", "Sign in or join to see your account."),
+        ("/account/roles/", "Sign in or join, and you go on to the page you asked for."),
+        ("/nothing/is/here/", "Sign in or join, and you go on to the page you asked for."),
+        ("https://evil.example/account/", ""),
+        ("", ""),
+    ),
+)
+@pytest.mark.parametrize("path", ("/sign-in/", "/sign-up/"))
+def test_it_says_why_somebody_has_to_sign_in(olive: SampleUser, path: str, wanted: str, purpose: str) -> None:
+    text = text_of(Client().get(path, {"next": wanted}))
+    assert purpose in text
+    assert ("Sign in or join" in text or "Sign in to change" in text) == bool(purpose)
+    assert "Olive" not in text
+
+
 # --- The account ---
 
 
@@ -113,7 +134,7 @@ class TestTheAccountPage:
         assert "Only you and our team see it." in page
         for fields, sentence in (
             ({"searchable": False}, "Everybody who has the link sees your page."),
-            ({"unpublished_at": timezone.now()}, "you have unpublished it"),
+            ({"unpublished_at": timezone.now()}, "until you publish it"),
             ({"hidden_at": timezone.now()}, "our team has hidden it"),
         ):
             BuilderProfile.objects.update(**fields)

@@ -32,6 +32,26 @@ class TestOnesOwn:
         assert Client().get("/builders/olive-owner/").status_code == 404
         assert BuilderProfile.objects.get().archived_at
 
+    def test_whoever_comes_back_reads_everywhere_that_the_page_waits_to_be_published(self) -> None:
+        browser = signed_in(UserFactory.create(client=True, name="Olive Owner"))
+
+        def text(path: str) -> str:
+            return str(browser.get(path, headers=PAGE).content.decode())
+
+        assert "It is public when you publish it." in text(OWN)
+        browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
+        browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
+        waits = "Should you become a builder again, it waits there for you to publish it."
+        assert waits in text("/account/")
+        assert waits in text(f"{OWN}stop/builder/")
+        browser.post(f"{OWN}stop/builder/", headers=PAGE)
+        browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
+        for path in ("/account/", "/builders/olive-owner/"):
+            assert "Only you and our team see your page, until you publish it." in text(path)
+            assert 'action="/builders/olive-owner/publish/"' in text(path)
+        browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
+        assert "/publish/" not in text("/account/")
+
     def test_the_form_shows_what_one_is(self) -> None:
         page = signed_in(UserFactory.create(builder=True)).get(OWN, headers=PAGE).content.decode()
         assert page.count("checked") == 1

@@ -195,7 +195,7 @@ class TestOwnerOfAnEmptyPage:
         olive.get_by_text("steps to a full page").click()
         clean(olive, axe)
         olive.get_by_role("button", name="Unpublish").click()
-        expect(olive.get_by_text("you have unpublished it").last).to_be_visible()
+        expect(olive.get_by_text("until you publish it").last).to_be_visible()
         clean(olive, axe)
         olive.goto(f"{stage.address('Olive')}?as=visitor")
         expect(olive.get_by_text("Visitors cannot see this page now.")).to_be_visible()

@@ -139,6 +139,15 @@ class TestFilters:
         page.keyboard.press("Escape")
         expect(entry).to_be_hidden()
 
+    def test_on_a_tablet_nothing_shines_through_beside_its_button(self, page: Page, site: Site) -> None:
+        page.set_viewport_size({"width": 768, "height": 700})
+        open_directory(page, site)
+        page.get_by_role("button", name="Filters").click()
+        end, facets = page.locator(".sheet__end").bounding_box(), page.locator("#facets").bounding_box()
+        assert end
+        assert facets
+        assert end["width"] == facets["width"]
+
 
 class TestWithoutJavaScript:
     def test_search_and_filters_are_a_form(self, quiet: Page, site: Site) -> None:
@@ -161,6 +170,16 @@ class TestWithoutJavaScript:
         quiet.get_by_role("checkbox", name="Entry").check()
         quiet.get_by_role("button", name="Apply filters").click()
         expect(quiet.get_by_role("link", name="Remove Entry")).to_be_visible()
+
+    def test_arabic_is_not_typed_upon_the_icon(self, quiet: Page, site: Site) -> None:
+        open_directory(quiet, site, "?q=ليلى")
+        field = quiet.get_by_label("Search builders")
+        expect(field).to_have_css("direction", "rtl")
+        assert field.evaluate("field => parseFloat(getComputedStyle(field).paddingLeft)") > 45
+
+    def test_the_sign_in_page_promises_no_form(self, quiet: Page, site: Site) -> None:
+        quiet.goto(f"{site.app}/sign-in/")
+        expect(quiet.get_by_text("One moment, the form is on its way.")).to_be_hidden()
 
     def test_home_leads_there(self, quiet: Page, site: Site) -> None:
         quiet.goto(site.app)

@@ -135,6 +135,19 @@ class TestRules:
         expect(own_page.get_by_text(message)).to_be_visible()
         expect(control).to_be_focused()
 
+    def test_a_projects_link_has_the_rules_of_the_links(self, own_page: Page) -> None:
+        own_page.get_by_role("link", name="Add a project").click()
+        own_page.locator("form").get_by_label("Title", exact=True).fill("Tide tables")
+        link = own_page.locator("form").get_by_label("Link", exact=True)
+        link.fill("ftp://example.com/tides")
+        own_page.get_by_role("button", name="Add project").click()
+        expect(own_page.get_by_text("“ftp://example.com/tides” is not the address of a page. Begin")).to_be_visible()
+        expect(link).to_be_focused()
+        link.fill("example.com/tides")
+        own_page.get_by_role("button", name="Add project").click()
+        visit = own_page.get_by_role("link", name="Visit Tide tables")
+        expect(visit).to_have_attribute("href", "https://example.com/tides")
+
     def test_what_only_the_server_knows_comes_back_beside_its_field(self, own_page: Page) -> None:
         edit(own_page, "visibility")
         address = own_page.locator("form").get_by_label("Address of your page", exact=True)

@@ -47,10 +47,20 @@ def test_somebody_signs_up_and_publishes_a_page(
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
     expect_public(chromium, url, is_public=False)
+    page.get_by_label("Hourly rate").fill("-5")
+    page.get_by_role("button", name="Save and go on").click()
+    expect(page.get_by_text("The rate must be more than zero; leave it empty")).to_be_visible()
+    expect(page.get_by_label("Hourly rate")).to_be_focused()
     answer(page)
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
     expect(page.get_by_text(HEADLINE)).to_be_visible()
     expect(page.get_by_role("img", name=re.compile(r"^\d+ per cent complete$"))).to_be_visible()
+    # What little there is stands together, however high the column beside it is.
+    heading = page.get_by_role("heading", name="Skills").bounding_box()
+    first = page.get_by_text("Best at").bounding_box()
+    assert heading
+    assert first
+    assert first["y"] - heading["y"] - heading["height"] < 30
     expect_public(chromium, url, is_public=False)
     page.get_by_role("button", name="Publish profile").click()
     expect(page).to_have_url(url)

@@ -1,5 +1,6 @@
 """Writing to a builder: who may, how much, and what reaches whom."""
 
+import html
 from datetime import timedelta
 from email import message_from_bytes, policy
 from typing import Any
@@ -69,6 +70,13 @@ def test_the_page_says_whose_address_is_told_to_whom(olive: BuilderProfile, vera
     assert "tell them your address, vera@example.com" in text
     assert "Write to Olive Owner" in text
     assert "olive@example.com" not in text
+
+
+def test_the_browser_has_the_rules_and_their_words(olive: BuilderProfile, vera: User) -> None:
+    text = html.unescape(signed_in(vera).get(URL).content.decode())
+    assert '"valueMissing": "Say what it is about."' in text
+    assert 'id="id_subject_error"' in text
+    assert "js/editing-validity.js" in text
 
 
 def test_nobody_is_asked_to_sign_in_and_comes_back(olive: BuilderProfile) -> None:

@@ -173,7 +173,7 @@ class TestWhatIsBegun:
         profile = BuilderProfileFactory.create(unpublished_at=timezone.now() + timedelta(seconds=1))
         for path in ("/account/", f"/builders/{profile.slug}/"):
             text = text_of(signed_in(profile.user), path)
-            assert "you have unpublished it" in text
+            assert "until you publish it" in text
             assert "Go on with your profile" not in text
 
     def test_a_deleted_profile_is_begun_again_unpublished_with_what_was_on_it(self) -> None:

@@ -17,6 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles import portfolio
+from profiles.forms import LinksForm, ProjectForm
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
 from profiles.portfolio import version_of
 from tests.helpers.clients import HTMX, impersonating, signed_in
@@ -181,14 +182,27 @@ def test_there_are_no_more_than_a_page_shows(page: BuilderProfile, olive: Client
 
 
 @pytest.mark.parametrize(
+    ("typed", "kept"),
+    (("example.com/x", "https://example.com/x"), ("http://例え.jp", "http://例え.jp"), ("", "")),
+)
+def test_a_link_follows_the_rules_of_the_links_section(page: BuilderProfile, typed: str, kept: str) -> None:
+    olive = signed_in(page.user)
+    assert add(page, olive, url=typed).status_code == 302
+    assert Project.objects.get().url == kept
+    widget = ProjectForm(instance=Project()).fields["url"].widget
+    assert widget.input_type == "text"  # HTML's own rule wants the scheme, and takes any
+    assert widget.attrs["data-shape"] == LinksForm.base_fields["links"].widget.attrs["data-shape"]
+
+
+@pytest.mark.parametrize(
     ("typed", "sentence"),
     (
         ({"title": " \u200e\x00 "}, "Give the project a title."),
         ({"title": "x" * 121}, "Shorten this to 120 characters; it has 121."),
         ({"description": "x" * 1001}, "Shorten this to 1000 characters; it has 1001."),
-        ({"url": "javascript:alert(1)"}, "This is not the address of a page."),
-        ({"url": "ftp://example.com/x"}, "This is not the address of a page."),
-        ({"url": "data:text/html,x"}, "This is not the address of a page."),
+        ({"url": "javascript:alert(1)"}, "is not the address of a page. Begin it with https://"),
+        ({"url": "ftp://example.com/x"}, "is not the address of a page. Begin it with https://"),
+        ({"url": "data:text/html,x"}, "is not the address of a page. Begin it with https://"),
         ({"technologies": ",".join(map(str, range(13)))}, "Keep the 12 most important; there are 13."),
         ({"technologies": "x" * 10_000}, "each may have 40 characters"),
         ({"status": "dead"}, "Choose from what is offered."),
