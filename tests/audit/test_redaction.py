@@ -2,7 +2,7 @@
 
 import pytest
 
-from config import redaction
+from audit import redaction
 
 
 @pytest.mark.parametrize(
