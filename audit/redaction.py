@@ -38,6 +38,9 @@ CHAIN = re.compile(r"\n\n((?:During handling of|The above exception was) [^\n]*:
 #: What PostgreSQL writes below its message, with values.
 BELOW = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
 
+#: What people search for and may be kept for ever: a number, one of our objects, an id of Clerk's or Svix's.
+IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w{1,64}", re.ASCII)
+
 
 def of_text(text: str) -> str:
     """Return a text of ours without secrets and addresses."""
@@ -53,6 +56,11 @@ def of_error(text: str) -> str:
     """
     first, _, _ = text.strip().partition("\n")
     return of_text(QUOTED.sub(GONE, first))
+
+
+def of_search(term: str) -> str:
+    """Return what somebody searched for, if it is an id; words and addresses may be of a person, who may be erased some day."""
+    return term.strip() if IDS.fullmatch(term.strip()) else GONE
 
 
 def of_shown(text: str) -> str:

@@ -420,6 +420,19 @@ def test_neither_the_file_nor_the_log_has_an_address(events: dict[str, WebhookEv
     assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": {"q": ["user_olive"]}}
 
 
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    (
+        ("q=Olive+Owner", {"q": "…"}),
+        ("q=user_olive&user=msg_2abc", {"q": "user_olive", "user": ["msg_2abc"]}),
+        ("user=olive@example.com&event_type=olive@example.com", {"user": ["…"], "event_type": ["…"]}),
+    ),
+)
+def test_the_log_keeps_of_a_filter_what_is_of_nobody(operator: Client, query: str, kept: dict[str, Any]) -> None:
+    rows_of(operator.post(f"{EXPORT}?{query}"))
+    assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": kept}
+
+
 def test_a_note_of_a_person_is_no_error(operator: Client) -> None:
     event(last_error="Olive: she said so", state="ignored")
     assert [row["error"] for row in rows_of(operator.post(EXPORT))] == [""]
