@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.models import MetadataPush, Reconciliation, User
-from audit.models import AuditLog, AuditVerification
+from audit.models import AuditLog, AuditSeal, AuditVerification
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import Receiver, listening
@@ -363,6 +363,53 @@ def test_an_audit_log_that_was_tampered_with() -> None:
     AuditVerification.objects.create(**facts, first_bad_row=7, problems=["Row 7 was changed."])
     assert check() == [Rule.AUDIT_CHAIN]
     assert Alert.objects.get().summary == "Row 7 was changed."
+
+
+def seal(at: datetime) -> None:
+    nothing = {"digest": b"", "previous_mac": b"", "mac": b"", "leaves": b""}
+    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "rows": 1, "total": 1}
+    AuditSeal.objects.create(number=1, sealed_at=at, form=1, cluster="x", key_id="x", **last, **nothing)
+
+
+def verified(at: datetime, **facts: Any) -> None:
+    AuditVerification.objects.create(started_at=at, finished_at=at, seals=1, rows=9, erased=0, **facts)
+
+
+def test_an_audit_log_that_is_not_verified_any_more(receiver: Receiver) -> None:
+    """Every night at 4:23; NOW is 9:30."""
+    seal(NOW - timedelta(days=9))
+    verified(NOW - timedelta(hours=5))
+    assert check() == []
+    assert check(timedelta(days=1)) == []  # one night may be missed
+    assert check(timedelta(days=1, hours=20)) == []  # the second night is on
+    assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
+    assert "not been compared with its seals for 53 hours" in Alert.objects.get().summary
+    verified(NOW + timedelta(days=2))
+    check(timedelta(days=2, minutes=1))
+    assert check(timedelta(days=2, minutes=7)) == []
+    assert receiver.titles == [f"[{what}] The audit log is not vouched for" for what in ("Opened", "Resolved")]
+
+
+def test_tampering_is_worse_than_not_looking(receiver: Receiver) -> None:
+    verified(NOW - timedelta(days=3))
+    check()
+    verified(NOW, problems=["Row 7 was changed."])
+    check(MINUTE)
+    assert [title.partition("]")[0] for title in receiver.titles] == ["[Opened", "[Worse"]
+
+
+def test_a_new_installation_has_time_for_its_first_verification() -> None:
+    assert check(timedelta(days=9)) == []  # nothing is sealed
+    seal(NOW)
+    assert check(timedelta(days=1)) == []
+    assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
+
+
+def test_rare_verifications_are_late_later(settings: Settings) -> None:
+    settings.AUDIT_VERIFY_CRON = "0 4 * * 0"
+    seal(NOW)
+    assert check(timedelta(days=8)) == []
+    assert check(timedelta(days=15)) == [Rule.AUDIT_CHAIN]
 
 
 # --- What people do about it ---
