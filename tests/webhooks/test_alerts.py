@@ -1,5 +1,6 @@
 """Alerts open once, get worse, calm down, come back, and are told; each rule by causing what it watches."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +20,7 @@ from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
-from webhooks import alerts, rollups, watch
+from webhooks import alerts, rollups, runbooks, watch
 from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
 from webhooks.rules import RULES
@@ -32,6 +33,7 @@ NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 #: A port on which nobody listens.
 DEAF = "json://127.0.0.1:9/"
+RUNBOOKS = "/admin/webhooks/alert/runbooks/"
 
 
 @pytest.fixture
@@ -493,3 +495,18 @@ def test_every_rule_has_a_runbook(adam: User, rule: Alert.Rule) -> None:
 @pytest.mark.parametrize("name", ("nothing", "README", "settings-py"))
 def test_nothing_else_is_shown_as_a_runbook(adam: User, name: str) -> None:
     assert signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{name}/", follow=True).status_code == 404
+
+
+def test_all_runbooks_are_listed_with_what_they_are_about(adam: User) -> None:
+    page = signed_in(adam).get(RUNBOOKS).content.decode()
+    names = re.findall(rf'href="{RUNBOOKS}(\w+)/"', page)
+    assert names[: len(Rule)] == list(Rule)
+    assert sorted(names) == sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
+    assert "These events had no effect and are not tried again" in page
+    assert "<code>CLERK_INSTANCE_ID</code> names our instance" in page
+    assert all(book.meaning for book in runbooks.every())
+
+
+@pytest.mark.parametrize("page", ("alert/", "dashboard/", "alert/runbooks/silence/"))
+def test_the_list_of_runbooks_is_found(adam: User, page: str) -> None:
+    assert f'href="{RUNBOOKS}"' in signed_in(adam).get(f"/admin/webhooks/{page}").content.decode()
