@@ -194,6 +194,11 @@ class AuditLog(AppendOnly):
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
         # An admin switched a part of the product on or off, for everybody or for some.
         FLAG_SWITCHED = "FLAG_SWITCHED"
+        # A local operator made, renamed or deleted a group, or changed what it permits.
+        GROUP_CHANGED = "GROUP_CHANGED"
+        # A local operator put somebody into a group, or took them out; one row for each person.
+        GROUP_JOINED = "GROUP_JOINED"
+        GROUP_LEFT = "GROUP_LEFT"
         # Somebody took a list of webhook events along as a file; written before the first of them leaves.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
 

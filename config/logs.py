@@ -18,7 +18,7 @@ from procrastinate import JobContext
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.typing import EventDict
 
-from config import redaction
+from audit import redaction
 from config.environment import deployment, version
 
 SERVICE = "buildappswith"

@@ -44,6 +44,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
     "/admin/webhooks/replay/{pk}/steer/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/webhookevent/{pk}/reveal/": (FOUND, FOUND, NO, OK),  # by a permission of its own
+    "/admin/webhooks/alert/runbooks/": (OK, OK, OK, OK),
     "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
     "/admin/audit/auditlog/export/": (FOUND, FOUND, FOUND, FOUND),  # it is not said in which form
     "/admin/webhooks/webhookevent/export/": (FOUND, FOUND, OK, OK),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
+from audit.punctuality import not_compared_since
 from webhooks import rollups
 from webhooks.models import Alert, RejectionCount, WebhookEvent
 from webhooks.vitals import Vitals
@@ -30,6 +31,8 @@ GAPS, LEAST_SILENCE, LEAST_EVENTS = 20, timedelta(minutes=30), 50
 LONG_PENDING = timedelta(minutes=15)
 #: Comparisons run every 15 minutes; so long without one is trouble of its own.
 LATE_COMPARISON = timedelta(hours=2)
+#: How bad it is that nobody looks at the audit log: so little that anything found in it is worse, and told.
+NOT_COMPARED = 0.1
 MOST_IDS = 20
 
 
@@ -167,13 +170,16 @@ def worker_gone(vitals: Vitals) -> Finding | None:
 
 
 def audit_chain(vitals: Vitals) -> Finding | None:
-    """Judge what came of the last comparison of the audit log with its seals."""
+    """Judge what came of the last comparison of the audit log with its seals, and whether there still are any."""
     found = AuditVerification.objects.first()
-    if found is None or found.is_good:
+    if found and found.problems:
+        facts = {"row": found.first_bad_row, "seal": found.first_bad_seal}
+        return Finding(found.problems[0][:500], len(found.problems), facts)
+    since = not_compared_since(vitals.at)
+    if since is None:
         return None
-    return Finding(
-        found.problems[0][:500], len(found.problems), {"row": found.first_bad_row, "seal": found.first_bad_seal}
-    )
+    text = _("The audit log has not been compared with its seals for %d hours, although it should have been twice.")
+    return Finding(text % ((vitals.at - since) // HOUR), NOT_COMPARED)
 
 
 #: Every rule.

@@ -1,14 +1,12 @@
-"""Switches for parts of the product in the Django admin, and the groups they can be switched for."""
+"""Switches for parts of the product in the Django admin."""
 
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
-from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Flag, User
+from accounts.models import Flag
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
@@ -67,22 +65,3 @@ def _state(flag: Flag) -> dict[str, Any]:
         "users": sorted(flag.users.values_list("pk", flat=True)),
         "groups": sorted(flag.groups.values_list("name", flat=True)),
     }
-
-
-class MemberInline(admin.TabularInline):  # type: ignore[type-arg]  # not a generic class when it runs
-    """Who is in a group. Groups can give permissions, so only local operators put people there."""
-
-    model = User.groups.through
-    verbose_name, verbose_name_plural = _("member"), _("members")
-    raw_id_fields = ("user",)
-    extra = 1
-
-
-admin.site.unregister(Group)
-
-
-@admin.register(Group)
-class GroupAdmin(StockGroupAdmin):
-    """Groups with their members."""
-
-    inlines = (MemberInline,)

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audit import exports, seals
+from audit import exports, redaction, seals
 from audit.admin import filters
 from audit.admin.keyset import KeysetAdmin, KeysetChangeList
 from audit.admin.posted import posted
@@ -29,6 +29,8 @@ ERASED = _("erased")
 FILTERS = frozenset(
     {"action__exact", "source__exact", "target", "actor", "subject", "delivery", "within", "since", "until", "kind"}
 )
+#: Those of them that find exactly what was typed, whatever that is.
+TYPED = ("q", "target", "delivery")
 
 
 class AuditChangeList(KeysetChangeList):
@@ -174,7 +176,7 @@ class AuditLogAdmin(KeysetAdmin):
         period = next(spec for spec in found.filter_specs if isinstance(spec, filters.PeriodFilter))
         if errors := [*found.complaints, *period.errors]:
             return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(errors))
-        chosen = {name: request.GET[name] for name in sorted(request.GET)}
+        chosen = {name: _kept(name, request.GET[name]) for name in sorted(request.GET)}
         return exports.response(
             found.queryset, form, actor=request.user, origin=Origin.of_request(request), chosen=chosen
         )
@@ -182,6 +184,11 @@ class AuditLogAdmin(KeysetAdmin):
     def _refused(self, request: HttpRequest, reason: str) -> HttpResponse:
         self.message_user(request, reason, messages.ERROR)
         return redirect("admin:audit_auditlog_changelist")
+
+
+def _kept(name: str, value: str) -> str:
+    """Return a value of the filter as the log may keep it for ever."""
+    return redaction.of_search(value) if name in TYPED and value else redaction.of_text(value)
 
 
 def _covers(seal: AuditSeal, row: AuditLog) -> bool:

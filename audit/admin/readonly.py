@@ -9,6 +9,9 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+#: What in an address narrows no list: Django's words and ours for pages and orders, and that something was not understood.
+NARROWS_NOTHING = frozenset({ERROR_FLAG, "o", "p", "all", "sort", "before", "after"})
+
 
 class ReadOnlyChangeList(ChangeList):
     """A list that is called by what it lists: nothing is selected there.
@@ -20,7 +23,7 @@ class ReadOnlyChangeList(ChangeList):
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.complaints: list[str] = []
         if ERROR_FLAG in request.GET:
-            self.complaints.append(_("The address could not be understood, so nothing is filtered."))
+            self.complaints.append(_misunderstood(request))
         super().__init__(request, *args, **kwargs)
         self.title = str(capfirst(self.opts.verbose_name_plural))
 
@@ -54,3 +57,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generi
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """See above."""
         return False
+
+
+def _misunderstood(request: HttpRequest) -> str:
+    """Return that something was left out, and whether anything is left. Django leads to a list without all of it."""
+    if request.GET.keys() - NARROWS_NOTHING:
+        return _("Something in the address could not be understood, and was left out.")
+    return _("The address could not be understood, so nothing is filtered.")

@@ -257,6 +257,21 @@ def test_an_export_has_the_filtered_rows_and_is_in_the_log(
     assert told.ip_address == "127.0.0.1"
 
 
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    (
+        ("q=olive@example.com", {"q": "…"}),
+        ("q=Olive+Owner&target=Olive&delivery=%2B48600700800", {"delivery": "…", "q": "…", "target": "…"}),
+        ("q=+msg_2abc+&delivery=msg_2abc", {"delivery": "msg_2abc", "q": "msg_2abc"}),
+        ("q=17&target=accounts.user:17", {"q": "17", "target": "accounts.user:17"}),
+        ("q=&within=24h", {"q": "", "within": "24h"}),
+    ),
+)
+def test_the_log_keeps_of_a_search_what_is_of_nobody(browser: Client, query: str, kept: dict[str, str]) -> None:
+    body(browser.post(f"{EXPORT}?{query}", {"format": "csv"}))
+    assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": kept}
+
+
 def test_csv_has_the_same_rows(browser: Client, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders, "CHUNK", 2)
     found = list(csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})))))

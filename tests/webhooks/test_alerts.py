@@ -1,5 +1,6 @@
 """Alerts open once, get worse, calm down, come back, and are told; each rule by causing what it watches."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +14,14 @@ from pytest_django import Settings
 from pytest_django.asserts import assertContains, assertNotContains
 
 from accounts.models import MetadataPush, Reconciliation, User
-from audit.models import AuditLog, AuditVerification
+from audit.models import AuditLog, AuditSeal, AuditVerification
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
-from webhooks import alerts, rollups, watch
+from webhooks import alerts, rollups, runbooks, watch
 from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
 from webhooks.rules import RULES
@@ -33,6 +34,7 @@ NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 #: A port on which nobody listens.
 DEAF = "json://127.0.0.1:9/"
+RUNBOOKS = "/admin/webhooks/alert/runbooks/"
 
 
 @pytest.fixture
@@ -366,6 +368,53 @@ def test_an_audit_log_that_was_tampered_with() -> None:
     assert Alert.objects.get().summary == "Row 7 was changed."
 
 
+def seal(at: datetime) -> None:
+    nothing = {"digest": b"", "previous_mac": b"", "mac": b"", "leaves": b""}
+    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "rows": 1, "total": 1}
+    AuditSeal.objects.create(number=1, sealed_at=at, form=1, cluster="x", key_id="x", **last, **nothing)
+
+
+def verified(at: datetime, **facts: Any) -> None:
+    AuditVerification.objects.create(started_at=at, finished_at=at, seals=1, rows=9, erased=0, **facts)
+
+
+def test_an_audit_log_that_is_not_verified_any_more(receiver: Receiver) -> None:
+    """Every night at 4:23; NOW is 9:30."""
+    seal(NOW - timedelta(days=9))
+    verified(NOW - timedelta(hours=5))
+    assert check() == []
+    assert check(timedelta(days=1)) == []  # one night may be missed
+    assert check(timedelta(days=1, hours=20)) == []  # the second night is on
+    assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
+    assert "not been compared with its seals for 53 hours" in Alert.objects.get().summary
+    verified(NOW + timedelta(days=2))
+    check(timedelta(days=2, minutes=1))
+    assert check(timedelta(days=2, minutes=7)) == []
+    assert receiver.titles == [f"[{what}] The audit log is not vouched for" for what in ("Opened", "Resolved")]
+
+
+def test_tampering_is_worse_than_not_looking(receiver: Receiver) -> None:
+    verified(NOW - timedelta(days=3))
+    check()
+    verified(NOW, problems=["Row 7 was changed."])
+    check(MINUTE)
+    assert [title.partition("]")[0] for title in receiver.titles] == ["[Opened", "[Worse"]
+
+
+def test_a_new_installation_has_time_for_its_first_verification() -> None:
+    assert check(timedelta(days=9)) == []  # nothing is sealed
+    seal(NOW)
+    assert check(timedelta(days=1)) == []
+    assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
+
+
+def test_rare_verifications_are_late_later(settings: Settings) -> None:
+    settings.AUDIT_VERIFY_CRON = "0 4 * * 0"
+    seal(NOW)
+    assert check(timedelta(days=8)) == []
+    assert check(timedelta(days=15)) == [Rule.AUDIT_CHAIN]
+
+
 # --- What people do about it ---
 
 
@@ -454,3 +503,18 @@ def test_runbooks_lead_to_each_other(adam: User) -> None:
 @pytest.mark.parametrize("name", ("nothing", "README", "settings-py"))
 def test_nothing_else_is_shown_as_a_runbook(adam: User, name: str) -> None:
     assert signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{name}/", follow=True).status_code == 404
+
+
+def test_all_runbooks_are_listed_with_what_they_are_about(adam: User) -> None:
+    page = signed_in(adam).get(RUNBOOKS).content.decode()
+    names = re.findall(rf'href="{RUNBOOKS}(\w+)/"', page)
+    assert names[: len(Rule)] == list(Rule)
+    assert sorted(names) == sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
+    assert "These events had no effect and are not tried again" in page
+    assert "<code>CLERK_INSTANCE_ID</code> names our instance" in page
+    assert all(book.meaning for book in runbooks.every())
+
+
+@pytest.mark.parametrize("page", ("alert/", "dashboard/", "alert/runbooks/silence/"))
+def test_the_list_of_runbooks_is_found(adam: User, page: str) -> None:
+    assert f'href="{RUNBOOKS}"' in signed_in(adam).get(f"/admin/webhooks/{page}").content.decode()

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DataError, connection
+from django.db import DataError, IntegrityError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -24,7 +24,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import failed_event, trouble
 from webhooks import inbox, outlook, signatures
-from webhooks.models import Attempt, WebhookEvent
+from webhooks.models import Alert, Attempt, Replay, WebhookEvent
 
 pytestmark = pytest.mark.django_db
 
@@ -321,6 +321,38 @@ def test_personal_values_are_shown_once_and_written_down(webhook: WebhookClient,
     part = payload_part(html(operator, event))
     assert not [value for value in HIDDEN if value in part]
     assert "Payload revealed" in html(operator, event)
+
+
+TAKEN = IntegrityError(
+    'duplicate key value violates unique constraint "accounts_user_email"\n'
+    "DETAIL:  Key (email)=(olive@example.com) already exists.\nFailing row contains (7, Olive, +48600700800)."
+)
+OF_OLIVE = ("olive@example.com", "Olive", "48600700800")
+
+
+def test_values_in_errors_are_shown_where_the_payload_is_revealed_only(
+    webhook: WebhookClient, operator: Client, adam: User
+) -> None:
+    event = failed_event(webhook, error=TAKEN)
+    browser = signed_in(adam)
+    replay = Replay.objects.create(asked_by=adam, why="x", filter="x", dry_run=True, total=1, done=1)
+    replay.findings.create(event=event, outcome="failed", note=event.last_error)
+    alert = Alert.objects.create(rule="dead_events", value=1, told_value=1, worst_value=1, facts={"events": [event.pk]})
+    WebhookEvent.objects.update(state="dead", next_attempt_at=None)
+    person = UserFactory.create(clerk_id=event.clerk_user_id)
+    places = [
+        *(address(event), "/admin/webhooks/webhookevent/", "/admin/webhooks/dashboard/"),
+        *(f"/admin/webhooks/replay/{replay.pk}/change/", f"/admin/webhooks/alert/{alert.pk}/change/"),
+        reverse("webhooks:story", args=[person.pk]),
+    ]
+    for place in places:
+        page = browser.get(place).content.decode()
+        assert "duplicate key value violates unique constraint" in page, place
+        assert not [value for value in OF_OLIVE if value in page], place
+    assert "DETAIL: Key (email)=(…)" in html(browser, event)
+    assert ", in fail" in html(browser, event)  # the calls of the traceback
+    page = reveal(operator, event).content.decode()
+    assert all(page.count(value) >= 2 for value in OF_OLIVE)  # in the error, and in the traceback
 
 
 @pytest.mark.parametrize("reason", ("", "   ", "x" * 501))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -194,6 +195,23 @@ def test_nothing_in_the_address_is_an_error_of_ours(
 
 def test_the_rest_of_the_filter_holds_beside_nonsense(operator: Client, events: dict[str, WebhookEvent]) -> None:
     assert shown(operator, events, "?state=failed&within=2h") == ["failed"]
+    assert shown(operator, events, "?e=1&user=user_olive") == ["failed", "old"]
+
+
+@pytest.mark.parametrize("query", ("?e=1&user=user_olive", "?e=1&q=msg_1"))
+def test_it_is_not_said_that_nothing_is_filtered_where_something_is(operator: Client, query: str) -> None:
+    text = page(operator, query)
+    assert "nothing is filtered" not in text
+    assert "Something in the address could not be understood, and was left out." in text
+
+
+def test_a_page_does_not_repeat_all_of_what_is_endless(operator: Client) -> None:
+    text = page(operator, f"?q={'x' * 3000}&event_type={'y' * 3000}")
+    [chips] = re.findall(r'<ul class="chips".*?</ul>', text, re.DOTALL)
+    shown = re.sub(r'href="[^"]*"', "", chips)  # the ways to take them back keep the others
+    assert "x" * 70 in shown
+    assert "y" * 70 in shown
+    assert len(shown) < 1500
 
 
 # --- Searching ---
@@ -418,6 +436,19 @@ def test_neither_the_file_nor_the_log_has_an_address(events: dict[str, WebhookEv
     assert len(found) == 2
     assert "olive@" not in str(found).lower()
     assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": {"q": ["user_olive"]}}
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    (
+        ("q=Olive+Owner", {"q": "…"}),
+        ("q=user_olive&user=msg_2abc", {"q": "user_olive", "user": ["msg_2abc"]}),
+        ("user=olive@example.com&event_type=olive@example.com", {"user": ["…"], "event_type": ["…"]}),
+    ),
+)
+def test_the_log_keeps_of_a_filter_what_is_of_nobody(operator: Client, query: str, kept: dict[str, Any]) -> None:
+    rows_of(operator.post(f"{EXPORT}?{query}"))
+    assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": kept}
 
 
 def test_a_note_of_a_person_is_no_error(operator: Client) -> None:

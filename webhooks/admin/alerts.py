@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -50,6 +50,7 @@ class AlertAdmin(ReadOnlyAdmin):
     """Troubles, the open ones first."""
 
     change_form_template = "admin/webhooks/alert/change_form.html"
+    change_list_template = "admin/webhooks/alert/change_list.html"
     list_display = ("rule", "state", "summary", "opened_at", "resolved_at")
     list_filter = (OpenFilter, "rule")
     ordering = ("-opened_at",)
@@ -58,6 +59,7 @@ class AlertAdmin(ReadOnlyAdmin):
         """Add where deeds are posted to, and the runbooks."""
         wrap = self.admin_site.admin_view
         return [
+            path("runbooks/", wrap(self.runbooks), name="webhooks_runbooks"),
             path("runbooks/<slug:runbook>/", wrap(self.runbook), name="webhooks_runbook"),
             path("<path:object_id>/care/", wrap(posted(self.care)), name="webhooks_alert_care"),
             *super().get_urls(),
@@ -94,6 +96,11 @@ class AlertAdmin(ReadOnlyAdmin):
         length = timedelta(hours=chosen["hours"] or HOURS[0])
         who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
         return care.take(alert.pk, care.Deed(chosen["deed"]), note=chosen["note"], length=length, **who)
+
+    def runbooks(self, request: HttpRequest) -> HttpResponse:
+        """Show what there are runbooks for."""
+        context = {**self.admin_site.each_context(request), "title": _("Runbooks"), "runbooks": runbooks.every()}
+        return render(request, "admin/webhooks/runbooks.html", context)
 
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         """Show what to do about one kind of trouble."""

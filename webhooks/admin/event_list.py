@@ -10,6 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from audit import redaction
 from audit.admin.keyset import SORT, KeysetChangeList
 from audit.orders import Order
 from webhooks.admin.filters import Chip, EventFilter
@@ -95,5 +96,14 @@ def people_at(address: str) -> list[str]:
 
 
 def searched(term: str) -> str | list[str]:
-    """Return what was searched for, as the audit log may keep it: whom an address belongs to, and never the address."""
-    return people_at(term.strip()) if "@" in term else term.strip()
+    """Return what was searched for, as the audit log may keep it: whom an address belongs to, or an id, and no words."""
+    return people_at(term.strip()) if "@" in term else redaction.of_search(term)
+
+
+def chosen(found: EventChangeList) -> dict[str, Any]:
+    """Return what the list is narrowed to, as the audit log may keep it."""
+    kept = {
+        name: [redaction.of_search(value) if name == "user" else redaction.of_text(value) for value in values]
+        for name, values in found.filter.given.items()
+    }
+    return kept | ({"q": searched(found.query)} if found.query else {})

@@ -15,7 +15,7 @@ from audit.admin import KeysetAdmin, posted
 from audit.log import Origin
 from webhooks import exports
 from webhooks.admin.event_detail import EventDetail
-from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, people_at, searched
+from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, chosen, people_at
 from webhooks.admin.filters import EventFilter, EventFilterForm
 from webhooks.admin.repair import RepairMixin
 from webhooks.models import WebhookEvent
@@ -69,10 +69,8 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
         assert isinstance(found, EventChangeList)  # noqa: S101
         if found.complaints:
             return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.complaints))
-        chosen = found.filter.given | ({"q": searched(found.query)} if found.query else {})
-        return exports.response(
-            found.queryset, RECEIVED, actor=request.user, origin=Origin.of_request(request), chosen=chosen
-        )
+        origin = Origin.of_request(request)
+        return exports.response(found.queryset, RECEIVED, actor=request.user, origin=origin, chosen=chosen(found))
 
     def _refused(self, request: HttpRequest, reason: str) -> HttpResponse:
         self.message_user(request, reason, messages.ERROR)

@@ -31,7 +31,7 @@ class Alert(models.Model):
         PUSHES = "pending_pushes", _("Changes do not reach Clerk")
         DRIFT = "drift", _("People differ from Clerk")
         WORKER_GONE = "worker_gone", _("No worker is alive")
-        AUDIT_CHAIN = "audit_chain_broken", _("The audit log was tampered with")
+        AUDIT_CHAIN = "audit_chain_broken", _("The audit log is not vouched for")
 
     rule = models.CharField(max_length=32, choices=Rule)
     opened_at = models.DateTimeField(default=timezone.now)

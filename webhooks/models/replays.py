@@ -31,8 +31,13 @@ class Replay(models.Model):
     why = models.TextField()
     filter = models.TextField(help_text="Which events, in words.")
     dry_run = models.BooleanField(help_text="Only looked, and changed nothing.")
-    #: Of one that goes on with a replay that was stopped, that replay.
-    rehearsal = models.ForeignKey("self", models.SET_NULL, null=True, blank=True, help_text="The dry run before it.")
+    rehearsal = models.ForeignKey(
+        "self",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        help_text="The dry run before it, or the replay that was stopped and that it goes on with.",
+    )
     in_background = models.BooleanField(default=False, help_text="A worker does it.")
     per_second = models.PositiveSmallIntegerField(default=0, help_text="At most so many events a second; 0: no limit.")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)

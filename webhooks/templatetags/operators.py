@@ -1,12 +1,16 @@
 """How figures, ages and states are shown to operators."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+
+from audit import redaction
+from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
 register = template.Library()
 
@@ -26,6 +30,29 @@ LEVELS = {"processed": "good", "failed": "attention", "dead": "bad"}
 def level(state: str) -> str:
     """Return how good or bad a state of an event is."""
     return LEVELS.get(state, "neutral")
+
+
+@register.filter
+def masked(text: str) -> str:
+    """Return what an error said, or a traceback, without values, which may be of a person."""
+    return redaction.of_shown(text)
+
+
+@register.filter
+def said(row: Any) -> str:
+    """Return what went wrong with a row as everybody may read it, without values; a note of what is settled is whole.
+
+    Args:
+        row: an event, an attempt, a finding of a replay, or another row that keeps its last error.
+    """
+    match row:
+        case Attempt():
+            text, state = row.error, row.outcome
+        case ReplayFinding():
+            text, state = row.note, row.outcome
+        case _:
+            text, state = getattr(row, "last_error", ""), getattr(row, "state", "")
+    return redaction.of_text(text) if state in WebhookEvent.SETTLED else redaction.of_shown(text)
 
 
 @register.filter

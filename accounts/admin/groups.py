@@ -1,0 +1,91 @@
+"""Groups in the Django admin. They can give permissions, so the audit log tells what they give, and to whom."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from audit import log
+from audit.log import Origin
+from audit.models import AuditLog
+
+Action = AuditLog.Action
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A group at a time; empty before it was made, and after it was deleted."""
+
+    name: str = ""
+    permissions: list[str] = field(default_factory=list)
+    members: frozenset[int] = frozenset()
+
+
+class MemberInline(admin.TabularInline):  # type: ignore[type-arg]  # not a generic class when it runs
+    """Who is in a group. Groups can give permissions, so only local operators put people there."""
+
+    model = User.groups.through
+    verbose_name, verbose_name_plural = _("member"), _("members")
+    raw_id_fields = ("user",)
+    extra = 1
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(StockGroupAdmin):
+    """Groups with their members."""
+
+    inlines = (MemberInline,)
+
+    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
+        """Remember how the group was until now."""
+        form.before = _state(Group.objects.select_for_update().get(pk=obj.pk)) if change else State()
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
+        """Record the change, now that permissions and members are saved, too."""
+        super().save_related(request, form, formsets, change)
+        _record(request, form.instance, form.before, _state(form.instance))
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        """Record it, while it still has its number."""
+        _record(request, obj, _state(obj), State())
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        """Record each of them."""
+        with transaction.atomic():
+            for group in queryset:
+                self.delete_model(request, group)
+
+
+def _state(group: Group) -> State:
+    given = group.permissions.values_list("content_type__app_label", "codename")
+    return State(
+        group.name,
+        sorted(f"{app}.{codename}" for app, codename in given),
+        frozenset(group.user_set.values_list("pk", flat=True)),
+    )
+
+
+def _record(request: HttpRequest, group: Group, before: State, after: State) -> None:
+    """Write down what became of the group, and who joined and left it."""
+    who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
+    pairs = {"name": (before.name, after.name), "permissions": (before.permissions, after.permissions)}
+    if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
+        log.record(Action.GROUP_CHANGED, target=group, changes=changes, **who)
+    for person in User.objects.filter(pk__in=before.members ^ after.members).order_by("pk"):
+        others = person.groups.exclude(pk=group.pk).values_list("name", flat=True)
+        without, within = sorted(others), sorted([*others, group.name])
+        joined = person.pk in after.members
+        action, pair = (Action.GROUP_JOINED, (without, within)) if joined else (Action.GROUP_LEFT, (within, without))
+        log.record(action, target=person, changes={"groups": pair}, **who)
