@@ -39,7 +39,7 @@ class Receiver:
 def listening() -> Iterator[Receiver]:
     """Run one for the block."""
     receiver = Receiver()
-    Thread(target=receiver.server.serve_forever, daemon=True).start()
+    Thread(target=receiver.server.serve_forever, args=(0.02,), daemon=True).start()
     yield receiver
     receiver.server.shutdown()
     receiver.server.server_close()

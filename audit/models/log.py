@@ -1,20 +1,14 @@
 """The append-only audit log. `audit.log.record` is its one writer."""
 
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F
 
-NEVER_CHANGED = "Rows of the audit log are never changed; write a new row with audit.log.record()."
-NEVER_DELETED = "Rows of the audit log are never deleted."
-
-
-class AppendOnlyError(Exception):
-    """Somebody tried to change or delete a row of the audit log."""
-
+from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
+from audit.models.transactions import CurrentTransaction, NextTransaction
 
 #: More than hosts' clocks, and the writing and the time of a row, can lie apart.
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -23,23 +17,6 @@ USUAL = [
     *("USER_CREATED", "USER_UPDATED", "USER_DELETED", "ROLE_ADDED", "ROLE_REMOVED"),
     *("PROFILE_CREATED", "PROFILE_UPDATED"),
 ]
-
-
-class CurrentTransaction(models.Func):
-    """The id of the transaction that writes the row, so that readers can tell which rows are still to come."""
-
-    template = "(pg_current_xact_id()::text::bigint)"
-    output_field = models.BigIntegerField()
-
-
-class NextTransaction(models.Func):
-    """An id above those of all transactions that the statement can see, its own included."""
-
-    template = (
-        "greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint,"
-        " pg_current_xact_id_if_assigned()::text::bigint + 1)"
-    )
-    output_field = models.BigIntegerField()
 
 
 class _ComparedPosition(models.Func):
@@ -55,22 +32,6 @@ class _After(_ComparedPosition):
 
 class _UpTo(_ComparedPosition):
     template = "(transaction, id) <= (%(expressions)s)"
-
-
-class AppendOnlyQuerySet[Row: models.Model](models.QuerySet[Row]):
-    def update(self, **kwargs: Any) -> NoReturn:
-        raise AppendOnlyError(NEVER_CHANGED)
-
-    def delete(self) -> NoReturn:
-        raise AppendOnlyError(NEVER_DELETED)
-
-    delete.queryset_only = True  # type: ignore[attr-defined]  # as Django's own, keeps it off the manager
-
-    def _raw_delete(self, using: str | None) -> NoReturn:
-        self.delete()
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        self.update()
 
 
 class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
@@ -113,21 +74,6 @@ class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
     def last_id(self) -> int | None:
         """Return the greatest id, or None if there is no row."""
         return self.order_by("-pk").values_list("pk", flat=True).first()
-
-
-class AppendOnly(models.Model):
-    """A row that is written once. The database refuses to change it, too: see migrations 0002 and 0010."""
-
-    class Meta:
-        abstract = True
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise AppendOnlyError(NEVER_CHANGED)
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise AppendOnlyError(NEVER_DELETED)
 
 
 class AuditLog(AppendOnly):
@@ -285,70 +231,3 @@ class AuditLog(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.action} {self.target}"
-
-
-class AuditSeal(AppendOnly):
-    """A link of the chain that vouches for rows of the log; see audit.seals."""
-
-    number = models.BigIntegerField(primary_key=True, help_text="1, 2, 3 and so on without a gap.")
-    sealed_at = models.DateTimeField()
-    form = models.PositiveSmallIntegerField(help_text="How rows and seals were written down to be digested.")
-    # It covers the rows after those of the seal before it, up to and with this one, in the order (transaction, id).
-    last_transaction = models.BigIntegerField()
-    last_id = models.BigIntegerField()
-    # What follows is for databases that were restored or moved; see audit.seals.
-    cluster = models.CharField(max_length=32, help_text="The server whose transactions are meant.")
-    floor_id = models.BigIntegerField(help_text="Only rows with greater ids are of that server.")
-    max_id = models.BigIntegerField(help_text="The greatest id in this seal and all before it.")
-    rows = models.PositiveIntegerField(help_text="How many rows it covers.")
-    total = models.PositiveBigIntegerField(help_text="How many rows it and all seals before it cover.")
-    leaves = models.BinaryField(help_text="Id and digest of each row, so that the one that was changed can be named.")
-    digest = models.BinaryField(help_text="SHA-256 of the leaves.")
-    previous_mac = models.BinaryField(help_text="The mac of the seal before it; empty in the first.")
-    key_id = models.CharField(max_length=16, help_text="Which key of AUDIT_SEAL_KEY it was made with.")
-    mac = models.BinaryField(help_text="HMAC-SHA256 of all of this.")
-
-    objects = AppendOnlyQuerySet["AuditSeal"].as_manager()
-
-    class Meta:
-        ordering = ["-number"]
-
-    def __str__(self) -> str:
-        return f"seal {self.number}"
-
-
-class AuditVerification(models.Model):
-    """What came of comparing the log with its seals, once."""
-
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    seals = models.PositiveBigIntegerField(help_text="How many seals were verified.")
-    rows = models.PositiveBigIntegerField(help_text="How many rows were.")
-    erased = models.PositiveBigIntegerField(help_text="Rows of which something is erased, which is fine.")
-    # No foreign keys: what is missing is what is told of.
-    first_bad_seal = models.BigIntegerField(null=True)
-    first_bad_row = models.BigIntegerField(null=True)
-    problems = models.JSONField(default=list, help_text="The first of them, as sentences.")
-
-    class Meta:
-        ordering = ["-id"]
-
-    def __str__(self) -> str:
-        return f"verification {self.pk}"
-
-    @property
-    def is_good(self) -> bool:
-        """Return whether log and seals agreed."""
-        return not self.problems
-
-
-class CheckpointTarget(models.Model):
-    """How far one target of AUDIT_CHECKPOINTS was told of new seals."""
-
-    address = models.CharField(max_length=500, primary_key=True, help_text="As in AUDIT_CHECKPOINTS.")
-    sent_up_to = models.BigIntegerField(default=0, help_text="Number of the last seal it was told of.")
-    sent_at = models.DateTimeField(null=True)
-    last_error = models.TextField(blank=True, default="", help_text="Why it could not be told; empty if it could.")
-
-    def __str__(self) -> str:
-        return self.address

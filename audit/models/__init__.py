@@ -1,0 +1,16 @@
+"""The audit log, and what vouches for it."""
+
+from audit.models.append_only import AppendOnlyError
+from audit.models.log import AuditLog, AuditLogQuerySet
+from audit.models.seals import AuditSeal, AuditVerification, CheckpointTarget
+from audit.models.transactions import CurrentTransaction
+
+__all__ = [
+    "AppendOnlyError",
+    "AuditLog",
+    "AuditLogQuerySet",
+    "AuditSeal",
+    "AuditVerification",
+    "CheckpointTarget",
+    "CurrentTransaction",
+]

@@ -1,0 +1,43 @@
+"""Rows that are written once."""
+
+from typing import Any, NoReturn
+
+from django.db import models
+
+NEVER_CHANGED = "Rows of the audit log are never changed; write a new row with audit.log.record()."
+NEVER_DELETED = "Rows of the audit log are never deleted."
+
+
+class AppendOnlyError(Exception):
+    """Somebody tried to change or delete a row of the audit log."""
+
+
+class AppendOnlyQuerySet[Row: models.Model](models.QuerySet[Row]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(NEVER_CHANGED)
+
+    def delete(self) -> NoReturn:
+        raise AppendOnlyError(NEVER_DELETED)
+
+    delete.queryset_only = True  # type: ignore[attr-defined]  # as Django's own, keeps it off the manager
+
+    def _raw_delete(self, using: str | None) -> NoReturn:
+        self.delete()
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        self.update()
+
+
+class AppendOnly(models.Model):
+    """A row that is written once. The database refuses to change it, too: see migrations 0002 and 0010."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError(NEVER_CHANGED)
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnlyError(NEVER_DELETED)
