@@ -1,5 +1,6 @@
 """The operators' pages in a real browser: they renew themselves, keep what is open, and pass axe-core."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,7 +103,8 @@ class TestAccessibility:
     def test_an_event(self, admin: Page, site: Site, axe: str, story: str, complaints: list[str]) -> None:
         admin.goto(site.app + story)
         admin.get_by_role("link", name="user.created").first.click()
-        expect(admin.locator(".verdict")).to_contain_text("Processed.")
+        # Demo people change while they sign up, so that the change may come first.
+        expect(admin.locator(".verdict")).to_contain_text(re.compile(r"Processed\.|Stale\."))
         expect(admin.locator(".tree")).to_contain_text("text, hidden")
         assert violations(admin, axe) == []
         assert complaints == []
