@@ -48,7 +48,7 @@ class VisitorsGZipMiddleware(GZipMiddleware):
     """Compress the pages of visitors, on whose way to a telephone most of the time would go.
 
     Pages of people who are signed in stay as they are: the length of a compressed page tells of secrets on it (BREACH).
-    So does what programs read, whose strong ETags compressing would weaken, so that If-Match never held again.
+    Answers of the API stay as they are, too: compressing would weaken their strong ETags, and If-Match would never hold.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -34,20 +34,19 @@ WHO, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_bu
 
 
 @transaction.atomic
-def begin(user: User, who: Who, *, is_besides: bool = False, origin: log.Origin) -> None:
+def begin(user: User, who: Who, *, keep_other_role: bool = False, origin: log.Origin) -> None:
     """Give somebody the roles of `who`; a builder's profile that comes of it waits unpublished.
 
     Args:
-        is_besides: the other role stays, if there is one; else it is taken.
+        keep_other_role: the other role stays, if there is one; else it is taken.
 
     Raises:
         RoleChangeError: Clerk has not told of the person yet.
     """
-    other = set() if is_besides else {Role.BUILDER, Role.CLIENT} - who.roles
+    other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - who.roles
     changed = roles.change(user, add=who.roles, remove=other, actor=user, origin=origin)
-    for role in who.roles - set(
-        changed
-    ):  # had already, but the profile may have been deleted before Clerk gave it again
+    # Who has a role already may have deleted its profile before Clerk gave the role again.
+    for role in who.roles - set(changed):
         ask_for(PROFILE_OF_ROLE[role], user, origin=origin)
 
 

@@ -19,7 +19,7 @@ class WhoForm(forms.Form):
         error_messages={"required": _("Choose one; you can change it at any time.")},
     )
     #: Whoever becomes something besides, on the account page, keeps what they are, also what that page did not know of yet.
-    is_besides = forms.BooleanField(required=False, widget=forms.HiddenInput)
+    keep_other_role = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
 class BuilderQuestionsForm(ProfileForm):

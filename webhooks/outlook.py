@@ -6,9 +6,8 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from audit import redaction
 from webhooks.models import WebhookEvent
-from webhooks.templatetags.operators import level, seconds
+from webhooks.templatetags.operators import level, said, seconds
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 
@@ -35,18 +34,14 @@ def _sentence(event: WebhookEvent, now: datetime) -> str:
         case State.PROCESSED:
             return _("It had its effect at attempt %d. Nothing is left to do.") % event.attempts
         case State.IGNORED:
-            return redaction.of_text(event.last_error) or _(
-                "Nothing here acts upon events of this type, so it changed nothing."
-            )
+            return said(event) or _("Nothing here acts upon events of this type, so it changed nothing.")
         case State.STALE:
-            return redaction.of_text(event.last_error) or _(
-                "Newer facts, or a deletion, were known already, so it changed nothing."
-            )
+            return said(event) or _("Newer facts, or a deletion, were known already, so it changed nothing.")
         case State.FAILED:
             return f"{_tried(event)} {_next(event, now)}"
         case State.DEAD:
             return f"{_tried(event)} {_help(event)}"
-    return redaction.of_shown(event.last_error)
+    return said(event)
 
 
 def _tried(event: WebhookEvent) -> str:

@@ -2,7 +2,8 @@
 
 What was said of errors goes with them, because it quotes them: of an event's last one its kind stays, which stands before
 the colon, and of a note what the code wrote. Everything else of an event stays, and so do the counts. Rows are emptied a
-few at a time, each batch in a transaction of its own that skips what somebody else holds, so that ingestion never waits. How far it got is kept, so that a run does not go over what is empty already.
+few at a time, each batch in a transaction of its own that skips what somebody else holds, so that ingestion never waits.
+How far it got is kept, so that a run does not go over what is empty already.
 """
 
 from datetime import datetime, timedelta

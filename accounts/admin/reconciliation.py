@@ -75,17 +75,21 @@ def _in_a_sentence(run: Reconciliation) -> str:
         return _("It is under way, or its worker was killed. Reload this page in a moment.")
     if not run.differed:
         return _("Nothing differed from Clerk.")
-    fields = ", ".join(sorted(run.fields)) or _("whether somebody is there")
     told = ngettext("One person differed, in: %(fields)s.", "%(count)d people differed, in: %(fields)s.", run.differed)
-    left = run.unhealed + run.distrusted + run.unreadable
+    fields = ", ".join(sorted(run.fields)) or _("whether somebody is there")
+    return f"{told % {'count': run.differed, 'fields': fields}} {_what_is_left(run)}"
+
+
+def _what_is_left(run: Reconciliation) -> str:
+    """Return whether the people who differed are the same now."""
     if run.dry_run:
-        end = _("Nothing was changed.")
-    elif left:
-        end = ngettext("One still does; the examples say why.", "%d still do; the examples say why.", left)
-        end = end % left if "%" in end else end
-    else:
-        end = _("All is the same now.")
-    return f"{told % {'count': run.differed, 'fields': fields}} {end}"
+        return _("Nothing was changed.")
+    if not run.still_differ:
+        return _("All is the same now.")
+    told = ngettext(
+        "One still does; the examples say why.", "%(left)d still do; the examples say why.", run.still_differ
+    )
+    return told % {"left": run.still_differ}
 
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:

@@ -129,11 +129,11 @@ def glimpse(text: str) -> Glimpse:
         envelope = _json_object(text)
     except ClerkPayloadError:
         return Glimpse()
-    event_type, instance_id = (
-        clean_line(envelope.get("type"), limit=100),
-        clean_line(envelope.get("instance_id"), limit=64),
+    return Glimpse(
+        type=clean_line(envelope.get("type"), limit=100),
+        instance_id=clean_line(envelope.get("instance_id"), limit=64),
+        clerk_id=_mentioned_user(envelope.get("data")),
     )
-    return Glimpse(event_type, instance_id, _mentioned_user(envelope.get("data")))
 
 
 def parse_event(text: str) -> ClerkEvent:

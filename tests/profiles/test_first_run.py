@@ -257,16 +257,16 @@ def test_the_account_page_makes_a_builder_of_a_client_directly(olive: User) -> N
     ClientProfile.objects.create(user=olive)
     browser = signed_in(olive)
     text = text_of(browser, "/account/")
-    assert '<input type="hidden" name="is_besides" value="1">' in text
+    assert '<input type="hidden" name="keep_other_role" value="1">' in text
     assert 'name="who" value="builder">Become a builder' in text
-    say(browser, "", {"who": "builder", "is_besides": "1"}, "/welcome/builder/")
+    say(browser, "", {"who": "builder", "keep_other_role": "1"}, "/welcome/builder/")
     olive.refresh_from_db()
     assert olive.roles == ["CLIENT", "BUILDER"]
 
 
 def test_becoming_a_client_takes_no_role_that_came_meanwhile() -> None:
     profile = BuilderProfileFactory.create(introduced=True)
-    say(signed_in(profile.user), "", {"who": "client", "is_besides": "1"}, "/welcome/client/")
+    say(signed_in(profile.user), "", {"who": "client", "keep_other_role": "1"}, "/welcome/client/")
     profile.refresh_from_db()
     assert (profile.user.roles, profile.archived_at) == (["CLIENT", "BUILDER"], None)
 

@@ -67,6 +67,15 @@ def dead(count: int = 1) -> None:
         event(NOW - MINUTE, state="dead", processed_at=None)
 
 
+def resolved_by_itself() -> None:
+    """Let an alert open, and be over after seven minutes."""
+    dead()
+    check()
+    WebhookEvent.objects.all().delete()
+    check(MINUTE)
+    check(7 * MINUTE)
+
+
 # --- The life of an alert ---
 
 
@@ -134,11 +143,7 @@ def test_it_does_not_flap(receiver: Receiver) -> None:
 
 
 def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
-    dead()
-    check()
-    WebhookEvent.objects.all().delete()
-    check(MINUTE)
-    check(7 * MINUTE)
+    resolved_by_itself()
     dead()
     check(20 * MINUTE)
     alert = Alert.objects.get()
@@ -148,11 +153,7 @@ def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
 
 def test_what_is_back_for_long_is_told_again_once(receiver: Receiver) -> None:
     """Whoever was told that it is over would never know."""
-    dead()
-    check()
-    WebhookEvent.objects.all().delete()
-    check(MINUTE)
-    check(7 * MINUTE)
+    resolved_by_itself()
     dead()
     for minutes in (20, 36, 39, 60, 90):
         check(minutes * MINUTE)
