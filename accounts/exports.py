@@ -16,7 +16,7 @@ from procrastinate.contrib.django import app as queue
 from accounts.models import DataExport, User
 from audit import log
 from audit.models import AuditLog
-from audit.personal_data import Held
+from core.personal_data import Held
 
 LIFETIME = timedelta(days=7)
 #: Asked for again within this time, the one that is there is the answer.

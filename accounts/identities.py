@@ -18,7 +18,7 @@ from accounts.clerk.payloads import ClerkUser
 from accounts.models import IdentityConflict, User
 from audit import log
 from audit.models import AuditLog
-from audit.statements import insert_if_new
+from core.db.statements import insert_if_new
 
 Kind, State = IdentityConflict.Kind, IdentityConflict.State
 #: Asked with every new person, so not put together anew by the ORM each time.

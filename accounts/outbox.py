@@ -21,7 +21,7 @@ from accounts.clerk.fields import FACTS
 from accounts.models import MetadataPush, User
 from audit import log as audit_log
 from audit.models import AuditLog
-from audit.statements import insert_if_new, update
+from core.db.statements import insert_if_new, update
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""What accounts hold about a person; see audit.personal_data."""
+"""What accounts hold about a person; see core.personal_data."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import DataExport, Draft, EndedSession, IdentityConflict, MetadataPush, User
-from audit.personal_data import Held, rows
+from core.personal_data import Held, rows
 
 
 def export(user: User) -> Held:

@@ -22,7 +22,7 @@ from accounts.models import MetadataPush, User
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from audit.statements import update
+from core.db.statements import update
 
 log = logging.getLogger(__name__)
 

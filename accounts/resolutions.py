@@ -16,7 +16,7 @@ from accounts.models import IdentityConflict, User
 from accounts.sync import KEPT_FIELDS, ROLE_FIELDS, SYNCED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.models import AuditLog
-from audit.statements import update
+from core.db.statements import update
 
 State = IdentityConflict.State
 #: What belongs to an identity and moves with it.

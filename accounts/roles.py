@@ -14,7 +14,7 @@ from accounts import outbox, signals
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
-from audit.statements import update
+from core.db.statements import update
 
 Role = User.Role
 #: What people may give themselves, and give up.

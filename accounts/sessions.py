@@ -15,7 +15,7 @@ from accounts.clerk.authentication import known_claims
 from accounts.clerk.payloads import ClerkSessionEnded
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
-from audit.statements import insert_if_new
+from core.db.statements import insert_if_new
 
 #: Tokens live for a minute. The rest is for a session that was ended here while Clerk was away and could not be told.
 REMEMBERED = timedelta(days=30)

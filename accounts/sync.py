@@ -16,7 +16,7 @@ from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
-from audit.statements import insert_if_new, update
+from core.db.statements import insert_if_new, update
 
 Action = AuditLog.Action
 

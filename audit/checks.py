@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ValidationError
 
-from audit import checkpoints, keys
+from audit.sealing import checkpoints, keys
 
 
 @checks.register(checks.Tags.security, deploy=True)

@@ -9,10 +9,11 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from audit import files, log
+from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from audit.orders import Order
+from core import csv_export
+from core.db.keyset import Order
 
 COLUMNS = (
     *("id", "timestamp", "action", "source", "actor_id", "actor_label", "impersonator", "target", "target_label"),
@@ -39,11 +40,11 @@ def response(
     newest = AuditLog.objects.all().last_id() or 0
     log.record(AuditLog.Action.AUDIT_EXPORTED, actor=actor, target=actor, origin=origin, format=form, filters=chosen)
     found = Order().read_all(rows.filter(pk__lte=newest).only(*COLUMNS))
-    return files.response(write(found), kind, name="audit-log", ending=ending)
+    return csv_export.response(write(found), kind, name="audit-log", ending=ending)
 
 
 def _csv(rows: Iterable[AuditLog]) -> Iterator[str]:
-    return files.csv_lines(COLUMNS, ([_flat(getattr(row, column)) for column in COLUMNS] for row in rows))
+    return csv_export.csv_lines(COLUMNS, ([_flat(getattr(row, column)) for column in COLUMNS] for row in rows))
 
 
 def _flat(value: Any) -> Any:
@@ -65,6 +66,6 @@ def _json(value: Any) -> str:
 type Writer = Callable[[Iterable[AuditLog]], Iterator[str]]
 #: Content type, ending and writer of each form of file.
 FORMATS: dict[str, tuple[str, str, Writer]] = {
-    "csv": (files.CSV, "csv", _csv),
+    "csv": (csv_export.CSV, "csv", _csv),
     "jsonl": ("application/jsonl; charset=utf-8", "jsonl", _lines),
 }

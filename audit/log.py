@@ -14,10 +14,10 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from audit.canonical import personal_digest, personal_parts
 from audit.models import AuditLog
-from audit.requests import client_address
-from audit.statements import insert
+from audit.sealing.digests import personal_digest, personal_parts
+from core.client_ip import client_address
+from core.db.statements import insert
 
 #: A fact whose name contains one of these is refused: the log is read by many and kept for ever.
 SECRET_WORDS = ("password", "secret", "token")

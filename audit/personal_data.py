@@ -1,18 +1,11 @@
-"""What apps hold about a person: handed out to the person, and erased. Each app has a module of this name.
-
-`settings.PERSONAL_DATA` lists the modules. Each has `export(user) -> Held` and `erase(user) -> None`; accounts.exports and
-accounts.erasure call them, and know nothing else of the apps above.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+"""What the audit log holds about a person; see core.personal_data."""
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Q
 
 from audit.models import AuditLog
+from core.personal_data import Held, rows
 
 #: Columns that tell who somebody was; the trigger lets them go to NULL, and nothing else.
 _ERASE_SUBJECT = """
@@ -26,25 +19,6 @@ WHERE actor_id = %s
 """
 #: What is of no use to the person, and is kept to prove that rows were not changed.
 _INTERNAL = {"personal_salt", "actor_salt", "personal_parts", "personal_digest", "transaction"}
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What one app holds about a person.
-
-    Attributes:
-        facts: JSON-serialisable, readable without knowing the code.
-        files: name in the archive, and content, of images and the like.
-    """
-
-    facts: Mapping[str, Any]
-    files: Mapping[str, bytes] = field(default_factory=dict)
-
-
-def rows(found: "models.QuerySet[Any]", *, without: set[str] | frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-    """Return rows as facts: each column under its name, but for those in `without`."""
-    columns = [column.attname for column in found.model._meta.concrete_fields if column.attname not in without]
-    return list(found.values(*columns))
 
 
 def export(user: AbstractBaseUser) -> Held:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
-from audit import checkpoints, seals, verification
+from audit.sealing import checkpoints, seals, verification
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from procrastinate import JobContext
 from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.typing import EventDict
 
-from audit import redaction
 from config.environment import deployment, version
+from core import redaction
 
 SERVICE = "buildappswith"
 #: What a proxy in front may call a request. Anything else is a stranger's text and gets no place in the log.

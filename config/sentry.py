@@ -16,7 +16,7 @@ from sentry_sdk.integrations.threading import ThreadingIntegration
 from sentry_sdk.types import Breadcrumb, BreadcrumbHint, Event, Hint
 from structlog.contextvars import get_contextvars
 
-from audit import redaction
+from core import redaction
 
 #: What somebody else did wrong, which Django logs as errors.
 REFUSED = "django.security.*"

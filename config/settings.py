@@ -66,7 +66,7 @@ CLERK_FACTS = "profiles.facts.of_people"
 #: Returns where somebody's page is; this is how webhooks asks.
 PAGE_OF_PERSON = "profiles.whereabouts.of_person"
 
-#: What each app hands out to a person and erases; see audit.personal_data. The log last: it tells of the others' deeds.
+#: What each app hands out to a person and erases; see core.personal_data. The log last: it tells of the others' deeds.
 PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
 
 # --- Watching over it --------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ AUTHENTICATION_BACKENDS = [
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]
-AXES_CLIENT_IP_CALLABLE = "audit.requests.client_address"
+AXES_CLIENT_IP_CALLABLE = "core.client_ip.client_address"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True

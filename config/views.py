@@ -17,8 +17,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
-from audit.requests import client_address
 from config.middleware import DATABASE_AWAY, come_again
+from core.client_ip import client_address
 from webhooks import addresses
 from webhooks.metrics import collect
 

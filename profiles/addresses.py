@@ -2,7 +2,7 @@
 
 from django.utils.translation import gettext_lazy as _
 
-from audit.statements import insert_if_new
+from core.db.statements import insert_if_new
 from profiles.models import BuilderProfile, FormerSlug
 
 #: Nobody else can have a former address, so nobody gets to collect them.

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from audit.admin import ReadOnlyAdmin
+from core.admin.read_only import ReadOnlyAdmin
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 
 

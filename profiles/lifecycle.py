@@ -10,7 +10,7 @@ from accounts import outbox, roles
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
-from audit.statements import insert_if_new, update
+from core.db.statements import insert_if_new, update
 from profiles import addresses, facts, search
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates

@@ -1,9 +1,9 @@
-"""What profiles hold about a person; see audit.personal_data."""
+"""What profiles hold about a person; see core.personal_data."""
 
 from typing import Any
 
 from accounts.models import User
-from audit.personal_data import Held, rows
+from core.personal_data import Held, rows
 from profiles import images, search
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from accounts.clerk.text import UNWANTED
+from core.text import UNWANTED
 
 #: Line breaks and tabs are all that a longer text may have of the control characters.
 _UNWANTED_IN_TEXT = re.compile(

@@ -3,7 +3,7 @@
 import traceback
 from datetime import datetime
 
-from audit.statements import insert
+from core.db.statements import insert
 from webhooks.models import Attempt, WebhookEvent
 from webhooks.retries import storable
 

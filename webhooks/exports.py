@@ -7,10 +7,11 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
-from audit import files, log
+from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from audit.orders import Order
+from core import csv_export
+from core.db.keyset import Order
 from webhooks.models import WebhookEvent
 
 FIELDS = (
@@ -38,7 +39,9 @@ def response(
     newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor, origin=origin, format="csv", filters=chosen)
     found = order.read_all(events.filter(pk__lte=newest).only(*FIELDS, "duration", "last_error"))
-    return files.response(files.csv_lines(COLUMNS, map(_row, found)), files.CSV, name="events", ending="csv")
+    return csv_export.response(
+        csv_export.csv_lines(COLUMNS, map(_row, found)), csv_export.CSV, name="events", ending="csv"
+    )
 
 
 def _row(event: WebhookEvent) -> list[Any]:

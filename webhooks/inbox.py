@@ -23,7 +23,7 @@ from procrastinate.contrib.django import app as queue
 from psycopg import errors
 
 from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, glimpse, parse_event
-from audit.statements import insert_if_new, update
+from core.db.statements import insert_if_new, update
 from webhooks import attempts, handlers, retries
 from webhooks.models import Attempt, WebhookEvent
 from webhooks.signatures import Delivery

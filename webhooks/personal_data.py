@@ -1,7 +1,7 @@
-"""What the inbox holds about a person; see audit.personal_data."""
+"""What the inbox holds about a person; see core.personal_data."""
 
 from accounts.models import User
-from audit.personal_data import Held, rows
+from core.personal_data import Held, rows
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
 #: Svix's, not the person's.

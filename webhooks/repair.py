@@ -13,8 +13,9 @@ from accounts import inquiries, sync
 from accounts.models import EndedSession, MetadataPush, Reconciliation, User
 from audit import log
 from audit.log import Origin
-from audit.models import AuditLog, CurrentTransaction
-from audit.statements import update
+from audit.models import AuditLog
+from core.db.statements import update
+from core.db.transactions import CurrentTransaction
 from webhooks import inbox, retries
 from webhooks.models import WebhookEvent
 

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
-from audit.punctuality import not_compared_since
+from audit.sealing.schedule import not_compared_since
 from webhooks import rollups
 from webhooks.models import Alert, RejectionCount, WebhookEvent
 from webhooks.vitals import Vitals

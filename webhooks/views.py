@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from structlog.contextvars import bind_contextvars
 
-from audit.requests import client_address
+from core.client_ip import client_address
 from webhooks import addresses, inbox, signatures
 from webhooks.rejections import rejections
 

@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import resolutions
 from accounts.models import IdentityConflict
-from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
+from core.admin import post_only
+from core.admin.read_only import ReadOnlyAdmin
 
 State = IdentityConflict.State
 #: What each resolution does, in the words of its button and of the sentence beside it.
@@ -44,7 +45,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where resolutions are posted to."""
-        view = self.admin_site.admin_view(posted(self.resolve))
+        view = self.admin_site.admin_view(post_only(self.resolve))
         own = path("<path:object_id>/resolve/", view, name="accounts_identityconflict_resolve")
         return [own, *super().get_urls()]
 

@@ -10,8 +10,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts import pushes, roles
 from accounts.forms import RoleChangesForm
 from accounts.models import DataExport, EndedSession, MetadataPush, User
-from audit.admin import ReadOnlyAdmin
 from audit.log import Origin
+from core.admin.read_only import ReadOnlyAdmin
 
 
 @admin.register(User)

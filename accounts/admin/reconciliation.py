@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import Reconciliation
-from audit.admin import ReadOnlyAdmin
+from core.admin.read_only import ReadOnlyAdmin
 
 #: Runs in the picture of the trend, and its size.
 TREND, WIDTH, HEIGHT = 60, 480, 72

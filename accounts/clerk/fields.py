@@ -5,8 +5,8 @@ import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from accounts.clerk.text import clean_line
 from accounts.models import User
+from core.text import clean_line
 
 log = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from accounts.clerk.fields import (
     time_if_any,
     to_ms,
 )
-from accounts.clerk.text import clean_line
 from accounts.models import User
-from audit.requests import normalized
+from core.client_ip import normalized
+from core.text import clean_line
 
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
 #: Bodies of these carry live one-time codes.

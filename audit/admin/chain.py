@@ -7,9 +7,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from audit.admin.keyset import KeysetAdmin
-from audit.admin.readonly import ReadOnlyAdmin
 from audit.models import AuditSeal, AuditVerification, CheckpointTarget
+from core.admin.keyset import KeysetAdmin
+from core.admin.read_only import ReadOnlyAdmin
 
 
 @admin.register(AuditSeal)

@@ -17,12 +17,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audit import exports, redaction, seals
+from audit import exports
 from audit.admin import filters
-from audit.admin.keyset import KeysetAdmin, KeysetChangeList
-from audit.admin.posted import posted
 from audit.log import Origin
 from audit.models import AuditLog, AuditSeal
+from audit.sealing import seals
+from core import redaction
+from core.admin.keyset import KeysetAdmin, KeysetChangeList
+from core.admin.post_only import posted
 
 ERASED = _("erased")
 #: What the address may filter by: each has an index or few values.

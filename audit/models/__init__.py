@@ -3,7 +3,6 @@
 from audit.models.append_only import AppendOnlyError
 from audit.models.log import AuditLog, AuditLogQuerySet
 from audit.models.seals import AuditSeal, AuditVerification, CheckpointTarget
-from audit.models.transactions import CurrentTransaction
 
 __all__ = [
     "AppendOnlyError",
@@ -12,5 +11,4 @@ __all__ = [
     "AuditSeal",
     "AuditVerification",
     "CheckpointTarget",
-    "CurrentTransaction",
 ]

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import F
 
 from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
-from audit.models.transactions import CurrentTransaction, NextTransaction
+from core.db.transactions import CurrentTransaction, NextTransaction
 
 #: More than hosts' clocks, and the writing and the time of a row, can lie apart.
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -40,7 +40,7 @@ class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
         return self.filter(subject_id=user_id)
 
     def after(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
-        """Rows behind a position in the order of sealing, and in that order; see audit.seals."""
+        """Rows behind a position in the order of sealing, and in that order; see audit.sealing.seals."""
         return self.filter(_After(models.Value(transaction), models.Value(row_id))).order_by("transaction", "id")
 
     def up_to(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
@@ -81,7 +81,7 @@ class AuditLog(AppendOnly):
 
     Personal columns may go from a value to NULL, which is erasure, and nothing else of a row may ever change; a database
     trigger enforces it. `personal_digest` is a salted digest of those columns, so an erased row can still be verified;
-    see audit.canonical.
+    see audit.sealing.digests.
     """
 
     class Action(models.TextChoices):
@@ -207,7 +207,7 @@ class AuditLog(AppendOnly):
             models.Index(
                 F("actor"), F("id").desc(), name="audit_log_actor_recent", condition=models.Q(actor__isnull=False)
             ),
-            # Sealing and verifying, which read in this order; see audit.seals.
+            # Sealing and verifying, which read in this order; see audit.sealing.seals.
             models.Index(F("transaction"), F("id"), name="audit_log_sealing"),
             # The admin's filters by action and by source. What webhooks write is so much that reading the newest rows
             # finds a page of it, and is left out, so that ingestion does not pay for these.

@@ -6,7 +6,7 @@ from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
 
 
 class AuditSeal(AppendOnly):
-    """A link of the chain that vouches for rows of the log; see audit.seals."""
+    """A link of the chain that vouches for rows of the log; see audit.sealing.seals."""
 
     number = models.BigIntegerField(primary_key=True, help_text="1, 2, 3 and so on without a gap.")
     sealed_at = models.DateTimeField()
@@ -14,7 +14,7 @@ class AuditSeal(AppendOnly):
     # It covers the rows after those of the seal before it, up to and with this one, in the order (transaction, id).
     last_transaction = models.BigIntegerField()
     last_id = models.BigIntegerField()
-    # What follows is for databases that were restored or moved; see audit.seals.
+    # What follows is for databases that were restored or moved; see audit.sealing.seals.
     cluster = models.CharField(max_length=32, help_text="The server whose transactions are meant.")
     floor_id = models.BigIntegerField(help_text="Only rows with greater ids are of that server.")
     max_id = models.BigIntegerField(help_text="The greatest id in this seal and all before it.")

@@ -29,7 +29,7 @@ from accounts.deletion import DeletionError
 from accounts.models import DataExport, Draft, EndedSession, User
 from audit.log import SYSTEM, Origin
 from audit.models import AuditLog
-from audit.personal_data import Held
+from core.personal_data import Held
 from profiles import editing
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 from tests.audit.test_log import verifies

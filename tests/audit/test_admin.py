@@ -17,9 +17,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from audit import exports, files, log, orders
-from audit.admin.keyset import KeysetAdmin
+from audit import exports, log
 from audit.models import AuditLog
+from core import csv_export
+from core.admin.keyset import KeysetAdmin
+from core.db import keyset
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 
@@ -273,7 +275,7 @@ def test_the_log_keeps_of_a_search_what_is_of_nobody(browser: Client, query: str
 
 
 def test_csv_has_the_same_rows(browser: Client, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orders, "CHUNK", 2)
+    monkeypatch.setattr(keyset, "CHUNK", 2)
     found = list(csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})))))
     assert [int(row["id"]) for row in found] == rows[::-1]
     assert tuple(found[0]) == exports.COLUMNS
@@ -293,7 +295,7 @@ def test_no_cell_is_a_formula(browser: Client, name: str) -> None:
     )
     [row] = csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})), newline=""))
     assert row["user_agent"] == f"'{name}"
-    assert not any(cell.startswith(files.FORMULA) for cell in row.values())
+    assert not any(cell.startswith(csv_export.FORMULA) for cell in row.values())
 
 
 def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> None:

@@ -9,8 +9,9 @@ import pytest
 from django.core import mail
 from pytest_django import Settings
 
-from audit import checkpoints, checks, log, seals, tasks, verification
+from audit import checks, log, tasks
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
+from audit.sealing import checkpoints, seals, verification
 from tests.audit.rows import as_owner
 from tests.helpers.factories import UserFactory
 
@@ -58,7 +59,7 @@ def test_every_target_is_told_of_every_seal(
 ) -> None:
     path = tmp_path / "checkpoints.txt"
     settings.AUDIT_CHECKPOINTS = [f"file:{path}", "mail:ops@example.com", "log"]
-    caplog.set_level(logging.INFO, "audit.checkpoints")
+    caplog.set_level(logging.INFO, "audit.sealing.checkpoints")
     write(1)
     run()
     write(3)

@@ -17,8 +17,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from accounts.clerk import samples
 from accounts.clerk.samples import BROWSER, SampleUser
 from accounts.models import User
-from audit import canonical, log
+from audit import log
 from audit.models import AuditLog
+from audit.sealing import digests
 from profiles.models import BuilderProfile
 from tests.audit.rows import PERSONAL, a_row, run
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -377,7 +378,7 @@ def test_a_row_knows_its_transaction() -> None:
 
 
 def verifies(row: AuditLog) -> bool:
-    return canonical.personal_digest(row) == bytes(row.personal_digest)
+    return digests.personal_digest(row) == bytes(row.personal_digest)
 
 
 VALUES = (

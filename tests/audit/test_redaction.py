@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit import redaction
+from core import redaction
 
 
 @pytest.mark.parametrize(

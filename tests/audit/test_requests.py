@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from audit.requests import client_address, normalized
+from core.client_ip import client_address, normalized
 
 PERSON = "203.0.113.9"
 PROXY = "10.0.0.1"

@@ -13,8 +13,9 @@ from django.db import connection, connections, transaction
 from pytest_django import Settings
 
 from accounts.models import User
-from audit import log, seals, verification
+from audit import log
 from audit.models import AuditLog, AuditSeal
+from audit.sealing import seals, verification
 from tests.helpers.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -14,8 +14,9 @@ from pytest_django import Settings
 
 from accounts import erasure
 from accounts.models import User
-from audit import canonical, checkpoints, keys, log, personal_data, seals, verification
+from audit import log, personal_data
 from audit.models import AppendOnlyError, AuditLog, AuditSeal, AuditVerification
+from audit.sealing import checkpoints, digests, keys, seals, verification
 from tests.audit.rows import PERSONAL, a_row, as_owner, run
 from tests.helpers.factories import UserFactory
 
@@ -116,7 +117,7 @@ def test_an_empty_log_is_fine() -> None:
 def test_every_column_is_sealed_or_personal() -> None:
     """A new column needs a new form, so that old seals stay right."""
     columns = {field.attname for field in AuditLog._meta.concrete_fields}
-    assert columns == {*canonical.SEALED, *canonical.PERSONAL, *canonical.PERSONAL.values(), "personal_parts"}
+    assert columns == {*digests.SEALED, *digests.PERSONAL, *digests.PERSONAL.values(), "personal_parts"}
 
 
 # --- Rows ---
@@ -165,7 +166,7 @@ def test_new_digests_of_personal_columns_do_not_help(ids: list[int]) -> None:
     """Whoever changes a personal column can make digests that fit; the seal knows the old ones."""
     row = AuditLog.objects.get(pk=ids[4])
     row.target_label = "Somebody Else"
-    parts = canonical.personal_parts(row)
+    parts = digests.personal_parts(row)
     text = f"target_label = 'Somebody Else', personal_parts = '\\x{parts.hex()}'"
     as_owner(f"UPDATE audit_auditlog SET {text} WHERE id = {ids[4]}")
     assert problems() == [f"Row {ids[4]} was changed: personal_parts is neither what it was nor erased (seal 2)."]
@@ -270,7 +271,7 @@ def test_erasing_takes_the_salts_along(ids: list[int]) -> None:
 def test_rows_from_before_digests_of_each_column_verify_until_they_are_erased() -> None:
     row = a_row()
     row.personal_parts = row.actor_salt = None
-    old = canonical.personal_digest(row).hex()
+    old = digests.personal_digest(row).hex()
     as_owner(f"UPDATE audit_auditlog SET personal_parts = NULL, actor_salt = NULL, personal_digest = '\\x{old}'")
     seals.seal()
     assert problems() == []

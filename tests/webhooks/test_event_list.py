@@ -18,9 +18,9 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from audit import orders
-from audit.admin import keyset
 from audit.models import AuditLog
+from core.admin import keyset
+from core.db import keyset as orders
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.test_rollups import event

@@ -11,8 +11,9 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
+from core.admin import post_only
+from core.admin.read_only import ReadOnlyAdmin
 from webhooks import care, runbooks
 from webhooks.models import Alert, WebhookEvent
 
@@ -61,7 +62,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return [
             path("runbooks/", wrap(self.runbooks), name="webhooks_runbooks"),
             path("runbooks/<slug:runbook>/", wrap(self.runbook), name="webhooks_runbook"),
-            path("<path:object_id>/care/", wrap(posted(self.care)), name="webhooks_alert_care"),
+            path("<path:object_id>/care/", wrap(post_only(self.care)), name="webhooks_alert_care"),
             *super().get_urls(),
         ]
 

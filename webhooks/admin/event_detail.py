@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from audit import log
-from audit.admin import ReadOnlyAdmin, posted
 from audit.log import Origin
 from audit.models import AuditLog
+from core.admin import post_only
+from core.admin.read_only import ReadOnlyAdmin
 from webhooks import outlook, payload_tree, surroundings
 from webhooks.admin import changes, links
 from webhooks.models import WebhookEvent
@@ -41,7 +42,7 @@ class EventDetail(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where personal values are asked for. As all pages of the admin, it is never stored by a browser."""
-        view = self.admin_site.admin_view(posted(self.reveal))
+        view = self.admin_site.admin_view(post_only(self.reveal))
         return [path("<path:object_id>/reveal/", view, name="webhooks_webhookevent_reveal"), *super().get_urls()]
 
     def change_view(

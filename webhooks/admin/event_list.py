@@ -10,9 +10,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from audit import redaction
-from audit.admin.keyset import SORT, KeysetChangeList
-from audit.orders import Order
+from core import redaction
+from core.admin.keyset import SORT, KeysetChangeList
+from core.db.keyset import Order
 from webhooks.admin.filters import Chip, EventFilter
 from webhooks.models.events import ATTEMPTS, LAG
 

@@ -11,8 +11,9 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audit.admin import KeysetAdmin, posted
 from audit.log import Origin
+from core.admin import post_only
+from core.admin.keyset import KeysetAdmin
 from webhooks import exports
 from webhooks.admin.event_detail import EventDetail
 from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, chosen, people_at
@@ -55,7 +56,7 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the export is asked for."""
-        view = self.admin_site.admin_view(posted(self.export, back="../"))
+        view = self.admin_site.admin_view(post_only(self.export, back="../"))
         return [path("export/", view, name="webhooks_webhookevent_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from audit.admin import ReadOnlyAdmin
+from core.admin.read_only import ReadOnlyAdmin
 
 admin.site.unregister(ProcrastinateJob)
 

@@ -20,9 +20,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 from audit import log
-from audit.admin import posted
 from audit.log import Origin
 from audit.models import AuditLog
+from core.admin import post_only
 from webhooks import fixtures, repair, replays
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import WebhookEvent
@@ -79,7 +79,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             path("repair/", operators_page(self.repair_many), name="webhooks_webhookevent_repair"),
             path(
                 "<path:object_id>/repair/",
-                operators_page(posted(self.repair_one)),
+                operators_page(post_only(self.repair_one)),
                 name="webhooks_webhookevent_repair_one",
             ),
             *super().get_urls(),

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from audit.admin import ReadOnlyAdmin, posted
+from core.admin import post_only
+from core.admin.read_only import ReadOnlyAdmin
 from webhooks import replays
 from webhooks.admin.pages import operators_page
 from webhooks.admin.repair import WhyForm, may_repair, who
@@ -65,7 +66,7 @@ class ReplayAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the moving part of a page comes from, and where deeds are posted to."""
-        progress, steer = operators_page(require_safe(self.progress)), operators_page(posted(self.steer))
+        progress, steer = operators_page(require_safe(self.progress)), operators_page(post_only(self.steer))
         return [
             path("<path:object_id>/progress/", progress, name="webhooks_replay_progress"),
             path("<path:object_id>/steer/", steer, name="webhooks_replay_steer"),

@@ -7,7 +7,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from audit.models import CurrentTransaction
+from core.db.transactions import CurrentTransaction
 
 #: A repeat is counted, locked and recognised in one statement, which finds nothing for the many that are none.
 COUNT_REPEAT = """

@@ -9,7 +9,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from audit import redaction
+from core import redaction
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
 register = template.Library()

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from tqdm import tqdm
 
-from audit import checkpoints, keys, seals, verification
-from audit.verification import Result
+from audit.sealing import checkpoints, keys, seals, verification
+from audit.sealing.verification import Result
 
 MOST_SHOWN = 20
 

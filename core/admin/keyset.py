@@ -14,8 +14,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from psycopg import errors
 
-from audit.admin.readonly import ReadOnlyAdmin, ReadOnlyChangeList
-from audit.orders import NoPlace, Order, Place
+from core.admin.read_only import ReadOnlyAdmin, ReadOnlyChangeList
+from core.db.keyset import NoPlace, Order, Place
 
 #: In the address: the place behind which, or before which, the page's rows stand; and the order, with "-" for descending.
 OLDER_THAN, NEWER_THAN, SORT = "before", "after", "sort"

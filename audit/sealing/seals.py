@@ -1,7 +1,7 @@
 """Seal finished rows of the log, in a chain that only the holder of AUDIT_SEAL_KEY can make.
 
 A seal covers the rows that follow those of the seal before it. It holds the digest of each row, and a mac over all of that
-and over the mac of the seal before it. `audit.verification` finds what was changed since. docs/audit.md says what this
+and over the mac of the seal before it. `audit.sealing.verification` finds what was changed since. docs/audit.md says what this
 proves and what it does not.
 
 **In which order rows are sealed, and why no row comes late.** Ids come from a sequence and are given before the commit, so a
@@ -30,8 +30,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from audit import canonical, keys
 from audit.models import AuditLog, AuditLogQuerySet, AuditSeal, AuditVerification
+from audit.sealing import digests, keys
 
 #: The most rows of one seal. Each takes 40 bytes in it.
 BATCH = 1000
@@ -122,7 +122,7 @@ def mac(seal: AuditSeal, key: keys.Key) -> bytes:
 
 def leaf(row: AuditLog) -> bytes:
     """Return what a seal keeps of a row: its id in 8 bytes, and its digest."""
-    return row.pk.to_bytes(8, "big", signed=True) + canonical.row_digest(row)
+    return row.pk.to_bytes(8, "big", signed=True) + digests.row_digest(row)
 
 
 def server() -> _Server:
@@ -150,7 +150,7 @@ def _seal_next(key: keys.Key) -> int | None:
             return None
     last, here = newest(), server()
     floor = _floor_of_new_part(last, here)
-    waiting = unsealed_rows(last).only(*canonical.SEALED)
+    waiting = unsealed_rows(last).only(*digests.SEALED)
     if floor is None:
         rows = list(waiting.filter(transaction__lt=here.finished_below)[:BATCH])
         return _write(last, rows, key, cluster=here.cluster) if rows else None
@@ -190,7 +190,7 @@ def _write(
     new = AuditSeal(
         number=last.number + 1 if last else 1,
         sealed_at=timezone.now(),
-        form=canonical.FORM,
+        form=digests.FORM,
         last_transaction=rows[-1].transaction if rows else LOWEST,
         last_id=rows[-1].pk if rows else LOWEST,
         cluster=cluster,

@@ -14,9 +14,9 @@ from itertools import batched, pairwise
 
 from django.utils import timezone
 
-from audit import canonical, keys, seals
 from audit.models import AuditLog, AuditSeal, AuditVerification
-from audit.seals import LOWEST
+from audit.sealing import digests, keys, seals
+from audit.sealing.seals import LOWEST
 
 #: Problems that are kept in words; the others are counted. One of them is enough to begin looking.
 MOST_TOLD = 100
@@ -182,7 +182,7 @@ class _Verification:
                 seal=number,
             )
             return False
-        if seal.form != canonical.FORM or not hmac.compare_digest(seals.mac(seal, key), bytes(seal.mac)):
+        if seal.form != digests.FORM or not hmac.compare_digest(seals.mac(seal, key), bytes(seal.mac)):
             self.result.add(f"Seal {number} was changed, or was made without the key: its mac is wrong.", seal=number)
             return False
         if self.youngest_key is not None and key.age > self.youngest_key:
@@ -228,9 +228,9 @@ class _Verification:
                 self._add(seal, row.pk, "was inserted")
             elif kept[row.pk] != seals.leaf(row):
                 self._add(seal, row.pk, "was changed")
-            elif column := canonical.changed_personal_column(row):
+            elif column := digests.changed_personal_column(row):
                 self._add(seal, row.pk, f"was changed: {column} is neither what it was nor erased")
-            elif canonical.is_erased(row):
+            elif digests.is_erased(row):
                 self.result.erased += 1
         missing = [pk for pk in kept if pk not in there]
         moved = set(AuditLog.objects.filter(pk__in=missing).values_list("pk", flat=True)) if missing else set[int]()
