@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.csrf import csrf_failure
 
-from accounts import drafts
+from accounts import preserved_forms
 from accounts.http import json_error, json_unauthenticated
 
 
@@ -26,6 +26,6 @@ def _keep_form(request: HttpRequest) -> HttpResponse | None:
     Browsers say where a post comes from, and no page can make them lie: another site can lay no words into a form.
     """
     view = getattr(request.resolver_match.func, "view_class", object) if request.resolver_match else object
-    if request.headers.get("Sec-Fetch-Site") == "same-origin" and issubclass(view, drafts.DraftMixin):
-        return drafts.keep(request)
+    if request.headers.get("Sec-Fetch-Site") == "same-origin" and issubclass(view, preserved_forms.DraftMixin):
+        return preserved_forms.keep(request)
     return None

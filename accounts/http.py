@@ -8,7 +8,7 @@ from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from accounts import drafts
+from accounts import preserved_forms
 from accounts.clerk.authentication import NO_TOKEN, SignedOut
 from accounts.models import User
 
@@ -30,7 +30,7 @@ def sign_in_answer(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         if htmx:
             return json_unauthenticated(request)
-        return drafts.keep(request) or _to_sign_in(request.get_full_path())
+        return preserved_forms.keep(request) or _to_sign_in(request.get_full_path())
     if htmx:
         return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
     return _to_sign_in(request.get_full_path())

@@ -12,13 +12,14 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bind_contextvars
 
-from accounts import flags, policies, sessions
+from accounts import csp, flags
 from accounts.clerk import authentication, handshake, instance
 from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
 from accounts.clerk.instance import Instance
 from accounts.http import json_unauthenticated
 from accounts.models import User
+from accounts.sessions import services as sessions
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         response = self._respond(request, state)
         patch_vary_headers(response, ["Cookie", "Authorization"])
         if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # a view may have chosen its own
-            policies.allow(policies.SESSION, request, response)
+            csp.allow(csp.SESSION, request, response)
         return response
 
     def _respond(self, request: HttpRequest, state: State) -> HttpResponse:

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.signals import user_logged_out
 from django.http import HttpRequest
 
-from accounts import sessions
+from accounts.sessions import services as sessions
 
 
 def connect() -> None:

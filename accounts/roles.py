@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from accounts import outbox, signals
+from accounts import signals
 from accounts.models import User
+from accounts.sync import outbox
 from audit import log
 from audit.models import AuditLog
 from core.db.statements import update

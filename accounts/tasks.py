@@ -8,10 +8,14 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import deletion, drafts, erasure, exports, inquiries, pushes, reconciliation, sessions, sync
-from accounts.clerk import api, pace
+from accounts import preserved_forms
+from accounts.clerk import api, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
+from accounts.privacy import deletion, erasure, exports
+from accounts.sessions import services as sessions
+from accounts.sync import apply as sync
+from accounts.sync import on_demand_fetch, push, reconciliation
 from audit.log import SYSTEM
 
 log = logging.getLogger(__name__)
@@ -33,7 +37,7 @@ def fetch_user(clerk_id: str) -> None:
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
 def reconcile_person(clerk_id: str, report_id: int) -> None:
     """Compare one person with Clerk, because an operator asked for it."""
-    inquiries.answer(clerk_id, report_id)
+    on_demand_fetch.answer(clerk_id, report_id)
 
 
 @app.task(retry=CLERK_AWAY)
@@ -45,7 +49,7 @@ def revoke_session(session_id: str) -> None:
 @app.task
 def push_metadata(user_id: int) -> None:
     """Bring what is ours of one person to Clerk; what fails is tried again by `push_due_metadata`."""
-    pushes.push(user_id)
+    push.push(user_id)
 
 
 @app.periodic(cron="* * * * *")
@@ -53,7 +57,7 @@ def push_metadata(user_id: int) -> None:
 def push_due_metadata(timestamp: int) -> None:
     """Make the pushes that wait for another attempt, once a minute."""
     if settings.CLERK_SECRET_KEY:
-        pushes.push_due()
+        push.push_due()
 
 
 @app.periodic(cron=settings.RECONCILE_CRON)
@@ -117,11 +121,11 @@ def forget_ended_sessions(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="forget_idle_paces")
 def forget_idle_paces(timestamp: int) -> None:
     """Delete how fast metadata of users was written whose metadata is not written any more, once an hour."""
-    pace.forget_idle()
+    rate_limiter.forget_idle()
 
 
 @app.periodic(cron="27 * * * *")
 @app.task(queue="upkeep", queueing_lock="forget_old_drafts")
 def forget_old_drafts(timestamp: int) -> None:
     """Delete what people typed and did not come back for, once an hour."""
-    drafts.forget_old()
+    preserved_forms.forget_old()

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from accounts import session_views, views
+from accounts import views
+from accounts.sessions import views as session_views
 
 app_name = "accounts"
 urlpatterns = [

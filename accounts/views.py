@@ -15,12 +15,13 @@ from django.views.decorators.http import require_safe
 from django.views.generic.base import TemplateView, View
 from django.views.generic.edit import FormView
 
-from accounts import activity, deletion, exports, roles
-from accounts.drafts import DraftMixin
+from accounts import activity, roles
 from accounts.forms import RolesForm
 from accounts.http import AuthenticatedRequest, sign_in_answer
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import DataExport, User
+from accounts.preserved_forms import DraftMixin
+from accounts.privacy import deletion, exports
 from audit.log import Origin
 
 

@@ -228,7 +228,7 @@ SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$", 
 SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL_MODE
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
-# Pages of people who are signed in, and pages with Clerk's widgets, need a little more: see accounts.policies.
+# Pages of people who are signed in, and pages with Clerk's widgets, need a little more: see accounts.csp.
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],

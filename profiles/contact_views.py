@@ -10,8 +10,8 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.generic.edit import FormView
 
-from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
+from accounts.preserved_forms import DraftMixin
 from profiles import contact
 from profiles.access import Viewer
 from profiles.contact import ContactForm, RefusedError

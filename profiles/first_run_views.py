@@ -14,10 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
 from django.views.generic.edit import FormView, UpdateView
 
-from accounts.drafts import DraftMixin, Redirect303
 from accounts.http import AuthenticatedRequest
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
+from accounts.preserved_forms import DraftMixin, Redirect303
 from accounts.roles import RoleChangeError
 from audit.log import Origin
 from profiles import editing, first_run

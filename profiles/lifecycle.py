@@ -6,8 +6,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import outbox, roles
+from accounts import roles
 from accounts.models import User
+from accounts.sync import outbox
 from audit import log
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update

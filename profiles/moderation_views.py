@@ -11,8 +11,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.generic.edit import FormView
 
-from accounts.drafts import DraftMixin, Redirect303
 from accounts.http import AuthenticatedRequest
+from accounts.preserved_forms import DraftMixin, Redirect303
 from accounts.roles import RoleChangeError
 from profiles import editing, lifecycle, moderation
 from profiles.access import Deed, Viewer

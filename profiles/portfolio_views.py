@@ -10,8 +10,8 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.views.generic.edit import FormView, UpdateView
 
-from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest
+from accounts.preserved_forms import DraftMixin
 from audit.log import Origin
 from profiles import portfolio
 from profiles.conflicts import last_change

@@ -14,8 +14,8 @@ from django.utils.translation import gettext
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.drafts import DraftMixin
 from accounts.http import AuthenticatedRequest, is_ours, sign_in_answer
+from accounts.preserved_forms import DraftMixin
 from audit.log import Origin
 from profiles import addresses, editing, flags
 from profiles.access import Viewer

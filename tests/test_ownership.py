@@ -3,8 +3,9 @@
 import json
 import re
 
-from accounts import outbox, sync
 from accounts.clerk.fields import FACTS
+from accounts.sync import apply as sync
+from accounts.sync import outbox
 from config.environment import BASE_DIR
 from profiles import facts
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from accounts import sessions, sync
 from accounts.clerk.payloads import ClerkEvent, ClerkSessionEnded, ClerkUser, ClerkUserDeleted
+from accounts.sessions import services as sessions
+from accounts.sync import apply as sync
 from audit.log import Origin
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from django.db import OperationalError, transaction
 from psycopg import errors
 
-from accounts import inquiries, sync
 from accounts.models import EndedSession, MetadataPush, Reconciliation, User
+from accounts.sync import apply as sync
+from accounts.sync import on_demand_fetch
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
@@ -132,7 +133,7 @@ def resolve(event_id: int, who: Who) -> bool:
 @transaction.atomic
 def fetch(event: WebhookEvent, who: Who) -> Reconciliation:
     """Have the person of an event compared with Clerk by a worker, and return the report that it fills in."""
-    run = inquiries.ask(str(event.clerk_user_id))
+    run = on_demand_fetch.ask(str(event.clerk_user_id))
     log.record(
         Action.PERSON_FETCHED,
         actor=who.actor,

@@ -7,7 +7,7 @@ from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
-from accounts.clerk import pace
+from accounts.clerk import rate_limiter
 from accounts.models import ClerkPace, IdentityConflict, MetadataPush, Reconciliation
 from webhooks.models import FoldMark, WebhookEvent
 
@@ -71,7 +71,7 @@ def measure() -> Vitals:
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
         heartbeats=list(_alive(now).values_list("last_heartbeat", flat=True)),
         overdue_jobs=_count(_overdue(now)),
-        clerk_shut_until=ClerkPace.objects.filter(name=pace.INSTANCE, shut_until__gt=now)
+        clerk_shut_until=ClerkPace.objects.filter(name=rate_limiter.INSTANCE, shut_until__gt=now)
         .values_list("shut_until", flat=True)
         .first(),
         folded_at=FoldMark.objects.values_list("folded_at", flat=True).first(),

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from accounts import resolutions
+from accounts import identity_conflicts
 from accounts.models import IdentityConflict
 from audit.log import Origin
 from core.admin import post_only
@@ -56,7 +56,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         conflict = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if conflict is not None:
-            choices = [(state, *CHOICES[state]) for state in resolutions.possible(conflict)]
+            choices = [(state, *CHOICES[state]) for state in identity_conflicts.possible(conflict)]
             context = {"conflict": conflict, "choices": choices, "form": ResolutionForm()}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
@@ -75,10 +75,10 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request), "note": note}
         try:
             if resolution == "undo":
-                resolutions.undo(conflict, **who)
+                identity_conflicts.undo(conflict, **who)
             else:
-                resolutions.resolve(conflict, State(resolution), **who)
-        except resolutions.ResolutionError as error:
+                identity_conflicts.resolve(conflict, State(resolution), **who)
+        except identity_conflicts.ResolutionError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
             self.message_user(request, _("Done, and in the audit log."), messages.SUCCESS)

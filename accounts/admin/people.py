@@ -7,9 +7,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import pushes, roles
+from accounts import roles
 from accounts.forms import RoleChangesForm
 from accounts.models import DataExport, EndedSession, MetadataPush, User
+from accounts.sync import push as pushes
 from audit.log import Origin
 from core.admin.read_only import ReadOnlyAdmin
 

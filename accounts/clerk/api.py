@@ -1,6 +1,6 @@
 """Clerk's Backend API, as far as this product uses it. https://clerk.com/docs/reference/backend-api
 
-Every function is called outside of transactions, and raises the errors of `accounts.clerk.transport.ask`.
+Every function is called outside of transactions, and raises the errors of `accounts.clerk.http.ask`.
 """
 
 from collections.abc import Mapping
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from accounts.clerk import own_key
+from accounts.clerk import instance_guard
 from accounts.clerk.fields import ClerkPayloadError, parse_user_id
+from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRefusedError, ask
 from accounts.clerk.payloads import (
     SESSION_ID,
     ClerkUser,
@@ -17,7 +18,6 @@ from accounts.clerk.payloads import (
     Rank,
     parse_user,
 )
-from accounts.clerk.transport import ClerkApiError, ClerkNotFoundError, ClerkRefusedError, ask
 
 __all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRefusedError"]
 
@@ -46,7 +46,7 @@ def get_user(clerk_id: str) -> ClerkUser | ClerkUserDeleted:
     try:
         return _user(ask("GET", path), now, about=clerk_id)
     except ClerkNotFoundError:
-        own_key.confirm()  # another instance's key finds nobody of ours
+        instance_guard.confirm()  # another instance's key finds nobody of ours
         return ClerkUserDeleted(clerk_id, now)
 
 
@@ -88,7 +88,7 @@ def delete_user(clerk_id: str) -> None:
     try:
         ask("DELETE", _user_path(clerk_id))
     except ClerkNotFoundError:
-        own_key.confirm()
+        instance_guard.confirm()
 
 
 def revoke_session(session_id: str) -> None:

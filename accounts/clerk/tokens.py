@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 
-from accounts.clerk import instance, keys
+from accounts.clerk import instance, jwks
 
 #: Clocks may differ by this many seconds.
 SKEW_S = 5
@@ -163,8 +163,8 @@ def _header(token: str) -> dict[str, Any]:
 
 def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
     try:
-        key = keys.find(str(header.get("kid", "")))
-    except keys.KeysUnavailable:
+        key = jwks.find(str(header.get("kid", "")))
+    except jwks.KeysUnavailable:
         raise SessionTokenError(Reason.KEYS_UNAVAILABLE) from None
     if key is None:
         raise SessionTokenError(Reason.UNKNOWN_KEY)

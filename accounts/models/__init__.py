@@ -1,9 +1,9 @@
 """People, and what is known of and between them and Clerk."""
 
 from accounts.models.clerk import ClerkPace, EndedSession, MetadataPush
-from accounts.models.drafts import Draft
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
+from accounts.models.preserved_forms import Draft
 from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
 from accounts.models.user import User

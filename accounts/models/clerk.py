@@ -28,7 +28,7 @@ class EndedSession(models.Model):
 
 
 class ClerkPace(models.Model):
-    """How fast Clerk may be asked, and whether it is left alone for now; see accounts.clerk.pace."""
+    """How fast Clerk may be asked, and whether it is left alone for now; see accounts.clerk.rate_limiter."""
 
     name = models.CharField(max_length=64, help_text="What is limited: the instance, or one user's metadata.")
     free_at = models.DateTimeField(help_text="When the requests let through so far are spread over their window.")
@@ -43,7 +43,7 @@ class ClerkPace(models.Model):
 
 
 class MetadataPush(models.Model):
-    """What becomes of bringing one person's roles and facts to Clerk; see accounts.outbox. There is one row a person.
+    """What becomes of bringing one person's roles and facts to Clerk; see accounts.sync.outbox. There is one row a person.
 
     What is to be brought is not kept here: it is read from the user and the profiles when the push is made.
     """

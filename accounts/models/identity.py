@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConflict(models.Model):
-    """Two accounts with one address, of which an admin has to say whether they are one person; see accounts.identities."""
+    """Two accounts with one address, of which an admin has to say whether they are one person; see accounts.sync.matching."""
 
     class Kind(models.TextChoices):
         """Why the accounts were not simply linked."""

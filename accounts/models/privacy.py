@@ -8,7 +8,7 @@ from django.utils import timezone
 
 
 class DataExport(models.Model):
-    """Everything held about a person, in a zip that is there for a while; see accounts.exports.
+    """Everything held about a person, in a zip that is there for a while; see accounts.privacy.exports.
 
     It is kept in the database, so that every host can serve it and nothing is left when the row goes.
     """

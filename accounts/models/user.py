@@ -1,4 +1,4 @@
-"""People. A row is owned by Clerk in its synced fields; `accounts.sync.apply` is the only code that writes them."""
+"""People. A row is owned by Clerk in its synced fields; `accounts.sync.apply.apply` is the only code that writes them."""
 
 from typing import Any, ClassVar
 
@@ -39,7 +39,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         max_length=150, null=True, blank=True, help_text="For local operators only: the name to sign in with."
     )
 
-    # Written by accounts.sync.apply.
+    # Written by accounts.sync.apply.apply.
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)
     # Neither is unique: an address or name can move between people while events are under way.
     email = models.EmailField(null=True, blank=True)
@@ -51,7 +51,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     roles = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True)
     #: The roles of the newest payload that named any; None while none has.
     clerk_roles = ArrayField(models.CharField(max_length=16, choices=Role), null=True, blank=True, editable=False)
-    #: What Clerk holds of the facts that are ours, by the newest payload; see accounts.outbox.
+    #: What Clerk holds of the facts that are ours, by the newest payload; see accounts.sync.outbox.
     clerk_facts = models.JSONField(default=dict, blank=True, editable=False)
     clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Written by accounts.roles.change, until Clerk has them.

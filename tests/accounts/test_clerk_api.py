@@ -10,7 +10,8 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.clerk import api, pace, transport
+from accounts.clerk import api, rate_limiter
+from accounts.clerk import http as transport
 from accounts.clerk.api import ClerkApiError, ClerkRefusedError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.clerk.payloads import ClerkUserDeleted
@@ -189,8 +190,8 @@ class TestCircuitBreaker:
 
     def test_one_request_tries_whether_clerk_is_back(self, fake: FakeClerk) -> None:
         rest_over()
-        assert pace.take(patience_s=1) is not None
-        assert pace.take(patience_s=1) is None
+        assert rate_limiter.take(patience_s=1) is not None
+        assert rate_limiter.take(patience_s=1) is None
 
     def test_everything_goes_on_when_clerk_is_back(self, fake: FakeClerk) -> None:
         rest_over()
@@ -203,7 +204,7 @@ class TestCircuitBreaker:
         rests = []
         for _ in range(10):
             rest_over()
-            pace.failed()
+            rate_limiter.failed()
             until = ClerkPace.objects.get().shut_until
             assert until is not None
             rests.append((until - timezone.now()).total_seconds())
@@ -241,21 +242,21 @@ class TestPace:
 
     def test_who_would_wait_too_long_is_told_at_once(self, fake: FakeClerk) -> None:
         turns_within(5, name="user_2a")
-        assert pace.take("user_2a", patience_s=0) is None
+        assert rate_limiter.take("user_2a", patience_s=0) is None
         assert fake.requests == []
 
     def test_rows_of_idle_users_go(self) -> None:
-        pace.take("user_2a", patience_s=1)
-        pace.take(patience_s=1)
+        rate_limiter.take("user_2a", patience_s=1)
+        rate_limiter.take(patience_s=1)
         ClerkPace.objects.update(free_at="2026-01-01T00:00:00Z")
-        assert pace.forget_idle() == 1
-        assert ClerkPace.objects.get().name == pace.INSTANCE
+        assert rate_limiter.forget_idle() == 1
+        assert ClerkPace.objects.get().name == rate_limiter.INSTANCE
 
 
-def turns_within(seconds: float, name: str = pace.INSTANCE) -> int:
+def turns_within(seconds: float, name: str = rate_limiter.INSTANCE) -> int:
     """Return how many turns an eager process gets in a window, without waiting for it."""
     turns, until = 0, time.monotonic() + seconds
-    while pace.take(name, patience_s=until - time.monotonic()) is not None:
+    while rate_limiter.take(name, patience_s=until - time.monotonic()) is not None:
         turns += 1
     return turns
 

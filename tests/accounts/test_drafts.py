@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import drafts
+from accounts import preserved_forms
 from accounts.models import Draft, EndedSession
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, PAGE, signed_in, with_token
@@ -134,10 +134,10 @@ def test_the_newest_counts(page: BuilderProfile) -> None:
 
 def test_old_ones_are_neither_shown_nor_kept(page: BuilderProfile) -> None:
     post(page, signed_in(page.user, expired=True))
-    assert drafts.forget_old() == 0
+    assert preserved_forms.forget_old() == 0
     Draft.objects.update(kept_at=timezone.now() - timedelta(minutes=61))
     assert not signed_in(page.user).get(f"{form_url(page)}?draft=1").context["form"].is_bound
-    assert drafts.forget_old() == 1
+    assert preserved_forms.forget_old() == 1
 
 
 def test_signing_out_works_with_an_expired_token(page: BuilderProfile) -> None:

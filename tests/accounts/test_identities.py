@@ -7,10 +7,12 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import deletion, erasure, identities, resolutions
+from accounts import identity_conflicts
 from accounts.clerk import samples
+from accounts.identity_conflicts import ResolutionError
 from accounts.models import IdentityConflict, MetadataPush, User
-from accounts.resolutions import ResolutionError
+from accounts.privacy import deletion, erasure
+from accounts.sync import matching
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
@@ -154,15 +156,15 @@ class TestConflicts:
 
     def test_accounts_that_existed_before_are_found(self) -> None:
         someone, account = UserFactory.create(email=ADDRESS, email_verified_at=SINCE), local(email="Olive@example.com")
-        assert identities.find_separate(SYSTEM) == 1
-        assert identities.find_separate(SYSTEM) == 0
+        assert matching.find_separate(SYSTEM) == 1
+        assert matching.find_separate(SYSTEM) == 0
         assert (conflict().user, conflict().other, conflict().kind) == (someone, account, "separate")
 
     def test_people_at_clerk_with_one_address_are_found(self) -> None:
         gone = UserFactory.create(email=ADDRESS, deleted=True)
         first, second = UserFactory.create(email=ADDRESS), UserFactory.create(email="OLIVE@example.com")
         UserFactory.create(email=ADDRESS, clerk_id=None, is_active=False)
-        assert (identities.find_separate(SYSTEM), identities.find_separate(SYSTEM)) == (3, 0)
+        assert (matching.find_separate(SYSTEM), matching.find_separate(SYSTEM)) == (3, 0)
         found = IdentityConflict.objects.order_by("user_id", "other_id").values_list("user_id", "other_id", "kind")
         assert list(found) == [
             (first.pk, gone.pk, "recreated"),
@@ -177,7 +179,7 @@ class TestConflicts:
             local(login=f"local{number}", email=f"local{number}@example.com")
             UserFactory.create(email=f"person{number}@example.com")
         with django_assert_num_queries(1):
-            assert identities.find_separate(SYSTEM) == 0
+            assert matching.find_separate(SYSTEM) == 0
 
 
 class TestResolutions:
@@ -192,7 +194,7 @@ class TestResolutions:
     def test_linking_gives_the_older_account_the_identity(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified(webhook)
         clerk_id = new.clerk_id
-        resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM, note="She called.")
+        identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM, note="She called.")
         new.refresh_from_db()
         account.refresh_from_db()
         assert (account.clerk_id, account.name, account.roles) == (clerk_id, "Olivia", ["CLIENT", "BUILDER"])
@@ -205,10 +207,10 @@ class TestResolutions:
 
     def test_linking_can_be_taken_back(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified(webhook)
-        before = [identities.snapshot(user) for user in (new, account)]
-        resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
-        resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
-        after = [identities.snapshot(User.objects.get(pk=user.pk)) for user in (new, account)]
+        before = [matching.snapshot(user) for user in (new, account)]
+        identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+        identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
+        after = [matching.snapshot(User.objects.get(pk=user.pk)) for user in (new, account)]
         assert (after, conflict().state) == (before, "open")
         assert all(User.objects.filter(pk__in=[new.pk, account.pk]).values_list("is_active", flat=True))
 
@@ -221,7 +223,7 @@ class TestResolutions:
         again = person(email=ADDRESS, first_name="Olive", last_name="Owner")
         webhook.created(again)
         assert Client().get("/builders/olive-owner/").status_code == 404
-        resolutions.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
+        identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
         page = signed_in(again).get("/builders/olive-owner/")
         assert "Years of work" in page.content.decode()
         assert page.wsgi_request.user == profile.user
@@ -235,17 +237,17 @@ class TestResolutions:
         webhook.deleted(old)
         again = person(email=ADDRESS)
         webhook.created(again)
-        resolutions.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
+        identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
         assert User.objects.get(clerk_id=again.clerk_id).roles == ["CLIENT", "BUILDER"]
 
     @pytest.mark.parametrize("state", (State.KEPT, State.DISMISSED))
     def test_leaving_them_as_they_are_is_remembered(self, webhook: WebhookClient, adam: User, state: State) -> None:
         new, _account = self.unverified(webhook)
-        resolutions.resolve(conflict(), state, actor=adam, origin=SYSTEM)
-        identities.address_changed(new, SYSTEM)
-        identities.find_separate(SYSTEM)
+        identity_conflicts.resolve(conflict(), state, actor=adam, origin=SYSTEM)
+        matching.address_changed(new, SYSTEM)
+        matching.find_separate(SYSTEM)
         assert conflict().state == state
-        resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
+        identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
         assert conflict().is_open
 
     def test_two_people_are_not_asked_about_again_when_either_comes_back(
@@ -254,7 +256,7 @@ class TestResolutions:
         first, second = person(email=ADDRESS), person(email=ADDRESS)
         webhook.created(first)
         webhook.created(second)
-        resolutions.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
+        identity_conflicts.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
         for someone in (first, second):
             webhook.updated(someone.later(email="moved@example.com"))
             webhook.updated(someone.later().later(email=ADDRESS))
@@ -263,7 +265,7 @@ class TestResolutions:
     def test_a_wish_to_be_deleted_goes_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified(webhook)
         due_at = deletion.request(new, actor=new, origin=SYSTEM).deletion_due_at
-        resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+        identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
         for user in (new, account):
             user.refresh_from_db()
         assert (new.deletion_due_at, account.deletion_due_at) == (None, due_at)
@@ -275,27 +277,27 @@ class TestResolutions:
         webhook.created(person(email=ADDRESS))
         gone = conflict().other
         erasure.erase(gone.pk)
-        assert (conflict().state, conflict().email, resolutions.possible(conflict())) == ("obsolete", "", [])
+        assert (conflict().state, conflict().email, identity_conflicts.possible(conflict())) == ("obsolete", "", [])
         IdentityConflict.objects.update(state="open")
         with pytest.raises(ResolutionError, match="was erased"):
-            resolutions.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
+            identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
         IdentityConflict.objects.update(state="moved")
         with pytest.raises(ResolutionError, match="was erased"):
-            resolutions.undo(conflict(), actor=adam, origin=SYSTEM)
+            identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
 
     def test_nobody_becomes_a_superuser_by_an_address(self, webhook: WebhookClient, adam: User) -> None:
         local(superuser=True, login="boss")
         webhook.created(person(email=ADDRESS))
         with pytest.raises(ResolutionError, match="local superuser"):
-            resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
-        assert resolutions.possible(conflict()) == [State.KEPT, State.DISMISSED]
+            identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+        assert identity_conflicts.possible(conflict()) == [State.KEPT, State.DISMISSED]
 
     def test_two_admins_do_not_resolve_it_twice(self, webhook: WebhookClient, adam: User) -> None:
         self.unverified(webhook)
         seen = conflict()
-        resolutions.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
+        identity_conflicts.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
         with pytest.raises(ResolutionError, match="resolved this already: Kept separate"):
-            resolutions.resolve(seen, State.LINKED, actor=adam, origin=SYSTEM)
+            identity_conflicts.resolve(seen, State.LINKED, actor=adam, origin=SYSTEM)
 
     def test_an_identity_that_is_gone_is_not_moved(self, webhook: WebhookClient, adam: User) -> None:
         local()
@@ -303,7 +305,7 @@ class TestResolutions:
         webhook.created(someone)
         webhook.deleted(someone)
         with pytest.raises(ResolutionError, match="not at Clerk any more"):
-            resolutions.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
+            identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
 
 
 class TestTheQueue:

@@ -7,8 +7,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.clerk import keys
-from accounts.clerk.keys import KeyServer, KeysUnavailable
+from accounts.clerk import jwks
+from accounts.clerk.jwks import KeyServer, KeysUnavailable
 from tests.helpers.tokens import KEY, public_pem
 
 PEM = public_pem(KEY)
@@ -55,13 +55,13 @@ def found(server: Server) -> KeyServer:
     ),
 )
 def test_a_key_is_read_however_it_was_pasted(text: str) -> None:
-    assert keys.from_text(text).public_numbers() == PUBLIC.public_numbers()
+    assert jwks.from_text(text).public_numbers() == PUBLIC.public_numbers()
 
 
 @pytest.mark.parametrize("text", ("nonsense", "pk_test_abc", BODY[:100], "-----BEGIN PUBLIC KEY-----"))
 def test_what_is_no_key_is_named(text: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="CLERK_JWT_KEY"):
-        keys.from_text(text)
+        jwks.from_text(text)
 
 
 def test_a_key_is_fetched_once(server: Server, found: KeyServer) -> None:

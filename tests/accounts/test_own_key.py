@@ -8,11 +8,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from accounts import deletion, pushes, tasks
-from accounts.clerk import api, keys, own_key
+from accounts import tasks
+from accounts.clerk import api, instance_guard, jwks
 from accounts.clerk.api import ClerkApiError
-from accounts.clerk.own_key import AnotherInstanceError
+from accounts.clerk.instance_guard import AnotherInstanceError
 from accounts.models import MetadataPush, Reconciliation, User
+from accounts.privacy import deletion
+from accounts.sync import push
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import KEY, KEY_ID, key_set, new_key, public_pem
@@ -27,9 +29,9 @@ THEIRS = THEIRS_PRIVATE.public_key()
 @pytest.fixture(autouse=True)
 def asked_anew(fake: FakeClerk, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let our instance show its key, and Clerk know nobody."""
-    own_key._confirm.cache_clear()
+    instance_guard._confirm.cache_clear()
     settings.CLERK_JWT_KEY = ""
-    monkeypatch.setattr(keys, "published", lambda: {KEY_ID: KEY.public_key()})
+    monkeypatch.setattr(jwks, "published", lambda: {KEY_ID: KEY.public_key()})
     fake.answers(httpx.Response(404))
 
 
@@ -40,11 +42,11 @@ def foreign(fake: FakeClerk) -> None:
 
 class TestWhoseItIs:
     def test_the_keys_that_our_instance_shows_make_it_ours(self) -> None:
-        own_key.confirm()
+        instance_guard.confirm()
 
     def test_the_key_of_another_instance_is_told_by_its_keys(self, foreign: None) -> None:
         with pytest.raises(AnotherInstanceError, match="of another Clerk instance, whose keys are ins_2another"):
-            own_key.confirm()
+            instance_guard.confirm()
 
     @pytest.mark.parametrize(
         "changed",
@@ -59,35 +61,35 @@ class TestWhoseItIs:
     ) -> None:
         for name, value in changed.items():
             setattr(settings, name, value)
-        own_key.confirm()
+        instance_guard.confirm()
 
     def test_without_a_publishable_key_the_instance_id_decides(self, foreign: None, settings: Settings) -> None:
         settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_INSTANCE_ID = "", KEY_ID
         with pytest.raises(AnotherInstanceError):
-            own_key.confirm()
+            instance_guard.confirm()
 
     def test_what_cannot_be_told_is_not_believed(self, foreign: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def away() -> None:
             raise httpx.ConnectError("no way out")
 
-        monkeypatch.setattr(keys, "published", away)
+        monkeypatch.setattr(jwks, "published", away)
         with pytest.raises(ClerkApiError, match=r"shows no keys: no way out. Set CLERK_INSTANCE_ID"):
-            own_key.confirm()
+            instance_guard.confirm()
 
     @pytest.mark.parametrize("nonsense", ([], {}, {"keys": 7}, {"keys": [{"kty": "no"}]}, "x"))
     def test_nonsense_is_no_set_of_keys(self, fake: FakeClerk, nonsense: Any) -> None:
         fake.key_set = nonsense
         with pytest.raises(ClerkApiError, match="is no set of keys"):
-            own_key.confirm()
+            instance_guard.confirm()
 
     def test_it_is_asked_once_and_again_after_an_error(self, fake: FakeClerk) -> None:
         fake.key_set = key_set(THEIRS)
         with pytest.raises(AnotherInstanceError):
-            own_key.confirm()
+            instance_guard.confirm()
         fake.key_set = key_set(KEY.public_key())
-        own_key.confirm()
+        instance_guard.confirm()
         fake.key_set = {}
-        own_key.confirm()
+        instance_guard.confirm()
 
 
 @pytest.mark.usefixtures("foreign")
@@ -104,7 +106,7 @@ class TestNothingIsBelieved:
         MetadataPush.objects.create(
             user=user, state="pending", requested_at=user.created_at, next_attempt_at=user.created_at
         )
-        assert pushes.push(user.pk) is pushes.Outcome.FAILED
+        assert push.push(user.pk) is push.Outcome.FAILED
         assert User.objects.live().get() == user
         assert "another Clerk instance" in MetadataPush.objects.get().last_error
 
@@ -138,4 +140,4 @@ class TestNothingIsBelieved:
     ),
 )
 def test_names_below_localhost_are_this_machine(url: str, asked: str) -> None:
-    assert keys._reachable(url) == asked
+    assert jwks._reachable(url) == asked

@@ -8,9 +8,10 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import activity, exports
+from accounts import activity
 from accounts.clerk.samples import SampleUser
 from accounts.models import DataExport, EndedSession, User
+from accounts.privacy import exports
 from audit.log import SYSTEM
 from profiles import editing, moderation, search
 from profiles.models import BuilderProfile, ClientProfile

@@ -22,11 +22,12 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from accounts import deletion, drafts, erasure, exports, tasks
+from accounts import preserved_forms, tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
-from accounts.deletion import DeletionError
 from accounts.models import DataExport, Draft, EndedSession, User
+from accounts.privacy import deletion, erasure, exports
+from accounts.privacy.deletion import DeletionError
 from audit.log import SYSTEM, Origin
 from audit.models import AuditLog
 from core.personal_data import Held
@@ -321,7 +322,7 @@ class TestErasure:
         before = {model: model._default_manager.count() for model in (User, BuilderProfile, WebhookEvent)}
         log = {row.pk: (row.action, bytes(row.personal_digest)) for row in AuditLog.objects.all()}
         others = UserFactory.create(name="Nemo")
-        drafts.forget_old()
+        preserved_forms.forget_old()
         self.forget(webhook, zofia)
         assert WebhookEvent.objects.filter(clerk_user_id=zofia.clerk_id).count() == before[WebhookEvent] + 1
         assert User.objects.count() == before[User] + 1

@@ -12,11 +12,14 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from accounts import outbox, pushes, roles, sync, tasks
+from accounts import roles, tasks
 from accounts.clerk import api
 from accounts.clerk.payloads import Rank, parse_user
 from accounts.models import MetadataPush, User
-from accounts.pushes import Outcome
+from accounts.sync import apply as sync
+from accounts.sync import outbox
+from accounts.sync import push as pushes
+from accounts.sync.push import Outcome
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles import editing

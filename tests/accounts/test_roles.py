@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from accounts import outbox, roles
+from accounts import roles
 from accounts.models import MetadataPush, User
 from accounts.roles import RoleChangeError
+from accounts.sync import outbox
 from audit.log import SYSTEM, Origin
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile

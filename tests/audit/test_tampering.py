@@ -12,8 +12,8 @@ from django.db import ProgrammingError, connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import erasure
 from accounts.models import User
+from accounts.privacy import erasure
 from audit import log, personal_data
 from audit.models import AppendOnlyError, AuditLog, AuditSeal, AuditVerification
 from audit.sealing import checkpoints, digests, keys, seals, verification

@@ -53,9 +53,9 @@ def sign_up(clerk: Any) -> None:
 
 def know_everybody() -> None:
     """Store the people here, faster than comparing would: that takes the 9 statements of any new person's event."""
-    from accounts import sync
     from accounts.clerk import api
     from accounts.models import User
+    from accounts.sync import apply as sync
     from profiles.models import ClientProfile
 
     page = api.list_users()
@@ -81,7 +81,7 @@ def measure(name: str, people: int) -> None:
     """Run one full comparison, and print what it took."""
     from django.db import connection
 
-    from accounts import reconciliation
+    from accounts.sync import reconciliation
 
     counted = 0
 

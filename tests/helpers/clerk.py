@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from accounts.clerk import transport
+from accounts.clerk import http as transport
 from tests.helpers.tokens import KEY, key_set
 from tests.localclerk.standin import StandIn
 

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from accounts import pushes, reconciliation, roles
+from accounts import roles
 from accounts.clerk.api import ClerkApiError
 from accounts.models import ClerkPace, IdentityConflict, Reconciliation, User
 from accounts.roles import RoleChangeError
+from accounts.sync import push, reconciliation
 from audit.log import SYSTEM
 from profiles import editing
 from profiles.models import BuilderProfile, ClientProfile
@@ -167,7 +168,7 @@ class World:
         turns = [lambda: self.play(before), lambda: self.play(after)]
         self.fake.handler = lambda request: self.answer(request, mood, turns)
         if user := self.user:
-            pushes.push(user.pk, at_once=True)
+            push.push(user.pk, at_once=True)
         self.fake.handler = self.go_on
         ClerkPace.objects.update(failures=0, shut_until=None)
 
@@ -213,7 +214,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 def test_one_reconciliation_makes_both_sides_agree(
     shared: StandIn, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch, story: list[tuple[str, Any]], *, is_deleted: bool
 ) -> None:
-    monkeypatch.setattr("accounts.clerk.pace.per_window", lambda name: 1_000_000)
+    monkeypatch.setattr("accounts.clerk.rate_limiter.per_window", lambda name: 1_000_000)
     start_afresh(shared)
     world = World(shared, fake)
     world.play(story)

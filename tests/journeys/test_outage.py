@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from accounts import pushes, tasks
+from accounts import tasks
 from accounts.models import ClerkPace, MetadataPush, User
+from accounts.sync import push
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import PAGE, signed_in
@@ -89,4 +90,4 @@ def test_people_keep_working_and_everything_arrives_once(shared: StandIn, fake: 
     assert {json.dumps(user["public_metadata"]) for user in shared.call("GET", "/local/users")[1]} == {
         json.dumps({"roles": ["CLIENT", "BUILDER"], "p": 1, "availableForHire": False})
     }
-    assert pushes.push_due() == 0
+    assert push.push_due() == 0

@@ -10,8 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import erasure, outbox, resolutions, roles
+from accounts import identity_conflicts, roles
 from accounts.models import EndedSession, IdentityConflict, MetadataPush, User
+from accounts.privacy import erasure
+from accounts.sync import outbox
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
@@ -315,7 +317,7 @@ def test_what_happened_under_an_earlier_clerk_id_is_told_until_it_went(adam: Use
     of_the_new = event(NOW, clerk_user_id="user_new")
     conflict = IdentityConflict.objects.create(kind="other_id", user=new, other=old, email="zofia@example.com")
     with time_machine.travel(NOW + DAY, tick=False):
-        resolutions.resolve(conflict, IdentityConflict.State.MOVED, actor=adam, origin=HERE)
+        identity_conflicts.resolve(conflict, IdentityConflict.State.MOVED, actor=adam, origin=HERE)
     event(NOW + 2 * DAY, clerk_user_id="user_old")
     old.refresh_from_db()
     assert old.clerk_id == "user_new"

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.clerk import doctor
+from accounts.clerk import diagnostics
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a line for each thing looked at; exit with 1 if anything is wrong."""
         problems = 0
-        for finding in doctor.examine(options["webhook_url"]):
+        for finding in diagnostics.examine(options["webhook_url"]):
             if not finding.problem:
                 self.stdout.write(f"{self.style.SUCCESS('well')}   {finding.subject}")
                 continue

@@ -6,11 +6,11 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from accounts import reconciliation
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
-from accounts.clerk.own_key import AnotherInstanceError
+from accounts.clerk.instance_guard import AnotherInstanceError
 from accounts.models import Reconciliation
+from accounts.sync import reconciliation
 
 MOST_SHOWN = 10
 What = Reconciliation.What

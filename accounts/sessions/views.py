@@ -12,9 +12,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import policies, sessions
+from accounts import csp
 from accounts.clerk import cookies, instance
 from accounts.http import is_ours
+from accounts.sessions import services as sessions
 
 _CHANGING = _("Sign in to change this profile.")
 #: What somebody was about to do on the page that was wanted, by its name. Nobody is named: any link can lead here.
@@ -34,7 +35,7 @@ _OTHER_PURPOSE = _("Sign in or join, and you go on to the page you asked for.")
 
 @never_cache
 @require_safe
-@csp_override(policies.WIDGETS)
+@csp_override(csp.WIDGETS)
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Show Clerk's sign-in form; who is signed in already moves on."""
     return _widget_page(request, "accounts/sign_in.html", reverse("accounts:account"))
@@ -42,7 +43,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @require_safe
-@csp_override(policies.WIDGETS)
+@csp_override(csp.WIDGETS)
 def sign_up(request: HttpRequest) -> HttpResponse:
     """Show Clerk's sign-up form, which leads to the first questions; who is signed in already moves on."""
     return _widget_page(request, "accounts/sign_up.html", reverse("profiles:welcome"))

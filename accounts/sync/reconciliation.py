@@ -1,7 +1,7 @@
 """Find what webhooks and pushes have not told, and heal it, in both directions.
 
 Clerk says of its webhooks that they are "not guaranteed to be delivered immediately or at all", so a system that only
-listens drifts. What Clerk says is applied by `accounts.sync.apply`, like an event, and what is ours is pushed. A run over
+listens drifts. What Clerk says is applied by `accounts.sync.apply.apply`, like an event, and what is ours is pushed. A run over
 everybody reads Clerk's list by key, a page at a time, remembers on its report how far it got, and goes on from there if it
 was killed. A run over who changed lately reads the newest changes until it meets the last run's.
 """
@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import identities, listing, outbox, pushes, sync
-from accounts.clerk import api, own_key
+from accounts.clerk import api, instance_guard
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
-from accounts.drift import Difference, Span, compare
 from accounts.models import MetadataPush, Reconciliation, User
+from accounts.sync import apply as sync
+from accounts.sync import matching, outbox, user_listing
+from accounts.sync import push as pushes
+from accounts.sync.differences import Difference, Span, compare
 from audit.log import Origin
 from audit.models import AuditLog
 
@@ -66,7 +68,7 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         run.state = State.RUNNING
         run.save()
         try:
-            own_key.confirm()
+            instance_guard.confirm()
             run.at_clerk = _count()
             _read_recent(run, progress) if since else _read_all(run, progress)
         except ClerkApiError as error:
@@ -116,7 +118,7 @@ def forget_old() -> int:
 
 def _read_all(run: Reconciliation, progress: Progress) -> None:
     while True:
-        page = listing.next_page(run)
+        page = user_listing.next_page(run)
         reached = max((user.created_at for user in page.users if user.created_at), default=run.reached)
         span = Span(run.reached, reached if page.last_id else None)
         listed_before = frozenset(run.at_edge)
@@ -165,7 +167,7 @@ def _bury(run: Reconciliation) -> None:
     unlisted = {*run.unlisted, *_of_unknown_age(run)}
     unlisted -= {example["clerk_id"] for example in run.examples if example["what"] == What.UNREADABLE}
     if not run.dry_run:
-        identities.find_separate(ORIGIN)
+        matching.find_separate(ORIGIN)
     if len(unlisted) > min(run.seen, max(MOST_GONE, run.seen // 20)):
         run.distrusted = len(unlisted)
         for clerk_id in sorted(unlisted):

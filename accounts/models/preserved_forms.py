@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Draft(models.Model):
-    """A form that was posted with an expired session token, kept until its person is known again; see accounts.drafts."""
+    """A form that was posted with an expired session token, kept until its person is known again; see accounts.preserved_forms."""
 
     clerk_id = models.CharField(max_length=64, help_text="Whose expired token came with it.")
     path = models.CharField(max_length=500, help_text="The page of the form.")

@@ -10,8 +10,8 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
 
-from accounts.clerk import instance, keys
-from accounts.clerk.transport import ClerkApiError, ask
+from accounts.clerk import instance, jwks
+from accounts.clerk.http import ClerkApiError, ask
 
 
 class AnotherInstanceError(ClerkApiError):
@@ -43,7 +43,7 @@ def _confirm(*configured: str) -> None:
 def refuse_others(answer: object) -> None:
     """Raise as `confirm` does, given what Clerk answers when the secret key asks for the instance's public keys."""
     try:
-        theirs = keys.read(answer)
+        theirs = jwks.read(answer)
     except ValueError as error:
         raise ClerkApiError(f"Clerk's answer to GET /v1/jwks is no set of keys: {error}") from None
     if not _is_ours(theirs):
@@ -58,7 +58,7 @@ def _is_ours(theirs: dict[str, RSAPublicKey]) -> bool:
     numbers = {key.public_numbers() for key in theirs.values()}
     if settings.CLERK_INSTANCE_ID in theirs:  # the id of the key that signs is the instance's
         return True
-    if settings.CLERK_JWT_KEY and keys.from_text(settings.CLERK_JWT_KEY).public_numbers() in numbers:
+    if settings.CLERK_JWT_KEY and jwks.from_text(settings.CLERK_JWT_KEY).public_numbers() in numbers:
         return True
     if instance.current() is None:  # then nobody can sign in, and there may be nothing to compare with
         return not (settings.CLERK_INSTANCE_ID or settings.CLERK_JWT_KEY)
@@ -68,7 +68,7 @@ def _is_ours(theirs: dict[str, RSAPublicKey]) -> bool:
 def _published() -> list[RSAPublicKey]:
     """Return the keys that our instance shows to everybody."""
     try:
-        return list(keys.published().values())
+        return list(jwks.published().values())
     except (ValueError, httpx.HTTPError) as error:
         raise ClerkApiError(
             "Whether CLERK_SECRET_KEY is of this instance cannot be told, because CLERK_FRONTEND_API_URL "

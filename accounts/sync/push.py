@@ -14,11 +14,13 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from accounts import outbox, roles, sync
+from accounts import roles
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError, ClerkRefusedError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, User
+from accounts.sync import apply as sync
+from accounts.sync import outbox
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from accounts import outbox, sync
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
+from accounts.sync import apply as sync
+from accounts.sync import outbox
 
 What = Reconciliation.What
 

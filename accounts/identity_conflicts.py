@@ -11,9 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import identities, outbox, roles, signals
+from accounts import roles, signals
 from accounts.models import IdentityConflict, User
-from accounts.sync import KEPT_FIELDS, ROLE_FIELDS, SYNCED_FIELDS, VERSION_FIELDS
+from accounts.sync import matching, outbox
+from accounts.sync.apply import KEPT_FIELDS, ROLE_FIELDS, SYNCED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.models import AuditLog
 from core.db.statements import update
@@ -113,7 +114,7 @@ def _move_identity(
     Args:
         back_to: to undo it, the roles that the identity had; an account from before Clerk gets its life back then.
     """
-    before = {user.pk: identities.snapshot(user) for user in (giver, taker)}
+    before = {user.pk: matching.snapshot(user) for user in (giver, taker)}
     roles_before = {user.pk: user.roles for user in (giver, taker)}
     values = _exchange(giver, taker)
     taker.is_active = _may_live(taker)
@@ -127,7 +128,7 @@ def _move_identity(
     for user in (taker, giver):
         update(user, list(IDENTITY))
     for user in (taker, giver):
-        moved: dict[str, Any] = {"before": before[user.pk], "after": identities.snapshot(user)}
+        moved: dict[str, Any] = {"before": before[user.pk], "after": matching.snapshot(user)}
         log.record(AuditLog.Action.IDENTITY_MOVED, actor=actor, target=user, origin=origin, **moved)
         if user.is_active:
             _announce(user, values, roles_before[user.pk], actor, origin)

@@ -3,10 +3,10 @@
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
-from accounts import reconciliation
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.models import Reconciliation
+from accounts.sync import reconciliation
 
 State = Reconciliation.State
 

@@ -7,11 +7,11 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import sync
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUserDeleted
 from accounts.models import User
+from accounts.sync import apply as sync
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog

@@ -11,9 +11,10 @@ from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from accounts import identities, outbox, roles, signals
+from accounts import roles, signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.models import User
+from accounts.sync import matching, outbox
 from audit import log
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update
@@ -101,8 +102,8 @@ def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
 
 def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
     """Take in somebody of whom nothing was known but, at most, a session token."""
-    others = identities.with_same_address(payload.email, but=payload.clerk_id)
-    if others and (account := identities.linkable(payload, others)):
+    others = matching.with_same_address(payload.email, but=payload.clerk_id)
+    if others and (account := matching.linkable(payload, others)):
         known = provisional or _locked(payload.clerk_id)
         if known is None or known.is_provisional:
             return _link(account, known, payload, origin)
@@ -114,7 +115,7 @@ def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -
         _complete(user, payload, origin)
     else:  # a rival was faster
         return _update(user, payload, origin)
-    identities.open_conflicts(user, others, origin)
+    matching.open_conflicts(user, others, origin)
     return Outcome.APPLIED
 
 
@@ -187,7 +188,7 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
     if "email" in changes or "email_verified_at" in changes:
-        identities.address_changed(user, origin)
+        matching.address_changed(user, origin)
     has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
     if has_other_roles or "clerk_facts" in kept:
         outbox.check(user)

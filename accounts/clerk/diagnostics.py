@@ -11,8 +11,8 @@ from django.core import checks
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateWorker
 
-from accounts.clerk import instance, keys, own_key, tokens
-from accounts.clerk.transport import ClerkApiError
+from accounts.clerk import instance, instance_guard, jwks, tokens
+from accounts.clerk.http import ClerkApiError
 
 TIMEOUT_S = 5.0
 #: A worker beats more often than that, whatever PROCRASTINATE_WORKER_DEFAULTS says.
@@ -65,8 +65,8 @@ def _key_server() -> Finding:
     if settings.CLERK_JWT_KEY:
         return Finding("keys of CLERK_JWT_KEY")
     try:
-        found = keys.fetch()
-    except (keys.KeysUnavailable, httpx.HTTPError, ValueError) as error:
+        found = jwks.fetch()
+    except (jwks.KeysUnavailable, httpx.HTTPError, ValueError) as error:
         why = str(error).partition("\n")[0] or "no key says where it is."
         return Finding("key server", f"It cannot be asked: {why}", "Check CLERK_SECRET_KEY, or set CLERK_JWT_KEY.")
     if not found:
@@ -105,7 +105,7 @@ def _backend_api() -> Finding:
         if not response.is_success:
             return f"Clerk answers {response.status_code} to CLERK_SECRET_KEY."
         try:
-            own_key.refuse_others(response.json())
+            instance_guard.refuse_others(response.json())
         except ClerkApiError as error:
             return str(error)
         return ""

@@ -8,7 +8,7 @@ import httpx
 from django.conf import settings
 from httpx import codes
 
-from accounts.clerk import pace
+from accounts.clerk import rate_limiter
 
 #: The shapes asked for. https://clerk.com/docs/guides/development/upgrading/versioning
 API_VERSION = "2026-05-12"
@@ -67,7 +67,7 @@ def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by
         turn = _turn(what, paced_by, given_up_at)
         response = _send(method, path, query, body)
         if isinstance(response, httpx.Response) and not _is_trouble(response):
-            pace.succeeded(turn)
+            rate_limiter.succeeded(turn)
             return _content(response, what)
         pause_s = _pause_s(response, attempt)
         _take_note(response, pause_s)
@@ -82,10 +82,10 @@ def client() -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT_S, headers={"Clerk-API-Version": API_VERSION}, follow_redirects=False)
 
 
-def _turn(what: str, paced_by: str, given_up_at: float) -> pace.Turn:
+def _turn(what: str, paced_by: str, given_up_at: float) -> rate_limiter.Turn:
     """Wait until the request may be made, by the limit of the instance and, if it has one, by its own."""
-    is_allowed = not paced_by or pace.take(paced_by, patience_s=given_up_at - time.monotonic())
-    turn = pace.take(patience_s=given_up_at - time.monotonic()) if is_allowed else None
+    is_allowed = not paced_by or rate_limiter.take(paced_by, patience_s=given_up_at - time.monotonic())
+    turn = rate_limiter.take(patience_s=given_up_at - time.monotonic()) if is_allowed else None
     if turn is None:
         raise ClerkApiError(f"{what} was not sent: Clerk has been failing, or its limit is used up. Try again later.")
     return turn
@@ -107,9 +107,9 @@ def _is_trouble(response: httpx.Response) -> bool:
 
 def _take_note(response: httpx.Response | httpx.HTTPError, pause_s: float) -> None:
     if isinstance(response, httpx.Response) and response.status_code == codes.TOO_MANY_REQUESTS:
-        pace.slow_down(min(pause_s, PATIENCE_S))
+        rate_limiter.slow_down(min(pause_s, PATIENCE_S))
     else:
-        pace.failed()
+        rate_limiter.failed()
 
 
 def _pause_s(response: httpx.Response | httpx.HTTPError, attempt: int) -> float:

@@ -1,7 +1,7 @@
 """What Clerk is to be told: roles changed here, and the facts of profiles that Clerk keeps a copy of.
 
 The outbox is one row for each person, written in the transaction of the change. It does not hold what to send: that is
-read from the person and the profiles when the push is made (accounts.pushes), so that many changes make one push, and
+read from the person and the profiles when the push is made (accounts.sync.push), so that many changes make one push, and
 the last word wins. docs/ownership.md says who owns which field.
 """
 
