@@ -62,9 +62,9 @@ if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
 RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
-CLERK_FACTS = "profiles.facts.of_people"
+CLERK_FACTS = "profiles.clerk_metadata.of_people"
 #: Returns where somebody's page is; this is how webhooks asks.
-PAGE_OF_PERSON = "profiles.whereabouts.of_person"
+PAGE_OF_PERSON = "profiles.page_lookup.of_person"
 
 #: What each app hands out to a person and erases; see core.personal_data. The log last: it tells of the others' deeds.
 PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
@@ -268,10 +268,10 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Pictures that people upload. A proxy may serve them, as profiles.media does.
+# Pictures that people upload. A proxy may serve them, as profiles.media.views does.
 MEDIA_URL = "/media/"
 MEDIA_ROOT = env.str("MEDIA_ROOT", default="") or BASE_DIR / "media"
-FILE_UPLOAD_HANDLERS = ["profiles.uploads.CappedUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["profiles.media.uploads.CappedUploadHandler"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

@@ -12,7 +12,8 @@ from accounts.sync import outbox
 from audit import log
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update
-from profiles import addresses, facts, search
+from profiles import clerk_metadata, slug_history
+from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
@@ -53,7 +54,7 @@ def name_builder(user: User, *, origin: log.Origin) -> None:
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
     if profile is None:
         return
-    candidates = addresses.without_former(slug_candidates(user))
+    candidates = slug_history.without_former(slug_candidates(user))
     taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
     for slug in candidates:
         if slug not in taken:
@@ -68,7 +69,7 @@ def refresh_index(user: User) -> None:
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user).first()
     if profile:
         profile.user = user
-        update(profile, search.index(profile))
+        update(profile, indexing.index(profile))
 
 
 @transaction.atomic
@@ -107,10 +108,10 @@ def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
     if model is not BuilderProfile:
         yield model(user=user)
         return
-    slugs: list[str] | list[None] = addresses.without_former(slug_candidates(user)) or [None]
+    slugs: list[str] | list[None] = slug_history.without_former(slug_candidates(user)) or [None]
     for slug in slugs:
         profile = BuilderProfile(user=user, slug=slug)
-        search.index(profile)
+        indexing.index(profile)
         yield profile
 
 
@@ -151,7 +152,7 @@ def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, *
     for field, value in new.items():
         setattr(profile, field, value)
     # Whatever changed: it costs no statement, and nothing that people are found by can be forgotten.
-    indexed = search.index(profile) if isinstance(profile, BuilderProfile) else ()
+    indexed = indexing.index(profile) if isinstance(profile, BuilderProfile) else ()
     update(profile, [*new, *indexed])
     log.record(
         AuditLog.Action.PROFILE_UPDATED,
@@ -161,5 +162,5 @@ def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, *
         origin=origin,
         changes=changes,
     )
-    if not (facts.FIELDS | facts.PRESENCE).isdisjoint(new):
+    if not (clerk_metadata.FIELDS | clerk_metadata.PRESENCE).isdisjoint(new):
         outbox.request(profile.user)

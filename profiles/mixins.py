@@ -13,8 +13,8 @@ from django.views.generic.base import View
 
 from accounts.http import sign_in_answer
 from audit.log import Origin
-from profiles.access import Deed, ProfileAccess, access_for
 from profiles.models import BuilderProfile
+from profiles.permissions import Deed, ProfileAccess, access_for
 from profiles.slugs import fold
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from accounts.models import User
 from core.personal_data import Held, rows
-from profiles import images, search
+from profiles.directory import indexing
+from profiles.media import images
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 
 #: What the person wrote or others wrote about them, as it is on a page that nobody has written on.
@@ -32,7 +33,7 @@ def export(user: User) -> Held:
     of_builder = {"builder__user": user}
     return Held(
         {
-            "builder_profile": rows(BuilderProfile.objects.filter(user=user), without=frozenset(search.COLUMNS)),
+            "builder_profile": rows(BuilderProfile.objects.filter(user=user), without=frozenset(indexing.COLUMNS)),
             "portfolio": rows(Project.objects.filter(**of_builder)),
             # Who of the team awarded it is the team's business.
             "badges": rows(Badge.objects.filter(**of_builder), without={"awarded_by_id"}),

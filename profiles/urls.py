@@ -1,16 +1,14 @@
 from django.urls import path, register_converter
 
-from profiles import (
-    api,
-    contact_views,
-    directory_views,
-    first_run_views,
-    media,
-    moderation_views,
-    pages,
-    section_views,
-)
-from profiles import portfolio_views as portfolio
+from profiles import api
+from profiles.contact import views as contact_views
+from profiles.directory import views as directory_views
+from profiles.editing import views as section_views
+from profiles.media import views as media
+from profiles.moderation import views as moderation_views
+from profiles.onboarding import views as first_run_views
+from profiles.pages import views as pages
+from profiles.portfolio import views as portfolio
 
 
 class BigIntConverter:
@@ -28,7 +26,7 @@ class BigIntConverter:
 
 
 class PictureConverter:
-    """The name of a picture in the storage, as profiles.images makes them, and nothing else that might lie there."""
+    """The name of a picture in the storage, as profiles.media.images makes them, and nothing else that might lie there."""
 
     regex = r"[a-z]+/[0-9a-f]{32}\.webp"
 

@@ -13,12 +13,13 @@ from django.views.generic.base import View
 from accounts import roles
 from accounts.http import json_error, json_unauthenticated
 from accounts.models import User
-from profiles import addresses, editing, flags, lifecycle
-from profiles.access import Deed, Viewer
-from profiles.api import changes, conditions
-from profiles.api.bodies import read_object
+from profiles import flags, lifecycle, slug_history
+from profiles.api import etags, patching
 from profiles.api.errors import ApiError
+from profiles.api.parsers import read_object
+from profiles.editing import services as editing
 from profiles.mixins import ProfileAccessMixin
+from profiles.permissions import Deed, Viewer
 
 OFF = "The API is switched off for now."
 
@@ -79,8 +80,8 @@ class ProfileView(JsonView, ProfileAccessMixin):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Return the profile, or 304 to whoever has it already."""
         response = JsonResponse(self.represent())
-        etag = conditions.etag_of(response.content)
-        if conditions.is_known(request, etag):
+        etag = etags.etag_of(response.content)
+        if etags.is_known(request, etag):
             response = HttpResponse(status=304)  # type: ignore[assignment]
             del response["Content-Type"]
         response["ETag"] = etag
@@ -89,23 +90,23 @@ class ProfileView(JsonView, ProfileAccessMixin):
 
     def patch(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Change the fields that are sent, all or none, and return the profile."""
-        conditions.require_condition(request)
+        etags.require_condition(request)
         given = read_object(request)
         with transaction.atomic():
             self.lock()
-            conditions.check_condition(request, self.etag())
-            self.save(changes.validated(self.profile, given, self.read_only))
+            etags.check_condition(request, self.etag())
+            self.save(patching.validated(self.profile, given, self.read_only))
         self.profile = self.get_profile(pk=pk)
         return self.get(request, pk)
 
     def delete(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Delete the profile, and with it give up the role."""
-        conditions.require_condition(request)
+        etags.require_condition(request)
         with transaction.atomic():
             # Users are locked before profiles everywhere.
             User.objects.select_for_update(no_key=True).get(pk=self.profile.user_id)
             self.lock()
-            conditions.check_condition(request, self.etag())
+            etags.check_condition(request, self.etag())
             try:
                 lifecycle.delete(self.profile, **self.who)
             except roles.RoleChangeError as error:
@@ -120,8 +121,8 @@ class ProfileView(JsonView, ProfileAccessMixin):
         besides = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:
             editing.save(self.profile, new, **self.who, besides=besides)
-        except addresses.Taken:
-            raise changes.invalid({"slug": [str(addresses.TAKEN)]}) from None
+        except slug_history.Taken:
+            raise patching.invalid({"slug": [str(slug_history.TAKEN)]}) from None
 
     def lock(self) -> None:
         """Lock the profile, as it is now."""
@@ -129,4 +130,4 @@ class ProfileView(JsonView, ProfileAccessMixin):
 
     def etag(self) -> str:
         """Return the tag of what the viewer would read now."""
-        return conditions.etag_of(JsonResponse(self.represent()).content)
+        return etags.etag_of(JsonResponse(self.represent()).content)

@@ -14,8 +14,8 @@ from django.urls import reverse
 from profiles.api.errors import ApiError
 from profiles.api.schemas import NUMBER
 from profiles.cursors import MAX_ID, read_cursor
-from profiles.directory_query import LONGEST_TEXT, MOST_CHOSEN, DirectoryQuery
-from profiles.facets import FACETS, LONGEST_SKILL, Facet
+from profiles.directory.facets import FACETS, LONGEST_SKILL, Facet
+from profiles.directory.query import LONGEST_TEXT, MOST_CHOSEN, DirectoryQuery
 
 NEWEST = "newest"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from django import forms
 
-from profiles.api.changes import BUILDER_FORMS, CLIENT_FORMS, Forms
-from profiles.fields import ListField
+from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
+from profiles.forms.fields import ListField
 from profiles.models import Availability, Badge, BuilderProfile, Currency, Domain, Profile, Project
 
 #: A longer list of choices is not worth printing, such as all time zones.

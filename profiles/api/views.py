@@ -13,11 +13,11 @@ from django.views.generic.base import View
 from accounts.http import json_error
 from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
-from profiles.api.description import DOCUMENT
 from profiles.api.listing import following_of, query_of
-from profiles.directory import find
+from profiles.api.openapi import DOCUMENT
+from profiles.api.serializers import READ_ONLY, builder_json, builder_summary_json, client_json, user_json
+from profiles.directory.results import find
 from profiles.models import BuilderProfile, ClientProfile
-from profiles.representations import READ_ONLY, builder_json, builder_summary_json, client_json, user_json
 
 PAGE_SIZE = 50
 

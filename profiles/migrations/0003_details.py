@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='builderprofile',
             name='bio',
-            field=models.TextField(blank=True, help_text='Markdown; see profiles.markdown.'),
+            field=models.TextField(blank=True, help_text='Markdown; see profiles.pages.markdown.'),
         ),
         migrations.AddField(
             model_name='builderprofile',

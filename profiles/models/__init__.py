@@ -1,13 +1,13 @@
 """Builder and client profiles. They follow the roles of their user; what is on them belongs to their owner."""
 
-from profiles.models.addresses import FormerSlug
+from profiles.models.badges import Badge
 from profiles.models.base import Profile, ProfileQuerySet
 from profiles.models.builder import BuilderProfile, BuilderProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
 from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
 from profiles.models.portfolio import MOST_PROJECTS, MOST_TECHNOLOGIES, Project
-from profiles.models.recognition import Badge
+from profiles.models.slug_history import FormerSlug
 
 __all__ = [
     "MOST_PROJECTS",

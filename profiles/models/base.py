@@ -15,7 +15,7 @@ class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
         return self.filter(**dict.fromkeys(Profile.REASONS_AWAY), user__is_active=True)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Profiles that `profiles.access.access_for` lets `user` see: one's own, and all of them for admins."""
+        """Profiles that `profiles.permissions.access_for` lets `user` see: one's own, and all of them for admins."""
         found = self.select_related("user")
         if not isinstance(user, User) or not user.is_active:
             return found.none()

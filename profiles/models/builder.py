@@ -80,7 +80,7 @@ class BuilderProfile(Profile):
     headline = models.CharField(max_length=160, blank=True)
     tagline = models.CharField(max_length=160, blank=True, help_text="A line in their own voice, below the headline.")
     image = models.ImageField(upload_to="portraits/", blank=True, help_text="Shown instead of the picture in Clerk.")
-    bio = models.TextField(blank=True, help_text="Markdown; see profiles.markdown.")
+    bio = models.TextField(blank=True, help_text="Markdown; see profiles.pages.markdown.")
     location = models.CharField(max_length=120, blank=True)
     time_zone = models.CharField(max_length=64, blank=True, help_text="A name of the IANA database.")
 
@@ -111,7 +111,7 @@ class BuilderProfile(Profile):
 
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
 
-    # What the directory knows; written by profiles.search.index alone, and never by a person.
+    # What the directory knows; written by profiles.directory.indexing.index alone, and never by a person.
     search = SearchVectorField(null=True, editable=False)
     # In the order of code points, so that one index finds all names with the same beginning.
     name_key = models.CharField(
@@ -159,9 +159,9 @@ class BuilderProfile(Profile):
             GinIndex(fields=["search"], name="profiles_builder_words", condition=LISTED),
             # Who is called what somebody types.
             models.Index(fields=["name_key"], name="profiles_builder_name", condition=LISTED),
-            # profiles.sweeping
+            # profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_builder_image", condition=~Q(image="")),
-            # profiles.search.index_due
+            # profiles.directory.indexing.index_due
             models.Index(
                 fields=["index_due_at"], name="profiles_builder_index_due", condition=Q(index_due_at__isnull=False)
             ),

@@ -45,7 +45,7 @@ class Project(models.Model):
         indexes = [
             # The portfolio of one page, in its order.
             models.Index(fields=["builder", "position", "id"], name="profiles_project_order"),
-            # profiles.sweeping
+            # profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_project_image", condition=~Q(image="")),
         ]
 

@@ -2,9 +2,9 @@
 
 from django import template
 
-from profiles.completeness import Completeness, completeness_of
 from profiles.models import BuilderProfile
-from profiles.visibility import is_begun, seen_by
+from profiles.pages.completeness import Completeness, completeness_of
+from profiles.pages.visibility import is_begun, seen_by
 
 register = template.Library()
 

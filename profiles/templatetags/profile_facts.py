@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, pgettext
 
-from profiles import markdown as rendering
 from profiles.models import Domain
+from profiles.pages import markdown as rendering
 
 register = template.Library()
 

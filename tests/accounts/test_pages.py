@@ -13,8 +13,10 @@ from accounts.clerk.samples import SampleUser
 from accounts.models import DataExport, EndedSession, User
 from accounts.privacy import exports
 from audit.log import SYSTEM
-from profiles import editing, moderation, search
+from profiles.directory import indexing
+from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
+from profiles.moderation import services as moderation
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.tokens import ISSUER, PUBLISHABLE_KEY
@@ -161,7 +163,7 @@ class TestTheAccountPage:
 
     def test_every_field_of_a_profile_has_a_word(self) -> None:
         fields = {field.name for model in (BuilderProfile, ClientProfile) for field in model._meta.concrete_fields}
-        assert fields - set(activity.FIELDS) == {"id", "user", "created_at", *search.COLUMNS}
+        assert fields - set(activity.FIELDS) == {"id", "user", "created_at", *indexing.COLUMNS}
 
     def test_roles_are_given_up_directly_after_what_follows_is_said(self, olive: SampleUser) -> None:
         browser = signed_in(olive)

@@ -31,7 +31,7 @@ from accounts.privacy.deletion import DeletionError
 from audit.log import SYSTEM, Origin
 from audit.models import AuditLog
 from core.personal_data import Held
-from profiles import editing
+from profiles.editing import services as editing
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 from tests.audit.test_log import verifies
 from tests.helpers.clerk import FakeClerk

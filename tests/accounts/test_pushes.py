@@ -22,7 +22,7 @@ from accounts.sync import push as pushes
 from accounts.sync.push import Outcome
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import editing
+from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.factories import UserFactory

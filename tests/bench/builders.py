@@ -28,7 +28,7 @@ def seed() -> None:
     from django.utils import timezone
 
     from accounts.models import User
-    from profiles import search
+    from profiles.directory import indexing
     from profiles.models import BuilderProfile, Currency, Domain
 
     chance = random.Random(5)
@@ -69,7 +69,7 @@ def seed() -> None:
             for number, user in enumerate(users)
         ]
         for profile in profiles:
-            search.index(profile)
+            indexing.index(profile)
         User.objects.bulk_create(users)
         BuilderProfile.objects.bulk_create(profiles)
 

@@ -18,9 +18,9 @@ from config.local.people import PEOPLE, Person
 from config.local.portraits import SIDE, portrait
 from config.local.screens import HEIGHT, KINDS, WIDTH, screen
 from config.wsgi import application
-from profiles.forms import ClientForm, ProjectForm
+from profiles.editing.sections import BUILDER_SECTIONS
+from profiles.forms.sections import ClientForm, ProjectForm
 from profiles.models import Badge, BuilderProfile, Project
-from profiles.sections import BUILDER_SECTIONS
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 

@@ -16,7 +16,7 @@ from factory.django import DjangoModelFactory
 
 from accounts.clerk.samples import new_id
 from accounts.models import User
-from profiles import search
+from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.slugs import slug_candidates
 
@@ -89,7 +89,7 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
     def _create(cls, model_class: type[BuilderProfile], *args: Any, **facts: Any) -> BuilderProfile:
         """Let the directory know of it, as every way of making one does."""
         profile = model_class(*args, **facts)
-        search.index(profile)
+        indexing.index(profile)
         profile.save()
         return profile
 

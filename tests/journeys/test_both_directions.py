@@ -18,7 +18,7 @@ from accounts.models import ClerkPace, IdentityConflict, Reconciliation, User
 from accounts.roles import RoleChangeError
 from accounts.sync import push, reconciliation
 from audit.log import SYSTEM
-from profiles import editing
+from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.webhooks import WebhookClient

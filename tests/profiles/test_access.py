@@ -4,8 +4,8 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
-from profiles.access import ProfileAccess, Viewer, access_for
 from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.permissions import ProfileAccess, Viewer, access_for
 from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from profiles.api.description import DOCUMENT
+from profiles.api.openapi import DOCUMENT
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 

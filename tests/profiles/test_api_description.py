@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import unsupported_method
 
 from config.wsgi import application
-from profiles.api.description import DOCUMENT
+from profiles.api.openapi import DOCUMENT
 from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 

@@ -15,7 +15,7 @@ from django.test import Client
 
 from accounts.models import User
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, Project
-from profiles.portfolio import version_of
+from profiles.portfolio.services import version_of
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, ProjectFactory, UserFactory
 from tests.helpers.pictures import upload

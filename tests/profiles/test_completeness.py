@@ -9,8 +9,8 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from config.environment import BASE_DIR
-from profiles.completeness import STEPS, completeness_of
 from profiles.models import BuilderProfile, Project
+from profiles.pages.completeness import STEPS, completeness_of
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 

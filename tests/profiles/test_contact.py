@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Draft, User
 from profiles import tasks
-from profiles.contact import LIMITS
+from profiles.contact.services import LIMITS
 from profiles.models import BuilderProfile, ContactMessage
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory

@@ -15,10 +15,11 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from profiles import counts, directory, search
-from profiles.directory import PAGE_SIZE, find
-from profiles.directory_query import DirectoryQuery
-from profiles.facets import SORTS
+from profiles.directory import facet_counts, indexing
+from profiles.directory import results as directory
+from profiles.directory.facets import SORTS
+from profiles.directory.query import DirectoryQuery
+from profiles.directory.results import PAGE_SIZE, find
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
@@ -128,7 +129,7 @@ class TestFacets:
     def test_each_number_comes_true(self, client: Client) -> None:
         for asked in ("", "domain=web", "tier=1", "q=react", "skill=React&tier=3"):
             query = DirectoryQuery.of(QueryDict(asked))
-            for offer in counts.offers(query, find(query)):
+            for offer in facet_counts.offers(query, find(query)):
                 for choice in offer.choices:
                     if choice.is_chosen:
                         continue
@@ -174,7 +175,7 @@ class TestFacets:
         ((0, True, "0"), (7, True, "7"), (499, True, "499"), (0, False, ""), (7, False, "7+"), (47, False, "40+"), (500, False, "500+")),
     )  # fmt: skip
     def test_numbers_in_words(self, number: int, words: str, *, is_all: bool) -> None:
-        assert counts.about(number, is_all=is_all) == words
+        assert facet_counts.about(number, is_all=is_all) == words
 
 
 class TestNothingFound:
@@ -242,7 +243,7 @@ def crowd(db: None) -> list[BuilderProfile]:
         for number, user in enumerate(users)
     ]
     for profile in profiles:
-        search.index(profile)
+        indexing.index(profile)
     created: list[BuilderProfile] = BuilderProfile.objects.bulk_create(profiles)
     return created
 

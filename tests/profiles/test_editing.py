@@ -14,9 +14,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit.log import Origin
 from audit.models import AuditLog
+from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.lifecycle import change
 from profiles.models import BuilderProfile
-from profiles.sections import BUILDER_SECTIONS
 from tests.helpers.clients import HTMX, impersonating, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 

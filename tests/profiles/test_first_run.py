@@ -12,9 +12,11 @@ from accounts import roles
 from accounts.models import User
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import first_run, moderation, visibility
-from profiles.first_run import Who
 from profiles.models import BuilderProfile, ClientProfile
+from profiles.moderation import services as moderation
+from profiles.onboarding import services as first_run
+from profiles.onboarding.services import Who
+from profiles.pages import visibility
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person

@@ -13,8 +13,8 @@ from django.test import Client
 from PIL import Image, ImageCms, PngImagePlugin
 from pytest_django import Settings
 
-from profiles import images
-from profiles.images import PORTRAIT, PROJECT, Shape
+from profiles.media import images
+from profiles.media.images import PORTRAIT, PROJECT, Shape
 from tests.helpers.pictures import BLUE, RED, encoded, picture, upload
 
 HTML = b"<script>alert(document.domain)</script>"

@@ -11,7 +11,8 @@ from django.test import Client
 
 from accounts.clerk.samples import SampleUser
 from audit.log import SYSTEM
-from profiles import lifecycle, search
+from profiles import lifecycle
+from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import MAX_LENGTH, fold, slug_candidates
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -103,7 +104,7 @@ def test_a_role_that_returns_restores_the_same_profile_with_all_that_was_on_it(w
     webhook.created(olive)
     written = {"headline": "Apps that work offline", "validation_tier": 3, "available_for_hire": False}
     BuilderProfile.objects.update(**written, display_name="Olive O.", searchable=False)
-    search.index_all([profile_of(olive).pk])
+    indexing.index_all([profile_of(olive).pk])
     [before] = BuilderProfile.objects.values()
     webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
     webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))

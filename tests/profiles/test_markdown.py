@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from profiles.markdown import ATTRIBUTES, LONGEST, TAGS, to_html
+from profiles.pages.markdown import ATTRIBUTES, LONGEST, TAGS, to_html
 
 
 @pytest.mark.parametrize(

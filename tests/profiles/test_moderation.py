@@ -11,8 +11,9 @@ from django.test import Client
 from accounts.models import MetadataPush, User
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import lifecycle, moderation
+from profiles import lifecycle
 from profiles.models import Badge, BuilderProfile
+from profiles.moderation import services as moderation
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 

@@ -16,10 +16,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit.log import SYSTEM
 from audit.models import AuditLog
-from profiles import portfolio
-from profiles.forms import LinksForm, ProjectForm
+from profiles.forms.sections import LinksForm, ProjectForm
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
-from profiles.portfolio import version_of
+from profiles.portfolio import services as portfolio
+from profiles.portfolio.services import version_of
 from tests.helpers.clients import HTMX, impersonating, signed_in
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory, UserFactory
 from tests.helpers.pictures import picture, upload

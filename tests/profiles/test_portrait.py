@@ -12,9 +12,11 @@ from PIL import Image
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from audit.log import SYSTEM
-from profiles import images, portfolio, search
-from profiles.images import PROJECT
+from profiles.directory import indexing
+from profiles.media import images
+from profiles.media.images import PROJECT
 from profiles.models import BuilderProfile
+from profiles.portfolio import services as portfolio
 from tests.helpers.clients import HTMX, signed_in
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
 from tests.helpers.pictures import picture, upload
@@ -94,12 +96,12 @@ class TestStoring:
         assert (page.image.name, files(media)) == ("", [])
 
     def test_it_counts_in_the_directory_at_once(self, page: BuilderProfile) -> None:
-        search.index_all([page.pk])
+        indexing.index_all([page.pk])
         page.refresh_from_db()
         before = page.score
         send(page)
         page.refresh_from_db()
-        assert page.score == before + search.COMPLETE["picture"]
+        assert page.score == before + indexing.COMPLETE["picture"]
         signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         page.refresh_from_db()
         assert page.score == before

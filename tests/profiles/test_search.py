@@ -13,10 +13,12 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from audit.log import SYSTEM
-from profiles import editing, personal_data, search, tasks, words
-from profiles.currencies import in_dollars
-from profiles.directory import find
-from profiles.directory_query import DirectoryQuery
+from profiles import personal_data, tasks
+from profiles.directory import indexing, terms
+from profiles.directory.exchange_rates import in_dollars
+from profiles.directory.query import DirectoryQuery
+from profiles.directory.results import find
+from profiles.editing import services as editing
 from profiles.models import BuilderProfile, Currency
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
@@ -165,7 +167,7 @@ class TestBadInput:
         assert find(DirectoryQuery()).builders == [profile]
 
     def test_no_word_can_leave_its_quotes(self) -> None:
-        assert search.quoted("it's \\") == "'it''s \\\\'"
+        assert indexing.quoted("it's \\") == "'it''s \\\\'"
 
     def test_filters_cannot_be_typed(self) -> None:
         BuilderProfileFactory.create(validation_tier=3)
@@ -215,7 +217,7 @@ class TestKeepingUp:
         webhook.created(zofia)
         before = BuilderProfile.objects.get().score
         webhook.updated(zofia.later(has_image=True))
-        assert BuilderProfile.objects.get().score == before + search.COMPLETE["picture"]
+        assert BuilderProfile.objects.get().score == before + indexing.COMPLETE["picture"]
 
     @pytest.mark.parametrize(
         ("field", "value", "typed"),
@@ -302,8 +304,8 @@ class TestTheScore:
         assert profile.score == 0
 
     def test_being_featured_beats_everything_else(self) -> None:
-        best = search.TIER[3] + sum(search.COMPLETE.values()) + search.TAKES_ON["available"] + 100
-        assert best < search.FEATURED
+        best = indexing.TIER[3] + sum(indexing.COMPLETE.values()) + indexing.TAKES_ON["available"] + 100
+        assert best < indexing.FEATURED
 
     def test_time_lowers_it_and_the_job_notices(self) -> None:
         now = timezone.now()
@@ -340,7 +342,7 @@ class TestIndexingAgain:
     def test_the_command_indexes_everybody_in_batches_and_goes_on_where_it_was_told(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(search, "BATCH", 2)
+        monkeypatch.setattr(indexing, "BATCH", 2)
         profiles = BuilderProfileFactory.create_batch(5, headline="beekeepers")
         BuilderProfile.objects.update(search=None)
         output = StringIO()
@@ -353,10 +355,10 @@ class TestIndexingAgain:
     def test_indexing_again_changes_nothing(self) -> None:
         BuilderProfileFactory.create(headline="Größe", skills=["C++", "Rock'n'\\Roll"], featured_at=SINCE)
         before = BuilderProfile.objects.values().get()
-        search.index_all([before["id"]])
+        indexing.index_all([before["id"]])
         assert BuilderProfile.objects.values().get() == before
 
 
 def test_words_are_bounded() -> None:
-    assert max(map(len, words.stored("x" * 5000))) == words.LONGEST_WORD
-    assert len(list(words.stored("ab " * 100_000))) <= words.LONGEST_TEXT
+    assert max(map(len, terms.stored("x" * 5000))) == terms.LONGEST_WORD
+    assert len(list(terms.stored("ab " * 100_000))) <= terms.LONGEST_TEXT

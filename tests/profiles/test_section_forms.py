@@ -10,9 +10,9 @@ import pytest
 from django.test import Client
 
 from audit.models import AuditLog
-from profiles import constraints
-from profiles.api.changes import BUILDER_FORMS
-from profiles.forms import ClientForm, ProfileForm, ProjectForm
+from profiles.api.patching import BUILDER_FORMS
+from profiles.forms import browser_rules
+from profiles.forms.sections import ClientForm, ProfileForm, ProjectForm
 from profiles.models import BuilderProfile
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory
@@ -174,6 +174,6 @@ def test_the_browser_is_told_the_same_rules_in_the_same_words(page: BuilderProfi
 
 @pytest.mark.parametrize("form_class", (*BUILDER_FORMS, ClientForm, ProjectForm), ids=lambda form: form.__name__)
 def test_no_browser_measures_what_it_has_no_words_for(form_class: type[ProfileForm]) -> None:
-    told = {name: constraints.attributes(field) for name, field in form_class.base_fields.items()}
+    told = {name: browser_rules.attributes(field) for name, field in form_class.base_fields.items()}
     measured = {name: found for name, found in told.items() if "data-longest" in found}
     assert all("tooLong" in json.loads(found["data-messages"]) for found in measured.values()), measured

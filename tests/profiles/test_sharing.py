@@ -15,9 +15,9 @@ from django.test import Client
 from PIL import Image, ImageChops
 from pytest_django import DjangoAssertNumQueries
 
-from profiles import cards, lettering
-from profiles.cards import Card
 from profiles.models import Badge, BuilderProfile
+from profiles.pages import share_card, text_rendering
+from profiles.pages.share_card import Card
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 
@@ -144,7 +144,7 @@ def test_who_has_the_picture_is_not_sent_it_again(client: Client, monkeypatch: p
     response = client.get(PICTURE)
     assert "public" in response["Cache-Control"]
     assert "max-age=3600" in response["Cache-Control"]
-    monkeypatch.setattr(cards, "draw", None)
+    monkeypatch.setattr(share_card, "draw", None)
     again = client.get(PICTURE, headers={"if-none-match": response["ETag"]})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", response["ETag"])
 
@@ -213,7 +213,7 @@ def test_a_picture_elsewhere_is_not_fetched(olive: BuilderProfile, client: Clien
 
 
 def drawn(name: str) -> bytes:
-    return cards.draw(Card(lettering.letters(name), "", 1, "Entry", "", "pine", ""))
+    return share_card.draw(Card(text_rendering.letters(name), "", 1, "Entry", "", "pine", ""))
 
 
 WITHOUT_NAME = ""
@@ -222,23 +222,23 @@ LONG = "Maximiliane Alexandra Wolkenstein-Hohenfels zu Donaueschingen " * 2
 
 @pytest.mark.parametrize("name", ("Olive", "Zofia Wąsowska-Łęcka", "Ægir Þór", LONG[:120], "W" * 120, "a" * 120))
 def test_names_in_latin_letters_are_drawn_anywhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(lettering, "OF_SYSTEM", ())
+    monkeypatch.setattr(text_rendering, "OF_SYSTEM", ())
     assert drawn(name) != drawn(WITHOUT_NAME)
 
 
 @pytest.mark.parametrize("name", ("高橋 美咲", "ليلى منصور", "नेहा", "Ngozi Adébáyọ̀ 高", "\ufffe\uffff"))
 def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(lettering, "OF_SYSTEM", ())
-    cards.draw.cache_clear()
+    monkeypatch.setattr(text_rendering, "OF_SYSTEM", ())
+    share_card.draw.cache_clear()
     assert drawn(name) == drawn(WITHOUT_NAME)
-    cards.draw.cache_clear()
+    share_card.draw.cache_clear()
 
 
 @pytest.mark.parametrize("name", ("Tiago Nascimento Brandão", LONG[:120], "W" * 120))
 def test_the_words_leave_room_for_the_wordmark_and_the_tier(name: str) -> None:
     shown = Card(name, "Words and more words, " * 7, 1, "", "", "pine", "")
-    with Image.open(io.BytesIO(cards.draw(shown))) as drawn_in:
-        left = drawn_in.convert("L").crop((0, 0, cards.WIDTH - cards.PORTRAIT, cards.HEIGHT))
+    with Image.open(io.BytesIO(share_card.draw(shown))) as drawn_in:
+        left = drawn_in.convert("L").crop((0, 0, share_card.WIDTH - share_card.PORTRAIT, share_card.HEIGHT))
     empty = Image.new("L", left.size, left.getpixel((0, 0)))
     for top, bottom in ((104, 124), (508, 520)):
         box = (0, top, left.width, bottom)
@@ -246,20 +246,20 @@ def test_the_words_leave_room_for_the_wordmark_and_the_tier(name: str) -> None:
 
 
 def test_emoji_are_left_out_and_the_name_stays() -> None:
-    assert lettering.letters("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
+    assert text_rendering.letters("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
     assert drawn("Olive 🌿") == drawn("Olive")
 
 
 def test_no_name_takes_long() -> None:
     def took_s() -> float:
-        cards.draw.cache_clear()
+        share_card.draw.cache_clear()
         started = time.thread_time()
-        cards.draw(Card("W" * 120, "m " * 80, 3, "Expert", "WW", "clay", ""))
+        share_card.draw(Card("W" * 120, "m " * 80, 3, "Expert", "WW", "clay", ""))
         return time.thread_time() - started
 
     assert any(took_s() < 1 for _ in range(3))
 
 
 def test_vietnamese_is_written_in_the_products_own_fonts() -> None:
-    assert lettering.Face(lettering.SERIF, 40, 480).is_own("Thảo Linh Nguyễn")
-    assert lettering.Face(lettering.ITALIC, 40).is_own("Từ ý tưởng đến ứng dụng đầu tiên")
+    assert text_rendering.Face(text_rendering.SERIF, 40, 480).is_own("Thảo Linh Nguyễn")
+    assert text_rendering.Face(text_rendering.ITALIC, 40).is_own("Từ ý tưởng đến ứng dụng đầu tiên")

@@ -13,10 +13,12 @@ from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from audit.log import SYSTEM
-from profiles import images, portfolio, sweeping, tasks
-from profiles.images import PORTRAIT, PROJECT
+from profiles import tasks
+from profiles.media import images, orphan_cleanup
+from profiles.media.images import PORTRAIT, PROJECT
+from profiles.media.orphan_cleanup import sweep
 from profiles.models import BuilderProfile
-from profiles.sweeping import sweep
+from profiles.portfolio import services as portfolio
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
 from tests.helpers.pictures import upload
 
@@ -134,7 +136,7 @@ def test_a_batch_takes_few_queries(
         stored(media, "portraits/")
     with django_assert_num_queries(4):  # two tables, before and after the ages
         list(sweep())
-    monkeypatch.setattr(sweeping, "BATCH", 1)
+    monkeypatch.setattr(orphan_cleanup, "BATCH", 1)
     with django_assert_num_queries(2 * len(used)):
         list(sweep())
 

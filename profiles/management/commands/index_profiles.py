@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from tqdm import tqdm
 
-from profiles import search
+from profiles.directory import indexing
 
 
 class Command(BaseCommand):
@@ -25,8 +25,8 @@ class Command(BaseCommand):
         # On a terminal only: a log wants the end.
         with tqdm(unit=" profiles", disable=None) as bar:
             try:
-                for batch in search.batches(after):
-                    search.index_all(batch)
+                for batch in indexing.batches(after):
+                    indexing.index_all(batch)
                     after, done = batch[-1], done + len(batch)
                     bar.update(len(batch))
             except KeyboardInterrupt:

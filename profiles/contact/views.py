@@ -1,0 +1,56 @@
+"""The page on which somebody writes to a builder."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext
+from django.views.decorators.cache import never_cache
+from django.views.generic.edit import FormView
+
+from accounts.http import AuthenticatedRequest
+from accounts.preserved_forms import DraftMixin
+from profiles.contact import services as contact
+from profiles.contact.services import ContactForm, RefusedError
+from profiles.mixins import BuilderPageMixin
+from profiles.permissions import Viewer
+
+
+@method_decorator(never_cache, name="dispatch")
+class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-arg]
+    """Write to a builder, whose address is not shown; the sender's is told to the builder."""
+
+    request: AuthenticatedRequest
+    required = "contact"
+    http_method_names = ["get", "head", "post"]
+    form_class = ContactForm
+    template_name = "profiles/contact_form.html"
+
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Show the form, at the present address."""
+        return super().get(request, *args, **kwargs) if kwargs["slug"] == self.profile.slug else self.moved()
+
+    def refuse(self, request: HttpRequest) -> HttpResponse:
+        """Tell owners who pressed the button, looking at their page as visitors, where they are."""
+        if self.access.role == Viewer.OWNER and request.method in ("GET", "HEAD"):
+            return render(request, "profiles/contact_own.html", {"profile": self.profile})
+        return super().refuse(request)
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        """Add to whom it goes, and whether an answer would arrive."""
+        can_be_answered = contact.can_be_answered(self.request.user)
+        return super().get_context_data(profile=self.profile, can_be_answered=can_be_answered, **context)
+
+    def form_valid(self, form: ContactForm) -> HttpResponse:
+        """Send the message, or say why not; nothing typed is lost."""
+        try:
+            contact.send(self.profile, self.request.user, **form.cleaned_data)
+        except RefusedError as error:
+            form.add_error(None, str(error))
+            return self.form_invalid(form)
+        self.forget_draft()
+        text = gettext("Your message is on its way to %(name)s. The answer comes to %(address)s.")
+        messages.success(self.request, text % {"name": self.profile.name, "address": self.request.user.email})
+        return redirect(self.profile)

@@ -1,0 +1,81 @@
+"""What search engines, and the places where people share addresses, are told of a public page."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+
+from profiles.models import BuilderProfile
+from profiles.pages import share_card
+from profiles.templatetags.profile_facts import domain_label
+
+#: What could end the element around the JSON, as in Django's json_script.
+_ESCAPED = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """The facts of OpenGraph and Twitter cards, and JSON-LD to put into a script element.
+
+    Attributes:
+        image: its address changes with what is drawn, so that nobody goes on showing the old one.
+    """
+
+    title: str
+    description: str
+    url: str
+    image: str
+    image_alt: str
+    json_ld: SafeString
+
+
+def sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
+    """Return what is told of a page that everybody may see; nothing that visitors do not read on it."""
+    url = request.build_absolute_uri(profile.get_absolute_url())
+    card = reverse("profiles:builder_card", args=[profile.slug])
+    return Sharing(
+        title=profile.name,
+        description=profile.headline or profile.tagline,
+        url=url,
+        image=request.build_absolute_uri(f"{card}?v={share_card.Card.of(profile).digest}"),
+        image_alt=gettext("%(name)s on Buildappswith") % {"name": profile.name},
+        json_ld=_in_script(_page(profile, url, request)),
+    )
+
+
+def _page(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str, Any]:
+    """Source: https://developers.google.com/search/docs/appearance/structured-data/profile-page"""
+    return {
+        "@context": "https://schema.org",
+        "@type": "ProfilePage",
+        "url": url,
+        "dateCreated": profile.created_at.isoformat(timespec="seconds"),
+        "mainEntity": _person(profile, url, request),
+    }
+
+
+def _person(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str, Any]:
+    picture = profile.image_url
+    person = {
+        "@type": "Person",
+        "@id": f"{url}#person",
+        "name": profile.name,
+        "url": url,
+        "image": request.build_absolute_uri(picture) if picture else "",
+        "jobTitle": profile.headline,
+        "description": profile.tagline,
+        "homeLocation": {"@type": "Place", "name": profile.location} if profile.location else None,
+        "knowsAbout": [*map(domain_label, profile.domains), *profile.top_skills, *profile.expertise],
+        "award": [str(badge) for badge in profile.badges.all()],
+        "sameAs": profile.links,
+    }
+    return {name: value for name, value in person.items() if value}
+
+
+def _in_script(facts: dict[str, Any]) -> SafeString:
+    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    return mark_safe(text.translate(_ESCAPED))  # noqa: S308  # nothing in it can end the element

@@ -1,0 +1,69 @@
+"""A builder's page, and the picture that stands for it where its address is shared."""
+
+from typing import Any
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import prefetch_related_objects
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import get_conditional_response, patch_cache_control
+from django.views.decorators.http import require_safe
+
+from profiles import flags
+from profiles.editing.sections import BUILDER_SECTIONS
+from profiles.mixins import BuilderPageMixin
+from profiles.models import BuilderProfile
+from profiles.pages import share_card
+from profiles.pages.share_metadata import sharing
+from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
+
+#: Seconds for which others may show the picture without asking whether it has changed.
+CARD_AGE_S = 3600
+
+
+class BuilderDetailView(BuilderPageMixin):
+    """A builder's page: for everybody while it is published, and for its owner and admins always.
+
+    With `?as=visitor` they see what visitors see, or would see if it were published.
+    """
+
+    http_method_names = ["get", "head"]
+
+    def get(self, request: HttpRequest, slug: str) -> HttpResponse:
+        if slug != self.profile.slug:
+            return self.moved()
+        as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
+        access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
+        context = {**page_of(self.profile, access, request), "as_visitor": as_visitor}
+        return render(request, "profiles/builder_detail.html", context)
+
+
+def page_of(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
+    """Return what the template of a builder's page asks: the page as somebody with this access sees it, in two queries."""
+    prefetch_related_objects([profile], "projects", "badges")
+    public = is_public(profile)
+    return {
+        "profile": profile,
+        "access": access,
+        "is_public": public,
+        "is_reachable": is_reachable(profile),
+        "sections": BUILDER_SECTIONS,
+        "in_place_editing": access.can_edit and flags.in_place_editing(request),
+        "sharing": sharing(profile, request) if public else None,
+    }
+
+
+@require_safe
+def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
+    """Answer with the picture of a public page; it is drawn only for whoever does not have it yet."""
+    profile = BuilderProfile.objects.published().filter(slug=slug.replace("\x00", "\ufffd")).first()
+    if profile is None:
+        raise Http404
+    card = share_card.Card.of(profile)
+    etag = f'"{card.digest}"'
+    response = get_conditional_response(request, etag=etag)
+    if response is None:
+        response = HttpResponse(share_card.draw(card), content_type="image/png")
+    response["ETag"] = etag
+    patch_cache_control(response, public=True, max_age=CARD_AGE_S)
+    return response
