@@ -47,15 +47,15 @@ if log_format() == "json":
 
 def post_worker_init(worker: object) -> None:
     """Watch over the queue's workers from here, too: when they are gone, nothing else would notice."""
-    from webhooks import watch
+    from webhooks.monitoring import worker_watchdog
 
-    watch.start()
+    worker_watchdog.start()
 
 
 def worker_exit(server: object, worker: object) -> None:
     """Write what is counted in memory, and close the connection pool, or the worker would not end until it is killed."""
     from config.database import close_pools
-    from webhooks.rejections import rejections
+    from webhooks.inbox.rejections import rejections
 
     rejections.flush()
     close_pools()

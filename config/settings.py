@@ -296,7 +296,7 @@ LOGGING: dict[str, Any] = {
         "procrastinate": {"level": "WARNING"},
         # It tells of every request it makes, with the id of whom it is about in the address.
         "httpx": {"level": "WARNING"},
-        # It writes addresses that it cannot read, tokens and passwords included; webhooks.alerts says what went wrong.
+        # It writes addresses that it cannot read, tokens and passwords included; webhooks.monitoring.alerts says what went wrong.
         "apprise": {"level": "CRITICAL"},
     },
 }

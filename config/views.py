@@ -19,8 +19,8 @@ from prometheus_client.registry import CollectorRegistry
 
 from config.middleware import DATABASE_AWAY, come_again
 from core.client_ip import client_address
-from webhooks import addresses
-from webhooks.metrics import collect
+from webhooks.inbox import ip_allowlist
+from webhooks.monitoring.metrics import collect
 
 #: Whether this process has seen the database at the version of the code; it is asked until then, and never again.
 _migrated = False
@@ -49,7 +49,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Tell the figures of webhooks.metrics, as OpenMetrics or as Prometheus's older text, whichever is asked for.
+    """Tell the figures of webhooks.monitoring.metrics, as OpenMetrics or as Prometheus's older text, whichever is asked for.
 
     For whoever has METRICS_TOKEN as a Bearer token, or asks from METRICS_ALLOWED_IPS; for others there is no such page.
     """
@@ -76,7 +76,7 @@ def _may_read_metrics(request: HttpRequest) -> bool:
     if expected and scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), expected.encode()):
         return True
     allowed = tuple(settings.METRICS_ALLOWED_IPS)
-    return bool(allowed) and addresses.is_in(client_address(request), allowed)
+    return bool(allowed) and ip_allowlist.is_in(client_address(request), allowed)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -17,7 +17,7 @@ from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.flushing import quick_flush
 from tests.helpers.processes import UNWATCHED, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
-from webhooks import rejections
+from webhooks.inbox import rejections
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import apprise
 from django.conf import settings
 from django.core import checks
 
-from webhooks import addresses, signatures
+from webhooks.inbox import ip_allowlist, signatures
 
 
 @checks.register(checks.Tags.security)
@@ -37,7 +37,7 @@ def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
     found: list[checks.CheckMessage] = []
     for name, number in (("CLERK_WEBHOOK_ALLOWED_IPS", 3), ("METRICS_ALLOWED_IPS", 4)):
         try:
-            addresses.networks(tuple(getattr(settings, name)))
+            ip_allowlist.networks(tuple(getattr(settings, name)))
         except ValueError as error:
             hint = 'List addresses or networks, separated by commas, or write "svix".'
             found.append(checks.Error(f"{name} cannot be read: {error}.", hint=hint, id=f"webhooks.E00{number}"))

@@ -7,7 +7,10 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
-from webhooks import alerts, inbox, replays, retention, rollups
+from webhooks.inbox import service as inbox
+from webhooks.monitoring import alerts, hourly_counts
+from webhooks.payloads import retention
+from webhooks.replay import bulk as replays
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="fold_counts")
 def fold_counts(timestamp: int) -> None:
     """Count the hours in which events came or changed, once a minute."""
-    rollups.fold()
+    hourly_counts.fold()
 
 
 @app.periodic(cron="* * * * * 30")  # half a minute after the counts

@@ -2,7 +2,7 @@ from django.urls import include, path, re_path
 
 from webhooks import views
 from webhooks.admin.dashboard import dashboard
-from webhooks.admin.story import person_story
+from webhooks.admin.timeline import person_story
 
 app_name = "webhooks"
 #: Inside of the admin site, and before its own addresses.

@@ -10,8 +10,9 @@ from django.views.decorators.csrf import csrf_exempt
 from structlog.contextvars import bind_contextvars
 
 from core.client_ip import client_address
-from webhooks import addresses, inbox, signatures
-from webhooks.rejections import rejections
+from webhooks.inbox import ip_allowlist, signatures
+from webhooks.inbox import service as inbox
+from webhooks.inbox.rejections import rejections
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         return JsonResponse({"error": "method_not_allowed"}, status=405, headers={"Allow": "POST"})
     if _content_length(request) > MAX_BODY_BYTES:
         return _refused(request, "too_large", status=413)
-    if not addresses.is_allowed(client_address(request)):
+    if not ip_allowlist.is_allowed(client_address(request)):
         return _refused(request, "address_not_allowed", status=403)
     try:
         delivery = signatures.verify(request)

@@ -16,7 +16,7 @@ ROOT_URLCONF = "tests.bench.limit"
 @csrf_exempt
 def receive(request: HttpRequest) -> JsonResponse:
     """Verify and insert, with one statement in autocommit mode."""
-    from webhooks import signatures  # the settings are read before there are models
+    from webhooks.inbox import signatures  # the settings are read before there are models
     from webhooks.models import WebhookEvent
 
     delivery = signatures.verify(request)

@@ -11,7 +11,7 @@ from random import Random
 
 from accounts.clerk import samples
 from accounts.clerk.samples import SampleUser
-from webhooks import signatures
+from webhooks.inbox import signatures
 
 #: The shares of what happens, as in Clerk's traffic of a growing site.
 CREATED, UPDATED = 0.5, 0.4

@@ -123,8 +123,8 @@ def seed(events: int) -> dict[str, str]:
 
     from accounts.models import User
     from config.database import close_pools
-    from webhooks import rollups
     from webhooks.models import WebhookEvent
+    from webhooks.monitoring import hourly_counts
 
     started = time.perf_counter()
     operator = User.objects.create_superuser("bench", "bench")
@@ -140,7 +140,7 @@ def seed(events: int) -> dict[str, str]:
             cursor.execute(EVENTS, {"events": events, "first": first, "last": last})
             print(f"{last:9} of {events} events after {time.perf_counter() - started:.0f} s", file=sys.stderr)
         cursor.execute("VACUUM (ANALYZE) webhooks_webhookevent")
-        hours = rollups.fold()
+        hours = hourly_counts.fold()
         cursor.execute("ANALYZE")
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 day')")
         cursor.execute(EVENTS, {"events": events, "first": events - late + 1, "last": events})

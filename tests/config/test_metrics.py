@@ -14,9 +14,9 @@ from pytest_django import Settings
 from accounts.models import Reconciliation
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
-from webhooks import rollups, rules
 from webhooks.models import Alert, RejectionCount
-from webhooks.vitals import measure
+from webhooks.monitoring import hourly_counts, rules
+from webhooks.monitoring.health import measure
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +47,7 @@ def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookCl
         webhook.created(person())
     for fold in (False, True):
         if fold:
-            rollups.fold()
+            hourly_counts.fold()
         told = scrape()
         assert told["deliveries_total", "user.created"] == 3
         assert told["deliveries_total", "user.updated"] == 1
@@ -61,7 +61,7 @@ def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookCl
 def test_every_cause_of_a_refusal_is_told_from_the_start() -> None:
     assert scrape()["rejected_total", "bad_signature"] == 0
     for hours in range(3):
-        hour = rollups.whole_hour(timezone.now()) - timedelta(hours=hours)
+        hour = hourly_counts.whole_hour(timezone.now()) - timedelta(hours=hours)
         RejectionCount.objects.create(hour=hour, cause="bad_signature", requests=5)
     assert scrape()["rejected_total", "bad_signature"] == 15
 

@@ -16,7 +16,7 @@ from tests.helpers.sentry import Receiver, receiver
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import URL, new_svix_id, person
 from tests.settings import SECRET
-from webhooks import signatures
+from webhooks.inbox import signatures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -163,7 +163,7 @@ def test_a_delivery_is_on_all_lines_about_it_and_its_content_on_none(site: httpx
     response = site.post(URL, content=body.encode(), headers=headers)
     assert response.json() == {"outcome": "failed"}
     told = after(log, response.headers["x-request-id"])
-    [failure] = [line for line in told if line["logger"] == "webhooks.inbox"]
+    [failure] = [line for line in told if line["logger"] == "webhooks.inbox.service"]
     assert failure["error.kind"].endswith("ClerkPayloadError")
     assert {line["delivery_id"] for line in told} == {svix_id}
     written = log.read_text()

@@ -14,7 +14,7 @@ from config.local.postgres import EmbeddedPostgres
 from tests.helpers.processes import wait_until
 from tests.helpers.site import Site
 from tests.helpers.webhooks import URL, new_svix_id, person
-from webhooks import signatures
+from webhooks.inbox import signatures
 
 #: Whoever is called so cannot be stored, while things are out of order.
 UNLUCKY = "Unlucky"

@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.clerk import samples
 from accounts.clerk.samples import SampleUser
 from tests.settings import SECRET
-from webhooks import signatures
+from webhooks.inbox import signatures
 
 URL = "/api/webhooks/clerk"
 _random = Random()

@@ -26,8 +26,8 @@ from tests.helpers.processes import gunicorn, process, wait_until
 from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import Svix, new_svix_id, person
 from tests.webhooks.test_rollups import event
+from webhooks.inbox.signatures import sign
 from webhooks.models import Alert, WebhookEvent
-from webhooks.signatures import sign
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -21,11 +21,11 @@ from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
-from webhooks import alerts, rollups, runbooks, watch
 from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
-from webhooks.rules import RULES
-from webhooks.vitals import Vitals
+from webhooks.monitoring import alerts, hourly_counts, runbooks, worker_watchdog
+from webhooks.monitoring.health import Vitals
+from webhooks.monitoring.rules import RULES
 
 pytestmark = pytest.mark.django_db
 
@@ -289,9 +289,9 @@ def test_an_event_that_stays_unsettled() -> None:
 
 
 def test_refused_requests() -> None:
-    RejectionCount.objects.create(hour=rollups.whole_hour(NOW), cause="bad_signature", requests=19)
+    RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW), cause="bad_signature", requests=19)
     assert check() == []
-    RejectionCount.objects.create(hour=rollups.whole_hour(NOW), cause="too_large", requests=1)
+    RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW), cause="too_large", requests=1)
     assert check() == [Rule.REJECTED]
     assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
 
@@ -352,11 +352,11 @@ def test_comparing_that_has_stopped(settings: Settings) -> None:
 
 
 def test_no_worker_is_noticed_by_the_web_processes(receiver: Receiver) -> None:
-    watch.look()
+    worker_watchdog.look()
     assert receiver.told == []
     lose_workers()
-    watch.look()
-    watch.look()
+    worker_watchdog.look()
+    worker_watchdog.look()
     assert receiver.titles == ["[Opened] No worker is alive"]
 
 

@@ -15,8 +15,11 @@ from django.utils import timezone
 from accounts.models import User
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import ZOFIA, Trouble, failed_event, trouble
-from webhooks import attempts, inbox, personal_data, retention, tasks
+from webhooks import personal_data, tasks
+from webhooks.inbox import attempts
+from webhooks.inbox import service as inbox
 from webhooks.models import Attempt, WebhookEvent
+from webhooks.payloads import retention
 
 pytestmark = pytest.mark.django_db
 

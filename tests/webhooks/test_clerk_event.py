@@ -19,7 +19,7 @@ from accounts.models import User
 from profiles.models import BuilderProfile
 from tests.helpers.webhooks import URL
 from tests.settings import NEXT_SECRET
-from webhooks import signatures
+from webhooks.inbox import signatures
 from webhooks.models import WebhookEvent
 
 SECONDS_2026 = 1_795_521_600

@@ -19,9 +19,9 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
-from webhooks import alerts, figures, rollups, verdict
 from webhooks.models import Alert, EventCount, FoldMark, RejectionCount, WebhookEvent
-from webhooks.vitals import measure
+from webhooks.monitoring import alerts, dashboard, hourly_counts, overall_status
+from webhooks.monitoring.health import measure
 
 pytestmark = pytest.mark.django_db
 
@@ -62,18 +62,21 @@ def page(browser: Client, query: str = "", **headers: str) -> str:
 
 def sentence(at: datetime = NOW) -> str:
     with time_machine.travel(at, tick=False):
-        return verdict.judge(measure(), Alert.objects.open()).sentence
+        return overall_status.judge(measure(), Alert.objects.open()).sentence
 
 
 def counts(name: str, at: datetime = NOW) -> list[int]:
     return [
-        count.number for row in figures.table(at, figures.take(at, "24h")) if row.name == name for count in row.counts
+        count.number
+        for row in dashboard.table(at, dashboard.take(at, "24h"))
+        if row.name == name
+        for count in row.counts
     ]
 
 
 def fold(at: datetime = NOW) -> None:
     with time_machine.travel(at, tick=False):
-        rollups.fold()
+        hourly_counts.fold()
 
 
 # --- The sentence ---
@@ -157,8 +160,8 @@ def test_every_state_duplicates_and_refused_requests_are_counted(webhook: Webhoo
             webhook.created(person())
     event(NOW - MINUTE, state="dead", processed_at=None)
     event(NOW - MINUTE, state="stale")
-    RejectionCount.objects.create(hour=rollups.whole_hour(NOW), cause="bad_signature", requests=7)
-    found = {row.name: row.counts[0].number for row in figures.table(NOW, figures.take(NOW, "24h"))}
+    RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW), cause="bad_signature", requests=7)
+    found = {row.name: row.counts[0].number for row in dashboard.table(NOW, dashboard.take(NOW, "24h"))}
     assert found == {
         "received": 6,
         "processed": 1,
@@ -178,7 +181,7 @@ def test_figures_equal_raw_counts_after_any_history() -> None:
         event(at, state=("processed", "ignored", "stale")[number % 3], deliveries=1 + number % 4 // 3)
         if number % 60 == 0:
             fold()
-    for row in figures.table(NOW, figures.take(NOW, "24h")):
+    for row in dashboard.table(NOW, dashboard.take(NOW, "24h")):
         for count in row.counts:
             raw = WebhookEvent.objects.filter(received_at__gte=count.since)
             if row.name in WebhookEvent.State.values:
@@ -200,7 +203,7 @@ def test_columns_hold_each_type_and_the_rest_together() -> None:
         for _ in range(8 - number):
             event(NOW - 3 * HOUR, event_type=f"type.{number}")
     for span, place in (("24h", -4), ("30d", -1)):
-        chart = figures.chart(NOW, span, figures.take(NOW, span))
+        chart = dashboard.chart(NOW, span, dashboard.take(NOW, span))
         assert [name for name, _ in chart.series] == [*(f"type.{number}" for number in range(5)), "other"]
         assert chart.columns[place].cells == [8, 7, 6, 5, 4, 6]
         assert (chart.total, chart.top) == (36, 50)
@@ -216,9 +219,9 @@ def test_columns_and_times_are_of_no_hour_before_theirs() -> None:
     for folded in (False, True):
         if folded:
             fold()
-        found = figures.take(NOW, "24h")
-        assert figures.chart(NOW, "24h", found).series == [("user.updated", 1)]
-        assert (figures.timings(found)[0].seconds[-1] or 0) < 1
+        found = dashboard.take(NOW, "24h")
+        assert dashboard.chart(NOW, "24h", found).series == [("user.updated", 1)]
+        assert (dashboard.timings(found)[0].seconds[-1] or 0) < 1
 
 
 def test_without_events_there_is_an_empty_chart(operator: Client) -> None:
@@ -329,7 +332,7 @@ def some_of_everything() -> None:
         event(NOW - number * HOUR, state="dead", processed_at=None, event_type=f"type.{number}")
         pushed = {"state": "stopped", "requested_at": NOW, "next_attempt_at": NOW}
         MetadataPush.objects.create(user=UserFactory.create(), **pushed)
-        RejectionCount.objects.create(hour=rollups.whole_hour(NOW) - number * HOUR, cause="other", requests=3)
+        RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW) - number * HOUR, cause="other", requests=3)
     with time_machine.travel(NOW, tick=False):
         alerts.check()
 

@@ -23,7 +23,9 @@ from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import failed_event, trouble
-from webhooks import inbox, outlook, signatures
+from webhooks import event_status
+from webhooks.inbox import service as inbox
+from webhooks.inbox import signatures
 from webhooks.models import Alert, Attempt, Replay, WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -117,7 +119,7 @@ def test_one_sentence_says_what_comes_next(change: dict[str, Any], sentence: str
     event = WebhookEvent(state="failed", next_attempt_at=now + timedelta(seconds=change.pop("in", 0)))
     for name, value in change.items():
         setattr(event, name, value)
-    assert sentence in outlook.tell(event, now).sentence
+    assert sentence in event_status.tell(event, now).sentence
 
 
 # --- Attempts and deliveries ---

@@ -24,9 +24,9 @@ from core.db import keyset as orders
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.webhooks.test_rollups import event
-from webhooks import exports
 from webhooks.admin import links
 from webhooks.admin.events import WebhookEventAdmin
+from webhooks.inbox import csv_export
 from webhooks.models import EventCount, WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -420,7 +420,7 @@ def test_an_export_has_the_filtered_events_and_is_in_the_log(
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert response.headers["Content-Disposition"].startswith('attachment; filename="events-')
     found = rows_of(response)
-    assert tuple(found[0]) == exports.COLUMNS
+    assert tuple(found[0]) == csv_export.COLUMNS
     assert [int(row["id"]) for row in found] == [events[name].pk for name in ("failed", "dead", "stale")]
     assert (found[0]["clerk_user_id"], found[0]["error"], found[0]["attempts"]) == ("user_olive", "IntegrityError", "4")
     assert (found[2]["lag_s"], found[0]["lag_s"]) == ("3.0", "")

@@ -16,8 +16,8 @@ from audit.models import AuditLog
 from profiles.models import BuilderProfile
 from tests.helpers.webhooks import WebhookClient, person
 from tests.settings import SECRET
-from webhooks import signatures
-from webhooks.handlers import HANDLERS
+from webhooks.inbox import signatures
+from webhooks.inbox.handlers import HANDLERS
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from accounts.clerk import samples
 from tests.helpers.webhooks import person
-from webhooks import masking, payload_tree
+from webhooks.payloads import masking
+from webhooks.payloads import tree as payload_tree
 
 EVENTS = [
     *(event for events in samples.examples().values() for event in events),

@@ -8,9 +8,9 @@ from django.db import OperationalError
 
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_rollups import NOW
-from webhooks import rejections as module
+from webhooks.inbox import rejections as module
+from webhooks.inbox.rejections import CAUSES, Rejections
 from webhooks.models import RejectionCount, WebhookEvent
-from webhooks.rejections import CAUSES, Rejections
 
 pytestmark = pytest.mark.django_db
 

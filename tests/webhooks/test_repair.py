@@ -21,9 +21,12 @@ from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient
 from tests.webhooks.test_retries import ZOFIA, Trouble, failed_event, trouble
-from webhooks import inbox, repair, rollups, tasks
+from webhooks import tasks
+from webhooks.inbox import service as inbox
 from webhooks.models import Attempt, WebhookEvent
-from webhooks.repair import Who
+from webhooks.monitoring import hourly_counts
+from webhooks.replay import event_actions
+from webhooks.replay.event_actions import Who
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +54,7 @@ def everything() -> dict[str, list[Any]]:
     return found
 
 
-def differences(trial: repair.Trial) -> list[tuple[str, str, Any, Any]]:
+def differences(trial: event_actions.Trial) -> list[tuple[str, str, Any, Any]]:
     return [(d.target, d.field, d.old, d.new) for d in trial.differences]
 
 
@@ -68,7 +71,7 @@ def held(database_url: str, query: str) -> Iterator[None]:
 
 def test_a_dry_run_tells_what_a_new_person_would_bring(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
-    trial = repair.dry_run(event.pk)
+    trial = event_actions.dry_run(event.pk)
     assert (trial.outcome, trial.note) == (State.PROCESSED, "")
     assert ("user", "name", None, "Zofia Wąs") in differences(trial)
     assert ("user", "roles", None, "BUILDER") in differences(trial)
@@ -80,7 +83,7 @@ def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
     with trouble():
         webhook.updated(ZOSIA, svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
-    trial = repair.dry_run(event.pk)
+    trial = event_actions.dry_run(event.pk)
     assert ("user", "name", "Zofia Wąs", "Zosia Wąs") in differences(trial)
     assert ("user", "roles", "CLIENT", None) in differences(trial)
     assert trial.reason == "clientprofile.archived_at, user.name, user.roles"
@@ -88,22 +91,22 @@ def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
 
 def test_a_dry_run_of_what_had_its_effect_changes_nothing(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
-    assert repair.dry_run(only_event().pk) == repair.Trial(State.PROCESSED)
+    assert event_actions.dry_run(only_event().pk) == event_actions.Trial(State.PROCESSED)
 
 
 def test_a_dry_run_of_what_newer_events_passed_is_stale(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     webhook.updated(ZOSIA)
-    assert repair.dry_run(event.pk).outcome == State.STALE
+    assert event_actions.dry_run(event.pk).outcome == State.STALE
 
 
 def test_a_dry_run_tells_why_it_would_fail(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with trouble(KeyError("bug")):
-        trial = repair.dry_run(event.pk)
+        trial = event_actions.dry_run(event.pk)
     assert (trial.outcome, trial.note, trial.reason) == (State.FAILED, "KeyError: 'bug'", "internal: KeyError")
     webhook.post("{}", svix_id="msg_bad")
-    trial = repair.dry_run(WebhookEvent.objects.get(svix_id="msg_bad").pk)
+    trial = event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_bad").pk)
     assert (trial.outcome, trial.reason) == (State.DEAD, "permanent: ClerkPayloadError")
 
 
@@ -111,19 +114,19 @@ def test_a_dry_run_tells_of_what_the_log_does_not(webhook: WebhookClient) -> Non
     webhook.created(ZOFIA)
     with trouble():
         webhook.updated(ZOFIA.later(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
-    found = differences(repair.dry_run(WebhookEvent.objects.get(svix_id="msg_2").pk))
+    found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_2").pk))
     assert ("user", "clerk_facts", {}, {"hourlyRate": 90}) in found
     assert any(target == "push to Clerk" for target, *_ in found)
 
 
 def test_a_dry_run_of_no_event(db: None) -> None:
-    assert repair.dry_run(2**62).outcome == repair.GONE
+    assert event_actions.dry_run(2**62).outcome == event_actions.GONE
 
 
 def test_a_dry_run_without_payload_says_so(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     WebhookEvent.objects.update(payload=None)
-    trial = repair.dry_run(only_event().pk)
+    trial = event_actions.dry_run(only_event().pk)
     assert (trial.outcome, trial.reason) == (State.IGNORED, "Its payload is not kept, so there is nothing to apply.")
 
 
@@ -155,7 +158,7 @@ def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: S
     signals.user_synced.connect(listen)
     try:
         with trouble() if kind == "failing" else transaction.atomic():
-            trial = repair.dry_run(event.pk)
+            trial = event_actions.dry_run(event.pk)
     finally:
         signals.user_synced.disconnect(listen)
     assert everything() == before
@@ -164,7 +167,7 @@ def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: S
     assert trial.outcome == (State.FAILED if kind in ("failing", "at commit") else State.PROCESSED)
     if kind in ("new", "changed"):
         assert any(d.target == "push to Clerk" for d in trial.differences)
-        assert repair.replay(event.pk, Who(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
+        assert event_actions.replay(event.pk, Who(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
         assert MetadataPush.objects.exists()  # so the dry run had something to undo
 
 
@@ -176,10 +179,10 @@ def test_a_dry_run_waits_for_nobody(webhook: WebhookClient, database_url: str, t
     event = WebhookEvent.objects.get(svix_id="msg_2")
     with held(database_url, f"SELECT FROM {table} FOR UPDATE"):
         began = time.monotonic()
-        trial = repair.dry_run(event.pk)
+        trial = event_actions.dry_run(event.pk)
     assert time.monotonic() - began < 2.5  # a lock would be waited for three seconds
     assert (trial.outcome, trial.note) == (
-        repair.BUSY,
+        event_actions.BUSY,
         "Somebody is at work on it or on its person; try again.",
     )
     with connection.cursor() as cursor:  # and nobody else has its haste from now on
@@ -196,7 +199,7 @@ def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
 
     def try_it() -> None:
         while not over.is_set():
-            tried.append(repair.dry_run(event.pk).outcome)
+            tried.append(event_actions.dry_run(event.pk).outcome)
         connection.close()
 
     def took_s(number: int) -> float:
@@ -221,7 +224,7 @@ def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
 def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
     WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None)
-    assert repair.replay(event.pk, ngozi).outcome == State.PROCESSED
+    assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
     event.refresh_from_db()
     assert (event.state, event.attempts, event.last_error) == (State.PROCESSED, 2, "")
     attempt = Attempt.objects.order_by("number").last()
@@ -232,7 +235,7 @@ def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: W
 
 def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
-    repair.replay(event.pk, ngozi, replay=7)
+    event_actions.replay(event.pk, ngozi, replay=7)
     row = AuditLog.objects.get(action="EVENT_REPLAYED")
     assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.webhookevent:{event.pk}")
     assert row.details == {"note": "the instance id was wrong", "replay": 7}
@@ -243,7 +246,7 @@ def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Who
 def test_a_replay_that_fails_is_written_down_once(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
     with trouble(KeyError("bug")):
-        assert repair.replay(event.pk, ngozi).outcome == State.FAILED
+        assert event_actions.replay(event.pk, ngozi).outcome == State.FAILED
     event.refresh_from_db()
     assert (event.state, event.attempts) == (State.FAILED, 2)
     assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 1
@@ -264,16 +267,16 @@ def test_what_had_its_effect_stays_processed_and_counted(
     if came == "ignored":
         settings.CLERK_INSTANCE_ID = "ins_other"
     event, since = WebhookEvent.objects.get(svix_id="msg_1"), datetime.now(UTC) - timedelta(hours=1)
-    totals, timings = rollups.totals(since), rollups.timings(since)
+    totals, timings = hourly_counts.totals(since), hourly_counts.timings(since)
     before = WebhookEvent.objects.filter(pk=event.pk).values().get()
     if came == "failed":
         WebhookEvent.objects.filter(pk=event.pk).update(payload="{}")
         before["payload"] = "{}"
     with time_machine.travel(datetime.now(UTC) + timedelta(days=3)):
-        outcome = repair.replay(event.pk, ngozi).outcome
+        outcome = event_actions.replay(event.pk, ngozi).outcome
     assert outcome == ("dead" if came == "failed" else came)
     assert WebhookEvent.objects.filter(pk=event.pk).values().get() == before | {"attempts": 2}
-    assert (rollups.totals(since), rollups.timings(since)) == (totals, timings)
+    assert (hourly_counts.totals(since), hourly_counts.timings(since)) == (totals, timings)
     assert Attempt.objects.get(event=event).outcome == outcome
     assert not ProcrastinateJob.objects.filter(task_name="webhooks.tasks.retry_event").exists()
 
@@ -284,9 +287,9 @@ def test_an_event_that_was_ignored_by_mistake_gets_its_effect(
     settings.CLERK_INSTANCE_ID = "ins_wrong"
     assert webhook.created(ZOFIA) == "ignored"
     settings.CLERK_INSTANCE_ID = ""
-    assert repair.replay(only_event().pk, ngozi).outcome == State.PROCESSED
+    assert event_actions.replay(only_event().pk, ngozi).outcome == State.PROCESSED
     assert (only_event().state, only_event().last_error) == (State.PROCESSED, "")
-    assert [(row.state, row.events) for row in rollups.totals(datetime.now(UTC))] == [("processed", 1)]
+    assert [(row.state, row.events) for row in hourly_counts.totals(datetime.now(UTC))] == [("processed", 1)]
 
 
 def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
@@ -296,14 +299,14 @@ def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
     webhook.created(ZOFIA)
     settings.CLERK_INSTANCE_ID = ""
     with trouble():
-        assert repair.replay(only_event().pk, ngozi).outcome == State.FAILED
+        assert event_actions.replay(only_event().pk, ngozi).outcome == State.FAILED
     assert only_event().state == State.IGNORED
     assert not ProcrastinateJob.objects.exists()
 
 
 def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
-    repair.replay(event.pk, ngozi)
+    event_actions.replay(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         tasks.retry_event(event.pk)
@@ -317,7 +320,7 @@ def test_an_event_that_is_being_processed_is_left_to_whoever_does(
     event = failed_event(webhook)
     connection.cursor().execute("SET lock_timeout = '50ms'")
     with held(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
-        assert repair.replay(event.pk, ngozi).outcome == repair.BUSY
+        assert event_actions.replay(event.pk, ngozi).outcome == event_actions.BUSY
     connection.close()
     assert WebhookEvent.objects.get().attempts == 1
     assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
@@ -328,7 +331,7 @@ def test_an_event_that_is_being_processed_is_left_to_whoever_does(
 
 def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
-    assert repair.resolve(event.pk, ngozi)
+    assert event_actions.resolve(event.pk, ngozi)
     event.refresh_from_db()
     assert (event.state, event.last_error) == (State.IGNORED, "Resolved by hand: the instance id was wrong")
     assert event.next_attempt_at is None
@@ -346,21 +349,21 @@ def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Who)
 
 def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
-    repair.resolve(event.pk, ngozi)
+    event_actions.resolve(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
-    assert not repair.resolve(event.pk, ngozi)
-    assert not repair.resolve(2**62, ngozi)
+    assert not event_actions.resolve(event.pk, ngozi)
+    assert not event_actions.resolve(2**62, ngozi)
     assert WebhookEvent.objects.values().get() == before
     assert AuditLog.objects.filter(action="EVENT_RESOLVED").count() == 1
-    deed = repair.last_deed(event)
+    deed = event_actions.last_deed(event)
     assert deed
     assert (deed.action, deed.actor_label) == ("EVENT_RESOLVED", "Ngozi")
 
 
 def test_what_was_resolved_can_be_replayed_after_all(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
-    repair.resolve(event.pk, ngozi)
-    assert repair.replay(event.pk, ngozi).outcome == State.PROCESSED
+    event_actions.resolve(event.pk, ngozi)
+    assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
     assert inbox.retry(event.pk) is None
 
 
@@ -368,7 +371,7 @@ def test_every_failure_has_a_trial(webhook: WebhookClient) -> None:
     event = failed_event(webhook, error=Trouble("x\x00y" * 2000))
     assert len(event.last_error) == 2000
     with trouble(Trouble("x\x00y" * 2000)):
-        assert len(repair.dry_run(event.pk).note) == 2000
+        assert len(event_actions.dry_run(event.pk).note) == 2000
 
 
 def test_a_person_with_a_long_story_can_be_tried(webhook: WebhookClient) -> None:
@@ -378,5 +381,5 @@ def test_a_person_with_a_long_story_can_be_tried(webhook: WebhookClient) -> None
         webhook.updated(ZOFIA.later(timedelta(minutes=number + 1), first_name=f"Z{number}"))
     with trouble():
         webhook.updated(ZOFIA.later(timedelta(hours=1), first_name="Last"), svix_id="msg_last")
-    found = differences(repair.dry_run(WebhookEvent.objects.get(svix_id="msg_last").pk))
+    found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_last").pk))
     assert found == [("user", "name", "Z4 Wąs", "Last Wąs")]

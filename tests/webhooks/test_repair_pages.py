@@ -20,7 +20,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_replays import failed, many, work
 from tests.webhooks.test_retries import ZOFIA, failed_event, trouble
-from webhooks.admin import repair
+from webhooks.admin import event_actions
 from webhooks.models import Replay, WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -425,7 +425,7 @@ def test_only_admins_and_local_operators_may_repair(
     rf: RequestFactory, monkeypatch: pytest.MonkeyPatch, facts: dict[str, bool], *, may: bool
 ) -> None:
     """Also if somebody could see the events otherwise, by a permission of a group."""
-    monkeypatch.setattr(repair, "may_view_events", lambda request: True)
+    monkeypatch.setattr(event_actions, "may_view_events", lambda request: True)
     request = rf.post("/")
     request.user = UserFactory.create(**facts)
-    assert repair.may_repair(request) is may
+    assert event_actions.may_repair(request) is may

@@ -20,10 +20,13 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.processes import process, wait_until
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
-from webhooks import personal_data, repair, replays, rollups, tasks
+from webhooks import personal_data, tasks
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
-from webhooks.repair import Who
-from webhooks.replays import NotStarted
+from webhooks.monitoring import hourly_counts
+from webhooks.replay import bulk as replays
+from webhooks.replay import event_actions
+from webhooks.replay.bulk import NotStarted
+from webhooks.replay.event_actions import Who
 
 pytestmark = pytest.mark.django_db
 
@@ -203,7 +206,7 @@ def test_only_the_first_findings_are_kept_and_all_are_counted(ngozi: Who, monkey
 def test_reasons_that_are_too_many_are_counted_together(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MOST_GROUPS", 2)
     reasons = iter("abcd")
-    monkeypatch.setattr(repair, "dry_run", lambda pk: repair.Trial("failed", kind=next(reasons)))
+    monkeypatch.setattr(event_actions, "dry_run", lambda pk: event_actions.Trial("failed", kind=next(reasons)))
     many(4)
     assert work(begin(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
 
@@ -330,7 +333,7 @@ def test_what_broke_off_is_gone_on_with_too(ngozi: Who, monkeypatch: pytest.Monk
     many(2)
     replay = begin(ngozi)
     with monkeypatch.context() as patch:
-        patch.setattr(repair, "replay", lambda event_id: None)  # knows no reason
+        patch.setattr(event_actions, "replay", lambda event_id: None)  # knows no reason
         with pytest.raises(TypeError):
             tasks.run_replay(replay.pk)
     replay.refresh_from_db()
@@ -365,7 +368,7 @@ def test_a_fault_of_ours_ends_it_and_says_so(ngozi: Who, monkeypatch: pytest.Mon
     def fail(pk: int) -> None:
         raise KeyError("ngozi@example.com")
 
-    monkeypatch.setattr(repair, "dry_run", fail)
+    monkeypatch.setattr(event_actions, "dry_run", fail)
     many(2)
     replay = begin(ngozi, dry_run=True)
     with pytest.raises(KeyError):
@@ -381,7 +384,7 @@ def test_a_database_that_is_away_does_not_end_it(ngozi: Who, monkeypatch: pytest
     many(2)
     replay = begin(ngozi, dry_run=True)
     with monkeypatch.context() as patch:
-        patch.setattr(repair, "dry_run", fail)
+        patch.setattr(event_actions, "dry_run", fail)
         with pytest.raises(OperationalError):
             tasks.run_replay(replay.pk)
     assert work(replay).done == 2
@@ -402,13 +405,13 @@ def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, n
     webhook.created(zofia)
     webhook.updated(zofia.later(first_name="Newer"))
     failed(webhook, 2)
-    rollups.fold()
+    hourly_counts.fold()
     replay = work(begin(ngozi))
     assert replay.counts == {"processed": 3, "stale": 1}
     since = datetime.now(UTC) - timedelta(hours=1)
-    assert sum(row.events for row in rollups.totals(since) if row.state == "processed") == 4
-    rollups.fold()
-    assert sum(row.events for row in rollups.totals(since) if row.state == "processed") == 4
+    assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
+    hourly_counts.fold()
+    assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
 
 
 # --- Killed ---
@@ -419,7 +422,7 @@ def test_an_event_that_was_done_without_being_noted_is_not_done_again(webhook: W
     first, second = failed(webhook, 2)
     replay = begin(ngozi)
     Replay.objects.update(state=State.RUNNING, started_at=datetime.now(UTC))
-    repair.replay(first.pk, ngozi, replay=replay.pk)
+    event_actions.replay(first.pk, ngozi, replay=replay.pk)
     assert work(replay).counts == {"processed": 2}
     first.refresh_from_db()
     second.refresh_from_db()

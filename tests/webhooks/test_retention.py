@@ -9,8 +9,9 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from tests.webhooks.test_rollups import event
-from webhooks import retention, rollups
 from webhooks.models import WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.payloads import retention
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,10 +66,10 @@ def test_it_goes_on_through_many_batches(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_counts_of_their_hours_stay() -> None:
     stored(91)
-    rollups.fold()
+    hourly_counts.fold()
     retention.empty_payloads()
-    assert rollups.fold() == 0
-    assert sum(row.events for row in rollups.totals(timezone.now() - 100 * DAY)) == 1
+    assert hourly_counts.fold() == 0
+    assert sum(row.events for row in hourly_counts.totals(timezone.now() - 100 * DAY)) == 1
 
 
 def test_it_waits_for_nobody() -> None:

@@ -22,7 +22,9 @@ from audit.models import AuditLog
 from profiles import lifecycle
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.webhooks import WebhookClient, person
-from webhooks import inbox, retries, tasks
+from webhooks import tasks
+from webhooks.inbox import retry_policy
+from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
@@ -304,9 +306,9 @@ def test_each_failure_has_its_class(
 
 
 def test_waits_grow_and_add_up_to_about_a_day() -> None:
-    assert list(retries.WAITS) == sorted(retries.WAITS)
-    assert retries.WAITS[0] <= timedelta(minutes=1)
-    assert timedelta(hours=20) <= sum(retries.WAITS, timedelta()) <= timedelta(hours=30)
+    assert list(retry_policy.WAITS) == sorted(retry_policy.WAITS)
+    assert retry_policy.WAITS[0] <= timedelta(minutes=1)
+    assert timedelta(hours=20) <= sum(retry_policy.WAITS, timedelta()) <= timedelta(hours=30)
 
 
 def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
@@ -319,7 +321,7 @@ def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
             clock.move_to(event.next_attempt_at)
             tasks.retry_event(event.pk)
             event.refresh_from_db()
-    assert waits == list(retries.WAITS)
+    assert waits == list(retry_policy.WAITS)
     assert (event.state, event.error_class) == (State.DEAD, ErrorClass.INTERNAL)
     assert event.attempts == len(waits) + 1
     assert ProcrastinateJob.objects.count() == len(waits)
@@ -421,4 +423,4 @@ def test_a_fault_of_ours_is_an_error_once_and_what_passes_is_none(
     with trouble(error):
         webhook.created(person())
         inbox.retry(WebhookEvent.objects.get().pk)
-    assert [record.levelname for record in caplog.records if record.name == "webhooks.inbox"] == levels
+    assert [record.levelname for record in caplog.records if record.name == "webhooks.inbox.service"] == levels

@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.clerk import samples
 from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 from tests.webhooks.test_retries import trouble
-from webhooks import inbox, rollups
+from webhooks.inbox import service as inbox
 from webhooks.models import EventCount, WebhookEvent
+from webhooks.monitoring import hourly_counts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,16 +36,16 @@ def raw() -> Counter[tuple[datetime, str, str]]:
     """Return how many deliveries there are of each kind, by looking at each event."""
     counted: Counter[tuple[datetime, str, str]] = Counter()
     for one in WebhookEvent.objects.all():
-        counted[rollups.whole_hour(one.received_at), one.event_type, one.state] += one.deliveries
+        counted[hourly_counts.whole_hour(one.received_at), one.event_type, one.state] += one.deliveries
     return counted
 
 
 def totals() -> Counter[tuple[datetime, str, str]]:
-    return Counter({row[:3]: int(row.deliveries) for row in rollups.hourly(LONG_AGO)})
+    return Counter({row[:3]: int(row.deliveries) for row in hourly_counts.hourly(LONG_AGO)})
 
 
 def test_before_the_first_count_everything_is_read_from_the_events(webhook: WebhookClient) -> None:
-    assert rollups.hourly(LONG_AGO) == []
+    assert hourly_counts.hourly(LONG_AGO) == []
     webhook.created(person())
     assert totals() == raw()
     assert not EventCount.objects.exists()
@@ -52,16 +53,16 @@ def test_before_the_first_count_everything_is_read_from_the_events(webhook: Webh
 
 def test_what_is_counted_is_not_looked_at_again(webhook: WebhookClient) -> None:
     webhook.created(person())
-    assert rollups.fold() == 1
+    assert hourly_counts.fold() == 1
     EventCount.objects.update(deliveries=1000)
     assert sum(totals().values()) == 1000
-    assert rollups.fold() == 0
+    assert hourly_counts.fold() == 0
 
 
 def test_an_hour_with_something_new_is_read_from_its_events(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         webhook.created(person())
-        rollups.fold()
+        hourly_counts.fold()
         webhook.created(person())
     assert totals() == raw()
 
@@ -72,21 +73,21 @@ def test_repeats_and_retries_change_hours_that_were_counted(webhook: WebhookClie
         webhook.created(zofia, svix_id="msg_repeated")
         with trouble():
             assert webhook.created(person(), svix_id="msg_failed") == "failed"
-    rollups.fold()
-    assert totals()[rollups.whole_hour(NOW), "user.created", "failed"] == 1
+    hourly_counts.fold()
+    assert totals()[hourly_counts.whole_hour(NOW), "user.created", "failed"] == 1
     webhook.created(zofia, svix_id="msg_repeated")
     inbox.retry(WebhookEvent.objects.get(svix_id="msg_failed").pk)
     assert totals() == raw()
-    assert totals()[rollups.whole_hour(NOW), "user.created", "processed"] == 3
-    rollups.fold()
+    assert totals()[hourly_counts.whole_hour(NOW), "user.created", "processed"] == 3
+    hourly_counts.fold()
     assert totals() == raw()
 
 
 def test_emptying_payloads_makes_no_hour_be_counted_anew(webhook: WebhookClient) -> None:
     webhook.created(person())
-    rollups.fold()
+    hourly_counts.fold()
     WebhookEvent.objects.update(payload=None)
-    assert rollups.fold() == 0
+    assert hourly_counts.fold() == 0
 
 
 def test_a_transaction_that_was_open_while_counting_is_not_missed() -> None:
@@ -104,13 +105,13 @@ def test_a_transaction_that_was_open_while_counting_is_not_missed() -> None:
     writer.start()
     written.wait(10)
     event()
-    rollups.fold()
+    hourly_counts.fold()
     assert totals() == raw()
     counted.set()
     writer.join()
     assert sum(raw().values()) == 2
     assert totals() == raw()
-    rollups.fold()
+    hourly_counts.fold()
     assert totals() == raw()
 
 
@@ -128,7 +129,7 @@ def test_totals_are_right_after_any_history() -> None:
             case "settle" if WebhookEvent.objects.exists():
                 WebhookEvent.objects.filter(pk=random.choice(WebhookEvent.objects.all()).pk).update(state="ignored")
             case "fold":
-                rollups.fold()
+                hourly_counts.fold()
         assert totals() == raw()
 
 
@@ -141,7 +142,7 @@ def test_totals_are_right_while_events_come_and_hours_are_counted(svix: Svix) ->
 
     def count_over_and_over() -> None:
         while not done.is_set():
-            rollups.fold()
+            hourly_counts.fold()
         connections.close_all()
 
     def deliver() -> None:
@@ -171,36 +172,36 @@ def test_percentiles_are_read_off_between_the_ends_of_their_bucket() -> None:
         event(duration=timedelta(milliseconds=milliseconds))
     for fold in (False, True):
         if fold:
-            rollups.fold()
-        apply = rollups.timings(LONG_AGO)["apply"]
+            hourly_counts.fold()
+        apply = hourly_counts.timings(LONG_AGO)["apply"]
         assert sum(apply) == 10
-        assert 0.002 <= (rollups.percentile(apply, 0.5) or 0) <= 0.005
-        assert 0.2 <= (rollups.percentile(apply, 0.99) or 0) <= 0.5
-    assert 2 <= (rollups.percentile(rollups.timings(LONG_AGO)["lag"], 0.5) or 0) <= 5
+        assert 0.002 <= (hourly_counts.percentile(apply, 0.5) or 0) <= 0.005
+        assert 0.2 <= (hourly_counts.percentile(apply, 0.99) or 0) <= 0.5
+    assert 2 <= (hourly_counts.percentile(hourly_counts.timings(LONG_AGO)["lag"], 0.5) or 0) <= 5
 
 
 def test_of_nothing_there_is_no_percentile() -> None:
-    assert rollups.percentile(rollups.timings(LONG_AGO)["lag"], 0.5) is None
+    assert hourly_counts.percentile(hourly_counts.timings(LONG_AGO)["lag"], 0.5) is None
 
 
 def test_a_clock_that_is_ahead_of_clerks_gives_no_negative_lag() -> None:
     event(processed_at=NOW - timedelta(seconds=30))
-    assert rollups.timings(LONG_AGO)["lag"][0] == 1
+    assert hourly_counts.timings(LONG_AGO)["lag"][0] == 1
 
 
 def test_only_the_hours_asked_for_are_returned() -> None:
     event(NOW - timedelta(hours=5))
     event(NOW)
     for _ in range(2):
-        assert [row.hour for row in rollups.hourly(NOW - timedelta(hours=1))] == [rollups.whole_hour(NOW)]
-        assert sum(rollups.timings(NOW - timedelta(hours=1))["apply"]) == 1
-        rollups.fold()
+        assert [row.hour for row in hourly_counts.hourly(NOW - timedelta(hours=1))] == [hourly_counts.whole_hour(NOW)]
+        assert sum(hourly_counts.timings(NOW - timedelta(hours=1))["apply"]) == 1
+        hourly_counts.fold()
 
 
 def test_reading_takes_one_statement_each_and_two_to_know_what_is_dirty() -> None:
     event()
     with CaptureQueriesContext(connection) as queries:
-        dirty = rollups.dirty_hours()
-        rollups.totals(LONG_AGO, dirty)
-        rollups.timings(LONG_AGO, dirty)
+        dirty = hourly_counts.dirty_hours()
+        hourly_counts.totals(LONG_AGO, dirty)
+        hourly_counts.timings(LONG_AGO, dirty)
     assert len(queries) == 2 + 2

@@ -14,7 +14,7 @@ from accounts.models import User
 from tests.helpers.webhooks import WebhookClient, new_svix_id, person
 from tests.settings import NEXT_SECRET, SECRET
 from tests.webhooks.answers import assert_refused
-from webhooks import signatures
+from webhooks.inbox import signatures
 from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db

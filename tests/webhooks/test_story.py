@@ -22,8 +22,9 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.test_retries import trouble
 from tests.webhooks.test_rollups import event
-from webhooks import inbox, known, story
+from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
+from webhooks.monitoring import point_in_time, timeline
 
 pytestmark = pytest.mark.django_db
 
@@ -69,11 +70,11 @@ def page(browser: Client, user: User, **query: str) -> str:
     return str(response.content.decode())
 
 
-def all_lines(user: User) -> list[story.Line]:
-    lines: list[story.Line] = []
+def all_lines(user: User) -> list[timeline.Line]:
+    lines: list[timeline.Line] = []
     place = ""
     while True:
-        found = story.tell(user, place=place)
+        found = timeline.tell(user, place=place)
         lines += found.lines
         place = found.further
         if not place:
@@ -159,19 +160,19 @@ def test_somebody_without_clerk_id_has_no_events_of_nobody() -> None:
 
 
 def test_a_long_story_is_told_page_by_page_without_gaps_or_repeats(zofia: User) -> None:
-    for number in range(3 * story.PAGE):
+    for number in range(3 * timeline.PAGE):
         at = NOW + DAY + number * MINUTE
         event(at, clerk_user_id=zofia.clerk_id)
         if number % 2:
             with time_machine.travel(at, tick=False):
                 log.record(AuditLog.Action.USER_UPDATED, actor=None, target=zofia, changes={"name": ("a", "b")})
     before = {(line.source, line.row.pk) for line in all_lines(zofia)}
-    first = story.tell(zofia)
+    first = timeline.tell(zofia)
     event(NOW + 2 * DAY, clerk_user_id=zofia.clerk_id)  # comes while somebody reads
-    rest: list[story.Line] = list(first.lines)
+    rest: list[timeline.Line] = list(first.lines)
     place = first.further
     while place:
-        found = story.tell(zofia, place=place)
+        found = timeline.tell(zofia, place=place)
         rest, place = rest + found.lines, found.further
     assert len(rest) == len(before)
     assert {(line.source, line.row.pk) for line in rest} == before
@@ -191,7 +192,7 @@ def test_a_place_beyond_every_row_is_the_newest_or_the_end(zofia: User, operator
 
 
 def facts(user: User, moment: datetime) -> dict[str, Any]:
-    return {str(fact.label): fact.why_not or fact.value for fact in known.at(user, moment) or ()}
+    return {str(fact.label): fact.why_not or fact.value for fact in point_in_time.at(user, moment) or ()}
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_of_several_changes_the_next_one_tells(since_ever: User) -> None:
 
 
 def test_before_somebody_came_nothing_was_known(since_ever: User, operator: Client) -> None:
-    assert known.at(since_ever, NOW - MINUTE) is None
+    assert point_in_time.at(since_ever, NOW - MINUTE) is None
     assert "Nothing: this account is here since" in page(operator, since_ever, at="2026-11-20T09:00")
 
 
@@ -260,7 +261,7 @@ def test_an_identity_that_moved_is_where_it_was(adam: User) -> None:
 
 
 def test_too_many_changes_are_said(since_ever: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "MOST_ROWS", 1)
+    monkeypatch.setattr(point_in_time, "MOST_ROWS", 1)
     found = facts(since_ever, NOW + timedelta(seconds=30))
     assert found["Name"] == "Zofia Old"
     assert found["Username"] == "More has changed since than is looked at."
@@ -321,7 +322,7 @@ def test_what_happened_under_an_earlier_clerk_id_is_told_until_it_went(adam: Use
     event(NOW + 2 * DAY, clerk_user_id="user_old")
     old.refresh_from_db()
     assert old.clerk_id == "user_new"
-    told = [line.row for line in story.tell(old).lines if line.source in "es"]
+    told = [line.row for line in timeline.tell(old).lines if line.source in "es"]
     assert [*sorted(told, key=str)] == sorted([before, of_the_new, session], key=str)
 
 
@@ -329,7 +330,7 @@ def test_what_happened_under_an_earlier_clerk_id_is_told_until_it_went(adam: Use
 STATEMENTS = 10
 
 
-@pytest.mark.parametrize("more", (0, 2 * story.PAGE))
+@pytest.mark.parametrize("more", (0, 2 * timeline.PAGE))
 def test_it_takes_as_many_statements_however_long_it_is(zofia: User, operator: Client, more: int) -> None:
     for number in range(more):
         event(NOW + number * MINUTE, clerk_user_id=zofia.clerk_id)

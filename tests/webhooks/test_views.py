@@ -17,7 +17,8 @@ from accounts.clerk import samples
 from accounts.models import User
 from tests.helpers.webhooks import URL, WebhookClient, new_svix_id, person
 from tests.webhooks.answers import assert_nothing_stored, assert_refused
-from webhooks import signatures, views
+from webhooks import views
+from webhooks.inbox import signatures
 from webhooks.models import WebhookEvent, WebhookEventQuerySet
 
 pytestmark = pytest.mark.django_db

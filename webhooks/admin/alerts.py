@@ -14,8 +14,9 @@ from django.utils.translation import gettext_lazy as _
 from audit.log import Origin
 from core.admin import post_only
 from core.admin.read_only import ReadOnlyAdmin
-from webhooks import care, runbooks
 from webhooks.models import Alert, WebhookEvent
+from webhooks.monitoring import actions as care
+from webhooks.monitoring import runbooks
 
 HOURS = (1, 4, 24)
 

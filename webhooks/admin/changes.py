@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 from accounts.activity import WORDS
 from accounts.models import User
 from audit.models import AuditLog
-from webhooks import known
+from webhooks.monitoring import point_in_time
 
 Action, Source = AuditLog.Action, AuditLog.Source
 ROLE_ACTIONS = (Action.ROLE_ADDED, Action.ROLE_REMOVED)
@@ -51,7 +51,7 @@ def _changes(row: AuditLog) -> list[tuple[Any, Any, Any]]:
     """Return each changed field with its old and new value, for people to read."""
     details = row.details or {}
     pairs = [(name, *details.get(name, ("", ""))) for name in row.changed]
-    return [(known.FIELDS.get(name, name), _shown(old), _shown(new)) for name, old, new in pairs]
+    return [(point_in_time.FIELDS.get(name, name), _shown(old), _shown(new)) for name, old, new in pairs]
 
 
 def _shown(value: Any) -> Any:

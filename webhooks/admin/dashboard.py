@@ -16,12 +16,13 @@ from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
 from accounts.models import IdentityConflict, MetadataPush
-from webhooks import charts, figures, verdict
 from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
-from webhooks.vitals import Vitals, measure
+from webhooks.monitoring import charts, overall_status
+from webhooks.monitoring import dashboard as figures
+from webhooks.monitoring.health import Vitals, measure
 
 PushState, EventState = MetadataPush.State, WebhookEvent.State
 #: Of each kind of thing that needs a person, so many are named.
@@ -51,7 +52,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
 def look(span: str) -> dict[str, Any]:
     """Return all that the dashboard shows; the number of statements does not depend on how much there is."""
     vitals, alerts = measure(), list(Alert.objects.open())
-    found, lists = verdict.judge(vitals, alerts), _lists()
+    found, lists = overall_status.judge(vitals, alerts), _lists()
     counted = figures.take(vitals.at, span)
     chart = figures.chart(vitals.at, span, counted)
     return {
@@ -68,7 +69,7 @@ def look(span: str) -> dict[str, Any]:
         "spans": SPAN_WORDS,
         "timings": figures.timings(counted),
         "shares": [f"p{round(100 * share)}" for share in figures.SHARES],
-        "counts_are_stale": verdict.counts_are_stale(vitals),
+        "counts_are_stale": overall_status.counts_are_stale(vitals),
         "lists": lists,
         "needs": [(*need[:3], lists[need[2]], need[3]) for need in _needs(vitals) if need[1]],
     }

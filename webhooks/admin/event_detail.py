@@ -19,9 +19,10 @@ from audit.log import Origin
 from audit.models import AuditLog
 from core.admin import post_only
 from core.admin.read_only import ReadOnlyAdmin
-from webhooks import outlook, payload_tree, surroundings
+from webhooks import event_context, event_status
 from webhooks.admin import changes, links
 from webhooks.models import WebhookEvent
+from webhooks.payloads import tree as payload_tree
 
 REVEAL = "webhooks.reveal_payload"
 
@@ -92,19 +93,19 @@ def may_reveal(request: HttpRequest) -> bool:
 
 def look(event: WebhookEvent) -> dict[str, Any]:
     """Return all that the page tells of an event besides its payload; eight statements at most."""
-    around = surroundings.of(event)
-    effects = list(surroundings.effects(event)[: surroundings.MOST_SHOWN])
+    around = event_context.of(event)
+    effects = list(event_context.effects(event)[: event_context.MOST_SHOWN])
     return {
-        "outlook": outlook.tell(event, timezone.now()),
+        "outlook": event_status.tell(event, timezone.now()),
         "around": around,
-        "tries": surroundings.tries(event),
+        "tries": event_context.tries(event),
         "effects": [(row, changes.describe(row), links.changed_object(row.target)) for row in effects],
-        "deeds": [(row, changes.describe(row)) for row in surroundings.deeds(event)[: surroundings.MOST_SHOWN]],
-        "most_shown": surroundings.MOST_SHOWN,
+        "deeds": [(row, changes.describe(row)) for row in event_context.deeds(event)[: event_context.MOST_SHOWN]],
+        "most_shown": event_context.MOST_SHOWN,
         "audit_link": links.listed("audit_auditlog", delivery=event.svix_id),
-        "headers": surroundings.headers(event),
-        "secret": surroundings.secret(event),
-        "why_empty": surroundings.why_empty(event, around.user) if event.payload is None else "",
+        "headers": event_context.headers(event),
+        "secret": event_context.secret(event),
+        "why_empty": event_context.why_empty(event, around.user) if event.payload is None else "",
     }
 
 

@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from audit.log import Origin
 from core.admin import post_only
 from core.admin.keyset import KeysetAdmin
-from webhooks import exports
+from webhooks.admin.event_actions import RepairMixin
 from webhooks.admin.event_detail import EventDetail
 from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, chosen, people_at
 from webhooks.admin.filters import EventFilter, EventFilterForm
-from webhooks.admin.repair import RepairMixin
+from webhooks.inbox import csv_export
 from webhooks.models import WebhookEvent
 
 
@@ -71,7 +71,7 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
         if found.complaints:
             return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.complaints))
         origin = Origin.of_request(request)
-        return exports.response(found.queryset, RECEIVED, actor=request.user, origin=origin, chosen=chosen(found))
+        return csv_export.response(found.queryset, RECEIVED, actor=request.user, origin=origin, chosen=chosen(found))
 
     def _refused(self, request: HttpRequest, reason: str) -> HttpResponse:
         self.message_user(request, reason, messages.ERROR)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from audit.admin.filters import SPANS, moment, person_id
-from webhooks.handlers import HANDLERS
+from webhooks.inbox.handlers import HANDLERS
 from webhooks.models import EventCount, WebhookEvent
 
 State = WebhookEvent.State

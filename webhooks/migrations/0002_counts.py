@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('hour', models.DateTimeField()),
                 ('what', models.CharField(choices=[('apply', 'From receipt to applied'), ('lag', 'From what happened at Clerk to applied')], max_length=8)),
-                ('bucket', models.PositiveSmallIntegerField(help_text='Which step of webhooks.rollups.STEPS_S.')),
+                ('bucket', models.PositiveSmallIntegerField(help_text='Which step of webhooks.monitoring.hourly_counts.STEPS_S.')),
                 ('events', models.PositiveIntegerField()),
             ],
         ),

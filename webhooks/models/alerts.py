@@ -17,7 +17,7 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
 
 class Alert(models.Model):
-    """One trouble, from when it was noticed until it was over; see webhooks.alerts."""
+    """One trouble, from when it was noticed until it was over; see webhooks.monitoring.alerts."""
 
     class Rule(models.TextChoices):
         """What is watched. The value is also the name of its runbook."""

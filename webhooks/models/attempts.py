@@ -6,7 +6,7 @@ from webhooks.models.events import WebhookEvent
 
 
 class Attempt(models.Model):
-    """An attempt that failed, or one after the first; see webhooks.attempts.
+    """An attempt that failed, or one after the first; see webhooks.inbox.attempts.
 
     A first attempt that succeeds has none, so that a healthy webhook does not pay for a second row. First attempts that
     failed before this table came are not known.

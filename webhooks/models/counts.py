@@ -4,7 +4,7 @@ from django.db import models
 
 
 class EventCount(models.Model):
-    """How many events of one type, received in one hour, are in one state; see webhooks.rollups."""
+    """How many events of one type, received in one hour, are in one state; see webhooks.monitoring.hourly_counts."""
 
     hour = models.DateTimeField(help_text="When the hour began.")
     event_type = models.CharField(max_length=100, blank=True)
@@ -30,7 +30,7 @@ class EventTiming(models.Model):
 
     hour = models.DateTimeField()
     what = models.CharField(max_length=8, choices=What)
-    bucket = models.PositiveSmallIntegerField(help_text="Which step of webhooks.rollups.STEPS_S.")
+    bucket = models.PositiveSmallIntegerField(help_text="Which step of webhooks.monitoring.hourly_counts.STEPS_S.")
     events = models.PositiveIntegerField()
 
     class Meta:
@@ -56,7 +56,7 @@ class FoldMark(models.Model):
 
 
 class RejectionCount(models.Model):
-    """How many requests to the endpoint were refused for one cause in one hour; see webhooks.rejections."""
+    """How many requests to the endpoint were refused for one cause in one hour; see webhooks.inbox.rejections."""
 
     hour = models.DateTimeField()
     cause = models.CharField(max_length=32)

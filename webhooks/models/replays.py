@@ -18,7 +18,7 @@ class ReplayQuerySet(models.QuerySet["Replay"]):
 
 
 class Replay(models.Model):
-    """One wish to replay events, how far it got, and what came of it; see webhooks.replays."""
+    """One wish to replay events, how far it got, and what came of it; see webhooks.replay.bulk."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")

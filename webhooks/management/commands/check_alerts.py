@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from webhooks import alerts
+from webhooks.monitoring import alerts
 
 
 class Command(BaseCommand):

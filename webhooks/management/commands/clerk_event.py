@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from accounts.clerk import samples
 from accounts.clerk.payloads import USER_TYPES
-from webhooks import signatures
+from webhooks.inbox import signatures
 
 #: Seconds after which Svix itself gives an attempt up.
 TIMEOUT_S = 15

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from webhooks import retention
+from webhooks.payloads import retention
 
 
 class Command(BaseCommand):

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from audit import log
 from audit.models import AuditLog
-from webhooks import inbox
+from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
 
 

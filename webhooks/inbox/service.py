@@ -24,9 +24,9 @@ from psycopg import errors
 
 from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, glimpse, parse_event
 from core.db.statements import insert_if_new, update
-from webhooks import attempts, handlers, retries
+from webhooks.inbox import attempts, handlers, retry_policy
+from webhooks.inbox.signatures import Delivery
 from webhooks.models import Attempt, WebhookEvent
-from webhooks.signatures import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def retry(event_id: int, *, only_if_due: bool = False, via: Attempt.Via = Via.RE
 
     def claim() -> WebhookEvent | None:
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
-        if event.is_settled or (only_if_due and not retries.is_due(event, timezone.now())):
+        if event.is_settled or (only_if_due and not retry_policy.is_due(event, timezone.now())):
             return None
         event.attempts += 1
         return event
@@ -188,7 +188,7 @@ def _attempt(claim: Claim, parsed: Parsed, via: Attempt.Via) -> WebhookEvent | N
         event = claim()
         if event is not None:
             was = event.state
-            retries.mark_failure(event, failure)
+            retry_policy.mark_failure(event, failure)
             _finish(event, was, failure, started_at=started_at, started=started, via=via)
     log.log(_loudness(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
     return event

@@ -21,8 +21,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from webhooks.models import Alert, Notice
-from webhooks.rules import RULES, Finding
-from webhooks.vitals import Vitals, measure
+from webhooks.monitoring.health import Vitals, measure
+from webhooks.monitoring.rules import RULES, Finding
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.utils import timezone
 
-from webhooks.rollups import whole_hour
+from webhooks.monitoring.hourly_counts import whole_hour
 
 log = logging.getLogger(__name__)
 

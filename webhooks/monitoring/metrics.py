@@ -11,10 +11,10 @@ from django.utils import timezone
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from webhooks import rollups
+from webhooks.inbox.rejections import CAUSES
 from webhooks.models import Alert, EventTiming, RejectionCount, WebhookEvent
-from webhooks.rejections import CAUSES
-from webhooks.vitals import Vitals, measure
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.health import Vitals, measure
 
 PREFIX = "buildappswith"
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
@@ -23,7 +23,7 @@ DAY = timedelta(days=1)
 
 def collect() -> Iterator[Metric]:
     """Yield every metric. No statement goes over a whole table of events."""
-    dirty = rollups.dirty_hours()
+    dirty = hourly_counts.dirty_hours()
     yield from _events(dirty)
     yield from _timings(dirty)
     yield _rejections()
@@ -41,7 +41,7 @@ def _events(dirty: Sequence[datetime]) -> Iterator[Metric]:
     settled = CounterMetricFamily(f"{PREFIX}_events_settled", "Events that are done with", labels=["type", "state"])
     received: dict[str, int] = {}
     again = 0
-    for row in rollups.totals(BEGINNING, dirty):
+    for row in hourly_counts.totals(BEGINNING, dirty):
         received[row.event_type] = received.get(row.event_type, 0) + int(row.deliveries)
         again += int(row.deliveries - row.events)
         if row.state in WebhookEvent.SETTLED:
@@ -58,11 +58,11 @@ def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
         EventTiming.What.APPLY: ("apply_seconds", "From receipt to applied, over the last day"),
         EventTiming.What.LAG: ("lag_seconds", "From what happened at Clerk to applied, over the last day"),
     }
-    timings = rollups.timings(timezone.now() - DAY, dirty)
+    timings = hourly_counts.timings(timezone.now() - DAY, dirty)
     for what, (name, text) in texts.items():
         gauge = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["quantile"])
         for share in (0.5, 0.95, 0.99):
-            value = rollups.percentile(timings[what], share)
+            value = hourly_counts.percentile(timings[what], share)
             if value is not None:
                 gauge.add_metric([str(share)], value)
         yield gauge

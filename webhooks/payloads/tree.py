@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any
 
 from accounts.clerk.fields import time_if_any
-from webhooks import masking
-from webhooks.masking import Path
-from webhooks.retries import storable
+from webhooks.inbox.retry_policy import storable
+from webhooks.payloads import masking
+from webhooks.payloads.masking import Path
 
 #: Values and containers in all, values in one container, containers in each other, and characters of one text.
 MOST_NODES, MOST_CHILDREN, MOST_DEPTH, MOST_CHARACTERS = 1000, 100, 16, 500

@@ -15,11 +15,11 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from core.admin import post_only
 from core.admin.read_only import ReadOnlyAdmin
-from webhooks import replays
+from webhooks.admin.event_actions import WhyForm, may_repair, who
 from webhooks.admin.pages import operators_page
-from webhooks.admin.repair import WhyForm, may_repair, who
 from webhooks.models import Replay, WebhookEvent
-from webhooks.repair import Who
+from webhooks.replay import bulk as replays
+from webhooks.replay.event_actions import Who
 
 #: What each outcome is called, the icon beside it, and what it means where nothing else is known.
 OUTCOMES = {

@@ -151,5 +151,5 @@ def _name(value: str) -> str:
 
 def _lots(value: str) -> Random:
     """Return what is drawn for a value: always the same, and nobody without the secret key can tell for which."""
-    seed = salted_hmac("webhooks.fixtures", value.encode("utf-8", "replace"), algorithm="sha256").digest()
+    seed = salted_hmac("webhooks.payloads.anonymize", value.encode("utf-8", "replace"), algorithm="sha256").digest()
     return Random(seed)  # noqa: S311  # the seed is the secret

@@ -8,9 +8,9 @@ from typing import Any
 from django.db.models import Q, Sum
 from django.utils.translation import gettext_lazy as _
 
-from webhooks import charts, overview, rollups
 from webhooks.models import EventTiming, RejectionCount, WebhookEvent
-from webhooks.overview import Overview
+from webhooks.monitoring import charts, dashboard_query, hourly_counts
+from webhooks.monitoring.dashboard_query import Overview
 
 State = WebhookEvent.State
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -67,14 +67,14 @@ class Timing:
 def starts(now: datetime) -> dict[str, datetime]:
     """Return when each stretch began."""
     return {
-        name: now - length if length == HOUR else rollups.whole_hour(now - length) + HOUR
+        name: now - length if length == HOUR else hourly_counts.whole_hour(now - length) + HOUR
         for name, length in STRETCHES.items()
     }
 
 
 def take(now: datetime, span: str) -> Overview:
     """Count all that the other functions show; three statements."""
-    return overview.take(
+    return dashboard_query.take(
         list(starts(now).values()), columns=_places(now, span)[0], unit=SPANS[span][0], timed=now - DAY
     )
 
@@ -104,7 +104,7 @@ def timings(found: Overview) -> list[Timing]:
     """Return how long events of the last day took."""
     labels = {EventTiming.What.APPLY: _("Received to applied"), EventTiming.What.LAG: _("At Clerk to applied")}
     return [
-        Timing(label, [rollups.percentile(found.timings[what], share) for share in SHARES])
+        Timing(label, [hourly_counts.percentile(found.timings[what], share) for share in SHARES])
         for what, label in labels.items()
     ]
 
@@ -112,13 +112,13 @@ def timings(found: Overview) -> list[Timing]:
 def _places(now: datetime, span: str) -> list[datetime]:
     """Return when each column begins."""
     unit, number, step = SPANS[span]
-    last = rollups.whole_hour(now).replace(hour=0) if unit == "day" else rollups.whole_hour(now)
+    last = hourly_counts.whole_hour(now).replace(hour=0) if unit == "day" else hourly_counts.whole_hour(now)
     return [last - step * place for place in reversed(range(number))]
 
 
 def _rejected(since: Iterable[datetime]) -> list[int]:
     """Return the refused requests since the hours of those moments; they are counted by the hour only."""
-    hours = [rollups.whole_hour(moment) for moment in since]
+    hours = [hourly_counts.whole_hour(moment) for moment in since]
     sums = {f"since_{place}": Sum("requests", filter=Q(hour__gte=hour)) for place, hour in enumerate(hours)}
     found = RejectionCount.objects.filter(hour__gte=min(hours)).aggregate(**sums)
     return [found[name] or 0 for name in sums]

@@ -6,7 +6,7 @@ import threading
 
 from django.db import DatabaseError, InterfaceError, connections
 
-from webhooks import alerts, vitals
+from webhooks.monitoring import alerts, health
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def start() -> None:
 
 def look() -> None:
     """Check all alerts if no worker is there to do it."""
-    if not vitals.has_worker():
+    if not health.has_worker():
         alerts.check()
 
 

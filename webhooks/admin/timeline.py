@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
-from webhooks import known, story
 from webhooks.admin import changes
 from webhooks.admin.pages import may_view_events, operators_page
+from webhooks.monitoring import point_in_time, timeline
 
 
 @operators_page
@@ -36,7 +36,7 @@ def person_story(request: HttpRequest, user_id: int) -> HttpResponse:
         "title": _("Story of %s") % user,
         "person": user,
         "moment": moment,
-        "facts": known.at(user, moment) if moment else None,
+        "facts": point_in_time.at(user, moment) if moment else None,
         "lines": [(line, _words(line)) for line in found.lines],
         "further": urlencode(query | {"before": found.further}) if found.further else "",
         "is_first": "before" not in request.GET,
@@ -59,15 +59,15 @@ def _moment(request: HttpRequest) -> datetime | None:
     return moment
 
 
-def _story(request: HttpRequest, user: User, until: datetime | None) -> story.Story:
+def _story(request: HttpRequest, user: User, until: datetime | None) -> timeline.Story:
     try:
-        return story.tell(user, place=request.GET.get("before", ""), until=until)
-    except story.NoPlace:
+        return timeline.tell(user, place=request.GET.get("before", ""), until=until)
+    except timeline.NoPlace:
         messages.warning(request, _("That is no place in this story, so this is its newest page."))
-        return story.tell(user, until=until)
+        return timeline.tell(user, until=until)
 
 
-def _words(line: story.Line) -> dict[str, Any]:
+def _words(line: timeline.Line) -> dict[str, Any]:
     """Return what a line is called: the icon, the kind, what happened, and for audit rows how and what changed."""
     row = line.row
     match line.source:

@@ -17,7 +17,8 @@ from audit.log import Origin
 from audit.models import AuditLog
 from core.db.statements import update
 from core.db.transactions import CurrentTransaction
-from webhooks import inbox, retries
+from webhooks.inbox import retry_policy
+from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
 
 Action, State = AuditLog.Action, WebhookEvent.State
@@ -163,7 +164,7 @@ def _failure(error: Exception) -> Trial:
     if is_at_work(error):
         return Trial(BUSY, "Somebody is at work on it or on its person; try again.")
     event = WebhookEvent(attempts=1)
-    retries.mark_failure(event, error)
+    retry_policy.mark_failure(event, error)
     return Trial(event.state, event.last_error, _kind(event))
 
 

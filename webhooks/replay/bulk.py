@@ -20,9 +20,9 @@ from procrastinate.contrib.django import app as queue
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from webhooks import repair
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
-from webhooks.repair import Trial, Who
+from webhooks.replay import event_actions
+from webhooks.replay.event_actions import Trial, Who
 
 Action, State = AuditLog.Action, Replay.State
 #: Seconds that one job works, and ids in a batch.
@@ -202,9 +202,9 @@ def _left(replay: Replay) -> Iterator[int]:
 
 def _one(replay: Replay, event_id: int) -> Trial:
     if replay.dry_run:
-        return repair.dry_run(event_id)
+        return event_actions.dry_run(event_id)
     who = Who(replay.asked_by, Origin(AuditLog.Source.REQUEST), replay.why)
-    return repair.replay(event_id, who, replay=replay.pk)
+    return event_actions.replay(event_id, who, replay=replay.pk)
 
 
 def _done_already(replay: Replay, event_id: int) -> Trial | None:

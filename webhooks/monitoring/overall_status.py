@@ -8,7 +8,7 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from webhooks.models import Alert
-from webhooks.vitals import Vitals
+from webhooks.monitoring.health import Vitals
 
 Rule = Alert.Rule
 #: Counts are made every minute; older ones than this say nothing about now.

@@ -16,9 +16,9 @@ from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
 from audit.sealing.schedule import not_compared_since
-from webhooks import rollups
 from webhooks.models import Alert, RejectionCount, WebhookEvent
-from webhooks.vitals import Vitals
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.health import Vitals
 
 Rule = Alert.Rule
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
@@ -53,13 +53,13 @@ class Finding:
 
 def failure_rate(vitals: Vitals) -> Finding | None:
     """Judge the share of failing events among those of this hour and the last."""
-    counted = rollups.totals(vitals.at - HOUR)
+    counted = hourly_counts.totals(vitals.at - HOUR)
     events = sum(row.events for row in counted)
     failing = sum(row.events for row in counted if row.state in WebhookEvent.UNSETTLED)
     if failing < LEAST_FAILURES or failing < FAILURE_SHARE * events:
         return None
     text = _("%(failing)d of the last %(events)d events failed.")
-    recent = _unsettled(received_at__gte=rollups.whole_hour(vitals.at - HOUR))
+    recent = _unsettled(received_at__gte=hourly_counts.whole_hour(vitals.at - HOUR))
     return Finding(text % {"failing": failing, "events": events}, failing / events, {"events": recent})
 
 
@@ -84,7 +84,7 @@ def oldest_unsettled(vitals: Vitals) -> Finding | None:
 
 def rejected(vitals: Vitals) -> Finding | None:
     """Judge how many requests were refused in this hour and the last."""
-    since = rollups.whole_hour(vitals.at - HOUR)
+    since = hourly_counts.whole_hour(vitals.at - HOUR)
     rows = RejectionCount.objects.filter(hour__gte=since).values_list("cause").annotate(Sum("requests"))
     causes = dict(rows.order_by())
     total = sum(causes.values())
@@ -116,7 +116,7 @@ def silence(vitals: Vitals) -> Finding | None:
     """
     if vitals.last_received is None:
         return None
-    counted = rollups.hourly(vitals.last_received - WEEK)
+    counted = hourly_counts.hourly(vitals.last_received - WEEK)
     events = sum(row.events for row in counted)
     if events < LEAST_EVENTS:
         return None

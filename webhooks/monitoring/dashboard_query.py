@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from webhooks import rollups
-from webhooks.rollups import KEPT, whole_hour
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.hourly_counts import KEPT, whole_hour
 
 QUERY = f""", recent AS (SELECT * FROM fresh WHERE hour >= %(timed)s)
 SELECT 'stretch' AS kind, NULL::timestamptz AS place, state AS name,
@@ -24,7 +24,7 @@ FROM (
 UNION ALL
 SELECT 'timing', NULL, what, bucket, sum(events)::bigint, NULL
 FROM (
-    {rollups.timed("recent")}
+    {hourly_counts.timed("recent")}
     UNION ALL SELECT hour, what, bucket, events FROM webhooks_eventtiming WHERE {KEPT} AND hour >= %(timed)s
 ) AS counted GROUP BY 3, 4
 """  # noqa: S608  # all of it stands here and in rollups
@@ -56,16 +56,16 @@ def take(starts: Sequence[datetime], *, columns: datetime, unit: str, timed: dat
     """
     ordered = sorted(starts)
     divided = {whole_hour(start) for start in starts if start != whole_hour(start)}
-    read = sorted({*rollups.dirty_hours(), *divided})
+    read = sorted({*hourly_counts.dirty_hours(), *divided})
     since = {"columns": whole_hour(columns), "timed": whole_hour(timed)}
-    rows = rollups.read(QUERY, min(ordered[0], columns, timed), read, starts=ordered, unit=unit, **since)
+    rows = hourly_counts.read(QUERY, min(ordered[0], columns, timed), read, starts=ordered, unit=unit, **since)
     of: defaultdict[str, list[Any]] = defaultdict(list)
     for kind, *row in rows:
         of[kind].append(row)
     return Overview(
         _stretches([ordered.index(start) + 1 for start in starts], of["stretch"]),
         [(place, name, events) for place, name, _, events, _ in of["column"]],
-        rollups.in_buckets((what, bucket, events) for _, what, bucket, events, _ in of["timing"]),
+        hourly_counts.in_buckets((what, bucket, events) for _, what, bucket, events, _ in of["timing"]),
     )
 
 

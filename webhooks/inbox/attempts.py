@@ -4,8 +4,8 @@ import traceback
 from datetime import datetime
 
 from core.db.statements import insert
+from webhooks.inbox.retry_policy import storable
 from webhooks.models import Attempt, WebhookEvent
-from webhooks.retries import storable
 
 #: The end of a traceback is where it went wrong.
 MOST_CHARACTERS = 8000

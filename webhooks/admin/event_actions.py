@@ -23,10 +23,12 @@ from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
 from core.admin import post_only
-from webhooks import fixtures, repair, replays
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import WebhookEvent
-from webhooks.repair import Who
+from webhooks.payloads import anonymize
+from webhooks.replay import bulk as replays
+from webhooks.replay import event_actions
+from webhooks.replay.event_actions import Who
 
 #: Events are counted up to here before anything is asked.
 MOST_COUNTED = 10_000
@@ -159,9 +161,9 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
         done = busy = 0
         for pk in ids:
             try:
-                done += repair.resolve(pk, by)
+                done += event_actions.resolve(pk, by)
             except OperationalError as error:
-                if not repair.is_at_work(error):
+                if not event_actions.is_at_work(error):
                     raise
                 busy += 1
         told = ngettext("%d event was resolved.", "%d events were resolved.", done) % done
@@ -192,13 +194,13 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
 
     def _resolve(self, request: HttpRequest, event: WebhookEvent, by: Who) -> HttpResponse:
         try:
-            if repair.resolve(event.pk, by):
+            if event_actions.resolve(event.pk, by):
                 return self._back(request, _("Resolved, and in the audit log."), messages.SUCCESS, event=event)
         except OperationalError as error:
-            if not repair.is_at_work(error):
+            if not event_actions.is_at_work(error):
                 raise
             return self._back(request, _("Somebody is at work on this event; try again."), event=event)
-        deed = repair.last_deed(event)
+        deed = event_actions.last_deed(event)
         told = _("It is settled already, so there is nothing to resolve.")
         if deed:
             told += f" {deed.get_action_display()}: {deed.actor_label}, {deed.timestamp:%Y-%m-%d %H:%M} UTC."
@@ -209,14 +211,14 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             return self._back(request, _("This event does not say whom it is about."), event=event)
         if not settings.CLERK_SECRET_KEY:
             return self._back(request, _("Clerk cannot be asked: CLERK_SECRET_KEY is not set."), event=event)
-        report = repair.fetch(event, by)
+        report = event_actions.fetch(event, by)
         self.message_user(request, _("Clerk is being asked. Reload this report in a moment."), messages.SUCCESS)
         return redirect(reverse("admin:accounts_reconciliation_change", args=[report.pk]))
 
     def _fixture(self, request: HttpRequest, event: WebhookEvent, by: Who) -> HttpResponse:
         try:
-            text = fixtures.make(event.payload)
-        except fixtures.NoFixture as error:
+            text = anonymize.make(event.payload)
+        except anonymize.NoFixture as error:
             return self._back(request, str(error), event=event)
         log.record(AuditLog.Action.EVENT_COPIED, actor=by.actor, target=event, origin=by.origin, note=by.why)
         name = f"{slugify(event.event_type.replace('.', '-')) or 'event'}-{event.pk}.json"

@@ -11,8 +11,8 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from webhooks import alerts
 from webhooks.models import Alert, Notice
+from webhooks.monitoring import alerts
 
 Action = AuditLog.Action
 

@@ -11,7 +11,7 @@ from accounts.clerk.payloads import SECRET_TYPES
 from accounts.models import User
 from audit.log import target_of
 from audit.models import AuditLog
-from webhooks import signatures
+from webhooks.inbox import signatures
 from webhooks.models import Attempt, WebhookEvent
 
 #: Of each list on the page.
