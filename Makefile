@@ -15,7 +15,7 @@ INSTALL = @for p in $(CANDIDATES); do \
 		test -n "$$p" && "$$p" -c '$(SUITABLE)' >/dev/null 2>&1 && break; p=; \
 	done; \
 	test -n "$$p" || { echo "$(strip $(MISSING))" >&2; exit 1; }; \
-	exec "$$p" -I config/local/install.py
+	exec "$$p" -I local/stack/install.py
 # What the product's pages load from Clerk, to see that our policy lets it run, and what judges the pages.
 BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
@@ -30,11 +30,11 @@ help: ## List what there is
 
 run: ## Run everything here: database, web server, worker, a stand-in for Clerk. PORT and DATA_DIR are yours to set
 	$(INSTALL) local.txt
-	$(IN_VENV) -m config.local
+	$(IN_VENV) -m local.stack
 
 manage: ## Run a command of manage.py on what `make run` runs meanwhile: make manage ARGS="clerk_doctor"
 	$(INSTALL) local.txt
-	$(IN_VENV) -m config.local.manage $(ARGS)
+	$(IN_VENV) -m local.stack.manage $(ARGS)
 
 test: ## Run all tests against a real PostgreSQL. ARGS="tests/webhooks -k retry" selects
 	$(INSTALL) dev.txt
@@ -45,7 +45,7 @@ check: ## Lint, formats, types, migrations, deployment settings, known vulnerabi
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy .
-	@DATA_DIR=. SECRET_KEY=. CLERK_WEBHOOK_SECRET=whsec_AAAA .venv/bin/mypy --config-file localclerk/mypy.ini localclerk
+	@DATA_DIR=. SECRET_KEY=. CLERK_WEBHOOK_SECRET=whsec_AAAA .venv/bin/mypy --config-file local/clerk/mypy.ini local/clerk
 	git ls-files -z '*.html' | xargs -0 .venv/bin/djade --check --target-version 6.1
 	$(PRODUCTION) .venv/bin/python manage.py makemigrations --check --dry-run 2>/dev/null  # it warns that there is no database
 	$(PRODUCTION) .venv/bin/python manage.py check --deploy --fail-level WARNING

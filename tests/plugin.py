@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from config.local.postgres import EmbeddedPostgres
+from local.stack.postgres import EmbeddedPostgres
 
 #: Nobody needs the data after a crash of the machine, tests commit often, and no table lives long enough to be vacuumed.
 SETTINGS: dict[str, str | int] = {

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "profiles": {"accounts", "audit"},
     "webhooks": {"accounts", "audit"},
     # It talks HTTP, like Clerk.
-    "localclerk": set[str](),
+    "local.clerk": set[str](),
     # Apps read django.conf.settings; config knows their urls and hooks.
     "config": {"audit", "accounts", "profiles", "webhooks"},
 }
@@ -74,7 +74,7 @@ def test_relative_and_nested_imports_are_seen() -> None:
     assert names == {"audit.log", "config.settings"}
 
 
-@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room not in {"config", "localclerk"}])
+@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room not in {"config", "local.clerk"}])
 def test_no_import_of_ours_hides_in_a_function(room: str) -> None:
     """A cycle that needs it is a wrong boundary. `AppConfig.ready` needs the registry and is the exception."""
     hidden = [
@@ -104,8 +104,8 @@ def looked_up(node: ast.AST) -> str | None:
     return None
 
 
-# localclerk is the other side: it makes what we read.
-@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room != "localclerk"])
+# local.clerk is the other side: it makes what we read.
+@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room != "local.clerk"])
 def test_only_the_parser_reads_dictionaries_of_clerk(room: str) -> None:
     readers = {
         f"{name_of(path)}: {key}"
@@ -137,7 +137,7 @@ def test_profiles_hears_of_accounts_by_its_signals_only() -> None:
     heard = {
         name
         for path in FILES
-        if path.relative_to(BASE_DIR).parts[0] != "localclerk"
+        if path.relative_to(BASE_DIR).parts[0] != "local.clerk"
         for name in imports_of(path)
         if name.startswith(("django.db.models.signals", "django.dispatch"))
     }

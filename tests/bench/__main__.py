@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from config.local.postgres import EmbeddedPostgres
+from local.stack.postgres import EmbeddedPostgres
 from tests import settings
 from tests.bench import load
 from tests.helpers.processes import free_port, process, wait_until

@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 
-from config.local.postgres import EmbeddedPostgres
+from local.stack.postgres import EmbeddedPostgres
 from tests.helpers.processes import gunicorn
 from tests.settings import ENVIRONMENT
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx
 import psycopg
 
-from config.local.postgres import EmbeddedPostgres
+from local.stack.postgres import EmbeddedPostgres
 from tests import settings
 from tests.helpers.processes import gunicorn
 

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from config.environment import BASE_DIR
-from config.local import environment
-from config.local.postgres import EmbeddedPostgres
+from local.stack import environment
+from local.stack.postgres import EmbeddedPostgres
 from tests.browser.looks import violations
 from tests.browser.repairing import EVENTS, do, failed, operator, site, tab, trouble, until
 from tests.helpers.site import Site

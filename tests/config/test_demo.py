@@ -12,11 +12,20 @@ from PIL import Image
 
 from accounts.models import User
 from audit.models import AuditLog
-from config.local import demo
-from config.local.browser import PAGE, Browser, Form, FormReader, Refused
-from config.local.people import PEOPLE, Person
-from config.local.portraits import SIDE, portrait
-from config.local.screens import HEIGHT, KINDS, WIDTH, screen
+from local.demo import fill_profiles
+from local.demo.browser import PAGE
+from local.demo.browser import Browser
+from local.demo.browser import Form
+from local.demo.browser import FormReader
+from local.demo.browser import Refused
+from local.demo.people import PEOPLE
+from local.demo.people import Person
+from local.demo.portraits import SIDE
+from local.demo.portraits import portrait
+from local.demo.screens import HEIGHT
+from local.demo.screens import KINDS
+from local.demo.screens import WIDTH
+from local.demo.screens import screen
 from config.wsgi import application
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.forms.sections import ClientForm, ProjectForm
@@ -170,10 +179,10 @@ class TestFillingIn:
         """Return what a start of the product does, for two of the people."""
         people = {"zofia": zofia.user, "ngozi": UserFactory.create(admin=True, username="ngozi")}
         answer = json.dumps([{"username": name, "id": user.clerk_id} for name, user in people.items()])
-        monkeypatch.setattr(demo, "PEOPLE", [person for person in PEOPLE if person.username in people])
-        monkeypatch.setattr(demo, "ask_clerk", lambda *_: (200, answer))
-        monkeypatch.setattr(demo.Demo, "browser", lambda _, username: InProcess(people[username]))
-        return lambda: demo.Demo(PORT, demo.progress(tmp_path)).run()
+        monkeypatch.setattr(fill_profiles, "PEOPLE", [person for person in PEOPLE if person.username in people])
+        monkeypatch.setattr(fill_profiles, "ask_clerk", lambda *_: (200, answer))
+        monkeypatch.setattr(fill_profiles.Demo, "browser", lambda _, username: InProcess(people[username]))
+        return lambda: fill_profiles.Demo(PORT, fill_profiles.progress(tmp_path)).run()
 
     def test_people_fill_in_everything_that_is_theirs(self, run: Any, zofia: BuilderProfile, tmp_path: Path) -> None:
         run()
@@ -185,7 +194,7 @@ class TestFillingIn:
                 assert stored == value if isinstance(value, list | bool) else str(stored).startswith(str(value).strip())
         rows = AuditLog.objects.filter(action="PROFILE_UPDATED", actor=zofia.user)
         assert rows.filter(changed__contains=["bio"]).count() == 1
-        assert demo.progress(tmp_path).is_complete
+        assert fill_profiles.progress(tmp_path).is_complete
 
     def test_a_second_time_nothing_happens(self, run: Any) -> None:
         run()
@@ -222,7 +231,7 @@ class TestFillingIn:
         assert AuditLog.objects.filter(changed__contains=["headline"]).count() == 1
 
     def test_whoever_was_deleted_at_clerk_is_not_waited_for(self, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(demo, "ask_clerk", lambda *_: (200, "[]"))
+        monkeypatch.setattr(fill_profiles, "ask_clerk", lambda *_: (200, "[]"))
         run()
         assert not AuditLog.objects.exists()
 

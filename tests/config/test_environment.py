@@ -21,7 +21,7 @@ from config.environment import (
     version,
     words,
 )
-from config.local.environment import addresses
+from local.stack.environment import addresses
 
 NAME = "SOME_VARIABLE"
 Environ = pytest.MonkeyPatch

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from config.local import environment, manage
-from config.local.postgres import EmbeddedPostgres
+from local.stack import environment
+from local.stack import manage
+from local.stack.postgres import EmbeddedPostgres
 
 
 class TestManage:

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from config.local.postgres import as_server_user
+from local.stack.postgres import as_server_user
 
 
 def test_the_server_reaches_binaries_in_a_folder_of_ours_that_nobody_else_may_enter(tmp_path: Path) -> None:

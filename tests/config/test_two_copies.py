@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from config.local.errors import SetupError
-from config.local.ports import lock_of
-from config.local.run import LocalRun
+from local.stack.errors import SetupError
+from local.stack.ports import lock_of
+from local.stack.run import LocalRun
 
 #: Far from the ports that are given to whoever asks for any.
 PORT = 19000 + os.getpid() % 1000 * 10

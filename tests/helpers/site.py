@@ -43,7 +43,7 @@ def running_site(folder: Path, **changed: str) -> Iterator[Site]:
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environ |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "DEMO_CONTENT": "0", **changed}
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "config.local"]
+        command = [sys.executable, "-m", "local.stack"]
         running = subprocess.Popen(command, cwd=BASE_DIR, env=environ, stdout=output, stderr=output)
     try:
         ready = lambda: running.poll() is not None or "Ready in" in log.read_text()  # noqa: E731

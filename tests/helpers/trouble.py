@@ -9,8 +9,8 @@ import httpx
 import psycopg
 
 from accounts.clerk import samples
-from config.local import environment
-from config.local.postgres import EmbeddedPostgres
+from local.stack import environment
+from local.stack.postgres import EmbeddedPostgres
 from tests.helpers.processes import wait_until
 from tests.helpers.site import Site
 from tests.helpers.webhooks import URL, new_svix_id, person

@@ -22,7 +22,7 @@ def shared_endpoint() -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def shared_stand_in(shared_endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    with StandIn(tmp_path_factory.mktemp("localclerk"), shared_endpoint.url) as stand_in:
+    with StandIn(tmp_path_factory.mktemp("local.clerk"), shared_endpoint.url) as stand_in:
         yield stand_in
         stand_in.stop()
 

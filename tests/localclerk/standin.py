@@ -108,7 +108,7 @@ class Endpoint:
 
 
 class StandIn:
-    """`python -m localclerk` on a free port, with a folder of its own."""
+    """`python -m local.clerk` on a free port, with a folder of its own."""
 
     def __init__(self, folder: Path, webhook_url: str, **environ: str) -> None:
         self.port, self.log = free_port(), folder / "localclerk.log"
@@ -136,7 +136,7 @@ class StandIn:
 
     def start(self) -> None:
         with self.log.open("ab") as output:
-            command = [sys.executable, "-m", "localclerk"]
+            command = [sys.executable, "-m", "local.clerk"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=output, stderr=output)
         try:
             wait_until(lambda: self.process.poll() is not None or self._answers(), "the stand-in did not start")

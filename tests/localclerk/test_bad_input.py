@@ -147,7 +147,7 @@ class TestSettings:
 
 
 def start_with(stand_in: StandIn, **environ: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "localclerk"]
+    command = [sys.executable, "-m", "local.clerk"]
     return subprocess.run(
         command, cwd=ROOT, env=stand_in.environ | environ, capture_output=True, text=True, timeout=20, check=False
     )

@@ -37,7 +37,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("name", ("SECRET_KEY", "DATA_DIR", "CLERK_WEBHOOK_SECRET"))
     def test_a_missing_variable_is_named_in_one_sentence(self, name: str, stand_in: StandIn) -> None:
-        command = [sys.executable, "-m", "localclerk"]
+        command = [sys.executable, "-m", "local.clerk"]
         environ = {**stand_in.environ, name: ""}
         ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=10, check=False)
         assert ended.returncode == 1

@@ -1,5 +1,5 @@
 """The operators' room: the inbox, the queue and alerts in the Django admin."""
 
-from webhooks.admin import alerts, events, queue, replay
+from webhooks.admin import alerts, events, queue, replays
 
 __all__ = ["alerts", "events", "queue", "replays"]

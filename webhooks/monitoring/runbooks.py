@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from webhooks.models import Alert
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs" / "runbooks"
+FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks"
 #: A link from one runbook to another, as the files have it, which are read outside the admin, too.
 LINK = re.compile(r"\]\(([a-z_]+)\.md\)")
 #: The sentence that says what a kind of trouble is.

@@ -1,0 +1,145 @@
+"""What Clerk puts on the wire. Shapes: Clerk's webhooks/2025-04-15.yml, and real deliveries of 2025."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+
+from local.clerk.models import Session
+from local.clerk.models import User
+from local.clerk.models import now_ms
+
+#: The same for everybody here.
+CONSTANT: dict[str, Any] = {
+    "object": "user",
+    "external_id": None,
+    "passkeys": [],
+    "web3_wallets": [],
+    "external_accounts": [],
+    "enterprise_accounts": [],
+    "saml_accounts": [],
+    "primary_web3_wallet_id": None,
+    "has_image": False,
+    "profile_image_url": "https://www.gravatar.com/avatar?d=mp",
+    "password_enabled": True,
+    "totp_enabled": False,
+    "two_factor_enabled": False,
+    "backup_code_enabled": False,
+    "create_organization_enabled": True,
+    "delete_self_enabled": True,
+    "verification_attempts_remaining": 100,
+    "last_sign_in_at": None,
+    "legal_accepted_at": None,
+    "mfa_enabled_at": None,
+    "mfa_disabled_at": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The browser behind a change."""
+
+    client_ip: str
+    user_agent: str
+
+
+def user(person: User) -> dict[str, Any]:
+    """Return a user object as webhooks and the Backend API render it."""
+    return CONSTANT | {
+        "id": person.id,
+        "first_name": person.first_name or None,
+        "last_name": person.last_name or None,
+        "username": person.username or None,
+        "email_addresses": [_email_address(person, email) for email in person.emails],
+        "primary_email_address_id": person.primary_email_id or None,
+        "phone_numbers": [_phone_number(person)] if person.phone else [],
+        "primary_phone_number_id": _phone_id(person) if person.phone else None,
+        "image_url": f"https://img.clerk.com/{person.id[5:]}",
+        "public_metadata": person.public_metadata,
+        "private_metadata": person.private_metadata,
+        "unsafe_metadata": person.unsafe_metadata,
+        "banned": person.banned,
+        "locked": person.locked,
+        "lockout_expires_in_seconds": 3600 if person.locked else None,
+        "created_at": person.created_ms,
+        "updated_at": person.updated_ms,
+        "last_active_at": person.updated_ms,
+    }
+
+
+def deleted(person_id: str) -> dict[str, Any]:
+    """Return what is left of a deleted user."""
+    return {"object": "user", "id": person_id, "deleted": True}
+
+
+def session(one: Session) -> dict[str, Any]:
+    """Return a session as the Frontend and the Backend API render it."""
+    day_ms = 24 * 3600 * 1000
+    return {
+        "object": "session",
+        "id": one.id,
+        "user_id": one.user_id,
+        "client_id": one.client_id,
+        "actor": None,
+        "status": one.status,
+        "last_active_organization_id": None,
+        "last_active_at": one.updated_ms,
+        "expire_at": one.created_ms + 7 * day_ms,
+        "abandon_at": one.created_ms + 30 * day_ms,
+        "created_at": one.created_ms,
+        "updated_at": one.updated_ms,
+    }
+
+
+def event(event_type: str, data: dict[str, Any], actor: Actor) -> str:
+    """Return the body of a delivery."""
+    envelope = {
+        "data": data,
+        "object": "event",
+        "type": event_type,
+        "timestamp": now_ms(),
+        "instance_id": settings.INSTANCE_ID,
+        "event_attributes": {"http_request": {"client_ip": actor.client_ip, "user_agent": actor.user_agent}},
+    }
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
+
+
+def _email_address(person: User, email: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": email["id"],
+        "object": "email_address",
+        "email_address": email["address"],
+        "reserved": False,
+        "verification": {
+            "status": "verified" if email["verified"] else "unverified",
+            "strategy": "email_code",
+            "attempts": 1 if email["verified"] else 0,
+            "expire_at": None,
+        },
+        "linked_to": [],
+        "matches_sso_connection": False,
+        "created_at": person.created_ms,
+        "updated_at": person.created_ms,
+    }
+
+
+def _phone_id(person: User) -> str:
+    return f"idn_{hashlib.sha256(person.id.encode()).hexdigest()[:27]}"
+
+
+def _phone_number(person: User) -> dict[str, Any]:
+    return {
+        "id": _phone_id(person),
+        "object": "phone_number",
+        "phone_number": person.phone,
+        "reserved_for_second_factor": False,
+        "default_second_factor": False,
+        "reserved": False,
+        "verification": {"status": "verified", "strategy": "phone_code", "attempts": 1, "expire_at": None},
+        "linked_to": [],
+        "backup_codes": None,
+        "created_at": person.created_ms,
+        "updated_at": person.created_ms,
+    }

@@ -1,0 +1,87 @@
+"""The stand-in's pages for signing in, and the scripts that the app's pages load."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.csp import CSP
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from local.clerk import sessions
+from local.clerk.api import actor
+from local.clerk.frontend_api import PERSONAS
+from local.clerk.frontend_api import with_parameter
+from local.clerk.models import Client
+from local.clerk.models import Session
+from local.clerk.models import User
+
+SCRIPTS = Path(__file__).parent / "scripts"
+MOST_SESSIONS = 100
+# The redirect that answers the form leads to the app, and Chromium holds that against form-action, too.
+COMES_BACK: dict[str, list[str]] = {**settings.SECURE_CSP, "form-action": [CSP.SELF, *sorted(settings.ORIGINS)]}
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@csp_override(COMES_BACK)
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Let somebody be chosen, and send the browser back to the app as that person; no script is needed."""
+    target = (request.POST or request.GET).get("redirect_url", "") or f"{settings.APP_URL}/account/"
+    parts = urlsplit(target)
+    if f"{parts.scheme}://{parts.netloc}" not in settings.ORIGINS:
+        return HttpResponseBadRequest("redirect_url is no page of this instance's app.", content_type="text/plain")
+    if request.method != "POST":
+        people = User.objects.filter(banned=False, locked=False).order_by("created_ms")[:PERSONAS]
+        return render(request, "localclerk/sign_in.html", {"people": people, "redirect_url": target})
+    person = get_object_or_404(User, pk=request.POST.get("user_id", ""), banned=False, locked=False)
+    client = sessions.client_of(request) or Client.objects.create()
+    sessions.sign_in(client, person, actor(request))
+    response = redirect(_with_dev_browser(target, client))
+    sessions.remember(response, client)
+    return response
+
+
+@require_safe
+def session_list(request: HttpRequest) -> HttpResponse:
+    """List sessions, newest first."""
+    found = Session.objects.select_related("user")[:MOST_SESSIONS]
+    return render(request, "localclerk/session_list.html", {"sessions": found})
+
+
+@require_POST
+def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
+    """End somebody's session from outside."""
+    session = get_object_or_404(Session, pk=session_id)
+    sessions.end(session, Session.Status.REVOKED, actor(request))
+    messages.success(request, f"{session} is revoked, and session.revoked is on its way.")
+    return redirect("sessions")
+
+
+@require_safe
+def clerk_script(request: HttpRequest) -> FileResponse:
+    """Send the script that stands in for clerk-js."""
+    return _script("clerk.browser.js")
+
+
+@require_safe
+def ui_script(request: HttpRequest) -> FileResponse:
+    """Send the script that stands in for Clerk's components."""
+    return _script("ui.browser.js")
+
+
+def _with_dev_browser(target: str, client: Client) -> str:
+    return with_parameter(target, sessions.DEV_BROWSER, client.dev_browser) if settings.IS_DEVELOPMENT else target
+
+
+def _script(name: str) -> FileResponse:
+    response = FileResponse((SCRIPTS / name).open("rb"), content_type="text/javascript")
+    # Pages ask for it with crossorigin="anonymous".
+    response["Access-Control-Allow-Origin"] = "*"
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    response["Cache-Control"] = "no-cache"
+    return response

@@ -1,0 +1,46 @@
+from django.urls import path, re_path
+
+from local.clerk import api
+from local.clerk import backend_api
+from local.clerk import frontend_api
+from local.clerk import session_views
+from local.clerk import views
+
+urlpatterns = [
+    path("", views.user_list, name="users"),
+    path("users/new", views.user_create, name="user_create"),
+    path("users/<str:user_id>", views.user, name="user"),
+    path("users/<str:user_id>/delete", views.user_delete, name="user_delete"),
+    path("deliveries", views.delivery_list, name="deliveries"),
+    path("deliveries/release", views.release, name="release"),
+    path("deliveries/<str:message_id>/send", views.delivery_send, name="delivery_send"),
+    path("trouble", views.trouble, name="trouble"),
+    path("sign-in", session_views.sign_in, name="sign_in"),
+    path("sessions", session_views.session_list, name="sessions"),
+    path("sessions/<str:session_id>/revoke", session_views.session_revoke, name="session_revoke"),
+    path("npm/@clerk/clerk-js@6/dist/clerk.browser.js", session_views.clerk_script),
+    path("npm/@clerk/ui@1/dist/ui.browser.js", session_views.ui_script),
+    path(".well-known/jwks.json", frontend_api.jwks),
+    path("v1/client", frontend_api.client),
+    path("v1/client/handshake", frontend_api.handshake),
+    path("v1/client/sign_ins", frontend_api.sign_ins),
+    path("v1/client/sign_ups", frontend_api.sign_ups),
+    path("v1/client/sessions/<str:session_id>/tokens", frontend_api.session_token),
+    re_path(r"^v1/client/sessions/(?P<session_id>\w+)/(?P<verb>end|remove)$", frontend_api.session_end),
+    path("v1/jwks", backend_api.jwks),
+    path("v1/users", backend_api.users),
+    path("v1/users/count", backend_api.user_count),
+    path("v1/users/<str:user_id>", backend_api.user),
+    path("v1/users/<str:user_id>/metadata", backend_api.user_metadata),
+    re_path(r"^v1/users/(?P<user_id>[^/]+)/(?P<verb>ban|unban)$", backend_api.user_ban),
+    path("v1/sessions", backend_api.session_list),
+    path("v1/sessions/<str:session_id>", backend_api.session),
+    path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),
+    path("local/users", api.users),
+    path("local/users/crowd", api.crowd),
+    path("local/users/<str:user_id>", api.user),
+    path("local/deliveries", api.deliveries),
+    path("local/settings", api.settings),
+    path("local/<path:rest>", api.nothing_here),
+    path("healthz", api.healthz),
+]
