@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import identity_conflicts
 from accounts.models import IdentityConflict
 from audit.log import Origin
-from core.admin import post_only
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 
 State = IdentityConflict.State

@@ -24,7 +24,7 @@ from audit.models import AuditLog, AuditSeal
 from audit.sealing import seals
 from core import redaction
 from core.admin.keyset import KeysetAdmin, KeysetChangeList
-from core.admin.post_only import posted
+from core.admin.post_only import post_only
 
 ERASED = _("erased")
 #: What the address may filter by: each has an index or few values.
@@ -160,7 +160,7 @@ class AuditLogAdmin(KeysetAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         """Add where the export is asked for."""
-        view = self.admin_site.admin_view(posted(self.export, back="../"))
+        view = self.admin_site.admin_view(post_only(self.export, back="../"))
         return [path("export/", view, name="audit_auditlog_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:

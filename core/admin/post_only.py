@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 
-def posted(view: Callable[..., HttpResponseBase], back: str = "../change/") -> Callable[..., HttpResponseBase]:
+def post_only(view: Callable[..., HttpResponseBase], back: str = "../change/") -> Callable[..., HttpResponseBase]:
     """Take posts only, and lead whoever comes otherwise back to the page with the form.
 
     Whoever had to sign in before they could post is brought here by the login page, and so are those who reload what

@@ -13,14 +13,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from local.clerk import users as people
 from local.clerk import serializers
-from local.clerk.forms import TroubleForm
-from local.clerk.forms import UserForm
-from local.clerk.models import Attempt
-from local.clerk.models import Message
-from local.clerk.models import Trouble
-from local.clerk.models import User
+from local.clerk import users as people
+from local.clerk.forms import TroubleForm, UserForm
+from local.clerk.models import Attempt, Message, Trouble, User
 from local.clerk.serializers import Actor
 
 #: The newest deliveries the log answers with.

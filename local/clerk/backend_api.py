@@ -12,19 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from local.clerk import fault_injection
-from local.clerk import listing
-from local.clerk import metadata
+from local.clerk import fault_injection, listing, metadata, serializers, sessions, tokens
 from local.clerk import users as people
-from local.clerk import sessions
-from local.clerk import tokens
-from local.clerk import serializers
 from local.clerk.api import actor
 from local.clerk.fault_injection import error
 from local.clerk.listing import BadQuery
 from local.clerk.metadata import BadMetadata
-from local.clerk.models import Session
-from local.clerk.models import User
+from local.clerk.models import Session, User
 
 #: Versions are dates, and this is the first one.
 OLDEST_VERSION = "2021-02-05"

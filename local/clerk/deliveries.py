@@ -19,9 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from local.clerk.models import Attempt
-from local.clerk.models import Message
-from local.clerk.models import Trouble
+from local.clerk.models import Attempt, Message, Trouble
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from local.clerk import deliveries
-from local.clerk import serializers
-from local.clerk.models import Message
-from local.clerk.models import Session
-from local.clerk.models import Trouble
-from local.clerk.models import User
+from local.clerk import deliveries, serializers
+from local.clerk.models import Message, Session, Trouble, User
 from local.clerk.serializers import Actor
 
 

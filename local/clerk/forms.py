@@ -8,8 +8,7 @@ from django.core.validators import MaxValueValidator, RegexValidator, validate_e
 
 from local.clerk import deliveries
 from local.clerk.ids import new_id
-from local.clerk.models import Trouble
-from local.clerk.models import User
+from local.clerk.models import Trouble, User
 
 ROLES = [("BUILDER", "Builder"), ("CLIENT", "Client"), ("ADMIN", "Admin")]
 #: Rows for addresses on the page: those there are, and one more.

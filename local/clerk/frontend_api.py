@@ -11,18 +11,9 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from local.clerk import users
-from local.clerk import sessions
-from local.clerk import tokens
-from local.clerk import serializers
-from local.clerk.api import BadRequest
-from local.clerk.api import actor
-from local.clerk.api import error_response
-from local.clerk.api import filled
-from local.clerk.api import read_body
-from local.clerk.models import Client
-from local.clerk.models import Session
-from local.clerk.models import User
+from local.clerk import serializers, sessions, tokens, users
+from local.clerk.api import BadRequest, actor, error_response, filled, read_body
+from local.clerk.models import Client, Session, User
 
 HANDSHAKE = "__clerk_handshake"
 PERSONAS = 30

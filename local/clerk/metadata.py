@@ -3,9 +3,7 @@
 import json
 from typing import Any
 
-from local.clerk.forms import MOST_LEVELS
-from local.clerk.forms import MOST_METADATA_BYTES
-from local.clerk.forms import is_deeper
+from local.clerk.forms import MOST_LEVELS, MOST_METADATA_BYTES, is_deeper
 
 FIELDS = ("public_metadata", "private_metadata", "unsafe_metadata")
 

@@ -7,11 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from local.clerk.ids import new_client_id
-from local.clerk.ids import new_dev_browser
-from local.clerk.ids import new_message_id
-from local.clerk.ids import new_session_id
-from local.clerk.ids import new_user_id
+from local.clerk.ids import new_client_id, new_dev_browser, new_message_id, new_session_id, new_user_id
 
 
 def now_ms() -> int:

@@ -7,9 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from local.clerk.models import Session
-from local.clerk.models import User
-from local.clerk.models import now_ms
+from local.clerk.models import Session, User, now_ms
 
 #: The same for everybody here.
 CONSTANT: dict[str, Any] = {

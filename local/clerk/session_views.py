@@ -14,11 +14,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from local.clerk import sessions
 from local.clerk.api import actor
-from local.clerk.frontend_api import PERSONAS
-from local.clerk.frontend_api import with_parameter
-from local.clerk.models import Client
-from local.clerk.models import Session
-from local.clerk.models import User
+from local.clerk.frontend_api import PERSONAS, with_parameter
+from local.clerk.models import Client, Session, User
 
 SCRIPTS = Path(__file__).parent / "scripts"
 MOST_SESSIONS = 100

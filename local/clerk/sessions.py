@@ -8,10 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from local.clerk import tokens
 from local.clerk.events import tell
-from local.clerk.models import Client
-from local.clerk.models import Session
-from local.clerk.models import User
-from local.clerk.models import now_ms
+from local.clerk.models import Client, Session, User, now_ms
 from local.clerk.serializers import Actor
 
 #: Cookies ignore ports: two copies on one machine must not read each other's.

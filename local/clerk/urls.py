@@ -1,10 +1,6 @@
 from django.urls import path, re_path
 
-from local.clerk import api
-from local.clerk import backend_api
-from local.clerk import frontend_api
-from local.clerk import session_views
-from local.clerk import views
+from local.clerk import api, backend_api, frontend_api, session_views, views
 
 urlpatterns = [
     path("", views.user_list, name="users"),

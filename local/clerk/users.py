@@ -4,12 +4,10 @@ import json
 
 from django.db import transaction
 
-from local.clerk import sessions
-from local.clerk import serializers
+from local.clerk import serializers, sessions
 from local.clerk.events import tell
 from local.clerk.ids import new_id
-from local.clerk.models import User
-from local.clerk.models import now_ms
+from local.clerk.models import User, now_ms
 from local.clerk.serializers import Actor
 
 

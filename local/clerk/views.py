@@ -12,16 +12,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from local.clerk import deliveries
-from local.clerk import users
+from local.clerk import deliveries, users
 from local.clerk.api import actor
-from local.clerk.forms import MOST_EMAILS
-from local.clerk.forms import ROLES
-from local.clerk.forms import TroubleForm
-from local.clerk.forms import UserForm
-from local.clerk.models import Message
-from local.clerk.models import Trouble
-from local.clerk.models import User
+from local.clerk.forms import MOST_EMAILS, ROLES, TroubleForm, UserForm
+from local.clerk.models import Message, Trouble, User
 
 MOST_USERS = 200
 MESSAGES_ON_PAGE = 50

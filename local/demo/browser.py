@@ -7,8 +7,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from local.stack.environment import APP_HOST
-from local.stack.environment import CLERK_HOST
+from local.stack.environment import APP_HOST, CLERK_HOST
 
 #: As a browser says when a person opens a page; so Clerk's handshake is gone through.
 PAGE = {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"}

@@ -18,11 +18,8 @@ from typing import Any
 
 import httpx
 
-from local.demo.browser import Browser
-from local.demo.browser import Refused
-from local.demo.people import PEOPLE
-from local.demo.people import Person
-from local.demo.people import ask_clerk
+from local.demo.browser import Browser, Refused
+from local.demo.people import PEOPLE, Person, ask_clerk
 from local.demo.portraits import portrait
 from local.demo.screens import screen
 

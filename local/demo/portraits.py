@@ -1,14 +1,6 @@
 """Portraits of people who do not exist: cut from paper, and faceless, so that they resemble nobody."""
 
-from local.demo.canvas import BRICK
-from local.demo.canvas import INK
-from local.demo.canvas import PALE
-from local.demo.canvas import PINE
-from local.demo.canvas import PLUM
-from local.demo.canvas import SAGE
-from local.demo.canvas import SLATE
-from local.demo.canvas import STRONG
-from local.demo.canvas import Canvas
+from local.demo.canvas import BRICK, INK, PALE, PINE, PLUM, SAGE, SLATE, STRONG, Canvas
 
 SIDE = 720
 #: Light side and shadow side, from one sheet each.

@@ -2,15 +2,7 @@
 
 from collections.abc import Callable
 
-from local.demo.canvas import CLAY
-from local.demo.canvas import INK
-from local.demo.canvas import LINE
-from local.demo.canvas import PALE
-from local.demo.canvas import PAPER
-from local.demo.canvas import SAGE
-from local.demo.canvas import SAND
-from local.demo.canvas import STRONG
-from local.demo.canvas import Canvas
+from local.demo.canvas import CLAY, INK, LINE, PALE, PAPER, SAGE, SAND, STRONG, Canvas
 
 WIDTH, HEIGHT = 1280, 800
 #: Inside of the window, which has no lower end.

@@ -24,11 +24,8 @@ import psutil
 import psycopg
 
 from local.stack.errors import SetupError
-from local.stack.folders import hold_lock
-from local.stack.folders import make_folder
-from local.stack.processes import run
-from local.stack.processes import spawn
-from local.stack.processes import stop
+from local.stack.folders import hold_lock, make_folder
+from local.stack.processes import run, spawn, stop
 
 DATABASE = "app"
 # The same collation everywhere, whatever LANG says. A crash while the folder is made is met by making it again.

@@ -13,18 +13,13 @@ from typing import NoReturn
 
 from config.environment import BASE_DIR
 from local.demo import fill_profiles
-from local.stack import environment
-from local.stack import steps
-from local.stack.errors import SetupError
-from local.stack.folders import hold_lock
-from local.stack.folders import make_folder
 from local.demo.people import invite_people
-from local.stack.ports import hold_ports
-from local.stack.ports import read_port
+from local.stack import environment, steps
+from local.stack.errors import SetupError
+from local.stack.folders import hold_lock, make_folder
+from local.stack.ports import hold_ports, read_port
 from local.stack.postgres import EmbeddedPostgres
-from local.stack.processes import Child
-from local.stack.processes import spawn
-from local.stack.processes import stop
+from local.stack.processes import Child, spawn, stop
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

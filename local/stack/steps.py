@@ -12,8 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import BASE_DIR, database
 from local.stack.errors import SetupError
-from local.stack.processes import Child
-from local.stack.processes import run
+from local.stack.processes import Child, run
 
 OLDEST_POSTGRES = 15
 #: Seconds within which a server that was just started must answer.

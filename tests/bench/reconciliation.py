@@ -25,7 +25,7 @@ def main() -> None:
     from django.conf import settings
 
     from config.database import close_pools
-    from tests.localclerk.standin import INSTANCE_ID, StandIn
+    from tests.local.clerk.standin import INSTANCE_ID, StandIn
 
     with (
         tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as folder,

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.models import Reconciliation
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.test_retries import trouble
+from tests.webhooks.inbox.test_retry_policy import trouble
 from webhooks.models import Alert, RejectionCount
 from webhooks.monitoring import hourly_counts, rules
 from webhooks.monitoring.health import measure

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from accounts.clerk import http as transport
 from tests.helpers.tokens import KEY, key_set
-from tests.localclerk.standin import StandIn
+from tests.local.clerk.standin import StandIn
 
 API_KEY = "sk_test_of_the_stand_in"
 #: Answers a request; raising an httpx error is being out of reach.

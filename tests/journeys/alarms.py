@@ -25,7 +25,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.processes import gunicorn, process, wait_until
 from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import Svix, new_svix_id, person
-from tests.webhooks.test_rollups import event
+from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox.signatures import sign
 from webhooks.models import Alert, WebhookEvent
 

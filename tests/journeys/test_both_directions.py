@@ -22,8 +22,8 @@ from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.webhooks import WebhookClient
-from tests.localclerk.conftest import CALM
-from tests.localclerk.standin import StandIn
+from tests.local.clerk.conftest import CALM
+from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
 

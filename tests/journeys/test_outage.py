@@ -13,8 +13,8 @@ from accounts.sync import push
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import PAGE, signed_in
-from tests.localclerk.conftest import CALM
-from tests.localclerk.standin import StandIn
+from tests.local.clerk.conftest import CALM
+from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
 

@@ -22,7 +22,7 @@ from audit.models import AuditLog
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.test_retries import failed_event, trouble
+from tests.webhooks.inbox.test_retry_policy import failed_event, trouble
 from webhooks import event_status
 from webhooks.inbox import service as inbox
 from webhooks.inbox import signatures

@@ -23,7 +23,7 @@ from core.admin import keyset
 from core.db import keyset as orders
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
-from tests.webhooks.test_rollups import event
+from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.admin import links
 from webhooks.admin.events import WebhookEventAdmin
 from webhooks.inbox import csv_export

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from audit.log import Origin
-from core.admin import post_only
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import actions as care

@@ -22,7 +22,7 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from core.admin import post_only
+from core.admin.post_only import post_only
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import WebhookEvent
 from webhooks.payloads import anonymize

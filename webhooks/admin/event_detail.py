@@ -17,7 +17,7 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from core.admin import post_only
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from webhooks import event_context, event_status
 from webhooks.admin import changes, links

@@ -12,8 +12,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from audit.log import Origin
-from core.admin import post_only
 from core.admin.keyset import KeysetAdmin
+from core.admin.post_only import post_only
 from webhooks.admin.event_actions import RepairMixin
 from webhooks.admin.event_detail import EventDetail
 from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, chosen, people_at

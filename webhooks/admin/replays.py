@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
-from core.admin import post_only
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from webhooks.admin.event_actions import WhyForm, may_repair, who
 from webhooks.admin.pages import operators_page

@@ -2,8 +2,8 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import localclerk.ids
-import localclerk.models
+import local.clerk.ids
+import local.clerk.models
 from django.db import migrations, models
 
 

@@ -1,0 +1,655 @@
+"""Healing what webhooks did not tell: `manage.py reconcile` against the running stand-in, which loses them all."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from accounts import roles, tasks
+from accounts.clerk import api
+from accounts.clerk import http as transport
+from accounts.clerk.api import ClerkApiError
+from accounts.models import MetadataPush, Reconciliation, User
+from accounts.sync import apply as sync
+from accounts.sync import reconciliation
+from audit.log import SYSTEM
+from audit.models import AuditLog
+from profiles.models import BuilderProfile
+from tests.helpers.admin import one_of_each
+from tests.helpers.clerk import API_KEY, FakeClerk, forward
+from tests.helpers.clients import with_password
+from tests.helpers.factories import UserFactory
+from tests.local.clerk.conftest import CALM
+from tests.local.clerk.standin import INSTANCE_ID, StandIn
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    folder = tmp_path_factory.mktemp("reconciled")
+    with StandIn(folder, "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as stand_in:
+        yield stand_in
+        transport.client().close()  # the one test module that asks Clerk as the product does
+        transport.client.cache_clear()
+        stand_in.stop()
+
+
+@pytest.fixture
+def clerk(shared: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """Return the stand-in without people, as the Clerk that is asked, without waiting for limits."""
+    monkeypatch.setattr("accounts.clerk.rate_limiter.per_window", lambda name: 1_000_000)
+    settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{shared.port}", API_KEY
+    settings.CLERK_INSTANCE_ID = INSTANCE_ID
+    calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
+    assert shared.call("PATCH", "/local/settings", calm)[0] == 200
+    yield shared
+    assert shared.call("PATCH", "/local/settings", CALM)[0] == 200
+    for user in shared.call("GET", "/local/users")[1]:
+        shared.call("DELETE", f"/local/users/{user['id']}")
+
+
+def reconcile(*options: str) -> str:
+    output = StringIO()
+    call_command("reconcile", *(options if "--user" in options else ("--full", *options)), stdout=output)
+    return output.getvalue()
+
+
+def test_people_missing_here_arrive_with_roles_and_profiles(clerk: StandIn) -> None:
+    olive = clerk.create(first_name="Olive", last_name="Owner", roles=["BUILDER"])
+    assert f"1 missing here, healed: {olive['id']}" in reconcile()
+    user = User.objects.get()
+    assert (user.clerk_id, user.name, user.roles) == (olive["id"], "Olive Owner", ["BUILDER"])
+    assert BuilderProfile.objects.get().user == user
+    assert set(AuditLog.objects.values_list("source", flat=True)) == {"reconciliation"}
+
+
+def test_people_stale_here_are_brought_up_to_date(clerk: StandIn) -> None:
+    olive = clerk.create(first_name="Olive", roles=["BUILDER"])
+    reconcile()
+    clerk.call("PATCH", f"/local/users/{olive['id']}", {"first_name": "Oliva", "roles": ["CLIENT"], "banned": True})
+    assert f"1 stale here, healed: {olive['id']}" in reconcile()
+    user = User.objects.get()
+    assert (user.name, user.roles, user.banned, user.is_active) == ("Oliva", ["CLIENT"], True, False)
+
+
+def test_people_deleted_at_clerk_are_deleted_here(clerk: StandIn) -> None:
+    olive, other = clerk.create(first_name="Olive"), clerk.create(first_name="Other")
+    reconcile()
+    clerk.call("DELETE", f"/local/users/{olive['id']}")
+    assert f"1 deleted at Clerk, healed: {olive['id']}" in reconcile()
+    assert [user.clerk_id for user in User.objects.live()] == [other["id"]]
+
+
+def test_a_second_run_finds_and_writes_nothing(
+    clerk: StandIn, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for name in ("Ann", "Bea", "Cleo"):
+        clerk.create(first_name=name, roles=["CLIENT"])
+    reconcile()
+    with django_assert_num_queries(18) as captured:  # most of them once a run, whatever the size of the list
+        run = reconciliation.reconcile(full=True)
+    assert (run.seen, run.differed, run.healed, run.health) == (3, 0, 0, 100)
+    of_people = [query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]]
+    # One page of people, the facts of two kinds of profile, people of unknown age, and accounts from before Clerk.
+    assert len(of_people) == 5
+
+
+def test_a_dry_run_only_tells(clerk: StandIn) -> None:
+    olive = clerk.create(first_name="Olive")
+    assert f"1 missing here, would be healed: {olive['id']}" in reconcile("--dry-run")
+    assert not User.objects.exists()
+
+
+def test_one_person_can_be_reconciled(clerk: StandIn) -> None:
+    olive, _ = clerk.create(first_name="Olive"), clerk.create(first_name="Other")
+    reconcile("--user", olive["id"])
+    assert User.objects.get().name == "Olive"
+    clerk.call("DELETE", f"/local/users/{olive['id']}")
+    assert f"1 deleted at Clerk, healed: {olive['id']}" in reconcile("--user", olive["id"])
+    assert not User.objects.live().exists()
+
+
+def test_a_terminal_shows_how_far_it_is_and_a_log_does_not(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    clerk.create(first_name="Olive")
+    for is_terminal in (True, False):
+        shown = StringIO()
+        monkeypatch.setattr(shown, "isatty", lambda answer=is_terminal: answer)
+        monkeypatch.setattr("sys.stderr", shown)
+        reconcile()
+        assert ("100%" in shown.getvalue()) is is_terminal
+
+
+def test_every_page_of_the_listing_is_read(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 2)
+    people = {clerk.create(first_name=f"Person {number}")["id"] for number in range(5)}
+    reconcile()
+    assert set(User.objects.values_list("clerk_id", flat=True)) == people
+
+
+def test_nobody_is_asked_for_who_was_on_another_page(
+    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 3)
+    assert clerk.call("POST", "/local/users/crowd", {"count": 10})[0] == 201  # a millisecond apart
+    fake.handler = one_moment(forward(clerk))  # and all but the first few in one
+    reconciliation.reconcile(full=True)
+    fake.requests.clear()
+    run = reconciliation.reconcile(full=True)
+    assert (run.seen, run.differed) == (10, 0)
+    assert {request.url.path for request in fake.requests} == {"/v1/users", "/v1/users/count"}
+
+
+def one_moment(go_on: Callable[[httpx.Request], httpx.Response]) -> Callable[[httpx.Request], httpx.Response]:
+    """Let everybody behind the second page's first have signed up in one millisecond."""
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        people = go_on(request).json()
+        if isinstance(people, list):
+            for person in people:
+                person["created_at"] = min(person["created_at"], edge.setdefault("at", person["created_at"] + 3))
+        return httpx.Response(200, json=people)
+
+    edge: dict[str, int] = {}
+    return handler
+
+
+# --- Nothing is believed that would delete many ---
+
+
+def test_an_empty_listing_deletes_nobody(clerk: StandIn) -> None:
+    UserFactory.create()
+    assert "is CLERK_SECRET_KEY the right instance's? user_" in reconcile()
+    assert User.objects.live().count() == 1
+
+
+def test_a_key_of_another_instance_deletes_nobody(clerk: StandIn) -> None:
+    UserFactory.create_batch(12)
+    for number in range(12):
+        clerk.create(first_name=f"Stranger {number}")
+    told = reconcile()
+    assert "12 not in Clerk's list, too many to believe, left alone" in told
+    assert Reconciliation.objects.get().health == 0
+    assert "and 2 more" in told
+    assert User.objects.live().count() == 24
+
+
+@pytest.mark.parametrize("kept", (1, 4), ids=("nearly nobody listed", "nearly everybody listed"))
+def test_a_listing_that_is_short_of_people_deletes_nobody(fake: FakeClerk, clerk: StandIn, kept: int) -> None:
+    """Each of them is asked for, because few enough are missing to be believed."""
+    for number in range(6):
+        clerk.create(first_name=f"Person {number}")
+    fake.handler = go_on = forward(clerk)
+    reconciliation.reconcile(full=True)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        people = go_on(request).json()
+        return httpx.Response(200, json=people[:kept] if isinstance(people, list) else people)
+
+    fake.handler = handler
+    run = reconciliation.reconcile(full=True)
+    assert (run.gone, User.objects.live().count()) == (0, 6)
+
+
+def test_local_operators_are_no_business_of_clerks(clerk: StandIn) -> None:
+    operator = UserFactory.create(superuser=True)
+    clerk.create(first_name="Olive")
+    reconcile()
+    operator.refresh_from_db()
+    assert operator.is_active
+
+
+# --- Runs over who changed lately ---
+
+
+def recent(*, dry_run: bool = False) -> Reconciliation:
+    return reconciliation.reconcile(full=False, dry_run=dry_run)
+
+
+class TestRecentChanges:
+    @pytest.fixture
+    def people(self, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Return the ids of eight people who are known here, and read them two at a time."""
+        people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(8)]
+        assert recent().kind == "full"  # there is no run to begin from
+        monkeypatch.setattr(api, "PAGE_SIZE", 4)
+        monkeypatch.setattr(reconciliation, "OVERLAP", timedelta(0))
+        return people
+
+    def test_only_pages_with_changes_are_read(self, clerk: StandIn, people: list[str]) -> None:
+        clerk.call("PATCH", f"/local/users/{people[3]}", {"first_name": "Changed"})
+        run = recent()
+        assert (run.kind, run.seen, run.stale, run.healed) == ("recent", 4, 1, 1)
+        assert User.objects.get(clerk_id=people[3]).name == "Changed"
+
+    def test_many_changes_are_read_over_pages_that_overlap(self, clerk: StandIn, people: list[str]) -> None:
+        for number, clerk_id in enumerate(people):
+            clerk.call("PATCH", f"/local/users/{clerk_id}", {"username": f"name{number}"})
+        run = recent()
+        assert (run.seen, run.stale) == (8, 8)
+        assert recent().stale == 0
+
+    def test_whoever_signed_up_is_found(self, clerk: StandIn, people: list[str]) -> None:
+        new = clerk.create(first_name="New")
+        assert recent().missing == 1
+        assert User.objects.get(clerk_id=new["id"]).name == "New"
+
+    def test_whoever_is_deleted_while_it_reads_hides_nobody(
+        self, clerk: StandIn, people: list[str], fake: FakeClerk
+    ) -> None:
+        for number, clerk_id in enumerate(people):
+            clerk.call("PATCH", f"/local/users/{clerk_id}", {"username": f"name{number}"})
+        go_on = forward(clerk)
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            answer = go_on(request)
+            if request.url.params.get("offset") == "0":
+                clerk.call("DELETE", f"/local/users/{people[7]}")
+            return answer
+
+        fake.handler = handler
+        assert recent().stale == 8
+
+    def test_a_dry_run_moves_no_watermark(self, clerk: StandIn, people: list[str]) -> None:
+        clerk.call("PATCH", f"/local/users/{people[0]}", {"first_name": "Changed"})
+        recent(dry_run=True)
+        assert recent().stale == 1
+
+    def test_different_numbers_make_everybody_be_compared(self, clerk: StandIn, people: list[str]) -> None:
+        clerk.call("DELETE", f"/local/users/{people[0]}")
+        Reconciliation.objects.update(finished_at="2026-01-01T00:00:00Z")
+        tasks.reconcile_recent(0)
+        assert not User.objects.live().filter(clerk_id=people[0]).exists()
+        clerk.call("DELETE", f"/local/users/{people[1]}")
+        tasks.reconcile_recent(0)  # and not more often than every six hours
+        assert User.objects.live().filter(clerk_id=people[1]).exists()
+
+
+# --- In the other direction ---
+
+
+class TestPushes:
+    @pytest.fixture
+    def olive(self, clerk: StandIn) -> User:
+        at_clerk = clerk.create(first_name="Olive", public_metadata={"roles": ["BUILDER"], "plan": "pro"})
+        reconcile()
+        found: User = User.objects.get(clerk_id=at_clerk["id"])
+        return found
+
+    def held(self, clerk: StandIn, user: User) -> dict[str, Any]:
+        metadata: dict[str, Any] = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]["public_metadata"]
+        return metadata
+
+    def test_a_push_that_never_arrived_is_made(self, clerk: StandIn, olive: User) -> None:
+        roles.change(olive, add=[User.Role.CLIENT], actor=olive, origin=SYSTEM)
+        MetadataPush.objects.update(next_attempt_at="2030-01-01T00:00:00Z")
+        assert f"1 not brought to Clerk yet, healed: {olive.clerk_id}" in reconcile()
+        assert self.held(clerk, olive) == {"roles": ["CLIENT", "BUILDER"], "plan": "pro"}
+        assert reconciliation.reconcile(full=True).differed == 0
+
+    def test_a_fact_nobody_pushed_is_found(self, clerk: StandIn, olive: User) -> None:
+        BuilderProfile.objects.update(validation_tier=3)
+        run = reconciliation.reconcile(full=True)
+        assert (run.unsent, run.sent, run.fields) == (1, 1, {"validationTier": 1})
+        assert self.held(clerk, olive)["validationTier"] == 3
+
+    def test_a_role_taken_at_clerk_unheard_takes_its_facts_along(self, clerk: StandIn, olive: User) -> None:
+        BuilderProfile.objects.update(validation_tier=3)
+        reconcile()
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT"]})
+        run = reconciliation.reconcile(full=True)
+        assert (run.stale, run.sent) == (1, 1)
+        assert "validationTier" not in self.held(clerk, olive)
+        assert reconciliation.reconcile(full=True).differed == 0
+
+    def test_what_was_given_up_is_tried_by_full_runs_only(self, clerk: StandIn, olive: User) -> None:
+        BuilderProfile.objects.update(validation_tier=3)
+        clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
+        run = reconciliation.reconcile(full=True)
+        assert (run.sent, run.unhealed) == (0, 1)
+        assert "refused" in run.examples[-1]["reason"]
+        clerk.call("PATCH", "/local/settings", {"api_reject_metadata": False})
+        assert recent().unhealed == 1
+        assert reconciliation.reconcile(full=True).sent == 1
+
+    def test_a_dry_run_brings_nothing(self, clerk: StandIn, olive: User) -> None:
+        BuilderProfile.objects.update(validation_tier=3)
+        assert "1 not brought to Clerk yet, would be healed" in reconcile("--dry-run")
+        assert "validationTier" not in self.held(clerk, olive)
+        assert not MetadataPush.objects.exists()
+
+
+# --- Breaking off, and going on ---
+
+
+class TestBrokenOff:
+    @pytest.fixture
+    def people(self, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        monkeypatch.setattr(api, "PAGE_SIZE", 2)
+        return [clerk.create(first_name=f"Person {number}")["id"] for number in range(6)]
+
+    def break_off(self, fake: FakeClerk, clerk: StandIn, at: str, failure: Exception) -> None:
+        """Let the request that goes on behind the person `at` fail."""
+        go_on = forward(clerk)
+
+        def handler(request: httpx.Request) -> httpx.Response:
+            if request.url.params.get("starting_after") == at:
+                raise failure
+            return go_on(request)
+
+        fake.handler = handler
+
+    @pytest.mark.parametrize("failure", (KeyboardInterrupt(), httpx.ConnectError("away")))
+    def test_the_next_run_goes_on_where_it_was(
+        self, fake: FakeClerk, clerk: StandIn, people: list[str], failure: Exception
+    ) -> None:
+        self.break_off(fake, clerk, people[3], failure)
+        with pytest.raises((KeyboardInterrupt, ClerkApiError)):
+            reconciliation.reconcile(full=True)
+        fake.handler = forward(clerk)
+        fake.requests.clear()
+        run = reconciliation.reconcile(full=True)
+        asked = [r.url.params["starting_after"] for r in fake.requests if "starting_after" in r.url.params]
+        assert asked[0] == people[3]
+        assert (run.seen, run.missing, Reconciliation.objects.count()) == (6, 6, 1)
+
+    def test_deletions_on_pages_before_the_break_are_not_forgotten(
+        self, fake: FakeClerk, clerk: StandIn, people: list[str]
+    ) -> None:
+        fake.handler = forward(clerk)
+        reconciliation.reconcile(full=True)
+        clerk.call("DELETE", f"/local/users/{people[1]}")
+        self.break_off(fake, clerk, people[4], httpx.ReadTimeout("slow"))
+        with pytest.raises(ClerkApiError):
+            reconciliation.reconcile(full=True)
+        assert User.objects.live().count() == 6
+        fake.handler = forward(clerk)
+        assert reconciliation.reconcile(full=True).gone == 1
+        assert User.objects.live().count() == 5
+
+    def test_whoever_it_would_go_on_behind_may_be_gone(
+        self, fake: FakeClerk, clerk: StandIn, people: list[str]
+    ) -> None:
+        self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
+        with pytest.raises(ClerkApiError):
+            reconciliation.reconcile(full=True)
+        clerk.call("DELETE", f"/local/users/{people[3]}")
+        fake.handler = forward(clerk)
+        run = reconciliation.reconcile(full=True)
+        assert (run.state, User.objects.filter(clerk_id__in=people).count()) == ("finished", 6)
+        assert reconciliation.reconcile(full=True).gone == 1
+
+    def test_one_that_broke_off_long_ago_begins_anew(self, fake: FakeClerk, clerk: StandIn, people: list[str]) -> None:
+        self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
+        with pytest.raises(ClerkApiError):
+            reconciliation.reconcile(full=True)
+        Reconciliation.objects.update(started_at="2026-01-01T00:00:00Z")
+        fake.handler = forward(clerk)
+        assert reconciliation.reconcile(full=True).seen == 6
+        assert Reconciliation.objects.count() == 2
+
+    def test_a_failed_run_says_why(self, fake: FakeClerk) -> None:
+        fake.answers(httpx.Response(502))
+        tasks.reconcile_everybody(0)
+        run = Reconciliation.objects.get()
+        assert run.state == "failed"
+        assert "GET /v1/users" in run.error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_runs_do_not_get_in_each_others_way(clerk: StandIn, database_url: str) -> None:
+    with psycopg.connect(database_url) as rival:
+        rival.execute("SELECT pg_advisory_lock(%s)", [reconciliation.LOCK])
+        with pytest.raises(CommandError, match="Another reconciliation is under way"):
+            reconcile()
+        # Hanging up would do as well, but not at once: the server takes note of it when it comes round.
+        rival.execute("SELECT pg_advisory_unlock(%s)", [reconciliation.LOCK])
+    assert "0 people" in reconcile()
+
+
+# --- The report ---
+
+
+def test_the_report_says_what_differed_and_for_how_long(clerk: StandIn) -> None:
+    olive = clerk.create(first_name="Olive", email="olive@example.com")
+    reconcile()
+    clerk.call("PATCH", f"/local/users/{olive['id']}", {"first_name": "Oliva", "email": "new@example.com"})
+    with time_machine.travel(timezone.now() + timedelta(hours=3), tick=False):
+        run = reconciliation.reconcile(full=True)
+    assert run.fields == {"name": 1, "email": 1}
+    assert run.examples[0]["clerk_id"] == olive["id"]
+    assert run.longest_drift is not None
+    assert run.longest_drift > timedelta(hours=2, minutes=59)
+    assert run.health == 0
+
+
+def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> None:
+    pk = one_of_each()
+    operator = with_password()
+    page = operator.get("/admin/accounts/reconciliation/").content.decode()
+    assert "88.89&nbsp;%" in page
+    assert page.count("<rect") == 1
+    report = operator.get(f"/admin/accounts/reconciliation/{pk}/change/").content.decode()
+    assert "88.89 %" in report
+    assert "<li>Olive &lt;script&gt; &amp; Sons: stale name" in report
+    assert "One person differed, in: name. All is the same now." in report
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    (
+        ({"state": "running"}, "It is under way, or its worker was killed."),
+        ({"state": "failed", "error": "Clerk is <away>"}, "It failed: Clerk is &lt;away&gt;"),
+        ({}, "Nothing differed from Clerk."),
+        ({"stale": 1, "fields": {"name": 1}}, "One person differed, in: name. All is the same now."),
+        ({"missing": 1}, "One person differed, in: whether somebody is there. All is the same now."),
+        (
+            {"stale": 2, "fields": {"roles": 1, "name": 1}, "dry_run": True},
+            "2 people differed, in: name, roles. Nothing was",
+        ),
+        (
+            {"stale": 2, "fields": {"name": 2}, "unhealed": 1},
+            "2 people differed, in: name. One still does; the examples say why.",
+        ),
+        (
+            {"stale": 2, "fields": {"name": 2}, "unhealed": 2},
+            "2 people differed, in: name. 2 still do; the examples say why.",
+        ),
+    ),
+)
+def test_a_report_says_in_a_sentence_what_came_of_it(facts: dict[str, Any], sentence: str) -> None:
+    ended = None if facts.get("state") == "running" else timezone.now()
+    run = Reconciliation.objects.create(**{"kind": "person", "state": "finished", "finished_at": ended} | facts)
+    page = with_password().get(f"/admin/accounts/reconciliation/{run.pk}/change/").content.decode()
+    assert f"<h2>{sentence}" in page
+
+
+def test_old_reports_go() -> None:
+    Reconciliation.objects.create(kind="full", started_at="2026-01-01T00:00:00Z")
+    Reconciliation.objects.create(kind="full")
+    assert reconciliation.forget_old() == 1
+
+
+# --- What Clerk may answer ---
+
+
+def test_a_list_that_changes_while_it_is_read_ends_right(
+    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 2)
+    people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(6)]
+    go_on = forward(clerk)
+    turns: list[Callable[[], object]] = [
+        lambda: clerk.call("DELETE", f"/local/users/{people[1]}"),
+        lambda: clerk.create(first_name="Late"),
+        lambda: clerk.call("PATCH", f"/local/users/{people[0]}", {"first_name": "Changed"}),
+    ]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = go_on(request)
+        if "starting_after" in request.url.params and turns:
+            turns.pop()()
+        return answer
+
+    fake.handler = handler
+    reconciliation.reconcile(full=True)
+    fake.handler = go_on
+    assert reconciliation.reconcile(full=True).unhealed == 0
+    at_clerk = {user["id"]: user["first_name"] for user in clerk.call("GET", "/local/users")[1]}
+    assert {user.clerk_id: user.name for user in User.objects.live()} == at_clerk
+
+
+@pytest.mark.parametrize("page_size", (1, 2))
+def test_the_last_of_a_page_may_be_deleted_before_the_next(
+    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch, page_size: int
+) -> None:
+    """Alone on the page, nobody before them is known, and the list is read from its beginning."""
+    monkeypatch.setattr(api, "PAGE_SIZE", page_size)
+    people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(5)]
+    go_on = forward(clerk)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = go_on(request)
+        if request.url.params.get("order_by") and "starting_after" not in request.url.params:
+            clerk.call("DELETE", f"/local/users/{people[page_size - 1]}")
+        return answer
+
+    fake.handler = handler
+    run = reconciliation.reconcile(full=True)
+    assert (run.state, run.missing, run.distrusted) == ("finished", 5, 0)
+    fake.handler = go_on
+    reconciliation.reconcile(full=True)
+    assert set(User.objects.live().values_list("clerk_id", flat=True)) == set(people) - {people[page_size - 1]}
+
+
+def test_a_list_that_does_not_go_on_ends(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 1)
+    olive = clerk.create(first_name="Olive")
+    one = seen_by_servers(clerk, olive)
+    fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
+    with pytest.raises(CommandError, match=f"does not go on behind {olive['id']}"):
+        reconcile()
+
+
+def test_somebody_on_two_pages_is_one_person(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 2)
+    for number in range(5):
+        clerk.create(first_name=f"Person {number}")
+    everybody = clerk.call("GET", "/local/users")[1][::-1]
+    pages = [everybody[0:2], everybody[1:3], everybody[2:4], everybody[4:]]
+    fake.answers(httpx.Response(200, json={"total_count": 5}), *(httpx.Response(200, json=page) for page in pages))
+    assert reconciliation.reconcile(full=True).missing == 5
+    assert sorted(User.objects.values_list("name", flat=True)) == [f"Person {number}" for number in range(5)]
+
+
+def test_somebody_who_cannot_be_healed_stops_nobody_elses_healing(
+    clerk: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [clerk.create(first_name=name)["id"] for name in ("Ann", "Bea", "Cleo")]
+    apply = sync.apply
+
+    def stumble(payload: Any, **options: Any) -> Any:
+        if payload.clerk_id == people[1]:
+            User.objects.create(clerk_id=people[1], name="\x00 that PostgreSQL does not take")
+        return apply(payload, **options)
+
+    monkeypatch.setattr(sync, "apply", stumble)
+    told = reconcile()
+    assert re.search(f"{people[1]} still differs: [A-Z][A-Za-z]+, see the log", told)
+    assert set(User.objects.values_list("name", flat=True)) == {"Ann", "Cleo"}
+    run = Reconciliation.objects.get()
+    assert (run.state, run.missing, run.healed, run.unhealed) == ("finished", 3, 2, 1)
+
+
+def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandIn) -> None:
+    """Before a first run nobody knows when people signed up, and a dry run does not take note of it."""
+    people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(15)]
+    for clerk_id in people:
+        UserFactory.create(clerk_id=clerk_id, clerk_created_at=None)
+    run = reconciliation.reconcile(full=True, dry_run=True)
+    assert (run.seen, run.gone, run.distrusted) == (15, 0, 0)
+
+
+def test_somebody_twice_in_the_list_is_one_person(fake: FakeClerk, clerk: StandIn) -> None:
+    olive = clerk.create(first_name="Olive")
+    one = seen_by_servers(clerk, olive)
+    fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one, one]))
+    reconciliation.reconcile(full=True)
+    assert User.objects.get().name == "Olive"
+
+
+def test_somebody_deleted_between_list_and_question_is_deleted(fake: FakeClerk, clerk: StandIn) -> None:
+    clerk.create(first_name="Other")
+    UserFactory.create(clerk_created_at="2026-01-01T00:00:00Z")
+    fake.handler = forward(clerk)
+    assert reconciliation.reconcile(full=True).gone == 1
+
+
+def test_people_without_an_address_are_people(clerk: StandIn) -> None:
+    clerk.create(phone="+4915112345678")
+    reconcile()
+    assert User.objects.get().email is None
+
+
+@pytest.mark.parametrize(
+    "response",
+    (
+        httpx.Response(500, text="oops"),
+        httpx.Response(200, text="<html>"),
+        httpx.Response(200, json={"data": []}),
+        httpx.Response(404, json=[]),
+    ),
+)
+def test_a_useless_listing_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
+    UserFactory.create()
+    fake.answers(response)
+    with pytest.raises(CommandError, match="Nobody was deleted"):
+        reconcile()
+    assert User.objects.live().count() == 1
+
+
+def test_a_listing_that_breaks_off_keeps_what_was_healed(
+    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "PAGE_SIZE", 1)
+    clerk.create(first_name="First"), clerk.create(first_name="Second")
+    UserFactory.create(name="Unlisted")
+    go_on = forward(clerk)
+    fake.handler = lambda r: httpx.Response(502) if "starting_after" in r.url.params else go_on(r)
+    with pytest.raises(CommandError, match="502"):
+        reconcile()
+    assert set(User.objects.live().values_list("name", flat=True)) == {"First", "Unlisted"}
+
+
+def test_somebody_of_unknown_shape_is_told_of_and_left_alone(fake: FakeClerk, clerk: StandIn) -> None:
+    olive, odd = clerk.create(first_name="Olive"), UserFactory.create()
+    listing = [seen_by_servers(clerk, olive), {"id": odd.clerk_id}, 7]
+    fake.answers(httpx.Response(200, json=listing))
+    told = reconcile()
+    assert f"{odd.clerk_id} cannot be read and was left alone" in told
+    assert "7 cannot be read" in told
+    assert set(User.objects.live().values_list("clerk_id", flat=True)) == {olive["id"], odd.clerk_id}
+
+
+def test_without_a_key_the_command_says_what_to_set(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = ""
+    with pytest.raises(CommandError, match="CLERK_SECRET_KEY is not set"):
+        reconcile()
+
+
+KEY = {"Authorization": f"Bearer {API_KEY}"}
+
+
+def seen_by_servers(clerk: StandIn, person: dict[str, Any]) -> Any:
+    return json.loads(clerk.request("GET", f"/v1/users/{person['id']}", None, KEY)[2])

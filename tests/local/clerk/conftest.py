@@ -1,0 +1,48 @@
+"""One stand-in and one endpoint for all tests that do not stop them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.local.clerk.standin import Browser, Endpoint, StandIn
+
+CALM = {
+    **dict.fromkeys(("delay_s", "shuffle", "lose_percent", "api_delay_ms", "api_limit", "api_user_limit"), 0),
+    **dict.fromkeys((f"api_{what}_percent" for what in ("fail", "lose_answer", "garble", "refuse")), 0),
+    **dict.fromkeys(("duplicate", "api_outage", "api_reject_metadata"), False),
+}
+
+
+@pytest.fixture(scope="session")
+def shared_endpoint() -> Iterator[Endpoint]:
+    endpoint = Endpoint()
+    yield endpoint
+    endpoint.close()
+
+
+@pytest.fixture(scope="session")
+def shared_stand_in(shared_endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
+    with StandIn(tmp_path_factory.mktemp("local.clerk"), shared_endpoint.url) as stand_in:
+        yield stand_in
+        stand_in.stop()
+
+
+@pytest.fixture
+def endpoint(shared_endpoint: Endpoint) -> Iterator[Endpoint]:
+    """Return an endpoint that answers 200 and has refused no signature by the end of the test."""
+    shared_endpoint.status, shared_endpoint.pause_s = 200, 0.0
+    yield shared_endpoint
+    shared_endpoint.status, shared_endpoint.pause_s = 200, 0.0
+    assert shared_endpoint.refused == []
+
+
+@pytest.fixture
+def stand_in(shared_stand_in: StandIn, endpoint: Endpoint) -> Iterator[StandIn]:
+    """Return a stand-in that gives deliveries no trouble until the test wants some."""
+    yield shared_stand_in
+    assert shared_stand_in.call("PATCH", "/local/settings", CALM)[0] == 200
+
+
+@pytest.fixture
+def browser(stand_in: StandIn) -> Browser:
+    return Browser(stand_in)

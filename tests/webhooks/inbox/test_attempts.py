@@ -1,0 +1,189 @@
+"""The log of attempts: what the event's own row cannot tell, and nothing for the healthy."""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.inbox.test_retry_policy import ZOFIA, Trouble, failed_event, trouble
+from webhooks import personal_data, tasks
+from webhooks.inbox import attempts
+from webhooks.inbox import service as inbox
+from webhooks.models import Attempt, WebhookEvent
+from webhooks.payloads import retention
+
+pytestmark = pytest.mark.django_db
+
+State, ErrorClass, Via = WebhookEvent.State, WebhookEvent.ErrorClass, Attempt.Via
+NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
+
+
+def told() -> list[tuple[int, str, str, str]]:
+    return list(Attempt.objects.order_by("number").values_list("number", "outcome", "error", "via"))
+
+
+def test_a_first_attempt_that_succeeds_has_no_row_and_pays_no_statement(webhook: WebhookClient) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        webhook.created(person())
+    webhook.post('{"type": "role.created"}')
+    assert not Attempt.objects.exists()
+    assert not [query for query in queries.captured_queries if "webhooks_attempt" in query["sql"]]
+
+
+def test_a_repeat_of_a_settled_event_is_no_attempt(webhook: WebhookClient) -> None:
+    zofia = person()
+    for _ in range(2):
+        webhook.created(zofia, svix_id="msg_1")
+    assert not Attempt.objects.exists()
+
+
+def test_a_failure_tells_when_how_long_and_why(webhook: WebhookClient) -> None:
+    with time_machine.travel(NOW, tick=False):
+        event = failed_event(webhook)
+    row = Attempt.objects.get()
+    assert (row.event, row.number, row.outcome, row.via) == (event, 1, State.FAILED, Via.DELIVERY)
+    assert (row.started_at, row.duration) == (NOW, event.duration)
+    assert (row.error_class, row.error) == (ErrorClass.INTERNAL, "Trouble: half-way")
+    assert row.traceback.startswith("Traceback (most recent call last):")
+    assert row.traceback.rstrip().endswith("Trouble: half-way")
+
+
+def test_every_further_attempt_is_told_the_good_one_too(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    failed_event(webhook)
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
+        tasks.retry_event(event.pk)
+    assert told() == [
+        (1, State.FAILED, "Trouble: half-way", Via.DELIVERY),
+        (2, State.FAILED, "Trouble: half-way", Via.DELIVERY),
+        (3, State.PROCESSED, "", Via.RETRY),
+    ]
+    assert Attempt.objects.get(number=3).traceback == ""
+
+
+def test_whoever_tries_it_again_says_what_for(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    inbox.retry(event.pk, via=Via.REPLAY)
+    assert told()[-1] == (2, State.PROCESSED, "", Via.REPLAY)
+
+
+def test_an_event_that_is_left_alone_has_no_attempt(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    assert inbox.retry(event.pk, only_if_due=True) is None
+    assert len(told()) == 1
+
+
+def test_an_unreadable_payload_is_told(webhook: WebhookClient) -> None:
+    webhook.post("no JSON")
+    [(number, outcome, error, _)] = told()
+    assert (number, outcome) == (1, State.DEAD)
+    assert error == WebhookEvent.objects.get().last_error != ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_attempt_is_stored_with_its_result_or_not_at_all(
+    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = failed_event(webhook)
+    written = attempts.record
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        written(*args, **kwargs)
+        raise Trouble("after the row")
+
+    monkeypatch.setattr(attempts, "record", fail)
+    with pytest.raises(Trouble):
+        inbox.retry(event.pk)
+    assert len(told()) == 1
+    assert WebhookEvent.objects.get().attempts == 1
+    assert not User.objects.exists()
+
+
+# --- Tracebacks ---
+
+
+def raised(error: Exception) -> Exception:
+    secret = "hunter2" * 3
+    try:
+        if secret:
+            raise error
+    except type(error) as caught:
+        return caught
+    return error
+
+
+def test_a_traceback_has_no_values_of_variables() -> None:
+    text = attempts.traceback_of(raised(Trouble("half-way")))
+    assert "in raised" in text
+    assert "hunter2hunter2" not in text
+
+
+def test_a_long_traceback_keeps_its_end() -> None:
+    text = attempts.traceback_of(raised(Trouble("x" * 20_000 + " the end")))
+    assert text.startswith(attempts.CUT)
+    assert text.endswith(" the end\n")
+    assert len(text) == attempts.MOST_CHARACTERS + len(attempts.CUT)
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Keep log lines from pytest-xdist, which cannot send half a surrogate pair from process to process."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_what_postgresql_cannot_store_is_stored_all_the_same(webhook: WebhookClient) -> None:
+    failed_event(webhook, error=Trouble("\x00 and \ud800"))
+    row = Attempt.objects.get()
+    assert "Trouble: \ufffd and ?" in row.traceback
+    assert row.error == "Trouble: \ufffd and ?"
+
+
+@pytest.mark.usefixtures("unlogged")
+def test_half_a_surrogate_pair_anywhere_in_an_event_loses_nothing(webhook: WebhookClient) -> None:
+    for number, body in enumerate(('{"type": "\\ud800"}', '{"type": "user.created", "data": {"id": "\\ud800"}}')):
+        assert webhook.post(body, svix_id=f"msg_{number}").status_code == 200
+    assert WebhookEvent.objects.count() == 2
+
+
+# --- What becomes of it ---
+
+
+def test_what_errors_quote_goes_with_the_payload(webhook: WebhookClient) -> None:
+    with time_machine.travel(timezone.now() - timedelta(days=91)):
+        failed_event(webhook, svix_id="msg_old")
+    failed_event(webhook, svix_id="msg_young")
+    assert retention.empty_payloads() == 1
+    old, young = Attempt.objects.order_by("pk")
+    assert (old.error, old.traceback, old.error_class) == ("", "", ErrorClass.INTERNAL)
+    assert young.error
+    assert young.traceback
+
+
+def test_the_command_that_only_says_what_would_go_leaves_it(webhook: WebhookClient) -> None:
+    with time_machine.travel(timezone.now() - timedelta(days=91)):
+        failed_event(webhook)
+    call_command("empty_payloads", "--dry-run")
+    assert Attempt.objects.get().traceback
+
+
+def test_what_errors_quote_is_erased_with_the_person(webhook: WebhookClient) -> None:
+    failed_event(webhook)
+    webhook.created(ZOFIA)
+    with trouble():
+        webhook.created(person(), svix_id="msg_of_another")
+    personal_data.erase(User.objects.get(clerk_id=ZOFIA.clerk_id))
+    hers, anothers = Attempt.objects.order_by("pk")
+    assert (hers.error, hers.traceback, hers.outcome) == ("", "", State.FAILED)
+    assert anothers.traceback

@@ -1,0 +1,103 @@
+"""Refused requests are counted by cause and hour, and whoever sends them makes nothing grow."""
+
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import OperationalError
+
+from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.monitoring.test_hourly_counts import NOW
+from webhooks.inbox import rejections as module
+from webhooks.inbox.rejections import CAUSES, Rejections
+from webhooks.models import RejectionCount, WebhookEvent
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def counter(monkeypatch: pytest.MonkeyPatch) -> Rejections:
+    """Return the counter of this process, at zero."""
+    fresh = Rejections()
+    monkeypatch.setattr("webhooks.views.rejections", fresh)
+    return fresh
+
+
+def counted() -> dict[str, int]:
+    return dict(RejectionCount.objects.values_list("cause", "requests"))
+
+
+def test_a_forgery_is_counted_and_not_stored(counter: Rejections) -> None:
+    stranger = WebhookClient(secret="whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE=")
+    for _ in range(3):
+        assert stranger.post({"type": "user.created"}).status_code == 400
+    assert counted() == {}  # nothing yet: the database is not asked
+    counter.flush()
+    assert counted() == {"bad_signature": 3}
+    assert not WebhookEvent.objects.exists()
+
+
+def test_each_cause_is_counted_by_its_name(counter: Rejections, webhook: WebhookClient, settings: Any) -> None:
+    webhook.post({"type": "x"}, headers={"svix-timestamp": "1"})
+    webhook.post({"type": "x"}, headers={"svix-signature": "v1"})
+    webhook.post({"type": "x"}, headers={"svix-id": ""})
+    webhook.post("x" * (512 * 1024 + 1))
+    settings.CLERK_WEBHOOK_ALLOWED_IPS = ["198.51.100.1"]
+    webhook.post({"type": "x"})
+    counter.flush()
+    assert counted() == {
+        "stale_timestamp": 1,
+        "malformed_headers": 1,
+        "missing_headers": 1,
+        "too_large": 1,
+        "address_not_allowed": 1,
+    }
+    assert set(counted()) <= set(CAUSES)
+
+
+def test_processes_add_to_one_row_an_hour(counter: Rejections) -> None:
+    with time_machine.travel(NOW, tick=False):
+        for process in (counter, Rejections()):
+            process.count("bad_signature")
+            process.flush()
+    [row] = RejectionCount.objects.all()
+    assert (row.hour, row.requests) == (NOW.replace(minute=0), 2)
+
+
+def test_causes_that_nobody_knows_share_one_row(counter: Rejections) -> None:
+    for number in range(100):
+        counter.count(f"invented-{number}")
+    counter.flush()
+    assert counted() == {"other": 100}
+
+
+def test_what_cannot_be_written_is_kept(counter: Rejections, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def cursor(self) -> Any:
+            raise OperationalError("away")
+
+    counter.count("bad_signature")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "connection", Away())
+        counter.flush()
+    counter.count("bad_signature")
+    counter.flush()
+    assert counted() == {"bad_signature": 2}
+
+
+def test_good_deliveries_are_not_counted(counter: Rejections, webhook: WebhookClient) -> None:
+    webhook.created(person())
+    counter.flush()
+    assert counted() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_count_is_written_although_nobody_comes_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FLUSH_AFTER_S", 0.01)
+    counter = Rejections()
+    counter.count("bad_signature")
+    timer = counter._timer
+    assert timer is not None
+    timer.join(10)
+    assert counted() == {"bad_signature": 1}
+    assert counter._timer is None

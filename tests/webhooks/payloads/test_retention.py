@@ -1,0 +1,105 @@
+"""Old payloads go, a few at a time, and nothing else does."""
+
+from datetime import timedelta
+from threading import Event, Thread
+
+import pytest
+from django.core.management import call_command
+from django.db import connections, transaction
+from django.utils import timezone
+
+from tests.webhooks.monitoring.test_hourly_counts import event
+from webhooks.models import WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.payloads import retention
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DAY = timedelta(days=1)
+
+
+def stored(days: float) -> WebhookEvent:
+    return event(timezone.now() - days * DAY, payload='{"personal": "data"}')
+
+
+def kept() -> set[int]:
+    return set(WebhookEvent.objects.filter(payload__isnull=False).values_list("pk", flat=True))
+
+
+def test_payloads_older_than_the_time_go_and_everything_else_stays() -> None:
+    old, young = stored(91), stored(89)
+    before = WebhookEvent.objects.values().get(pk=old.pk)
+    assert retention.would_empty() == 1
+    assert retention.empty_payloads() == 1
+    assert kept() == {young.pk}
+    assert WebhookEvent.objects.values().get(pk=old.pk) == before | {"payload": None}
+
+
+@pytest.mark.parametrize(
+    ("error", "left"),
+    (
+        ("IntegrityError: duplicate key\nDETAIL:  Key (email)=(zofia@example.com) already exists.", "IntegrityError"),
+        ("Resolved by hand: Zofia wrote to us", "Resolved by hand"),
+        ("It does not say which user was deleted.", "It does not say which user was deleted."),
+        ("", ""),
+    ),
+)
+def test_of_an_error_its_kind_stays_and_nothing_that_it_quotes(error: str, left: str) -> None:
+    old, young = stored(91), stored(89)
+    WebhookEvent.objects.update(last_error=error)
+    retention.empty_payloads()
+    assert WebhookEvent.objects.get(pk=old.pk).last_error == left
+    assert WebhookEvent.objects.get(pk=young.pk).last_error == error
+
+
+def test_it_goes_on_through_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    same = timezone.now() - 100 * DAY
+    for _ in range(3):
+        event(same, payload="x")
+    for number in range(10):
+        stored(91 + number)
+    assert retention.empty_payloads() == 13
+    assert retention.empty_payloads() == 0
+    assert kept() == set()
+
+
+def test_the_counts_of_their_hours_stay() -> None:
+    stored(91)
+    hourly_counts.fold()
+    retention.empty_payloads()
+    assert hourly_counts.fold() == 0
+    assert sum(row.events for row in hourly_counts.totals(timezone.now() - 100 * DAY)) == 1
+
+
+def test_it_waits_for_nobody() -> None:
+    held, free = stored(95), stored(91)
+    holding, done = Event(), Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            WebhookEvent.objects.select_for_update().get(pk=held.pk)
+            holding.set()
+            done.wait(10)
+        connections.close_all()
+
+    holder = Thread(target=hold)
+    holder.start()
+    holding.wait(10)
+    try:
+        assert retention.empty_payloads() == 1
+    finally:
+        done.set()
+        holder.join()
+    assert kept() == {held.pk}
+    assert free.pk not in kept()
+
+
+def test_the_command_says_what_would_go(capsys: pytest.CaptureFixture[str]) -> None:
+    stored(91)
+    call_command("empty_payloads", "--dry-run")
+    assert capsys.readouterr().out.startswith("1 payloads of events received before ")
+    assert len(kept()) == 1
+    call_command("empty_payloads")
+    assert "were emptied" in capsys.readouterr().out
+    assert kept() == set()

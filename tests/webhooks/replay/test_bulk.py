@@ -1,0 +1,471 @@
+"""Many events replayed or tried: chosen once, done one by one, slowed down, stopped, and gone on with."""
+
+import resource
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import IntegrityError, OperationalError, connection
+from django.db.models import Count
+from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from accounts.models import User
+from audit.log import Origin
+from audit.models import AuditLog
+from tests.helpers.factories import UserFactory
+from tests.helpers.processes import process, wait_until
+from tests.helpers.webhooks import WebhookClient, person
+from tests.webhooks.inbox.test_retry_policy import trouble
+from webhooks import personal_data, tasks
+from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.replay import bulk as replays
+from webhooks.replay import event_actions
+from webhooks.replay.bulk import NotStarted
+from webhooks.replay.event_actions import Who
+
+pytestmark = pytest.mark.django_db
+
+State = Replay.State
+WORKER = ["manage.py", "procrastinate", "worker"]
+ALL = WebhookEvent.objects.all
+#: Rows as the inbox stores them, without anything that could be applied.
+MANY = """
+INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
+    received_at, last_delivery_at, processed_at, duration, instance_id, headers, secret_fingerprint)
+SELECT 'msg_' || n, 'role.created', '{"type": "role.created"}', 'ignored', 1, 1, '', '', now(), now(), now(),
+    interval '1 ms', '', '{}', 'x' FROM generate_series(1, %s) AS n
+"""
+
+
+@pytest.fixture
+def ngozi() -> Who:
+    return Who(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the profiles were broken")
+
+
+def failed(webhook: WebhookClient, number: int) -> list[WebhookEvent]:
+    """Return events of new people that failed, oldest first."""
+    with trouble():
+        assert {webhook.created(person(first_name=f"P{n}", roles=["BUILDER"])) for n in range(number)} == {"failed"}
+    return list(WebhookEvent.objects.unsettled().order_by("pk"))
+
+
+def many(number: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(MANY, [number])
+
+
+def begin(who: Who, *, dry_run: bool = False, **options: Any) -> Replay:
+    return replays.start(options.pop("events", ALL()), who, dry_run=dry_run, words="all events", **options)
+
+
+def work(replay: Replay) -> Replay:
+    """Do what a worker does with the jobs of a replay."""
+    while jobs := list(ProcrastinateJob.objects.filter(task_name="webhooks.tasks.run_replay", status="todo")):
+        for job in jobs:
+            ProcrastinateJob.objects.filter(pk=job.pk).delete()
+            tasks.run_replay(**job.args)
+    replay.refresh_from_db()
+    return replay
+
+
+def jobs() -> list[dict[str, Any]]:
+    found = ProcrastinateJob.objects.filter(task_name="webhooks.tasks.run_replay")
+    return list(found.values("args", "lock", "status"))
+
+
+# --- Begin and end ---
+
+
+def test_a_single_event_is_replayed_at_once(webhook: WebhookClient, ngozi: Who) -> None:
+    failed(webhook, 1)
+    replay = begin(ngozi)
+    assert (replay.state, replay.done, replay.total, replay.in_background) == (State.DONE, 1, 1, False)
+    assert replay.counts == {"processed": 1}
+    assert jobs() == []
+    assert WebhookEvent.objects.get().state == "processed"
+
+
+def test_several_are_left_to_a_worker(webhook: WebhookClient, ngozi: Who) -> None:
+    failed(webhook, 3)
+    replay = begin(ngozi)
+    assert (replay.state, replay.done, replay.total) == (State.WAITING, 0, 3)
+    assert jobs() == [{"args": {"replay_id": replay.pk}, "lock": f"replay {replay.pk}", "status": "todo"}]
+    assert work(replay).state == State.DONE
+    assert (replay.counts, replay.done) == ({"processed": 3}, 3)
+    assert replay.finished_at is not None
+    assert {event.state for event in ALL()} == {"processed"}
+    assert User.objects.filter(name__startswith="P").count() == 3
+
+
+def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, ngozi: Who) -> None:
+    failed(webhook, 2)
+    replay = work(begin(ngozi))
+    row = AuditLog.objects.get(action="REPLAY_STARTED")
+    assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.replay:{replay.pk}")
+    assert row.details == {
+        "note": "the profiles were broken",
+        "filter": "all events",
+        "events": 2,
+        "dry_run": False,
+    }
+    each = AuditLog.objects.filter(action="EVENT_REPLAYED")
+    assert [(row.actor_label, row.details) for row in each] == [
+        ("Ngozi", {"note": "the profiles were broken", "replay": replay.pk})
+    ] * 2
+
+
+def test_oldest_first_and_nothing_that_came_later(webhook: WebhookClient, ngozi: Who) -> None:
+    events = failed(webhook, 2)
+    replay = begin(ngozi)
+    with trouble():
+        webhook.created(person())
+    work(replay)
+    attempts = Attempt.objects.filter(via="replay").order_by("pk")
+    assert [attempt.event_id for attempt in attempts] == [event.pk for event in events]
+    assert WebhookEvent.objects.unsettled().count() == 1
+
+
+@pytest.mark.parametrize("events", (WebhookEvent.objects.none(), WebhookEvent.objects.filter(state="dead")))
+def test_nothing_is_begun_without_events(ngozi: Who, events: Any) -> None:
+    with pytest.raises(NotStarted, match="no such events"):
+        begin(ngozi, events=events)
+    assert not Replay.objects.exists()
+    assert not AuditLog.objects.filter(action="REPLAY_STARTED").exists()
+
+
+def test_too_many_events_are_refused(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "MOST_EVENTS", 5)
+    many(6)
+    with pytest.raises(NotStarted, match="narrow the list first"):
+        begin(ngozi)
+    assert not ReplayBatch.objects.exists()
+
+
+def test_one_long_replay_at_a_time_and_one_dry_run_beside_it(ngozi: Who) -> None:
+    many(3)
+    first = begin(ngozi)
+    with pytest.raises(NotStarted, match=rf"Replay {first.pk}, which Ngozi asked for, is under way"):
+        begin(ngozi)
+    assert begin(ngozi, dry_run=True).state == State.WAITING
+    assert begin(ngozi, events=ALL().filter(svix_id="msg_1")).state == State.DONE  # a single one may be repaired
+    assert len(jobs()) == 2
+    work(first)
+    assert begin(ngozi).state == State.WAITING
+
+
+def test_the_database_keeps_to_it_too(ngozi: Who) -> None:
+    facts = {"asked_by": ngozi.actor, "why": "x", "filter": "x", "dry_run": False, "in_background": True}
+    Replay.objects.create(**facts)
+    with pytest.raises(IntegrityError):
+        Replay.objects.create(**facts)
+
+
+# --- Trying many ---
+
+
+def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(webhook: WebhookClient, ngozi: Who) -> None:
+    zofia = person(first_name="Zofia", roles=["BUILDER"])
+    webhook.created(zofia)
+    failed(webhook, 2)
+    webhook.post("{}")
+    with trouble():
+        webhook.updated(zofia.later(first_name="Zosia"))
+    before = list(ALL().values())
+    replay = work(begin(ngozi, dry_run=True))
+    assert replay.counts == {"processed": 4, "dead": 1}
+    new = "builderprofile, user.email, user.email_verified_at, user.name, user.roles"
+    assert replay.groups == {
+        "processed|": 1,
+        "processed|user.name": 1,
+        "dead|permanent: ClerkPayloadError": 1,
+        f"processed|{new}": 2,
+    }
+    assert list(ALL().values()) == before
+    assert [finding.outcome for finding in replay.findings.all()] == ["processed"] * 3 + ["dead", "processed"]
+    last = replay.findings.last()
+    assert last
+    assert [(d["field"], d["old"], d["new"]) for d in last.differences] == [
+        ("name", f"Zofia {zofia.last_name}", f"Zosia {zofia.last_name}")
+    ]
+    assert not User.objects.filter(name__startswith="P").exists()
+    assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
+
+
+def test_only_the_first_findings_are_kept_and_all_are_counted(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "MOST_FINDINGS", 2)
+    many(5)
+    replay = work(begin(ngozi, dry_run=True))
+    assert (replay.findings.count(), replay.counts) == (2, {"ignored": 5})
+
+
+def test_reasons_that_are_too_many_are_counted_together(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "MOST_GROUPS", 2)
+    reasons = iter("abcd")
+    monkeypatch.setattr(event_actions, "dry_run", lambda pk: event_actions.Trial("failed", kind=next(reasons)))
+    many(4)
+    assert work(begin(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
+
+
+def test_the_very_events_of_a_dry_run_are_then_done_for_real(webhook: WebhookClient, ngozi: Who) -> None:
+    failed(webhook, 2)
+    trial = work(begin(ngozi, dry_run=True))
+    with trouble():
+        webhook.created(person())
+    replay = work(begin(ngozi, events=trial))
+    assert (replay.rehearsal, replay.counts) == (trial, {"processed": 2})
+    assert WebhookEvent.objects.unsettled().count() == 1
+
+
+def test_what_was_found_of_people_goes_after_a_day(webhook: WebhookClient, ngozi: Who) -> None:
+    failed(webhook, 2)
+    replay = work(begin(ngozi, dry_run=True))
+    replays.forget_old()
+    assert ReplayFinding.objects.count() == 2
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=1, minutes=1)):
+        tasks.forget_old_replays(0)
+        assert not ReplayFinding.objects.exists()
+        assert not ReplayBatch.objects.exists()
+        with pytest.raises(NotStarted, match="no such events"):
+            begin(ngozi, events=replay)
+    assert Replay.objects.get().counts == {"processed": 2}
+
+
+def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookClient, ngozi: Who) -> None:
+    first, second = failed(webhook, 2)
+    work(begin(ngozi, dry_run=True))
+    personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
+    assert [finding.event for finding in ReplayFinding.objects.all()] == [second]
+
+
+# --- While it runs ---
+
+
+def test_a_job_works_for_some_seconds_and_leaves_the_rest_to_the_next(
+    ngozi: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "SLICE_S", -1.0)
+    many(3)
+    replay = begin(ngozi)
+    ProcrastinateJob.objects.all().delete()
+    replays.run(replay.pk)
+    replay.refresh_from_db()
+    assert (replay.state, replay.done, len(jobs())) == (State.RUNNING, 0, 1)
+    monkeypatch.undo()
+    assert work(replay).done == 3
+
+
+def test_ids_are_read_in_batches_and_none_is_left_out(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "BATCH", 2)
+    many(5)
+    replay = begin(ngozi)
+    assert [len(batch.event_ids) for batch in replay.batches.order_by("number")] == [2, 2, 1]
+    assert work(replay).done == 5
+    assert {event.attempts for event in ALL()} == {2}
+
+
+def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            assert replays.set_pace(replay.pk, 100, ngozi)
+
+    monkeypatch.setattr("time.sleep", sleep)
+    many(4)
+    replay = begin(ngozi, per_second=2)
+    assert work(replay).done == 4
+    assert all(0.1 < wait <= 0.5 for wait in waits[:2])
+    assert all(0 <= wait <= 0.01 for wait in waits[2:])
+    row = AuditLog.objects.get(action="REPLAY_STEERED")
+    assert row.details == {"per_second": [2, 100], "note": "the profiles were broken"}
+
+
+def test_it_stops_after_the_event_it_is_at(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(4)
+    replay = begin(ngozi, per_second=1)
+    monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
+    assert work(replay).state == State.CANCELLED
+    assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
+    assert AuditLog.objects.get(action="REPLAY_STEERED").changed == ["state"]
+    assert not replays.cancel(replay.pk, ngozi)
+    assert not replays.set_pace(replay.pk, 5, ngozi)
+    tasks.run_replay(replay.pk)
+    assert Replay.objects.get().done == 1
+
+
+def stopped(who: Who, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
+    """Return a replay of all events that was cancelled after some of them."""
+    replay = begin(who)
+    done = iter(range(after))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            replays, "_may_go_on", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, who)
+        )
+        tasks.run_replay(replay.pk)
+    return work(replay)
+
+
+def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "BATCH", 2)
+    many(7)
+    first = stopped(ngozi, monkeypatch, after=3)
+    assert (first.state, first.done) == (State.CANCELLED, 3)
+    assert replays.is_to_continue(first)
+    zoe = Who(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest, too")
+    rest = work(begin(zoe, events=first))
+    assert (rest.state, rest.done, rest.total, rest.rehearsal) == (State.DONE, 4, 4, first)
+    assert [batch.event_ids for batch in rest.batches.order_by("number")] == [
+        [*ALL().order_by("pk").values_list("pk", flat=True)[3:5]],
+        [*ALL().order_by("pk").values_list("pk", flat=True)[5:7]],
+    ]
+    assert set(Attempt.objects.values_list("event").annotate(n=Count("*")).values_list("n", flat=True)) == {1}
+    who = AuditLog.objects.filter(action="EVENT_REPLAYED").order_by("pk").values_list("actor_label", flat=True)
+    assert [*who] == ["Ngozi"] * 3 + ["Zoe"] * 4
+
+
+def test_what_broke_off_is_gone_on_with_too(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(2)
+    replay = begin(ngozi)
+    with monkeypatch.context() as patch:
+        patch.setattr(event_actions, "replay", lambda event_id: None)  # knows no reason
+        with pytest.raises(TypeError):
+            tasks.run_replay(replay.pk)
+    replay.refresh_from_db()
+    assert replay.state == State.FAILED
+    assert work(begin(ngozi, events=replay)).done == 2
+
+
+def test_nobody_goes_on_with_it_twice_or_with_what_is_done(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(3)
+    first = stopped(ngozi, monkeypatch, after=1)
+    rest = work(begin(ngozi, events=first))
+    for replay in (first, rest):
+        assert not replays.is_to_continue(replay)
+        with pytest.raises(NotStarted, match="Nothing is left of it, somebody goes on with it already"):
+            begin(ngozi, events=replay)
+    assert Replay.objects.count() == 2
+
+
+def test_after_a_day_nothing_is_gone_on_with(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(3)
+    replay = stopped(ngozi, monkeypatch, after=1)
+    with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1), tick=False):
+        replays.forget_old()
+    assert not replays.is_to_continue(replay)
+
+
+def test_a_job_of_no_replay_does_nothing(db: None) -> None:
+    tasks.run_replay(2**62)
+
+
+def test_a_fault_of_ours_ends_it_and_says_so(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(pk: int) -> None:
+        raise KeyError("ngozi@example.com")
+
+    monkeypatch.setattr(event_actions, "dry_run", fail)
+    many(2)
+    replay = begin(ngozi, dry_run=True)
+    with pytest.raises(KeyError):
+        tasks.run_replay(replay.pk)
+    replay.refresh_from_db()
+    assert (replay.state, replay.error) == (State.FAILED, "KeyError, see the log")
+
+
+def test_a_database_that_is_away_does_not_end_it(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(pk: int) -> None:
+        raise OperationalError("away")
+
+    many(2)
+    replay = begin(ngozi, dry_run=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(event_actions, "dry_run", fail)
+        with pytest.raises(OperationalError):
+            tasks.run_replay(replay.pk)
+    assert work(replay).done == 2
+
+
+def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: Who) -> None:
+    failed(webhook, 2)
+    many(1)
+    with trouble(KeyError("bug")):
+        replay = work(begin(ngozi))
+    assert replay.counts == {"failed": 2, "ignored": 1}
+    assert replay.groups == {"failed|internal: KeyError": 2, "ignored|": 1}
+    assert [finding.note for finding in replay.findings.all()] == ["KeyError: 'bug'"] * 2
+
+
+def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, ngozi: Who) -> None:
+    zofia = person()
+    webhook.created(zofia)
+    webhook.updated(zofia.later(first_name="Newer"))
+    failed(webhook, 2)
+    hourly_counts.fold()
+    replay = work(begin(ngozi))
+    assert replay.counts == {"processed": 3, "stale": 1}
+    since = datetime.now(UTC) - timedelta(hours=1)
+    assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
+    hourly_counts.fold()
+    assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
+
+
+# --- Killed ---
+
+
+def test_an_event_that_was_done_without_being_noted_is_not_done_again(webhook: WebhookClient, ngozi: Who) -> None:
+    """A worker can be killed between the two."""
+    first, second = failed(webhook, 2)
+    replay = begin(ngozi)
+    Replay.objects.update(state=State.RUNNING, started_at=datetime.now(UTC))
+    event_actions.replay(first.pk, ngozi, replay=replay.pk)
+    assert work(replay).counts == {"processed": 2}
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.attempts, second.attempts) == (2, 2)
+    assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_is_killed_is_followed_by_another_and_nothing_is_done_twice(
+    webhook: WebhookClient, ngozi: Who, database_url: str, tmp_path: Path
+) -> None:
+    many(40)
+    replay = begin(ngozi, per_second=25)
+
+    def done() -> int:
+        return Replay.objects.values_list("done", flat=True).get()
+
+    with process(WORKER, database_url, tmp_path / "first.txt") as worker:
+        wait_until(lambda: done() >= 5, "the first worker did not begin")
+        worker.kill()
+        worker.wait()
+    assert done() < 40
+    with process(WORKER, database_url, tmp_path / "second.txt"):
+        wait_until(lambda: Replay.objects.get().state == State.DONE, "the second worker did not take over")
+    replay.refresh_from_db()
+    assert (replay.done, replay.counts) == (40, {"ignored": 40})
+    assert {event.attempts for event in ALL()} == {2}
+    assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 40
+
+
+# --- Very many ---
+
+
+@pytest.mark.django_db(transaction=True)
+def test_asking_for_a_hundred_thousand_is_quick_and_memory_does_not_grow_with_them(ngozi: Who) -> None:
+    many(100_000)
+    began = time.monotonic()
+    replay = begin(ngozi, dry_run=True)
+    took_s = time.monotonic() - began
+    assert (replay.total, replay.batches.count()) == (100_000, 100)
+    assert took_s < 5
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seen = sum(1 for _ in replays._left(replay))
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+    assert seen == 100_000
+    assert grown_kb < 20_000

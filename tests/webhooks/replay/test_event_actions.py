@@ -1,0 +1,385 @@
+"""What people do about single events: try them, apply them once more, call them resolved, ask Clerk anew."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+import time_machine
+from django.db import connection, transaction
+from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
+
+from accounts import signals
+from accounts.models import EndedSession, MetadataPush, User
+from audit.log import Origin
+from audit.models import AuditLog
+from tests.helpers.factories import UserFactory
+from tests.helpers.webhooks import WebhookClient
+from tests.webhooks.inbox.test_retry_policy import ZOFIA, Trouble, failed_event, trouble
+from webhooks import tasks
+from webhooks.inbox import service as inbox
+from webhooks.models import Attempt, WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.replay import event_actions
+from webhooks.replay.event_actions import Who
+
+pytestmark = pytest.mark.django_db
+
+State = WebhookEvent.State
+ZOSIA = ZOFIA.later(first_name="Zosia", roles=["BUILDER"])
+
+
+@pytest.fixture
+def ngozi() -> Who:
+    return Who(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the instance id was wrong")
+
+
+def only_event() -> WebhookEvent:
+    return WebhookEvent.objects.get()
+
+
+def everything() -> dict[str, list[Any]]:
+    """Return all rows of all tables."""
+    with connection.cursor() as cursor:
+        tables = sorted(connection.introspection.table_names(cursor))
+        found = {}
+        for table in tables:
+            cursor.execute(f'SELECT t::text FROM "{table}" AS t ORDER BY 1')
+            found[table] = cursor.fetchall()
+    return found
+
+
+def differences(trial: event_actions.Trial) -> list[tuple[str, str, Any, Any]]:
+    return [(d.target, d.field, d.old, d.new) for d in trial.differences]
+
+
+@contextmanager
+def held(database_url: str, query: str) -> Iterator[None]:
+    """Have somebody else hold what a query locks."""
+    with psycopg.connect(database_url) as rival:
+        rival.execute(query)
+        yield
+
+
+# --- Trying ---
+
+
+def test_a_dry_run_tells_what_a_new_person_would_bring(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    trial = event_actions.dry_run(event.pk)
+    assert (trial.outcome, trial.note) == (State.PROCESSED, "")
+    assert ("user", "name", None, "Zofia Wąs") in differences(trial)
+    assert ("user", "roles", None, "BUILDER") in differences(trial)
+    assert ("builderprofile", "", None, "Profile Created") in differences(trial)
+
+
+def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA)
+    with trouble():
+        webhook.updated(ZOSIA, svix_id="msg_2")
+    event = WebhookEvent.objects.get(svix_id="msg_2")
+    trial = event_actions.dry_run(event.pk)
+    assert ("user", "name", "Zofia Wąs", "Zosia Wąs") in differences(trial)
+    assert ("user", "roles", "CLIENT", None) in differences(trial)
+    assert trial.reason == "clientprofile.archived_at, user.name, user.roles"
+
+
+def test_a_dry_run_of_what_had_its_effect_changes_nothing(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA)
+    assert event_actions.dry_run(only_event().pk) == event_actions.Trial(State.PROCESSED)
+
+
+def test_a_dry_run_of_what_newer_events_passed_is_stale(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    webhook.updated(ZOSIA)
+    assert event_actions.dry_run(event.pk).outcome == State.STALE
+
+
+def test_a_dry_run_tells_why_it_would_fail(webhook: WebhookClient) -> None:
+    event = failed_event(webhook)
+    with trouble(KeyError("bug")):
+        trial = event_actions.dry_run(event.pk)
+    assert (trial.outcome, trial.note, trial.reason) == (State.FAILED, "KeyError: 'bug'", "internal: KeyError")
+    webhook.post("{}", svix_id="msg_bad")
+    trial = event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_bad").pk)
+    assert (trial.outcome, trial.reason) == (State.DEAD, "permanent: ClerkPayloadError")
+
+
+def test_a_dry_run_tells_of_what_the_log_does_not(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA)
+    with trouble():
+        webhook.updated(ZOFIA.later(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
+    found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_2").pk))
+    assert ("user", "clerk_facts", {}, {"hourlyRate": 90}) in found
+    assert any(target == "push to Clerk" for target, *_ in found)
+
+
+def test_a_dry_run_of_no_event(db: None) -> None:
+    assert event_actions.dry_run(2**62).outcome == event_actions.GONE
+
+
+def test_a_dry_run_without_payload_says_so(webhook: WebhookClient) -> None:
+    webhook.created(ZOFIA)
+    WebhookEvent.objects.update(payload=None)
+    trial = event_actions.dry_run(only_event().pk)
+    assert (trial.outcome, trial.reason) == (State.IGNORED, "Its payload is not kept, so there is nothing to apply.")
+
+
+@pytest.mark.parametrize("kind", ("new", "changed", "failing", "at commit"))
+@pytest.mark.django_db(transaction=True)
+def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: Settings, kind: str) -> None:
+    """No row, no job, no count, nothing after the commit; Clerk can be asked, so pushes would be deferred."""
+    settings.CLERK_SECRET_KEY = "sk_test_any"
+    metadata = {"roles": ["BUILDER"], "hourlyRate": 90}
+    if kind == "changed":
+        webhook.created(ZOFIA)
+    with trouble():
+        webhook.updated(ZOSIA.later(public_metadata=metadata), svix_id="msg_2")
+    event = WebhookEvent.objects.get(svix_id="msg_2")
+    after_commit: list[str] = []
+
+    def listen(**kwargs: Any) -> None:
+        transaction.on_commit(lambda: after_commit.append("pushed"))
+        heard.append("synced")
+        if kind == "at commit":  # what is checked only then
+            EndedSession.objects.create(session_id="sess_1", clerk_id="user_1", ended_at=datetime.now(UTC))
+            connection.cursor().execute(
+                "INSERT INTO accounts_metadatapush (user_id, state, revision, requested_at, next_attempt_at, attempts,"
+                " last_error, bounces) VALUES (123456789, 'pending', 1, now(), now(), 0, '', 0)"
+            )
+
+    heard: list[str] = []
+    before = everything()
+    signals.user_synced.connect(listen)
+    try:
+        with trouble() if kind == "failing" else transaction.atomic():
+            trial = event_actions.dry_run(event.pk)
+    finally:
+        signals.user_synced.disconnect(listen)
+    assert everything() == before
+    assert after_commit == []
+    assert heard
+    assert trial.outcome == (State.FAILED if kind in ("failing", "at commit") else State.PROCESSED)
+    if kind in ("new", "changed"):
+        assert any(d.target == "push to Clerk" for d in trial.differences)
+        assert event_actions.replay(event.pk, Who(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
+        assert MetadataPush.objects.exists()  # so the dry run had something to undo
+
+
+@pytest.mark.parametrize("table", ("webhooks_webhookevent", "accounts_user"))
+@pytest.mark.django_db(transaction=True)
+def test_a_dry_run_waits_for_nobody(webhook: WebhookClient, database_url: str, table: str) -> None:
+    webhook.created(ZOFIA)
+    webhook.updated(ZOSIA, svix_id="msg_2")
+    event = WebhookEvent.objects.get(svix_id="msg_2")
+    with held(database_url, f"SELECT FROM {table} FOR UPDATE"):
+        began = time.monotonic()
+        trial = event_actions.dry_run(event.pk)
+    assert time.monotonic() - began < 2.5  # a lock would be waited for three seconds
+    assert (trial.outcome, trial.note) == (
+        event_actions.BUSY,
+        "Somebody is at work on it or on its person; try again.",
+    )
+    with connection.cursor() as cursor:  # and nobody else has its haste from now on
+        cursor.execute("SHOW lock_timeout")
+        assert cursor.fetchone() == ("3s",)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
+    """The same person's next events come while one of theirs is tried again and again."""
+    webhook.created(ZOFIA)
+    webhook.updated(ZOSIA, svix_id="msg_2")
+    event, over, tried = WebhookEvent.objects.get(svix_id="msg_2"), threading.Event(), []
+
+    def try_it() -> None:
+        while not over.is_set():
+            tried.append(event_actions.dry_run(event.pk).outcome)
+        connection.close()
+
+    def took_s(number: int) -> float:
+        began = time.monotonic()
+        assert webhook.updated(ZOSIA.later(timedelta(minutes=number), first_name=f"Z{number}")) == "processed"
+        return time.monotonic() - began
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    try:
+        slowest = max(took_s(number) for number in range(1, 21))
+    finally:
+        over.set()
+        thread.join()
+    assert len(tried) > 5
+    assert slowest < 2.5  # a lock would be waited for three seconds
+
+
+# --- Once more, for real ---
+
+
+def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None)
+    assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
+    event.refresh_from_db()
+    assert (event.state, event.attempts, event.last_error) == (State.PROCESSED, 2, "")
+    attempt = Attempt.objects.order_by("number").last()
+    assert attempt
+    assert (attempt.via, attempt.outcome) == ("replay", "processed")
+    assert User.objects.filter(name="Zofia Wąs").exists()
+
+
+def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    event_actions.replay(event.pk, ngozi, replay=7)
+    row = AuditLog.objects.get(action="EVENT_REPLAYED")
+    assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.webhookevent:{event.pk}")
+    assert row.details == {"note": "the instance id was wrong", "replay": 7}
+    assert row.delivery == "msg_1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_replay_that_fails_is_written_down_once(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    with trouble(KeyError("bug")):
+        assert event_actions.replay(event.pk, ngozi).outcome == State.FAILED
+    event.refresh_from_db()
+    assert (event.state, event.attempts) == (State.FAILED, 2)
+    assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 1
+    assert not User.objects.filter(name="Zofia Wąs").exists()
+
+
+def counted(model: type[Any]) -> list[Any]:
+    return list(model.objects.order_by("id").values())
+
+
+@pytest.mark.parametrize("came", ("stale", "ignored", "failed", "processed"))
+def test_what_had_its_effect_stays_processed_and_counted(
+    webhook: WebhookClient, ngozi: Who, settings: Settings, came: str
+) -> None:
+    webhook.created(ZOFIA, svix_id="msg_1")
+    if came == "stale":
+        webhook.updated(ZOSIA)
+    if came == "ignored":
+        settings.CLERK_INSTANCE_ID = "ins_other"
+    event, since = WebhookEvent.objects.get(svix_id="msg_1"), datetime.now(UTC) - timedelta(hours=1)
+    totals, timings = hourly_counts.totals(since), hourly_counts.timings(since)
+    before = WebhookEvent.objects.filter(pk=event.pk).values().get()
+    if came == "failed":
+        WebhookEvent.objects.filter(pk=event.pk).update(payload="{}")
+        before["payload"] = "{}"
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=3)):
+        outcome = event_actions.replay(event.pk, ngozi).outcome
+    assert outcome == ("dead" if came == "failed" else came)
+    assert WebhookEvent.objects.filter(pk=event.pk).values().get() == before | {"attempts": 2}
+    assert (hourly_counts.totals(since), hourly_counts.timings(since)) == (totals, timings)
+    assert Attempt.objects.get(event=event).outcome == outcome
+    assert not ProcrastinateJob.objects.filter(task_name="webhooks.tasks.retry_event").exists()
+
+
+def test_an_event_that_was_ignored_by_mistake_gets_its_effect(
+    webhook: WebhookClient, ngozi: Who, settings: Settings
+) -> None:
+    settings.CLERK_INSTANCE_ID = "ins_wrong"
+    assert webhook.created(ZOFIA) == "ignored"
+    settings.CLERK_INSTANCE_ID = ""
+    assert event_actions.replay(only_event().pk, ngozi).outcome == State.PROCESSED
+    assert (only_event().state, only_event().last_error) == (State.PROCESSED, "")
+    assert [(row.state, row.events) for row in hourly_counts.totals(datetime.now(UTC))] == [("processed", 1)]
+
+
+def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
+    webhook: WebhookClient, ngozi: Who, settings: Settings
+) -> None:
+    settings.CLERK_INSTANCE_ID = "ins_wrong"
+    webhook.created(ZOFIA)
+    settings.CLERK_INSTANCE_ID = ""
+    with trouble():
+        assert event_actions.replay(only_event().pk, ngozi).outcome == State.FAILED
+    assert only_event().state == State.IGNORED
+    assert not ProcrastinateJob.objects.exists()
+
+
+def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    event_actions.replay(event.pk, ngozi)
+    before = WebhookEvent.objects.values().get()
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        tasks.retry_event(event.pk)
+    assert WebhookEvent.objects.values().get() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_that_is_being_processed_is_left_to_whoever_does(
+    webhook: WebhookClient, ngozi: Who, database_url: str
+) -> None:
+    event = failed_event(webhook)
+    connection.cursor().execute("SET lock_timeout = '50ms'")
+    with held(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
+        assert event_actions.replay(event.pk, ngozi).outcome == event_actions.BUSY
+    connection.close()
+    assert WebhookEvent.objects.get().attempts == 1
+    assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
+
+
+# --- Resolved by hand ---
+
+
+def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    assert event_actions.resolve(event.pk, ngozi)
+    event.refresh_from_db()
+    assert (event.state, event.last_error) == (State.IGNORED, "Resolved by hand: the instance id was wrong")
+    assert event.next_attempt_at is None
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        tasks.retry_event(event.pk)
+    assert WebhookEvent.objects.get().state == State.IGNORED
+    row = AuditLog.objects.get(action="EVENT_RESOLVED")
+    assert row.actor_label == "Ngozi"
+    assert row.details == {
+        "state": ["failed", "ignored"],
+        "note": "the instance id was wrong",
+        "error": "internal: Trouble",  # the text may quote anything, and the log is kept for ever
+    }
+
+
+def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    event_actions.resolve(event.pk, ngozi)
+    before = WebhookEvent.objects.values().get()
+    assert not event_actions.resolve(event.pk, ngozi)
+    assert not event_actions.resolve(2**62, ngozi)
+    assert WebhookEvent.objects.values().get() == before
+    assert AuditLog.objects.filter(action="EVENT_RESOLVED").count() == 1
+    deed = event_actions.last_deed(event)
+    assert deed
+    assert (deed.action, deed.actor_label) == ("EVENT_RESOLVED", "Ngozi")
+
+
+def test_what_was_resolved_can_be_replayed_after_all(webhook: WebhookClient, ngozi: Who) -> None:
+    event = failed_event(webhook)
+    event_actions.resolve(event.pk, ngozi)
+    assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
+    assert inbox.retry(event.pk) is None
+
+
+def test_every_failure_has_a_trial(webhook: WebhookClient) -> None:
+    event = failed_event(webhook, error=Trouble("x\x00y" * 2000))
+    assert len(event.last_error) == 2000
+    with trouble(Trouble("x\x00y" * 2000)):
+        assert len(event_actions.dry_run(event.pk).note) == 2000
+
+
+def test_a_person_with_a_long_story_can_be_tried(webhook: WebhookClient) -> None:
+    """The log of the same transaction alone is told, not what other deliveries changed."""
+    webhook.created(ZOFIA)
+    for number in range(5):
+        webhook.updated(ZOFIA.later(timedelta(minutes=number + 1), first_name=f"Z{number}"))
+    with trouble():
+        webhook.updated(ZOFIA.later(timedelta(hours=1), first_name="Last"), svix_id="msg_last")
+    found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_last").pk))
+    assert found == [("user", "name", "Z4 Wąs", "Last Wąs")]
