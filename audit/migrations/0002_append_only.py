@@ -1,6 +1,6 @@
-"""Refuse every change of the audit log in the database itself, whoever asks.
+"""Refuse every change to the audit log and its seals in the database itself.
 
-The one exception is erasure: a personal column may go from a value to NULL while everything else stays as it is.
+The one exception is erasure: a personal column may change from a value to NULL while everything else stays the same.
 """
 
 from django.db import migrations
@@ -8,7 +8,7 @@ from django.db import migrations
 FORWARDS = """
 CREATE FUNCTION audit_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    personal CONSTANT text[] := '{actor_label,target_label,details,ip_address,user_agent}';
+    personal CONSTANT text[] := '{actor_label,target_label,details,ip_address,user_agent,personal_salt,actor_salt}';
     before jsonb;
     after jsonb;
 BEGIN
@@ -31,8 +31,14 @@ CREATE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE ON audit_auditlog
     FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();
 CREATE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON audit_auditlog
     FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
+CREATE TRIGGER audit_seal_append_only BEFORE UPDATE OR DELETE ON audit_auditseal
+    FOR EACH ROW EXECUTE FUNCTION audit_refuse_change();
+CREATE TRIGGER audit_seal_no_truncate BEFORE TRUNCATE ON audit_auditseal
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change();
 """
 BACKWARDS = """
+DROP TRIGGER audit_seal_no_truncate ON audit_auditseal;
+DROP TRIGGER audit_seal_append_only ON audit_auditseal;
 DROP TRIGGER audit_log_no_truncate ON audit_auditlog;
 DROP TRIGGER audit_log_append_only ON audit_auditlog;
 DROP FUNCTION audit_refuse_change();

@@ -75,7 +75,12 @@ def _update_sql(model: type[models.Model], fields: tuple[str, ...]) -> str:
 
 @cache
 def _written(model: type[models.Model]) -> list[Any]:
-    return [field for field in model._meta.concrete_fields if not field.primary_key and not field.has_db_default()]
+    # A field with both defaults has a value in Python. One with a database default alone, such as the transaction, has none.
+    return [
+        field
+        for field in model._meta.concrete_fields
+        if not field.primary_key and (field.has_default() or not field.has_db_default())
+    ]
 
 
 def _placeholder(field: Any) -> str:

@@ -36,7 +36,9 @@ class Profile(models.Model):
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")
     archived_at = models.DateTimeField(null=True, blank=True, help_text="Since when the role is gone.")
     hidden_at = models.DateTimeField(null=True, blank=True, help_text="Since when an admin keeps it away.")
-    hidden_reason = models.CharField(max_length=500, blank=True, help_text="Why; its owner reads this.")
+    hidden_reason = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="Why; its owner reads this."
+    )
     unpublished_at = models.DateTimeField(null=True, blank=True, help_text="Since when its owner keeps it away.")
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="When its owner deleted it.")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -78,35 +79,55 @@ class BuilderProfile(Profile):
     slug = models.CharField(max_length=MAX_LENGTH, null=True, blank=True)
     display_name = models.CharField(max_length=120, blank=True, help_text="Shown instead of the name in Clerk.")
     headline = models.CharField(max_length=160, blank=True)
-    tagline = models.CharField(max_length=160, blank=True, help_text="A line in their own voice, below the headline.")
-    image = models.ImageField(upload_to="portraits/", blank=True, help_text="Shown instead of the picture in Clerk.")
-    bio = models.TextField(blank=True, help_text="Markdown; see profiles.pages.markdown.")
-    location = models.CharField(max_length=120, blank=True)
-    time_zone = models.CharField(max_length=64, blank=True, help_text="A name of the IANA database.")
-
-    domains = ArrayField(models.CharField(max_length=16, choices=Domain), default=list, blank=True)
-    skills = ArrayField(
-        models.CharField(max_length=40), default=list, blank=True, help_text="The most important first."
+    tagline = models.CharField(
+        max_length=160,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="A line in their own voice, below the headline.",
     )
-    expertise = ArrayField(models.CharField(max_length=80), default=list, blank=True)
-    links = ArrayField(models.URLField(max_length=300), default=list, blank=True)
+    image = models.ImageField(
+        upload_to="portraits/",
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Shown instead of the picture in Clerk.",
+    )
+    bio = models.TextField(blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown.")
+    location = models.CharField(max_length=120, blank=True, default="", db_default="")
+    time_zone = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="A name of the IANA database."
+    )
+
+    domains = ArrayField(models.CharField(max_length=16, choices=Domain), default=list, db_default=[], blank=True)
+    skills = ArrayField(
+        models.CharField(max_length=40), default=list, db_default=[], blank=True, help_text="The most important first."
+    )
+    expertise = ArrayField(models.CharField(max_length=80), default=list, db_default=[], blank=True)
+    links = ArrayField(models.URLField(max_length=300), default=list, db_default=[], blank=True)
 
     # What clients ask first.
     validation_tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ENTRY)
     available_for_hire = models.BooleanField(default=True)
     hourly_rate = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
-    currency = models.CharField(max_length=3, choices=Currency, default=Currency.USD)
-    availability = models.CharField(max_length=16, choices=Availability, default=Availability.AVAILABLE)
+    currency = models.CharField(max_length=3, choices=Currency, default=Currency.USD, db_default=Currency.USD)
+    availability = models.CharField(
+        max_length=16, choices=Availability, default=Availability.AVAILABLE, db_default=Availability.AVAILABLE
+    )
     availability_confirmed_at = models.DateTimeField(
         null=True, blank=True, help_text="When its owner last said so; empty if never."
     )
-    adhd_friendly = models.BooleanField(default=False, help_text="Works in ways that suit people with ADHD.")
+    adhd_friendly = models.BooleanField(
+        default=False, db_default=False, help_text="Works in ways that suit people with ADHD."
+    )
 
     # What the team says. Written by admins only, and never by the profile's owner.
-    validation_evidence = models.CharField(max_length=500, blank=True, help_text="What the tier rests on.")
+    validation_evidence = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="What the tier rests on."
+    )
     validated_at = models.DateTimeField(null=True, blank=True)
     featured_at = models.DateTimeField(null=True, blank=True, help_text="Since when it stands first in the directory.")
-    completed_projects = models.PositiveIntegerField(default=0)
+    completed_projects = models.PositiveIntegerField(default=0, db_default=0)
     response_rate = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Per cent of messages answered.")
 
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
@@ -122,9 +143,13 @@ class BuilderProfile(Profile):
         editable=False,
         help_text="The name, folded and without spaces.",
     )
-    score = models.IntegerField(default=0, editable=False, help_text="Higher stands earlier in the directory.")
+    score = models.IntegerField(
+        default=0, db_default=0, editable=False, help_text="Higher stands earlier in the directory."
+    )
     rate_usd = models.PositiveIntegerField(null=True, editable=False, help_text="Roughly, to compare rates.")
-    index_due_at = models.DateTimeField(null=True, editable=False, help_text="When time will have changed the score.")
+    index_due_at = models.DateTimeField(
+        null=True, default=None, db_default=Now(), editable=False, help_text="When time will have changed the score."
+    )
 
     objects = BuilderProfileManager()
 

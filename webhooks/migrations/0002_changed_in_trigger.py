@@ -1,6 +1,7 @@
-"""Have PostgreSQL note in which transaction a counted fact of an event changed, whoever changes it.
+"""Record in which transaction a counted column of an event changed, regardless of which code changes it.
 
-It costs repeats and retries some microseconds, and first deliveries nothing: a new row has its transaction by default.
+It costs duplicates and retries a few microseconds, and first deliveries nothing: a new row gets its transaction from the
+column's default.
 """
 
 from django.db import migrations
@@ -22,6 +23,6 @@ DROP FUNCTION webhooks_note_change();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("webhooks", "0002_counts")]
+    dependencies = [("webhooks", "0001_initial")]
 
     operations = [migrations.RunSQL(FORWARDS, BACKWARDS)]

@@ -8,8 +8,8 @@ NOTES = {
 }
 
 
-def make_flags(apps, schema_editor):
-    """Make every switch, on for everybody, so that the admin shows them from the start."""
+def create_flags(apps, schema_editor):
+    """Create every flag, enabled for everyone, so that the admin lists them from the start."""
     flags = apps.get_model("accounts", "Flag").objects
     for name, note in NOTES.items():
         flags.get_or_create(name=name, defaults={"note": note, "everyone": True, "superusers": False})
@@ -18,9 +18,9 @@ def make_flags(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("accounts", "0009_flag"),
+        ("accounts", "0001_initial"),
     ]
 
     operations = [
-        migrations.RunPython(make_flags, migrations.RunPython.noop),
+        migrations.RunPython(create_flags, migrations.RunPython.noop),
     ]
