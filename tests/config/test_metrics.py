@@ -12,6 +12,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from accounts.models import Reconciliation
+from core.times import start_of_hour
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import trouble
 from webhooks.models import Alert, RejectionCount
@@ -61,7 +62,7 @@ def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookCl
 def test_every_cause_of_a_refusal_is_told_from_the_start() -> None:
     assert scrape()["rejected_total", "bad_signature"] == 0
     for hours in range(3):
-        hour = hourly_counts.whole_hour(timezone.now()) - timedelta(hours=hours)
+        hour = start_of_hour(timezone.now()) - timedelta(hours=hours)
         RejectionCount.objects.create(hour=hour, cause="bad_signature", requests=5)
     assert scrape()["rejected_total", "bad_signature"] == 15
 

@@ -11,7 +11,7 @@ from collections import Counter
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.utils import timezone
 
-from webhooks.monitoring.hourly_counts import whole_hour
+from core.times import start_of_hour
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Rejections:
         try:
             with connection.cursor() as cursor:
                 # In one order, so that two processes never wait for each other crosswise.
-                hour = whole_hour(timezone.now())
+                hour = start_of_hour(timezone.now())
                 cursor.executemany(UPSERT, [(hour, cause, counts[cause]) for cause in sorted(counts)])
         except (DatabaseError, InterfaceError) as error:
             log.warning("Refused requests could not be counted yet: %s", error)

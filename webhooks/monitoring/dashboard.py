@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Q, Sum
 from django.utils.translation import gettext_lazy as _
 
+from core.times import start_of_hour
 from webhooks.models import EventTiming, RejectionCount, WebhookEvent
 from webhooks.monitoring import charts, dashboard_query, hourly_counts
 from webhooks.monitoring.dashboard_query import Overview
@@ -67,7 +68,7 @@ class Timing:
 def starts(now: datetime) -> dict[str, datetime]:
     """Return when each stretch began."""
     return {
-        name: now - length if length == HOUR else hourly_counts.whole_hour(now - length) + HOUR
+        name: now - length if length == HOUR else start_of_hour(now - length) + HOUR
         for name, length in STRETCHES.items()
     }
 
@@ -112,13 +113,13 @@ def timings(found: Overview) -> list[Timing]:
 def _places(now: datetime, span: str) -> list[datetime]:
     """Return when each column begins."""
     unit, number, step = SPANS[span]
-    last = hourly_counts.whole_hour(now).replace(hour=0) if unit == "day" else hourly_counts.whole_hour(now)
+    last = start_of_hour(now).replace(hour=0) if unit == "day" else start_of_hour(now)
     return [last - step * place for place in reversed(range(number))]
 
 
 def _rejected(since: Iterable[datetime]) -> list[int]:
     """Return the refused requests since the hours of those moments; they are counted by the hour only."""
-    hours = [hourly_counts.whole_hour(moment) for moment in since]
+    hours = [start_of_hour(moment) for moment in since]
     sums = {f"since_{place}": Sum("requests", filter=Q(hour__gte=hour)) for place, hour in enumerate(hours)}
     found = RejectionCount.objects.filter(hour__gte=min(hours)).aggregate(**sums)
     return [found[name] or 0 for name in sums]

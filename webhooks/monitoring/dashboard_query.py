@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from core.times import start_of_hour
 from webhooks.monitoring import hourly_counts
-from webhooks.monitoring.hourly_counts import KEPT, whole_hour
+from webhooks.monitoring.hourly_counts import KEPT
 
 QUERY = f""", recent AS (SELECT * FROM fresh WHERE hour >= %(timed)s)
 SELECT 'stretch' AS kind, NULL::timestamptz AS place, state AS name,
@@ -55,9 +56,9 @@ def take(starts: Sequence[datetime], *, columns: datetime, unit: str, timed: dat
         timed: from the hour of which on it matters how long events took.
     """
     ordered = sorted(starts)
-    divided = {whole_hour(start) for start in starts if start != whole_hour(start)}
+    divided = {start_of_hour(start) for start in starts if start != start_of_hour(start)}
     read = sorted({*hourly_counts.dirty_hours(), *divided})
-    since = {"columns": whole_hour(columns), "timed": whole_hour(timed)}
+    since = {"columns": start_of_hour(columns), "timed": start_of_hour(timed)}
     rows = hourly_counts.read(QUERY, min(ordered[0], columns, timed), read, starts=ordered, unit=unit, **since)
     of: defaultdict[str, list[Any]] = defaultdict(list)
     for kind, *row in rows:

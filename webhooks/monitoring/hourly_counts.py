@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
+from core.times import start_of_hour
 from webhooks.models import EventTiming, FoldMark
 
 #: The upper ends of the buckets that durations are counted in, in seconds; one more bucket takes what is longer.
@@ -134,7 +135,7 @@ def read(query: str, since: datetime, dirty: Sequence[datetime], **more: Any) ->
         query: what follows after `WITH fresh AS (…)`.
         more: its other parameters.
     """
-    spans = _together([hour for hour in dirty if hour >= whole_hour(since)])
+    spans = _together([hour for hour in dirty if hour >= start_of_hour(since)])
     edges = {f"edge_{place}": edge for place, edge in enumerate(edge for span in spans for edge in span)}
     chosen = " OR ".join(
         f"received_at >= %(edge_{2 * place})s AND received_at < %(edge_{2 * place + 1})s" for place in range(len(spans))
@@ -144,7 +145,7 @@ def read(query: str, since: datetime, dirty: Sequence[datetime], **more: Any) ->
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH fresh AS MATERIALIZED ({fresh}) {query}",
-            {"since": whole_hour(since), "dirty": list(dirty), **edges, **more},
+            {"since": start_of_hour(since), "dirty": list(dirty), **edges, **more},
         )
         rows: list[Any] = cursor.fetchall()
     return rows
@@ -163,11 +164,6 @@ def percentile(buckets: Sequence[int], share: float) -> float | None:
             return lower + (upper - lower) * max(share * total - reached, 0) / events
         reached += events
     return None
-
-
-def whole_hour(moment: datetime) -> datetime:
-    """Return when the hour of `moment` began."""
-    return moment.replace(minute=0, second=0, microsecond=0)
 
 
 def _changed_since(transaction_id: int) -> list[datetime]:

@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
 from audit.sealing.schedule import not_compared_since
+from core.times import start_of_hour
 from webhooks.models import Alert, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts
 from webhooks.monitoring.health import Vitals
@@ -59,7 +60,7 @@ def failure_rate(vitals: Vitals) -> Finding | None:
     if failing < LEAST_FAILURES or failing < FAILURE_SHARE * events:
         return None
     text = _("%(failing)d of the last %(events)d events failed.")
-    recent = _unsettled(received_at__gte=hourly_counts.whole_hour(vitals.at - HOUR))
+    recent = _unsettled(received_at__gte=start_of_hour(vitals.at - HOUR))
     return Finding(text % {"failing": failing, "events": events}, failing / events, {"events": recent})
 
 
@@ -84,7 +85,7 @@ def oldest_unsettled(vitals: Vitals) -> Finding | None:
 
 def rejected(vitals: Vitals) -> Finding | None:
     """Judge how many requests were refused in this hour and the last."""
-    since = hourly_counts.whole_hour(vitals.at - HOUR)
+    since = start_of_hour(vitals.at - HOUR)
     rows = RejectionCount.objects.filter(hour__gte=since).values_list("cause").annotate(Sum("requests"))
     causes = dict(rows.order_by())
     total = sum(causes.values())

@@ -15,6 +15,7 @@ from pytest_django.asserts import assertContains, assertNotContains
 
 from accounts.models import MetadataPush, Reconciliation, User
 from audit.models import AuditLog, AuditSeal, AuditVerification
+from core.times import start_of_hour
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import Receiver, listening
@@ -23,7 +24,7 @@ from tests.webhooks.inbox.test_retry_policy import trouble
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
-from webhooks.monitoring import alerts, hourly_counts, runbooks, worker_watchdog
+from webhooks.monitoring import alerts, runbooks, worker_watchdog
 from webhooks.monitoring.health import Vitals
 from webhooks.monitoring.rules import RULES
 
@@ -289,9 +290,9 @@ def test_an_event_that_stays_unsettled() -> None:
 
 
 def test_refused_requests() -> None:
-    RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW), cause="bad_signature", requests=19)
+    RejectionCount.objects.create(hour=start_of_hour(NOW), cause="bad_signature", requests=19)
     assert check() == []
-    RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW), cause="too_large", requests=1)
+    RejectionCount.objects.create(hour=start_of_hour(NOW), cause="too_large", requests=1)
     assert check() == [Rule.REJECTED]
     assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
 from accounts.models import IdentityConflict, MetadataPush, User
+from core.times import start_of_hour
 from tests.helpers.clients import HTMX, signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
@@ -160,7 +161,7 @@ def test_every_state_duplicates_and_refused_requests_are_counted(webhook: Webhoo
             webhook.created(person())
     event(NOW - MINUTE, state="dead", processed_at=None)
     event(NOW - MINUTE, state="stale")
-    RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW), cause="bad_signature", requests=7)
+    RejectionCount.objects.create(hour=start_of_hour(NOW), cause="bad_signature", requests=7)
     found = {row.name: row.counts[0].number for row in dashboard.table(NOW, dashboard.take(NOW, "24h"))}
     assert found == {
         "received": 6,
@@ -332,7 +333,7 @@ def some_of_everything() -> None:
         event(NOW - number * HOUR, state="dead", processed_at=None, event_type=f"type.{number}")
         pushed = {"state": "stopped", "requested_at": NOW, "next_attempt_at": NOW}
         MetadataPush.objects.create(user=UserFactory.create(), **pushed)
-        RejectionCount.objects.create(hour=hourly_counts.whole_hour(NOW) - number * HOUR, cause="other", requests=3)
+        RejectionCount.objects.create(hour=start_of_hour(NOW) - number * HOUR, cause="other", requests=3)
     with time_machine.travel(NOW, tick=False):
         alerts.check()
 

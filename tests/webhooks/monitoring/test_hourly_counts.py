@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.clerk import samples
+from core.times import start_of_hour
 from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 from tests.webhooks.inbox.test_retry_policy import trouble
 from webhooks.inbox import service as inbox
@@ -36,7 +37,7 @@ def raw() -> Counter[tuple[datetime, str, str]]:
     """Return how many deliveries there are of each kind, by looking at each event."""
     counted: Counter[tuple[datetime, str, str]] = Counter()
     for one in WebhookEvent.objects.all():
-        counted[hourly_counts.whole_hour(one.received_at), one.event_type, one.state] += one.deliveries
+        counted[start_of_hour(one.received_at), one.event_type, one.state] += one.deliveries
     return counted
 
 
@@ -74,11 +75,11 @@ def test_repeats_and_retries_change_hours_that_were_counted(webhook: WebhookClie
         with trouble():
             assert webhook.created(person(), svix_id="msg_failed") == "failed"
     hourly_counts.fold()
-    assert totals()[hourly_counts.whole_hour(NOW), "user.created", "failed"] == 1
+    assert totals()[start_of_hour(NOW), "user.created", "failed"] == 1
     webhook.created(zofia, svix_id="msg_repeated")
     inbox.retry(WebhookEvent.objects.get(svix_id="msg_failed").pk)
     assert totals() == raw()
-    assert totals()[hourly_counts.whole_hour(NOW), "user.created", "processed"] == 3
+    assert totals()[start_of_hour(NOW), "user.created", "processed"] == 3
     hourly_counts.fold()
     assert totals() == raw()
 
@@ -193,7 +194,7 @@ def test_only_the_hours_asked_for_are_returned() -> None:
     event(NOW - timedelta(hours=5))
     event(NOW)
     for _ in range(2):
-        assert [row.hour for row in hourly_counts.hourly(NOW - timedelta(hours=1))] == [hourly_counts.whole_hour(NOW)]
+        assert [row.hour for row in hourly_counts.hourly(NOW - timedelta(hours=1))] == [start_of_hour(NOW)]
         assert sum(hourly_counts.timings(NOW - timedelta(hours=1))["apply"]) == 1
         hourly_counts.fold()
 
