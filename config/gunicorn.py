@@ -55,7 +55,7 @@ def post_worker_init(worker: object) -> None:
 def worker_exit(server: object, worker: object) -> None:
     """Write what is counted in memory, and close the connection pool, or the worker would not end until it is killed."""
     from config.database import close_pools
-    from webhooks.inbox.rejections import rejections
+    from webhooks.inbox.rejections import rejection_counter
 
-    rejections.flush()
+    rejection_counter.flush()
     close_pools()

@@ -50,7 +50,7 @@ def flush_everything() -> Iterator[None]:
 def no_counting_behind_the_tests_back() -> Iterator[None]:
     """Let no thread write refused requests into the database of whichever test runs ten seconds later."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(rejections, "FLUSH_AFTER_S", 24 * 3600.0)
+    patch.setattr(rejections, "FLUSH_DELAY_S", 24 * 3600.0)
     yield
     patch.undo()
 

@@ -42,7 +42,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/webhooks/webhookevent/repair/": (OK, OK, FOUND, FOUND),  # it is not said why
     "/admin/webhooks/webhookevent/{pk}/repair/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
-    "/admin/webhooks/replay/{pk}/steer/": (FOUND, FOUND, FOUND, FOUND),
+    "/admin/webhooks/replay/{pk}/control/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/webhookevent/{pk}/reveal/": (FOUND, FOUND, NO, OK),  # by a permission of its own
     "/admin/webhooks/alert/runbooks/": (OK, OK, OK, OK),
     "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),

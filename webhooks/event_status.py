@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from webhooks.models import WebhookEvent
-from webhooks.templatetags.operators import level, said, seconds
+from webhooks.templatetags.operators import level, redacted_error, seconds
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 
@@ -34,14 +34,14 @@ def _sentence(event: WebhookEvent, now: datetime) -> str:
         case State.PROCESSED:
             return _("It had its effect at attempt %d. Nothing is left to do.") % event.attempts
         case State.IGNORED:
-            return said(event) or _("Nothing here acts upon events of this type, so it changed nothing.")
+            return redacted_error(event) or _("Nothing here acts upon events of this type, so it changed nothing.")
         case State.STALE:
-            return said(event) or _("Newer facts, or a deletion, were known already, so it changed nothing.")
+            return redacted_error(event) or _("Newer facts, or a deletion, were known already, so it changed nothing.")
         case State.FAILED:
             return f"{_tried(event)} {_next(event, now)}"
         case State.DEAD:
             return f"{_tried(event)} {_help(event)}"
-    return said(event)
+    return redacted_error(event)
 
 
 def _tried(event: WebhookEvent) -> str:

@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars
 from core.client_ip import client_address
 from webhooks.inbox import ip_allowlist, signatures
 from webhooks.inbox import service as inbox
-from webhooks.inbox.rejections import rejections
+from webhooks.inbox.rejections import rejection_counter
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
 
 
 def _refused(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
-    rejections.count(reason)
+    rejection_counter.count(reason)
     log.warning(
         "Refused a webhook from %s: %s. Check CLERK_WEBHOOK_SECRET, and the clock, if Clerk sent it.",
         client_address(request),

@@ -126,7 +126,7 @@ class AuditLog(AppendOnly):
         EVENT_RETRIED = "EVENT_RETRIED"
         # Somebody asked for events to be applied once more, or only tried; and slowed that down, or stopped it.
         REPLAY_STARTED = "REPLAY_STARTED"
-        REPLAY_STEERED = "REPLAY_STEERED"
+        REPLAY_CHANGED = "REPLAY_CHANGED"
         # An event was applied once more because of that; in the transaction that did it.
         EVENT_REPLAYED = "EVENT_REPLAYED"
         # Somebody said that nothing more is to be done about a failed or dead event.

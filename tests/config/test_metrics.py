@@ -14,7 +14,7 @@ from pytest_django import Settings
 from accounts.models import Reconciliation
 from core.times import start_of_hour
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import trouble
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from webhooks.models import Alert, RejectionCount
 from webhooks.monitoring import hourly_counts, rules
 from webhooks.monitoring.health import measure
@@ -44,7 +44,7 @@ def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookCl
     webhook.created(zofia, svix_id="msg_1")
     webhook.created(zofia, svix_id="msg_1")
     webhook.updated(zofia)
-    with trouble():
+    with failing_handlers():
         webhook.created(person())
     for fold in (False, True):
         if fold:

@@ -22,7 +22,7 @@ from audit.models import AuditLog
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import failed_event, trouble
+from tests.webhooks.inbox.test_retry_policy import failed_event, failing_handlers
 from webhooks import event_status
 from webhooks.inbox import service as inbox
 from webhooks.inbox import signatures
@@ -440,7 +440,7 @@ def test_what_is_no_json_is_revealed_as_text(webhook: WebhookClient, operator: C
 def test_it_takes_as_many_statements_however_much_there_is(
     webhook: WebhookClient, operator: Client, attempts: int
 ) -> None:
-    with time_machine.travel(timezone.now(), tick=False), trouble():
+    with time_machine.travel(timezone.now(), tick=False), failing_handlers():
         webhook.created(ZOFIA, svix_id="msg_1")
         event = WebhookEvent.objects.get()
         for _ in range(attempts - 1):

@@ -37,7 +37,7 @@ def _kind(row: AuditLog) -> dict[str, Any]:
     if row.action in (Action.PUSH_REFUSED, Action.PUSH_STOPPED):
         return {"icon": "push", "kind": _("Push")}
     if row.actor_id and not row.changed:
-        return {"icon": "deed", "kind": _("Deed")}
+        return {"icon": "action", "kind": _("Action")}
     return {"icon": "change", "kind": _("Change")}
 
 

@@ -69,7 +69,7 @@ class ReplayAdmin(ReadOnlyAdmin):
         progress, steer = operators_page(require_safe(self.progress)), operators_page(post_only(self.steer))
         return [
             path("<path:object_id>/progress/", progress, name="webhooks_replay_progress"),
-            path("<path:object_id>/steer/", steer, name="webhooks_replay_steer"),
+            path("<path:object_id>/control/", steer, name="webhooks_replay_control"),
             *super().get_urls(),
         ]
 

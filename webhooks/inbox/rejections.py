@@ -15,7 +15,7 @@ from core.times import start_of_hour
 
 log = logging.getLogger(__name__)
 
-FLUSH_AFTER_S = 10.0
+FLUSH_DELAY_S = 10.0
 #: What is counted by name; whatever else comes is "other", so that the table can never grow.
 CAUSES = (
     *("bad_signature", "stale_timestamp", "missing_headers", "malformed_headers", "unreadable_body", "not_text"),
@@ -27,7 +27,7 @@ ON CONFLICT (hour, cause) DO UPDATE SET requests = webhooks_rejectioncount.reque
 """
 
 
-class Rejections:
+class RejectionCounter:
     """The counter of one process."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Rejections:
             self._counts[cause if cause in CAUSES else "other"] += 1
             if self._timer is None:
                 # A thread of its own: nobody may come after this request and take the count along.
-                self._timer = threading.Timer(FLUSH_AFTER_S, self._flush_in_thread)
+                self._timer = threading.Timer(FLUSH_DELAY_S, self._flush_in_thread)
                 self._timer.daemon = True
                 self._timer.start()
 
@@ -66,4 +66,4 @@ class Rejections:
             connections.close_all()
 
 
-rejections = Rejections()
+rejection_counter = RejectionCounter()

@@ -104,7 +104,7 @@ def set_pace(replay_id: int, per_second: int, who: Who) -> bool:
             return False
         changes = {"per_second": (found.per_second, per_second)}
         Replay.objects.filter(pk=replay_id).update(per_second=per_second)
-        _record(Action.REPLAY_STEERED, found, who, changes=changes)
+        _record(Action.REPLAY_CHANGED, found, who, changes=changes)
     return True
 
 
@@ -115,7 +115,7 @@ def cancel(replay_id: int, who: Who) -> bool:
         if found is None:
             return False
         _end(found, State.CANCELLED)
-        _record(Action.REPLAY_STEERED, found, who, changes={"state": (found.state, State.CANCELLED)})
+        _record(Action.REPLAY_CHANGED, found, who, changes={"state": (found.state, State.CANCELLED)})
     return True
 
 

@@ -33,13 +33,13 @@ def level(state: str) -> str:
 
 
 @register.filter
-def masked(text: str) -> str:
+def redacted(text: str) -> str:
     """Return what an error said, or a traceback, without values, which may be of a person."""
     return redaction.of_shown(text)
 
 
 @register.filter
-def said(row: Any) -> str:
+def redacted_error(row: Any) -> str:
     """Return what went wrong with a row as everybody may read it, without values; a note of what is settled is whole.
 
     Args:
@@ -56,7 +56,7 @@ def said(row: Any) -> str:
 
 
 @register.filter
-def lasting(value: timedelta | None) -> str:
+def duration(value: timedelta | None) -> str:
     """Return a length of time in the unit that reads best; a dash for None, and nothing is shorter than nothing."""
     return seconds(None if value is None else max(value.total_seconds(), 0))
 

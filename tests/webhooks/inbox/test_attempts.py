@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import ZOFIA, Trouble, failed_event, trouble
+from tests.webhooks.inbox.test_retry_policy import ZOFIA, HandlerError, failed_event, failing_handlers
 from webhooks import personal_data, tasks
 from webhooks.inbox import attempts
 from webhooks.inbox import service as inbox
@@ -52,9 +52,9 @@ def test_a_failure_tells_when_how_long_and_why(webhook: WebhookClient) -> None:
     row = Attempt.objects.get()
     assert (row.event, row.number, row.outcome, row.via) == (event, 1, State.FAILED, Via.DELIVERY)
     assert (row.started_at, row.duration) == (NOW, event.duration)
-    assert (row.error_class, row.error) == (ErrorClass.INTERNAL, "Trouble: half-way")
+    assert (row.error_class, row.error) == (ErrorClass.INTERNAL, "HandlerError: half-way")
     assert row.traceback.startswith("Traceback (most recent call last):")
-    assert row.traceback.rstrip().endswith("Trouble: half-way")
+    assert row.traceback.rstrip().endswith("HandlerError: half-way")
 
 
 def test_every_further_attempt_is_told_the_good_one_too(webhook: WebhookClient) -> None:
@@ -63,8 +63,8 @@ def test_every_further_attempt_is_told_the_good_one_too(webhook: WebhookClient) 
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
         tasks.retry_event(event.pk)
     assert told() == [
-        (1, State.FAILED, "Trouble: half-way", Via.DELIVERY),
-        (2, State.FAILED, "Trouble: half-way", Via.DELIVERY),
+        (1, State.FAILED, "HandlerError: half-way", Via.DELIVERY),
+        (2, State.FAILED, "HandlerError: half-way", Via.DELIVERY),
         (3, State.PROCESSED, "", Via.RETRY),
     ]
     assert Attempt.objects.get(number=3).traceback == ""
@@ -98,10 +98,10 @@ def test_an_attempt_is_stored_with_its_result_or_not_at_all(
 
     def fail(*args: Any, **kwargs: Any) -> None:
         written(*args, **kwargs)
-        raise Trouble("after the row")
+        raise HandlerError("after the row")
 
     monkeypatch.setattr(attempts, "record", fail)
-    with pytest.raises(Trouble):
+    with pytest.raises(HandlerError):
         inbox.retry(event.pk)
     assert len(told()) == 1
     assert WebhookEvent.objects.get().attempts == 1
@@ -122,13 +122,13 @@ def raised(error: Exception) -> Exception:
 
 
 def test_a_traceback_has_no_values_of_variables() -> None:
-    text = attempts.traceback_of(raised(Trouble("half-way")))
+    text = attempts.traceback_of(raised(HandlerError("half-way")))
     assert "in raised" in text
     assert "hunter2hunter2" not in text
 
 
 def test_a_long_traceback_keeps_its_end() -> None:
-    text = attempts.traceback_of(raised(Trouble("x" * 20_000 + " the end")))
+    text = attempts.traceback_of(raised(HandlerError("x" * 20_000 + " the end")))
     assert text.startswith(attempts.CUT)
     assert text.endswith(" the end\n")
     assert len(text) == attempts.MOST_CHARACTERS + len(attempts.CUT)
@@ -144,10 +144,10 @@ def unlogged() -> Iterator[None]:
 
 @pytest.mark.usefixtures("unlogged")
 def test_what_postgresql_cannot_store_is_stored_all_the_same(webhook: WebhookClient) -> None:
-    failed_event(webhook, error=Trouble("\x00 and \ud800"))
+    failed_event(webhook, error=HandlerError("\x00 and \ud800"))
     row = Attempt.objects.get()
-    assert "Trouble: \ufffd and ?" in row.traceback
-    assert row.error == "Trouble: \ufffd and ?"
+    assert "HandlerError: \ufffd and ?" in row.traceback
+    assert row.error == "HandlerError: \ufffd and ?"
 
 
 @pytest.mark.usefixtures("unlogged")
@@ -181,7 +181,7 @@ def test_the_command_that_only_says_what_would_go_leaves_it(webhook: WebhookClie
 def test_what_errors_quote_is_erased_with_the_person(webhook: WebhookClient) -> None:
     failed_event(webhook)
     webhook.created(ZOFIA)
-    with trouble():
+    with failing_handlers():
         webhook.created(person(), svix_id="msg_of_another")
     personal_data.erase(User.objects.get(clerk_id=ZOFIA.clerk_id))
     hers, anothers = Attempt.objects.order_by("pk")

@@ -9,17 +9,17 @@ from django.db import OperationalError
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.monitoring.test_hourly_counts import NOW
 from webhooks.inbox import rejections as module
-from webhooks.inbox.rejections import CAUSES, Rejections
+from webhooks.inbox.rejections import CAUSES, RejectionCounter
 from webhooks.models import RejectionCount, WebhookEvent
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def counter(monkeypatch: pytest.MonkeyPatch) -> Rejections:
+def counter(monkeypatch: pytest.MonkeyPatch) -> RejectionCounter:
     """Return the counter of this process, at zero."""
-    fresh = Rejections()
-    monkeypatch.setattr("webhooks.views.rejections", fresh)
+    fresh = RejectionCounter()
+    monkeypatch.setattr("webhooks.views.rejection_counter", fresh)
     return fresh
 
 
@@ -27,7 +27,7 @@ def counted() -> dict[str, int]:
     return dict(RejectionCount.objects.values_list("cause", "requests"))
 
 
-def test_a_forgery_is_counted_and_not_stored(counter: Rejections) -> None:
+def test_a_forgery_is_counted_and_not_stored(counter: RejectionCounter) -> None:
     stranger = WebhookClient(secret="whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE=")
     for _ in range(3):
         assert stranger.post({"type": "user.created"}).status_code == 400
@@ -37,7 +37,7 @@ def test_a_forgery_is_counted_and_not_stored(counter: Rejections) -> None:
     assert not WebhookEvent.objects.exists()
 
 
-def test_each_cause_is_counted_by_its_name(counter: Rejections, webhook: WebhookClient, settings: Any) -> None:
+def test_each_cause_is_counted_by_its_name(counter: RejectionCounter, webhook: WebhookClient, settings: Any) -> None:
     webhook.post({"type": "x"}, headers={"svix-timestamp": "1"})
     webhook.post({"type": "x"}, headers={"svix-signature": "v1"})
     webhook.post({"type": "x"}, headers={"svix-id": ""})
@@ -55,23 +55,23 @@ def test_each_cause_is_counted_by_its_name(counter: Rejections, webhook: Webhook
     assert set(counted()) <= set(CAUSES)
 
 
-def test_processes_add_to_one_row_an_hour(counter: Rejections) -> None:
+def test_processes_add_to_one_row_an_hour(counter: RejectionCounter) -> None:
     with time_machine.travel(NOW, tick=False):
-        for process in (counter, Rejections()):
+        for process in (counter, RejectionCounter()):
             process.count("bad_signature")
             process.flush()
     [row] = RejectionCount.objects.all()
     assert (row.hour, row.requests) == (NOW.replace(minute=0), 2)
 
 
-def test_causes_that_nobody_knows_share_one_row(counter: Rejections) -> None:
+def test_causes_that_nobody_knows_share_one_row(counter: RejectionCounter) -> None:
     for number in range(100):
         counter.count(f"invented-{number}")
     counter.flush()
     assert counted() == {"other": 100}
 
 
-def test_what_cannot_be_written_is_kept(counter: Rejections, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written_is_kept(counter: RejectionCounter, monkeypatch: pytest.MonkeyPatch) -> None:
     class Away:
         def cursor(self) -> Any:
             raise OperationalError("away")
@@ -85,7 +85,7 @@ def test_what_cannot_be_written_is_kept(counter: Rejections, monkeypatch: pytest
     assert counted() == {"bad_signature": 2}
 
 
-def test_good_deliveries_are_not_counted(counter: Rejections, webhook: WebhookClient) -> None:
+def test_good_deliveries_are_not_counted(counter: RejectionCounter, webhook: WebhookClient) -> None:
     webhook.created(person())
     counter.flush()
     assert counted() == {}
@@ -93,8 +93,8 @@ def test_good_deliveries_are_not_counted(counter: Rejections, webhook: WebhookCl
 
 @pytest.mark.django_db(transaction=True)
 def test_a_count_is_written_although_nobody_comes_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FLUSH_AFTER_S", 0.01)
-    counter = Rejections()
+    monkeypatch.setattr(module, "FLUSH_DELAY_S", 0.01)
+    counter = RejectionCounter()
     counter.count("bad_signature")
     timer = counter._timer
     assert timer is not None

@@ -35,16 +35,16 @@ NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 ZOFIA = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER", "CLIENT"])
 
 
-class Trouble(Exception):
+class HandlerError(Exception):
     """What a fault of ours looks like."""
 
 
 @contextmanager
-def trouble(error: Exception | None = None) -> Iterator[None]:
+def failing_handlers(error: Exception | None = None) -> Iterator[None]:
     """Make every user event fail after the user, the audit rows and the profiles were written."""
 
     def fail(**kwargs: Any) -> None:
-        raise error or Trouble("half-way")
+        raise error or HandlerError("half-way")
 
     signals.user_roles_changed.connect(fail)
     signals.user_synced.connect(fail)
@@ -57,7 +57,7 @@ def trouble(error: Exception | None = None) -> Iterator[None]:
 
 def failed_event(webhook: WebhookClient, *, svix_id: str = "msg_1", error: Exception | None = None) -> WebhookEvent:
     """Return the event of a creation that failed."""
-    with trouble(error):
+    with failing_handlers(error):
         assert webhook.created(ZOFIA, svix_id=svix_id) == "failed"
     return WebhookEvent.objects.get(svix_id=svix_id)
 
@@ -101,7 +101,7 @@ def test_a_handler_that_fails_half_way_leaves_nothing_but_its_row_and_a_job(webh
         event = failed_event(webhook)
     assert_no_effect()
     assert (event.state, event.attempts, event.deliveries) == (State.FAILED, 1, 1)
-    assert (event.error_class, event.last_error) == (ErrorClass.INTERNAL, "Trouble: half-way")
+    assert (event.error_class, event.last_error) == (ErrorClass.INTERNAL, "HandlerError: half-way")
     assert (event.received_at, event.processed_at) == (NOW, None)
     assert event.next_attempt_at == NOW + timedelta(seconds=30)
     assert event.clerk_user_id == ZOFIA.clerk_id
@@ -123,7 +123,7 @@ def test_a_profile_that_cannot_be_made_is_a_failed_event(
     webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> bool:
-        raise Trouble("no profile today")
+        raise HandlerError("no profile today")
 
     monkeypatch.setattr(lifecycle, "_insert", fail)
     assert webhook.created(ZOFIA) == "failed"
@@ -150,7 +150,7 @@ def test_a_statement_the_database_refuses_is_a_failed_event(
 def test_a_failed_update_leaves_the_user_as_it_was(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     [before], rows = User.objects.values(), AuditLog.objects.count()
-    with trouble():
+    with failing_handlers():
         assert webhook.updated(ZOFIA.later(first_name="Mallory", roles=[])) == "failed"
     assert list(User.objects.values()) == [before]
     assert not BuilderProfile.objects.filter(archived_at__isnull=False).exists()
@@ -158,8 +158,8 @@ def test_a_failed_update_leaves_the_user_as_it_was(webhook: WebhookClient) -> No
 
 
 def test_hostile_error_texts_are_cut_and_cleaned(webhook: WebhookClient) -> None:
-    event = failed_event(webhook, error=Trouble("\x00" + "x" * 10_000))
-    assert event.last_error.startswith("Trouble: \ufffdxxx")
+    event = failed_event(webhook, error=HandlerError("\x00" + "x" * 10_000))
+    assert event.last_error.startswith("HandlerError: \ufffdxxx")
     assert len(event.last_error) == 2000
 
 
@@ -213,7 +213,7 @@ def test_a_due_event_is_tried_again_and_succeeds(webhook: WebhookClient) -> None
 
 def test_a_due_event_that_fails_again_gets_another_job(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
-    with time_machine.travel(NOW, tick=False), trouble(TimeoutError("still away")):
+    with time_machine.travel(NOW, tick=False), failing_handlers(TimeoutError("still away")):
         WebhookEvent.objects.update(next_attempt_at=NOW)
         tasks.retry_event(event.pk)
     event.refresh_from_db()
@@ -277,7 +277,7 @@ def test_a_job_of_no_event_fails_loudly(db: None) -> None:
         tasks.retry_event(2**62)
 
 
-# --- What kind of trouble, and how long it may last ---
+# --- Error classes and retry schedule ---
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ def test_waits_grow_and_add_up_to_about_a_day() -> None:
 
 def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
     waits: list[timedelta] = []
-    with time_machine.travel(NOW, tick=False) as clock, trouble():
+    with time_machine.travel(NOW, tick=False) as clock, failing_handlers():
         assert webhook.created(ZOFIA) == "failed"
         event = WebhookEvent.objects.get()
         while event.next_attempt_at is not None and len(waits) < 100:
@@ -361,7 +361,7 @@ def test_the_command_tries_one_event_at_once_and_leaves_a_trace(webhook: Webhook
 
 def test_the_command_tells_why_it_failed_again(webhook: WebhookClient) -> None:
     failed_event(webhook)
-    with trouble(KeyError("bug")):
+    with failing_handlers(KeyError("bug")):
         assert retry_event("msg_1") == "msg_1: failed KeyError: 'bug'\n"
     assert not User.objects.exists()
     assert list(AuditLog.objects.values_list("action", flat=True)) == ["EVENT_RETRIED"]
@@ -420,7 +420,7 @@ def test_the_command_wants_to_be_told_which(db: None) -> None:
 def test_a_fault_of_ours_is_an_error_once_and_what_passes_is_none(
     webhook: WebhookClient, caplog: pytest.LogCaptureFixture, error: Exception, levels: list[str]
 ) -> None:
-    with trouble(error):
+    with failing_handlers(error):
         webhook.created(person())
         inbox.retry(WebhookEvent.objects.get().pk)
     assert [record.levelname for record in caplog.records if record.name == "webhooks.inbox.service"] == levels

@@ -20,7 +20,7 @@ from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import Receiver, listening
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import trouble
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
@@ -268,7 +268,7 @@ def test_many_failing_events(webhook: WebhookClient) -> None:
         for _ in range(20):
             webhook.created(person())
         assert check() == []
-        with trouble():
+        with failing_handlers():
             for _ in range(5):
                 assert webhook.created(person()) == "failed"
     assert check() == [Rule.FAILURE_RATE]

@@ -18,7 +18,7 @@ from core.times import start_of_hour
 from tests.helpers.clients import HTMX, signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import trouble
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import Alert, EventCount, FoldMark, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, dashboard, hourly_counts, overall_status
@@ -157,7 +157,7 @@ def test_every_state_duplicates_and_refused_requests_are_counted(webhook: Webhoo
         webhook.created(zofia, svix_id="msg_1")
         assert webhook.created(zofia, svix_id="msg_1") == "duplicate"
         webhook.post({"type": "unheard.of", "data": {"id": "x"}, "object": "event", "timestamp": 1})
-        with trouble():
+        with failing_handlers():
             webhook.created(person())
     event(NOW - MINUTE, state="dead", processed_at=None)
     event(NOW - MINUTE, state="stale")

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.clerk import samples
 from core.times import start_of_hour
 from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
-from tests.webhooks.inbox.test_retry_policy import trouble
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from webhooks.inbox import service as inbox
 from webhooks.models import EventCount, WebhookEvent
 from webhooks.monitoring import hourly_counts
@@ -72,7 +72,7 @@ def test_repeats_and_retries_change_hours_that_were_counted(webhook: WebhookClie
     zofia = person()
     with time_machine.travel(NOW, tick=False):
         webhook.created(zofia, svix_id="msg_repeated")
-        with trouble():
+        with failing_handlers():
             assert webhook.created(person(), svix_id="msg_failed") == "failed"
     hourly_counts.fold()
     assert totals()[start_of_hour(NOW), "user.created", "failed"] == 1

@@ -20,7 +20,7 @@ from audit.models import AuditLog
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import trouble
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
@@ -131,7 +131,7 @@ def test_values_that_were_none_are_a_dash_and_zero_is_zero(zofia: User, operator
 def test_what_people_did_about_an_event_stands_with_it(webhook: WebhookClient, adam: User, operator: Client) -> None:
     zofia = person()
     webhook.created(zofia)
-    with trouble():
+    with failing_handlers():
         webhook.updated(zofia.later(first_name="Nova"))
     failed = WebhookEvent.objects.get(state="failed")
     inbox.retry(failed.pk)

@@ -19,7 +19,7 @@ from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 from tests.helpers.processes import process, wait_until
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import trouble
+from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from webhooks import personal_data, tasks
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
 from webhooks.monitoring import hourly_counts
@@ -49,7 +49,7 @@ def ngozi() -> Who:
 
 def failed(webhook: WebhookClient, number: int) -> list[WebhookEvent]:
     """Return events of new people that failed, oldest first."""
-    with trouble():
+    with failing_handlers():
         assert {webhook.created(person(first_name=f"P{n}", roles=["BUILDER"])) for n in range(number)} == {"failed"}
     return list(WebhookEvent.objects.unsettled().order_by("pk"))
 
@@ -122,7 +122,7 @@ def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, n
 def test_oldest_first_and_nothing_that_came_later(webhook: WebhookClient, ngozi: Who) -> None:
     events = failed(webhook, 2)
     replay = begin(ngozi)
-    with trouble():
+    with failing_handlers():
         webhook.created(person())
     work(replay)
     attempts = Attempt.objects.filter(via="replay").order_by("pk")
@@ -173,7 +173,7 @@ def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(webh
     webhook.created(zofia)
     failed(webhook, 2)
     webhook.post("{}")
-    with trouble():
+    with failing_handlers():
         webhook.updated(zofia.later(first_name="Zosia"))
     before = list(ALL().values())
     replay = work(begin(ngozi, dry_run=True))
@@ -214,7 +214,7 @@ def test_reasons_that_are_too_many_are_counted_together(ngozi: Who, monkeypatch:
 def test_the_very_events_of_a_dry_run_are_then_done_for_real(webhook: WebhookClient, ngozi: Who) -> None:
     failed(webhook, 2)
     trial = work(begin(ngozi, dry_run=True))
-    with trouble():
+    with failing_handlers():
         webhook.created(person())
     replay = work(begin(ngozi, events=trial))
     assert (replay.rehearsal, replay.counts) == (trial, {"processed": 2})
@@ -282,7 +282,7 @@ def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: Who, monkeypat
     assert work(replay).done == 4
     assert all(0.1 < wait <= 0.5 for wait in waits[:2])
     assert all(0 <= wait <= 0.01 for wait in waits[2:])
-    row = AuditLog.objects.get(action="REPLAY_STEERED")
+    row = AuditLog.objects.get(action="REPLAY_CHANGED")
     assert row.details == {"per_second": [2, 100], "note": "the profiles were broken"}
 
 
@@ -292,7 +292,7 @@ def test_it_stops_after_the_event_it_is_at(ngozi: Who, monkeypatch: pytest.Monke
     monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
     assert work(replay).state == State.CANCELLED
     assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
-    assert AuditLog.objects.get(action="REPLAY_STEERED").changed == ["state"]
+    assert AuditLog.objects.get(action="REPLAY_CHANGED").changed == ["state"]
     assert not replays.cancel(replay.pk, ngozi)
     assert not replays.set_pace(replay.pk, 5, ngozi)
     tasks.run_replay(replay.pk)
@@ -393,7 +393,7 @@ def test_a_database_that_is_away_does_not_end_it(ngozi: Who, monkeypatch: pytest
 def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: Who) -> None:
     failed(webhook, 2)
     many(1)
-    with trouble(KeyError("bug")):
+    with failing_handlers(KeyError("bug")):
         replay = work(begin(ngozi))
     assert replay.counts == {"failed": 2, "ignored": 1}
     assert replay.groups == {"failed|internal: KeyError": 2, "ignored|": 1}

@@ -18,7 +18,7 @@ from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import HTMX, signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
-from tests.webhooks.inbox.test_retry_policy import ZOFIA, failed_event, trouble
+from tests.webhooks.inbox.test_retry_policy import ZOFIA, failed_event, failing_handlers
 from tests.webhooks.replay.test_bulk import failed, many, work
 from webhooks.admin import event_actions
 from webhooks.models import Replay, WebhookEvent
@@ -51,7 +51,7 @@ def do(browser: Client, event: WebhookEvent, deed: str, **more: str) -> Any:
 
 
 def steer(browser: Client, replay: Replay, deed: str, **more: str) -> Any:
-    return browser.post(f"/admin/webhooks/replay/{replay.pk}/steer/", {"deed": deed, "why": WHY, **more}, follow=True)
+    return browser.post(f"/admin/webhooks/replay/{replay.pk}/control/", {"deed": deed, "why": WHY, **more}, follow=True)
 
 
 def start(browser: Client, query: str = "", **data: Any) -> Any:
@@ -103,7 +103,7 @@ def test_nothing_is_done_without_a_deed_and_a_reason(
 @pytest.mark.parametrize("pk", ("999999999", "nonsense", "99999999999999999999999"))
 def test_an_event_that_is_not_there_is_not_found(browser: Client, pk: str) -> None:
     assert browser.post(f"{EVENTS}{pk}/repair/", {"deed": "replay", "why": WHY}).status_code == 404
-    assert browser.post(f"/admin/webhooks/replay/{pk}/steer/", {"deed": "cancel", "why": WHY}).status_code == 404
+    assert browser.post(f"/admin/webhooks/replay/{pk}/control/", {"deed": "cancel", "why": WHY}).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
     (
         ("webhooks_webhookevent_repair_one", [7], "/admin/webhooks/webhookevent/7/change/"),
         ("webhooks_webhookevent_reveal", [7], "/admin/webhooks/webhookevent/7/change/"),
-        ("webhooks_replay_steer", [7], "/admin/webhooks/replay/7/change/"),
+        ("webhooks_replay_control", [7], "/admin/webhooks/replay/7/change/"),
         ("webhooks_alert_care", [7], "/admin/webhooks/alert/7/change/"),
         ("accounts_identityconflict_resolve", [7], "/admin/accounts/identityconflict/7/change/"),
         ("webhooks_webhookevent_export", [], "/admin/webhooks/webhookevent/?state=dead"),
@@ -405,7 +405,7 @@ def test_who_may_only_look_may_do_nothing(webhook: WebhookClient) -> None:
     assert not Replay.objects.exists()
 
 
-@pytest.mark.parametrize("address", (f"{EVENTS}1/repair/", f"{EVENTS}repair/", "/admin/webhooks/replay/1/steer/"))
+@pytest.mark.parametrize("address", (f"{EVENTS}1/repair/", f"{EVENTS}repair/", "/admin/webhooks/replay/1/control/"))
 def test_a_form_without_its_token_is_refused(ngozi: User, address: str) -> None:
     browser = signed_in(ngozi, enforce_csrf_checks=True)
     assert browser.post(address, {"deed": "replay", "why": WHY}).status_code == 403
@@ -413,7 +413,7 @@ def test_a_form_without_its_token_is_refused(ngozi: User, address: str) -> None:
 
 def test_failures_of_a_dry_run_do_not_break_the_page(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
-    with trouble(ValueError("<script>")):
+    with failing_handlers(ValueError("<script>")):
         page = do(browser, event, "dry_run").content.decode()
     assert "ValueError: &lt;script&gt;" in page
 

@@ -20,7 +20,7 @@ from audit.log import Origin
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient
-from tests.webhooks.inbox.test_retry_policy import ZOFIA, Trouble, failed_event, trouble
+from tests.webhooks.inbox.test_retry_policy import ZOFIA, HandlerError, failed_event, failing_handlers
 from webhooks import tasks
 from webhooks.inbox import service as inbox
 from webhooks.models import Attempt, WebhookEvent
@@ -80,7 +80,7 @@ def test_a_dry_run_tells_what_a_new_person_would_bring(webhook: WebhookClient) -
 
 def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
-    with trouble():
+    with failing_handlers():
         webhook.updated(ZOSIA, svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
     trial = event_actions.dry_run(event.pk)
@@ -102,7 +102,7 @@ def test_a_dry_run_of_what_newer_events_passed_is_stale(webhook: WebhookClient) 
 
 def test_a_dry_run_tells_why_it_would_fail(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
-    with trouble(KeyError("bug")):
+    with failing_handlers(KeyError("bug")):
         trial = event_actions.dry_run(event.pk)
     assert (trial.outcome, trial.note, trial.reason) == (State.FAILED, "KeyError: 'bug'", "internal: KeyError")
     webhook.post("{}", svix_id="msg_bad")
@@ -112,7 +112,7 @@ def test_a_dry_run_tells_why_it_would_fail(webhook: WebhookClient) -> None:
 
 def test_a_dry_run_tells_of_what_the_log_does_not(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
-    with trouble():
+    with failing_handlers():
         webhook.updated(ZOFIA.later(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
     found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_2").pk))
     assert ("user", "clerk_facts", {}, {"hourlyRate": 90}) in found
@@ -138,7 +138,7 @@ def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: S
     metadata = {"roles": ["BUILDER"], "hourlyRate": 90}
     if kind == "changed":
         webhook.created(ZOFIA)
-    with trouble():
+    with failing_handlers():
         webhook.updated(ZOSIA.later(public_metadata=metadata), svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
     after_commit: list[str] = []
@@ -157,7 +157,7 @@ def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: S
     before = everything()
     signals.user_synced.connect(listen)
     try:
-        with trouble() if kind == "failing" else transaction.atomic():
+        with failing_handlers() if kind == "failing" else transaction.atomic():
             trial = event_actions.dry_run(event.pk)
     finally:
         signals.user_synced.disconnect(listen)
@@ -245,7 +245,7 @@ def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Who
 @pytest.mark.django_db(transaction=True)
 def test_a_replay_that_fails_is_written_down_once(webhook: WebhookClient, ngozi: Who) -> None:
     event = failed_event(webhook)
-    with trouble(KeyError("bug")):
+    with failing_handlers(KeyError("bug")):
         assert event_actions.replay(event.pk, ngozi).outcome == State.FAILED
     event.refresh_from_db()
     assert (event.state, event.attempts) == (State.FAILED, 2)
@@ -298,7 +298,7 @@ def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
     settings.CLERK_INSTANCE_ID = "ins_wrong"
     webhook.created(ZOFIA)
     settings.CLERK_INSTANCE_ID = ""
-    with trouble():
+    with failing_handlers():
         assert event_actions.replay(only_event().pk, ngozi).outcome == State.FAILED
     assert only_event().state == State.IGNORED
     assert not ProcrastinateJob.objects.exists()
@@ -343,7 +343,7 @@ def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Who)
     assert row.details == {
         "state": ["failed", "ignored"],
         "note": "the instance id was wrong",
-        "error": "internal: Trouble",  # the text may quote anything, and the log is kept for ever
+        "error": "internal: HandlerError",  # the text may quote anything, and the log is kept for ever
     }
 
 
@@ -368,9 +368,9 @@ def test_what_was_resolved_can_be_replayed_after_all(webhook: WebhookClient, ngo
 
 
 def test_every_failure_has_a_trial(webhook: WebhookClient) -> None:
-    event = failed_event(webhook, error=Trouble("x\x00y" * 2000))
+    event = failed_event(webhook, error=HandlerError("x\x00y" * 2000))
     assert len(event.last_error) == 2000
-    with trouble(Trouble("x\x00y" * 2000)):
+    with failing_handlers(HandlerError("x\x00y" * 2000)):
         assert len(event_actions.dry_run(event.pk).note) == 2000
 
 
@@ -379,7 +379,7 @@ def test_a_person_with_a_long_story_can_be_tried(webhook: WebhookClient) -> None
     webhook.created(ZOFIA)
     for number in range(5):
         webhook.updated(ZOFIA.later(timedelta(minutes=number + 1), first_name=f"Z{number}"))
-    with trouble():
+    with failing_handlers():
         webhook.updated(ZOFIA.later(timedelta(hours=1), first_name="Last"), svix_id="msg_last")
     found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_last").pk))
     assert found == [("user", "name", "Z4 Wąs", "Last Wąs")]
