@@ -28,7 +28,7 @@ def check_jwt_key(**kwargs: Any) -> list[checks.CheckMessage]:
     """E002: the public key cannot be read."""
     try:
         if settings.CLERK_JWT_KEY:
-            jwks.from_text(settings.CLERK_JWT_KEY)
+            jwks.parse_pem(settings.CLERK_JWT_KEY)
     except ImproperlyConfigured as error:
         return [checks.Error(str(error), id="accounts.E002")]
     return []

@@ -54,7 +54,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         """Answer the page that comes back from Clerk: by its clean address where the token came in the address."""
         if configured.is_development:
             return handshake.Redirect307(handshake.clean_url(request))
-        state = authentication.verdict(token) if token else SignedOut(authentication.NO_TOKEN)
+        state = authentication.authenticate_token(token) if token else SignedOut(authentication.NO_TOKEN)
         return self._answer(request, state)
 
     def _decide(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:

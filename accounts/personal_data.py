@@ -35,7 +35,7 @@ def erase(user: User) -> None:
         "email": None,
         "email_verified_at": None,
         "image_url": "",
-        "clerk_facts": {},
+        "clerk_metadata": {},
     }
     User.objects.filter(pk=user.pk).update(**written, login=None, password=UNUSABLE_PASSWORD_PREFIX)
     of_person = {"clerk_id": user.clerk_id or ""}

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.utils import timezone
 from django.views.generic.edit import FormMixin
 
-from accounts.clerk.authentication import known_claims
+from accounts.clerk.authentication import claims_even_if_expired
 from accounts.models import Draft
 
 #: Long enough for signing in again.
@@ -37,7 +37,7 @@ def keep(request: HttpRequest) -> HttpResponse | None:
     Returns:
         None if nobody knows whose form it is.
     """
-    claims = known_claims(request)
+    claims = claims_even_if_expired(request)
     if claims is None:
         return None
     typed = request.POST.copy()

@@ -121,7 +121,7 @@ def forget_ended_sessions(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="forget_idle_paces")
 def forget_idle_paces(timestamp: int) -> None:
     """Delete how fast metadata of users was written whose metadata is not written any more, once an hour."""
-    rate_limiter.forget_idle()
+    rate_limiter.delete_idle()
 
 
 @app.periodic(cron="27 * * * *")

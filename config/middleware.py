@@ -18,7 +18,7 @@ from accounts.http import json_error
 log = logging.getLogger(__name__)
 
 #: What is raised while the database cannot be reached or is too busy.
-DATABASE_AWAY = (OperationalError, InterfaceError)
+DATABASE_UNAVAILABLE = (OperationalError, InterfaceError)
 
 #: Powerful features no page of ours uses. https://www.w3.org/TR/permissions-policy/
 UNUSED_FEATURES = (
@@ -44,7 +44,7 @@ def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> C
     return middleware
 
 
-class VisitorsGZipMiddleware(GZipMiddleware):
+class AnonymousGZipMiddleware(GZipMiddleware):
     """Compress the pages of visitors, on whose way to a telephone most of the time would go.
 
     Pages of people who are signed in stay as they are: the length of a compressed page tells of secrets on it (BREACH).
@@ -74,7 +74,7 @@ class FlagCookiesMiddleware(WaffleMiddleware):
         return response
 
 
-class DatabaseAwayMiddleware:
+class DatabaseUnavailableMiddleware:
     """Answer 503 while the database cannot be reached or is too busy, instead of 500.
 
     A load balancer, a crawler and a person all take 503 for what it is: come back soon. What other middleware raises does
@@ -89,11 +89,11 @@ class DatabaseAwayMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """Called by Django with whatever a view raised."""
-        return come_again(request, exception) if isinstance(exception, DATABASE_AWAY) else None
+        return service_unavailable(request, exception) if isinstance(exception, DATABASE_UNAVAILABLE) else None
 
 
-def come_again(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Answer 503 in the way that whoever asks understands, because of an error that is one of `DATABASE_AWAY`."""
+def service_unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
+    """Answer 503 in the way that whoever asks understands, because of an error that is one of `DATABASE_UNAVAILABLE`."""
     log.error("The database could not answer for %s: %s", request.path, error)
     if request.path.startswith("/api/"):
         response: HttpResponse = json_error(

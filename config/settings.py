@@ -62,12 +62,12 @@ if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
 RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
-CLERK_FACTS = "profiles.clerk_metadata.of_people"
+CLERK_METADATA_PROVIDER = "profiles.clerk_metadata.of_people"
 #: Returns where somebody's page is; this is how webhooks asks.
-PAGE_OF_PERSON = "profiles.page_lookup.of_person"
+PROFILE_URL_LOOKUP = "profiles.page_lookup.of_person"
 
 #: What each app hands out to a person and erases; see core.personal_data. The log last: it tells of the others' deeds.
-PERSONAL_DATA = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
+PERSONAL_DATA_MODULES = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
 
 # --- Watching over it --------------------------------------------------------------------------------------------------
 
@@ -125,7 +125,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.permissions_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.VisitorsGZipMiddleware",  # after that one, whose files are compressed already
+    "config.middleware.AnonymousGZipMiddleware",  # after that one, whose files are compressed already
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -136,7 +136,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
-    "config.middleware.DatabaseAwayMiddleware",
+    "config.middleware.DatabaseUnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
-from config.middleware import DATABASE_AWAY, come_again
+from config.middleware import DATABASE_UNAVAILABLE, service_unavailable
 from core.client_ip import client_address
 from webhooks.inbox import ip_allowlist
 from webhooks.monitoring.metrics import collect
@@ -92,7 +92,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     Middleware asks the database, too: for the flags, when a page comes with an expired token.
     """
     error = sys.exc_info()[1]
-    return come_again(request, error) if isinstance(error, DATABASE_AWAY) else defaults.server_error(request)
+    return (
+        service_unavailable(request, error)
+        if isinstance(error, DATABASE_UNAVAILABLE)
+        else defaults.server_error(request)
+    )
 
 
 def _problem() -> str:

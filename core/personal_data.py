@@ -1,6 +1,6 @@
 """What apps hold about a person: handed out to the person, and erased. Each app has a module `personal_data`.
 
-`settings.PERSONAL_DATA` lists the modules. Each has `export(user) -> Held` and `erase(user) -> None`; accounts.privacy.exports and
+`settings.PERSONAL_DATA_MODULES` lists the modules. Each has `export(user) -> Held` and `erase(user) -> None`; accounts.privacy.exports and
 accounts.privacy.erasure call them, and know nothing else of the apps above.
 """
 

@@ -1,4 +1,4 @@
-"""Where people's pages are, for apps that do not know of profiles; see settings.PAGE_OF_PERSON."""
+"""Where people's pages are, for apps that do not know of profiles; see settings.PROFILE_URL_LOOKUP."""
 
 from profiles.models import BuilderProfile
 

@@ -38,8 +38,8 @@ SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="buildappswith smoke ") as folder:
         data_dir, port = Path(folder, "data"), free_port()
-        zofia = SampleUser.invent(Random(), first_name="Zofia", last_name="Smoke-Łęcka", roles=["BUILDER"])
-        brief = SampleUser.invent(Random(), first_name="Brief", last_name="Visitor", roles=["BUILDER"])
+        zofia = SampleUser.generate(Random(), first_name="Zofia", last_name="Smoke-Łęcka", roles=["BUILDER"])
+        brief = SampleUser.generate(Random(), first_name="Brief", last_name="Visitor", roles=["BUILDER"])
 
         with running(data_dir, port, FIRST_START_S):
             say("demo people are listed", "Omar Haddad" in page(port, "/builders/", 200))

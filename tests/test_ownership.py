@@ -3,7 +3,7 @@
 import json
 import re
 
-from accounts.clerk.fields import FACTS
+from accounts.clerk.fields import METADATA_KEYS
 from accounts.sync import apply as sync
 from accounts.sync import outbox
 from config.environment import BASE_DIR
@@ -30,9 +30,9 @@ def test_our_facts_are_those_that_are_brought_to_clerk() -> None:
     }
     rows = table("We own, and bring")
     assert {field: key for field, key, _ in rows} == named
-    assert tuple(key for _, key, _ in rows) == FACTS
+    assert tuple(key for _, key, _ in rows) == METADATA_KEYS
     told = {key: None if default == "none" else json.loads(default) for _, key, default in rows}
-    assert told == {key: outbox.DEFAULTS.get(key) for key in FACTS}
+    assert told == {key: outbox.DEFAULTS.get(key) for key in METADATA_KEYS}
 
 
 def test_what_is_said_of_the_loop_breaker_is_so() -> None:

@@ -35,7 +35,7 @@ def of(event: WebhookEvent) -> Surroundings:
     if not event.clerk_user_id:
         return Surroundings(None, "", None, None)
     user = User.objects.filter(clerk_id=event.clerk_user_id).first()
-    page = import_string(settings.PAGE_OF_PERSON)(user.pk) if user else ""
+    page = import_string(settings.PROFILE_URL_LOOKUP)(user.pk) if user else ""
     same = WebhookEvent.objects.filter(clerk_user_id=event.clerk_user_id)
     same = same.only("event_type", "svix_id", "state", "received_at")
     previous = same.filter(pk__lt=event.pk).order_by("-pk").first()

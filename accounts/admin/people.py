@@ -27,7 +27,7 @@ class UserAdmin(ReadOnlyAdmin):
     fields = (
         *("name", "username", "email", "email_verified_at", "roles", "clerk_id"),
         *("is_active", "banned", "deleted_at", "login", "is_superuser", "last_login"),
-        *("clerk_roles", "roles_added", "roles_removed", "clerk_facts", "clerk_updated_at", "created_at"),
+        *("clerk_roles", "roles_added", "roles_removed", "clerk_metadata", "clerk_updated_at", "created_at"),
         *("deletion_due_at", "erased_at"),
     )
 

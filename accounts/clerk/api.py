@@ -10,7 +10,7 @@ from typing import Any
 
 from accounts.clerk import instance_guard
 from accounts.clerk.fields import ClerkPayloadError, parse_user_id
-from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRefusedError, ask
+from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, ask
 from accounts.clerk.payloads import (
     SESSION_ID,
     ClerkUser,
@@ -19,7 +19,7 @@ from accounts.clerk.payloads import (
     parse_user,
 )
 
-__all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRefusedError"]
+__all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRejectedError"]
 
 #: Users in one answer; the most that Clerk gives.
 PAGE_SIZE = 500
@@ -46,7 +46,7 @@ def get_user(clerk_id: str) -> ClerkUser | ClerkUserDeleted:
     try:
         return _user(ask("GET", path), now, about=clerk_id)
     except ClerkNotFoundError:
-        instance_guard.confirm()  # another instance's key finds nobody of ours
+        instance_guard.verify_secret_key()  # another instance's key finds nobody of ours
         return ClerkUserDeleted(clerk_id, now)
 
 
@@ -88,7 +88,7 @@ def delete_user(clerk_id: str) -> None:
     try:
         ask("DELETE", _user_path(clerk_id))
     except ClerkNotFoundError:
-        instance_guard.confirm()
+        instance_guard.verify_secret_key()
 
 
 def revoke_session(session_id: str) -> None:
@@ -97,7 +97,7 @@ def revoke_session(session_id: str) -> None:
         raise ValueError(f"{session_id!r} is no id of a session, sess_….")
     try:
         ask("POST", f"/v1/sessions/{session_id}/revoke")
-    except (ClerkNotFoundError, ClerkRefusedError):
+    except (ClerkNotFoundError, ClerkRejectedError):
         return
 
 

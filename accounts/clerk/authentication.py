@@ -75,7 +75,7 @@ class NeedsHandshake:
 type State = SignedIn | SignedOut | NeedsHandshake
 
 
-def known_claims(request: HttpRequest) -> SessionClaims | None:
+def claims_even_if_expired(request: HttpRequest) -> SessionClaims | None:
     """Return what the token of `request` says if Clerk signed it, be it expired or its session over.
 
     It is for giving people their own back, and for letting them out; it opens nothing.
@@ -94,7 +94,7 @@ def authenticate(request: HttpRequest, found: ClerkCookies, instance: Instance) 
     """
     bearer = bearer_token(request)
     if bearer is not None:
-        return verdict(bearer)
+        return authenticate_token(bearer)
     return _from_cookies(request, found, instance)
 
 
@@ -106,7 +106,7 @@ def bearer_token(request: HttpRequest) -> str | None:
     return scheme or None
 
 
-def verdict(token: str) -> SignedIn | SignedOut:
+def authenticate_token(token: str) -> SignedIn | SignedOut:
     """Return what a session token says of whoever sends it."""
     try:
         return SignedIn(tokens.verify(token))
@@ -136,7 +136,7 @@ def _from_session(found: ClerkCookies) -> State:
     issued_s = tokens.unverified(found.session).get("iat")
     if isinstance(issued_s, int | float) and issued_s < found.client_uat:
         return NeedsHandshake(HandshakeReason.OLDER_THAN_UAT)
-    state = verdict(found.session)
+    state = authenticate_token(found.session)
     if isinstance(state, SignedOut) and state.reason in CURES:
         return NeedsHandshake(CURES[tokens.Reason(state.reason)], state.expired)
     return state

@@ -105,7 +105,7 @@ def _backend_api() -> Finding:
         if not response.is_success:
             return f"Clerk answers {response.status_code} to CLERK_SECRET_KEY."
         try:
-            instance_guard.refuse_others(response.json())
+            instance_guard.check_key_set(response.json())
         except ClerkApiError as error:
             return str(error)
         return ""

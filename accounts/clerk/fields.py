@@ -11,7 +11,7 @@ from core.text import clean_line
 log = logging.getLogger(__name__)
 
 #: Keys of the public metadata that are ours, besides the roles. docs/ownership.md
-FACTS = ("validationTier", "availableForHire", "hourlyRate", "companyName")
+METADATA_KEYS = ("validationTier", "availableForHire", "hourlyRate", "companyName")
 #: A time before 1973 in ms is one of our days in s: Clerk's specification shows seconds, its deliveries milliseconds.
 SECONDS_BELOW = 100_000_000_000
 
@@ -41,7 +41,7 @@ def read_time(value: object, field: str) -> datetime:
     return moment
 
 
-def time_if_any(value: object) -> datetime | None:
+def parse_time_or_none(value: object) -> datetime | None:
     try:
         return read_time(value, "")
     except ClerkPayloadError:
@@ -83,7 +83,7 @@ def primary_email(data: dict[str, Any], updated_at: datetime) -> tuple[str | Non
 
 
 def _verified_at(entry: dict[str, Any], updated_at: datetime) -> datetime:
-    return time_if_any(entry.get("updated_at")) or updated_at
+    return parse_time_or_none(entry.get("updated_at")) or updated_at
 
 
 def _email(value: object) -> str | None:
@@ -117,9 +117,13 @@ def _folded(name: object) -> str:
     return name.strip().upper() if isinstance(name, str) else ""
 
 
-def read_facts(metadata: object) -> dict[str, Any]:
+def parse_metadata(metadata: object) -> dict[str, Any]:
     """Return the facts Clerk holds; in the place of what PostgreSQL cannot store stands `{}`, which is no value of ours."""
-    found = {key: metadata[key] for key in FACTS if metadata.get(key) is not None} if isinstance(metadata, dict) else {}
+    found = (
+        {key: metadata[key] for key in METADATA_KEYS if metadata.get(key) is not None}
+        if isinstance(metadata, dict)
+        else {}
+    )
     return {key: value if _is_storable(value) else {} for key, value in found.items()}
 
 

@@ -29,7 +29,7 @@ class ClerkApiError(Exception):
     """Clerk did not give a usable answer; asking again later may help."""
 
 
-class ClerkRefusedError(ClerkApiError):
+class ClerkRejectedError(ClerkApiError):
     """Clerk will not do what was asked, however often it is asked.
 
     Attributes:
@@ -56,7 +56,7 @@ def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by
 
     Raises:
         ClerkNotFoundError: there is no such thing.
-        ClerkRefusedError: Clerk refuses this request for good.
+        ClerkRejectedError: Clerk refuses this request for good.
         ClerkApiError: Clerk cannot be reached, is overloaded, refuses our key, or answers what is not JSON.
     """
     what = f"{method} {path}"
@@ -67,7 +67,7 @@ def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by
         turn = _turn(what, paced_by, given_up_at)
         response = _send(method, path, query, body)
         if isinstance(response, httpx.Response) and not _is_trouble(response):
-            rate_limiter.succeeded(turn)
+            rate_limiter.record_success(turn)
             return _content(response, what)
         pause_s = _pause_s(response, attempt)
         _take_note(response, pause_s)
@@ -82,10 +82,10 @@ def client() -> httpx.Client:
     return httpx.Client(timeout=TIMEOUT_S, headers={"Clerk-API-Version": API_VERSION}, follow_redirects=False)
 
 
-def _turn(what: str, paced_by: str, given_up_at: float) -> rate_limiter.Turn:
+def _turn(what: str, paced_by: str, given_up_at: float) -> rate_limiter.Permit:
     """Wait until the request may be made, by the limit of the instance and, if it has one, by its own."""
-    is_allowed = not paced_by or rate_limiter.take(paced_by, patience_s=given_up_at - time.monotonic())
-    turn = rate_limiter.take(patience_s=given_up_at - time.monotonic()) if is_allowed else None
+    is_allowed = not paced_by or rate_limiter.acquire(paced_by, patience_s=given_up_at - time.monotonic())
+    turn = rate_limiter.acquire(patience_s=given_up_at - time.monotonic()) if is_allowed else None
     if turn is None:
         raise ClerkApiError(f"{what} was not sent: Clerk has been failing, or its limit is used up. Try again later.")
     return turn
@@ -107,9 +107,9 @@ def _is_trouble(response: httpx.Response) -> bool:
 
 def _take_note(response: httpx.Response | httpx.HTTPError, pause_s: float) -> None:
     if isinstance(response, httpx.Response) and response.status_code == codes.TOO_MANY_REQUESTS:
-        rate_limiter.slow_down(min(pause_s, PATIENCE_S))
+        rate_limiter.pause(min(pause_s, PATIENCE_S))
     else:
-        rate_limiter.failed()
+        rate_limiter.record_failure()
 
 
 def _pause_s(response: httpx.Response | httpx.HTTPError, attempt: int) -> float:
@@ -125,7 +125,7 @@ def _content(response: httpx.Response, what: str) -> Any:
     if status in ABOUT_THE_KEY:
         raise ClerkApiError(f"{_complaint(response, what)} Compare CLERK_SECRET_KEY with Clerk's API keys page.")
     if status in PERMANENT:
-        raise ClerkRefusedError(_complaint(response, what), code=_first_error(response).get("code") or str(status))
+        raise ClerkRejectedError(_complaint(response, what), code=_first_error(response).get("code") or str(status))
     if not response.is_success:
         raise ClerkApiError(_complaint(response, what))
     try:

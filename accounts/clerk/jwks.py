@@ -94,7 +94,7 @@ def find(key_id: str) -> RSAPublicKey | None:
         ImproperlyConfigured: CLERK_JWT_KEY is set, but is no public key.
     """
     if settings.CLERK_JWT_KEY:
-        return from_text(settings.CLERK_JWT_KEY)
+        return parse_pem(settings.CLERK_JWT_KEY)
     return _server(*_address()).find(key_id)
 
 
@@ -109,7 +109,7 @@ def fetch() -> dict[str, RSAPublicKey]:
     return _fetch(*_address())
 
 
-def published() -> dict[str, RSAPublicKey]:
+def fetch_published() -> dict[str, RSAPublicKey]:
     """Return the keys that the instance of the publishable key shows to everybody, by id.
 
     Raises:
@@ -125,7 +125,7 @@ def _reachable(url: str) -> str:
     return url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
 
 
-def read(answer: Any) -> dict[str, RSAPublicKey]:
+def parse_key_set(answer: Any) -> dict[str, RSAPublicKey]:
     """Return the RSA keys of a key set, by id.
 
     Raises:
@@ -139,7 +139,7 @@ def read(answer: Any) -> dict[str, RSAPublicKey]:
 
 
 @lru_cache(maxsize=8)
-def from_text(text: str) -> RSAPublicKey:
+def parse_pem(text: str) -> RSAPublicKey:
     r"""Return the public key in `text`: PEM with newlines, with \n instead, on one line, or without its BEGIN and END.
 
     Raises:
@@ -176,4 +176,4 @@ def _fetch(url: str, secret_key: str) -> dict[str, RSAPublicKey]:
     headers = {"Authorization": f"Bearer {secret_key}"} if secret_key else {}
     response = httpx.get(url, headers=headers, timeout=TIMEOUT_S)
     response.raise_for_status()
-    return read(response.json())
+    return parse_key_set(response.json())

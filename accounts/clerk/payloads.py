@@ -14,12 +14,12 @@ from typing import Any
 from accounts.clerk.fields import (
     ClerkPayloadError,
     image_url,
+    parse_metadata,
+    parse_time_or_none,
     parse_user_id,
     primary_email,
-    read_facts,
     read_roles,
     read_time,
-    time_if_any,
     to_ms,
 )
 from accounts.models import User
@@ -49,7 +49,7 @@ class ClerkUser:
     Attributes:
         roles: known roles in `public_metadata.roles`; None if there is no such list.
         other_roles: what else is in that list, as Clerk has it.
-        facts: those of `FACTS` that `public_metadata` has, with values of any JSON type.
+        metadata: those of `METADATA_KEYS` that `public_metadata` has, with values of any JSON type.
         version: sorts payloads of one user by age, as text: updated_at, rank, event time, digest of the content.
     """
 
@@ -62,7 +62,7 @@ class ClerkUser:
     banned: bool
     roles: list[User.Role] | None
     other_roles: list[Any]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     created_at: datetime | None
     updated_at: datetime
     rank: Rank
@@ -115,7 +115,7 @@ class ClerkEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Glimpse:
+class PartialEvent:
     """What can be told of an event that cannot be parsed, so that people find it: "" or None is what cannot."""
 
     type: str = ""
@@ -123,13 +123,13 @@ class Glimpse:
     clerk_id: str | None = None
 
 
-def glimpse(text: str) -> Glimpse:
+def parse_partially(text: str) -> PartialEvent:
     """Return what a body says of itself that `parse_event` refused. Nothing may be acted upon by it."""
     try:
         envelope = _json_object(text)
     except ClerkPayloadError:
-        return Glimpse()
-    return Glimpse(
+        return PartialEvent()
+    return PartialEvent(
         type=clean_line(envelope.get("type"), limit=100),
         instance_id=clean_line(envelope.get("instance_id"), limit=64),
         clerk_id=_mentioned_user(envelope.get("data")),
@@ -187,8 +187,8 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
         banned=data.get("banned") is True,
         roles=roles,
         other_roles=other_roles,
-        facts=read_facts(data.get("public_metadata")),
-        created_at=time_if_any(data.get("created_at")),
+        metadata=parse_metadata(data.get("public_metadata")),
+        created_at=parse_time_or_none(data.get("created_at")),
         updated_at=updated_at,
         rank=rank,
         version=f"{to_ms(updated_at):015d}-{rank:d}-{to_ms(occurred_at):015d}-{digest}",

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.models import ClerkPace
+from accounts.models import ClerkRateLimit
 
 #: Clerk's window. https://clerk.com/docs/guides/how-clerk-works/system-limits
 WINDOW_S = 10.0
@@ -29,19 +29,19 @@ TRIAL_S = 15.0
 INSTANCE = "instance"
 
 _TAKE = """
-INSERT INTO accounts_clerkpace AS pace (name, free_at, failures)
+INSERT INTO accounts_clerkratelimit AS bucket (name, next_slot_at, failures)
 VALUES (%(name)s, clock_timestamp() + %(interval)s, 0)
 ON CONFLICT (name) DO UPDATE SET
-    free_at = greatest(pace.free_at, clock_timestamp()) + %(interval)s,
-    shut_until = CASE WHEN pace.failures >= %(failures)s THEN clock_timestamp() + %(trial)s END
-WHERE coalesce(pace.shut_until <= clock_timestamp(), true)
-  AND pace.free_at - clock_timestamp() <= %(burst)s + %(patience)s
-RETURNING extract(epoch FROM free_at - %(interval)s - %(burst)s - clock_timestamp())::float, failures
+    next_slot_at = greatest(bucket.next_slot_at, clock_timestamp()) + %(interval)s,
+    suspended_until = CASE WHEN bucket.failures >= %(failures)s THEN clock_timestamp() + %(trial)s END
+WHERE coalesce(bucket.suspended_until <= clock_timestamp(), true)
+  AND bucket.next_slot_at - clock_timestamp() <= %(burst)s + %(patience)s
+RETURNING extract(epoch FROM next_slot_at - %(interval)s - %(burst)s - clock_timestamp())::float, failures
 """
 _FAILED = """
-UPDATE accounts_clerkpace SET
+UPDATE accounts_clerkratelimit SET
     failures = failures + 1,
-    shut_until = CASE WHEN failures + 1 >= %(failures)s
+    suspended_until = CASE WHEN failures + 1 >= %(failures)s
         THEN clock_timestamp() + least(%(first)s::float * 2 ^ least(failures + 1 - %(failures)s, 10), %(longest)s) * interval '1 s'
     END
 WHERE name = %(name)s
@@ -49,7 +49,7 @@ WHERE name = %(name)s
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Permit:
     """The right to make one request.
 
     Attributes:
@@ -59,7 +59,7 @@ class Turn:
     failures: int
 
 
-def take(name: str = INSTANCE, *, patience_s: float) -> Turn | None:
+def acquire(name: str = INSTANCE, *, patience_s: float) -> Permit | None:
     """Wait for a turn, and return it; None if Clerk is left alone now, or it would take longer than `patience_s`.
 
     Args:
@@ -68,51 +68,51 @@ def take(name: str = INSTANCE, *, patience_s: float) -> Turn | None:
     Raises:
         RuntimeError: it was called inside a transaction, which would make every other process wait for its end.
     """
-    found = _take(name, patience_s)
+    found = _acquire(name, patience_s)
     if found is None:
         return None
     wait_s, failures = found
     if wait_s > 0:
         time.sleep(wait_s)
-    return Turn(failures)
+    return Permit(failures)
 
 
-def succeeded(turn: Turn) -> None:
+def record_success(permit: Permit) -> None:
     """Take note that Clerk answered."""
-    if turn.failures:
-        ClerkPace.objects.filter(name=INSTANCE).update(failures=0, shut_until=None)
+    if permit.failures:
+        ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None)
 
 
-def failed() -> None:
+def record_failure() -> None:
     """Take note that Clerk did not answer, or with an error of its own; leave it alone after several in a row."""
     values: dict[str, Any] = {"name": INSTANCE, "failures": FAILURES, "first": FIRST_REST_S, "longest": LONGEST_REST_S}
     with connection.cursor() as cursor:
         cursor.execute(_FAILED, values)
 
 
-def slow_down(pause_s: float) -> None:
+def pause(pause_s: float) -> None:
     """Hold everybody back for as long as Clerk asked, which counts requests of other programs, too."""
     later = timezone.now() + timedelta(seconds=pause_s)
-    ClerkPace.objects.filter(name=INSTANCE, free_at__lt=later).update(free_at=later)
+    ClerkRateLimit.objects.filter(name=INSTANCE, next_slot_at__lt=later).update(next_slot_at=later)
 
 
-def forget_idle() -> int:
+def delete_idle() -> int:
     """Delete the rows of users whose metadata was not written lately; return how many."""
     idle = timezone.now() - timedelta(seconds=WINDOW_S)
-    deleted, _ = ClerkPace.objects.filter(free_at__lt=idle).exclude(name=INSTANCE).delete()
+    deleted, _ = ClerkRateLimit.objects.filter(next_slot_at__lt=idle).exclude(name=INSTANCE).delete()
     return deleted
 
 
-def per_window(name: str) -> int:
+def requests_per_window(name: str) -> int:
     """Return how many requests Clerk takes in a window."""
     if name != INSTANCE:
         return METADATA
     return PRODUCTION if settings.CLERK_SECRET_KEY.startswith("sk_live_") else DEVELOPMENT
 
 
-def _take(name: str, patience_s: float) -> tuple[float, int] | None:
+def _acquire(name: str, patience_s: float) -> tuple[float, int] | None:
     """Take the next turn in one statement; return the seconds until it, and the failures before it."""
-    limit = per_window(name)
+    limit = requests_per_window(name)
     burst = max(1, round(limit * BURST))
     values: dict[str, Any] = {
         "name": name,

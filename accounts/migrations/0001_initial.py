@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 ('banned', models.BooleanField(default=False)),
                 ('roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('CLIENT', 'Client'), ('BUILDER', 'Builder'), ('ADMIN', 'Admin')], max_length=16), blank=True, default=list)),
                 ('clerk_roles', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('CLIENT', 'Client'), ('BUILDER', 'Builder'), ('ADMIN', 'Admin')], max_length=16), blank=True, editable=False, null=True)),
-                ('clerk_facts', models.JSONField(blank=True, default=dict, editable=False)),
+                ('clerk_metadata', models.JSONField(blank=True, default=dict, editable=False)),
                 ('clerk_created_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('roles_added', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('CLIENT', 'Client'), ('BUILDER', 'Builder'), ('ADMIN', 'Admin')], max_length=16), blank=True, default=list, editable=False)),
                 ('roles_removed', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('CLIENT', 'Client'), ('BUILDER', 'Builder'), ('ADMIN', 'Admin')], max_length=16), blank=True, default=list, editable=False)),
@@ -52,16 +52,16 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name='ClerkPace',
+            name='ClerkRateLimit',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text="What is limited: the instance, or one user's metadata.", max_length=64)),
-                ('free_at', models.DateTimeField(help_text='When the requests let through so far are spread over their window.')),
-                ('failures', models.PositiveIntegerField(default=0, help_text='Requests in a row that Clerk failed to answer.')),
-                ('shut_until', models.DateTimeField(help_text='Until when Clerk is not asked at all.', null=True)),
+                ('name', models.CharField(help_text="The instance, or the Clerk ID of a user whose metadata is written.", max_length=64)),
+                ('next_slot_at', models.DateTimeField(help_text='When the next request may be sent if requests are spread evenly over the window.')),
+                ('failures', models.PositiveIntegerField(default=0, help_text='Consecutive failed requests.')),
+                ('suspended_until', models.DateTimeField(help_text='No request is sent to Clerk before this time.', null=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('name',), name='accounts_pace_name_unique')],
+                'constraints': [models.UniqueConstraint(fields=('name',), name='accounts_rate_limit_name_unique')],
             },
         ),
         migrations.CreateModel(

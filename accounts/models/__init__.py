@@ -1,6 +1,6 @@
 """People, and what is known of and between them and Clerk."""
 
-from accounts.models.clerk import ClerkPace, EndedSession, MetadataPush
+from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
 from accounts.models.preserved_forms import Draft
@@ -9,7 +9,7 @@ from accounts.models.reconciliation import Reconciliation
 from accounts.models.user import User
 
 __all__ = [
-    "ClerkPace",
+    "ClerkRateLimit",
     "DataExport",
     "Draft",
     "EndedSession",

@@ -27,16 +27,20 @@ class EndedSession(models.Model):
         return self.session_id
 
 
-class ClerkPace(models.Model):
-    """How fast Clerk may be asked, and whether it is left alone for now; see accounts.clerk.rate_limiter."""
+class ClerkRateLimit(models.Model):
+    """Rate limit and circuit breaker state for requests to Clerk; see accounts.clerk.rate_limiter."""
 
-    name = models.CharField(max_length=64, help_text="What is limited: the instance, or one user's metadata.")
-    free_at = models.DateTimeField(help_text="When the requests let through so far are spread over their window.")
-    failures = models.PositiveIntegerField(default=0, help_text="Requests in a row that Clerk failed to answer.")
-    shut_until = models.DateTimeField(null=True, help_text="Until when Clerk is not asked at all.")
+    name = models.CharField(
+        max_length=64, help_text="The instance, or the Clerk ID of a user whose metadata is written."
+    )
+    next_slot_at = models.DateTimeField(
+        help_text="When the next request may be sent if requests are spread evenly over the window."
+    )
+    failures = models.PositiveIntegerField(default=0, help_text="Consecutive failed requests.")
+    suspended_until = models.DateTimeField(null=True, help_text="No request is sent to Clerk before this time.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["name"], name="accounts_pace_name_unique")]
+        constraints = [models.UniqueConstraint(fields=["name"], name="accounts_rate_limit_name_unique")]
 
     def __str__(self) -> str:
         return self.name

@@ -52,7 +52,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     #: The roles of the newest payload that named any; None while none has.
     clerk_roles = ArrayField(models.CharField(max_length=16, choices=Role), null=True, blank=True, editable=False)
     #: What Clerk holds of the facts that are ours, by the newest payload; see accounts.sync.outbox.
-    clerk_facts = models.JSONField(default=dict, blank=True, editable=False)
+    clerk_metadata = models.JSONField(default=dict, blank=True, editable=False)
     clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Written by accounts.roles.change, until Clerk has them.
     roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)

@@ -42,7 +42,7 @@ def erase(user_id: int) -> None:
     joined = IdentityConflict.objects.filter(other=user, state=IdentityConflict.State.LINKED)
     shells = User.objects.filter(pk__in=joined.values("user"), clerk_id=None, is_active=False)
     for account in (user, *shells):
-        for module in settings.PERSONAL_DATA:
+        for module in settings.PERSONAL_DATA_MODULES:
             import_module(module).erase(account)
         User.objects.filter(pk=account.pk).update(erased_at=timezone.now())
     user.refresh_from_db()

@@ -67,7 +67,7 @@ def archive(user: User) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("README.txt", README)
-        for module in settings.PERSONAL_DATA:
+        for module in settings.PERSONAL_DATA_MODULES:
             held: Held = import_module(module).export(user)
             text = json.dumps(held.facts, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
             zipped.writestr(f"{module.partition('.')[0]}.json", text)

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
-from accounts.clerk.authentication import known_claims
+from accounts.clerk.authentication import claims_even_if_expired
 from accounts.clerk.payloads import ClerkSessionEnded
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
@@ -80,7 +80,7 @@ def _welcome(clerk_id: str) -> None:
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
     """End the session behind `request` here now, and at Clerk as soon as Clerk can be reached; an expired one, too."""
-    claims = known_claims(request)
+    claims = claims_even_if_expired(request)
     if claims is None or not claims.session_id:
         return
     end(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))

@@ -24,7 +24,7 @@ Action = AuditLog.Action
 #: Compared one by one; whatever differs is written and audited.
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
 #: Compared as well, but nobody else's business; and written with every newer payload.
-KEPT_FIELDS = ("clerk_created_at", "clerk_facts")
+KEPT_FIELDS = ("clerk_created_at", "clerk_metadata")
 VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
 ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
 
@@ -65,8 +65,8 @@ def news(payload: ClerkUser, user: User) -> list[str]:
     found = [field for field in SYNCED_FIELDS if getattr(user, field) != getattr(payload, field)]
     if user.is_provisional or payload.roles not in (None, user.clerk_roles):
         found.append("roles")
-    if _differ(user.clerk_facts, payload.facts):
-        found.append("clerk_facts")
+    if _differ(user.clerk_metadata, payload.metadata):
+        found.append("clerk_metadata")
     if payload.created_at != user.clerk_created_at:
         found.append("clerk_created_at")
     return found
@@ -148,7 +148,7 @@ def facts_from(payload: ClerkUser) -> dict[str, Any]:
         "clerk_version": payload.version,
         "clerk_updated_at": payload.updated_at,
         "clerk_created_at": payload.created_at,
-        "clerk_facts": payload.facts,
+        "clerk_metadata": payload.metadata,
         "is_active": not payload.banned,
         **{field: getattr(payload, field) for field in SYNCED_FIELDS},
     }
@@ -166,7 +166,7 @@ def _announce_new(user: User, origin: log.Origin) -> None:
     changes = {field: (None, getattr(user, field)) for field in SYNCED_FIELDS if getattr(user, field)}
     log.record(Action.USER_CREATED, actor=None, target=user, origin=origin, changes=changes)
     _announce(user, changes, roles_before=[], origin=origin, created=True)
-    if user.clerk_facts:
+    if user.clerk_metadata:
         outbox.check(user)
 
 
@@ -190,7 +190,7 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if "email" in changes or "email_verified_at" in changes:
         matching.address_changed(user, origin)
     has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
-    if has_other_roles or "clerk_facts" in kept:
+    if has_other_roles or "clerk_metadata" in kept:
         outbox.check(user)
     return Outcome.APPLIED
 
@@ -204,7 +204,7 @@ def _copy_fields(user: User, payload: ClerkUser) -> tuple[dict[str, tuple[Any, A
             changes[field] = (old, new)
             setattr(user, field, new)
     kept = []
-    for field, new in (("clerk_created_at", payload.created_at), ("clerk_facts", payload.facts)):
+    for field, new in (("clerk_created_at", payload.created_at), ("clerk_metadata", payload.metadata)):
         if _differ(getattr(user, field), new):
             kept.append(field)
             setattr(user, field, new)

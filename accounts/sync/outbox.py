@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 from procrastinate.contrib.django import app as queue
 
-from accounts.clerk.fields import FACTS
+from accounts.clerk.fields import METADATA_KEYS
 from accounts.models import MetadataPush, User
 from audit import log as audit_log
 from audit.models import AuditLog
@@ -50,13 +50,13 @@ def differences(user: User) -> dict[str, Any]:
 
 def compare(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of `ours` Clerk is known to hold otherwise; see `differences`."""
-    wanted = {key: ours.get(key) for key in FACTS}
-    return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_facts.get(key))}
+    wanted = {key: ours.get(key) for key in METADATA_KEYS}
+    return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_metadata.get(key))}
 
 
 def facts_of(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return the facts of each person who has any, from the apps above; one or two statements for all of them."""
-    found: dict[int, dict[str, Any]] = import_string(settings.CLERK_FACTS)(list(user_ids))
+    found: dict[int, dict[str, Any]] = import_string(settings.CLERK_METADATA_PROVIDER)(list(user_ids))
     return found
 
 

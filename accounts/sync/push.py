@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import roles
 from accounts.clerk import api
-from accounts.clerk.api import ClerkApiError, ClerkRefusedError
+from accounts.clerk.api import ClerkApiError, ClerkRejectedError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, User
 from accounts.sync import apply as sync
@@ -135,7 +135,7 @@ def _round(claimed: MetadataPush) -> Outcome:
         return _settle(claimed, wish, Outcome.AGREED)
     try:
         answer = api.merge_public_metadata(str(claimed.user.clerk_id), wish.values)
-    except ClerkRefusedError as error:
+    except ClerkRejectedError as error:
         return _give_up(claimed, wish, error)
     return _settle(claimed, wish, Outcome.SENT, answer)
 
@@ -184,7 +184,7 @@ def _settle(claimed: MetadataPush, wish: _Wish, outcome: Outcome, answer: ClerkU
 
 
 @transaction.atomic
-def _give_up(claimed: MetadataPush, wish: _Wish, error: ClerkRefusedError) -> Outcome:
+def _give_up(claimed: MetadataPush, wish: _Wish, error: ClerkRejectedError) -> Outcome:
     """Restore Clerk's roles, of which its copy counts; facts that are ours stay, and are reported as drift."""
     user, is_latest = _without_pending_roles(claimed, wish)
     if is_latest:

@@ -68,7 +68,7 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         run.state = State.RUNNING
         run.save()
         try:
-            instance_guard.confirm()
+            instance_guard.verify_secret_key()
             run.at_clerk = _count()
             _read_recent(run, progress) if since else _read_all(run, progress)
         except ClerkApiError as error:

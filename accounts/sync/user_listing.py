@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from accounts.clerk import api
-from accounts.clerk.api import ClerkApiError, ClerkNotFoundError, ClerkRefusedError, UserPage
+from accounts.clerk.api import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, UserPage
 from accounts.models import Reconciliation, User
 
 #: People tried as the one to go on behind, before the list is read from its beginning again.
@@ -22,7 +22,7 @@ def next_page(run: Reconciliation) -> UserPage:
     for cursor in _cursors(run):
         try:
             page = api.list_users(cursor)
-        except (ClerkNotFoundError, ClerkRefusedError):
+        except (ClerkNotFoundError, ClerkRejectedError):
             continue
         if page.last_id == cursor:
             raise ClerkApiError(f"Clerk's list of users does not go on behind {cursor}.")

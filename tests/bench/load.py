@@ -58,7 +58,7 @@ def _messages(events: int, random: Random) -> list[tuple[str, str]]:
     for number in range(events):
         moment, chance = now + timedelta(milliseconds=number), random.random()
         if chance < CREATED or len(people) < 8:
-            people.append(SampleUser.invent(random, updated_at=moment, roles=[random.choice(["BUILDER", "CLIENT"])]))
+            people.append(SampleUser.generate(random, updated_at=moment, roles=[random.choice(["BUILDER", "CLIENT"])]))
             event_type, user = "user.created", people[-1]
         elif chance < CREATED + UPDATED:
             place = random.randrange(len(people))

@@ -77,7 +77,7 @@ class WebhookClient:
 def person(**facts: Any) -> SampleUser:
     """Return somebody new at Clerk. They change with `.later(first_name=…)`."""
     facts.setdefault("updated_at", datetime(2026, 11, 1, 12, tzinfo=UTC))
-    return SampleUser.invent(_random, **facts)
+    return SampleUser.generate(_random, **facts)
 
 
 class Svix:

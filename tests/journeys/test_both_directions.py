@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from accounts import roles
 from accounts.clerk.api import ClerkApiError
-from accounts.models import ClerkPace, IdentityConflict, Reconciliation, User
+from accounts.models import ClerkRateLimit, IdentityConflict, Reconciliation, User
 from accounts.roles import RoleChangeError
 from accounts.sync import push, reconciliation
 from audit.log import SYSTEM
@@ -43,7 +43,7 @@ at_clerk = st.one_of(
     st.tuples(st.just("clerk"), st.fixed_dictionaries({"first_name": st.sampled_from(["Olive", "美咲", ""])})),
     st.tuples(st.just("clerk"), st.fixed_dictionaries({"email": st.sampled_from(["a@example.com", "b@example.com"])})),
     st.tuples(st.just("clerk"), st.fixed_dictionaries({"banned": st.booleans()})),
-    st.tuples(st.just("clerk_facts"), st.dictionaries(keys, st.sampled_from([1, 3, False, "x"]), min_size=1)),
+    st.tuples(st.just("clerk_metadata"), st.dictionaries(keys, st.sampled_from([1, 3, False, "x"]), min_size=1)),
 )
 here = st.one_of(
     st.tuples(st.just("role"), st.tuples(st.sampled_from(["add", "remove"]), st.sampled_from(FREE))),
@@ -125,7 +125,7 @@ class World:
             if "roles" in facts:
                 self.model.set_at_clerk(facts["roles"])
 
-    def do_clerk_facts(self, facts: dict[str, Any]) -> None:
+    def do_clerk_metadata(self, facts: dict[str, Any]) -> None:
         if person := self.person:
             self.do_clerk({"public_metadata": person["public_metadata"] | facts})
 
@@ -170,7 +170,7 @@ class World:
         if user := self.user:
             push.push(user.pk, at_once=True)
         self.fake.handler = self.go_on
-        ClerkPace.objects.update(failures=0, shut_until=None)
+        ClerkRateLimit.objects.update(failures=0, suspended_until=None)
 
     def answer(self, request: httpx.Request, mood: str, turns: list[Callable[[], None]]) -> httpx.Response:
         """Answer as Clerk does in a mood, while other things happen before and after the write."""
@@ -196,7 +196,7 @@ class World:
         try:
             reconciliation.reconcile(full=full)
         except ClerkApiError:
-            ClerkPace.objects.update(failures=0, shut_until=None)
+            ClerkRateLimit.objects.update(failures=0, suspended_until=None)
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +208,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
         stand_in.stop()
 
 
-@example(story=[("clerk_facts", {"availableForHire": 1})], is_deleted=False)  # which Python takes for true
+@example(story=[("clerk_metadata", {"availableForHire": 1})], is_deleted=False)  # which Python takes for true
 @given(story=stories, is_deleted=st.sampled_from([False, False, False, True]))
 @settings(max_examples=40, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_one_reconciliation_makes_both_sides_agree(
     shared: StandIn, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch, story: list[tuple[str, Any]], *, is_deleted: bool
 ) -> None:
-    monkeypatch.setattr("accounts.clerk.rate_limiter.per_window", lambda name: 1_000_000)
+    monkeypatch.setattr("accounts.clerk.rate_limiter.requests_per_window", lambda name: 1_000_000)
     start_afresh(shared)
     world = World(shared, fake)
     world.play(story)

@@ -8,7 +8,7 @@ import pytest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts import tasks
-from accounts.models import ClerkPace, MetadataPush, User
+from accounts.models import ClerkRateLimit, MetadataPush, User
 from accounts.sync import push
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
@@ -78,7 +78,7 @@ def test_people_keep_working_and_everything_arrives_once(shared: StandIn, fake: 
     assert len(fake.requests) <= 6
 
     shared.call("PATCH", "/local/settings", {"api_outage": False})
-    ClerkPace.objects.update(shut_until=LONG_AGO)
+    ClerkRateLimit.objects.update(suspended_until=LONG_AGO)
     MetadataPush.objects.update(next_attempt_at=LONG_AGO)
     fake.requests.clear()
     run_jobs()

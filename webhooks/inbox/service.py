@@ -22,7 +22,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 from psycopg import errors
 
-from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, glimpse, parse_event
+from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event, parse_partially
 from core.db.statements import insert_if_new, update
 from webhooks.inbox import attempts, handlers, retry_policy
 from webhooks.inbox.signatures import Delivery
@@ -270,7 +270,7 @@ def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception)
         event.event_type, event.instance_id = parsed.type, parsed.instance_id
         event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.subject.clerk_id
     else:
-        seen = glimpse(delivery.body)
+        seen = parse_partially(delivery.body)
         event.event_type, event.instance_id, event.clerk_user_id = seen.type, seen.instance_id, seen.clerk_id
     if event.event_type in SECRET_TYPES:
         event.payload = None

@@ -8,7 +8,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
 from accounts.clerk import rate_limiter
-from accounts.models import ClerkPace, IdentityConflict, MetadataPush, Reconciliation
+from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
 from webhooks.models import FoldMark, WebhookEvent
 
 #: Nothing is counted beyond this: that there are more says enough.
@@ -71,8 +71,8 @@ def measure() -> Vitals:
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
         heartbeats=list(_alive(now).values_list("last_heartbeat", flat=True)),
         overdue_jobs=_count(_overdue(now)),
-        clerk_shut_until=ClerkPace.objects.filter(name=rate_limiter.INSTANCE, shut_until__gt=now)
-        .values_list("shut_until", flat=True)
+        clerk_shut_until=ClerkRateLimit.objects.filter(name=rate_limiter.INSTANCE, suspended_until__gt=now)
+        .values_list("suspended_until", flat=True)
         .first(),
         folded_at=FoldMark.objects.values_list("folded_at", flat=True).first(),
     )

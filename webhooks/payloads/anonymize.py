@@ -14,7 +14,7 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
-from accounts.clerk.fields import FACTS
+from accounts.clerk.fields import METADATA_KEYS
 from accounts.models import User
 
 #: Keys whose values are words of Clerk's, such as "event" or "email_code", and not of people.
@@ -76,7 +76,7 @@ def _without_person(value: Any, key: str = "", *, free: bool = False) -> Any:
 
 
 def _key(name: str, *, free: bool) -> str:
-    is_ours = name in (ROLES, *FACTS)
+    is_ours = name in (ROLES, *METADATA_KEYS)
     return name if is_ours or (not free and KEY.fullmatch(name)) else _replaced(name)
 
 

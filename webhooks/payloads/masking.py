@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from accounts.clerk.fields import time_if_any
+from accounts.clerk.fields import parse_time_or_none
 from accounts.models import User
 
 #: The keys that lead to a value; places in lists have none.
@@ -72,7 +72,7 @@ def _matches(form: re.Pattern[str]) -> Callable[[Any], bool]:
 #: By key: whether the value is what it should be.
 FORMS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(IDS, _matches(ID)),
-    **dict.fromkeys(TIMES, lambda value: time_if_any(value) is not None),
+    **dict.fromkeys(TIMES, lambda value: parse_time_or_none(value) is not None),
     **dict.fromkeys(FLAGS, lambda value: isinstance(value, bool)),
     **dict.fromkeys(NUMBERS, _is_number),
     **dict.fromkeys(WORDS, _matches(WORD)),

@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from accounts.clerk.fields import time_if_any
+from accounts.clerk.fields import parse_time_or_none
 from webhooks.inbox.retry_policy import storable
 from webhooks.payloads import masking
 from webhooks.payloads.masking import Path
@@ -129,7 +129,7 @@ def _value(item: Item, *, revealed: bool) -> Node:
         text = storable(json.dumps(value, ensure_ascii=False))
         node.length = len(text) if len(text) > MOST_CHARACTERS else 0
         node.text = text[:MOST_CHARACTERS]
-        node.time = time_if_any(value) if masking.is_time(path) else None
+        node.time = parse_time_or_none(value) if masking.is_time(path) else None
     return node
 
 

@@ -41,7 +41,7 @@ class SampleUser:
     locked: bool = False
 
     @classmethod
-    def invent(cls, random: Random, **facts: Any) -> Self:
+    def generate(cls, random: Random, **facts: Any) -> Self:
         """Return somebody new; `facts` are fields that should not be left to chance, and `roles` a list of role names."""
         clerk_id = new_id(random, "user")
         first_name, last_name = random.choice(NAMES)

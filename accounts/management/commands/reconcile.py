@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
-from accounts.clerk.instance_guard import AnotherInstanceError
+from accounts.clerk.instance_guard import WrongInstanceError
 from accounts.models import Reconciliation
 from accounts.sync import reconciliation
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             run = self._reconcile(full=full, dry_run=dry_run, user=user)
         except ClerkPayloadError as error:
             raise CommandError(f"{user} cannot be compared: {error}") from None
-        except (reconciliation.UnderWayError, AnotherInstanceError) as error:
+        except (reconciliation.UnderWayError, WrongInstanceError) as error:
             raise CommandError(str(error)) from None
         except ClerkApiError as error:
             raise CommandError(f"{error} Nobody was deleted; what was healed stays. Try again later.") from None

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from accounts.clerk import api, rate_limiter
 from accounts.clerk import http as transport
-from accounts.clerk.api import ClerkApiError, ClerkRefusedError
+from accounts.clerk.api import ClerkApiError, ClerkRejectedError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.clerk.payloads import ClerkUserDeleted
-from accounts.models import ClerkPace
+from accounts.models import ClerkRateLimit
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.webhooks import person
 
@@ -101,7 +101,7 @@ class TestAnswers:
     def test_a_refusal_is_for_good_and_told_with_its_trace(self, fake: FakeClerk, status: int) -> None:
         fake.answers(refusal(status))
         with pytest.raises(
-            ClerkRefusedError, match=f"{status} form_param_value_invalid: This cannot be.*{TRACE}"
+            ClerkRejectedError, match=f"{status} form_param_value_invalid: This cannot be.*{TRACE}"
         ) as no:
             api.merge_public_metadata("user_2a", {})
         assert (no.value.code, len(fake.requests)) == ("form_param_value_invalid", 1)
@@ -111,7 +111,7 @@ class TestAnswers:
         fake.answers(refusal(status, "clerk_key_invalid"))
         with pytest.raises(ClerkApiError, match="Compare CLERK_SECRET_KEY") as no:
             api.get_user("user_2a")
-        assert not isinstance(no.value, ClerkRefusedError)
+        assert not isinstance(no.value, ClerkRejectedError)
 
     @pytest.mark.parametrize(
         "response",
@@ -142,7 +142,7 @@ class TestRetries:
         fake.answers(httpx.Response(500), AWAY, then=lambda request: httpx.Response(200, json=olive.data()))
         api.get_user(olive.clerk_id)
         assert fake.pauses == [1.0, 2.0]
-        assert ClerkPace.objects.get().failures == 0
+        assert ClerkRateLimit.objects.get().failures == 0
 
     def test_three_times_are_enough(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(503, text="<html>down</html>"))
@@ -154,7 +154,7 @@ class TestRetries:
         fake.answers(httpx.Response(429, headers={"Retry-After": "3"}), then=lambda r: httpx.Response(404))
         api.get_user("user_2a")
         assert fake.pauses[0] == 3.0
-        assert ClerkPace.objects.get().failures == 0
+        assert ClerkRateLimit.objects.get().failures == 0
 
     def test_a_limit_holds_up_everybody_else_too(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(429, headers={"Retry-After": "3600"}))
@@ -190,22 +190,22 @@ class TestCircuitBreaker:
 
     def test_one_request_tries_whether_clerk_is_back(self, fake: FakeClerk) -> None:
         rest_over()
-        assert rate_limiter.take(patience_s=1) is not None
-        assert rate_limiter.take(patience_s=1) is None
+        assert rate_limiter.acquire(patience_s=1) is not None
+        assert rate_limiter.acquire(patience_s=1) is None
 
     def test_everything_goes_on_when_clerk_is_back(self, fake: FakeClerk) -> None:
         rest_over()
         fake.answers(httpx.Response(404))
         api.get_user("user_2a")
         api.get_user("user_2a")
-        assert (len(fake.requests), ClerkPace.objects.get().shut_until) == (2, None)
+        assert (len(fake.requests), ClerkRateLimit.objects.get().suspended_until) == (2, None)
 
     def test_each_rest_is_longer_up_to_five_minutes(self, fake: FakeClerk) -> None:
         rests = []
         for _ in range(10):
             rest_over()
-            rate_limiter.failed()
-            until = ClerkPace.objects.get().shut_until
+            rate_limiter.record_failure()
+            until = ClerkRateLimit.objects.get().suspended_until
             assert until is not None
             rests.append((until - timezone.now()).total_seconds())
         assert rests[:3] == pytest.approx([10, 20, 40], abs=1)
@@ -213,7 +213,7 @@ class TestCircuitBreaker:
 
 
 def rest_over() -> None:
-    ClerkPace.objects.update(shut_until="2026-01-01T00:00:00Z")
+    ClerkRateLimit.objects.update(suspended_until="2026-01-01T00:00:00Z")
 
 
 class TestPace:
@@ -242,21 +242,21 @@ class TestPace:
 
     def test_who_would_wait_too_long_is_told_at_once(self, fake: FakeClerk) -> None:
         turns_within(5, name="user_2a")
-        assert rate_limiter.take("user_2a", patience_s=0) is None
+        assert rate_limiter.acquire("user_2a", patience_s=0) is None
         assert fake.requests == []
 
     def test_rows_of_idle_users_go(self) -> None:
-        rate_limiter.take("user_2a", patience_s=1)
-        rate_limiter.take(patience_s=1)
-        ClerkPace.objects.update(free_at="2026-01-01T00:00:00Z")
-        assert rate_limiter.forget_idle() == 1
-        assert ClerkPace.objects.get().name == rate_limiter.INSTANCE
+        rate_limiter.acquire("user_2a", patience_s=1)
+        rate_limiter.acquire(patience_s=1)
+        ClerkRateLimit.objects.update(next_slot_at="2026-01-01T00:00:00Z")
+        assert rate_limiter.delete_idle() == 1
+        assert ClerkRateLimit.objects.get().name == rate_limiter.INSTANCE
 
 
 def turns_within(seconds: float, name: str = rate_limiter.INSTANCE) -> int:
     """Return how many turns an eager process gets in a window, without waiting for it."""
     turns, until = 0, time.monotonic() + seconds
-    while rate_limiter.take(name, patience_s=until - time.monotonic()) is not None:
+    while rate_limiter.acquire(name, patience_s=until - time.monotonic()) is not None:
         turns += 1
     return turns
 

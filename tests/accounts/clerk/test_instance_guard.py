@@ -11,7 +11,7 @@ from pytest_django import Settings
 from accounts import tasks
 from accounts.clerk import api, instance_guard, jwks
 from accounts.clerk.api import ClerkApiError
-from accounts.clerk.instance_guard import AnotherInstanceError
+from accounts.clerk.instance_guard import WrongInstanceError
 from accounts.models import MetadataPush, Reconciliation, User
 from accounts.privacy import deletion
 from accounts.sync import push
@@ -29,9 +29,9 @@ THEIRS = THEIRS_PRIVATE.public_key()
 @pytest.fixture(autouse=True)
 def asked_anew(fake: FakeClerk, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let our instance show its key, and Clerk know nobody."""
-    instance_guard._confirm.cache_clear()
+    instance_guard._verify.cache_clear()
     settings.CLERK_JWT_KEY = ""
-    monkeypatch.setattr(jwks, "published", lambda: {KEY_ID: KEY.public_key()})
+    monkeypatch.setattr(jwks, "fetch_published", lambda: {KEY_ID: KEY.public_key()})
     fake.answers(httpx.Response(404))
 
 
@@ -42,11 +42,11 @@ def foreign(fake: FakeClerk) -> None:
 
 class TestWhoseItIs:
     def test_the_keys_that_our_instance_shows_make_it_ours(self) -> None:
-        instance_guard.confirm()
+        instance_guard.verify_secret_key()
 
     def test_the_key_of_another_instance_is_told_by_its_keys(self, foreign: None) -> None:
-        with pytest.raises(AnotherInstanceError, match="of another Clerk instance, whose keys are ins_2another"):
-            instance_guard.confirm()
+        with pytest.raises(WrongInstanceError, match="of another Clerk instance, whose keys are ins_2another"):
+            instance_guard.verify_secret_key()
 
     @pytest.mark.parametrize(
         "changed",
@@ -61,35 +61,35 @@ class TestWhoseItIs:
     ) -> None:
         for name, value in changed.items():
             setattr(settings, name, value)
-        instance_guard.confirm()
+        instance_guard.verify_secret_key()
 
     def test_without_a_publishable_key_the_instance_id_decides(self, foreign: None, settings: Settings) -> None:
         settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_INSTANCE_ID = "", KEY_ID
-        with pytest.raises(AnotherInstanceError):
-            instance_guard.confirm()
+        with pytest.raises(WrongInstanceError):
+            instance_guard.verify_secret_key()
 
     def test_what_cannot_be_told_is_not_believed(self, foreign: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def away() -> None:
             raise httpx.ConnectError("no way out")
 
-        monkeypatch.setattr(jwks, "published", away)
+        monkeypatch.setattr(jwks, "fetch_published", away)
         with pytest.raises(ClerkApiError, match=r"shows no keys: no way out. Set CLERK_INSTANCE_ID"):
-            instance_guard.confirm()
+            instance_guard.verify_secret_key()
 
     @pytest.mark.parametrize("nonsense", ([], {}, {"keys": 7}, {"keys": [{"kty": "no"}]}, "x"))
     def test_nonsense_is_no_set_of_keys(self, fake: FakeClerk, nonsense: Any) -> None:
         fake.key_set = nonsense
         with pytest.raises(ClerkApiError, match="is no set of keys"):
-            instance_guard.confirm()
+            instance_guard.verify_secret_key()
 
     def test_it_is_asked_once_and_again_after_an_error(self, fake: FakeClerk) -> None:
         fake.key_set = key_set(THEIRS)
-        with pytest.raises(AnotherInstanceError):
-            instance_guard.confirm()
+        with pytest.raises(WrongInstanceError):
+            instance_guard.verify_secret_key()
         fake.key_set = key_set(KEY.public_key())
-        instance_guard.confirm()
+        instance_guard.verify_secret_key()
         fake.key_set = {}
-        instance_guard.confirm()
+        instance_guard.verify_secret_key()
 
 
 @pytest.mark.usefixtures("foreign")
@@ -97,7 +97,7 @@ class TestNothingIsBelieved:
     @pytest.mark.parametrize("call", (api.get_user, api.delete_user, tasks.fetch_user))
     def test_nobody_is_deleted_because_it_knows_nobody(self, call: Callable[[str], Any]) -> None:
         user = UserFactory.create()
-        with pytest.raises(AnotherInstanceError):
+        with pytest.raises(WrongInstanceError):
             call(str(user.clerk_id))
         assert User.objects.live().get() == user
 

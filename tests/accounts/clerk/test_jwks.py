@@ -55,13 +55,13 @@ def found(server: Server) -> KeyServer:
     ),
 )
 def test_a_key_is_read_however_it_was_pasted(text: str) -> None:
-    assert jwks.from_text(text).public_numbers() == PUBLIC.public_numbers()
+    assert jwks.parse_pem(text).public_numbers() == PUBLIC.public_numbers()
 
 
 @pytest.mark.parametrize("text", ("nonsense", "pk_test_abc", BODY[:100], "-----BEGIN PUBLIC KEY-----"))
 def test_what_is_no_key_is_named(text: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="CLERK_JWT_KEY"):
-        jwks.from_text(text)
+        jwks.parse_pem(text)
 
 
 def test_a_key_is_fetched_once(server: Server, found: KeyServer) -> None:

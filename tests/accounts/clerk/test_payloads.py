@@ -25,7 +25,7 @@ from accounts.models import User
 
 NOON = datetime(2026, 11, 2, 12, 0, 0, 250_000, tzinfo=UTC)
 NOON_MS = 1_793_620_800_250
-ZOFIA = SampleUser.invent(Random(1), updated_at=NOON, first_name="Zofia", last_name="Wąs", email="zofia@example.com")
+ZOFIA = SampleUser.generate(Random(1), updated_at=NOON, first_name="Zofia", last_name="Wąs", email="zofia@example.com")
 
 
 def parsed(**fields: Any) -> ClerkUser:

@@ -237,7 +237,7 @@ class TestExport:
         gallery.export = lambda user: Held({}, {"portrait.webp": b"RIFF"})  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "gallery", types.ModuleType("gallery"))
         monkeypatch.setitem(sys.modules, "gallery.personal_data", gallery)
-        settings.PERSONAL_DATA = [*settings.PERSONAL_DATA, "gallery.personal_data"]
+        settings.PERSONAL_DATA_MODULES = [*settings.PERSONAL_DATA_MODULES, "gallery.personal_data"]
         assert self.read(exports.archive(zofia))["images/portrait.webp"] == b"RIFF"
 
     def test_nobody_elses_is(self, webhook: WebhookClient, zofia: User) -> None:

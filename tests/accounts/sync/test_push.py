@@ -170,7 +170,7 @@ class TestWhatIsSent:
 
     @pytest.mark.parametrize(("theirs", "agrees"), ((1, True), (1.0, True), (True, False), ("1", False), (None, True)))
     def test_a_missing_key_means_the_default(self, olive: User, theirs: Any, *, agrees: bool) -> None:
-        olive.clerk_facts = {} if theirs is None else {"validationTier": theirs}
+        olive.clerk_metadata = {} if theirs is None else {"validationTier": theirs}
         assert (outbox.compare(olive, {"validationTier": 1}) == {}) == agrees
 
 
@@ -386,7 +386,7 @@ class TestEcho:
         at_clerk(clerk, olive, plan="free", availableForHire=True)  # the default, spelt out
         told_by_webhook(clerk, olive)
         olive.refresh_from_db()
-        assert (olive.roles, olive.clerk_facts["availableForHire"]) == (["CLIENT", "BUILDER"], True)
+        assert (olive.roles, olive.clerk_metadata["availableForHire"]) == (["CLIENT", "BUILDER"], True)
         assert (ProcrastinateJob.objects.count(), state(olive)) == (jobs, "done")
 
 

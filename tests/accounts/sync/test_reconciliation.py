@@ -49,7 +49,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 @pytest.fixture
 def clerk(shared: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
     """Return the stand-in without people, as the Clerk that is asked, without waiting for limits."""
-    monkeypatch.setattr("accounts.clerk.rate_limiter.per_window", lambda name: 1_000_000)
+    monkeypatch.setattr("accounts.clerk.rate_limiter.requests_per_window", lambda name: 1_000_000)
     settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{shared.port}", API_KEY
     settings.CLERK_INSTANCE_ID = INSTANCE_ID
     calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}

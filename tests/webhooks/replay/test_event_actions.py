@@ -115,7 +115,7 @@ def test_a_dry_run_tells_of_what_the_log_does_not(webhook: WebhookClient) -> Non
     with failing_handlers():
         webhook.updated(ZOFIA.later(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
     found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_2").pk))
-    assert ("user", "clerk_facts", {}, {"hourlyRate": 90}) in found
+    assert ("user", "clerk_metadata", {}, {"hourlyRate": 90}) in found
     assert any(target == "push to Clerk" for target, *_ in found)
 
 

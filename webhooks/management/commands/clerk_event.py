@@ -95,7 +95,7 @@ def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
 
 def _envelope(event_type: str, random: Random, at: datetime, options: dict[str, Any]) -> dict[str, Any]:
     if event_type in USER_TYPES:
-        return samples.user_event(event_type, samples.SampleUser.invent(random, **_facts(options), updated_at=at))
+        return samples.user_event(event_type, samples.SampleUser.generate(random, **_facts(options), updated_at=at))
     [example, *_] = samples.examples()[event_type]
     return example | {"timestamp": samples.milliseconds(at)}
 
