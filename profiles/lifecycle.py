@@ -24,7 +24,7 @@ PROFILE_OF_ROLE: dict[str, type[Profile]] = {
 }
 
 #: What of a person the directory knows.
-INDEXED = frozenset({"name", "username", "image_url"})
+INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
 
 def follow_roles(
@@ -37,19 +37,19 @@ def follow_roles(
     """
     for role, model in PROFILE_OF_ROLE.items():
         if role in added and actor == user:
-            ask_for(model, user, origin=origin)
+            request_profile(model, user, origin=origin)
         elif role in added:
             _open(model, user, origin)
         elif role in removed:
             _archive(model, user, origin)
 
 
-def became_named(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
+def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
     """Return whether `changes` gave `user` a first name to show."""
     return not any(changes.get(field, (getattr(user, field), None))[0] for field in ("name", "username"))
 
 
-def name_builder(user: User, *, origin: log.Origin) -> None:
+def assign_slug(user: User, *, origin: log.Origin) -> None:
     """Give the builder profile of `user` its address now that a name is known, unless it has one or there is none."""
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
     if profile is None:
@@ -58,7 +58,7 @@ def name_builder(user: User, *, origin: log.Origin) -> None:
     taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
     for slug in candidates:
         if slug not in taken:
-            change(profile, origin, slug=slug)
+            apply_changes(profile, origin, slug=slug)
             return
 
 
@@ -73,7 +73,7 @@ def refresh_index(user: User) -> None:
 
 
 @transaction.atomic
-def ask_for(model: type[Profile], user: User, *, origin: log.Origin) -> None:
+def request_profile(model: type[Profile], user: User, *, origin: log.Origin) -> None:
     """Make the profile that somebody wants to have, or bring it back, deleted or not; a builder's waits unpublished."""
     made = _insert(model, user, origin)
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
@@ -83,7 +83,7 @@ def ask_for(model: type[Profile], user: User, *, origin: log.Origin) -> None:
         # The same time as that of its making says that it was never published: see visibility.is_begun.
         values["unpublished_at"] = profile.created_at if made else timezone.now()
     if values:
-        change(profile, origin, actor=user, **values)
+        apply_changes(profile, origin, actor=user, **values)
 
 
 def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
@@ -91,7 +91,7 @@ def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
         return
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
     if profile.archived_at:
-        change(profile, origin, archived_at=None)
+        apply_changes(profile, origin, archived_at=None)
 
 
 def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
@@ -118,10 +118,10 @@ def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
 def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
     profile = model._default_manager.select_for_update(no_key=True).filter(user=user, archived_at=None).first()
     if profile:
-        change(profile, origin, archived_at=timezone.now())
+        apply_changes(profile, origin, archived_at=timezone.now())
 
 
-def locked[P: Profile](profile: P) -> P:
+def lock_profile[P: Profile](profile: P) -> P:
     """Return the profile as it is stored, locked until the transaction ends.
 
     Raises:
@@ -141,12 +141,12 @@ def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
     [role] = (role for role, model in PROFILE_OF_ROLE.items() if isinstance(profile, model))
     # First, because users are locked before profiles everywhere.
     roles.change(profile.user, remove=[User.Role(role)], actor=actor, origin=origin)
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if stored.deleted_at is None:
-        change(stored, origin, actor=actor, deleted_at=timezone.now())
+        apply_changes(stored, origin, actor=actor, deleted_at=timezone.now())
 
 
-def change(profile: Profile, origin: log.Origin, *, actor: User | None = None, **new: object) -> None:
+def apply_changes(profile: Profile, origin: log.Origin, *, actor: User | None = None, **new: object) -> None:
     """Set and save fields of a locked profile, and write its audit row; without `actor` it was the system or Clerk."""
     changes = {field: (getattr(profile, field), value) for field, value in new.items()}
     for field, value in new.items():

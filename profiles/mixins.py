@@ -14,7 +14,7 @@ from django.views.generic.base import View
 from accounts.http import sign_in_answer
 from audit.log import Origin
 from profiles.models import BuilderProfile
-from profiles.permissions import Deed, ProfileAccess, access_for
+from profiles.permissions import Permission, ProfileAccess, access_for
 from profiles.slugs import fold
 
 
@@ -25,7 +25,7 @@ class ProfileAccessMixin(AccessMixin, View):
     somebody who may see it but not do it.
     """
 
-    required: Deed = "view"
+    required: Permission = "view"
     profile: Any
     access: ProfileAccess
 
@@ -36,8 +36,8 @@ class ProfileAccessMixin(AccessMixin, View):
             raise Http404
         if not self.access.allows(self.required):
             if not request.user.is_authenticated:
-                return self.refuse_nobody(request)
-            return self.refuse(request)
+                return self.handle_anonymous(request)
+            return self.handle_forbidden(request)
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:
@@ -56,15 +56,15 @@ class ProfileAccessMixin(AccessMixin, View):
         return profile
 
     @property
-    def who(self) -> dict[str, Any]:
+    def audit_context(self) -> dict[str, Any]:
         """Whose deed it is, for the audit log."""
         return {"actor": self.request.user, "origin": Origin.of_request(self.request)}
 
-    def refuse(self, request: HttpRequest) -> HttpResponse:
+    def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is signed in and may see the profile, but not do this with it."""
         raise PermissionDenied(f"This profile is not yours to {self.required}.")
 
-    def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
+    def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""
         return sign_in_answer(request)
 
@@ -86,7 +86,7 @@ class BuilderPageMixin(ProfileAccessMixin):
             raise Http404
         return profile
 
-    def moved(self) -> HttpResponse:
+    def redirect_to_current_slug(self) -> HttpResponse:
         """Lead to the same page at the present address."""
         name = self.request.resolver_match.view_name if self.request.resolver_match else ""
         return redirect(name, self.profile.slug, permanent=True)

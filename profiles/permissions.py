@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from accounts.models import User
 from profiles.models import BuilderProfile, Profile
 
-type Deed = Literal["view", "edit", "publish", "delete", "verify", "contact"]
+type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact"]
 
 
 class Viewer(StrEnum):
@@ -39,9 +39,9 @@ class ProfileAccess:
     can_verify: bool
     can_contact: bool = False
 
-    def allows(self, deed: Deed) -> bool:
-        """Return whether `deed` may be done."""
-        return bool(getattr(self, f"can_{deed}"))
+    def allows(self, permission: Permission) -> bool:
+        """Return whether `permission` is granted."""
+        return bool(getattr(self, f"can_{permission}"))
 
 
 def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:

@@ -43,7 +43,7 @@ def export(user: User) -> Held:
             "messages_received": rows(ContactMessage.objects.filter(**of_builder), without={"sender_id"}),
             "messages_sent": rows(ContactMessage.objects.filter(sender=user)),
         },
-        dict(images.held(user)),
+        dict(images.images_of(user)),
     )
 
 
@@ -53,7 +53,7 @@ def erase(user: User) -> None:
     What the person wrote to others is emptied, and the row stays: the other's copy was mailed to them.
     """
     for profile in BuilderProfile.objects.filter(user=user):
-        images.forget(profile)
+        images.remove_all(profile)
     for model in (Project, Badge, FormerSlug, ContactMessage):
         model._default_manager.filter(builder__user=user).delete()
     ContactMessage.objects.filter(sender=user).update(subject="", body="")

@@ -19,9 +19,9 @@ def follow_sync(
 ) -> None:
     if created:
         return
-    if lifecycle.became_named(user, changes):
-        lifecycle.name_builder(user, origin=origin)
-    if not lifecycle.INDEXED.isdisjoint(changes):
+    if lifecycle.gained_name(user, changes):
+        lifecycle.assign_slug(user, origin=origin)
+    if not lifecycle.INDEXED_USER_FIELDS.isdisjoint(changes):
         lifecycle.refresh_index(user)
 
 

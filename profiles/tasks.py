@@ -32,4 +32,4 @@ def index_due_profiles(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="sweep_pictures")
 def sweep_pictures(timestamp: int) -> None:
     """Delete the pictures that nothing refers to, once a night, in small batches."""
-    deque(orphan_cleanup.sweep(), maxlen=0)  # it works as it is read
+    deque(orphan_cleanup.delete_orphans(), maxlen=0)  # it works as it is read

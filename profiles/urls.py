@@ -6,7 +6,7 @@ from profiles.directory import views as directory_views
 from profiles.editing import views as section_views
 from profiles.media import views as media
 from profiles.moderation import views as moderation_views
-from profiles.onboarding import views as first_run_views
+from profiles.onboarding import views as onboarding_views
 from profiles.pages import views as pages
 from profiles.portfolio import views as portfolio
 
@@ -55,10 +55,10 @@ urlpatterns = [
     path("builders/<str:slug>/record/", moderation_views.RecordView.as_view(), name="record_update"),
     path("builders/<str:slug>/feature/", moderation_views.FeatureView.as_view(), name="feature"),
     path("builders/<str:slug>/hide/", moderation_views.HideView.as_view(), name="hide"),
-    path("welcome/", first_run_views.WhoView.as_view(), name="welcome"),
-    path("welcome/builder/", first_run_views.BuilderQuestionsView.as_view(), name="welcome_builder"),
-    path("welcome/client/", first_run_views.ClientQuestionsView.as_view(), name="welcome_client"),
-    path("welcome/preview/", first_run_views.PreviewView.as_view(), name="welcome_preview"),
+    path("welcome/", onboarding_views.GoalView.as_view(), name="welcome"),
+    path("welcome/builder/", onboarding_views.BuilderQuestionsView.as_view(), name="welcome_builder"),
+    path("welcome/client/", onboarding_views.ClientQuestionsView.as_view(), name="welcome_client"),
+    path("welcome/preview/", onboarding_views.PreviewView.as_view(), name="welcome_preview"),
     path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/card.png", pages.builder_card, name="builder_card"),
     path("builders/<str:slug>/contact/", contact_views.ContactView.as_view(), name="contact"),

@@ -19,7 +19,7 @@ from profiles.api.errors import ApiError
 from profiles.api.parsers import read_object
 from profiles.editing import services as editing
 from profiles.mixins import ProfileAccessMixin
-from profiles.permissions import Deed, Viewer
+from profiles.permissions import Permission, Viewer
 
 OFF = "The API is switched off for now."
 
@@ -55,7 +55,7 @@ class JsonView(View):
         response["Allow"] = allowed
         return response
 
-    def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
+    def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in."""
         return json_unauthenticated(request)
 
@@ -64,14 +64,14 @@ class ProfileView(JsonView, ProfileAccessMixin):
     """One profile: to read, to change and to delete."""
 
     http_method_names = ["get", "head", "patch", "delete"]
-    DEEDS: dict[str, Deed] = {"PATCH": "edit", "DELETE": "delete"}
+    PERMISSIONS: dict[str, Permission] = {"PATCH": "edit", "DELETE": "delete"}
     #: Names in the answer that cannot be changed.
     read_only: frozenset[str]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Require what the method does."""
         super().setup(request, *args, **kwargs)
-        self.required = self.DEEDS.get(request.method or "", "view")
+        self.required = self.PERMISSIONS.get(request.method or "", "view")
 
     def represent(self) -> dict[str, Any]:
         """Return what the viewer may see of `self.profile`."""
@@ -108,7 +108,7 @@ class ProfileView(JsonView, ProfileAccessMixin):
             self.lock()
             etags.check_condition(request, self.etag())
             try:
-                lifecycle.delete(self.profile, **self.who)
+                lifecycle.delete(self.profile, **self.audit_context)
             except roles.RoleChangeError as error:
                 raise ApiError(409, "role_stays", str(error)) from None
         response = HttpResponse(status=204)
@@ -118,15 +118,15 @@ class ProfileView(JsonView, ProfileAccessMixin):
     def save(self, new: dict[str, Any]) -> None:
         """Write what is valid. As on pages, owners confirm their availability by saying it, be it the same as before."""
         confirms = "availability" in new and self.access.role == Viewer.OWNER
-        besides = {"availability_confirmed_at": timezone.now()} if confirms else {}
+        extra = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:
-            editing.save(self.profile, new, **self.who, besides=besides)
+            editing.save(self.profile, new, **self.audit_context, extra=extra)
         except slug_history.Taken:
             raise patching.invalid({"slug": [str(slug_history.TAKEN)]}) from None
 
     def lock(self) -> None:
         """Lock the profile, as it is now."""
-        self.profile = lifecycle.locked(self.profile)
+        self.profile = lifecycle.lock_profile(self.profile)
 
     def etag(self) -> str:
         """Return the tag of what the viewer would read now."""

@@ -104,5 +104,5 @@ def _private(profile: Profile, viewer: User | AnonymousUser, **facts: Any) -> di
 
 
 def _access_json(access: ProfileAccess) -> dict[str, Any]:
-    deeds: tuple[Any, ...] = ("edit", "delete", "verify")
-    return {"role": access.role} | {f"can_{deed}": access.allows(deed) for deed in deeds}
+    permissions: tuple[Any, ...] = ("edit", "delete", "verify")
+    return {"role": access.role} | {f"can_{permission}": access.allows(permission) for permission in permissions}

@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from profiles.contact.services import can_be_answered
+from profiles.contact.services import can_receive_replies
 from profiles.forms.text_cleaning import one_line
 from profiles.models import ContactMessage
 from profiles.permissions import is_reachable
@@ -31,7 +31,7 @@ def send_contact_message(message_id: int) -> None:
 
 
 def _may_send(message: ContactMessage) -> bool:
-    return message.sender.is_active and can_be_answered(message.sender)
+    return message.sender.is_active and can_receive_replies(message.sender)
 
 
 def _contact_mail(message: ContactMessage) -> EmailMultiAlternatives:

@@ -19,7 +19,7 @@ from profiles.models import BuilderProfile, ContactMessage
 LIMITS = ((5, timedelta(hours=1)), (20, timedelta(days=1)))
 
 
-class RefusedError(Exception):
+class MessageRejectedError(Exception):
     """A message is not sent; the text is a sentence for its sender."""
 
 
@@ -40,20 +40,22 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
     """Keep a message and have it mailed.
 
     Raises:
-        RefusedError: the sender has no confirmed address, has sent it before, or has sent too many lately.
+        MessageRejectedError: the sender has no confirmed address, has sent it before, or has sent too many lately.
     """
     User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # of two at one time the second counts the first
-    if not can_be_answered(sender):
-        raise RefusedError(gettext("Confirm an e-mail address in your account first, so that you can be answered."))
+    if not can_receive_replies(sender):
+        raise MessageRejectedError(
+            gettext("Confirm an e-mail address in your account first, so that you can be answered.")
+        )
     if ContactMessage.objects.filter(builder=builder, sender=sender, subject=subject, body=body).exists():
-        raise RefusedError(gettext("You have sent this message to %(name)s before.") % {"name": builder.name})
+        raise MessageRejectedError(gettext("You have sent this message to %(name)s before.") % {"name": builder.name})
     _check_limits(sender)
     message = ContactMessage.objects.create(builder=builder, sender=sender, subject=subject, body=body)
     queue.configure_task("profiles.tasks.mail_contact_message").defer(message_id=message.pk)
     return message
 
 
-def can_be_answered(sender: User) -> bool:
+def can_receive_replies(sender: User) -> bool:
     """Return whether an answer reaches `sender`: Clerk has confirmed the address, so it is nobody else's."""
     return bool(sender.email and sender.email_verified_at)
 
@@ -67,4 +69,4 @@ def _check_limits(sender: User) -> None:
             # A minute more, because the last one is rounded down.
             wait = timeuntil(times[-1] + span + timedelta(minutes=1), now, depth=1)
             text = gettext("You have sent many messages lately. Yours is kept here; you can send it in %(wait)s.")
-            raise RefusedError(text % {"wait": wait})
+            raise MessageRejectedError(text % {"wait": wait})

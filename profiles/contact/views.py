@@ -13,7 +13,7 @@ from django.views.generic.edit import FormView
 from accounts.http import AuthenticatedRequest
 from accounts.preserved_forms import DraftMixin
 from profiles.contact import services as contact
-from profiles.contact.services import ContactForm, RefusedError
+from profiles.contact.services import ContactForm, MessageRejectedError
 from profiles.mixins import BuilderPageMixin
 from profiles.permissions import Viewer
 
@@ -30,24 +30,28 @@ class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show the form, at the present address."""
-        return super().get(request, *args, **kwargs) if kwargs["slug"] == self.profile.slug else self.moved()
+        return (
+            super().get(request, *args, **kwargs)
+            if kwargs["slug"] == self.profile.slug
+            else self.redirect_to_current_slug()
+        )
 
-    def refuse(self, request: HttpRequest) -> HttpResponse:
+    def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
         """Tell owners who pressed the button, looking at their page as visitors, where they are."""
         if self.access.role == Viewer.OWNER and request.method in ("GET", "HEAD"):
             return render(request, "profiles/contact_own.html", {"profile": self.profile})
-        return super().refuse(request)
+        return super().handle_forbidden(request)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Add to whom it goes, and whether an answer would arrive."""
-        can_be_answered = contact.can_be_answered(self.request.user)
-        return super().get_context_data(profile=self.profile, can_be_answered=can_be_answered, **context)
+        can_receive_replies = contact.can_receive_replies(self.request.user)
+        return super().get_context_data(profile=self.profile, can_receive_replies=can_receive_replies, **context)
 
     def form_valid(self, form: ContactForm) -> HttpResponse:
         """Send the message, or say why not; nothing typed is lost."""
         try:
             contact.send(self.profile, self.request.user, **form.cleaned_data)
-        except RefusedError as error:
+        except MessageRejectedError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
         self.forget_draft()

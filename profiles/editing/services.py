@@ -11,11 +11,11 @@ from django.db import IntegrityError, transaction
 from accounts.models import User
 from audit.log import Origin
 from profiles import slug_history
-from profiles.lifecycle import change, locked
+from profiles.lifecycle import apply_changes, lock_profile
 from profiles.models import Profile
 
 
-class ChangedMeanwhile(Exception):
+class EditConflict(Exception):
     """Other values were saved since the form was opened, and nothing was overwritten.
 
     Attributes:
@@ -40,29 +40,29 @@ def save[P: Profile](
     actor: User,
     origin: Origin,
     opened: str = "",
-    besides: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> P:
     """Write the fields of `new` that differ from what is stored, and record who changed them.
 
     Args:
         opened: the digest of the fields of `new` as they were when the form was opened; blank overwrites whatever is there.
-        besides: what to write in addition, even if nothing else changes.
+        extra: what to write in addition, even if nothing else changes.
 
     Returns:
         The profile as it is now.
 
     Raises:
         DoesNotExist: the profile is gone.
-        ChangedMeanwhile: other values are stored than those of `opened`, and others than `new`.
+        EditConflict: other values are stored than those of `opened`, and others than `new`.
         addresses.Taken: the new address is somebody else's since a moment.
     """
     try:
         with transaction.atomic():
-            stored = locked(profile)
+            stored = lock_profile(profile)
             changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
             if changed and opened and opened != digest(stored, new):
-                raise ChangedMeanwhile(stored)
-            _write(stored, changed | dict(besides or {}), actor, origin)
+                raise EditConflict(stored)
+            _write(stored, changed | dict(extra or {}), actor, origin)
     except IntegrityError as error:
         if "slug" not in new:
             raise
@@ -74,4 +74,4 @@ def _write(stored: Any, new: Mapping[str, Any], actor: User, origin: Origin) -> 
     if "slug" in new:
         slug_history.move(stored, new["slug"])
     if new:
-        change(stored, origin, actor=actor, **new)
+        apply_changes(stored, origin, actor=actor, **new)

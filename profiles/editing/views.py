@@ -39,9 +39,9 @@ class EditingMixin(ProfileAccessMixin):
         self.profile = editing.save(
             self.profile,
             form.cleaned_data,
-            **self.who,
+            **self.audit_context,
             opened=opened,
-            besides={"availability_confirmed_at": timezone.now()} if confirms else {},
+            extra={"availability_confirmed_at": timezone.now()} if confirms else {},
         )
 
 
@@ -102,7 +102,7 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         address = self.get_success_url()
         try:
             self.save(form, opened=self.opened(form), confirms_availability=self.section.confirms_availability)
-        except editing.ChangedMeanwhile as conflict:
+        except editing.EditConflict as conflict:
             return self.form_in_conflict(form, conflict.stored)
         except slug_history.Taken:
             form.add_error("slug", slug_history.TAKEN)

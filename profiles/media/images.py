@@ -28,13 +28,13 @@ from profiles.models import BuilderProfile, Project
 
 log = logging.getLogger(__name__)
 
-MOST_BYTES = 8 * 1024 * 1024
-MOST_PIXELS = 40_000_000
+MAX_BYTES = 8 * 1024 * 1024
+MAX_PIXELS = 40_000_000
 #: Not AVIF: a file of 1 kB whose header says 10 x 10 pixels made libavif decode 6000 x 6000, and it would 16384 x 16384.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 #: Each scan of a progressive JPEG costs a pass over the whole picture (25 ms at 40 megapixels) for 60 bytes of the file.
 #: Cameras and editors write about ten; a few more may be in a preview.
-MOST_SCANS = 50
+MAX_SCANS = 50
 #: Pictures are shrunk by whole factors while their shorter side stays above this, before anything slow happens to them.
 ENOUGH = 1200
 #: What has to be done for each value of EXIF's orientation.
@@ -56,7 +56,7 @@ UNREADABLE = _("This file cannot be read as a picture. Choose a JPEG, PNG, WebP 
 # Two pictures of the most pixels at a time take some 700 MB; a third waits.
 _turns = threading.BoundedSemaphore(2)
 # Beyond it Pillow stops too, should a file turn out larger than its header says.
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ PORTRAIT = Shape(800, 800, is_cropped=True)
 PROJECT = Shape(1600, 1200)
 
 
-def redraw(file: "File[bytes]", shape: Shape) -> "ContentFile[bytes]":
+def reencode(file: "File[bytes]", shape: Shape) -> "ContentFile[bytes]":
     """Return the picture in `file` as a WebP of ours, named at random.
 
     Raises:
         ValidationError: it is too heavy, too large, or no picture. The message is for whoever uploaded it.
     """
-    if file.size > MOST_BYTES:
-        params = {"size": filesizeformat(file.size), "most": filesizeformat(MOST_BYTES)}
+    if file.size > MAX_BYTES:
+        params = {"size": filesizeformat(file.size), "most": filesizeformat(MAX_BYTES)}
         raise ValidationError(TOO_HEAVY, "too_heavy", params)
     try:
         with _turns:
@@ -98,7 +98,7 @@ def _drawn(content: bytes, shape: Shape) -> Image.Image:
     """Return the picture without metadata, upright, in sRGB and in its shape. Of an animation it is the first frame."""
     with Image.open(BytesIO(content), formats=FORMATS) as opened:
         _refuse_too_many_pixels(opened)
-        if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MOST_SCANS:
+        if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MAX_SCANS:
             raise ValueError("A JPEG of too many scans.")
         factor = max(1, min(opened.size) // ENOUGH)
         opened.draft(None, (opened.width // factor, opened.height // factor))  # spares most of the work for a JPEG
@@ -127,11 +127,11 @@ def _webp(image: Image.Image) -> bytes:
 
 
 def _too_large() -> ValidationError:
-    return ValidationError(TOO_LARGE, "too_large", {"most": MOST_PIXELS // 1_000_000})
+    return ValidationError(TOO_LARGE, "too_large", {"most": MAX_PIXELS // 1_000_000})
 
 
 def _refuse_too_many_pixels(image: Image.Image) -> None:
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         raise _too_large()
 
 
@@ -164,8 +164,8 @@ def _orientation(image: Image.Image) -> int:
 
 
 @contextmanager
-def kept(picture: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
-    """Store what `redraw` returned, and yield its name there, "" without one; should the block fail, it is taken back.
+def store(picture: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
+    """Store what `reencode` returned, and yield its name there, "" without one; should the block fail, it is taken back.
 
     The block has to hold the whole transaction: opened outside, it could still roll back afterwards.
     """
@@ -184,7 +184,7 @@ def discard(name: str | None) -> None:
         transaction.on_commit(partial(default_storage.delete, name), robust=True)
 
 
-def forget(profile: BuilderProfile) -> None:
+def remove_all(profile: BuilderProfile) -> None:
     """Take the portrait and the pictures of the projects off a profile, and out of the storage after the commit.
 
     Call it in a transaction, before rows are deleted: the names are in them. It writes no audit row; who erases does.
@@ -198,7 +198,7 @@ def forget(profile: BuilderProfile) -> None:
         BuilderProfile.objects.filter(pk=stored.pk).update(image="")
 
 
-def held(user: User) -> Iterator[tuple[str, bytes]]:
+def images_of(user: User) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of each picture that is kept of a person, for the archive of the person's data."""
     portraits = BuilderProfile.objects.filter(user=user).exclude(image="").values_list("image", flat=True)
     projects = Project.objects.filter(builder__user=user).exclude(image="").values_list("pk", "image")

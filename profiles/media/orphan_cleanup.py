@@ -27,7 +27,7 @@ BATCH = 200
 OURS = re.compile(r"[0-9a-f]{32}\.webp")
 
 
-def sweep(*, dry_run: bool = False) -> Iterator[str]:
+def delete_orphans(*, dry_run: bool = False) -> Iterator[str]:
     """Delete what no row refers to, and yield the name of each such picture; `dry_run` only yields them."""
     for batch in batched(_stored(), BATCH, strict=False):
         # Asking a far storage for the age of each takes a while, so the rows have the last word.

@@ -9,7 +9,7 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.utils.translation import gettext_lazy as _
 
 from profiles.media import images
-from profiles.media.images import MOST_BYTES, Shape
+from profiles.media.images import MAX_BYTES, Shape
 
 
 class CappedUploadHandler(FileUploadHandler):
@@ -20,7 +20,7 @@ class CappedUploadHandler(FileUploadHandler):
 
     def __init__(self, request: Any = None) -> None:
         super().__init__(request)
-        self.room = MOST_BYTES
+        self.room = MAX_BYTES
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Begin with a file."""
@@ -47,8 +47,8 @@ class CappedUploadHandler(FileUploadHandler):
         )
 
 
-class PictureField(forms.FileField):
-    """A picture, cleaned to a file of ours that `profiles.media.images.kept` stores.
+class ImageUploadField(forms.FileField):
+    """A picture, cleaned to a file of ours that `profiles.media.images.store` stores.
 
     Args:
         shape: what becomes of it.
@@ -69,7 +69,7 @@ class PictureField(forms.FileField):
     def to_python(self, data: Any) -> Any:
         """Return the picture, drawn anew."""
         file = super().to_python(data)
-        return images.redraw(file, self.shape) if file else None
+        return images.reencode(file, self.shape) if file else None
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         """Offer pictures first. Only a hint for the browser: what a file is, its bytes say."""

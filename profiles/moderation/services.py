@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from audit import log
 from audit.models import AuditLog
-from profiles.lifecycle import change, locked
+from profiles.lifecycle import apply_changes, lock_profile
 from profiles.models import Badge, BuilderProfile
 
 
@@ -21,17 +21,17 @@ class EvidenceMissing(Exception):
 @transaction.atomic
 def publish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
     """Let the public see the page, unless another reason keeps it away."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if stored.unpublished_at:
-        change(stored, origin, actor=actor, unpublished_at=None)
+        apply_changes(stored, origin, actor=actor, unpublished_at=None)
 
 
 @transaction.atomic
 def unpublish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
     """Keep the page from the public until its owner publishes it again."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if not stored.unpublished_at:
-        change(stored, origin, actor=actor, unpublished_at=timezone.now())
+        apply_changes(stored, origin, actor=actor, unpublished_at=timezone.now())
 
 
 @transaction.atomic
@@ -41,19 +41,19 @@ def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: User, 
     Raises:
         EvidenceMissing: the tier would be raised and no evidence is given.
     """
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if tier > stored.validation_tier and not evidence:
         raise EvidenceMissing(_("Say what the higher tier rests on: what was reviewed, by whom, and where it is kept."))
     new = {"validation_tier": tier, "validation_evidence": evidence}
     changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
     if changed:
-        change(stored, origin, actor=actor, **changed, validated_at=timezone.now())
+        apply_changes(stored, origin, actor=actor, **changed, validated_at=timezone.now())
 
 
 @transaction.atomic
 def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: User, origin: log.Origin) -> bool:
     """Give a badge, and return whether it is new; one that is there already keeps its evidence."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     before = _kinds(stored)
     if kind in before:
         return False
@@ -65,7 +65,7 @@ def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: User, ori
 @transaction.atomic
 def withdraw(profile: BuilderProfile, kind: str, why: str, *, actor: User, origin: log.Origin) -> bool:
     """Take a badge back, and return whether it was there."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     before = _kinds(stored)
     if kind not in before:
         return False
@@ -77,35 +77,35 @@ def withdraw(profile: BuilderProfile, kind: str, why: str, *, actor: User, origi
 @transaction.atomic
 def feature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
     """Put a page first in the directory."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if not stored.featured_at:
-        change(stored, origin, actor=actor, featured_at=timezone.now())
+        apply_changes(stored, origin, actor=actor, featured_at=timezone.now())
 
 
 @transaction.atomic
 def unfeature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
     """Put a page where it stands by itself."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if stored.featured_at:
-        change(stored, origin, actor=actor, featured_at=None)
+        apply_changes(stored, origin, actor=actor, featured_at=None)
 
 
 @transaction.atomic
 def hide(profile: BuilderProfile, reason: str, *, actor: User, origin: log.Origin) -> None:
     """Keep a page from the public, for a reason that its owner reads; hidden already, only the reason changes."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if stored.hidden_at and stored.hidden_reason == reason:
         return
     since = {} if stored.hidden_at else {"hidden_at": timezone.now()}
-    change(stored, origin, actor=actor, **since, hidden_reason=reason)
+    apply_changes(stored, origin, actor=actor, **since, hidden_reason=reason)
 
 
 @transaction.atomic
 def show(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
     """Stop hiding a page."""
-    stored = locked(profile)
+    stored = lock_profile(profile)
     if stored.hidden_at:
-        change(stored, origin, actor=actor, hidden_at=None, hidden_reason="")
+        apply_changes(stored, origin, actor=actor, hidden_at=None, hidden_reason="")
 
 
 def _kinds(profile: BuilderProfile) -> list[str]:

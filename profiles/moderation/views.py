@@ -22,7 +22,7 @@ from profiles.moderation import services as moderation
 from profiles.moderation.forms import AwardForm, HideForm, RecordForm, TierForm, WithdrawForm
 from profiles.moderation.services import EvidenceMissing
 from profiles.pages.visibility import seen_by
-from profiles.permissions import Deed, Viewer
+from profiles.permissions import Permission, Viewer
 
 
 class DeedView(BuilderPageMixin):
@@ -51,7 +51,7 @@ class ButtonView(DeedView):
         """Do it."""
         is_on = bool(request.POST.get("on"))
         deed = type(self).on if is_on else type(self).off
-        deed(self.profile, **self.who)
+        deed(self.profile, **self.audit_context)
         self.profile.refresh_from_db()
         return self.back(self.told(is_on))
 
@@ -63,7 +63,7 @@ class ButtonView(DeedView):
 class PublishView(ButtonView):
     """Publish the page, or keep it from the public."""
 
-    required: Deed = "publish"
+    required: Permission = "publish"
     on, off = moderation.publish, moderation.unpublish
 
     def told(self, is_on: bool) -> str:  # noqa: FBT001
@@ -74,7 +74,7 @@ class PublishView(ButtonView):
 class FeatureView(ButtonView):
     """Put the page first in the directory, or no longer."""
 
-    required: Deed = "verify"
+    required: Permission = "verify"
     on, off = moderation.feature, moderation.unfeature
 
     def told(self, is_on: bool) -> str:  # noqa: FBT001
@@ -86,7 +86,7 @@ class ModerationView(DraftMixin, DeedView, FormView):  # type: ignore[type-arg]
     """A page with the form of one thing that admins decide about a builder."""
 
     request: AuthenticatedRequest
-    required: Deed = "verify"
+    required: Permission = "verify"
     template_name = "profiles/moderation_form.html"
     title: ClassVar[str | Promise]
     explanation: ClassVar[str | Promise]
@@ -125,7 +125,7 @@ class TierView(ModerationView):
 
     def act(self, form: Any) -> str | Promise:
         """Set the tier."""
-        moderation.set_tier(self.profile, **form.cleaned_data, **self.who)
+        moderation.set_tier(self.profile, **form.cleaned_data, **self.audit_context)
         return _("The tier is set.")
 
 
@@ -138,7 +138,7 @@ class RecordView(ModerationView):
 
     def act(self, form: Any) -> str | Promise:
         """Save the figures."""
-        editing.save(self.profile, form.cleaned_data, **self.who)
+        editing.save(self.profile, form.cleaned_data, **self.audit_context)
         return _("The record is saved.")
 
 
@@ -152,7 +152,7 @@ class BadgesView(ModerationView):
 
     def act(self, form: Any) -> str | Promise:
         """Award it."""
-        is_new = moderation.award(self.profile, **form.cleaned_data, **self.who)
+        is_new = moderation.award(self.profile, **form.cleaned_data, **self.audit_context)
         return _("The badge is awarded.") if is_new else _("The badge was there already, and stays as it is.")
 
 
@@ -177,7 +177,7 @@ class WithdrawView(ModerationView):
 
     def act(self, form: Any) -> str | Promise:
         """Withdraw it."""
-        moderation.withdraw(self.profile, self.kind, **form.cleaned_data, **self.who)
+        moderation.withdraw(self.profile, self.kind, **form.cleaned_data, **self.audit_context)
         return _("The badge is withdrawn.")
 
 
@@ -192,19 +192,19 @@ class HideView(ModerationView):
         """Show it again, if that is what was asked for; else hide it."""
         if "show" not in request.POST:
             return super().post(request, *args, **kwargs)
-        moderation.show(self.profile, **self.who)
+        moderation.show(self.profile, **self.audit_context)
         return self.back(_("The page is not hidden any more."))
 
     def act(self, form: Any) -> str | Promise:
         """Hide it."""
-        moderation.hide(self.profile, **form.cleaned_data, **self.who)
+        moderation.hide(self.profile, **form.cleaned_data, **self.audit_context)
         return _("The page is hidden.")
 
 
 class DeleteView(DeedView):
     """Ask whether to delete the profile, then do it."""
 
-    required: Deed = "delete"
+    required: Permission = "delete"
 
     def get(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
         """Say what follows."""
@@ -213,7 +213,7 @@ class DeleteView(DeedView):
     def post(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
         """Delete it, and go where the person can go on."""
         try:
-            lifecycle.delete(self.profile, **self.who)
+            lifecycle.delete(self.profile, **self.audit_context)
         except RoleChangeError as error:
             return self._page(str(error), status=422)
         to = "accounts:account" if self.access.role is Viewer.OWNER else None

@@ -5,15 +5,15 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles.forms.sections import IntroductionForm, ProfileForm, SkillsForm, TermsForm
 from profiles.models import BuilderProfile
-from profiles.onboarding.services import Who
+from profiles.onboarding.services import Goal
 
 
-class WhoForm(forms.Form):
+class GoalForm(forms.Form):
     """What somebody is here for."""
 
-    who = forms.TypedChoiceField(
-        choices=Who,
-        coerce=Who,
+    goal = forms.TypedChoiceField(
+        choices=Goal,
+        coerce=Goal,
         widget=forms.RadioSelect,
         label=_("What are you here for?"),
         error_messages={"required": _("Choose one; you can change it at any time.")},

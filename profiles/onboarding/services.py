@@ -10,13 +10,13 @@ from django.utils.translation import gettext_lazy as _
 from accounts import roles
 from accounts.models import User
 from audit import log
-from profiles.lifecycle import PROFILE_OF_ROLE, ask_for
+from profiles.lifecycle import PROFILE_OF_ROLE, request_profile
 from profiles.models import BuilderProfile, ClientProfile
 
 Role = User.Role
 
 
-class Who(models.TextChoices):
+class Goal(models.TextChoices):
     """What somebody is here for."""
 
     BUILDER = "builder", _("I build apps")
@@ -26,15 +26,15 @@ class Who(models.TextChoices):
     @property
     def roles(self) -> set[Role]:
         """The roles that go with it."""
-        return {Who.BUILDER: {Role.BUILDER}, Who.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
+        return {Goal.BUILDER: {Role.BUILDER}, Goal.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
 
 
 #: The pages of the way, by the names of their addresses; which of them somebody sees depends on the roles.
-WHO, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_builder", "_client", "_preview"))
+GOAL, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_builder", "_client", "_preview"))
 
 
 @transaction.atomic
-def begin(user: User, who: Who, *, keep_other_role: bool = False, origin: log.Origin) -> None:
+def begin(user: User, goal: Goal, *, keep_other_role: bool = False, origin: log.Origin) -> None:
     """Give somebody the roles of `who`; a builder's profile that comes of it waits unpublished.
 
     Args:
@@ -43,11 +43,11 @@ def begin(user: User, who: Who, *, keep_other_role: bool = False, origin: log.Or
     Raises:
         RoleChangeError: Clerk has not told of the person yet.
     """
-    other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - who.roles
-    changed = roles.change(user, add=who.roles, remove=other, actor=user, origin=origin)
+    other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - goal.roles
+    changed = roles.change(user, add=goal.roles, remove=other, actor=user, origin=origin)
     # Who has a role already may have deleted its profile before Clerk gave the role again.
-    for role in who.roles - set(changed):
-        ask_for(PROFILE_OF_ROLE[role], user, origin=origin)
+    for role in goal.roles - set(changed):
+        request_profile(PROFILE_OF_ROLE[role], user, origin=origin)
 
 
 def builder_of(user: User) -> BuilderProfile | None:
@@ -63,9 +63,9 @@ def client_of(user: User) -> ClientProfile | None:
 def following(user: User, page: str) -> str:
     """Return the name of the page after `page`; what is answered already is not asked again."""
     builder, client = builder_of(user), client_of(user)
-    if page == WHO and builder and (builder.unpublished_at or not builder.headline):
+    if page == GOAL and builder and (builder.unpublished_at or not builder.headline):
         return BUILDER
-    if page in (WHO, BUILDER) and client and not client.company_name:
+    if page in (GOAL, BUILDER) and client and not client.company_name:
         return CLIENT
     if builder and builder.slug and (builder.unpublished_at or page == BUILDER):
         return PREVIEW
@@ -75,6 +75,6 @@ def following(user: User, page: str) -> str:
 def place(user: User, page: str) -> tuple[int, int]:
     """Return which page of how many this is for somebody with these roles."""
     has_page = user.has_role(Role.BUILDER)
-    ways = [(WHO, True), (BUILDER, has_page), (CLIENT, user.has_role(Role.CLIENT)), (PREVIEW, has_page)]
+    ways = [(GOAL, True), (BUILDER, has_page), (CLIENT, user.has_role(Role.CLIENT)), (PREVIEW, has_page)]
     pages = [name for name, is_on_the_way in ways if is_on_the_way]
     return pages.index(page) + 1, len(pages)

@@ -23,15 +23,15 @@ from audit.log import Origin
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm
 from profiles.models import BuilderProfile, ClientProfile
-from profiles.onboarding import services as first_run
-from profiles.onboarding.forms import BuilderQuestionsForm, WhoForm
-from profiles.onboarding.services import Who
+from profiles.onboarding import services as onboarding
+from profiles.onboarding.forms import BuilderQuestionsForm, GoalForm
+from profiles.onboarding.services import Goal
 from profiles.pages.views import page_of
 from profiles.permissions import access_for
 
 
 @method_decorator(never_cache, name="dispatch")
-class FirstRunView(RoleRequiredMixin):
+class OnboardingView(RoleRequiredMixin):
     """One page of the way. Whoever Clerk has not told of yet waits, on a page that moves on by itself."""
 
     request: AuthenticatedRequest
@@ -46,14 +46,14 @@ class FirstRunView(RoleRequiredMixin):
 
     def onward(self) -> HttpResponse:
         """Go to the next page."""
-        return Redirect303(resolve_url(first_run.following(self.request.user, self.page)))
+        return Redirect303(resolve_url(onboarding.following(self.request.user, self.page)))
 
 
-class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
+class GoalView(OnboardingView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
     """Who are you: a builder, a client, or both?"""
 
-    page = first_run.WHO
-    form_class = WhoForm
+    page = onboarding.GOAL
+    form_class = GoalForm
     template_name = "profiles/welcome.html"
 
     def get_initial(self) -> dict[str, Any]:
@@ -61,12 +61,12 @@ class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg
         held = set(self.request.user.roles)
         if User.Role.BUILDER not in held:
             return {}
-        return {"who": Who.BOTH if User.Role.CLIENT in held else Who.BUILDER}
+        return {"goal": Goal.BOTH if User.Role.CLIENT in held else Goal.BUILDER}
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Give the roles, and go on to the questions."""
         try:
-            first_run.begin(self.request.user, **form.cleaned_data, origin=Origin.of_request(self.request))
+            onboarding.begin(self.request.user, **form.cleaned_data, origin=Origin.of_request(self.request))
         except RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
@@ -74,7 +74,7 @@ class WhoView(FirstRunView, DraftMixin, FormView):  # type: ignore[misc,type-arg
         return self.onward()
 
 
-class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,type-arg]
+class QuestionsView(OnboardingView, DraftMixin, UpdateView):  # type: ignore[misc,type-arg]
     """Three questions to somebody who has the profile they are about; others begin at the beginning."""
 
     context_object_name = "profile"
@@ -84,7 +84,7 @@ class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.profile = self.find(request.user)
         if self.profile is None and isinstance(request.user, User) and not request.user.is_provisional:
-            return redirect(first_run.WHO)
+            return redirect(onboarding.GOAL)
         return super().dispatch(request, *args, **kwargs)
 
     def find(self, user: User | AnonymousUser) -> Any:
@@ -97,7 +97,7 @@ class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Say how far it is."""
-        number, count = first_run.place(self.request.user, self.page)
+        number, count = onboarding.place(self.request.user, self.page)
         return super().get_context_data(number=number, count=count, **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -116,7 +116,7 @@ class QuestionsView(FirstRunView, DraftMixin, UpdateView):  # type: ignore[misc,
 class BuilderQuestionsView(QuestionsView):
     """What do you do, what are you good at, when and for how much?"""
 
-    page = first_run.BUILDER
+    page = onboarding.BUILDER
     model = BuilderProfile
     form_class = BuilderQuestionsForm
     template_name = "profiles/welcome_builder.html"
@@ -124,7 +124,7 @@ class BuilderQuestionsView(QuestionsView):
     lead = _("The answers make your page. Nobody sees it before you publish it.")
 
     def find(self, user: User | AnonymousUser) -> Any:
-        return first_run.builder_of(user) if isinstance(user, User) else None
+        return onboarding.builder_of(user) if isinstance(user, User) else None
 
     def answers(self, form: Any) -> dict[str, Any]:
         """Count availability as confirmed: it has just been asked for."""
@@ -134,7 +134,7 @@ class BuilderQuestionsView(QuestionsView):
 class ClientQuestionsView(QuestionsView):
     """Who are you, and what do you look for?"""
 
-    page = first_run.CLIENT
+    page = onboarding.CLIENT
     model = ClientProfile
     form_class = ClientForm
     template_name = "profiles/welcome_questions.html"
@@ -142,21 +142,21 @@ class ClientQuestionsView(QuestionsView):
     lead = _("Only you and our team see this. It helps us to bring you together with the right builders.")
 
     def find(self, user: User | AnonymousUser) -> Any:
-        return first_run.client_of(user) if isinstance(user, User) else None
+        return onboarding.client_of(user) if isinstance(user, User) else None
 
 
-class PreviewView(FirstRunView, View):
+class PreviewView(OnboardingView, View):
     """The builder's page as visitors are going to see it, and the button that publishes it."""
 
     http_method_names = ["get", "head"]
-    page = first_run.PREVIEW
+    page = onboarding.PREVIEW
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
         """Show the page, to whoever has one with an address."""
-        profile = first_run.builder_of(request.user)
+        profile = onboarding.builder_of(request.user)
         if profile is None or not profile.slug:
-            return redirect(first_run.WHO if profile is None else "accounts:account")
-        number, count = first_run.place(request.user, self.page)
+            return redirect(onboarding.GOAL if profile is None else "accounts:account")
+        number, count = onboarding.place(request.user, self.page)
         visitor = access_for(AnonymousUser(), profile)
         context = {**page_of(profile, visitor, request), "number": number, "count": count}
         return render(request, "profiles/welcome_preview.html", context)

@@ -31,7 +31,7 @@ class BuilderDetailView(BuilderPageMixin):
 
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         if slug != self.profile.slug:
-            return self.moved()
+            return self.redirect_to_current_slug()
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
         context = {**page_of(self.profile, access, request), "as_visitor": as_visitor}

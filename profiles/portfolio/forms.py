@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from profiles.forms.fields import LineField
 from profiles.forms.sections import ProjectForm
 from profiles.media.images import PORTRAIT, PROJECT
-from profiles.media.uploads import PictureField
+from profiles.media.uploads import ImageUploadField
 from profiles.portfolio.services import version_of
 
 PICTURE_HELP: str | Promise = _(
@@ -34,7 +34,7 @@ class TokenField(forms.UUIDField):
 class PortraitForm(forms.Form):
     """A picture of the builder."""
 
-    image = PictureField(shape=PORTRAIT, label=_("Picture"), help_text=PICTURE_HELP)
+    image = ImageUploadField(shape=PORTRAIT, label=_("Picture"), help_text=PICTURE_HELP)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"label_suffix": ""} | kwargs)
@@ -47,7 +47,7 @@ class ProjectPageForm(ProjectForm):
     project since.
     """
 
-    image = PictureField(shape=PROJECT, required=False, label=_("Picture"), help_text=PICTURE_HELP)
+    image = ImageUploadField(shape=PROJECT, required=False, label=_("Picture"), help_text=PICTURE_HELP)
     remove_image = forms.BooleanField(required=False, label=_("Remove the picture"))
     version = LineField(required=False, widget=forms.HiddenInput)  # never refused: nobody would see why
     form_token = TokenField(required=False, initial=uuid.uuid4)

@@ -19,7 +19,7 @@ from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
 from profiles.directory import indexing
-from profiles.lifecycle import locked
+from profiles.lifecycle import lock_profile
 from profiles.media import images
 from profiles.models import MOST_PROJECTS, BuilderProfile, Project
 
@@ -61,8 +61,8 @@ def add(
     Raises:
         ValidationError: there are as many as a page shows.
     """
-    with images.kept(picture, "projects/") as image, transaction.atomic(durable=True):
-        owner = locked(profile)
+    with images.store(picture, "projects/") as image, transaction.atomic(durable=True):
+        owner = lock_profile(profile)
         projects = list(owner.projects.all())
         twin = next((project for project in projects if token and project.form_token == token), None)
         if twin and all(getattr(twin, field) == value for field, value in new.items()):
@@ -95,8 +95,8 @@ def change(
     Raises:
         Conflict: the stored project is of another version, and not what is to be written.
     """
-    with images.kept(picture, "projects/") as image, transaction.atomic(durable=True):
-        owner = locked(project.builder)
+    with images.store(picture, "projects/") as image, transaction.atomic(durable=True):
+        owner = lock_profile(project.builder)
         stored = owner.projects.select_for_update(no_key=True).filter(pk=project.pk).first()
         if stored is None:
             raise Conflict(None)
@@ -117,7 +117,7 @@ def change(
 @transaction.atomic
 def remove(profile: BuilderProfile, pk: int, *, actor: User, origin: Origin) -> Project | None:
     """Delete a project and its picture, and return it as it was; None if there is none, as on the second of two clicks."""
-    owner = locked(profile)
+    owner = lock_profile(profile)
     project = owner.projects.select_for_update().filter(pk=pk).first()
     if project:
         images.discard(project.image.name)
@@ -134,7 +134,7 @@ def arrange(profile: BuilderProfile, ids: Sequence[int], *, actor: User, origin:
     Ids that are not, or not any more, in this portfolio count for nothing; projects that are not named, because they came
     meanwhile, follow in the order they had.
     """
-    owner = locked(profile)
+    owner = lock_profile(profile)
     projects = list(owner.projects.select_for_update(no_key=True))
     places = {pk: place for place, pk in enumerate(dict.fromkeys(ids))}
     arranged = sorted(projects, key=lambda project: places.get(project.pk, len(places)))
@@ -144,7 +144,7 @@ def arrange(profile: BuilderProfile, ids: Sequence[int], *, actor: User, origin:
 @transaction.atomic
 def move(profile: BuilderProfile, pk: int, by: int, *, actor: User, origin: Origin) -> list[Project]:
     """Move one project by so many places, no further than to an end, and return all in order."""
-    owner = locked(profile)
+    owner = lock_profile(profile)
     projects = list(owner.projects.select_for_update(no_key=True))
     arranged = [project for project in projects if project.pk != pk]
     for place, project in enumerate(projects):
@@ -155,8 +155,8 @@ def move(profile: BuilderProfile, pk: int, by: int, *, actor: User, origin: Orig
 
 def set_portrait(profile: BuilderProfile, picture: Picture, *, actor: User, origin: Origin) -> None:
     """Replace the portrait, or take it away."""
-    with images.kept(picture, "portraits/") as image, transaction.atomic(durable=True):
-        stored = locked(profile)
+    with images.store(picture, "portraits/") as image, transaction.atomic(durable=True):
+        stored = lock_profile(profile)
         old = stored.image.name or ""
         if old == image:
             return

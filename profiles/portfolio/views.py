@@ -80,7 +80,7 @@ class PortraitView(DraftMixin, PortfolioMixin, FormView):  # type: ignore[type-a
 
     def save(self, picture: Any) -> HttpResponse:
         """Replace the picture by another, or by none."""
-        portfolio.set_portrait(self.profile, picture, **self.who)
+        portfolio.set_portrait(self.profile, picture, **self.audit_context)
         self.forget_draft()
         self.profile.refresh_from_db(fields=["image"])
         return self.answer("profiles/portrait_saved.html", gettext("Saved."))
@@ -125,7 +125,7 @@ class ProjectCreateView(ProjectFormView):
         """Add it, once however often the form is sent."""
         picture, token = form.cleaned_data["image"], form.cleaned_data["form_token"]
         try:
-            added = portfolio.add(self.profile, form.written, picture=picture, token=token, **self.who)
+            added = portfolio.add(self.profile, form.written, picture=picture, token=token, **self.audit_context)
         except ValidationError as error:
             form.add_error(None, error)
             return self.form_invalid(form)
@@ -152,7 +152,7 @@ class ProjectUpdateView(ProjectFormView):
         picture, without, version = typed["image"], typed.get("remove_image", False), typed["version"]
         pictures = {"picture": picture, "without_picture": without}
         try:
-            changed = portfolio.change(self.project, form.written, **pictures, version=version, **self.who)
+            changed = portfolio.change(self.project, form.written, **pictures, version=version, **self.audit_context)
         except portfolio.Conflict as conflict:
             return self.conflict(form, conflict.stored)
         return self.saved(changed)
@@ -177,7 +177,7 @@ class ProjectDeleteView(PortfolioMixin):
 
     def post(self, request: HttpRequest, **address: Any) -> HttpResponse:
         """Delete it; on the second of two clicks it is gone already, and that is no mistake."""
-        gone = portfolio.remove(self.profile, self.pk, **self.who)
+        gone = portfolio.remove(self.profile, self.pk, **self.audit_context)
         said = gettext("“%(title)s” is deleted.") % {"title": gone.title} if gone else gettext("It is deleted.")
         return self.answer("profiles/_project_deleted.html", said, "#section-portfolio", pk=self.pk)
 
@@ -194,9 +194,9 @@ class ProjectOrderView(PortfolioMixin):
         up, down = (read_cursor(request.POST.get(way, "")) for way in ("up", "down"))
         ids = [read_cursor(text) or 0 for text in request.POST.getlist("project")[:MOST_IDS]]
         if moved := up or down:
-            portfolio.move(self.profile, moved, -1 if up else 1, **self.who)
+            portfolio.move(self.profile, moved, -1 if up else 1, **self.audit_context)
         elif any(ids):
-            portfolio.arrange(self.profile, ids, **self.who)
+            portfolio.arrange(self.profile, ids, **self.audit_context)
         else:
             return HttpResponse(gettext("This order names no project."), "text/plain", 422)
         if self.request.htmx:

@@ -34,16 +34,16 @@ function fill(slot, form) {
 
 function preview(section, form) {
   const display = displayOf(section);
-  const ways = display?.querySelector("[data-ways]");
-  if (!ways || section.hidden) return;
+  const actions = display?.querySelector("[data-actions]");
+  if (!actions || section.hidden) return;
   for (const { name, type, value } of form.querySelectorAll("input, textarea")) {
     if (!value || /hidden|check/.test(type) || display.querySelector(`[data-shows~="${name}"]`)) continue;
-    ways.insertAdjacentHTML("beforebegin", `<p dir="auto" data-shows="${name}">`);
+    actions.insertAdjacentHTML("beforebegin", `<p dir="auto" data-shows="${name}">`);
   }
   display.querySelectorAll("[data-shows]").forEach((slot) => fill(slot, form));
   display.querySelector("[data-invitation]")?.remove();
   [display, ...display.querySelectorAll("[id]")].forEach((element) => element.removeAttribute("id"));
-  ways.textContent = form.dataset.saving;
+  actions.textContent = form.dataset.saving;
   section.before(display);
   section.hidden = true;
   previews.set(section, display);
@@ -67,7 +67,7 @@ function begin(section) {
 // What cannot be opened says so where it stands, with a button that tries again.
 function tell(element) {
   unopened = element;
-  (element.closest(".ways, .portrait") ?? element).after(note);
+  (element.closest(".actions, .portrait") ?? element).after(note);
   say(note.textContent);
 }
 

@@ -179,8 +179,8 @@ class TestTheAccountPage:
         page = text_of(browser.get("/account/"))
         assert "You are not a client any more." in page
         assert "Stop being" not in page
-        assert 'name="who" value="builder">Become a builder' in page
-        assert 'name="who" value="client">Become a client' in page
+        assert 'name="goal" value="builder">Become a builder' in page
+        assert 'name="goal" value="client">Become a client' in page
 
     def test_it_takes_five_queries(self, olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         browser = signed_in(olive)

@@ -136,7 +136,7 @@ class TestOwner:
         expect(zofia.get_by_text("Saving…").first).to_be_visible()
         clean(zofia, axe)
         held.take().continue_()
-        expect(zofia.locator("[data-ways]").get_by_text("Saved.")).to_be_visible()
+        expect(zofia.locator("[data-actions]").get_by_text("Saved.")).to_be_visible()
         clean(zofia, axe)
         zofia.get_by_role("link", name="Edit introduction").click()
         zofia.locator("form").get_by_label("Tagline", exact=True).fill("Refused")
@@ -203,7 +203,7 @@ class TestOwnerOfAnEmptyPage:
 
     def test_the_first_steps_with_errors(self, olive: Page, stage: Stage, axe: str) -> None:
         olive.goto(f"{stage.site.app}/welcome/")
-        olive.evaluate("document.querySelectorAll('[name=who]').forEach((radio) => { radio.checked = false })")
+        olive.evaluate("document.querySelectorAll('[name=goal]').forEach((radio) => { radio.checked = false })")
         post(olive, "Go on")
         clean(olive, axe)
         olive.goto(f"{stage.site.app}/welcome/builder/")

@@ -160,7 +160,7 @@ FORMS = (
     Form(PAGE_OF + "badges/code/", "adam", texts=("why",)),
     Form(PAGE_OF + "record/", "adam", {"completed_projects": "1"}, texts=("completed_projects", "response_rate")),
     Form(PAGE_OF + "hide/", "adam", texts=("reason",)),
-    Form("/welcome/", choices=("who",)),
+    Form("/welcome/", choices=("goal",)),
     Form(
         "/welcome/builder/",
         filled=TERMS,

@@ -15,6 +15,6 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         count = 0
-        for count, name in enumerate(orphan_cleanup.sweep(dry_run=dry_run), 1):  # noqa: B007  # told at the end
+        for count, name in enumerate(orphan_cleanup.delete_orphans(dry_run=dry_run), 1):  # noqa: B007  # told at the end
             self.stdout.write(name)
         self.stdout.write(f"Pictures that {'would be' if dry_run else 'were'} deleted: {count}")

@@ -68,7 +68,7 @@ def test_a_value_shows_at_once_and_a_refusal_takes_it_back(stage: Stage, own_pag
     expect(own_page.get_by_text("Saving…").first).to_be_visible()
     fits(own_page)
     held.take().continue_()
-    expect(own_page.locator("[data-ways]").get_by_text("Saved.")).to_be_visible()
+    expect(own_page.locator("[data-actions]").get_by_text("Saved.")).to_be_visible()
     own_page.unroute("**/edit/**")
     own_page.get_by_role("link", name="Edit visibility").click()
     refuse_address(own_page)

@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from audit.log import Origin
 from audit.models import AuditLog
 from profiles.editing.sections import BUILDER_SECTIONS
-from profiles.lifecycle import change
+from profiles.lifecycle import apply_changes
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, impersonating, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -212,7 +212,7 @@ def test_the_change_that_is_meant_is_of_this_section_and_its_time_is_told(
     typed = TYPED | opened(page, browser)
     with transaction.atomic():
         stored = BuilderProfile.objects.select_related("user").select_for_update(of=("self",)).get()
-        change(stored, Origin(AuditLog.Source.WEBHOOK), headline="From Clerk")
+        apply_changes(stored, Origin(AuditLog.Source.WEBHOOK), headline="From Clerk")
     signed_in(UserFactory.create(admin=True)).post(address(page, "about"), {"bio": "Something else"})
     with time_machine.travel(timezone.now() + timedelta(minutes=3), tick=False):
         browser = signed_in(page.user)

@@ -24,7 +24,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(
 
 def redrawn(content: bytes, shape: Shape = PROJECT) -> Image.Image:
     """Return what becomes of a file; it is always a WebP without anything beside its pixels."""
-    file = images.redraw(upload(content), shape)
+    file = images.reencode(upload(content), shape)
     image = Image.open(BytesIO(file.read()))
     image.load()
     assert (image.format, image.mode) == ("WEBP", "RGB")
@@ -35,7 +35,7 @@ def redrawn(content: bytes, shape: Shape = PROJECT) -> Image.Image:
 
 def refusal(content: bytes) -> str:
     with pytest.raises(ValidationError) as caught:
-        images.redraw(upload(content), PROJECT)
+        images.reencode(upload(content), PROJECT)
     return str(caught.value.messages[0])
 
 
@@ -113,7 +113,7 @@ def test_metadata_is_left_behind() -> None:
         picture(kind="PNG", pnginfo=info, exif=exif),
         picture(kind="WEBP", exif=exif, xmp=b"<x>Secret Camera</x>"),
     ):
-        kept = images.redraw(upload(content), PROJECT).read()
+        kept = images.reencode(upload(content), PROJECT).read()
         assert not [word for word in (b"Secret", b"home address", b"EXIF", b"XMP", b"ICCP") if word in kept]
         redrawn(content)
 
@@ -158,7 +158,7 @@ def test_of_an_animation_the_first_frame_is_kept(kind: str) -> None:
 )
 def test_of_a_file_that_is_two_things_only_the_picture_is_kept(content: bytes) -> None:
     try:
-        kept = images.redraw(upload(content, "holiday.html"), PROJECT).read()
+        kept = images.reencode(upload(content, "holiday.html"), PROJECT).read()
     except ValidationError:
         return
     assert not [word for word in (b"<script", b"<?php", b"PK\x03\x04") if word in kept]
@@ -245,7 +245,7 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded() -> None:
 
 
 def test_a_heavy_file_is_refused_unread() -> None:
-    content = picture() + bytes(images.MOST_BYTES)
+    content = picture() + bytes(images.MAX_BYTES)
     assert refusal(content).replace("\xa0", " ").startswith("This file has 8.0 MB; a picture may have 8.0 MB.")
 
 

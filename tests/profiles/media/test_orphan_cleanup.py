@@ -16,7 +16,7 @@ from audit.log import SYSTEM
 from profiles import tasks
 from profiles.media import images, orphan_cleanup
 from profiles.media.images import PORTRAIT, PROJECT
-from profiles.media.orphan_cleanup import sweep
+from profiles.media.orphan_cleanup import delete_orphans
 from profiles.models import BuilderProfile
 from profiles.portfolio import services as portfolio
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
@@ -29,7 +29,7 @@ DAYS_2 = timedelta(days=2)
 
 def stored(media: Path, folder: str, name: str = "", *, age: timedelta = DAYS_2) -> str:
     """Store a picture as a request does, and return its name."""
-    picture = images.redraw(upload(), PORTRAIT if folder == "portraits/" else PROJECT)
+    picture = images.reencode(upload(), PORTRAIT if folder == "portraits/" else PROJECT)
     name = default_storage.save(f"{folder}{name or picture.name}", picture)
     then = time.time() - age.total_seconds()
     os.utime(media / name, (then, then))
@@ -59,19 +59,19 @@ def test_what_no_row_refers_to_goes_and_what_is_in_use_stays(media: Path, used: 
 
 def test_nothing_younger_than_a_day_goes(media: Path, used: set[str]) -> None:
     fresh = stored(media, "portraits/", age=timedelta(hours=23))
-    assert not list(sweep())
+    assert not list(delete_orphans())
     assert files(media) == {*used, fresh}
 
 
 @pytest.mark.parametrize("name", ("readme.txt", "x" * 32 + ".webp", "0" * 32 + ".png", "0" * 32 + ".webp.bak"))
 def test_what_is_not_ours_stays(media: Path, name: str) -> None:
     kept = {stored(media, "portraits/", name), stored(media, "elsewhere/")}
-    assert not list(sweep())
+    assert not list(delete_orphans())
     assert files(media) == kept
 
 
 def test_an_empty_storage_is_no_trouble(media: Path) -> None:
-    assert not list(sweep())
+    assert not list(delete_orphans())
 
 
 def test_a_row_that_is_committed_meanwhile_keeps_its_picture(
@@ -87,7 +87,7 @@ def test_a_row_that_is_committed_meanwhile_keeps_its_picture(
         return asked(name)
 
     monkeypatch.setattr(default_storage, "get_modified_time", committed_first)
-    assert not list(sweep())
+    assert not list(delete_orphans())
     assert files(media) == {*used, late}
 
 
@@ -95,7 +95,7 @@ def test_a_file_that_goes_meanwhile_is_no_trouble(media: Path, monkeypatch: pyte
     stored(media, "portraits/")
     gone = ["a" * 32 + ".webp", *default_storage.listdir("portraits/")[1]]
     monkeypatch.setattr(default_storage, "listdir", lambda folder: ([], gone if folder == "portraits/" else []))
-    assert len(list(sweep())) == 1
+    assert len(list(delete_orphans())) == 1
 
 
 def test_one_that_cannot_be_deleted_does_not_keep_the_others(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(media: Path, monkey
         delete(name)
 
     monkeypatch.setattr(default_storage, "delete", fail)
-    assert list(sweep()) == [loose]
+    assert list(delete_orphans()) == [loose]
     assert files(media) == {stuck}
 
 
@@ -125,7 +125,7 @@ def test_a_replaced_picture_whose_deletion_failed_goes_later(
         broken.setattr(default_storage, "delete", fail)
         portfolio.set_portrait(page, None, actor=page.user, origin=SYSTEM)
     assert files(media) == {first}
-    assert list(sweep()) == [first]
+    assert list(delete_orphans()) == [first]
     assert files(media) == set()
 
 
@@ -135,10 +135,10 @@ def test_a_batch_takes_few_queries(
     for _ in range(5):
         stored(media, "portraits/")
     with django_assert_num_queries(4):  # two tables, before and after the ages
-        list(sweep())
+        list(delete_orphans())
     monkeypatch.setattr(orphan_cleanup, "BATCH", 1)
     with django_assert_num_queries(2 * len(used)):
-        list(sweep())
+        list(delete_orphans())
 
 
 @pytest.mark.parametrize(

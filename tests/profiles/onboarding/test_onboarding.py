@@ -14,8 +14,8 @@ from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
 from profiles.moderation import services as moderation
-from profiles.onboarding import services as first_run
-from profiles.onboarding.services import Who
+from profiles.onboarding import services as onboarding
+from profiles.onboarding.services import Goal
 from profiles.pages import visibility
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
@@ -54,7 +54,7 @@ def say(browser: Client, page: str, typed: Any, leads_to: str) -> None:
 class TestTheWay:
     def test_a_builder_goes_it_to_the_end(self, olive: User) -> None:
         browser = signed_in(olive)
-        say(browser, "", {"who": "builder"}, "/welcome/builder/")
+        say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         assert Client().get("/builders/olive-owner/").status_code == 404
         say(browser, "builder/", ANSWERS, "/welcome/preview/")
         preview = text_of(browser, "/welcome/preview/")
@@ -75,7 +75,7 @@ class TestTheWay:
     def test_a_client_is_led_to_the_builders(self, olive: User) -> None:
         browser = signed_in(olive)
         ClientProfile.objects.create(user=olive)
-        say(browser, "", {"who": "client"}, "/welcome/client/")
+        say(browser, "", {"goal": "client"}, "/welcome/client/")
         say(browser, "client/", COMPANY, "/builders/")
         client = ClientProfile.objects.get()
         assert {name: getattr(client, name) for name in COMPANY} == COMPANY
@@ -83,7 +83,7 @@ class TestTheWay:
     def test_whoever_is_both_answers_both(self, olive: User) -> None:
         browser = signed_in(olive)
         ClientProfile.objects.create(user=olive)
-        say(browser, "", {"who": "both"}, "/welcome/builder/")
+        say(browser, "", {"goal": "both"}, "/welcome/builder/")
         assert "Step 2 of 4" in text_of(browser, "/welcome/builder/")
         say(browser, "builder/", ANSWERS, "/welcome/client/")
         assert "Step 3 of 4" in text_of(browser, "/welcome/client/")
@@ -115,9 +115,9 @@ class TestTheWay:
             answer = signed_in(olive).get(f"/welcome/{page}/")
             assert (answer.status_code, answer["Location"]) == (302, "/welcome/")
 
-    @pytest.mark.parametrize("who", ("", "admin", "ADMIN", "builder\x00", "x" * 5000))
-    def test_nonsense_is_asked_about_again(self, olive: User, who: str) -> None:
-        answer = signed_in(olive).post("/welcome/", {"who": who})
+    @pytest.mark.parametrize("goal", ("", "admin", "ADMIN", "builder\x00", "x" * 5000))
+    def test_nonsense_is_asked_about_again(self, olive: User, goal: str) -> None:
+        answer = signed_in(olive).post("/welcome/", {"goal": goal})
         assert answer.status_code == 422
         assert "errorlist" in answer.content.decode()
         olive.refresh_from_db()
@@ -126,7 +126,7 @@ class TestTheWay:
     def test_somebody_without_a_name_has_no_page_to_look_at_yet(self) -> None:
         nobody = UserFactory.create(nameless=True, client=True)
         browser = signed_in(nobody)
-        say(browser, "", {"who": "builder"}, "/welcome/builder/")
+        say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         say(browser, "builder/", ANSWERS, "/account/")
         assert browser.get("/welcome/preview/")["Location"] == "/account/"
         assert "Your page begins when your account has a name." in text_of(browser, "/account/")
@@ -134,7 +134,7 @@ class TestTheWay:
 
 class TestWhatIsBegun:
     def test_no_instant_of_it_is_public(self, olive: User) -> None:
-        first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
+        onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
         profile = BuilderProfile.objects.get()
         assert profile.unpublished_at == profile.created_at
         created, unpublished = AuditLog.objects.filter(target__startswith="profiles").order_by("id")
@@ -144,23 +144,23 @@ class TestWhatIsBegun:
     def test_one_that_came_by_webhook_is_public_and_stays_so(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", last_name="", roles=["BUILDER"])
         webhook.created(zofia)
-        say(signed_in(zofia), "", {"who": "builder"}, "/welcome/builder/")
+        say(signed_in(zofia), "", {"goal": "builder"}, "/welcome/builder/")
         assert Client().get("/builders/zofia/").status_code == 200
 
     def test_choosing_twice_begins_once(self, olive: User) -> None:
         for _ in range(2):
-            first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
+            onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
         assert AuditLog.objects.filter(changed__contains=["unpublished_at"]).count() == 1
 
     def test_going_back_after_publishing_unpublishes_nothing(self, olive: User) -> None:
-        first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
+        onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
         moderation.publish(BuilderProfile.objects.get(), actor=olive, origin=SYSTEM)
-        first_run.begin(olive, Who.BOTH, origin=SYSTEM)
+        onboarding.begin(olive, Goal.BOTH, origin=SYSTEM)
         assert BuilderProfile.objects.get().unpublished_at is None
 
     def test_whoever_stopped_halfway_finds_the_way_on(self, olive: User) -> None:
         browser = signed_in(olive)
-        say(browser, "", {"who": "builder"}, "/welcome/builder/")
+        say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         for path in ("/account/", "/builders/olive-owner/"):
             text = text_of(browser, path)
             assert '<a class="button" href="/welcome/builder/">Go on with your profile</a>' in text
@@ -182,7 +182,7 @@ class TestWhatIsBegun:
         profile = BuilderProfileFactory.create(introduced=True)
         browser = signed_in(profile.user)
         browser.post(f"/builders/{profile.slug}/delete/")
-        say(browser, "", {"who": "builder"}, "/welcome/builder/")
+        say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         assert profile.headline in text_of(browser, "/welcome/builder/")
         profile.refresh_from_db()
         assert (profile.deleted_at, profile.archived_at) == (None, None)
@@ -191,7 +191,7 @@ class TestWhatIsBegun:
 
     def test_a_hidden_one_stays_hidden(self) -> None:
         profile = BuilderProfileFactory.create(hidden_at=SINCE, deleted_at=SINCE)
-        first_run.begin(profile.user, Who.BUILDER, origin=SYSTEM)
+        onboarding.begin(profile.user, Goal.BUILDER, origin=SYSTEM)
         profile.refresh_from_db()
         assert profile.hidden_at == SINCE
 
@@ -199,13 +199,13 @@ class TestWhatIsBegun:
 class TestAnswers:
     def test_all_of_them_may_wait(self, olive: User) -> None:
         browser = signed_in(olive)
-        say(browser, "", {"who": "builder"}, "/welcome/builder/")
+        say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         say(browser, "builder/", {"availability": "available", "currency": "USD"}, "/welcome/preview/")
         assert "Say in one line what you do" in text_of(browser, "/welcome/preview/")
 
     def test_the_rules_are_those_of_the_sections(self, olive: User) -> None:
         browser = signed_in(olive)
-        say(browser, "", {"who": "builder"}, "/welcome/builder/")
+        say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         bad = ANSWERS | {"headline": "x" * 161, "hourly_rate": "-1", "domains": ["web", "sorcery"]}
         answer = browser.post("/welcome/builder/", bad)
         text = answer.content.decode()
@@ -217,7 +217,7 @@ class TestAnswers:
         assert BuilderProfile.objects.get().headline == ""
 
     def test_they_survive_a_session_that_ended(self, olive: User) -> None:
-        say(signed_in(olive), "", {"who": "builder"}, "/welcome/builder/")
+        say(signed_in(olive), "", {"goal": "builder"}, "/welcome/builder/")
         say(signed_in(olive, expired=True), "builder/", ANSWERS, "/welcome/builder/?draft=1")
         text = text_of(signed_in(olive), "/welcome/builder/?draft=1")
         assert "Nothing is lost" in text
@@ -225,7 +225,7 @@ class TestAnswers:
         assert text.count("checked") == 2
 
     def test_so_does_the_choice(self, olive: User) -> None:
-        say(signed_in(olive, expired=True), "", {"who": "both"}, "/welcome/?draft=1")
+        say(signed_in(olive, expired=True), "", {"goal": "both"}, "/welcome/?draft=1")
         text = text_of(signed_in(olive), "/welcome/?draft=1")
         assert "Nothing is lost" in text
         assert text.count("checked") == 1
@@ -233,7 +233,7 @@ class TestAnswers:
 
 class TestThePreview:
     def test_it_is_what_a_visitor_sees(self, olive: User) -> None:
-        first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
+        onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
         text = text_of(signed_in(olive), "/welcome/preview/")
         assert "/edit/" not in text
         assert 'id="owner-bar"' not in text
@@ -249,7 +249,7 @@ class TestThePreview:
         assert here.partition("</article>")[0] == there.partition("</article>")[0]
 
     def test_its_queries_do_not_grow(self, olive: User, django_assert_max_num_queries: Any) -> None:
-        first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
+        onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
         browser = signed_in(olive)
         with django_assert_max_num_queries(6):
             browser.get("/welcome/preview/")
@@ -260,15 +260,15 @@ def test_the_account_page_makes_a_builder_of_a_client_directly(olive: User) -> N
     browser = signed_in(olive)
     text = text_of(browser, "/account/")
     assert '<input type="hidden" name="keep_other_role" value="1">' in text
-    assert 'name="who" value="builder">Become a builder' in text
-    say(browser, "", {"who": "builder", "keep_other_role": "1"}, "/welcome/builder/")
+    assert 'name="goal" value="builder">Become a builder' in text
+    say(browser, "", {"goal": "builder", "keep_other_role": "1"}, "/welcome/builder/")
     olive.refresh_from_db()
     assert olive.roles == ["CLIENT", "BUILDER"]
 
 
 def test_becoming_a_client_takes_no_role_that_came_meanwhile() -> None:
     profile = BuilderProfileFactory.create(introduced=True)
-    say(signed_in(profile.user), "", {"who": "client", "keep_other_role": "1"}, "/welcome/client/")
+    say(signed_in(profile.user), "", {"goal": "client", "keep_other_role": "1"}, "/welcome/client/")
     profile.refresh_from_db()
     assert (profile.user.roles, profile.archived_at) == (["CLIENT", "BUILDER"], None)
 
@@ -300,7 +300,7 @@ class TestTheRolesForm:
 
 
 def test_questions_take_few_queries(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    first_run.begin(olive, Who.BUILDER, origin=SYSTEM)
+    onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
     browser = signed_in(olive)
     with django_assert_num_queries(2):  # who is asking, and the profile
         browser.get("/welcome/builder/")

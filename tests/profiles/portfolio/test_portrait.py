@@ -45,7 +45,7 @@ def test_more_than_a_picture_may_have_is_dropped_while_it_comes_in(page: Builder
     assert response.status_code == 422
     assert "This file has 20.0 MB; a picture may have 8.0 MB." in response.content.decode().replace("\xa0", " ")
     assert len(response.context["form"].files["image"]) == 20 * 1024 * 1024 + len(picture())
-    assert response.context["form"].files["image"].file.size == images.MOST_BYTES
+    assert response.context["form"].files["image"].file.size == images.MAX_BYTES
 
 
 def test_many_files_in_one_request_share_the_room(page: BuilderProfile) -> None:
@@ -54,7 +54,7 @@ def test_many_files_in_one_request_share_the_room(page: BuilderProfile) -> None:
         f"/builders/{page.slug}/picture/", {name: upload(content) for name in ("one", "two", "image")}
     )
     kept = [file.file.size for file in response.context["form"].files.values()]
-    assert (response.status_code, sum(kept)) == (422, images.MOST_BYTES)
+    assert (response.status_code, sum(kept)) == (422, images.MAX_BYTES)
 
 
 @pytest.mark.parametrize("content", (HTML, SVG, b"", picture()[: len(picture()) // 2]))
@@ -144,26 +144,26 @@ def test_what_is_held_and_forgotten(
     send(page)
     project = ProjectFactory.create(builder=page, image=store("projects/"), image_alt="A map")
     ProjectFactory.create(image=store("projects/"))  # somebody else's
-    held = dict(images.held(page.user))
+    held = dict(images.images_of(page.user))
     assert set(held) == {"portrait.webp", f"project-{project.pk}.webp"}
     assert all(Image.open(BytesIO(content)).format == "WEBP" for content in held.values())
     with django_capture_on_commit_callbacks(execute=True):
-        images.forget(page)
+        images.remove_all(page)
         assert len(files(media)) == 3
     assert len(files(media)) == 1
-    assert dict(images.held(page.user)) == {}
+    assert dict(images.images_of(page.user)) == {}
     project.refresh_from_db()
     assert (project.image.name, project.image_width, project.image_alt) == ("", None, "")
 
 
 def store(folder: str) -> str:
-    with images.kept(images.redraw(upload(), PROJECT), folder) as name:
+    with images.store(images.reencode(upload(), PROJECT), folder) as name:
         return name
 
 
 def test_a_missing_file_is_left_out_of_what_is_held(page: BuilderProfile) -> None:
     BuilderProfile.objects.update(image=f"portraits/{'0' * 32}.webp")
-    assert dict(images.held(page.user)) == {}
+    assert dict(images.images_of(page.user)) == {}
 
 
 # --- Serving ---
