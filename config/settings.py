@@ -62,9 +62,9 @@ if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
 RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
 #: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
-CLERK_METADATA_PROVIDER = "profiles.clerk_metadata.of_people"
+CLERK_METADATA_PROVIDER = "profiles.clerk_metadata.for_users"
 #: Returns where somebody's page is; this is how webhooks asks.
-PROFILE_URL_LOOKUP = "profiles.page_lookup.of_person"
+PROFILE_URL_LOOKUP = "profiles.page_lookup.builder_page_url"
 
 #: What each app hands out to a person and erases; see core.personal_data. The log last: it tells of the others' deeds.
 PERSONAL_DATA_MODULES = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]

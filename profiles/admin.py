@@ -73,7 +73,7 @@ class ContactMessageAdmin(ReadOnlyAdmin):
 class FormerSlugAdmin(ReadOnlyAdmin):
     """Addresses that lead to where a page is now."""
 
-    list_display = ("slug", "builder", "left_at")
+    list_display = ("slug", "builder", "replaced_at")
     list_select_related = ("builder__user",)
     search_fields = ("=slug", "=builder__slug")
     raw_id_fields = ("builder",)

@@ -8,21 +8,21 @@ from typing import Any
 from profiles.models import BuilderProfile, ClientProfile
 
 #: Each field that goes to Clerk, and the key of the public metadata that it goes to.
-BUILDER_FACTS = {
+BUILDER_FIELDS = {
     "validation_tier": "validationTier",
     "available_for_hire": "availableForHire",
     "hourly_rate": "hourlyRate",
 }
-CLIENT_FACTS = {"company_name": "companyName"}
-FIELDS = frozenset(BUILDER_FACTS) | frozenset(CLIENT_FACTS)
+CLIENT_FIELDS = {"company_name": "companyName"}
+PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS)
 #: Those that end or begin all facts of a profile; the role's own going and coming is noticed by accounts.
-PRESENCE = frozenset({"deleted_at"})
+PRESENCE_FIELDS = frozenset({"deleted_at"})
 
 
-def of_people(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+def for_users(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
     """Return the facts of each of these people who has a profile; None where there is nothing to tell."""
     found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for model, facts in ((BuilderProfile, BUILDER_FACTS), (ClientProfile, CLIENT_FACTS)):
+    for model, facts in ((BuilderProfile, BUILDER_FIELDS), (ClientProfile, CLIENT_FIELDS)):
         held = model._default_manager.filter(user_id__in=user_ids, archived_at=None, deleted_at=None)
         for user_id, *values in held.values_list("user_id", *facts):
             found[user_id] |= dict(zip(facts.values(), map(_as_json, values), strict=True))

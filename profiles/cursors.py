@@ -9,18 +9,18 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST = int((datetime.max.replace(tzinfo=UTC) - _EPOCH) / timedelta(microseconds=1))
 
 
-def read_cursor(text: str) -> int | None:
+def parse_id_cursor(text: str) -> int | None:
     """Return the id in the address, or None for anything else, which starts at the beginning."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
     return number if 0 < number <= MAX_ID else None
 
 
-def write_place(values: tuple[Any, ...]) -> str:
+def format_cursor(values: tuple[Any, ...]) -> str:
     """Return the place of the row with these values, ids, whole numbers or times, none of them negative."""
     return ".".join(str(_as_number(value)) for value in values)
 
 
-def read_place(text: str, kinds: tuple[type, ...]) -> tuple[Any, ...] | None:
+def parse_cursor(text: str, kinds: tuple[type, ...]) -> tuple[Any, ...] | None:
     """Return the values of a place, or None for anything else, which starts at the beginning."""
     parts = text.split(".", len(kinds))
     numbers = [int(part) for part in parts if part.isascii() and part.isdecimal() and len(part) < 20]

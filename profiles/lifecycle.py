@@ -54,7 +54,7 @@ def assign_slug(user: User, *, origin: log.Origin) -> None:
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
     if profile is None:
         return
-    candidates = slug_history.without_former(slug_candidates(user))
+    candidates = slug_history.exclude_former(slug_candidates(user))
     taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
     for slug in candidates:
         if slug not in taken:
@@ -80,7 +80,7 @@ def request_profile(model: type[Profile], user: User, *, origin: log.Origin) -> 
     away = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
     values: dict[str, Any] = dict.fromkeys(away)
     if isinstance(profile, BuilderProfile) and (made or away):
-        # The same time as that of its making says that it was never published: see visibility.is_begun.
+        # The same time as that of its making says that it was never published: see visibility.is_draft.
         values["unpublished_at"] = profile.created_at if made else timezone.now()
     if values:
         apply_changes(profile, origin, actor=user, **values)
@@ -108,7 +108,7 @@ def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
     if model is not BuilderProfile:
         yield model(user=user)
         return
-    slugs: list[str] | list[None] = slug_history.without_former(slug_candidates(user)) or [None]
+    slugs: list[str] | list[None] = slug_history.exclude_former(slug_candidates(user)) or [None]
     for slug in slugs:
         profile = BuilderProfile(user=user, slug=slug)
         indexing.index(profile)
@@ -162,5 +162,5 @@ def apply_changes(profile: Profile, origin: log.Origin, *, actor: User | None = 
         origin=origin,
         changes=changes,
     )
-    if not (clerk_metadata.FIELDS | clerk_metadata.PRESENCE).isdisjoint(new):
+    if not (clerk_metadata.PUSHED_FIELDS | clerk_metadata.PRESENCE_FIELDS).isdisjoint(new):
         outbox.request(profile.user)

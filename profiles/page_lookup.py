@@ -3,7 +3,7 @@
 from profiles.models import BuilderProfile
 
 
-def of_person(user_id: int) -> str:
+def builder_page_url(user_id: int) -> str:
     """Return the address of somebody's builder page, or nothing. Whoever looks may still find that it is away.
 
     Before a name is known, and after the person is erased, a profile has no address.

@@ -68,7 +68,7 @@ def is_public(profile: Profile) -> bool:
     """Return whether everybody may see `profile`; clients' profiles never are."""
     if not isinstance(profile, BuilderProfile) or not profile.slug or not profile.user.is_active:
         return False
-    return all(getattr(profile, reason) is None for reason in Profile.REASONS_AWAY)
+    return all(getattr(profile, reason) is None for reason in Profile.HIDDEN_BY_FIELDS)
 
 
 def is_reachable(profile: Profile) -> bool:

@@ -25,8 +25,8 @@ def test_clerks_fields_are_those_that_sync_writes() -> None:
 
 def test_our_facts_are_those_that_are_brought_to_clerk() -> None:
     named = {
-        **{f"BuilderProfile.{field}": key for field, key in clerk_metadata.BUILDER_FACTS.items()},
-        **{f"ClientProfile.{field}": key for field, key in clerk_metadata.CLIENT_FACTS.items()},
+        **{f"BuilderProfile.{field}": key for field, key in clerk_metadata.BUILDER_FIELDS.items()},
+        **{f"ClientProfile.{field}": key for field, key in clerk_metadata.CLIENT_FIELDS.items()},
     }
     rows = table("We own, and bring")
     assert {field: key for field, key, _ in rows} == named

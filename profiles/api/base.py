@@ -64,14 +64,14 @@ class ProfileView(JsonView, ProfileAccessMixin):
     """One profile: to read, to change and to delete."""
 
     http_method_names = ["get", "head", "patch", "delete"]
-    PERMISSIONS: dict[str, Permission] = {"PATCH": "edit", "DELETE": "delete"}
+    PERMISSION_BY_METHOD: dict[str, Permission] = {"PATCH": "edit", "DELETE": "delete"}
     #: Names in the answer that cannot be changed.
     read_only: frozenset[str]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         """Require what the method does."""
         super().setup(request, *args, **kwargs)
-        self.required = self.PERMISSIONS.get(request.method or "", "view")
+        self.required = self.PERMISSION_BY_METHOD.get(request.method or "", "view")
 
     def represent(self) -> dict[str, Any]:
         """Return what the viewer may see of `self.profile`."""
@@ -121,8 +121,8 @@ class ProfileView(JsonView, ProfileAccessMixin):
         extra = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:
             editing.save(self.profile, new, **self.audit_context, extra=extra)
-        except slug_history.Taken:
-            raise patching.invalid({"slug": [str(slug_history.TAKEN)]}) from None
+        except slug_history.SlugTaken:
+            raise patching.invalid({"slug": [str(slug_history.SLUG_TAKEN)]}) from None
 
     def lock(self) -> None:
         """Lock the profile, as it is now."""

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from profiles.api.errors import ApiError
 from profiles.api.schemas import NUMBER
-from profiles.cursors import MAX_ID, read_cursor
+from profiles.cursors import MAX_ID, parse_id_cursor
 from profiles.directory.facets import FACETS, LONGEST_SKILL, Facet
 from profiles.directory.query import LONGEST_TEXT, MOST_CHOSEN, DirectoryQuery
 
@@ -32,7 +32,7 @@ def query_of(asked: QueryDict) -> DirectoryQuery:
     if errors := dict(_trouble(asked)):
         message = "Nobody was looked for: see what is wrong with the parameters."
         raise ApiError(422, "invalid", message, fields=errors)
-    before = read_cursor(asked.get("before", ""))
+    before = parse_id_cursor(asked.get("before", ""))
     if "before" in asked and before is None:
         raise ApiError(400, "bad_cursor", "Send as `before` the next_before of the page before.")
     return replace(DirectoryQuery.of(asked), sort=NEWEST, after=(before,) if before else None)

@@ -81,7 +81,7 @@ def _limits(field: Any) -> dict[str, float]:
     return {"minimum": float(field.min_value), "maximum": float(field.max_value)}
 
 
-AWAY = {reason: nullable("string", format="date-time") for reason in Profile.REASONS_AWAY}
+AWAY = {reason: nullable("string", format="date-time") for reason in Profile.HIDDEN_BY_FIELDS}
 PRIVATE = {"email": nullable("string"), "clerk_id": nullable("string"), "hidden_reason": TEXT, **AWAY}
 ACCESS = shape(role={"type": "string", "enum": ["owner", "admin"]}, can_edit=FLAG, can_delete=FLAG, can_verify=FLAG)
 FOR_EDITORS = {

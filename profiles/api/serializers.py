@@ -98,7 +98,7 @@ def _private(profile: Profile, viewer: User | AnonymousUser, **facts: Any) -> di
     access = access_for(viewer, profile)
     if not access.can_edit:
         return {}
-    reasons = {reason: getattr(profile, reason) for reason in Profile.REASONS_AWAY}
+    reasons = {reason: getattr(profile, reason) for reason in Profile.HIDDEN_BY_FIELDS}
     known = {"email": profile.user.email, "clerk_id": profile.user.clerk_id, "hidden_reason": profile.hidden_reason}
     return {"private": {**known, **facts, **reasons}, "access": _access_json(access)}
 

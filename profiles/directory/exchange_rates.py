@@ -25,6 +25,6 @@ _PER_EURO = {
 }
 
 
-def in_dollars(amount: Decimal, currency: str) -> int:
+def to_usd(amount: Decimal, currency: str) -> int:
     """Return about how many US dollars `amount` is: whole ones, and at least one."""
     return max(1, round(Decimal(amount) / _PER_EURO[Currency(currency)] * _DOLLARS_PER_EURO))

@@ -70,7 +70,7 @@ class Tally:
         """Count a sample."""
         rows, skills, spellings = sample.rows, Counter[str](), dict[str, str]()
         for skill, number in Counter(chain.from_iterable(row.skills for row in rows)).items():
-            if key := terms.key(skill):
+            if key := terms.term_key(skill):
                 spellings.setdefault(key, skill)
                 skills[key] += number
         counts = {
@@ -86,7 +86,7 @@ class Tally:
 
     def count(self, key: str, value: str) -> str:
         """Return how many have a value, in words."""
-        return about(self.counts[key][terms.key(value) if key == "skill" else value], is_all=self.is_all)
+        return about(self.counts[key][terms.term_key(value) if key == "skill" else value], is_all=self.is_all)
 
 
 def about(number: int, *, is_all: bool) -> str:
@@ -151,7 +151,7 @@ def _choices(query: DirectoryQuery, facet: Facet, tally: Tally) -> Iterator[Choi
 
 def _skills(chosen: tuple[str, ...], tally: Tally) -> list[str]:
     """Return the skills to offer: the chosen ones, then the most frequent."""
-    keys = {terms.key(value) for value in chosen}
+    keys = {terms.term_key(value) for value in chosen}
     frequent = [
         tally.spellings[key]
         for key, _ in tally.counts["skill"].most_common(SKILLS_OFFERED + len(keys))

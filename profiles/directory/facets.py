@@ -34,7 +34,7 @@ class Facet:
 
     def knows(self, value: str) -> bool:
         """Return whether `value` can be chosen."""
-        return value in self.labels if self.labels else bool(terms.key(value)) and len(value) <= LONGEST_SKILL
+        return value in self.labels if self.labels else bool(terms.term_key(value)) and len(value) <= LONGEST_SKILL
 
     def asked(self, values: Iterable[str]) -> str:
         """Return the tsquery of what is chosen."""

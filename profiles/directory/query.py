@@ -43,7 +43,7 @@ class DirectoryQuery:
             text=" ".join(asked.get("q", "")[:LONGEST_TEXT].replace("\x00", "").split()),
             chosen={key: values for key in FACETS if (values := _chosen(key, asked.getlist(key)))},
             sort=sort,
-            after=cursors.read_place(asked.get("after", ""), _kinds(sort)),
+            after=cursors.parse_cursor(asked.get("after", ""), _kinds(sort)),
         )
 
     @property
@@ -58,7 +58,7 @@ class DirectoryQuery:
         The beginnings of one or two letters apart, if there is anything else: so many words begin with them that an
         index takes longer to gather those than rows do to be looked at.
         """
-        typed = list(dict.fromkeys(words.typed(self.text)))[:MOST_WORDS]
+        typed = list(dict.fromkeys(words.query_prefixes(self.text)))[:MOST_WORDS]
         found: dict[bool, list[str]] = {False: [], True: []}
         for word in typed:
             found[len(word) < SHORT and word.isalpha() and word.isascii()].append(f"{indexing.quoted(word)}:*")
@@ -73,7 +73,7 @@ class DirectoryQuery:
 
     def parameters(self) -> str:
         """Return the query string of its address: what is said, and nothing else."""
-        after = cursors.write_place(self.after) if self.after else ""
+        after = cursors.format_cursor(self.after) if self.after else ""
         place = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
         return urlencode([*self.said, *((name, value) for name, value in place if value)])
 
@@ -97,7 +97,7 @@ class DirectoryQuery:
 
 
 def _chosen(key: str, values: Iterable[str]) -> tuple[str, ...]:
-    known = {words.key(value): value for value in list(values)[:MOST_CHOSEN] if FACETS[key].knows(value)}
+    known = {words.term_key(value): value for value in list(values)[:MOST_CHOSEN] if FACETS[key].knows(value)}
     return tuple(known.values())
 
 

@@ -29,7 +29,7 @@ NAMED, NAMES_READ = 12, 200
 
 #: As `BuilderProfileQuerySet.listed` has it, but for the person's being active, which is asked once there are matches.
 _LISTED = "searchable AND slug IS NOT NULL" + "".join(
-    f" AND {reason} IS NULL" for reason in sorted(BuilderProfile.REASONS_AWAY)
+    f" AND {reason} IS NULL" for reason in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
 )
 _ACTIVE = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
 _COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, rate_usd"

@@ -12,8 +12,8 @@ from functools import lru_cache
 from profiles.slugs import fold
 
 #: Of one text; the rest is not read.
-LONGEST_TEXT = 6000
-LONGEST_WORD = 60
+MAX_TEXT_LENGTH = 6000
+MAX_WORD_LENGTH = 60
 
 #: One letter for what Arabic, Persian and Urdu write in several ways, and none for the stroke that only stretches.
 _ARABIC = {"ٱ": "ا", "ى": "ي", "ی": "ي", "ې": "ي", "ة": "ه", "ہ": "ه", "ک": "ك", "ڪ": "ك", "ـ": None}
@@ -26,33 +26,33 @@ _SPACELESS = (
 _RUN = re.compile(f"([{_SPACELESS}]+)|[^{_SPACELESS}]+")
 
 
-def plain(text: str) -> str:
+def normalize(text: str) -> str:
     """Return `text` folded: Łukasz is lukasz, ß ss, ٣ 3, أحمد the same as احمد. Other scripts stay as they are."""
-    folded = fold(text[:LONGEST_TEXT]).casefold().translate(_SPELLINGS)
+    folded = fold(text[:MAX_TEXT_LENGTH]).casefold().translate(_SPELLINGS)
     return "".join(str(digit) if (digit := unicodedata.digit(each, None)) is not None else each for each in folded)
 
 
-def stored(text: str) -> Iterator[str]:
+def index_words(text: str) -> Iterator[str]:
     """Yield the words under which `text` is found. A run of a script without spaces is found by any part of it."""
-    for chunk in plain(text).split():
+    for chunk in normalize(text).split():
         words = list(_words(chunk))
         for word, is_run in words:
             yield from (word[i : i + 2] for i in range(len(word))) if is_run else (word,)
         if len(words) > 1:
             # O’Sullivan and Node.js are also found as one word.
-            yield "".join(word for word, _ in words)[:LONGEST_WORD]
+            yield "".join(word for word, _ in words)[:MAX_WORD_LENGTH]
 
 
-def typed(text: str) -> Iterator[str]:
+def query_prefixes(text: str) -> Iterator[str]:
     """Yield the words that must begin a word of what is found."""
-    for word, is_run in (each for chunk in plain(text).split() for each in _words(chunk)):
+    for word, is_run in (each for chunk in normalize(text).split() for each in _words(chunk)):
         yield from (word[i : i + 2] for i in range(max(1, len(word) - 1))) if is_run else (word,)
 
 
 @lru_cache(4096)
-def key(text: str) -> str:
+def term_key(text: str) -> str:
     """Return what two spellings of one skill have in common: "Node.JS" and "node js" are the same, "C" and "C#" are not."""
-    return " ".join(word for chunk in plain(text).split() for word, _ in _words(chunk))
+    return " ".join(word for chunk in normalize(text).split() for word, _ in _words(chunk))
 
 
 def _words(chunk: str) -> Iterator[tuple[str, bool]]:
@@ -62,4 +62,4 @@ def _words(chunk: str) -> Iterator[tuple[str, bool]]:
     kept = (each if kind[0] in "LMN" or each in "+#" else " " for each, kind in kinds if kind != "Cf")
     for word in "".join(kept).split():
         for run in _RUN.finditer(word.lstrip("+#")):
-            yield run[0][:LONGEST_WORD], run[1] is not None
+            yield run[0][:MAX_WORD_LENGTH], run[1] is not None

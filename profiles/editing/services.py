@@ -66,12 +66,12 @@ def save[P: Profile](
     except IntegrityError as error:
         if "slug" not in new:
             raise
-        raise slug_history.Taken from error
+        raise slug_history.SlugTaken from error
     return stored
 
 
 def _write(stored: Any, new: Mapping[str, Any], actor: User, origin: Origin) -> None:
     if "slug" in new:
-        slug_history.move(stored, new["slug"])
+        slug_history.record_former_slug(stored, new["slug"])
     if new:
         apply_changes(stored, origin, actor=actor, **new)

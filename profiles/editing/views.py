@@ -104,8 +104,8 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
             self.save(form, opened=self.opened(form), confirms_availability=self.section.confirms_availability)
         except editing.EditConflict as conflict:
             return self.form_in_conflict(form, conflict.stored)
-        except slug_history.Taken:
-            form.add_error("slug", slug_history.TAKEN)
+        except slug_history.SlugTaken:
+            form.add_error("slug", slug_history.SLUG_TAKEN)
             return self.form_invalid(form)
         self.forget_draft()
         return self.saved(is_at_home=self.get_success_url() == address)

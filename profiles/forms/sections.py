@@ -13,8 +13,8 @@ from profiles import slug_history
 from profiles.forms import browser_rules
 from profiles.forms.fields import AddressField, LineField, LinkField, LinksField, ListField, ParagraphsField
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
-from profiles.models.builder import MOST_EXPERTISE, MOST_LINKS, MOST_SKILLS
-from profiles.models.portfolio import MOST_TECHNOLOGIES
+from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
+from profiles.models.portfolio import MAX_TECHNOLOGIES
 
 LONGEST_BIO = 5000
 #: In whatever currency; more is a slip of the keyboard.
@@ -110,14 +110,14 @@ class SkillsForm(ProfileForm):
     """What somebody can do."""
 
     skills = ListField(
-        most=MOST_SKILLS,
+        most=MAX_SKILLS,
         longest=40,
         required=False,
         label=_("Skills"),
         help_text=_("The most important first, with commas between them. The first seven show; search finds them all."),
     )
     expertise = ListField(
-        most=MOST_EXPERTISE,
+        most=MAX_EXPERTISE,
         longest=80,
         required=False,
         label=_("Areas of expertise"),
@@ -186,7 +186,7 @@ class LinksForm(ProfileForm):
     """Where else somebody is found."""
 
     links = LinksField(
-        most=MOST_LINKS,
+        most=MAX_LINKS,
         longest=300,
         required=False,
         label=_("Links"),
@@ -217,7 +217,7 @@ class VisibilityForm(ProfileForm):
     def clean_slug(self) -> str:
         """Refuse what is taken, or was."""
         slug: str = self.cleaned_data["slug"]
-        if problem := slug_history.problem(slug, self.instance):
+        if problem := slug_history.slug_error(slug, self.instance):
             raise ValidationError(problem)
         return slug
 
@@ -259,7 +259,7 @@ class ProjectForm(ProfileForm):
     )
     url = LinkField(max_length=500, required=False, label=_("Link"))
     technologies = ListField(
-        most=MOST_TECHNOLOGIES, longest=40, required=False, label=_("Made with"), help_text=_("With commas between.")
+        most=MAX_TECHNOLOGIES, longest=40, required=False, label=_("Made with"), help_text=_("With commas between.")
     )
     image_alt = LineField(
         max_length=200,

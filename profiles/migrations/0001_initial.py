@@ -115,7 +115,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('slug', models.CharField(max_length=80)),
-                ('left_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('replaced_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('builder', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='former_slugs', to='profiles.builderprofile')),
             ],
         ),

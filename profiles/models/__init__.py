@@ -6,12 +6,12 @@ from profiles.models.builder import BuilderProfile, BuilderProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
 from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
-from profiles.models.portfolio import MOST_PROJECTS, MOST_TECHNOLOGIES, Project
+from profiles.models.portfolio import MAX_PROJECTS, MAX_TECHNOLOGIES, Project
 from profiles.models.slug_history import FormerSlug
 
 __all__ = [
-    "MOST_PROJECTS",
-    "MOST_TECHNOLOGIES",
+    "MAX_PROJECTS",
+    "MAX_TECHNOLOGIES",
     "Availability",
     "Badge",
     "BuilderProfile",

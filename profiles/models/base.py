@@ -12,7 +12,7 @@ from accounts.models import User
 class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
     def present(self) -> "ProfileQuerySet[P]":
         """Profiles no reason keeps away: role held, person neither deleted nor banned, nobody took it down."""
-        return self.filter(**dict.fromkeys(Profile.REASONS_AWAY), user__is_active=True)
+        return self.filter(**dict.fromkeys(Profile.HIDDEN_BY_FIELDS), user__is_active=True)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
         """Profiles that `profiles.permissions.access_for` lets `user` see: one's own, and all of them for admins."""
@@ -30,7 +30,7 @@ class Profile(models.Model):
     """
 
     #: Names of the fields that keep a profile away while they are set.
-    REASONS_AWAY = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
+    HIDDEN_BY_FIELDS = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
 
     # PROTECT: users are tombstoned, never deleted, and a profile's history must not go with them.
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")

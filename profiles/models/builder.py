@@ -20,16 +20,16 @@ from profiles.slugs import MAX_LENGTH
 
 #: How many skills a page and a card show; people may name more, which search finds.
 SKILLS_SHOWN = 7
-MOST_SKILLS = 20
-MOST_EXPERTISE = 10
-MOST_LINKS = 8
+MAX_SKILLS = 20
+MAX_EXPERTISE = 10
+MAX_LINKS = 8
 
 #: A letter with the accents and vowel signs that belong to it.
 INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
 
 
 #: What `BuilderProfileQuerySet.listed` asks of the profile itself, for partial indices.
-LISTED = Q(searchable=True, slug__isnull=False, **{f"{reason}__isnull": True for reason in Profile.REASONS_AWAY})
+LISTED = Q(searchable=True, slug__isnull=False, **{f"{reason}__isnull": True for reason in Profile.HIDDEN_BY_FIELDS})
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
@@ -44,7 +44,7 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
     def visible_to(self, user: User | AnonymousUser) -> Self:
         """Published profiles besides: anybody may see those."""
         published = Q(
-            slug__isnull=False, user__is_active=True, **{f"{name}__isnull": True for name in Profile.REASONS_AWAY}
+            slug__isnull=False, user__is_active=True, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS}
         )
         if not isinstance(user, User) or not user.is_active:
             return self.filter(published).select_related("user")
@@ -200,7 +200,7 @@ class BuilderProfile(Profile):
         return self.display_name or self.user.display_name
 
     @property
-    def takes_on(self) -> str:
+    def effective_availability(self) -> str:
         """How much new work the builder takes on: none, whatever else is said, if not open to being hired."""
         return self.availability if self.available_for_hire else Availability.UNAVAILABLE
 
@@ -216,7 +216,7 @@ class BuilderProfile(Profile):
         return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property
-    def plate(self) -> str:
+    def monogram_color(self) -> str:
         """What stands behind the initials: the same for one builder everywhere, and for a third of builders each."""
         return ("sand", "clay", "pine", "sand", "pine", "clay")[len(self.slug or "") % 6]
 

@@ -20,6 +20,11 @@ class Domain(models.TextChoices):
     FINANCE = "finance", _("Finance")
     COMMUNITY = "community", _("Communities and media")
 
+    @classmethod
+    def label_for(cls, value: str) -> str:
+        """Return the label of `value`, or `value` itself if it is no longer a choice."""
+        return str(cls(value).label) if value in cls else value
+
 
 class Availability(models.TextChoices):
     """How much new work somebody can take on."""

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles.models.builder import BuilderProfile
 
-MOST_PROJECTS = 24
-MOST_TECHNOLOGIES = 12
+MAX_PROJECTS = 24
+MAX_TECHNOLOGIES = 12
 
 
 class Project(models.Model):

@@ -12,7 +12,7 @@ class FormerSlug(models.Model):
 
     slug = models.CharField(max_length=MAX_LENGTH)
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="former_slugs")
-    left_at = models.DateTimeField(default=timezone.now)
+    replaced_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["slug"], name="profiles_former_slug_unique")]

@@ -21,7 +21,7 @@ from profiles.models import Badge
 from profiles.moderation import services as moderation
 from profiles.moderation.forms import AwardForm, HideForm, RecordForm, TierForm, WithdrawForm
 from profiles.moderation.services import EvidenceMissing
-from profiles.pages.visibility import seen_by
+from profiles.pages.visibility import visibility_summary
 from profiles.permissions import Permission, Viewer
 
 
@@ -68,7 +68,7 @@ class PublishView(ButtonView):
 
     def told(self, is_on: bool) -> str:  # noqa: FBT001
         """Say who sees it now."""
-        return (gettext("Published.") if is_on else gettext("Unpublished.")) + " " + seen_by(self.profile)
+        return (gettext("Published.") if is_on else gettext("Unpublished.")) + " " + visibility_summary(self.profile)
 
 
 class FeatureView(ButtonView):

@@ -24,10 +24,10 @@ REMEMBERED = 32
 
 # The light colours of tokens.css.
 PAPER, INK, INK_SOFT, ACCENT, ACCENT_DEEP = "#fcfaf6", "#1d1a15", "#59554d", "#005f48", "#004332"
-PLATES = {"pine": "#e0f2ea", "sand": "#f4ead8", "clay": "#f5e8e1"}
-#: How strong the accent is in the lines of a plate, of 255.
-LINES = 92
-#: The plates of sprite.svg, in a square of 200: circles by centre and radius, and lines by their ends.
+MONOGRAM_COLORS = {"pine": "#e0f2ea", "sand": "#f4ead8", "clay": "#f5e8e1"}
+#: Opacity of the monogram lines, from 0 to 255.
+LINE_OPACITY = 92
+#: The monogram drawings of sprite.svg in a 200 by 200 square: circles as (x, y, radius), strokes as (x1, y1, x2, y2).
 CIRCLES = {"clay": [(100, 100, 72)], "pine": [(74, 100, 52), (126, 100, 52)], "sand": [(100, 100, 40), (100, 100, 97)]}
 STROKES = {
     "clay": [
@@ -58,7 +58,7 @@ class Card:
     tier: int
     tier_label: str
     initials: str
-    plate: str
+    monogram_color: str
     picture: str
 
     @classmethod
@@ -70,7 +70,7 @@ class Card:
             int(profile.validation_tier),
             profile.tier_label,
             profile.initials,
-            profile.plate,
+            profile.monogram_color,
             profile.image.name or "",
         )
 
@@ -107,25 +107,25 @@ def _portrait(name: str) -> Image.Image | None:
 
 def _monogram(card: Card) -> Image.Image:
     """Return initials on a sheet of letter-drawing lines."""
-    plate = Image.new("RGB", (PORTRAIT, HEIGHT), PLATES[card.plate])
-    plate.paste(ACCENT, mask=_lines(card.plate))
+    image = Image.new("RGB", (PORTRAIT, HEIGHT), MONOGRAM_COLORS[card.monogram_color])
+    image.paste(ACCENT, mask=_lines(card.monogram_color))
     face = Face(SERIF, 210, 440)
     if face.can_write(card.initials):
         at = ((PORTRAIT - face.width(card.initials)) / 2, HEIGHT / 2 + 70)
-        face.write(ImageDraw.Draw(plate), at, card.initials, ACCENT_DEEP)
-    return plate
+        face.write(ImageDraw.Draw(image), at, card.initials, ACCENT_DEEP)
+    return image
 
 
 @lru_cache
-def _lines(plate: str) -> Image.Image:
-    """Return where the lines of a plate are, drawn in double size and made smaller, which smooths them."""
+def _lines(color: str) -> Image.Image:
+    """Return a mask of the monogram lines. They are drawn at double size and scaled down for smooth edges."""
     scale, left = 2 * HEIGHT / 200, HEIGHT - PORTRAIT
     mask = Image.new("L", (2 * PORTRAIT, 2 * HEIGHT))
     pen = ImageDraw.Draw(mask)
-    for x, y, radius in CIRCLES[plate]:
-        pen.circle((x * scale - left, y * scale), radius * scale, outline=LINES, width=3)
-    for x1, y1, x2, y2 in STROKES[plate]:
-        pen.line((x1 * scale - left, y1 * scale, x2 * scale - left, y2 * scale), LINES, 3)
+    for x, y, radius in CIRCLES[color]:
+        pen.circle((x * scale - left, y * scale), radius * scale, outline=LINE_OPACITY, width=3)
+    for x1, y1, x2, y2 in STROKES[color]:
+        pen.line((x1 * scale - left, y1 * scale, x2 * scale - left, y2 * scale), LINE_OPACITY, 3)
     return mask.resize((PORTRAIT, HEIGHT), Image.Resampling.BOX)
 
 

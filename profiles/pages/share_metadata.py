@@ -9,9 +9,8 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, Domain
 from profiles.pages import share_card
-from profiles.templatetags.profile_facts import domain_label
 
 #: What could end the element around the JSON, as in Django's json_script.
 _ESCAPED = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
@@ -69,7 +68,7 @@ def _person(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str
         "jobTitle": profile.headline,
         "description": profile.tagline,
         "homeLocation": {"@type": "Place", "name": profile.location} if profile.location else None,
-        "knowsAbout": [*map(domain_label, profile.domains), *profile.top_skills, *profile.expertise],
+        "knowsAbout": [*map(Domain.label_for, profile.domains), *profile.top_skills, *profile.expertise],
         "award": [str(badge) for badge in profile.badges.all()],
         "sameAs": profile.links,
     }

@@ -34,11 +34,11 @@ class BuilderDetailView(BuilderPageMixin):
             return self.redirect_to_current_slug()
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
-        context = {**page_of(self.profile, access, request), "as_visitor": as_visitor}
+        context = {**page_context(self.profile, access, request), "as_visitor": as_visitor}
         return render(request, "profiles/builder_detail.html", context)
 
 
-def page_of(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
+def page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
     """Return what the template of a builder's page asks: the page as somebody with this access sees it, in two queries."""
     prefetch_related_objects([profile], "projects", "badges")
     public = is_public(profile)

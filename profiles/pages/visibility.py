@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 from profiles.models import BuilderProfile
 
 
-def seen_by(profile: BuilderProfile) -> str:
+def visibility_summary(profile: BuilderProfile) -> str:
     """Return a sentence about who can see a builder's page."""
     if not profile.slug:
         return _("Your page begins when your account has a name.")
@@ -21,6 +21,6 @@ def seen_by(profile: BuilderProfile) -> str:
     return _("Everybody sees your page, and it is in the directory.")
 
 
-def is_begun(profile: BuilderProfile) -> bool:
+def is_draft(profile: BuilderProfile) -> bool:
     """Return whether the profile was begun on the way through /welcome/ and has never been published since."""
     return profile.unpublished_at is not None and profile.unpublished_at <= profile.created_at

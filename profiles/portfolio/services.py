@@ -21,7 +21,7 @@ from audit.models import AuditLog
 from profiles.directory import indexing
 from profiles.lifecycle import lock_profile
 from profiles.media import images
-from profiles.models import MOST_PROJECTS, BuilderProfile, Project
+from profiles.models import MAX_PROJECTS, BuilderProfile, Project
 
 type Picture = ContentFile[bytes] | None
 
@@ -68,8 +68,8 @@ def add(
         if twin and all(getattr(twin, field) == value for field, value in new.items()):
             images.discard(image)
             return twin
-        if len(projects) >= MOST_PROJECTS:
-            raise ValidationError(FULL, "full", {"most": MOST_PROJECTS})
+        if len(projects) >= MAX_PROJECTS:
+            raise ValidationError(FULL, "full", {"most": MAX_PROJECTS})
         position = projects[-1].position + 1 if projects else 0
         project = Project(builder=owner, position=position, form_token=None if twin else token, image=image, **new)
         project.save()

@@ -13,10 +13,10 @@ from django.views.generic.edit import FormView, UpdateView
 from accounts.http import AuthenticatedRequest
 from accounts.preserved_forms import DraftMixin
 from audit.log import Origin
-from profiles.cursors import read_cursor
+from profiles.cursors import parse_id_cursor
 from profiles.editing.conflicts import last_change
 from profiles.mixins import BuilderPageMixin
-from profiles.models import MOST_PROJECTS, BuilderProfile, Project
+from profiles.models import MAX_PROJECTS, BuilderProfile, Project
 from profiles.portfolio import services as portfolio
 from profiles.portfolio.forms import PortraitForm, ProjectPageForm
 
@@ -117,8 +117,8 @@ class ProjectCreateView(ProjectFormView):
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Say beforehand when there is no room for it."""
-        is_full = self.request.method == "GET" and self.profile.projects.count() >= MOST_PROJECTS
-        full = portfolio.FULL % {"most": MOST_PROJECTS} if is_full else ""
+        is_full = self.request.method == "GET" and self.profile.projects.count() >= MAX_PROJECTS
+        full = portfolio.FULL % {"most": MAX_PROJECTS} if is_full else ""
         return super().get_context_data(full=full, **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
@@ -191,8 +191,8 @@ class ProjectOrderView(PortfolioMixin):
 
     def post(self, request: HttpRequest, **address: Any) -> HttpResponse:
         """Arrange them. The page that asked by htmx shows the new order already, so there is nothing to answer."""
-        up, down = (read_cursor(request.POST.get(way, "")) for way in ("up", "down"))
-        ids = [read_cursor(text) or 0 for text in request.POST.getlist("project")[:MOST_IDS]]
+        up, down = (parse_id_cursor(request.POST.get(way, "")) for way in ("up", "down"))
+        ids = [parse_id_cursor(text) or 0 for text in request.POST.getlist("project")[:MOST_IDS]]
         if moved := up or down:
             portfolio.move(self.profile, moved, -1 if up else 1, **self.audit_context)
         elif any(ids):

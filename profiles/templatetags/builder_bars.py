@@ -4,7 +4,7 @@ from django import template
 
 from profiles.models import BuilderProfile
 from profiles.pages.completeness import Completeness, completeness_of
-from profiles.pages.visibility import is_begun, seen_by
+from profiles.pages.visibility import is_draft, visibility_summary
 
 register = template.Library()
 
@@ -15,5 +15,5 @@ def completeness(profile: BuilderProfile) -> Completeness:
     return completeness_of(profile)
 
 
-register.filter("seen_by", seen_by)
-register.filter("is_begun", is_begun)
+register.filter("visibility_summary", visibility_summary)
+register.filter("is_draft", is_draft)

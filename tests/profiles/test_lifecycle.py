@@ -104,7 +104,7 @@ def test_a_role_that_returns_restores_the_same_profile_with_all_that_was_on_it(w
     webhook.created(olive)
     written = {"headline": "Apps that work offline", "validation_tier": 3, "available_for_hire": False}
     BuilderProfile.objects.update(**written, display_name="Olive O.", searchable=False)
-    indexing.index_all([profile_of(olive).pk])
+    indexing.index_profiles([profile_of(olive).pk])
     [before] = BuilderProfile.objects.values()
     webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
     webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
@@ -146,7 +146,7 @@ def test_profiles_are_the_users_own(webhook: WebhookClient) -> None:
 
 # --- Reasons to be away ---
 
-OWN_REASONS = [reason for reason in Profile.REASONS_AWAY if reason != "archived_at"]
+OWN_REASONS = [reason for reason in Profile.HIDDEN_BY_FIELDS if reason != "archived_at"]
 
 
 @pytest.mark.parametrize("reason", OWN_REASONS)
@@ -190,7 +190,7 @@ def test_reasons_end_one_by_one_in_any_order(webhook: WebhookClient, order: tupl
     assert is_public(olive)
 
 
-@pytest.mark.parametrize("reason", (*Profile.REASONS_AWAY, "banned", "deleted", "nameless"))
+@pytest.mark.parametrize("reason", (*Profile.HIDDEN_BY_FIELDS, "banned", "deleted", "nameless"))
 def test_each_reason_alone_keeps_a_profile_away(reason: str) -> None:
     facts: dict[str, Any] = {
         "banned": {"user__banned": True},

@@ -72,23 +72,23 @@ def test_what_somebody_has_or_had_is_taken(page: BuilderProfile, typed: str) -> 
     FormerSlug.objects.create(slug="vera-before", builder=vera)
     response = move(page, typed)
     assert response.status_code == 422
-    assert response.context["form"].errors == {"slug": [slug_history.TAKEN]}
+    assert response.context["form"].errors == {"slug": [slug_history.SLUG_TAKEN]}
     page.refresh_from_db()
     assert page.slug == "olive"
 
 
 def test_an_address_taken_a_moment_ago_is_refused_too(page: BuilderProfile, monkeypatch: pytest.MonkeyPatch) -> None:
     BuilderProfileFactory.create(slug="vera")
-    monkeypatch.setattr(slug_history, "problem", lambda slug, profile: None)
+    monkeypatch.setattr(slug_history, "slug_error", lambda slug, profile: None)
     monkeypatch.setattr(BuilderProfile, "validate_constraints", lambda self, exclude=None: None)
     response = move(page, "vera")
     assert response.status_code == 422
-    assert response.context["form"].errors == {"slug": [slug_history.TAKEN]}
+    assert response.context["form"].errors == {"slug": [slug_history.SLUG_TAKEN]}
     assert not FormerSlug.objects.exists()
 
 
 def test_nobody_collects_addresses(page: BuilderProfile) -> None:
-    for number in range(slug_history.MOST_FORMER):
+    for number in range(slug_history.MAX_FORMER_SLUGS):
         assert move(page, f"olive-{number}").status_code == 302
     assert "Your page has had ten addresses." in move(page, "one-more").content.decode()
     assert move(page, "olive-3").status_code == 302
@@ -108,9 +108,9 @@ def test_other_broken_rules_of_the_database_are_not_hidden(page: BuilderProfile)
 
 
 def test_a_page_without_an_address_is_nowhere(page: BuilderProfile) -> None:
-    assert page_lookup.of_person(page.user_id) == "/builders/olive/"
+    assert page_lookup.builder_page_url(page.user_id) == "/builders/olive/"
     BuilderProfile.objects.filter(pk=page.pk).update(slug=None)
-    assert page_lookup.of_person(page.user_id) == ""
+    assert page_lookup.builder_page_url(page.user_id) == ""
 
 
 @pytest.mark.parametrize(

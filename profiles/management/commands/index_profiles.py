@@ -26,7 +26,7 @@ class Command(BaseCommand):
         with tqdm(unit=" profiles", disable=None) as bar:
             try:
                 for batch in indexing.batches(after):
-                    indexing.index_all(batch)
+                    indexing.index_profiles(batch)
                     after, done = batch[-1], done + len(batch)
                     bar.update(len(batch))
             except KeyboardInterrupt:

@@ -93,7 +93,7 @@ class TestPatch:
         self, olive: BuilderProfile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         BuilderProfileFactory.create(slug="taken")
-        monkeypatch.setattr("profiles.slug_history.problem", lambda *_: None)
+        monkeypatch.setattr("profiles.slug_history.slug_error", lambda *_: None)
         status, answer = patch(olive, {"slug": "taken", "headline": "After"})
         assert (status, answer["error"]["fields"].keys()) == (422, {"slug"})
         olive.refresh_from_db()

@@ -15,7 +15,7 @@ from pytest_django import DjangoAssertNumQueries
 from audit.log import SYSTEM
 from profiles import personal_data, tasks
 from profiles.directory import indexing, terms
-from profiles.directory.exchange_rates import in_dollars
+from profiles.directory.exchange_rates import to_usd
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import find
 from profiles.editing import services as editing
@@ -217,7 +217,7 @@ class TestKeepingUp:
         webhook.created(zofia)
         before = BuilderProfile.objects.get().score
         webhook.updated(zofia.later(has_image=True))
-        assert BuilderProfile.objects.get().score == before + indexing.COMPLETE["picture"]
+        assert BuilderProfile.objects.get().score == before + indexing.COMPLETENESS_SCORES["picture"]
 
     @pytest.mark.parametrize(
         ("field", "value", "typed"),
@@ -304,8 +304,13 @@ class TestTheScore:
         assert profile.score == 0
 
     def test_being_featured_beats_everything_else(self) -> None:
-        best = indexing.TIER[3] + sum(indexing.COMPLETE.values()) + indexing.TAKES_ON["available"] + 100
-        assert best < indexing.FEATURED
+        best = (
+            indexing.TIER_SCORES[3]
+            + sum(indexing.COMPLETENESS_SCORES.values())
+            + indexing.AVAILABILITY_SCORES["available"]
+            + 100
+        )
+        assert best < indexing.FEATURED_SCORE
 
     def test_time_lowers_it_and_the_job_notices(self) -> None:
         now = timezone.now()
@@ -321,11 +326,11 @@ class TestTheScore:
         assert unchanged.score == fresh.score
 
     def test_rates_compare_roughly_in_dollars(self) -> None:
-        assert in_dollars(Decimal(85), Currency.USD) == 85
-        assert 80 < in_dollars(Decimal(75), Currency.EUR) < 90
-        assert in_dollars(Decimal("0.01"), Currency.JPY) == 1
+        assert to_usd(Decimal(85), Currency.USD) == 85
+        assert 80 < to_usd(Decimal(75), Currency.EUR) < 90
+        assert to_usd(Decimal("0.01"), Currency.JPY) == 1
         for currency in Currency:
-            assert in_dollars(Decimal(99999), currency) > 0
+            assert to_usd(Decimal(99999), currency) > 0
 
 
 class TestIndexingAgain:
@@ -355,10 +360,10 @@ class TestIndexingAgain:
     def test_indexing_again_changes_nothing(self) -> None:
         BuilderProfileFactory.create(headline="Größe", skills=["C++", "Rock'n'\\Roll"], featured_at=SINCE)
         before = BuilderProfile.objects.values().get()
-        indexing.index_all([before["id"]])
+        indexing.index_profiles([before["id"]])
         assert BuilderProfile.objects.values().get() == before
 
 
 def test_words_are_bounded() -> None:
-    assert max(map(len, terms.stored("x" * 5000))) == terms.LONGEST_WORD
-    assert len(list(terms.stored("ab " * 100_000))) <= terms.LONGEST_TEXT
+    assert max(map(len, terms.index_words("x" * 5000))) == terms.MAX_WORD_LENGTH
+    assert len(list(terms.index_words("ab " * 100_000))) <= terms.MAX_TEXT_LENGTH

@@ -279,7 +279,7 @@ class TestTheRolesForm:
     def test_a_new_page_is_begun(self, olive: User) -> None:
         browser = signed_in(olive)
         browser.post("/account/roles/", {"builder": "on", "client": "on"})
-        assert visibility.is_begun(BuilderProfile.objects.get())
+        assert visibility.is_draft(BuilderProfile.objects.get())
         assert Client().get("/builders/olive-owner/").status_code == 404
 
     @pytest.mark.parametrize("way", ("/account/roles/stop/builder/", "/builders/{slug}/delete/"))

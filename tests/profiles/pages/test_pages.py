@@ -44,7 +44,7 @@ def test_a_published_builder_is_on_every_page(client: Client) -> None:
         assert text in detail
 
 
-AWAY: dict[str, dict[str, Any]] = {reason: {reason: SINCE} for reason in Profile.REASONS_AWAY} | {
+AWAY: dict[str, dict[str, Any]] = {reason: {reason: SINCE} for reason in Profile.HIDDEN_BY_FIELDS} | {
     "banned": {"user__banned": True},
     "deleted by Clerk": {"user__deleted": True},
     "several": {"archived": True, "hidden": True, "user__banned": True},

@@ -17,7 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles.forms.sections import LinksForm, ProjectForm
-from profiles.models import MOST_PROJECTS, BuilderProfile, Project
+from profiles.models import MAX_PROJECTS, BuilderProfile, Project
 from profiles.portfolio import services as portfolio
 from profiles.portfolio.services import version_of
 from tests.helpers.clients import HTMX, impersonating, signed_in
@@ -172,13 +172,13 @@ def test_one_token_of_two_people_adds_two(page: BuilderProfile) -> None:
 
 
 def test_there_are_no_more_than_a_page_shows(page: BuilderProfile, olive: Client, media: Path) -> None:
-    ProjectFactory.create_batch(MOST_PROJECTS, builder=page)
+    ProjectFactory.create_batch(MAX_PROJECTS, builder=page)
     full = "A portfolio shows 24 projects. Delete one to add another."
     assert full in olive.get(url(page, "new")).content.decode()
     response = add(page, olive, image=upload(), image_alt="A map")
     assert response.status_code == 422
     assert full in response.content.decode()
-    assert (len(titles(page)), files(media)) == (MOST_PROJECTS, [])
+    assert (len(titles(page)), files(media)) == (MAX_PROJECTS, [])
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_the_log_tells_of_every_change_and_of_no_bytes(page: BuilderProfile) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_forms_sent_at_one_time_add_one_project_and_never_too_many(page: BuilderProfile) -> None:
-    ProjectFactory.create_batch(MOST_PROJECTS - 2, builder=page)
+    ProjectFactory.create_batch(MAX_PROJECTS - 2, builder=page)
     token = uuid4()
     written = {"title": "Ledger", "description": "", "url": "", "technologies": [], "status": "live", "image_alt": ""}
 
@@ -460,7 +460,7 @@ def test_forms_sent_at_one_time_add_one_project_and_never_too_many(page: Builder
     for thread in threads:
         thread.join()
     assert page.projects.filter(form_token=token).count() <= 1
-    assert page.projects.count() == MOST_PROJECTS
+    assert page.projects.count() == MAX_PROJECTS
 
 
 @pytest.mark.django_db(transaction=True)

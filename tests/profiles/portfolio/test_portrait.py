@@ -96,12 +96,12 @@ class TestStoring:
         assert (page.image.name, files(media)) == ("", [])
 
     def test_it_counts_in_the_directory_at_once(self, page: BuilderProfile) -> None:
-        indexing.index_all([page.pk])
+        indexing.index_profiles([page.pk])
         page.refresh_from_db()
         before = page.score
         send(page)
         page.refresh_from_db()
-        assert page.score == before + indexing.COMPLETE["picture"]
+        assert page.score == before + indexing.COMPLETENESS_SCORES["picture"]
         signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         page.refresh_from_db()
         assert page.score == before

@@ -40,7 +40,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 
 @register.filter
-def ago(moment: datetime) -> str:
+def days_ago(moment: datetime) -> str:
     """Say how long ago something was, as people say it: today, yesterday, 3 days ago, 2 months ago."""
     days = (timezone.now() - moment).days
     if days < 1:
@@ -49,7 +49,7 @@ def ago(moment: datetime) -> str:
 
 
 @register.filter
-def lately(moment: datetime) -> str:
+def time_ago(moment: datetime) -> str:
     """Say how long ago something was that may be a moment ago."""
     if timezone.now() - moment < timedelta(minutes=1):
         return gettext("a moment ago")
@@ -57,7 +57,7 @@ def lately(moment: datetime) -> str:
 
 
 @register.simple_tag
-def time_in(zone: str) -> datetime | str:
+def local_time(zone: str) -> datetime | str:
     """Return what time it is in a zone of the IANA database, to be shown as it is there; "" if there is none such."""
     try:
         here: datetime | str = do_timezone(timezone.now(), zone) if zone else ""
@@ -68,8 +68,7 @@ def time_in(zone: str) -> datetime | str:
 
 @register.filter
 def domain_label(value: str) -> str:
-    """Name a domain; one that is not among the choices any more keeps the name it has in addresses."""
-    return str(Domain(value).label) if value in Domain else value
+    return Domain.label_for(value)
 
 
 @register.filter
