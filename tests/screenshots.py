@@ -67,7 +67,7 @@ def main() -> int:
     """Take every picture."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with tempfile.TemporaryDirectory() as name, running_site(Path(name), DEMO_CONTENT="1") as site:
-        is_filled = lambda: "have filled in their profiles" in (Path(name) / "run.log").read_text()  # noqa: E731
+        is_filled = lambda: "demo profiles are filled in" in (Path(name) / "run.log").read_text()  # noqa: E731
         wait_until(is_filled, "the demo people were not done", 180)
         make_history(Trouble(site))
         with sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""Who may know whom. Arrows point one way, and Clerk's wire format is known in one place."""
+"""Packages import each other in one direction, and only one package knows Clerk's wire format."""
 
 import ast
 from collections.abc import Iterator
@@ -17,13 +17,13 @@ MAY_IMPORT = {
     "webhooks": {"core", "audit", "accounts"},
     # Apps read django.conf.settings; config knows their URLs and hooks.
     "config": {"core", "audit", "accounts", "profiles", "webhooks"},
-    # It talks HTTP, like Clerk, but reads the environment as the settings do.
-    "local": {"config"},
+    # It uses the product only over HTTP, like Clerk.
+    "local": set[str](),
 }
 PACKAGES = [*MAY_IMPORT, "tests"]
 FILES = sorted(path for package in MAY_IMPORT for path in BASE_DIR.joinpath(package).rglob("*.py"))
 
-#: What only the parser of Clerk's payloads, and the samples that imitate them, look up.
+#: Keys that only the parser of Clerk's payloads and the samples may look up.
 CLERK_KEYS = {
     *("data", "timestamp", "instance_id", "event_attributes", "http_request", "client_ip"),
     *("public_metadata", "unsafe_metadata", "private_metadata"),
@@ -44,7 +44,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imported(node: ast.AST, path: Path) -> Iterator[str]:
-    """Yield the dotted names that one import statement makes known, relative ones resolved."""
+    """Yield the dotted names that an import statement imports, with relative ones resolved."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -58,29 +58,35 @@ def imports_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-def test_each_room_imports_only_what_it_may(path: Path) -> None:
-    room = path.relative_to(BASE_DIR).parts[0]
-    ours = {name.partition(".")[0] for name in imports_of(path)} & set(PACKAGES)
-    assert ours <= MAY_IMPORT[room] | {room}
+def test_module_imports_only_allowed_packages(path: Path) -> None:
+    package = path.relative_to(BASE_DIR).parts[0]
+    imported_packages = {name.partition(".")[0] for name in imports_of(path)} & set(PACKAGES)
+    assert imported_packages <= MAY_IMPORT[package] | {package}
 
 
-def test_every_package_has_its_rule() -> None:
+@pytest.mark.parametrize("package", ("clerk", "demo"))
+def test_local_stack_is_imported_only_by_itself(package: str) -> None:
+    files = BASE_DIR.joinpath("local", package).rglob("*.py")
+    assert not [name_of(path) for path in files if any(name.startswith("local.stack") for name in imports_of(path))]
+
+
+def test_every_package_has_a_rule() -> None:
     packages = {path.parent.name for path in BASE_DIR.glob("*/__init__.py")}
     assert packages == set(PACKAGES)
 
 
-def test_relative_and_nested_imports_are_seen() -> None:
+def test_relative_and_nested_imports_are_found() -> None:
     source = "from ..audit import log\ndef f():\n    import config.settings"
     names = {name for node in ast.walk(ast.parse(source)) for name in imported(node, BASE_DIR / "accounts" / "x.py")}
     assert names == {"audit.log", "config.settings"}
 
 
-@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room not in {"config", "local"}])
-def test_no_import_of_ours_hides_in_a_function(room: str) -> None:
-    """A cycle that needs it is a wrong boundary. `AppConfig.ready` needs the registry and is the exception."""
+@pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package not in {"config", "local"}])
+def test_functions_do_not_import_project_modules(package: str) -> None:
+    """A cycle that needs such an import has a wrong boundary. `AppConfig.ready` needs the registry and is the exception."""
     hidden = [
         f"{name_of(path)}: {name}"
-        for path in BASE_DIR.joinpath(room).rglob("*.py")
+        for path in BASE_DIR.joinpath(package).rglob("*.py")
         for function in ast.walk(tree_of(path))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and function.name != "ready"
         for node in ast.walk(function)
@@ -105,12 +111,12 @@ def looked_up(node: ast.AST) -> str | None:
     return None
 
 
-# local.clerk is the other side: it makes what we read.
-@pytest.mark.parametrize("room", [room for room in MAY_IMPORT if room != "local"])
-def test_only_the_parser_reads_dictionaries_of_clerk(room: str) -> None:
+# local.clerk is excluded, because it creates the payloads.
+@pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package != "local"])
+def test_only_the_parser_reads_payloads_of_clerk(package: str) -> None:
     readers = {
         f"{name_of(path)}: {key}"
-        for path in BASE_DIR.joinpath(room).rglob("*.py")
+        for path in BASE_DIR.joinpath(package).rglob("*.py")
         if not path.is_relative_to(KNOWS_CLERK)
         for node in ast.walk(tree_of(path))
         if (key := looked_up(node)) in CLERK_KEYS
@@ -118,13 +124,13 @@ def test_only_the_parser_reads_dictionaries_of_clerk(room: str) -> None:
     assert readers == set()
 
 
-def test_the_parser_reads_dictionaries_of_clerk() -> None:
-    """Otherwise the test above looks for the wrong thing."""
+def test_the_parser_reads_payloads_of_clerk() -> None:
+    """If this fails, the test above looks for the wrong keys."""
     keys = {looked_up(node) for name in PARSERS for node in ast.walk(tree_of(KNOWS_CLERK / name))}
     assert {"data", "public_metadata", "email_addresses"} <= keys
 
 
-def test_only_the_parser_knows_the_format_in_its_folder() -> None:
+def test_only_the_parser_reads_payloads_in_its_package() -> None:
     readers = {
         name_of(path)
         for path in KNOWS_CLERK.rglob("*.py")
@@ -133,13 +139,13 @@ def test_only_the_parser_knows_the_format_in_its_folder() -> None:
     assert readers == {*(f"accounts/clerk/{name}" for name in PARSERS), "accounts/clerk/samples/__init__.py"}
 
 
-def test_profiles_hears_of_accounts_by_its_signals_only() -> None:
-    """There is no other signal between apps, and no post_save on our models."""
-    heard = {
+def test_apps_use_only_the_signals_of_accounts() -> None:
+    """There are no other signals between apps, and no post_save receivers for the project's models."""
+    imported_signals = {
         name
         for path in FILES
         if path.relative_to(BASE_DIR).parts[0] != "local"
         for name in imports_of(path)
         if name.startswith(("django.db.models.signals", "django.dispatch"))
     }
-    assert heard == {"django.dispatch.Signal"}
+    assert imported_signals == {"django.dispatch.Signal"}

@@ -1,4 +1,4 @@
-"""The little of a browser that demo people need: cookies, redirects, and forms filled in as they stand on the page."""
+"""A minimal browser for demo users: cookies, redirects and HTML forms."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -7,41 +7,41 @@ from urllib.parse import urljoin
 
 import httpx
 
-from local.stack.environment import APP_HOST, CLERK_HOST
+from local.project import APP_HOST, CLERK_HOST
 
-#: As a browser says when a person opens a page; so Clerk's handshake is gone through.
+#: The headers of a browser that opens a page. They trigger Clerk's handshake.
 PAGE = {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"}
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
-class Refused(Exception):
-    """The product did not take what was sent; the message says what it said."""
+class FormRejected(Exception):
+    """The product rejected a form. The message contains its errors."""
 
 
 class Loopback(httpx.HTTPTransport):
-    """Goes to this machine for *.localhost, as browsers do and not every resolver does."""
+    """Sends all requests to 127.0.0.1. Browsers resolve *.localhost to this machine, but not every system does."""
 
     @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        here = httpx.Request(
+        local_request = httpx.Request(
             request.method,
             request.url.copy_with(host="127.0.0.1"),
             headers=request.headers,
             stream=request.stream,
             extensions=request.extensions,
         )
-        return super().handle_request(here)
+        return super().handle_request(local_request)
 
 
 @dataclass
 class Form:
-    """A form as it came.
+    """A form of an HTML page.
 
     Attributes:
-        action: where it is posted to; "" is the page it stands on.
-        values: of each field, by its name; several of check boxes.
-        kinds: text, textarea, select, checkbox, radio, file or hidden, by name.
-        buttons: names of buttons, and what each says if it is pressed.
+        action: the URL it is posted to; "" is the URL of the page.
+        values: by the name of the field. Checkboxes can have several.
+        kinds: text, textarea, select, checkbox, radio, file or hidden, by the name of the field.
+        buttons: the value of each button, by name.
     """
 
     action: str
@@ -50,27 +50,27 @@ class Form:
     buttons: dict[str, str] = field(default_factory=dict)
 
     def is_blank(self, names: set[str]) -> bool:
-        """Return whether nobody has written anything into these fields; what is chosen always has some value."""
+        """Return whether these fields are empty. Only typed text counts, because choices always have a value."""
         written = [name for name in names if self.kinds.get(name) in ("text", "textarea", "number", "url")]
         return not any("".join(self.values[name]).strip(" 0") for name in written)
 
-    def fill(self, typed: dict[str, Any]) -> None:
-        """Type and tick.
+    def fill(self, data: dict[str, Any]) -> None:
+        """Set the values of fields.
 
         Raises:
-            Refused: there is no such field.
+            FormRejected: the form has no such field.
         """
-        for name, value in typed.items():
+        for name, value in data.items():
             if name not in self.kinds:
-                raise Refused(f"The form has no field {name}.")
-            self.values[name] = _typed(self.kinds[name], value)
+                raise FormRejected(f"The form has no field {name}.")
+            self.values[name] = _field_values(self.kinds[name], value)
 
     def press(self, button: str) -> None:
-        """Have the form say which button it was."""
+        """Add the value of a button to the form data."""
         self.values[button] = [self.buttons[button]]
 
 
-def _typed(kind: str, value: Any) -> list[str]:
+def _field_values(kind: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return ["on"] if value else []
     if isinstance(value, list):
@@ -79,7 +79,7 @@ def _typed(kind: str, value: Any) -> list[str]:
 
 
 class FormReader(HTMLParser):
-    """Reads the forms of a page."""
+    """Parses the forms of a page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class FormReader(HTMLParser):
     @override
     def handle_data(self, data: str) -> None:
         if self._form and self._textarea:
-            # Browsers leave out the line break that Django puts first.
+            # Browsers ignore the first line break, which Django adds.
             before = self._form.values[self._textarea]
             before[0] = (before[0] + data).removeprefix("\n").removeprefix("\r\n")
 
@@ -137,54 +137,53 @@ class FormReader(HTMLParser):
 
 
 class Browser:
-    """A browser of one person.
+    """The browser of one user.
 
     Args:
-        port: of the application; the stand-in for Clerk has the next one.
+        port: of the application. The stand-in for Clerk uses the next one.
     """
 
     def __init__(self, port: int) -> None:
         self.app, self.clerk = f"http://{APP_HOST}:{port}", f"http://{CLERK_HOST}:{port + 1}"
-        self.client = httpx.Client(transport=Loopback(), timeout=PATIENCE_S, trust_env=False, headers=PAGE)
+        self.client = httpx.Client(transport=Loopback(), timeout=TIMEOUT_S, trust_env=False, headers=PAGE)
 
     def sign_in(self, user_id: str) -> None:
-        """Sign in on the stand-in's own page, as somebody without JavaScript does."""
-        address = f"{self.clerk}/sign-in"
-        form = FormReader(self.client.get(address).text).forms[0]
+        """Sign in on the stand-in's page that works without JavaScript."""
+        url = f"{self.clerk}/sign-in"
+        form = FormReader(self.client.get(url).text).forms[0]
         form.fill({"user_id": user_id})
-        self.client.post(address, data=form.values, follow_redirects=True).raise_for_status()
+        self.client.post(url, data=form.values, follow_redirects=True).raise_for_status()
 
     def json(self, path: str) -> Any:
-        """Return what the API answers. Any page renews the token first; this one is small."""
+        """Return a response of the API. Opening any page first renews the token, and this page is small."""
         self.client.get(f"{self.app}/sign-out/", follow_redirects=True)
         return self.client.get(f"{self.app}{path}").raise_for_status().json()
 
-    def form(self, path: str, having: str) -> Form | None:
-        """Return the form of a page that has the field `having` or is posted to that address.
-
-        Returns:
-            None if there is no such page, or no such form.
-        """
+    def form(self, path: str, field_or_action: str) -> Form | None:
+        """Return the form of a page that has this field or this action, or None if the page or the form does not exist."""
         response = self.client.get(f"{self.app}{path}", follow_redirects=True)
         if response.status_code == 404:
             return None
-        found = FormReader(response.raise_for_status().text).forms
-        return next((form for form in found if having in form.kinds or having == form.action), None)
+        forms = FormReader(response.raise_for_status().text).forms
+        return next((form for form in forms if field_or_action in form.kinds or field_or_action == form.action), None)
 
-    def post(self, path: str, form: Form, picture: tuple[str, bytes] | None = None) -> None:
-        """Post a form of the page `path`, with a picture in its field of that name if there is one.
+    def post(self, path: str, form: Form, image: tuple[str, bytes] | None = None) -> None:
+        """Post a form of the page `path`.
+
+        Args:
+            image: the name of a file field, and a WebP file for it.
 
         Raises:
-            Refused: it was not taken.
+            FormRejected: the form has errors.
         """
-        address = urljoin(f"{self.app}{path}", form.action)
-        files = {picture[0]: (f"{picture[0]}.jpg", picture[1], "image/jpeg")} if picture else None
-        response = self.client.post(address, data=form.values, files=files)
+        url = urljoin(f"{self.app}{path}", form.action)
+        files = {image[0]: (f"{image[0]}.webp", image[1], "image/webp")} if image else None
+        response = self.client.post(url, data=form.values, files=files)
         if response.status_code not in (302, 303) or "draft=" in response.headers["Location"]:
-            raise Refused(f"{address} was answered with {response.status_code}: {_complaints(response.text)}")
+            raise FormRejected(f"{url} returned {response.status_code}: {_errors(response.text)}")
 
 
-def _complaints(page: str) -> str:
-    """Return what the page says is wrong, for a log."""
+def _errors(page: str) -> str:
+    """Return the form errors shown on the page, shortened for a log."""
     lists = page.split('class="errorlist')[1:]
     return " ".join(part.split("</ul>")[0].partition(">")[2] for part in lists)[:500] or page[:200]

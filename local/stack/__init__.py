@@ -1,1 +1,1 @@
-"""Everything `make run` needs to run the whole product on one machine. Production uses none of it."""
+"""The processes of `make run`. Production uses none of them."""

@@ -1,6 +1,6 @@
-"""Make .venv and install pinned requirements into it, if that is not done yet: install.py requirements/local.txt
+"""Create .venv and install pinned requirements if they are missing: install.py requirements/local.txt
 
-Runs with whatever Python `make` found, before anything is installed, so it uses the standard library only.
+It runs with the Python that `make` found, before anything is installed, so it uses only the standard library.
 """
 
 import contextlib
@@ -14,57 +14,57 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-BASE_DIR = Path(__file__).resolve().parent.parent.parent
-VENV = BASE_DIR / ".venv"
-#: Holds a digest of each requirements file that is installed.
-MARK = VENV / "installed.txt"
-#: What installing one file brings along.
-INCLUDED = {"local.txt": ("local.txt",), "dev.txt": ("dev.txt", "local.txt")}
+# Not imported from local.project: `python -I` does not put the project on the import path.
+PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
+VENV = PROJECT_ROOT / ".venv"
+#: Contains a digest of each installed requirements file.
+INSTALLED = VENV / "installed.txt"
+#: The files that installing one file also covers.
+INCLUDES = {"local.txt": ("local.txt",), "dev.txt": ("dev.txt", "local.txt")}
 
 
 def main(name: str) -> int:
-    """Install requirements/<name>, one copy of this at a time; return the exit code."""
-    with (BASE_DIR / ".venv.lock").open("w") as lock:
+    """Install requirements/<name> and return the exit code. Concurrent calls wait for each other."""
+    with (PROJECT_ROOT / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = digest(name)
-        if wanted in installed():
+        if digest(name) in installed():
             return 0
         make_venv()
         print(f"Installing {name.removesuffix('.txt')} requirements; the first time takes a minute", flush=True)
-        # Unhurried pip prints each package as it comes, which is the progress; --require-hashes refuses any other file.
+        # Without --quiet, pip lists each package, which serves as progress. --require-hashes rejects any other file.
         command = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes"]
         done = subprocess.run(
-            [*command, "-r", str(BASE_DIR / "requirements" / name)],
+            [*command, "-r", str(PROJECT_ROOT / "requirements" / name)],
             env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
             check=False,
         )
         if done.returncode:
-            print(f"make: pip could not install requirements/{name}; its reason is above.", file=sys.stderr)
+            print(f"make: pip could not install requirements/{name}; see its error above.", file=sys.stderr)
             return 1
-        with MARK.open("a") as mark:
-            mark.writelines(f"{digest(each)}\n" for each in INCLUDED[name])
+        with INSTALLED.open("a") as file:
+            file.writelines(f"{digest(included)}\n" for included in INCLUDES[name])
     return 0
 
 
 def digest(name: str) -> str:
-    """Return what stands for an installed requirements file: its name and its content."""
-    content = (BASE_DIR / "requirements" / name).read_bytes()
+    """Return the name of a requirements file and a digest of its content."""
+    content = (PROJECT_ROOT / "requirements" / name).read_bytes()
     return f"{name} {hashlib.sha256(content).hexdigest()}"
 
 
 def installed() -> set[str]:
-    """Return the digests of what .venv holds; nothing if it is missing or its Python does not run any more."""
+    """Return the digests recorded in .venv, or an empty set if .venv is missing or its Python no longer runs."""
     with contextlib.suppress(OSError):
         subprocess.run([VENV / "bin" / "python", "-c", ""], check=True, capture_output=True)
-        return set(MARK.read_text().splitlines())
+        return set(INSTALLED.read_text().splitlines())
     return set()
 
 
 def make_venv() -> None:
-    """Make .venv anew, unless there is a working one to add to."""
+    """Create .venv unless a working one exists."""
     if installed():
         return
-    with progress(f"Making .venv with Python {sys.version.split()[0]}"):
+    with progress(f"Creating .venv with Python {sys.version.split()[0]}"):
         shutil.rmtree(VENV, ignore_errors=True)
         venv.create(VENV, with_pip=True)
 
@@ -82,4 +82,4 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:
-        sys.exit(f"make: .venv could not be made: {error}")
+        sys.exit(f"make: .venv could not be created: {error}")

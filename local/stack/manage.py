@@ -1,6 +1,6 @@
-"""A command of manage.py against what `make run` runs: `python -m local.stack.manage check_alerts`.
+"""Run a manage.py command against a running `make run`: `python -m local.stack.manage check_alerts`.
 
-`make manage` calls it. manage.py itself knows settings from its environment only, as in production.
+`make manage` calls this module. manage.py itself reads its settings only from the environment, as in production.
 """
 
 import os
@@ -8,32 +8,32 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from config.environment import BASE_DIR
+from local.errors import SetupError
+from local.project import PROJECT_ROOT
 from local.stack import environment
-from local.stack.errors import SetupError
 from local.stack.ports import read_port
 from local.stack.postgres import EmbeddedPostgres
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Become manage.py, with the settings of the copy that PORT and DATA_DIR name."""
+    """Replace this process with manage.py, configured for the copy that PORT and DATA_DIR name."""
     try:
-        settings = running(os.environ)
+        environ = environment_of_running_copy(os.environ)
     except SetupError as error:
         sys.exit(f"make manage: {error}")
-    os.execve(sys.executable, [sys.executable, str(BASE_DIR / "manage.py"), *arguments], settings)  # noqa: S606  # no shell
+    os.execve(sys.executable, [sys.executable, str(PROJECT_ROOT / "manage.py"), *arguments], environ)  # noqa: S606  # no shell
 
 
-def running(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a copy that runs.
+def environment_of_running_copy(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables of the running copy.
 
     Raises:
-        SetupError: it does not run.
+        SetupError: no copy is running.
     """
     folder = environment.read_data_dir(environ).resolve()
     postgres = EmbeddedPostgres(folder)
-    is_there = environ.get("DATABASE_URL", "").strip() or postgres.sockets.exists()
-    if not is_there or not (folder / "local.env").exists():
+    is_running = environ.get("DATABASE_URL", "").strip() or postgres.sockets.exists()
+    if not is_running or not (folder / "local.env").exists():
         raise SetupError(f"Nothing runs with the data in {folder}; start `make run` first, or set its DATA_DIR.")
     return {"DATABASE_URL": postgres.url, **environment.build(environ, folder, read_port(environ))}
 

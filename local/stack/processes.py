@@ -1,4 +1,4 @@
-"""Child processes that end with this one, however it ends, and come back when they end by themselves."""
+"""Child processes that never outlive this process, and are restarted if they end unexpectedly."""
 
 import contextlib
 import ctypes
@@ -10,29 +10,28 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-#: Seconds before a child that ended is started again: doubled each time up to the longest, and back to the first
-#: once a child has lived for the last number.
-FIRST_WAIT_S, LONGEST_WAIT_S, STEADY_AFTER_S = 0.5, 10.0, 30.0
+#: The wait before a child is restarted doubles each time up to the maximum. It is reset once a child has run for 30 s.
+FIRST_WAIT_S, MAX_WAIT_S, STABLE_AFTER_S = 0.5, 10.0, 30.0
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None]:
-    """Return a `preexec_fn` that has the kernel send the signal to the child when its parent dies.
+    """Return a `preexec_fn` that makes the kernel send the signal to the child when its parent dies.
 
-    The "parent" is the thread that starts the child, so start children from the main thread. Only Linux has it;
-    elsewhere a SIGKILL of the parent leaves orphans.
+    The "parent" is the thread that starts the child, so start children from the main thread. Only Linux supports this;
+    on other systems a SIGKILL of the parent leaves orphans.
     """
     parent = os.getpid()
 
-    def ask_kernel() -> None:
+    def set_death_signal() -> None:
         if _libc is not None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal_number)
-            if os.getppid() != parent:  # it died before the kernel was asked
+            if os.getppid() != parent:  # the parent died before the call
                 os._exit(1)
 
-    return ask_kernel
+    return set_death_signal
 
 
 def spawn(
@@ -43,14 +42,14 @@ def spawn(
     cwd: Path | None = None,
     death_signal: int = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own, so that Ctrl-C reaches only us and children stop in order.
+    """Start a command in a new session, so that Ctrl-C reaches only this process and it can stop its children in order.
 
     Args:
         command: the program and its arguments.
-        environ: its whole environment.
-        log: the file that its output is added to.
-        cwd: the folder it runs in.
-        death_signal: what it is sent when we die.
+        environ: the complete environment.
+        log: output is appended to this file.
+        cwd: the working directory.
+        death_signal: sent to the command when this process dies.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -61,22 +60,22 @@ def spawn(
             env=environ,
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=die_with_parent(death_signal),  # noqa: PLW1509  # we have one thread, and it calls C only
+            preexec_fn=die_with_parent(death_signal),  # noqa: PLW1509  # there is one thread, and the function only calls C
         )
 
 
-def stop(process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, patience_s: float = 15) -> None:
-    """Ask the process to end, insist after `patience_s`, and leave nothing of its session behind."""
+def stop(process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, timeout_s: float = 15) -> None:
+    """Send the signal, wait up to `timeout_s`, then kill everything that is left of the process's session."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.send_signal(signal_number)
-        process.wait(patience_s)
+        process.wait(timeout_s)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def run(command: Sequence[str | Path], environ: Mapping[str, str], log: Path) -> int:
-    """Run a command to its end and return its exit code. Nothing of it is left if we are interrupted."""
+    """Run a command and return its exit code. It is killed if this process is interrupted."""
     process = spawn(command, environ, log)
     try:
         return process.wait()
@@ -85,11 +84,11 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str], log: Path) ->
 
 
 class Child:
-    """A long-running command that is started again whenever it ends.
+    """A long-running command that is restarted whenever it ends.
 
     Args:
-        name: what people call it, at the start of a sentence.
-        log: the file for its output; it begins anew with each run and goes on over restarts.
+        name: the subject of messages, such as "The web server".
+        log: the file for output. It is emptied once, and kept over restarts.
         start: starts the process.
     """
 
@@ -109,18 +108,18 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs. A killed child has the negative number of the signal."""
+        """None while the child runs. For a killed child it is the negative number of the signal."""
         return self._process.poll()
 
-    def revive(self, say: Callable[[str], None]) -> None:
-        """Start the child again some time after it ended, whatever its exit code. Call often; it never waits."""
+    def restart_if_ended(self, report: Callable[[str], None]) -> None:
+        """Restart an ended child after a wait, regardless of its exit code. Call this often; it does not block."""
         if self.exit_code is None:
             return
         now = time.monotonic()
         if self._ended_at is None:
             self._ended_at = now
-            lived_s = now - self._started_at
-            self._wait_s = FIRST_WAIT_S if lived_s > STEADY_AFTER_S else min(self._wait_s * 2, LONGEST_WAIT_S)
-            say(f"{self.name} ended (exit code {self.exit_code}), starting it again; see {self.log}")
+            uptime_s = now - self._started_at
+            self._wait_s = FIRST_WAIT_S if uptime_s > STABLE_AFTER_S else min(self._wait_s * 2, MAX_WAIT_S)
+            report(f"{self.name} ended (exit code {self.exit_code}) and is restarted; see {self.log}")
         elif now - self._ended_at >= self._wait_s:
             self.start()

@@ -11,13 +11,13 @@ from contextlib import ExitStack
 from types import FrameType
 from typing import NoReturn
 
-from config.environment import BASE_DIR
 from local.demo import fill_profiles
-from local.demo.people import invite_people
+from local.demo.users import sign_up_missing
+from local.errors import SetupError
+from local.project import APP_HOST, CLERK_HOST, PROJECT_ROOT
 from local.stack import environment, steps
-from local.stack.errors import SetupError
-from local.stack.folders import hold_lock, make_folder
-from local.stack.ports import hold_ports, read_port
+from local.stack.folders import acquire_lock, make_folder
+from local.stack.ports import read_port, reserve_ports
 from local.stack.postgres import EmbeddedPostgres
 from local.stack.processes import Child, spawn, stop
 
@@ -25,18 +25,18 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequested(BaseException):
-    """Somebody wants us to stop. Not an Exception, so that nothing on the way takes it for a failure."""
+    """A stop signal arrived. Not an Exception, so that `except Exception` does not swallow it."""
 
 
 def main() -> int:
-    """Run until told to stop; return the exit code."""
+    """Run until a stop signal arrives, and return the exit code."""
     for number in STOP_SIGNALS:
         signal.signal(number, request_stop)
     try:
         with ExitStack() as stack:
             LocalRun(stack).run()
     except StopRequested:
-        say("Everything is stopped; the data stays.")
+        report("Everything is stopped. The data is kept.")
         return 0
     except SetupError as error:
         print(f"make run: {error}", file=sys.stderr, flush=True)
@@ -44,68 +44,68 @@ def main() -> int:
 
 
 def request_stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind whatever is under way. Only once: an impatient second Ctrl-C must not cut the stopping short."""
-    for each in STOP_SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+    """Unwind whatever is running. Further signals are ignored, so that a second Ctrl-C cannot interrupt the shutdown."""
+    for stop_signal in STOP_SIGNALS:
+        signal.signal(stop_signal, signal.SIG_IGN)
     raise StopRequested
 
 
-def say(text: str) -> None:
-    """Print a line at once. A terminal that is gone is no reason to leave children behind."""
+def report(text: str) -> None:
+    """Print a line immediately. A closed terminal is ignored, because children still have to be stopped."""
     with contextlib.suppress(OSError):
         print(text, flush=True)
 
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
-    """Say what is being done, then how long it took."""
+    """Print the name of a step, then how long it took."""
     started = time.monotonic()
     with contextlib.suppress(OSError):
         print(f"  {text:<44}", end="", flush=True)
     try:
         yield
     except BaseException:
-        say("")
+        report("")
         raise
-    say(f"{time.monotonic() - started:5.1f} s")
+    report(f"{time.monotonic() - started:5.1f} s")
 
 
 class LocalRun:
-    """One run of everything. What it starts is stopped by `stack`, the last first."""
+    """One run of the whole product. `stack` stops everything it started, in reverse order."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
         self.port = read_port(os.environ)
-        stack.enter_context(hold_ports(self.port))
+        stack.enter_context(reserve_ports(self.port))
         self.data_dir = make_folder(environment.read_data_dir(os.environ))
         self.logs = make_folder(self.data_dir / "logs")
-        stack.enter_context(hold_lock(self.data_dir / "run.lock"))
+        stack.enter_context(acquire_lock(self.data_dir / "run.lock"))
         self.environ = environment.build(os.environ, self.data_dir, self.port)
         self.postgres: EmbeddedPostgres | None = None
         self.demo: subprocess.Popen[bytes] | None = None
 
     def run(self) -> NoReturn:
-        """Start everything, say where it is, and keep it running.
+        """Start everything, print the URLs, and keep the processes running.
 
         Raises:
-            StopRequested: a signal came.
-            SetupError: something stands in the way.
+            StopRequested: a stop signal arrived.
+            SetupError: a step of the start failed.
         """
         started = time.monotonic()
-        say(f"Starting, with the data in {self.data_dir}")
+        report(f"Starting with the data in {self.data_dir}")
         self.start_database()
         self.prepare()
         children = self.start_children()
-        self.invite_people()
-        self.say_where(time.monotonic() - started)
-        self.fill_in_profiles()
+        self.sign_up_demo_users()
+        self.print_urls(time.monotonic() - started)
+        self.start_filling_profiles()
         while True:
             time.sleep(0.5)
-            self.look_after_profiles()
-            if self.postgres is not None and self.postgres.revive():
-                say(f"PostgreSQL ended by itself and was started again; see {self.postgres.log}")
+            self.report_filled_profiles()
+            if self.postgres is not None and self.postgres.restart_if_ended():
+                report(f"PostgreSQL ended unexpectedly and was restarted; see {self.postgres.log}")
             for child in children:
-                child.revive(say)
+                child.restart_if_ended(report)
 
     def start_database(self) -> None:
         url = self.environ.get("DATABASE_URL")
@@ -118,58 +118,58 @@ class LocalRun:
             self.environ["DATABASE_URL"] = self.stack.enter_context(self.postgres).url
 
     def prepare(self) -> None:
-        with step("Bringing the database up to date"):
+        with step("Migrating the database"):
             steps.manage("migrate", "--noinput", environ=self.environ, log=self.logs / "migrate.log")
         with step("Collecting static files"):
-            mark = self.data_dir / "static.digest"
-            steps.collect_static(self.environ, self.logs / "collectstatic.log", mark)
+            digest_file = self.data_dir / "static.digest"
+            steps.collect_static(self.environ, self.logs / "collectstatic.log", digest_file)
 
     def start_children(self) -> list[Child]:
         with step("Starting web server, worker and stand-in"):
-            worker = self.child("The queue worker", "worker", "manage.py", "procrastinate", "worker")
-            web = self.child("The web server", "web", "-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi")
-            clerk = self.child("The stand-in for Clerk", "localclerk", "-m", "local.clerk")
+            worker = self.start_child("The queue worker", "worker", "manage.py", "procrastinate", "worker")
+            web = self.start_child("The web server", "web", "-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi")
+            clerk = self.start_child("The stand-in for Clerk", "localclerk", "-m", "local.clerk")
             steps.wait_until_ready(web, self.port, "/readyz")
             steps.wait_until_ready(clerk, self.port + 1, "/healthz")
         return [worker, web, clerk]
 
-    def child(self, name: str, log: str, *arguments: str) -> Child:
+    def start_child(self, name: str, log: str, *arguments: str) -> Child:
         path = self.logs / f"{log}.log"
         command = [sys.executable, *arguments]
-        child = Child(name, path, lambda: spawn(command, self.environ, path, cwd=BASE_DIR))
+        child = Child(name, path, lambda: spawn(command, self.environ, path, cwd=PROJECT_ROOT))
         self.stack.callback(child.stop)
         return child
 
-    def invite_people(self) -> None:
-        done = self.data_dir / "demo-people.txt"
-        with step("Looking after the demo people"):
-            invite_people(self.port + 1, done)
+    def sign_up_demo_users(self) -> None:
+        with step("Signing up demo users"):
+            sign_up_missing(self.port + 1, self.data_dir / "demo-people.txt")
 
-    def fill_in_profiles(self) -> None:
-        """Let the demo people fill in their profiles beside the rest; nobody has to wait for it."""
-        if self.environ.get("DEMO_CONTENT") == "0" or fill_profiles.progress(self.data_dir).is_complete:
+    def start_filling_profiles(self) -> None:
+        """Fill in the profiles of the demo users in the background."""
+        if self.environ.get("DEMO_CONTENT") == "0" or fill_profiles.read_progress(self.data_dir).is_complete:
             return
         command = [sys.executable, "-m", "local.demo.fill_profiles"]
-        self.demo = spawn(command, self.environ, self.logs / "demo.log", cwd=BASE_DIR)
+        self.demo = spawn(command, self.environ, self.logs / "demo.log", cwd=PROJECT_ROOT)
         self.stack.callback(stop, self.demo)
 
-    def look_after_profiles(self) -> None:
-        """Say once how the filling in ended."""
+    def report_filled_profiles(self) -> None:
+        """Report once whether the profiles were filled in."""
         if self.demo is None or self.demo.poll() is None:
             return
         if self.demo.returncode:
-            say(f"The demo people did not get to the end, and go on at the next start; see {self.logs / 'demo.log'}")
+            log = self.logs / "demo.log"
+            report(f"Not all demo profiles could be filled in, and the next start continues; see {log}")
         else:
-            say("The demo people have filled in their profiles.")
+            report("The demo profiles are filled in.")
         self.demo = None
 
-    def say_where(self, seconds: float) -> None:
-        app, clerk = (f"http://{environment.APP_HOST}:{self.port}", f"http://{environment.CLERK_HOST}:{self.port + 1}")
-        say(f"""
+    def print_urls(self, seconds: float) -> None:
+        app, clerk = f"http://{APP_HOST}:{self.port}", f"http://{CLERK_HOST}:{self.port + 1}"
+        report(f"""
 Ready in {seconds:.1f} s. Open
 
   {app}/            Buildappswith, also at http://127.0.0.1:{self.port}/
   {app}/builders/   the directory of builders
-  {clerk}/      the stand-in for Clerk: make people, change and delete them
+  {clerk}/      the stand-in for Clerk: create, change and delete users
 
-Mail is put into {self.data_dir / "mail"}. Logs are in {self.logs}. Stop with Ctrl-C.""")
+Emails are written to {self.data_dir / "mail"}. Logs are in {self.logs}. Stop with Ctrl-C.""")

@@ -1,4 +1,4 @@
-"""The steps of a start that come to an end: checking the database, migrating, collecting static files, waiting."""
+"""The steps of a start that finish: checking the database, migrating, collecting static files, waiting for servers."""
 
 import hashlib
 import http.client
@@ -8,99 +8,92 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
-from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import BASE_DIR, database
-from local.stack.errors import SetupError
+from local.errors import SetupError
+from local.project import PROJECT_ROOT
 from local.stack.processes import Child, run
 
-OLDEST_POSTGRES = 15
-#: Seconds within which a server that was just started must answer.
-READY_PATIENCE_S = 60
+MIN_POSTGRES_VERSION = 15
+READY_TIMEOUT_S = 60
 
 
 def check_database(url: str) -> None:
-    """Check that the PostgreSQL at `url` can be reached and is new enough.
+    """Check that the PostgreSQL at `url` is reachable and recent enough.
 
     Raises:
-        SetupError: it cannot, or is not.
+        SetupError: the check failed.
     """
+    # Checked first, because psycopg's message about a URL that it cannot parse may contain the password.
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise SetupError("DATABASE_URL must name a PostgreSQL database: postgresql://user@host/name")
     try:
-        config = database(url, pool_size=1)
-        with psycopg.connect(
-            host=config["HOST"],
-            port=config["PORT"] or None,
-            user=config["USER"] or None,
-            password=config["PASSWORD"] or None,
-            dbname=config["NAME"],
-            connect_timeout=3,
-        ) as connection:
+        with psycopg.connect(url, connect_timeout=3) as connection:
             version = connection.info.server_version // 10000
-    except ImproperlyConfigured as error:
-        raise SetupError(str(error)) from None
+    except psycopg.ProgrammingError:
+        raise SetupError("DATABASE_URL is not valid; write it as postgresql://user:password@host:5432/name") from None
     except psycopg.Error as error:
-        # The first line says what failed, the others what one might ask oneself.
+        # The first line is the reason, and the others are hints.
         reason = str(error).strip().partition("\n")[0]
         raise SetupError(
             f"The database of DATABASE_URL cannot be reached ({reason}); start it, or unset DATABASE_URL to use "
             "the embedded one."
         ) from None
-    if version < OLDEST_POSTGRES:
-        raise SetupError(f"DATABASE_URL names PostgreSQL {version}; {OLDEST_POSTGRES} or newer is needed.")
+    if version < MIN_POSTGRES_VERSION:
+        raise SetupError(f"DATABASE_URL names PostgreSQL {version}; {MIN_POSTGRES_VERSION} or newer is needed.")
 
 
 def manage(*arguments: str, environ: Mapping[str, str], log: Path) -> None:
-    """Run a command of manage.py to its end, its output going to `log`.
+    """Run a manage.py command and write its output to `log`.
 
     Raises:
-        SetupError: it failed.
+        SetupError: the command failed.
     """
     log.unlink(missing_ok=True)
-    if run([sys.executable, BASE_DIR / "manage.py", *arguments], environ, log):
-        raise SetupError(f"`manage.py {arguments[0]}` failed: {last_line(log)} (all of it is in {log})")
+    if run([sys.executable, PROJECT_ROOT / "manage.py", *arguments], environ, log):
+        raise SetupError(f"`manage.py {arguments[0]}` failed: {last_line(log)} (full output: {log})")
 
 
-def collect_static(environ: Mapping[str, str], log: Path, mark: Path) -> bool:
-    """Collect static files unless nothing changed since the digest in the file `mark`; return whether it did."""
+def collect_static(environ: Mapping[str, str], log: Path, digest_file: Path) -> bool:
+    """Collect static files if they changed since the digest in `digest_file`, and return whether they did."""
     digest = static_digest()
-    collected = Path(environ["STATIC_ROOT"], "staticfiles.json").exists()
-    if collected and mark.exists() and mark.read_text() == digest:
+    is_collected = Path(environ["STATIC_ROOT"], "staticfiles.json").exists()
+    if is_collected and digest_file.exists() and digest_file.read_text() == digest:
         return False
-    mark.unlink(missing_ok=True)
+    digest_file.unlink(missing_ok=True)
     manage("collectstatic", "--noinput", "--clear", environ=environ, log=log)
-    mark.write_text(digest)
+    digest_file.write_text(digest)
     return True
 
 
 def static_digest() -> str:
-    """Return a digest of all that static files are made from: our folders, the settings, and what is installed."""
-    digest = hashlib.sha256((BASE_DIR / "requirements" / "base.txt").read_bytes())
-    folders = [BASE_DIR / "static", *BASE_DIR.glob("*/static")]
+    """Return a digest of everything that affects static files: the project's files, its settings and requirements."""
+    digest = hashlib.sha256((PROJECT_ROOT / "requirements" / "base.txt").read_bytes())
+    folders = [PROJECT_ROOT / "static", *PROJECT_ROOT.glob("*/static")]
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())
-    for file in (BASE_DIR / "config" / "settings.py", *files):
+    for file in (PROJECT_ROOT / "config" / "settings.py", *files):
         found = file.stat()
-        digest.update(f"{file.relative_to(BASE_DIR)} {found.st_size} {found.st_mtime_ns}\n".encode())
+        digest.update(f"{file.relative_to(PROJECT_ROOT)} {found.st_size} {found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
 def wait_until_ready(child: Child, port: int, path: str) -> None:
-    """Wait until the server `child` answers 200 at `path`.
+    """Wait until the server `child` responds to `path` with status 200.
 
     Raises:
-        SetupError: it ended, or did not answer in time.
+        SetupError: the server exited, or did not respond in time.
     """
-    patience = time.monotonic() + READY_PATIENCE_S
-    while (status := answer(port, path)) != 200:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while (status := get_status(port, path)) != 200:
         if child.exit_code is not None:
-            raise SetupError(f"{child.name} did not start: {last_line(child.log)} (all of it is in {child.log})")
-        if time.monotonic() > patience:
-            said = f"answers {status} at {path}" if status else "does not answer"
-            raise SetupError(f"{child.name} {said}; see {child.log}")
+            raise SetupError(f"{child.name} did not start: {last_line(child.log)} (full output: {child.log})")
+        if time.monotonic() > deadline:
+            problem = f"responds to {path} with status {status}" if status else "does not respond"
+            raise SetupError(f"{child.name} {problem}; see {child.log}")
         time.sleep(0.05)
 
 
-def answer(port: int, path: str) -> int | None:
-    """Return the status with which 127.0.0.1 answers a GET, or None. Proxies of the environment are not asked."""
+def get_status(port: int, path: str) -> int | None:
+    """Return the status of a GET request to 127.0.0.1, or None. Proxies in the environment are ignored."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -112,6 +105,6 @@ def answer(port: int, path: str) -> int | None:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log that says something, for an error that is one sentence."""
+    """Return the last line of a log that is not blank, for use in an error message."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "there was no output"

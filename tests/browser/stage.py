@@ -57,7 +57,7 @@ SETTINGS = tuple(
 def filled_site(folder: Path, life_s: int = LIFE_S) -> Iterator[Site]:
     """Run the product with demo people who have filled in their pages, and a token's life that forms do not outlast."""
     with running_site(folder, DEMO_CONTENT="1", LOCALCLERK_TOKEN_LIFE_S=str(life_s)) as site:
-        is_filled = lambda: "have filled in their profiles" in (folder / "run.log").read_text()  # noqa: E731
+        is_filled = lambda: "demo profiles are filled in" in (folder / "run.log").read_text()  # noqa: E731
         wait_until(is_filled, "the demo people were not done", 120)
         yield site
 

@@ -21,7 +21,7 @@ from config.environment import (
     version,
     words,
 )
-from local.stack.environment import addresses
+from local.stack.environment import defaults
 
 NAME = "SOME_VARIABLE"
 Environ = pytest.MonkeyPatch
@@ -248,7 +248,7 @@ def test_a_mail_server_is_read_from_its_address(url: str, options: dict[str, Any
 
 def test_mail_can_be_put_into_a_folder_with_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "a b+c%20d" / "mail"
-    url = addresses(folder.parent, 8000)["EMAIL_URL"]
+    url = defaults(folder.parent, 8000)["EMAIL_URL"]
     assert mailer(url) == {
         "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
         "OPTIONS": {"file_path": str(folder)},

@@ -1,4 +1,4 @@
-"""The demo people: what they type is right, and filling it in keeps off what others wrote."""
+"""Demo users have valid data, and filling in their profiles never overwrites existing content."""
 
 import io
 import json
@@ -14,10 +14,8 @@ from accounts.models import User
 from audit.models import AuditLog
 from config.wsgi import application
 from local.demo import fill_profiles
-from local.demo.browser import PAGE, Browser, Form, FormReader, Refused
-from local.demo.people import PEOPLE, Person
-from local.demo.portraits import SIDE, portrait
-from local.demo.screens import HEIGHT, KINDS, WIDTH, screen
+from local.demo.browser import PAGE, Browser, Form, FormReader, FormRejected
+from local.demo.users import DEMO_USERS, FOLDER, DemoUser, read_image
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.forms.sections import ClientForm, ProjectForm
 from profiles.models import Badge, BuilderProfile, Project
@@ -25,77 +23,89 @@ from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
 PORT = 9999
-BUILDERS = [person for person in PEOPLE if "BUILDER" in person.roles]
-SECTIONS = [pytest.param(person, key, id=f"{person.username} {key}") for person in PEOPLE for key in person.sections]
+BUILDERS = [demo_user for demo_user in DEMO_USERS if "BUILDER" in demo_user.roles]
+SECTIONS = [
+    pytest.param(demo_user, key, id=f"{demo_user.username} {key}")
+    for demo_user in DEMO_USERS
+    for key in demo_user.sections
+]
 
 
-def as_posted(shown: Any, typed: dict[str, Any]) -> dict[str, Any]:
-    """Return what a browser posts for what is typed into a form that is shown."""
+def post_data(form: Any, typed: dict[str, Any]) -> dict[str, Any]:
+    """Return the data that a browser posts after `typed` was entered into a displayed form."""
     return {
-        name: field.prepare_value(typed[name]) if name in typed else shown[name].value()
-        for name, field in shown.fields.items()
+        name: field.prepare_value(typed[name]) if name in typed else form[name].value()
+        for name, field in form.fields.items()
     }
 
 
 class TestData:
-    def test_there_are_two_dozen_builders_and_those_that_tests_know(self) -> None:
+    def test_there_are_24_builders_and_the_users_that_tests_sign_in_as(self) -> None:
         assert len(BUILDERS) == 24
-        assert [person.username for person in PEOPLE[:6]] == ["zofia", "omar", "misaki", "layla", "grace", "ngozi"]
-        assert max(Counter(person.username for person in PEOPLE).values()) == 1
-        assert max(Counter((person.first_name, person.last_name) for person in PEOPLE).values()) == 1
-        # The stand-in's page for signing in shows so many.
-        assert len(PEOPLE) <= 30
+        assert [demo_user.username for demo_user in DEMO_USERS[:6]] == [
+            "zofia",
+            "omar",
+            "misaki",
+            "layla",
+            "grace",
+            "ngozi",
+        ]
+        assert max(Counter(demo_user.username for demo_user in DEMO_USERS).values()) == 1
+        assert max(Counter((demo_user.first_name, demo_user.last_name) for demo_user in DEMO_USERS).values()) == 1
+        # The stand-in's sign-in page shows at most 30.
+        assert len(DEMO_USERS) <= 30
 
-    def test_they_are_in_every_state(self) -> None:
-        terms = [person.sections.get("terms", {}) for person in BUILDERS]
+    def test_every_state_is_represented(self) -> None:
+        terms = [demo_user.sections.get("terms", {}) for demo_user in BUILDERS]
         assert {one.get("availability") for one in terms} >= {"available", "limited", "unavailable", None}
-        assert {person.team["tier"]["tier"] for person in BUILDERS if person.team} == {"2", "3"}
-        assert sum(person.team.get("featured", False) for person in BUILDERS) == 6
-        assert {len(person.sections) for person in BUILDERS} >= {0, 1, 5}
-        assert {len(person.projects) for person in BUILDERS} >= {0, 1, 2, 3}
+        assert {demo_user.team["tier"]["tier"] for demo_user in BUILDERS if demo_user.team} == {"2", "3"}
+        assert sum(demo_user.team.get("featured", False) for demo_user in BUILDERS) == 6
+        assert {len(demo_user.sections) for demo_user in BUILDERS} >= {0, 1, 5}
+        assert {len(demo_user.projects) for demo_user in BUILDERS} >= {0, 1, 2, 3}
         assert any(one.get("adhd_friendly") for one in terms)
 
     @pytest.mark.django_db
-    @pytest.mark.parametrize(("person", "key"), SECTIONS)
-    def test_each_section_is_taken_by_its_form_as_it_is(self, person: Person, key: str) -> None:
-        form_class, typed = BUILDER_SECTIONS[key].form_class, person.sections[key]
-        profile = BuilderProfile(user=User(name=person.first_name))
-        form = form_class(as_posted(form_class(instance=profile), typed), instance=profile)
+    @pytest.mark.parametrize(("demo_user", "key"), SECTIONS)
+    def test_section_is_valid_and_unchanged_by_its_form(self, demo_user: DemoUser, key: str) -> None:
+        form_class, typed = BUILDER_SECTIONS[key].form_class, demo_user.sections[key]
+        profile = BuilderProfile(user=User(name=demo_user.first_name))
+        form = form_class(post_data(form_class(instance=profile), typed), instance=profile)
         assert form.errors == {}
         assert {name: form.cleaned_data[name] for name in typed if isinstance(typed[name], list)} == {
             name: value for name, value in typed.items() if isinstance(value, list)
         }
 
-    @pytest.mark.parametrize("project", [pytest.param(one, id=one["title"]) for p in PEOPLE for one in p.projects])
-    def test_each_project_is_taken_by_its_form(self, project: dict[str, Any]) -> None:
-        assert project["picture"] in KINDS
-        typed = {name: value for name, value in project.items() if name != "picture"}
-        form = ProjectForm(as_posted(ProjectForm(instance=Project()), typed), instance=Project())
+    @pytest.mark.parametrize("project", [pytest.param(one, id=one["title"]) for p in DEMO_USERS for one in p.projects])
+    def test_project_is_valid(self, project: dict[str, Any]) -> None:
+        assert Image.open(io.BytesIO(read_image(project["image"]))).size == (1280, 800)
+        typed = {name: value for name, value in project.items() if name != "image"}
+        form = ProjectForm(post_data(ProjectForm(instance=Project()), typed), instance=Project())
         assert form.errors == {}
         assert project["image_alt"]
 
-    @pytest.mark.parametrize("person", [pytest.param(one, id=one.username) for one in PEOPLE if one.client])
-    def test_each_client_is_taken_by_the_form(self, person: Person) -> None:
-        assert "CLIENT" in person.roles
-        assert ClientForm(person.client).errors == {}
+    @pytest.mark.parametrize("demo_user", [pytest.param(one, id=one.username) for one in DEMO_USERS if one.client])
+    def test_client_is_valid(self, demo_user: DemoUser) -> None:
+        assert "CLIENT" in demo_user.roles
+        assert ClientForm(demo_user.client).errors == {}
 
-    def test_what_the_team_says_can_be_said(self) -> None:
-        badges = [badge for person in BUILDERS for badge in person.team.get("badges", ())]
+    def test_team_assessments_are_valid(self) -> None:
+        badges = [badge for demo_user in BUILDERS for badge in demo_user.team.get("badges", ())]
         assert {badge["kind"] for badge in badges} <= set(Badge.Kind.values)
         assert all(0 < len(badge["evidence"]) <= 300 for badge in badges)
-        assert all(0 < len(person.team["tier"]["evidence"]) <= 500 for person in BUILDERS if person.team)
+        assert all(0 < len(demo_user.team["tier"]["evidence"]) <= 500 for demo_user in BUILDERS if demo_user.team)
 
-    @pytest.mark.parametrize("person", [pytest.param(one, id=one.username) for one in PEOPLE if one.portrait])
-    def test_portraits_can_be_drawn_and_stay_the_same(self, person: Person) -> None:
-        drawn = portrait(person.username, **person.portrait)
-        assert Image.open(io.BytesIO(drawn)).size == (SIDE, SIDE)
-        assert portrait(person.username, **person.portrait) == drawn
+    @pytest.mark.parametrize("demo_user", [pytest.param(one, id=one.username) for one in DEMO_USERS if one.portrait])
+    def test_portrait_is_valid(self, demo_user: DemoUser) -> None:
+        assert Image.open(io.BytesIO(read_image(demo_user.portrait))).size == (720, 720)
 
-    @pytest.mark.parametrize("kind", KINDS)
-    def test_screens_can_be_drawn_and_differ(self, kind: str) -> None:
-        drawn = screen(kind, "One")
-        assert Image.open(io.BytesIO(drawn)).size == (WIDTH, HEIGHT)
-        assert screen(kind, "Two") != drawn
+    def test_each_image_differs_and_is_used_once(self) -> None:
+        files = [path for path in (FOLDER / "images").rglob("*") if path.is_file()]
+        used = [one.portrait for one in DEMO_USERS if one.portrait]
+        used += [project["image"] for one in DEMO_USERS for project in one.projects]
+        assert sorted(used) == sorted(path.relative_to(FOLDER / "images").as_posix() for path in files)
+        assert sum(path.stat().st_size for path in files) < 1_200_000
+        projects = [read_image(name) for name in used if name.startswith("projects/")]
+        assert len(set(projects)) == len(projects)
 
 
 PAGE_WITH_FORMS = """
@@ -117,7 +127,7 @@ class TestForm:
     def form(self) -> Form:
         return FormReader(PAGE_WITH_FORMS).forms[1]
 
-    def test_it_is_read_as_a_browser_reads_it(self, form: Form) -> None:
+    def test_form_is_parsed_like_in_a_browser(self, form: Form) -> None:
         assert form.values == {
             "csrfmiddlewaretoken": ["abc"],
             "skills": ["a & b"],
@@ -129,21 +139,21 @@ class TestForm:
             "image": [],
         }
 
-    def test_it_is_filled_in_by_the_kinds_of_its_fields(self, form: Form) -> None:
+    def test_values_are_filled_in_by_kind_of_field(self, form: Form) -> None:
         form.fill({"skills": ["a", "b"], "bio": ["x", "y"], "domains": ["ai", "data"], "hire": True, "currency": "EUR"})
         assert form.values["skills"] == ["a, b"]
         assert form.values["bio"] == ["x\ny"]
         assert form.values["domains"] == ["ai", "data"]
         assert form.values["hire"] == ["on"]
-        with pytest.raises(Refused, match="no field nonsense"):
+        with pytest.raises(FormRejected, match="no field nonsense"):
             form.fill({"nonsense": "x"})
 
-    def test_a_button_is_part_of_it_once_it_is_pressed(self, form: Form) -> None:
+    def test_pressed_button_is_part_of_the_data(self, form: Form) -> None:
         assert "on" not in form.values
         form.press("on")
         assert form.values["on"] == ["1"]
 
-    def test_what_is_chosen_does_not_count_as_written(self, form: Form) -> None:
+    def test_choices_do_not_count_as_content(self, form: Form) -> None:
         assert form.is_blank({"currency", "domains", "zone"})
         assert not form.is_blank({"currency", "bio"})
 
@@ -167,39 +177,41 @@ class TestFillingIn:
 
     @pytest.fixture
     def run(self, zofia: BuilderProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """Return what a start of the product does, for two of the people."""
-        people = {"zofia": zofia.user, "ngozi": UserFactory.create(admin=True, username="ngozi")}
-        answer = json.dumps([{"username": name, "id": user.clerk_id} for name, user in people.items()])
-        monkeypatch.setattr(fill_profiles, "PEOPLE", [person for person in PEOPLE if person.username in people])
-        monkeypatch.setattr(fill_profiles, "ask_clerk", lambda *_: (200, answer))
-        monkeypatch.setattr(fill_profiles.Demo, "browser", lambda _, username: InProcess(people[username]))
-        return lambda: fill_profiles.Demo(PORT, fill_profiles.progress(tmp_path)).run()
+        """Return the function that a start of the product runs, for two of the users."""
+        users = {"zofia": zofia.user, "ngozi": UserFactory.create(admin=True, username="ngozi")}
+        answer = json.dumps([{"username": name, "id": user.clerk_id} for name, user in users.items()])
+        monkeypatch.setattr(
+            fill_profiles, "DEMO_USERS", [demo_user for demo_user in DEMO_USERS if demo_user.username in users]
+        )
+        monkeypatch.setattr(fill_profiles, "call_stand_in", lambda *_: (200, answer))
+        monkeypatch.setattr(fill_profiles.Demo, "browser", lambda _, username: InProcess(users[username]))
+        return lambda: fill_profiles.Demo(PORT, fill_profiles.read_progress(tmp_path)).run()
 
-    def test_people_fill_in_everything_that_is_theirs(self, run: Any, zofia: BuilderProfile, tmp_path: Path) -> None:
+    def test_users_fill_in_their_profiles(self, run: Any, zofia: BuilderProfile, tmp_path: Path) -> None:
         run()
         zofia.refresh_from_db()
-        person = PEOPLE[0]
-        for typed in person.sections.values():
+        demo_user = DEMO_USERS[0]
+        for typed in demo_user.sections.values():
             for name, value in typed.items():
                 stored = getattr(zofia, name)
                 assert stored == value if isinstance(value, list | bool) else str(stored).startswith(str(value).strip())
         rows = AuditLog.objects.filter(action="PROFILE_UPDATED", actor=zofia.user)
         assert rows.filter(changed__contains=["bio"]).count() == 1
-        assert fill_profiles.progress(tmp_path).is_complete
+        assert fill_profiles.read_progress(tmp_path).is_complete
 
-    def test_a_second_time_nothing_happens(self, run: Any) -> None:
+    def test_second_run_changes_nothing(self, run: Any) -> None:
         run()
         count = AuditLog.objects.count()
         run()
         assert AuditLog.objects.count() == count
 
-    def test_a_profile_that_somebody_edited_is_left_alone(self, run: Any, zofia: BuilderProfile) -> None:
+    def test_edited_profile_is_skipped(self, run: Any, zofia: BuilderProfile) -> None:
         BuilderProfile.objects.update(location="Somewhere else")
         run()
         zofia.refresh_from_db()
         assert (zofia.location, zofia.bio, zofia.headline) == ("Somewhere else", "", "")
 
-    def test_an_interrupted_run_goes_on_and_keeps_off_what_was_written_meanwhile(
+    def test_interrupted_run_continues_and_skips_forms_filled_in_meanwhile(
         self, run: Any, zofia: BuilderProfile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         post, posted = Browser.post, []
@@ -218,19 +230,19 @@ class TestFillingIn:
         run()
         zofia.refresh_from_db()
         assert zofia.skills == ["Mine"]
-        assert zofia.links == PEOPLE[0].sections["links"]["links"]
+        assert zofia.links == DEMO_USERS[0].sections["links"]["links"]
         assert AuditLog.objects.filter(changed__contains=["headline"]).count() == 1
 
-    def test_whoever_was_deleted_at_clerk_is_not_waited_for(self, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(fill_profiles, "ask_clerk", lambda *_: (200, "[]"))
+    def test_user_deleted_at_clerk_is_skipped(self, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fill_profiles, "call_stand_in", lambda *_: (200, "[]"))
         run()
         assert not AuditLog.objects.exists()
 
-    def test_what_is_refused_is_told(self, zofia: BuilderProfile) -> None:
+    def test_rejected_form_raises_with_its_errors(self, zofia: BuilderProfile) -> None:
         browser = InProcess(zofia.user)
         path = f"/builders/{zofia.slug}/edit/introduction/"
         form = browser.form(path, "headline")
         assert form
         form.fill({"headline": "x" * 200})
-        with pytest.raises(Refused, match=r"422: .*Shorten this to 160 characters; it has 200"):
+        with pytest.raises(FormRejected, match=r"422: .*Shorten this to 160 characters; it has 200"):
             browser.post(path, form)

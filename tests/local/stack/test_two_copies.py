@@ -1,4 +1,4 @@
-"""Two copies of `make run` that are started at one moment: one of them runs, and the other says what to do."""
+"""If two copies of `make run` start at the same time, one runs and the other prints what to do."""
 
 import os
 import socket
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from local.stack.errors import SetupError
-from local.stack.ports import lock_of
+from local.errors import SetupError
+from local.stack.ports import port_lock_path
 from local.stack.run import LocalRun
 
-#: Far from the ports that are given to whoever asks for any.
+#: Outside the range of ephemeral ports.
 PORT = 19000 + os.getpid() % 1000 * 10
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may run a copy, too."""
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep lock files apart from those of a copy that is running on this machine."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name in ("CLERK_SECRET_KEY", "CLERK_PUBLISHABLE_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -25,16 +25,16 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestTwoCopies:
     def start(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, *, port: int, folder: Path) -> LocalRun:
-        """Go as far as a copy comes before it starts a server."""
+        """Run a start up to the point before the first server."""
         monkeypatch.setenv("PORT", str(port))
         monkeypatch.setenv("DATA_DIR", str(folder))
         return LocalRun(stack)
 
     @pytest.mark.parametrize("distance", (-1, 0, 1))
-    def test_a_port_is_one_copys_before_anything_listens(
+    def test_port_is_reserved_before_anything_listens(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distance: int
     ) -> None:
-        """Each takes two ports, the second for the stand-in for Clerk."""
+        """Each copy uses two ports, the second for the stand-in for Clerk."""
         second = PORT + distance
         with ExitStack() as stack:
             self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
@@ -45,33 +45,31 @@ class TestTwoCopies:
                 self.start(stack, monkeypatch, port=second, folder=tmp_path / "two")
             assert not (tmp_path / "two").exists()
 
-    def test_a_folder_is_one_copys(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_folder_is_used_by_one_copy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with ExitStack() as stack:
             self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
             with pytest.raises(SetupError, match=r"^Another copy is running on .*/one; .* choose another DATA_DIR\.$"):
                 self.start(stack, monkeypatch, port=PORT + 2, folder=tmp_path / "one")
 
-    def test_both_are_free_again_afterwards(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_port_and_folder_are_released_afterwards(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(2):
             with ExitStack() as stack:
                 self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
             assert not list(tmp_path.glob("bwp-*"))
 
-    def test_a_port_of_another_program_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        named = rf"^Port {PORT + 1}, which comes with PORT={PORT}, is taken"
+    def test_port_used_by_another_program_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        message = rf"^Port {PORT + 1}, which comes with PORT={PORT}, is taken"
         with (
             socket.create_server(("127.0.0.1", PORT + 1)),
             ExitStack() as stack,
-            pytest.raises(SetupError, match=named),
+            pytest.raises(SetupError, match=message),
         ):
             self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
 
-    def test_a_link_in_the_folder_for_everybody_is_not_followed(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_symbolic_link_as_lock_file_is_not_followed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         kept = tmp_path / "kept"
         kept.write_text("mine")
-        lock_of(PORT).symlink_to(kept)
+        port_lock_path(PORT).symlink_to(kept)
         with ExitStack() as stack, pytest.raises(SetupError, match=r"cannot be locked .* remove it"):
             self.start(stack, monkeypatch, port=PORT, folder=tmp_path / "one")
         assert kept.read_text() == "mine"
