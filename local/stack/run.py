@@ -15,7 +15,7 @@ from local.demo import fill_profiles
 from local.demo.users import sign_up_missing
 from local.errors import SetupError
 from local.project import APP_HOST, CLERK_HOST, PROJECT_ROOT
-from local.stack import environment, steps
+from local.stack import environment, old_data, steps
 from local.stack.folders import acquire_lock, make_folder
 from local.stack.ports import read_port, reserve_ports
 from local.stack.postgres import EmbeddedPostgres
@@ -94,6 +94,7 @@ class LocalRun:
         started = time.monotonic()
         report(f"Starting with the data in {self.data_dir}")
         self.start_database()
+        self.reject_old_data()
         self.prepare()
         children = self.start_children()
         self.sign_up_demo_users()
@@ -116,6 +117,12 @@ class LocalRun:
         with step("Starting PostgreSQL"):
             self.postgres = EmbeddedPostgres(self.data_dir)
             self.environ["DATABASE_URL"] = self.stack.enter_context(self.postgres).url
+
+    def reject_old_data(self) -> None:
+        delete_folder = f"delete the folder {self.data_dir} and start again."
+        use_other = "set DATABASE_URL to an empty database, or unset it to use the embedded one."
+        old_data.reject_old_database(self.environ["DATABASE_URL"], delete_folder if self.postgres else use_other)
+        old_data.reject_old_stand_in(self.data_dir / "localclerk.sqlite3", delete_folder)
 
     def prepare(self) -> None:
         with step("Migrating the database"):
