@@ -22,11 +22,11 @@ class RoleRequiredMixin(AccessMixin, View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
-            return self.refuse_nobody(request)
+            return self.handle_anonymous(request)
         if self.roles and not any(request.user.has_role(role) for role in self.roles):
             raise PermissionDenied(f"This needs one of the roles {', '.join(self.roles)}.")
         return super().dispatch(request, *args, **kwargs)
 
-    def refuse_nobody(self, request: HttpRequest) -> HttpResponse:
+    def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""
         return sign_in_answer(request)
