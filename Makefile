@@ -1,7 +1,7 @@
 # Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test check smoke oracle browser-test alarms screenshots lighthouse bench format migrations
+.PHONY: help run manage test check smoke oracle browser-test alarms screenshots lighthouse docs bench format migrations
 .PHONY: requirements clean
 
 # The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
@@ -90,6 +90,10 @@ lighthouse: ## See what Lighthouse says of the public pages; needs Chromium, Nod
 	$(INSTALL) dev.txt
 	@cd tests/lighthouse && npm ci --no-audit --no-fund --silent
 	$(IN_VENV) -m tests.lighthouse
+
+docs: ## Build the documentation as a site in docs/_build; fails on warnings and dead links
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -b html docs docs/_build
 
 bench: ## Measure events per second and CPU per event beside a limit
 	$(INSTALL) dev.txt
