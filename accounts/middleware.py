@@ -5,7 +5,7 @@ import logging
 from django.contrib.auth import get_user
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
@@ -43,7 +43,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             return self._answer(request, SignedOut(authentication.NO_TOKEN))
         found = ClerkCookies(request.META.get("HTTP_COOKIE", ""), configured)
         token = handshake.returned_token(request, found, configured)
-        if token and handshake.is_eligible(request) and (morsels := handshake.payload(token)) is not None:
+        if token and handshake.is_eligible(request) and (morsels := handshake.parse_token(token)) is not None:
             response = self._after_handshake(request, handshake.session_token(morsels), configured)
             handshake.set_cookies(response, morsels)
             add_never_cache_headers(response)
@@ -53,7 +53,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
     def _after_handshake(self, request: HttpRequest, token: str, configured: Instance) -> HttpResponse:
         """Answer the page that comes back from Clerk: by its clean address where the token came in the address."""
         if configured.is_development:
-            return handshake.Redirect307(handshake.clean_url(request))
+            return HttpResponseRedirect(handshake.clean_url(request), preserve_request=True)
         state = authentication.authenticate_token(token) if token else SignedOut(authentication.NO_TOKEN)
         return self._answer(request, state)
 
@@ -62,15 +62,15 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         if not isinstance(state, NeedsHandshake):
             return self._answer(request, state)
         may_go = not request.path.startswith(API) and handshake.is_eligible(request)
-        if not may_go or not flags.handshake(request, state.expired):
-            return self._without_handshake(request, SignedOut(state.reason, state.expired))
+        if not may_go or not flags.handshake(request, state.expired_claims):
+            return self._without_handshake(request, SignedOut(state.reason, state.expired_claims))
         if handshake.is_loop(found):
             log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)
             return _loop_page(request)
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
 
     def _without_handshake(self, request: HttpRequest, state: SignedOut) -> HttpResponse:
-        if request.headers.get("HX-Request") != "true" or state.reason in authentication.ABOUT_THE_BROWSER:
+        if request.headers.get("HX-Request") != "true" or state.reason in authentication.DEV_BROWSER_REASONS:
             return self._answer(request, state)
         # static/js/htmx-session.js gets a fresh token and asks again.
         request.clerk = state  # type: ignore[attr-defined]

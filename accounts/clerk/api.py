@@ -1,6 +1,6 @@
-"""Clerk's Backend API, as far as this product uses it. https://clerk.com/docs/reference/backend-api
+"""Client for the parts of Clerk's Backend API that this product uses. https://clerk.com/docs/reference/backend-api
 
-Every function is called outside of transactions, and raises the errors of `accounts.clerk.http.ask`.
+Call these functions outside of transactions. They raise the exceptions of `accounts.clerk.http.request`.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from accounts.clerk import instance_guard
 from accounts.clerk.fields import ClerkPayloadError, parse_user_id
-from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, ask
+from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, request
 from accounts.clerk.payloads import (
     SESSION_ID,
     ClerkUser,
@@ -21,17 +21,17 @@ from accounts.clerk.payloads import (
 
 __all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRejectedError"]
 
-#: Users in one answer; the most that Clerk gives.
+#: Users per page. Clerk allows at most 500.
 PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """Part of the list of all users.
+    """One page of Clerk's user list.
 
     Attributes:
-        unreadable: ids of users, or what stands in their place, whose shape is unknown, with the reason.
-        last_id: the id of the last user on the page; None if there is nobody behind.
+        unreadable: (id, error) of each entry that could not be parsed.
+        last_id: the id of the last user on the page, or None on the last page.
     """
 
     users: list[ClerkUser]
@@ -40,63 +40,66 @@ class UserPage:
 
 
 def get_user(clerk_id: str) -> ClerkUser | ClerkUserDeleted:
-    """Return what Clerk knows of a user now; a deletion if it knows nobody of that id."""
+    """Return the user as Clerk has it now, or a deletion if Clerk has no user with this id."""
     now = datetime.now(UTC)
     path = _user_path(clerk_id)
     try:
-        return _user(ask("GET", path), now, about=clerk_id)
+        return _parse_response(request("GET", path), now, about=clerk_id)
     except ClerkNotFoundError:
-        instance_guard.verify_secret_key()  # another instance's key finds nobody of ours
+        # The key of another instance answers 404 for every user of ours.
+        instance_guard.verify_secret_key()
         return ClerkUserDeleted(clerk_id, now)
 
 
 def list_users(starting_after: str = "") -> UserPage:
-    """Return the users who signed up after the one with this id, oldest first; from the first without.
+    """Return a page of users by sign-up time, oldest first.
 
-    By key and not by number, so that people who sign up or are deleted meanwhile shift nobody.
+    Pages are keyed by user id, not by offset, so sign-ups and deletions between requests do not shift them.
+
+    Args:
+        starting_after: the last id of the previous page; empty for the first page.
     """
-    return _page({"order_by": "+created_at"} | ({"starting_after": starting_after} if starting_after else {}))
+    return _fetch_page({"order_by": "+created_at"} | ({"starting_after": starting_after} if starting_after else {}))
 
 
 def list_recent_users(offset: int = 0) -> UserPage:
-    """Return users by their last change, newest first, without the first `offset` of them."""
-    return _page({"order_by": "-updated_at", "offset": str(offset)})
+    """Return a page of users by last change, newest first."""
+    return _fetch_page({"order_by": "-updated_at", "offset": str(offset)})
 
 
 def count_users() -> int:
-    """Return how many users Clerk has."""
-    found = ask("GET", "/v1/users/count")
+    found = request("GET", "/v1/users/count")
     count = found.get("total_count") if isinstance(found, dict) else None
     if not isinstance(count, int):
-        raise ClerkApiError("Clerk's count of users is not a number.")
+        raise ClerkApiError("Clerk's user count is not a number.")
     return count
 
 
 def merge_public_metadata(clerk_id: str, values: Mapping[str, Any]) -> ClerkUser:
-    """Write keys of a user's public metadata, leave all others as they are, and return the user as it is then.
+    """Merge `values` into a user's public metadata and return the updated user.
 
     Args:
-        values: a value of any JSON type for each key; None removes the key.
+        values: a JSON value for each key. None removes the key; keys that are not listed stay as they are.
     """
     path = f"{_user_path(clerk_id)}/metadata"
-    answer = ask("PATCH", path, body={"public_metadata": dict(values)}, paced_by=clerk_id)
-    return _user(answer, datetime.now(UTC), about=clerk_id)
+    response = request("PATCH", path, body={"public_metadata": dict(values)}, rate_limit_key=clerk_id)
+    return _parse_response(response, datetime.now(UTC), about=clerk_id)
 
 
 def delete_user(clerk_id: str) -> None:
-    """Delete somebody at Clerk; nothing happens if nobody of that id is there."""
+    """Delete a user at Clerk. A user that does not exist there is not an error."""
     try:
-        ask("DELETE", _user_path(clerk_id))
+        request("DELETE", _user_path(clerk_id))
     except ClerkNotFoundError:
         instance_guard.verify_secret_key()
 
 
 def revoke_session(session_id: str) -> None:
-    """End a session, so that it gives no more tokens; nothing happens if it is over already."""
+    """End a session so that Clerk issues no more tokens for it. A session that has already ended is not an error."""
     if not SESSION_ID.fullmatch(session_id):
-        raise ValueError(f"{session_id!r} is no id of a session, sess_….")
+        raise ValueError(f"{session_id!r} is not a session id (sess_…).")
     try:
-        ask("POST", f"/v1/sessions/{session_id}/revoke")
+        request("POST", f"/v1/sessions/{session_id}/revoke")
     except (ClerkNotFoundError, ClerkRejectedError):
         return
 
@@ -105,11 +108,11 @@ def _user_path(clerk_id: str) -> str:
     return f"/v1/users/{parse_user_id(clerk_id)}"
 
 
-def _page(query: dict[str, str]) -> UserPage:
+def _fetch_page(query: dict[str, str]) -> UserPage:
     now = datetime.now(UTC)
-    found = ask("GET", "/v1/users", query=query | {"limit": str(PAGE_SIZE)})
+    found = request("GET", "/v1/users", query=query | {"limit": str(PAGE_SIZE)})
     if not isinstance(found, list):
-        raise ClerkApiError("Clerk answered the list of users with something that is no list.")
+        raise ClerkApiError("Clerk's user list is not a JSON array.")
     page = UserPage([], [], _last_id(found) if len(found) >= PAGE_SIZE else None)
     for entry in found:
         try:
@@ -119,21 +122,21 @@ def _page(query: dict[str, str]) -> UserPage:
     return page
 
 
-def _user(answer: object, asked_at: datetime, *, about: str) -> ClerkUser:
+def _parse_response(response: object, requested_at: datetime, *, about: str) -> ClerkUser:
     try:
-        return parse_user(answer, rank=Rank.FETCHED, occurred_at=asked_at)
+        return parse_user(response, rank=Rank.FETCHED, occurred_at=requested_at)
     except ClerkPayloadError as error:
-        raise ClerkApiError(f"Clerk's answer about {about} cannot be used: {error}") from error
+        raise ClerkApiError(f"Clerk's response for {about} cannot be parsed: {error}") from error
 
 
 def _last_id(entries: list[Any]) -> str:
-    """Return the id behind which the list goes on."""
+    """Return the last readable user id of a page, which is the cursor of the next page."""
     for entry in reversed(entries):
         try:
             return parse_user_id(entry.get("id") if isinstance(entry, dict) else None)
         except ClerkPayloadError:
             continue
-    raise ClerkApiError("Nobody on a whole page of Clerk's list of users has an id.")
+    raise ClerkApiError("No user on a full page of Clerk's user list has an id.")
 
 
 def _id_of(entry: object) -> str:

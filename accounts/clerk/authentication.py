@@ -1,8 +1,8 @@
-"""Who is behind a request: signed in, signed out, or to be sent to Clerk for a fresh token.
+"""Decide whether a request is signed in, signed out, or should be redirected to Clerk for a fresh token.
 
-This is the decision table of @clerk/backend 3.25 (request.ts) for a site with pages of its own, with cookies or a Bearer
-header, without satellites. A session token lives for a minute, so the first page after any pause comes with an expired one;
-the handshake is how it gets a new one without anybody noticing.
+This is the decision table of @clerk/backend 3.25 (request.ts) for a site that renders its own pages, accepts cookies or a
+Bearer header, and has no satellite domains. A session token lives for a minute, so the first page load after a pause comes
+with an expired one. The redirect to Clerk, called the handshake, renews it without the user noticing.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from accounts.clerk.tokens import SessionClaims, SessionTokenError
 
 
 class HandshakeReason(StrEnum):
-    """Why a browser is sent to Clerk; part of the address, so the spelling is Clerk's."""
+    """Why a browser is redirected to Clerk. The values are Clerk's, because they are sent in the URL."""
 
     DEV_BROWSER_SYNC = "dev-browser-sync"
     DEV_BROWSER_MISSING = "dev-browser-missing"
@@ -29,77 +29,79 @@ class HandshakeReason(StrEnum):
     FROM_THE_FUTURE = "session-token-iat-in-the-future"
 
 
-#: Errors of a token that a new one cures.
-CURES = {
+#: Token errors that a fresh token fixes.
+RENEWABLE = {
     tokens.Reason.EXPIRED: HandshakeReason.EXPIRED,
     tokens.Reason.NOT_YET_VALID: HandshakeReason.NOT_YET_VALID,
     tokens.Reason.FROM_THE_FUTURE: HandshakeReason.FROM_THE_FUTURE,
 }
-#: A fresh token would not help: the browser itself is not known to Clerk.
-ABOUT_THE_BROWSER = frozenset({HandshakeReason.DEV_BROWSER_SYNC, HandshakeReason.DEV_BROWSER_MISSING})
+#: A fresh token would not help, because Clerk does not know the browser yet.
+DEV_BROWSER_REASONS = frozenset({HandshakeReason.DEV_BROWSER_SYNC, HandshakeReason.DEV_BROWSER_MISSING})
 NO_TOKEN = "no_session_token"  # noqa: S105  # a reason, not a secret
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A good token."""
+    """The request has a valid session token."""
 
     claims: SessionClaims
 
 
 @dataclass(frozen=True, slots=True)
 class SignedOut:
-    """No good token.
+    """The request has no valid session token.
 
     Attributes:
-        reason: a code for logs and for programs.
-        expired: what the token says, if all that is wrong is that its time is up.
+        reason: an error code for logs and API clients.
+        expired_claims: the claims of the token if it is valid except that it has expired.
     """
 
     reason: str
-    expired: SessionClaims | None = None
+    expired_claims: SessionClaims | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NeedsHandshake:
-    """A token that may be had from Clerk, by a browser that can be sent there.
+    """Clerk may issue a fresh token if the browser can be redirected there.
 
     Attributes:
-        expired: what the token that came says, if all that is wrong is that its time is up.
+        expired_claims: the claims of the token if it is valid except that it has expired.
     """
 
     reason: HandshakeReason
-    expired: SessionClaims | None = None
+    expired_claims: SessionClaims | None = None
 
 
 type State = SignedIn | SignedOut | NeedsHandshake
 
 
 def claims_even_if_expired(request: HttpRequest) -> SessionClaims | None:
-    """Return what the token of `request` says if Clerk signed it, be it expired or its session over.
+    """Return the claims of a token that Clerk signed, even if the token has expired or its session has ended.
 
-    It is for giving people their own back, and for letting them out; it opens nothing.
+    Use this only to return a user's own unsaved input or to sign the user out. It must never grant access.
     """
     state: State | None = getattr(request, "clerk", None)
     if isinstance(state, SignedIn):
         return state.claims
-    return state.expired if state else None
+    return state.expired_claims if state else None
 
 
 def authenticate(request: HttpRequest, found: ClerkCookies, instance: Instance) -> State:
-    """Return who is behind `request`. A handshake that comes back is resolved by the middleware before this is asked.
+    """Return the authentication state of `request`.
+
+    The middleware resolves a returning handshake before it calls this.
 
     Args:
-        found: Clerk's cookies in the request, for when it carries no Bearer token.
+        found: Clerk's cookies, which are used if the request has no Bearer token.
     """
     bearer = bearer_token(request)
     if bearer is not None:
         return authenticate_token(bearer)
-    return _from_cookies(request, found, instance)
+    return _authenticate_cookies(request, found, instance)
 
 
 def bearer_token(request: HttpRequest) -> str | None:
-    """Return the token in the Authorization header; None if there is none, or the scheme is another, such as Basic."""
+    """Return the token of the Authorization header, or None if there is no header or it uses another scheme."""
     scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
     if token:
         return token.strip() if scheme == "Bearer" else None
@@ -107,14 +109,13 @@ def bearer_token(request: HttpRequest) -> str | None:
 
 
 def authenticate_token(token: str) -> SignedIn | SignedOut:
-    """Return what a session token says of whoever sends it."""
     try:
         return SignedIn(tokens.verify(token))
     except SessionTokenError as error:
-        return SignedOut(error.reason, error.expired)
+        return SignedOut(error.reason, error.expired_claims)
 
 
-def _from_cookies(request: HttpRequest, found: ClerkCookies, instance: Instance) -> State:
+def _authenticate_cookies(request: HttpRequest, found: ClerkCookies, instance: Instance) -> State:
     if instance.is_development:
         if cookies.DEV_BROWSER in request.GET:
             return NeedsHandshake(HandshakeReason.DEV_BROWSER_SYNC)
@@ -126,17 +127,17 @@ def _from_cookies(request: HttpRequest, found: ClerkCookies, instance: Instance)
         return NeedsHandshake(HandshakeReason.SESSION_WITHOUT_UAT)
     if not found.session:
         return NeedsHandshake(HandshakeReason.UAT_WITHOUT_SESSION)
-    return _from_session(found)
+    return _authenticate_session_cookie(found)
 
 
-def _from_session(found: ClerkCookies) -> State:
+def _authenticate_session_cookie(found: ClerkCookies) -> State:
     if tokens.is_other_kind(found.session):
         return SignedOut(tokens.Reason.WRONG_TYPE)
-    # The set of sessions changed after this token was made; Clerk knows whether it is still among them.
+    # The browser's sessions changed after this token was issued, so Clerk must confirm that this one still exists.
     issued_s = tokens.unverified(found.session).get("iat")
     if isinstance(issued_s, int | float) and issued_s < found.client_uat:
         return NeedsHandshake(HandshakeReason.OLDER_THAN_UAT)
     state = authenticate_token(found.session)
-    if isinstance(state, SignedOut) and state.reason in CURES:
-        return NeedsHandshake(CURES[tokens.Reason(state.reason)], state.expired)
+    if isinstance(state, SignedOut) and state.reason in RENEWABLE:
+        return NeedsHandshake(RENEWABLE[tokens.Reason(state.reason)], state.expired_claims)
     return state

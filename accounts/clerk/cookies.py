@@ -1,7 +1,7 @@
-"""Clerk's cookies in a request, and which of them count.
+"""Read Clerk's cookies from a request.
 
-Each comes twice: under its plain name, which every Clerk instance on a host shares, and with the suffix of its own
-instance. The rules are those of @clerk/backend 3.25, authenticateContext.ts.
+Clerk sets each cookie twice: with its plain name, which all Clerk instances on a host share, and with a suffix that belongs
+to one instance. The rules for choosing between the two are those of @clerk/backend 3.25, authenticateContext.ts.
 """
 
 import re
@@ -14,18 +14,18 @@ from accounts.clerk.instance import Instance
 
 SESSION, CLIENT_UAT, DEV_BROWSER = "__session", "__client_uat", "__clerk_db_jwt"
 HANDSHAKE, HANDSHAKE_NONCE, REDIRECT_COUNT = "__clerk_handshake", "__clerk_handshake_nonce", "__clerk_redirect_count"
-#: More cookies than any browser keeps for one host; the rest is not read.
-MOST_COOKIES = 200
+#: More than any browser stores for one host. Further cookies are ignored.
+MAX_COOKIES = 200
 DIGITS = re.compile(r"\s*(\d{1,15})")
 
 
 def parse(header: str) -> dict[str, str]:
-    """Return the cookies in a Cookie header. The first of a name wins, and values are percent-decoded.
+    """Parse a Cookie header. The first cookie of a name wins, and values are percent-decoded.
 
-    Python's SimpleCookie stops at the first malformed cookie; Django's parser takes the last of a name.
+    Python's SimpleCookie stops at the first malformed cookie, and Django's parser keeps the last cookie of a name.
     """
     cookies: dict[str, str] = {}
-    for part in header.split(";", MOST_COOKIES)[:MOST_COOKIES]:
+    for part in header.split(";", MAX_COOKIES)[:MAX_COOKIES]:
         name, equals, value = part.strip().partition("=")
         if equals and name not in cookies:
             cookies[name] = unquote(value)
@@ -33,38 +33,38 @@ def parse(header: str) -> dict[str, str]:
 
 
 class ClerkCookies:
-    """The cookies of one request that are Clerk's, seen from one instance."""
+    """Clerk's cookies in one request, as they apply to one instance."""
 
     def __init__(self, header: str, instance: Instance) -> None:
         self._cookies = parse(header)
         self._instance = instance
-        #: Whether the suffixed cookies count.
+        #: Whether the suffixed cookies are used instead of the plain ones.
         self.uses_suffixed = self._uses_suffixed()
 
     @property
     def session(self) -> str:
-        """The session token, or "". That there is one proves nothing: the cookie outlives the token by a year."""
+        """The session token, or "". It is not verified, and usually expired: the cookie outlives the token by a year."""
         return self._chosen(SESSION)
 
     @property
     def client_uat(self) -> int:
-        """When the set of sessions in this browser last changed, in seconds; 0 if nobody is signed in."""
+        """When the sessions of this browser last changed, in seconds since the epoch; 0 if no user is signed in."""
         digits = DIGITS.match(self._chosen(CLIENT_UAT))
         return int(digits[1]) if digits else 0
 
     @property
     def dev_browser(self) -> str:
-        """The token by which a development instance knows the browser, or ""."""
+        """The token that identifies the browser to a development instance, or ""."""
         return self._chosen(DEV_BROWSER)
 
     @property
     def handshake(self) -> str:
-        """What came back from a handshake of a production instance, or ""."""
+        """The handshake token of a production instance, or ""."""
         return self._cookies.get(HANDSHAKE, "")
 
     @property
     def redirect_count(self) -> int:
-        """How many handshakes this browser was sent to within the last two seconds."""
+        """The number of handshakes this browser started within the last two seconds."""
         count = self._cookies.get(REDIRECT_COUNT, "")
         return int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 0
 

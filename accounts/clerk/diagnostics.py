@@ -1,4 +1,7 @@
-"""What can be wrong between this deployment and Clerk, and what to change. Asks Clerk, unlike the checks at start-up."""
+"""Checks of the connection between this deployment and Clerk, for `manage.py clerk_doctor`.
+
+Unlike the system checks, these send requests.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,18 +18,18 @@ from accounts.clerk import instance, instance_guard, jwks, tokens
 from accounts.clerk.http import ClerkApiError
 
 TIMEOUT_S = 5.0
-#: A worker beats more often than that, whatever PROCRASTINATE_WORKER_DEFAULTS says.
-SILENCE = timedelta(minutes=1)
+#: Workers send a heartbeat more often than this; see PROCRASTINATE_WORKER_DEFAULTS.
+MAX_HEARTBEAT_AGE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        subject: what it was.
-        problem: what is wrong, or "" if nothing is.
-        advice: what to change.
+        subject: what was checked.
+        problem: what is wrong, or "" if the check passed.
+        advice: how to fix the problem.
     """
 
     subject: str
@@ -34,110 +37,127 @@ class Finding:
     advice: str = ""
 
 
-def examine(webhook_url: str = "") -> Iterator[Finding]:
-    """Yield a finding for each thing looked at, in the order in which they depend on each other.
+def run_checks(webhook_url: str = "") -> Iterator[Finding]:
+    """Yield the result of each check. Later checks depend on earlier ones.
 
     Args:
-        webhook_url: the address of the webhook endpoint as Svix knows it; without it, it is not knocked at.
+        webhook_url: the URL of the webhook endpoint as registered at Clerk; the endpoint is not checked without it.
     """
-    yield from _settings()
-    for look in (_key_server, _clock, _backend_api, _worker):
-        yield look()
+    yield from _check_settings()
+    for check in (_check_key_server, _check_clock, _check_backend_api, _check_worker):
+        yield check()
     if webhook_url:
-        yield _webhook(webhook_url)
+        yield _check_webhook(webhook_url)
 
 
-def _settings() -> Iterator[Finding]:
-    """Look at what can be seen at start-up, too: the system checks."""
+def _check_settings() -> Iterator[Finding]:
     found = [message for message in checks.run_checks(tags=[checks.Tags.security]) if message.is_serious()]
     for message in found:
         yield Finding("settings", f"{message.msg} ({message.id})", message.hint or "")
     if not found:
         yield Finding("settings")
     if instance.current() is None:
-        yield Finding("instance", "CLERK_PUBLISHABLE_KEY is not set, so nobody can sign in.", "Copy it from API keys.")
+        yield Finding(
+            "instance",
+            "CLERK_PUBLISHABLE_KEY is not set, so users cannot sign in.",
+            "Copy it from the API keys page of Clerk's dashboard.",
+        )
     else:
         yield Finding("instance")
 
 
-def _key_server() -> Finding:
-    """See that tokens can be verified, and that the keys are those of our own instance."""
+def _check_key_server() -> Finding:
+    """Check that tokens can be verified and that the keys belong to our instance."""
     if settings.CLERK_JWT_KEY:
-        return Finding("keys of CLERK_JWT_KEY")
+        return Finding("public key (CLERK_JWT_KEY)")
     try:
         found = jwks.fetch()
     except (jwks.KeysUnavailable, httpx.HTTPError, ValueError) as error:
-        why = str(error).partition("\n")[0] or "no key says where it is."
-        return Finding("key server", f"It cannot be asked: {why}", "Check CLERK_SECRET_KEY, or set CLERK_JWT_KEY.")
+        reason = str(error).partition("\n")[0] or "neither CLERK_SECRET_KEY nor CLERK_PUBLISHABLE_KEY is set."
+        return Finding(
+            "key server",
+            f"The public keys could not be fetched: {reason}",
+            "Check CLERK_SECRET_KEY, or set CLERK_JWT_KEY.",
+        )
     if not found:
-        return Finding("key server", "It has no RSA key.", "Check CLERK_FRONTEND_API_URL and CLERK_API_URL.")
+        return Finding("key server", "It returned no RSA key.", "Check CLERK_FRONTEND_API_URL and CLERK_API_URL.")
     if settings.CLERK_INSTANCE_ID and settings.CLERK_INSTANCE_ID not in found:
         return Finding(
             "key server",
-            f"Its keys are of {', '.join(sorted(found))}, and CLERK_INSTANCE_ID is {settings.CLERK_INSTANCE_ID}.",
-            "Use the keys and the instance id of one and the same instance.",
+            f"Its keys belong to {', '.join(sorted(found))}, but CLERK_INSTANCE_ID is {settings.CLERK_INSTANCE_ID}.",
+            "Use the keys and the instance id of the same instance.",
         )
     return Finding("key server")
 
 
-def _clock() -> Finding:
-    """Compare our clock with Clerk's, whose tokens are refused when they differ by more than a few seconds."""
+def _check_clock() -> Finding:
+    """Compare this server's clock with Clerk's. Tokens are rejected if they differ by more than a few seconds."""
 
-    def ask() -> str:
+    def check() -> str:
         sent_at = datetime.now(UTC)
-        response = httpx.head(settings.CLERK_API_URL, timeout=TIMEOUT_S)  # whatever it answers, it says when
+        # The status does not matter; every response has a Date header.
+        response = httpx.head(settings.CLERK_API_URL, timeout=TIMEOUT_S)
         off_s = abs((parsedate_to_datetime(response.headers["Date"]) - sent_at).total_seconds())
-        # The header counts whole seconds, and the way takes time.
-        return f"It differs from Clerk's by {off_s:.0f} s." if off_s > tokens.SKEW_S + 2 else ""
+        # The header has whole seconds, and the request takes time.
+        return f"The clock differs from Clerk's by {off_s:.0f} s." if off_s > tokens.SKEW_S + 2 else ""
 
-    return _asked("clock", ask, "Let NTP set the clock of this machine.")
+    return _run("clock", check, "Synchronize the clock of this server with NTP.")
 
 
-def _backend_api() -> Finding:
+def _check_backend_api() -> Finding:
     if not settings.CLERK_SECRET_KEY:
         return Finding(
-            "Backend API", "CLERK_SECRET_KEY is not set, so nothing can be fetched.", "Copy it from API keys."
+            "Backend API",
+            "CLERK_SECRET_KEY is not set, so users cannot be fetched from Clerk.",
+            "Copy it from the API keys page of Clerk's dashboard.",
         )
 
-    def ask() -> str:
+    def check() -> str:
         headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}"}
         response = httpx.get(f"{settings.CLERK_API_URL}/v1/jwks", headers=headers, timeout=TIMEOUT_S)
         if not response.is_success:
-            return f"Clerk answers {response.status_code} to CLERK_SECRET_KEY."
+            return f"Clerk answered {response.status_code} to a request with CLERK_SECRET_KEY."
         try:
             instance_guard.check_key_set(response.json())
         except ClerkApiError as error:
             return str(error)
         return ""
 
-    return _asked(
-        "Backend API", ask, "Copy CLERK_SECRET_KEY anew; it has to be of the instance of the publishable key."
+    return _run(
+        "Backend API",
+        check,
+        "Copy CLERK_SECRET_KEY again. It must belong to the same instance as CLERK_PUBLISHABLE_KEY.",
     )
 
 
-def _worker() -> Finding:
-    if ProcrastinateWorker.objects.filter(last_heartbeat__gt=timezone.now() - SILENCE).exists():
+def _check_worker() -> Finding:
+    if ProcrastinateWorker.objects.filter(last_heartbeat__gt=timezone.now() - MAX_HEARTBEAT_AGE).exists():
         return Finding("queue worker")
-    return Finding("queue worker", "None has been heard of for a minute.", "Start manage.py procrastinate worker.")
+    return Finding(
+        "queue worker", "No worker has sent a heartbeat in the last minute.", "Start `manage.py procrastinate worker`."
+    )
 
 
-def _webhook(url: str) -> Finding:
-    """Knock without a signature, which the endpoint, and nobody else, refuses in its own words."""
+def _check_webhook(url: str) -> Finding:
+    """Post without a signature. Only our endpoint answers 400 with the error code `missing_headers`."""
 
-    def ask() -> str:
+    def check() -> str:
         response = httpx.post(url, content=b"{}", timeout=TIMEOUT_S)
         if response.status_code == 400 and "missing_headers" in response.text:
             return ""
-        return f"{url} answers {response.status_code}, and not as the webhook endpoint does."
+        return f"{url} answered {response.status_code}, which is not a response of the webhook endpoint."
 
-    advice = "Svix follows no redirect: register the final address, with https and without www or a slash too many."
-    return _asked("webhook endpoint", ask, advice)
+    advice = (
+        "Svix does not follow redirects. Register the final URL: with https, and exactly the host name and slashes that the "
+        "site uses."
+    )
+    return _run("webhook endpoint", check, advice)
 
 
-def _asked(subject: str, ask: Callable[[], str], advice: str) -> Finding:
-    """Return what `ask` found, or that there was no answer."""
+def _run(subject: str, check: Callable[[], str], advice: str) -> Finding:
+    """Turn the problem that `check` returns, or a failed request, into a finding."""
     try:
-        problem = ask()
+        problem = check()
     except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError) as error:
-        return Finding(subject, f"There was no usable answer: {error!r}", "Check the address, and the way to it.")
+        return Finding(subject, f"There was no usable response: {error!r}", "Check the URL and the network connection.")
     return Finding(subject, problem, advice if problem else "")

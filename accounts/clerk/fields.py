@@ -1,4 +1,4 @@
-"""Single fields of Clerk's objects: each function takes what came and returns what we keep, or says why it cannot."""
+"""Parse single fields of Clerk's objects into the values that are stored here."""
 
 import json
 import logging
@@ -10,17 +10,18 @@ from core.text import clean_line
 
 log = logging.getLogger(__name__)
 
-#: Keys of the public metadata that are ours, besides the roles. docs/ownership.md
+#: Keys of `public_metadata` that this product writes, in addition to `roles`. docs/ownership.md
 METADATA_KEYS = ("validationTier", "availableForHire", "hourlyRate", "companyName")
-#: A time before 1973 in ms is one of our days in s: Clerk's specification shows seconds, its deliveries milliseconds.
+#: Smaller values are seconds, larger ones milliseconds (10¹¹ ms is in 1973). Clerk's specification shows seconds for some
+#: times, while its deliveries contain milliseconds.
 SECONDS_BELOW = 100_000_000_000
 
 
 class ClerkPayloadError(ValueError):
-    """A payload that does not have the shape its type promises.
+    """A payload that does not have the documented shape of its type.
 
     Attributes:
-        reason: a short code, such as `not_json` or `user_without_id`.
+        reason: an error code, such as `not_json` or `user_without_id`.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -28,8 +29,8 @@ class ClerkPayloadError(ValueError):
         self.reason = reason
 
 
-def read_time(value: object, field: str) -> datetime:
-    """Return a Clerk time, which is in milliseconds, as an aware datetime."""
+def parse_time(value: object, field: str) -> datetime:
+    """Convert one of Clerk's times, in milliseconds since the epoch, to an aware datetime."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ClerkPayloadError(f"{field} is not a number of milliseconds.", reason="bad_time")
     try:
@@ -43,7 +44,7 @@ def read_time(value: object, field: str) -> datetime:
 
 def parse_time_or_none(value: object) -> datetime | None:
     try:
-        return read_time(value, "")
+        return parse_time(value, "")
     except ClerkPayloadError:
         return None
 
@@ -53,27 +54,28 @@ def to_ms(moment: datetime) -> int:
 
 
 def parse_user_id(value: object) -> str:
-    """Return the id of a user, which is safe in an address of the Backend API.
+    """Validate a user id, so that it is safe in a URL of the Backend API.
 
     Raises:
-        ClerkPayloadError: it is not `user_` with up to 59 ASCII letters and digits behind it.
+        ClerkPayloadError: `value` is not `user_` followed by 1 to 59 ASCII letters and digits.
     """
     if not isinstance(value, str) or not value.startswith("user_") or not value.isascii():
-        raise ClerkPayloadError("The user has no id of the form user_….", reason="user_without_id")
+        raise ClerkPayloadError("The user has no id that starts with user_.", reason="user_without_id")
     if len(value) > 64 or not value[5:].isalnum():
-        raise ClerkPayloadError("The id of the user has the wrong form.", reason="user_without_id")
+        raise ClerkPayloadError("The user id must be user_ and up to 59 letters and digits.", reason="user_without_id")
     return value
 
 
-def primary_email(data: dict[str, Any], updated_at: datetime) -> tuple[str | None, datetime | None]:
-    """Return the primary address and when it was verified.
+def parse_primary_email(data: dict[str, Any], updated_at: datetime) -> tuple[str | None, datetime | None]:
+    """Return the primary email and the time at which it was verified.
 
-    The primary is the one `primary_email_address_id` names; the order of the list means nothing. Clerk sends no time of
-    verification, but verifying is what last touches an address, so its own `updated_at` stands for it.
+    The primary email is the one whose id is `primary_email_address_id`; the order of the list has no meaning. Clerk sends
+    no time of verification. The `updated_at` of the email entry is used instead, because verification is normally its
+    last change.
     """
-    addresses = data.get("email_addresses")
+    entries = data.get("email_addresses")
     primary_id = data.get("primary_email_address_id")
-    for entry in addresses if isinstance(addresses, list) and primary_id else ():
+    for entry in entries if isinstance(entries, list) and primary_id else ():
         if isinstance(entry, dict) and entry.get("id") == primary_id:
             email = _email(entry.get("email_address"))
             verification = entry.get("verification")
@@ -87,38 +89,38 @@ def _verified_at(entry: dict[str, Any], updated_at: datetime) -> datetime:
 
 
 def _email(value: object) -> str | None:
-    """Return an address in lower case, because people type it either way and it is compared here."""
+    """Return the email in lower case, because users type either case and emails are compared here."""
     email = clean_line(value, limit=255).lower()
     local, at, domain = email.rpartition("@")
     return email if at and local and domain and len(email) <= 254 and " " not in email else None
 
 
-def image_url(value: object) -> str:
+def parse_image_url(value: object) -> str:
     url = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
     return url if url.startswith("https://") and len(url) <= 2000 and " " not in url else ""
 
 
-def read_roles(metadata: object) -> tuple[list[User.Role] | None, list[Any]]:
-    """Return the known roles in the fixed order, and what else is in the list.
+def parse_roles(metadata: object) -> tuple[list[User.Role] | None, list[Any]]:
+    """Return the known roles in the order of `User.Role`, and the other values of the list.
 
-    Only `public_metadata` counts: users can write `unsafe_metadata`.
+    Roles are None if the metadata has no list of roles. Pass `public_metadata` only: users can write `unsafe_metadata`.
     """
     names = metadata.get("roles") if isinstance(metadata, dict) else None
     if not isinstance(names, list):
         return None, []
-    wanted = {_folded(name) for name in names}
+    wanted = {_normalize(name) for name in names}
     known = [role for role in User.Role if role in wanted]
     if len(known) < len(names):
-        log.warning("Unknown or repeated roles in public_metadata.roles were left out; kept: %s", known)
-    return known, [name for name in names if _folded(name) not in known]
+        log.warning("Ignored unknown or repeated values in public_metadata.roles; kept %s", known)
+    return known, [name for name in names if _normalize(name) not in known]
 
 
-def _folded(name: object) -> str:
+def _normalize(name: object) -> str:
     return name.strip().upper() if isinstance(name, str) else ""
 
 
 def parse_metadata(metadata: object) -> dict[str, Any]:
-    """Return the facts Clerk holds; in the place of what PostgreSQL cannot store stands `{}`, which is no value of ours."""
+    """Return the values of METADATA_KEYS. A value that PostgreSQL cannot store becomes `{}`, which is never a valid value."""
     found = (
         {key: metadata[key] for key in METADATA_KEYS if metadata.get(key) is not None}
         if isinstance(metadata, dict)
@@ -131,5 +133,5 @@ def _is_storable(value: Any) -> bool:
     text = json.dumps(value, ensure_ascii=False)
     try:
         return len(text.encode()) <= 1000 and "\\u0000" not in text
-    except UnicodeEncodeError:  # half a character
+    except UnicodeEncodeError:  # a lone surrogate
         return False

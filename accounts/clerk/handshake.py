@@ -1,7 +1,8 @@
-"""The way to Clerk and back that gives a page load a fresh token. https://clerk.com/docs/guides/how-clerk-works/overview
+"""The handshake: a redirect to Clerk and back that renews an expired session token during a page load.
 
-The browser is sent to the Frontend API, which knows it by a cookie of its own, and comes back with a token that carries the
-cookies to set: in the address for development instances, in a cookie of the common domain for production ones.
+The browser is redirected to Clerk's Frontend API, which recognizes it by Clerk's own cookie and redirects it back with a
+handshake token. That token lists the cookies to set. A development instance passes it in the URL, a production instance in
+a cookie of the shared domain. https://clerk.com/docs/guides/how-clerk-works/overview
 """
 
 import logging
@@ -19,25 +20,19 @@ from accounts.clerk.instance import Instance
 
 log = logging.getLogger(__name__)
 
-#: After so many handshakes within two seconds another one would not help either.
-MOST_HANDSHAKES = 3
+#: This many handshakes within LOOP_WINDOW_S are a redirect loop.
+MAX_HANDSHAKES = 3
 LOOP_WINDOW_S = 2
-#: Whatever a handshake may set, with or without the suffix of an instance; nothing else is passed on.
-ALLOWED = re.compile(
+#: Cookies that a handshake may set, with or without the suffix of an instance. Others are dropped.
+ALLOWED_COOKIES = re.compile(
     r"(__session|__client_uat|__refresh|__clerk_db_jwt|__clerk_handshake(_nonce)?)(_[A-Za-z0-9_-]{8})?"
 )
-#: Parameters of Clerk's that must not stay in an address.
+#: Query parameters of Clerk that are removed from URLs.
 PARAMETERS = (cookies.HANDSHAKE, cookies.HANDSHAKE_NONCE, cookies.DEV_BROWSER, "__clerk_help")
 
 
-class Redirect307(HttpResponseRedirect):
-    """A temporary redirect, as Clerk's own libraries send."""
-
-    status_code = 307
-
-
 def is_eligible(request: HttpRequest) -> bool:
-    """Return whether `request` is for a whole page, which a browser can fetch by way of Clerk."""
+    """Return whether `request` is a browser's page load. Other requests cannot follow a redirect through Clerk."""
     if request.method != "GET":
         return False
     destination = request.headers.get("Sec-Fetch-Dest")
@@ -47,14 +42,12 @@ def is_eligible(request: HttpRequest) -> bool:
 
 
 def is_loop(found: ClerkCookies) -> bool:
-    """Return whether the browser has been sent to Clerk too often just now."""
-    return found.redirect_count >= MOST_HANDSHAKES
+    return found.redirect_count >= MAX_HANDSHAKES
 
 
 def redirect_to_clerk(
     request: HttpRequest, reason: HandshakeReason, found: ClerkCookies, instance: Instance
 ) -> HttpResponse:
-    """Return the redirect that starts a handshake."""
     query = {
         "redirect_url": clean_url(request),
         "suffixed_cookies": str(found.uses_suffixed).lower(),
@@ -63,8 +56,10 @@ def redirect_to_clerk(
     dev_browser = request.GET.get(cookies.DEV_BROWSER) or found.dev_browser
     if instance.is_development and dev_browser:
         query[cookies.DEV_BROWSER] = dev_browser
-    # Without `format` the payload is a signed token, which needs no call to verify.
-    response = Redirect307(f"{instance.frontend_api_url}/v1/client/handshake?{urlencode(query)}")
+    # Without the `format` parameter Clerk returns a signed token, which can be verified without another request.
+    url = f"{instance.frontend_api_url}/v1/client/handshake?{urlencode(query)}"
+    # Clerk's own libraries answer 307 as well.
+    response = HttpResponseRedirect(url, preserve_request=True)
     response.set_cookie(
         cookies.REDIRECT_COUNT, str(found.redirect_count + 1), max_age=LOOP_WINDOW_S, httponly=True, samesite="Lax"
     )
@@ -73,45 +68,45 @@ def redirect_to_clerk(
 
 
 def returned_token(request: HttpRequest, found: ClerkCookies, instance: Instance) -> str:
-    """Return the handshake token that `request` brings back, or "".
+    """Return the handshake token of a request that returns from Clerk, or "".
 
-    In the address only a development instance sends it: whoever could make people open a link could otherwise sign
-    them in as somebody else.
+    The URL is read for development instances only. Otherwise an attacker's link could sign its victim in to the
+    attacker's account.
     """
     if instance.is_development:
         return request.GET.get(cookies.HANDSHAKE, "")
     return found.handshake
 
 
-def payload(token: str) -> list[Morsel[str]] | None:
-    """Return the cookies that a handshake token carries; None if it is not one of ours."""
+def parse_token(token: str) -> list[Morsel[str]] | None:
+    """Return the cookies that a handshake token sets, or None if our instance did not sign it."""
     try:
         claims = tokens.verify_signed(token)
     except tokens.SessionTokenError as error:
-        log.warning("A handshake was refused: %s", error.reason)
+        log.warning("Rejected a handshake token: %s", error.reason)
         return None
     directives = claims.get("handshake")
     if not isinstance(directives, list):
-        log.warning("A handshake was refused: it carries no cookies.")
+        log.warning("Rejected a handshake token: it lists no cookies")
         return None
     found = [_morsel(directive) for directive in directives if isinstance(directive, str)]
     return [morsel for morsel in found if morsel is not None]
 
 
 def session_token(morsels: list[Morsel[str]]) -> str:
-    """Return the new session token, or "" if the person is signed out."""
+    """Return the new session token, or "" if the handshake signed the user out."""
     return next((m.value for m in reversed(morsels) if m.key.startswith(cookies.SESSION) and m.value), "")
 
 
 def set_cookies(response: HttpResponse, morsels: list[Morsel[str]]) -> None:
-    """Set the cookies on `response`, several of one name included: Clerk clears a cookie of each domain it may be on."""
+    """Set the cookies on `response`. A name can occur several times, because Clerk clears it on each possible domain."""
     for number, morsel in enumerate(morsels):
-        # Django sends each value under the name that the morsel itself has.
+        # Django writes the name of the morsel, not the key, so unique keys keep all of them.
         dict.__setitem__(response.cookies, f"{morsel.key}#{number}", morsel)
 
 
 def clean_url(request: HttpRequest) -> str:
-    """Return the address of `request` without what Clerk added to it."""
+    """Return the URL of `request` without Clerk's parameters."""
     parts = urlsplit(request.build_absolute_uri())
     query = QueryDict(parts.query, mutable=True)
     if not any(name in query for name in PARAMETERS):
@@ -122,11 +117,11 @@ def clean_url(request: HttpRequest) -> str:
 
 
 def _morsel(directive: str) -> Morsel[str] | None:
-    """Return the cookie that a Set-Cookie line describes; None if it is not Clerk's, or malformed."""
+    """Parse a Set-Cookie line. Return None if the cookie is not one of Clerk's or is malformed."""
     pair, *attributes = directive.split(";")
     name, _, value = pair.strip().partition("=")
-    if not ALLOWED.fullmatch(name) or not value.isprintable() or not value.isascii():
-        log.warning("A handshake tried to set the cookie %r, which is not Clerk's.", name[:50])
+    if not ALLOWED_COOKIES.fullmatch(name) or not value.isprintable() or not value.isascii():
+        log.warning("Ignored the cookie %r in a handshake token: it is not one of Clerk's", name[:50])
         return None
     morsel: Morsel[str] = Morsel()
     try:

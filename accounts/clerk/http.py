@@ -1,4 +1,4 @@
-"""Requests to Clerk's Backend API: in turn, retried for a bounded time, and with errors that say what to do."""
+"""HTTP requests to Clerk's Backend API: rate limited, retried for a bounded time, with errors that say what to do."""
 
 import time
 from functools import cache
@@ -10,30 +10,31 @@ from httpx import codes
 
 from accounts.clerk import rate_limiter
 
-#: The shapes asked for. https://clerk.com/docs/guides/development/upgrading/versioning
+#: Fixes the shape of Clerk's responses. https://clerk.com/docs/guides/development/upgrading/versioning
 API_VERSION = "2026-05-12"
 TIMEOUT_S = 10.0
-#: For how long one call may go on in all, its waits included; after that it is the queue's business.
-PATIENCE_S = 30.0
-#: Requests of one call that may fail by Clerk's fault.
-ATTEMPTS = 3
-#: Seconds before asking again where Clerk does not say.
-PAUSE_S = 1.0
-#: Statuses that say the request is wrong in itself and will be so tomorrow.
-PERMANENT = frozenset({codes.BAD_REQUEST, codes.CONFLICT, codes.REQUEST_ENTITY_TOO_LARGE, codes.UNPROCESSABLE_ENTITY})
-#: Statuses that say something about our account at Clerk, and nothing about the request.
-ABOUT_THE_KEY = frozenset({codes.UNAUTHORIZED, codes.PAYMENT_REQUIRED, codes.FORBIDDEN})
+#: Total time for one call including waits and retries. After that the task queue retries.
+MAX_TOTAL_S = 30.0
+MAX_ATTEMPTS = 3
+#: Wait before the first retry if Clerk sends no Retry-After. It doubles with each retry.
+RETRY_DELAY_S = 1.0
+#: The request itself is invalid, so retrying it cannot help.
+PERMANENT_ERRORS = frozenset(
+    {codes.BAD_REQUEST, codes.CONFLICT, codes.REQUEST_ENTITY_TOO_LARGE, codes.UNPROCESSABLE_ENTITY}
+)
+#: The secret key or the Clerk account has a problem; the request itself may be valid.
+ACCOUNT_ERRORS = frozenset({codes.UNAUTHORIZED, codes.PAYMENT_REQUIRED, codes.FORBIDDEN})
 
 
 class ClerkApiError(Exception):
-    """Clerk did not give a usable answer; asking again later may help."""
+    """Clerk did not return a usable response; retrying later may help."""
 
 
 class ClerkRejectedError(ClerkApiError):
-    """Clerk will not do what was asked, however often it is asked.
+    """Clerk rejected the request permanently; retrying cannot help.
 
     Attributes:
-        code: Clerk's short name for the reason, such as `form_param_format_invalid`.
+        code: Clerk's error code, such as `form_param_format_invalid`.
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -42,53 +43,55 @@ class ClerkRejectedError(ClerkApiError):
 
 
 class ClerkNotFoundError(ClerkApiError):
-    """Clerk does not know what was asked about."""
+    """Clerk has no such resource."""
 
 
-def ask(method: str, path: str, *, query: Any = None, body: Any = None, paced_by: str = "") -> Any:
-    """Make one request and return the JSON of the answer.
+def request(method: str, path: str, *, query: Any = None, body: Any = None, rate_limit_key: str = "") -> Any:
+    """Send a request to the Backend API and return the JSON of the response.
 
-    Call it outside of transactions: it can take half a minute.
+    Call this outside of transactions, because it can take half a minute.
 
     Args:
-        query, body: as httpx takes `params` and `json`.
-        paced_by: the Clerk id of the user whose metadata is written, which Clerk limits for each user.
+        query, body: passed to httpx as `params` and `json`.
+        rate_limit_key: the Clerk id of the user whose metadata is written; Clerk limits those writes per user.
 
     Raises:
-        ClerkNotFoundError: there is no such thing.
-        ClerkRejectedError: Clerk refuses this request for good.
-        ClerkApiError: Clerk cannot be reached, is overloaded, refuses our key, or answers what is not JSON.
+        ClerkNotFoundError: the resource does not exist.
+        ClerkRejectedError: Clerk rejects this request permanently.
+        ClerkApiError: Clerk is unreachable or overloaded, rejects the secret key, or returns something other than JSON.
     """
-    what = f"{method} {path}"
-    given_up_at = time.monotonic() + PATIENCE_S
+    description = f"{method} {path}"
+    deadline = time.monotonic() + MAX_TOTAL_S
     attempt = 0
     while True:
         attempt += 1
-        turn = _turn(what, paced_by, given_up_at)
+        permit = _acquire_permit(description, rate_limit_key, deadline)
         response = _send(method, path, query, body)
-        if isinstance(response, httpx.Response) and not _is_trouble(response):
-            rate_limiter.record_success(turn)
-            return _content(response, what)
-        pause_s = _pause_s(response, attempt)
-        _take_note(response, pause_s)
-        if attempt == ATTEMPTS or time.monotonic() + pause_s > given_up_at:
-            raise ClerkApiError(_complaint(response, what))
-        time.sleep(pause_s)
+        if isinstance(response, httpx.Response) and not _is_retryable(response):
+            rate_limiter.record_success(permit)
+            return _parse(response, description)
+        delay_s = _retry_delay_s(response, attempt)
+        _report_failure(response, delay_s)
+        if attempt == MAX_ATTEMPTS or time.monotonic() + delay_s > deadline:
+            raise ClerkApiError(_error_message(response, description))
+        time.sleep(delay_s)
 
 
 @cache
 def client() -> httpx.Client:
-    """Return the connections of this process; made when first needed, so never before a fork."""
+    """Return the HTTP client of this process. It is created on first use, and therefore after gunicorn has forked."""
     return httpx.Client(timeout=TIMEOUT_S, headers={"Clerk-API-Version": API_VERSION}, follow_redirects=False)
 
 
-def _turn(what: str, paced_by: str, given_up_at: float) -> rate_limiter.Permit:
-    """Wait until the request may be made, by the limit of the instance and, if it has one, by its own."""
-    is_allowed = not paced_by or rate_limiter.acquire(paced_by, patience_s=given_up_at - time.monotonic())
-    turn = rate_limiter.acquire(patience_s=given_up_at - time.monotonic()) if is_allowed else None
-    if turn is None:
-        raise ClerkApiError(f"{what} was not sent: Clerk has been failing, or its limit is used up. Try again later.")
-    return turn
+def _acquire_permit(description: str, rate_limit_key: str, deadline: float) -> rate_limiter.Permit:
+    """Wait for the user's limit, if any, and for the limit of the instance."""
+    is_allowed = not rate_limit_key or rate_limiter.acquire(rate_limit_key, max_wait_s=deadline - time.monotonic())
+    permit = rate_limiter.acquire(max_wait_s=deadline - time.monotonic()) if is_allowed else None
+    if permit is None:
+        raise ClerkApiError(
+            f"{description} was not sent, because Clerk has been failing or its rate limit is used up. Try again later."
+        )
+    return permit
 
 
 def _send(method: str, path: str, query: Any, body: Any) -> httpx.Response | httpx.HTTPError:
@@ -100,49 +103,55 @@ def _send(method: str, path: str, query: Any, body: Any) -> httpx.Response | htt
         return error
 
 
-def _is_trouble(response: httpx.Response) -> bool:
-    """Return whether Clerk could not do at all what it was asked, rightly or wrongly."""
+def _is_retryable(response: httpx.Response) -> bool:
     return response.status_code == codes.TOO_MANY_REQUESTS or response.is_server_error
 
 
-def _take_note(response: httpx.Response | httpx.HTTPError, pause_s: float) -> None:
+def _report_failure(response: httpx.Response | httpx.HTTPError, delay_s: float) -> None:
     if isinstance(response, httpx.Response) and response.status_code == codes.TOO_MANY_REQUESTS:
-        rate_limiter.pause(min(pause_s, PATIENCE_S))
+        rate_limiter.pause(min(delay_s, MAX_TOTAL_S))
     else:
         rate_limiter.record_failure()
 
 
-def _pause_s(response: httpx.Response | httpx.HTTPError, attempt: int) -> float:
-    asked = response.headers.get("Retry-After", "") if isinstance(response, httpx.Response) else ""
-    return float(asked) if asked.isascii() and asked.isdecimal() else PAUSE_S * 2.0 ** (attempt - 1)
+def _retry_delay_s(response: httpx.Response | httpx.HTTPError, attempt: int) -> float:
+    retry_after = response.headers.get("Retry-After", "") if isinstance(response, httpx.Response) else ""
+    if retry_after.isascii() and retry_after.isdecimal():
+        return float(retry_after)
+    return RETRY_DELAY_S * 2.0 ** (attempt - 1)
 
 
-def _content(response: httpx.Response, what: str) -> Any:
-    """Return the JSON of an answer, or raise what its status means."""
+def _parse(response: httpx.Response, description: str) -> Any:
+    """Return the JSON of a response, or raise the exception for its status."""
     status = response.status_code
+    if response.is_success:
+        return _decode(response, description)
+    message = _error_message(response, description)
     if status == codes.NOT_FOUND:
-        raise ClerkNotFoundError(_complaint(response, what))
-    if status in ABOUT_THE_KEY:
-        raise ClerkApiError(f"{_complaint(response, what)} Compare CLERK_SECRET_KEY with Clerk's API keys page.")
-    if status in PERMANENT:
-        raise ClerkRejectedError(_complaint(response, what), code=_first_error(response).get("code") or str(status))
-    if not response.is_success:
-        raise ClerkApiError(_complaint(response, what))
+        raise ClerkNotFoundError(message)
+    if status in ACCOUNT_ERRORS:
+        raise ClerkApiError(f"{message} Compare CLERK_SECRET_KEY with the API keys page of Clerk's dashboard.")
+    if status in PERMANENT_ERRORS:
+        raise ClerkRejectedError(message, code=_first_error(response).get("code") or str(status))
+    raise ClerkApiError(message)
+
+
+def _decode(response: httpx.Response, description: str) -> Any:
     try:
         return response.json()
     except (ValueError, RecursionError) as error:
-        raise ClerkApiError(f"Clerk's answer to {what} is not JSON: {error}") from None
+        raise ClerkApiError(f"Clerk's response to {description} is not JSON: {error}") from None
 
 
-def _complaint(response: httpx.Response | httpx.HTTPError, what: str) -> str:
-    """Return a sentence about an answer, with the id by which Clerk's support finds the request."""
+def _error_message(response: httpx.Response | httpx.HTTPError, description: str) -> str:
+    """Describe a failure, with the trace id by which Clerk's support finds the request."""
     if not isinstance(response, httpx.Response):
-        return f"Clerk cannot be reached for {what}: {str(response) or type(response).__name__}."
+        return f"{description} could not reach Clerk: {str(response) or type(response).__name__}."
     error = _first_error(response)
     reason = error.get("long_message") or error.get("message") or response.text[:200]
     code = f" {error['code']}" if error.get("code") else ""
     trace = _json_object(response).get("clerk_trace_id")
-    return f"Clerk answered {what} with {response.status_code}{code}: {reason}{f' (trace {trace})' if trace else ''}."
+    return f"Clerk answered {description} with {response.status_code}{code}: {reason}{f' (trace {trace})' if trace else ''}."
 
 
 def _first_error(response: httpx.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which Clerk instance this deployment belongs to, and what follows from its publishable key."""
+"""The Clerk instance of this deployment, derived from its publishable key."""
 
 import base64
 import hashlib
@@ -10,12 +10,12 @@ from django.conf import settings
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What a publishable key says.
+    """A Clerk instance: one set of users and keys. Development and production are separate instances.
 
     Attributes:
-        frontend_api_url: where browsers talk to Clerk, with scheme and without a slash; also the issuer of its tokens.
-        is_development: development instances pass handshakes in the URL, production ones in a cookie.
-        cookie_suffix: tells the cookies of two instances on one host apart.
+        frontend_api_url: the URL at which browsers reach Clerk, without a trailing slash; also the issuer of its tokens.
+        is_development: development instances return handshakes in the URL, production instances in a cookie.
+        cookie_suffix: distinguishes the cookies of several instances on one host.
     """
 
     publishable_key: str
@@ -25,7 +25,7 @@ class Instance:
 
 
 def current() -> Instance | None:
-    """Return the instance of the settings; None if no publishable key is set, and then nobody can sign in with Clerk."""
+    """Return the configured instance. Without a publishable key there is none, and signing in is not possible."""
     if not settings.CLERK_PUBLISHABLE_KEY:
         return None
     return _instance(settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_FRONTEND_API_URL)
@@ -38,6 +38,6 @@ def _instance(publishable_key: str, frontend_api_url: str) -> Instance:
         publishable_key=publishable_key,
         frontend_api_url=frontend_api_url,
         is_development=publishable_key.startswith("pk_test_"),
-        # As in @clerk/shared, keys.ts.
+        # Computed as in @clerk/shared, keys.ts.
         cookie_suffix=base64.urlsafe_b64encode(digest).decode()[:8],
     )

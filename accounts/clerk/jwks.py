@@ -1,6 +1,6 @@
-"""The public keys that Clerk's tokens are signed with.
+"""The public keys that verify Clerk's tokens, in the format of a JSON Web Key Set (JWKS, RFC 7517).
 
-CLERK_JWT_KEY, if set, is the only one. Otherwise they come from the instance's key server and are kept in this process.
+If CLERK_JWT_KEY is set, it is the only key. Otherwise keys are fetched from the instance and cached in this process.
 """
 
 import logging
@@ -25,23 +25,23 @@ from accounts.clerk import instance
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 3.0
-#: Seconds for which fetched keys are used without asking again.
-FRESH_S = 300.0
-#: Seconds between two fetches at least, so that made-up key ids and forged signatures cost nobody anything.
-PAUSE_S = 60.0
-BOUNDARY = re.compile(r"-----(BEGIN|END) (RSA )?PUBLIC KEY-----")
+#: Age at which cached keys are fetched again.
+MAX_AGE_S = 300.0
+#: Minimum time between fetches, so that tokens with made-up key ids cannot cause a request each.
+MIN_INTERVAL_S = 60.0
+PEM_BOUNDARY = re.compile(r"-----(BEGIN|END) (RSA )?PUBLIC KEY-----")
 
 
 class KeysUnavailable(Exception):
-    """No key is known, and the key server cannot be asked now."""
+    """No key is cached and none can be fetched."""
 
 
 class KeyServer:
-    """The keys of one key server, by id.
+    """A cache of the keys of one server, by key id.
 
     Args:
-        fetch: asks the server; returns keys by id, or raises whatever it likes.
-        clock: seconds that never run backwards.
+        fetch: returns the server's keys by id; may raise any exception.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class KeyServer:
     ) -> None:
         self._fetch, self._clock = fetch, clock
         self._keys: dict[str, RSAPublicKey] = {}
-        self._asked_at = -math.inf
-        self._answered_at = -math.inf
-        self._one_at_a_time = threading.Lock()
+        self._tried_at = -math.inf
+        self._fetched_at = -math.inf
+        self._lock = threading.Lock()
 
     def find(self, key_id: str) -> RSAPublicKey | None:
         """Return the key, or None if the server has no such key.
 
-        A known key is returned at once while another thread asks the server, and for as long as the server is away.
+        A cached key is returned immediately while another thread fetches, and while the server is down.
 
         Raises:
-            KeysUnavailable: no key at all is known.
+            KeysUnavailable: no key is cached and the fetch failed.
         """
         known = self._keys.get(key_id)
         if known is None or self._is_stale():
@@ -69,70 +69,70 @@ class KeyServer:
         return self._keys.get(key_id)
 
     def _is_stale(self) -> bool:
-        return self._clock() - self._answered_at > FRESH_S
+        return self._clock() - self._fetched_at > MAX_AGE_S
 
     def _refresh(self, *, wait: bool) -> None:
-        if not self._one_at_a_time.acquire(blocking=wait):
+        if not self._lock.acquire(blocking=wait):
             return
         try:
-            # Whoever waited finds that somebody else has just asked.
-            if self._clock() - self._asked_at >= PAUSE_S:
-                self._asked_at = self._clock()
+            # A thread that waited for the lock finds that another thread has just fetched.
+            if self._clock() - self._tried_at >= MIN_INTERVAL_S:
+                self._tried_at = self._clock()
                 self._keys = self._fetch()
-                self._answered_at = self._clock()
-        except Exception as error:  # noqa: BLE001  # whatever the network does, keys that are known still count
-            log.error("Clerk's keys could not be fetched: %s", error)
+                self._fetched_at = self._clock()
+        except Exception as error:  # noqa: BLE001  # cached keys stay valid whatever the network does
+            log.error("Could not fetch Clerk's public keys: %s", error)
         finally:
-            self._one_at_a_time.release()
+            self._lock.release()
 
 
 def find(key_id: str) -> RSAPublicKey | None:
-    """Return the key that signs tokens with this id, or None.
+    """Return the public key with this id, or None if there is none.
 
     Raises:
-        KeysUnavailable: the key server could not be asked, and nothing is known yet.
-        ImproperlyConfigured: CLERK_JWT_KEY is set, but is no public key.
+        KeysUnavailable: no key is cached and none could be fetched.
+        ImproperlyConfigured: CLERK_JWT_KEY is set but is not a public key.
     """
     if settings.CLERK_JWT_KEY:
         return parse_pem(settings.CLERK_JWT_KEY)
-    return _server(*_address()).find(key_id)
+    return _server(*_endpoint()).find(key_id)
 
 
 def fetch() -> dict[str, RSAPublicKey]:
-    """Ask the key server now, and return its keys by id.
+    """Fetch the keys by id, bypassing the cache.
 
     Raises:
-        KeysUnavailable: no server is configured.
-        httpx.HTTPError: it cannot be reached, or refuses.
-        ValueError: its answer is no set of keys.
+        KeysUnavailable: neither a secret key nor a publishable key is configured.
+        httpx.HTTPError: the server is unreachable or returns an error.
+        ValueError: the response is not a key set.
     """
-    return _fetch(*_address())
+    return _fetch(*_endpoint())
 
 
 def fetch_published() -> dict[str, RSAPublicKey]:
-    """Return the keys that the instance of the publishable key shows to everybody, by id.
+    """Fetch the keys that the instance of CLERK_PUBLISHABLE_KEY publishes, by id. This needs no secret key.
 
     Raises:
-        httpx.HTTPError: it cannot be reached, or refuses.
-        ValueError: its answer is no set of keys.
+        httpx.HTTPError: the server is unreachable or returns an error.
+        ValueError: the response is not a key set.
     """
-    return _fetch(f"{_reachable(settings.CLERK_FRONTEND_API_URL)}/.well-known/jwks.json", "")
+    return _fetch(f"{_resolve_localhost(settings.CLERK_FRONTEND_API_URL)}/.well-known/jwks.json", "")
 
 
-def _reachable(url: str) -> str:
-    """Return `url` with a name below localhost as the address that it has by RFC 6761; not every resolver knows them."""
+def _resolve_localhost(url: str) -> str:
+    """Replace a host name below .localhost by 127.0.0.1 (RFC 6761), because not every resolver does."""
     host = urlsplit(url).hostname or ""
     return url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
 
 
-def parse_key_set(answer: Any) -> dict[str, RSAPublicKey]:
-    """Return the RSA keys of a key set, by id.
+def parse_key_set(data: Any) -> dict[str, RSAPublicKey]:
+    """Return the RSA keys of a decoded JWKS document, by id.
 
     Raises:
-        ValueError: it is none.
+        ValueError: `data` is not a key set.
     """
     try:
-        found = jwt.PyJWKSet.from_dict(answer).keys
+        found = jwt.PyJWKSet.from_dict(data).keys
     except (AttributeError, TypeError, jwt.PyJWTError) as error:
         raise ValueError(str(error)) from None
     return {key.key_id: key.key for key in found if key.key_id and isinstance(key.key, RSAPublicKey)}
@@ -140,12 +140,12 @@ def parse_key_set(answer: Any) -> dict[str, RSAPublicKey]:
 
 @lru_cache(maxsize=8)
 def parse_pem(text: str) -> RSAPublicKey:
-    r"""Return the public key in `text`: PEM with newlines, with \n instead, on one line, or without its BEGIN and END.
+    r"""Parse CLERK_JWT_KEY: PEM with newlines, with literal \n, on one line, or without its BEGIN and END lines.
 
     Raises:
-        ImproperlyConfigured: it is none of these.
+        ImproperlyConfigured: `text` is not an RSA public key.
     """
-    encoded = re.sub(r"\s+", "", BOUNDARY.sub("", text.replace("\\n", "\n").strip("\"' ")))
+    encoded = re.sub(r"\s+", "", PEM_BOUNDARY.sub("", text.replace("\\n", "\n").strip("\"' ")))
     lines = [encoded[start : start + 64] for start in range(0, len(encoded), 64)]
     pem = "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
     try:
@@ -153,12 +153,14 @@ def parse_pem(text: str) -> RSAPublicKey:
     except ValueError:
         key = None
     if not isinstance(key, RSAPublicKey):
-        raise ImproperlyConfigured("CLERK_JWT_KEY is not an RSA public key; copy the PEM from Clerk's API keys page.")
+        raise ImproperlyConfigured(
+            "CLERK_JWT_KEY is not an RSA public key. Copy the PEM from the API keys page of Clerk's dashboard."
+        )
     return key
 
 
-def _address() -> tuple[str, str]:
-    """Return where keys are: the Backend API if there is a secret key for it, else the public page of the instance."""
+def _endpoint() -> tuple[str, str]:
+    """Return the URL of the keys and the secret key for it: the Backend API if possible, else the public URL."""
     if settings.CLERK_SECRET_KEY:
         return f"{settings.CLERK_API_URL}/v1/jwks", settings.CLERK_SECRET_KEY
     configured = instance.current()

@@ -1,6 +1,7 @@
-"""Clerk's wire format, parsed once into typed values. Besides it, only `fields` subscripts a Clerk dictionary.
+"""Parse Clerk's users and webhook events into typed values.
 
-Source of the shapes: Clerk's OpenAPI file webhooks/2025-04-15.yml and captured deliveries; docs/clerk.md has the details.
+Only this module and `accounts.clerk.fields` subscript dictionaries from Clerk. The shapes come from Clerk's OpenAPI file
+webhooks/2025-04-15.yml and from captured deliveries; see docs/clerk.md.
 """
 
 import hashlib
@@ -13,13 +14,13 @@ from typing import Any
 
 from accounts.clerk.fields import (
     ClerkPayloadError,
-    image_url,
+    parse_image_url,
     parse_metadata,
+    parse_primary_email,
+    parse_roles,
+    parse_time,
     parse_time_or_none,
     parse_user_id,
-    primary_email,
-    read_roles,
-    read_time,
     to_ms,
 )
 from accounts.models import User
@@ -27,15 +28,15 @@ from core.client_ip import normalized
 from core.text import clean_line
 
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
-#: Bodies of these carry live one-time codes.
+#: These events contain valid one-time codes.
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
 USER_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
-#: However a session ended: by signing out, by time, by an operator.
+#: The session was ended by the user, by its time limit, or by an administrator.
 SESSION_END_TYPES = frozenset({"session.ended", "session.removed", "session.revoked"})
 
 
 class Rank(IntEnum):
-    """How late in a user's life a payload was made, among those with the same `updated_at`."""
+    """Order of user payloads that have the same `updated_at`, from oldest to newest."""
 
     CREATED = 1
     UPDATED = 2
@@ -44,13 +45,13 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClerkUser:
-    """What we keep of a Clerk user object.
+    """The fields of a Clerk user object that are stored here.
 
     Attributes:
         roles: known roles in `public_metadata.roles`; None if there is no such list.
-        other_roles: what else is in that list, as Clerk has it.
-        metadata: those of `METADATA_KEYS` that `public_metadata` has, with values of any JSON type.
-        version: sorts payloads of one user by age, as text: updated_at, rank, event time, digest of the content.
+        other_roles: the other values of that list, unchanged.
+        metadata: the keys of `public_metadata` that are in `METADATA_KEYS`, with values of any JSON type.
+        version: a string that sorts payloads of one user by age: updated_at, rank, event time, digest of the content.
     """
 
     clerk_id: str
@@ -71,7 +72,7 @@ class ClerkUser:
 
 @dataclass(frozen=True, slots=True)
 class ClerkUserDeleted:
-    """Clerk forgot a user. The id is None where Clerk left it out, which its schema allows."""
+    """A user was deleted at Clerk. The id is None if Clerk did not send it, which its schema allows."""
 
     clerk_id: str | None
     deleted_at: datetime
@@ -79,7 +80,7 @@ class ClerkUserDeleted:
 
 @dataclass(frozen=True, slots=True)
 class ClerkSessionEnded:
-    """A session is over; tokens of it may still be good for a minute."""
+    """A session ended at Clerk. Its tokens can remain valid for up to a minute."""
 
     clerk_id: str
     session_id: str
@@ -88,7 +89,7 @@ class ClerkSessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
-    """An event of a type nothing here acts upon."""
+    """An event of a type that this product does not handle."""
 
     clerk_id: str | None
 
@@ -98,12 +99,12 @@ type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionEnded | UnknownEvent
 
 @dataclass(frozen=True, slots=True)
 class ClerkEvent:
-    """The envelope of a delivery and what it says.
+    """A webhook event.
 
     Attributes:
-        occurred_at: when it happened at Clerk; None only where an unknown type does not say it. The svix-timestamp header
-            is that of the attempt and orders nothing.
-        ip_address, user_agent: of the person who caused it; never Svix's own.
+        occurred_at: the `timestamp` of the envelope; None only for an unknown type without one. Do not use the
+            `svix-timestamp` header instead: it is the time of the delivery attempt and does not order events.
+        ip_address, user_agent: of the user who caused the event, not of Svix.
     """
 
     type: str
@@ -116,7 +117,7 @@ class ClerkEvent:
 
 @dataclass(frozen=True, slots=True)
 class PartialEvent:
-    """What can be told of an event that cannot be parsed, so that people find it: "" or None is what cannot."""
+    """The readable fields of an event that `parse_event` rejected, so that operators can find it. Others are "" or None."""
 
     type: str = ""
     instance_id: str = ""
@@ -124,7 +125,7 @@ class PartialEvent:
 
 
 def parse_partially(text: str) -> PartialEvent:
-    """Return what a body says of itself that `parse_event` refused. Nothing may be acted upon by it."""
+    """Return the readable fields of a body that `parse_event` rejected. For display only; never act on them."""
     try:
         envelope = _json_object(text)
     except ClerkPayloadError:
@@ -137,17 +138,17 @@ def parse_partially(text: str) -> PartialEvent:
 
 
 def parse_event(text: str) -> ClerkEvent:
-    """Parse the verified body of a delivery.
+    """Parse the body of a delivery whose signature has been verified.
 
     Raises:
-        ClerkPayloadError: it is not JSON, or not the shape of its type. An unknown type is not an error.
+        ClerkPayloadError: the body is not JSON or does not have the shape of its type. An unknown type is not an error.
     """
     envelope = _json_object(text)
     event_type = clean_line(envelope.get("type"), limit=100)
     if not event_type:
         raise ClerkPayloadError("The event has no type.", reason="no_type")
-    ip_address, user_agent = _acting_person(envelope)
-    occurred_at, subject = _content(event_type, envelope)
+    ip_address, user_agent = _request_context(envelope)
+    occurred_at, subject = _parse_content(event_type, envelope)
     return ClerkEvent(
         type=event_type,
         occurred_at=occurred_at,
@@ -162,18 +163,18 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     """Parse a Clerk user object from an event or from the Backend API.
 
     Args:
-        rank: how it came to us.
-        occurred_at: the time in the envelope, or of the answer.
+        rank: the source of the object, which orders it among objects of equal age.
+        occurred_at: the time of the event, or of the request to the Backend API.
 
     Raises:
-        ClerkPayloadError: it is not an object, or has no usable `id` or `updated_at`.
+        ClerkPayloadError: `data` is not an object or has no valid `id` or `updated_at`.
     """
     if not isinstance(data, dict):
         raise ClerkPayloadError("The user is not a JSON object.", reason="user_not_an_object")
-    updated_at = read_time(data.get("updated_at"), "data.updated_at")
-    email, email_verified_at = primary_email(data, updated_at)
+    updated_at = parse_time(data.get("updated_at"), "data.updated_at")
+    email, email_verified_at = parse_primary_email(data, updated_at)
     names = (clean_line(data.get(key), limit=100) for key in ("first_name", "last_name"))
-    roles, other_roles = read_roles(data.get("public_metadata"))
+    roles, other_roles = parse_roles(data.get("public_metadata"))
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
     return ClerkUser(
         clerk_id=parse_user_id(data.get("id")),
@@ -181,9 +182,9 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
         username=clean_line(data.get("username"), limit=150),
         email=email,
         email_verified_at=email_verified_at,
-        # Without a picture of the person's own, Clerk sends one it drew; our monogram is better.
-        image_url="" if data.get("has_image") is False else image_url(data.get("image_url")),
-        # `banned` is administrative. `locked` is a pause after wrong passwords and is Clerk's own business.
+        # If the user uploaded no image, Clerk sends a generated one. Our monogram looks better.
+        image_url="" if data.get("has_image") is False else parse_image_url(data.get("image_url")),
+        # `banned` is set by an administrator. `locked` is a temporary lockout after wrong passwords, which Clerk enforces.
         banned=data.get("banned") is True,
         roles=roles,
         other_roles=other_roles,
@@ -195,11 +196,11 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     )
 
 
-def _content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None, Subject]:
-    """Return when it happened and what it is about. Only the types acted upon have to have the expected shape."""
+def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None, Subject]:
+    """Return the time and the subject of an event. Only the types handled here must have the expected shape."""
     data = envelope.get("data")
     try:
-        occurred_at = read_time(envelope.get("timestamp"), "timestamp")
+        occurred_at = parse_time(envelope.get("timestamp"), "timestamp")
     except ClerkPayloadError:
         if event_type in USER_TYPES | SESSION_END_TYPES:
             raise
@@ -226,14 +227,14 @@ def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:
 def _session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:
     session_id = data.get("id") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
-        raise ClerkPayloadError("The session has no id of the form sess_….", reason="session_without_id")
+        raise ClerkPayloadError("The session has no id that starts with sess_.", reason="session_without_id")
     return ClerkSessionEnded(parse_user_id(data.get("user_id")), session_id, occurred_at)
 
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    # Numbers of 5,000 digits raise ValueError, 20,000 levels RecursionError.
+    # A number of 5,000 digits raises ValueError, and 20,000 nested lists raise RecursionError.
     except (ValueError, RecursionError) as error:
         raise ClerkPayloadError(f"The body is not JSON: {error}", reason="not_json") from None
     if not isinstance(value, dict):
@@ -241,18 +242,18 @@ def _json_object(text: str) -> dict[str, Any]:
     return value
 
 
-def _acting_person(envelope: dict[str, Any]) -> tuple[str | None, str | None]:
+def _request_context(envelope: dict[str, Any]) -> tuple[str | None, str | None]:
     attributes = envelope.get("event_attributes")
     request = attributes.get("http_request") if isinstance(attributes, dict) else None
     if not isinstance(request, dict):
         return None, None
-    address = request.get("client_ip")
-    agent = clean_line(request.get("user_agent"), limit=500)
-    return (normalized(address) if isinstance(address, str) else None), agent or None
+    client_ip = request.get("client_ip")
+    user_agent = clean_line(request.get("user_agent"), limit=500)
+    return (normalized(client_ip) if isinstance(client_ip, str) else None), user_agent or None
 
 
 def _mentioned_user(data: object) -> str | None:
-    """Return the user an event of any type is about, for the list of events; never acted upon."""
+    """Return the user id in an event of any type, for the event list only; never act on it."""
     if not isinstance(data, dict):
         return None
     for key in ("user_id", "id"):

@@ -1,7 +1,7 @@
-"""Session tokens: what Clerk signs for a person who is signed in. They live for a minute.
+"""Verify session tokens: JWTs that Clerk signs for a signed-in user and that live for a minute.
 
-The order of checks, and what counts as a session token, are those of @clerk/backend: the signature first, since nothing in
-an unsigned token deserves an answer. https://clerk.com/docs/guides/sessions/session-tokens
+The order of checks and the accepted token categories are those of @clerk/backend. The signature comes first, because an
+unsigned token must not influence the result. https://clerk.com/docs/guides/sessions/session-tokens
 """
 
 import base64
@@ -17,17 +17,17 @@ from django.conf import settings
 
 from accounts.clerk import instance, jwks
 
-#: Clocks may differ by this many seconds.
+#: Allowed difference between the clocks of Clerk and this server.
 SKEW_S = 5
-#: Browsers keep no cookie beyond 4 kB.
+#: Twice the largest cookie that browsers store, which is 4 kB.
 MAX_LENGTH = 8192
-#: The same key signs several kinds of token. `cat` in the header tells them apart: these are sessions and handshakes; a
-#: token made from a template of the customer's, or for a machine, is neither (@clerk/backend, jwtCategories.ts).
+#: Clerk signs several kinds of token with one key and names the kind in the `cat` header. These are session and handshake
+#: tokens; tokens from a customer's JWT template or for a machine have other values (@clerk/backend, jwtCategories.ts).
 SESSION_CATEGORIES = frozenset({None, "cl_B7d4PD111AAA", "cl_I7d4PD111III"})
 
 
 class Reason(StrEnum):
-    """Why a token does not sign anybody in."""
+    """Why a token was rejected."""
 
     MALFORMED = "token_malformed"
     WRONG_TYPE = "token_type_mismatch"
@@ -47,27 +47,26 @@ class Reason(StrEnum):
 
 
 class SessionTokenError(Exception):
-    """A token that signs nobody in.
+    """The token is not valid for signing in.
 
     Attributes:
-        reason: why.
-        expired: what the token says, if all that is wrong is that its time is up.
+        expired_claims: the claims of the token if it is valid except that it has expired.
     """
 
-    def __init__(self, reason: Reason, expired: "SessionClaims | None" = None) -> None:
+    def __init__(self, reason: Reason, expired_claims: "SessionClaims | None" = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
-        self.expired = expired
+        self.expired_claims = expired_claims
 
 
 @dataclass(frozen=True, slots=True)
 class SessionClaims:
-    """What a good session token says.
+    """The claims of a valid session token.
 
     Attributes:
-        clerk_id: the person (`sub`).
+        clerk_id: the user (`sub`).
         session_id: the session (`sid`).
-        impersonator: who really acts (`act.sub`), when an operator is looking through a person's eyes.
+        impersonator: the person who is impersonating the user (`act.sub`), if any.
     """
 
     clerk_id: str
@@ -78,10 +77,10 @@ class SessionClaims:
 
 
 def verify(token: str) -> SessionClaims:
-    """Return what `token` says.
+    """Return the claims of a session token.
 
     Raises:
-        SessionTokenError: it is not a good session token of our instance, or is not good now.
+        SessionTokenError: the token is not a session token of our instance, or is not valid now.
     """
     claims = verify_signed(token)
     clerk_id = claims.get("sub")
@@ -93,22 +92,22 @@ def verify(token: str) -> SessionClaims:
     _check_times(found, _seconds(claims.get("nbf")))
     if not found.session_id:
         raise SessionTokenError(Reason.NO_SESSION)
-    # Signed in, but with something still to do at Clerk. Clerk's own libraries take that for signed out.
+    # The user must finish a task at Clerk first. Clerk's own libraries treat this as signed out.
     if claims.get("sts") == "pending":
         raise SessionTokenError(Reason.PENDING)
     return found
 
 
 def verify_signed(token: str) -> dict[str, Any]:
-    """Return the claims of a session or handshake token that our instance signed; nothing else is checked of them.
+    """Return the claims of a session or handshake token after checking its type and signature only.
 
     Raises:
-        SessionTokenError: it is of another kind, or not signed by our instance.
+        SessionTokenError: the token is of another kind or was not signed by our instance.
     """
     header = _header(token)
     if header.get("typ") != "JWT":
         raise SessionTokenError(Reason.WRONG_TYPE)
-    # Never what the token itself asks for: "none", or HMAC with the public key as its secret.
+    # Never trust the algorithm that the token names. It could be "none", or HMAC with the public key as its secret.
     if header.get("alg") != "RS256":
         raise SessionTokenError(Reason.WRONG_ALGORITHM)
     claims = _decode(token, header)
@@ -118,34 +117,34 @@ def verify_signed(token: str) -> dict[str, Any]:
 
 
 def is_other_kind(token: str) -> bool:
-    """Return whether `token` says of itself that it is for a machine or made from a template. Nothing is verified."""
+    """Return whether an unverified token claims to be for a machine or from a JWT template."""
     category = _segment(token, 0).get("cat")
     is_known = isinstance(category, str | None) and category in SESSION_CATEGORIES
     return not is_known or str(unverified(token).get("sub", "")).startswith("mch_")
 
 
 def unverified(token: str) -> dict[str, Any]:
-    """Return what a token claims, for choosing between cookies only; empty if it cannot be read."""
+    """Return the claims of a token without verifying it, or {} if it is malformed. Use only to choose between cookies."""
     return _segment(token, 1)
 
 
 def _segment(token: str, position: int) -> dict[str, Any]:
-    """Return one part of a token unverified; nothing if any part is malformed, as Clerk's library has it.
+    """Decode one part of a token without verifying it. Return {} if any part is malformed, as Clerk's library does.
 
-    PyJWT looks at each character in Python, which is felt, because this is asked several times a request.
+    This is called several times per request, and PyJWT is noticeably slower because it checks each character in Python.
     """
     try:
-        header, claims, _ = (_canonical(part) for part in token[:MAX_LENGTH].split("."))
+        header, claims, _ = (_decode_base64(part) for part in token[:MAX_LENGTH].split("."))
         found = json.loads((header, claims)[position])
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
-def _canonical(encoded: str) -> bytes:
+def _decode_base64(encoded: str) -> bytes:
     decoded = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
     if base64.urlsafe_b64encode(decoded).rstrip(b"=") != encoded.encode():
-        raise ValueError("This is not base64 as tokens have it.")
+        raise ValueError("The token part is not canonical base64url.")
     return decoded
 
 
@@ -168,8 +167,8 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
         raise SessionTokenError(Reason.KEYS_UNAVAILABLE) from None
     if key is None:
         raise SessionTokenError(Reason.UNKNOWN_KEY)
-    checked_here = dict.fromkeys(("exp", "nbf", "iat", "aud", "iss", "sub", "jti"), False)
-    options = {f"verify_{name}": value for name, value in checked_here.items()}
+    # PyJWT verifies the signature only; the claims are checked by `verify`.
+    options = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
     try:
         claims = jwt.decode(token, key, algorithms=["RS256"], options=options)  # type: ignore[arg-type]
     except jwt.InvalidSignatureError:
@@ -180,7 +179,7 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_party(claims: dict[str, Any]) -> None:
-    """Refuse tokens minted for another site. Without `azp` nobody knows for which, so that is refused, too."""
+    """Reject a token that was issued for another site, or that does not name a site (`azp`)."""
     if claims.get("azp") not in settings.CLERK_AUTHORIZED_PARTIES:
         raise SessionTokenError(Reason.WRONG_PARTY)
 
@@ -192,13 +191,11 @@ def _check_issuer(claims: dict[str, Any]) -> None:
 
 
 def _session_id(claims: dict[str, Any]) -> str:
-    """Return the session, or "" if the token names none."""
     session_id = claims.get("sid")
     return session_id if isinstance(session_id, str) else ""
 
 
 def _lifetime(claims: dict[str, Any]) -> tuple[datetime, datetime]:
-    """Return when the token was made and when it expires."""
     issued_s, expires_s = _seconds(claims.get("iat")), _seconds(claims.get("exp"))
     if issued_s is None or expires_s is None:
         raise SessionTokenError(Reason.NO_EXPIRY)
@@ -216,10 +213,10 @@ def _check_times(claims: SessionClaims, not_before_s: float | None) -> None:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a time of a token, which is in seconds; None for what is no time."""
+    """Return a time claim, which is in seconds since the epoch, or None if it is not a valid time."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Beyond the year 9999 Python has no dates. Infinity and "not a number" fail the comparison, too.
+    # Python supports dates up to the year 9999. Infinity and NaN fail this comparison, too.
     return float(value) if 0 < value < 253_402_300_800 else None
 
 

@@ -1,6 +1,6 @@
-"""Clerk's wire format from the other side: made-up users and events, for tests, benchmarks and `manage.py clerk_event`.
+"""Generated users and events in Clerk's wire format, for tests, benchmarks and `manage.py clerk_event`.
 
-The same seed makes the same people. README.md beside this file says where the JSON files come from.
+The same seed generates the same users. README.md in this folder documents the sources of the JSON files.
 """
 
 import json
@@ -24,7 +24,7 @@ BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (K
 
 @dataclass(frozen=True, slots=True)
 class SampleUser:
-    """A user as Clerk knows it. Change one with `later`, render one with `data`."""
+    """A Clerk user. `later` returns a changed copy, and `data` renders the user as JSON data."""
 
     clerk_id: str
     created_at: datetime
@@ -41,13 +41,17 @@ class SampleUser:
     locked: bool = False
 
     @classmethod
-    def generate(cls, random: Random, **facts: Any) -> Self:
-        """Return somebody new; `facts` are fields that should not be left to chance, and `roles` a list of role names."""
+    def generate(cls, random: Random, **fields: Any) -> Self:
+        """Return a new user with random names.
+
+        Args:
+            fields: values for fields of this class, or `roles`, a list of role names for the public metadata.
+        """
         clerk_id = new_id(random, "user")
         first_name, last_name = random.choice(NAMES)
-        now = facts.get("updated_at") or facts.get("created_at") or datetime.now(UTC)
-        roles = facts.pop("roles", None)
-        invented: dict[str, Any] = {
+        now = fields.get("updated_at") or fields.get("created_at") or datetime.now(UTC)
+        roles = fields.pop("roles", None)
+        defaults: dict[str, Any] = {
             "clerk_id": clerk_id,
             "created_at": now,
             "updated_at": now,
@@ -56,18 +60,18 @@ class SampleUser:
             "email": f"{clerk_id[5:17].lower()}@example.com",
             "public_metadata": {} if roles is None else {"roles": roles},
         }
-        return cls(**invented | facts)
+        return cls(**defaults | fields)
 
-    def later(self, by: timedelta = timedelta(seconds=1), **facts: Any) -> Self:
-        """Return the same user after a change, `updated_at` moved on; `roles` goes into the public metadata."""
-        if "roles" in facts:
-            facts["public_metadata"] = {**self.public_metadata, "roles": facts.pop("roles")}
-        return replace(self, **{"updated_at": self.updated_at + by} | facts)
+    def later(self, by: timedelta = timedelta(seconds=1), **fields: Any) -> Self:
+        """Return a copy with changed fields and a later `updated_at`; `roles` is stored in the public metadata."""
+        if "roles" in fields:
+            fields["public_metadata"] = {**self.public_metadata, "roles": fields.pop("roles")}
+        return replace(self, **{"updated_at": self.updated_at + by} | fields)
 
     def data(self) -> dict[str, Any]:
         """Return the `data` of a user.created or user.updated event."""
         return {
-            **UNREMARKABLE,
+            **DEFAULT_DATA,
             "id": self.clerk_id,
             "first_name": self.first_name,
             "last_name": self.last_name,
@@ -95,14 +99,10 @@ class SampleUser:
 def event(
     event_type: str, data: Any, *, occurred_at: datetime, client_ip: str = "203.0.113.7", user_agent: str = BROWSER
 ) -> dict[str, Any]:
-    """Return the envelope of an event.
+    """Return an event: `data` in Clerk's envelope.
 
     Args:
-        event_type: such as user.created.
-        data: what it is about.
-        occurred_at: when it happened at Clerk.
-        client_ip: of the person who caused it.
-        user_agent: of the person who caused it.
+        client_ip, user_agent: of the user who caused the event.
     """
     return {
         "data": data,
@@ -115,42 +115,41 @@ def event(
 
 
 def user_event(event_type: str, user: SampleUser) -> dict[str, Any]:
-    """Return the event that tells of `user`; it happens when the user was last updated."""
+    """Return an event about `user` that occurred when the user was last updated."""
     data = user.deleted_data() if event_type == "user.deleted" else user.data()
     return event(event_type, data, occurred_at=user.updated_at)
 
 
 @cache
 def examples() -> dict[str, list[dict[str, Any]]]:
-    """Return Clerk's own examples: event type to whole envelopes."""
+    """Return the example events of Clerk's specification by event type."""
     events: dict[str, list[dict[str, Any]]] = json.loads((FOLDER / "examples.json").read_text("utf-8"))["events"]
     return events
 
 
 @cache
 def captured() -> list[dict[str, Any]]:
-    """Return whole envelopes with the shape of real deliveries."""
+    """Return events with the shape of real deliveries."""
     events: list[dict[str, Any]] = json.loads((FOLDER / "captured.json").read_text("utf-8"))["events"]
     return events
 
 
 def encode(envelope: dict[str, Any]) -> str:
-    """Return the body of a delivery, as compact as Clerk's."""
+    """Return the body of a delivery, without white space between tokens, like Clerk's."""
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
 
 
 def subject_id(envelope: dict[str, Any]) -> str:
-    """Return the id of whatever an event is about, or "" if it names none."""
+    """Return the id in the data of an event, or ""."""
     return str(envelope["data"].get("id", ""))
 
 
 def new_id(random: Random, prefix: str) -> str:
-    """Return an id in Clerk's form, such as user_2bXQ…: the prefix and 27 letters and digits."""
+    """Return an id in Clerk's format, such as user_2bXQ…: the prefix, an underscore, and 27 letters and digits."""
     return f"{prefix}_{''.join(random.choices(ALPHABET, k=27))}"
 
 
 def milliseconds(moment: datetime) -> int:
-    """Return a moment in Clerk's unit for events and users."""
     return round(moment.timestamp() * 1000)
 
 
@@ -193,8 +192,8 @@ def _phone_number(user: SampleUser) -> dict[str, Any]:
     }
 
 
-#: What is the same for nearly everybody.
-UNREMARKABLE: dict[str, Any] = {
+#: Values that most users have in common.
+DEFAULT_DATA: dict[str, Any] = {
     "object": "user",
     "external_id": None,
     "passkeys": [],

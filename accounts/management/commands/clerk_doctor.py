@@ -1,4 +1,4 @@
-"""Say what is wrong between this deployment and Clerk: `manage.py clerk_doctor`."""
+"""Diagnose the connection between this deployment and Clerk: `manage.py clerk_doctor`."""
 
 from typing import Any
 
@@ -8,24 +8,23 @@ from accounts.clerk import diagnostics
 
 
 class Command(BaseCommand):
-    help = "Look at keys, parties, secrets, the clock, the key server, the Backend API, the worker and the webhook address."
-    # The system checks are part of what it looks at; they must not stop it before it has begun.
-    requires_system_checks: list[str] = []  # Django's own way
+    help = "Check settings, keys, clock, Backend API, queue worker and webhook endpoint, and suggest a fix for each problem."
+    # The system checks are among the checks below, so they must not stop the command before it starts.
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--webhook-url", default="", help="The address of the endpoint as Clerk's dashboard has it."
+            "--webhook-url", default="", help="URL of the webhook endpoint as registered in Clerk's dashboard."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print a line for each thing looked at; exit with 1 if anything is wrong."""
         problems = 0
-        for finding in diagnostics.examine(options["webhook_url"]):
+        for finding in diagnostics.run_checks(options["webhook_url"]):
             if not finding.problem:
-                self.stdout.write(f"{self.style.SUCCESS('well')}   {finding.subject}")
+                self.stdout.write(f"{self.style.SUCCESS('ok')}     {finding.subject}")
                 continue
             problems += 1
-            self.stdout.write(f"{self.style.ERROR('wrong')}  {finding.subject}: {finding.problem}")
+            self.stdout.write(f"{self.style.ERROR('error')}  {finding.subject}: {finding.problem}")
             self.stdout.write(f"       {finding.advice}")
         if problems:
-            raise CommandError(f"{problems} of these need to be put right.")
+            raise CommandError(f"{problems} {'check' if problems == 1 else 'checks'} failed.")

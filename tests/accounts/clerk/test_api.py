@@ -1,4 +1,4 @@
-"""Asking Clerk: what is sent, what its answers mean, and what happens when it is slow, away or in a bad mood."""
+"""The Backend API client: requests, responses, retries, rate limit and circuit breaker."""
 
 import time
 from collections.abc import Callable
@@ -21,17 +21,17 @@ from tests.helpers.webhooks import person
 
 pytestmark = pytest.mark.django_db
 
-AWAY = httpx.ConnectError("nobody is there")
+UNREACHABLE = httpx.ConnectError("connection refused")
 TRACE = "4b1e2f7ad0c34f6c9d1f8a8f7a6b5c4d"
 
 
-def refusal(status: int, code: str = "form_param_value_invalid") -> httpx.Response:
+def error_response(status: int, code: str = "form_param_value_invalid") -> httpx.Response:
     errors = [{"message": "no", "long_message": "This cannot be", "code": code}]
     return httpx.Response(status, json={"errors": errors, "clerk_trace_id": TRACE})
 
 
 class TestRequests:
-    def test_metadata_is_merged_and_the_user_returned(self, fake: FakeClerk) -> None:
+    def test_metadata_merge_returns_the_user(self, fake: FakeClerk) -> None:
         olive = person(roles=["BUILDER"])
         fake.answers(httpx.Response(200, json=olive.data()))
         user = api.merge_public_metadata(olive.clerk_id, {"roles": ["BUILDER"], "companyName": None})
@@ -48,31 +48,27 @@ class TestRequests:
             (api.get_user, "GET", "/v1/users/user_2a"),
         ),
     )
-    def test_each_call_has_its_address(
-        self, fake: FakeClerk, call: Callable[[str], Any], method: str, path: str
-    ) -> None:
+    def test_each_call_uses_its_path(self, fake: FakeClerk, call: Callable[[str], Any], method: str, path: str) -> None:
         fake.answers(httpx.Response(404))
         call("user_2a")
         assert [(request.method, request.url.path) for request in fake.requests] == [(method, path)]
 
     @pytest.mark.parametrize("bad", ("user_1/../../x?y", "", "sess_1", "user_", "user_é", "user_" + "a" * 60))
     @pytest.mark.parametrize("call", (api.get_user, api.delete_user))
-    def test_nothing_but_an_id_gets_into_an_address(
-        self, fake: FakeClerk, call: Callable[[str], Any], bad: str
-    ) -> None:
+    def test_invalid_user_id_is_not_sent(self, fake: FakeClerk, call: Callable[[str], Any], bad: str) -> None:
         with pytest.raises(ClerkPayloadError):
             call(bad)
         assert fake.requests == []
 
-    def test_a_session_has_an_id_of_its_own_form(self, fake: FakeClerk) -> None:
-        with pytest.raises(ValueError, match="no id of a session"):
+    def test_invalid_session_id_is_not_sent(self, fake: FakeClerk) -> None:
+        with pytest.raises(ValueError, match="not a session id"):
             api.revoke_session("sess_1/../../users")
         assert fake.requests == []
 
-    def test_a_session_that_is_over_is_no_trouble(self, fake: FakeClerk) -> None:
+    def test_revoking_an_ended_session_is_not_an_error(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(404))
         api.revoke_session("sess_2a")
-        fake.answers(refusal(400, "session_not_active"))
+        fake.answers(error_response(400, "session_not_active"))
         api.revoke_session("sess_2a")
 
     def test_users_are_counted(self, fake: FakeClerk) -> None:
@@ -82,36 +78,34 @@ class TestRequests:
         with pytest.raises(ClerkApiError, match="not a number"):
             api.count_users()
 
-    def test_a_page_goes_on_behind_its_last_user_who_has_an_id(
-        self, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_page_cursor_is_the_last_readable_user_id(self, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(api, "PAGE_SIZE", 3)
         olive = person()
         fake.answers(httpx.Response(200, json=[olive.data(), {"id": "user_2b"}, 7]))
         page = api.list_users()
         assert ([user.clerk_id for user in page.users], page.last_id) == ([olive.clerk_id], "user_2b")
-        assert [who for who, _ in page.unreadable] == ["user_2b", "7"]
+        assert [clerk_id for clerk_id, _ in page.unreadable] == ["user_2b", "7"]
         fake.answers(httpx.Response(200, json=[1, 2, 3]))
         with pytest.raises(ClerkApiError, match="has an id"):
             api.list_users()
 
 
-class TestAnswers:
+class TestResponses:
     @pytest.mark.parametrize("status", (400, 409, 413, 422))
-    def test_a_refusal_is_for_good_and_told_with_its_trace(self, fake: FakeClerk, status: int) -> None:
-        fake.answers(refusal(status))
+    def test_permanent_error_is_not_retried_and_reports_its_trace_id(self, fake: FakeClerk, status: int) -> None:
+        fake.answers(error_response(status))
         with pytest.raises(
             ClerkRejectedError, match=f"{status} form_param_value_invalid: This cannot be.*{TRACE}"
-        ) as no:
+        ) as caught:
             api.merge_public_metadata("user_2a", {})
-        assert (no.value.code, len(fake.requests)) == ("form_param_value_invalid", 1)
+        assert (caught.value.code, len(fake.requests)) == ("form_param_value_invalid", 1)
 
     @pytest.mark.parametrize("status", (401, 402, 403))
-    def test_a_refused_key_is_no_refusal_of_the_request(self, fake: FakeClerk, status: int) -> None:
-        fake.answers(refusal(status, "clerk_key_invalid"))
-        with pytest.raises(ClerkApiError, match="Compare CLERK_SECRET_KEY") as no:
+    def test_rejected_secret_key_is_not_a_permanent_error(self, fake: FakeClerk, status: int) -> None:
+        fake.answers(error_response(status, "clerk_key_invalid"))
+        with pytest.raises(ClerkApiError, match="Compare CLERK_SECRET_KEY") as caught:
             api.get_user("user_2a")
-        assert not isinstance(no.value, ClerkRejectedError)
+        assert not isinstance(caught.value, ClerkRejectedError)
 
     @pytest.mark.parametrize(
         "response",
@@ -126,37 +120,37 @@ class TestAnswers:
             httpx.Response(500, json={"errors": [7]}),
         ),
     )
-    def test_a_useless_answer_is_an_error_that_says_so(self, fake: FakeClerk, response: httpx.Response) -> None:
+    def test_unusable_response_raises(self, fake: FakeClerk, response: httpx.Response) -> None:
         fake.answers(response)
         with pytest.raises(ClerkApiError, match="user_2a"):
             api.get_user("user_2a")
 
-    def test_nobody_of_that_id_is_a_deletion(self, fake: FakeClerk) -> None:
-        fake.answers(refusal(404, "resource_not_found"))
+    def test_missing_user_is_returned_as_a_deletion(self, fake: FakeClerk) -> None:
+        fake.answers(error_response(404, "resource_not_found"))
         assert isinstance(api.get_user("user_2a"), ClerkUserDeleted)
 
 
 class TestRetries:
-    def test_trouble_of_clerks_is_tried_again_for_a_while(self, fake: FakeClerk) -> None:
+    def test_server_errors_are_retried_with_backoff(self, fake: FakeClerk) -> None:
         olive = person()
-        fake.answers(httpx.Response(500), AWAY, then=lambda request: httpx.Response(200, json=olive.data()))
+        fake.answers(httpx.Response(500), UNREACHABLE, then=lambda request: httpx.Response(200, json=olive.data()))
         api.get_user(olive.clerk_id)
         assert fake.pauses == [1.0, 2.0]
         assert ClerkRateLimit.objects.get().failures == 0
 
-    def test_three_times_are_enough(self, fake: FakeClerk) -> None:
+    def test_request_is_sent_at_most_three_times(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(503, text="<html>down</html>"))
         with pytest.raises(ClerkApiError, match="503: <html>down"):
             api.get_user("user_2a")
         assert len(fake.requests) == 3
 
-    def test_a_limit_is_waited_for_as_long_as_clerk_says(self, fake: FakeClerk) -> None:
+    def test_retry_after_is_respected(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(429, headers={"Retry-After": "3"}), then=lambda r: httpx.Response(404))
         api.get_user("user_2a")
         assert fake.pauses[0] == 3.0
         assert ClerkRateLimit.objects.get().failures == 0
 
-    def test_a_limit_holds_up_everybody_else_too(self, fake: FakeClerk) -> None:
+    def test_rate_limit_response_delays_other_requests(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(429, headers={"Retry-After": "3600"}))
         with pytest.raises(ClerkApiError, match="429"):
             api.get_user("user_2a")
@@ -165,9 +159,9 @@ class TestRetries:
         api.get_user("user_2b")
         assert fake.pauses[-1] == pytest.approx(29, abs=2)
 
-    @pytest.mark.parametrize("asked", ("soon", "-1", "²", "1e9", ""))
-    def test_a_senseless_wait_is_not_waited(self, fake: FakeClerk, asked: str) -> None:
-        limited = httpx.Response(429, headers=[(b"Retry-After", asked.encode())])
+    @pytest.mark.parametrize("retry_after", ("soon", "-1", "²", "1e9", ""))
+    def test_invalid_retry_after_is_ignored(self, fake: FakeClerk, retry_after: str) -> None:
+        limited = httpx.Response(429, headers=[(b"Retry-After", retry_after.encode())])
         fake.answers(limited, then=lambda request: httpx.Response(404))
         api.get_user("user_2a")
         assert fake.pauses[0] == 1.0
@@ -175,110 +169,110 @@ class TestRetries:
 
 class TestCircuitBreaker:
     @pytest.fixture(autouse=True)
-    def away(self, fake: FakeClerk) -> None:
-        """Let Clerk be away until five requests have found that out."""
-        fake.answers(AWAY)
+    def open_circuit(self, fake: FakeClerk) -> None:
+        """Fail two calls of three attempts each, which is more than the threshold of five failures."""
+        fake.answers(UNREACHABLE)
         for _ in range(2):
             with pytest.raises(ClerkApiError):
                 api.get_user("user_2a")
         fake.requests.clear()
 
-    def test_clerk_is_left_alone_after_failures_in_a_row(self, fake: FakeClerk) -> None:
+    def test_open_circuit_sends_no_requests(self, fake: FakeClerk) -> None:
         with pytest.raises(ClerkApiError, match="Clerk has been failing"):
             api.get_user("user_2a")
         assert fake.requests == []
 
-    def test_one_request_tries_whether_clerk_is_back(self, fake: FakeClerk) -> None:
-        rest_over()
-        assert rate_limiter.acquire(patience_s=1) is not None
-        assert rate_limiter.acquire(patience_s=1) is None
+    def test_one_request_probes_after_the_suspension(self, fake: FakeClerk) -> None:
+        end_suspension()
+        assert rate_limiter.acquire(max_wait_s=1) is not None
+        assert rate_limiter.acquire(max_wait_s=1) is None
 
-    def test_everything_goes_on_when_clerk_is_back(self, fake: FakeClerk) -> None:
-        rest_over()
+    def test_successful_probe_closes_the_circuit(self, fake: FakeClerk) -> None:
+        end_suspension()
         fake.answers(httpx.Response(404))
         api.get_user("user_2a")
         api.get_user("user_2a")
         assert (len(fake.requests), ClerkRateLimit.objects.get().suspended_until) == (2, None)
 
-    def test_each_rest_is_longer_up_to_five_minutes(self, fake: FakeClerk) -> None:
-        rests = []
+    def test_suspensions_double_up_to_five_minutes(self, fake: FakeClerk) -> None:
+        suspensions = []
         for _ in range(10):
-            rest_over()
+            end_suspension()
             rate_limiter.record_failure()
             until = ClerkRateLimit.objects.get().suspended_until
             assert until is not None
-            rests.append((until - timezone.now()).total_seconds())
-        assert rests[:3] == pytest.approx([10, 20, 40], abs=1)
-        assert rests[-1] == pytest.approx(300, abs=1)
+            suspensions.append((until - timezone.now()).total_seconds())
+        assert suspensions[:3] == pytest.approx([10, 20, 40], abs=1)
+        assert suspensions[-1] == pytest.approx(300, abs=1)
 
 
-def rest_over() -> None:
+def end_suspension() -> None:
     ClerkRateLimit.objects.update(suspended_until="2026-01-01T00:00:00Z")
 
 
-class TestPace:
-    @pytest.mark.parametrize(("key", "least", "most"), (("sk_live_x", 900, 1000), ("sk_test_x", 90, 100)))
-    def test_no_window_holds_more_than_clerk_takes(
-        self, fake: FakeClerk, settings: Any, key: str, least: int, most: int
+class TestRateLimit:
+    @pytest.mark.parametrize(("key", "minimum", "maximum"), (("sk_live_x", 900, 1000), ("sk_test_x", 90, 100)))
+    def test_window_stays_within_clerks_limit(
+        self, fake: FakeClerk, settings: Any, key: str, minimum: int, maximum: int
     ) -> None:
         settings.CLERK_SECRET_KEY = key
-        assert least <= turns_within(10) <= most
+        assert minimum <= permits_within(10) <= maximum
 
-    def test_the_metadata_of_one_user_is_slower(self, fake: FakeClerk) -> None:
-        assert turns_within(10, name="user_2a") <= 10
-        assert turns_within(10, name="user_2b") >= 8
+    def test_metadata_of_one_user_has_a_lower_limit(self, fake: FakeClerk) -> None:
+        assert permits_within(10, name="user_2a") <= 10
+        assert permits_within(10, name="user_2b") >= 8
 
-    def test_writing_metadata_of_one_user_waits_and_nothing_else_does(self, fake: FakeClerk) -> None:
+    def test_metadata_limit_delays_only_writes_for_that_user(self, fake: FakeClerk) -> None:
         olive = person()
         fake.answers(httpx.Response(200, json=olive.data()))
         for _ in range(11):
             api.merge_public_metadata(olive.clerk_id, {})
-        assert max(fake.pauses) > 10  # nobody really waits here, so the eleventh is later than the window is long
+        assert max(fake.pauses) > 10  # sleeping is faked, so the waits add up
         fake.pauses.clear()
         api.get_user(olive.clerk_id)
         fake.answers(httpx.Response(200, json=person().data()))
         api.merge_public_metadata("user_2another", {})
-        assert max(fake.pauses, default=0) < 1  # for the limit of the instance
+        assert max(fake.pauses, default=0) < 1  # the limit of the instance only
 
-    def test_who_would_wait_too_long_is_told_at_once(self, fake: FakeClerk) -> None:
-        turns_within(5, name="user_2a")
-        assert rate_limiter.acquire("user_2a", patience_s=0) is None
+    def test_too_long_a_wait_is_refused_immediately(self, fake: FakeClerk) -> None:
+        permits_within(5, name="user_2a")
+        assert rate_limiter.acquire("user_2a", max_wait_s=0) is None
         assert fake.requests == []
 
-    def test_rows_of_idle_users_go(self) -> None:
-        rate_limiter.acquire("user_2a", patience_s=1)
-        rate_limiter.acquire(patience_s=1)
+    def test_rows_of_idle_users_are_deleted(self) -> None:
+        rate_limiter.acquire("user_2a", max_wait_s=1)
+        rate_limiter.acquire(max_wait_s=1)
         ClerkRateLimit.objects.update(next_slot_at="2026-01-01T00:00:00Z")
         assert rate_limiter.delete_idle() == 1
         assert ClerkRateLimit.objects.get().name == rate_limiter.INSTANCE
 
 
-def turns_within(seconds: float, name: str = rate_limiter.INSTANCE) -> int:
-    """Return how many turns an eager process gets in a window, without waiting for it."""
-    turns, until = 0, time.monotonic() + seconds
-    while rate_limiter.acquire(name, patience_s=until - time.monotonic()) is not None:
-        turns += 1
-    return turns
+def permits_within(seconds: float, name: str = rate_limiter.INSTANCE) -> int:
+    """Return how many permits a process can acquire within `seconds`, without waiting."""
+    permits, until = 0, time.monotonic() + seconds
+    while rate_limiter.acquire(name, max_wait_s=until - time.monotonic()) is not None:
+        permits += 1
+    return permits
 
 
 @pytest.mark.django_db(transaction=True)
 class TestSeveralProcesses:
-    def test_processes_share_one_pace(self, fake: FakeClerk) -> None:
-        def eager(_: int) -> int:
+    def test_processes_share_one_limit(self, fake: FakeClerk) -> None:
+        def acquire_all(_: int) -> int:
             try:
-                return turns_within(10)
+                return permits_within(10)
             finally:
                 connection.close()
 
         with ThreadPoolExecutor(4) as pool:
-            assert 90 <= sum(pool.map(eager, range(4))) <= 100
+            assert 90 <= sum(pool.map(acquire_all, range(4))) <= 100
 
-    def test_clerk_is_never_asked_inside_a_transaction(self, fake: FakeClerk) -> None:
+    def test_request_inside_a_transaction_raises(self, fake: FakeClerk) -> None:
         with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
             api.get_user("user_2a")
         assert fake.requests == []
 
 
-def test_the_connections_are_made_once_and_follow_nobody() -> None:
+def test_client_is_reused_and_does_not_follow_redirects() -> None:
     assert transport.client() is transport.client()
     assert not transport.client().follow_redirects

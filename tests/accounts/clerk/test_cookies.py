@@ -1,4 +1,4 @@
-"""Which of Clerk's cookies count."""
+"""Parsing of Clerk's cookies and the choice between plain and suffixed ones."""
 
 import dataclasses
 import time
@@ -20,7 +20,7 @@ def ours() -> Instance:
     return found
 
 
-def test_the_suffix_is_that_of_clerks_own_libraries(settings: object) -> None:
+def test_suffix_matches_clerks_own_libraries(settings: object) -> None:
     assert instance._instance("pk_test_Y2xlcmsuY2xlcmsuZGV2JA", "").cookie_suffix == "QvfNY2dr"
 
 
@@ -40,7 +40,7 @@ def test_malformed_cookies_do_not_hide_others(header: str, expected: dict[str, s
     assert parse(header) == expected
 
 
-def test_cookies_by_the_hundred_are_cut_off() -> None:
+def test_excess_cookies_are_ignored() -> None:
     assert len(parse(";".join(f"c{n}=1" for n in range(5000)))) == 200
 
 
@@ -48,20 +48,20 @@ def cookie(ours: Instance, name: str, value: object, *, suffixed: bool) -> str:
     return f"{name}_{ours.cookie_suffix}={value}" if suffixed else f"{name}={value}"
 
 
-def test_without_suffixed_cookies_the_plain_ones_count(ours: Instance) -> None:
+def test_plain_cookies_are_used_without_suffixed_ones(ours: Instance) -> None:
     token = mint(OLIVE)
     found = ClerkCookies(f"__session={token}; __client_uat=5", ours)
     assert (found.session, found.client_uat, found.uses_suffixed) == (token, 5, False)
 
 
-def test_the_suffixed_cookies_count_beside_another_instances(ours: Instance) -> None:
+def test_suffixed_cookies_are_used_next_to_another_instances_cookies(ours: Instance) -> None:
     theirs, token = mint(OLIVE, iss="https://clerk.other.example"), mint(OLIVE)
     header = f"__session={theirs}; __client_uat=9; __session_{ours.cookie_suffix}={token}; __client_uat_{ours.cookie_suffix}=5"
     found = ClerkCookies(header, ours)
     assert (found.session, found.client_uat, found.uses_suffixed) == (token, 5, True)
 
 
-def test_a_newer_plain_session_counts(ours: Instance) -> None:
+def test_newer_plain_session_is_used(ours: Instance) -> None:
     new, old = mint(OLIVE), mint(OLIVE, age_s=30)
     header = (
         f"__session={new}; __client_uat=9; __session_{ours.cookie_suffix}={old}; __client_uat_{ours.cookie_suffix}=5"
@@ -69,19 +69,19 @@ def test_a_newer_plain_session_counts(ours: Instance) -> None:
     assert ClerkCookies(header, ours).session == new
 
 
-def test_a_sign_in_under_the_plain_name_counts_over_a_suffixed_sign_out(ours: Instance) -> None:
+def test_plain_sign_in_overrides_suffixed_sign_out(ours: Instance) -> None:
     token = mint(OLIVE)
     header = f"__session={token}; __client_uat={int(time.time())}; __client_uat_{ours.cookie_suffix}=0"
     assert ClerkCookies(header, ours).session == token
 
 
-def test_a_session_without_issuer_counts_as_it_is_and_is_refused_later(ours: Instance) -> None:
+def test_plain_session_without_issuer_is_returned_unchanged(ours: Instance) -> None:
     header = f"__session=junk; __session_{ours.cookie_suffix}={mint(OLIVE)}; __client_uat_{ours.cookie_suffix}=5"
     assert ClerkCookies(header, ours).session == "junk"
 
 
 @pytest.mark.parametrize(("plain_uat", "uses_suffixed"), (("0", False), ("5", True)))
-def test_in_development_a_plain_sign_out_counts_over_an_expired_suffixed_session(
+def test_plain_sign_out_overrides_expired_suffixed_session_in_development_only(
     ours: Instance, plain_uat: str, *, uses_suffixed: bool
 ) -> None:
     old = mint(OLIVE, age_s=600)
@@ -94,10 +94,10 @@ def test_in_development_a_plain_sign_out_counts_over_an_expired_suffixed_session
 @pytest.mark.parametrize(
     ("text", "number"), (("12", 12), ("12abc", 12), ("abc", 0), ("-1", 0), ("1" * 400, int("1" * 15)), ("", 0))
 )
-def test_the_time_of_the_client_is_a_number_or_nothing(ours: Instance, text: str, number: int) -> None:
+def test_client_uat_is_parsed(ours: Instance, text: str, number: int) -> None:
     assert ClerkCookies(f"__client_uat={text}", ours).client_uat == number
 
 
 @pytest.mark.parametrize(("text", "count"), (("2", 2), ("x", 0), ("99999999", 0), ("-1", 0), ("", 0)))
-def test_the_count_of_handshakes_is_a_small_number(ours: Instance, text: str, count: int) -> None:
+def test_redirect_count_is_parsed(ours: Instance, text: str, count: int) -> None:
     assert ClerkCookies(f"__clerk_redirect_count={text}", ours).redirect_count == count

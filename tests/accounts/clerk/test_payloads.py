@@ -1,4 +1,4 @@
-"""What Clerk's words mean."""
+"""Parsing of Clerk's users and events."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,7 @@ ZOFIA = SampleUser.generate(Random(1), updated_at=NOON, first_name="Zofia", last
 
 
 def parsed(**fields: Any) -> ClerkUser:
-    """Return Zofia with some fields of her payload replaced."""
+    """Parse Zofia's user object with some fields replaced."""
     return parse_user(ZOFIA.data() | fields, rank=Rank.UPDATED, occurred_at=NOON)
 
 
@@ -38,14 +38,13 @@ def parsed_event(envelope: dict[str, Any]) -> ClerkEvent:
 
 
 def user_event(event_type: str = "user.updated", **envelope: Any) -> ClerkEvent:
-    """Return an event about Zofia with some fields of its envelope replaced."""
+    """Parse an event about Zofia with some fields of its envelope replaced."""
     return parsed_event(samples.user_event(event_type, ZOFIA) | envelope)
 
 
-def address(name: str, email: object, **fields: Any) -> dict[str, Any]:
-    """Return an entry of email_addresses."""
+def email_entry(entry_id: str, email: object, **fields: Any) -> dict[str, Any]:
     verification = {"status": "verified", "strategy": "email_code"}
-    return {"id": name, "email_address": email, "verification": verification, "updated_at": NOON_MS, **fields}
+    return {"id": entry_id, "email_address": email, "verification": verification, "updated_at": NOON_MS, **fields}
 
 
 # --- Units ---
@@ -63,12 +62,12 @@ def address(name: str, email: object, **fields: Any) -> dict[str, Any]:
         pytest.param(100_000_000_000, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC), id="first in ms"),
     ),
 )
-def test_times_are_read_in_either_unit(value: float, moment: datetime) -> None:
+def test_times_are_parsed_in_seconds_and_milliseconds(value: float, moment: datetime) -> None:
     assert parsed(updated_at=value).updated_at == moment
     assert user_event(timestamp=value).occurred_at == moment
 
 
-def test_the_examples_in_seconds_and_the_captures_in_milliseconds_are_of_our_days() -> None:
+def test_times_of_all_samples_are_in_plausible_years() -> None:
     envelopes = [event for events in samples.examples().values() for event in events] + samples.captured()
     years = {moment.year for event in envelopes if (moment := parsed_event(event).occurred_at)}
     assert years == {2024, 2025}
@@ -81,7 +80,7 @@ def test_the_examples_in_seconds_and_the_captures_in_milliseconds_are_of_our_day
         *(-1, -(10**15), 10**15, 10**18, 10**400, -(10**400), float("nan"), float("inf"), float("-inf"), 1e300),
     ),
 )
-def test_a_time_that_is_none_is_an_error(value: object) -> None:
+def test_invalid_time_is_rejected(value: object) -> None:
     with pytest.raises(ClerkPayloadError, match="updated_at") as caught:
         parsed(updated_at=value)
     assert caught.value.reason == "bad_time"
@@ -89,42 +88,42 @@ def test_a_time_that_is_none_is_an_error(value: object) -> None:
         user_event(timestamp=value)
 
 
-# --- The primary address ---
+# --- The primary email ---
 
 
-def test_the_primary_address_is_the_one_that_is_named_and_not_the_first() -> None:
-    addresses = [address("idn_1", "first@example.com"), address("idn_2", "Second@Example.COM")]
-    user = parsed(email_addresses=addresses, primary_email_address_id="idn_2")
+def test_primary_email_is_found_by_id_and_not_by_position() -> None:
+    entries = [email_entry("idn_1", "first@example.com"), email_entry("idn_2", "Second@Example.COM")]
+    user = parsed(email_addresses=entries, primary_email_address_id="idn_2")
     assert user.email == "second@example.com"
-    assert parsed(email_addresses=addresses[::-1], primary_email_address_id="idn_2").email == user.email
+    assert parsed(email_addresses=entries[::-1], primary_email_address_id="idn_2").email == user.email
 
 
 @pytest.mark.parametrize(
-    ("addresses", "primary"),
+    ("entries", "primary"),
     (
-        pytest.param([address("idn_1", "a@example.com")], "idn_gone", id="dangling"),
-        pytest.param([address("idn_1", "a@example.com")], None, id="none named"),
-        pytest.param([address("idn_1", "a@example.com")], "", id="blank"),
-        pytest.param([address("", "a@example.com")], "", id="blank and found"),
-        pytest.param([address("idn_1", "a@example.com") | {"id": None}], None, id="null and found"),
-        pytest.param([], "idn_1", id="no addresses"),
-        pytest.param(None, "idn_1", id="addresses null"),
-        pytest.param({"idn_1": "a@example.com"}, "idn_1", id="addresses an object"),
-        pytest.param(["idn_1", None, 7], "idn_1", id="addresses not objects"),
-        pytest.param([address("idn_1", None)], "idn_1", id="address null"),
-        pytest.param([address("idn_1", 7)], "idn_1", id="address a number"),
-        pytest.param([address("idn_1", "")], "idn_1", id="address blank"),
-        pytest.param([address("idn_1", "nobody")], "idn_1", id="no @"),
-        pytest.param([address("idn_1", "@example.com")], "idn_1", id="no name"),
-        pytest.param([address("idn_1", "a@")], "idn_1", id="no domain"),
-        pytest.param([address("idn_1", "a b@example.com")], "idn_1", id="space"),
-        pytest.param([address("idn_1", "a\x00b@example.com")], "idn_1", id="NUL"),
-        pytest.param([address("idn_1", "a\r\nBcc: b@example.com")], "idn_1", id="line break"),
-        pytest.param([address("idn_1", "a" * 250 + "@example.com")], "idn_1", id="too long"),
+        pytest.param([email_entry("idn_1", "a@example.com")], "idn_gone", id="dangling"),
+        pytest.param([email_entry("idn_1", "a@example.com")], None, id="no primary id"),
+        pytest.param([email_entry("idn_1", "a@example.com")], "", id="blank"),
+        pytest.param([email_entry("", "a@example.com")], "", id="blank id in both"),
+        pytest.param([email_entry("idn_1", "a@example.com") | {"id": None}], None, id="null id in both"),
+        pytest.param([], "idn_1", id="no emails"),
+        pytest.param(None, "idn_1", id="emails null"),
+        pytest.param({"idn_1": "a@example.com"}, "idn_1", id="emails an object"),
+        pytest.param(["idn_1", None, 7], "idn_1", id="emails not objects"),
+        pytest.param([email_entry("idn_1", None)], "idn_1", id="email null"),
+        pytest.param([email_entry("idn_1", 7)], "idn_1", id="email a number"),
+        pytest.param([email_entry("idn_1", "")], "idn_1", id="email blank"),
+        pytest.param([email_entry("idn_1", "olive")], "idn_1", id="no @"),
+        pytest.param([email_entry("idn_1", "@example.com")], "idn_1", id="no local part"),
+        pytest.param([email_entry("idn_1", "a@")], "idn_1", id="no domain"),
+        pytest.param([email_entry("idn_1", "a b@example.com")], "idn_1", id="space"),
+        pytest.param([email_entry("idn_1", "a\x00b@example.com")], "idn_1", id="NUL"),
+        pytest.param([email_entry("idn_1", "a\r\nBcc: b@example.com")], "idn_1", id="line break"),
+        pytest.param([email_entry("idn_1", "a" * 250 + "@example.com")], "idn_1", id="too long"),
     ),
 )
-def test_without_a_usable_primary_address_there_is_none(addresses: object, primary: object) -> None:
-    user = parsed(email_addresses=addresses, primary_email_address_id=primary)
+def test_invalid_primary_email_becomes_none(entries: object, primary: object) -> None:
+    user = parsed(email_addresses=entries, primary_email_address_id=primary)
     assert (user.email, user.email_verified_at) == (None, None)
 
 
@@ -141,37 +140,37 @@ def test_without_a_usable_primary_address_there_is_none(addresses: object, prima
         ),
     ),
 )
-def test_an_address_that_is_not_verified_is_kept_as_such(verification: object) -> None:
-    entry = address("idn_1", "a@example.com", verification=verification)
+def test_unverified_email_has_no_verification_time(verification: object) -> None:
+    entry = email_entry("idn_1", "a@example.com", verification=verification)
     user = parsed(email_addresses=[entry], primary_email_address_id="idn_1")
     assert (user.email, user.email_verified_at) == ("a@example.com", None)
 
 
-def test_a_verified_address_is_so_since_it_was_last_touched() -> None:
+def test_verification_time_is_the_update_time_of_the_email() -> None:
     earlier = datetime(2026, 1, 1, tzinfo=UTC)
-    entry = address("idn_1", "a@example.com", updated_at=samples.milliseconds(earlier))
+    entry = email_entry("idn_1", "a@example.com", updated_at=samples.milliseconds(earlier))
     assert parsed(email_addresses=[entry], primary_email_address_id="idn_1").email_verified_at == earlier
 
 
 @pytest.mark.parametrize("value", (None, "now", -1))
-def test_a_verified_address_of_no_known_time_is_so_since_the_user_was_updated(value: object) -> None:
-    entry = address("idn_1", "a@example.com", updated_at=value)
+def test_verification_time_falls_back_to_the_update_time_of_the_user(value: object) -> None:
+    entry = email_entry("idn_1", "a@example.com", updated_at=value)
     assert parsed(email_addresses=[entry], primary_email_address_id="idn_1").email_verified_at == NOON
 
 
-def test_a_verified_address_that_is_not_the_primary_does_not_count() -> None:
-    addresses = [address("idn_1", "a@example.com"), address("idn_2", "b@example.com", verification=None)]
-    user = parsed(email_addresses=addresses, primary_email_address_id="idn_2")
+def test_verified_secondary_email_does_not_verify_the_primary() -> None:
+    entries = [email_entry("idn_1", "a@example.com"), email_entry("idn_2", "b@example.com", verification=None)]
+    user = parsed(email_addresses=entries, primary_email_address_id="idn_2")
     assert (user.email, user.email_verified_at) == ("b@example.com", None)
 
 
-def test_people_with_a_phone_only_have_no_address() -> None:
+def test_user_with_phone_only_has_no_email() -> None:
     phone_only = replace(ZOFIA, email=None, phone="+48600100200")
     user = parse_user(phone_only.data(), rank=Rank.CREATED, occurred_at=NOON)
     assert (user.email, user.email_verified_at, user.name) == (None, None, "Zofia Wąs")
 
 
-# --- Names, picture, flags, roles ---
+# --- Names, image, flags, roles ---
 
 
 @pytest.mark.parametrize(
@@ -188,40 +187,40 @@ def test_people_with_a_phone_only_have_no_address() -> None:
         pytest.param(7, ["x"], "", id="wrong types"),
     ),
 )
-def test_the_name_is_first_and_last_name(first: object, last: object, name: str) -> None:
+def test_name_joins_first_and_last_name(first: object, last: object, name: str) -> None:
     assert parsed(first_name=first, last_name=last).name == name
 
 
-def test_a_user_without_names_and_address_is_whole() -> None:
-    nobody = dict.fromkeys(("first_name", "last_name", "username", "primary_email_address_id"))
-    user = parsed(**nobody, email_addresses=[], phone_numbers=[])
+def test_user_without_names_and_email_is_valid() -> None:
+    empty = dict.fromkeys(("first_name", "last_name", "username", "primary_email_address_id"))
+    user = parsed(**empty, email_addresses=[], phone_numbers=[])
     assert (user.name, user.username, user.email) == ("", "", None)
 
 
-def test_a_user_of_two_fields_is_whole() -> None:
+def test_user_with_only_required_fields_is_valid() -> None:
     user = parse_user({"id": "user_2abc", "updated_at": NOON_MS}, rank=Rank.FETCHED, occurred_at=NOON)
     assert (user.clerk_id, user.updated_at, user.banned, user.roles) == ("user_2abc", NOON, False, None)
 
 
-PICTURE = "https://img.clerk.com/abc"
+IMAGE = "https://img.clerk.com/abc"
 
 
 @pytest.mark.parametrize(
     ("fields", "image_url"),
     (
-        pytest.param({"has_image": True, "image_url": PICTURE}, PICTURE, id="own"),
-        pytest.param({"has_image": False, "image_url": PICTURE}, "", id="drawn by Clerk"),
+        pytest.param({"has_image": True, "image_url": IMAGE}, IMAGE, id="uploaded"),
+        pytest.param({"has_image": False, "image_url": IMAGE}, "", id="generated by Clerk"),
         pytest.param({"has_image": True, "image_url": None}, "", id="null"),
         pytest.param({"has_image": True, "image_url": 7}, "", id="number"),
         pytest.param({"has_image": True, "image_url": "http://img.clerk.com/abc"}, "", id="not HTTPS"),
         pytest.param({"has_image": True, "image_url": "javascript:alert(1)"}, "", id="script"),
-        pytest.param({"has_image": True, "image_url": PICTURE + " onload=x"}, "", id="space"),
-        pytest.param({"has_image": True, "image_url": PICTURE + "\x00"}, "", id="NUL"),
-        pytest.param({"has_image": True, "image_url": PICTURE + "é"}, "", id="not ASCII"),
-        pytest.param({"has_image": True, "image_url": PICTURE + "x" * 2000}, "", id="too long"),
+        pytest.param({"has_image": True, "image_url": IMAGE + " onload=x"}, "", id="space"),
+        pytest.param({"has_image": True, "image_url": IMAGE + "\x00"}, "", id="NUL"),
+        pytest.param({"has_image": True, "image_url": IMAGE + "é"}, "", id="not ASCII"),
+        pytest.param({"has_image": True, "image_url": IMAGE + "x" * 2000}, "", id="too long"),
     ),
 )
-def test_only_a_picture_of_their_own_is_kept(fields: dict[str, Any], image_url: str) -> None:
+def test_only_an_uploaded_image_is_kept(fields: dict[str, Any], image_url: str) -> None:
     assert parsed(**fields).image_url == image_url
 
 
@@ -235,7 +234,7 @@ def test_only_a_picture_of_their_own_is_kept(fields: dict[str, Any], image_url: 
         pytest.param({"banned": "true"}, False, id="string"),
     ),
 )
-def test_locked_is_not_banned(fields: dict[str, Any], *, banned: bool) -> None:
+def test_locked_user_is_not_banned(fields: dict[str, Any], *, banned: bool) -> None:
     assert parsed(**fields).banned is banned
 
 
@@ -251,19 +250,19 @@ def test_locked_is_not_banned(fields: dict[str, Any], *, banned: bool) -> None:
         pytest.param(None, None, id="metadata null"),
     ),
 )
-def test_only_a_list_says_something_of_roles(metadata: object, roles: list[User.Role] | None) -> None:
+def test_roles_are_read_from_a_list_only(metadata: object, roles: list[User.Role] | None) -> None:
     assert parsed(public_metadata=metadata).roles == roles
 
 
-def test_what_people_can_write_themselves_gives_no_role() -> None:
-    ours = {"roles": ["ADMIN"]}
-    assert parsed(public_metadata={}, unsafe_metadata=ours, private_metadata=ours).roles is None
+def test_only_public_metadata_grants_roles() -> None:
+    metadata = {"roles": ["ADMIN"]}
+    assert parsed(public_metadata={}, unsafe_metadata=metadata, private_metadata=metadata).roles is None
 
 
 # --- Events ---
 
 
-def test_the_envelope_tells_who_acted() -> None:
+def test_event_has_ip_address_and_user_agent_of_the_acting_user() -> None:
     event = parsed_event(
         samples.event(
             "user.updated", ZOFIA.data(), occurred_at=NOON, client_ip="2001:DB8:0::7", user_agent="Firefox\n1"
@@ -281,17 +280,17 @@ def test_the_envelope_tells_who_acted() -> None:
         {"http_request": {"client_ip": None, "user_agent": None}},
     ),
 )
-def test_nobody_may_have_acted(attributes: object) -> None:
+def test_event_without_request_attributes_is_valid(attributes: object) -> None:
     event = user_event(event_attributes=attributes)
     assert (event.ip_address, event.user_agent) == (None, None)
 
 
-def test_a_deletion_names_the_user_and_the_time() -> None:
+def test_deletion_has_user_id_and_time() -> None:
     assert user_event("user.deleted").subject == ClerkUserDeleted(ZOFIA.clerk_id, NOON)
 
 
 @pytest.mark.parametrize("data", ({}, {"id": None}, {"deleted": True, "object": "user"}))
-def test_a_deletion_may_come_without_id(data: dict[str, Any]) -> None:
+def test_deletion_without_id_is_valid(data: dict[str, Any]) -> None:
     assert user_event("user.deleted", data=data).subject == ClerkUserDeleted(None, NOON)
 
 
@@ -305,12 +304,12 @@ def test_a_deletion_may_come_without_id(data: dict[str, Any]) -> None:
         pytest.param([], None, id="list"),
     ),
 )
-def test_an_unknown_event_may_mention_a_user(data: object, user: str | None) -> None:
+def test_user_id_of_unknown_event_is_read(data: object, user: str | None) -> None:
     event = user_event("user.updated", type="session.levitated", data=data)
     assert event.subject == UnknownEvent(user)
 
 
-def test_an_unknown_event_needs_no_time() -> None:
+def test_unknown_event_without_time_is_valid() -> None:
     assert user_event(type="session.levitated", timestamp="now").occurred_at is None
 
 
@@ -327,7 +326,7 @@ def test_an_unknown_event_needs_no_time() -> None:
         pytest.param('{"type": "user.deleted", "timestamp": 1, "data": {"id": 7}}', "user_without_id", id="bad id"),
     ),
 )
-def test_each_error_has_a_reason(text: str, reason: str) -> None:
+def test_invalid_event_is_rejected_with_a_reason(text: str, reason: str) -> None:
     with pytest.raises(ClerkPayloadError) as caught:
         parse_event(text)
     assert caught.value.reason == reason
@@ -340,7 +339,7 @@ def version(user: SampleUser = ZOFIA, rank: Rank = Rank.UPDATED, occurred_at: da
     return parse_user(user.data() | fields, rank=rank, occurred_at=occurred_at).version
 
 
-def test_versions_sort_by_update_then_rank_then_event_time() -> None:
+def test_versions_sort_by_update_time_then_rank_then_event_time() -> None:
     later, latest = NOON.replace(microsecond=251_000), NOON.replace(year=2286)
     ordered = [
         version(replace(ZOFIA, updated_at=datetime(2001, 9, 9, 1, 46, 39, tzinfo=UTC)), Rank.FETCHED, latest),
@@ -354,7 +353,7 @@ def test_versions_sort_by_update_then_rank_then_event_time() -> None:
     assert all(older < newer for older, newer in pairwise(ordered))
 
 
-def test_versions_tell_contents_apart_and_nothing_else() -> None:
+def test_version_depends_on_content_and_not_on_key_order() -> None:
     assert version(first_name="Zosia") != version(first_name="Zofia")
     shuffled = dict(reversed(ZOFIA.data().items()))
     assert parse_user(shuffled, rank=Rank.UPDATED, occurred_at=NOON).version == version()

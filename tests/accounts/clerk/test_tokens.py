@@ -1,4 +1,4 @@
-"""Which tokens sign somebody in."""
+"""Verification of session tokens."""
 
 import base64
 import hashlib
@@ -35,14 +35,14 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
-def refused(token: str) -> Reason:
+def rejection_reason(token: str) -> Reason:
     with pytest.raises(SessionTokenError) as caught:
         tokens.verify(token)
-    assert str(caught.value) == caught.value.reason.value  # and nothing of the token
+    assert str(caught.value) == caught.value.reason.value  # the message must not quote the token
     return caught.value.reason
 
 
-def test_a_good_token_tells_who_and_which_session() -> None:
+def test_valid_token_yields_user_and_session() -> None:
     now = int(time.time())
     found = tokens.verify(mint(OLIVE))
     assert (found.clerk_id, found.session_id, found.impersonator) == (OLIVE, f"sess_{OLIVE[5:]}", None)
@@ -56,11 +56,11 @@ def test_session_categories_are_accepted(category: str | None) -> None:
 
 
 @pytest.mark.parametrize("version", (None, 1, 2))
-def test_both_versions_of_claims_are_accepted(version: int | None) -> None:
+def test_all_claim_versions_are_accepted(version: int | None) -> None:
     assert tokens.verify(mint(OLIVE, v=version, org_id="org_1", org_role="org:admin")).clerk_id == OLIVE
 
 
-def test_an_impersonator_is_named() -> None:
+def test_impersonator_is_returned() -> None:
     found = tokens.verify(mint(OLIVE, act={"iss": ISSUER, "sid": "sess_x", "sub": "user_2adam"}))
     assert found.impersonator == "user_2adam"
 
@@ -71,13 +71,13 @@ def test_an_impersonator_is_named() -> None:
         pytest.param(lambda: mint(OLIVE, header={"cat": TEMPLATE}), Reason.WRONG_TYPE, id="template"),
         pytest.param(lambda: mint(OLIVE, header={"cat": MACHINE}), Reason.WRONG_TYPE, id="machine"),
         pytest.param(lambda: mint(OLIVE, header={"cat": "cl_new"}), Reason.WRONG_TYPE, id="unknown category"),
-        pytest.param(lambda: mint(OLIVE, header={"cat": 5}), Reason.WRONG_TYPE, id="category that is no text"),
+        pytest.param(lambda: mint(OLIVE, header={"cat": 5}), Reason.WRONG_TYPE, id="category not a string"),
         pytest.param(lambda: mint(OLIVE, header={"typ": "at+jwt"}), Reason.WRONG_TYPE, id="OAuth"),
         pytest.param(lambda: mint(OLIVE, algorithm="RS512"), Reason.WRONG_ALGORITHM, id="RS512"),
-        pytest.param(lambda: mint(OLIVE, key=STRANGER), Reason.BAD_SIGNATURE, id="somebody else's key"),
+        pytest.param(lambda: mint(OLIVE, key=STRANGER), Reason.BAD_SIGNATURE, id="foreign key"),
         pytest.param(lambda: mint("mch_2machine"), Reason.NO_SUBJECT, id="machine subject"),
         pytest.param(lambda: mint(OLIVE, sub=None), Reason.NO_SUBJECT, id="no sub"),
-        pytest.param(lambda: mint(OLIVE, sub="x"), Reason.NO_SUBJECT, id="odd sub"),
+        pytest.param(lambda: mint(OLIVE, sub="x"), Reason.NO_SUBJECT, id="invalid sub"),
         pytest.param(lambda: mint(OLIVE, azp=None), Reason.WRONG_PARTY, id="no azp"),
         pytest.param(lambda: mint(OLIVE, azp="https://evil.example"), Reason.WRONG_PARTY, id="foreign azp"),
         pytest.param(lambda: mint(OLIVE, iss="https://clerk.other.example"), Reason.WRONG_ISSUER, id="other instance"),
@@ -92,9 +92,9 @@ def test_an_impersonator_is_named() -> None:
         pytest.param(lambda: mint(OLIVE, age_s=-8, nbf=None), Reason.FROM_THE_FUTURE, id="from the future"),
         pytest.param(lambda: mint(OLIVE, sid=None), Reason.NO_SESSION, id="no sid"),
         pytest.param(lambda: mint(OLIVE, sts="pending"), Reason.PENDING, id="pending"),
-        # Base64 in fours: what is left is nothing, or a shorter signature.
+        # Base64 works in groups of four characters, so one cut is invalid and the other leaves a shorter signature.
         pytest.param(lambda: mint(OLIVE)[:-21], Reason.MALFORMED, id="truncated"),
-        pytest.param(lambda: mint(OLIVE)[:-22], Reason.BAD_SIGNATURE, id="truncated by whole fours"),
+        pytest.param(lambda: mint(OLIVE)[:-22], Reason.BAD_SIGNATURE, id="truncated by whole groups"),
         pytest.param(lambda: mint(OLIVE, padding="x" * 9000), Reason.MALFORMED, id="oversized"),
         pytest.param(lambda: "", Reason.MALFORMED, id="empty"),
         pytest.param(lambda: "a.b.c", Reason.MALFORMED, id="junk"),
@@ -103,44 +103,46 @@ def test_an_impersonator_is_named() -> None:
         pytest.param(lambda: b64(b"\xff\xfe") + ".e30.x", Reason.MALFORMED, id="header not UTF-8"),
     ),
 )
-def test_other_tokens_are_refused(token: Any, reason: Reason) -> None:
-    assert refused(token()) == reason
+def test_invalid_tokens_are_rejected(token: Any, reason: Reason) -> None:
+    assert rejection_reason(token()) == reason
 
 
-@pytest.mark.parametrize("age_s", (64, -4), ids=("expired 4 s ago", "made 4 s ahead"))
-def test_clocks_may_differ_by_five_seconds(age_s: float) -> None:
+@pytest.mark.parametrize("age_s", (64, -4), ids=("expired 4 s ago", "issued 4 s ahead"))
+def test_clock_difference_within_tolerance_is_accepted(age_s: float) -> None:
     assert tokens.verify(mint(OLIVE, age_s=age_s)).clerk_id == OLIVE
 
 
-def test_a_token_without_signature_is_refused() -> None:
+def test_unsigned_token_is_rejected() -> None:
     header = b64(json.dumps({"alg": "none", "typ": "JWT", "kid": KEY_ID}).encode())
-    assert refused(f"{header}.{b64(json.dumps(claims(OLIVE)).encode())}.") == Reason.WRONG_ALGORITHM
+    assert rejection_reason(f"{header}.{b64(json.dumps(claims(OLIVE)).encode())}.") == Reason.WRONG_ALGORITHM
 
 
-def test_the_public_key_is_no_secret_to_sign_with() -> None:
+def test_hmac_with_public_key_is_rejected() -> None:
     signed = ".".join(
         b64(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT", "kid": KEY_ID}, claims(OLIVE))
     )
     forged = hmac.new(public_pem(KEY).encode(), signed.encode(), hashlib.sha256).digest()
-    assert refused(f"{signed}.{b64(forged)}") == Reason.WRONG_ALGORITHM
+    assert rejection_reason(f"{signed}.{b64(forged)}") == Reason.WRONG_ALGORITHM
 
 
-def test_the_signature_is_checked_before_anything_it_covers() -> None:
-    assert refused(mint(OLIVE, key=STRANGER, exp=None, sub=None, iss="https://x.example")) == Reason.BAD_SIGNATURE
+def test_signature_is_checked_before_claims() -> None:
+    assert (
+        rejection_reason(mint(OLIVE, key=STRANGER, exp=None, sub=None, iss="https://x.example")) == Reason.BAD_SIGNATURE
+    )
 
 
-def test_an_expired_token_tells_whose_it_was_for_drafts() -> None:
+def test_expired_token_error_carries_its_claims() -> None:
     with pytest.raises(SessionTokenError) as caught:
         tokens.verify(mint(OLIVE, age_s=3600))
-    assert caught.value.expired
-    assert caught.value.expired.clerk_id == OLIVE
+    assert caught.value.expired_claims
+    assert caught.value.expired_claims.clerk_id == OLIVE
 
 
-def test_a_payload_that_is_no_object_is_refused() -> None:
+def test_payload_that_is_not_an_object_is_rejected() -> None:
     good = mint(OLIVE).split(".")
-    assert refused(f"{good[0]}.{b64(b'[]')}.{good[2]}") in (Reason.BAD_SIGNATURE, Reason.MALFORMED)
+    assert rejection_reason(f"{good[0]}.{b64(b'[]')}.{good[2]}") in (Reason.BAD_SIGNATURE, Reason.MALFORMED)
 
 
-def test_without_an_instance_nobody_is_signed_in(settings: Settings) -> None:
+def test_tokens_are_rejected_without_a_configured_instance(settings: Settings) -> None:
     settings.CLERK_PUBLISHABLE_KEY = ""
-    assert refused(sign(claims(OLIVE))) == Reason.WRONG_ISSUER
+    assert rejection_reason(sign(claims(OLIVE))) == Reason.WRONG_ISSUER
