@@ -38,7 +38,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
     # Where deeds are posted to, whoever only looks is led back to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/webhooks/alert/{pk}/care/": (FOUND, FOUND, FOUND, FOUND),
+    "/admin/webhooks/alert/{pk}/action/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/webhookevent/repair/": (OK, OK, FOUND, FOUND),  # it is not said why
     "/admin/webhooks/webhookevent/{pk}/repair/": (FOUND, FOUND, FOUND, FOUND),
     "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
@@ -49,7 +49,7 @@ ADMIN: dict[str, tuple[int, int, int, int]] = {
     "/admin/audit/auditlog/export/": (FOUND, FOUND, FOUND, FOUND),  # it is not said in which form
     "/admin/webhooks/webhookevent/export/": (FOUND, FOUND, OK, OK),
     "/admin/webhooks/dashboard/": (OK, OK, VERB, VERB),
-    "/admin/accounts/user/{pk}/story/": (OK, OK, VERB, VERB),
+    "/admin/accounts/user/{pk}/timeline/": (OK, OK, VERB, VERB),
     "/admin/nowhere": (NONE, NONE, NONE, NONE),
 }
 #: Models whose rows come from the code only: nobody makes, changes or deletes them here.

@@ -47,10 +47,10 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
 
 
 @app.periodic(cron="* * * * *")
-@app.task(queue="upkeep", queueing_lock="fold_counts")
-def fold_counts(timestamp: int) -> None:
+@app.task(queue="upkeep", queueing_lock="aggregate_counts")
+def aggregate_counts(timestamp: int) -> None:
     """Count the hours in which events came or changed, once a minute."""
-    hourly_counts.fold()
+    hourly_counts.aggregate()
 
 
 @app.periodic(cron="* * * * * 30")  # half a minute after the counts

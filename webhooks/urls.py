@@ -2,13 +2,13 @@ from django.urls import include, path, re_path
 
 from webhooks import views
 from webhooks.admin.dashboard import dashboard
-from webhooks.admin.timeline import person_story
+from webhooks.admin.timeline import user_timeline
 
 app_name = "webhooks"
 #: Inside of the admin site, and before its own addresses.
 operators = [
     path("webhooks/dashboard/", dashboard, name="dashboard"),
-    path("accounts/user/<int:user_id>/story/", person_story, name="story"),
+    path("accounts/user/<int:user_id>/timeline/", user_timeline, name="timeline"),
 ]
 urlpatterns = [
     # With and without the slash, because Svix counts a redirect as a failed delivery.

@@ -31,8 +31,8 @@ BYTES_AN_EVENT = 2_400
 PAGES = {
     "dashboard": "/admin/webhooks/dashboard/",
     "dashboard, 30 days": "/admin/webhooks/dashboard/?span=30d",
-    "one person's story": "/admin/accounts/user/{user}/story/",
-    "busiest person's story": "/admin/accounts/user/{busy}/story/",
+    "timeline of a user": "/admin/accounts/user/{user}/timeline/",
+    "timeline of the busiest user": "/admin/accounts/user/{busy}/timeline/",
     "event": "/admin/webhooks/webhookevent/{event}/change/",
     "events": "/admin/webhooks/webhookevent/",
     "failed events": "/admin/webhooks/webhookevent/?state=failed",
@@ -140,7 +140,7 @@ def seed(events: int) -> dict[str, str]:
             cursor.execute(EVENTS, {"events": events, "first": first, "last": last})
             print(f"{last:9} of {events} events after {time.perf_counter() - started:.0f} s", file=sys.stderr)
         cursor.execute("VACUUM (ANALYZE) webhooks_webhookevent")
-        hours = hourly_counts.fold()
+        hours = hourly_counts.aggregate()
         cursor.execute("ANALYZE")
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 day')")
         cursor.execute(EVENTS, {"events": events, "first": events - late + 1, "last": events})

@@ -90,7 +90,7 @@ class TestPersonalValues:
             root.get_by_role("link", name="Hide them").click()
             expect(tree).to_contain_text("text, hidden")
             expect(tree).not_to_contain_text("Unlucky")
-            deeds = root.locator(".story", has_text="Payload revealed")
+            deeds = root.locator(".timeline", has_text="Payload revealed")
             expect(deeds).to_contain_text("Her complaint, ticket 17")
         # What was shown is no page that one could come back to.
         root.goto(failed.replace("/change/", "/reveal/"))
@@ -139,9 +139,9 @@ class TestFetch:
             assert violations(tab, axe) == []
             tab.goto(failed)
             expect(name).to_contain_text("Unlucky")
-            expect(tab.locator(".story", has_text="Person fetched")).to_contain_text("She waits for it")
+            expect(tab.locator(".timeline", has_text="Person fetched")).to_contain_text("She waits for it")
             do(tab, "Dry run")
-            expect(tab.locator(".story")).to_contain_text("Stale")
+            expect(tab.locator(".timeline")).to_contain_text("Stale")
 
 
 class TestUnreadable:
@@ -149,9 +149,9 @@ class TestUnreadable:
         tab.goto(f"{site.app}{EVENTS}?state=dead&event_type=user.created")
         tab.locator("#result_list .received a").first.click()
         expect(tab.get_by_role("heading", level=1)).to_have_text("user.created")
-        expect(tab.locator(".verdict")).to_contain_text("the event itself is wrong")
+        expect(tab.locator(".status-summary")).to_contain_text("the event itself is wrong")
         tab.get_by_role("link", name="What to do").click()
-        expect(tab.get_by_role("heading", level=1)).to_have_text("Events are dead")
+        expect(tab.get_by_role("heading", level=1)).to_have_text("Dead events need attention")
         assert violations(tab, axe) == []
 
 
@@ -165,15 +165,15 @@ class TestAlerts:
         [[pk]] = trouble.execute(query)
         with listening(tab):
             tab.goto(f"{site.app}/admin/webhooks/alert/{pk}/change/")
-            tab.get_by_label("Why, or what was done").fill("After the release")
+            tab.get_by_label("Note").fill("After the release")
             tab.get_by_label("for").select_option("4")
             tab.get_by_role("button", name="Snooze").click()
-            expect(tab.locator(".verdict")).to_contain_text("Snoozed.")
+            expect(tab.locator(".status-summary")).to_contain_text("Snoozed.")
             expect(tab.locator(".facts")).to_contain_text("Snoozed until")
             assert violations(tab, axe) == []
-            tab.get_by_label("Why, or what was done").fill("Nothing was missing")
+            tab.get_by_label("Note").fill("Nothing was missing")
             tab.get_by_role("button", name="Resolve").click()
-            expect(tab.locator(".verdict")).to_contain_text("Resolved.")
+            expect(tab.locator(".status-summary")).to_contain_text("Resolved.")
             expect(tab.locator(".note")).to_have_text("After the release\nNothing was missing", use_inner_text=True)
             expect(tab.get_by_role("button", name="Resolve")).to_have_count(0)
             assert violations(tab, axe) == []
@@ -189,7 +189,7 @@ class TestReplay:
         until(tab, "Running")
         tab.get_by_label("Why").fill("Wait")
         tab.get_by_role("button", name="Cancel").click()
-        expect(tab.locator(".verdict")).to_contain_text("Cancelled:")
+        expect(tab.locator(".status-summary")).to_contain_text("Cancelled:")
         assert violations(tab, axe) == []
         stopped = tab.get_by_role("heading", level=1).inner_text()
         tab.get_by_label("Why").fill("Now")

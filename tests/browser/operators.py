@@ -17,14 +17,14 @@ PATIENCE_MS = 15_000
 
 
 @pytest.fixture(scope="module")
-def story(chromium: Browser, site: Site) -> Iterator[str]:
-    """Return the address of Omar's story, found as an admin would find it."""
+def timeline(chromium: Browser, site: Site) -> Iterator[str]:
+    """Return the address of Omar's timeline, found as an admin would find it."""
     context = chromium.new_context()
     page = context.new_page()
     sign_in(page, site, ADMIN)
     page.goto(f"{site.app}/admin/accounts/user/?q=Omar")
     page.get_by_role("link", name="Omar Haddad").click()
-    page.get_by_role("link", name="Story", exact=True).click()
+    page.get_by_role("link", name="Timeline", exact=True).click()
     yield page.url.removeprefix(site.app)
     context.close()
 
@@ -39,8 +39,8 @@ class TestDashboard:
     ) -> None:
         admin.goto(site.app + DASHBOARD)
         before = received(admin)
-        admin.get_by_text("As a table").click()
-        admin.evaluate("window.sentence = document.querySelector('.verdict')")
+        admin.get_by_text("Show as table").click()
+        admin.evaluate("window.sentence = document.querySelector('.status-summary')")
         site.clerk_api("POST", "/local/users", {"first_name": "Rene", "last_name": "Wed"})
         expect(admin.locator("tr", has_text="Received").locator("td").first).not_to_have_text(
             str(before), timeout=PATIENCE_MS
@@ -58,7 +58,7 @@ class TestDashboard:
         admin.on("request", lambda request: asked.append(request.url))
         hide = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true })"
         admin.evaluate(hide % "true")
-        admin.evaluate("htmx.trigger('#moving', 'renew')")
+        admin.evaluate("htmx.trigger('#live', 'renew')")
         admin.wait_for_timeout(500)
         assert [url for url in asked if DASHBOARD in url] == []
         admin.evaluate(hide % "false")
@@ -91,20 +91,20 @@ class TestDashboard:
 class TestAccessibility:
     def test_the_dashboard(self, admin: Page, site: Site, axe: str) -> None:
         admin.goto(site.app + DASHBOARD)
-        admin.get_by_text("As a table").click()
+        admin.get_by_text("Show as table").click()
         assert violations(admin, axe) == []
 
-    def test_the_story(self, admin: Page, site: Site, axe: str, story: str, complaints: list[str]) -> None:
+    def test_the_timeline(self, admin: Page, site: Site, axe: str, timeline: str, complaints: list[str]) -> None:
         for query in ("", "?at=2099-01-01T00:00"):
-            admin.goto(site.app + story + query)
+            admin.goto(site.app + timeline + query)
             assert violations(admin, axe) == []
         assert complaints == []
 
-    def test_an_event(self, admin: Page, site: Site, axe: str, story: str, complaints: list[str]) -> None:
-        admin.goto(site.app + story)
+    def test_an_event(self, admin: Page, site: Site, axe: str, timeline: str, complaints: list[str]) -> None:
+        admin.goto(site.app + timeline)
         admin.get_by_role("link", name="user.created").first.click()
         # Demo people change while they sign up, so that the change may come first.
-        expect(admin.locator(".verdict")).to_contain_text(re.compile(r"Processed\.|Stale\."))
+        expect(admin.locator(".status-summary")).to_contain_text(re.compile(r"Processed\.|Stale\."))
         expect(admin.locator(".tree")).to_contain_text("text, hidden")
         assert violations(admin, axe) == []
         assert complaints == []

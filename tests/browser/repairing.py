@@ -85,7 +85,7 @@ def do(page: Page, deed: str, why: str = "For a test") -> None:
 
 def until(page: Page, words: str) -> None:
     """Look at the page of a replay until it says so; without JavaScript that takes reloading."""
-    verdict = page.locator(".verdict")
+    verdict = page.locator(".status-summary")
     if page.evaluate("matchMedia('(scripting: none)').matches"):
         for _second in range(PATIENCE_MS // 1000):
             if words in verdict.inner_text():
@@ -157,7 +157,7 @@ class TestEvent:
         self, admin: Page, failed: str, axe: str, complaints: list[str]
     ) -> None:
         admin.goto(failed)
-        expect(admin.locator(".verdict")).to_contain_text("Dead. Tried once. Only a person can help")
+        expect(admin.locator(".status-summary")).to_contain_text("Dead. Tried once. Only a person can help")
         attempts = admin.get_by_role("list", name="Attempts")
         expect(attempts).to_contain_text("attempt 1, by delivery")
         expect(attempts).to_contain_text("out of order")
@@ -209,25 +209,27 @@ class TestRepair:
     def test_one_event_is_tried_and_then_done(self, tab: Page, failed: str, axe: str) -> None:
         tab.goto(failed)
         do(tab, "Dry run")
-        expect(tab.locator(".verdict")).to_have_text("Done: one event. Nothing was changed.", use_inner_text=True)
-        found = tab.locator(".story li li")
+        expect(tab.locator(".status-summary")).to_have_text(
+            "Done: one event. Nothing was changed.", use_inner_text=True
+        )
+        found = tab.locator(".timeline li li")
         expect(found).to_contain_text("user.name:")
         assert found.locator("del").inner_text().endswith("Lind")
         assert found.locator("ins").inner_text().endswith("Unlucky")
         assert violations(tab, axe) == []
         tab.get_by_label("Why").fill("It works again")
         tab.get_by_role("button", name="Now for real").click()
-        expect(tab.locator(".verdict")).to_have_text("Done: one event.", use_inner_text=True)
+        expect(tab.locator(".status-summary")).to_have_text("Done: one event.", use_inner_text=True)
         expect(tab.get_by_role("link", name="Dry run")).to_be_visible()
         tab.goto(failed)
-        expect(tab.locator(".verdict")).to_contain_text("Processed. It had its effect at attempt 2.")
+        expect(tab.locator(".status-summary")).to_contain_text("Processed. It had its effect at attempt 2.")
         expect(tab.get_by_text("Event Replayed").or_(tab.get_by_text("Event replayed"))).to_be_visible()
         assert violations(tab, axe) == []
 
     def test_all_that_a_filter_finds_are_tried_slowly_and_stopped(self, tab: Page, site: Site, axe: str) -> None:
         tab.goto(f"{site.app}{EVENTS}?event_type=user.created&state=processed")
         tab.get_by_role("link", name="Replay all of these…").click()
-        expect(tab.locator(".verdict")).to_contain_text("State: Processed")
+        expect(tab.locator(".status-summary")).to_contain_text("State: Processed")
         assert violations(tab, axe) == []
         tab.get_by_label("Why").fill("To see it")
         tab.get_by_label("At most, events a second").fill("2")
@@ -237,7 +239,7 @@ class TestRepair:
         tab.get_by_label("Why").fill("Seen enough")
         tab.get_by_role("button", name="Cancel").click()
         expect(tab.get_by_text("Done, and in the audit log.")).to_be_visible()
-        expect(tab.locator(".verdict")).to_contain_text("Cancelled:")
+        expect(tab.locator(".status-summary")).to_contain_text("Cancelled:")
         assert violations(tab, axe) == []
 
     def test_all_that_a_filter_finds_are_tried_and_then_done(
@@ -257,9 +259,9 @@ class TestRepair:
         admin.get_by_label("At most, events a second").fill("0")
         admin.get_by_role("button", name="Now for real").click()
         until(admin, "Done")
-        expect(admin.locator(".vitals", has_text="Processed: applied")).to_be_visible()
+        expect(admin.locator(".properties", has_text="Processed: applied")).to_be_visible()
         admin.goto(failed)
-        expect(admin.locator(".verdict")).to_contain_text("Processed.")
+        expect(admin.locator(".status-summary")).to_contain_text("Processed.")
         assert complaints == []
 
     def test_what_one_admin_resolved_the_other_cannot(
@@ -271,7 +273,7 @@ class TestRepair:
             tab.goto(failed)
             other.goto(failed)
             do(tab, "Mark as resolved", "Known and harmless")
-            expect(tab.locator(".verdict")).to_contain_text("Resolved by hand: Known and harmless")
+            expect(tab.locator(".status-summary")).to_contain_text("Resolved by hand: Known and harmless")
             do(other, "Mark as resolved", "I would, too")
             expect(other.get_by_text("It is settled already, so there is nothing to resolve.")).to_contain_text(ADMIN)
 
@@ -285,22 +287,22 @@ class TestAlerts:
         admin.goto(f"{site.app}/admin/webhooks/alert/")
         expect(admin.get_by_role("heading", level=1)).to_have_text("Alerts")
         assert violations(admin, axe) == []
-        admin.get_by_role("link", name="Not over").click()
-        admin.locator("#result_list").get_by_role("link", name="Events are dead").click()
-        expect(admin.locator(".verdict")).to_contain_text("Open.")
+        admin.get_by_role("link", name="Open", exact=True).click()
+        admin.locator("#result_list").get_by_role("link", name="Dead events need attention").click()
+        expect(admin.locator(".status-summary")).to_contain_text("Open.")
         assert violations(admin, axe) == []
         address = admin.url
-        admin.get_by_role("link", name="What to do").click()
+        admin.get_by_role("link", name="Open the runbook").click()
         expect(admin.locator(".runbook")).to_contain_text("It is over")
         assert violations(admin, axe) == []
         admin.goto(address)
-        admin.get_by_label("Why, or what was done").fill("Looking at it")
+        admin.get_by_label("Note").fill("Looking at it")
         admin.get_by_role("button", name="Acknowledge").click()
-        expect(admin.locator(".verdict")).to_contain_text("Acknowledged.")
+        expect(admin.locator(".status-summary")).to_contain_text("Acknowledged.")
         expect(admin.locator(".facts")).to_contain_text("Looking at it")
         assert violations(admin, axe) == []
-        admin.locator(".story a").first.click()
-        expect(admin.locator(".verdict")).to_contain_text("Dead.")
+        admin.locator(".timeline a").first.click()
+        expect(admin.locator(".status-summary")).to_contain_text("Dead.")
         assert complaints == []
 
 

@@ -48,7 +48,7 @@ def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookCl
         webhook.created(person())
     for fold in (False, True):
         if fold:
-            hourly_counts.fold()
+            hourly_counts.aggregate()
         told = scrape()
         assert told["deliveries_total", "user.created"] == 3
         assert told["deliveries_total", "user.updated"] == 1
@@ -68,7 +68,7 @@ def test_every_cause_of_a_refusal_is_told_from_the_start() -> None:
 
 
 def test_every_rule_is_told_from_the_start_and_whether_it_found_trouble() -> None:
-    Alert.objects.create(rule=Alert.Rule.DRIFT, value=1, told_value=1, worst_value=1)
+    Alert.objects.create(rule=Alert.Rule.DRIFT, value=1, notified_value=1, worst_value=1)
     told = scrape()
     assert {rule: told["alert_open", rule] for rule in Alert.Rule} == {rule: rule == "drift" for rule in Alert.Rule}
 

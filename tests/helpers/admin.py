@@ -60,9 +60,9 @@ def one_of_each() -> int:
         processed_at=now,
         secret_fingerprint="x",
     )
-    figures = {"value": 1, "told_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": HOSTILE}}
+    figures = {"value": 1, "notified_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": HOSTILE}}
     alert = Alert.objects.create(pk=PK, rule="silence", summary=HOSTILE, **figures)
-    alert.notices.create(what="opened", channel="json 1234", error=HOSTILE)
+    alert.notifications.create(kind="opened", channel="json 1234", error=HOSTILE)
     facts = {"dry_run": True, "counts": {"processed": 1}, "groups": {f"processed|{HOSTILE}": 1}, "total": 2, "done": 1}
     replay = Replay.objects.create(pk=PK, asked_by=user, why=HOSTILE, filter=HOSTILE, in_background=True, **facts)
     difference = {"target": "user", "label": HOSTILE, "field": "name", "old": HOSTILE, "new": [HOSTILE]}

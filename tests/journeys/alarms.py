@@ -93,7 +93,7 @@ def test_whoever_is_on_call_hears_of_each_trouble(system: System) -> None:
     # Silence: events came all day, and have stopped.
     for number in range(120):
         event(timezone.now() - timedelta(hours=5, minutes=6 * number))
-    assert "No event has come for" in system.told(Alert.Rule.SILENCE)["message"]
+    assert "No events have arrived for" in system.told(Alert.Rule.SILENCE)["message"]
 
     # A wrong secret: what is posted is refused, and stored nowhere.
     stored = WebhookEvent.objects.count()
@@ -120,7 +120,7 @@ def test_whoever_is_on_call_hears_of_each_trouble(system: System) -> None:
 
     assert "bad_signature 25" in system.told(Alert.Rule.REJECTED)["message"]
     assert "events failed" in system.told(Alert.Rule.FAILURE_RATE)["message"]
-    assert "no retry can cure" in system.told(Alert.Rule.DEAD_EVENTS)["message"]
+    assert "will not be retried" in system.told(Alert.Rule.DEAD_EVENTS)["message"]
     assert samples.INSTANCE_ID in system.told(Alert.Rule.OTHER_INSTANCE)["message"]
     assert str(row.pk) in system.told(Alert.Rule.AUDIT_CHAIN)["message"]
 

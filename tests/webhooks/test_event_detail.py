@@ -197,7 +197,7 @@ def test_it_leads_to_the_person_the_story_the_profile_and_the_page(webhook: Webh
     builder = user.builderprofile
     for link in (
         f"/admin/accounts/user/{user.pk}/change/",
-        f"/admin/accounts/user/{user.pk}/story/",
+        f"/admin/accounts/user/{user.pk}/timeline/",
         f"/admin/profiles/builderprofile/{builder.pk}/change/",
         builder.get_absolute_url(),
     ):
@@ -339,13 +339,15 @@ def test_values_in_errors_are_shown_where_the_payload_is_revealed_only(
     browser = signed_in(adam)
     replay = Replay.objects.create(asked_by=adam, why="x", filter="x", dry_run=True, total=1, done=1)
     replay.findings.create(event=event, outcome="failed", note=event.last_error)
-    alert = Alert.objects.create(rule="dead_events", value=1, told_value=1, worst_value=1, facts={"events": [event.pk]})
+    alert = Alert.objects.create(
+        rule="dead_events", value=1, notified_value=1, worst_value=1, facts={"events": [event.pk]}
+    )
     WebhookEvent.objects.update(state="dead", next_attempt_at=None)
     person = UserFactory.create(clerk_id=event.clerk_user_id)
     places = [
         *(address(event), "/admin/webhooks/webhookevent/", "/admin/webhooks/dashboard/"),
         *(f"/admin/webhooks/replay/{replay.pk}/change/", f"/admin/webhooks/alert/{alert.pk}/change/"),
-        reverse("webhooks:story", args=[person.pk]),
+        reverse("webhooks:timeline", args=[person.pk]),
     ]
     for place in places:
         page = browser.get(place).content.decode()

@@ -113,9 +113,9 @@ def test_each_filter_finds_its_events(operator: Client, events: dict[str, Webhoo
 
 
 def test_the_dashboards_links_find_their_events(operator: Client, events: dict[str, WebhookEvent]) -> None:
-    address = links.events(state="processed", event_type="user.created", since=NOW - 60 * DAY)
+    address = links.events_url(state="processed", event_type="user.created", since=NOW - 60 * DAY)
     assert shown(operator, events, address.removeprefix(LIST)) == ["old"]
-    assert shown(operator, events, links.events(state="failed").removeprefix(LIST)) == ["failed"]
+    assert shown(operator, events, links.events_url(state="failed").removeprefix(LIST)) == ["failed"]
 
 
 def test_what_is_set_is_shown_with_a_way_to_take_it_back(operator: Client, events: dict[str, WebhookEvent]) -> None:
@@ -312,7 +312,7 @@ def test_a_page_beside_which_nothing_is_left_leads_to_the_first(
 
 def test_a_row_says_what_became_of_the_event(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
     text = page(operator)
-    assert f'href="/admin/accounts/user/{olive.pk}/story/" dir="auto">Olive &amp; &quot;Owner&quot;</a>' in text
+    assert f'href="/admin/accounts/user/{olive.pk}/timeline/" dir="auto">Olive &amp; &quot;Owner&quot;</a>' in text
     assert '<span class="quiet">user_unknown</span>' in text
     assert '<time datetime="2026-11-20T09:29:00+00:00">20 Nov 2026 09:29:00</time>' in text
     assert "1 min ago" in text

@@ -1,4 +1,4 @@
-"""The operators' room: the inbox, the queue and alerts in the Django admin."""
+"""Admin pages for operators: webhook events, replays, the job queue and alerts."""
 
 from webhooks.admin import alerts, events, queue, replays
 

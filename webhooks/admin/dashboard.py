@@ -1,4 +1,4 @@
-"""The dashboard: whether things are well, the figures, and what needs a person."""
+"""The dashboard: overall status, event counts, health signals and items that need attention."""
 
 from collections.abc import Iterator
 from hashlib import sha256
@@ -21,99 +21,104 @@ from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import charts, overall_status
-from webhooks.monitoring import dashboard as figures
-from webhooks.monitoring.health import Vitals, measure
+from webhooks.monitoring import dashboard as dashboard_data
+from webhooks.monitoring.health import Health, measure
 
 PushState, EventState = MetadataPush.State, WebhookEvent.State
-#: Of each kind of thing that needs a person, so many are named.
-MOST_NAMED = 5
-SPAN_WORDS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
+#: Number of rows listed for each kind of item that needs attention.
+MAX_LISTED = 5
+SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
 
 
 @operators_page
 @require_safe
 @vary_on_headers("HX-Request")
 def dashboard(request: HttpRequest) -> HttpResponse:
-    """Show how things are. A page that is open asks for the moving part of it every ten seconds."""
+    """Show the dashboard. An open page polls its live part every ten seconds."""
     if not may_view_events(request):
         raise PermissionDenied
     span = request.GET.get("span") or "24h"
-    if span not in figures.SPANS:
-        messages.warning(request, _("There are no columns for that stretch of time, so these are the last 24 hours."))
+    if span not in dashboard_data.CHART_SPANS:
+        messages.warning(request, _("Unknown time range. Showing the last 24 hours."))
         span = "24h"
-    context = look(span)
+    context = build_context(span)
     if request.htmx:  # type: ignore[attr-defined]
-        # What is announced to screen readers is left alone while it says the same.
-        context["say"] = request.GET.get("said") != context["said"]
-        return render(request, "admin/webhooks/dashboard.html#moving", context)
+        # Screen readers announce the status whenever it is replaced, so it is sent only if it changed.
+        context["status_changed"] = request.GET.get("status") != context["status_digest"]
+        return render(request, "admin/webhooks/dashboard.html#live", context)
     return render(request, "admin/webhooks/dashboard.html", admin.site.each_context(request) | context)
 
 
-def look(span: str) -> dict[str, Any]:
-    """Return all that the dashboard shows; the number of statements does not depend on how much there is."""
-    vitals, alerts = measure(), list(Alert.objects.open())
-    found, lists = overall_status.judge(vitals, alerts), _lists()
-    counted = figures.take(vitals.at, span)
-    chart = figures.chart(vitals.at, span, counted)
+def build_context(span: str) -> dict[str, Any]:
+    """Return the template context. The number of statements does not depend on the amount of data."""
+    health, alerts = measure(), list(Alert.objects.open())
+    status, list_urls = overall_status.evaluate(health, alerts), _list_urls()
+    counts = dashboard_data.fetch_counts(health.at, span)
+    chart = dashboard_data.build_chart(health.at, span, counts)
     return {
         "title": _("Dashboard"),
-        "vitals": vitals,
-        "verdict": found,
-        "said": sha256(found.sentence.encode()).hexdigest()[:12],
+        "health": health,
+        "overall_status": status,
+        "status_digest": sha256(status.text.encode()).hexdigest()[:12],
         "alerts": alerts,
-        "rows": [(row, [(count, _link(count)) for count in row.counts]) for row in figures.table(vitals.at, counted)],
-        "stretches": figures.starts(vitals.at),
+        "rows": [
+            (row, [(cell, _cell_url(cell)) for cell in row.cells])
+            for row in dashboard_data.build_table(health.at, counts)
+        ],
+        "periods": dashboard_data.period_starts(health.at),
         "chart": chart,
         "legend": _legend(chart),
         "span": span,
-        "spans": SPAN_WORDS,
-        "timings": figures.timings(counted),
-        "shares": [f"p{round(100 * share)}" for share in figures.SHARES],
-        "counts_are_stale": overall_status.counts_are_stale(vitals),
-        "lists": lists,
-        "needs": [(*need[:3], lists[need[2]], need[3]) for need in _needs(vitals) if need[1]],
+        "spans": SPAN_LABELS,
+        "timings": dashboard_data.build_timings(counts),
+        "percentiles": [f"p{round(100 * share)}" for share in dashboard_data.PERCENTILES],
+        "counts_are_stale": overall_status.counts_are_stale(health),
+        "list_urls": list_urls,
+        "attention": [
+            (label, number, key, list_urls[key], rows) for label, number, key, rows in _attention(health) if number
+        ],
     }
 
 
-def _link(count: figures.Count) -> str:
-    """Return where the counted events are listed, if they are some of one state."""
-    if count.state not in EventState.values or not count.number:
+def _cell_url(cell: dashboard_data.Cell) -> str:
+    """Return the URL of the list of counted events, or "" for zero and for rows that are not event states."""
+    if cell.state not in EventState.values or not cell.number:
         return ""
-    return links.events(state=count.state, since=count.since)
+    return links.events_url(state=cell.state, since=cell.since)
 
 
 def _legend(chart: charts.Chart) -> list[tuple[str, int, str]]:
-    """Return each name in the chart with its events, and where those of a type are listed."""
+    """Return the name, number of events and list URL of each series."""
     since = chart.columns[0].at
     return [
-        (name, total, "" if name in ("", charts.OTHERS) else links.events(event_type=name, since=since))
+        (name, total, "" if name in ("", charts.OTHERS) else links.events_url(event_type=name, since=since))
         for name, total in chart.series
     ]
 
 
-def _lists() -> dict[str, str]:
+def _list_urls() -> dict[str, str]:
     return {
-        "oldest": links.events(state=UNSETTLED, sort="received"),
-        "pending": links.listed("accounts_metadatapush", state__exact=PushState.PENDING),
-        "stopped": links.listed("accounts_metadatapush", state__in=f"{PushState.STOPPED},{PushState.REFUSED}"),
-        "conflicts": links.listed("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),
-        "jobs": links.listed("procrastinate_procrastinatejob", status__exact="todo"),
-        "dead": links.events(state="dead"),
+        "oldest": links.events_url(state=UNSETTLED, sort="received"),
+        "pending": links.changelist_url("accounts_metadatapush", state__exact=PushState.PENDING),
+        "stopped": links.changelist_url("accounts_metadatapush", state__in=f"{PushState.STOPPED},{PushState.REFUSED}"),
+        "conflicts": links.changelist_url("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),
+        "jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="todo"),
+        "dead": links.events_url(state="dead"),
     }
 
 
-def _needs(vitals: Vitals) -> Iterator[tuple[str, int, str, list[tuple[Any, str]]]]:
-    """Yield what waits for a person besides alerts: its kind, how many there are, where, and the first of them."""
+def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Any, str]]]]:
+    """Yield items that need attention apart from alerts: label, number, key in _list_urls, and the first rows."""
     dead = WebhookEvent.objects.filter(state=EventState.DEAD).order_by("received_at").defer("payload", "headers")
-    yield _("Dead events"), vitals.dead, "dead", _named(dead)
+    yield _("Dead events"), health.dead, "dead", _first_rows(dead)
     conflicts = IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN).order_by("opened_at")
-    yield _("Accounts that may be one person's"), vitals.open_conflicts, "conflicts", _named(conflicts)
+    yield _("Identity conflicts"), health.open_conflicts, "conflicts", _first_rows(conflicts)
     stopped = MetadataPush.objects.filter(state__in=[PushState.STOPPED, PushState.REFUSED]).select_related("user")
-    yield _("Pushes that were given up"), vitals.stopped_pushes, "stopped", _named(stopped.order_by("requested_at"))
+    yield _("Stopped pushes"), health.stopped_pushes, "stopped", _first_rows(stopped.order_by("requested_at"))
 
 
-def _named(rows: QuerySet[Any]) -> list[tuple[Any, str]]:
-    """Return the first rows, each with the address of its page."""
+def _first_rows(rows: QuerySet[Any]) -> list[tuple[Any, str]]:
+    """Return the first rows with the URLs of their pages."""
     opts = rows.model._meta
     name = f"admin:{opts.app_label}_{opts.model_name}_change"
-    return [(row, reverse(name, args=[row.pk])) for row in rows[:MOST_NAMED]]
+    return [(row, reverse(name, args=[row.pk])) for row in rows[:MAX_LISTED]]

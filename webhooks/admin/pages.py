@@ -1,4 +1,4 @@
-"""Pages of our own inside the admin site."""
+"""Helpers for custom pages inside the admin site."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,24 +15,24 @@ from webhooks.models import WebhookEvent
 
 
 def operators_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Let only operators in, as the admin site does with its own pages.
+    """Restrict a view to operators, as the admin site does for its own pages.
 
-    Others are sent to its login page. An htmx request follows a redirect by itself and would put that page into the
-    middle of the one that is open; it is told to move the whole page there instead.
+    Others are redirected to the login page. htmx would follow that redirect and insert the login page into the open page,
+    so htmx requests get a client-side redirect instead.
     """
     guarded = admin.site.admin_view(view)
 
     @wraps(guarded)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         htmx = getattr(request, "htmx", None)
         if htmx and not admin.site.has_permission(request):
-            came_from = htmx.current_url_abs_path or request.path
-            return HttpResponseClientRedirect(f"{reverse('admin:login')}?{urlencode({'next': came_from})}")
+            next_url = htmx.current_url_abs_path or request.path
+            return HttpResponseClientRedirect(f"{reverse('admin:login')}?{urlencode({'next': next_url})}")
         return guarded(request, *args, **kwargs)
 
-    return answer
+    return wrapper
 
 
 def may_view_events(request: HttpRequest) -> bool:
-    """Return whether the person may see what is in the inbox."""
+    """Return whether the user may view webhook events."""
     return admin.site.get_model_admin(WebhookEvent).has_view_permission(request)

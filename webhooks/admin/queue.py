@@ -1,4 +1,4 @@
-"""The queue in the Django admin. Procrastinate's own pages have inline styles, which the policy refuses."""
+"""The job queue in the Django admin. Procrastinate's own pages use inline styles, which our content security policy blocks."""
 
 from django.contrib import admin
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -10,7 +10,7 @@ admin.site.unregister(ProcrastinateJob)
 
 @admin.register(ProcrastinateJob)
 class JobAdmin(ReadOnlyAdmin):
-    """Jobs, to look at. They are made by the code and moved by workers."""
+    """Read-only list of jobs, which only code and workers may change."""
 
     list_display = ("id", "task_name", "queue_name", "status", "scheduled_at", "attempts")
     list_filter = ("status",)

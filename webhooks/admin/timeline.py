@@ -1,4 +1,4 @@
-"""One person's story in the admin, and what was known of the person at a time."""
+"""The timeline of a user in the admin, and the user's state at a point in time."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,56 +21,58 @@ from webhooks.monitoring import point_in_time, timeline
 
 @operators_page
 @require_safe
-def person_story(request: HttpRequest, user_id: int) -> HttpResponse:
-    """Show what happened to a person, newest first, and what was known at the time asked for."""
+def user_timeline(request: HttpRequest, user_id: int) -> HttpResponse:
+    """Show a user's timeline, newest first, optionally up to the time in the `at` parameter."""
     if not may_view_events(request) or not admin.site.get_model_admin(User).has_view_permission(request):
         raise PermissionDenied
     user = User.objects.filter(pk=user_id).first()
     if user is None:
-        messages.warning(request, _("There is no person with that id. Perhaps the address was copied in part."))
+        messages.warning(request, _("No user has this id. Check that you copied the whole link."))
         return redirect("admin:accounts_user_changelist")
-    moment = _moment(request)
-    found = _story(request, user, moment)
+    moment = _parse_moment(request)
+    page = _fetch_page(request, user, moment)
     query = {"at": request.GET["at"]} if moment else {}
     context = {
-        "title": _("Story of %s") % user,
+        "title": _("Timeline of %s") % user,
         "person": user,
         "moment": moment,
-        "facts": point_in_time.at(user, moment) if moment else None,
-        "lines": [(line, _words(line)) for line in found.lines],
-        "further": urlencode(query | {"before": found.further}) if found.further else "",
-        "is_first": "before" not in request.GET,
+        "fields": point_in_time.fields_at(user, moment) if moment else None,
+        "entries": [(entry, _describe(entry)) for entry in page.entries],
+        "next_page": urlencode(query | {"before": page.next_cursor}) if page.next_cursor else "",
+        "is_first_page": "before" not in request.GET,
     }
-    return render(request, "admin/webhooks/story.html", admin.site.each_context(request) | context)
+    return render(request, "admin/webhooks/timeline.html", admin.site.each_context(request) | context)
 
 
-def _moment(request: HttpRequest) -> datetime | None:
-    """Return the time asked for, in UTC unless it says otherwise; what is no time is ignored, and said."""
+def _parse_moment(request: HttpRequest) -> datetime | None:
+    """Return the `at` parameter, in UTC unless it has an offset. Warn about an invalid one and ignore it."""
     text = request.GET.get("at", "")
     try:
         moment = parse_datetime(text)
         if moment and timezone.is_naive(moment):
             moment = timezone.make_aware(moment)
-        moment = moment.astimezone(UTC) if moment else None  # PostgreSQL knows fewer time zones than Python
+        moment = moment.astimezone(UTC) if moment else None  # PostgreSQL accepts fewer offsets than Python
     except (ValueError, OverflowError):
         moment = None
     if text and moment is None:
-        messages.warning(request, _("That is no time, so this is the whole story. Write it like 2026-11-20T09:30."))
+        messages.warning(
+            request, _("Invalid time. Use the format 2026-11-20T09:30. Showing the whole timeline instead.")
+        )
     return moment
 
 
-def _story(request: HttpRequest, user: User, until: datetime | None) -> timeline.Story:
+def _fetch_page(request: HttpRequest, user: User, until: datetime | None) -> timeline.Page:
     try:
-        return timeline.tell(user, place=request.GET.get("before", ""), until=until)
-    except timeline.NoPlace:
-        messages.warning(request, _("That is no place in this story, so this is its newest page."))
-        return timeline.tell(user, until=until)
+        return timeline.fetch_page(user, cursor=request.GET.get("before", ""), until=until)
+    except timeline.InvalidCursor:
+        messages.warning(request, _("Invalid page link. Showing the newest entries instead."))
+        return timeline.fetch_page(user, until=until)
 
 
-def _words(line: timeline.Line) -> dict[str, Any]:
-    """Return what a line is called: the icon, the kind, what happened, and for audit rows how and what changed."""
-    row = line.row
-    match line.source:
+def _describe(entry: timeline.Entry) -> dict[str, Any]:
+    """Return the texts and the icon of an entry; for audit log entries also what changed."""
+    row = entry.row
+    match entry.source:
         case "e":
             return {"icon": row.state, "kind": _("Event"), "what": row.event_type, "state": row.get_state_display()}
         case "s":

@@ -1,18 +1,18 @@
-"""The inbox, and what is counted of it."""
+"""The models of the webhook app."""
 
-from webhooks.models.alerts import Alert, Notice
+from webhooks.models.alerts import Alert, Notification
 from webhooks.models.attempts import Attempt
-from webhooks.models.counts import EventCount, EventTiming, FoldMark, RejectionCount
+from webhooks.models.counts import AggregationProgress, EventCount, EventTiming, RejectionCount
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
 from webhooks.models.replays import Replay, ReplayBatch, ReplayFinding
 
 __all__ = [
+    "AggregationProgress",
     "Alert",
     "Attempt",
     "EventCount",
     "EventTiming",
-    "FoldMark",
-    "Notice",
+    "Notification",
     "RejectionCount",
     "Replay",
     "ReplayBatch",

@@ -1,16 +1,16 @@
-"""What is counted of events and of refused requests, hour by hour, so that nothing ever counts millions of rows."""
+"""Hourly counts of events and rejected requests, so that no query has to count millions of rows."""
 
 from django.db import models
 
 
 class EventCount(models.Model):
-    """How many events of one type, received in one hour, are in one state; see webhooks.monitoring.hourly_counts."""
+    """The number of events of one type and state received in one hour; see webhooks.monitoring.hourly_counts."""
 
-    hour = models.DateTimeField(help_text="When the hour began.")
+    hour = models.DateTimeField(help_text="Start of the hour.")
     event_type = models.CharField(max_length=100, blank=True)
     state = models.CharField(max_length=16)
     events = models.PositiveIntegerField()
-    deliveries = models.PositiveIntegerField(help_text="With repeats.")
+    deliveries = models.PositiveIntegerField(help_text="Includes repeated deliveries.")
 
     class Meta:
         constraints = [
@@ -22,41 +22,43 @@ class EventCount(models.Model):
 
 
 class EventTiming(models.Model):
-    """How many events of one hour took about so long; percentiles are read from it."""
+    """A histogram bucket of event durations in one hour, from which percentiles are estimated."""
 
-    class What(models.TextChoices):
+    class Metric(models.TextChoices):
         APPLY = "apply", "From receipt to applied"
-        LAG = "lag", "From what happened at Clerk to applied"
+        LAG = "lag", "From the change at Clerk to applied"
 
     hour = models.DateTimeField()
-    what = models.CharField(max_length=8, choices=What)
-    bucket = models.PositiveSmallIntegerField(help_text="Which step of webhooks.monitoring.hourly_counts.STEPS_S.")
+    metric = models.CharField(max_length=8, choices=Metric)
+    bucket = models.PositiveSmallIntegerField(help_text="Index into webhooks.monitoring.hourly_counts.BUCKETS_S.")
     events = models.PositiveIntegerField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["hour", "what", "bucket"], name="webhooks_timing_unique"),
+            models.UniqueConstraint(fields=["hour", "metric", "bucket"], name="webhooks_timing_unique"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.hour:%Y-%m-%d %H}:00 {self.what} {self.bucket}: {self.events}"
+        return f"{self.hour:%Y-%m-%d %H}:00 {self.metric} {self.bucket}: {self.events}"
 
 
-class FoldMark(models.Model):
-    """How far events were counted, and their payloads emptied. There is one row."""
+class AggregationProgress(models.Model):
+    """How far events have been aggregated and payloads emptied. The table has a single row."""
 
     transaction = models.BigIntegerField(
-        default=0, help_text="All that changed in transactions before this one is counted."
+        default=0, help_text="Changes made by transactions before this one have been aggregated."
     )
-    folded_at = models.DateTimeField(null=True)
-    emptied_before = models.DateTimeField(null=True, help_text="Events received before this have no payload any more.")
+    aggregated_at = models.DateTimeField(null=True)
+    payloads_emptied_before = models.DateTimeField(
+        null=True, help_text="Payloads of events received before this time have been emptied."
+    )
 
     def __str__(self) -> str:
         return f"until transaction {self.transaction}"
 
 
 class RejectionCount(models.Model):
-    """How many requests to the endpoint were refused for one cause in one hour; see webhooks.inbox.rejections."""
+    """The number of requests to the endpoint rejected for one cause in one hour; see webhooks.inbox.rejections."""
 
     hour = models.DateTimeField()
     cause = models.CharField(max_length=32)

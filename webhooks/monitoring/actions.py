@@ -1,4 +1,4 @@
-"""What people do about alerts. Each deed is audited, and an alert that is over already is left alone."""
+"""Alert actions: acknowledge, snooze and resolve. Each one is audited; resolved alerts are left unchanged."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -11,50 +11,48 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
-from webhooks.models import Alert, Notice
+from webhooks.models import Alert, Notification
 from webhooks.monitoring import alerts
 
-Action = AuditLog.Action
 
-
-class Deed(StrEnum):
-    """What can be done about an alert."""
-
+class AlertAction(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     SNOOZE = "snooze"
     RESOLVE = "resolve"
 
 
-ACTIONS = {
-    Deed.ACKNOWLEDGE: Action.ALERT_ACKNOWLEDGED,
-    Deed.SNOOZE: Action.ALERT_SNOOZED,
-    Deed.RESOLVE: Action.ALERT_RESOLVED,
+AUDIT_ACTIONS = {
+    AlertAction.ACKNOWLEDGE: AuditLog.Action.ALERT_ACKNOWLEDGED,
+    AlertAction.SNOOZE: AuditLog.Action.ALERT_SNOOZED,
+    AlertAction.RESOLVE: AuditLog.Action.ALERT_RESOLVED,
 }
 
 
 @transaction.atomic
-def take(alert_id: int, deed: Deed, *, actor: User, origin: Origin, note: str, length: timedelta) -> bool:
-    """Take care of an alert.
+def apply_action(
+    alert_id: int, action: AlertAction, *, actor: User, origin: Origin, note: str, snooze_for: timedelta
+) -> bool:
+    """Apply an action to an open alert and audit it.
 
     Args:
-        note: why, or what was done.
-        length: for how long it is put off, if it is.
+        note: the reason, or what was done; appended to the alert's note.
+        snooze_for: used by SNOOZE only.
 
     Returns:
-        False if it was resolved meanwhile, and nothing was done.
+        False if the alert is already resolved, in which case nothing changes.
     """
     alert = Alert.objects.open().select_for_update(of=["self"]).filter(pk=alert_id).first()
     if alert is None:
         return False
     now = timezone.now()
-    changes: dict[Deed, dict[str, Any]] = {
-        Deed.ACKNOWLEDGE: {"acknowledged_at": now, "acknowledged_by": actor, "snoozed_until": None},
-        Deed.SNOOZE: {"snoozed_until": now + length},
-        Deed.RESOLVE: {"resolved_at": now, "resolved_by": actor},
+    changes: dict[AlertAction, dict[str, Any]] = {
+        AlertAction.ACKNOWLEDGE: {"acknowledged_at": now, "acknowledged_by": actor, "snoozed_until": None},
+        AlertAction.SNOOZE: {"snoozed_until": now + snooze_for},
+        AlertAction.RESOLVE: {"resolved_at": now, "resolved_by": actor},
     }
     notes = "\n".join(filter(None, (alert.note, note)))
-    Alert.objects.filter(pk=alert.pk).update(**changes[deed], note=notes)
-    if deed == Deed.RESOLVE:
-        alerts.tell(alert, Notice.What.RESOLVED)
-    log.record(ACTIONS[deed], actor=actor, target=alert, origin=origin, rule=alert.rule, note=note)
+    Alert.objects.filter(pk=alert.pk).update(**changes[action], note=notes)
+    if action == AlertAction.RESOLVE:
+        alerts.queue_notifications(alert, Notification.Kind.RESOLVED)
+    log.record(AUDIT_ACTIONS[action], actor=actor, target=alert, origin=origin, rule=alert.rule, note=note)
     return True

@@ -1,11 +1,11 @@
-"""Open, worsen and resolve alerts, and tell people over the channels of ALERT_URLS.
+"""Open, update and resolve alerts, and send notifications to the channels in ALERT_URLS.
 
-A trouble opens one alert. It is over when its rule has found nothing for a while, and one that is back soon afterwards is
-the same alert again, so that nothing flaps. What is to be told is written with the change, one row a channel, and sent
-afterwards: a channel that fails is tried again and holds up no other.
+Each problem opens one alert. The alert resolves when its rule has found nothing for a while. If the problem returns soon
+afterwards, the same alert is reopened, which prevents flapping. Notifications are stored in the transaction that changes
+the alert, one row per channel, and sent afterwards, so a failing channel is retried without delaying the others.
 
-Web servers may look, too, and reach PostgreSQL through PgBouncer, which gives each transaction another session. So whatever
-keeps processes apart here ends with a transaction.
+Web servers may also run the checks. They reach PostgreSQL through PgBouncer, which can use another session for each
+transaction, so every lock taken here must end with its transaction.
 """
 
 import hashlib
@@ -20,157 +20,171 @@ from django.db.models import F
 from django.urls import reverse
 from django.utils import timezone
 
-from webhooks.models import Alert, Notice
-from webhooks.monitoring.health import Vitals, measure
+from webhooks.models import Alert, Notification
+from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import RULES, Finding
 
 log = logging.getLogger(__name__)
 
-What = Notice.What
-#: How long a rule has to find nothing until its alert is resolved.
-WELL_FOR = timedelta(minutes=5)
-#: Within this time after it was resolved, a trouble that is back is the same alert. It is told anew only if it is there at the
-#: end of this time, because until then people were told that it is over.
-BACK_WITHIN = timedelta(minutes=30)
-#: It is worse when it is so many times what was told last.
-WORSE = 2
-MOST_ATTEMPTS, RETRY_AFTER = 5, timedelta(minutes=1)
-#: With the rule, the advisory lock that lets one process follow it at a time; any number of four bytes that nothing else uses.
+Kind = Notification.Kind
+#: A rule must find nothing for this long before its alert is resolved.
+RESOLVE_AFTER = timedelta(minutes=5)
+#: A problem that returns within this time after resolution reopens its alert. Operators have been notified of the resolution,
+#: so another notification is sent if the problem persists until the end of this time.
+REOPEN_WITHIN = timedelta(minutes=30)
+#: An alert is worse when its value is this many times the last notified value.
+WORSE_FACTOR = 2
+MAX_ATTEMPTS, RETRY_AFTER = 5, timedelta(minutes=1)
+#: Together with the rule, the key of the advisory lock that lets one process at a time evaluate the rule. The number is
+#: arbitrary; it only has to differ from other locks.
 LOCK = 0x616C6572
 
 
 def check() -> list[Alert]:
-    """Judge every rule once and tell what changed; return the alerts that are open now.
+    """Evaluate every rule once and send notifications about changes.
 
-    A rule that cannot be judged is logged, and keeps no other one from it.
+    A rule that raises an exception is logged and does not affect the other rules.
+
+    Returns:
+        The alerts that are open now.
     """
-    vitals = measure()
-    for rule, judge in RULES.items():
+    health = measure()
+    for rule, evaluate in RULES.items():
         try:
-            _judge(rule, judge, vitals)
+            _evaluate(rule, evaluate, health)
         except Exception:
-            log.exception("The rule %s could not be judged; it is tried again in a minute.", rule)
-    send_notices()
+            log.exception("Could not evaluate the alert rule %s. It will be evaluated again in a minute.", rule)
+    send_notifications()
     return list(Alert.objects.open())
 
 
-def send_notices() -> None:
-    """Send what is still to be told; what fails is tried again a minute later, five times in all."""
+def send_notifications() -> None:
+    """Send due notifications. Failed ones are retried after RETRY_AFTER, up to MAX_ATTEMPTS in total."""
     channels = {channel_name(url): url for url in settings.ALERT_URLS}
-    due = Notice.objects.filter(sent_at=None, due_at__lte=timezone.now(), attempts__lt=MOST_ATTEMPTS)
-    for notice in due.select_related("alert"):
-        if not _claim(notice):
+    due = Notification.objects.filter(sent_at=None, due_at__lte=timezone.now(), attempts__lt=MAX_ATTEMPTS)
+    for notification in due.select_related("alert"):
+        if not _claim(notification):
             continue
-        url = channels.get(notice.channel)
-        notice.error = _send(url, notice) if url else "The channel is not in ALERT_URLS any more."
-        if notice.error:
-            log.error("The alert %s could not be told over %s: %s", notice.alert, notice.channel, notice.error)
+        url = channels.get(notification.channel)
+        notification.error = _send(url, notification) if url else "The channel is no longer in ALERT_URLS."
+        if notification.error:
+            log.error(
+                'Could not send the alert "%s" to %s: %s', notification.alert, notification.channel, notification.error
+            )
         else:
-            notice.sent_at = timezone.now()
-        notice.save(update_fields=["error", "sent_at"])
+            notification.sent_at = timezone.now()
+        notification.save(update_fields=["error", "sent_at"])
 
 
-def tell(alert: Alert, what: Notice.What) -> None:
-    """Write down that every channel is to be told what became of an alert; it is sent within a minute."""
-    Notice.objects.bulk_create(Notice(alert=alert, what=what, channel=channel_name(url)) for url in settings.ALERT_URLS)
+def queue_notifications(alert: Alert, kind: Notification.Kind) -> None:
+    """Queue a notification for every channel; it is sent within a minute."""
+    Notification.objects.bulk_create(
+        Notification(alert=alert, kind=kind, channel=channel_name(url)) for url in settings.ALERT_URLS
+    )
 
 
 def channel_name(url: str) -> str:
-    """Return a name for a channel that tells its kind and none of the secrets in its address."""
+    """Return a name with the channel's scheme and a digest of its URL, because the URL contains secrets."""
     return f"{url.partition(':')[0][:16]} {hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
-def link_to(alert: Alert) -> str:
-    """Return the whole address of the alert's page."""
+def absolute_url(alert: Alert) -> str:
     [origin, *_] = [*settings.CLERK_AUTHORIZED_PARTIES, f"https://{(settings.ALLOWED_HOSTS or ['localhost'])[0]}"]
     return origin + reverse("admin:webhooks_alert_change", args=[alert.pk])
 
 
 @transaction.atomic
-def _judge(rule: Alert.Rule, judge: Callable[[Vitals], Finding | None], vitals: Vitals) -> None:
-    """Judge a rule and follow its alert. Whoever comes while another process does that leaves it to that one."""
+def _evaluate(rule: Alert.Rule, evaluate: Callable[[Health], Finding | None], health: Health) -> None:
+    """Evaluate a rule and update its alert, unless another process is already doing so."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK, rule])
-        [is_mine] = cursor.fetchone()
-    if is_mine:
-        _follow(rule, judge(vitals), vitals.at)
+        [has_lock] = cursor.fetchone()
+    if has_lock:
+        _update_alert(rule, evaluate(health), health.at)
 
 
-def _follow(rule: Alert.Rule, finding: Finding | None, now: datetime) -> None:
+def _update_alert(rule: Alert.Rule, finding: Finding | None, now: datetime) -> None:
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
     if finding and alert:
-        _go_on(alert, finding, now)
+        _continue(alert, finding, now)
     elif finding:
         _open(rule, finding, now)
     elif alert:
-        _calm_down(alert, now)
+        _resolve_if_ok(alert, now)
 
 
 def _open(rule: Alert.Rule, finding: Finding, now: datetime) -> None:
-    known = {"summary": finding.summary, "value": finding.value, "facts": finding.facts, "seen_at": now}
-    last = Alert.objects.filter(rule=rule, resolved_at__gt=now - BACK_WITHIN, resolved_by=None).first()
-    if last:
-        Alert.objects.filter(pk=last.pk).update(
-            **known, resolved_at=None, well_since=None, times_back=last.times_back + 1
+    fields = {"summary": finding.summary, "value": finding.value, "facts": finding.facts, "last_seen_at": now}
+    recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
+    if recent:
+        Alert.objects.filter(pk=recent.pk).update(
+            **fields, resolved_at=None, ok_since=None, reopened_count=recent.reopened_count + 1
         )
         return
-    alert = Alert.objects.create(rule=rule, opened_at=now, told_value=finding.value, worst_value=finding.value, **known)
-    tell(alert, What.OPENED)
+    alert = Alert.objects.create(
+        rule=rule, opened_at=now, notified_value=finding.value, worst_value=finding.value, **fields
+    )
+    queue_notifications(alert, Kind.OPENED)
 
 
-def _go_on(alert: Alert, finding: Finding, now: datetime) -> None:
+def _continue(alert: Alert, finding: Finding, now: datetime) -> None:
     alert.summary, alert.value, alert.facts = finding.summary, finding.value, finding.facts
     alert.worst_value = max(alert.worst_value, finding.value)
-    alert.seen_at, alert.well_since = now, None
+    alert.last_seen_at, alert.ok_since = now, None
     if not alert.is_quiet(now):
-        _tell_if_news(alert, now)
+        _notify_if_changed(alert, now)
     alert.save()
 
 
-def _tell_if_news(alert: Alert, now: datetime) -> None:
-    """Tell that it is much worse, or that it is back for long although it was said to be over."""
-    if alert.value >= WORSE * alert.told_value:
-        what = What.WORSE
-    elif _is_said_to_be_over(alert, since=now - BACK_WITHIN):
-        what = What.OPENED
+def _notify_if_changed(alert: Alert, now: datetime) -> None:
+    """Notify if the alert is much worse, or has been open for REOPEN_WITHIN since its resolution was announced."""
+    if alert.value >= WORSE_FACTOR * alert.notified_value:
+        kind = Kind.WORSE
+    elif _was_announced_resolved(alert, before=now - REOPEN_WITHIN):
+        kind = Kind.OPENED
     else:
         return
-    alert.told_value = alert.value
-    tell(alert, what)
+    alert.notified_value = alert.value
+    queue_notifications(alert, kind)
 
 
-def _calm_down(alert: Alert, now: datetime) -> None:
-    if alert.well_since is None:
-        alert.well_since = now
-    elif now - alert.well_since >= WELL_FOR:
+def _resolve_if_ok(alert: Alert, now: datetime) -> None:
+    if alert.ok_since is None:
+        alert.ok_since = now
+    elif now - alert.ok_since >= RESOLVE_AFTER:
         alert.resolved_at = now
-        if not _is_said_to_be_over(alert, since=now):
-            tell(alert, What.RESOLVED)
+        if not _was_announced_resolved(alert, before=now):
+            queue_notifications(alert, Kind.RESOLVED)
     alert.save()
 
 
-def _is_said_to_be_over(alert: Alert, *, since: datetime) -> bool:
-    """Return whether the last thing that was told is that it is over, and that not after `since`."""
-    last = alert.notices.order_by("pk").last()
-    return last is not None and last.what == What.RESOLVED and last.due_at <= since
+def _was_announced_resolved(alert: Alert, *, before: datetime) -> bool:
+    """Return whether the latest notification announced the resolution, at or before the given time."""
+    last = alert.notifications.order_by("pk").last()
+    return last is not None and last.kind == Kind.RESOLVED and last.due_at <= before
 
 
-def _claim(notice: Notice) -> bool:
-    """Count an attempt and plan the next one, unless another process was quicker; whoever is killed now has only tried."""
-    mine = Notice.objects.filter(pk=notice.pk, sent_at=None, attempts=notice.attempts)
-    return bool(mine.update(attempts=F("attempts") + 1, due_at=timezone.now() + RETRY_AFTER))
+def _claim(notification: Notification) -> bool:
+    """Count an attempt and schedule the next one before sending, so that a killed process leaves a retry behind.
+
+    Returns:
+        False if another process claimed the notification first.
+    """
+    unclaimed = Notification.objects.filter(pk=notification.pk, sent_at=None, attempts=notification.attempts)
+    return bool(unclaimed.update(attempts=F("attempts") + 1, due_at=timezone.now() + RETRY_AFTER))
 
 
-def _send(url: str, notice: Notice) -> str:
-    """Send one notice; return what went wrong, or "". The address holds secrets and is never told."""
-    title = f"[{notice.get_what_display()}] {notice.alert}"
-    kinds = {What.OPENED: apprise.NotifyType.WARNING, What.WORSE: apprise.NotifyType.FAILURE}
+def _send(url: str, notification: Notification) -> str:
+    """Send a notification and return an error message or "". The message never contains the URL, which has secrets."""
+    title = f"[{notification.get_kind_display()}] {notification.alert}"
+    types = {Kind.OPENED: apprise.NotifyType.WARNING, Kind.WORSE: apprise.NotifyType.FAILURE}
     try:
         channel = apprise.Apprise()
         if not channel.add(url):
-            return "Apprise cannot read the address; see ALERT_URLS."
-        body = f"{notice.alert.summary}\n\n{link_to(notice.alert)}"
-        kind = kinds.get(What(notice.what), apprise.NotifyType.SUCCESS)
-        return "" if channel.notify(body=body, title=title, notify_type=kind) else "The channel refused it."
-    except Exception as error:  # noqa: BLE001  # whatever a channel does, the next one is told
+            return "Apprise cannot parse the URL. Check ALERT_URLS."
+        body = f"{notification.alert.summary}\n\n{absolute_url(notification.alert)}"
+        notify_type = types.get(Kind(notification.kind), apprise.NotifyType.SUCCESS)
+        sent = channel.notify(body=body, title=title, notify_type=notify_type)
+        return "" if sent else "The channel rejected the message."
+    except Exception as error:  # noqa: BLE001  # a broken channel must not stop the others
         return f"{type(error).__name__}"

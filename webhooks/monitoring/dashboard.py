@@ -1,4 +1,4 @@
-"""The figures of the dashboard: what came in four stretches of time, and how long it took."""
+"""The numbers on the dashboard: event counts over four periods, a chart by event type, and processing times."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from django.utils.translation import gettext_lazy as _
 from core.times import start_of_hour
 from webhooks.models import EventTiming, RejectionCount, WebhookEvent
 from webhooks.monitoring import charts, dashboard_query, hourly_counts
-from webhooks.monitoring.dashboard_query import Overview
+from webhooks.monitoring.dashboard_query import DashboardCounts
 
 State = WebhookEvent.State
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-#: The stretches that are counted. All but the first begin with a whole hour, as the rows of counts do.
-STRETCHES = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
-SHARES = (0.5, 0.95, 0.99)
-#: What events are counted as; each name is that of an icon, too.
-LABELS = {
+#: All periods except the first start at a whole hour, because older events are counted by the hour.
+PERIODS = {"1 h": HOUR, "24 h": DAY, "7 d": 7 * DAY, "30 d": 30 * DAY}
+PERCENTILES = (0.5, 0.95, 0.99)
+#: Table rows. Each key is also the name of an icon.
+ROW_LABELS = {
     "received": _("Received"),
     State.PROCESSED: _("Processed"),
     State.IGNORED: _("Ignored"),
@@ -29,97 +29,101 @@ LABELS = {
     "duplicate": _("Duplicate"),
     "rejected": _("Rejected"),
 }
-#: What the columns of a stretch stand for.
-SPANS = {"24h": ("hour", 24, HOUR), "30d": ("day", 30, DAY)}
+#: Time ranges of the chart: unit, number of columns and width of a column.
+CHART_SPANS = {"24h": ("hour", 24, HOUR), "30d": ("day", 30, DAY)}
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """One figure of the table."""
+class Cell:
+    """One count in the table."""
 
     number: int
     state: str
-    stretch: str
+    period: str
     since: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What was counted as one thing, in each stretch."""
-
     name: str
     label: Any
-    counts: list[Count]
+    cells: list[Cell]
 
     @property
-    def is_trouble(self) -> bool:
-        """Whether it is of those that should not be, and is."""
-        return self.name in WebhookEvent.UNSETTLED and any(count.number for count in self.counts)
+    def is_problem(self) -> bool:
+        """Whether the row counts failed or dead events and is not zero."""
+        return self.name in WebhookEvent.UNSETTLED and any(cell.number for cell in self.cells)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long something took, in seconds, for each of SHARES; None if nothing was timed."""
+    """Durations in seconds at each of PERCENTILES, or None without data."""
 
     label: Any
     seconds: list[float | None]
 
 
-def starts(now: datetime) -> dict[str, datetime]:
-    """Return when each stretch began."""
+def period_starts(now: datetime) -> dict[str, datetime]:
     return {
-        name: now - length if length == HOUR else start_of_hour(now - length) + HOUR
-        for name, length in STRETCHES.items()
+        name: now - length if length == HOUR else start_of_hour(now - length) + HOUR for name, length in PERIODS.items()
     }
 
 
-def take(now: datetime, span: str) -> Overview:
-    """Count all that the other functions show; three statements."""
-    return dashboard_query.take(
-        list(starts(now).values()), columns=_places(now, span)[0], unit=SPANS[span][0], timed=now - DAY
+def fetch_counts(now: datetime, span: str) -> DashboardCounts:
+    """Fetch the input of the build functions below; three statements."""
+    return dashboard_query.fetch_counts(
+        list(period_starts(now).values()),
+        columns_since=_column_starts(now, span)[0],
+        unit=CHART_SPANS[span][0],
+        timed_since=now - DAY,
     )
 
 
-def table(now: datetime, found: Overview) -> list[Row]:
-    """Return the counts of each stretch; one statement, for refused requests."""
-    since = starts(now)
-    numbers: dict[str, list[int]] = {name: [0] * len(since) for name in LABELS}
-    for state, pairs in found.stretches.items():
-        for place, (events, deliveries) in enumerate(pairs):
-            numbers["received"][place] += deliveries
-            numbers["duplicate"][place] += deliveries - events
-            numbers[state][place] += events
-    numbers["rejected"] = _rejected(since.values())
+def build_table(now: datetime, counts: DashboardCounts) -> list[Row]:
+    """Return the table rows; one statement, for rejected requests."""
+    starts = period_starts(now)
+    numbers: dict[str, list[int]] = {name: [0] * len(starts) for name in ROW_LABELS}
+    for state, pairs in counts.periods.items():
+        for index, (events, deliveries) in enumerate(pairs):
+            numbers["received"][index] += deliveries
+            numbers["duplicate"][index] += deliveries - events
+            numbers[state][index] += events
+    numbers["rejected"] = _count_rejected(starts.values())
     return [
-        Row(name, label, [Count(numbers[name][place], name, key, at) for place, (key, at) in enumerate(since.items())])
-        for name, label in LABELS.items()
+        Row(
+            name,
+            label,
+            [Cell(numbers[name][index], name, period, at) for index, (period, at) in enumerate(starts.items())],
+        )
+        for name, label in ROW_LABELS.items()
     ]
 
 
-def chart(now: datetime, span: str, found: Overview) -> charts.Chart:
-    """Return the events by type, in hours or days."""
-    return charts.stacked(_places(now, span), found.columns)
+def build_chart(now: datetime, span: str, counts: DashboardCounts) -> charts.Chart:
+    return charts.stack_columns(_column_starts(now, span), counts.columns)
 
 
-def timings(found: Overview) -> list[Timing]:
-    """Return how long events of the last day took."""
-    labels = {EventTiming.What.APPLY: _("Received to applied"), EventTiming.What.LAG: _("At Clerk to applied")}
+def build_timings(counts: DashboardCounts) -> list[Timing]:
+    """Return the processing times of the last 24 hours."""
+    labels = {
+        EventTiming.Metric.APPLY: _("Receipt to applied"),
+        EventTiming.Metric.LAG: _("Change at Clerk to applied"),
+    }
     return [
-        Timing(label, [hourly_counts.percentile(found.timings[what], share) for share in SHARES])
-        for what, label in labels.items()
+        Timing(label, [hourly_counts.percentile(counts.timings[metric], share) for share in PERCENTILES])
+        for metric, label in labels.items()
     ]
 
 
-def _places(now: datetime, span: str) -> list[datetime]:
-    """Return when each column begins."""
-    unit, number, step = SPANS[span]
+def _column_starts(now: datetime, span: str) -> list[datetime]:
+    unit, number, step = CHART_SPANS[span]
     last = start_of_hour(now).replace(hour=0) if unit == "day" else start_of_hour(now)
-    return [last - step * place for place in reversed(range(number))]
+    return [last - step * index for index in reversed(range(number))]
 
 
-def _rejected(since: Iterable[datetime]) -> list[int]:
-    """Return the refused requests since the hours of those moments; they are counted by the hour only."""
-    hours = [start_of_hour(moment) for moment in since]
-    sums = {f"since_{place}": Sum("requests", filter=Q(hour__gte=hour)) for place, hour in enumerate(hours)}
+def _count_rejected(starts: Iterable[datetime]) -> list[int]:
+    """Return the number of rejected requests since the hour of each start; they are counted by the hour only."""
+    hours = [start_of_hour(start) for start in starts]
+    sums = {f"since_{index}": Sum("requests", filter=Q(hour__gte=hour)) for index, hour in enumerate(hours)}
     found = RejectionCount.objects.filter(hour__gte=min(hours)).aggregate(**sums)
     return [found[name] or 0 for name in sums]

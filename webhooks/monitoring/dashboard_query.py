@@ -1,4 +1,4 @@
-"""All that the dashboard counts, in one statement: so its figures are of one moment, and events are read once for all."""
+"""All counts of the dashboard in one statement, so that they agree with each other and read the events only once."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,78 +7,82 @@ from typing import Any, NamedTuple
 
 from core.times import start_of_hour
 from webhooks.monitoring import hourly_counts
-from webhooks.monitoring.hourly_counts import KEPT
+from webhooks.monitoring.hourly_counts import CLEAN_HOURS_SQL
 
 QUERY = f""", recent AS (SELECT * FROM fresh WHERE hour >= %(timed)s)
-SELECT 'stretch' AS kind, NULL::timestamptz AS place, state AS name,
+SELECT 'period' AS kind, NULL::timestamptz AS column_start, state AS name,
     width_bucket(at, %(starts)s::timestamptz[]) AS number, sum(events)::bigint AS events, sum(deliveries)::bigint
 FROM (
     SELECT received_at AS at, state, 1 AS events, deliveries FROM fresh
-    UNION ALL SELECT hour, state, events, deliveries FROM webhooks_eventcount WHERE {KEPT}
+    UNION ALL SELECT hour, state, events, deliveries FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL}
 ) AS counted GROUP BY 3, 4
 UNION ALL
 SELECT 'column', date_trunc(%(unit)s, hour, 'UTC'), event_type, NULL, sum(events)::bigint, NULL
 FROM (
     SELECT hour, event_type, count(*) AS events FROM fresh WHERE hour >= %(columns)s GROUP BY 1, 2
-    UNION ALL SELECT hour, event_type, events FROM webhooks_eventcount WHERE {KEPT} AND hour >= %(columns)s
+    UNION ALL
+    SELECT hour, event_type, events FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL} AND hour >= %(columns)s
 ) AS counted GROUP BY 2, 3
 UNION ALL
-SELECT 'timing', NULL, what, bucket, sum(events)::bigint, NULL
+SELECT 'timing', NULL, metric, bucket, sum(events)::bigint, NULL
 FROM (
-    {hourly_counts.timed("recent")}
-    UNION ALL SELECT hour, what, bucket, events FROM webhooks_eventtiming WHERE {KEPT} AND hour >= %(timed)s
+    {hourly_counts.timing_sql("recent")}
+    UNION ALL
+    SELECT hour, metric, bucket, events FROM webhooks_eventtiming WHERE {CLEAN_HOURS_SQL} AND hour >= %(timed)s
 ) AS counted GROUP BY 3, 4
-"""  # noqa: S608  # all of it stands here and in rollups
+"""  # noqa: S608  # built only from constants of this module and of hourly_counts
 
 
-class Overview(NamedTuple):
-    """What was counted.
+class DashboardCounts(NamedTuple):
+    """The result of the dashboard query.
 
     Attributes:
-        stretches: by state, the events and deliveries received since each start.
-        columns: when each hour or day began, a type, and how many events of it were received.
-        timings: how many processed events fell into each bucket, by EventTiming.What.
+        periods: by state, the number of events and deliveries received since the start of each period.
+        columns: start of the hour or day, event type, and number of events.
+        timings: a histogram over hourly_counts.BUCKETS_S for each EventTiming.Metric.
     """
 
-    stretches: dict[str, list[tuple[int, int]]]
+    periods: dict[str, list[tuple[int, int]]]
     columns: list[tuple[datetime, str, int]]
     timings: dict[str, list[int]]
 
 
-def take(starts: Sequence[datetime], *, columns: datetime, unit: str, timed: datetime) -> Overview:
-    """Count; three statements, two of which ask which hours are dirty.
+def fetch_counts(
+    starts: Sequence[datetime], *, columns_since: datetime, unit: str, timed_since: datetime
+) -> DashboardCounts:
+    """Run the dashboard query; three statements, two of which find the dirty hours.
 
     Args:
-        starts: beginnings of stretches. The hour in the middle of which one lies is read from its events, so give whole
-            hours where that is good enough.
-        columns: where the columns begin.
-        unit: what a column stands for, "hour" or "day".
-        timed: from the hour of which on it matters how long events took.
+        starts: the start of each period. An hour that a period splits is read from its events, so pass whole hours unless
+            the exact minute matters.
+        columns_since: start of the first chart column.
+        unit: the width of a chart column, "hour" or "day".
+        timed_since: only events from this hour on are included in `timings`.
     """
     ordered = sorted(starts)
-    divided = {start_of_hour(start) for start in starts if start != start_of_hour(start)}
-    read = sorted({*hourly_counts.dirty_hours(), *divided})
-    since = {"columns": start_of_hour(columns), "timed": start_of_hour(timed)}
-    rows = hourly_counts.read(QUERY, min(ordered[0], columns, timed), read, starts=ordered, unit=unit, **since)
-    of: defaultdict[str, list[Any]] = defaultdict(list)
-    for kind, *row in rows:
-        of[kind].append(row)
-    return Overview(
-        _stretches([ordered.index(start) + 1 for start in starts], of["stretch"]),
-        [(place, name, events) for place, name, _, events, _ in of["column"]],
-        hourly_counts.in_buckets((what, bucket, events) for _, what, bucket, events, _ in of["timing"]),
+    split_hours = {start_of_hour(start) for start in starts if start != start_of_hour(start)}
+    hours = sorted({*hourly_counts.dirty_hours(), *split_hours})
+    limits = {"columns": start_of_hour(columns_since), "timed": start_of_hour(timed_since)}
+    since = min(ordered[0], columns_since, timed_since)
+    rows_of: defaultdict[str, list[Any]] = defaultdict(list)
+    for kind, *row in hourly_counts.run_query(QUERY, since, hours, starts=ordered, unit=unit, **limits):
+        rows_of[kind].append(row)
+    return DashboardCounts(
+        _sum_periods([ordered.index(start) + 1 for start in starts], rows_of["period"]),
+        [(start, name, events) for start, name, _, events, _ in rows_of["column"]],
+        hourly_counts.build_histograms((metric, bucket, events) for _, metric, bucket, events, _ in rows_of["timing"]),
     )
 
 
-def _stretches(places: Sequence[int], rows: Sequence[Any]) -> dict[str, list[tuple[int, int]]]:
-    """Add up what lies between two starts at a time, from each start to now."""
+def _sum_periods(numbers: Sequence[int], rows: Sequence[Any]) -> dict[str, list[tuple[int, int]]]:
+    """Return the events and deliveries of each state from each start until now."""
     return {
         state: [
             (
-                sum(events for _, name, number, events, _ in rows if name == state and number >= place),
-                sum(deliveries for _, name, number, _, deliveries in rows if name == state and number >= place),
+                sum(events for _, name, number, events, _ in rows if name == state and number >= first),
+                sum(deliveries for _, name, number, _, deliveries in rows if name == state and number >= first),
             )
-            for place in places
+            for first in numbers
         ]
         for state in {row[1] for row in rows}
     }

@@ -1,4 +1,4 @@
-"""How the system is right now: the figures that the dashboard shows, alerts judge and metrics tell."""
+"""Health signals: the current numbers behind the dashboard, the alert rules and the metrics."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,32 +9,32 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 
 from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
-from webhooks.models import FoldMark, WebhookEvent
+from webhooks.models import AggregationProgress, WebhookEvent
 
-#: Nothing is counted beyond this: that there are more says enough.
-MOST_COUNTED = 1000
-#: Seconds without a heartbeat after which a worker is taken for gone; they beat every three.
+#: Counting stops here, because an exact larger number would not help anyone.
+MAX_COUNT = 1000
+#: A worker without a heartbeat for this long counts as gone. Workers send one every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
-    """Figures of one moment. Counts stop at MOST_COUNTED.
+class Health:
+    """All signals at one point in time. Counts stop at MAX_COUNT.
 
     Attributes:
-        failed: events that are tried again by themselves.
-        dead: events that only a person can help.
-        oldest_unsettled: when the oldest of both was received.
+        failed: events that will be retried automatically.
+        dead: events that need manual action.
+        oldest_unsettled: when the oldest failed or dead event was received.
         last_received: when the newest event was received.
-        pending_pushes: people of whom Clerk does not hold everything yet.
-        stopped_pushes: those that were given up, because Clerk refuses or somebody else writes, too.
-        oldest_push: since when the oldest pending one waits.
-        last_reconciliation: the latest finished comparison that also healed.
-        open_conflicts: identities that an admin has to decide on.
-        heartbeats: when each worker that is alive beat last.
-        overdue_jobs: jobs that should have run by now.
-        clerk_shut_until: until when Clerk is not asked, because it does not answer.
-        folded_at: when events were counted last.
+        pending_pushes: users whose latest changes have not reached Clerk yet.
+        stopped_pushes: pushes given up because Clerk refuses them or another writer interferes.
+        oldest_push: when the oldest pending push was requested.
+        last_reconciliation: the latest finished reconciliation that also corrected differences.
+        open_conflicts: identity conflicts waiting for an admin's decision.
+        heartbeats: the last heartbeat of each running worker.
+        overdue_jobs: jobs that should have started at least a minute ago.
+        clerk_suspended_until: when requests to Clerk resume, if they are paused because Clerk does not respond.
+        aggregated_at: when events were last aggregated into hourly counts.
     """
 
     at: datetime
@@ -49,16 +49,16 @@ class Vitals:
     open_conflicts: int
     heartbeats: list[datetime]
     overdue_jobs: int
-    clerk_shut_until: datetime | None
-    folded_at: datetime | None
+    clerk_suspended_until: datetime | None
+    aggregated_at: datetime | None
 
 
-def measure() -> Vitals:
-    """Look at everything once; each look is at a narrow index or a small table."""
+def measure() -> Health:
+    """Read every signal once. Each query uses a narrow index or a small table."""
     now = timezone.now()
     events, pushes = WebhookEvent.objects, MetadataPush.objects
     pending = pushes.filter(state=MetadataPush.State.PENDING)
-    return Vitals(
+    return Health(
         at=now,
         failed=_count(events.filter(state=WebhookEvent.State.FAILED)),
         dead=_count(events.filter(state=WebhookEvent.State.DEAD)),
@@ -69,31 +69,34 @@ def measure() -> Vitals:
         oldest_push=pending.aggregate(oldest=Min("requested_at"))["oldest"],
         last_reconciliation=Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED).first(),
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
-        heartbeats=list(_alive(now).values_list("last_heartbeat", flat=True)),
-        overdue_jobs=_count(_overdue(now)),
-        clerk_shut_until=ClerkRateLimit.objects.filter(name=rate_limiter.INSTANCE, suspended_until__gt=now)
+        heartbeats=list(_running_workers(now).values_list("last_heartbeat", flat=True)),
+        overdue_jobs=_count(_overdue_jobs(now)),
+        clerk_suspended_until=ClerkRateLimit.objects.filter(name=rate_limiter.INSTANCE, suspended_until__gt=now)
         .values_list("suspended_until", flat=True)
         .first(),
-        folded_at=FoldMark.objects.values_list("folded_at", flat=True).first(),
+        aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
     )
 
 
 def has_worker() -> bool:
-    """Return whether any queue worker is alive."""
-    return _alive(timezone.now()).exists()
+    """Return whether any queue worker is running."""
+    return _running_workers(timezone.now()).exists()
 
 
-def _alive(now: datetime) -> QuerySet[ProcrastinateWorker]:
+def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:
     return ProcrastinateWorker.objects.filter(last_heartbeat__gt=now - WORKER_GONE_AFTER)
 
 
-def _overdue(now: datetime) -> QuerySet[ProcrastinateJob]:
-    """Return jobs that could have begun a minute ago. One for "at once" has no time, and says in its events since when."""
+def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
+    """Return jobs that could have started a minute ago.
+
+    Jobs to run immediately have no scheduled time, so their `deferred` event is used instead.
+    """
     due = now - timedelta(minutes=1)
     deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
-    at_once = Q(scheduled_at=None) & Exists(deferred)
-    return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | at_once, status="todo")
+    immediate = Q(scheduled_at=None) & Exists(deferred)
+    return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
 
 
 def _count(rows: QuerySet) -> int:  # type: ignore[type-arg]
-    return rows.order_by()[:MOST_COUNTED].count()
+    return rows.order_by()[:MAX_COUNT].count()

@@ -1,6 +1,6 @@
-"""What `/metrics` tells, read from the database at each scrape, so that any process of any host tells the same.
+"""The metrics served at `/metrics`, read from the database at each scrape, so every process reports the same values.
 
-docs/monitoring/ has dashboards and alert rules for these names, and tests compare both.
+docs/monitoring/ has dashboards and alert rules that use these names, and tests compare the two.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from webhooks.inbox.rejections import CAUSES
 from webhooks.models import Alert, EventTiming, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts
-from webhooks.monitoring.health import Vitals, measure
+from webhooks.monitoring.health import Health, measure
 
 PREFIX = "buildappswith"
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
@@ -22,55 +22,55 @@ DAY = timedelta(days=1)
 
 
 def collect() -> Iterator[Metric]:
-    """Yield every metric. No statement goes over a whole table of events."""
+    """Yield every metric. No statement scans the whole events table."""
     dirty = hourly_counts.dirty_hours()
     yield from _events(dirty)
     yield from _timings(dirty)
     yield _rejections()
     yield _alerts()
-    vitals = measure()
+    health = measure()
     for name, text, read in GAUGES:
-        value = read(vitals)
+        value = read(health)
         if value is not None:
             yield GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
 
 
 def _events(dirty: Sequence[datetime]) -> Iterator[Metric]:
-    deliveries = CounterMetricFamily(f"{PREFIX}_deliveries", "Verified deliveries, repeats included", labels=["type"])
-    repeats = CounterMetricFamily(f"{PREFIX}_duplicates", "Deliveries of events that were there already")
-    settled = CounterMetricFamily(f"{PREFIX}_events_settled", "Events that are done with", labels=["type", "state"])
+    deliveries = CounterMetricFamily(f"{PREFIX}_deliveries", "Verified deliveries, including repeats", labels=["type"])
+    repeats = CounterMetricFamily(f"{PREFIX}_duplicates", "Repeated deliveries of stored events")
+    settled = CounterMetricFamily(f"{PREFIX}_events_settled", "Events that need nothing more", labels=["type", "state"])
     received: dict[str, int] = {}
-    again = 0
+    repeated = 0
     for row in hourly_counts.totals(BEGINNING, dirty):
         received[row.event_type] = received.get(row.event_type, 0) + int(row.deliveries)
-        again += int(row.deliveries - row.events)
+        repeated += int(row.deliveries - row.events)
         if row.state in WebhookEvent.SETTLED:
             settled.add_metric([row.event_type, row.state], row.events)
     for event_type, count in received.items():
         deliveries.add_metric([event_type], count)
-    repeats.add_metric([], again)
+    repeats.add_metric([], repeated)
     yield from (deliveries, repeats, settled)
 
 
 def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
-    """Yield how long it took, over the last day: a histogram over all time would need every hour there ever was."""
+    """Yield percentiles of the last day, because a histogram over all time would need to read every hour."""
     texts = {
-        EventTiming.What.APPLY: ("apply_seconds", "From receipt to applied, over the last day"),
-        EventTiming.What.LAG: ("lag_seconds", "From what happened at Clerk to applied, over the last day"),
+        EventTiming.Metric.APPLY: ("apply_seconds", "Time from receipt to applied, over the last day"),
+        EventTiming.Metric.LAG: ("lag_seconds", "Time from the change at Clerk to applied, over the last day"),
     }
     timings = hourly_counts.timings(timezone.now() - DAY, dirty)
-    for what, (name, text) in texts.items():
+    for metric, (name, text) in texts.items():
         gauge = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["quantile"])
         for share in (0.5, 0.95, 0.99):
-            value = hourly_counts.percentile(timings[what], share)
+            value = hourly_counts.percentile(timings[metric], share)
             if value is not None:
                 gauge.add_metric([str(share)], value)
         yield gauge
 
 
 def _rejections() -> Metric:
-    """Yield the refused requests; a cause without any is told as zero, so that the first one is seen as a change."""
-    family = CounterMetricFamily(f"{PREFIX}_rejected", "Requests to the endpoint that were refused", labels=["cause"])
+    """Count rejected requests. Unused causes report zero, so that the first rejection shows up as an increase."""
+    family = CounterMetricFamily(f"{PREFIX}_rejected", "Rejected requests to the endpoint", labels=["cause"])
     counted = dict(RejectionCount.objects.values_list("cause").annotate(Sum("requests")))
     for cause in CAUSES:
         family.add_metric([cause], counted.get(cause, 0))
@@ -78,7 +78,7 @@ def _rejections() -> Metric:
 
 
 def _alerts() -> Metric:
-    """Yield which rules have found trouble, so that other systems can tell of what has no figure of its own."""
+    """Report open alerts, so that other systems can alert on conditions that have no metric."""
     family = GaugeMetricFamily(f"{PREFIX}_alert_open", "1 while an alert of the rule is open", labels=["rule"])
     opened = set(Alert.objects.open().values_list("rule", flat=True))
     for rule in Alert.Rule:
@@ -86,36 +86,36 @@ def _alerts() -> Metric:
     return family
 
 
-def _age(vitals: Vitals, moment: datetime | None) -> float | None:
-    return (vitals.at - moment).total_seconds() if moment else None
+def _age(health: Health, moment: datetime | None) -> float | None:
+    return (health.at - moment).total_seconds() if moment else None
 
 
-def _reconciled(vitals: Vitals) -> float | None:
-    return _age(vitals, vitals.last_reconciliation.finished_at) if vitals.last_reconciliation else None
+def _reconciliation_age(health: Health) -> float | None:
+    return _age(health, health.last_reconciliation.finished_at) if health.last_reconciliation else None
 
 
-def _drift(vitals: Vitals) -> float | None:
-    return vitals.last_reconciliation.differed if vitals.last_reconciliation else None
+def _drift(health: Health) -> float | None:
+    return health.last_reconciliation.differed if health.last_reconciliation else None
 
 
-def _unhealed(vitals: Vitals) -> float | None:
-    return vitals.last_reconciliation.still_differ if vitals.last_reconciliation else None
+def _unhealed(health: Health) -> float | None:
+    return health.last_reconciliation.still_differ if health.last_reconciliation else None
 
 
-#: Name, what it says, and how to read it from the vitals; None is not told at all.
-GAUGES: tuple[tuple[str, str, Callable[[Vitals], float | None]], ...] = (
-    ("events_failed", "Events that failed and are tried again, 1000 at most", lambda v: v.failed),
-    ("events_dead", "Events that only a person can help, 1000 at most", lambda v: v.dead),
-    ("oldest_unsettled_seconds", "Age of the oldest failed or dead event", lambda v: _age(v, v.oldest_unsettled) or 0),
-    ("last_event_age_seconds", "Time since the newest event was received", lambda v: _age(v, v.last_received)),
-    ("pushes_pending", "People of whom Clerk does not hold everything yet, 1000 at most", lambda v: v.pending_pushes),
-    ("pushes_stopped", "Pushes that were given up, 1000 at most", lambda v: v.stopped_pushes),
-    ("oldest_push_seconds", "Time that the oldest pending push has waited", lambda v: _age(v, v.oldest_push) or 0),
-    ("conflicts_open", "Identity conflicts that wait for an admin, 1000 at most", lambda v: v.open_conflicts),
-    ("workers", "Queue workers that are alive", lambda v: len(v.heartbeats)),
-    ("jobs_overdue", "Jobs that should have run a minute ago, 1000 at most", lambda v: v.overdue_jobs),
-    ("clerk_shut", "1 while Clerk is not asked, because it does not answer", lambda v: int(bool(v.clerk_shut_until))),
-    ("reconciliation_age_seconds", "Time since the last comparison with Clerk", _reconciled),
-    ("drift_people", "People who differed from Clerk in the last comparison", _drift),
-    ("drift_unhealed_people", "Those of them who still do", _unhealed),
+#: Name, description and reader. A metric whose reader returns None is left out.
+GAUGES: tuple[tuple[str, str, Callable[[Health], float | None]], ...] = (
+    ("events_failed", "Failed events that will be retried, 1000 at most", lambda h: h.failed),
+    ("events_dead", "Dead events that need manual action, 1000 at most", lambda h: h.dead),
+    ("oldest_unsettled_seconds", "Age of the oldest failed or dead event", lambda h: _age(h, h.oldest_unsettled) or 0),
+    ("last_event_age_seconds", "Time since the newest event was received", lambda h: _age(h, h.last_received)),
+    ("pushes_pending", "Users with changes that have not reached Clerk, 1000 at most", lambda h: h.pending_pushes),
+    ("pushes_stopped", "Pushes that were given up, 1000 at most", lambda h: h.stopped_pushes),
+    ("oldest_push_seconds", "Waiting time of the oldest pending push", lambda h: _age(h, h.oldest_push) or 0),
+    ("conflicts_open", "Open identity conflicts, 1000 at most", lambda h: h.open_conflicts),
+    ("workers", "Running queue workers", lambda h: len(h.heartbeats)),
+    ("jobs_overdue", "Jobs that should have started a minute ago, 1000 at most", lambda h: h.overdue_jobs),
+    ("clerk_shut", "1 while requests to Clerk are paused", lambda h: int(bool(h.clerk_suspended_until))),
+    ("reconciliation_age_seconds", "Time since the last reconciliation with Clerk", _reconciliation_age),
+    ("drift_people", "Users who differed from Clerk in the last reconciliation", _drift),
+    ("drift_unhealed_people", "Users who still differ from Clerk after the last reconciliation", _unhealed),
 )

@@ -1,4 +1,4 @@
-"""The sentence that says whether things are well and, if not, why."""
+"""The overall status: one paragraph that says whether everything works and, if not, what is wrong."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from enum import StrEnum
 from django.utils.translation import gettext as _
 
 from webhooks.models import Alert
-from webhooks.monitoring.health import Vitals
+from webhooks.monitoring.health import Health
 
 Rule = Alert.Rule
-#: Counts are made every minute; older ones than this say nothing about now.
+#: Hourly counts are updated every minute. Counts older than this are out of date.
 COUNTS_STALE_AFTER = timedelta(minutes=5)
 
 
 class Level(StrEnum):
-    """How things are. Each has an icon of the same name."""
+    """Severity. Each value is also the name of an icon."""
 
     GOOD = "good"
     ATTENTION = "attention"
@@ -24,65 +24,65 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """How things are, in sentences.
+class OverallStatus:
+    """The severity and its explanation.
 
     Attributes:
-        sentence: holds no figure that moves by itself, so that it changes only when there is something to say.
+        text: contains no number that changes by itself, so screen readers announce it only when something happens.
     """
 
     level: Level
-    sentence: str
+    text: str
 
 
-def judge(vitals: Vitals, alerts: Iterable[Alert]) -> Verdict:
-    """Say how things are.
+def evaluate(health: Health, alerts: Iterable[Alert]) -> OverallStatus:
+    """Combine health signals and open alerts into one status.
 
-    What the vitals show counts although no alert has opened for it yet: alerts are opened by a worker, once a minute, so
-    without one their absence means nothing.
+    Signals count even before an alert has opened for them. A worker opens alerts once a minute, so their absence proves
+    nothing while no worker is running.
     """
-    known = {Rule(alert.rule): alert for alert in alerts}
-    taken = [str(alert) for alert in known.values() if alert.is_quiet(vitals.at)]
-    loud = [str(alert) for alert in known.values() if not alert.is_quiet(vitals.at)]
-    loud += [str(rule.label) for rule in _seen(vitals) if rule not in known]
-    if counts_are_stale(vitals):
-        loud.append(_("Events have not been counted lately"))
-    waiting = list(_waiting(vitals))
-    if loud:
-        return Verdict(Level.BAD, _sentences(_("Things are not well"), *loud, *taken, *waiting))
-    if taken:
-        return Verdict(Level.ATTENTION, _sentences(_("There is trouble that somebody takes care of"), *taken, *waiting))
+    by_rule = {Rule(alert.rule): alert for alert in alerts}
+    handled = [str(alert) for alert in by_rule.values() if alert.is_quiet(health.at)]
+    problems = [str(alert) for alert in by_rule.values() if not alert.is_quiet(health.at)]
+    problems += [str(rule.label) for rule in _visible_problems(health) if rule not in by_rule]
+    if counts_are_stale(health):
+        problems.append(_("Event counts are out of date"))
+    waiting = list(_waiting(health))
+    if problems:
+        return OverallStatus(Level.BAD, _join(_("Action needed"), *problems, *handled, *waiting))
+    if handled:
+        return OverallStatus(Level.ATTENTION, _join(_("Problems acknowledged or snoozed"), *handled, *waiting))
     if waiting:
-        return Verdict(Level.ATTENTION, _sentences(_("Things run, and something waits"), *waiting))
-    return Verdict(Level.GOOD, _sentences(_("All is well")))
+        return OverallStatus(Level.ATTENTION, _join(_("Working, with items to review"), *waiting))
+    return OverallStatus(Level.GOOD, _join(_("All systems operational")))
 
 
-def counts_are_stale(vitals: Vitals) -> bool:
-    """Return whether events came that nobody has counted in time."""
-    if vitals.folded_at is None:
-        return vitals.last_received is not None
-    return vitals.at - vitals.folded_at > COUNTS_STALE_AFTER
+def counts_are_stale(health: Health) -> bool:
+    """Return whether events exist that have not been aggregated recently."""
+    if health.aggregated_at is None:
+        return health.last_received is not None
+    return health.at - health.aggregated_at > COUNTS_STALE_AFTER
 
 
-def _seen(vitals: Vitals) -> Iterator[Alert.Rule]:
-    """Yield the troubles that need no rule to be seen."""
-    if not vitals.heartbeats:
+def _visible_problems(health: Health) -> Iterator[Alert.Rule]:
+    """Yield the problems that can be recognised without evaluating rules."""
+    if not health.heartbeats:
         yield Rule.WORKER_GONE
-    if vitals.dead:
+    if health.dead:
         yield Rule.DEAD_EVENTS
-    if vitals.stopped_pushes:
+    if health.stopped_pushes:
         yield Rule.PUSHES
 
 
-def _waiting(vitals: Vitals) -> Iterator[str]:
-    """Yield what is no trouble, and yet not done."""
-    if vitals.clerk_shut_until:
-        yield _("Clerk does not answer and is left alone for now")
-    if vitals.heartbeats and vitals.overdue_jobs:
-        yield _("Jobs are late")
-    if vitals.open_conflicts:
-        yield _("Accounts that may be one person's wait for a decision")
+def _waiting(health: Health) -> Iterator[str]:
+    """Yield conditions that are not problems but may need attention."""
+    if health.clerk_suspended_until:
+        yield _("Clerk does not respond; requests to it are paused")
+    if health.heartbeats and health.overdue_jobs:
+        yield _("Jobs are overdue")
+    if health.open_conflicts:
+        yield _("Identity conflicts need a decision")
 
 
-def _sentences(*parts: str) -> str:
-    return " ".join(f"{part.rstrip('.')}." for part in parts)
+def _join(*sentences: str) -> str:
+    return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences)

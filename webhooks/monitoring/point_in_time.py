@@ -1,7 +1,7 @@
-"""What was known of a person at a time, read from the audit log: every change keeps the value before it.
+"""The state of a user at a point in time, reconstructed from the audit log, where every change keeps the previous value.
 
-The first change after the moment says what a field was; a field that has not changed since is as it is now. Where the
-log cannot say it, because it was erased or does not tell, that is said instead of a guess.
+The first change after that time contains the value; a field without later changes still has its current value. If the log
+cannot answer, because an entry was erased or never recorded the field, the reason is shown instead of a guess.
 """
 
 from dataclasses import dataclass, field
@@ -17,40 +17,40 @@ from audit.log import target_of
 from audit.models import AuditLog
 
 Action = AuditLog.Action
-#: Of the audited fields, those that the person's page in the admin shows.
+#: Audited fields that are shown on the user's admin page.
 FIELDS = {
     "name": gettext_lazy("Name"),
     "username": gettext_lazy("Username"),
-    "email": gettext_lazy("E-mail"),
-    "email_verified_at": gettext_lazy("E-mail verified"),
-    "image_url": gettext_lazy("Picture"),
+    "email": gettext_lazy("Email"),
+    "email_verified_at": gettext_lazy("Email verified"),
+    "image_url": gettext_lazy("Image"),
     "banned": gettext_lazy("Banned"),
     "deleted_at": gettext_lazy("Deleted"),
     "deletion_due_at": gettext_lazy("Deletion due"),
     "clerk_id": gettext_lazy("Clerk id"),
 }
-MOMENTS = ("email_verified_at", "deleted_at", "deletion_due_at")
-#: Emptied when a person is erased.
-PERSONAL = ("name", "username", "email", "email_verified_at", "image_url")
-#: What a move of an identity keeps of both accounts.
-IN_SNAPSHOT = ("name", "email", "deleted_at", "clerk_id")
-#: Changes that are looked at; no person has so many.
-MOST_ROWS = 2000
+TIME_FIELDS = ("email_verified_at", "deleted_at", "deletion_due_at")
+#: Fields that are emptied when a user is erased.
+PERSONAL_FIELDS = ("name", "username", "email", "email_verified_at", "image_url")
+#: Fields that an IDENTITY_MOVED entry records for both accounts.
+SNAPSHOT_FIELDS = ("name", "email", "deleted_at", "clerk_id")
+#: Limit on the changes read. Real users have far fewer.
+MAX_ROWS = 2000
 ROLES = "roles"
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A field at the time: its value, or, if `why_not` is not blank, why that cannot be known."""
+class FieldState:
+    """A field's value at the time, or the reason why it is unknown."""
 
     label: Any
     value: Any = None
-    why_not: str = ""
+    unknown_because: str = ""
 
 
 @dataclass(slots=True)
-class _Past:
-    """What has been found of the past so far; what was found first is nearest to the moment, and stays."""
+class _History:
+    """Values found so far. Changes are read from the oldest, so the first value found for a field is kept."""
 
     values: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
@@ -60,14 +60,14 @@ class _Past:
         if name not in self.unknown:
             self.values.setdefault(name, value)
 
-    def lose(self, name: str, why: str) -> None:
+    def set_unknown(self, name: str, reason: str) -> None:
         if name not in self.values:
-            self.unknown.setdefault(name, why)
+            self.unknown.setdefault(name, reason)
 
     def undo(self, row: AuditLog) -> None:
-        """Take in what a change says of the time before it."""
+        """Record the values before a change."""
         if row.details is None:
-            self._lose_all(row)
+            self._undo_erased(row)
             return
         if row.action in (Action.ROLE_ADDED, Action.ROLE_REMOVED):
             self.roles.setdefault(row.details.get("role", ""), row.action == Action.ROLE_REMOVED)
@@ -79,49 +79,50 @@ class _Past:
             self.set(name, row.details[name][0])
 
     def _undo_move(self, before: dict[str, Any], after: dict[str, Any]) -> None:
-        for name in IN_SNAPSHOT:
+        for name in SNAPSHOT_FIELDS:
             self.set(name, before[name])
         for role in User.Role.values:
             self.roles.setdefault(role, role in before[ROLES])
-        if after["clerk_id"] is None:  # of the account that lost its identity, no more than that was recorded
+        if after["clerk_id"] is None:  # the account that lost its identity has no other fields on record
             for name in FIELDS:
-                self.lose(name, _("The identity moved to another account since, and this was not recorded."))
+                self.set_unknown(name, _("The identity was moved to another account later, and this was not recorded."))
 
-    def _lose_all(self, row: AuditLog) -> None:
-        """Note that a change was erased: which fields it was of is known still, their values are not."""
+    def _undo_erased(self, row: AuditLog) -> None:
+        """Mark the changed fields as unknown. An erased entry keeps the field names but not the values."""
         is_role = row.action in (Action.ROLE_ADDED, Action.ROLE_REMOVED)
         names = FIELDS if row.action == Action.IDENTITY_MOVED else row.changed
         for name in (*names, *([ROLES] if is_role or row.action == Action.IDENTITY_MOVED else [])):
-            self.lose(name, _("It changed since, and what it was has been erased."))
+            self.set_unknown(name, _("Changed later, and the previous value was erased."))
 
 
-def at(user: User, moment: datetime) -> list[Fact] | None:
-    """Return what was known of the person at a moment; None if nothing was. One statement."""
+def fields_at(user: User, moment: datetime) -> list[FieldState] | None:
+    """Return the user's fields at a point in time, or None before the account existed. One statement."""
     if moment < user.created_at:
         return None
     later = AuditLog.objects.filter(target=target_of(user), timestamp__gt=moment)
-    rows = list(later.order_by("pk").only("action", "changed", "details")[: MOST_ROWS + 1])
-    past = _Past()
-    for row in rows[:MOST_ROWS]:
-        past.undo(row)
-    if len(rows) > MOST_ROWS:
+    rows = list(later.order_by("pk").only("action", "changed", "details")[: MAX_ROWS + 1])
+    history = _History()
+    for row in rows[:MAX_ROWS]:
+        history.undo(row)
+    if len(rows) > MAX_ROWS:
         for name in (*FIELDS, ROLES):
-            past.lose(name, _("More has changed since than is looked at."))
+            history.set_unknown(name, _("Too many later changes to reconstruct the value."))
     if user.erased_at and user.erased_at > moment:
-        for name in PERSONAL:
-            past.lose(name, _("It was erased since."))
-    return [*(_fact(user, past, name) for name in FIELDS), _roles(user, past)]
+        for name in PERSONAL_FIELDS:
+            history.set_unknown(name, _("Erased later."))
+    return [*(_field_state(user, history, name) for name in FIELDS), _roles(user, history)]
 
 
-def _fact(user: User, past: _Past, name: str) -> Fact:
-    if name in past.unknown:
-        return Fact(FIELDS[name], why_not=past.unknown[name])
-    value = past.values.get(name, getattr(user, name))
-    return Fact(FIELDS[name], parse_datetime(value) if name in MOMENTS and isinstance(value, str) else value)
+def _field_state(user: User, history: _History, name: str) -> FieldState:
+    if name in history.unknown:
+        return FieldState(FIELDS[name], unknown_because=history.unknown[name])
+    value = history.values.get(name, getattr(user, name))
+    is_text_time = name in TIME_FIELDS and isinstance(value, str)
+    return FieldState(FIELDS[name], parse_datetime(value) if is_text_time else value)
 
 
-def _roles(user: User, past: _Past) -> Fact:
-    if ROLES in past.unknown:
-        return Fact(_("Roles"), why_not=past.unknown[ROLES])
-    held = [role for role in User.Role if past.roles.get(role, role in user.roles)]
-    return Fact(_("Roles"), ", ".join(str(role.label) for role in held))
+def _roles(user: User, history: _History) -> FieldState:
+    if ROLES in history.unknown:
+        return FieldState(_("Roles"), unknown_because=history.unknown[ROLES])
+    held = [role for role in User.Role if history.roles.get(role, role in user.roles)]
+    return FieldState(_("Roles"), ", ".join(str(role.label) for role in held))

@@ -1,6 +1,6 @@
-"""What counts as trouble. Each rule looks at the vitals and says in a sentence what is wrong, or nothing.
+"""Alert rules. Each rule inspects the health signals and returns a finding, or None if there is no problem.
 
-Thresholds stand beside their rules; docs/runbooks/ has a page for each, named like the rule.
+Thresholds are defined here. docs/runbooks/ has a page for each rule, under the rule's name.
 """
 
 from collections.abc import Callable
@@ -19,32 +19,33 @@ from audit.sealing.schedule import not_compared_since
 from core.times import start_of_hour
 from webhooks.models import Alert, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts
-from webhooks.monitoring.health import Vitals
+from webhooks.monitoring.health import Health
 
 Rule = Alert.Rule
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
-#: Of the events of this hour and the last, the share that fails, and the least that fail.
-FAILURE_SHARE, LEAST_FAILURES = 0.05, 5
-LONG_UNSETTLED = timedelta(minutes=30)
-LEAST_REJECTED = 20
-#: Silence: so many times the usual gap between events, and longer than the longest quiet stretch of the week.
-GAPS, LEAST_SILENCE, LEAST_EVENTS = 20, timedelta(minutes=30), 50
-LONG_PENDING = timedelta(minutes=15)
-#: Comparisons run every 15 minutes; so long without one is trouble of its own.
-LATE_COMPARISON = timedelta(hours=2)
-#: How bad it is that nobody looks at the audit log: so little that anything found in it is worse, and told.
-NOT_COMPARED = 0.1
-MOST_IDS = 20
+#: Both thresholds apply to the events of the current and previous hour.
+MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
+MAX_UNSETTLED_AGE = timedelta(minutes=30)
+MIN_REJECTED = 20
+#: Silence must last this many average gaps between events, at least MIN_SILENCE, and longer than the week's longest quiet
+#: period. Averages need MIN_EVENTS.
+SILENCE_GAPS, MIN_SILENCE, MIN_EVENTS = 20, timedelta(minutes=30), 50
+MAX_PENDING_AGE = timedelta(minutes=15)
+#: Reconciliation runs every 15 minutes, so a gap this long is a problem in itself.
+MAX_RECONCILIATION_AGE = timedelta(hours=2)
+#: Severity of missed verifications: low enough that finding a changed row counts as worse and sends a notification.
+UNVERIFIED_SEVERITY = 0.1
+MAX_IDS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something is wrong.
+    """A problem found by a rule.
 
     Attributes:
-        summary: a sentence for people.
-        value: how bad it is; twice as much as was told is worse, and told again.
-        facts: what caused it, for the page of the alert: `events` are ids, others are figures.
+        summary: one sentence for operators.
+        value: the severity. Twice the last notified value counts as worse and sends another notification.
+        facts: the cause, for the alert's page. `events` holds event ids, other keys hold values to display.
     """
 
     summary: str
@@ -52,139 +53,138 @@ class Finding:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def failure_rate(vitals: Vitals) -> Finding | None:
-    """Judge the share of failing events among those of this hour and the last."""
-    counted = hourly_counts.totals(vitals.at - HOUR)
+def failure_rate(health: Health) -> Finding | None:
+    """Check the share of failed and dead events in the current and previous hour."""
+    counted = hourly_counts.totals(health.at - HOUR)
     events = sum(row.events for row in counted)
-    failing = sum(row.events for row in counted if row.state in WebhookEvent.UNSETTLED)
-    if failing < LEAST_FAILURES or failing < FAILURE_SHARE * events:
+    failed = sum(row.events for row in counted if row.state in WebhookEvent.UNSETTLED)
+    if failed < MIN_FAILURES or failed < MIN_FAILURE_SHARE * events:
         return None
-    text = _("%(failing)d of the last %(events)d events failed.")
-    recent = _unsettled(received_at__gte=start_of_hour(vitals.at - HOUR))
-    return Finding(text % {"failing": failing, "events": events}, failing / events, {"events": recent})
+    text = _("%(failed)d of the last %(events)d events failed.")
+    ids = _unsettled_ids(received_at__gte=start_of_hour(health.at - HOUR))
+    return Finding(text % {"failed": failed, "events": events}, failed / events, {"events": ids})
 
 
-def dead_events(vitals: Vitals) -> Finding | None:
-    """Judge whether any event waits for a person."""
-    if not vitals.dead:
+def dead_events(health: Health) -> Finding | None:
+    if not health.dead:
         return None
     text = ngettext(
-        "%d event is dead: no retry can cure it.", "%d events are dead: no retry can cure them.", vitals.dead
+        "%d event is dead and will not be retried.", "%d events are dead and will not be retried.", health.dead
     )
-    return Finding(text % vitals.dead, vitals.dead, {"events": _unsettled(state="dead")})
+    return Finding(text % health.dead, health.dead, {"events": _unsettled_ids(state="dead")})
 
 
-def oldest_unsettled(vitals: Vitals) -> Finding | None:
-    """Judge how long the oldest event has had no effect."""
-    waited = vitals.at - (vitals.oldest_unsettled or vitals.at)
-    if waited < LONG_UNSETTLED:
+def oldest_unsettled(health: Health) -> Finding | None:
+    age = health.at - (health.oldest_unsettled or health.at)
+    if age < MAX_UNSETTLED_AGE:
         return None
-    text = _("An event has had no effect for %(minutes)d minutes.")
-    return Finding(text % {"minutes": _minutes(waited)}, _minutes(waited), {"events": _unsettled()[:1]})
+    text = _("The oldest unsettled event was received %(minutes)d minutes ago.")
+    return Finding(text % {"minutes": _minutes(age)}, _minutes(age), {"events": _unsettled_ids()[:1]})
 
 
-def rejected(vitals: Vitals) -> Finding | None:
-    """Judge how many requests were refused in this hour and the last."""
-    since = start_of_hour(vitals.at - HOUR)
+def rejected(health: Health) -> Finding | None:
+    """Check the number of rejected requests in the current and previous hour."""
+    since = start_of_hour(health.at - HOUR)
     rows = RejectionCount.objects.filter(hour__gte=since).values_list("cause").annotate(Sum("requests"))
     causes = dict(rows.order_by())
     total = sum(causes.values())
-    if total < LEAST_REJECTED:
+    if total < MIN_REJECTED:
         return None
-    told = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1]))
-    text = _("%(total)d requests to the endpoint were refused in this hour and the last: %(told)s.")
-    return Finding(text % {"total": total, "told": told}, total, {"causes": causes})
+    listed = ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1]))
+    text = _("The endpoint rejected %(total)d requests in the current and previous hour: %(causes)s.")
+    return Finding(text % {"total": total, "causes": listed}, total, {"causes": causes})
 
 
-def other_instance(vitals: Vitals) -> Finding | None:
-    """Judge whether a Clerk instance that is not ours posts here."""
+def other_instance(health: Health) -> Finding | None:
+    """Check whether another Clerk instance sends events here; needs CLERK_INSTANCE_ID."""
     if not settings.CLERK_INSTANCE_ID:
         return None
-    strange = WebhookEvent.objects.filter(received_at__gt=vitals.at - HOUR).exclude(
+    foreign = WebhookEvent.objects.filter(received_at__gt=health.at - HOUR).exclude(
         instance_id__in=["", settings.CLERK_INSTANCE_ID]
     )
-    ids = list(strange.values_list("pk", flat=True)[: MOST_IDS + 1])
+    ids = list(foreign.values_list("pk", flat=True)[: MAX_IDS + 1])
     if not ids:
         return None
-    text = _("Another Clerk instance than %(ours)s posts events here; they are ignored.")
-    return Finding(text % {"ours": settings.CLERK_INSTANCE_ID}, len(ids), {"events": ids[:MOST_IDS]})
+    text = _("A Clerk instance other than %(ours)s is sending events here. They are ignored.")
+    return Finding(text % {"ours": settings.CLERK_INSTANCE_ID}, len(ids), {"events": ids[:MAX_IDS]})
 
 
-def silence(vitals: Vitals) -> Finding | None:
-    """Judge whether events have stopped coming, by how often they came in the week before the last one.
+def silence(health: Health) -> Finding | None:
+    """Check whether events have stopped, compared with the week before the last event.
 
-    The week before now would empty while it is silent, and a long silence would pass for over.
+    The week before now would become empty during a long silence, and the alert would then resolve itself.
     """
-    if vitals.last_received is None:
+    if health.last_received is None:
         return None
-    counted = hourly_counts.hourly(vitals.last_received - WEEK)
+    counted = hourly_counts.hourly(health.last_received - WEEK)
     events = sum(row.events for row in counted)
-    if events < LEAST_EVENTS:
+    if events < MIN_EVENTS:
         return None
     hours = sorted({row.hour for row in counted})
-    usual = (vitals.last_received - hours[0]) / events
-    patience = max(GAPS * usual, LEAST_SILENCE, _longest_gap(hours))
-    quiet = vitals.at - vitals.last_received
-    if quiet < patience:
+    usual_gap = (health.last_received - hours[0]) / events
+    threshold = max(SILENCE_GAPS * usual_gap, MIN_SILENCE, _longest_quiet_period(hours))
+    quiet = health.at - health.last_received
+    if quiet < threshold:
         return None
-    text = _("No event has come for %(minutes)d minutes; usually one comes every %(usual)d seconds.")
-    words = {"minutes": _minutes(quiet), "usual": usual.total_seconds()}
-    return Finding(text % words, _minutes(quiet))
+    text = _("No events have arrived for %(minutes)d minutes. Normally one arrives every %(gap)d seconds.")
+    return Finding(text % {"minutes": _minutes(quiet), "gap": usual_gap.total_seconds()}, _minutes(quiet))
 
 
-def pushes(vitals: Vitals) -> Finding | None:
-    """Judge whether changes made here reach Clerk."""
-    waited = vitals.at - (vitals.oldest_push or vitals.at)
-    if waited < LONG_PENDING and not vitals.stopped_pushes:
+def pushes(health: Health) -> Finding | None:
+    """Check whether changes made here reach Clerk."""
+    age = health.at - (health.oldest_push or health.at)
+    if age < MAX_PENDING_AGE and not health.stopped_pushes:
         return None
-    text = _("%(pending)d people wait for their changes to reach Clerk, and %(stopped)d pushes were given up.")
-    words = {"pending": vitals.pending_pushes, "stopped": vitals.stopped_pushes}
-    shut = vitals.clerk_shut_until
-    facts = {"clerk_shut_until": shut.isoformat() if shut else None, "waited_minutes": _minutes(waited)}
-    return Finding(text % words, vitals.pending_pushes + vitals.stopped_pushes, facts)
+    text = _("%(pending)d users have changes waiting to reach Clerk. %(stopped)d pushes were given up.")
+    numbers = {"pending": health.pending_pushes, "stopped": health.stopped_pushes}
+    paused_until = health.clerk_suspended_until
+    facts = {
+        "clerk_paused_until": paused_until.isoformat() if paused_until else None,
+        "oldest_push_minutes": _minutes(age),
+    }
+    return Finding(text % numbers, health.pending_pushes + health.stopped_pushes, facts)
 
 
-def drift(vitals: Vitals) -> Finding | None:
-    """Judge whether people differ from Clerk in ways that comparing could not heal, or are not compared at all."""
-    run = vitals.last_reconciliation
+def drift(health: Health) -> Finding | None:
+    """Check for users that reconciliation could not correct, and for overdue reconciliations."""
+    run = health.last_reconciliation
     if not settings.CLERK_SECRET_KEY or run is None or run.finished_at is None:
         return None
-    if left := run.still_differ:
+    if remaining := run.still_differ:
         text = ngettext(
-            "%d person still differs from Clerk after comparing.",
-            "%d people still differ from Clerk after comparing.",
-            left,
+            "%d user still differs from Clerk after reconciliation.",
+            "%d users still differ from Clerk after reconciliation.",
+            remaining,
         )
-        return Finding(text % left, left, {"reconciliation": run.pk})
-    late = vitals.at - run.finished_at
-    if late < LATE_COMPARISON:
+        return Finding(text % remaining, remaining, {"reconciliation": run.pk})
+    age = health.at - run.finished_at
+    if age < MAX_RECONCILIATION_AGE:
         return None
-    return Finding(_("People were last compared with Clerk %d minutes ago.") % _minutes(late), _minutes(late))
+    return Finding(_("Users were last compared with Clerk %d minutes ago.") % _minutes(age), _minutes(age))
 
 
-def worker_gone(vitals: Vitals) -> Finding | None:
-    """Judge whether any worker beats; web processes ask this, too, because then nobody else can."""
-    if vitals.heartbeats:
+def worker_gone(health: Health) -> Finding | None:
+    """Check whether a worker is running. The web processes evaluate this rule when there is none."""
+    if health.heartbeats:
         return None
-    text = _("No queue worker is alive; %d jobs should have run by now.")
-    return Finding(text % vitals.overdue_jobs, 1)
+    text = _("No queue worker is running. Overdue jobs: %d.")
+    return Finding(text % health.overdue_jobs, 1)
 
 
-def audit_chain(vitals: Vitals) -> Finding | None:
-    """Judge what came of the last comparison of the audit log with its seals, and whether there still are any."""
-    found = AuditVerification.objects.first()
-    if found and found.problems:
-        facts = {"row": found.first_bad_row, "seal": found.first_bad_seal}
-        return Finding(found.problems[0][:500], len(found.problems), facts)
-    since = not_compared_since(vitals.at)
+def audit_chain(health: Health) -> Finding | None:
+    """Check the result of the latest audit log verification, and whether verifications still run."""
+    latest = AuditVerification.objects.first()
+    if latest and latest.problems:
+        facts = {"row": latest.first_bad_row, "seal": latest.first_bad_seal}
+        return Finding(latest.problems[0][:500], len(latest.problems), facts)
+    since = not_compared_since(health.at)
     if since is None:
         return None
-    text = _("The audit log has not been compared with its seals for %d hours, although it should have been twice.")
-    return Finding(text % ((vitals.at - since) // HOUR), NOT_COMPARED)
+    text = _("The audit log has not been verified for %d hours. Two scheduled verifications were missed.")
+    return Finding(text % ((health.at - since) // HOUR), UNVERIFIED_SEVERITY)
 
 
-#: Every rule.
-RULES: dict[Alert.Rule, Callable[[Vitals], Finding | None]] = {
+RULES: dict[Alert.Rule, Callable[[Health], Finding | None]] = {
     Rule.FAILURE_RATE: failure_rate,
     Rule.DEAD_EVENTS: dead_events,
     Rule.OLDEST_UNSETTLED: oldest_unsettled,
@@ -198,17 +198,17 @@ RULES: dict[Alert.Rule, Callable[[Vitals], Finding | None]] = {
 }
 
 
-def _unsettled(**facts: Any) -> list[int]:
-    """Return the ids of the oldest unsettled events with these facts."""
-    events = WebhookEvent.objects.unsettled().filter(**facts).order_by("received_at")
-    return list(events.values_list("pk", flat=True)[:MOST_IDS])
+def _unsettled_ids(**filters: Any) -> list[int]:
+    """Return the ids of the oldest matching failed and dead events, MAX_IDS at most."""
+    events = WebhookEvent.objects.unsettled().filter(**filters).order_by("received_at")
+    return list(events.values_list("pk", flat=True)[:MAX_IDS])
 
 
 def _minutes(length: timedelta) -> int:
     return int(length.total_seconds() // 60)
 
 
-def _longest_gap(hours: list[datetime]) -> timedelta:
-    """Return the longest time between two hours with events, a half more, so that quiet nights are no trouble."""
+def _longest_quiet_period(hours: list[datetime]) -> timedelta:
+    """Return the longest time between two hours with events, plus half, so that quiet nights raise no alert."""
     gaps = [after - before for before, after in pairwise(hours)]
     return max(gaps, default=HOUR) * 1.5

@@ -1,7 +1,7 @@
-"""One person's story: all that is known to have happened, newest first, from the tables that tell of it.
+"""The timeline of a user: events, audit log entries, ended sessions and pushes, newest first.
 
-Each table is read backwards by its own ids, and the latest of all heads comes next. A page ends with the id it reached in
-each table, so the next page begins there whatever came meanwhile, and costs the same however long the story is.
+Each table is read backwards by id, and the newest row of all tables comes next. The cursor of a page holds the last id shown
+from each table. Rows added in the meantime therefore do not shift later pages, and every page costs the same.
 """
 
 import re
@@ -19,60 +19,58 @@ from audit.log import target_of
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent
 
-#: Lines a page.
-PAGE = 50
-#: The last id that was shown of each source.
-type Place = dict[str, int]
+PAGE_SIZE = 50
+#: The last id shown of each source.
+type Cursor = dict[str, int]
 
 
-class NoPlace(ValueError):
-    """What is said to be a place in a story is none."""
+class InvalidCursor(ValueError):
+    """The text is not a cursor returned by `format_cursor`."""
 
 
 @dataclass(slots=True)
-class Line:
-    """One thing that happened.
+class Entry:
+    """One line of the timeline.
 
     Attributes:
-        source: of which of SOURCES.
-        row: what tells of it.
-        event: for an audit row, the event behind it, if there is one.
-        deeds: for an event, what people did about it.
+        source: a key of SOURCES.
+        event: for an audit log entry, the event that caused the change, if any.
+        actions: for an event, the actions operators took on it.
     """
 
     source: str
     at: datetime
     row: Any
     event: WebhookEvent | None = None
-    deeds: list[AuditLog] = field(default_factory=list)
+    actions: list[AuditLog] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """A page of it; `further` leads to what happened before, and is empty where it begins."""
+class Page:
+    """One page of entries; `next_cursor` is empty on the last page."""
 
-    lines: list[Line]
-    further: str
+    entries: list[Entry]
+    next_cursor: str
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A Clerk id that an account has, or had from one move of identities to another."""
+    """A Clerk id of an account. Ids from before an identity was moved have bounds."""
 
     clerk_id: str
     since: datetime | None = None
     until: datetime | None = None
 
-    def when(self, column: str, moment: str) -> Q:
-        """Return what rows meet that are of it."""
-        bounds = {f"{moment}__gte": self.since, f"{moment}__lt": self.until}
-        return Q(**{column: self.clerk_id}, **{name: at for name, at in bounds.items() if at})
+    def condition(self, id_field: str, time_field: str) -> Q:
+        """Return the condition for rows that belong to this identity."""
+        bounds = {f"{time_field}__gte": self.since, f"{time_field}__lt": self.until}
+        return Q(**{id_field: self.clerk_id}, **{name: at for name, at in bounds.items() if at})
 
 
 def identities(user: User) -> list[Identity]:
-    """Return the Clerk id that an account has, and those that it had before an admin moved them.
+    """Return the account's current Clerk id and the ids it had before an admin moved identities.
 
-    What happened under the present one before it came here is told, too: it is the same person.
+    The current id has no lower bound: what happened under it before the move concerns the same person.
     """
     found, since = [Identity(user.clerk_id)] if user.clerk_id else [], None
     for row in AuditLog.objects.about(user.pk).filter(action=AuditLog.Action.IDENTITY_MOVED).order_by("pk"):
@@ -83,90 +81,92 @@ def identities(user: User) -> list[Identity]:
     return found
 
 
-def _under(rows: QuerySet[Any], had: Iterable[Identity], column: str, moment: str) -> QuerySet[Any]:
-    conditions = [identity.when(column, moment) for identity in had]
-    return rows.filter(reduce(or_, conditions)) if conditions else rows.none()  # NULL would be no person's
+def _of_identities(rows: QuerySet[Any], known: Iterable[Identity], id_field: str, time_field: str) -> QuerySet[Any]:
+    conditions = [identity.condition(id_field, time_field) for identity in known]
+    # An empty filter would return the rows of all users.
+    return rows.filter(reduce(or_, conditions)) if conditions else rows.none()
 
 
-def _events(user: User, had: list[Identity]) -> QuerySet[Any]:
-    return _under(WebhookEvent.objects.defer("payload", "headers"), had, "clerk_user_id", "received_at")
+def _events(user: User, known: list[Identity]) -> QuerySet[Any]:
+    return _of_identities(WebhookEvent.objects.defer("payload", "headers"), known, "clerk_user_id", "received_at")
 
 
-def _sessions(user: User, had: list[Identity]) -> QuerySet[Any]:
-    return _under(EndedSession.objects.all(), had, "clerk_id", "ended_at")
+def _sessions(user: User, known: list[Identity]) -> QuerySet[Any]:
+    return _of_identities(EndedSession.objects.all(), known, "clerk_id", "ended_at")
 
 
-#: A letter for the address, whose rows they are, and the column that says when it was.
+#: The source's letter in cursors, its rows, and its time field.
 SOURCES: dict[str, tuple[Callable[[User, list[Identity]], QuerySet[Any]], str]] = {
     "e": (_events, "received_at"),
-    "a": (lambda user, _had: AuditLog.objects.about(user.pk), "timestamp"),
+    "a": (lambda user, _known: AuditLog.objects.about(user.pk), "timestamp"),
     "s": (_sessions, "ended_at"),
-    "p": (lambda user, _had: MetadataPush.objects.filter(user=user), "requested_at"),
+    "p": (lambda user, _known: MetadataPush.objects.filter(user=user), "requested_at"),
 }
 
 
-def tell(user: User, *, place: str = "", until: datetime | None = None) -> Story:
-    """Return a page of the story; seven statements, however long it is.
+def fetch_page(user: User, *, cursor: str = "", until: datetime | None = None) -> Page:
+    """Return one page of the timeline; seven statements, regardless of its length.
 
     Args:
-        place: where to go on, as the page before said.
-        until: leave out what happened later.
+        cursor: `next_cursor` of the previous page; empty for the first page.
+        until: leave out later rows.
 
     Raises:
-        NoPlace: `place` was not said by any page.
+        InvalidCursor: `cursor` was not returned by a previous page.
     """
-    reached, had = parse_place(place), identities(user)
-    heads = {source: _rows(user, had, source, reached.get(source), until) for source in SOURCES}
-    lines: list[Line] = []
-    while len(lines) < PAGE and any(heads.values()):
-        line = max((rows[0] for rows in heads.values() if rows), key=lambda line: line.at)
-        heads[line.source].pop(0)
-        reached[line.source] = line.row.pk
-        lines.append(line)
-    _add_events(lines)
-    _add_deeds(lines, user)
-    return Story(lines, format_place(reached) if any(heads.values()) else "")
+    reached, known = parse_cursor(cursor), identities(user)
+    queues = {source: _fetch_rows(user, known, source, reached.get(source), until) for source in SOURCES}
+    entries: list[Entry] = []
+    while len(entries) < PAGE_SIZE and any(queues.values()):
+        entry = max((rows[0] for rows in queues.values() if rows), key=lambda entry: entry.at)
+        queues[entry.source].pop(0)
+        reached[entry.source] = entry.row.pk
+        entries.append(entry)
+    _add_events(entries)
+    _add_actions(entries, user)
+    return Page(entries, format_cursor(reached) if any(queues.values()) else "")
 
 
-def format_place(reached: Mapping[str, int]) -> str:
+def format_cursor(reached: Mapping[str, int]) -> str:
     return ".".join(f"{source}{pk}" for source, pk in sorted(reached.items()))
 
 
-def parse_place(text: str) -> Place:
-    """Return what `format_place` was given.
+def parse_cursor(text: str) -> Cursor:
+    """Parse the result of `format_cursor`.
 
     Raises:
-        NoPlace: it is something else.
+        InvalidCursor: the text has another format.
     """
     if not re.fullmatch(r"(?:[a-z]\d{1,18}(?:\.[a-z]\d{1,18})*)?", text, re.ASCII):
-        raise NoPlace(text)
+        raise InvalidCursor(text)
     return {part[0]: int(part[1:]) for part in text.split(".") if part}
 
 
-def _rows(user: User, had: list[Identity], source: str, before: int | None, until: datetime | None) -> list[Line]:
-    """Return the rows of a source that may be on the page, and one more, newest first."""
-    of, moment = SOURCES[source]
-    rows = of(user, had).order_by("-pk")
+def _fetch_rows(
+    user: User, known: list[Identity], source: str, before: int | None, until: datetime | None
+) -> list[Entry]:
+    """Return a source's candidates for the page, newest first, plus one to tell whether there is a next page."""
+    rows_of, time_field = SOURCES[source]
+    rows = rows_of(user, known).order_by("-pk")
     if before is not None:
         rows = rows.filter(pk__lt=before)
     if until is not None:
-        rows = rows.filter(**{f"{moment}__lte": until})
-    return [Line(source, getattr(row, moment), row) for row in rows[: PAGE + 1]]
+        rows = rows.filter(**{f"{time_field}__lte": until})
+    return [Entry(source, getattr(row, time_field), row) for row in rows[: PAGE_SIZE + 1]]
 
 
-def _add_events(lines: Iterable[Line]) -> None:
-    """Find the events behind audit rows."""
-    changes = [line for line in lines if line.source == "a" and line.row.delivery]
-    events = WebhookEvent.objects.filter(svix_id__in={line.row.delivery for line in changes}).only(
+def _add_events(entries: Iterable[Entry]) -> None:
+    changes = [entry for entry in entries if entry.source == "a" and entry.row.delivery]
+    events = WebhookEvent.objects.filter(svix_id__in={entry.row.delivery for entry in changes}).only(
         "svix_id", "event_type"
     )
-    found = {event.svix_id: event for event in events}
-    for line in changes:
-        line.event = found.get(line.row.delivery)
+    by_svix_id = {event.svix_id: event for event in events}
+    for entry in changes:
+        entry.event = by_svix_id.get(entry.row.delivery)
 
 
-def _add_deeds(lines: Iterable[Line], user: User) -> None:
-    """Find what people did about events; rows about the person have lines of their own."""
-    events = {target_of(line.row): line for line in lines if line.source == "e"}
-    for deed in AuditLog.objects.filter(target__in=events).exclude(subject=user.pk).order_by("pk"):
-        events[deed.target].deeds.append(deed)
+def _add_actions(entries: Iterable[Entry], user: User) -> None:
+    """Add operator actions to their events. Audit log entries about the user are entries themselves."""
+    events = {target_of(entry.row): entry for entry in entries if entry.source == "e"}
+    for action in AuditLog.objects.filter(target__in=events).exclude(subject=user.pk).order_by("pk"):
+        events[action.target].actions.append(action)

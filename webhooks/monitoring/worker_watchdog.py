@@ -1,4 +1,4 @@
-"""Watch from the web processes whether any worker is alive: when none is, nothing else would notice."""
+"""Evaluate the alert rules in the web processes while no worker is running to do it."""
 
 import logging
 import random
@@ -10,29 +10,29 @@ from webhooks.monitoring import alerts, health
 
 log = logging.getLogger(__name__)
 
-#: Processes begin at different moments, so that their looks are spread.
-EVERY_S = 30.0
+#: The pause is shortened at random, so that processes do not check at the same time.
+INTERVAL_S = 30.0
 
 
 def start() -> None:
-    """Begin to watch in a thread that ends with its process."""
-    threading.Thread(target=_watch, name="watch", daemon=True).start()
+    """Start the watchdog in a daemon thread."""
+    threading.Thread(target=_run, name="worker-watchdog", daemon=True).start()
 
 
-def look() -> None:
-    """Check all alerts if no worker is there to do it."""
+def check() -> None:
+    """Evaluate all alert rules if no worker is running."""
     if not health.has_worker():
         alerts.check()
 
 
-def _watch() -> None:
+def _run() -> None:
     pause = threading.Event()
-    while not pause.wait(EVERY_S * random.uniform(0.5, 1)):  # noqa: S311  # nothing secret
+    while not pause.wait(INTERVAL_S * random.uniform(0.5, 1)):  # noqa: S311  # not used for security
         try:
-            look()
+            check()
         except (DatabaseError, InterfaceError) as error:
-            log.warning("Nobody could look whether a worker is alive: %s", error)
+            log.warning("The worker watchdog could not reach the database and will retry: %s", error)
         except Exception:
-            log.exception("Looking whether a worker is alive failed.")
+            log.exception("The worker watchdog failed and will retry in %d seconds or less.", INTERVAL_S)
         finally:
             connections.close_all()

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from webhooks.models import FoldMark, WebhookEvent
+from webhooks.models import AggregationProgress, WebhookEvent
 
 BATCH = 500
 #: Tells how many payloads were found, and how many of them were free to be emptied.
@@ -55,11 +55,11 @@ def empty_payloads() -> int:
             found, emptied = cursor.fetchone()
         total += int(emptied)
         if not found:
-            FoldMark.objects.update_or_create(pk=1, defaults={"emptied_before": until})
+            AggregationProgress.objects.update_or_create(pk=1, defaults={"payloads_emptied_before": until})
         if not emptied:  # what somebody holds is left to the next run
             return total
 
 
 def _emptied_before() -> datetime:
     """Return how far earlier runs got; a longer retention begins no earlier, since those payloads are gone."""
-    return FoldMark.objects.values_list("emptied_before", flat=True).first() or BEGINNING
+    return AggregationProgress.objects.values_list("payloads_emptied_before", flat=True).first() or BEGINNING

@@ -23,9 +23,9 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
-from webhooks.models import Alert, Notice, RejectionCount, WebhookEvent
+from webhooks.models import Alert, Notification, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, runbooks, worker_watchdog
-from webhooks.monitoring.health import Vitals
+from webhooks.monitoring.health import Health
 from webhooks.monitoring.rules import RULES
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +91,7 @@ def test_a_trouble_opens_one_alert_and_is_told_once(receiver: Receiver) -> None:
         assert check(minutes * MINUTE) == [Rule.DEAD_EVENTS]
     alert = Alert.objects.get()
     assert alert.facts["events"] == [WebhookEvent.objects.get().pk]
-    assert receiver.titles == ["[Opened] Events are dead"]
+    assert receiver.titles == ["[Opened] Dead events need attention"]
     assert f"/admin/webhooks/alert/{alert.pk}/change/" in receiver.told[0]["message"]
     assert "1 event is dead" in receiver.told[0]["message"]
 
@@ -104,7 +104,7 @@ def test_getting_worse_is_told_but_not_by_a_little(receiver: Receiver) -> None:
     assert len(receiver.told) == 1
     dead(1)
     check(2 * MINUTE)
-    assert receiver.titles[1:] == ["[Worse] Events are dead"]
+    assert receiver.titles[1:] == ["[Worse] Dead events need attention"]
 
 
 QUIET = ({"acknowledged_at": NOW}, {"snoozed_until": NOW + 5 * MINUTE})
@@ -117,9 +117,9 @@ def test_whoever_knows_is_not_told_that_it_gets_worse(receiver: Receiver, quiet:
     Alert.objects.update(**quiet)
     dead(20)
     check(MINUTE)
-    assert "[Worse] Events are dead" not in receiver.titles
+    assert "[Worse] Dead events need attention" not in receiver.titles
     check(6 * MINUTE)  # a snooze is over
-    assert ("[Worse] Events are dead" in receiver.titles) == ("snoozed_until" in quiet)
+    assert ("[Worse] Dead events need attention" in receiver.titles) == ("snoozed_until" in quiet)
 
 
 def test_it_resolves_itself_when_it_has_been_well_for_a_while(receiver: Receiver) -> None:
@@ -129,7 +129,7 @@ def test_it_resolves_itself_when_it_has_been_well_for_a_while(receiver: Receiver
     assert check(MINUTE) == [Rule.DEAD_EVENTS]
     assert check(4 * MINUTE) == [Rule.DEAD_EVENTS]
     assert check(6 * MINUTE) == []
-    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+    assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
 def test_it_does_not_flap(receiver: Receiver) -> None:
@@ -140,7 +140,7 @@ def test_it_does_not_flap(receiver: Receiver) -> None:
         WebhookEvent.objects.all().delete()
         check((number * 2 + 1) * MINUTE)
     assert Alert.objects.count() == 1
-    assert receiver.titles == ["[Opened] Events are dead"]
+    assert receiver.titles == ["[Opened] Dead events need attention"]
 
 
 def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
@@ -148,8 +148,8 @@ def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
     dead()
     check(20 * MINUTE)
     alert = Alert.objects.get()
-    assert (alert.is_open, alert.times_back) == (True, 1)
-    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+    assert (alert.is_open, alert.reopened_count) == (True, 1)
+    assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
 def test_what_is_back_for_long_is_told_again_once(receiver: Receiver) -> None:
@@ -158,8 +158,12 @@ def test_what_is_back_for_long_is_told_again_once(receiver: Receiver) -> None:
     dead()
     for minutes in (20, 36, 39, 60, 90):
         check(minutes * MINUTE)
-    told = [title for title in receiver.titles if title.endswith("Events are dead")]
-    assert told == ["[Opened] Events are dead", "[Resolved] Events are dead", "[Opened] Events are dead"]
+    told = [title for title in receiver.titles if title.endswith("Dead events need attention")]
+    assert told == [
+        "[Opened] Dead events need attention",
+        "[Resolved] Dead events need attention",
+        "[Opened] Dead events need attention",
+    ]
 
 
 def test_what_was_back_shortly_is_not_told_to_be_over_twice(receiver: Receiver) -> None:
@@ -173,7 +177,7 @@ def test_what_was_back_shortly_is_not_told_to_be_over_twice(receiver: Receiver) 
     WebhookEvent.objects.all().delete()
     check(11 * MINUTE)
     assert check(17 * MINUTE) == []
-    assert receiver.titles == ["[Opened] Events are dead", "[Resolved] Events are dead"]
+    assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
 def test_what_comes_back_late_is_a_new_one(receiver: Receiver) -> None:
@@ -185,7 +189,7 @@ def test_what_comes_back_late_is_a_new_one(receiver: Receiver) -> None:
     dead()
     check(40 * MINUTE)
     assert Alert.objects.filter(rule=Rule.DEAD_EVENTS).count() == 2
-    assert receiver.titles.count("[Opened] Events are dead") == 2
+    assert receiver.titles.count("[Opened] Dead events need attention") == 2
 
 
 def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings, receiver: Receiver) -> None:
@@ -193,7 +197,7 @@ def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings,
     dead()
     check()
     assert len(receiver.told) == 1
-    failed = Notice.objects.filter(sent_at=None)
+    failed = Notification.objects.filter(sent_at=None)
     assert sorted(failed.values_list("attempts", flat=True)) == [1, 1]
     assert "127.0.0.1:9" not in "".join(failed.values_list("error", "channel").get(channel__startswith="json"))
     for minutes in range(1, 9):
@@ -209,21 +213,21 @@ def test_no_log_has_the_address_of_a_channel(settings: Settings, caplog: pytest.
     assert [found.id for found in check_alert_channels()] == ["webhooks.E005"]
     dead()
     check()
-    assert "Apprise cannot read the address" in caplog.text
+    assert "Apprise cannot parse the URL" in caplog.text
     assert "tok123" not in caplog.text
 
 
 def test_a_rule_that_breaks_stops_no_other(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(vitals: Vitals) -> None:
+    def breaks(health: Health) -> None:
         raise DatabaseError("canceling statement due to statement timeout")
 
     monkeypatch.setitem(RULES, Rule.FAILURE_RATE, breaks)  # the first one
     dead()
     assert check() == [Rule.DEAD_EVENTS]
-    assert receiver.titles == ["[Opened] Events are dead"]
-    assert "failure_rate could not be judged" in caplog.text
+    assert receiver.titles == ["[Opened] Dead events need attention"]
+    assert "Could not evaluate the alert rule failure_rate" in caplog.text
 
 
 def test_no_lock_outlives_its_transaction() -> None:
@@ -241,23 +245,23 @@ def test_what_another_process_has_taken_on_is_not_sent_twice(
     dead()
     send = alerts._send
 
-    def send_while_another_looks(url: str, notice: Notice) -> str:
+    def send_while_another_looks(url: str, notification: Notification) -> str:
         monkeypatch.setattr(alerts, "_send", send)
-        alerts.send_notices()
-        return send(url, notice)
+        alerts.send_notifications()
+        return send(url, notification)
 
     monkeypatch.setattr(alerts, "_send", send_while_another_looks)
     check()
-    assert receiver.titles == ["[Opened] Events are dead"]
+    assert receiver.titles == ["[Opened] Dead events need attention"]
 
 
 def test_the_command_lists_what_is_open(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("check_alerts")
-    assert capsys.readouterr().out == "All is well.\n"
+    assert capsys.readouterr().out == "No open alerts.\n"
     dead()
     with pytest.raises(SystemExit), time_machine.travel(NOW, tick=False):
         call_command("check_alerts")
-    assert capsys.readouterr().out == "dead_events: 1 event is dead: no retry can cure it.\n"
+    assert capsys.readouterr().out == "dead_events: 1 event is dead and will not be retried.\n"
 
 
 # --- What each rule watches ---
@@ -317,7 +321,7 @@ def test_silence_is_not_over_because_it_lasts() -> None:
         event(NOW - number * 6 * MINUTE)
     for days in (1, 6, 7, 8, 30):
         assert check(timedelta(days=days)) == [Rule.SILENCE]
-    assert Alert.objects.get().well_since is None
+    assert Alert.objects.get().ok_since is None
 
 
 def test_a_quiet_night_is_no_silence() -> None:
@@ -353,12 +357,12 @@ def test_comparing_that_has_stopped(settings: Settings) -> None:
 
 
 def test_no_worker_is_noticed_by_the_web_processes(receiver: Receiver) -> None:
-    worker_watchdog.look()
+    worker_watchdog.check()
     assert receiver.told == []
     lose_workers()
-    worker_watchdog.look()
-    worker_watchdog.look()
-    assert receiver.titles == ["[Opened] No worker is alive"]
+    worker_watchdog.check()
+    worker_watchdog.check()
+    assert receiver.titles == ["[Opened] No worker is running"]
 
 
 def test_an_audit_log_that_was_tampered_with() -> None:
@@ -388,11 +392,11 @@ def test_an_audit_log_that_is_not_verified_any_more(receiver: Receiver) -> None:
     assert check(timedelta(days=1)) == []  # one night may be missed
     assert check(timedelta(days=1, hours=20)) == []  # the second night is on
     assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
-    assert "not been compared with its seals for 53 hours" in Alert.objects.get().summary
+    assert "not been verified for 53 hours" in Alert.objects.get().summary
     verified(NOW + timedelta(days=2))
     check(timedelta(days=2, minutes=1))
     assert check(timedelta(days=2, minutes=7)) == []
-    assert receiver.titles == [f"[{what}] The audit log is not vouched for" for what in ("Opened", "Resolved")]
+    assert receiver.titles == [f"[{what}] The audit log is not verified" for what in ("Opened", "Resolved")]
 
 
 def test_tampering_is_worse_than_not_looking(receiver: Receiver) -> None:
@@ -420,8 +424,8 @@ def test_rare_verifications_are_late_later(settings: Settings) -> None:
 # --- What people do about it ---
 
 
-def care(person: Any, **typed: str) -> Any:
-    return signed_in(person).post(f"/admin/webhooks/alert/{Alert.objects.get().pk}/care/", typed, follow=True)
+def act(person: Any, **typed: str) -> Any:
+    return signed_in(person).post(f"/admin/webhooks/alert/{Alert.objects.get().pk}/action/", typed, follow=True)
 
 
 @pytest.fixture
@@ -433,8 +437,8 @@ def adam() -> User:
 def test_taking_it_on_is_audited(adam: User) -> None:
     dead()
     check()
-    text = care(adam, deed="acknowledge", note="Looking at it").content.decode()
-    assert "Done, and in the audit log." in text
+    text = act(adam, action="acknowledge", note="Looking at it").content.decode()
+    assert "Alert updated." in text
     assert "Looking at it" in text
     alert = Alert.objects.get()
     assert (alert.acknowledged_by, alert.is_open) == (adam, True)
@@ -445,19 +449,19 @@ def test_taking_it_on_is_audited(adam: User) -> None:
 def test_putting_it_off_and_saying_that_it_is_over(adam: User) -> None:
     dead()
     check()
-    care(adam, deed="snooze", hours="4")
+    act(adam, action="snooze", hours="4")
     assert str(Alert.objects.get().state) == "snoozed"
-    care(adam, deed="resolve", note="Fixed")
+    act(adam, action="resolve", note="Fixed")
     assert (Alert.objects.get().resolved_by, Alert.objects.get().note) == (adam, "Fixed")
-    assert "resolved meanwhile" in care(adam, deed="acknowledge").content.decode()
+    assert "already resolved" in act(adam, action="acknowledge").content.decode()
     assert sorted(AuditLog.objects.values_list("action", flat=True)) == ["ALERT_RESOLVED", "ALERT_SNOOZED"]
 
 
 def test_the_log_has_what_each_of_them_said(adam: User) -> None:
     dead()
     check()
-    care(adam, deed="acknowledge", note="Looking at it")
-    care(UserFactory.create(admin=True, name="Zoe"), deed="snooze", hours="4", note="Until lunch")
+    act(adam, action="acknowledge", note="Looking at it")
+    act(UserFactory.create(admin=True, name="Zoe"), action="snooze", hours="4", note="Until lunch")
     assert Alert.objects.get().note == "Looking at it\nUntil lunch"
     rows = AuditLog.objects.order_by("pk").values_list("actor_label", "details__note")
     assert [*rows] == [("Adam & Admin", "Looking at it"), ("Zoe", "Until lunch")]
@@ -467,17 +471,19 @@ def test_what_was_said_to_be_over_and_is_not_opens_a_new_alert(adam: User, recei
     dead()
     check()
     with time_machine.travel(NOW, tick=False):
-        care(adam, deed="resolve")
+        act(adam, action="resolve")
     check(MINUTE)
     assert Alert.objects.count() == 2
-    assert receiver.titles == [f"[{what}] Events are dead" for what in ("Opened", "Resolved", "Opened")]
+    assert receiver.titles == [f"[{what}] Dead events need attention" for what in ("Opened", "Resolved", "Opened")]
 
 
-@pytest.mark.parametrize("typed", ({}, {"deed": "explode"}, {"deed": "snooze", "hours": "-1"}, {"note": "x" * 3000}))
+@pytest.mark.parametrize(
+    "typed", ({}, {"action": "explode"}, {"action": "snooze", "hours": "-1"}, {"note": "x" * 3000})
+)
 def test_nonsense_changes_nothing(adam: User, typed: dict[str, str]) -> None:
     dead()
     check()
-    assert "Choose what to do" in care(adam, **typed).content.decode()
+    assert "Choose an action" in act(adam, **typed).content.decode()
     assert str(Alert.objects.get().state) == "open"
 
 
@@ -485,7 +491,7 @@ def test_whoever_is_no_admin_any_more_can_do_nothing(adam: User) -> None:
     dead()
     check()
     User.objects.filter(pk=adam.pk).update(roles=[])
-    care(adam, deed="resolve")
+    act(adam, action="resolve")
     assert Alert.objects.get().is_open
 
 
@@ -514,7 +520,7 @@ def test_all_runbooks_are_listed_with_what_they_are_about(adam: User) -> None:
     assert sorted(names) == sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
     assert "These events had no effect and are not tried again" in page
     assert "<code>CLERK_INSTANCE_ID</code> names our instance" in page
-    assert all(book.meaning for book in runbooks.every())
+    assert all(book.meaning for book in runbooks.list_runbooks())
 
 
 @pytest.mark.parametrize("page", ("alert/", "dashboard/", "alert/runbooks/silence/"))

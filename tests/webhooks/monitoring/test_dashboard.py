@@ -20,7 +20,7 @@ from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
-from webhooks.models import Alert, EventCount, FoldMark, RejectionCount, WebhookEvent
+from webhooks.models import AggregationProgress, Alert, EventCount, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, dashboard, hourly_counts, overall_status
 from webhooks.monitoring.health import measure
 
@@ -32,7 +32,7 @@ committed = pytest.mark.django_db(transaction=True)
 URL = "/admin/webhooks/dashboard/"
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-WELL = "All is well."
+WELL = "All systems operational."
 
 
 @pytest.fixture
@@ -63,21 +63,21 @@ def page(browser: Client, query: str = "", **headers: str) -> str:
 
 def sentence(at: datetime = NOW) -> str:
     with time_machine.travel(at, tick=False):
-        return overall_status.judge(measure(), Alert.objects.open()).sentence
+        return overall_status.evaluate(measure(), Alert.objects.open()).text
 
 
 def counts(name: str, at: datetime = NOW) -> list[int]:
     return [
-        count.number
-        for row in dashboard.table(at, dashboard.take(at, "24h"))
+        cell.number
+        for row in dashboard.build_table(at, dashboard.fetch_counts(at, "24h"))
         if row.name == name
-        for count in row.counts
+        for cell in row.cells
     ]
 
 
 def fold(at: datetime = NOW) -> None:
     with time_machine.travel(at, tick=False):
-        hourly_counts.fold()
+        hourly_counts.aggregate()
 
 
 # --- The sentence ---
@@ -90,21 +90,21 @@ def test_all_is_well_when_nothing_has_happened() -> None:
 def test_it_never_says_well_without_a_worker() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_workers")
-    assert sentence() == "Things are not well. No worker is alive."
+    assert sentence() == "Action needed. No worker is running."
 
 
 def test_it_never_says_well_while_counts_are_stale() -> None:
     event(NOW - MINUTE)
-    assert "not been counted" in sentence()
+    assert "out of date" in sentence()
     fold(NOW)
     assert sentence() == WELL
-    assert sentence(NOW + 6 * MINUTE) == "Things are not well. Events have not been counted lately."
+    assert sentence(NOW + 6 * MINUTE) == "Action needed. Event counts are out of date."
 
 
 def test_what_can_be_seen_counts_before_an_alert_has_opened() -> None:
     event(NOW - MINUTE, state="dead", processed_at=None)
     fold()
-    assert sentence() == "Things are not well. Events are dead."
+    assert sentence() == "Action needed. Dead events need attention."
 
 
 def test_an_alert_is_named_once_and_by_its_rule_so_that_only_news_is_announced() -> None:
@@ -115,7 +115,7 @@ def test_an_alert_is_named_once_and_by_its_rule_so_that_only_news_is_announced()
     first = sentence()
     event(NOW - MINUTE, state="dead", processed_at=None)
     fold()
-    assert sentence() == first == "Things are not well. Events are dead."
+    assert sentence() == first == "Action needed. Dead events need attention."
 
 
 def test_trouble_that_somebody_takes_care_of_is_not_well_either() -> None:
@@ -124,12 +124,12 @@ def test_trouble_that_somebody_takes_care_of_is_not_well_either() -> None:
     with time_machine.travel(NOW, tick=False):
         alerts.check()
     Alert.objects.update(acknowledged_at=NOW)
-    assert sentence() == "There is trouble that somebody takes care of. Events are dead."
+    assert sentence() == "Problems acknowledged or snoozed. Dead events need attention."
 
 
 def test_what_waits_for_a_person_is_said() -> None:
     conflict()
-    assert sentence() == "Things run, and something waits. Accounts that may be one person's wait for a decision."
+    assert sentence() == "Working, with items to review. Identity conflicts need a decision."
 
 
 def conflict() -> IdentityConflict:
@@ -162,7 +162,7 @@ def test_every_state_duplicates_and_refused_requests_are_counted(webhook: Webhoo
     event(NOW - MINUTE, state="dead", processed_at=None)
     event(NOW - MINUTE, state="stale")
     RejectionCount.objects.create(hour=start_of_hour(NOW), cause="bad_signature", requests=7)
-    found = {row.name: row.counts[0].number for row in dashboard.table(NOW, dashboard.take(NOW, "24h"))}
+    found = {row.name: row.cells[0].number for row in dashboard.build_table(NOW, dashboard.fetch_counts(NOW, "24h"))}
     assert found == {
         "received": 6,
         "processed": 1,
@@ -182,13 +182,13 @@ def test_figures_equal_raw_counts_after_any_history() -> None:
         event(at, state=("processed", "ignored", "stale")[number % 3], deliveries=1 + number % 4 // 3)
         if number % 60 == 0:
             fold()
-    for row in dashboard.table(NOW, dashboard.take(NOW, "24h")):
-        for count in row.counts:
-            raw = WebhookEvent.objects.filter(received_at__gte=count.since)
+    for row in dashboard.build_table(NOW, dashboard.fetch_counts(NOW, "24h")):
+        for cell in row.cells:
+            raw = WebhookEvent.objects.filter(received_at__gte=cell.since)
             if row.name in WebhookEvent.State.values:
-                assert count.number == raw.filter(state=row.name).count()
+                assert cell.number == raw.filter(state=row.name).count()
             elif row.name == "received":
-                assert count.number == sum(raw.values_list("deliveries", flat=True))
+                assert cell.number == sum(raw.values_list("deliveries", flat=True))
 
 
 @committed
@@ -204,7 +204,7 @@ def test_columns_hold_each_type_and_the_rest_together() -> None:
         for _ in range(8 - number):
             event(NOW - 3 * HOUR, event_type=f"type.{number}")
     for span, place in (("24h", -4), ("30d", -1)):
-        chart = dashboard.chart(NOW, span, dashboard.take(NOW, span))
+        chart = dashboard.build_chart(NOW, span, dashboard.fetch_counts(NOW, span))
         assert [name for name, _ in chart.series] == [*(f"type.{number}" for number in range(5)), "other"]
         assert chart.columns[place].cells == [8, 7, 6, 5, 4, 6]
         assert (chart.total, chart.top) == (36, 50)
@@ -220,14 +220,14 @@ def test_columns_and_times_are_of_no_hour_before_theirs() -> None:
     for folded in (False, True):
         if folded:
             fold()
-        found = dashboard.take(NOW, "24h")
-        assert dashboard.chart(NOW, "24h", found).series == [("user.updated", 1)]
-        assert (dashboard.timings(found)[0].seconds[-1] or 0) < 1
+        found = dashboard.fetch_counts(NOW, "24h")
+        assert dashboard.build_chart(NOW, "24h", found).series == [("user.updated", 1)]
+        assert (dashboard.build_timings(found)[0].seconds[-1] or 0) < 1
 
 
 def test_without_events_there_is_an_empty_chart(operator: Client) -> None:
     text = page(operator)
-    assert "No events came in this time." in text
+    assert "No events in this period." in text
     assert WELL in text
 
 
@@ -267,7 +267,7 @@ def test_the_oldest_unsettled_event_is_the_first_where_its_age_leads(operator: C
     (({}, "bad"), ({"acknowledged_at": NOW}, "attention"), ({"snoozed_until": NOW + MINUTE}, "attention")),
 )
 def test_an_alert_that_somebody_takes_care_of_looks_so(operator: Client, facts: dict[str, Any], tone: str) -> None:
-    Alert.objects.create(rule="silence", summary="It is quiet.", value=1, told_value=1, worst_value=1, **facts)
+    Alert.objects.create(rule="silence", summary="It is quiet.", value=1, notified_value=1, worst_value=1, **facts)
     assert re.search(rf'<li class="is-{tone}">\s*<svg[^>]*><use href="[^"]*#{tone}"', page(operator))
 
 
@@ -283,20 +283,20 @@ def test_figures_link_to_the_events_they_count(operator: Client) -> None:
 def test_polling_gets_the_moving_part_only(operator: Client) -> None:
     text = page(operator, **HTMX)
     assert "<html" not in text
-    assert 'id="moving"' in text
+    assert 'id="live"' in text
 
 
 def test_the_sentence_is_sent_again_only_when_it_says_something_else(operator: Client) -> None:
-    said = re.findall(r"said=(\w+)", page(operator))[0]
-    assert "hx-swap-oob" not in page(operator, f"?said={said}", **HTMX)
+    digest = re.findall(r"status=(\w+)", page(operator))[0]
+    assert "hx-swap-oob" not in page(operator, f"?status={digest}", **HTMX)
     conflict()
-    assert "hx-swap-oob" in page(operator, f"?said={said}", **HTMX)
+    assert "hx-swap-oob" in page(operator, f"?status={digest}", **HTMX)
 
 
 @pytest.mark.parametrize("span", ("1y", "24h'; --", "\x00"))
 def test_nonsense_is_ignored_and_said(operator: Client, span: str) -> None:
     response = operator.get(URL, {"span": span})
-    assert "There are no columns for that stretch of time" in response.content.decode()
+    assert "Unknown time range" in response.content.decode()
 
 
 def test_whoever_lost_the_role_is_moved_to_the_login_page_and_gets_no_figures(adam: User) -> None:
@@ -344,7 +344,7 @@ def test_it_takes_as_many_statements_whatever_there_is(operator: Client) -> None
     assert (queries(operator), queries(operator, **HTMX)) == (PAGE, POLLED)
     fold()
     assert (queries(operator), queries(operator, **HTMX)) == (PAGE, POLLED)
-    assert FoldMark.objects.exists()
+    assert AggregationProgress.objects.exists()
 
 
 def test_jobs_for_at_once_that_nobody_takes_are_overdue_too() -> None:

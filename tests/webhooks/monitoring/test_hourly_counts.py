@@ -54,16 +54,16 @@ def test_before_the_first_count_everything_is_read_from_the_events(webhook: Webh
 
 def test_what_is_counted_is_not_looked_at_again(webhook: WebhookClient) -> None:
     webhook.created(person())
-    assert hourly_counts.fold() == 1
+    assert hourly_counts.aggregate() == 1
     EventCount.objects.update(deliveries=1000)
     assert sum(totals().values()) == 1000
-    assert hourly_counts.fold() == 0
+    assert hourly_counts.aggregate() == 0
 
 
 def test_an_hour_with_something_new_is_read_from_its_events(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         webhook.created(person())
-        hourly_counts.fold()
+        hourly_counts.aggregate()
         webhook.created(person())
     assert totals() == raw()
 
@@ -74,21 +74,21 @@ def test_repeats_and_retries_change_hours_that_were_counted(webhook: WebhookClie
         webhook.created(zofia, svix_id="msg_repeated")
         with failing_handlers():
             assert webhook.created(person(), svix_id="msg_failed") == "failed"
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     assert totals()[start_of_hour(NOW), "user.created", "failed"] == 1
     webhook.created(zofia, svix_id="msg_repeated")
     inbox.retry(WebhookEvent.objects.get(svix_id="msg_failed").pk)
     assert totals() == raw()
     assert totals()[start_of_hour(NOW), "user.created", "processed"] == 3
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     assert totals() == raw()
 
 
 def test_emptying_payloads_makes_no_hour_be_counted_anew(webhook: WebhookClient) -> None:
     webhook.created(person())
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     WebhookEvent.objects.update(payload=None)
-    assert hourly_counts.fold() == 0
+    assert hourly_counts.aggregate() == 0
 
 
 def test_a_transaction_that_was_open_while_counting_is_not_missed() -> None:
@@ -106,13 +106,13 @@ def test_a_transaction_that_was_open_while_counting_is_not_missed() -> None:
     writer.start()
     written.wait(10)
     event()
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     assert totals() == raw()
     counted.set()
     writer.join()
     assert sum(raw().values()) == 2
     assert totals() == raw()
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     assert totals() == raw()
 
 
@@ -130,7 +130,7 @@ def test_totals_are_right_after_any_history() -> None:
             case "settle" if WebhookEvent.objects.exists():
                 WebhookEvent.objects.filter(pk=random.choice(WebhookEvent.objects.all()).pk).update(state="ignored")
             case "fold":
-                hourly_counts.fold()
+                hourly_counts.aggregate()
         assert totals() == raw()
 
 
@@ -143,7 +143,7 @@ def test_totals_are_right_while_events_come_and_hours_are_counted(svix: Svix) ->
 
     def count_over_and_over() -> None:
         while not done.is_set():
-            hourly_counts.fold()
+            hourly_counts.aggregate()
         connections.close_all()
 
     def deliver() -> None:
@@ -173,7 +173,7 @@ def test_percentiles_are_read_off_between_the_ends_of_their_bucket() -> None:
         event(duration=timedelta(milliseconds=milliseconds))
     for fold in (False, True):
         if fold:
-            hourly_counts.fold()
+            hourly_counts.aggregate()
         apply = hourly_counts.timings(LONG_AGO)["apply"]
         assert sum(apply) == 10
         assert 0.002 <= (hourly_counts.percentile(apply, 0.5) or 0) <= 0.005
@@ -196,7 +196,7 @@ def test_only_the_hours_asked_for_are_returned() -> None:
     for _ in range(2):
         assert [row.hour for row in hourly_counts.hourly(NOW - timedelta(hours=1))] == [start_of_hour(NOW)]
         assert sum(hourly_counts.timings(NOW - timedelta(hours=1))["apply"]) == 1
-        hourly_counts.fold()
+        hourly_counts.aggregate()
 
 
 def test_reading_takes_one_statement_each_and_two_to_know_what_is_dirty() -> None:

@@ -66,9 +66,9 @@ def test_it_goes_on_through_many_batches(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_counts_of_their_hours_stay() -> None:
     stored(91)
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     retention.empty_payloads()
-    assert hourly_counts.fold() == 0
+    assert hourly_counts.aggregate() == 0
     assert sum(row.events for row in hourly_counts.totals(timezone.now() - 100 * DAY)) == 1
 
 

@@ -405,12 +405,12 @@ def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, n
     webhook.created(zofia)
     webhook.updated(zofia.later(first_name="Newer"))
     failed(webhook, 2)
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     replay = work(begin(ngozi))
     assert replay.counts == {"processed": 3, "stale": 1}
     since = datetime.now(UTC) - timedelta(hours=1)
     assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
-    hourly_counts.fold()
+    hourly_counts.aggregate()
     assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
 
 

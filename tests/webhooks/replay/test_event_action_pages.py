@@ -357,7 +357,7 @@ def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
         ("webhooks_webhookevent_repair_one", [7], "/admin/webhooks/webhookevent/7/change/"),
         ("webhooks_webhookevent_reveal", [7], "/admin/webhooks/webhookevent/7/change/"),
         ("webhooks_replay_control", [7], "/admin/webhooks/replay/7/change/"),
-        ("webhooks_alert_care", [7], "/admin/webhooks/alert/7/change/"),
+        ("webhooks_alert_action", [7], "/admin/webhooks/alert/7/change/"),
         ("accounts_identityconflict_resolve", [7], "/admin/accounts/identityconflict/7/change/"),
         ("webhooks_webhookevent_export", [], "/admin/webhooks/webhookevent/?state=dead"),
         ("audit_auditlog_export", [], "/admin/audit/auditlog/?state=dead"),

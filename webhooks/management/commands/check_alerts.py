@@ -1,4 +1,4 @@
-"""manage.py check_alerts: for cron, where no worker runs the periodic job."""
+"""manage.py check_alerts: for cron, in deployments where no worker runs the periodic job."""
 
 from typing import Any
 
@@ -8,15 +8,12 @@ from webhooks.monitoring import alerts
 
 
 class Command(BaseCommand):
-    """Judge every rule, tell what changed, and list what is open."""
-
-    help = "Look for trouble, tell of it over ALERT_URLS, and list what is open. Exits with 1 if anything is."
+    help = "Evaluate the alert rules, notify ALERT_URLS and list open alerts. Exits with 1 if any alert is open."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print one line for each open alert."""
-        found = alerts.check()
-        for alert in found:
+        open_alerts = alerts.check()
+        for alert in open_alerts:
             self.stdout.write(f"{alert.rule}: {alert.summary}")
-        if found:
+        if open_alerts:
             raise SystemExit(1)
-        self.stdout.write("All is well.")
+        self.stdout.write("No open alerts.")
