@@ -12,9 +12,9 @@ from accounts.models import User
 from audit.models import AuditLog
 
 Action = AuditLog.Action
-MOST_SHOWN = 8
+MAX_ENTRIES = 8
 #: What each action is called; those that are not here are our own business.
-WORDS: dict[str, str | Promise] = {
+ACTION_LABELS: dict[str, str | Promise] = {
     Action.USER_CREATED: _("Account created"),
     Action.USER_UPDATED: _("Account changed"),
     Action.ROLE_ADDED: _("Role given"),
@@ -29,7 +29,7 @@ WORDS: dict[str, str | Promise] = {
     Action.DATA_EXPORTED: _("Copy of the data made"),
 }
 #: Fields as people call them; others are called by a common word.
-FIELDS: dict[str, str | Promise] = {
+FIELD_LABELS: dict[str, str | Promise] = {
     "name": _("name"),
     "email": _("e-mail"),
     "username": _("username"),
@@ -75,7 +75,7 @@ FIELDS: dict[str, str | Promise] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ActivityEntry:
     """One line of the account's recent activity.
 
     Attributes:
@@ -88,15 +88,21 @@ class Event:
     by: str
 
 
-def recent(user: User) -> list[Event]:
+def recent_activity(user: User) -> list[ActivityEntry]:
     """Return the latest things that happened to an account, newest first; one query."""
-    rows = AuditLog.objects.about(user.pk).filter(action__in=WORDS).order_by("-id")[:MOST_SHOWN]
-    return [Event(row.timestamp, _what(row), _by(row, user)) for row in rows]
+    rows = AuditLog.objects.about(user.pk).filter(action__in=ACTION_LABELS).order_by("-id")[:MAX_ENTRIES]
+    return [ActivityEntry(row.timestamp, _what(row), _by(row, user)) for row in rows]
 
 
 def _what(row: AuditLog) -> str:
-    detail = _role(row.details or {}) or ", ".join(dict.fromkeys(str(FIELDS[f]) for f in row.changed if f in FIELDS))
-    return f"{WORDS[row.action]}: {detail}" if detail and row.action not in _WITHOUT_DETAIL else str(WORDS[row.action])
+    detail = _role(row.details or {}) or ", ".join(
+        dict.fromkeys(str(FIELD_LABELS[f]) for f in row.changed if f in FIELD_LABELS)
+    )
+    return (
+        f"{ACTION_LABELS[row.action]}: {detail}"
+        if detail and row.action not in _WITHOUT_DETAIL
+        else str(ACTION_LABELS[row.action])
+    )
 
 
 _WITHOUT_DETAIL = {Action.USER_CREATED, Action.IDENTITY_LINKED}

@@ -31,6 +31,6 @@ WIDGETS: Policy = SESSION | {
 }
 
 
-def allow(policy: Policy, request: HttpRequest, response: HttpResponse) -> None:
+def set_policy(policy: Policy, request: HttpRequest, response: HttpResponse) -> None:
     """Give `response` a policy of its own, as Django's decorator does for a view."""
     csp_override(policy)(lambda _: response)(request)

@@ -26,6 +26,6 @@ def _keep_form(request: HttpRequest) -> HttpResponse | None:
     Browsers say where a post comes from, and no page can make them lie: another site can lay no words into a form.
     """
     view = getattr(request.resolver_match.func, "view_class", object) if request.resolver_match else object
-    if request.headers.get("Sec-Fetch-Site") == "same-origin" and issubclass(view, preserved_forms.DraftMixin):
-        return preserved_forms.keep(request)
+    if request.headers.get("Sec-Fetch-Site") == "same-origin" and issubclass(view, preserved_forms.PreservedFormMixin):
+        return preserved_forms.preserve(request)
     return None

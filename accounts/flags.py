@@ -11,7 +11,7 @@ from accounts.models import User
 HANDSHAKE = "handshake"
 
 
-def is_on(request: HttpRequest, flag: str) -> bool:
+def is_enabled(request: HttpRequest, flag: str) -> bool:
     """Return whether the part of the product that `flag` names is on for whoever is behind `request`.
 
     It costs no query while the flag is in this process's cache, unless it depends on the person's groups.
@@ -19,14 +19,14 @@ def is_on(request: HttpRequest, flag: str) -> bool:
     return bool(flag_is_active(request, flag))
 
 
-def handshake(request: HttpRequest, expired: SessionClaims | None) -> bool:
+def is_handshake_enabled(request: HttpRequest, expired: SessionClaims | None) -> bool:
     """Return whether a page may be sent to Clerk for a fresh token; otherwise its visitor counts as signed out.
 
     Args:
         expired: what the token says whose time is up. Nobody is signed in by it, but a flag may name the person.
     """
     request.user = SimpleLazyObject(lambda: _person(expired))  # type: ignore[assignment]
-    return is_on(request, HANDSHAKE)
+    return is_enabled(request, HANDSHAKE)
 
 
 def _person(claims: SessionClaims | None) -> User | AnonymousUser:

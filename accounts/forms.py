@@ -32,7 +32,7 @@ class RolesForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, list[User.Role]]:
-        """What the person wants to have and not to have, as `roles.change` takes it."""
+        """What the person wants to have and not to have, as `change_roles` takes it."""
         wanted = {Role.BUILDER: self.cleaned_data["builder"], Role.CLIENT: self.cleaned_data["client"]}
         return {
             "add": [role for role, is_wanted in wanted.items() if is_wanted],
@@ -59,5 +59,5 @@ class RoleChangesForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, list[User.Role]]:
-        """What was chosen, as `roles.change` takes it."""
+        """What was chosen, as `change_roles` takes it."""
         return {deed: [role for role in Role if self.cleaned_data.get(role) == deed] for deed in ("add", "remove")}

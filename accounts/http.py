@@ -20,7 +20,7 @@ class AuthenticatedRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def sign_in_answer(request: HttpRequest) -> HttpResponse:
+def sign_in_response(request: HttpRequest) -> HttpResponse:
     """Return the way to the sign-in page, from where the person comes back to the page that was wanted.
 
     A fragment takes the whole page there, back to the page it is on. A posted form is kept as a draft if its person is
@@ -30,13 +30,13 @@ def sign_in_answer(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         if htmx:
             return json_unauthenticated(request)
-        return preserved_forms.keep(request) or _to_sign_in(request.get_full_path())
+        return preserved_forms.preserve(request) or _to_sign_in(request.get_full_path())
     if htmx:
         return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
     return _to_sign_in(request.get_full_path())
 
 
-def is_ours(request: HttpRequest, target: str) -> bool:
+def is_internal_url(request: HttpRequest, target: str) -> bool:
     """Return whether `target` is the address of a page of this site, to which somebody can be sent.
 
     Part of a path is none: where that leads depends on the page on which it stands.

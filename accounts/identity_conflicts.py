@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from accounts import roles, signals
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
-from accounts.sync.apply import KEPT_FIELDS, ROLE_FIELDS, SYNCED_FIELDS, VERSION_FIELDS
+from accounts.sync.apply import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.models import AuditLog
 from core.db.statements import update
@@ -24,7 +24,7 @@ State = IdentityConflict.State
 IDENTITY = (
     "clerk_id",
     *SYNCED_FIELDS,
-    *KEPT_FIELDS,
+    *UNAUDITED_FIELDS,
     *VERSION_FIELDS,
     *ROLE_FIELDS,
     "roles_added",
@@ -76,7 +76,7 @@ def undo(conflict: IdentityConflict, *, actor: User, origin: log.Origin, note: s
     _close(conflict, State.OPEN, actor, origin, note)
 
 
-def possible(conflict: IdentityConflict) -> list[State]:
+def available_resolutions(conflict: IdentityConflict) -> list[State]:
     """Return the resolutions an admin can choose of."""
     found = []
     for state in (State.LINKED, State.MOVED):
@@ -120,10 +120,12 @@ def _move_identity(
     taker.is_active = _may_live(taker)
     giver.is_active = (giver.clerk_id is not None or back_to is not None) and _may_live(giver)
     if back_to is None:
-        taker.roles_added = sorted({*taker.roles_added, *(roles.FREE & set(roles_before[taker.pk]) - set(taker.roles))})
+        taker.roles_added = sorted(
+            {*taker.roles_added, *(roles.SELF_SERVICE_ROLES & set(roles_before[taker.pk]) - set(taker.roles))}
+        )
     else:
         taker.roles_added = [role for role in taker.roles_added if role in back_to]
-    taker.roles = roles.effective(taker)
+    taker.roles = roles.effective_roles(taker)
     User.objects.filter(pk=giver.pk).update(clerk_id=None)  # it is unique at every moment
     for user in (taker, giver):
         update(user, list(IDENTITY))
@@ -159,8 +161,8 @@ def _announce(
     if changes:
         log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, origin=origin, changes=changes)
         signals.user_synced.send(User, user=user, changes=changes, created=False, origin=origin)
-    roles.announce(user, roles_before, actor=actor, origin=origin)
-    outbox.request(user)
+    roles.announce_changes(user, roles_before, actor=actor, origin=origin)
+    outbox.queue_push(user)
 
 
 def _locked(conflict: IdentityConflict) -> tuple[IdentityConflict, User, User]:

@@ -62,7 +62,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         if not isinstance(state, NeedsHandshake):
             return self._answer(request, state)
         may_go = not request.path.startswith(API) and handshake.is_eligible(request)
-        if not may_go or not flags.handshake(request, state.expired_claims):
+        if not may_go or not flags.is_handshake_enabled(request, state.expired_claims):
             return self._without_handshake(request, SignedOut(state.reason, state.expired_claims))
         if handshake.is_loop(found):
             log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)
@@ -82,7 +82,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         response = self._respond(request, state)
         patch_vary_headers(response, ["Cookie", "Authorization"])
         if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # a view may have chosen its own
-            csp.allow(csp.SESSION, request, response)
+            csp.set_policy(csp.SESSION, request, response)
         return response
 
     def _respond(self, request: HttpRequest, state: State) -> HttpResponse:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.views.generic.base import View
 
-from accounts.http import sign_in_answer
+from accounts.http import sign_in_response
 from accounts.models import User
 
 
@@ -29,4 +29,4 @@ class RoleRequiredMixin(AccessMixin, View):
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""
-        return sign_in_answer(request)
+        return sign_in_response(request)

@@ -6,7 +6,7 @@ from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import DataExport, Draft, EndedSession, IdentityConflict, MetadataPush, User
+from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, PreservedForm, User
 from core.personal_data import Held, rows
 
 
@@ -18,7 +18,7 @@ def export(user: User) -> Held:
         {
             "account": rows(User.objects.filter(pk=user.pk), without={"password", "is_superuser", "clerk_version"}),
             "ended_sessions": rows(EndedSession.objects.filter(**of_person)),
-            "unsaved_forms": rows(Draft.objects.filter(**of_person)),
+            "unsaved_forms": rows(PreservedForm.objects.filter(**of_person)),
             # The other account of a conflict may be somebody else's.
             "same_address_as_another_account": rows(conflicts, without={"evidence", "note", "user_id", "other_id"}),
             "brought_to_clerk": rows(MetadataPush.objects.filter(user=user)),
@@ -40,7 +40,7 @@ def erase(user: User) -> None:
     User.objects.filter(pk=user.pk).update(**written, login=None, password=UNUSABLE_PASSWORD_PREFIX)
     of_person = {"clerk_id": user.clerk_id or ""}
     EndedSession.objects.filter(**of_person).delete()
-    Draft.objects.filter(**of_person).delete()
+    PreservedForm.objects.filter(**of_person).delete()
     DataExport.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))

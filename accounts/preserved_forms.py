@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.generic.edit import FormMixin
 
 from accounts.clerk.authentication import claims_even_if_expired
-from accounts.models import Draft
+from accounts.models import PreservedForm
 
 #: Long enough for signing in again.
 LIFETIME = timedelta(hours=1)
@@ -23,13 +23,7 @@ PARAMETER = "draft"
 SECRET_FIELDS = ("csrfmiddlewaretoken",)
 
 
-class Redirect303(HttpResponseRedirect):
-    """The redirect from a post to a page."""
-
-    status_code = 303
-
-
-def keep(request: HttpRequest) -> HttpResponse | None:
+def preserve(request: HttpRequest) -> HttpResponse | None:
     """Keep the posted form for the person of the expired token, and return the way to its page.
 
     The caller has checked that the post came from a page of ours. Files are not kept.
@@ -43,21 +37,21 @@ def keep(request: HttpRequest) -> HttpResponse | None:
     typed = request.POST.copy()
     for name in SECRET_FIELDS:
         typed.pop(name, None)
-    Draft.objects.update_or_create(
+    PreservedForm.objects.update_or_create(
         clerk_id=claims.clerk_id,
         path=request.path[:500],
-        defaults={"fields": typed.urlencode(), "kept_at": timezone.now()},
+        defaults={"fields": typed.urlencode(), "saved_at": timezone.now()},
     )
-    return Redirect303(f"{request.path}?{PARAMETER}=1")
+    return HttpResponseRedirect(f"{request.path}?{PARAMETER}=1", status=303)
 
 
-def forget_old() -> int:
+def delete_expired() -> int:
     """Delete drafts nobody came back for; return how many."""
-    deleted, _ = Draft.objects.filter(kept_at__lt=timezone.now() - LIFETIME).delete()
+    deleted, _ = PreservedForm.objects.filter(saved_at__lt=timezone.now() - LIFETIME).delete()
     return deleted
 
 
-class DraftMixin(FormMixin):  # type: ignore[type-arg]
+class PreservedFormMixin(FormMixin):  # type: ignore[type-arg]
     """A page of one form, which shows the draft to whoever comes back to it."""
 
     request: HttpRequest
@@ -71,20 +65,20 @@ class DraftMixin(FormMixin):  # type: ignore[type-arg]
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """Say whether the page shows a draft."""
         context = super().get_context_data(**context)
-        return {**context, "is_draft": self.request.method == "GET" and context["form"].is_bound}
+        return {**context, "is_preserved": self.request.method == "GET" and context["form"].is_bound}
 
     def form_invalid(self, form: Any, status: int = 422, **context: Any) -> HttpResponse:
         """Show the form again with what was typed, and what is wrong."""
         page = self.get_context_data(form=form, **context)
         return self.render_to_response(page, status=status)  # type: ignore[attr-defined,no-any-return]
 
-    def forget_draft(self) -> None:
+    def discard_preserved_form(self) -> None:
         """Delete the draft, now that the form is saved."""
         self._drafts().delete()
 
-    def _draft(self) -> Draft | None:
-        return self._drafts().filter(kept_at__gte=timezone.now() - LIFETIME).first()
+    def _draft(self) -> PreservedForm | None:
+        return self._drafts().filter(saved_at__gte=timezone.now() - LIFETIME).first()
 
-    def _drafts(self) -> QuerySet[Draft]:
+    def _drafts(self) -> QuerySet[PreservedForm]:
         clerk_id = getattr(self.request.user, "clerk_id", None)
-        return Draft.objects.filter(clerk_id=clerk_id, path=self.request.path[:500])
+        return PreservedForm.objects.filter(clerk_id=clerk_id, path=self.request.path[:500])

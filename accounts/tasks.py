@@ -14,8 +14,8 @@ from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
 from accounts.sessions import services as sessions
-from accounts.sync import apply as sync
 from accounts.sync import on_demand_fetch, push, reconciliation
+from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
 
 log = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ def fetch_user(clerk_id: str) -> None:
     """Ask Clerk who somebody is of whom only a session token has told, and apply the answer like an event."""
     payload = api.get_user(clerk_id)
     with transaction.atomic():
-        sync.apply(payload, origin=SYSTEM)
+        apply_user(payload, origin=SYSTEM)
 
 
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
-def reconcile_person(clerk_id: str, report_id: int) -> None:
+def reconcile_user(clerk_id: str, report_id: int) -> None:
     """Compare one person with Clerk, because an operator asked for it."""
-    on_demand_fetch.answer(clerk_id, report_id)
+    on_demand_fetch.run(clerk_id, report_id)
 
 
 @app.task(retry=CLERK_AWAY)
@@ -49,7 +49,7 @@ def revoke_session(session_id: str) -> None:
 @app.task
 def push_metadata(user_id: int) -> None:
     """Bring what is ours of one person to Clerk; what fails is tried again by `push_due_metadata`."""
-    push.push(user_id)
+    push.push_user(user_id)
 
 
 @app.periodic(cron="* * * * *")
@@ -65,16 +65,16 @@ def push_due_metadata(timestamp: int) -> None:
 def reconcile_recent(timestamp: int) -> None:
     """Compare who changed since the last run with Clerk, and heal what differs; everybody, if the numbers say so."""
     run = _reconcile(full=False)
-    if run and reconciliation.counts_differ(run) and not reconciliation.full_within(RECOUNT_AFTER):
+    if run and reconciliation.counts_differ(run) and not reconciliation.has_recent_full_run(RECOUNT_AFTER):
         _reconcile(full=True)
 
 
 @app.periodic(cron=settings.RECONCILE_FULL_CRON)
-@app.task(queue="upkeep", queueing_lock="reconcile_everybody")
-def reconcile_everybody(timestamp: int) -> None:
+@app.task(queue="upkeep", queueing_lock="reconcile_all")
+def reconcile_all(timestamp: int) -> None:
     """Compare everybody with Clerk, and heal what differs."""
     _reconcile(full=True)
-    reconciliation.forget_old()
+    reconciliation.delete_old()
 
 
 def _reconcile(*, full: bool) -> Reconciliation | None:
@@ -83,15 +83,15 @@ def _reconcile(*, full: bool) -> Reconciliation | None:
         return None
     try:
         return reconciliation.reconcile(full=full)
-    except (ClerkApiError, reconciliation.UnderWayError) as error:
+    except (ClerkApiError, reconciliation.AlreadyRunningError) as error:
         log.warning("The people here could not be compared with Clerk's: %s", error)
         return None
 
 
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
-def make_data_export(export_id: int) -> None:
+def build_data_export(export_id: int) -> None:
     """Put together what is held about a person who asked for it."""
-    exports.make(export_id)
+    exports.build_export(export_id)
 
 
 @app.periodic(cron="7 * * * *")
@@ -103,29 +103,29 @@ def delete_due_accounts(timestamp: int) -> None:
 
 
 @app.periodic(cron="47 3 * * *")
-@app.task(queue="upkeep", queueing_lock="erase_deleted_people")
-def erase_deleted_people(timestamp: int) -> None:
+@app.task(queue="upkeep", queueing_lock="erase_deleted_users")
+def erase_deleted_users(timestamp: int) -> None:
     """Erase who people were whose accounts were deleted long ago, and exports whose time is over, once a night."""
     erasure.erase_due()
-    exports.forget_expired()
+    exports.delete_expired()
 
 
 @app.periodic(cron="17 3 * * *")
-@app.task(queue="upkeep", queueing_lock="forget_ended_sessions")
-def forget_ended_sessions(timestamp: int) -> None:
+@app.task(queue="upkeep", queueing_lock="delete_old_ended_sessions")
+def delete_old_ended_sessions(timestamp: int) -> None:
     """Keep the table that every request looks into small, once a night."""
-    sessions.forget_ended()
+    sessions.delete_old()
 
 
 @app.periodic(cron="37 * * * *")
-@app.task(queue="upkeep", queueing_lock="forget_idle_paces")
-def forget_idle_paces(timestamp: int) -> None:
+@app.task(queue="upkeep", queueing_lock="delete_idle_rate_limits")
+def delete_idle_rate_limits(timestamp: int) -> None:
     """Delete how fast metadata of users was written whose metadata is not written any more, once an hour."""
     rate_limiter.delete_idle()
 
 
 @app.periodic(cron="27 * * * *")
-@app.task(queue="upkeep", queueing_lock="forget_old_drafts")
-def forget_old_drafts(timestamp: int) -> None:
+@app.task(queue="upkeep", queueing_lock="delete_expired_preserved_forms")
+def delete_expired_preserved_forms(timestamp: int) -> None:
     """Delete what people typed and did not come back for, once an hour."""
-    preserved_forms.forget_old()
+    preserved_forms.delete_expired()

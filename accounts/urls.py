@@ -12,6 +12,6 @@ urlpatterns = [
     path("account/roles/", views.RolesView.as_view(), name="roles"),
     path("account/roles/stop/<slug:role>/", views.RoleEndView.as_view(), name="role_end"),
     path("account/exports/", views.ExportView.as_view(), name="export"),
-    path("account/exports/<uuid:link>/", views.data_export, name="data_export"),
+    path("account/exports/<uuid:public_id>/", views.data_export, name="data_export"),
     path("account/delete/", views.DeletionView.as_view(), name="delete"),
 ]

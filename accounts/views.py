@@ -17,11 +17,12 @@ from django.views.generic.edit import FormView
 
 from accounts import activity, roles
 from accounts.forms import RolesForm
-from accounts.http import AuthenticatedRequest, sign_in_answer
+from accounts.http import AuthenticatedRequest, sign_in_response
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import DataExport, User
-from accounts.preserved_forms import DraftMixin
+from accounts.preserved_forms import PreservedFormMixin
 from accounts.privacy import deletion, exports
+from accounts.role_changes import change_roles
 from audit.log import Origin
 
 
@@ -41,7 +42,9 @@ class AccountView(RoleRequiredMixin, TemplateView):
         user = self.request.user
         if user.is_provisional:
             return super().get_context_data(**context)
-        return super().get_context_data(**context, activity=activity.recent(user), export=exports.current(user))
+        return super().get_context_data(
+            **context, activity=activity.recent_activity(user), export=exports.current_export(user)
+        )
 
 
 class ExportView(RoleRequiredMixin, View):
@@ -56,18 +59,18 @@ class ExportView(RoleRequiredMixin, View):
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
         """Ask for it, and go back to the account, which says when it is there."""
-        exports.request(request.user, actor=request.user, origin=Origin.of_request(request))
+        exports.request_export(request.user, actor=request.user, origin=Origin.of_request(request))
         messages.success(request, gettext("A copy of your data is being made. You find it here in a minute."))
         return redirect("accounts:account")
 
 
 @never_cache
 @require_safe
-def data_export(request: HttpRequest, link: UUID) -> HttpResponse:
+def data_export(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Hand out what is held about the person who is signed in, if it is ready and its time is not over."""
     if not request.user.is_authenticated:
-        return sign_in_answer(request)
-    export = DataExport.objects.filter(link=link, user=request.user).first()
+        return sign_in_response(request)
+    export = DataExport.objects.filter(public_id=public_id, user=request.user).first()
     if export is None or not export.is_ready:
         raise Http404
     name = f"buildappswith-{timezone.localdate(export.ready_at):%Y-%m-%d}.zip"
@@ -83,23 +86,23 @@ class DeletionView(RoleRequiredMixin, View):
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
         """Say what follows."""
-        return render(request, "accounts/account_delete.html", {"cool_off": deletion.COOL_OFF.days})
+        return render(request, "accounts/account_delete.html", {"cool_off": deletion.COOLING_OFF.days})
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
         """Delete the account when the time to change one's mind is over, or keep it, as chosen."""
         who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
         try:
             if "keep" in request.POST:
-                deletion.cancel(request.user, **who)
+                deletion.cancel_deletion(request.user, **who)
                 messages.success(request, gettext("Your account stays."))
             else:
-                deletion.request(request.user, **who)
+                deletion.request_deletion(request.user, **who)
         except deletion.DeletionError as error:
             messages.error(request, str(error))
         return redirect("accounts:account")
 
 
-class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-arg]
+class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignore[type-arg]
     """Ask somebody who is signed in what they are here for."""
 
     request: AuthenticatedRequest
@@ -117,11 +120,11 @@ class RolesView(RoleRequiredMixin, DraftMixin, FormView):  # type: ignore[type-a
         """Change the roles, and go back to the account."""
         user = self.request.user
         try:
-            roles.change(user, actor=user, origin=Origin.of_request(self.request), **form.changes)
+            change_roles(user, actor=user, origin=Origin.of_request(self.request), **form.changes)
         except roles.RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
-        self.forget_draft()
+        self.discard_preserved_form()
         messages.success(self.request, gettext("Saved."))
         return super().form_valid(form)
 
@@ -140,7 +143,7 @@ class RoleEndView(RoleRequiredMixin, View):
         """Give the role up, and go back to the account."""
         given_up, user = self._role(role), request.user
         try:
-            roles.change(user, remove=[given_up], actor=user, origin=Origin.of_request(request))
+            change_roles(user, remove=[given_up], actor=user, origin=Origin.of_request(request))
         except roles.RoleChangeError as error:
             return self._page(given_up, str(error), status=422)
         is_builder = given_up == User.Role.BUILDER
@@ -154,7 +157,7 @@ class RoleEndView(RoleRequiredMixin, View):
     @staticmethod
     def _role(word: str) -> User.Role:
         """Return the role that the address names, if people may give it up."""
-        role = next((role for role in roles.FREE if role.lower() == word), None)
+        role = next((role for role in roles.SELF_SERVICE_ROLES if role.lower() == word), None)
         if role is None:
             raise Http404
         return role

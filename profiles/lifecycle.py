@@ -6,8 +6,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import roles
 from accounts.models import User
+from accounts.role_changes import change_roles
 from accounts.sync import outbox
 from audit import log
 from audit.models import AuditLog
@@ -140,7 +140,7 @@ def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
     """
     [role] = (role for role, model in PROFILE_OF_ROLE.items() if isinstance(profile, model))
     # First, because users are locked before profiles everywhere.
-    roles.change(profile.user, remove=[User.Role(role)], actor=actor, origin=origin)
+    change_roles(profile.user, remove=[User.Role(role)], actor=actor, origin=origin)
     stored = lock_profile(profile)
     if stored.deleted_at is None:
         apply_changes(stored, origin, actor=actor, deleted_at=timezone.now())
@@ -163,4 +163,4 @@ def apply_changes(profile: Profile, origin: log.Origin, *, actor: User | None = 
         changes=changes,
     )
     if not (clerk_metadata.PUSHED_FIELDS | clerk_metadata.PRESENCE_FIELDS).isdisjoint(new):
-        outbox.request(profile.user)
+        outbox.queue_push(profile.user)

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.generic.base import View
 
-from accounts.http import sign_in_answer
+from accounts.http import sign_in_response
 from audit.log import Origin
 from profiles.models import BuilderProfile
 from profiles.permissions import Permission, ProfileAccess, access_for
@@ -66,7 +66,7 @@ class ProfileAccessMixin(AccessMixin, View):
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is not signed in; JSON views answer otherwise."""
-        return sign_in_answer(request)
+        return sign_in_response(request)
 
 
 class BuilderPageMixin(ProfileAccessMixin):

@@ -4,8 +4,8 @@ import json
 import re
 
 from accounts.clerk.fields import METADATA_KEYS
-from accounts.sync import apply as sync
 from accounts.sync import outbox
+from accounts.sync.apply import SYNCED_FIELDS
 from config.environment import BASE_DIR
 from profiles import clerk_metadata
 
@@ -20,7 +20,7 @@ def table(heading: str) -> list[tuple[str, ...]]:
 
 
 def test_clerks_fields_are_those_that_sync_writes() -> None:
-    assert [field for field, _ in table("Clerk owns")] == list(sync.SYNCED_FIELDS)
+    assert [field for field, _ in table("Clerk owns")] == list(SYNCED_FIELDS)
 
 
 def test_our_facts_are_those_that_are_brought_to_clerk() -> None:
@@ -37,4 +37,4 @@ def test_our_facts_are_those_that_are_brought_to_clerk() -> None:
 
 def test_what_is_said_of_the_loop_breaker_is_so() -> None:
     assert re.search(r"after three\s+times within an hour", PAGE)
-    assert (outbox.MOST_BOUNCES, outbox.BOUNCED_WITHIN.total_seconds()) == (3, 3600)
+    assert (outbox.MAX_BOUNCES, outbox.BOUNCE_WINDOW.total_seconds()) == (3, 3600)

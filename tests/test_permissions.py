@@ -300,7 +300,7 @@ PATTERNS = {
     "sign-up/": "/sign-up/",
     "sign-out/": "/sign-out/",
     "account/": "/account/",
-    "account/exports/<uuid:link>/": "/account/exports/{export}/",
+    "account/exports/<uuid:public_id>/": "/account/exports/{export}/",
     "account/roles/": "/account/roles/",
     "account/delete/": "/account/delete/",
     "account/exports/": "/account/exports/",
@@ -327,7 +327,7 @@ def world(module_rows: None) -> dict[str, Any]:
     export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
     project = ProjectFactory.create(builder=builder)
     client = ClientProfileFactory.create(user=owner)
-    return {"builder": builder, "client": client, "export": export.link, "project": project}
+    return {"builder": builder, "client": client, "export": export.public_id, "project": project}
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         conflict = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if conflict is not None:
-            choices = [(state, *CHOICES[state]) for state in identity_conflicts.possible(conflict)]
+            choices = [(state, *CHOICES[state]) for state in identity_conflicts.available_resolutions(conflict)]
             context = {"conflict": conflict, "choices": choices, "form": ResolutionForm()}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 

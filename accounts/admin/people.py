@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts import roles
 from accounts.forms import RoleChangesForm
 from accounts.models import DataExport, EndedSession, MetadataPush, User
+from accounts.role_changes import change_roles
 from accounts.sync import push as pushes
 from audit.log import Origin
 from core.admin.read_only import ReadOnlyAdmin
@@ -47,7 +48,7 @@ class UserAdmin(ReadOnlyAdmin):
         origin, changed = Origin.of_request(request), 0
         for person in people:
             try:
-                changed += bool(roles.change(person, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]
+                changed += bool(change_roles(person, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]
             except roles.RoleChangeError as error:
                 self.message_user(request, f"{person}: {error}", messages.ERROR)
         told = ngettext("The roles of %d person were changed.", "The roles of %d people were changed.", changed)
@@ -67,7 +68,7 @@ class MetadataPushAdmin(ReadOnlyAdmin):
     @admin.action(description=_("Bring selected to Clerk once more"))
     def push_again(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> None:
         """Let stopped and refused pushes begin anew, and waiting ones not wait any longer."""
-        count = sum(pushes.begin_anew(push.user_id) for push in queryset)
+        count = sum(pushes.restart(push.user_id) for push in queryset)
         told = ngettext("%d push begins anew.", "%d pushes begin anew.", count)
         self.message_user(request, told % count, messages.SUCCESS)
 

@@ -21,19 +21,29 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     """What each run found and did."""
 
     change_list_template = "admin/accounts/reconciliation/change_list.html"
-    list_display = ("started_at", "kind", "state", "agreement", "seen", "differed", "healed", "sent", "unhealed")
+    list_display = (
+        "started_at",
+        "kind",
+        "state",
+        "agreement",
+        "compared",
+        "differed",
+        "repaired",
+        "pushed",
+        "unrepaired",
+    )
     list_filter = ("kind", "state", "dry_run")
     fields = (
-        *("kind", "dry_run", "state", "started_at", "duration", "error", "agreement", "seen", "at_clerk"),
-        *("missing", "stale", "gone", "unsent", "unreadable", "distrusted", "longest_drift", "by_field"),
-        *("healed", "sent", "unhealed", "first_examples"),
+        *("kind", "dry_run", "state", "started_at", "duration", "error", "agreement", "compared", "clerk_total"),
+        *("missing", "stale", "deleted", "unpushed", "unreadable", "skipped_deletions", "longest_drift", "by_field"),
+        *("repaired", "pushed", "unrepaired", "first_examples"),
     )
     readonly_fields = ("agreement", "by_field", "first_examples", "duration")
 
     @admin.display(description=gettext_lazy("the same here and at Clerk"))
     def agreement(self, run: Reconciliation) -> str:
         """Return the health as a percentage."""
-        return "–" if run.health is None else f"{run.health:.2f} %"
+        return "–" if run.match_rate is None else f"{run.match_rate:.2f} %"
 
     @admin.display(description=gettext_lazy("differences by field"))
     def by_field(self, run: Reconciliation) -> str:
@@ -45,7 +55,7 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     def first_examples(self, run: Reconciliation) -> SafeString | str:
         """Return who differed and in what, as a list."""
         lines = [
-            (e["clerk_id"], e["what"], ", ".join(e["fields"]), e.get("reason") or e.get("since") or "")
+            (e["clerk_id"], e["kind"], ", ".join(e["fields"]), e.get("reason") or e.get("since") or "")
             for e in run.examples
         ]
         items = format_html_join("", "<li>{}: {} {} <span>{}</span></li>", lines)
@@ -61,8 +71,8 @@ class ReconciliationAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Put the latest figure and the trend above the list."""
-        runs = list(Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED)[:TREND])
-        measured = [run for run in runs if run.health is not None]
+        runs = list(Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)[:TREND])
+        measured = [run for run in runs if run.match_rate is not None]
         context = {"latest": measured[0] if measured else None, "runs": measured[::-1], "bars": _bars(measured[::-1])}
         return super().changelist_view(request, (extra_context or {}) | context)
 
@@ -94,11 +104,11 @@ def _what_is_left(run: Reconciliation) -> str:
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:
     """Return a bar for each run, oldest first: the higher, the more people differed, on the scale of the worst."""
-    worst = max((100 - (run.health or 0) for run in runs), default=0) or 1
+    worst = max((100 - (run.match_rate or 0) for run in runs), default=0) or 1
     width = WIDTH / TREND
     bars = []
     for number, run in enumerate(runs):
-        share = 100 - (run.health or 0)
+        share = 100 - (run.match_rate or 0)
         height = max(share / worst * (HEIGHT - 4), 1)
         bars.append(
             {"x": f"{number * width:.1f}", "y": f"{HEIGHT - height:.1f}", "width": f"{width - 2:.1f}", "run": run}

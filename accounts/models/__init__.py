@@ -3,7 +3,7 @@
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag
 from accounts.models.identity import IdentityConflict
-from accounts.models.preserved_forms import Draft
+from accounts.models.preserved_forms import PreservedForm
 from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
 from accounts.models.user import User
@@ -11,11 +11,11 @@ from accounts.models.user import User
 __all__ = [
     "ClerkRateLimit",
     "DataExport",
-    "Draft",
     "EndedSession",
     "Flag",
     "IdentityConflict",
     "MetadataPush",
+    "PreservedForm",
     "Reconciliation",
     "User",
 ]

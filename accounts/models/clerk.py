@@ -20,7 +20,7 @@ class EndedSession(models.Model):
         ]
         indexes = [
             # One person's story.
-            models.Index(F("clerk_id"), F("id").desc(), name="accounts_session_person"),
+            models.Index(F("clerk_id"), F("id").desc(), name="accounts_session_by_user"),
         ]
 
     def __str__(self) -> str:

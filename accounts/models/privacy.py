@@ -13,7 +13,7 @@ class DataExport(models.Model):
     It is kept in the database, so that every host can serve it and nothing is left when the row goes.
     """
 
-    link = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="What its address ends in.")
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="What its address ends in.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="data_exports")
     requested_at = models.DateTimeField(default=timezone.now)
     ready_at = models.DateTimeField(null=True, blank=True)

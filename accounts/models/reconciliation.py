@@ -9,13 +9,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 #: Examples of what differed, kept on each report.
-MOST_EXAMPLES = 200
+MAX_EXAMPLES = 200
 
 
 class ReconciliationQuerySet(models.QuerySet["Reconciliation"]):
-    def healing(self) -> "ReconciliationQuerySet":
+    def repairing(self) -> "ReconciliationQuerySet":
         """Runs over many people that were not only to look."""
-        return self.filter(dry_run=False).exclude(kind=Reconciliation.Kind.PERSON)
+        return self.filter(dry_run=False).exclude(kind=Reconciliation.Kind.USER)
 
     def older_than(self, age: timedelta) -> "ReconciliationQuerySet":
         """Runs that began longer ago."""
@@ -28,7 +28,7 @@ class Reconciliation(models.Model):
     class Kind(models.TextChoices):
         FULL = "full", _("Everybody")
         RECENT = "recent", _("Who changed lately")
-        PERSON = "person", _("One person")
+        USER = "user", _("One user")
 
     class State(models.TextChoices):
         # Also one that was killed; the next full one goes on from its cursor.
@@ -36,13 +36,13 @@ class Reconciliation(models.Model):
         FINISHED = "finished", _("Finished")
         FAILED = "failed", _("Failed")
 
-    class What(models.TextChoices):
+    class DifferenceKind(models.TextChoices):
         """How somebody can differ."""
 
         MISSING = "missing", _("missing here")
         STALE = "stale", _("stale here")
-        GONE = "gone", _("deleted at Clerk")
-        UNSENT = "unsent", _("not brought to Clerk yet")
+        DELETED = "deleted", _("deleted at Clerk")
+        UNPUSHED = "unpushed", _("not brought to Clerk yet")
         UNREADABLE = "unreadable", _("not readable")
 
     kind = models.CharField(max_length=16, choices=Kind)
@@ -54,22 +54,22 @@ class Reconciliation(models.Model):
 
     # How far it got.
     cursor = models.CharField(max_length=64, blank=True, help_text="The person behind whom it goes on.")
-    reached = models.DateTimeField(null=True, blank=True, help_text="When that person signed up.")
+    cursor_created_at = models.DateTimeField(null=True, blank=True, help_text="When that person signed up.")
     watermark = models.DateTimeField(null=True, blank=True, help_text="The newest change at Clerk that it saw.")
     #: Clerk ids of the people who signed up just then; the next page may go on in the same millisecond.
-    at_edge = models.JSONField(default=list, blank=True)
+    boundary_ids = models.JSONField(default=list, blank=True)
     #: Clerk ids of people who were in no page; looked at when the list is complete.
-    unlisted = models.JSONField(default=list, blank=True)
+    unlisted_ids = models.JSONField(default=list, blank=True)
 
     # What it found.
-    seen = models.PositiveIntegerField(default=0, help_text="People at Clerk who were compared.")
-    at_clerk = models.PositiveIntegerField(null=True, blank=True, help_text="People whom Clerk counts.")
+    compared = models.PositiveIntegerField(default=0, help_text="People at Clerk who were compared.")
+    clerk_total = models.PositiveIntegerField(null=True, blank=True, help_text="People whom Clerk counts.")
     missing = models.PositiveIntegerField(default=0)
     stale = models.PositiveIntegerField(default=0)
-    gone = models.PositiveIntegerField(default=0)
-    unsent = models.PositiveIntegerField(default=0)
+    deleted = models.PositiveIntegerField(default=0)
+    unpushed = models.PositiveIntegerField(default=0)
     unreadable = models.PositiveIntegerField(default=0)
-    distrusted = models.PositiveIntegerField(
+    skipped_deletions = models.PositiveIntegerField(
         default=0, help_text="People not in Clerk's list who were too many to be believed deleted."
     )
     fields = models.JSONField(default=dict, blank=True, help_text="How often each field differed.")
@@ -77,9 +77,9 @@ class Reconciliation(models.Model):
     longest_drift = models.DurationField(null=True, blank=True, help_text="How long the oldest difference had existed.")
 
     # What it did.
-    healed = models.PositiveIntegerField(default=0)
-    sent = models.PositiveIntegerField(default=0, help_text="Pushes that reached Clerk.")
-    unhealed = models.PositiveIntegerField(default=0, help_text="People who still differ; the examples say why.")
+    repaired = models.PositiveIntegerField(default=0)
+    pushed = models.PositiveIntegerField(default=0, help_text="Pushes that reached Clerk.")
+    unrepaired = models.PositiveIntegerField(default=0, help_text="People who still differ; the examples say why.")
 
     objects = ReconciliationQuerySet.as_manager()
 
@@ -101,24 +101,24 @@ class Reconciliation(models.Model):
     @property
     def differed(self) -> int:
         """How many people differed in anything."""
-        return self.missing + self.stale + self.gone + self.unsent + self.unreadable + self.distrusted
+        return self.missing + self.stale + self.deleted + self.unpushed + self.unreadable + self.skipped_deletions
 
     @property
     def still_differ(self) -> int:
         """How many people differ after it, or were left alone because Clerk's word on them was not believed or understood."""
-        return self.unhealed + self.distrusted + self.unreadable
+        return self.unrepaired + self.skipped_deletions + self.unreadable
 
     @property
-    def health(self) -> float | None:
+    def match_rate(self) -> float | None:
         """The share of people, in per cent, who were the same here and at Clerk; None if nobody was compared."""
-        everybody = max(self.seen + self.gone + self.distrusted, self.differed)
+        everybody = max(self.compared + self.deleted + self.skipped_deletions, self.differed)
         return 100 * (everybody - self.differed) / everybody if everybody else None
 
     @property
     def duration(self) -> timedelta | None:
         return self.finished_at - self.started_at if self.finished_at else None
 
-    def note(self, example: dict[str, Any]) -> None:
+    def add_example(self, example: dict[str, Any]) -> None:
         """Keep an example, if there are not enough."""
-        if len(self.examples) < MOST_EXAMPLES:
+        if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(example)

@@ -1,4 +1,4 @@
-"""People. A row is owned by Clerk in its synced fields; `accounts.sync.apply.apply` is the only code that writes them."""
+"""People. A row is owned by Clerk in its synced fields; `accounts.sync.apply.apply_user` is the only code that writes them."""
 
 from typing import Any, ClassVar
 
@@ -39,7 +39,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         max_length=150, null=True, blank=True, help_text="For local operators only: the name to sign in with."
     )
 
-    # Written by accounts.sync.apply.apply.
+    # Written by accounts.sync.apply.apply_user.
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)
     # Neither is unique: an address or name can move between people while events are under way.
     email = models.EmailField(null=True, blank=True)
@@ -54,7 +54,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     #: What Clerk holds of the facts that are ours, by the newest payload; see accounts.sync.outbox.
     clerk_metadata = models.JSONField(default=dict, blank=True, editable=False)
     clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Written by accounts.roles.change, until Clerk has them.
+    # Written by accounts.role_changes.change_roles, until Clerk has them.
     roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     is_active = models.BooleanField(default=True)
@@ -79,7 +79,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         indexes = [
             # Who else has the address of somebody new.
-            models.Index(Lower("email"), name="accounts_user_address"),
+            models.Index(Lower("email"), name="accounts_user_email"),
             # Who signed up in the time that a page of Clerk's list covers.
             models.Index(
                 fields=["clerk_created_at"], name="accounts_user_signed_up", condition=Q(deleted_at__isnull=True)

@@ -11,7 +11,7 @@ from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUserDeleted
 from accounts.models import User
-from accounts.sync import apply as sync
+from accounts.sync.apply import apply_user
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
@@ -20,7 +20,7 @@ from core.db.statements import update
 log = logging.getLogger(__name__)
 
 #: For changing one's mind.
-COOL_OFF = timedelta(days=7)
+COOLING_OFF = timedelta(days=7)
 
 
 class DeletionError(Exception):
@@ -28,7 +28,7 @@ class DeletionError(Exception):
 
 
 @transaction.atomic
-def request(user: User, *, actor: User, origin: audit_log.Origin) -> User:
+def request_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> User:
     """Have an account deleted when the time to change one's mind is over; asked for twice, the first time counts.
 
     Raises:
@@ -38,12 +38,12 @@ def request(user: User, *, actor: User, origin: audit_log.Origin) -> User:
     if not locked.clerk_id or locked.deleted_at:
         raise DeletionError(_("%s is not at Clerk, so there is no account to delete.") % locked)
     if locked.deletion_due_at is None:
-        _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOL_OFF, actor, origin)
+        _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOLING_OFF, actor, origin)
     return locked
 
 
 @transaction.atomic
-def cancel(user: User, *, actor: User, origin: audit_log.Origin) -> User:
+def cancel_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> User:
     """Keep an account after all; nothing happens if nobody asked for its deletion, or it is deleted."""
     locked: User = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if locked.deletion_due_at is not None and locked.deleted_at is None:
@@ -70,7 +70,7 @@ def _delete(user_id: int, clerk_id: str) -> bool:
     api.delete_user(clerk_id)
     with transaction.atomic():
         # Clerk's event finds a tombstone then, and is stale; or it was faster, and this is.
-        sync.apply(ClerkUserDeleted(clerk_id, timezone.now()), origin=SYSTEM)
+        apply_user(ClerkUserDeleted(clerk_id, timezone.now()), origin=SYSTEM)
     return True
 
 

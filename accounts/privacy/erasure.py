@@ -23,12 +23,12 @@ def erase_due(*, dry_run: bool = False) -> list[str]:
     due = User.objects.filter(deleted_at__lt=timezone.now() - RETENTION, erased_at=None).order_by("deleted_at")
     found = list(due.values_list("pk", "clerk_id")[:BATCH])
     for user_id, _clerk_id in found if not dry_run else ():
-        erase(user_id)
+        erase_user(user_id)
     return [str(clerk_id) for _, clerk_id in found]
 
 
 @transaction.atomic
-def erase(user_id: int) -> None:
+def erase_user(user_id: int) -> None:
     """Erase a deleted person everywhere, or nowhere, with the accounts that were joined to theirs.
 
     Raises:

@@ -21,13 +21,13 @@ from core.db.statements import insert_if_new
 REMEMBERED = timedelta(days=30)
 
 
-def end(payload: ClerkSessionEnded) -> None:
+def end_session(payload: ClerkSessionEnded) -> None:
     """Refuse the tokens of a session from now on. It may be told of more than once, and never begins again."""
     session = EndedSession(session_id=payload.session_id, clerk_id=payload.clerk_id, ended_at=payload.ended_at)
     insert_if_new(session)
 
 
-def forget_ended() -> int:
+def delete_old() -> int:
     """Delete what is remembered of sessions that ended so long ago that no token of theirs can come; return how many."""
     deleted, _ = EndedSession.objects.filter(ended_at__lt=timezone.now() - REMEMBERED).delete()
     return deleted
@@ -83,6 +83,6 @@ def sign_out(request: HttpRequest) -> None:
     claims = claims_even_if_expired(request)
     if claims is None or not claims.session_id:
         return
-    end(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
+    end_session(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
     if settings.CLERK_SECRET_KEY:
         queue.configure_task("accounts.tasks.revoke_session").defer(session_id=claims.session_id)

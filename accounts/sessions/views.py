@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import csp
 from accounts.clerk import cookies, instance
-from accounts.http import is_ours
+from accounts.http import is_internal_url
 from accounts.sessions import services as sessions
 
 _CHANGING = _("Sign in to change this profile.")
@@ -74,7 +74,7 @@ def _widget_page(request: HttpRequest, template: str, otherwise: str) -> HttpRes
 def _wanted(request: HttpRequest) -> str:
     """Return the page that was wanted, if it is one of our own, else ""."""
     target = request.GET.get("next", "")
-    return target if is_ours(request, target) and not target.startswith(reverse("accounts:sign_in")) else ""
+    return target if is_internal_url(request, target) and not target.startswith(reverse("accounts:sign_in")) else ""
 
 
 def _purpose(wanted: str) -> str | Promise:

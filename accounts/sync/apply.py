@@ -24,7 +24,7 @@ Action = AuditLog.Action
 #: Compared one by one; whatever differs is written and audited.
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
 #: Compared as well, but nobody else's business; and written with every newer payload.
-KEPT_FIELDS = ("clerk_created_at", "clerk_metadata")
+UNAUDITED_FIELDS = ("clerk_created_at", "clerk_metadata")
 VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
 ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
 
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
     STALE = "stale"
 
 
-def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outcome:
+def apply_user(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outcome:
     """Bring the user up to date with `payload`. Call it inside a transaction; the user's row stays locked until its end.
 
     Args:
@@ -55,7 +55,7 @@ def apply(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outco
         return _update(user, payload, origin)
 
 
-def news(payload: ClerkUser, user: User) -> list[str]:
+def changed_fields(payload: ClerkUser, user: User) -> list[str]:
     """Return what a fetched payload says otherwise than `user`, who was just read: names of fields, or nothing.
 
     Compared by content: every fetch is a newer version than the webhook before it, be it of the same facts.
@@ -102,12 +102,12 @@ def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
 
 def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
     """Take in somebody of whom nothing was known but, at most, a session token."""
-    others = matching.with_same_address(payload.email, but=payload.clerk_id)
-    if others and (account := matching.linkable(payload, others)):
+    others = matching.users_with_email(payload.email, exclude_clerk_id=payload.clerk_id)
+    if others and (account := matching.find_linkable(payload, others)):
         known = provisional or _locked(payload.clerk_id)
         if known is None or known.is_provisional:
             return _link(account, known, payload, origin)
-    fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **facts_from(payload))
+    fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **user_fields(payload))
     user, created = (provisional, False) if provisional else _locked_or_inserted(fresh, likely_new=True)
     if created:
         _announce_new(user, origin)
@@ -125,21 +125,21 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
         provisional.clerk_id, provisional.is_active = None, False
         update(provisional, ["clerk_id", "is_active"])
     before = {field: getattr(account, field) for field in SYNCED_FIELDS}
-    roles_before, facts = account.roles, facts_from(payload) | {"clerk_id": payload.clerk_id}
+    roles_before, facts = account.roles, user_fields(payload) | {"clerk_id": payload.clerk_id}
     for field, value in facts.items():
         setattr(account, field, value)
-    account.roles_added = sorted(roles.FREE & set(roles_before) - set(account.roles))
-    account.roles = roles.effective(account)
+    account.roles_added = sorted(roles.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
+    account.roles = roles.effective_roles(account)
     update(account, [*facts, "roles_added"])
     # Clerk wins where the two disagree, and the log says so.
     changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
     log.record(Action.IDENTITY_LINKED, actor=None, target=account, origin=origin, changes=changes)
     _announce(account, changes, roles_before=roles_before, origin=origin, created=False)
-    outbox.request(account)
+    outbox.queue_push(account)
     return Outcome.APPLIED
 
 
-def facts_from(payload: ClerkUser) -> dict[str, Any]:
+def user_fields(payload: ClerkUser) -> dict[str, Any]:
     """Return the fields of a user of whom nothing else is known."""
     return {
         "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
@@ -156,9 +156,9 @@ def facts_from(payload: ClerkUser) -> dict[str, Any]:
 
 def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> None:
     """Make a person whom a session token brought first what they would be had this payload come first."""
-    for field, value in facts_from(payload).items():
+    for field, value in user_fields(payload).items():
         setattr(user, field, value)
-    update(user, list(facts_from(payload)))
+    update(user, list(user_fields(payload)))
     _announce_new(user, origin)
 
 
@@ -167,7 +167,7 @@ def _announce_new(user: User, origin: log.Origin) -> None:
     log.record(Action.USER_CREATED, actor=None, target=user, origin=origin, changes=changes)
     _announce(user, changes, roles_before=[], origin=origin, created=True)
     if user.clerk_metadata:
-        outbox.check(user)
+        outbox.queue_push_if_outdated(user)
 
 
 def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
@@ -182,16 +182,16 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     written = [*changes, *kept, *(VERSION_FIELDS if newer else ())]
     if newer_roles is not None:
         user.clerk_roles, user.clerk_roles_version = newer_roles, payload.version
-        user.roles = roles.effective(user)
+        user.roles = roles.effective_roles(user)
         written += ROLE_FIELDS
     update(user, written)
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
     if "email" in changes or "email_verified_at" in changes:
-        matching.address_changed(user, origin)
+        matching.refresh_conflicts(user, origin)
     has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
     if has_other_roles or "clerk_metadata" in kept:
-        outbox.check(user)
+        outbox.queue_push_if_outdated(user)
     return Outcome.APPLIED
 
 
@@ -223,7 +223,6 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
     if not created:
         user.deleted_at, user.is_active = payload.deleted_at, False
         update(user, list(gone))
-        signals.user_deleted.send(User, user=user, origin=origin)
     log.record(
         Action.USER_DELETED, actor=None, target=user, origin=origin, changes={"deleted_at": (None, user.deleted_at)}
     )
@@ -236,4 +235,4 @@ def _announce(
     """Tell the apps above, write the audit rows of roles, and return whether any came or went."""
     if changes:
         signals.user_synced.send(User, user=user, changes=changes, created=created, origin=origin)
-    return roles.announce(user, roles_before, actor=None, origin=origin)
+    return roles.announce_changes(user, roles_before, actor=None, origin=origin)

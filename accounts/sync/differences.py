@@ -8,10 +8,10 @@ from django.db.models import Q
 
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
-from accounts.sync import apply as sync
 from accounts.sync import outbox
+from accounts.sync.apply import changed_fields
 
-What = Reconciliation.What
+DifferenceKind = Reconciliation.DifferenceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Difference:
     """
 
     clerk_id: str
-    what: Reconciliation.What
+    kind: Reconciliation.DifferenceKind
     payload: ClerkUser | ClerkUserDeleted | None = None
     fields: tuple[str, ...] = ()
     since: datetime | None = None
@@ -68,7 +68,7 @@ def compare(
     users = User.objects.filter(wanted | span.condition if span else wanted).select_related("metadata_push")
     here = {str(user.clerk_id): user for user in users}
     listed = {payload.clerk_id for payload in payloads} | known_ids
-    facts = outbox.facts_of(user.pk for user in here.values() if user.clerk_id in listed)
+    facts = outbox.local_facts(user.pk for user in here.values() if user.clerk_id in listed)
     found = [difference for p in payloads for difference in _differences(p, here.get(p.clerk_id), facts)]
     return found, [clerk_id for clerk_id, user in here.items() if clerk_id not in listed and user.deleted_at is None]
 
@@ -76,15 +76,15 @@ def compare(
 def _differences(payload: ClerkUser, user: User | None, facts: dict[int, dict[str, object]]) -> Iterator[Difference]:
     """Yield what differs about one person: at most one thing to apply here, and at most one to bring to Clerk."""
     if user is None:
-        yield Difference(payload.clerk_id, What.MISSING, payload, since=payload.created_at)
+        yield Difference(payload.clerk_id, DifferenceKind.MISSING, payload, since=payload.created_at)
         return
     if user.deleted_at:
         return
-    if fields := sync.news(payload, user):
-        yield Difference(payload.clerk_id, What.STALE, payload, tuple(fields), payload.updated_at)
+    if fields := changed_fields(payload, user):
+        yield Difference(payload.clerk_id, DifferenceKind.STALE, payload, tuple(fields), payload.updated_at)
     push: MetadataPush | None = getattr(user, "metadata_push", None)
     is_waiting = push is not None and push.state == MetadataPush.State.PENDING
-    unsent = [*outbox.compare(user, facts.get(user.pk, {})), *(["roles"] if user.has_pending_roles else [])]
-    if unsent or is_waiting:
+    unpushed = [*outbox.compare_facts(user, facts.get(user.pk, {})), *(["roles"] if user.has_pending_roles else [])]
+    if unpushed or is_waiting:
         since = push.requested_at if push and is_waiting else payload.updated_at
-        yield Difference(payload.clerk_id, What.UNSENT, fields=tuple(unsent), since=since)
+        yield Difference(payload.clerk_id, DifferenceKind.UNPUSHED, fields=tuple(unpushed), since=since)

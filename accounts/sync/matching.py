@@ -40,7 +40,7 @@ ORDER BY person.id, other.id LIMIT 1000
 """
 
 
-def with_same_address(email: str | None, *, but: str | None) -> list[User]:
+def users_with_email(email: str | None, *, exclude_clerk_id: str | None) -> list[User]:
     """Return the accounts that have this address, ignoring case, without the one with the Clerk id `but`.
 
     Accounts that were given up when they were linked are not among them; those of deleted people are.
@@ -48,12 +48,12 @@ def with_same_address(email: str | None, *, but: str | None) -> list[User]:
     if email is None:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(_SAME_ADDRESS, [email.lower(), but])
+        cursor.execute(_SAME_ADDRESS, [email.lower(), exclude_clerk_id])
         ids = [row[0] for row in cursor.fetchall()]
     return list(_real(User.objects.filter(pk__in=ids).order_by("pk"))) if ids else []
 
 
-def linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
+def find_linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
     """Return the account of `others` that is certainly the person's, locked; None if there is none."""
     if len(others) != 1 or payload.email_verified_at is None or not _is_unclaimed(others[0]):
         return None
@@ -106,14 +106,14 @@ def _known(user: User, others: Sequence[User]) -> dict[int, IdentityConflict]:
     return {c.other_id if c.user_id == user.pk else c.user_id: c for c in found}
 
 
-def address_changed(user: User, origin: log.Origin) -> None:
+def refresh_conflicts(user: User, origin: log.Origin) -> None:
     """Close open conflicts that are not true any more, and open those that are, after the address of `user` changed."""
     involved = IdentityConflict.objects.filter(Q(user=user) | Q(other=user), state=State.OPEN)
     involved.exclude(email=(user.email or "")).update(state=State.OBSOLETE, resolved_at=timezone.now())
-    open_conflicts(user, with_same_address(user.email, but=user.clerk_id), origin)
+    open_conflicts(user, users_with_email(user.email, exclude_clerk_id=user.clerk_id), origin)
 
 
-def find_separate(origin: log.Origin) -> int:
+def open_missing_conflicts(origin: log.Origin) -> int:
     """Open conflicts for accounts with one address that nobody was asked about, because they are older than the asking.
 
     Returns:

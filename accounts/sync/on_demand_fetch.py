@@ -11,19 +11,19 @@ from accounts.sync import reconciliation
 State = Reconciliation.State
 
 
-def ask(clerk_id: str) -> Reconciliation:
-    """Have a person compared with Clerk and healed soon; in a transaction.
+def request(clerk_id: str) -> Reconciliation:
+    """Have a person compared with Clerk and repaired soon; in a transaction.
 
     Returns:
         The report, which is under way until then.
     """
-    report = Reconciliation.objects.create(kind=Reconciliation.Kind.PERSON)
+    report = Reconciliation.objects.create(kind=Reconciliation.Kind.USER)
     # Named, because the task imports what imports this module.
-    queue.configure_task("accounts.tasks.reconcile_person").defer(clerk_id=clerk_id, report_id=report.pk)
+    queue.configure_task("accounts.tasks.reconcile_user").defer(clerk_id=clerk_id, report_id=report.pk)
     return report
 
 
-def answer(clerk_id: str, report_id: int) -> None:
+def run(clerk_id: str, report_id: int) -> None:
     """Fill in the report; it also tells that Clerk gave no usable answer."""
     report = Reconciliation.objects.get(pk=report_id)
     if report.state != State.RUNNING:

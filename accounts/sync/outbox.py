@@ -29,47 +29,47 @@ State = MetadataPush.State
 #: What a missing key means. So nobody's metadata is written only because a profile was made.
 DEFAULTS: dict[str, Any] = {"validationTier": 1, "availableForHire": True}
 #: Somebody else who keeps writing other values is let win after so many pushes within a while of each other.
-MOST_BOUNCES, BOUNCED_WITHIN = 3, timedelta(hours=1)
+MAX_BOUNCES, BOUNCE_WINDOW = 3, timedelta(hours=1)
 
 
-def request(user: User) -> None:
+def queue_push(user: User) -> None:
     """Have what is ours brought to Clerk, because it was changed here. Call it in the transaction of the change."""
     _put(user, changed_here=True)
 
 
-def check(user: User) -> None:
+def queue_push_if_outdated(user: User) -> None:
     """Have what is ours brought to Clerk if Clerk is known to hold something else; in a transaction."""
-    if user.deleted_at is None and differences(user):
+    if user.deleted_at is None and outdated_facts(user):
         _put(user, changed_here=False)
 
 
-def differences(user: User) -> dict[str, Any]:
+def outdated_facts(user: User) -> dict[str, Any]:
     """Return the facts that Clerk is known to hold otherwise, with our values; None where it should hold none."""
-    return compare(user, facts_of([user.pk]).get(user.pk, {}))
+    return compare_facts(user, local_facts([user.pk]).get(user.pk, {}))
 
 
-def compare(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of `ours` Clerk is known to hold otherwise; see `differences`."""
+def compare_facts(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of `ours` Clerk is known to hold otherwise; see `outdated_facts`."""
     wanted = {key: ours.get(key) for key in METADATA_KEYS}
     return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_metadata.get(key))}
 
 
-def facts_of(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+def local_facts(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
     """Return the facts of each person who has any, from the apps above; one or two statements for all of them."""
     found: dict[int, dict[str, Any]] = import_string(settings.CLERK_METADATA_PROVIDER)(list(user_ids))
     return found
 
 
-def note_bounce(push: MetadataPush) -> None:
+def record_bounce(push: MetadataPush) -> None:
     """Take note, without saving, that other values came back right after ours had reached Clerk; stop after a few."""
-    is_soon = push.done_at is not None and push.done_at > timezone.now() - BOUNCED_WITHIN
+    is_soon = push.done_at is not None and push.done_at > timezone.now() - BOUNCE_WINDOW
     push.bounces = push.bounces + 1 if is_soon else 0
     push.state = State.PENDING
-    if push.bounces >= MOST_BOUNCES:
-        stop(push)
+    if push.bounces >= MAX_BOUNCES:
+        stop_push(push)
 
 
-def stop(push: MetadataPush) -> None:
+def stop_push(push: MetadataPush) -> None:
     """Let whoever keeps writing other values win, and say so."""
     push.state = State.STOPPED
     push.last_error = f"After {push.bounces} pushes something else wrote other values; see the runbook on drift."
@@ -79,7 +79,7 @@ def stop(push: MetadataPush) -> None:
     audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=None, target=push.user, bounces=push.bounces)
 
 
-def defer(user_id: int) -> None:
+def defer_push(user_id: int) -> None:
     """Have the push made soon, if Clerk can be asked at all."""
     if settings.CLERK_SECRET_KEY:
         # Named, because the task imports what imports this module.
@@ -90,7 +90,7 @@ def _put(user: User, *, changed_here: bool) -> None:
     now = timezone.now()
     push = MetadataPush(user=user, state=State.PENDING, requested_at=now, next_attempt_at=now)
     if insert_if_new(push):
-        defer(user.pk)
+        defer_push(user.pk)
         return
     push = MetadataPush.objects.select_for_update(no_key=True).get(user=user)
     push.user = user
@@ -103,10 +103,10 @@ def _put(user: User, *, changed_here: bool) -> None:
         push.state, push.bounces = State.PENDING, 0
         push.revision += 1
     else:
-        note_bounce(push)
+        record_bounce(push)
     update(push, ["state", "revision", "requested_at", "next_attempt_at", "attempts", "last_error", "bounces"])
     if push.state == State.PENDING:
-        defer(user.pk)
+        defer_push(user.pk)
 
 
 def _agree(key: str, ours: Any, theirs: Any) -> bool:

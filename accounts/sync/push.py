@@ -19,8 +19,8 @@ from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError, ClerkRejectedError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, User
-from accounts.sync import apply as sync
 from accounts.sync import outbox
+from accounts.sync.apply import apply_user
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
@@ -33,16 +33,16 @@ State = MetadataPush.State
 CLAIM = timedelta(minutes=3)
 WAITS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
 #: Changes made while their own push was under way are brought along at once, but not for ever.
-MOST_ROUNDS = 5
+MAX_ROUNDS = 5
 #: Due pushes looked at by one run of the job, and failures after which it leaves the rest to the next.
-BATCH, MOST_FAILURES = 500, 3
+BATCH, MAX_FAILURES = 500, 3
 
 
 class Outcome(StrEnum):
     """What became of a push."""
 
     NOTHING = "nothing to do"
-    AGREED = "agreed already"
+    UP_TO_DATE = "up to date"
     SENT = "sent"
     REFUSED = "refused"
     STOPPED = "stopped"
@@ -62,17 +62,17 @@ class _Wish:
     values: dict[str, Any]
 
 
-def push(user_id: int, *, at_once: bool = False) -> Outcome:
+def push_user(user_id: int, *, ignore_schedule: bool = False) -> Outcome:
     """Bring what is ours of one person to Clerk, if something waits and nobody else is at it.
 
     Clerk being away is no error: the push waits for its next attempt, and says why on its row.
 
     Args:
-        at_once: do not wait for the time of the next attempt.
+        ignore_schedule: do not wait for the time of the next attempt.
     """
     outcome = Outcome.NOTHING
-    for _ in range(MOST_ROUNDS):
-        claimed = _claim(user_id, at_once=at_once)
+    for _ in range(MAX_ROUNDS):
+        claimed = _claim(user_id, ignore_schedule=ignore_schedule)
         if claimed is None:
             return outcome
         try:
@@ -86,13 +86,13 @@ def push(user_id: int, *, at_once: bool = False) -> Outcome:
     return outcome
 
 
-def begin_anew(user_id: int) -> bool:
+def restart(user_id: int) -> bool:
     """Have a push made now whatever became of it before, and return whether there was one to be made."""
     found = MetadataPush.objects.filter(user_id=user_id).update(
         state=State.PENDING, next_attempt_at=timezone.now(), attempts=0, bounces=0, revision=F("revision") + 1
     )
     if found:
-        outbox.defer(user_id)
+        outbox.defer_push(user_id)
     return bool(found)
 
 
@@ -103,18 +103,18 @@ def push_due() -> int:
     failures = made = 0
     for user_id in user_ids:
         made += 1
-        failures = failures + 1 if push(user_id) is Outcome.FAILED else 0
-        if failures == MOST_FAILURES:
+        failures = failures + 1 if push_user(user_id) is Outcome.FAILED else 0
+        if failures == MAX_FAILURES:
             log.warning("Clerk seems to be away; %d pushes and more wait.", len(user_ids) - made)
             break
     return made
 
 
-def _claim(user_id: int, *, at_once: bool = False) -> MetadataPush | None:
+def _claim(user_id: int, *, ignore_schedule: bool = False) -> MetadataPush | None:
     """Return the row if something waits, and keep others from it while this push is under way."""
     now = timezone.now()
     waiting = _unclaimed(now).filter(user_id=user_id)
-    if not at_once:
+    if not ignore_schedule:
         waiting = waiting.filter(next_attempt_at__lte=now)
     # One statement, so that of two rivals one finds the row claimed.
     if not waiting.update(claimed_until=now + CLAIM, attempts=F("attempts") + 1):
@@ -132,7 +132,7 @@ def _round(claimed: MetadataPush) -> Outcome:
     payload = api.get_user(str(claimed.user.clerk_id))
     wish = _wish(claimed, payload)
     if not wish.values:
-        return _settle(claimed, wish, Outcome.AGREED)
+        return _settle(claimed, wish, Outcome.UP_TO_DATE)
     try:
         answer = api.merge_public_metadata(str(claimed.user.clerk_id), wish.values)
     except ClerkRejectedError as error:
@@ -150,14 +150,14 @@ def _drop(claimed: MetadataPush) -> Outcome:
 @transaction.atomic
 def _wish(claimed: MetadataPush, payload: ClerkUser | ClerkUserDeleted) -> _Wish:
     """Apply what Clerk says now, and return what it should hold instead."""
-    sync.apply(payload, origin=SYSTEM)
+    apply_user(payload, origin=SYSTEM)
     user = User.objects.get(pk=claimed.user_id)
     revision = MetadataPush.objects.values_list("revision", flat=True).get(pk=claimed.pk)
     if user.deleted_at or isinstance(payload, ClerkUserDeleted):
         return _Wish(revision, {})
-    values = outbox.differences(user)
+    values = outbox.outdated_facts(user)
     if user.has_pending_roles:
-        wanted = roles.effective(user, payload.roles)
+        wanted = roles.effective_roles(user, payload.roles)
         if wanted != payload.roles:
             values["roles"] = [*wanted, *payload.other_roles]
     return _Wish(revision, values)
@@ -168,7 +168,7 @@ def _settle(claimed: MetadataPush, wish: _Wish, outcome: Outcome, answer: ClerkU
     """Apply Clerk's answer, and take note that it holds what was sent; what changed meanwhile still waits."""
     user, is_latest = _without_pending_roles(claimed, wish)
     if answer:
-        sync.apply(answer, origin=SYSTEM)
+        apply_user(answer, origin=SYSTEM)
         user.refresh_from_db()
     if is_latest:
         _recount_roles(user)
@@ -177,8 +177,8 @@ def _settle(claimed: MetadataPush, wish: _Wish, outcome: Outcome, answer: ClerkU
     row.attempts, row.last_error = 0, ""
     if row.revision == wish.revision:
         row.done_at, row.state = timezone.now(), State.DONE
-        if user.deleted_at is None and outbox.differences(user):
-            outbox.note_bounce(row)  # an event that is newer than the answer came before it
+        if user.deleted_at is None and outbox.outdated_facts(user):
+            outbox.record_bounce(row)  # an event that is newer than the answer came before it
     update(row, ["state", "next_attempt_at", "claimed_until", "attempts", "last_error", "done_at", "bounces"])
     return Outcome.STOPPED if row.state == State.STOPPED else outcome
 
@@ -214,10 +214,10 @@ def _without_pending_roles(claimed: MetadataPush, wish: _Wish) -> tuple[User, bo
 
 def _recount_roles(user: User) -> None:
     """Let the roles that Clerk holds be the ones that count."""
-    before, user.roles = user.roles, roles.effective(user)
+    before, user.roles = user.roles, roles.effective_roles(user)
     if user.deleted_at is None and not user.is_provisional and user.roles != before:
         update(user, ["roles"])
-        roles.announce(user, before, actor=None, origin=SYSTEM)
+        roles.announce_changes(user, before, actor=None, origin=SYSTEM)
 
 
 def _plan_next(claimed: MetadataPush, error: BaseException) -> None:

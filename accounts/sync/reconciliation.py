@@ -1,7 +1,7 @@
 """Find what webhooks and pushes have not told, and heal it, in both directions.
 
 Clerk says of its webhooks that they are "not guaranteed to be delivered immediately or at all", so a system that only
-listens drifts. What Clerk says is applied by `accounts.sync.apply.apply`, like an event, and what is ours is pushed. A run over
+listens drifts. What Clerk says is applied by `accounts.sync.apply.apply_user`, like an event, and what is ours is pushed. A run over
 everybody reads Clerk's list by key, a page at a time, remembers on its report how far it got, and goes on from there if it
 was killed. A run over who changed lately reads the newest changes until it meets the last run's.
 """
@@ -18,19 +18,19 @@ from accounts.clerk import api, instance_guard
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
-from accounts.sync import apply as sync
 from accounts.sync import matching, outbox, user_listing
 from accounts.sync import push as pushes
+from accounts.sync.apply import apply_user
 from accounts.sync.differences import Difference, Span, compare
 from audit.log import Origin
 from audit.models import AuditLog
 
 log = logging.getLogger(__name__)
 
-Kind, State, What = Reconciliation.Kind, Reconciliation.State, Reconciliation.What
+Kind, State, DifferenceKind = Reconciliation.Kind, Reconciliation.State, Reconciliation.DifferenceKind
 ORIGIN = Origin(AuditLog.Source.RECONCILIATION)
 #: More deletions than this at once, and than one in twenty, are not believed: the key may be another instance's.
-MOST_GONE = 10
+MAX_DELETIONS = 10
 #: How far before the newest change of the last run the next one reads: Clerk's list may lag behind itself.
 OVERLAP = timedelta(minutes=10)
 #: Of each page of changes, what the next one repeats: whoever is deleted meanwhile moves everybody behind up.
@@ -44,7 +44,7 @@ LOCK = 0x636C65726B
 type Progress = Callable[[int, int | None], None]
 
 
-class UnderWayError(Exception):
+class AlreadyRunningError(Exception):
     """Another run is under way."""
 
 
@@ -57,9 +57,9 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         The report.
 
     Raises:
-        ClerkApiError: the list broke off, or is another instance's. What was healed until then stays; nobody was deleted. The
+        ClerkApiError: the list broke off, or is another instance's. What was repaired until then stays; nobody was deleted. The
             report says so, too.
-        UnderWayError: another run is under way.
+        AlreadyRunningError: another run is under way.
     """
     with _alone():
         since = None if full else _watermark()
@@ -69,7 +69,7 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
         run.save()
         try:
             instance_guard.verify_secret_key()
-            run.at_clerk = _count()
+            run.clerk_total = _count()
             _read_recent(run, progress) if since else _read_all(run, progress)
         except ClerkApiError as error:
             _end(run, State.FAILED, str(error))
@@ -88,12 +88,12 @@ def reconcile_user(clerk_id: str, *, dry_run: bool = False, run: Reconciliation 
         ClerkApiError: Clerk gives no usable answer.
         ClerkPayloadError: it is no id of a user.
     """
-    payload, run = api.get_user(clerk_id), run or Reconciliation(kind=Kind.PERSON, dry_run=dry_run)
-    run.seen = 1
+    payload, run = api.get_user(clerk_id), run or Reconciliation(kind=Kind.USER, dry_run=dry_run)
+    run.compared = 1
     if not isinstance(payload, ClerkUserDeleted):
         _heal(run, compare([payload])[0])
     elif User.objects.live().filter(clerk_id=clerk_id).exists():
-        _heal(run, [Difference(clerk_id, What.GONE, payload)])
+        _heal(run, [Difference(clerk_id, DifferenceKind.DELETED, payload)])
     _end(run, State.FINISHED)
     return run
 
@@ -101,16 +101,16 @@ def reconcile_user(clerk_id: str, *, dry_run: bool = False, run: Reconciliation 
 def counts_differ(run: Reconciliation) -> bool:
     """Return whether Clerk counts more or fewer people than there are here, which only a run over everybody explains."""
     here = User.objects.live().filter(clerk_id__isnull=False).count()
-    return run.at_clerk is not None and run.at_clerk != here
+    return run.clerk_total is not None and run.clerk_total != here
 
 
-def full_within(age: timedelta) -> bool:
+def has_recent_full_run(age: timedelta) -> bool:
     """Return whether everybody was compared lately."""
-    runs = Reconciliation.objects.healing().filter(kind=Kind.FULL, state=State.FINISHED)
+    runs = Reconciliation.objects.repairing().filter(kind=Kind.FULL, state=State.FINISHED)
     return runs.filter(finished_at__gt=timezone.now() - age).exists()
 
 
-def forget_old() -> int:
+def delete_old() -> int:
     """Delete reports that nobody looks at any more; return how many."""
     deleted, _ = Reconciliation.objects.older_than(KEPT).delete()
     return deleted
@@ -119,15 +119,17 @@ def forget_old() -> int:
 def _read_all(run: Reconciliation, progress: Progress) -> None:
     while True:
         page = user_listing.next_page(run)
-        reached = max((user.created_at for user in page.users if user.created_at), default=run.reached)
-        span = Span(run.reached, reached if page.last_id else None)
-        listed_before = frozenset(run.at_edge)
-        run.unlisted = sorted({*run.unlisted, *_take_in(run, page.users, page.unreadable, span)} - listed_before)
-        at_edge = {user.clerk_id for user in page.users if user.created_at == reached}
-        run.at_edge = sorted(at_edge | listed_before if reached == run.reached else at_edge)
-        run.reached, run.cursor = reached, page.last_id or ""
+        reached = max((user.created_at for user in page.users if user.created_at), default=run.cursor_created_at)
+        span = Span(run.cursor_created_at, reached if page.last_id else None)
+        listed_before = frozenset(run.boundary_ids)
+        run.unlisted_ids = sorted(
+            {*run.unlisted_ids, *_take_in(run, page.users, page.unreadable, span)} - listed_before
+        )
+        boundary_ids = {user.clerk_id for user in page.users if user.created_at == reached}
+        run.boundary_ids = sorted(boundary_ids | listed_before if reached == run.cursor_created_at else boundary_ids)
+        run.cursor_created_at, run.cursor = reached, page.last_id or ""
         run.save()
-        progress(run.seen, run.at_clerk)
+        progress(run.compared, run.clerk_total)
         if not page.last_id:
             break
     _bury(run)
@@ -142,7 +144,7 @@ def _read_recent(run: Reconciliation, progress: Progress) -> None:
         _take_in(run, fresh, page.unreadable)
         met = frozenset(user.clerk_id for user in page.users)
         run.save()
-        progress(run.seen, None)
+        progress(run.compared, None)
         if not page.last_id or not fresh or (until and fresh[-1].updated_at < until):
             return
         offset += api.PAGE_SIZE - min(REPEATED, api.PAGE_SIZE // 2)
@@ -152,28 +154,28 @@ def _take_in(
     run: Reconciliation, users: list[ClerkUser], unreadable: list[tuple[str, str]], span: Span | None = None
 ) -> list[str]:
     """Compare and heal a page; return who is here and should have been on it."""
-    run.seen += len(users) + len(unreadable)
+    run.compared += len(users) + len(unreadable)
     run.watermark = max(filter(None, [run.watermark, *(user.updated_at for user in users)]), default=None)
     for clerk_id, reason in unreadable:
         run.unreadable += 1
-        run.note({"clerk_id": clerk_id, "what": What.UNREADABLE, "fields": [], "reason": reason})
-    found, unlisted = compare(users, span=span, known_ids=frozenset(clerk_id for clerk_id, _ in unreadable))
+        run.add_example({"clerk_id": clerk_id, "kind": DifferenceKind.UNREADABLE, "fields": [], "reason": reason})
+    found, unlisted_ids = compare(users, span=span, known_ids=frozenset(clerk_id for clerk_id, _ in unreadable))
     _heal(run, found)
-    return unlisted
+    return unlisted_ids
 
 
 def _bury(run: Reconciliation) -> None:
     """Delete who Clerk, asked for each of them, knows no more; nobody, if that were too many to be true."""
-    unlisted = {*run.unlisted, *_of_unknown_age(run)}
-    unlisted -= {example["clerk_id"] for example in run.examples if example["what"] == What.UNREADABLE}
+    unlisted_ids = {*run.unlisted_ids, *_of_unknown_age(run)}
+    unlisted_ids -= {example["clerk_id"] for example in run.examples if example["kind"] == DifferenceKind.UNREADABLE}
     if not run.dry_run:
-        matching.find_separate(ORIGIN)
-    if len(unlisted) > min(run.seen, max(MOST_GONE, run.seen // 20)):
-        run.distrusted = len(unlisted)
-        for clerk_id in sorted(unlisted):
-            run.note({"clerk_id": clerk_id, "what": "distrusted", "fields": []})
+        matching.open_missing_conflicts(ORIGIN)
+    if len(unlisted_ids) > min(run.compared, max(MAX_DELETIONS, run.compared // 20)):
+        run.skipped_deletions = len(unlisted_ids)
+        for clerk_id in sorted(unlisted_ids):
+            run.add_example({"clerk_id": clerk_id, "kind": "skipped_deletions", "fields": []})
         return
-    for clerk_id in sorted(unlisted):
+    for clerk_id in sorted(unlisted_ids):
         _ask_for(run, clerk_id)
 
 
@@ -188,7 +190,7 @@ def _of_unknown_age(run: Reconciliation) -> Iterable[str]:
 def _ask_for(run: Reconciliation, clerk_id: str) -> None:
     payload = api.get_user(clerk_id)
     if isinstance(payload, ClerkUserDeleted):
-        _heal(run, [Difference(clerk_id, What.GONE, payload)])
+        _heal(run, [Difference(clerk_id, DifferenceKind.DELETED, payload)])
     else:  # who signed up, or came back, while the list was read
         _heal(run, compare([payload])[0])
 
@@ -199,8 +201,8 @@ def _heal(run: Reconciliation, found: list[Difference]) -> None:
         _note(run, difference)
         if difference.payload and not run.dry_run:
             with _one_person(run, difference.clerk_id), transaction.atomic():
-                sync.apply(difference.payload, origin=ORIGIN)
-                run.healed += 1
+                apply_user(difference.payload, origin=ORIGIN)
+                run.repaired += 1
     if run.dry_run:
         return
     for clerk_id in dict.fromkeys(difference.clerk_id for difference in found):
@@ -210,15 +212,15 @@ def _heal(run: Reconciliation, found: list[Difference]) -> None:
 
 @contextmanager
 def _one_person(run: Reconciliation, clerk_id: str) -> Iterator[None]:
-    """Let a person who cannot be healed stop nobody else's healing, nor all runs after this one; the report tells."""
+    """Let a person who cannot be repaired stop nobody else's healing, nor all runs after this one; the report tells."""
     try:
         yield
     except Exception as error:
-        log.exception("%s could not be healed.", clerk_id)
-        run.unhealed += 1
+        log.exception("%s could not be repaired.", clerk_id)
+        run.unrepaired += 1
         # Only its kind: what a database says of an error quotes what people wrote.
-        run.note(
-            {"clerk_id": clerk_id, "what": "unhealed", "fields": [], "reason": f"{type(error).__name__}, see the log"}
+        run.add_example(
+            {"clerk_id": clerk_id, "kind": "unrepaired", "fields": [], "reason": f"{type(error).__name__}, see the log"}
         )
 
 
@@ -227,7 +229,7 @@ def _bring(run: Reconciliation, clerk_id: str) -> None:
         user = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
         if user is None:
             return  # who could not be taken in, or whose identity an admin has just moved
-        outbox.check(user)
+        outbox.queue_push_if_outdated(user)
     _push(run, user)
 
 
@@ -237,22 +239,22 @@ def _push(run: Reconciliation, user: User) -> None:
     if not push.exists():
         return
     if run.kind != Kind.RECENT and not push.filter(state=MetadataPush.State.PENDING).exists():
-        pushes.begin_anew(user.pk)
-    run.sent += pushes.push(user.pk, at_once=True) is pushes.Outcome.SENT
+        pushes.restart(user.pk)
+    run.pushed += pushes.push_user(user.pk, ignore_schedule=True) is pushes.Outcome.SENT
     if left := push.first():
         # The next run, and the job, try again; one failure stops nobody else's.
-        run.unhealed += 1
+        run.unrepaired += 1
         reason = left.last_error or str(left.get_state_display())
-        run.note({"clerk_id": str(user.clerk_id), "what": "unhealed", "fields": [], "reason": reason})
+        run.add_example({"clerk_id": str(user.clerk_id), "kind": "unrepaired", "fields": [], "reason": reason})
 
 
 def _note(run: Reconciliation, difference: Difference) -> None:
-    setattr(run, difference.what, getattr(run, difference.what) + 1)
+    setattr(run, difference.kind, getattr(run, difference.kind) + 1)
     for field in difference.fields:
         run.fields[field] = run.fields.get(field, 0) + 1
     since = difference.since.isoformat() if difference.since else None
-    example = {"clerk_id": difference.clerk_id, "what": difference.what, "fields": list(difference.fields)}
-    run.note({**example, "since": since})
+    example = {"clerk_id": difference.clerk_id, "kind": difference.kind, "fields": list(difference.fields)}
+    run.add_example({**example, "since": since})
     if difference.since:
         run.longest_drift = max(run.longest_drift or timedelta(0), timezone.now() - difference.since)
 
@@ -273,7 +275,7 @@ def _count() -> int | None:
 
 def _watermark() -> datetime | None:
     """Return the newest change that the last good run saw."""
-    runs = Reconciliation.objects.healing().filter(state=State.FINISHED, watermark__isnull=False)
+    runs = Reconciliation.objects.repairing().filter(state=State.FINISHED, watermark__isnull=False)
     return runs.values_list("watermark", flat=True).first()
 
 
@@ -292,7 +294,7 @@ def _alone() -> Iterator[None]:
         cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
         [is_mine] = cursor.fetchone()
     if not is_mine:
-        raise UnderWayError("Another reconciliation is under way; its report is in the admin.")
+        raise AlreadyRunningError("Another reconciliation is under way; its report is in the admin.")
     try:
         yield
     finally:

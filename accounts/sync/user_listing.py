@@ -7,7 +7,7 @@ from accounts.clerk.api import ClerkApiError, ClerkNotFoundError, ClerkRejectedE
 from accounts.models import Reconciliation, User
 
 #: People tried as the one to go on behind, before the list is read from its beginning again.
-MOST_STEPS_BACK = 5
+MAX_STEPS_BACK = 5
 
 
 def next_page(run: Reconciliation) -> UserPage:
@@ -27,7 +27,7 @@ def next_page(run: Reconciliation) -> UserPage:
         if page.last_id == cursor:
             raise ClerkApiError(f"Clerk's list of users does not go on behind {cursor}.")
         return page
-    run.seen, run.reached, run.at_edge = 0, None, []
+    run.compared, run.cursor_created_at, run.boundary_ids = 0, None, []
     return api.list_users()
 
 
@@ -35,7 +35,7 @@ def _cursors(run: Reconciliation) -> Iterator[str]:
     if not run.cursor:
         return
     yield run.cursor
-    if run.reached:
-        before = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at__lt=run.reached)
-        for clerk_id in before.order_by("-clerk_created_at").values_list("clerk_id", flat=True)[:MOST_STEPS_BACK]:
+    if run.cursor_created_at:
+        before = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at__lt=run.cursor_created_at)
+        for clerk_id in before.order_by("-clerk_created_at").values_list("clerk_id", flat=True)[:MAX_STEPS_BACK]:
             yield str(clerk_id)

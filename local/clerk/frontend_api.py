@@ -19,10 +19,6 @@ HANDSHAKE = "__clerk_handshake"
 PERSONAS = 30
 
 
-class Redirect307(HttpResponseRedirect):
-    status_code = 307
-
-
 def for_browsers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Answer scripts on pages of the app, with their cookies, and those of no other site."""
 
@@ -64,9 +60,11 @@ def handshake(request: HttpRequest) -> HttpResponse:
     client = sessions.client_of(request) or Client.objects.create()
     token = tokens.handshake_token(sessions.cookies_for(client, party))
     if settings.IS_DEVELOPMENT:
-        response = Redirect307(with_parameter(request.GET["redirect_url"], HANDSHAKE, token))
+        response = HttpResponseRedirect(
+            with_parameter(request.GET["redirect_url"], HANDSHAKE, token), preserve_request=True
+        )
     else:
-        response = Redirect307(request.GET["redirect_url"])
+        response = HttpResponseRedirect(request.GET["redirect_url"], preserve_request=True)
         response.set_cookie(HANDSHAKE, token, max_age=60, domain=settings.COOKIE_DOMAIN, samesite="Lax")
     sessions.remember(response, client)
     add_never_cache_headers(response)

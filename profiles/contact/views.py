@@ -11,7 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
-from accounts.preserved_forms import DraftMixin
+from accounts.preserved_forms import PreservedFormMixin
 from profiles.contact import services as contact
 from profiles.contact.services import ContactForm, MessageRejectedError
 from profiles.mixins import BuilderPageMixin
@@ -19,7 +19,7 @@ from profiles.permissions import Viewer
 
 
 @method_decorator(never_cache, name="dispatch")
-class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-arg]
+class ContactView(PreservedFormMixin, BuilderPageMixin, FormView):  # type: ignore[type-arg]
     """Write to a builder, whose address is not shown; the sender's is told to the builder."""
 
     request: AuthenticatedRequest
@@ -54,7 +54,7 @@ class ContactView(DraftMixin, BuilderPageMixin, FormView):  # type: ignore[type-
         except MessageRejectedError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
-        self.forget_draft()
+        self.discard_preserved_form()
         text = gettext("Your message is on its way to %(name)s. The answer comes to %(address)s.")
         messages.success(self.request, text % {"name": self.profile.name, "address": self.request.user.email})
         return redirect(self.profile)

@@ -14,8 +14,8 @@ from django.utils.translation import gettext
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.http import AuthenticatedRequest, is_ours, sign_in_answer
-from accounts.preserved_forms import DraftMixin
+from accounts.http import AuthenticatedRequest, is_internal_url, sign_in_response
+from accounts.preserved_forms import PreservedFormMixin
 from audit.log import Origin
 from profiles import flags, slug_history
 from profiles.editing import services as editing
@@ -45,7 +45,7 @@ class EditingMixin(ProfileAccessMixin):
         )
 
 
-class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
+class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[type-arg]
     """One section of a profile as a form: in its place by htmx, or as a page of its own."""
 
     request: AuthenticatedRequest
@@ -107,7 +107,7 @@ class EditView(EditingMixin, DraftMixin, UpdateView):  # type: ignore[type-arg]
         except slug_history.SlugTaken:
             form.add_error("slug", slug_history.SLUG_TAKEN)
             return self.form_invalid(form)
-        self.forget_draft()
+        self.discard_preserved_form()
         return self.saved(is_at_home=self.get_success_url() == address)
 
     def form_in_conflict(self, form: Any, stored: Any) -> HttpResponse:
@@ -151,7 +151,7 @@ class ClientUpdateView(EditView):
 
     def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not kwargs and not request.user.is_authenticated:
-            return sign_in_answer(request)
+            return sign_in_response(request)
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> Any:
@@ -204,4 +204,4 @@ class AvailabilityView(EditingMixin):
     def target(self) -> str:
         """The page of ours that the switch was on, else the builder's."""
         target = self.request.POST.get("next", "")
-        return target if is_ours(self.request, target) else str(self.profile.get_absolute_url())
+        return target if is_internal_url(self.request, target) else str(self.profile.get_absolute_url())

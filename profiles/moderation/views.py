@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.functional import Promise
 from django.utils.translation import gettext
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
-from accounts.preserved_forms import DraftMixin, Redirect303
+from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles import RoleChangeError
 from profiles import lifecycle
 from profiles.editing import services as editing
@@ -34,7 +34,7 @@ class DeedView(BuilderPageMixin):
     def back(self, told: str | Promise, to: Any = None) -> HttpResponse:
         """Return to the page, and say there what was done."""
         messages.success(self.request, str(told))
-        return Redirect303(resolve_url(to or self.profile))
+        return HttpResponseRedirect(resolve_url(to or self.profile), status=303)
 
 
 class ButtonView(DeedView):
@@ -82,7 +82,7 @@ class FeatureView(ButtonView):
         return gettext("The page is featured now.") if is_on else gettext("The page is not featured any more.")
 
 
-class ModerationView(DraftMixin, DeedView, FormView):  # type: ignore[type-arg]
+class ModerationView(PreservedFormMixin, DeedView, FormView):  # type: ignore[type-arg]
     """A page with the form of one thing that admins decide about a builder."""
 
     request: AuthenticatedRequest
@@ -112,7 +112,7 @@ class ModerationView(DraftMixin, DeedView, FormView):  # type: ignore[type-arg]
         except EvidenceMissing as error:
             form.add_error("evidence", str(error))
             return self.form_invalid(form)
-        self.forget_draft()
+        self.discard_preserved_form()
         return self.back(told)
 
 

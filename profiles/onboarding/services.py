@@ -7,8 +7,8 @@ by Clerk's webhook is public at once; docs/profiles.md says why.
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
-from accounts import roles
 from accounts.models import User
+from accounts.role_changes import change_roles
 from audit import log
 from profiles.lifecycle import PROFILE_OF_ROLE, request_profile
 from profiles.models import BuilderProfile, ClientProfile
@@ -44,7 +44,7 @@ def begin(user: User, goal: Goal, *, keep_other_role: bool = False, origin: log.
         RoleChangeError: Clerk has not told of the person yet.
     """
     other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - goal.roles
-    changed = roles.change(user, add=goal.roles, remove=other, actor=user, origin=origin)
+    changed = change_roles(user, add=goal.roles, remove=other, actor=user, origin=origin)
     # Who has a role already may have deleted its profile before Clerk gave the role again.
     for role in goal.roles - set(changed):
         request_profile(PROFILE_OF_ROLE[role], user, origin=origin)

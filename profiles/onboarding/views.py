@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils import timezone
@@ -17,7 +17,7 @@ from django.views.generic.edit import FormView, UpdateView
 from accounts.http import AuthenticatedRequest
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
-from accounts.preserved_forms import DraftMixin, Redirect303
+from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles import RoleChangeError
 from audit.log import Origin
 from profiles.editing import services as editing
@@ -46,10 +46,10 @@ class OnboardingView(RoleRequiredMixin):
 
     def onward(self) -> HttpResponse:
         """Go to the next page."""
-        return Redirect303(resolve_url(onboarding.following(self.request.user, self.page)))
+        return HttpResponseRedirect(resolve_url(onboarding.following(self.request.user, self.page)), status=303)
 
 
-class GoalView(OnboardingView, DraftMixin, FormView):  # type: ignore[misc,type-arg]
+class GoalView(OnboardingView, PreservedFormMixin, FormView):  # type: ignore[misc,type-arg]
     """Who are you: a builder, a client, or both?"""
 
     page = onboarding.GOAL
@@ -70,11 +70,11 @@ class GoalView(OnboardingView, DraftMixin, FormView):  # type: ignore[misc,type-
         except RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
-        self.forget_draft()
+        self.discard_preserved_form()
         return self.onward()
 
 
-class QuestionsView(OnboardingView, DraftMixin, UpdateView):  # type: ignore[misc,type-arg]
+class QuestionsView(OnboardingView, PreservedFormMixin, UpdateView):  # type: ignore[misc,type-arg]
     """Three questions to somebody who has the profile they are about; others begin at the beginning."""
 
     context_object_name = "profile"
@@ -104,7 +104,7 @@ class QuestionsView(OnboardingView, DraftMixin, UpdateView):  # type: ignore[mis
         """Save the answers, and go on."""
         origin = Origin.of_request(self.request)
         editing.save(self.profile, self.answers(form), actor=self.request.user, origin=origin)
-        self.forget_draft()
+        self.discard_preserved_form()
         return self.onward()
 
     def answers(self, form: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.views.generic.edit import FormView, UpdateView
 
 from accounts.http import AuthenticatedRequest
-from accounts.preserved_forms import DraftMixin
+from accounts.preserved_forms import PreservedFormMixin
 from audit.log import Origin
 from profiles.cursors import parse_id_cursor
 from profiles.editing.conflicts import last_change
@@ -56,7 +56,7 @@ class PortfolioMixin(BuilderPageMixin):
         return redirect(f"{self.profile.get_absolute_url()}{anchor}")
 
 
-class PortraitView(DraftMixin, PortfolioMixin, FormView):  # type: ignore[type-arg]
+class PortraitView(PreservedFormMixin, PortfolioMixin, FormView):  # type: ignore[type-arg]
     """The builder's picture."""
 
     request: AuthenticatedRequest
@@ -81,12 +81,12 @@ class PortraitView(DraftMixin, PortfolioMixin, FormView):  # type: ignore[type-a
     def save(self, picture: Any) -> HttpResponse:
         """Replace the picture by another, or by none."""
         portfolio.set_portrait(self.profile, picture, **self.audit_context)
-        self.forget_draft()
+        self.discard_preserved_form()
         self.profile.refresh_from_db(fields=["image"])
         return self.answer("profiles/portrait_saved.html", gettext("Saved."))
 
 
-class ProjectFormView(DraftMixin, PortfolioMixin, UpdateView):  # type: ignore[type-arg]
+class ProjectFormView(PreservedFormMixin, PortfolioMixin, UpdateView):  # type: ignore[type-arg]
     """A project as a form."""
 
     request: AuthenticatedRequest
@@ -103,7 +103,7 @@ class ProjectFormView(DraftMixin, PortfolioMixin, UpdateView):  # type: ignore[t
 
     def saved(self, project: Project, *, is_new: bool = False) -> HttpResponse:
         """Show the project as it is now."""
-        self.forget_draft()
+        self.discard_preserved_form()
         context = {"project": project, "is_new": is_new, "is_saved": True}
         return self.answer("profiles/_project_saved.html", gettext("Saved."), f"#project-{project.pk}", **context)
 

@@ -163,7 +163,7 @@ class TestTheAccountPage:
 
     def test_every_field_of_a_profile_has_a_word(self) -> None:
         fields = {field.name for model in (BuilderProfile, ClientProfile) for field in model._meta.concrete_fields}
-        assert fields - set(activity.FIELDS) == {"id", "user", "created_at", *indexing.COLUMNS}
+        assert fields - set(activity.FIELD_LABELS) == {"id", "user", "created_at", *indexing.COLUMNS}
 
     def test_roles_are_given_up_directly_after_what_follows_is_said(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
@@ -192,16 +192,16 @@ class TestTheAccountPage:
         browser = signed_in(olive)
         assert browser.post("/account/exports/").status_code == 302
         assert "is being made" in text_of(browser.get("/account/"))
-        exports.make(DataExport.objects.get().pk)
+        exports.build_export(DataExport.objects.get().pk)
         page = text_of(browser.get("/account/"))
         assert "Download the copy of your data" in page
-        assert browser.get(f"/account/exports/{DataExport.objects.get().link}/").status_code == 200
+        assert browser.get(f"/account/exports/{DataExport.objects.get().public_id}/").status_code == 200
 
     def test_a_copy_that_could_not_be_made_is_asked_for_again(self, olive: SampleUser) -> None:
         """Its job is tried three times within a minute."""
         browser = signed_in(olive)
         browser.post("/account/exports/")
-        DataExport.objects.update(requested_at=timezone.now() - exports.FRESH)
+        DataExport.objects.update(requested_at=timezone.now() - exports.REUSE_WITHIN)
         page = text_of(browser.get("/account/"))
         assert "Look again in a minute" not in page
         assert "Make a copy of my data" in page

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import preserved_forms
-from accounts.models import Draft, EndedSession
+from accounts.models import EndedSession, PreservedForm
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, PAGE, signed_in, with_token
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
@@ -50,7 +50,7 @@ def test_what_was_typed_is_shown_again_and_can_be_saved(page: BuilderProfile) ->
     assert post(page, browser).status_code == 302
     page.refresh_from_db()
     assert page.headline == TYPED["headline"]
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 def test_the_way_back_goes_through_the_handshake(page: BuilderProfile) -> None:
@@ -83,13 +83,13 @@ def test_nothing_is_kept_of_a_forged_token(page: BuilderProfile) -> None:
         302,
         f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F",
     )
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 def test_nothing_is_kept_of_what_another_site_posts(page: BuilderProfile) -> None:
     response = post(page, signed_in(page.user, expired=True, enforce_csrf_checks=True))
     assert response.status_code == 403
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 def test_a_form_of_ours_whose_csrf_token_is_not_believed_is_shown_again(page: BuilderProfile) -> None:
@@ -107,7 +107,7 @@ def test_a_form_of_ours_whose_csrf_token_is_not_believed_is_shown_again(page: Bu
 def test_another_site_lays_no_words_into_a_form(page: BuilderProfile, site: str) -> None:
     browser = signed_in(page.user, enforce_csrf_checks=True)
     assert post(page, browser, **{"sec-fetch-site": site}).status_code == 403
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 def test_without_csrf_token_nothing_is_kept_of_what_is_no_form_or_nobodys(page: BuilderProfile) -> None:
@@ -116,12 +116,12 @@ def test_without_csrf_token_nothing_is_kept_of_what_is_no_form_or_nobodys(page: 
     assert browser.post("/account/exports/", headers=ours).status_code == 403
     assert browser.post("/nowhere/", headers=ours).status_code == 404
     assert Client(enforce_csrf_checks=True).post(form_url(page), TYPED, headers=ours).status_code == 403
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 def test_the_csrf_token_is_not_kept(page: BuilderProfile) -> None:
     signed_in(page.user, expired=True).post(form_url(page), TYPED | {"csrfmiddlewaretoken": "x" * 64}, headers=PAGE)
-    assert "csrf" not in Draft.objects.get().fields
+    assert "csrf" not in PreservedForm.objects.get().fields
 
 
 def test_the_newest_counts(page: BuilderProfile) -> None:
@@ -134,10 +134,10 @@ def test_the_newest_counts(page: BuilderProfile) -> None:
 
 def test_old_ones_are_neither_shown_nor_kept(page: BuilderProfile) -> None:
     post(page, signed_in(page.user, expired=True))
-    assert preserved_forms.forget_old() == 0
-    Draft.objects.update(kept_at=timezone.now() - timedelta(minutes=61))
+    assert preserved_forms.delete_expired() == 0
+    PreservedForm.objects.update(saved_at=timezone.now() - timedelta(minutes=61))
     assert not signed_in(page.user).get(f"{form_url(page)}?draft=1").context["form"].is_bound
-    assert preserved_forms.forget_old() == 1
+    assert preserved_forms.delete_expired() == 1
 
 
 def test_signing_out_works_with_an_expired_token(page: BuilderProfile) -> None:
@@ -153,7 +153,7 @@ def test_htmx_is_told_to_get_a_fresh_token(page: BuilderProfile, method: str) ->
     response = getattr(signed_in(page.user, expired=True), method)(form_url(page), headers=HTMX)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "session-token-expired"
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 def test_htmx_of_a_session_that_is_over_is_told_the_same(page: BuilderProfile) -> None:

@@ -96,7 +96,7 @@ class TestOthers:
         }
         answer = signed_in(adam).post(PEOPLE, chosen)
         told = [str(message) for message in get_messages(answer.wsgi_request)]
-        assert "Adam: Ask another admin to take the role Admin from you." in told
+        assert "Adam: You cannot remove your own Admin role. Ask another admin to do it." in told
         assert "The roles of 0 people were changed." in told
 
     @pytest.mark.parametrize("nonsense", ({}, {"BUILDER": "double"}, {"BUILDER": ""}))

@@ -241,5 +241,5 @@ def test_ended_sessions_are_forgotten_after_thirty_days(olive: SampleUser) -> No
     now = timezone.now()
     for days in (1, 29, 31, 400):
         EndedSession.objects.create(session_id=f"sess_{days}", clerk_id=olive.clerk_id, ended_at=now - timedelta(days))
-    tasks.forget_ended_sessions(timestamp=0)
+    tasks.delete_old_ended_sessions(timestamp=0)
     assert set(EndedSession.objects.values_list("session_id", flat=True)) == {"sess_1", "sess_29"}

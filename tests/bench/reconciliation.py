@@ -55,12 +55,12 @@ def know_everybody() -> None:
     """Store the people here, faster than comparing would: that takes the 9 statements of any new person's event."""
     from accounts.clerk import api
     from accounts.models import User
-    from accounts.sync import apply as sync
+    from accounts.sync.apply import user_fields
     from profiles.models import ClientProfile
 
     page = api.list_users()
     while True:
-        people = [User(password="!", clerk_id=payload.clerk_id, **sync.facts_from(payload)) for payload in page.users]
+        people = [User(password="!", clerk_id=payload.clerk_id, **user_fields(payload)) for payload in page.users]
         User.objects.bulk_create(people)
         ClientProfile.objects.bulk_create([ClientProfile(user=person) for person in people])
         if not page.last_id:
@@ -69,7 +69,7 @@ def know_everybody() -> None:
 
 
 def drift(clerk: Any) -> None:
-    """Change one in a hundred here, as if an event had been lost, so that each has to be healed."""
+    """Change one in a hundred here, as if an event had been lost, so that each has to be repaired."""
     from accounts.models import User
 
     people = User.objects.filter(clerk_id__isnull=False)
@@ -95,7 +95,7 @@ def measure(name: str, people: int) -> None:
         run = reconciliation.reconcile(full=True)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(
-        f"{name:16} {run.seen:7} compared, {run.differed:6} differed, {run.healed:6} healed: {people / seconds:7.0f} users/s, "
+        f"{name:16} {run.compared:7} compared, {run.differed:6} differed, {run.repaired:6} repaired: {people / seconds:7.0f} users/s, "
         f"{1000 * cpu / people:.3f} ms CPU each, {1000 * counted / people:7.1f} statements per 1,000, "
         f"peak memory +{peak[0]:.0f} MB"
     )

@@ -36,7 +36,7 @@ ARGUMENTS = {
     "content_type_id": "1",
     "pk": "1",
     "rest": "nowhere",
-    "link": NO_LINK,
+    "public_id": NO_LINK,
     "section": "introduction",
     "name": f"projects/{'0' * 32}.webp",
 }

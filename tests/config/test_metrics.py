@@ -76,16 +76,16 @@ def test_every_rule_is_told_from_the_start_and_whether_it_found_trouble() -> Non
 def test_drift_is_what_the_last_comparison_found() -> None:
     assert ("drift_people",) not in scrape()
     now = timezone.now()
-    Reconciliation.objects.create(kind="full", state="finished", finished_at=now, seen=10, missing=2, unhealed=1)
+    Reconciliation.objects.create(kind="full", state="finished", finished_at=now, compared=10, missing=2, unrepaired=1)
     told = scrape()
     assert (told["drift_people",], told["drift_unhealed_people",]) == (2, 1)
 
 
-@pytest.mark.parametrize("kind", ("unhealed", "distrusted", "unreadable"))
+@pytest.mark.parametrize("kind", ("unrepaired", "skipped_deletions", "unreadable"))
 def test_whoever_still_differs_is_told_as_the_alert_does(settings: Settings, kind: str) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     now = timezone.now()
-    Reconciliation.objects.create(kind="full", state="finished", finished_at=now, seen=10, **{kind: 3})
+    Reconciliation.objects.create(kind="full", state="finished", finished_at=now, compared=10, **{kind: 3})
     finding = rules.drift(measure())
     assert finding
     assert scrape()["drift_unhealed_people",] == finding.value == 3

@@ -42,10 +42,10 @@ def one_of_each() -> int:
         kind="full",
         state="finished",
         finished_at=now,
-        seen=9,
+        compared=9,
         stale=1,
         fields={"name": 1},
-        examples=[{"clerk_id": HOSTILE, "what": "stale", "fields": ["name"], "since": None}],
+        examples=[{"clerk_id": HOSTILE, "kind": "stale", "fields": ["name"], "since": None}],
     )
     DataExport.objects.create(pk=PK, user=user, expires_at=now, archive=b"personal")
     MetadataPush.objects.create(pk=PK, user=user, state="pending", requested_at=now, next_attempt_at=now)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from accounts import roles
 from accounts.clerk.api import ClerkApiError
 from accounts.models import ClerkRateLimit, IdentityConflict, Reconciliation, User
+from accounts.role_changes import change_roles
 from accounts.roles import RoleChangeError
 from accounts.sync import push, reconciliation
 from audit.log import SYSTEM
@@ -146,7 +146,7 @@ class World:
         if user := self.user:
             wanted: dict[str, Any] = {verb: [User.Role(role)]}
             try:
-                changed = roles.change(user, actor=user, origin=SYSTEM, **wanted)
+                changed = change_roles(user, actor=user, origin=SYSTEM, **wanted)
             except RoleChangeError:
                 return  # banned, deleted, or not told of yet
             if changed:
@@ -168,7 +168,7 @@ class World:
         turns = [lambda: self.play(before), lambda: self.play(after)]
         self.fake.handler = lambda request: self.answer(request, mood, turns)
         if user := self.user:
-            push.push(user.pk, at_once=True)
+            push.push_user(user.pk, ignore_schedule=True)
         self.fake.handler = self.go_on
         ClerkRateLimit.objects.update(failures=0, suspended_until=None)
 
@@ -224,7 +224,7 @@ def test_one_reconciliation_makes_both_sides_agree(
     assert_agreed(world)
     fake.requests.clear()
     again = reconciliation.reconcile(full=True)
-    assert (again.differed, again.healed, again.sent) == (0, 0, 0)
+    assert (again.differed, again.repaired, again.pushed) == (0, 0, 0)
     assert [request.method for request in fake.requests if request.method != "GET"] == []
     world.play([("deliver", number) for number in range(len(world.told))])
     assert_agreed(world)

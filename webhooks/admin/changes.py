@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.activity import WORDS
+from accounts.activity import ACTION_LABELS
 from accounts.models import User
 from audit.models import AuditLog
 from webhooks.monitoring import point_in_time
@@ -42,7 +42,7 @@ def _kind(row: AuditLog) -> dict[str, Any]:
 
 
 def _what(row: AuditLog) -> str:
-    words = str(WORDS.get(row.action) or row.action.replace("_", " ").capitalize())
+    words = str(ACTION_LABELS.get(row.action) or row.action.replace("_", " ").capitalize())
     role = (row.details or {}).get("role")
     return f"{words}: {User.Role(role).label}" if role in User.Role.values else words
 

@@ -6,7 +6,7 @@ from django.conf import settings
 
 from accounts.clerk.payloads import ClerkEvent, ClerkSessionEnded, ClerkUser, ClerkUserDeleted
 from accounts.sessions import services as sessions
-from accounts.sync import apply as sync
+from accounts.sync.apply import Outcome, apply_user
 from audit.log import Origin
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent
@@ -28,28 +28,28 @@ def handle(event: ClerkEvent, *, svix_id: str) -> Verdict:
     return handler(event, origin)
 
 
-def apply_user(event: ClerkEvent, origin: Origin) -> Verdict:
+def handle_user(event: ClerkEvent, origin: Origin) -> Verdict:
     """Bring a user up to date."""
     subject = event.subject
     if not isinstance(subject, ClerkUser | ClerkUserDeleted) or subject.clerk_id is None:
         # Clerk's schema lets a deletion come without its id. Nothing can be applied; only a comparison can find it.
         return State.IGNORED, "It does not say which user was deleted."
-    outcome = sync.apply(subject, origin=origin)
-    return (State.STALE if outcome is sync.Outcome.STALE else State.PROCESSED), ""
+    outcome = apply_user(subject, origin=origin)
+    return (State.STALE if outcome is Outcome.STALE else State.PROCESSED), ""
 
 
 def end_session(event: ClerkEvent, origin: Origin) -> Verdict:
     """Refuse what is left of a session that is over."""
     if isinstance(event.subject, ClerkSessionEnded):
-        sessions.end(event.subject)
+        sessions.end_session(event.subject)
     return State.PROCESSED, ""
 
 
 #: The types acted upon; all others are ignored. https://clerk.com/docs/guides/development/webhooks/overview
 HANDLERS: dict[str, Callable[[ClerkEvent, Origin], Verdict]] = {
-    "user.created": apply_user,
-    "user.updated": apply_user,
-    "user.deleted": apply_user,
+    "user.created": handle_user,
+    "user.updated": handle_user,
+    "user.deleted": handle_user,
     "session.ended": end_session,
     "session.removed": end_session,
     "session.revoked": end_session,

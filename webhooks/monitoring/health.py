@@ -67,7 +67,7 @@ def measure() -> Health:
         pending_pushes=_count(pending),
         stopped_pushes=_count(pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])),
         oldest_push=pending.aggregate(oldest=Min("requested_at"))["oldest"],
-        last_reconciliation=Reconciliation.objects.healing().filter(state=Reconciliation.State.FINISHED).first(),
+        last_reconciliation=Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED).first(),
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
         heartbeats=list(_running_workers(now).values_list("last_heartbeat", flat=True)),
         overdue_jobs=_count(_overdue_jobs(now)),

@@ -10,8 +10,8 @@ from django.db import OperationalError, transaction
 from psycopg import errors
 
 from accounts.models import EndedSession, MetadataPush, Reconciliation, User
-from accounts.sync import apply as sync
 from accounts.sync import on_demand_fetch
+from accounts.sync.apply import UNAUDITED_FIELDS
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
@@ -24,8 +24,6 @@ from webhooks.models import WebhookEvent
 Action, State = AuditLog.Action, WebhookEvent.State
 #: Outcomes that are no state of an event.
 BUSY, GONE = "busy", "gone"
-#: What of a person an event may change without a row in the log; its version, which always changes, is left out.
-UNLOGGED = sync.KEPT_FIELDS
 RESOLVED_FIELDS = ("state", "last_error", "error_class", "processed_at", "next_attempt_at")
 #: Another transaction holds a lock, or had us wait for too long.
 AT_WORK = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
@@ -134,7 +132,7 @@ def resolve(event_id: int, who: Who) -> bool:
 @transaction.atomic
 def fetch(event: WebhookEvent, who: Who) -> Reconciliation:
     """Have the person of an event compared with Clerk by a worker, and return the report that it fills in."""
-    run = on_demand_fetch.ask(str(event.clerk_user_id))
+    run = on_demand_fetch.request(str(event.clerk_user_id))
     log.record(
         Action.PERSON_FETCHED,
         actor=who.actor,
@@ -199,7 +197,7 @@ def _unlogged(event: WebhookEvent) -> dict[tuple[str, str], Any]:
     """Return what an event may change of its person without a row in the log."""
     if not event.clerk_user_id:
         return {}
-    user = User.objects.filter(clerk_id=event.clerk_user_id).values(*UNLOGGED).first() or {}
+    user = User.objects.filter(clerk_id=event.clerk_user_id).values(*UNAUDITED_FIELDS).first() or {}
     push = MetadataPush.objects.filter(user__clerk_id=event.clerk_user_id).values_list("state", "revision").first()
     ended = EndedSession.objects.filter(clerk_id=event.clerk_user_id).count()
     facts: dict[tuple[str, str], Any] = {("user", name): value for name, value in user.items()}

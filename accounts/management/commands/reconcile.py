@@ -12,8 +12,8 @@ from accounts.clerk.instance_guard import WrongInstanceError
 from accounts.models import Reconciliation
 from accounts.sync import reconciliation
 
-MOST_SHOWN = 10
-What = Reconciliation.What
+MAX_LISTED = 10
+DifferenceKind = Reconciliation.DifferenceKind
 
 
 class Command(BaseCommand):
@@ -31,10 +31,10 @@ class Command(BaseCommand):
             run = self._reconcile(full=full, dry_run=dry_run, user=user)
         except ClerkPayloadError as error:
             raise CommandError(f"{user} cannot be compared: {error}") from None
-        except (reconciliation.UnderWayError, WrongInstanceError) as error:
+        except (reconciliation.AlreadyRunningError, WrongInstanceError) as error:
             raise CommandError(str(error)) from None
         except ClerkApiError as error:
-            raise CommandError(f"{error} Nobody was deleted; what was healed stays. Try again later.") from None
+            raise CommandError(f"{error} Nobody was deleted; what was repaired stays. Try again later.") from None
         self._tell(run)
 
     def _reconcile(self, *, full: bool, dry_run: bool, user: str | None) -> Reconciliation:
@@ -51,23 +51,29 @@ class Command(BaseCommand):
 
     def _tell(self, run: Reconciliation) -> None:
         kind = str(run.get_kind_display()).lower()
-        self.stdout.write(f"{run.seen} people at Clerk were compared ({kind}).")
-        deed = "would be healed" if run.dry_run else "healed"
-        for what in (What.MISSING, What.STALE, What.GONE, What.UNSENT):
+        self.stdout.write(f"{run.compared} people at Clerk were compared ({kind}).")
+        deed = "would be repaired" if run.dry_run else "repaired"
+        for what in (DifferenceKind.MISSING, DifferenceKind.STALE, DifferenceKind.DELETED, DifferenceKind.UNPUSHED):
             self.stdout.write(f"{getattr(run, what)} {what.label}, {deed}: {_listed(run, what)}")
-        if run.distrusted:
+        if run.skipped_deletions:
             warning = "too many to believe, left alone; is CLERK_SECRET_KEY the right instance's?"
-            self.stdout.write(f"{run.distrusted} not in Clerk's list, {warning} {_listed(run, 'distrusted')}")
+            self.stdout.write(
+                f"{run.skipped_deletions} not in Clerk's list, {warning} {_listed(run, 'skipped_deletions')}"
+            )
         for example in run.examples:
-            if example["what"] in (What.UNREADABLE, "unhealed"):
-                problem = "cannot be read and was left alone" if example["what"] == What.UNREADABLE else "still differs"
+            if example["kind"] in (DifferenceKind.UNREADABLE, "unrepaired"):
+                problem = (
+                    "cannot be read and was left alone"
+                    if example["kind"] == DifferenceKind.UNREADABLE
+                    else "still differs"
+                )
                 self.stdout.write(f"{example['clerk_id']} {problem}: {example['reason']}")
         self.stdout.write(f"The report is number {run.pk} in the admin.")
 
 
 def _listed(run: Reconciliation, what: str) -> str:
     """Return the first few of those who differ in this way, and how many more there are."""
-    ids = [example["clerk_id"] for example in run.examples if example["what"] == what]
+    ids = [example["clerk_id"] for example in run.examples if example["kind"] == what]
     count = getattr(run, what)
-    more = [f"and {count - MOST_SHOWN} more"] if count > MOST_SHOWN else []
-    return ", ".join([*ids[:MOST_SHOWN], *more]) or "nobody"
+    more = [f"and {count - MAX_LISTED} more"] if count > MAX_LISTED else []
+    return ", ".join([*ids[:MAX_LISTED], *more]) or "nobody"

@@ -106,7 +106,7 @@ class TestForeignSecretKey:
         MetadataPush.objects.create(
             user=user, state="pending", requested_at=user.created_at, next_attempt_at=user.created_at
         )
-        assert push.push(user.pk) is push.Outcome.FAILED
+        assert push.push_user(user.pk) is push.Outcome.FAILED
         assert User.objects.live().get() == user
         assert "another Clerk instance" in MetadataPush.objects.get().last_error
 

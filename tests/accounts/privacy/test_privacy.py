@@ -25,7 +25,7 @@ from pytest_django import Settings
 from accounts import preserved_forms, tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
-from accounts.models import DataExport, Draft, EndedSession, User
+from accounts.models import DataExport, EndedSession, PreservedForm, User
 from accounts.privacy import deletion, erasure, exports
 from accounts.privacy.deletion import DeletionError
 from audit.log import SYSTEM, Origin
@@ -65,7 +65,7 @@ def zofia(webhook: WebhookClient) -> User:
     new = {"headline": "Unheard-of headline", "hourly_rate": Decimal(90)}
     editing.save(builder, new, actor=user, origin=BY_HAND)
     editing.save(client, {"company_name": "Secretfirm"}, actor=user, origin=BY_HAND)
-    Draft.objects.create(clerk_id=str(user.clerk_id), path="/x/", fields="name=Zofia", kept_at=timezone.now())
+    PreservedForm.objects.create(clerk_id=str(user.clerk_id), path="/x/", fields="name=Zofia", saved_at=timezone.now())
     EndedSession.objects.create(session_id="sess_1", clerk_id=str(user.clerk_id), ended_at=timezone.now())
     return user
 
@@ -102,10 +102,10 @@ def actions(user: User) -> list[str]:
 class TestDeletion:
     def test_it_is_slept_over_and_done_at_clerk(self, fake: FakeClerk, zofia: User) -> None:
         fake.answers(GONE)
-        deletion.request(zofia, actor=zofia, origin=BY_HAND)
+        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
         tasks.delete_due_accounts(0)
         assert fake.requests == []
-        with after(deletion.COOL_OFF):
+        with after(deletion.COOLING_OFF):
             tasks.delete_due_accounts(0)
             tasks.delete_due_accounts(0)
         [request] = fake.requests
@@ -119,8 +119,8 @@ class TestDeletion:
         self, fake: FakeClerk, webhook: WebhookClient, zofia: User
     ) -> None:
         fake.answers(GONE)
-        deletion.request(zofia, actor=zofia, origin=BY_HAND)
-        with after(deletion.COOL_OFF):
+        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
+        with after(deletion.COOLING_OFF):
             deletion.delete_due()
         assert webhook.deleted(person(clerk_id=zofia.clerk_id)) == "stale"
         assert actions(zofia).count("USER_DELETED") == 1
@@ -131,38 +131,38 @@ class TestDeletion:
             return GONE
 
         fake.handler = handler
-        deletion.request(zofia, actor=zofia, origin=BY_HAND)
-        with after(deletion.COOL_OFF):
+        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
+        with after(deletion.COOLING_OFF):
             assert deletion.delete_due() == 1
         assert actions(zofia).count("USER_DELETED") == 1
 
     def test_minds_are_changed(self, fake: FakeClerk, zofia: User) -> None:
-        deletion.request(zofia, actor=zofia, origin=BY_HAND)
-        deletion.cancel(zofia, actor=zofia, origin=BY_HAND)
-        deletion.cancel(zofia, actor=zofia, origin=BY_HAND)
-        with after(deletion.COOL_OFF):
+        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
+        deletion.cancel_deletion(zofia, actor=zofia, origin=BY_HAND)
+        deletion.cancel_deletion(zofia, actor=zofia, origin=BY_HAND)
+        with after(deletion.COOLING_OFF):
             assert deletion.delete_due() == 0
         assert (fake.requests, actions(zofia)[-1]) == ([], "DELETION_CANCELLED")
 
     def test_asked_for_twice_the_first_time_counts(self, zofia: User) -> None:
-        first = deletion.request(zofia, actor=zofia, origin=BY_HAND).deletion_due_at
+        first = deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND).deletion_due_at
         with after(timedelta(days=3)):
-            assert deletion.request(zofia, actor=zofia, origin=BY_HAND).deletion_due_at == first
+            assert deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND).deletion_due_at == first
         assert actions(zofia).count("DELETION_REQUESTED") == 1
 
     @pytest.mark.parametrize("facts", ({"superuser": True}, {"deleted": True}))
     def test_there_must_be_an_account_at_clerk(self, facts: dict[str, bool]) -> None:
         user = UserFactory.create(**facts)
         with pytest.raises(DeletionError, match="is not at Clerk"):
-            deletion.request(user, actor=user, origin=BY_HAND)
+            deletion.request_deletion(user, actor=user, origin=BY_HAND)
 
     def test_one_failure_stops_nobody_elses_and_is_tried_again(self, fake: FakeClerk, zofia: User) -> None:
         other = UserFactory.create()
         for user in (zofia, other):
-            deletion.request(user, actor=user, origin=BY_HAND)
+            deletion.request_deletion(user, actor=user, origin=BY_HAND)
         stubborn = f"/v1/users/{zofia.clerk_id}"
         fake.handler = lambda r: httpx.Response(409, json={"errors": []}) if r.url.path == stubborn else GONE
-        with after(deletion.COOL_OFF):
+        with after(deletion.COOLING_OFF):
             assert deletion.delete_due() == 1
             assert User.objects.live().get() == zofia
             fake.answers(httpx.Response(404))
@@ -187,9 +187,9 @@ def give_pictures() -> tuple[str, str]:
 
 class TestExport:
     def make(self, user: User) -> DataExport:
-        exports.request(user, actor=user, origin=BY_HAND)
-        job = ProcrastinateJob.objects.get(task_name="accounts.tasks.make_data_export")
-        tasks.make_data_export(**job.args)
+        exports.request_export(user, actor=user, origin=BY_HAND)
+        job = ProcrastinateJob.objects.get(task_name="accounts.tasks.build_data_export")
+        tasks.build_data_export(**job.args)
         return DataExport.objects.get()
 
     def read(self, archive: bytes) -> dict[str, Any]:
@@ -200,7 +200,7 @@ class TestExport:
     def test_everything_is_in_it(self, zofia: User) -> None:
         browser = signed_in(zofia)
         export = self.make(zofia)
-        answer = browser.get(f"/account/exports/{export.link}/")
+        answer = browser.get(f"/account/exports/{export.public_id}/")
         assert (answer["Content-Type"], answer["Cache-Control"]) == (
             "application/zip",
             "max-age=0, no-cache, no-store, must-revalidate, private",
@@ -215,7 +215,7 @@ class TestExport:
             assert internal not in text, internal
 
     def test_portfolio_badges_addresses_and_messages_are_in_it(self, busy: User) -> None:
-        found = json.loads(self.read(exports.archive(busy))["profiles.json"])
+        found = json.loads(self.read(exports.build_archive(busy))["profiles.json"])
         assert found["portfolio"][0]["title"] == "Ateliermaps"
         assert found["former_addresses"][0]["slug"] == "zofia-before"
         assert found["messages_sent"][0]["body"] == "Zofia here"
@@ -227,7 +227,7 @@ class TestExport:
 
     def test_her_pictures_are_in_it(self, busy: User, media: Path) -> None:
         give_pictures()
-        found = self.read(exports.archive(busy))
+        found = self.read(exports.build_archive(busy))
         pictures = {name: content for name, content in found.items() if name.startswith("images/")}
         work = Project.objects.get()
         assert pictures == {"images/portrait.webp": b"her face", f"images/project-{work.pk}.webp": b"her work"}
@@ -238,30 +238,30 @@ class TestExport:
         monkeypatch.setitem(sys.modules, "gallery", types.ModuleType("gallery"))
         monkeypatch.setitem(sys.modules, "gallery.personal_data", gallery)
         settings.PERSONAL_DATA_MODULES = [*settings.PERSONAL_DATA_MODULES, "gallery.personal_data"]
-        assert self.read(exports.archive(zofia))["images/portrait.webp"] == b"RIFF"
+        assert self.read(exports.build_archive(zofia))["images/portrait.webp"] == b"RIFF"
 
     def test_nobody_elses_is(self, webhook: WebhookClient, zofia: User) -> None:
         other = person(first_name="Nemo", email="nemo@example.com")
         webhook.created(other)
-        assert b"nemo" not in b"".join(self.read(exports.archive(zofia)).values()).lower()
+        assert b"nemo" not in b"".join(self.read(exports.build_archive(zofia)).values()).lower()
 
     def test_a_second_request_is_answered_with_the_first(self, zofia: User) -> None:
-        first = exports.request(zofia, actor=zofia, origin=BY_HAND)
-        assert exports.request(zofia, actor=zofia, origin=BY_HAND) == first
-        assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.make_data_export").count() == 1
+        first = exports.request_export(zofia, actor=zofia, origin=BY_HAND)
+        assert exports.request_export(zofia, actor=zofia, origin=BY_HAND) == first
+        assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.build_data_export").count() == 1
 
     def test_a_job_that_runs_twice_makes_it_once(self, zofia: User) -> None:
         export = self.make(zofia)
-        exports.make(export.pk)
+        exports.build_export(export.pk)
         assert actions(zofia).count("DATA_EXPORTED") == 1
 
     def test_the_link_is_for_its_person_only_and_expires(self, zofia: User) -> None:
         export = self.make(zofia)
-        path = f"/account/exports/{export.link}/"
+        path = f"/account/exports/{export.public_id}/"
         assert signed_in(UserFactory.create(admin=True)).get(path).status_code == 404
         with after(exports.LIFETIME):
             assert signed_in(zofia).get(path).status_code == 404
-            assert exports.forget_expired() == 1
+            assert exports.delete_expired() == 1
         assert not DataExport.objects.exists()
 
     def test_the_admin_fetches_no_archives(self, zofia: User) -> None:
@@ -272,15 +272,15 @@ class TestExport:
             assert not [query["sql"] for query in asked.captured_queries if '"archive"' in query["sql"]]
 
     def test_before_it_is_ready_there_is_nothing(self, zofia: User) -> None:
-        export = exports.request(zofia, actor=zofia, origin=BY_HAND)
-        assert signed_in(zofia).get(f"/account/exports/{export.link}/").status_code == 404
+        export = exports.request_export(zofia, actor=zofia, origin=BY_HAND)
+        assert signed_in(zofia).get(f"/account/exports/{export.public_id}/").status_code == 404
 
 
 class TestErasure:
     def forget(self, webhook: WebhookClient, user: User) -> None:
         assert webhook.deleted(person(clerk_id=user.clerk_id)) == "processed"
         with after(erasure.RETENTION + timedelta(days=1)):
-            tasks.erase_deleted_people(0)
+            tasks.erase_deleted_users(0)
 
     def test_nothing_anywhere_tells_who_it_was(self, webhook: WebhookClient, busy: User) -> None:
         TestExport().make(busy)
@@ -322,7 +322,7 @@ class TestErasure:
         before = {model: model._default_manager.count() for model in (User, BuilderProfile, WebhookEvent)}
         log = {row.pk: (row.action, bytes(row.personal_digest)) for row in AuditLog.objects.all()}
         others = UserFactory.create(name="Nemo")
-        preserved_forms.forget_old()
+        preserved_forms.delete_expired()
         self.forget(webhook, zofia)
         assert WebhookEvent.objects.filter(clerk_user_id=zofia.clerk_id).count() == before[WebhookEvent] + 1
         assert User.objects.count() == before[User] + 1
@@ -338,7 +338,7 @@ class TestErasure:
         alive = UserFactory.create()
         assert erasure.erase_due() == []
         with pytest.raises(ValueError, match="is not deleted"):
-            erasure.erase(alive.pk)
+            erasure.erase_user(alive.pk)
         with after(erasure.RETENTION + timedelta(days=1)):
             assert erasure.erase_due(dry_run=True) == [zofia.clerk_id]
             assert User.objects.get(pk=zofia.pk).name == "Zofia Łęcka"
@@ -399,7 +399,7 @@ def test_every_table_about_people_is_exported_or_said_why_not() -> None:
     }
     assert hanging == {"profiles.Badge", "profiles.ContactMessage", "profiles.FormerSlug", "profiles.Project"}
     exported = {
-        *("accounts.User", "accounts.EndedSession", "accounts.Draft", "accounts.IdentityConflict"),
+        *("accounts.User", "accounts.EndedSession", "accounts.PreservedForm", "accounts.IdentityConflict"),
         *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
         *("profiles.BuilderProfile", "profiles.ClientProfile", "profiles.Badge", "profiles.ContactMessage"),
     }

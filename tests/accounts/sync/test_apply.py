@@ -349,7 +349,7 @@ def test_a_known_user_keeps_the_roles_unless_clerk_names_others(
 def test_unknown_roles_are_logged(webhook: WebhookClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "accounts.clerk.payloads"):
         webhook.created(person(roles=["BUILDER", "WIZARD"]))
-    assert "Unknown or repeated roles" in caplog.text
+    assert "unknown or repeated values in public_metadata.roles" in caplog.text
 
 
 @pytest.mark.parametrize("key", ("unsafe_metadata", "private_metadata"))

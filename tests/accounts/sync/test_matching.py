@@ -156,15 +156,15 @@ class TestConflicts:
 
     def test_accounts_that_existed_before_are_found(self) -> None:
         someone, account = UserFactory.create(email=ADDRESS, email_verified_at=SINCE), local(email="Olive@example.com")
-        assert matching.find_separate(SYSTEM) == 1
-        assert matching.find_separate(SYSTEM) == 0
+        assert matching.open_missing_conflicts(SYSTEM) == 1
+        assert matching.open_missing_conflicts(SYSTEM) == 0
         assert (conflict().user, conflict().other, conflict().kind) == (someone, account, "separate")
 
     def test_people_at_clerk_with_one_address_are_found(self) -> None:
         gone = UserFactory.create(email=ADDRESS, deleted=True)
         first, second = UserFactory.create(email=ADDRESS), UserFactory.create(email="OLIVE@example.com")
         UserFactory.create(email=ADDRESS, clerk_id=None, is_active=False)
-        assert (matching.find_separate(SYSTEM), matching.find_separate(SYSTEM)) == (3, 0)
+        assert (matching.open_missing_conflicts(SYSTEM), matching.open_missing_conflicts(SYSTEM)) == (3, 0)
         found = IdentityConflict.objects.order_by("user_id", "other_id").values_list("user_id", "other_id", "kind")
         assert list(found) == [
             (first.pk, gone.pk, "recreated"),
@@ -179,7 +179,7 @@ class TestConflicts:
             local(login=f"local{number}", email=f"local{number}@example.com")
             UserFactory.create(email=f"person{number}@example.com")
         with django_assert_num_queries(1):
-            assert matching.find_separate(SYSTEM) == 0
+            assert matching.open_missing_conflicts(SYSTEM) == 0
 
 
 class TestResolutions:
@@ -244,8 +244,8 @@ class TestResolutions:
     def test_leaving_them_as_they_are_is_remembered(self, webhook: WebhookClient, adam: User, state: State) -> None:
         new, _account = self.unverified(webhook)
         identity_conflicts.resolve(conflict(), state, actor=adam, origin=SYSTEM)
-        matching.address_changed(new, SYSTEM)
-        matching.find_separate(SYSTEM)
+        matching.refresh_conflicts(new, SYSTEM)
+        matching.open_missing_conflicts(SYSTEM)
         assert conflict().state == state
         identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
         assert conflict().is_open
@@ -264,7 +264,7 @@ class TestResolutions:
 
     def test_a_wish_to_be_deleted_goes_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified(webhook)
-        due_at = deletion.request(new, actor=new, origin=SYSTEM).deletion_due_at
+        due_at = deletion.request_deletion(new, actor=new, origin=SYSTEM).deletion_due_at
         identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
         for user in (new, account):
             user.refresh_from_db()
@@ -276,8 +276,12 @@ class TestResolutions:
         webhook.deleted(old)
         webhook.created(person(email=ADDRESS))
         gone = conflict().other
-        erasure.erase(gone.pk)
-        assert (conflict().state, conflict().email, identity_conflicts.possible(conflict())) == ("obsolete", "", [])
+        erasure.erase_user(gone.pk)
+        assert (conflict().state, conflict().email, identity_conflicts.available_resolutions(conflict())) == (
+            "obsolete",
+            "",
+            [],
+        )
         IdentityConflict.objects.update(state="open")
         with pytest.raises(ResolutionError, match="was erased"):
             identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
@@ -290,7 +294,7 @@ class TestResolutions:
         webhook.created(person(email=ADDRESS))
         with pytest.raises(ResolutionError, match="local superuser"):
             identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
-        assert identity_conflicts.possible(conflict()) == [State.KEPT, State.DISMISSED]
+        assert identity_conflicts.available_resolutions(conflict()) == [State.KEPT, State.DISMISSED]
 
     def test_two_admins_do_not_resolve_it_twice(self, webhook: WebhookClient, adam: User) -> None:
         self.unverified(webhook)

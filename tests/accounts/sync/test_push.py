@@ -12,13 +12,14 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
-from accounts import roles, tasks
+from accounts import tasks
 from accounts.clerk import api
 from accounts.clerk.payloads import Rank, parse_user
 from accounts.models import MetadataPush, User
-from accounts.sync import apply as sync
+from accounts.role_changes import change_roles
 from accounts.sync import outbox
 from accounts.sync import push as pushes
+from accounts.sync.apply import apply_user
 from accounts.sync.push import Outcome
 from audit.log import SYSTEM
 from audit.models import AuditLog
@@ -70,13 +71,13 @@ def edit(user: User, **new: Any) -> None:
 
 
 def change(user: User, *, add: tuple[Role, ...] = (), remove: tuple[Role, ...] = ()) -> None:
-    roles.change(User.objects.get(pk=user.pk), add=add, remove=remove, actor=user, origin=SYSTEM)
+    change_roles(User.objects.get(pk=user.pk), add=add, remove=remove, actor=user, origin=SYSTEM)
 
 
 def told_by_webhook(clerk: StandIn, user: User) -> None:
     """Let an event about the user as Clerk has them now arrive."""
     data = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]
-    sync.apply(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
+    apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
 
 
 def patches(fake: FakeClerk) -> list[dict[str, Any]]:
@@ -93,7 +94,7 @@ class TestWhatIsSent:
         self, clerk: StandIn, fake: FakeClerk, olive: User
     ) -> None:
         change(olive, add=(Role.CLIENT,))
-        assert pushes.push(olive.pk) is Outcome.SENT
+        assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive) == {"roles": ["CLIENT", "BUILDER", "MODERATOR"], "plan": {"a": 1}}
         assert patches(fake) == [{"roles": ["CLIENT", "BUILDER", "MODERATOR"]}]
         olive.refresh_from_db()
@@ -104,7 +105,7 @@ class TestWhatIsSent:
         edit(olive, validation_tier=3, available_for_hire=False, hourly_rate=Decimal("85.00"))
         client = ClientProfile.objects.get()
         editing.save(client, {"company_name": "Żubr & Söhne"}, actor=olive, origin=SYSTEM)
-        assert pushes.push(olive.pk) is Outcome.SENT
+        assert pushes.push_user(olive.pk) is Outcome.SENT
         held = metadata(clerk, olive)
         assert {key: held[key] for key in held if key not in ("plan", "roles")} == {
             "validationTier": 3,
@@ -116,27 +117,27 @@ class TestWhatIsSent:
 
     def test_only_what_differs_is_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         edit(olive, hourly_rate=Decimal("99.50"), headline="Not for Clerk")
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert patches(fake) == [{"validationTier": 2}, {"hourlyRate": 99.5}]
 
     def test_nothing_left_removes_the_key(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, hourly_rate=Decimal(50))
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         edit(olive, hourly_rate=None)
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert patches(fake)[-1] == {"hourlyRate": None}
         assert "hourlyRate" not in metadata(clerk, olive)
 
     def test_giving_up_the_role_takes_its_facts_back(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=3, hourly_rate=Decimal(50))
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         change(olive, remove=(Role.BUILDER,))
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert metadata(clerk, olive) == {"roles": ["MODERATOR"], "plan": {"a": 1}}
         change(olive, add=(Role.BUILDER,))
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert metadata(clerk, olive)["validationTier"] == 3
 
     def test_what_stays_here_asks_for_no_push(self, olive: User) -> None:
@@ -150,13 +151,13 @@ class TestWhatIsSent:
     def test_changes_back_and_forth_send_nothing(self, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         edit(olive, validation_tier=1)
-        assert pushes.push(olive.pk) is Outcome.AGREED
+        assert pushes.push_user(olive.pk) is Outcome.UP_TO_DATE
         assert (patches(fake), state(olive)) == ([], "done")
 
     def test_a_role_that_clerk_holds_by_now_is_not_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
-        assert pushes.push(olive.pk) is Outcome.AGREED
+        assert pushes.push_user(olive.pk) is Outcome.UP_TO_DATE
         olive.refresh_from_db()
         assert (patches(fake), olive.roles, olive.roles_added) == ([], ["CLIENT", "BUILDER"], [])
 
@@ -171,7 +172,7 @@ class TestWhatIsSent:
     @pytest.mark.parametrize(("theirs", "agrees"), ((1, True), (1.0, True), (True, False), ("1", False), (None, True)))
     def test_a_missing_key_means_the_default(self, olive: User, theirs: Any, *, agrees: bool) -> None:
         olive.clerk_metadata = {} if theirs is None else {"validationTier": theirs}
-        assert (outbox.compare(olive, {"validationTier": 1}) == {}) == agrees
+        assert (outbox.compare_facts(olive, {"validationTier": 1}) == {}) == agrees
 
 
 class TestTheWayThere:
@@ -186,7 +187,7 @@ class TestTheWayThere:
             return answer
 
         fake.handler = handler
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert patches(fake) == [{"validationTier": 2}, {"validationTier": 3}]
         assert (metadata(clerk, olive)["validationTier"], state(olive)) == (3, "done")
 
@@ -203,7 +204,7 @@ class TestTheWayThere:
             return go_on(request)
 
         fake.handler = handler
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert (metadata(clerk, olive)["roles"], olive.roles) == (["BUILDER", "MODERATOR"], ["BUILDER"])
         assert (olive.roles_added, olive.roles_removed) == ([], [])
@@ -215,7 +216,7 @@ class TestTheWayThere:
         clerk.call("PATCH", "/local/settings", {"api_lose_answer_percent": 100})
         # What Clerk answers is useless, and the look before the write, too.
         fake.handler = lambda r: forward(clerk)(r) if r.method == "PATCH" else look(clerk, r)
-        assert pushes.push(olive.pk) is Outcome.FAILED
+        assert pushes.push_user(olive.pk) is Outcome.FAILED
         assert metadata(clerk, olive)["validationTier"] == 2
         clerk.call("PATCH", "/local/settings", {"api_lose_answer_percent": 0})
         fake.handler, sent = forward(clerk), len(patches(fake))
@@ -228,14 +229,14 @@ class TestTheWayThere:
         told_by_webhook(clerk, olive)
         change(olive, add=(Role.CLIENT,))
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["BUILDER"]})  # and no webhook comes
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert (metadata(clerk, olive)["roles"], olive.is_staff) == (["CLIENT", "BUILDER"], False)
 
     def test_somebody_deleted_at_clerk_is_deleted_here(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         clerk.call("DELETE", f"/local/users/{olive.clerk_id}")
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert olive.deleted_at
         assert (patches(fake), state(olive)) == ([], "done")
@@ -246,11 +247,11 @@ class TestTheWayThere:
         go_on = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
-            rival.append(pushes.push(olive.pk))
+            rival.append(pushes.push_user(olive.pk))
             return go_on(request)
 
         fake.handler = handler
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert set(rival) == {Outcome.NOTHING}
 
     def test_the_claim_of_a_lost_worker_runs_out(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
@@ -266,7 +267,7 @@ class TestTheWayThere:
     ) -> None:
         """Its identity was moved to another account while the push waited."""
         shell = UserFactory.create(clerk_id=None, is_active=False)
-        outbox.request(shell)
+        outbox.queue_push(shell)
         wait_is_over()
         edit(olive, validation_tier=2)
         assert pushes.push_due() == 2
@@ -285,7 +286,7 @@ class TestOutage:
         change(olive, add=(Role.CLIENT,))
         for tier in (2, 3):
             edit(olive, validation_tier=tier)
-            pushes.push(olive.pk)
+            pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert olive.roles == ["CLIENT", "BUILDER"]
         assert "503" in MetadataPush.objects.get().last_error
@@ -301,7 +302,7 @@ class TestOutage:
         waits = []
         for _ in range(4):
             wait_is_over()
-            pushes.push(olive.pk)
+            pushes.push_user(olive.pk)
             waits.append((MetadataPush.objects.get().next_attempt_at - timezone.now()).total_seconds())
         assert waits == pytest.approx([15, 60, 300, 300], abs=3)
 
@@ -319,7 +320,7 @@ class TestRefusal:
     def test_clerks_roles_count_again_and_the_log_says_why(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
-        assert pushes.push(olive.pk) is Outcome.REFUSED
+        assert pushes.push_user(olive.pk) is Outcome.REFUSED
         olive.refresh_from_db()
         assert (olive.roles, olive.roles_added) == (["BUILDER"], [])
         assert ClientProfile.objects.get().archived_at
@@ -332,21 +333,21 @@ class TestRefusal:
     def test_facts_that_are_ours_stay(self, clerk: StandIn, olive: User) -> None:
         edit(olive, hourly_rate=Decimal(70))
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         assert BuilderProfile.objects.get().hourly_rate == 70
 
     def test_the_next_change_is_tried_again(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": False})
         edit(olive, validation_tier=3)
-        assert pushes.push(olive.pk) is Outcome.SENT
+        assert pushes.push_user(olive.pk) is Outcome.SENT
 
     def test_a_refused_key_is_no_refusal_of_the_change(self, clerk: StandIn, settings: Settings, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         settings.CLERK_SECRET_KEY = "sk_test_wrong"
-        assert pushes.push(olive.pk) is Outcome.FAILED
+        assert pushes.push_user(olive.pk) is Outcome.FAILED
         olive.refresh_from_db()
         assert (olive.roles, state(olive)) == (["CLIENT", "BUILDER"], "pending")
 
@@ -355,7 +356,7 @@ class TestEcho:
     def test_the_event_of_our_own_push_costs_nothing(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         edit(olive, validation_tier=2)
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         fake.requests.clear()
         jobs = ProcrastinateJob.objects.count()
         told_by_webhook(clerk, olive)
@@ -372,14 +373,14 @@ class TestEcho:
             return answer
 
         fake.handler = handler
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert (olive.roles, olive.roles_added, state(olive)) == (["CLIENT", "BUILDER"], [], "done")
-        assert pushes.push(olive.pk) is Outcome.NOTHING
+        assert pushes.push_user(olive.pk) is Outcome.NOTHING
 
     def test_what_clerk_changes_of_its_own_asks_for_no_push(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         jobs = ProcrastinateJob.objects.count()
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
         told_by_webhook(clerk, olive)
@@ -394,7 +395,7 @@ class TestDriftAndBounces:
     def test_a_fact_changed_at_clerk_is_put_right(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         at_clerk(clerk, olive, validationTier=3)
         told_by_webhook(clerk, olive)
-        assert pushes.push(olive.pk) is Outcome.SENT
+        assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["validationTier"] == 1
 
     @pytest.mark.parametrize("value", (1, 1.0))
@@ -403,15 +404,15 @@ class TestDriftAndBounces:
     ) -> None:
         at_clerk(clerk, olive, availableForHire=value)
         told_by_webhook(clerk, olive)
-        assert pushes.push(olive.pk) is Outcome.SENT
+        assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["availableForHire"] is True
-        assert (state(olive), outbox.differences(User.objects.get(pk=olive.pk))) == ("done", {})
+        assert (state(olive), outbox.outdated_facts(User.objects.get(pk=olive.pk))) == ("done", {})
 
     def test_facts_of_somebody_new_are_put_right(self, clerk: StandIn, fake: FakeClerk) -> None:
         person = clerk.create(first_name="Bob", public_metadata={"roles": ["CLIENT"], "hourlyRate": 5})
         tasks.fetch_user(person["id"])
         bob = User.objects.get()
-        assert pushes.push(bob.pk) is Outcome.SENT
+        assert pushes.push_user(bob.pk) is Outcome.SENT
         assert metadata(clerk, bob) == {"roles": ["CLIENT"]}
 
     @pytest.mark.parametrize("value", ("\x00", "\ud800", {"a": ["b"]}, "x" * 5000, 10**40))
@@ -419,7 +420,7 @@ class TestDriftAndBounces:
         data = json.loads(json.dumps(fake.handler(api_request(olive)).json()))
         data["public_metadata"]["validationTier"] = value
         data["updated_at"] += 1000
-        sync.apply(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
+        apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
         assert state(olive) == "pending"
 
     def test_whoever_keeps_writing_other_values_is_let_win(
@@ -434,8 +435,8 @@ class TestDriftAndBounces:
             at_clerk(clerk, olive, validationTier=2 + number % 2)
             with django_capture_on_commit_callbacks(execute=True):
                 told_by_webhook(clerk, olive)
-            pushes.push(olive.pk)
-        assert len(patches(fake)) == outbox.MOST_BOUNCES
+            pushes.push_user(olive.pk)
+        assert len(patches(fake)) == outbox.MAX_BOUNCES
         assert state(olive) == "stopped"
         assert AuditLog.objects.filter(action="PUSH_STOPPED").count() == 1
         assert "something else keeps writing it" in caplog.text
@@ -450,13 +451,13 @@ class TestDriftAndBounces:
             user=olive, defaults={"requested_at": timezone.now(), "next_attempt_at": timezone.now()}
         )[0]
         with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
-            outbox.stop(push)
+            outbox.stop_push(push)
             transaction.set_rollback(True)
         assert "were stopped" not in caplog.text
 
     def test_events_while_a_push_waits_are_no_bounces(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)
-        pushes.push(olive.pk)
+        pushes.push_user(olive.pk)
         edit(olive, validation_tier=3)
         for number in range(6):
             at_clerk(clerk, olive, validationTier=1 + number % 2)
@@ -467,16 +468,16 @@ class TestDriftAndBounces:
         for _ in range(4):
             at_clerk(clerk, olive, validationTier=3)
             told_by_webhook(clerk, olive)
-            pushes.push(olive.pk)
+            pushes.push_user(olive.pk)
         assert state(olive) == "stopped"
         edit(olive, validation_tier=2)
-        assert pushes.push(olive.pk) is Outcome.SENT
+        assert pushes.push_user(olive.pk) is Outcome.SENT
 
     def test_bounces_long_ago_do_not_count(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         for _ in range(6):
             at_clerk(clerk, olive, validationTier=3)
             told_by_webhook(clerk, olive)
-            pushes.push(olive.pk)
+            pushes.push_user(olive.pk)
             MetadataPush.objects.update(done_at="2026-01-01T00:00:00Z")
         assert len(patches(fake)) == 6
 

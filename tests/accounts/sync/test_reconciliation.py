@@ -16,13 +16,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import roles, tasks
+from accounts import tasks
 from accounts.clerk import api
 from accounts.clerk import http as transport
 from accounts.clerk.api import ClerkApiError
 from accounts.models import MetadataPush, Reconciliation, User
-from accounts.sync import apply as sync
+from accounts.role_changes import change_roles
 from accounts.sync import reconciliation
+from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
@@ -68,7 +69,7 @@ def reconcile(*options: str) -> str:
 
 def test_people_missing_here_arrive_with_roles_and_profiles(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive", last_name="Owner", roles=["BUILDER"])
-    assert f"1 missing here, healed: {olive['id']}" in reconcile()
+    assert f"1 missing here, repaired: {olive['id']}" in reconcile()
     user = User.objects.get()
     assert (user.clerk_id, user.name, user.roles) == (olive["id"], "Olive Owner", ["BUILDER"])
     assert BuilderProfile.objects.get().user == user
@@ -79,7 +80,7 @@ def test_people_stale_here_are_brought_up_to_date(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive", roles=["BUILDER"])
     reconcile()
     clerk.call("PATCH", f"/local/users/{olive['id']}", {"first_name": "Oliva", "roles": ["CLIENT"], "banned": True})
-    assert f"1 stale here, healed: {olive['id']}" in reconcile()
+    assert f"1 stale here, repaired: {olive['id']}" in reconcile()
     user = User.objects.get()
     assert (user.name, user.roles, user.banned, user.is_active) == ("Oliva", ["CLIENT"], True, False)
 
@@ -88,7 +89,7 @@ def test_people_deleted_at_clerk_are_deleted_here(clerk: StandIn) -> None:
     olive, other = clerk.create(first_name="Olive"), clerk.create(first_name="Other")
     reconcile()
     clerk.call("DELETE", f"/local/users/{olive['id']}")
-    assert f"1 deleted at Clerk, healed: {olive['id']}" in reconcile()
+    assert f"1 deleted at Clerk, repaired: {olive['id']}" in reconcile()
     assert [user.clerk_id for user in User.objects.live()] == [other["id"]]
 
 
@@ -100,7 +101,7 @@ def test_a_second_run_finds_and_writes_nothing(
     reconcile()
     with django_assert_num_queries(18) as captured:  # most of them once a run, whatever the size of the list
         run = reconciliation.reconcile(full=True)
-    assert (run.seen, run.differed, run.healed, run.health) == (3, 0, 0, 100)
+    assert (run.compared, run.differed, run.repaired, run.match_rate) == (3, 0, 0, 100)
     of_people = [query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]]
     # One page of people, the facts of two kinds of profile, people of unknown age, and accounts from before Clerk.
     assert len(of_people) == 5
@@ -108,7 +109,7 @@ def test_a_second_run_finds_and_writes_nothing(
 
 def test_a_dry_run_only_tells(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive")
-    assert f"1 missing here, would be healed: {olive['id']}" in reconcile("--dry-run")
+    assert f"1 missing here, would be repaired: {olive['id']}" in reconcile("--dry-run")
     assert not User.objects.exists()
 
 
@@ -117,7 +118,7 @@ def test_one_person_can_be_reconciled(clerk: StandIn) -> None:
     reconcile("--user", olive["id"])
     assert User.objects.get().name == "Olive"
     clerk.call("DELETE", f"/local/users/{olive['id']}")
-    assert f"1 deleted at Clerk, healed: {olive['id']}" in reconcile("--user", olive["id"])
+    assert f"1 deleted at Clerk, repaired: {olive['id']}" in reconcile("--user", olive["id"])
     assert not User.objects.live().exists()
 
 
@@ -147,7 +148,7 @@ def test_nobody_is_asked_for_who_was_on_another_page(
     reconciliation.reconcile(full=True)
     fake.requests.clear()
     run = reconciliation.reconcile(full=True)
-    assert (run.seen, run.differed) == (10, 0)
+    assert (run.compared, run.differed) == (10, 0)
     assert {request.url.path for request in fake.requests} == {"/v1/users", "/v1/users/count"}
 
 
@@ -180,7 +181,7 @@ def test_a_key_of_another_instance_deletes_nobody(clerk: StandIn) -> None:
         clerk.create(first_name=f"Stranger {number}")
     told = reconcile()
     assert "12 not in Clerk's list, too many to believe, left alone" in told
-    assert Reconciliation.objects.get().health == 0
+    assert Reconciliation.objects.get().match_rate == 0
     assert "and 2 more" in told
     assert User.objects.live().count() == 24
 
@@ -199,7 +200,7 @@ def test_a_listing_that_is_short_of_people_deletes_nobody(fake: FakeClerk, clerk
 
     fake.handler = handler
     run = reconciliation.reconcile(full=True)
-    assert (run.gone, User.objects.live().count()) == (0, 6)
+    assert (run.deleted, User.objects.live().count()) == (0, 6)
 
 
 def test_local_operators_are_no_business_of_clerks(clerk: StandIn) -> None:
@@ -230,14 +231,14 @@ class TestRecentChanges:
     def test_only_pages_with_changes_are_read(self, clerk: StandIn, people: list[str]) -> None:
         clerk.call("PATCH", f"/local/users/{people[3]}", {"first_name": "Changed"})
         run = recent()
-        assert (run.kind, run.seen, run.stale, run.healed) == ("recent", 4, 1, 1)
+        assert (run.kind, run.compared, run.stale, run.repaired) == ("recent", 4, 1, 1)
         assert User.objects.get(clerk_id=people[3]).name == "Changed"
 
     def test_many_changes_are_read_over_pages_that_overlap(self, clerk: StandIn, people: list[str]) -> None:
         for number, clerk_id in enumerate(people):
             clerk.call("PATCH", f"/local/users/{clerk_id}", {"username": f"name{number}"})
         run = recent()
-        assert (run.seen, run.stale) == (8, 8)
+        assert (run.compared, run.stale) == (8, 8)
         assert recent().stale == 0
 
     def test_whoever_signed_up_is_found(self, clerk: StandIn, people: list[str]) -> None:
@@ -292,16 +293,16 @@ class TestPushes:
         return metadata
 
     def test_a_push_that_never_arrived_is_made(self, clerk: StandIn, olive: User) -> None:
-        roles.change(olive, add=[User.Role.CLIENT], actor=olive, origin=SYSTEM)
+        change_roles(olive, add=[User.Role.CLIENT], actor=olive, origin=SYSTEM)
         MetadataPush.objects.update(next_attempt_at="2030-01-01T00:00:00Z")
-        assert f"1 not brought to Clerk yet, healed: {olive.clerk_id}" in reconcile()
+        assert f"1 not brought to Clerk yet, repaired: {olive.clerk_id}" in reconcile()
         assert self.held(clerk, olive) == {"roles": ["CLIENT", "BUILDER"], "plan": "pro"}
         assert reconciliation.reconcile(full=True).differed == 0
 
     def test_a_fact_nobody_pushed_is_found(self, clerk: StandIn, olive: User) -> None:
         BuilderProfile.objects.update(validation_tier=3)
         run = reconciliation.reconcile(full=True)
-        assert (run.unsent, run.sent, run.fields) == (1, 1, {"validationTier": 1})
+        assert (run.unpushed, run.pushed, run.fields) == (1, 1, {"validationTier": 1})
         assert self.held(clerk, olive)["validationTier"] == 3
 
     def test_a_role_taken_at_clerk_unheard_takes_its_facts_along(self, clerk: StandIn, olive: User) -> None:
@@ -309,7 +310,7 @@ class TestPushes:
         reconcile()
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT"]})
         run = reconciliation.reconcile(full=True)
-        assert (run.stale, run.sent) == (1, 1)
+        assert (run.stale, run.pushed) == (1, 1)
         assert "validationTier" not in self.held(clerk, olive)
         assert reconciliation.reconcile(full=True).differed == 0
 
@@ -317,15 +318,15 @@ class TestPushes:
         BuilderProfile.objects.update(validation_tier=3)
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
         run = reconciliation.reconcile(full=True)
-        assert (run.sent, run.unhealed) == (0, 1)
+        assert (run.pushed, run.unrepaired) == (0, 1)
         assert "refused" in run.examples[-1]["reason"]
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": False})
-        assert recent().unhealed == 1
-        assert reconciliation.reconcile(full=True).sent == 1
+        assert recent().unrepaired == 1
+        assert reconciliation.reconcile(full=True).pushed == 1
 
     def test_a_dry_run_brings_nothing(self, clerk: StandIn, olive: User) -> None:
         BuilderProfile.objects.update(validation_tier=3)
-        assert "1 not brought to Clerk yet, would be healed" in reconcile("--dry-run")
+        assert "1 not brought to Clerk yet, would be repaired" in reconcile("--dry-run")
         assert "validationTier" not in self.held(clerk, olive)
         assert not MetadataPush.objects.exists()
 
@@ -362,7 +363,7 @@ class TestBrokenOff:
         run = reconciliation.reconcile(full=True)
         asked = [r.url.params["starting_after"] for r in fake.requests if "starting_after" in r.url.params]
         assert asked[0] == people[3]
-        assert (run.seen, run.missing, Reconciliation.objects.count()) == (6, 6, 1)
+        assert (run.compared, run.missing, Reconciliation.objects.count()) == (6, 6, 1)
 
     def test_deletions_on_pages_before_the_break_are_not_forgotten(
         self, fake: FakeClerk, clerk: StandIn, people: list[str]
@@ -375,7 +376,7 @@ class TestBrokenOff:
             reconciliation.reconcile(full=True)
         assert User.objects.live().count() == 6
         fake.handler = forward(clerk)
-        assert reconciliation.reconcile(full=True).gone == 1
+        assert reconciliation.reconcile(full=True).deleted == 1
         assert User.objects.live().count() == 5
 
     def test_whoever_it_would_go_on_behind_may_be_gone(
@@ -388,7 +389,7 @@ class TestBrokenOff:
         fake.handler = forward(clerk)
         run = reconciliation.reconcile(full=True)
         assert (run.state, User.objects.filter(clerk_id__in=people).count()) == ("finished", 6)
-        assert reconciliation.reconcile(full=True).gone == 1
+        assert reconciliation.reconcile(full=True).deleted == 1
 
     def test_one_that_broke_off_long_ago_begins_anew(self, fake: FakeClerk, clerk: StandIn, people: list[str]) -> None:
         self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
@@ -396,12 +397,12 @@ class TestBrokenOff:
             reconciliation.reconcile(full=True)
         Reconciliation.objects.update(started_at="2026-01-01T00:00:00Z")
         fake.handler = forward(clerk)
-        assert reconciliation.reconcile(full=True).seen == 6
+        assert reconciliation.reconcile(full=True).compared == 6
         assert Reconciliation.objects.count() == 2
 
     def test_a_failed_run_says_why(self, fake: FakeClerk) -> None:
         fake.answers(httpx.Response(502))
-        tasks.reconcile_everybody(0)
+        tasks.reconcile_all(0)
         run = Reconciliation.objects.get()
         assert run.state == "failed"
         assert "GET /v1/users" in run.error
@@ -431,7 +432,7 @@ def test_the_report_says_what_differed_and_for_how_long(clerk: StandIn) -> None:
     assert run.examples[0]["clerk_id"] == olive["id"]
     assert run.longest_drift is not None
     assert run.longest_drift > timedelta(hours=2, minutes=59)
-    assert run.health == 0
+    assert run.match_rate == 0
 
 
 def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> None:
@@ -459,11 +460,11 @@ def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> N
             "2 people differed, in: name, roles. Nothing was",
         ),
         (
-            {"stale": 2, "fields": {"name": 2}, "unhealed": 1},
+            {"stale": 2, "fields": {"name": 2}, "unrepaired": 1},
             "2 people differed, in: name. One still does; the examples say why.",
         ),
         (
-            {"stale": 2, "fields": {"name": 2}, "unhealed": 2},
+            {"stale": 2, "fields": {"name": 2}, "unrepaired": 2},
             "2 people differed, in: name. 2 still do; the examples say why.",
         ),
     ),
@@ -478,7 +479,7 @@ def test_a_report_says_in_a_sentence_what_came_of_it(facts: dict[str, Any], sent
 def test_old_reports_go() -> None:
     Reconciliation.objects.create(kind="full", started_at="2026-01-01T00:00:00Z")
     Reconciliation.objects.create(kind="full")
-    assert reconciliation.forget_old() == 1
+    assert reconciliation.delete_old() == 1
 
 
 # --- What Clerk may answer ---
@@ -505,7 +506,7 @@ def test_a_list_that_changes_while_it_is_read_ends_right(
     fake.handler = handler
     reconciliation.reconcile(full=True)
     fake.handler = go_on
-    assert reconciliation.reconcile(full=True).unhealed == 0
+    assert reconciliation.reconcile(full=True).unrepaired == 0
     at_clerk = {user["id"]: user["first_name"] for user in clerk.call("GET", "/local/users")[1]}
     assert {user.clerk_id: user.name for user in User.objects.live()} == at_clerk
 
@@ -527,7 +528,7 @@ def test_the_last_of_a_page_may_be_deleted_before_the_next(
 
     fake.handler = handler
     run = reconciliation.reconcile(full=True)
-    assert (run.state, run.missing, run.distrusted) == ("finished", 5, 0)
+    assert (run.state, run.missing, run.skipped_deletions) == ("finished", 5, 0)
     fake.handler = go_on
     reconciliation.reconcile(full=True)
     assert set(User.objects.live().values_list("clerk_id", flat=True)) == set(people) - {people[page_size - 1]}
@@ -557,19 +558,18 @@ def test_somebody_who_cannot_be_healed_stops_nobody_elses_healing(
     clerk: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = [clerk.create(first_name=name)["id"] for name in ("Ann", "Bea", "Cleo")]
-    apply = sync.apply
 
     def stumble(payload: Any, **options: Any) -> Any:
         if payload.clerk_id == people[1]:
             User.objects.create(clerk_id=people[1], name="\x00 that PostgreSQL does not take")
-        return apply(payload, **options)
+        return apply_user(payload, **options)
 
-    monkeypatch.setattr(sync, "apply", stumble)
+    monkeypatch.setattr(reconciliation, "apply_user", stumble)
     told = reconcile()
     assert re.search(f"{people[1]} still differs: [A-Z][A-Za-z]+, see the log", told)
     assert set(User.objects.values_list("name", flat=True)) == {"Ann", "Cleo"}
     run = Reconciliation.objects.get()
-    assert (run.state, run.missing, run.healed, run.unhealed) == ("finished", 3, 2, 1)
+    assert (run.state, run.missing, run.repaired, run.unrepaired) == ("finished", 3, 2, 1)
 
 
 def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandIn) -> None:
@@ -578,7 +578,7 @@ def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandI
     for clerk_id in people:
         UserFactory.create(clerk_id=clerk_id, clerk_created_at=None)
     run = reconciliation.reconcile(full=True, dry_run=True)
-    assert (run.seen, run.gone, run.distrusted) == (15, 0, 0)
+    assert (run.compared, run.deleted, run.skipped_deletions) == (15, 0, 0)
 
 
 def test_somebody_twice_in_the_list_is_one_person(fake: FakeClerk, clerk: StandIn) -> None:
@@ -593,7 +593,7 @@ def test_somebody_deleted_between_list_and_question_is_deleted(fake: FakeClerk, 
     clerk.create(first_name="Other")
     UserFactory.create(clerk_created_at="2026-01-01T00:00:00Z")
     fake.handler = forward(clerk)
-    assert reconciliation.reconcile(full=True).gone == 1
+    assert reconciliation.reconcile(full=True).deleted == 1
 
 
 def test_people_without_an_address_are_people(clerk: StandIn) -> None:

@@ -249,7 +249,7 @@ def test_the_chain_stays_valid_when_people_are_erased() -> None:
     seals.seal()
     for person in (target, actor):
         User.objects.filter(pk=person.pk).update(deleted_at=timezone.now(), is_active=False)
-        erasure.erase(person.pk)
+        erasure.erase_user(person.pk)
         assert problems() == []
     assert not AuditLog.objects.exclude(user_agent=None).exists()
     seals.seal()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts.models import Draft, User
+from accounts.models import PreservedForm, User
 from profiles import tasks
 from profiles.contact.services import LIMITS
 from profiles.models import BuilderProfile, ContactMessage
@@ -245,7 +245,7 @@ def test_a_draft_waits_for_whoever_took_too_long(olive: BuilderProfile, vera: Us
     browser = signed_in(vera)
     assert TYPED["subject"] in browser.get(f"{URL}?draft=1").content.decode()
     browser.post(URL, TYPED)
-    assert not Draft.objects.exists()
+    assert not PreservedForm.objects.exists()
 
 
 # --- How much ---

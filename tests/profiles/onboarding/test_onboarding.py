@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import roles
 from accounts.models import User
+from accounts.role_changes import change_roles
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
@@ -295,7 +295,7 @@ class TestTheRolesForm:
     def test_one_that_an_admin_gives_back_is_as_it_was(self) -> None:
         profile = BuilderProfileFactory.create(archived_at=SINCE, user=UserFactory.create(client=True))
         adam = UserFactory.create(admin=True)
-        roles.change(profile.user, add=[User.Role.BUILDER], actor=adam, origin=SYSTEM)
+        change_roles(profile.user, add=[User.Role.BUILDER], actor=adam, origin=SYSTEM)
         assert Client().get(profile.get_absolute_url()).status_code == 200
 
 

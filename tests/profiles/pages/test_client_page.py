@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.models import Draft
+from accounts.models import PreservedForm
 from audit.models import AuditLog
 from profiles.models import ClientProfile
 from tests.helpers.clients import HTMX, PAGE, signed_in
@@ -66,7 +66,7 @@ def test_a_form_posted_too_late_is_kept(clio: ClientProfile) -> None:
     assert (kept.status_code, kept["Location"]) == (303, f"{OWN}?draft=1")
     shown: Any = signed_in(clio.user).get(kept["Location"])
     assert shown.context["form"]["industry"].value() == "Farming"
-    assert Draft.objects.count() == 1
+    assert PreservedForm.objects.count() == 1
 
 
 def test_nobody_else_finds_it(clio: ClientProfile) -> None:

@@ -343,7 +343,7 @@ def test_people_who_still_differ(settings: Settings) -> None:
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW, missing=3)
     assert check() == []
     run = Reconciliation.objects.create(
-        kind="recent", state="finished", started_at=NOW + MINUTE, finished_at=NOW + MINUTE, unhealed=2
+        kind="recent", state="finished", started_at=NOW + MINUTE, finished_at=NOW + MINUTE, unrepaired=2
     )
     assert check(MINUTE) == [Rule.DRIFT]
     assert Alert.objects.get().facts == {"reconciliation": run.pk}

@@ -10,9 +10,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import identity_conflicts, roles
+from accounts import identity_conflicts
 from accounts.models import EndedSession, IdentityConflict, MetadataPush, User
 from accounts.privacy import erasure
+from accounts.role_changes import change_roles
 from accounts.sync import outbox
 from audit import log
 from audit.log import Origin
@@ -55,7 +56,7 @@ def zofia(webhook: WebhookClient, adam: User) -> User:
         webhook.updated(zofia)
     user: User = User.objects.get(clerk_id=zofia.clerk_id)
     with time_machine.travel(NOW + 2 * MINUTE, tick=False):
-        roles.change(user, add=[User.Role.BUILDER], actor=adam, origin=HERE)
+        change_roles(user, add=[User.Role.BUILDER], actor=adam, origin=HERE)
     User.objects.filter(pk=user.pk).update(roles_added=[], clerk_roles=["CLIENT", "BUILDER"])
     with time_machine.travel(NOW + 3 * MINUTE, tick=False):
         webhook.updated(zofia.later(roles=["CLIENT"], email="z@example.org"))
@@ -239,7 +240,7 @@ def test_a_deletion_is_not_known_before_it(webhook: WebhookClient) -> None:
 
 def test_what_was_erased_is_not_guessed(since_ever: User) -> None:
     User.objects.filter(pk=since_ever.pk).update(deleted_at=NOW + 5 * MINUTE, is_active=False)
-    erasure.erase(since_ever.pk)
+    erasure.erase_user(since_ever.pk)
     since_ever.refresh_from_db()
     found = facts(since_ever, NOW + timedelta(seconds=30))
     assert "was erased" in found["Name"]
@@ -333,7 +334,7 @@ STATEMENTS = 10
 def test_it_takes_as_many_statements_however_long_it_is(zofia: User, operator: Client, more: int) -> None:
     for number in range(more):
         event(NOW + number * MINUTE, clerk_user_id=zofia.clerk_id)
-    outbox.request(zofia)
+    outbox.queue_push(zofia)
     told = Origin(AuditLog.Source.WEBHOOK, delivery=WebhookEvent.objects.earliest("pk").svix_id)
     log.record(AuditLog.Action.USER_UPDATED, actor=None, target=zofia, origin=told)
     with CaptureQueriesContext(connection) as queries:

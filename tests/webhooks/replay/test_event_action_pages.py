@@ -126,7 +126,7 @@ def test_clerk_is_asked_by_a_worker_and_the_report_is_shown(
     assert fake.requests == []
     job, report = ProcrastinateJob.objects.get(), Reconciliation.objects.get()
     assert (job.task_name, job.args) == (
-        "accounts.tasks.reconcile_person",
+        "accounts.tasks.reconcile_user",
         {"clerk_id": ZOFIA.clerk_id, "report_id": report.pk},
     )
     row = AuditLog.objects.get(action="PERSON_FETCHED")

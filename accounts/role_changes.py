@@ -1,0 +1,42 @@
+"""Change a user's roles here and queue the change for Clerk."""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+
+from accounts import roles
+from accounts.models import User
+from accounts.sync import outbox
+from audit import log
+from core.db.statements import update
+
+
+@transaction.atomic
+def change_roles(
+    user: User, *, add: Iterable[User.Role] = (), remove: Iterable[User.Role] = (), actor: User, origin: log.Origin
+) -> list[User.Role]:
+    """Add and remove roles. Profiles follow at once, and Clerk as soon as it can be reached.
+
+    Args:
+        user: whose roles to change; `user.roles` is updated in place.
+        add, remove: the roles to change. Roles that already match are ignored.
+
+    Returns:
+        The roles that were actually added or removed.
+
+    Raises:
+        RoleChangeError: `actor` may not make this change, or the user is not active at Clerk.
+    """
+    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
+    roles.check_permission(actor, locked, added | removed)
+    if added or removed:
+        before = locked.roles
+        locked.roles_added = sorted((set(locked.roles_added) - removed) | added)
+        locked.roles_removed = sorted((set(locked.roles_removed) - added) | removed)
+        locked.roles = roles.effective_roles(locked)
+        update(locked, ["roles", "roles_added", "roles_removed"])
+        roles.announce_changes(locked, before, actor=actor, origin=origin)
+        outbox.queue_push(locked)
+    user.roles = locked.roles
+    return [role for role in User.Role if role in added | removed]
