@@ -7,22 +7,26 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, PreservedForm, User
-from core.personal_data import Held, rows
+from core.personal_data import PersonalData, export_rows
 
 
-def export(user: User) -> Held:
+def export(user: User) -> PersonalData:
     """Return the account, its sessions and forms, and what passed between it and Clerk."""
     of_person = {"clerk_id": user.clerk_id or ""}
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
-    return Held(
+    return PersonalData(
         {
-            "account": rows(User.objects.filter(pk=user.pk), without={"password", "is_superuser", "clerk_version"}),
-            "ended_sessions": rows(EndedSession.objects.filter(**of_person)),
-            "unsaved_forms": rows(PreservedForm.objects.filter(**of_person)),
+            "account": export_rows(
+                User.objects.filter(pk=user.pk), exclude={"password", "is_superuser", "clerk_version"}
+            ),
+            "ended_sessions": export_rows(EndedSession.objects.filter(**of_person)),
+            "unsaved_forms": export_rows(PreservedForm.objects.filter(**of_person)),
             # The other account of a conflict may be somebody else's.
-            "same_address_as_another_account": rows(conflicts, without={"evidence", "note", "user_id", "other_id"}),
-            "brought_to_clerk": rows(MetadataPush.objects.filter(user=user)),
-            "exports": rows(DataExport.objects.filter(user=user), without={"archive"}),
+            "same_address_as_another_account": export_rows(
+                conflicts, exclude={"evidence", "note", "user_id", "other_id"}
+            ),
+            "brought_to_clerk": export_rows(MetadataPush.objects.filter(user=user)),
+            "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
 

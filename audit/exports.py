@@ -13,7 +13,7 @@ from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
 from core import csv_export
-from core.db.keyset import Order
+from core.db.keyset import Ordering
 
 COLUMNS = (
     *("id", "timestamp", "action", "source", "actor_id", "actor_label", "impersonator", "target", "target_label"),
@@ -36,11 +36,11 @@ def response(
         chosen: the filters, for the log.
     """
     assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin lets nobody else in
-    kind, ending, write = FORMATS[form]
+    content_type, extension, write = FORMATS[form]
     newest = AuditLog.objects.all().last_id() or 0
     log.record(AuditLog.Action.AUDIT_EXPORTED, actor=actor, target=actor, origin=origin, format=form, filters=chosen)
-    found = Order().read_all(rows.filter(pk__lte=newest).only(*COLUMNS))
-    return csv_export.response(write(found), kind, name="audit-log", ending=ending)
+    found = Ordering().iterate(rows.filter(pk__lte=newest).only(*COLUMNS))
+    return csv_export.file_response(write(found), content_type, name="audit-log", extension=extension)
 
 
 def _csv(rows: Iterable[AuditLog]) -> Iterator[str]:
@@ -66,6 +66,6 @@ def _json(value: Any) -> str:
 type Writer = Callable[[Iterable[AuditLog]], Iterator[str]]
 #: Content type, ending and writer of each form of file.
 FORMATS: dict[str, tuple[str, str, Writer]] = {
-    "csv": (csv_export.CSV, "csv", _csv),
+    "csv": (csv_export.CSV_CONTENT_TYPE, "csv", _csv),
     "jsonl": ("application/jsonl; charset=utf-8", "jsonl", _lines),
 }

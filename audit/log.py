@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from audit.models import AuditLog
 from audit.sealing.digests import personal_digest, personal_parts
-from core.client_ip import client_address
+from core.client_ip import get_client_ip
 from core.db.statements import insert
 
 #: A fact whose name contains one of these is refused: the log is read by many and kept for ever.
@@ -45,7 +45,7 @@ class Origin:
         agent = request.headers.get("User-Agent", "")[:500].replace("\x00", "")
         return cls(
             AuditLog.Source.REQUEST,
-            ip_address=client_address(request),
+            ip_address=get_client_ip(request),
             user_agent=agent or None,
             impersonator=getattr(request, "impersonator", None),
         )

@@ -5,7 +5,7 @@ from django.db import connection
 from django.db.models import Q
 
 from audit.models import AuditLog
-from core.personal_data import Held, rows
+from core.personal_data import PersonalData, export_rows
 
 #: Columns that tell who somebody was; the trigger lets them go to NULL, and nothing else.
 _ERASE_SUBJECT = """
@@ -21,10 +21,10 @@ WHERE actor_id = %s
 _INTERNAL = {"personal_salt", "actor_salt", "personal_parts", "personal_digest", "transaction"}
 
 
-def export(user: AbstractBaseUser) -> Held:
+def export(user: AbstractBaseUser) -> PersonalData:
     """Return the log of what happened to the person, and of what the person did."""
     found = AuditLog.objects.filter(Q(subject_id=user.pk) | Q(actor_id=user.pk)).order_by("id")
-    return Held({"log": rows(found, without=_INTERNAL)})
+    return PersonalData({"log": export_rows(found, exclude=_INTERNAL)})
 
 
 def erase(user: AbstractBaseUser) -> None:

@@ -72,7 +72,7 @@ class _Rendered:
         line: dict[str, Any] = {
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redaction.of_text(str(message)),
+            "message": redaction.redact_text(str(message)),
         }
         job = getattr(record, "job", None)  # of Procrastinate's own lines about a job
         if isinstance(job, dict):
@@ -89,11 +89,11 @@ def _error(error: BaseException) -> dict[str, str]:
     seen: BaseException | None = error
     while seen is not None and len(told) < 5:
         frames = "".join(traceback.format_tb(seen.__traceback__))
-        told.insert(0, f"{frames}{type(seen).__name__}: {redaction.of_error(str(seen))}")
+        told.insert(0, f"{frames}{type(seen).__name__}: {redaction.redact_error(str(seen))}")
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     stack = "\n\nwhich led to\n\n".join(told)
-    return {"error.kind": kind, "error.message": redaction.of_error(str(error)), "error.stack": stack}
+    return {"error.kind": kind, "error.message": redaction.redact_error(str(error)), "error.stack": stack}
 
 
 def _trace(traceparent: str) -> dict[str, str]:

@@ -88,9 +88,9 @@ def _harmless(event: Event, hint: Hint) -> Event:
     if "job" in kept["tags"]:
         kept["transaction"] = kept["tags"]["job"]
     if record is not None:
-        kept["logentry"] = {"message": redaction.of_text(str(record.msg))}
+        kept["logentry"] = {"message": redaction.redact_text(str(record.msg))}
     for error in kept.get("exception", {}).get("values", []):
-        error["value"] = redaction.of_error(error.get("value") or "")
+        error["value"] = redaction.redact_error(error.get("value") or "")
     kept["spans"] = [_harmless_span(span) for span in kept.get("spans", [])]
     harmless: Event = kept
     return harmless
@@ -110,4 +110,4 @@ def _harmless_crumb(crumb: Breadcrumb, hint: BreadcrumbHint) -> Breadcrumb | Non
     if record is None and crumb.get("category") != "query":
         return None
     kept = {name: crumb[name] for name in ("type", "category", "level", "timestamp") if name in crumb}
-    return kept | {"message": redaction.of_text(message)}
+    return kept | {"message": redaction.redact_text(message)}

@@ -18,7 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
 from config.middleware import DATABASE_UNAVAILABLE, service_unavailable
-from core.client_ip import client_address
+from core.client_ip import get_client_ip
 from webhooks.inbox import ip_allowlist
 from webhooks.monitoring.metrics import collect
 
@@ -76,7 +76,7 @@ def _may_read_metrics(request: HttpRequest) -> bool:
     if expected and scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), expected.encode()):
         return True
     allowed = tuple(settings.METRICS_ALLOWED_IPS)
-    return bool(allowed) and ip_allowlist.is_in(client_address(request), allowed)
+    return bool(allowed) and ip_allowlist.is_in(get_client_ip(request), allowed)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Who is really at the other end of a request."""
+"""Find the IP address of the client behind trusted proxies."""
 
 import ipaddress
 
@@ -6,22 +6,22 @@ from django.conf import settings
 from django.http import HttpRequest
 
 
-def client_address(request: HttpRequest) -> str | None:
-    """Return the address of the client, or None if it cannot be known.
+def get_client_ip(request: HttpRequest) -> str | None:
+    """Return the IP address of the client, or None if it is unknown.
 
-    Each of the TRUSTED_PROXY_COUNT proxies appends the address it saw to X-Forwarded-For, so only that many entries
-    from the right are ours; everything before them is the client's own claim and is never believed.
+    Each of the TRUSTED_PROXY_COUNT proxies appends the address it saw to X-Forwarded-For. Only that many entries from the
+    right are reliable: the client can send anything before them, so earlier entries are ignored.
     """
-    claimed = request.META.get("REMOTE_ADDR", "")
+    candidate = request.META.get("REMOTE_ADDR", "")
     proxies = settings.TRUSTED_PROXY_COUNT
     if proxies:
         hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        claimed = hops[-proxies] if len(hops) >= proxies else ""
-    return normalized(claimed)
+        candidate = hops[-proxies] if len(hops) >= proxies else ""
+    return normalize_ip(candidate)
 
 
-def normalized(text: str) -> str | None:
-    """Return an IP address in canonical form (IPv4 also when written as IPv6), or None if `text` is not one."""
+def normalize_ip(text: str) -> str | None:
+    """Return an IP address in canonical form, with IPv4-mapped IPv6 as IPv4, or None if `text` is not an IP address."""
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""Rows as files that people take along: sent while they are read, and safe to open."""
+"""Streaming file downloads, and CSV that spreadsheets can open safely."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,33 +8,33 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-#: Spreadsheets take a cell that begins so for a formula, which can send what is beside it to a stranger.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-CSV = "text/csv; charset=utf-8"
+#: Spreadsheets run cells that start with these as formulas, and a formula can send other cells to a third party.
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+CSV_CONTENT_TYPE = "text/csv; charset=utf-8"
 
 
-def response(lines: Iterable[str], content_type: str, *, name: str, ending: str) -> StreamingHttpResponse:
-    """Return a file to be saved, which is named for what it is and for now."""
-    filename = f"{name}-{timezone.now():%Y%m%dT%H%M%SZ}.{ending}"
+def file_response(lines: Iterable[str], content_type: str, *, name: str, extension: str) -> StreamingHttpResponse:
+    """Stream `lines` as a download. The filename is `name` and the current time in UTC."""
+    filename = f"{name}-{timezone.now():%Y%m%dT%H%M%SZ}.{extension}"
     headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Cache-Control": "no-store"}
     return StreamingHttpResponse(lines, content_type=content_type, headers=headers)
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield a table line by line, its heading first."""
-    writer = csv.writer(_Line())
+    """Yield the header, then one line per row."""
+    writer = csv.writer(_EchoFile())
     yield writer.writerow(columns)
     for row in rows:
         yield writer.writerow([safe_cell(cell.isoformat() if isinstance(cell, datetime) else cell) for cell in row])
 
 
 def safe_cell(value: Any) -> Any:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """Prefix a string that spreadsheets would run as a formula with an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value
 
 
-class _Line:
-    """A file of which each written line is returned."""
+class _EchoFile:
+    """A file-like object whose `write` returns the text, so that `csv.writer.writerow` returns the line."""
 
     def write(self, text: str) -> str:
         return text

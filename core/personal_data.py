@@ -1,7 +1,7 @@
-"""What apps hold about a person: handed out to the person, and erased. Each app has a module `personal_data`.
+"""Export and erasure of personal data. Each app that stores personal data has a module `personal_data`.
 
-`settings.PERSONAL_DATA_MODULES` lists the modules. Each has `export(user) -> Held` and `erase(user) -> None`; accounts.privacy.exports and
-accounts.privacy.erasure call them, and know nothing else of the apps above.
+`settings.PERSONAL_DATA_MODULES` lists these modules. Each has `export(user) -> PersonalData` and `erase(user) -> None`, which
+accounts.privacy.exports and accounts.privacy.erasure call without importing the apps above accounts.
 """
 
 from collections.abc import Mapping
@@ -12,19 +12,21 @@ from django.db import models
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """What one app holds about a person.
+class PersonalData:
+    """The data that one app stores about a user.
 
     Attributes:
-        facts: JSON-serialisable, readable without knowing the code.
-        files: name in the archive, and content, of images and the like.
+        data: JSON-serialisable, and readable without knowing the code.
+        files: content of images and other files by their names in the archive.
     """
 
-    facts: Mapping[str, Any]
+    data: Mapping[str, Any]
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def rows(found: "models.QuerySet[Any]", *, without: set[str] | frozenset[str] = frozenset()) -> list[dict[str, Any]]:
-    """Return rows as facts: each column under its name, but for those in `without`."""
-    columns = [column.attname for column in found.model._meta.concrete_fields if column.attname not in without]
-    return list(found.values(*columns))
+def export_rows(
+    queryset: "models.QuerySet[Any]", *, exclude: set[str] | frozenset[str] = frozenset()
+) -> list[dict[str, Any]]:
+    """Return rows as dictionaries of all columns except those in `exclude`."""
+    columns = [column.attname for column in queryset.model._meta.concrete_fields if column.attname not in exclude]
+    return list(queryset.values(*columns))

@@ -1,94 +1,98 @@
-"""Takes out of texts what may leave this system for nobody's eyes: what logs and Sentry get passes through here.
+"""Remove secrets and personal data from text before it goes to logs, to Sentry or to admins.
 
-So does what errors said before every admin reads it, who may not read the values in payloads.
+Admins may see error messages but not the payload values that those can quote.
 """
 
 import re
 
-GONE = "…"
-#: A word may hold a key, a token, a signature or an address of a person.
+REDACTED = "…"
+#: Keys, tokens, signatures, passwords and email addresses.
 SECRETS = re.compile(
     r"""
-    [\w.+%-]+@[\w-]+(?:\.[\w-]+)+                # an e-mail address
-    | \b(?:whsec|sk_test|sk_live)_[\w+/=-]+      # keys of Clerk's and Svix's
+    [\w.+%-]+@[\w-]+(?:\.[\w-]+)+                # an email address
+    | \b(?:whsec|sk_test|sk_live)_[\w+/=-]+      # Clerk and Svix keys
     | \beyJ[\w-]*\.[\w-]+\.[\w-]*                # a session token
-    | \bv1a?,[A-Za-z0-9+/=]{20,}                 # a signature of Svix's
+    | \bv1a?,[A-Za-z0-9+/=]{20,}                 # a Svix signature
     | (?i:\bbearer)\s+\S+
-    | (?<=://)[^\s/@]+:[^\s/@]+(?=@)             # name and password in an address
+    | (?<=://)[^\s/@]+:[^\s/@]+(?=@)             # username and password in a URL
     """,
     re.VERBOSE,
 )
-#: What follows the path in an address: words that people looked for, tokens.
+#: The query string of a URL, which can contain search terms and tokens.
 QUERY = re.compile(r"(?<=[\w/])\?[^\s'\"]+")
-#: Values in messages of errors. What PostgreSQL and Python call by name in quotes is no value.
+#: Quoted values in error messages. Quoted names of constraints, columns, attributes and so on stay.
 QUOTED = re.compile(
     r"""(?<!constraint )(?<!column )(?<!relation )(?<!table )(?<!attribute )(?<!argument )(?<!\w)"""
     r"""("[^"\n]*"|'[^'\n]*'(?! object))(?!\w)"""
 )
-#: A quote that is not closed before its line ends.
+#: A quoted value that continues on the next line.
 UNCLOSED = re.compile(r"""(?<!\w)"[^"\n]*\Z""")
-#: As Clerk writes telephone numbers.
+#: Phone numbers in the format that Clerk uses.
 PHONE = re.compile(r"\+\d[\d ().-]{5,}\d")
-#: Which columns PostgreSQL complains of; their values follow.
-KEY = re.compile(r"^DETAIL: +(Key \(.*?\))=\(", re.MULTILINE)
-#: Where the calls begin in a traceback. They are indented, and what the error said is not.
-CALLS = "Traceback (most recent call last):"
-#: What stands between two errors of which one led to the other.
+#: The columns in a PostgreSQL error detail, which are followed by their values.
+DETAIL_COLUMNS = re.compile(r"^DETAIL: +(Key \(.*?\))=\(", re.MULTILINE)
+#: The header of a traceback. Stack frames below it are indented, and the error message is not.
+TRACEBACK_HEADER = "Traceback (most recent call last):"
+#: The line between two chained exceptions.
 CHAIN = re.compile(r"\n\n((?:During handling of|The above exception was) [^\n]*:)\n*\Z")
-#: What PostgreSQL writes below its message, with values.
-BELOW = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
+#: Lines that PostgreSQL adds below its message, which contain values.
+MESSAGE_CONTEXT = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
 
-#: What people search for and may be kept for ever: a number, one of our objects, an id of Clerk's or Svix's.
+#: Search terms that are safe to store permanently: a number, a reference to a row, or a Clerk or Svix id.
 IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w{1,64}", re.ASCII)
 
 
-def of_text(text: str) -> str:
-    """Return a text of ours without secrets and addresses."""
+def redact_text(text: str) -> str:
+    """Remove secrets, email addresses and URL query strings."""
     if "@" in text or "_" in text or "?" in text or "eyJ" in text or "v1" in text or "earer" in text.lower():
-        return QUERY.sub(GONE, SECRETS.sub(GONE, text))
+        return QUERY.sub(REDACTED, SECRETS.sub(REDACTED, text))
     return text
 
 
-def of_error(text: str) -> str:
-    """Return the message of an exception, which may quote anything: its first line, without what is in quotes.
+def redact_error(text: str) -> str:
+    """Return the first line of an exception message without quoted values.
 
-    PostgreSQL writes the values of a row into the lines below.
+    The message can quote any input, and PostgreSQL writes the values of the row on the lines below the first.
     """
     first, _, _ = text.strip().partition("\n")
-    return of_text(QUOTED.sub(GONE, first))
+    return redact_text(QUOTED.sub(REDACTED, first))
 
 
-def of_search(term: str) -> str:
-    """Return what somebody searched for, if it is an id; words and addresses may be of a person, who may be erased some day."""
-    return term.strip() if IDS.fullmatch(term.strip()) else GONE
+def redact_search_term(term: str) -> str:
+    """Return a search term only if it is an id. Other terms may be personal data that must be erasable."""
+    return term.strip() if IDS.fullmatch(term.strip()) else REDACTED
 
 
-def of_shown(text: str) -> str:
-    """Return what an error said, without values, for people who look for its cause.
+def redact_traceback(text: str) -> str:
+    """Return an error message or traceback without values, for admins who investigate its cause.
 
     Args:
-        text: a message, or a traceback as Python prints it. Of that the calls stay, which are our code.
+        text: a message, or a traceback as Python prints it. Its stack frames are kept, because they show only our code.
     """
-    shown: list[str] = []
-    said: list[str] = []
-    is_call = False
+    lines: list[str] = []
+    message: list[str] = []
+    is_frame = False
     for number, line in enumerate(text.split("\n")):
-        if line == CALLS or (number == 0 and line.startswith(GONE)):  # the beginning of a long one is cut off
-            shown += [*_told(said), line]
-            said, is_call = [], True
-        elif is_call and (line.startswith("  ") or number == 1):
-            shown.append(of_text(line) if line.startswith("  ") else GONE)
+        if line == TRACEBACK_HEADER or (
+            number == 0 and line.startswith(REDACTED)
+        ):  # a long traceback is truncated at the start
+            lines += [*_redact_message(message), line]
+            message, is_frame = [], True
+        elif is_frame and (line.startswith("  ") or number == 1):
+            lines.append(redact_text(line) if line.startswith("  ") else REDACTED)
         else:
-            said, is_call = [*said, line], False
-    return "\n".join([*shown, *_told(said)])
+            message, is_frame = [*message, line], False
+    return "\n".join([*lines, *_redact_message(message)])
 
 
-def _told(said: list[str]) -> list[str]:
-    """Return the lines that are left of what one error said: its message, which columns, and what it led to."""
-    text = "\n".join(said).strip("\n")
+def _redact_message(lines: list[str]) -> list[str]:
+    """Return the redacted message of one exception, the columns it names, and the link to the next exception."""
+    text = "\n".join(lines).strip("\n")
     if not text:
         return []
-    columns, chain = KEY.search(text), CHAIN.search("\n".join(said))
-    message = GONE if BELOW.match(text) else UNCLOSED.sub(GONE, PHONE.sub(GONE, of_error(text)))
-    detail = [f"DETAIL: {columns[1]}=({GONE})"] if columns else []
+    columns, chain = DETAIL_COLUMNS.search(text), CHAIN.search("\n".join(lines))
+    message = (
+        REDACTED if MESSAGE_CONTEXT.match(text) else UNCLOSED.sub(REDACTED, PHONE.sub(REDACTED, redact_error(text)))
+    )
+    detail = [f"DETAIL: {columns[1]}=({REDACTED})"] if columns else []
     return [message, *detail, *(["", chain[1], ""] if chain else [])]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.models import User
-from core.personal_data import Held, rows
+from core.personal_data import PersonalData, export_rows
 from profiles.directory import indexing
 from profiles.media import images
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
@@ -28,20 +28,22 @@ _BUILDER_EMPTIED: dict[str, Any] = {
 _CLIENT_EMPTIED = dict.fromkeys(("company_name", "industry", "project_preferences", "hidden_reason"), "")
 
 
-def export(user: User) -> Held:
+def export(user: User) -> PersonalData:
     """Return both profiles, those that are archived or hidden too, with all that hangs on them."""
     of_builder = {"builder__user": user}
-    return Held(
+    return PersonalData(
         {
-            "builder_profile": rows(BuilderProfile.objects.filter(user=user), without=frozenset(indexing.COLUMNS)),
-            "portfolio": rows(Project.objects.filter(**of_builder)),
+            "builder_profile": export_rows(
+                BuilderProfile.objects.filter(user=user), exclude=frozenset(indexing.COLUMNS)
+            ),
+            "portfolio": export_rows(Project.objects.filter(**of_builder)),
             # Who of the team awarded it is the team's business.
-            "badges": rows(Badge.objects.filter(**of_builder), without={"awarded_by_id"}),
-            "former_addresses": rows(FormerSlug.objects.filter(**of_builder)),
-            "client_profile": rows(ClientProfile.objects.filter(user=user)),
+            "badges": export_rows(Badge.objects.filter(**of_builder), exclude={"awarded_by_id"}),
+            "former_addresses": export_rows(FormerSlug.objects.filter(**of_builder)),
+            "client_profile": export_rows(ClientProfile.objects.filter(user=user)),
             # The other person of a message is told by the message itself, or not at all.
-            "messages_received": rows(ContactMessage.objects.filter(**of_builder), without={"sender_id"}),
-            "messages_sent": rows(ContactMessage.objects.filter(sender=user)),
+            "messages_received": export_rows(ContactMessage.objects.filter(**of_builder), exclude={"sender_id"}),
+            "messages_sent": export_rows(ContactMessage.objects.filter(sender=user)),
         },
         dict(images.images_of(user)),
     )

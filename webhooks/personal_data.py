@@ -1,19 +1,19 @@
 """What the inbox holds about a person; see core.personal_data."""
 
 from accounts.models import User
-from core.personal_data import Held, rows
+from core.personal_data import PersonalData, export_rows
 from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
 #: Svix's, not the person's.
 _OF_SVIX = {"source_address", "headers", "secret_fingerprint"}
 
 
-def export(user: User) -> Held:
+def export(user: User) -> PersonalData:
     """Return the events about the person, with what Clerk said."""
     if not user.clerk_id:
-        return Held({"events": []})
+        return PersonalData({"events": []})
     found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id).order_by("id")
-    return Held({"events": rows(found, without=_OF_SVIX)})
+    return PersonalData({"events": export_rows(found, exclude=_OF_SVIX)})
 
 
 def erase(user: User) -> None:

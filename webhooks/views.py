@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from structlog.contextvars import bind_contextvars
 
-from core.client_ip import client_address
+from core.client_ip import get_client_ip
 from webhooks.inbox import ip_allowlist, signatures
 from webhooks.inbox import service as inbox
 from webhooks.inbox.rejections import rejection_counter
@@ -41,7 +41,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         return JsonResponse({"error": "method_not_allowed"}, status=405, headers={"Allow": "POST"})
     if _content_length(request) > MAX_BODY_BYTES:
         return _refused(request, "too_large", status=413)
-    if not ip_allowlist.is_allowed(client_address(request)):
+    if not ip_allowlist.is_allowed(get_client_ip(request)):
         return _refused(request, "address_not_allowed", status=403)
     try:
         delivery = signatures.verify(request)
@@ -62,7 +62,7 @@ def _refused(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
     rejection_counter.count(reason)
     log.warning(
         "Refused a webhook from %s: %s. Check CLERK_WEBHOOK_SECRET, and the clock, if Clerk sent it.",
-        client_address(request),
+        get_client_ip(request),
         reason,
     )
     return JsonResponse({"error": reason}, status=status)
@@ -78,4 +78,4 @@ def _sender(request: HttpRequest) -> inbox.Sender:
     headers = {
         name: request.headers[name][:500].replace("\x00", "\ufffd") for name in KEPT_HEADERS if name in request.headers
     }
-    return inbox.Sender(client_address(request), headers)
+    return inbox.Sender(get_client_ip(request), headers)

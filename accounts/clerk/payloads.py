@@ -24,7 +24,7 @@ from accounts.clerk.fields import (
     to_ms,
 )
 from accounts.models import User
-from core.client_ip import normalized
+from core.client_ip import normalize_ip
 from core.text import clean_line
 
 SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
@@ -249,7 +249,7 @@ def _request_context(envelope: dict[str, Any]) -> tuple[str | None, str | None]:
         return None, None
     client_ip = request.get("client_ip")
     user_agent = clean_line(request.get("user_agent"), limit=500)
-    return (normalized(client_ip) if isinstance(client_ip, str) else None), user_agent or None
+    return (normalize_ip(client_ip) if isinstance(client_ip, str) else None), user_agent or None
 
 
 def _mentioned_user(data: object) -> str | None:

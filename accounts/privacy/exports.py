@@ -16,7 +16,7 @@ from procrastinate.contrib.django import app as queue
 from accounts.models import DataExport, User
 from audit import log
 from audit.models import AuditLog
-from core.personal_data import Held
+from core.personal_data import PersonalData
 
 LIFETIME = timedelta(days=7)
 #: Asked for again within this time, the one that is there is the answer.
@@ -68,8 +68,8 @@ def build_archive(user: User) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("README.txt", README)
         for module in settings.PERSONAL_DATA_MODULES:
-            held: Held = import_module(module).export(user)
-            text = json.dumps(held.facts, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
+            held: PersonalData = import_module(module).export(user)
+            text = json.dumps(held.data, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
             zipped.writestr(f"{module.partition('.')[0]}.json", text)
             for name, content in held.files.items():
                 zipped.writestr(f"images/{name}", content)

@@ -49,7 +49,7 @@ class AuditLogAdmin(KeysetAdmin):
     """What happened, to whom, and by whom."""
 
     change_list_template = "admin/audit/auditlog/change_list.html"
-    filter_names = FILTERS
+    allowed_filters = FILTERS
     list_display = ("when", "action", "about", "by", "source", "fields_changed")
     list_display_links = ("when",)
     list_filter = (
@@ -173,10 +173,10 @@ class AuditLogAdmin(KeysetAdmin):
         try:
             found = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            return self._refused(request, gettext("The filter could not be understood, so nothing was exported."))
+            return self._refused(request, gettext("Nothing was exported, because the filter is invalid."))
         assert isinstance(found, AuditChangeList)  # noqa: S101
         period = next(spec for spec in found.filter_specs if isinstance(spec, filters.PeriodFilter))
-        if errors := [*found.complaints, *period.errors]:
+        if errors := [*found.warnings, *period.errors]:
             return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(errors))
         chosen = {name: _kept(name, request.GET[name]) for name in sorted(request.GET)}
         return exports.response(
@@ -190,7 +190,7 @@ class AuditLogAdmin(KeysetAdmin):
 
 def _kept(name: str, value: str) -> str:
     """Return a value of the filter as the log may keep it for ever."""
-    return redaction.of_search(value) if name in TYPED and value else redaction.of_text(value)
+    return redaction.redact_search_term(value) if name in TYPED and value else redaction.redact_text(value)
 
 
 def _covers(seal: AuditSeal, row: AuditLog) -> bool:

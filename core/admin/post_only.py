@@ -1,4 +1,4 @@
-"""What is posted to in the admin, and has no page of its own."""
+"""Admin views that accept POST only and have no page of their own."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,24 +13,24 @@ from django.utils.translation import gettext as _
 
 
 def post_only(view: Callable[..., HttpResponseBase], back: str = "../change/") -> Callable[..., HttpResponseBase]:
-    """Take posts only, and lead whoever comes otherwise back to the page with the form.
+    """Accept POST only, and redirect GET and HEAD to the page with the form.
 
-    Whoever had to sign in before they could post is brought here by the login page, and so are those who reload what
-    a post answered; a browser would show them an empty page.
+    A browser sends GET when the login page returns to this URL after the session expired, and when the user reloads
+    the response to a POST. A plain 405 would show an empty page.
 
     Args:
-        back: where that page is, seen from the address.
+        back: the URL of the page with the form, relative to the URL of the view.
     """
 
     @wraps(view)
-    def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
             return view(request, *args, **kwargs)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["POST"])
-        told = _("Nothing was done, because signing in or reloading came between. If it is still wanted, do it again.")
-        messages.warning(request, told)
+        message = _("Nothing was done, because you signed in again or reloaded the page. Please try again.")
+        messages.warning(request, message)
         query = request.GET.urlencode()
         return redirect(urljoin(request.path, back) + (f"?{query}" if query else ""))
 
-    return answer
+    return wrapper

@@ -1,4 +1,4 @@
-"""Pages of the admin that only show."""
+"""Admin pages that only display rows."""
 
 from typing import Any
 
@@ -9,58 +9,53 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-#: What in an address narrows no list: Django's words and ours for pages and orders, and that something was not understood.
-NARROWS_NOTHING = frozenset({ERROR_FLAG, "o", "p", "all", "sort", "before", "after"})
+#: Query parameters that do not filter: Django's and our own for paging and sorting, and Django's error flag.
+NON_FILTER_PARAMETERS = frozenset({ERROR_FLAG, "o", "p", "all", "sort", "before", "after"})
 
 
 class ReadOnlyChangeList(ChangeList):
-    """A list that is called by what it lists: nothing is selected there.
+    """A change list titled with the plural of its model, because "Select … to change" does not apply.
 
     Attributes:
-        complaints: what in the address could not be understood, and was ignored, in sentences.
+        warnings: sentences about query parameters that were invalid and therefore ignored.
     """
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        self.complaints: list[str] = []
+        self.warnings: list[str] = []
         if ERROR_FLAG in request.GET:
-            self.complaints.append(_misunderstood(request))
+            self.warnings.append(_invalid_url_warning(request))
         super().__init__(request, *args, **kwargs)
         self.title = str(capfirst(self.opts.verbose_name_plural))
 
-    def complain(self, sentence: str) -> None:
-        """Tell of something in the address that could not be understood."""
-        if sentence not in self.complaints:  # actions ask for the rows a second time
-            self.complaints.append(sentence)
+    def add_warning(self, sentence: str) -> None:
+        if sentence not in self.warnings:  # admin actions call get_queryset twice
+            self.warnings.append(sentence)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs
-    """Rows to look at: nobody makes, changes or deletes them here, superusers included."""
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
+    """An admin without add, change and delete, also for superusers. Only code writes these rows."""
 
     change_form_template = "admin/read_only_form.html"
     change_list_template = "admin/read_only_list.html"
     show_facets = ShowFacets.NEVER
-    show_full_result_count = False  # counting millions of rows is not worth a figure
+    show_full_result_count = False  # counting millions of rows is slow
     ordering = ("-pk",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the list."""
         return ReadOnlyChangeList
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Rows come from the code only."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See above."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See above."""
         return False
 
 
-def _misunderstood(request: HttpRequest) -> str:
-    """Return that something was left out, and whether anything is left. Django leads to a list without all of it."""
-    if request.GET.keys() - NARROWS_NOTHING:
-        return _("Something in the address could not be understood, and was left out.")
-    return _("The address could not be understood, so nothing is filtered.")
+def _invalid_url_warning(request: HttpRequest) -> str:
+    """Return a warning. For an invalid parameter, Django redirects to the list without any filter and sets ERROR_FLAG."""
+    if request.GET.keys() - NON_FILTER_PARAMETERS:
+        return _("Part of the URL was invalid and has been ignored.")
+    return _("The URL was invalid, so the list is not filtered.")

@@ -1,7 +1,7 @@
-"""Orders in which millions of rows can be looked through: a page begins at a place, and an index finds that at once.
+"""Keyset pagination: a page starts after a cursor, which an index finds directly, so the table size does not matter.
 
-A place is a value and a key. Both are compared as a pair, `(value, id) < (…, …)`, which is what an index over the two
-columns, or over the first of them, can begin at. The same written with AND and OR would walk all rows that share a value.
+A cursor is a value and a primary key, compared as a pair: `(value, id) < (…, …)`. An index on both columns, or on the first
+one, can start there. The same condition written with AND and OR would scan all rows that share a value.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,95 +12,90 @@ from django.db.models import BooleanField, F, Func, QuerySet, Value
 from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.lookups import GreaterThan, LessThan
 
-#: Between the value and the key in an address.
-BETWEEN = "~"
-#: Rows read at once by `read_all`; how many there are in all does not matter.
-CHUNK = 1000
+#: Separates the value and the primary key of a cursor in a URL.
+SEPARATOR = "~"
+#: Rows per query in `iterate`.
+CHUNK_SIZE = 1000
 
 
-class Place(NamedTuple):
-    """Where a row stands; an order by keys alone has no values."""
+class Cursor(NamedTuple):
+    """The position of a row in an ordering. `value` is None if the rows are ordered by primary key only."""
 
     value: Any
     key: int
 
 
-class NoPlace(ValueError):
-    """What is said to be a place in an order is none."""
+class InvalidCursor(ValueError):
+    """The text is not a cursor of this ordering."""
 
 
-class _Pair(Func):
-    """Columns or values that are compared one after the other."""
-
+class _Row(Func):
     template = "ROW(%(expressions)s)"
-    output_field = BooleanField()  # of no meaning: a row has no type of its own
+    output_field = BooleanField()  # required by Django but not used: a row has no field type
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """An order by a value, and among rows with the same one by key; the greatest first, unless it is said otherwise.
+class Ordering:
+    """Order rows by a value, then by primary key. Descending by default.
 
     Attributes:
-        value: a column or expression that is never NULL; None orders by keys alone.
-        read: makes a value of its text in an address; raises ValueError or OverflowError if it is none.
-        write: the opposite.
+        value: a column or expression that is never NULL. None orders by primary key only.
+        parse: converts the text from a URL to a value. Raises ValueError or OverflowError if the text is invalid.
+        format: converts a value to text for a URL.
     """
 
     value: Combinable | None = None
-    read: Callable[[str], Any] = int
-    write: Callable[[Any], str] = str
+    parse: Callable[[str], Any] = int
+    format: Callable[[Any], str] = str
     descending: bool = True
 
     def reversed(self) -> Self:
-        """Return the opposite order."""
         return replace(self, descending=not self.descending)
 
     def columns(self) -> list[OrderBy]:
-        """Return what to sort by."""
         return [column.desc() if self.descending else column.asc() for column in self._columns()]
 
     def sort[Row: QuerySet[Any]](self, rows: Row) -> Row:
-        """Return rows in this order; each knows its value as `place_value`."""
+        """Sort rows and annotate each with its value as `cursor_value`, which `cursor_for` needs."""
         ordered = rows.order_by(*self.columns())
-        return ordered if self.value is None else ordered.annotate(place_value=self.value)
+        return ordered if self.value is None else ordered.annotate(cursor_value=self.value)
 
-    def behind[Row: QuerySet[Any]](self, rows: Row, place: Place | None) -> Row:
-        """Return the rows that come after a place, in this order; all of them without one."""
-        if place is None:
+    def after[Row: QuerySet[Any]](self, rows: Row, cursor: Cursor | None) -> Row:
+        """Return the sorted rows after a cursor, or all rows if the cursor is None."""
+        if cursor is None:
             return self.sort(rows)
-        beyond = LessThan if self.descending else GreaterThan
-        values = [Value(place.key)] if self.value is None else [Value(place.value), Value(place.key)]
-        return self.sort(rows.filter(beyond(_Pair(*self._columns()), _Pair(*values))))
+        lookup = LessThan if self.descending else GreaterThan
+        values = [Value(cursor.key)] if self.value is None else [Value(cursor.value), Value(cursor.key)]
+        return self.sort(rows.filter(lookup(_Row(*self._columns()), _Row(*values))))
 
-    def place_of(self, row: Any) -> Place:
-        """Return where a row stands that came from `sort` or `behind`."""
-        return Place(None if self.value is None else row.place_value, row.pk)
+    def cursor_for(self, row: Any) -> Cursor:
+        """Return the cursor of a row returned by `sort` or `after`."""
+        return Cursor(None if self.value is None else row.cursor_value, row.pk)
 
-    def format_place(self, place: Place) -> str:
-        """Return a place as text for an address."""
-        return str(place.key) if self.value is None else f"{self.write(place.value)}{BETWEEN}{place.key}"
+    def encode_cursor(self, cursor: Cursor) -> str:
+        return str(cursor.key) if self.value is None else f"{self.format(cursor.value)}{SEPARATOR}{cursor.key}"
 
-    def parse_place(self, text: str) -> Place:
-        """Return what `format_place` was given.
+    def decode_cursor(self, text: str) -> Cursor:
+        """Parse the text written by `encode_cursor`.
 
         Raises:
-            NoPlace: it is something else, or no row can stand there.
+            InvalidCursor: the text is not a cursor of this ordering, or its key does not fit a bigint.
         """
-        value, _between, key = text.rpartition(BETWEEN)
+        value, _separator, key = text.rpartition(SEPARATOR)
         try:
-            place = Place(None if self.value is None else self.read(value), int(key))
+            cursor = Cursor(None if self.value is None else self.parse(value), int(key))
         except (ValueError, OverflowError) as error:
-            raise NoPlace(text) from error
-        if abs(place.key) >= 2**63 or (self.value is None and value):
-            raise NoPlace(text)
-        return place
+            raise InvalidCursor(text) from error
+        if abs(cursor.key) >= 2**63 or (self.value is None and value):
+            raise InvalidCursor(text)
+        return cursor
 
-    def read_all(self, rows: QuerySet[Any]) -> Iterator[Any]:
-        """Yield all rows a chunk at a time, so that neither memory nor a transaction grows with how many there are."""
-        place = None
-        while chunk := list(self.behind(rows, place)[:CHUNK]):
+    def iterate(self, rows: QuerySet[Any]) -> Iterator[Any]:
+        """Yield all rows, reading CHUNK_SIZE at a time. Memory use is constant and no transaction stays open."""
+        cursor = None
+        while chunk := list(self.after(rows, cursor)[:CHUNK_SIZE]):
             yield from chunk
-            place = self.place_of(chunk[-1])
+            cursor = self.cursor_for(chunk[-1])
 
     def _columns(self) -> list[Any]:
         return [F("pk")] if self.value is None else [self.value, F("pk")]

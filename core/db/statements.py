@@ -1,7 +1,7 @@
-"""Write single rows with SQL that is put together once per model.
+"""Write rows with SQL that is compiled once per model.
 
-`save()` and `bulk_create()` compile their SQL anew for each call, which costs several times what PostgreSQL needs to run
-it; on the path of a webhook that was a third of all CPU time (docs/decisions.md). Values still pass through the fields.
+`save()` and `bulk_create()` compile their SQL on every call, which takes several times longer than PostgreSQL needs to run
+it. When webhooks were processed, that was a third of all CPU time (docs/decisions.md). Values still pass through the fields.
 """
 
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from django.db import DatabaseError, connection, models
 
 
 def insert(rows: Sequence[models.Model]) -> None:
-    """Insert rows of one model in one statement. Their primary keys are not set."""
+    """Insert rows of one model in one statement, without setting their primary keys."""
     with connection.cursor() as cursor:
         cursor.execute(_insert_sql(type(rows[0]), len(rows)), [value for row in rows for value in _values(row)])
 
 
 def insert_if_new(row: models.Model) -> bool:
-    """Insert `row` and set its primary key, or do nothing if any unique constraint forbids it.
+    """Insert `row` and set its primary key, or do nothing if a unique constraint is violated.
 
-    It waits for a rival transaction that is inserting the same row, never raises IntegrityError for it, and needs
-    neither a savepoint nor a look beforehand.
+    If another transaction is inserting the same row, this waits for it and does not raise IntegrityError. Callers
+    need neither a savepoint nor a prior query.
 
     Returns:
-        Whether the row is new. If not, the one that is there is not locked.
+        Whether the row was inserted. If not, the existing row is not locked.
     """
     model = type(row)
     with connection.cursor() as cursor:
@@ -39,30 +39,29 @@ def insert_if_new(row: models.Model) -> bool:
 
 
 def update(row: models.Model, fields: Sequence[str]) -> None:
-    """Write the named fields of a row that is stored, as `save(update_fields=fields)` does, but without signals.
+    """Write the named fields of an existing row, like `save(update_fields=fields)` but without signals.
 
     Raises:
-        DatabaseError: the row is not there.
+        DatabaseError: the row does not exist.
     """
     model = type(row)
     prepared = [_prepared(row, field, add=False) for field in map(model._meta.get_field, fields)]
     with connection.cursor() as cursor:
         cursor.execute(_update_sql(model, tuple(fields)), [*prepared, row.pk])
         if not cursor.rowcount:
-            raise DatabaseError(f"{row!r} is not there to be updated.")
+            raise DatabaseError(f"{row!r} was not updated because it does not exist.")
 
 
 @cache
 def _insert_sql(model: type[models.Model], rows: int = 1) -> str:
-    """Return the INSERT of all columns that neither the sequence nor a database default fills."""
+    """Return an INSERT of all columns except the primary key and those with only a database default."""
     columns = ", ".join(f'"{field.column}"' for field in _written(model))
     row = f"({', '.join(_placeholder(field) for field in _written(model))})"
-    # Only names of tables and columns are put in here, and they come from models.
+    # Safe: only table and column names are interpolated, and they come from models.
     return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {", ".join([row] * rows)}'  # noqa: S608
 
 
 def _values(row: models.Model) -> list[Any]:
-    """Return what belongs to the placeholders of `_insert_sql`."""
     return [_prepared(row, field, add=True) for field in _written(type(row))]
 
 
@@ -75,7 +74,8 @@ def _update_sql(model: type[models.Model], fields: tuple[str, ...]) -> str:
 
 @cache
 def _written(model: type[models.Model]) -> list[Any]:
-    # A field with both defaults has a value in Python. One with a database default alone, such as the transaction, has none.
+    # A field with a Python default has a value even if it also has a database default. One with only a database
+    # default, such as the transaction id, has no value in Python.
     return [
         field
         for field in model._meta.concrete_fields
@@ -84,7 +84,7 @@ def _written(model: type[models.Model]) -> list[Any]:
 
 
 def _placeholder(field: Any) -> str:
-    # PostgreSQL does not guess the type of an empty array.
+    # PostgreSQL cannot infer the type of an empty array.
     return f"%s::{field.db_type(connection)}" if isinstance(field, ArrayField) else "%s"
 
 

@@ -169,14 +169,14 @@ def test_nonsense_is_no_error_of_ours(browser: Client, rows: list[int], query: s
 def test_a_filter_that_there_is_none_of_is_told(browser: Client, rows: list[int], query: str) -> None:
     page = browser.get(LIST + query).content.decode()
     name = query.strip("?").partition("=")[0]
-    assert f"There is no filter “{name}”." in page or "The address could not be understood" in page
+    assert f"There is no filter “{name}”." in page or "The URL was invalid" in page
     assert page.count('role="alert"') == 1
 
 
 @pytest.mark.parametrize("name", ("webhooks/alert", "webhooks/replay", "accounts/reconciliation", "accounts/user"))
 def test_every_list_that_only_shows_says_when_a_filter_is_nonsense(browser: Client, name: str) -> None:
     page = browser.get(f"/admin/{name}/?nothing=1", follow=True).content.decode()
-    assert "The address could not be understood, so nothing is filtered." in page
+    assert "The URL was invalid, so the list is not filtered." in page
 
 
 @pytest.mark.parametrize(("query", "said"), (("?since=x", "From: write a time"), ("?within=2h", "no such span")))
@@ -275,7 +275,7 @@ def test_the_log_keeps_of_a_search_what_is_of_nobody(browser: Client, query: str
 
 
 def test_csv_has_the_same_rows(browser: Client, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyset, "CHUNK", 2)
+    monkeypatch.setattr(keyset, "CHUNK_SIZE", 2)
     found = list(csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})))))
     assert [int(row["id"]) for row in found] == rows[::-1]
     assert tuple(found[0]) == exports.COLUMNS
@@ -295,7 +295,7 @@ def test_no_cell_is_a_formula(browser: Client, name: str) -> None:
     )
     [row] = csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})), newline=""))
     assert row["user_agent"] == f"'{name}"
-    assert not any(cell.startswith(csv_export.FORMULA) for cell in row.values())
+    assert not any(cell.startswith(csv_export.FORMULA_PREFIXES) for cell in row.values())
 
 
 def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> None:
@@ -314,7 +314,7 @@ def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> 
         ("", "xlsx", "Choose CSV or JSON Lines."),
         ("?since=x", "csv", "From: write a time"),
         ("?nothing=1", "csv", "Nothing was exported. There is no filter “nothing”."),
-        ("?target=%00", "csv", "could not be understood"),
+        ("?target=%00", "csv", "the filter is invalid"),
     ),
 )
 def test_what_cannot_be_exported_is_said_and_not_logged(

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from core.client_ip import client_address, normalized
+from core.client_ip import get_client_ip, normalize_ip
 
 PERSON = "203.0.113.9"
 PROXY = "10.0.0.1"
@@ -26,13 +26,13 @@ DIRECT = (
 
 @pytest.mark.parametrize(("remote", "address"), DIRECT)
 def test_without_proxies_it_is_the_address_of_the_connection(remote: str, address: str | None) -> None:
-    assert client_address(RequestFactory().get("/", REMOTE_ADDR=remote)) == address
+    assert get_client_ip(RequestFactory().get("/", REMOTE_ADDR=remote)) == address
 
 
 def test_a_request_may_come_without_any_address() -> None:
     request = RequestFactory().get("/")
     del request.META["REMOTE_ADDR"]
-    assert client_address(request) is None
+    assert get_client_ip(request) is None
 
 
 @pytest.mark.parametrize("name", ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Client-IP", "CF-Connecting-IP"))
@@ -43,7 +43,7 @@ def test_a_header_of_the_client_is_never_believed(settings: Settings, name: str,
     if proxies:
         headers["X-Forwarded-For"] = f"{FORGED}, {PERSON}"
     request = RequestFactory().get("/", headers=headers, REMOTE_ADDR=PROXY if proxies else PERSON)
-    assert client_address(request) == PERSON
+    assert get_client_ip(request) == PERSON
 
 
 FORWARDED = (
@@ -78,15 +78,15 @@ def test_behind_proxies_it_is_the_address_the_outermost_saw(
 ) -> None:
     settings.TRUSTED_PROXY_COUNT = proxies
     request = RequestFactory().get("/", REMOTE_ADDR=PROXY, headers={"x-forwarded-for": forwarded})
-    assert client_address(request) == address
+    assert get_client_ip(request) == address
 
 
 def test_behind_proxies_a_missing_header_is_not_replaced_by_the_proxys_address(settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
-    assert client_address(RequestFactory().get("/", REMOTE_ADDR=PROXY)) is None
+    assert get_client_ip(RequestFactory().get("/", REMOTE_ADDR=PROXY)) is None
 
 
 @pytest.mark.parametrize(("text", "address"), DIRECT)
 def test_normalising_twice_is_normalising_once(text: str, address: str | None) -> None:
-    assert normalized(text) == address
-    assert normalized(normalized(text) or "") == address
+    assert normalize_ip(text) == address
+    assert normalize_ip(normalize_ip(text) or "") == address

@@ -20,7 +20,7 @@ from core import redaction
     ),
 )
 def test_texts_of_ours_lose_secrets(text: str, left: str) -> None:
-    assert redaction.of_text(text) == left
+    assert redaction.redact_text(text) == left
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_texts_of_ours_lose_secrets(text: str, left: str) -> None:
     ),
 )
 def test_messages_of_errors_lose_what_they_quote(text: str, left: str) -> None:
-    assert redaction.of_error(text) == left
+    assert redaction.redact_error(text) == left
 
 
 TAKEN = 'IntegrityError: duplicate key value violates unique constraint "accounts_user_email"'
@@ -67,7 +67,7 @@ TAKEN = 'IntegrityError: duplicate key value violates unique constraint "account
     ),
 )
 def test_what_errors_said_is_shown_without_values(text: str, left: str) -> None:
-    assert redaction.of_shown(text) == left
+    assert redaction.redact_traceback(text) == left
 
 
 def test_a_traceback_is_shown_with_its_calls_and_without_values() -> None:
@@ -75,9 +75,9 @@ def test_a_traceback_is_shown_with_its_calls_and_without_values() -> None:
     chain = "\n\nThe above exception was the direct cause of the following exception:\n\n"
     text = f"{calls}\n{TAKEN}\nDETAIL:  Key (email)=(o@x.co) already exists.{chain}{calls}\nValueError: 'Olive'\n  said Olive\n"
     left = f"{calls}\n{TAKEN}\nDETAIL: Key (email)=(…){chain}{calls}\nValueError: …"
-    assert redaction.of_shown(text) == left
+    assert redaction.redact_traceback(text) == left
 
 
 def test_a_traceback_without_its_beginning_is_shown_likewise() -> None:
     text = "… (cut)\nlive\", line 7, in apply\n    save()\nValueError: 'Olive'\n"
-    assert redaction.of_shown(text) == "… (cut)\n…\n    save()\nValueError: …"
+    assert redaction.redact_traceback(text) == "… (cut)\n…\n    save()\nValueError: …"

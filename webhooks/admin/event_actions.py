@@ -105,10 +105,10 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic 
             shown = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self._back(request, _("The filter was not understood, so nothing was done. Filter the list anew."))
-        if complaints := getattr(shown, "complaints", None):
+        if complaints := getattr(shown, "warnings", None):
             return self._back(request, _("Nothing was done.") + " " + " ".join(complaints))
-        if getattr(shown, "was_too_slow", False):
-            return self._back(request, _("Too many rows would have to be looked through. Narrow the time range."))
+        if getattr(shown, "timed_out", False):
+            return self._back(request, _("The search took too long. Choose a shorter time range."))
         found = shown.queryset
         if request.method != "POST":
             return self._ask(request, found, words(shown))

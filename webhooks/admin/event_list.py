@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from core import redaction
 from core.admin.keyset import SORT, KeysetChangeList
-from core.db.keyset import Order
+from core.db.keyset import Ordering
 from webhooks.admin.filters import Chip, EventFilter
 from webhooks.models.events import ATTEMPTS, LAG
 
@@ -27,10 +27,10 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-RECEIVED = Order(F("received_at"), read=_moment, write=datetime.isoformat)
-BY_LAG = Order(LAG, read=lambda text: int(text) * MICROSECOND, write=lambda lag: str(lag // MICROSECOND))
+RECEIVED = Ordering(F("received_at"), parse=_moment, format=datetime.isoformat)
+BY_LAG = Ordering(LAG, parse=lambda text: int(text) * MICROSECOND, format=lambda lag: str(lag // MICROSECOND))
 #: The orders of the list, the usual one first, and what to call them.
-ORDERS = {"received": RECEIVED, "lag": BY_LAG, "attempts": Order(ATTEMPTS)}
+ORDERS = {"received": RECEIVED, "lag": BY_LAG, "attempts": Ordering(ATTEMPTS)}
 ORDER_WORDS = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
 
 
@@ -49,8 +49,8 @@ class EventChangeList(KeysetChangeList):
         """
         found = super().get_queryset(request, exclude_parameters).defer("payload", "headers")
         for sentence in self.filter.form.complaints():
-            self.complain(sentence)
-        return found.none() if self.complaints and request.method == "POST" else found
+            self.add_warning(sentence)
+        return found.none() if self.warnings and request.method == "POST" else found
 
     def get_results(self, request: HttpRequest) -> None:
         """Read a page, and who its people are."""
@@ -97,13 +97,15 @@ def people_at(address: str) -> list[str]:
 
 def searched(term: str) -> str | list[str]:
     """Return what was searched for, as the audit log may keep it: whom an address belongs to, or an id, and no words."""
-    return people_at(term.strip()) if "@" in term else redaction.of_search(term)
+    return people_at(term.strip()) if "@" in term else redaction.redact_search_term(term)
 
 
 def chosen(found: EventChangeList) -> dict[str, Any]:
     """Return what the list is narrowed to, as the audit log may keep it."""
     kept = {
-        name: [redaction.of_search(value) if name == "user" else redaction.of_text(value) for value in values]
+        name: [
+            redaction.redact_search_term(value) if name == "user" else redaction.redact_text(value) for value in values
+        ]
         for name, values in found.filter.given.items()
     }
     return kept | ({"q": searched(found.query)} if found.query else {})

@@ -31,9 +31,9 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
     list_filter = (EventFilter,)
     search_fields = ("svix_id",)  # that there is a field to search in; see get_search_results
     search_help_text = _("Exactly: a delivery such as msg_2abc, a Clerk id such as user_2abc, or an e-mail address.")
-    orders = ORDERS
-    filter_names = EventFilterForm.base_fields
-    patience_ms = 2000
+    orderings = ORDERS
+    allowed_filters = EventFilterForm.base_fields
+    timeout_ms = 2000
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         """Return the list of events."""
@@ -66,10 +66,10 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
         try:
             found = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            return self._refused(request, gettext("The filter could not be understood, so nothing was exported."))
+            return self._refused(request, gettext("Nothing was exported, because the filter is invalid."))
         assert isinstance(found, EventChangeList)  # noqa: S101
-        if found.complaints:
-            return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.complaints))
+        if found.warnings:
+            return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.warnings))
         origin = Origin.of_request(request)
         return csv_export.response(found.queryset, RECEIVED, actor=request.user, origin=origin, chosen=chosen(found))
 

@@ -11,7 +11,7 @@ from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
 from core import csv_export
-from core.db.keyset import Order
+from core.db.keyset import Ordering
 from webhooks.models import WebhookEvent
 
 FIELDS = (
@@ -23,7 +23,7 @@ COLUMNS = (*FIELDS, "lag_s", "duration_s", "error")
 
 def response(
     events: QuerySet[WebhookEvent],
-    order: Order,
+    order: Ordering,
     *,
     actor: AbstractBaseUser | AnonymousUser,
     origin: Origin,
@@ -38,9 +38,9 @@ def response(
     assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin lets nobody else in
     newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
     log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor, origin=origin, format="csv", filters=chosen)
-    found = order.read_all(events.filter(pk__lte=newest).only(*FIELDS, "duration", "last_error"))
-    return csv_export.response(
-        csv_export.csv_lines(COLUMNS, map(_row, found)), csv_export.CSV, name="events", ending="csv"
+    found = order.iterate(events.filter(pk__lte=newest).only(*FIELDS, "duration", "last_error"))
+    return csv_export.file_response(
+        csv_export.csv_lines(COLUMNS, map(_row, found)), csv_export.CSV_CONTENT_TYPE, name="events", extension="csv"
     )
 
 

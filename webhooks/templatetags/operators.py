@@ -35,7 +35,7 @@ def level(state: str) -> str:
 @register.filter
 def redacted(text: str) -> str:
     """Return what an error said, or a traceback, without values, which may be of a person."""
-    return redaction.of_shown(text)
+    return redaction.redact_traceback(text)
 
 
 @register.filter
@@ -52,7 +52,7 @@ def redacted_error(row: Any) -> str:
             text, state = row.note, row.outcome
         case _:
             text, state = getattr(row, "last_error", ""), getattr(row, "state", "")
-    return redaction.of_text(text) if state in WebhookEvent.SETTLED else redaction.of_shown(text)
+    return redaction.redact_text(text) if state in WebhookEvent.SETTLED else redaction.redact_traceback(text)
 
 
 @register.filter

@@ -30,7 +30,7 @@ from accounts.privacy import deletion, erasure, exports
 from accounts.privacy.deletion import DeletionError
 from audit.log import SYSTEM, Origin
 from audit.models import AuditLog
-from core.personal_data import Held
+from core.personal_data import PersonalData
 from profiles.editing import services as editing
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 from tests.audit.test_log import verifies
@@ -234,7 +234,7 @@ class TestExport:
 
     def test_images_are_in_it(self, zofia: User, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         gallery = types.ModuleType("gallery.personal_data")
-        gallery.export = lambda user: Held({}, {"portrait.webp": b"RIFF"})  # type: ignore[attr-defined]
+        gallery.export = lambda user: PersonalData({}, {"portrait.webp": b"RIFF"})  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "gallery", types.ModuleType("gallery"))
         monkeypatch.setitem(sys.modules, "gallery.personal_data", gallery)
         settings.PERSONAL_DATA_MODULES = [*settings.PERSONAL_DATA_MODULES, "gallery.personal_data"]

@@ -274,7 +274,7 @@ class TestKeepingUp:
         profile = BuilderProfileFactory.create(user__name="Olive Owner")
         personal_data.erase(profile.user)
         assert BuilderProfile.objects.values_list("search", "name_key").get() == (None, "")
-        assert "search" not in personal_data.export(profile.user).facts["builder_profile"][0]
+        assert "search" not in personal_data.export(profile.user).data["builder_profile"][0]
 
     def test_a_change_costs_no_statement_more(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profile = BuilderProfileFactory.create(user=UserFactory.create(roles=[]))
