@@ -96,7 +96,7 @@ def recent_activity(user: User) -> list[ActivityEntry]:
 
 def _what(row: AuditLog) -> str:
     detail = _role(row.details or {}) or ", ".join(
-        dict.fromkeys(str(FIELD_LABELS[f]) for f in row.changed if f in FIELD_LABELS)
+        dict.fromkeys(str(FIELD_LABELS[f]) for f in row.changed_fields if f in FIELD_LABELS)
     )
     return (
         f"{ACTION_LABELS[row.action]}: {detail}"

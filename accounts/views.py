@@ -59,7 +59,7 @@ class ExportView(RoleRequiredMixin, View):
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
         """Ask for it, and go back to the account, which says when it is there."""
-        exports.request_export(request.user, actor=request.user, origin=Origin.of_request(request))
+        exports.request_export(request.user, actor=request.user, origin=Origin.from_request(request))
         messages.success(request, gettext("A copy of your data is being made. You find it here in a minute."))
         return redirect("accounts:account")
 
@@ -90,7 +90,7 @@ class DeletionView(RoleRequiredMixin, View):
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
         """Delete the account when the time to change one's mind is over, or keep it, as chosen."""
-        who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
+        who: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
         try:
             if "keep" in request.POST:
                 deletion.cancel_deletion(request.user, **who)
@@ -120,7 +120,7 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignor
         """Change the roles, and go back to the account."""
         user = self.request.user
         try:
-            change_roles(user, actor=user, origin=Origin.of_request(self.request), **form.changes)
+            change_roles(user, actor=user, origin=Origin.from_request(self.request), **form.changes)
         except roles.RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
@@ -143,7 +143,7 @@ class RoleEndView(RoleRequiredMixin, View):
         """Give the role up, and go back to the account."""
         given_up, user = self._role(role), request.user
         try:
-            change_roles(user, remove=[given_up], actor=user, origin=Origin.of_request(request))
+            change_roles(user, remove=[given_up], actor=user, origin=Origin.from_request(request))
         except roles.RoleChangeError as error:
             return self._page(given_up, str(error), status=422)
         is_builder = given_up == User.Role.BUILDER

@@ -1,4 +1,4 @@
-"""Rows of the log as a file, for auditors and for other tools. Taking them along is itself in the log."""
+"""Export audit rows to a file for auditors and other tools. Exports are themselves logged."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,43 +17,50 @@ from core.db.keyset import Ordering
 
 COLUMNS = (
     *("id", "timestamp", "action", "source", "actor_id", "actor_label", "impersonator", "target", "target_label"),
-    *("subject_id", "changed", "details", "delivery", "ip_address", "user_agent", "transaction"),
+    *("subject_id", "changed_fields", "details", "delivery", "ip_address", "user_agent", "transaction"),
 )
 
 
-def response(
+def export_response(
     rows: QuerySet[AuditLog],
-    form: str,
+    file_format: str,
     *,
     actor: AbstractBaseUser | AnonymousUser,
     origin: Origin,
-    chosen: Mapping[str, str],
+    chosen_filters: Mapping[str, str],
 ) -> StreamingHttpResponse:
-    """Return rows as a file that is sent while it is read, newest first; rows written meanwhile are not in it.
+    """Log the export and stream the rows, newest first. Rows written during the export are not included.
 
     Args:
-        form: one of FORMATS.
-        chosen: the filters, for the log.
+        file_format: one of FORMATS.
+        chosen_filters: the filters to record in the log.
     """
-    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin lets nobody else in
-    content_type, extension, write = FORMATS[form]
+    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # admin_view requires sign-in
+    content_type, extension, write = FORMATS[file_format]
     newest = AuditLog.objects.all().last_id() or 0
-    log.record(AuditLog.Action.AUDIT_EXPORTED, actor=actor, target=actor, origin=origin, format=form, filters=chosen)
+    log.record(
+        AuditLog.Action.AUDIT_EXPORTED,
+        actor=actor,
+        target=actor,
+        origin=origin,
+        format=file_format,
+        filters=chosen_filters,
+    )
     found = Ordering().iterate(rows.filter(pk__lte=newest).only(*COLUMNS))
     return csv_export.file_response(write(found), content_type, name="audit-log", extension=extension)
 
 
 def _csv(rows: Iterable[AuditLog]) -> Iterator[str]:
-    return csv_export.csv_lines(COLUMNS, ([_flat(getattr(row, column)) for column in COLUMNS] for row in rows))
+    return csv_export.csv_lines(COLUMNS, ([_csv_value(getattr(row, column)) for column in COLUMNS] for row in rows))
 
 
-def _flat(value: Any) -> Any:
+def _csv_value(value: Any) -> Any:
     if isinstance(value, list):
         return " ".join(value)
     return _json(value) if isinstance(value, dict) else value
 
 
-def _lines(rows: Iterable[AuditLog]) -> Iterator[str]:
+def _json_lines(rows: Iterable[AuditLog]) -> Iterator[str]:
     for row in rows:
         cells = {column: getattr(row, column) for column in COLUMNS}
         yield _json(cells | {"timestamp": row.timestamp.isoformat()}) + "\n"
@@ -64,8 +71,8 @@ def _json(value: Any) -> str:
 
 
 type Writer = Callable[[Iterable[AuditLog]], Iterator[str]]
-#: Content type, ending and writer of each form of file.
+#: Content type, extension and writer of each format.
 FORMATS: dict[str, tuple[str, str, Writer]] = {
     "csv": (csv_export.CSV_CONTENT_TYPE, "csv", _csv),
-    "jsonl": ("application/jsonl; charset=utf-8", "jsonl", _lines),
+    "jsonl": ("application/jsonl; charset=utf-8", "jsonl", _json_lines),
 }

@@ -1,4 +1,4 @@
-"""The one writer of the audit log."""
+"""Write the audit log. Nothing else writes to it."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from audit.models import AuditLog
-from audit.sealing.digests import personal_digest, personal_parts
+from audit.sealing.digests import column_digests, personal_digest
 from core.client_ip import get_client_ip
 from core.db.statements import insert
 
-#: A fact whose name contains one of these is refused: the log is read by many and kept for ever.
+#: Facts whose names contain these words are rejected, because many people read the log and it is kept permanently.
 SECRET_WORDS = ("password", "secret", "token")
 
 _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", default=None)
@@ -27,10 +27,10 @@ _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", defaul
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a change came from: by which way, by which delivery, and the address and browser of the acting person.
+    """Where a change came from: the source, the webhook delivery, and the IP address and browser of the actor.
 
     Attributes:
-        impersonator: the Clerk id of who really acts, when an operator is looking through a person's eyes.
+        impersonator: the Clerk id of the admin who is signed in as the actor.
     """
 
     source: AuditLog.Source = AuditLog.Source.SYSTEM
@@ -40,8 +40,7 @@ class Origin:
     impersonator: str | None = None
 
     @classmethod
-    def of_request(cls, request: HttpRequest) -> "Origin":
-        """Return the origin of what the person behind `request` does."""
+    def from_request(cls, request: HttpRequest) -> "Origin":
         agent = request.headers.get("User-Agent", "")[:500].replace("\x00", "")
         return cls(
             AuditLog.Source.REQUEST,
@@ -64,34 +63,32 @@ def record(
     changes: Mapping[str, tuple[Any, Any]] | None = None,
     **facts: Any,
 ) -> None:
-    """Write one row, in the transaction of the change it tells of.
+    """Write one row. Call this in the transaction of the change.
 
     Args:
-        action: what happened.
-        actor: who did it; None is the system itself, or Clerk.
+        actor: the user who made the change. None means the system or Clerk.
         target: the changed object.
-        subject: the person it is about, if it is not the target itself.
-        origin: where it came from.
-        changes: old and new value of each changed field; only what really changed.
-        facts: further values worth knowing, JSON-serialisable.
+        subject: the user it is about, if that is not the target.
+        changes: old and new value of each field that changed.
+        facts: other details, JSON-serialisable.
 
     Raises:
-        ValueError: a field or fact is named like a secret.
+        ValueError: the name of a field or fact contains one of SECRET_WORDS.
     """
-    details = _plain({**{name: list(pair) for name, pair in (changes or {}).items()}, **facts})
+    details = _as_json({**{name: list(pair) for name, pair in (changes or {}).items()}, **facts})
     for name in details:
         if any(word in name.lower() for word in SECRET_WORDS):
-            raise ValueError(f"The audit log keeps no secrets: leave out {name!r}.")
+            raise ValueError(f"The audit log must not contain secrets. Remove {name!r}.")
     row = AuditLog(
         timestamp=timezone.now(),
         action=action,
         source=origin.source,
         actor_id=actor.pk if actor else None,
         actor_label=str(actor) if actor else None,
-        target=target_of(target),
+        target=target_key(target),
         target_label=str(target),
         subject_id=(subject or target).pk if subject or isinstance(target, AbstractBaseUser) else None,
-        changed=sorted(changes or {}),
+        changed_fields=sorted(changes or {}),
         delivery=origin.delivery,
         impersonator=origin.impersonator,
         details=details,
@@ -100,21 +97,21 @@ def record(
         personal_salt=os.urandom(16),
         actor_salt=os.urandom(16),
     )
-    row.personal_parts = personal_parts(row)
+    row.column_digests = column_digests(row)
     row.personal_digest = personal_digest(row)
     _write(row)
 
 
-def target_of(row: models.Model) -> str:
-    """Return what `target` is called in the log, such as accounts.user:42."""
+def target_key(row: models.Model) -> str:
+    """Return the value of `AuditLog.target` for a row, for example accounts.user:42."""
     return f"{row._meta.label_lower}:{row.pk}"
 
 
 @contextmanager
-def collected() -> Iterator[None]:
-    """Write the rows recorded inside as one statement, when the block ends well; a block that raises writes none.
+def batch() -> Iterator[None]:
+    """Insert the rows recorded inside the block with one statement at its end. If the block raises, write none.
 
-    The block must lie inside the transaction of the changes.
+    The block must be inside the transaction of the changes.
     """
     rows: list[AuditLog] = []
     marker = _pending.set(rows)
@@ -126,10 +123,10 @@ def collected() -> Iterator[None]:
         insert(rows)
 
 
-def _plain(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts as they will be read back from JSON, so that digests of written and read rows agree."""
-    plain: dict[str, Any] = json.loads(json.dumps(facts, cls=DjangoJSONEncoder))
-    return plain
+def _as_json(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts as they will be read from JSON, so that digests of written and read rows are equal."""
+    decoded: dict[str, Any] = json.loads(json.dumps(facts, cls=DjangoJSONEncoder))
+    return decoded
 
 
 def _write(row: AuditLog) -> None:

@@ -1,4 +1,4 @@
-"""Jobs of the audit app."""
+"""Background jobs of the audit app."""
 
 import logging
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 @app.periodic(cron=settings.AUDIT_SEAL_CRON)
 @app.task(queue="upkeep", queueing_lock="seal_audit_log")
 def seal_audit_log(timestamp: int) -> None:
-    """Seal what is finished, and send checkpoints outside, those that could not be sent before included."""
+    """Seal committed rows and send checkpoints, including those that failed before."""
     if settings.AUDIT_SEAL_KEYS:
         try:
             seals.seal()
@@ -25,13 +25,13 @@ def seal_audit_log(timestamp: int) -> None:
 @app.periodic(cron=settings.AUDIT_VERIFY_CRON)
 @app.task(queue="upkeep", queueing_lock="verify_audit_log")
 def verify_audit_log(timestamp: int) -> None:
-    """Compare the whole log with its seals, and keep what came of it."""
+    """Verify the whole log and store the result."""
     if not settings.AUDIT_SEAL_KEYS:
         return
     started_at = timezone.now()
-    with checkpoints.kept_files() as files:
+    with checkpoints.local_files() as files:
         result = verification.verify(checkpoints=files)
     verification.store(result, started_at)
     if result.problems:
         first = result.problems[0].text
-        log.error("The audit log is not as it was sealed: %s See docs/runbooks/audit_chain_broken.md.", first)
+        log.error("The audit log does not match its seals: %s See docs/runbooks/audit_chain_broken.md.", first)

@@ -58,7 +58,7 @@ class ProfileAccessMixin(AccessMixin, View):
     @property
     def audit_context(self) -> dict[str, Any]:
         """Whose deed it is, for the audit log."""
-        return {"actor": self.request.user, "origin": Origin.of_request(self.request)}
+        return {"actor": self.request.user, "origin": Origin.from_request(self.request)}
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
         """Answer somebody who is signed in and may see the profile, but not do this with it."""

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from accounts.clerk.payloads import SECRET_TYPES
 from accounts.models import User
-from audit.log import target_of
+from audit.log import target_key
 from audit.models import AuditLog
 from webhooks.inbox import signatures
 from webhooks.models import Attempt, WebhookEvent
@@ -73,12 +73,12 @@ def _only_attempt(event: WebhookEvent) -> Attempt:
 
 def effects(event: WebhookEvent) -> QuerySet[AuditLog]:
     """Return what the event changed, in order."""
-    return AuditLog.objects.filter(delivery=event.svix_id).exclude(target=target_of(event)).order_by("pk")
+    return AuditLog.objects.filter(delivery=event.svix_id).exclude(target=target_key(event)).order_by("pk")
 
 
 def deeds(event: WebhookEvent) -> QuerySet[AuditLog]:
     """Return what people did with the event, the latest first."""
-    return AuditLog.objects.filter(target=target_of(event)).order_by("-pk")
+    return AuditLog.objects.filter(target=target_key(event)).order_by("-pk")
 
 
 def headers(event: WebhookEvent) -> list[tuple[str, str]]:

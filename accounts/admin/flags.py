@@ -39,7 +39,7 @@ class FlagAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic cl
         before, after = form.before, _state(form.instance)
         changes = {name: (before[name], value) for name, value in after.items() if value != before[name]}
         if changes:
-            action, origin = AuditLog.Action.FLAG_SWITCHED, Origin.of_request(request)
+            action, origin = AuditLog.Action.FLAG_SWITCHED, Origin.from_request(request)
             log.record(action, actor=request.user, target=form.instance, origin=origin, changes=changes)  # type: ignore[arg-type]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -79,7 +79,7 @@ def _state(group: Group) -> State:
 
 def _record(request: HttpRequest, group: Group, before: State, after: State) -> None:
     """Write down what became of the group, and who joined and left it."""
-    who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request)}
+    who: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
     pairs = {"name": (before.name, after.name), "permissions": (before.permissions, after.permissions)}
     if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
         log.record(Action.GROUP_CHANGED, target=group, changes=changes, **who)

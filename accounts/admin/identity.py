@@ -72,7 +72,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:accounts_identityconflict_change", args=[conflict.pk]))
 
     def _resolve(self, request: HttpRequest, conflict: IdentityConflict, resolution: str, note: str) -> None:
-        who: dict[str, Any] = {"actor": request.user, "origin": Origin.of_request(request), "note": note}
+        who: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request), "note": note}
         try:
             if resolution == "undo":
                 identity_conflicts.undo(conflict, **who)

@@ -45,7 +45,7 @@ class UserAdmin(ReadOnlyAdmin):
 
     def _change_roles(self, request: HttpRequest, people: QuerySet[User], form: RoleChangesForm) -> None:
         """Change what may be changed, and say of everybody else why not."""
-        origin, changed = Origin.of_request(request), 0
+        origin, changed = Origin.from_request(request), 0
         for person in people:
             try:
                 changed += bool(change_roles(person, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]

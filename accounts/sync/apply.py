@@ -46,7 +46,7 @@ def apply_user(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> 
     Returns:
         STALE if newer facts, or a deletion, were known already, and nothing was written.
     """
-    with log.collected():
+    with log.batch():
         if isinstance(payload, ClerkUserDeleted):
             return _delete(payload, origin)
         user = None if payload.rank is Rank.CREATED else _locked(payload.clerk_id)

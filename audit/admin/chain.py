@@ -1,4 +1,4 @@
-"""The seals of the audit log in the Django admin, what came of verifying them, and where checkpoints are sent."""
+"""Admin pages for seals, verifications and checkpoint destinations."""
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -14,55 +14,55 @@ from core.admin.read_only import ReadOnlyAdmin
 
 @admin.register(AuditSeal)
 class AuditSealAdmin(KeysetAdmin):
-    """The chain, newest first."""
-
-    list_display = ("number", "sealed_at", "rows", "total", "key_id", "short_mac")
+    list_display = ("number", "sealed_at", "row_count", "total_rows", "key_id", "short_mac")
     fields = (
-        *("number", "sealed_at", "rows", "total", "last_transaction", "last_id", "cluster", "floor_id", "max_id"),
-        *("key_id", "whole_mac", "form"),
+        *("number", "sealed_at", "row_count", "total_rows", "last_transaction", "last_id", "cluster", "floor_id"),
+        *("max_id", "key_id", "full_mac", "format_version"),
     )
-    readonly_fields = ("whole_mac",)
+    readonly_fields = ("full_mac",)
 
-    @admin.display(description=_("mac"))
+    @admin.display(description=_("MAC"))
     def short_mac(self, seal: AuditSeal) -> str:
-        """Return enough to compare with a checkpoint by eye."""
+        """Return enough digits to compare with a checkpoint by eye."""
         return f"{bytes(seal.mac).hex()[:16]}…"
 
-    @admin.display(description=_("mac"))
-    def whole_mac(self, seal: AuditSeal) -> str:
-        """Return it as checkpoints have it."""
+    @admin.display(description=_("MAC"))
+    def full_mac(self, seal: AuditSeal) -> str:
+        """Return the MAC in the format used in checkpoints."""
         return bytes(seal.mac).hex()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditSeal]:
-        """Leave out the digests of the rows, which can be 40 KB."""
+        """Do not load the leaves, which can be 40 KB."""
         return super().get_queryset(request).defer("leaves")
 
 
 @admin.register(AuditVerification)
 class AuditVerificationAdmin(KeysetAdmin):
-    """What came of comparing log and seals."""
-
-    list_display = ("started_at", "well", "seals", "rows", "erased", "first_bad_seal", "first_bad_row")
-    fields = (
-        *("well", "started_at", "finished_at", "seals", "rows", "erased"),
-        *("first_bad_seal", "first_bad_row", "told"),
+    list_display = (
+        "started_at",
+        "is_intact",
+        "seal_count",
+        "row_count",
+        "erased_count",
+        "first_bad_seal",
+        "first_bad_row",
     )
-    readonly_fields = ("well", "told")
+    fields = (
+        *("is_intact", "started_at", "finished_at", "seal_count", "row_count", "erased_count"),
+        *("first_bad_seal", "first_bad_row", "problem_list"),
+    )
+    readonly_fields = ("is_intact", "problem_list")
 
-    @admin.display(description=_("as it was sealed"), boolean=True)
-    def well(self, verification: AuditVerification) -> bool:
-        """Return whether log and seals agreed."""
-        return verification.is_good
+    @admin.display(description=_("intact"), boolean=True)
+    def is_intact(self, verification: AuditVerification) -> bool:
+        return verification.is_intact
 
     @admin.display(description=_("problems"))
-    def told(self, verification: AuditVerification) -> SafeString | str:
-        """Return them as a list."""
+    def problem_list(self, verification: AuditVerification) -> SafeString | str:
         items = format_html_join("", "<li>{}</li>", ((text,) for text in verification.problems))
         return format_html("<ul>{}</ul>", items) if verification.problems else "–"
 
 
 @admin.register(CheckpointTarget)
 class CheckpointTargetAdmin(ReadOnlyAdmin):
-    """How far each target of checkpoints was told."""
-
-    list_display = ("address", "sent_up_to", "sent_at", "last_error")
+    list_display = ("destination", "last_sent_seal", "sent_at", "last_error")

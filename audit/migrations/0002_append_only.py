@@ -1,6 +1,6 @@
-"""Refuse every change to the audit log and its seals in the database itself.
+"""Reject every change to the audit log and its seals in the database.
 
-The one exception is erasure: a personal column may change from a value to NULL while everything else stays the same.
+The only exception is erasure: a personal column may change from a value to NULL while all other columns stay the same.
 """
 
 from django.db import migrations

@@ -1,4 +1,4 @@
-"""The audit log, and what vouches for it."""
+"""Models of the audit log and its seals."""
 
 from audit.models.append_only import AppendOnlyError
 from audit.models.log import AuditLog, AuditLogQuerySet

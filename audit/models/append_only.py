@@ -1,15 +1,15 @@
-"""Rows that are written once."""
+"""Base classes for rows that are written once and never changed."""
 
 from typing import Any, NoReturn
 
 from django.db import models
 
-NEVER_CHANGED = "Rows of the audit log are never changed; write a new row with audit.log.record()."
+NEVER_CHANGED = "Rows of the audit log are never changed. Write a new row with audit.log.record()."
 NEVER_DELETED = "Rows of the audit log are never deleted."
 
 
 class AppendOnlyError(Exception):
-    """Somebody tried to change or delete a row of the audit log."""
+    """Code tried to change or delete a row of the audit log."""
 
 
 class AppendOnlyQuerySet[Row: models.Model](models.QuerySet[Row]):
@@ -19,7 +19,7 @@ class AppendOnlyQuerySet[Row: models.Model](models.QuerySet[Row]):
     def delete(self) -> NoReturn:
         raise AppendOnlyError(NEVER_DELETED)
 
-    delete.queryset_only = True  # type: ignore[attr-defined]  # as Django's own, keeps it off the manager
+    delete.queryset_only = True  # type: ignore[attr-defined]  # like Django's own delete, not available on the manager
 
     def _raw_delete(self, using: str | None) -> NoReturn:
         self.delete()
@@ -29,7 +29,7 @@ class AppendOnlyQuerySet[Row: models.Model](models.QuerySet[Row]):
 
 
 class AppendOnly(models.Model):
-    """A row that is written once. The database refuses to change it, too: see migrations 0002 and 0010."""
+    """A row that is written once. Database triggers enforce this too: see migration 0002_append_only."""
 
     class Meta:
         abstract = True

@@ -1,4 +1,4 @@
-"""The append-only audit log. `audit.log.record` is its one writer."""
+"""The append-only audit log. Only `audit.log.record` writes to it."""
 
 from datetime import datetime, timedelta
 
@@ -10,17 +10,17 @@ from django.db.models import F
 from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
 from core.db.transactions import CurrentTransaction, NextTransaction
 
-#: More than hosts' clocks, and the writing and the time of a row, can lie apart.
-CLOCKS_DIFFER = timedelta(hours=1)
-#: Actions that webhooks write, which are nearly all rows.
-USUAL = [
+#: Upper bound for the clock difference between hosts plus the time between a row's timestamp and its insertion.
+MAX_CLOCK_SKEW = timedelta(hours=1)
+#: Actions written by webhooks, which account for nearly all rows.
+COMMON_ACTIONS = [
     *("USER_CREATED", "USER_UPDATED", "USER_DELETED", "ROLE_ADDED", "ROLE_REMOVED"),
     *("PROFILE_CREATED", "PROFILE_UPDATED"),
 ]
 
 
 class _ComparedPosition(models.Func):
-    """Compare where a row stands in the order of sealing with a transaction and an id; as a pair, an index finds it."""
+    """Compare (transaction, id) with a position in sealing order. A row comparison can use the index."""
 
     arity = 2
     output_field = models.BooleanField()
@@ -36,121 +36,123 @@ class _UpTo(_ComparedPosition):
 
 class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
     def about(self, user_id: int) -> "AuditLogQuerySet":
-        """Rows about one person: the user row and the profiles of that user."""
+        """Rows about one user, including the profiles of that user."""
         return self.filter(subject_id=user_id)
 
     def after(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
-        """Rows behind a position in the order of sealing, and in that order; see audit.sealing.seals."""
+        """Rows after a position in sealing order, sorted in that order. See audit.sealing.seals."""
         return self.filter(_After(models.Value(transaction), models.Value(row_id))).order_by("transaction", "id")
 
     def up_to(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
-        """Rows before a position in the order of sealing, and the one that stands there."""
+        """Rows up to and including a position in sealing order."""
         return self.filter(_UpTo(models.Value(transaction), models.Value(row_id)))
 
     def written_between(self, since: datetime | None, until: datetime | None) -> "AuditLogQuerySet":
-        """Rows of a span of time; until is not part of it.
+        """Rows from `since` up to but excluding `until`.
 
-        The planner thinks matching rows lie everywhere and reads from the newest row on, which took 0.7 s for two hours
-        among a million rows. Rows are written in about the order of their times, so ids bound the span, too. The hour
-        on both sides is for clocks that differ, and for rows that were collected for a while.
+        The planner assumes that matching rows are spread evenly and scans from the newest row, which took 0.7 s for two
+        hours among a million rows. Rows are inserted roughly in the order of their timestamps, so the range is also
+        limited by id. A margin of one hour on both sides allows for clock differences and for batched rows.
         """
         found = self
         if since:
-            before = AuditLog.objects.filter(timestamp__lt=since - CLOCKS_DIFFER).order_by("-timestamp")
+            before = AuditLog.objects.filter(timestamp__lt=since - MAX_CLOCK_SKEW).order_by("-timestamp")
             last = before.values_list("pk", flat=True).first()
             found = found.filter(timestamp__gte=since)
             found = found if last is None else found.filter(pk__gt=last)
         if until:
-            after = AuditLog.objects.filter(timestamp__gte=until + CLOCKS_DIFFER).order_by("timestamp")
+            after = AuditLog.objects.filter(timestamp__gte=until + MAX_CLOCK_SKEW).order_by("timestamp")
             first = after.values_list("pk", flat=True).first()
             found = found.filter(timestamp__lt=until)
             found = found if first is None else found.filter(pk__lt=first)
         return found
 
-    def foreign(self) -> "AuditLogQuerySet":
-        """Rows whose transaction has not begun on this server: they came with a restored database, or are forged."""
+    def from_other_server(self) -> "AuditLogQuerySet":
+        """Rows whose transaction has not started on this server: restored from another server, or forged."""
         return self.filter(transaction__gte=NextTransaction())
 
     def last_id(self) -> int | None:
-        """Return the greatest id, or None if there is no row."""
+        """Return the greatest id, or None if there are no rows."""
         return self.order_by("-pk").values_list("pk", flat=True).first()
 
 
 def action_choices() -> list[tuple[str, str]]:
-    """Return the choices of `AuditLog.action`. Migrations refer to this function, so a new action needs none."""
+    """Return the choices of `AuditLog.action`. Migrations refer to this function, so new actions need no migration."""
     return AuditLog.Action.choices
 
 
 class AuditLog(AppendOnly):
-    """One fact about a change: what was done to whom, by whom, and what was true then.
+    """A change: what was done to which object and by whom, with labels and values as they were at the time.
 
-    Personal columns may go from a value to NULL, which is erasure, and nothing else of a row may ever change; a database
-    trigger enforces it. `personal_digest` is a salted digest of those columns, so an erased row can still be verified;
-    see audit.sealing.digests.
+    Personal columns may change from a value to NULL (erasure). Nothing else in a row may ever change, which a database
+    trigger enforces. `personal_digest` is a salted digest of those columns, so that erased rows can still be verified.
+    See audit.sealing.digests.
     """
 
     class Action(models.TextChoices):
-        # A user first became known here.
+        # A user was stored for the first time.
         USER_CREATED = "USER_CREATED"
         # A synced field of a user changed.
         USER_UPDATED = "USER_UPDATED"
-        # Clerk deleted the user; the row stays as a tombstone.
+        # Clerk deleted the user. The row stays as a tombstone.
         USER_DELETED = "USER_DELETED"
-        # A user gained or lost one role; one row for each.
+        # A user gained or lost a role; one row per role.
         ROLE_ADDED = "ROLE_ADDED"
         ROLE_REMOVED = "ROLE_REMOVED"
-        # A profile was made because its role was given.
+        # A profile was created because the user got its role.
         PROFILE_CREATED = "PROFILE_CREATED"
-        # A fact of a profile changed, its reasons for not being visible included.
+        # A field of a profile changed, including the reasons why it is not visible.
         PROFILE_UPDATED = "PROFILE_UPDATED"
-        # An account from before Clerk was given its person's Clerk id.
+        # An account from before Clerk was linked to the Clerk id of its user.
         IDENTITY_LINKED = "IDENTITY_LINKED"
-        # An admin moved an identity at Clerk from one account to another; one row for each of the two.
+        # An admin moved a Clerk identity from one account to another; one row for each account.
         IDENTITY_MOVED = "IDENTITY_MOVED"
-        # Two accounts may be one person's: found, and what an admin said.
+        # Two accounts were found that may belong to the same person.
         CONFLICT_OPENED = "CONFLICT_OPENED"
+        # An admin decided an identity conflict.
         CONFLICT_RESOLVED = "CONFLICT_RESOLVED"
-        # Somebody asked for an account to be deleted, or kept after all.
+        # Deletion of an account was requested, or the request was withdrawn.
         DELETION_REQUESTED = "DELETION_REQUESTED"
         DELETION_CANCELLED = "DELETION_CANCELLED"
-        # Who a deleted person was is not known here any more.
+        # The personal data of a deleted user was erased.
         PERSON_ERASED = "PERSON_ERASED"
-        # Everything held about a person was asked for, and put together.
+        # A copy of all data about a user was requested, and was prepared.
         DATA_EXPORT_REQUESTED = "DATA_EXPORT_REQUESTED"
         DATA_EXPORTED = "DATA_EXPORTED"
-        # Clerk refused for good what was to be brought there; its roles count here again.
+        # Clerk permanently rejected a metadata push. The roles in Clerk apply again.
         PUSH_REFUSED = "PUSH_REFUSED"
-        # Something else kept writing other values into Clerk's metadata, and is let win.
+        # Another system kept overwriting Clerk's metadata, so pushing stopped and its values were kept.
         PUSH_STOPPED = "PUSH_STOPPED"
-        # Somebody asked for a failed or dead event to be tried again.
+        # An admin requested a retry of a failed or dead event.
         EVENT_RETRIED = "EVENT_RETRIED"
-        # Somebody asked for events to be applied once more, or only tried; and slowed that down, or stopped it.
+        # An admin started a replay or a dry run.
         REPLAY_STARTED = "REPLAY_STARTED"
+        # An admin changed the speed of a replay, or stopped it.
         REPLAY_CHANGED = "REPLAY_CHANGED"
-        # An event was applied once more because of that; in the transaction that did it.
+        # A replay applied an event; written in the same transaction.
         EVENT_REPLAYED = "EVENT_REPLAYED"
-        # Somebody said that nothing more is to be done about a failed or dead event.
+        # An admin marked a failed or dead event as needing nothing more.
         EVENT_RESOLVED = "EVENT_RESOLVED"
-        # Somebody took an event along as a test fixture, without personal data.
+        # An admin copied an event as a test fixture without personal data.
         EVENT_COPIED = "EVENT_COPIED"
-        # Somebody had one person compared with Clerk.
+        # An admin compared one user with Clerk.
         PERSON_FETCHED = "PERSON_FETCHED"
-        # Somebody was shown the personal values in an event's payload; written before they are shown.
+        # An admin viewed the personal values in an event's payload; written before they are shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
-        # Somebody took care of an alert, put it off, or said that it is over.
+        # An admin acknowledged, snoozed or resolved an alert.
         ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"
         ALERT_SNOOZED = "ALERT_SNOOZED"
         ALERT_RESOLVED = "ALERT_RESOLVED"
-        # Somebody took rows of this log along as a file; written before the first of them leaves.
+        # An admin exported audit rows; written before the first row is sent.
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
-        # An admin switched a part of the product on or off, for everybody or for some.
+        # An admin turned a feature flag on or off, for all users or for some.
         FLAG_SWITCHED = "FLAG_SWITCHED"
-        # A local operator made, renamed or deleted a group, or changed what it permits.
+        # A local operator created, renamed or deleted a group, or changed its permissions.
         GROUP_CHANGED = "GROUP_CHANGED"
-        # A local operator put somebody into a group, or took them out; one row for each person.
+        # A local operator added a user to a group or removed one; one row per user.
         GROUP_JOINED = "GROUP_JOINED"
         GROUP_LEFT = "GROUP_LEFT"
-        # Somebody took a list of webhook events along as a file; written before the first of them leaves.
+        # An admin exported webhook events; written before the first row is sent.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
 
     class Source(models.TextChoices):
@@ -163,11 +165,11 @@ class AuditLog(AppendOnly):
     timestamp = models.DateTimeField()
     action = models.CharField(max_length=40, choices=action_choices)
     source = models.CharField(max_length=16, choices=Source)
-    # History outlives everybody: no constraint ties a row to people who may go.
+    # No foreign key constraints, so that audit rows outlive deleted users.
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
     )
-    target = models.CharField(max_length=80, help_text="The changed object, such as accounts.user:42.")
+    target = models.CharField(max_length=80, help_text="The changed object, for example accounts.user:42.")
     subject = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.DO_NOTHING,
@@ -175,26 +177,26 @@ class AuditLog(AppendOnly):
         db_constraint=False,
         db_index=False,
         related_name="+",
-        help_text="The person the row is about, who may be somebody else than the actor.",
+        help_text="The user the row is about. Can differ from the actor.",
     )
-    changed = ArrayField(models.CharField(max_length=40), help_text="Names of the changed fields.")
-    delivery = models.CharField(max_length=255, null=True, help_text="The svix-id of the event behind the change.")
+    changed_fields = ArrayField(models.CharField(max_length=40), help_text="Names of the changed fields.")
+    delivery = models.CharField(max_length=255, null=True, help_text="The svix-id of the event that caused the change.")
     impersonator = models.CharField(
-        max_length=64, null=True, help_text="The Clerk id of who really acted, in the place of the actor."
+        max_length=64, null=True, help_text="The Clerk id of the admin who was signed in as the actor."
     )
     transaction = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 
-    # Personal: may become NULL, once and for ever.
+    # Personal data: may be erased to NULL, which is permanent.
     actor_label = models.TextField(null=True)
     target_label = models.TextField(null=True)
-    details = models.JSONField(null=True, help_text="[old, new] of each changed field, and further facts.")
+    details = models.JSONField(null=True, help_text="[old, new] of each changed field, and other facts.")
     ip_address = models.GenericIPAddressField(null=True)
     user_agent = models.TextField(null=True)
-    # Salts go with what they salt: with the salt at hand, an erased address would be found by trying them all.
+    # Salts are erased together with their columns: with the salt, an erased IP address could be found by brute force.
     personal_salt = models.BinaryField(null=True)
     actor_salt = models.BinaryField(null=True)
-    # A digest of each personal column; what is not erased can be verified beside what is. NULL in rows from before it.
-    personal_parts = models.BinaryField(null=True)
+    # A digest of each personal column, so that the remaining ones can be verified after an erasure. NULL in old rows.
+    column_digests = models.BinaryField(null=True)
     personal_digest = models.BinaryField()
 
     objects = AuditLogQuerySet.as_manager()
@@ -202,27 +204,30 @@ class AuditLog(AppendOnly):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            # One person's story and the account page's recent activity.
+            # A user's timeline, and recent activity on the account page.
             models.Index(F("subject"), F("id").desc(), name="audit_log_subject_recent"),
-            # The log of one object in the admin.
+            # The history of one object in the admin.
             models.Index(F("target"), F("id").desc(), name="audit_log_target_recent"),
-            # From an event to what it changed.
+            # From an event to the rows it changed.
             models.Index(F("delivery"), name="audit_log_delivery", condition=models.Q(delivery__isnull=False)),
-            # What one person did, in the admin, and what is erased of it.
+            # The actions of one user in the admin, and their erasure.
             models.Index(
                 F("actor"), F("id").desc(), name="audit_log_actor_recent", condition=models.Q(actor__isnull=False)
             ),
-            # Sealing and verifying, which read in this order; see audit.sealing.seals.
+            # Sealing and verification read in this order; see audit.sealing.seals.
             models.Index(F("transaction"), F("id"), name="audit_log_sealing"),
-            # The admin's filters by action and by source. What webhooks write is so much that reading the newest rows
-            # finds a page of it, and is left out, so that ingestion does not pay for these.
+            # The admin's filters by action and by source. Rows written by webhooks are so common that scanning the
+            # newest rows finds a page of them, so they are excluded and do not slow down ingestion.
             models.Index(
-                F("action"), F("id").desc(), name="audit_log_rare_action", condition=~models.Q(action__in=USUAL)
+                F("action"),
+                F("id").desc(),
+                name="audit_log_rare_action",
+                condition=~models.Q(action__in=COMMON_ACTIONS),
             ),
             models.Index(
                 F("source"), F("id").desc(), name="audit_log_rare_source", condition=~models.Q(source="webhook")
             ),
-            # The admin's filter by who acted, for those who act seldom.
+            # The admin's filter by kind of actor, for the rare kinds.
             models.Index(F("id").desc(), name="audit_log_by_people", condition=models.Q(actor__isnull=False)),
             models.Index(F("id").desc(), name="audit_log_impersonated", condition=models.Q(impersonator__isnull=False)),
             models.Index(
@@ -230,7 +235,7 @@ class AuditLog(AppendOnly):
                 name="audit_log_by_system",
                 condition=models.Q(actor__isnull=True) & ~models.Q(source="webhook"),
             ),
-            # The admin's time range: where to begin and to end; see written_between.
+            # The first and last id of a time range in the admin; see written_between.
             models.Index(F("timestamp"), name="audit_log_time"),
         ]
 

@@ -1,7 +1,7 @@
-"""Send each new seal's number and mac outside, where whoever owns the database cannot follow.
+"""Send the number and MAC of each new seal to a destination that the database owner cannot change.
 
-The chain itself cannot tell that its end was cut off and made anew: the sealing job would even do so by itself, with the right
-key. A line that was sent away before tells. AUDIT_CHECKPOINTS lists the targets: `file:/path`, `mail:address`, `log`.
+The chain cannot show that its end was removed and sealed again. The sealing job would even do this itself, with the valid
+key. A checkpoint sent earlier reveals it. AUDIT_CHECKPOINTS lists the destinations: `file:/path`, `mail:address`, `log`.
 """
 
 import logging
@@ -21,18 +21,18 @@ from audit.models import AuditSeal, CheckpointTarget
 
 log = logging.getLogger(__name__)
 
-#: The most seals a target is told of at once; the next run goes on.
-MOST_LINES = 1000
+#: Maximum number of seals per message. The next run continues.
+MAX_LINES = 1000
 
 
-def check(address: str) -> None:
-    """Accept an entry of AUDIT_CHECKPOINTS.
+def validate_destination(destination: str) -> None:
+    """Validate an entry of AUDIT_CHECKPOINTS.
 
     Raises:
-        ValueError: it is not a target; the message says why.
-        ValidationError: what should be a mail address is none.
+        ValueError: the entry is invalid. The message says why.
+        ValidationError: the email address is invalid.
     """
-    kind, _, rest = address.partition(":")
+    kind, _, rest = destination.partition(":")
     if kind not in SENDERS:
         raise ValueError("it must begin with file: or mail:, or be the word log")
     if kind == "file" and not Path(rest).is_absolute():
@@ -42,35 +42,31 @@ def check(address: str) -> None:
 
 
 def send() -> None:
-    """Tell every target of the seals it was not told of. A target that fails is told next time, and stops no other."""
-    for address in settings.AUDIT_CHECKPOINTS:
-        CheckpointTarget.objects.bulk_create([CheckpointTarget(address=address)], ignore_conflicts=True)
+    """Send new seals to all destinations. A failed destination is retried in the next run and does not affect the others."""
+    for destination in settings.AUDIT_CHECKPOINTS:
+        CheckpointTarget.objects.bulk_create([CheckpointTarget(destination=destination)], ignore_conflicts=True)
         try:
-            error = _send(address)
-        except Exception as caught:  # noqa: BLE001  # whatever a file system or a mail server comes up with
+            error = _send(destination)
+        except Exception as caught:  # noqa: BLE001  # file systems and mail servers can fail in any way
             error = f"{type(caught).__name__}: {caught}"
         if error is None:
             continue
-        CheckpointTarget.objects.filter(address=address).update(last_error=error[:1000])
+        CheckpointTarget.objects.filter(destination=destination).update(last_error=error[:1000])
         if error:
-            log.warning(
-                "The checkpoint of the audit log could not be sent to %s; it is tried again. %s", address, error
-            )
+            log.warning("The audit log checkpoint was not sent to %s and will be retried. %s", destination, error)
 
 
 def line(seal: AuditSeal) -> str:
-    """Return what is told of a seal; `audit_verify --checkpoint` reads it, whatever stands before or after it."""
+    """Return the checkpoint of a seal. `audit_verify --checkpoint` finds it within any surrounding text."""
     time = seal.sealed_at.astimezone(UTC).isoformat(timespec="seconds")
     mac = bytes(seal.mac).hex()
-    return f"audit-checkpoint seal={seal.number} mac={mac} time={time} rows={seal.rows} total={seal.total} key={seal.key_id}"
+    return f"audit-checkpoint seal={seal.number} mac={mac} time={time} rows={seal.row_count} total={seal.total_rows} key={seal.key_id}"
 
 
 @contextmanager
-def kept_files() -> Iterator[list[Iterator[str]]]:
-    """Yield the lines of every file among the targets that is on this host."""
-    paths = [
-        Path(address.removeprefix("file:")) for address in settings.AUDIT_CHECKPOINTS if address.startswith("file:")
-    ]
+def local_files() -> Iterator[list[Iterator[str]]]:
+    """Open the checkpoint files of AUDIT_CHECKPOINTS that exist on this host and yield their lines."""
+    paths = [Path(entry.removeprefix("file:")) for entry in settings.AUDIT_CHECKPOINTS if entry.startswith("file:")]
     files = [path.open(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
     try:
         yield [iter(file) for file in files]
@@ -80,22 +76,22 @@ def kept_files() -> Iterator[list[Iterator[str]]]:
 
 
 @transaction.atomic
-def _send(address: str) -> str | None:
-    """Tell one target. Return "" if that went well, None if there was nothing to tell or somebody else is at it."""
-    target = CheckpointTarget.objects.select_for_update(skip_locked=True).filter(address=address).first()
+def _send(destination: str) -> str | None:
+    """Send to one destination. Return "" on success, or None if there is nothing to send or another process is sending."""
+    target = CheckpointTarget.objects.select_for_update(skip_locked=True).filter(destination=destination).first()
     if target is None:
         return None
     seals = AuditSeal.objects.defer("leaves").order_by("number")
-    if target.sent_up_to:
-        new = list(seals.filter(number__gt=target.sent_up_to)[:MOST_LINES])
+    if target.last_sent_seal:
+        new = list(seals.filter(number__gt=target.last_sent_seal)[:MAX_LINES])
     else:
-        new = list(seals.reverse()[:1])  # the newest vouches for all before it
+        new = list(seals.reverse()[:1])  # the newest seal also protects all earlier ones
     if not new:
         return None
-    kind, _, rest = address.partition(":")
+    kind, _, rest = destination.partition(":")
     SENDERS[kind](rest, [line(seal) for seal in new])
-    target.sent_up_to, target.sent_at = new[-1].number, timezone.now()
-    target.save(update_fields=["sent_up_to", "sent_at"])
+    target.last_sent_seal, target.sent_at = new[-1].number, timezone.now()
+    target.save(update_fields=["last_sent_seal", "sent_at"])
     return ""
 
 
@@ -107,11 +103,11 @@ def _to_file(path: str, lines: list[str]) -> None:
 
 
 def _to_mail(address: str, lines: list[str]) -> None:
-    body = "Keep this mail. It proves later that the audit log was not cut off (docs/audit.md).\n\n" + "\n".join(lines)
-    send_mail("Checkpoint of the audit log", body + "\n", None, [address])
+    body = "Keep this email. It can prove that no audit log rows were removed (docs/audit.md).\n\n" + "\n".join(lines)
+    send_mail("Audit log checkpoint", body + "\n", None, [address])
 
 
-def _to_log(rest: str, lines: list[str]) -> None:
+def _to_log(_rest: str, lines: list[str]) -> None:
     for text in lines:
         log.info("%s", text)
 

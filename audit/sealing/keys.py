@@ -1,12 +1,12 @@
-"""The keys of the seals. They come from the environment, so that whoever owns the database cannot make seals."""
+"""The sealing keys. They come from the environment, so that the database owner cannot create seals."""
 
 import hashlib
 from dataclasses import dataclass, field
 
 from django.conf import settings
 
-#: Shorter ones could be found by trying.
-SHORTEST = 32
+#: Shorter keys could be found by brute force.
+MIN_LENGTH = 32
 
 
 class NoKeyError(Exception):
@@ -18,8 +18,8 @@ class Key:
     """One key of AUDIT_SEAL_KEY.
 
     Attributes:
-        key_id: names the key in seals without telling it.
-        age: 0 for the newest, which seals; 1 for the one before it, and so on.
+        key_id: identifies the key in seals without revealing it.
+        age: 0 for the newest key, which makes new seals, 1 for the previous key, and so on.
     """
 
     key_id: str
@@ -27,20 +27,20 @@ class Key:
     age: int
 
 
-def current() -> Key:
-    """Return the key that seals.
+def current_key() -> Key:
+    """Return the key that makes new seals.
 
     Raises:
-        NoKeyError: there is none.
+        NoKeyError: AUDIT_SEAL_KEY is not set.
     """
-    return next(iter(known().values()))
+    return next(iter(known_keys().values()))
 
 
-def known() -> dict[str, Key]:
-    """Return every key by its id, the newest first.
+def known_keys() -> dict[str, Key]:
+    """Return all keys by id, newest first.
 
     Raises:
-        NoKeyError: there is none.
+        NoKeyError: AUDIT_SEAL_KEY is not set.
     """
     keys = [_key(text, age) for age, text in enumerate(settings.AUDIT_SEAL_KEYS)]
     if not keys:

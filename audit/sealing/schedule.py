@@ -1,26 +1,27 @@
-"""Whether the log is compared with its seals as often as it should be. Whoever stops that could change it unnoticed."""
+"""Check that the audit log is verified on schedule. An attacker who stops the job could change the log unnoticed."""
 
 from datetime import datetime, timedelta
 
-from croniter import croniter  # with which Procrastinate reads the same setting
+from croniter import croniter  # Procrastinate reads the same setting with it
 from django.conf import settings
 
 from audit.models import AuditSeal, AuditVerification
 
-#: How long a comparison may take, and wait for a worker.
-GRACE = timedelta(hours=2)
+#: Time for the job to wait for a worker and to finish.
+GRACE_PERIOD = timedelta(hours=2)
 
 
-def not_compared_since(now: datetime) -> datetime | None:
-    """Return when the log was last compared, or first sealed if it never was; None if that is not too long ago.
+def verification_overdue_since(now: datetime) -> datetime | None:
+    """Return when the log was last verified, or None if verification is on schedule.
 
-    One comparison may be missed, as when a worker is restarted at that minute. What was never sealed is not judged.
+    One missed run is allowed, for example when a worker restarts at that minute. If the log was never verified, the time
+    of the first seal counts. A log without seals is never overdue.
     """
-    since = _last_compared() or _first_sealed()
-    return since if since and since < _last_but_one(now - GRACE) else None
+    since = _last_verified() or _first_sealed()
+    return since if since and since < _second_last_due(now - GRACE_PERIOD) else None
 
 
-def _last_compared() -> datetime | None:
+def _last_verified() -> datetime | None:
     return AuditVerification.objects.values_list("finished_at", flat=True).first()
 
 
@@ -28,8 +29,8 @@ def _first_sealed() -> datetime | None:
     return AuditSeal.objects.order_by("number").values_list("sealed_at", flat=True).first()
 
 
-def _last_but_one(now: datetime) -> datetime:
-    """Return when the comparison before the latest one was due."""
+def _second_last_due(now: datetime) -> datetime:
+    """Return when the run before the latest one was due."""
     times = croniter(settings.AUDIT_VERIFY_CRON, now)
     times.get_prev(datetime)
     due: datetime = times.get_prev(datetime)

@@ -1,23 +1,23 @@
-"""Seal finished rows of the log, in a chain that only the holder of AUDIT_SEAL_KEY can make.
+"""Seal committed rows of the audit log in a chain that only the holder of AUDIT_SEAL_KEY can create.
 
-A seal covers the rows that follow those of the seal before it. It holds the digest of each row, and a mac over all of that
-and over the mac of the seal before it. `audit.sealing.verification` finds what was changed since. docs/audit.md says what this
-proves and what it does not.
+A seal covers the rows after those of the previous seal. It stores the digest of each row, and a MAC over these digests and
+the MAC of the previous seal. `audit.sealing.verification` finds later changes. docs/audit.md describes what this proves
+and what it does not.
 
-**In which order rows are sealed, and why no row comes late.** Ids come from a sequence and are given before the commit, so a
-row with a lower id can appear after one with a higher id was sealed. Times are worse. So rows are sealed in the order
-(transaction, id), and only those whose transaction is below `pg_snapshot_xmin`: PostgreSQL's word that every transaction
-below it is over. Whatever such a transaction wrote is visible, and it can write nothing more; whatever begins later gets a
-higher number, and stands behind every sealed row however low its id. So an honest row never falls among sealed ones, and one
-that does was put there by somebody who chose its transaction: the verification names it. A transaction that stays open for
-an hour holds sealing up for an hour, and nothing else.
+**Sealing order.** Ids come from a sequence and are assigned before the commit, so a row with a lower id can become visible
+after a row with a higher id was sealed. Timestamps are even less reliable. Rows are therefore sealed in the order
+(transaction, id), and only if their transaction id is below `pg_snapshot_xmin`: PostgreSQL guarantees that all transactions
+below it have ended. Their rows are visible and they can write no more. Later transactions get higher ids, so their rows
+sort after all sealed rows, even if their row ids are lower. A legitimate row therefore never sorts among sealed rows. If one
+does, its transaction id was forged, and verification reports it. A transaction that stays open for an hour delays sealing
+by an hour and has no other effect.
 
-**Nobody waits.** Sealing reads the log and writes a table that nobody else writes. Two sealers are kept apart by an advisory
-lock that is tried, not waited for, and by the primary key.
+**No blocking.** Sealing reads the log and writes a table that nothing else writes. An advisory lock that is only tried, never
+waited for, and the primary key keep two sealers apart.
 
-**Restored databases.** A new server counts transactions from the beginning, so after a dump was restored, new rows would
-stand among sealed ones. Seals therefore name the server (`cluster`). When it is another, what is left of the old server's
-rows is sealed, and a seal without rows begins a new part of the chain, in which only rows with ids above `floor_id` count.
+**Restored databases.** A new server counts transactions from the start, so after a restore new rows would sort among sealed
+rows. Seals therefore store the server (`cluster`). When the server changes, the remaining rows of the old server are sealed.
+Then a seal without rows starts a new part of the chain, which covers only rows with ids above `floor_id`.
 """
 
 import hashlib
@@ -33,33 +33,33 @@ from django.utils import timezone
 from audit.models import AuditLog, AuditLogQuerySet, AuditSeal, AuditVerification
 from audit.sealing import digests, keys
 
-#: The most rows of one seal. Each takes 40 bytes in it.
-BATCH = 1000
-#: The most seals of one run, so that the first run on an old log ends, too; the next one goes on.
-MOST_SEALS = 2000
-#: Below every transaction and id.
+#: Maximum number of rows per seal. Each row takes 40 bytes.
+MAX_ROWS = 1000
+#: Maximum number of seals per run, so that the first run on a large log ends. The next run continues.
+MAX_SEALS = 2000
+#: Lower than every transaction id and row id.
 LOWEST = -(2**63)
-#: Unsealed rows are counted so far and no further.
-MOST_COUNTED = 10_000
-#: Stands for a server that does not tell which one it is.
+#: Unsealed rows are counted up to this number.
+MAX_COUNTED = 10_000
+#: The cluster name if the server does not reveal its system identifier.
 UNKNOWN = "unknown"
-#: The advisory lock that keeps sealers apart; any number that nothing else uses.
+#: The advisory lock that prevents concurrent sealing. An arbitrary number that nothing else uses.
 LOCK = 0x7365616C
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How well the log is sealed.
+    """The sealing status of the log.
 
     Attributes:
-        is_on: whether there is a key; without one nothing is sealed.
+        is_enabled: whether AUDIT_SEAL_KEY is set. Without it nothing is sealed.
         last: the newest seal, without its leaves.
-        unsealed: rows that wait to be sealed, counted up to MOST_COUNTED.
-        unsealed_since: when the first of them was written.
-        verification: what came of comparing the log with its seals the last time.
+        unsealed: number of rows not sealed yet, counted up to MAX_COUNTED.
+        unsealed_since: the timestamp of the oldest unsealed row.
+        verification: the latest verification.
     """
 
-    is_on: bool
+    is_enabled: bool
     last: AuditSeal | None
     unsealed: int
     unsealed_since: datetime | None
@@ -68,33 +68,33 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """The database server: which one it is, and how far its transactions are."""
+    """The database server and its transaction counters: ids below `ended_below` have ended, others may be running."""
 
     cluster: str
-    finished_below: int
-    begun_below: int
+    ended_below: int
+    started_below: int
 
 
 def seal() -> list[int]:
-    """Seal every finished row, and return the numbers of the new seals. Nothing is done while another sealer is at it.
+    """Seal all committed rows and return the numbers of the new seals. Do nothing while another sealer runs.
 
     Raises:
         NoKeyError: AUDIT_SEAL_KEY is not set.
     """
-    key, numbers = keys.current(), list[int]()
-    while len(numbers) < MOST_SEALS and (number := _seal_next(key)):
+    key, numbers = keys.current_key(), list[int]()
+    while len(numbers) < MAX_SEALS and (number := _seal_next(key)):
         numbers.append(number)
     return numbers
 
 
 def state() -> State:
-    """Return how well the log is sealed; four short queries."""
+    """Return the sealing status, using four short queries."""
     last = newest()
     waiting = unsealed_rows(last)
     first = waiting.only("timestamp").first()
-    unsealed = waiting.order_by()[:MOST_COUNTED].count() if first else 0
+    unsealed = waiting.order_by()[:MAX_COUNTED].count() if first else 0
     return State(
-        is_on=bool(settings.AUDIT_SEAL_KEYS),
+        is_enabled=bool(settings.AUDIT_SEAL_KEYS),
         last=last,
         unsealed=unsealed,
         unsealed_since=first.timestamp if first else None,
@@ -108,31 +108,33 @@ def newest() -> AuditSeal | None:
 
 
 def mac(seal: AuditSeal, key: keys.Key) -> bytes:
-    """Return the mac that a seal must have."""
-    said = {
-        **{name: getattr(seal, name) for name in ("number", "form", "last_transaction", "last_id", "cluster")},
-        **{name: getattr(seal, name) for name in ("floor_id", "max_id", "rows", "total", "key_id")},
+    """Return the expected MAC of a seal."""
+    fields = {
+        **{
+            name: getattr(seal, name) for name in ("number", "format_version", "last_transaction", "last_id", "cluster")
+        },
+        **{name: getattr(seal, name) for name in ("floor_id", "max_id", "row_count", "total_rows", "key_id")},
         "sealed_at": seal.sealed_at.astimezone(UTC).isoformat(),
         "digest": bytes(seal.digest).hex(),
         "previous_mac": bytes(seal.previous_mac).hex(),
     }
-    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hmac.digest(key.secret, text.encode(), "sha256")
 
 
 def leaf(row: AuditLog) -> bytes:
-    """Return what a seal keeps of a row: its id in 8 bytes, and its digest."""
+    """Return the entry for a row in a seal: its id in 8 bytes, then its digest."""
     return row.pk.to_bytes(8, "big", signed=True) + digests.row_digest(row)
 
 
 def server() -> _Server:
-    """Return which server this is, which transactions are over, and which have begun.
+    """Return the current server and its transaction counters.
 
-    Asked before the rows are read: what was over then is visible later, too.
+    Call this before reading the rows: rows of transactions that have ended by then are visible to later queries.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT has_function_privilege('pg_control_system()', 'execute')")
-        is_named = cursor.fetchone()[0]  # some hosts do not tell; then a counter that runs behind must do
+        is_named = cursor.fetchone()[0]  # if hidden, only a transaction counter that went back reveals a restore
         name = "(SELECT system_identifier::text FROM pg_control_system())" if is_named else f"'{UNKNOWN}'"
         cursor.execute(
             f"SELECT {name}, pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint "  # noqa: S608
@@ -143,40 +145,42 @@ def server() -> _Server:
 
 @transaction.atomic
 def _seal_next(key: keys.Key) -> int | None:
-    """Make the next seal and return its number; None if there is nothing to seal, or another sealer is at it."""
+    """Create the next seal and return its number, or None if there is nothing to seal or another sealer runs."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
         if not cursor.fetchone()[0]:
             return None
     last, here = newest(), server()
-    floor = _floor_of_new_part(last, here)
-    waiting = unsealed_rows(last).only(*digests.SEALED)
+    floor = _new_floor(last, here)
+    waiting = unsealed_rows(last).only(*digests.SEALED_COLUMNS)
     if floor is None:
-        rows = list(waiting.filter(transaction__lt=here.finished_below)[:BATCH])
+        rows = list(waiting.filter(transaction__lt=here.ended_below)[:MAX_ROWS])
         return _write(last, rows, key, cluster=here.cluster) if rows else None
-    # Those of the server that was left: their transactions are over, whatever their numbers say.
-    rows = list(waiting.filter(pk__lte=floor)[:BATCH])
+    # Rows of the old server: their transactions have ended, whatever their ids are.
+    rows = list(waiting.filter(pk__lte=floor)[:MAX_ROWS])
     if rows:
         return _write(last, rows, key, cluster=last.cluster if last else "before")
     return _write(last, [], key, cluster=here.cluster, floor=floor)
 
 
-def _floor_of_new_part(last: AuditSeal | None, here: _Server) -> int | None:
-    """Return the last id of the server that was left, or None if this is the server of the last seal."""
+def _new_floor(last: AuditSeal | None, here: _Server) -> int | None:
+    """Return the last row id of the old server, or None if the last seal was made on this server."""
     if last is not None and _is_same(last, here):
         return None
-    # New rows have greater ids than all that came: a restored sequence goes on where it was.
-    found = [pk for pk in (AuditLog.objects.foreign().last_id(), last.max_id if last else None) if pk is not None]
+    # New rows have greater ids than restored ones, because a restored sequence continues where it was.
+    found = [
+        pk for pk in (AuditLog.objects.from_other_server().last_id(), last.max_id if last else None) if pk is not None
+    ]
     return max(found, default=None)
 
 
 def _is_same(last: AuditSeal, here: _Server) -> bool:
     named = {last.cluster, here.cluster} - {UNKNOWN}
-    return len(named) < 2 and last.last_transaction < here.begun_below
+    return len(named) < 2 and last.last_transaction < here.started_below
 
 
 def unsealed_rows(last: AuditSeal | None) -> AuditLogQuerySet:
-    """Return the rows behind the newest seal, in the order of sealing."""
+    """Return the rows after the newest seal in sealing order."""
     if last is None:
         return AuditLog.objects.order_by("transaction", "id")
     return AuditLog.objects.after(last.last_transaction, last.last_id).filter(pk__gt=last.floor_id)
@@ -185,19 +189,19 @@ def unsealed_rows(last: AuditSeal | None) -> AuditLogQuerySet:
 def _write(
     last: AuditSeal | None, rows: list[AuditLog], key: keys.Key, *, cluster: str, floor: int | None = None
 ) -> int:
-    """Write the seal of `rows`, or of the beginning of a new part if `floor` is given, and return its number."""
+    """Write a seal of `rows`, or the start of a new part of the chain if `floor` is given, and return its number."""
     leaves = b"".join(leaf(row) for row in rows)
     new = AuditSeal(
         number=last.number + 1 if last else 1,
         sealed_at=timezone.now(),
-        form=digests.FORM,
+        format_version=digests.FORMAT_VERSION,
         last_transaction=rows[-1].transaction if rows else LOWEST,
         last_id=rows[-1].pk if rows else LOWEST,
         cluster=cluster,
         floor_id=floor if floor is not None else last.floor_id if last else LOWEST,
         max_id=max([last.max_id if last else LOWEST, *(row.pk for row in rows)]),
-        rows=len(rows),
-        total=(last.total if last else 0) + len(rows),
+        row_count=len(rows),
+        total_rows=(last.total_rows if last else 0) + len(rows),
         leaves=leaves,
         digest=hashlib.sha256(leaves).digest(),
         previous_mac=bytes(last.mac) if last else b"",

@@ -9,7 +9,7 @@ from django.forms import BoundField
 from django.utils.translation import gettext
 
 from accounts.models import User
-from audit.log import Origin, target_of
+from audit.log import Origin, target_key
 from audit.models import AuditLog
 from profiles.forms.sections import ProfileForm
 from profiles.models import Profile
@@ -48,7 +48,7 @@ def last_change(profile: Profile, fields: Collection[str], viewer: User, origin:
     Args:
         origin: of the request of `viewer`, who may be somebody else's eyes.
     """
-    rows = AuditLog.objects.filter(target=target_of(profile), changed__overlap=list(fields))
+    rows = AuditLog.objects.filter(target=target_key(profile), changed_fields__overlap=list(fields))
     row = rows.order_by("-id").first()
     return Change(_who(row, profile, viewer, origin), row.timestamp) if row else None
 

@@ -115,7 +115,7 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
         facts = {
             "opened": editing.digest(stored, form.fields),
             "differences": differences(form, stored),
-            "change": last_change(stored, form.fields, self.request.user, Origin.of_request(self.request)),
+            "change": last_change(stored, form.fields, self.request.user, Origin.from_request(self.request)),
         }
         return self.form_invalid(form, 409, **facts)
 

@@ -66,7 +66,7 @@ class GoalView(OnboardingView, PreservedFormMixin, FormView):  # type: ignore[mi
     def form_valid(self, form: Any) -> HttpResponse:
         """Give the roles, and go on to the questions."""
         try:
-            onboarding.begin(self.request.user, **form.cleaned_data, origin=Origin.of_request(self.request))
+            onboarding.begin(self.request.user, **form.cleaned_data, origin=Origin.from_request(self.request))
         except RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
@@ -102,7 +102,7 @@ class QuestionsView(OnboardingView, PreservedFormMixin, UpdateView):  # type: ig
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Save the answers, and go on."""
-        origin = Origin.of_request(self.request)
+        origin = Origin.from_request(self.request)
         editing.save(self.profile, self.answers(form), actor=self.request.user, origin=origin)
         self.discard_preserved_form()
         return self.onward()

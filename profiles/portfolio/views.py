@@ -163,7 +163,7 @@ class ProjectUpdateView(ProjectFormView):
             return self.post(self.request)
         form.data = form.data.copy()
         form.data["version"] = portfolio.version_of(stored)
-        change = last_change(self.profile, ["portfolio"], self.request.user, Origin.of_request(self.request))
+        change = last_change(self.profile, ["portfolio"], self.request.user, Origin.from_request(self.request))
         return self.form_invalid(form, status=409, stored=stored, change=change)
 
 

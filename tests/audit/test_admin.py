@@ -179,7 +179,10 @@ def test_every_list_that_only_shows_says_when_a_filter_is_nonsense(browser: Clie
     assert "The URL was invalid, so the list is not filtered." in page
 
 
-@pytest.mark.parametrize(("query", "said"), (("?since=x", "From: write a time"), ("?within=2h", "no such span")))
+@pytest.mark.parametrize(
+    ("query", "said"),
+    (("?since=x", "From: enter a date and time"), ("?within=2h", "Choose one of the listed periods.")),
+)
 def test_a_time_that_cannot_be_read_is_said(browser: Client, rows: list[int], query: str, said: str) -> None:
     assert said in browser.get(LIST + query).content.decode()
 
@@ -194,11 +197,11 @@ def test_a_row_leads_to_all_about_its_target_and_all_by_its_actor(
     target, actor = f"{LIST}?target=accounts.user%3A{olive.pk}", f"{LIST}?actor={adam.pk}"
     assert f'href="{target}"' in page
     assert f'href="{actor}"' in page
-    assert "Everything about Olive &amp; &quot;Owner&quot; (accounts.user:" in browser.get(target).content.decode()
-    assert "Everything that Adam Admin did" in browser.get(actor).content.decode()
+    assert "Audit rows about Olive &amp; &quot;Owner&quot; (accounts.user:" in browser.get(target).content.decode()
+    assert "Actions by Adam Admin" in browser.get(actor).content.decode()
     detail = browser.get(f"{LIST}{rows[2]}/change/").content.decode()
     assert f'href="{LIST}?subject={olive.pk}"' in detail
-    assert "really user_2a" in detail
+    assert "impersonated by user_2a" in detail
     assert "not yet" in detail
 
 
@@ -312,7 +315,7 @@ def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> 
     ("query", "form", "said"),
     (
         ("", "xlsx", "Choose CSV or JSON Lines."),
-        ("?since=x", "csv", "From: write a time"),
+        ("?since=x", "csv", "From: enter a date and time"),
         ("?nothing=1", "csv", "Nothing was exported. There is no filter “nothing”."),
         ("?target=%00", "csv", "the filter is invalid"),
     ),

@@ -52,9 +52,9 @@ OTHER = {
     **dict.fromkeys(
         ("action", "source", "target", "delivery", "impersonator", "actor_label", "target_label", "user_agent"), "'x'"
     ),
-    **dict.fromkeys(("personal_salt", "actor_salt", "personal_parts", "personal_digest"), r"'\x00'"),
+    **dict.fromkeys(("personal_salt", "actor_salt", "column_digests", "personal_digest"), r"'\x00'"),
     "timestamp": "timestamp + interval '1 microsecond'",
-    "changed": "'{}'",
+    "changed_fields": "'{}'",
     "details": """'{"name": ["Old", "Newer"]}'""",
     "ip_address": "'203.0.113.10'",
 }

@@ -135,7 +135,7 @@ def test_an_update_is_told_with_old_and_new_of_what_changed(
     assert told(since=since) == rows
     for row in AuditLog.objects.filter(pk__gt=since):
         is_change = row.action in {"USER_UPDATED", "PROFILE_UPDATED"}
-        assert row.changed == (sorted(row.details or {}) if is_change else [])
+        assert row.changed_fields == (sorted(row.details or {}) if is_change else [])
 
 
 def test_a_role_that_returns_is_told(webhook: WebhookClient) -> None:
@@ -250,7 +250,7 @@ def test_a_row_says_who_did_what_to_whom_as_it_was_then() -> None:
         actor=adam,
         target=profile,
         subject=profile.user,
-        origin=log.Origin.of_request(request),
+        origin=log.Origin.from_request(request),
         changes={"hidden_at": (None, NOW)},
         reason="spam",
     )
@@ -260,7 +260,7 @@ def test_a_row_says_who_did_what_to_whom_as_it_was_then() -> None:
     assert (row.target, row.target_label) == (f"profiles.builderprofile:{profile.pk}", "Olive Owner")
     assert (row.source, row.delivery) == ("request", None)
     assert (row.ip_address, row.user_agent) == ("203.0.113.9", "Firefox")
-    assert (row.changed, row.details) == (
+    assert (row.changed_fields, row.details) == (
         ["hidden_at"],
         {"hidden_at": [None, "2026-11-02T09:30:00Z"], "reason": "spam"},
     )
@@ -271,7 +271,7 @@ def test_without_further_words_the_system_itself_acted() -> None:
     log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create())
     row = AuditLog.objects.get()
     assert (row.source, row.actor, row.delivery, row.ip_address, row.user_agent) == ("system", None, None, None, None)
-    assert (row.changed, row.details) == ([], {})
+    assert (row.changed_fields, row.details) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_without_further_words_the_system_itself_acted() -> None:
     ),
 )
 def test_user_agents_are_cut_and_cleaned(sent: dict[str, str], kept: str | None) -> None:
-    origin = log.Origin.of_request(RequestFactory().get("/", headers=sent))
+    origin = log.Origin.from_request(RequestFactory().get("/", headers=sent))
     log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create(), origin=origin)
     assert AuditLog.objects.get().user_agent == kept
 
@@ -292,7 +292,7 @@ def test_user_agents_are_cut_and_cleaned(sent: dict[str, str], kept: str | None)
 def test_the_address_of_a_request_is_that_behind_the_proxies(settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.9"}, REMOTE_ADDR="10.0.0.1")
-    assert log.Origin.of_request(request).ip_address == "203.0.113.9"
+    assert log.Origin.from_request(request).ip_address == "203.0.113.9"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_a_row_is_committed_with_the_change_it_tells_of(database_url: str) -> No
 
 def test_collected_rows_take_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     somebody = UserFactory.create()
-    with django_assert_num_queries(1), log.collected():
+    with django_assert_num_queries(1), log.batch():
         for role in User.Role:
             log.record(Action.ROLE_ADDED, actor=None, target=somebody, role=role)
     assert [details["role"] for _, _, details in told()] == list(User.Role)
@@ -354,7 +354,7 @@ def test_collected_rows_take_one_statement(django_assert_num_queries: DjangoAsse
 
 def test_a_collection_that_fails_writes_nothing_and_ends() -> None:
     somebody = UserFactory.create()
-    with suppress(RuntimeError), log.collected():
+    with suppress(RuntimeError), log.batch():
         log.record(Action.ROLE_ADDED, actor=None, target=somebody)
         raise RuntimeError
     assert told() == []
@@ -363,7 +363,7 @@ def test_a_collection_that_fails_writes_nothing_and_ends() -> None:
 
 
 def test_an_empty_collection_takes_no_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(0), log.collected():
+    with django_assert_num_queries(0), log.batch():
         pass
 
 

@@ -318,7 +318,7 @@ class TestAuditLog:
         with admin.expect_download() as download:
             admin.get_by_role("button", name="CSV").click()
         assert download.value.suggested_filename.endswith(".csv")
-        rows(admin).first.locator(".field-when a").click()
-        expect(admin.get_by_text("Everything about this person")).to_be_visible()
+        rows(admin).first.locator(".field-written_at a").click()
+        expect(admin.get_by_text("View all rows about this user")).to_be_visible()
         assert violations(admin, axe) == []
         assert complaints == []

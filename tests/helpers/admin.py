@@ -67,14 +67,16 @@ def one_of_each() -> int:
     replay = Replay.objects.create(pk=PK, asked_by=user, why=HOSTILE, filter=HOSTILE, in_background=True, **facts)
     difference = {"target": "user", "label": HOSTILE, "field": "name", "old": HOSTILE, "new": [HOSTILE]}
     replay.findings.create(event_id=PK, outcome="processed", note=HOSTILE, differences=[difference])
-    row = AuditLog(pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed=[])
+    row = AuditLog(
+        pk=PK, timestamp=now, action="USER_CREATED", source="system", target="accounts.user:1", changed_fields=[]
+    )
     row.target_label, row.personal_salt, row.personal_digest = HOSTILE, b"", b""
     row.save(force_insert=True)
     nothing = {"digest": b"", "previous_mac": b"", "mac": b"", "leaves": b""}
-    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "rows": 1, "total": 1}
-    AuditSeal.objects.create(pk=PK, sealed_at=now, form=1, cluster="x", key_id="x", **last, **nothing)
+    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "row_count": 1, "total_rows": 1}
+    AuditSeal.objects.create(pk=PK, sealed_at=now, format_version=1, cluster="x", key_id="x", **last, **nothing)
     AuditVerification.objects.create(
-        pk=PK, started_at=now, finished_at=now, seals=1, rows=1, erased=0, problems=[HOSTILE]
+        pk=PK, started_at=now, finished_at=now, seal_count=1, row_count=1, erased_count=0, problems=[HOSTILE]
     )
     CheckpointTarget.objects.create(pk=str(PK), last_error=HOSTILE)
     return PK

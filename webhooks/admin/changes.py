@@ -36,7 +36,7 @@ def _kind(row: AuditLog) -> dict[str, Any]:
         return {"icon": "role", "kind": _("Role"), "direction": direction}
     if row.action in (Action.PUSH_REFUSED, Action.PUSH_STOPPED):
         return {"icon": "push", "kind": _("Push")}
-    if row.actor_id and not row.changed:
+    if row.actor_id and not row.changed_fields:
         return {"icon": "action", "kind": _("Action")}
     return {"icon": "change", "kind": _("Change")}
 
@@ -50,7 +50,7 @@ def _what(row: AuditLog) -> str:
 def _changes(row: AuditLog) -> list[tuple[Any, Any, Any]]:
     """Return each changed field with its old and new value, for people to read."""
     details = row.details or {}
-    pairs = [(name, *details.get(name, ("", ""))) for name in row.changed]
+    pairs = [(name, *details.get(name, ("", ""))) for name in row.changed_fields]
     return [(point_in_time.FIELDS.get(name, name), _shown(old), _shown(new)) for name, old, new in pairs]
 
 

@@ -63,7 +63,7 @@ def may_repair(request: HttpRequest) -> bool:
 
 def who(request: HttpRequest, why: str) -> Who:
     """Return who does something, and why."""
-    return Who(request.user, Origin.of_request(request), why)  # type: ignore[arg-type]
+    return Who(request.user, Origin.from_request(request), why)  # type: ignore[arg-type]
 
 
 class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs

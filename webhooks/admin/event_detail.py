@@ -117,6 +117,6 @@ def _record(request: HttpRequest, event: WebhookEvent, reason: str) -> None:
         actor=request.user,  # type: ignore[arg-type]  # whoever may see it is somebody
         target=event,
         subject=user,
-        origin=Origin.of_request(request),
+        origin=Origin.from_request(request),
         note=reason,
     )

@@ -70,7 +70,7 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
         assert isinstance(found, EventChangeList)  # noqa: S101
         if found.warnings:
             return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.warnings))
-        origin = Origin.of_request(request)
+        origin = Origin.from_request(request)
         return csv_export.response(found.queryset, RECEIVED, actor=request.user, origin=origin, chosen=chosen(found))
 
     def _refused(self, request: HttpRequest, reason: str) -> HttpResponse:

@@ -14,7 +14,7 @@ from django.utils.datastructures import MultiValueDict
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from audit.admin.filters import SPANS, moment, person_id
+from audit.admin.filters import PERIODS, parse_time, parse_user_id
 from webhooks.inbox.handlers import HANDLERS
 from webhooks.models import EventCount, WebhookEvent
 
@@ -41,7 +41,7 @@ class MomentInput(forms.DateTimeInput):
     def format_value(self, value: Any) -> str:
         """Return the time as browsers want it."""
         try:
-            time = moment(value or "")
+            time = parse_time(value or "")
         except ValueError:
             return ""
         return time.strftime("%Y-%m-%dT%H:%M:%S") if time else ""
@@ -56,7 +56,7 @@ class MomentField(forms.Field):
     def to_python(self, value: Any) -> datetime | None:
         """Return the time."""
         try:
-            return moment(value or "")
+            return parse_time(value or "")
         except ValueError:
             raise forms.ValidationError(self.error_messages["invalid"]) from None
 
@@ -71,7 +71,7 @@ class EventFilterForm(forms.Form):
         error_messages={"invalid_choice": _("There is no state “%(value)s”.")},
     )
     within = forms.ChoiceField(
-        choices=[("", _("Any time")), *((name, words) for name, (_span, words) in SPANS.items())],
+        choices=[("", _("Any time")), *((name, words) for name, (_span, words) in PERIODS.items())],
         label=_("Received"),
         error_messages={"invalid_choice": _("There is no span of time “%(value)s”.")},
     )
@@ -96,7 +96,7 @@ class EventFilterForm(forms.Form):
     def clean_user(self) -> str:
         """Return the Clerk id."""
         given: str = self.cleaned_data["user"]
-        key = person_id(given)
+        key = parse_user_id(given)
         if not given or key is None:
             return given
         clerk_id = User.objects.filter(pk=key).values_list("clerk_id", flat=True).first()
@@ -126,7 +126,7 @@ class EventFilterForm(forms.Form):
         """Return the later one of both beginnings."""
         within, since = self.cleaned_data.get("within"), self.cleaned_data.get("received_at__gte")
         begins = [since] if since else []
-        return max([*begins, timezone.now() - SPANS[within][0]] if within else begins, default=None)
+        return max([*begins, timezone.now() - PERIODS[within][0]] if within else begins, default=None)
 
     def complaints(self) -> Iterator[str]:
         """Yield a sentence for everything that could not be understood."""

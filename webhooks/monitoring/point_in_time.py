@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
-from audit.log import target_of
+from audit.log import target_key
 from audit.models import AuditLog
 
 Action = AuditLog.Action
@@ -75,7 +75,7 @@ class _History:
             self.set("clerk_id", None)
         if row.action == Action.IDENTITY_MOVED:
             self._undo_move(row.details["before"], row.details["after"])
-        for name in row.changed:
+        for name in row.changed_fields:
             self.set(name, row.details[name][0])
 
     def _undo_move(self, before: dict[str, Any], after: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ class _History:
     def _undo_erased(self, row: AuditLog) -> None:
         """Mark the changed fields as unknown. An erased entry keeps the field names but not the values."""
         is_role = row.action in (Action.ROLE_ADDED, Action.ROLE_REMOVED)
-        names = FIELDS if row.action == Action.IDENTITY_MOVED else row.changed
+        names = FIELDS if row.action == Action.IDENTITY_MOVED else row.changed_fields
         for name in (*names, *([ROLES] if is_role or row.action == Action.IDENTITY_MOVED else [])):
             self.set_unknown(name, _("Changed later, and the previous value was erased."))
 
@@ -99,8 +99,8 @@ def fields_at(user: User, moment: datetime) -> list[FieldState] | None:
     """Return the user's fields at a point in time, or None before the account existed. One statement."""
     if moment < user.created_at:
         return None
-    later = AuditLog.objects.filter(target=target_of(user), timestamp__gt=moment)
-    rows = list(later.order_by("pk").only("action", "changed", "details")[: MAX_ROWS + 1])
+    later = AuditLog.objects.filter(target=target_key(user), timestamp__gt=moment)
+    rows = list(later.order_by("pk").only("action", "changed_fields", "details")[: MAX_ROWS + 1])
     history = _History()
     for row in rows[:MAX_ROWS]:
         history.undo(row)

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
-from audit.sealing.schedule import not_compared_since
+from audit.sealing.schedule import verification_overdue_since
 from core.times import start_of_hour
 from webhooks.models import Alert, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts
@@ -177,7 +177,7 @@ def audit_chain(health: Health) -> Finding | None:
     if latest and latest.problems:
         facts = {"row": latest.first_bad_row, "seal": latest.first_bad_seal}
         return Finding(latest.problems[0][:500], len(latest.problems), facts)
-    since = not_compared_since(health.at)
+    since = verification_overdue_since(health.at)
     if since is None:
         return None
     text = _("The audit log has not been verified for %d hours. Two scheduled verifications were missed.")

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from accounts.models import EndedSession, MetadataPush, User
-from audit.log import target_of
+from audit.log import target_key
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent
 
@@ -167,6 +167,6 @@ def _add_events(entries: Iterable[Entry]) -> None:
 
 def _add_actions(entries: Iterable[Entry], user: User) -> None:
     """Add operator actions to their events. Audit log entries about the user are entries themselves."""
-    events = {target_of(entry.row): entry for entry in entries if entry.source == "e"}
+    events = {target_key(entry.row): entry for entry in entries if entry.source == "e"}
     for action in AuditLog.objects.filter(target__in=events).exclude(subject=user.pk).order_by("pk"):
         events[action.target].actions.append(action)

@@ -147,7 +147,7 @@ def fetch(event: WebhookEvent, who: Who) -> Reconciliation:
 
 def last_deed(event: WebhookEvent) -> AuditLog | None:
     """Return what somebody did about an event last."""
-    about = AuditLog.objects.filter(target=log.target_of(event), actor__isnull=False)
+    about = AuditLog.objects.filter(target=log.target_key(event), actor__isnull=False)
     return about.order_by("-pk").first()
 
 
@@ -188,8 +188,8 @@ def _told(row: AuditLog) -> list[Difference]:
     if row.action in (Action.ROLE_ADDED, Action.ROLE_REMOVED):
         pair = (None, details["role"]) if row.action == Action.ROLE_ADDED else (details["role"], None)
         return [Difference(target, label, "roles", *pair)]
-    if row.changed:
-        return [Difference(target, label, name, *details[name]) for name in row.changed]
+    if row.changed_fields:
+        return [Difference(target, label, name, *details[name]) for name in row.changed_fields]
     return [Difference(target, label, "", None, row.get_action_display())]
 
 

@@ -1,4 +1,4 @@
-"""Compare the audit log with its seals."""
+"""Verify the audit log against its seals."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,24 +11,24 @@ from tqdm import tqdm
 from audit.sealing import checkpoints, keys, seals, verification
 from audit.sealing.verification import Result
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 
 class Command(BaseCommand):
     help = (
-        "Compare the audit log with its seals, and name what was changed, deleted or inserted. "
-        "Exit code 0: all is as it was sealed; 1: it is not; 2: it could not be compared."
+        "Verify the audit log against its seals and report rows that were changed, deleted or inserted. "
+        "Exit codes: 0 if the log matches its seals, 1 if it does not, 2 if it could not be verified."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--from-seal", type=int, default=1, metavar="N", help="believe the seals before this one")
+        parser.add_argument("--from-seal", type=int, default=1, metavar="N", help="trust the seals before this one")
         parser.add_argument(
             "--checkpoint",
             action="append",
             default=[],
             type=Path,
             metavar="FILE",
-            help="checkpoints that were sent outside, such as a saved mail or a log; files of AUDIT_CHECKPOINTS are read anyway",
+            help="a file with checkpoints, such as a saved email or a log; the files in AUDIT_CHECKPOINTS are always read",
         )
 
     def handle(self, *, from_seal: int, checkpoint: list[Path], **options: Any) -> None:
@@ -36,13 +36,13 @@ class Command(BaseCommand):
             raise CommandError("Seals are numbered from 1.", returncode=2)
         started_at = timezone.now()
         with ExitStack() as stack:
-            files = [*stack.enter_context(checkpoints.kept_files())]
-            files += [iter(stack.enter_context(_checkpoints(path))) for path in checkpoint]
-            # On a terminal only: a log wants the report.
+            files = [*stack.enter_context(checkpoints.local_files())]
+            files += [iter(stack.enter_context(_open_checkpoints(path))) for path in checkpoint]
+            # disable=None shows the progress bar on terminals only.
             bar = stack.enter_context(tqdm(unit=" rows", disable=None))
 
-            def progress(done: int, of: int) -> None:
-                bar.total = of
+            def progress(done: int, total: int) -> None:
+                bar.total = total
                 bar.update(done - bar.n)
 
             try:
@@ -51,32 +51,34 @@ class Command(BaseCommand):
                 raise CommandError(str(error), returncode=2) from None
         if from_seal == 1:
             verification.store(result, started_at)
-        self._tell(result)
+        self._report(result)
 
-    def _tell(self, result: Result) -> None:
+    def _report(self, result: Result) -> None:
         for number in result.moved_at:
             self.stdout.write(f"The database was restored or moved to another server before seal {number}.")
-        erased = f", {result.erased} of them erased in part or whole" if result.erased else ""
-        told = f"{result.seals} seals and {result.rows} rows were compared{erased}."
+        erased = f" ({result.erased} with erased personal data)" if result.erased else ""
+        summary = f"Verified {result.seals} seals and {result.rows} rows{erased}."
         if not result.problem_count:
             waiting = seals.state().unsealed
-            waiting_text = f"{waiting} or more" if waiting == seals.MOST_COUNTED else str(waiting)
-            self.stdout.write(f"{told} All is as it was sealed. {waiting_text} newer rows are not sealed yet.")
+            waiting_text = f"{waiting} or more" if waiting == seals.MAX_COUNTED else str(waiting)
+            self.stdout.write(f"{summary} No problems found. {waiting_text} newer rows are not sealed yet.")
             return
-        for problem in result.problems[:MOST_SHOWN]:
+        for problem in result.problems[:MAX_SHOWN]:
             self.stderr.write(problem.text)
-        if result.problem_count > MOST_SHOWN:
-            self.stderr.write(f"And {result.problem_count - MOST_SHOWN} more.")
-        raise CommandError(f"{told} It is not as it was sealed: see docs/runbooks/audit_chain_broken.md.", returncode=1)
+        if result.problem_count > MAX_SHOWN:
+            self.stderr.write(f"And {result.problem_count - MAX_SHOWN} more.")
+        raise CommandError(
+            f"{summary} The log does not match its seals. See docs/runbooks/audit_chain_broken.md.", returncode=1
+        )
 
 
-def _checkpoints(path: Path) -> Any:
-    """Return an open file that holds at least one checkpoint."""
+def _open_checkpoints(path: Path) -> Any:
+    """Open a file that must contain at least one checkpoint."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             if not any(verification.CHECKPOINT.search(text) for text in file):
                 raise CommandError(
-                    f"{path} holds no checkpoint, which is a line with audit-checkpoint seal=…", returncode=2
+                    f"{path} contains no checkpoints. They look like this: audit-checkpoint seal=…", returncode=2
                 )
         return path.open(encoding="utf-8", errors="replace")
     except OSError as error:

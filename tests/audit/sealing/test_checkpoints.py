@@ -24,7 +24,7 @@ KEY = "the first key of the tests, long enough"
 def keyed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AUDIT_SEAL_KEYS = [KEY]
     settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
-    monkeypatch.setattr(seals, "BATCH", 2)
+    monkeypatch.setattr(seals, "MAX_ROWS", 2)
 
 
 def write(count: int) -> None:
@@ -90,12 +90,12 @@ def test_a_target_that_fails_stops_no_other_and_is_told_next_time(
     write(2)
     run()
     assert there.read_text().splitlines() == lines()
-    assert "No such file" in CheckpointTarget.objects.get(address=f"file:{away}").last_error
-    assert "could not be sent to file:" in caplog.text
+    assert "No such file" in CheckpointTarget.objects.get(destination=f"file:{away}").last_error
+    assert "was not sent to file:" in caplog.text
     away.parent.mkdir()
     run()
     assert away.read_text().splitlines() == lines()[-1:]
-    assert CheckpointTarget.objects.get(address=f"file:{away}").last_error == ""
+    assert CheckpointTarget.objects.get(destination=f"file:{away}").last_error == ""
     away.unlink()
     away.mkdir()
     write(3)
@@ -133,13 +133,13 @@ def test_the_nightly_job_keeps_and_tells_what_it_finds(
     write(3)
     run()
     tasks.verify_audit_log(timestamp=0)
-    assert AuditVerification.objects.get().is_good
+    assert AuditVerification.objects.get().is_intact
     as_owner("DELETE FROM audit_auditseal WHERE number = 2")
     tasks.verify_audit_log(timestamp=0)
     newest = AuditVerification.objects.first()
     assert newest
-    assert (newest.is_good, newest.first_bad_seal, newest.first_bad_row) == (False, 2, None)
-    assert "The audit log is not as it was sealed: Seal 2 was sent outside" in caplog.text
+    assert (newest.is_intact, newest.first_bad_seal, newest.first_bad_row) == (False, 2, None)
+    assert "The audit log does not match its seals: Seal 2 has a checkpoint, but the newest seal is 1" in caplog.text
 
 
 GOOD = ["log", "file:/var/log/audit.txt", "mail:ops@example.com"]

@@ -27,7 +27,7 @@ WRITERS, ROUNDS = 8, 40
 def keyed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AUDIT_SEAL_KEYS = ["the first key of the tests, long enough"]
     settings.AUDIT_CHECKPOINTS = []
-    monkeypatch.setattr(seals, "BATCH", 25)
+    monkeypatch.setattr(seals, "MAX_ROWS", 25)
 
 
 def write(somebody: User, **facts: Any) -> None:
@@ -37,7 +37,7 @@ def write(somebody: User, **facts: Any) -> None:
 def sealed() -> Counter[int]:
     """Return how often each row is sealed."""
     leaves = (bytes(text) for text in AuditSeal.objects.values_list("leaves", flat=True))
-    return Counter(verification._id_of(text[at : at + 40]) for text in leaves for at in range(0, len(text), 40))
+    return Counter(verification._row_id(text[at : at + 40]) for text in leaves for at in range(0, len(text), 40))
 
 
 class LateTransaction:
@@ -122,7 +122,7 @@ def test_rows_that_are_being_sealed_keep_nobody_waiting(database_url: str) -> No
     write(somebody)
     with transaction.atomic():
         assert seals.seal() == [1]  # its transaction is still open, and holds all its locks
-        statement = "INSERT INTO audit_auditlog (timestamp, action, source, target, changed, personal_digest) VALUES (now(), 'x', 'x', 'x', '{}', '')"
+        statement = "INSERT INTO audit_auditlog (timestamp, action, source, target, changed_fields, personal_digest) VALUES (now(), 'x', 'x', 'x', '{}', '')"
         with psycopg.connect(database_url, options="-c lock_timeout=200") as other:
             other.execute(statement)
     assert AuditLog.objects.count() == 2

@@ -196,7 +196,7 @@ class TestFillingIn:
                 stored = getattr(zofia, name)
                 assert stored == value if isinstance(value, list | bool) else str(stored).startswith(str(value).strip())
         rows = AuditLog.objects.filter(action="PROFILE_UPDATED", actor=zofia.user)
-        assert rows.filter(changed__contains=["bio"]).count() == 1
+        assert rows.filter(changed_fields__contains=["bio"]).count() == 1
         assert fill_profiles.read_progress(tmp_path).is_complete
 
     def test_second_run_changes_nothing(self, run: Any) -> None:
@@ -231,7 +231,7 @@ class TestFillingIn:
         zofia.refresh_from_db()
         assert zofia.skills == ["Mine"]
         assert zofia.links == DEMO_USERS[0].sections["links"]["links"]
-        assert AuditLog.objects.filter(changed__contains=["headline"]).count() == 1
+        assert AuditLog.objects.filter(changed_fields__contains=["headline"]).count() == 1
 
     def test_user_deleted_at_clerk_is_skipped(self, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(fill_profiles, "call_stand_in", lambda *_: (200, "[]"))

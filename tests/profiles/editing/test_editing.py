@@ -302,7 +302,7 @@ def test_saving_confirms_the_availability_also_if_nothing_changed(page: BuilderP
     signed_in(page.user).post(address(page, "terms"), TERMS)
     page.refresh_from_db()
     assert page.availability_confirmed_at is not None
-    assert AuditLog.objects.get().changed == ["availability_confirmed_at"]
+    assert AuditLog.objects.get().changed_fields == ["availability_confirmed_at"]
 
 
 def test_an_admin_cannot_confirm_it_for_somebody(page: BuilderProfile) -> None:

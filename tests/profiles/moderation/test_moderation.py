@@ -49,7 +49,7 @@ def is_public(page: BuilderProfile) -> bool:
 
 
 def log() -> list[tuple[str, list[str], int | None]]:
-    return list(AuditLog.objects.order_by("id").values_list("action", "changed", "actor"))
+    return list(AuditLog.objects.order_by("id").values_list("action", "changed_fields", "actor"))
 
 
 class TestTheBar:
@@ -298,5 +298,5 @@ def test_clicks_at_one_time_have_one_effect(deed: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(click, range(4)))
-    rows = AuditLog.objects.filter(action="PROFILE_UPDATED").exclude(changed=["archived_at"])
+    rows = AuditLog.objects.filter(action="PROFILE_UPDATED").exclude(changed_fields=["archived_at"])
     assert rows.count() == 1

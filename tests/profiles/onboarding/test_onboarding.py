@@ -150,7 +150,7 @@ class TestWhatIsBegun:
     def test_choosing_twice_begins_once(self, olive: User) -> None:
         for _ in range(2):
             onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)
-        assert AuditLog.objects.filter(changed__contains=["unpublished_at"]).count() == 1
+        assert AuditLog.objects.filter(changed_fields__contains=["unpublished_at"]).count() == 1
 
     def test_going_back_after_publishing_unpublishes_nothing(self, olive: User) -> None:
         onboarding.begin(olive, Goal.BUILDER, origin=SYSTEM)

@@ -35,7 +35,7 @@ def test_the_owner_sees_and_changes_it(clio: ClientProfile) -> None:
         "Farming",
         "Small\nand soon",
     )
-    assert AuditLog.objects.get().changed == ["company_name", "industry", "project_preferences"]
+    assert AuditLog.objects.get().changed_fields == ["company_name", "industry", "project_preferences"]
 
 
 def test_an_admin_changes_it_at_an_address_of_its_own(clio: ClientProfile) -> None:

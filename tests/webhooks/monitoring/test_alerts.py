@@ -366,7 +366,7 @@ def test_no_worker_is_noticed_by_the_web_processes(receiver: Receiver) -> None:
 
 
 def test_an_audit_log_that_was_tampered_with() -> None:
-    facts = {"started_at": NOW, "finished_at": NOW, "seals": 1, "rows": 9, "erased": 0}
+    facts = {"started_at": NOW, "finished_at": NOW, "seal_count": 1, "row_count": 9, "erased_count": 0}
     AuditVerification.objects.create(**facts)
     assert check() == []
     AuditVerification.objects.create(**facts, first_bad_row=7, problems=["Row 7 was changed."])
@@ -376,12 +376,12 @@ def test_an_audit_log_that_was_tampered_with() -> None:
 
 def seal(at: datetime) -> None:
     nothing = {"digest": b"", "previous_mac": b"", "mac": b"", "leaves": b""}
-    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "rows": 1, "total": 1}
-    AuditSeal.objects.create(number=1, sealed_at=at, form=1, cluster="x", key_id="x", **last, **nothing)
+    last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "row_count": 1, "total_rows": 1}
+    AuditSeal.objects.create(number=1, sealed_at=at, format_version=1, cluster="x", key_id="x", **last, **nothing)
 
 
 def verified(at: datetime, **facts: Any) -> None:
-    AuditVerification.objects.create(started_at=at, finished_at=at, seals=1, rows=9, erased=0, **facts)
+    AuditVerification.objects.create(started_at=at, finished_at=at, seal_count=1, row_count=9, erased_count=0, **facts)
 
 
 def test_an_audit_log_that_is_not_verified_any_more(receiver: Receiver) -> None:

@@ -292,7 +292,7 @@ def test_it_stops_after_the_event_it_is_at(ngozi: Who, monkeypatch: pytest.Monke
     monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
     assert work(replay).state == State.CANCELLED
     assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
-    assert AuditLog.objects.get(action="REPLAY_CHANGED").changed == ["state"]
+    assert AuditLog.objects.get(action="REPLAY_CHANGED").changed_fields == ["state"]
     assert not replays.cancel(replay.pk, ngozi)
     assert not replays.set_pace(replay.pk, 5, ngozi)
     tasks.run_replay(replay.pk)
