@@ -1,4 +1,4 @@
-"""A stand-in for Clerk on your own machine: its users, and its signed webhooks. Reached only over HTTP, like Clerk.
+"""A stand-in for Clerk on this machine, with users and signed webhooks. Like Clerk, it is used only over HTTP.
 
 It imports nothing of the product, and the product imports nothing of it. Production never runs it.
 """

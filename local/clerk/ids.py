@@ -1,4 +1,4 @@
-"""Ids in Clerk's form."""
+"""Random ids in Clerk's format."""
 
 import secrets
 

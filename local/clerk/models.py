@@ -1,4 +1,4 @@
-"""What the stand-in remembers. Times are Clerk's: whole milliseconds since 1970."""
+"""Models of the stand-in. Times ending in `_ms` are milliseconds since 1970, as at Clerk."""
 
 import time
 from datetime import datetime
@@ -15,14 +15,12 @@ def now_ms() -> int:
 
 
 class User(models.Model):
-    """A person who signed up."""
-
     id = models.CharField(primary_key=True, max_length=64, default=new_user_id)
     first_name = models.CharField(max_length=200, blank=True)
     last_name = models.CharField(max_length=200, blank=True)
     username = models.CharField(max_length=100, blank=True)
     phone = models.CharField(max_length=20, blank=True)
-    #: [{"id": "idn_…", "address": …, "verified": …}]; which one is primary is told by its id.
+    #: [{"id": "idn_…", "address": …, "verified": …}]
     emails = models.JSONField(default=list, blank=True)
     primary_email_id = models.CharField(max_length=64, blank=True)
     public_metadata = models.JSONField(default=dict, blank=True)
@@ -36,7 +34,7 @@ class User(models.Model):
     class Meta:
         ordering = ["-created_ms", "-id"]
         indexes = [
-            # Both orders of the list of users.
+            # The two orders of the list of users.
             models.Index(fields=["created_ms", "id"], name="localclerk_user_created"),
             models.Index(fields=["updated_ms", "id"], name="localclerk_user_updated"),
         ]
@@ -46,7 +44,7 @@ class User(models.Model):
 
     @property
     def email(self) -> str:
-        """The primary address, or "" where there is none."""
+        """The primary email address, or ""."""
         return next((email["address"] for email in self.emails if email["id"] == self.primary_email_id), "")
 
     @property
@@ -56,12 +54,12 @@ class User(models.Model):
 
 
 class Client(models.Model):
-    """A browser. Its sessions are found by a cookie on the stand-in's own host, or by the token of a development browser."""
+    """A browser, identified by a cookie on the stand-in's host or, on a development instance, by `dev_browser`."""
 
     id = models.CharField(primary_key=True, max_length=64, default=new_client_id)
-    #: What a development instance passes in addresses, because browsers keep cookies of two sites apart.
+    #: A development instance passes this token in URLs, because browsers do not send its cookies from another site.
     dev_browser = models.CharField(max_length=64, unique=True, default=new_dev_browser)
-    #: When its set of sessions last changed; 0 while nobody is signed in.
+    #: When a session was last started, in seconds since 1970; 0 while signed out.
     changed_s = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
@@ -69,13 +67,11 @@ class Client(models.Model):
 
     @property
     def session(self) -> "Session | None":
-        """The newest session that is not over."""
+        """The newest active session."""
         return self.sessions.filter(status=Session.Status.ACTIVE).first()
 
 
 class Session(models.Model):
-    """Somebody who is signed in, or was."""
-
     class Status(models.TextChoices):
         ACTIVE = "active"
         ENDED = "ended"
@@ -98,23 +94,22 @@ class Session(models.Model):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, now: datetime) -> "MessageQuerySet":
-        """Messages whose next attempt may be made."""
+        """Pending messages whose next attempt is due."""
         return self.filter(state=Message.State.PENDING, next_attempt_at__lte=now)
 
     def held(self) -> "MessageQuerySet":
-        """Messages that wait for others, to be shuffled with them."""
         return self.filter(state=Message.State.HELD)
 
 
 class Message(models.Model):
-    """An event on its way to the endpoint; what Svix calls a message."""
+    """An event to be delivered to the endpoint. Svix calls it a message."""
 
     class State(models.TextChoices):
-        PENDING = "pending", "On its way"
-        HELD = "held", "Held back to be shuffled"
+        PENDING = "pending", "Pending"
+        HELD = "held", "Held for shuffling"
         DELIVERED = "delivered", "Delivered"
-        FAILED = "failed", "Given up"
-        LOST = "lost", "Lost on purpose"
+        FAILED = "failed", "Failed"
+        LOST = "lost", "Dropped by fault injection"
 
     id = models.CharField(primary_key=True, max_length=64, default=new_message_id)
     event_type = models.CharField(max_length=100)
@@ -123,9 +118,9 @@ class Message(models.Model):
     body = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
-    #: Attempts on the present climb of the retry ladder.
+    #: Attempts since the message was queued or last delivered.
     tries = models.PositiveIntegerField(default=0)
-    #: Deliveries still to be made; two make a duplicate.
+    #: Remaining deliveries; two make a duplicate.
     copies = models.PositiveIntegerField(default=1)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 
@@ -144,7 +139,7 @@ class Message(models.Model):
 
 
 class Attempt(models.Model):
-    """One request to the endpoint, and what came of it."""
+    """One request to the endpoint and its result."""
 
     message = models.ForeignKey(Message, models.CASCADE, related_name="attempts")
     at = models.DateTimeField()
@@ -164,47 +159,51 @@ class Attempt(models.Model):
         return self.status is not None and 200 <= self.status < 300
 
 
-class Trouble(models.Model):
-    """The trouble that deliveries and requests of servers are given, in the one row that there is."""
+class FaultInjection(models.Model):
+    """Faults injected into deliveries and into the Backend API. There is a single row."""
 
     delay_s = models.PositiveIntegerField("delay", default=0, help_text="Seconds before the first attempt.")
-    duplicate = models.BooleanField(default=False, help_text="Deliver everything twice.")
+    duplicate = models.BooleanField(default=False, help_text="Deliver every event twice.")
     shuffle = models.PositiveIntegerField(
-        default=0, help_text="Hold back so many events, then deliver them in random order. 0 holds nothing back."
+        default=0, help_text="Hold this many events, then deliver them in random order. 0 turns this off."
     )
-    lose_percent = models.PositiveIntegerField("lose", default=0, help_text="Per cent of events never delivered.")
-    api_outage = models.BooleanField("outage", default=False, help_text="Answer 503, as a gateway does.")
-    api_delay_ms = models.PositiveIntegerField("slowness", default=0, help_text="Milliseconds before each answer.")
+    lose_percent = models.PositiveIntegerField(
+        "lose", default=0, help_text="Percentage of events that are never delivered."
+    )
+    api_outage = models.BooleanField("outage", default=False, help_text="Return 503 to every request, like a gateway.")
+    api_delay_ms = models.PositiveIntegerField("delay", default=0, help_text="Milliseconds before each response.")
     api_fail_percent = models.PositiveIntegerField(
-        "fail", default=0, help_text="Per cent of requests answered 500, with nothing done."
+        "failure", default=0, help_text="Percentage of requests that return 500 and are not processed."
     )
     api_lose_answer_percent = models.PositiveIntegerField(
-        "lose the answer", default=0, help_text="Per cent of requests answered 500 although all was done."
+        "lost response", default=0, help_text="Percentage of requests that return 500 although they are processed."
     )
     api_garble_percent = models.PositiveIntegerField(
-        "garble", default=0, help_text="Per cent of answers that break off in the middle."
+        "truncation", default=0, help_text="Percentage of responses that end halfway."
     )
     api_refuse_percent = models.PositiveIntegerField(
-        "refuse", default=0, help_text="Per cent of requests answered 429, to come back in a second."
+        "throttling", default=0, help_text="Percentage of requests that return 429 with a wait of one second."
     )
     api_reject_metadata = models.BooleanField(
-        "reject metadata", default=False, help_text="Answer 422 to all metadata, for good."
+        "reject metadata", default=False, help_text="Return 422 to every metadata update."
     )
     api_limit = models.PositiveIntegerField(
-        "limit", default=0, help_text="Requests in ten seconds. 0 is Clerk's own: 100, or 1000 with a live key."
+        "rate limit", default=0, help_text="Requests per ten seconds. 0 is Clerk's limit: 100, or 1000 with a live key."
     )
     api_user_limit = models.PositiveIntegerField(
-        "limit for a user", default=0, help_text="Writes of one user's metadata in ten seconds. 0 is Clerk's own: 10."
+        "rate limit per user",
+        default=0,
+        help_text="Metadata updates of one user per ten seconds. 0 is Clerk's limit: 10.",
     )
 
     def __str__(self) -> str:
-        return "Trouble"
+        return "Fault injection"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.pk = 1
         super().save(*args, **kwargs)
 
     @classmethod
-    def current(cls) -> "Trouble":
-        trouble, _ = cls.objects.get_or_create(pk=1)
-        return trouble
+    def current(cls) -> "FaultInjection":
+        faults, _ = cls.objects.get_or_create(pk=1)
+        return faults

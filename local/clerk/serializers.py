@@ -1,4 +1,4 @@
-"""What Clerk puts on the wire. Shapes: Clerk's webhooks/2025-04-15.yml, and real deliveries of 2025."""
+"""Clerk's wire format. Sources: Clerk's webhooks/2025-04-15.yml, and real deliveries of 2025."""
 
 import hashlib
 import json
@@ -9,8 +9,8 @@ from django.conf import settings
 
 from local.clerk.models import Session, User, now_ms
 
-#: The same for everybody here.
-CONSTANT: dict[str, Any] = {
+#: Fields that are the same for every user of the stand-in.
+CONSTANT_FIELDS: dict[str, Any] = {
     "object": "user",
     "external_id": None,
     "passkeys": [],
@@ -37,62 +37,62 @@ CONSTANT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The browser behind a change."""
+    """The browser that made a change."""
 
     client_ip: str
     user_agent: str
 
 
-def user(person: User) -> dict[str, Any]:
+def user(user: User) -> dict[str, Any]:
     """Return a user object as webhooks and the Backend API render it."""
-    return CONSTANT | {
-        "id": person.id,
-        "first_name": person.first_name or None,
-        "last_name": person.last_name or None,
-        "username": person.username or None,
-        "email_addresses": [_email_address(person, email) for email in person.emails],
-        "primary_email_address_id": person.primary_email_id or None,
-        "phone_numbers": [_phone_number(person)] if person.phone else [],
-        "primary_phone_number_id": _phone_id(person) if person.phone else None,
-        "image_url": f"https://img.clerk.com/{person.id[5:]}",
-        "public_metadata": person.public_metadata,
-        "private_metadata": person.private_metadata,
-        "unsafe_metadata": person.unsafe_metadata,
-        "banned": person.banned,
-        "locked": person.locked,
-        "lockout_expires_in_seconds": 3600 if person.locked else None,
-        "created_at": person.created_ms,
-        "updated_at": person.updated_ms,
-        "last_active_at": person.updated_ms,
+    return CONSTANT_FIELDS | {
+        "id": user.id,
+        "first_name": user.first_name or None,
+        "last_name": user.last_name or None,
+        "username": user.username or None,
+        "email_addresses": [_email_address(user, email) for email in user.emails],
+        "primary_email_address_id": user.primary_email_id or None,
+        "phone_numbers": [_phone_number(user)] if user.phone else [],
+        "primary_phone_number_id": _phone_id(user) if user.phone else None,
+        "image_url": f"https://img.clerk.com/{user.id[5:]}",
+        "public_metadata": user.public_metadata,
+        "private_metadata": user.private_metadata,
+        "unsafe_metadata": user.unsafe_metadata,
+        "banned": user.banned,
+        "locked": user.locked,
+        "lockout_expires_in_seconds": 3600 if user.locked else None,
+        "created_at": user.created_ms,
+        "updated_at": user.updated_ms,
+        "last_active_at": user.updated_ms,
     }
 
 
-def deleted(person_id: str) -> dict[str, Any]:
-    """Return what is left of a deleted user."""
-    return {"object": "user", "id": person_id, "deleted": True}
+def deleted(user_id: str) -> dict[str, Any]:
+    """Return a deleted user, as user.deleted and the Backend API render it."""
+    return {"object": "user", "id": user_id, "deleted": True}
 
 
-def session(one: Session) -> dict[str, Any]:
+def session(session: Session) -> dict[str, Any]:
     """Return a session as the Frontend and the Backend API render it."""
     day_ms = 24 * 3600 * 1000
     return {
         "object": "session",
-        "id": one.id,
-        "user_id": one.user_id,
-        "client_id": one.client_id,
+        "id": session.id,
+        "user_id": session.user_id,
+        "client_id": session.client_id,
         "actor": None,
-        "status": one.status,
+        "status": session.status,
         "last_active_organization_id": None,
-        "last_active_at": one.updated_ms,
-        "expire_at": one.created_ms + 7 * day_ms,
-        "abandon_at": one.created_ms + 30 * day_ms,
-        "created_at": one.created_ms,
-        "updated_at": one.updated_ms,
+        "last_active_at": session.updated_ms,
+        "expire_at": session.created_ms + 7 * day_ms,
+        "abandon_at": session.created_ms + 30 * day_ms,
+        "created_at": session.created_ms,
+        "updated_at": session.updated_ms,
     }
 
 
 def event(event_type: str, data: dict[str, Any], actor: Actor) -> str:
-    """Return the body of a delivery."""
+    """Return the JSON body of a delivery."""
     envelope = {
         "data": data,
         "object": "event",
@@ -104,7 +104,7 @@ def event(event_type: str, data: dict[str, Any], actor: Actor) -> str:
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
 
 
-def _email_address(person: User, email: dict[str, Any]) -> dict[str, Any]:
+def _email_address(user: User, email: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": email["id"],
         "object": "email_address",
@@ -118,26 +118,26 @@ def _email_address(person: User, email: dict[str, Any]) -> dict[str, Any]:
         },
         "linked_to": [],
         "matches_sso_connection": False,
-        "created_at": person.created_ms,
-        "updated_at": person.created_ms,
+        "created_at": user.created_ms,
+        "updated_at": user.created_ms,
     }
 
 
-def _phone_id(person: User) -> str:
-    return f"idn_{hashlib.sha256(person.id.encode()).hexdigest()[:27]}"
+def _phone_id(user: User) -> str:
+    return f"idn_{hashlib.sha256(user.id.encode()).hexdigest()[:27]}"
 
 
-def _phone_number(person: User) -> dict[str, Any]:
+def _phone_number(user: User) -> dict[str, Any]:
     return {
-        "id": _phone_id(person),
+        "id": _phone_id(user),
         "object": "phone_number",
-        "phone_number": person.phone,
+        "phone_number": user.phone,
         "reserved_for_second_factor": False,
         "default_second_factor": False,
         "reserved": False,
         "verification": {"status": "verified", "strategy": "phone_code", "attempts": 1, "expire_at": None},
         "linked_to": [],
         "backup_codes": None,
-        "created_at": person.created_ms,
-        "updated_at": person.created_ms,
+        "created_at": user.created_ms,
+        "updated_at": user.created_ms,
     }

@@ -1,4 +1,4 @@
-"""Django settings of the stand-in. `local.stack` starts it with every variable named here."""
+"""Django settings of the stand-in. `local.stack` sets the environment variables."""
 
 import base64
 import hashlib
@@ -10,64 +10,64 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
-BASE_DIR = Path(__file__).resolve().parent.parent.parent
+from local.project import PROJECT_ROOT
 
 
 def required(name: str) -> str:
-    """Return an environment variable, or say which one is missing."""
+    """Return an environment variable, or raise an error that names it."""
     value = os.environ.get(name, "").strip()
     if not value:
-        raise ImproperlyConfigured(f"{name} is not set; the stand-in for Clerk is meant to be started by `make run`.")
+        raise ImproperlyConfigured(f"{name} is not set; start the stand-in for Clerk with `make run`.")
     return value
 
 
-def number[T: (int, float)](name: str, default: T, least: T, most: T) -> T:
-    """Return an environment variable that is a number of the default's type, or say what is wrong with it."""
+def number[T: (int, float)](name: str, default: T, min_value: T, max_value: T) -> T:
+    """Return an environment variable as a number of the default's type, or raise an error that names it."""
     text = os.environ.get(name, "").strip()
     try:
         value = type(default)(text) if text else default
     except ValueError:
         value = None
-    if value is None or not least <= value <= most:
-        raise ImproperlyConfigured(f"{name} is {text!r}; set it to a number from {least} to {most}.")
+    if value is None or not min_value <= value <= max_value:
+        raise ImproperlyConfigured(f"{name} is {text!r}; set it to a number from {min_value} to {max_value}.")
     return value
 
 
 def url(name: str, default: str) -> str:
-    """Return an environment variable that is an address of a server, or say that it is none."""
+    """Return an environment variable that is the URL of a server, or raise an error that names it."""
     value = os.environ.get(name, "").strip() or default
     try:
         parts = urlsplit(value)
-        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        is_good = False
-    if not is_good:
-        raise ImproperlyConfigured(f"{name} is {value!r}; set it to an address such as {default}.")
+        is_valid = False
+    if not is_valid:
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to a URL such as {default}.")
     return value
 
 
 def publishable_key(frontend_api_url: str) -> str:
-    """Return the development key that names the address of the Frontend API."""
+    """Return the development key that contains the host of the Frontend API."""
     host = urlsplit(frontend_api_url).netloc
     return "pk_test_" + base64.b64encode(f"{host}$".encode()).decode().rstrip("=")
 
 
 def webhook_secret() -> str:
-    """Return the secret that signs: of several the first, as Clerk's endpoint has one."""
+    """Return the signing secret. If there are several, it is the first, because Clerk's endpoint has one."""
     secret = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except ValueError:
         key = b""
     if not key:
-        raise ImproperlyConfigured("CLERK_WEBHOOK_SECRET has to be whsec_ and then base64.")
+        raise ImproperlyConfigured("CLERK_WEBHOOK_SECRET must be whsec_ followed by base64.")
     return secret
 
 
 PORT = number("LOCALCLERK_PORT", 8001, 1, 65535)
 WEBHOOK_URL = url("LOCALCLERK_WEBHOOK_URL", f"http://127.0.0.1:{PORT - 1}/api/webhooks/clerk")
 APP_URL = url("LOCALCLERK_APP_URL", f"http://bw.localhost:{PORT - 1}").rstrip("/")
-#: A factor on all waits between attempts: 0.01 turns five minutes into three seconds.
+#: Multiplies all delays between attempts: 0.01 turns five minutes into three seconds.
 TIME_SCALE = number("LOCALCLERK_TIME_SCALE", 1.0, 0.0, 1000.0)
 WEBHOOK_SECRET = webhook_secret()
 FRONTEND_API_URL = url("CLERK_FRONTEND_API_URL", f"http://clerk.bw.localhost:{PORT}").rstrip("/")
@@ -77,13 +77,13 @@ IS_DEVELOPMENT = PUBLISHABLE_KEY.startswith("pk_test_")
 COOKIE_SUFFIX = base64.urlsafe_b64encode(hashlib.sha1(PUBLISHABLE_KEY.encode(), usedforsecurity=False).digest())[
     :8
 ].decode()
-#: The domain that a production instance shares with the app: example.com of clerk.example.com.
+#: The domain that a production instance shares with the app: example.com for clerk.example.com.
 COOKIE_DOMAIN = (urlsplit(FRONTEND_API_URL).hostname or "").partition(".")[2]
-#: For the Backend API; "" lets nobody in.
+#: Of the Backend API. If it is empty, every request is rejected.
 API_KEY = os.environ.get("CLERK_SECRET_KEY", "").strip()
-#: Where pages of the app may be: only these are sent tokens, and are let in from scripts.
+#: The origins of the app. Only they receive tokens and may send cross-origin requests.
 ORIGINS = frozenset({APP_URL, re.sub(r"//[^:/]+", "//127.0.0.1", APP_URL), re.sub(r"//[^:/]+", "//localhost", APP_URL)})
-#: Real ones live for 60 s.
+#: Clerk's are valid for 60 s.
 TOKEN_LIFE_S = number("LOCALCLERK_TOKEN_LIFE_S", 60, 1, 86400)
 INSTANCE_ID = os.environ.get("CLERK_INSTANCE_ID") or "ins_2localclerk0000000000000000"
 
@@ -109,7 +109,7 @@ TEMPLATES = [
         "OPTIONS": {
             "context_processors": [
                 "django.contrib.messages.context_processors.messages",
-                "local.clerk.views.surroundings",
+                "local.clerk.pages.views.urls",
             ]
         },
     }
@@ -117,12 +117,12 @@ TEMPLATES = [
 
 DATA_DIR = Path(required("DATA_DIR"))
 if not DATA_DIR.is_dir():
-    raise ImproperlyConfigured(f"DATA_DIR is {DATA_DIR}, which is no folder; create it, or name another.")
+    raise ImproperlyConfigured(f"DATA_DIR is {DATA_DIR}, which is not a folder; create it or set another.")
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA_DIR / "localclerk.sqlite3",
-        # Writers queue up instead of failing, and readers never wait.
+        # Writers wait for each other instead of failing, and readers never wait.
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -131,8 +131,9 @@ DATABASES = {
     }
 }
 
-# Kept in a cookie, so there are no sessions. Cookies ignore ports: two copies must not read each other's.
+# Stored in a cookie, so no session is needed.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
+# Contains the port, because cookies ignore ports and two copies on one machine must not share them.
 CSRF_COOKIE_NAME = f"localclerk_csrf_{PORT}"
 CSRF_COOKIE_HTTPONLY = True
 SECURE_CSP: dict[str, list[str]] = {
@@ -147,8 +148,8 @@ SECURE_CSP: dict[str, list[str]] = {
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
-# The product's own look: files, not code. Served as they are, without collecting.
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# The product's stylesheets and fonts, served without collectstatic.
+STATICFILES_DIRS = [PROJECT_ROOT / "static"]
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = True
 
 LOGGING = {

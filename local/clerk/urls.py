@@ -1,6 +1,9 @@
 from django.urls import path, re_path
 
-from local.clerk import api, backend_api, frontend_api, session_views, views
+from local.clerk import control_api
+from local.clerk.backend_api import views as backend_api
+from local.clerk.frontend_api import views as frontend_api
+from local.clerk.pages import sessions, views
 
 urlpatterns = [
     path("", views.user_list, name="users"),
@@ -10,12 +13,12 @@ urlpatterns = [
     path("deliveries", views.delivery_list, name="deliveries"),
     path("deliveries/release", views.release, name="release"),
     path("deliveries/<str:message_id>/send", views.delivery_send, name="delivery_send"),
-    path("trouble", views.trouble, name="trouble"),
-    path("sign-in", session_views.sign_in, name="sign_in"),
-    path("sessions", session_views.session_list, name="sessions"),
-    path("sessions/<str:session_id>/revoke", session_views.session_revoke, name="session_revoke"),
-    path("npm/@clerk/clerk-js@6/dist/clerk.browser.js", session_views.clerk_script),
-    path("npm/@clerk/ui@1/dist/ui.browser.js", session_views.ui_script),
+    path("faults", views.fault_injection, name="fault_injection"),
+    path("sign-in", sessions.sign_in, name="sign_in"),
+    path("sessions", sessions.session_list, name="sessions"),
+    path("sessions/<str:session_id>/revoke", sessions.session_revoke, name="session_revoke"),
+    path("npm/@clerk/clerk-js@6/dist/clerk.browser.js", sessions.clerk_script),
+    path("npm/@clerk/ui@1/dist/ui.browser.js", sessions.ui_script),
     path(".well-known/jwks.json", frontend_api.jwks),
     path("v1/client", frontend_api.client),
     path("v1/client/handshake", frontend_api.handshake),
@@ -32,11 +35,11 @@ urlpatterns = [
     path("v1/sessions", backend_api.session_list),
     path("v1/sessions/<str:session_id>", backend_api.session),
     path("v1/sessions/<str:session_id>/revoke", backend_api.session_revoke),
-    path("local/users", api.users),
-    path("local/users/crowd", api.crowd),
-    path("local/users/<str:user_id>", api.user),
-    path("local/deliveries", api.deliveries),
-    path("local/settings", api.settings),
-    path("local/<path:rest>", api.nothing_here),
-    path("healthz", api.healthz),
+    path("local/users", control_api.users),
+    path("local/users/crowd", control_api.bulk_create),
+    path("local/users/<str:user_id>", control_api.user),
+    path("local/deliveries", control_api.deliveries),
+    path("local/settings", control_api.settings),
+    path("local/<path:rest>", control_api.not_found),
+    path("healthz", control_api.healthz),
 ]

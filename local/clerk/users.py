@@ -1,64 +1,63 @@
-"""What can happen to a user. Every change makes one event, in the same transaction."""
+"""Actions on users. Every change publishes one event in the same transaction."""
 
 import json
 
 from django.db import transaction
 
-from local.clerk import serializers, sessions
-from local.clerk.events import tell
+from local.clerk import serializers
+from local.clerk.events.publishing import publish
+from local.clerk.frontend_api import sessions
 from local.clerk.ids import new_id
 from local.clerk.models import User, now_ms
 from local.clerk.serializers import Actor
 
 
-def create(person: User, actor: Actor) -> None:
-    """Sign `person` up."""
+def create(user: User, actor: Actor) -> None:
     with transaction.atomic():
-        person.save(force_insert=True)
-        tell("user.created", person, actor)
+        user.save(force_insert=True)
+        publish("user.created", user, actor)
 
 
 def create_many(count: int, roles: list[str]) -> None:
-    """Sign up people who differ in what has to differ, without events."""
+    """Sign up generated users without events."""
     now = now_ms()
     for start in range(0, count, 5000):
         numbers = range(start, min(start + 5000, count))
-        User.objects.bulk_create([_one_of_many(number, now - count + number, roles) for number in numbers])
+        User.objects.bulk_create([_generated_user(number, now - count + number, roles) for number in numbers])
 
 
-def _one_of_many(number: int, at_ms: int, roles: list[str]) -> User:
+def _generated_user(number: int, at_ms: int, roles: list[str]) -> User:
     email_id = new_id("idn")
     email = {"id": email_id, "address": f"person{number}.{at_ms}@example.com", "verified": True}
     names = {"first_name": f"Person {number}", "last_name": "Ofmany"}
     metadata = {"roles": roles} if roles else {}
-    person = User(**names, emails=[email], primary_email_id=email_id, public_metadata=metadata)
-    person.created_ms = person.updated_ms = at_ms
-    return person
+    user = User(**names, emails=[email], primary_email_id=email_id, public_metadata=metadata)
+    user.created_ms = user.updated_ms = at_ms
+    return user
 
 
-def update(person: User, actor: Actor) -> bool:
-    """Save a changed user; return whether there was a change, and so an event."""
+def update(user: User, actor: Actor) -> bool:
+    """Save a user if it was changed, and return whether it was. Without a change no event is published."""
     with transaction.atomic():
-        stored = User.objects.get(pk=person.pk)
-        person.updated_ms = stored.updated_ms
-        # As text, because for Python 1 and true are equal.
-        if _text(person) == _text(stored):
+        stored = User.objects.get(pk=user.pk)
+        user.updated_ms = stored.updated_ms
+        # Compared as text, because Python considers 1 and True equal.
+        if _text(user) == _text(stored):
             return False
-        person.updated_ms = max(now_ms(), stored.updated_ms + 1)
-        person.save()
-        tell("user.updated", person, actor)
-        if person.banned:
-            sessions.revoke_all(person, actor)
+        user.updated_ms = max(now_ms(), stored.updated_ms + 1)
+        user.save()
+        publish("user.updated", user, actor)
+        if user.banned:
+            sessions.revoke_all(user, actor)
     return True
 
 
-def delete(person: User, actor: Actor) -> None:
-    """Forget `person`."""
+def delete(user: User, actor: Actor) -> None:
     with transaction.atomic():
-        sessions.revoke_all(person, actor)
-        tell("user.deleted", person, actor)
-        person.__class__.objects.filter(pk=person.pk).delete()
+        sessions.revoke_all(user, actor)
+        publish("user.deleted", user, actor)
+        user.__class__.objects.filter(pk=user.pk).delete()
 
 
-def _text(person: User) -> str:
-    return json.dumps(serializers.user(person), sort_keys=True)
+def _text(user: User) -> str:
+    return json.dumps(serializers.user(user), sort_keys=True)

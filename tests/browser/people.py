@@ -17,7 +17,7 @@ def sign_up(page: Page, site: Site, first_name: str, target: str | None = "/acco
     page.goto(f"{site.app}/sign-up/" + (f"?next={target}" if target else ""))
     page.get_by_label("First name").fill(first_name)
     page.get_by_label("Last name").fill("Browser")
-    page.get_by_label("E-mail address").fill(f"{first_name.lower()}@example.com")
+    page.get_by_label("Email address").fill(f"{first_name.lower()}@example.com")
     page.get_by_role("button", name="Sign up").click()
     page.wait_for_url(f"{site.app}{target or '/welcome/'}")
 

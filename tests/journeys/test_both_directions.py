@@ -22,7 +22,7 @@ from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.webhooks import WebhookClient
-from tests.local.clerk.conftest import CALM
+from tests.local.clerk.conftest import NO_FAULTS
 from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
@@ -202,7 +202,7 @@ class World:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     with StandIn(tmp_path_factory.mktemp("both"), "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as stand_in:
-        lossy: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 1_000_000, "api_user_limit": 1_000_000}
+        lossy: dict[str, Any] = NO_FAULTS | {"lose_percent": 100, "api_limit": 1_000_000, "api_user_limit": 1_000_000}
         assert stand_in.call("PATCH", "/local/settings", lossy)[0] == 200
         yield stand_in
         stand_in.stop()

@@ -13,7 +13,7 @@ from accounts.sync import push
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import PAGE, signed_in
-from tests.local.clerk.conftest import CALM
+from tests.local.clerk.conftest import NO_FAULTS
 from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
@@ -25,7 +25,7 @@ LONG_AGO = "2026-01-01T00:00:00Z"
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     with StandIn(tmp_path_factory.mktemp("outage"), "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as stand_in:
-        lossy: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000}
+        lossy: dict[str, Any] = NO_FAULTS | {"lose_percent": 100, "api_limit": 100_000}
         assert stand_in.call("PATCH", "/local/settings", lossy)[0] == 200
         yield stand_in
         stand_in.stop()

@@ -1,5 +1,5 @@
-// Stands in for clerk-js 6 on this machine: the part of it that the product uses.
-// It keeps the session's token fresh in the cookies of the page, and notices when the session ends.
+// Replaces the part of clerk-js 6 that the product uses.
+// It refreshes the session token in the cookies of the page, and detects the end of the session.
 
 (() => {
   const api = new URL(document.currentScript.src).origin;
@@ -16,26 +16,26 @@
     return found ? found.slice(name.length + 1) : "";
   }
 
-  function keep(cookies) {
+  function setCookies(cookies) {
     for (const line of cookies) document.cookie = line;
     seenUat = cookie("__client_uat");
   }
 
-  async function ask(method, path, body) {
+  async function call(method, path, body) {
     const url = new URL(path, api);
-    const browser = cookie("__clerk_db_jwt");
-    if (browser) url.searchParams.set("__clerk_db_jwt", browser);
+    const devBrowser = cookie("__clerk_db_jwt");
+    if (devBrowser) url.searchParams.set("__clerk_db_jwt", devBrowser);
     const options = { method, credentials: "include" };
     if (body) Object.assign(options, { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
     const response = await fetch(url, options);
-    const answer = await response.json();
-    if (!response.ok) throw Object.assign(new Error(answer.errors[0].message), { status: response.status });
-    return answer;
+    const data = await response.json();
+    if (!response.ok) throw Object.assign(new Error(data.errors[0].message), { status: response.status });
+    return data;
   }
 
-  function learn({ response }) {
+  function update({ response }) {
     client = response;
-    keep(client.cookies);
+    setCookies(client.cookies);
     for (const listener of listeners) listener({ client, session: Clerk.session, user: Clerk.user });
   }
 
@@ -52,27 +52,27 @@
     if (!Clerk.session) return null;
     if (!skipCache && expiresInS() > REFRESH_BEFORE_S) return cookie("__session");
     try {
-      const answer = await ask("POST", `/v1/client/sessions/${Clerk.session.id}/tokens`);
-      keep(answer.cookies);
-      return answer.jwt;
+      const token = await call("POST", `/v1/client/sessions/${Clerk.session.id}/tokens`);
+      setCookies(token.cookies);
+      return token.jwt;
     } catch (error) {
-      if (error.status === 404) learn(await ask("GET", "/v1/client"));
+      if (error.status === 404) update(await call("GET", "/v1/client"));
       return null;
     }
   }
 
   async function poll() {
     try {
-      if (cookie("__client_uat") !== seenUat) learn(await ask("GET", "/v1/client"));
+      if (cookie("__client_uat") !== seenUat) update(await call("GET", "/v1/client"));
       else await getToken();
     } catch {
-      // The stand-in is away; the next round may find it.
+      // The stand-in cannot be reached. The next poll tries again.
     }
   }
 
   async function start(options) {
     ui = options?.ui?.ClerkUI ? new options.ui.ClerkUI() : null;
-    learn(await ask("GET", "/v1/client"));
+    update(await call("GET", "/v1/client"));
     setInterval(poll, POLL_MS);
     document.addEventListener("visibilitychange", () => document.hidden || poll());
   }
@@ -96,11 +96,11 @@
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    mountSignIn: (place, options) => ui.signIn(place, options, Clerk),
-    mountSignUp: (place, options) => ui.signUp(place, options, Clerk),
+    mountSignIn: (container, options) => ui.signIn(container, options, Clerk),
+    mountSignUp: (container, options) => ui.signUp(container, options, Clerk),
     /** For ui.browser.js only. */
-    async __begin(path, facts) {
-      learn(await ask("POST", path, facts));
+    async __start(path, data) {
+      update(await call("POST", path, data));
     },
   };
   window.Clerk = Clerk;

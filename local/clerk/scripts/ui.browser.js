@@ -1,7 +1,7 @@
-// Stands in for Clerk's components: sign in by choosing a person, sign up by saying who one is.
+// Replaces Clerk's components: users sign in by choosing a name, and sign up with a short form.
 
 (() => {
-  // Clerk's components make their styles while they run as well; the page's policy has to allow it.
+  // Clerk's components also create inline styles, which the page's content security policy must allow.
   const STYLE = `
     .standin { display: grid; gap: var(--space-4, 1rem); max-inline-size: 28rem; }
     .standin ul { display: grid; padding: 0; margin: 0; list-style: none; border-block-start: 1px solid var(--line, #ccc); }
@@ -19,59 +19,59 @@
     .standin [role=alert] { color: var(--bad, #b00020); }
   `;
 
-  function element(name, facts = {}, ...inside) {
-    const made = Object.assign(document.createElement(name), facts);
-    made.append(...inside);
-    return made;
+  function element(name, properties = {}, ...children) {
+    const created = Object.assign(document.createElement(name), properties);
+    created.append(...children);
+    return created;
   }
 
   function note(text) {
     return element("p", { textContent: text });
   }
 
-  function show(place, ...parts) {
-    place.replaceChildren(element("style", { textContent: STYLE }), element("div", { className: "standin" }, ...parts));
+  function show(container, ...parts) {
+    container.replaceChildren(element("style", { textContent: STYLE }), element("div", { className: "standin" }, ...parts));
   }
 
-  /** Run `begin`, then open the page that was wanted; say what is wrong otherwise. */
-  async function go(place, options, begin) {
+  /** Run `start`, then open the requested page. Show the error if it fails. */
+  async function submit(container, options, start) {
     try {
-      await begin();
+      await start();
       window.location.assign(options.forceRedirectUrl ?? "/");
     } catch (error) {
-      place.querySelector("[role=alert]").textContent = error.message;
+      container.querySelector("[role=alert]").textContent = error.message;
     }
   }
 
-  function choice(person, place, options, clerk) {
-    const roles = element("small", { textContent: person.roles.join(", ").toLowerCase() });
-    const button = element("button", { type: "button" }, element("span", { dir: "auto", textContent: person.label }), roles);
-    button.dataset.person = person.id;
+  function userItem(user, container, options, clerk) {
+    const roles = element("small", { textContent: user.roles.join(", ").toLowerCase() });
+    const button = element("button", { type: "button" }, element("span", { dir: "auto", textContent: user.label }), roles);
+    button.dataset.user = user.id;
     button.addEventListener("click", () =>
-      go(place, options, () => clerk.__begin("/v1/client/sign_ins", { user_id: person.id })),
+      submit(container, options, () => clerk.__start("/v1/client/sign_ins", { user_id: user.id })),
     );
     return element("li", {}, button);
   }
 
-  function field(label, facts) {
-    const input = element("input", { required: true, ...facts });
+  function field(label, properties) {
+    const input = element("input", { required: true, ...properties });
     return element("label", {}, label, input);
   }
 
   class ClerkUI {
-    signIn(place, options, clerk) {
+    signIn(container, options, clerk) {
       const list = element("ul");
       list.setAttribute("role", "list");
-      list.append(...clerk.client.personas.map((person) => choice(person, place, options, clerk)));
+      list.append(...clerk.client.users.map((user) => userItem(user, container, options, clerk)));
       const alert = element("p");
       alert.setAttribute("role", "alert");
-      const other = element("p", {}, "Nobody of these? ", element("a", { href: options.signUpUrl, textContent: "Sign up" }));
-      show(place, note("The stand-in for Clerk asks for no password. Who are you?"), list, alert, other);
+      const other = element("p", {}, "Not listed? ", element("a", { href: options.signUpUrl, textContent: "Sign up" }));
+      show(container, note("Choose a user. The stand-in for Clerk needs no password."), list, alert, other);
     }
 
-    signUp(place, options, clerk) {
-      // As at Clerk, where nothing asks for roles while signing up, unless somebody wants to begin with one.
-      const roles = [new Option("Not said", ""), new Option("Builder", "BUILDER"), new Option("Client", "CLIENT")];
+    signUp(container, options, clerk) {
+      // Optional, because Clerk does not ask for roles either.
+      const roles = [new Option("No role", ""), new Option("Builder", "BUILDER"), new Option("Client", "CLIENT")];
       const role = element("select", { name: "role" }, ...roles);
       const alert = element("p");
       alert.setAttribute("role", "alert");
@@ -80,18 +80,18 @@
         {},
         field("First name", { name: "first_name", autocomplete: "given-name" }),
         field("Last name", { name: "last_name", autocomplete: "family-name" }),
-        field("E-mail address", { name: "email", type: "email", autocomplete: "email" }),
+        field("Email address", { name: "email", type: "email", autocomplete: "email" }),
         element("label", {}, "I am a", role),
         alert,
         element("button", { className: "button", textContent: "Sign up" }),
       );
       form.addEventListener("submit", (event) => {
         event.preventDefault();
-        const { role: chosen, ...facts } = Object.fromEntries(new FormData(form));
-        go(place, options, () => clerk.__begin("/v1/client/sign_ups", { ...facts, ...(chosen && { roles: [chosen] }) }));
+        const { role: chosen, ...data } = Object.fromEntries(new FormData(form));
+        submit(container, options, () => clerk.__start("/v1/client/sign_ups", { ...data, ...(chosen && { roles: [chosen] }) }));
       });
-      const other = element("p", {}, "Here before? ", element("a", { href: options.signInUrl, textContent: "Sign in" }));
-      show(place, note("The stand-in for Clerk believes every word."), form, other);
+      const other = element("p", {}, "Already have an account? ", element("a", { href: options.signInUrl, textContent: "Sign in" }));
+      show(container, note("The stand-in for Clerk accepts any details."), form, other);
     }
   }
 

@@ -27,7 +27,7 @@ from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.factories import UserFactory
-from tests.local.clerk.conftest import CALM
+from tests.local.clerk.conftest import NO_FAULTS
 from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
@@ -45,7 +45,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 @pytest.fixture
 def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
     """Return a Clerk that loses every webhook; `fake` sees each request to it first."""
-    calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
+    calm: dict[str, Any] = NO_FAULTS | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
     assert shared.call("PATCH", "/local/settings", calm)[0] == 200
     fake.handler = forward(shared)
     return shared

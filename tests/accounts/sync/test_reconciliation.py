@@ -31,7 +31,7 @@ from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
-from tests.local.clerk.conftest import CALM
+from tests.local.clerk.conftest import NO_FAULTS
 from tests.local.clerk.standin import INSTANCE_ID, StandIn
 
 pytestmark = pytest.mark.django_db
@@ -53,10 +53,10 @@ def clerk(shared: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("accounts.clerk.rate_limiter.requests_per_window", lambda name: 1_000_000)
     settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{shared.port}", API_KEY
     settings.CLERK_INSTANCE_ID = INSTANCE_ID
-    calm: dict[str, Any] = CALM | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
+    calm: dict[str, Any] = NO_FAULTS | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
     assert shared.call("PATCH", "/local/settings", calm)[0] == 200
     yield shared
-    assert shared.call("PATCH", "/local/settings", CALM)[0] == 200
+    assert shared.call("PATCH", "/local/settings", NO_FAULTS)[0] == 200
     for user in shared.call("GET", "/local/users")[1]:
         shared.call("DELETE", f"/local/users/{user['id']}")
 

@@ -1,4 +1,4 @@
-"""One stand-in and one endpoint for all tests that do not stop them."""
+"""A stand-in and an endpoint shared by all tests that do not stop them."""
 
 from collections.abc import Iterator
 
@@ -6,9 +6,9 @@ import pytest
 
 from tests.local.clerk.standin import Browser, Endpoint, StandIn
 
-CALM = {
+NO_FAULTS = {
     **dict.fromkeys(("delay_s", "shuffle", "lose_percent", "api_delay_ms", "api_limit", "api_user_limit"), 0),
-    **dict.fromkeys((f"api_{what}_percent" for what in ("fail", "lose_answer", "garble", "refuse")), 0),
+    **dict.fromkeys((f"api_{fault}_percent" for fault in ("fail", "lose_answer", "garble", "refuse")), 0),
     **dict.fromkeys(("duplicate", "api_outage", "api_reject_metadata"), False),
 }
 
@@ -29,18 +29,18 @@ def shared_stand_in(shared_endpoint: Endpoint, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def endpoint(shared_endpoint: Endpoint) -> Iterator[Endpoint]:
-    """Return an endpoint that answers 200 and has refused no signature by the end of the test."""
+    """Return an endpoint that responds with 200. Fail the test if a signature was invalid."""
     shared_endpoint.status, shared_endpoint.pause_s = 200, 0.0
     yield shared_endpoint
     shared_endpoint.status, shared_endpoint.pause_s = 200, 0.0
-    assert shared_endpoint.refused == []
+    assert shared_endpoint.signature_errors == []
 
 
 @pytest.fixture
 def stand_in(shared_stand_in: StandIn, endpoint: Endpoint) -> Iterator[StandIn]:
-    """Return a stand-in that gives deliveries no trouble until the test wants some."""
+    """Return a stand-in without fault injection."""
     yield shared_stand_in
-    assert shared_stand_in.call("PATCH", "/local/settings", CALM)[0] == 200
+    assert shared_stand_in.call("PATCH", "/local/settings", NO_FAULTS)[0] == 200
 
 
 @pytest.fixture

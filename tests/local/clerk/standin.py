@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own, and an endpoint that its webhooks are delivered to."""
+"""The stand-in in a separate process, and an endpoint for its webhooks."""
 
 import http.client
 import json
@@ -22,22 +22,22 @@ from svix.webhooks import Webhook
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgc3RhbmQtaW4="
 INSTANCE_ID = "ins_2testtesttesttesttesttestte"
-#: Makes the 27.6 hours of the whole ladder about one second.
+#: Shortens the 27.6 hours of all retries to about one second.
 TIME_SCALE = 0.00001
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def wait_until(happened: Callable[[], object], complaint: str, patience_s: float = 8) -> None:
-    """Ask again and again, for things in another process that nobody announces."""
-    until = time.monotonic() + patience_s
-    while not happened():
-        assert time.monotonic() < until, complaint
+def wait_until(condition: Callable[[], object], message: str, timeout_s: float = 8) -> None:
+    """Poll `condition`, and fail with `message` after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, message
         time.sleep(0.01)
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One request at the endpoint, after its signature was found right."""
+    """A request to the endpoint with a valid signature."""
 
     at: float
     headers: dict[str, str]
@@ -49,12 +49,12 @@ class Delivery:
 
 
 class Endpoint:
-    """Receives webhooks on a port of its own, checks each with Svix's library, and answers `status`."""
+    """Receives webhooks on its own port, verifies them with Svix's library, and responds with `status`."""
 
     def __init__(self) -> None:
         self.status, self.pause_s = 200, 0.0
         self.deliveries: list[Delivery] = []
-        self.refused: list[str] = []
+        self.signature_errors: list[str] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.server.daemon_threads, self.server.block_on_close = True, False
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
@@ -64,19 +64,19 @@ class Endpoint:
         return f"http://127.0.0.1:{self.server.server_port}/api/webhooks/clerk"
 
     def of(self, user: dict[str, Any]) -> list[Delivery]:
-        """Return what came about one user, in the order it came."""
+        """Return the deliveries about a user or a session in the order in which they arrived."""
         return [delivery for delivery in list(self.deliveries) if delivery.user_id == user["id"]]
 
     def wait_for(self, user: dict[str, Any], count: int = 1) -> list[Delivery]:
-        wait_until(lambda: len(self.of(user)) >= count, f"{len(self.of(user))} of {count} deliveries came")
+        wait_until(lambda: len(self.of(user)) >= count, f"{len(self.of(user))} of {count} deliveries arrived")
         return self.of(user)
 
     def receive(self, headers: dict[str, str], body: bytes) -> int:
         at = time.time()
         try:
             Webhook(SECRET).verify(body, headers)
-        except Exception as error:  # noqa: BLE001  # a failure in this thread would be noticed by nobody
-            self.refused.append(repr(error))
+        except Exception as error:  # noqa: BLE001  # an exception in this thread would not fail the test
+            self.signature_errors.append(repr(error))
             return 400
         self.deliveries.append(Delivery(at, headers, json.loads(body)))
         time.sleep(self.pause_s)
@@ -99,7 +99,7 @@ class Endpoint:
                     self.end_headers()
                     self.wfile.write(b'{"outcome": "of the endpoint"}')
                 except OSError:
-                    pass  # the stand-in was killed meanwhile
+                    pass  # the stand-in was killed in the meantime
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -108,13 +108,13 @@ class Endpoint:
 
 
 class StandIn:
-    """`python -m local.clerk` on a free port, with a folder of its own."""
+    """`python -m local.clerk` on a free port, with its own folder."""
 
     def __init__(self, folder: Path, webhook_url: str, **environ: str) -> None:
         self.port, self.log = free_port(), folder / "localclerk.log"
         self.environ = {
             "PATH": os.environ["PATH"],
-            "SECRET_KEY": "only for tests, so anybody may read it, and long enough for Django",
+            "SECRET_KEY": "only for tests, not a secret, and long enough for Django",
             "DATA_DIR": str(folder),
             "CLERK_WEBHOOK_SECRET": f"{SECRET},whsec_YW5vdGhlciBvbmU=",
             "CLERK_INSTANCE_ID": INSTANCE_ID,
@@ -129,7 +129,7 @@ class StandIn:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        """Leave nothing running, also when a test fails halfway."""
+        """Kill the process if it is still running."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -139,14 +139,14 @@ class StandIn:
             command = [sys.executable, "-m", "local.clerk"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.environ, stdout=output, stderr=output)
         try:
-            wait_until(lambda: self.process.poll() is not None or self._answers(), "the stand-in did not start")
+            wait_until(lambda: self.process.poll() is not None or self._responds(), "the stand-in did not start")
             assert self.process.poll() is None, self.log.read_text()
         except AssertionError:
             self.__exit__()
             raise
 
     def stop(self, number: int = signal.SIGTERM) -> float:
-        """Send a signal and return the seconds it took to end."""
+        """Send a signal, and return the seconds until the process exited."""
         started = time.monotonic()
         self.process.send_signal(number)
         try:
@@ -168,19 +168,19 @@ class StandIn:
         finally:
             connection.close()
 
-    def call(self, method: str, path: str, facts: object = None) -> tuple[int, Any]:
-        """Use the JSON API; facts that are text already are sent as they are."""
-        body = facts if isinstance(facts, str) or facts is None else json.dumps(facts)
+    def call(self, method: str, path: str, data: object = None) -> tuple[int, Any]:
+        """Call the JSON API. A string is sent unchanged."""
+        body = data if isinstance(data, str) or data is None else json.dumps(data)
         status, _, text = self.request(method, path, body, {"Content-Type": "application/json"})
         return status, json.loads(text)
 
-    def create(self, **facts: Any) -> dict[str, Any]:
-        status, user = self.call("POST", "/local/users", facts)
+    def create(self, **data: Any) -> dict[str, Any]:
+        status, user = self.call("POST", "/local/users", data)
         assert status == 201, user
         return dict(user)
 
     def messages(self, user: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the log's entries about one user, newest first."""
+        """Return the deliveries about a user from the control API, newest first."""
         return [message for message in self.call("GET", "/local/deliveries")[1] if message["user_id"] == user["id"]]
 
     def wait_for_state(self, user: dict[str, Any], state: str) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class StandIn:
         wait_until(lambda: self.messages(user)[0]["state"] == state, f"the message did not become {state}")
         return self.messages(user)[0]
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         try:
             return self.request("GET", "/healthz")[0] == 200
         except OSError:
@@ -196,18 +196,18 @@ class StandIn:
 
 
 class Browser:
-    """Keeps cookies, and posts forms with the token of the page they are on."""
+    """Keeps cookies, and posts forms with the CSRF token of their page."""
 
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in, self.cookies = stand_in, SimpleCookie()
 
     def get(self, path: str) -> str:
         status, page = self._send("GET", path)
-        assert status == 200, f"{path} answered {status}"
+        assert status == 200, f"{path} returned {status}"
         return page
 
     def post(self, path: str, fields: dict[str, Any], page: str) -> tuple[int, str]:
-        """Post a form of the page at `page`; follow the redirect after it. Returns the status before, and the page."""
+        """Post a form of the page at `page`, and follow a redirect. Return the first status and the last page."""
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(page))
         assert token, f"{page} has no form"
         body = urlencode({**fields, "csrfmiddlewaretoken": token[1]}, doseq=True)
@@ -217,14 +217,14 @@ class Browser:
         headers = {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in self.cookies.items())}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        status, answered, text = self.stand_in.request(method, path, body, headers)
-        for cookie in answered.get_all("Set-Cookie", []):
+        status, response_headers, text = self.stand_in.request(method, path, body, headers)
+        for cookie in response_headers.get_all("Set-Cookie", []):
             self.cookies.load(cookie)
-        return (status, self.get(answered["Location"])) if status == 302 else (status, text)
+        return (status, self.get(response_headers["Location"])) if status == 302 else (status, text)
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

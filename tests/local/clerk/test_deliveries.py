@@ -1,4 +1,4 @@
-"""Attempts, retries, and the trouble that deliveries are given."""
+"""Attempts, retries and fault injection."""
 
 from itertools import pairwise
 
@@ -6,24 +6,24 @@ import pytest
 
 from tests.local.clerk.standin import TIME_SCALE, Endpoint, StandIn
 
-#: Seconds between attempts. Source: https://docs.svix.com/retries
-LADDER_S = (5, 300, 1800, 7200, 18000, 36000, 36000)
+#: Between attempts. Source: https://docs.svix.com/retries
+RETRY_DELAYS_S = (5, 300, 1800, 7200, 18000, 36000, 36000)
 
 
 class TestDeliveries:
-    def test_a_failing_endpoint_is_retried_up_the_ladder(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_failed_attempts_are_retried_on_schedule(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         endpoint.status = 500
-        user = stand_in.create(first_name="Ladder")
+        user = stand_in.create(first_name="Retried")
         message = stand_in.wait_for_state(user, "failed")
         attempts = endpoint.of(user)
         assert len(attempts) == len(message["attempts"]) == 8
         assert {attempt.headers["svix-id"] for attempt in attempts} == {message["id"]}
         gaps = [later.at - earlier.at for earlier, later in pairwise(attempts)]
-        for gap, wait_s in zip(gaps, LADDER_S, strict=True):
-            assert wait_s * TIME_SCALE * 0.8 <= gap + 0.01  # never early, by more than the clocks differ
-            assert gap <= wait_s * TIME_SCALE * 1.2 + 3  # a busy machine pauses where it likes
+        for gap, wait_s in zip(gaps, RETRY_DELAYS_S, strict=True):
+            assert wait_s * TIME_SCALE * 0.8 <= gap + 0.01  # tolerates the difference between clocks
+            assert gap <= wait_s * TIME_SCALE * 1.2 + 3  # tolerates pauses of a busy machine
 
-    def test_a_retry_that_succeeds_ends_the_ladder(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_successful_retry_is_the_last_attempt(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         endpoint.status = 503
         user = stand_in.create(first_name="Recovered")
         endpoint.wait_for(user, 2)
@@ -33,14 +33,14 @@ class TestDeliveries:
         assert message["attempts"][-1]["status"] == 204
 
     @pytest.mark.parametrize("status", (302, 400))
-    def test_only_2xx_is_success(self, status: int, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_other_statuses_than_2xx_are_failures(self, status: int, stand_in: StandIn, endpoint: Endpoint) -> None:
         endpoint.status = status
         user = stand_in.create(first_name="Not yet")
         endpoint.wait_for(user, 2)
         attempt = stand_in.messages(user)[0]["attempts"][0]
         assert (attempt["status"], attempt["answer"]) == (status, '{"outcome": "of the endpoint"}')
 
-    def test_one_slow_answer_holds_up_no_other(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_slow_response_does_not_delay_other_deliveries(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         endpoint.pause_s = 1.0
         slow = stand_in.create(first_name="Slow")
         endpoint.wait_for(slow)
@@ -50,7 +50,7 @@ class TestDeliveries:
         assert stand_in.messages(slow)[0]["state"] == "pending"
         stand_in.wait_for_state(slow, "delivered")
 
-    def test_duplicates_are_the_same_message_twice(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_duplicate_has_the_same_svix_id(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         stand_in.call("PATCH", "/local/settings", {"duplicate": True})
         user = stand_in.create(first_name="Twice")
         stand_in.wait_for_state(user, "delivered")
@@ -58,13 +58,13 @@ class TestDeliveries:
         assert first.headers["svix-id"] == second.headers["svix-id"]
         assert first.event == second.event
 
-    def test_delay_comes_before_the_first_attempt(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_delay_precedes_first_attempt(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         stand_in.call("PATCH", "/local/settings", {"delay_s": 1})
         user = stand_in.create(first_name="Late")
         [delivery] = endpoint.wait_for(user)
         assert delivery.at - delivery.event["timestamp"] / 1000 >= 0.99
 
-    def test_shuffled_events_wait_for_each_other(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_shuffled_events_are_held_until_there_are_enough(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         stand_in.call("PATCH", "/local/settings", {"shuffle": 3})
         held = [stand_in.create(first_name=f"Held {n}") for n in range(2)]
         assert [stand_in.messages(user)[0]["state"] for user in held] == ["held", "held"]
@@ -73,17 +73,17 @@ class TestDeliveries:
         for user in held:
             assert len(endpoint.wait_for(user)) == 1
 
-    def test_lost_events_are_logged_and_never_sent(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_dropped_events_are_logged_and_never_sent(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         stand_in.call("PATCH", "/local/settings", {"lose_percent": 100})
         lost = stand_in.create(first_name="Lost")
         stand_in.call("PATCH", "/local/settings", {"lose_percent": 0})
-        endpoint.wait_for(stand_in.create(first_name="Behind it"))
+        endpoint.wait_for(stand_in.create(first_name="Next"))
         assert stand_in.messages(lost)[0]["state"] == "lost"
         assert endpoint.of(lost) == []
 
-    @pytest.mark.parametrize("knobs", ({"lose_percent": 101}, {"shuffle": -1}, {"delay_s": "soon"}, {"speed": 1}))
-    def test_impossible_trouble_is_refused(self, knobs: dict[str, object], stand_in: StandIn) -> None:
+    @pytest.mark.parametrize("faults", ({"lose_percent": 101}, {"shuffle": -1}, {"delay_s": "soon"}, {"speed": 1}))
+    def test_invalid_fault_injection_is_rejected(self, faults: dict[str, object], stand_in: StandIn) -> None:
         before = stand_in.call("GET", "/local/settings")[1]
-        status, answer = stand_in.call("PATCH", "/local/settings", knobs)
-        assert (status, bool(answer["errors"][0]["message"])) == (400, True)
+        status, response = stand_in.call("PATCH", "/local/settings", faults)
+        assert (status, bool(response["errors"][0]["message"])) == (400, True)
         assert stand_in.call("GET", "/local/settings")[1] == before

@@ -1,4 +1,4 @@
-"""The pages, as a browser without JavaScript sees them."""
+"""The pages in a browser without JavaScript."""
 
 import re
 
@@ -10,8 +10,8 @@ OLIVE = {"first_name": "Olive", "last_name": "O’Hara & Søn", "address": ["oli
 
 
 class TestPages:
-    def test_somebody_can_be_signed_up(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
-        """Their page shows them, and what became of the event."""
+    def test_user_can_be_created(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
+        """The page after saving shows the user and the delivery."""
         fields = {**OLIVE, "verified": ["0"], "roles": ["BUILDER", "CLIENT"]}
         status, page = browser.post("/users/new", fields, page="/users/new")
         assert status == 302
@@ -24,7 +24,7 @@ class TestPages:
         assert set(user["public_metadata"]["roles"]) == {"BUILDER", "CLIENT"}
         assert endpoint.wait_for(user)[0].event["data"] == user
 
-    def test_somebody_can_be_changed(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_user_can_be_changed(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
         user = stand_in.create(first_name="Olive", email="olive@example.com", roles=["BUILDER"])
         path = f"/users/{user['id']}"
         fields = {"first_name": "Olivia", "address": ["olive@example.com"], "primary": "0", "roles": [], "banned": "on"}
@@ -34,14 +34,14 @@ class TestPages:
         assert changed["public_metadata"] == {"roles": []}
         assert changed["email_addresses"][0]["verification"]["status"] == "unverified"
 
-    def test_saving_without_a_change_makes_no_event(self, browser: Browser, stand_in: StandIn) -> None:
+    def test_saving_without_changes_sends_no_event(self, browser: Browser, stand_in: StandIn) -> None:
         user = stand_in.create(first_name="Olive", email="olive@example.com", roles=["BUILDER"])
         path = f"/users/{user['id']}"
         fields = {"first_name": "Olive", "address": ["olive@example.com"], "primary": "0", "verified": ["0"]}
         assert browser.post(path, {**fields, "roles": ["BUILDER"]}, page=path)[0] == 302
         assert len(stand_in.messages(user)) == 1
 
-    def test_deleting_asks_first(self, browser: Browser, stand_in: StandIn) -> None:
+    def test_deletion_needs_confirmation(self, browser: Browser, stand_in: StandIn) -> None:
         user = stand_in.create(first_name="Olive")
         path = f"/users/{user['id']}/delete"
         assert "Delete Olive?" in browser.get(path)
@@ -49,25 +49,25 @@ class TestPages:
         assert browser.post(path, {}, page=path)[0] == 302
         assert stand_in.call("GET", f"/local/users/{user['id']}")[0] == 404
 
-    def test_a_mistake_comes_back_with_what_was_typed(self, browser: Browser) -> None:
+    def test_invalid_form_keeps_submitted_values(self, browser: Browser) -> None:
         fields = {"first_name": "Unsaved", "phone": "twelve"}
         status, page = browser.post("/users/new", fields, page="/users/new")
         assert status != 302
         assert 'value="Unsaved"' in page
         assert 'value="twelve"' in page
-        assert "Write the number with its country" in page
+        assert "Enter the number with its country code" in page
 
     @pytest.mark.parametrize("query", ("Nosuchname", "a%00Nosuchname", "%25%25", "%F0%9F%8C%B1"))
-    def test_search_says_when_it_finds_nobody(self, query: str, browser: Browser) -> None:
-        assert "Nobody matches" in browser.get(f"/?q={query}")
+    def test_search_without_match_shows_a_message(self, query: str, browser: Browser) -> None:
+        assert "No users match" in browser.get(f"/?q={query}")
 
-    def test_search_finds_by_each_word(self, browser: Browser, stand_in: StandIn) -> None:
+    def test_search_matches_every_word(self, browser: Browser, stand_in: StandIn) -> None:
         user = stand_in.create(first_name="Zenobia", last_name="Quill", email="z@example.com", banned=True)
         page = browser.get("/?q=quill+zenob")
         assert f'href="/users/{user["id"]}"' in page
         assert "banned" in page
 
-    def test_a_delivered_message_can_be_delivered_again(
+    def test_delivered_message_can_be_delivered_again(
         self, browser: Browser, stand_in: StandIn, endpoint: Endpoint
     ) -> None:
         user = stand_in.create(first_name="Again")
@@ -76,38 +76,38 @@ class TestPages:
         first, second = endpoint.wait_for(user, 2)
         assert first.headers["svix-id"] == second.headers["svix-id"]
 
-    def test_a_lost_message_can_be_delivered_after_all(
-        self, browser: Browser, stand_in: StandIn, endpoint: Endpoint
-    ) -> None:
+    def test_dropped_message_can_be_delivered(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
         stand_in.call("PATCH", "/local/settings", {"lose_percent": 100})
         user = stand_in.create(first_name="Found")
         path = f"/deliveries/{stand_in.messages(user)[0]['id']}/send"
         assert browser.post(path, {}, page="/deliveries")[0] == 302
         assert len(endpoint.wait_for(user)) == 1
 
-    def test_what_is_held_can_be_released(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_held_messages_can_be_released(self, browser: Browser, stand_in: StandIn, endpoint: Endpoint) -> None:
         stand_in.call("PATCH", "/local/settings", {"shuffle": 50})
         user = stand_in.create(first_name="Released")
         assert browser.post("/deliveries/release", {}, page="/deliveries")[0] == 302
         endpoint.wait_for(user)
 
-    def test_the_log_goes_on_below_its_first_page(self, browser: Browser, stand_in: StandIn) -> None:
-        user = stand_in.create(first_name="Deep down")
+    def test_deliveries_have_a_second_page(self, browser: Browser, stand_in: StandIn) -> None:
+        user = stand_in.create(first_name="Oldest")
         for number in range(50):
             stand_in.call("PATCH", f"/local/users/{user['id']}", {"last_name": str(number)})
-        wait_until(lambda: all(m["state"] == "delivered" for m in stand_in.messages(user)), "not all were delivered")
+        wait_until(
+            lambda: all(m["state"] == "delivered" for m in stand_in.messages(user)), "not all messages were delivered"
+        )
         older = re.search(r'href="(\?before=[^"]+)"', browser.get("/deliveries"))
         assert older
         oldest = stand_in.messages(user)[-1]["id"]
         assert oldest not in browser.get("/deliveries")
         assert oldest in browser.get(f"/deliveries{older[1]}")
 
-    @pytest.mark.parametrize("path", ("/users/new", "/trouble", "/deliveries/release"))
-    def test_a_form_of_another_site_is_refused(self, path: str, stand_in: StandIn) -> None:
+    @pytest.mark.parametrize("path", ("/users/new", "/faults", "/deliveries/release"))
+    def test_cross_site_form_is_rejected(self, path: str, stand_in: StandIn) -> None:
         assert stand_in.request("POST", path, "first_name=Eve")[0] == 403
 
-    @pytest.mark.parametrize("path", ("/", "/users/new", "/deliveries", "/trouble"))
-    def test_pages_hold_nothing_inline(self, path: str, stand_in: StandIn) -> None:
+    @pytest.mark.parametrize("path", ("/", "/users/new", "/deliveries", "/faults"))
+    def test_pages_have_no_inline_scripts_or_styles(self, path: str, stand_in: StandIn) -> None:
         status, headers, page = stand_in.request("GET", path)
         assert status == 200
         assert "unsafe-inline" not in headers["Content-Security-Policy"]
@@ -115,10 +115,10 @@ class TestPages:
         assert not re.search(r"<style|<script(?![^>]*src=)|\sstyle=|\son\w+=", page)
         assert 'href="http://bw.localhost:8000/builders/"' in page
 
-    def test_stylesheets_and_fonts_are_served_uncollected(self, stand_in: StandIn) -> None:
+    def test_stylesheets_are_served_without_collectstatic(self, stand_in: StandIn) -> None:
         for path in re.findall(r'href="(/static/[^"]+)"', stand_in.request("GET", "/")[2]):
             assert stand_in.request("HEAD", path)[0] == 200, path
 
     @pytest.mark.parametrize("host", ("evil.example", "localhost.evil.example"))
-    def test_other_host_names_are_refused(self, host: str, stand_in: StandIn) -> None:
+    def test_other_host_names_are_rejected(self, host: str, stand_in: StandIn) -> None:
         assert stand_in.request("GET", "/", headers={"Host": host})[0] == 400

@@ -1,4 +1,4 @@
-"""Starting, stopping, and what outlives both."""
+"""Starting, stopping and restarting."""
 
 import signal
 import subprocess
@@ -12,8 +12,10 @@ from tests.local.clerk.standin import ROOT, Endpoint, StandIn
 
 class TestProcess:
     @pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGKILL), ids=("SIGTERM", "SIGKILL"))
-    def test_users_and_undelivered_messages_survive(self, number: int, endpoint: Endpoint, tmp_path: Path) -> None:
-        """It ends long before the attempt that is under way would, and makes that attempt again."""
+    def test_users_and_undelivered_messages_survive_a_restart(
+        self, number: int, endpoint: Endpoint, tmp_path: Path
+    ) -> None:
+        """The process does not wait for the running attempt, and repeats it after the restart."""
         endpoint.pause_s = 8
         with StandIn(tmp_path, endpoint.url) as stand_in:
             user = stand_in.create(first_name="Olive")
@@ -28,15 +30,15 @@ class TestProcess:
             assert stand_in.stop(signal.SIGINT) < 4
             assert stand_in.process.returncode == 0
 
-    def test_an_endpoint_that_is_not_there_is_an_error_in_the_log(self, tmp_path: Path) -> None:
-        with StandIn(tmp_path, "http://127.0.0.1:1/nobody", LOCALCLERK_TIME_SCALE="0") as stand_in:
+    def test_unreachable_endpoint_is_logged_as_error(self, tmp_path: Path) -> None:
+        with StandIn(tmp_path, "http://127.0.0.1:1/nothing", LOCALCLERK_TIME_SCALE="0") as stand_in:
             message = stand_in.wait_for_state(stand_in.create(first_name="Olive"), "failed")
         assert len(message["attempts"]) == 8
         assert message["attempts"][0]["status"] is None
         assert "refused" in message["attempts"][0]["error"]
 
     @pytest.mark.parametrize("name", ("SECRET_KEY", "DATA_DIR", "CLERK_WEBHOOK_SECRET"))
-    def test_a_missing_variable_is_named_in_one_sentence(self, name: str, stand_in: StandIn) -> None:
+    def test_missing_variable_is_named_in_one_line(self, name: str, stand_in: StandIn) -> None:
         command = [sys.executable, "-m", "local.clerk"]
         environ = {**stand_in.environ, name: ""}
         ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=10, check=False)

@@ -1,4 +1,4 @@
-"""The JSON API for users, and the events it makes."""
+"""The JSON API for users, and the events it sends."""
 
 import re
 import time
@@ -35,7 +35,7 @@ class TestUsers:
         assert user["phone_numbers"][0]["phone_number"] == "+15555550100"
         assert user["public_metadata"] == {"roles": ["BUILDER"]}
 
-    def test_creation_is_delivered_signed_and_soon(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_creation_is_delivered_within_a_second(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         started = time.time()
         user = stand_in.create(**VERA)
         [delivery] = endpoint.wait_for(user)
@@ -49,14 +49,14 @@ class TestUsers:
         assert re.fullmatch(r"msg_[0-9A-Za-z]{27}", delivery.headers["svix-id"])
         assert delivery.headers["user-agent"] == "Svix-Webhooks/1.0 (localclerk)"
 
-    def test_nobody_has_a_name_or_address_unless_given(self, stand_in: StandIn) -> None:
+    def test_names_and_emails_are_empty_by_default(self, stand_in: StandIn) -> None:
         user = stand_in.create()
         assert (user["first_name"], user["last_name"], user["username"]) == (None, None, None)
         assert user["email_addresses"] == []
         assert user["primary_email_address_id"] is None
         assert user["public_metadata"] == {}
 
-    def test_change_is_delivered_as_a_newer_version(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_change_is_delivered_with_a_newer_version(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         user = stand_in.create(**VERA)
         status, changed = stand_in.call("PATCH", f"/local/users/{user['id']}", {"banned": True, "roles": ["ADMIN"]})
         assert (status, changed["banned"], changed["public_metadata"]) == (200, True, {"roles": ["ADMIN"]})
@@ -65,18 +65,18 @@ class TestUsers:
         deliveries = {delivery.event["type"]: delivery for delivery in endpoint.wait_for(user, 2)}
         assert deliveries["user.updated"].event["data"] == changed
 
-    def test_versions_only_grow(self, stand_in: StandIn) -> None:
+    def test_versions_are_strictly_increasing(self, stand_in: StandIn) -> None:
         user = stand_in.create()
         path = f"/local/users/{user['id']}"
         versions = [stand_in.call("PATCH", path, {"first_name": str(n)})[1]["updated_at"] for n in range(10)]
         assert versions == sorted(set(versions))
 
-    def test_a_change_of_nothing_makes_no_event(self, stand_in: StandIn) -> None:
+    def test_unchanged_data_sends_no_event(self, stand_in: StandIn) -> None:
         user = stand_in.create(**VERA)
         assert stand_in.call("PATCH", f"/local/users/{user['id']}", VERA) == (200, user)
         assert len(stand_in.messages(user)) == 1
 
-    def test_an_address_that_stays_keeps_its_id(self, stand_in: StandIn) -> None:
+    def test_existing_email_keeps_its_id(self, stand_in: StandIn) -> None:
         user = stand_in.create(**VERA)
         emails = [{"address": "vera@example.com"}, {"address": "v@example.org", "verified": False, "primary": True}]
         _, changed = stand_in.call("PATCH", f"/local/users/{user['id']}", {"emails": emails})
@@ -85,12 +85,12 @@ class TestUsers:
         assert second["id"] == changed["primary_email_address_id"]
         assert second["verification"]["status"] == "unverified"
 
-    def test_deletion_is_delivered_as_the_little_that_is_left(self, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_deletion_is_delivered_with_the_id_only(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         user = stand_in.create(**VERA)
         path = f"/local/users/{user['id']}"
-        left = {"object": "user", "id": user["id"], "deleted": True}
-        assert stand_in.call("DELETE", path) == (200, left)
-        assert {d.event["type"]: d.event["data"] for d in endpoint.wait_for(user, 2)}["user.deleted"] == left
+        deleted = {"object": "user", "id": user["id"], "deleted": True}
+        assert stand_in.call("DELETE", path) == (200, deleted)
+        assert {d.event["type"]: d.event["data"] for d in endpoint.wait_for(user, 2)}["user.deleted"] == deleted
         assert stand_in.call("GET", path)[0] == 404
         assert stand_in.call("DELETE", path)[0] == 404
 
@@ -101,7 +101,7 @@ class TestUsers:
         assert user in users
 
     @pytest.mark.parametrize(
-        "facts",
+        "data",
         (
             "{",
             "[]",
@@ -115,14 +115,14 @@ class TestUsers:
             {"public_metadata": "admin"},
             {"first_name": "x" * 5000},
         ),
-        ids=lambda facts: str(facts)[:30],
+        ids=lambda data: str(data)[:30],
     )
-    def test_what_makes_no_sense_is_refused(self, facts: Any, stand_in: StandIn) -> None:
-        """A refusal says why, and stores nothing."""
+    def test_invalid_data_is_rejected(self, data: Any, stand_in: StandIn) -> None:
+        """The error has a message, and nothing is stored."""
         before = len(stand_in.call("GET", "/local/users")[1])
-        status, answer = stand_in.call("POST", "/local/users", facts)
+        status, response = stand_in.call("POST", "/local/users", data)
         assert status == 400
-        [error] = answer["errors"]
+        [error] = response["errors"]
         assert error["message"]
         assert error["code"]
         assert len(stand_in.call("GET", "/local/users")[1]) == before

@@ -1,4 +1,4 @@
-"""The Frontend API: what browsers ask of Clerk. Paths and shapes: clerk/openapi-specs, fapi; @clerk/clerk-js 6."""
+"""The Frontend API, which browsers call. Sources: clerk/openapi-specs, fapi; @clerk/clerk-js 6."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,23 +11,25 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from local.clerk import serializers, sessions, tokens, users
-from local.clerk.api import BadRequest, actor, error_response, filled, read_body
+from local.clerk import serializers, users
+from local.clerk.control_api import BadRequest, actor, apply_data, error_response, read_body
+from local.clerk.frontend_api import sessions, tokens
 from local.clerk.models import Client, Session, User
 
 HANDSHAKE = "__clerk_handshake"
-PERSONAS = 30
+#: Users offered on the sign-in page.
+MAX_SIGN_IN_USERS = 30
 
 
-def for_browsers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Answer scripts on pages of the app, with their cookies, and those of no other site."""
+def frontend_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Allow cross-origin requests with cookies, but only from the app's origins."""
 
     @csrf_exempt  # the origin is checked instead, as Clerk does
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         origin = request.headers.get("Origin", "")
         if origin and origin not in settings.ORIGINS:
-            return error_response(400, "origin_invalid", "The Origin header is none of this instance.")
+            return error_response(400, "origin_invalid", "The Origin header is not an origin of this instance's app.")
         try:
             response = HttpResponse(status=204) if request.method == "OPTIONS" else view(request, *args, **kwargs)
         except BadRequest as error:
@@ -46,83 +48,80 @@ def for_browsers(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 
 @require_safe
 def jwks(request: HttpRequest) -> JsonResponse:
-    """Show the key that tokens are signed with."""
+    """Return the public key that verifies tokens."""
     return JsonResponse(tokens.jwks())
 
 
 @require_safe
 def handshake(request: HttpRequest) -> HttpResponse:
-    """Send a browser back to the page it came from, with the cookies that are right for it now."""
+    """Redirect a browser back to its page, with a token that contains its current cookies."""
     target = urlsplit(request.GET.get("redirect_url", ""))
     party = f"{target.scheme}://{target.netloc}"
     if party not in settings.ORIGINS:
-        return error_response(400, "redirect_url_invalid", "redirect_url is no page of this instance's app.")
-    client = sessions.client_of(request) or Client.objects.create()
+        return error_response(400, "redirect_url_invalid", "redirect_url is not a page of this instance's app.")
+    client = sessions.get_client(request) or Client.objects.create()
     token = tokens.handshake_token(sessions.cookies_for(client, party))
     if settings.IS_DEVELOPMENT:
-        response = HttpResponseRedirect(
-            with_parameter(request.GET["redirect_url"], HANDSHAKE, token), preserve_request=True
-        )
+        url = with_parameter(request.GET["redirect_url"], HANDSHAKE, token)
+        response = HttpResponseRedirect(url, preserve_request=True)
     else:
         response = HttpResponseRedirect(request.GET["redirect_url"], preserve_request=True)
         response.set_cookie(HANDSHAKE, token, max_age=60, domain=settings.COOKIE_DOMAIN, samesite="Lax")
-    sessions.remember(response, client)
+    sessions.set_client_cookie(response, client)
     add_never_cache_headers(response)
     return response
 
 
-@for_browsers
+@frontend_api
 @require_safe
 def client(request: HttpRequest) -> HttpResponse:
-    """Tell a page who is signed in, and who might."""
-    found = sessions.client_of(request) or Client.objects.create()
-    return _told(request, found)
+    """Return the browser's session and the users who can sign in."""
+    return _client_response(request, sessions.get_client(request) or Client.objects.create())
 
 
-@for_browsers
+@frontend_api
 @require_POST
 def sign_ins(request: HttpRequest) -> HttpResponse:
-    """Sign somebody in by a click on the name: there are no passwords here."""
-    person = User.objects.get(pk=read_body(request, "user_id").get("user_id") or "")
-    return _signed_in(request, person)
+    """Sign a user in by id, without a password."""
+    user = User.objects.get(pk=read_body(request, "user_id").get("user_id") or "")
+    return _signed_in(request, user)
 
 
-@for_browsers
+@frontend_api
 @require_POST
 def sign_ups(request: HttpRequest) -> HttpResponse:
-    """Create somebody, and sign them in."""
-    person = filled(User(), read_body(request))
-    taken = {email["address"].casefold() for known in User.objects.all() for email in known.emails}
-    if any(email["address"].casefold() in taken for email in person.emails):
+    """Create a user and sign them in."""
+    user = apply_data(User(), read_body(request))
+    taken = {email["address"].casefold() for other in User.objects.all() for email in other.emails}
+    if any(email["address"].casefold() in taken for email in user.emails):
         return error_response(422, "form_identifier_exists", "That email address is taken. Please try another.")
-    users.create(person, actor(request))
-    return _signed_in(request, person)
+    users.create(user, actor(request))
+    return _signed_in(request, user)
 
 
-@for_browsers
+@frontend_api
 @require_POST
 def session_token(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Give a page a fresh token."""
+    """Return a new session token."""
     session = _own_session(request, session_id)
     if session.status != Session.Status.ACTIVE:
-        return error_response(404, "resource_not_found", "The session is over.")
+        return error_response(404, "resource_not_found", "The session has ended.")
     party = request.headers.get("Origin", "")
     token = tokens.session_token(session, party)
     return JsonResponse({"object": "token", "jwt": token, "cookies": sessions.cookies_for(session.client, party)})
 
 
-@for_browsers
+@frontend_api
 @require_POST
 def session_end(request: HttpRequest, session_id: str, verb: str) -> HttpResponse:
-    """Sign out."""
     session = _own_session(request, session_id)
     status = Session.Status.ENDED if verb == "end" else Session.Status.REMOVED
     sessions.end(session, status, actor(request))
-    return _told(request, session.client)
+    return _client_response(request, session.client)
 
 
 def with_parameter(url: str, name: str, value: str) -> str:
-    """Return `url` with one parameter more in its query."""
+    """Return `url` with a query parameter added."""
     parts = urlsplit(url)
     query = QueryDict(parts.query, mutable=True)
     query[name] = value
@@ -130,33 +129,34 @@ def with_parameter(url: str, name: str, value: str) -> str:
 
 
 def _own_session(request: HttpRequest, session_id: str) -> Session:
-    return Session.objects.select_related("client").get(pk=session_id, client=sessions.client_of(request))
+    return Session.objects.select_related("client").get(pk=session_id, client=sessions.get_client(request))
 
 
-def _signed_in(request: HttpRequest, person: User) -> HttpResponse:
-    if person.banned or person.locked:
-        return error_response(403, "user_banned", f"{person} may not sign in.")
-    found = sessions.client_of(request) or Client.objects.create()
-    sessions.sign_in(found, person, actor(request))
-    return _told(request, found)
+def _signed_in(request: HttpRequest, user: User) -> HttpResponse:
+    if user.banned or user.locked:
+        return error_response(403, "user_banned", f"{user} is banned or locked.")
+    client = sessions.get_client(request) or Client.objects.create()
+    sessions.sign_in(client, user, actor(request))
+    return _client_response(request, client)
 
 
-def _told(request: HttpRequest, found: Client) -> HttpResponse:
-    """Return the client as clerk-js keeps it, and what its cookies on the app's host have to be."""
-    found.refresh_from_db()
-    session = found.session
-    told = {
+def _client_response(request: HttpRequest, client: Client) -> HttpResponse:
+    """Return the client in the shape that clerk-js expects, with the cookies to set on the app's host."""
+    client.refresh_from_db()
+    session = client.session
+    data = {
         "object": "client",
-        "id": found.pk,
+        "id": client.pk,
         "sessions": [serializers.session(session)] if session else [],
         "last_active_session_id": session.pk if session else None,
-        "cookies": sessions.cookies_for(found, request.headers.get("Origin", "")),
-        "personas": [{"id": p.pk, "label": str(p), "roles": p.roles} for p in _personas()],
+        "cookies": sessions.cookies_for(client, request.headers.get("Origin", "")),
+        "users": [{"id": user.pk, "label": str(user), "roles": user.roles} for user in users_to_sign_in()],
     }
-    response = JsonResponse({"response": told})
-    sessions.remember(response, found)
+    response = JsonResponse({"response": data})
+    sessions.set_client_cookie(response, client)
     return response
 
 
-def _personas() -> list[User]:
-    return list(User.objects.filter(banned=False, locked=False).order_by("created_ms")[:PERSONAS])
+def users_to_sign_in() -> list[User]:
+    """Return the users offered for signing in, in the order in which they signed up."""
+    return list(User.objects.filter(banned=False, locked=False).order_by("created_ms")[:MAX_SIGN_IN_USERS])

@@ -1,4 +1,4 @@
-"""The stand-in's JSON API, for `make run` and for tests. Errors have the shape of Clerk's own."""
+"""The stand-in's own JSON API, for `make run` and for tests. Its errors have the shape of Clerk's."""
 
 import json
 from collections.abc import Callable
@@ -14,37 +14,36 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from local.clerk import serializers
-from local.clerk import users as people
-from local.clerk.forms import TroubleForm, UserForm
-from local.clerk.models import Attempt, Message, Trouble, User
+from local.clerk import users as user_actions
+from local.clerk.forms import FaultInjectionForm, UserForm
+from local.clerk.models import Attempt, FaultInjection, Message, User
 from local.clerk.serializers import Actor
 
-#: The newest deliveries the log answers with.
-LOG_LENGTH = 200
-MOST_AT_ONCE = 1_000_000
+MAX_LISTED_DELIVERIES = 200
+MAX_BULK_USERS = 1_000_000
 
 
-#: The type of each fact that may be told; a form alone would turn ["x"] into a name.
-TYPES: dict[str, type] = {
+#: The type of each accepted field. They are checked here, because a form would turn ["x"] into a name.
+FIELD_TYPES: dict[str, type] = {
     **dict.fromkeys(("first_name", "last_name", "username", "phone", "email"), str),
     **dict.fromkeys(("banned", "locked", "duplicate", "api_outage", "api_reject_metadata"), bool),
     **dict.fromkeys(("emails", "roles"), list),
     **dict.fromkeys(
         ("delay_s", "shuffle", "lose_percent", "count", "api_delay_ms", "api_limit", "api_user_limit"), int
     ),
-    **dict.fromkeys((f"api_{what}_percent" for what in ("fail", "lose_answer", "garble", "refuse")), int),
+    **dict.fromkeys((f"api_{fault}_percent" for fault in ("fail", "lose_answer", "garble", "refuse")), int),
     "public_metadata": dict,
 }
 
 
 class BadRequest(Exception):
-    """The request cannot be understood; the message says why."""
+    """The request is invalid. The message says why."""
 
 
 def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Exempt from CSRF, because no cookie gives anybody rights here, and answer mistakes in Clerk's shape.
+    """Return errors in Clerk's shape, and exempt the view from CSRF protection, because no cookie grants any rights here.
 
-    What is posted has to be called JSON: browsers let a page of another site send that only when asked and allowed.
+    POST bodies must be application/json: browsers send that to another site only with its permission.
     """
 
     @csrf_exempt
@@ -61,22 +60,20 @@ def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         except (User.DoesNotExist, Message.DoesNotExist):
             return error_response(404, "resource_not_found", "not found")
         if isinstance(response, HttpResponseNotAllowed):
-            refusal = error_response(405, "method_not_allowed", f"This address takes {response['Allow']}.")
-            refusal["Allow"] = response["Allow"]
-            return refusal
+            not_allowed = error_response(405, "method_not_allowed", f"Allowed methods: {response['Allow']}.")
+            not_allowed["Allow"] = response["Allow"]
+            return not_allowed
         return response
 
     return wrapped
 
 
 def error_response(status: int, code: str, message: str) -> JsonResponse:
-    """Return an error in the shape of Clerk's."""
     return JsonResponse({"errors": [{"message": message, "code": code}]}, status=status)
 
 
 @json_api
-def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
-    """Answer for addresses that this API does not have."""
+def not_found(request: HttpRequest, rest: str) -> HttpResponse:
     return error_response(404, "resource_not_found", f"There is no /local/{rest}.")
 
 
@@ -85,21 +82,21 @@ def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
 def users(request: HttpRequest) -> HttpResponse:
     """List users, or create one."""
     if request.method == "GET":
-        return JsonResponse([serializers.user(person) for person in User.objects.all()], safe=False)
-    person = filled(User(), read_body(request))
-    people.create(person, actor(request))
-    return JsonResponse(serializers.user(person), status=201)
+        return JsonResponse([serializers.user(user) for user in User.objects.all()], safe=False)
+    user = apply_data(User(), read_body(request))
+    user_actions.create(user, actor(request))
+    return JsonResponse(serializers.user(user), status=201)
 
 
 @json_api
 @require_POST
-def crowd(request: HttpRequest) -> HttpResponse:
-    """Sign up `count` people at once, with `roles`, and tell nobody; for measuring."""
+def bulk_create(request: HttpRequest) -> HttpResponse:
+    """Sign up `count` users with `roles` at once and without events, for benchmarks."""
     body = read_body(request)
     count = body.get("count") or 0
-    if not 1 <= count <= MOST_AT_ONCE:
-        raise BadRequest(f"count: a number from 1 to {MOST_AT_ONCE}.")
-    people.create_many(count, body.get("roles") or [])
+    if not 1 <= count <= MAX_BULK_USERS:
+        raise BadRequest(f"count must be a number from 1 to {MAX_BULK_USERS}.")
+    user_actions.create_many(count, body.get("roles") or [])
     return JsonResponse({"created": count}, status=201)
 
 
@@ -109,21 +106,21 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
     """Show, change or delete a user."""
     if request.method == "GET":
         return JsonResponse(serializers.user(User.objects.get(pk=user_id)))
-    # Read under the lock as well, or of two changes at one time the second would undo the first.
+    # Also read under the lock, because otherwise the second of two simultaneous changes would undo the first.
     with transaction.atomic():
-        person = User.objects.get(pk=user_id)
+        user = User.objects.get(pk=user_id)
         if request.method == "DELETE":
-            people.delete(person, actor(request))
+            user_actions.delete(user, actor(request))
             return JsonResponse(serializers.deleted(user_id))
-        people.update(filled(person, read_body(request)), actor(request))
-    return JsonResponse(serializers.user(person))
+        user_actions.update(apply_data(user, read_body(request)), actor(request))
+    return JsonResponse(serializers.user(user))
 
 
 @json_api
 @require_safe
 def deliveries(request: HttpRequest) -> HttpResponse:
-    """List the newest deliveries with their attempts, newest first."""
-    messages = Message.objects.prefetch_related("attempts")[:LOG_LENGTH]
+    """List recent deliveries with their attempts, newest first."""
+    messages = Message.objects.prefetch_related("attempts")[:MAX_LISTED_DELIVERIES]
     return JsonResponse([_message(message) for message in messages], safe=False)
 
 
@@ -131,72 +128,78 @@ def deliveries(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "PATCH"])
 @transaction.atomic
 def settings(request: HttpRequest) -> HttpResponse:
-    """Show or change the trouble that deliveries are given."""
-    trouble = Trouble.current()
+    """Show or change the fault injection."""
+    faults = FaultInjection.current()
     if request.method == "PATCH":
-        form = TroubleForm(model_to_dict(trouble) | read_body(request), instance=trouble)
-        _check(form)
+        form = FaultInjectionForm(model_to_dict(faults) | read_body(request), instance=faults)
+        _validate(form)
         form.save()
-    return JsonResponse(model_to_dict(trouble, exclude=["id"]))
+    return JsonResponse(model_to_dict(faults, exclude=["id"]))
 
 
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 while anything can be answered."""
     return JsonResponse({"status": "ok"})
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Return the browser behind `request`, as an event tells of it."""
+    """Return the browser that sent `request`, for the attributes of an event."""
     return Actor(request.META.get("REMOTE_ADDR", "127.0.0.1"), request.headers.get("User-Agent", "")[:500])
 
 
-def filled(person: User, facts: dict[str, Any]) -> User:
-    """Return `person` with the given facts; what they leave out stays."""
-    now = model_to_dict(person)
-    now["emails"] = [{**email, "primary": email["id"] == person.primary_email_id} for email in person.emails]
-    if "email" in facts:
-        email = facts.pop("email")
-        now["emails"] = [{"address": email, "verified": True, "primary": True}] if email else []
-    if "roles" in facts:
-        metadata = facts.get("public_metadata") or person.public_metadata
-        facts["public_metadata"] = {**metadata, "roles": facts.pop("roles")}
-    _check(UserForm(now | facts, instance=person))  # a form writes what is right onto its instance
-    return person
+def apply_data(user: User, data: dict[str, Any]) -> User:
+    """Return `user` with the fields in `data` changed, unsaved.
+
+    Raises:
+        BadRequest: a value is invalid.
+    """
+    current = model_to_dict(user)
+    current["emails"] = [{**email, "primary": email["id"] == user.primary_email_id} for email in user.emails]
+    if "email" in data:
+        email = data.pop("email")
+        current["emails"] = [{"address": email, "verified": True, "primary": True}] if email else []
+    if "roles" in data:
+        metadata = data.get("public_metadata") or user.public_metadata
+        data["public_metadata"] = {**metadata, "roles": data.pop("roles")}
+    _validate(UserForm(current | data, instance=user))  # a valid form updates its instance
+    return user
 
 
-def _check(form: BaseForm) -> None:
+def _validate(form: BaseForm) -> None:
     for field, errors in form.errors.items():
         raise BadRequest(f"{field}: {errors[0]}")
 
 
-def read_body(request: HttpRequest, *also: str) -> dict[str, Any]:
-    """Return the facts in the body; `also` names texts that are known in this place only.
+def read_body(request: HttpRequest, *extra_fields: str) -> dict[str, Any]:
+    """Return the fields of a JSON body.
+
+    Args:
+        extra_fields: text fields that only the calling view accepts.
 
     Raises:
-        BadRequest: it is no JSON object of known facts of the right types.
+        BadRequest: the body is not a JSON object, or a field is unknown or has the wrong type.
     """
     try:
         body = json.loads(request.body)
-        # Infinity, "not a number" and half characters can be read, and written nowhere.
+        # json.loads accepts infinity, NaN and lone surrogates, but they cannot be serialized again.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object.")
     for name, value in body.items():
-        _check_type(name, value, TYPES | dict.fromkeys(also, str))
+        _check_type(name, value, FIELD_TYPES | dict.fromkeys(extra_fields, str))
     return body
 
 
 def _check_type(name: str, value: object, types: dict[str, type]) -> None:
     expected = types.get(name)
     if expected is None:
-        raise BadRequest(f"{name} is not known here; known are {', '.join(sorted(types))}.")
+        raise BadRequest(f"{name} is not a known field. Known fields: {', '.join(sorted(types))}.")
     if value is not None and type(value) is not expected:
-        raise BadRequest(f"{name} has to be of the type {expected.__name__}.")
+        raise BadRequest(f"{name} must have the type {expected.__name__}.")
     if name == "roles" and not all(isinstance(role, str) for role in value or ()):  # type: ignore[attr-defined]
-        raise BadRequest("roles has to be a list of texts; put anything else into public_metadata.")
+        raise BadRequest("roles must be a list of strings; use public_metadata for anything else.")
 
 
 def _message(message: Message) -> dict[str, Any]:

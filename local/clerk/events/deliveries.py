@@ -1,6 +1,6 @@
-"""Deliver messages as Svix does: signed anew for each attempt, up a ladder of waits, in no promised order.
+"""Deliver messages like Svix: each attempt has its own signature, failures are retried, and the order is not guaranteed.
 
-Source: docs.svix.com/retries and svix-server's worker.rs: any 2xx within 15 s is success, redirects are not followed.
+Source: docs.svix.com/retries and svix-server's worker.rs: any 2xx within 15 s is a success, and redirects are not followed.
 """
 
 import base64
@@ -19,64 +19,64 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from local.clerk.models import Attempt, Message, Trouble
+from local.clerk.models import Attempt, FaultInjection, Message
 
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 15
-#: Waits after each failure but the last; ±20 % of jitter comes on top.
-LADDER_S = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
+#: Waits after each failed attempt, before ±20 % of jitter. The attempt after the last wait is the final one.
+RETRY_DELAYS_S = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 JITTER = 0.2
-#: One slow answer must not hold up the others.
+#: Several, so that a slow response does not delay other messages.
 SENDERS = 16
-#: Milliseconds within which shuffled messages are spread.
-SHUFFLE_MS = 50
+#: Milliseconds between shuffled messages.
+SHUFFLE_GAP_MS = 50
 
-_wanted = threading.Event()
+_wake_up = threading.Event()
 _stopping = threading.Event()
-_under_way: set[str] = set()
+_in_progress: set[str] = set()
 
 
 def start() -> threading.Thread:
-    """Deliver from now on, in a thread of this process."""
+    """Start delivering in a background thread."""
     thread = threading.Thread(target=_run, name="deliveries", daemon=True)
     thread.start()
     return thread
 
 
 def stop() -> None:
-    """Begin no further attempt."""
+    """Stop starting attempts."""
     _stopping.set()
-    _wanted.set()
+    _wake_up.set()
 
 
 def wake() -> None:
-    """Look for due messages at once."""
-    _wanted.set()
+    """Look for due messages immediately."""
+    _wake_up.set()
 
 
 def release_held() -> int:
-    """Send the messages that were held back on their way, in random order; return how many they were."""
+    """Queue all held messages in random order, and return their number."""
     held = list(Message.objects.held())
     random.shuffle(held)
     now = timezone.now()
     for position, message in enumerate(held):
         message.state = Message.State.PENDING
-        message.next_attempt_at = now + timedelta(milliseconds=position * SHUFFLE_MS)
+        message.next_attempt_at = now + timedelta(milliseconds=position * SHUFFLE_GAP_MS)
     Message.objects.bulk_update(held, ["state", "next_attempt_at"])
     transaction.on_commit(wake)
     return len(held)
 
 
-def release_full(trouble: Trouble) -> None:
-    """Let go of the held messages once there are as many as were to be shuffled, or nothing is to be held any more."""
+def release_if_full(faults: FaultInjection) -> None:
+    """Release held messages once there are enough to shuffle, or if shuffling was turned off."""
     held = Message.objects.held().count()
-    if held and held >= trouble.shuffle:
+    if held and held >= faults.shuffle:
         release_held()
 
 
 def send_again(message: Message) -> None:
-    """Deliver a message once more, whatever became of it, from the foot of the ladder."""
+    """Queue a message again, in whatever state it is, with all its retries."""
     message.state, message.tries, message.copies = Message.State.PENDING, 0, 1
     message.next_attempt_at = timezone.now()
     message.save(update_fields=["state", "tries", "copies", "next_attempt_at"])
@@ -93,30 +93,30 @@ def sign(message_id: str, timestamp_s: int, body: bytes) -> str:
 def _run() -> None:
     with ThreadPoolExecutor(SENDERS, thread_name_prefix="sender") as senders:
         while not _stopping.is_set():
-            _wanted.clear()
+            _wake_up.clear()
             try:
-                _send_due(senders)
+                _submit_due(senders)
                 wait_s = _seconds_to_next()
-            except Exception:  # the loop has to outlive whatever a single round meets
+            except Exception:  # one failed round must not end the loop
                 log.exception("A round of deliveries failed.")
                 wait_s = 1.0
-            _wanted.wait(wait_s)
+            _wake_up.wait(wait_s)
 
 
-def _send_due(senders: ThreadPoolExecutor) -> None:
+def _submit_due(senders: ThreadPoolExecutor) -> None:
     for message in Message.objects.due(timezone.now()).order_by("next_attempt_at")[:100]:
-        if message.id not in _under_way:
-            _under_way.add(message.id)
-            senders.submit(_attempt, message).add_done_callback(_report)
+        if message.id not in _in_progress:
+            _in_progress.add(message.id)
+            senders.submit(_attempt, message).add_done_callback(_log_error)
 
 
-def _report(future: "Future[None]") -> None:
+def _log_error(future: "Future[None]") -> None:
     if error := future.exception():
-        log.error("An attempt could not be made or recorded.", exc_info=error)
+        log.error("An attempt failed or could not be recorded.", exc_info=error)
 
 
 def _seconds_to_next() -> float:
-    pending = Message.objects.filter(state=Message.State.PENDING).exclude(id__in=list(_under_way)[:500])
+    pending = Message.objects.filter(state=Message.State.PENDING).exclude(id__in=list(_in_progress)[:500])
     next_at = pending.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
     if next_at is None:
         return 60.0
@@ -125,51 +125,51 @@ def _seconds_to_next() -> float:
 
 def _attempt(message: Message) -> None:
     try:
-        # The round that chose the message may have read it just before an earlier attempt was recorded.
+        # The message may have been read just before an earlier attempt was recorded.
         message.refresh_from_db()
         if message.is_due and not _stopping.is_set():
             attempt = _post(message)
             with transaction.atomic():
                 attempt.save()
-                _climb(message, attempt)
+                _update_message(message, attempt)
     finally:
         connection.close()
-        _under_way.discard(message.id)
+        _in_progress.discard(message.id)
         wake()
 
 
-def _climb(message: Message, attempt: Attempt) -> None:
-    """Record on the message what follows from the latest attempt."""
+def _update_message(message: Message, attempt: Attempt) -> None:
+    """Set the state of the message and its next attempt after an attempt."""
     message.tries += 1
     now = timezone.now()
     if attempt.succeeded:
         message.copies -= 1
         message.tries, message.next_attempt_at = 0, now
         message.state = Message.State.PENDING if message.copies else Message.State.DELIVERED
-    elif message.tries > len(LADDER_S):
+    elif message.tries > len(RETRY_DELAYS_S):
         message.state = Message.State.FAILED
     else:
-        message.next_attempt_at = now + _wait(message.tries)
+        message.next_attempt_at = now + _retry_delay(message.tries)
     message.save(update_fields=["state", "tries", "copies", "next_attempt_at"])
 
 
-def _wait(tries: int) -> timedelta:
-    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # chance, not secrecy
-    return timedelta(seconds=LADDER_S[tries - 1] * jitter * settings.TIME_SCALE)
+def _retry_delay(tries: int) -> timedelta:
+    jitter = random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # not used for security
+    return timedelta(seconds=RETRY_DELAYS_S[tries - 1] * jitter * settings.TIME_SCALE)
 
 
 def _post(message: Message) -> Attempt:
     attempt = Attempt(message=message, at=timezone.now())
     started = time.monotonic()
     try:
-        attempt.status, attempt.answer = _exchange(message.id, message.body.encode(), attempt.at)
+        attempt.status, attempt.answer = _send(message.id, message.body.encode(), attempt.at)
     except (OSError, http.client.HTTPException) as error:
         attempt.error = f"{type(error).__name__}: {error}"[:300]
     attempt.duration_ms = round((time.monotonic() - started) * 1000)
     return attempt
 
 
-def _exchange(message_id: str, body: bytes, at: datetime) -> tuple[int, str]:
+def _send(message_id: str, body: bytes, at: datetime) -> tuple[int, str]:
     url = urlsplit(settings.WEBHOOK_URL)
     timestamp_s = int(at.timestamp())
     headers = {
@@ -180,10 +180,10 @@ def _exchange(message_id: str, body: bytes, at: datetime) -> tuple[int, str]:
         "svix-signature": sign(message_id, timestamp_s, body),
     }
     connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    exchange = connect(url.hostname or "127.0.0.1", url.port, timeout=TIMEOUT_S)
+    http_connection = connect(url.hostname or "127.0.0.1", url.port, timeout=TIMEOUT_S)
     try:
-        exchange.request("POST", url.path or "/", body, headers)
-        response = exchange.getresponse()
+        http_connection.request("POST", url.path or "/", body, headers)
+        response = http_connection.getresponse()
         return response.status, response.read(500).decode(errors="replace")
     finally:
-        exchange.close()
+        http_connection.close()

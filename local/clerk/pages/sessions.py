@@ -1,4 +1,4 @@
-"""The stand-in's pages for signing in, and the scripts that the app's pages load."""
+"""The pages for sessions and signing in, and the scripts that the app's pages load."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,62 +12,60 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from local.clerk import sessions
-from local.clerk.api import actor
-from local.clerk.frontend_api import PERSONAS, with_parameter
+from local.clerk.control_api import actor
+from local.clerk.frontend_api import sessions
+from local.clerk.frontend_api.views import users_to_sign_in, with_parameter
 from local.clerk.models import Client, Session, User
 
-SCRIPTS = Path(__file__).parent / "scripts"
-MOST_SESSIONS = 100
-# The redirect that answers the form leads to the app, and Chromium holds that against form-action, too.
-COMES_BACK: dict[str, list[str]] = {**settings.SECURE_CSP, "form-action": [CSP.SELF, *sorted(settings.ORIGINS)]}
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+MAX_SESSIONS = 100
+# The response to the form redirects to the app, and Chromium applies form-action to redirects too.
+SIGN_IN_CSP: dict[str, list[str]] = {**settings.SECURE_CSP, "form-action": [CSP.SELF, *sorted(settings.ORIGINS)]}
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-@csp_override(COMES_BACK)
+@csp_override(SIGN_IN_CSP)
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Let somebody be chosen, and send the browser back to the app as that person; no script is needed."""
+    """Let the visitor choose a user, then redirect to the app. This works without JavaScript."""
     target = (request.POST or request.GET).get("redirect_url", "") or f"{settings.APP_URL}/account/"
     parts = urlsplit(target)
     if f"{parts.scheme}://{parts.netloc}" not in settings.ORIGINS:
-        return HttpResponseBadRequest("redirect_url is no page of this instance's app.", content_type="text/plain")
+        return HttpResponseBadRequest("redirect_url is not a page of this instance's app.", content_type="text/plain")
     if request.method != "POST":
-        people = User.objects.filter(banned=False, locked=False).order_by("created_ms")[:PERSONAS]
-        return render(request, "localclerk/sign_in.html", {"people": people, "redirect_url": target})
-    person = get_object_or_404(User, pk=request.POST.get("user_id", ""), banned=False, locked=False)
-    client = sessions.client_of(request) or Client.objects.create()
-    sessions.sign_in(client, person, actor(request))
+        return render(request, "localclerk/sign_in.html", {"users": users_to_sign_in(), "redirect_url": target})
+    user = get_object_or_404(User, pk=request.POST.get("user_id", ""), banned=False, locked=False)
+    client = sessions.get_client(request) or Client.objects.create()
+    sessions.sign_in(client, user, actor(request))
     response = redirect(_with_dev_browser(target, client))
-    sessions.remember(response, client)
+    sessions.set_client_cookie(response, client)
     return response
 
 
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
     """List sessions, newest first."""
-    found = Session.objects.select_related("user")[:MOST_SESSIONS]
+    found = Session.objects.select_related("user")[:MAX_SESSIONS]
     return render(request, "localclerk/session_list.html", {"sessions": found})
 
 
 @require_POST
 def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
-    """End somebody's session from outside."""
     session = get_object_or_404(Session, pk=session_id)
     sessions.end(session, Session.Status.REVOKED, actor(request))
-    messages.success(request, f"{session} is revoked, and session.revoked is on its way.")
+    messages.success(request, f"Session {session} revoked. The session.revoked event is queued.")
     return redirect("sessions")
 
 
 @require_safe
 def clerk_script(request: HttpRequest) -> FileResponse:
-    """Send the script that stands in for clerk-js."""
+    """Return the replacement for clerk-js."""
     return _script("clerk.browser.js")
 
 
 @require_safe
 def ui_script(request: HttpRequest) -> FileResponse:
-    """Send the script that stands in for Clerk's components."""
+    """Return the replacement for Clerk's components."""
     return _script("ui.browser.js")
 
 
@@ -77,7 +75,7 @@ def _with_dev_browser(target: str, client: Client) -> str:
 
 def _script(name: str) -> FileResponse:
     response = FileResponse((SCRIPTS / name).open("rb"), content_type="text/javascript")
-    # Pages ask for it with crossorigin="anonymous".
+    # Pages load the script with crossorigin="anonymous".
     response["Access-Control-Allow-Origin"] = "*"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     response["Cache-Control"] = "no-cache"

@@ -1,6 +1,6 @@
-"""Tokens that the stand-in signs: sessions, which live for a minute, and handshakes. Times are whole seconds.
+"""Signed tokens: session tokens, which are valid for a minute, and handshake tokens. Times are whole seconds.
 
-Shapes: https://clerk.com/docs/guides/sessions/session-tokens, and @clerk/backend 3.25.
+Sources: https://clerk.com/docs/guides/sessions/session-tokens, and @clerk/backend 3.25.
 """
 
 import json
@@ -17,12 +17,12 @@ from django.conf import settings
 
 from local.clerk.models import Session
 
-#: What tells session and handshake tokens from the other kinds that one key signs.
+#: Distinguishes session and handshake tokens from other tokens signed with the same key.
 CATEGORY = "cl_B7d4PD111AAA"
 
 
 def session_token(session: Session, party: str) -> str:
-    """Return a token for `session`, minted for the origin `party`."""
+    """Return a token of `session` for the origin `party`."""
     now = int(time.time())
     claims = {
         "v": 2,
@@ -41,12 +41,12 @@ def session_token(session: Session, party: str) -> str:
 
 
 def handshake_token(directives: list[str]) -> str:
-    """Return what carries Set-Cookie lines to the app."""
+    """Return a token that carries Set-Cookie lines to the app."""
     return _sign({"handshake": directives, "iss": settings.FRONTEND_API_URL, "iat": int(time.time())})
 
 
 def jwks() -> dict[str, Any]:
-    """Return the public key as a key server shows it."""
+    """Return the public key as a JSON Web Key Set."""
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(_key().public_key()))
     return {"keys": [public | {"use": "sig", "alg": "RS256", "kid": settings.INSTANCE_ID}]}
 
@@ -58,7 +58,7 @@ def _sign(claims: dict[str, Any]) -> str:
 
 @cache
 def _key() -> RSAPrivateKey:
-    """Return the key of this folder; it is made once, so that sessions outlive a restart."""
+    """Return the key in the data folder. It is generated once, so that sessions stay valid after a restart."""
     path = settings.DATA_DIR / "localclerk.pem"
     if not path.exists():
         private = generate_private_key(public_exponent=65537, key_size=2048)
@@ -69,5 +69,5 @@ def _key() -> RSAPrivateKey:
         fresh.rename(path)
     key = load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, RSAPrivateKey):
-        raise TypeError(f"{path} is no RSA key; delete it, and another is made.")
+        raise TypeError(f"{path} is not an RSA key; delete it to generate a new one.")
     return key

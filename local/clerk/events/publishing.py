@@ -1,0 +1,44 @@
+"""Publish an event: store it as a message, whose delivery is subject to fault injection."""
+
+import random
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from local.clerk import serializers
+from local.clerk.events import deliveries
+from local.clerk.models import FaultInjection, Message, Session, User
+from local.clerk.serializers import Actor
+
+
+def publish(event_type: str, user: User, actor: Actor, session: Session | None = None) -> None:
+    """Queue an event about `user`, or about one of their sessions. Call this in the transaction of the change."""
+    data = _data(event_type, user, session)
+    faults = FaultInjection.current()
+    now = timezone.now()
+    Message.objects.create(
+        event_type=event_type,
+        user_id=user.id,
+        user_label=str(user),
+        body=serializers.event(event_type, data, actor),
+        created_at=now,
+        state=_initial_state(faults),
+        copies=2 if faults.duplicate else 1,
+        next_attempt_at=now + timedelta(seconds=faults.delay_s),
+    )
+    deliveries.release_if_full(faults)
+    transaction.on_commit(deliveries.wake)
+
+
+def _data(event_type: str, user: User, session: Session | None) -> dict[str, Any]:
+    if session is not None:
+        return serializers.session(session) | {"user": serializers.user(user)}
+    return serializers.deleted(user.id) if event_type == "user.deleted" else serializers.user(user)
+
+
+def _initial_state(faults: FaultInjection) -> Message.State:
+    if random.random() * 100 < faults.lose_percent:  # noqa: S311  # not used for security
+        return Message.State.LOST
+    return Message.State.HELD if faults.shuffle else Message.State.PENDING
