@@ -46,14 +46,14 @@ def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_alert_channels(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: nobody is told of trouble; E005: an address that Apprise cannot read."""
+    """W001: no alert channel is configured. E005: Apprise cannot parse a channel's URL."""
     if not settings.ALERT_URLS and not settings.LOCAL_MODE:
-        hint = "Set it to addresses of Apprise, such as mailto://user:password@example.com."
-        return [checks.Warning("ALERT_URLS is not set, so nobody is told of trouble.", hint=hint, id="webhooks.W001")]
+        hint = "Set it to one or more Apprise URLs, such as mailto://user:password@example.com."
+        return [checks.Warning("ALERT_URLS is not set, so alerts notify nobody.", hint=hint, id="webhooks.W001")]
     return [
         checks.Error(
-            f"Entry {position} of ALERT_URLS is no address that Apprise can read.",
-            hint="Compare it with github.com/caronc/apprise/wiki; special characters are written as %20.",
+            f"Apprise cannot parse entry {position} of ALERT_URLS.",
+            hint="See github.com/caronc/apprise/wiki for the format. Percent-encode special characters, such as %20.",
             id="webhooks.E005",
         )
         for position, url in enumerate(settings.ALERT_URLS, 1)

@@ -49,14 +49,14 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(queue="upkeep", queueing_lock="aggregate_counts")
 def aggregate_counts(timestamp: int) -> None:
-    """Count the hours in which events came or changed, once a minute."""
+    """Recount the hours with new or changed events, once a minute."""
     hourly_counts.aggregate()
 
 
 @app.periodic(cron="* * * * * 30")  # half a minute after the counts
 @app.task(queue="upkeep", queueing_lock="check_alerts")
 def check_alerts(timestamp: int) -> None:
-    """Judge every rule and tell what changed, once a minute."""
+    """Evaluate every alert rule and send notifications, once a minute."""
     alerts.check()
 
 

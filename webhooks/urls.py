@@ -5,7 +5,7 @@ from webhooks.admin.dashboard import dashboard
 from webhooks.admin.timeline import user_timeline
 
 app_name = "webhooks"
-#: Inside of the admin site, and before its own addresses.
+#: Under the admin's prefix. They must come before the admin's own URLs.
 operators = [
     path("webhooks/dashboard/", dashboard, name="dashboard"),
     path("accounts/user/<int:user_id>/timeline/", user_timeline, name="timeline"),

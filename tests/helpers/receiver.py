@@ -1,4 +1,4 @@
-"""A program that is told of alerts, on a port of this machine."""
+"""A local HTTP server that receives alert notifications."""
 
 import json
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from typing import Any
 
 
 class Receiver:
-    """Keeps what apprise's `json://` posts."""
+    """Stores the messages posted by Apprise's `json://` channel."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                receiver.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                receiver.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(200)
                 self.end_headers()
 
@@ -32,12 +32,11 @@ class Receiver:
 
     @property
     def titles(self) -> list[str]:
-        return [str(message["title"]) for message in self.told]
+        return [str(message["title"]) for message in self.messages]
 
 
 @contextmanager
 def listening() -> Iterator[Receiver]:
-    """Run one for the block."""
     receiver = Receiver()
     Thread(target=receiver.server.serve_forever, args=(0.02,), daemon=True).start()
     yield receiver

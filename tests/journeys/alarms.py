@@ -54,7 +54,7 @@ class System:
         """Wait until the receiver knows that `rule` has found something, and return what it was told."""
         title = f"[Opened] {rule.label}"
         wait_until(lambda: title in self.receiver.titles, f"{title!r} was not told: {self.receiver.titles}", PATIENCE_S)
-        [message] = [message for message in self.receiver.told if message["title"] == title]
+        [message] = [message for message in self.receiver.messages if message["title"] == title]
         return message
 
     def execute(self, statements: str) -> None:

@@ -1,4 +1,4 @@
-"""Alerts open once, get worse, calm down, come back, and are told; each rule by causing what it watches."""
+"""The lifecycle of alerts, their notifications and actions, and every rule with a real cause."""
 
 import re
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ pytestmark = pytest.mark.django_db
 Rule = Alert.Rule
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-#: A port on which nobody listens.
-DEAF = "json://127.0.0.1:9/"
+#: A port without a listener.
+UNREACHABLE = "json://127.0.0.1:9/"
 RUNBOOKS = "/admin/webhooks/alert/runbooks/"
 
 
@@ -47,62 +47,62 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def worker() -> None:
-    """Have a worker that beats, whatever the time is said to be."""
+    """Register a worker with a heartbeat that is recent at any frozen time."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
 
 
-def lose_workers() -> None:
+def remove_workers() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_workers")
 
 
 def check(after: timedelta = timedelta(0)) -> list[str]:
-    """Look some time after NOW, and return the rules that found something."""
+    """Check the alerts some time after NOW and return the rules with open alerts."""
     with time_machine.travel(NOW + after, tick=False):
         return sorted(alert.rule for alert in alerts.check())
 
 
-def dead(count: int = 1) -> None:
+def create_dead_events(count: int = 1) -> None:
     for _ in range(count):
         event(NOW - MINUTE, state="dead", processed_at=None)
 
 
-def resolved_by_itself() -> None:
-    """Let an alert open, and be over after seven minutes."""
-    dead()
+def open_and_resolve() -> None:
+    """Open an alert and let it resolve after seven minutes."""
+    create_dead_events()
     check()
     WebhookEvent.objects.all().delete()
     check(MINUTE)
     check(7 * MINUTE)
 
 
-# --- The life of an alert ---
+# --- Lifecycle ---
 
 
-def test_all_is_well_when_nothing_has_happened(receiver: Receiver) -> None:
+def test_no_alerts_without_events(receiver: Receiver) -> None:
     assert check() == []
-    assert receiver.told == []
+    assert receiver.messages == []
 
 
-def test_a_trouble_opens_one_alert_and_is_told_once(receiver: Receiver) -> None:
-    dead()
+def test_problem_opens_one_alert_with_one_notification(receiver: Receiver) -> None:
+    create_dead_events()
     for minutes in range(3):
         assert check(minutes * MINUTE) == [Rule.DEAD_EVENTS]
     alert = Alert.objects.get()
     assert alert.facts["events"] == [WebhookEvent.objects.get().pk]
     assert receiver.titles == ["[Opened] Dead events need attention"]
-    assert f"/admin/webhooks/alert/{alert.pk}/change/" in receiver.told[0]["message"]
-    assert "1 event is dead" in receiver.told[0]["message"]
+    assert f"/admin/webhooks/alert/{alert.pk}/change/" in receiver.messages[0]["message"]
+    assert "1 event is dead" in receiver.messages[0]["message"]
 
 
-def test_getting_worse_is_told_but_not_by_a_little(receiver: Receiver) -> None:
-    dead(2)
+def test_only_substantial_worsening_is_notified(receiver: Receiver) -> None:
+    create_dead_events(2)
     check()
-    dead(1)
+    create_dead_events(1)
     check(MINUTE)
-    assert len(receiver.told) == 1
-    dead(1)
+    assert len(receiver.messages) == 1
+    create_dead_events(1)
     check(2 * MINUTE)
     assert receiver.titles[1:] == ["[Worse] Dead events need attention"]
 
@@ -111,19 +111,19 @@ QUIET = ({"acknowledged_at": NOW}, {"snoozed_until": NOW + 5 * MINUTE})
 
 
 @pytest.mark.parametrize("quiet", QUIET, ids=("acknowledged", "snoozed"))
-def test_whoever_knows_is_not_told_that_it_gets_worse(receiver: Receiver, quiet: dict[str, Any]) -> None:
-    dead()
+def test_acknowledged_or_snoozed_alert_does_not_notify_worsening(receiver: Receiver, quiet: dict[str, Any]) -> None:
+    create_dead_events()
     check()
     Alert.objects.update(**quiet)
-    dead(20)
+    create_dead_events(20)
     check(MINUTE)
     assert "[Worse] Dead events need attention" not in receiver.titles
-    check(6 * MINUTE)  # a snooze is over
+    check(6 * MINUTE)  # the snooze has expired
     assert ("[Worse] Dead events need attention" in receiver.titles) == ("snoozed_until" in quiet)
 
 
-def test_it_resolves_itself_when_it_has_been_well_for_a_while(receiver: Receiver) -> None:
-    dead()
+def test_alert_resolves_after_five_quiet_minutes(receiver: Receiver) -> None:
+    create_dead_events()
     check()
     WebhookEvent.objects.all().delete()
     assert check(MINUTE) == [Rule.DEAD_EVENTS]
@@ -132,10 +132,10 @@ def test_it_resolves_itself_when_it_has_been_well_for_a_while(receiver: Receiver
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
-def test_it_does_not_flap(receiver: Receiver) -> None:
-    """There and gone every two minutes is one alert, told once."""
+def test_alert_does_not_flap(receiver: Receiver) -> None:
+    """A problem that comes and goes every two minutes opens one alert with one notification."""
     for number in range(6):
-        dead()
+        create_dead_events()
         check(number * 2 * MINUTE)
         WebhookEvent.objects.all().delete()
         check((number * 2 + 1) * MINUTE)
@@ -143,36 +143,36 @@ def test_it_does_not_flap(receiver: Receiver) -> None:
     assert receiver.titles == ["[Opened] Dead events need attention"]
 
 
-def test_what_comes_back_soon_is_the_same_alert(receiver: Receiver) -> None:
-    resolved_by_itself()
-    dead()
+def test_recurring_problem_reopens_recent_alert(receiver: Receiver) -> None:
+    open_and_resolve()
+    create_dead_events()
     check(20 * MINUTE)
     alert = Alert.objects.get()
     assert (alert.is_open, alert.reopened_count) == (True, 1)
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
-def test_what_is_back_for_long_is_told_again_once(receiver: Receiver) -> None:
-    """Whoever was told that it is over would never know."""
-    resolved_by_itself()
-    dead()
+def test_reopened_alert_that_persists_is_notified_once(receiver: Receiver) -> None:
+    """Operators were notified of the resolution, so they would otherwise miss it."""
+    open_and_resolve()
+    create_dead_events()
     for minutes in (20, 36, 39, 60, 90):
         check(minutes * MINUTE)
-    told = [title for title in receiver.titles if title.endswith("Dead events need attention")]
-    assert told == [
+    titles = [title for title in receiver.titles if title.endswith("Dead events need attention")]
+    assert titles == [
         "[Opened] Dead events need attention",
         "[Resolved] Dead events need attention",
         "[Opened] Dead events need attention",
     ]
 
 
-def test_what_was_back_shortly_is_not_told_to_be_over_twice(receiver: Receiver) -> None:
-    dead()
+def test_brief_recurrence_does_not_repeat_resolved_notification(receiver: Receiver) -> None:
+    create_dead_events()
     check()
     WebhookEvent.objects.all().delete()
     check(MINUTE)
     check(7 * MINUTE)
-    dead()
+    create_dead_events()
     check(10 * MINUTE)
     WebhookEvent.objects.all().delete()
     check(11 * MINUTE)
@@ -180,58 +180,58 @@ def test_what_was_back_shortly_is_not_told_to_be_over_twice(receiver: Receiver) 
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
-def test_what_comes_back_late_is_a_new_one(receiver: Receiver) -> None:
-    dead()
+def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
+    create_dead_events()
     check()
     WebhookEvent.objects.all().delete()
     check(MINUTE)
     check(7 * MINUTE)
-    dead()
+    create_dead_events()
     check(40 * MINUTE)
     assert Alert.objects.filter(rule=Rule.DEAD_EVENTS).count() == 2
     assert receiver.titles.count("[Opened] Dead events need attention") == 2
 
 
-def test_a_failing_channel_stops_no_other_and_is_tried_again(settings: Settings, receiver: Receiver) -> None:
-    settings.ALERT_URLS = ["nonsense", DEAF, receiver.url]
-    dead()
+def test_failing_channel_is_retried_without_blocking_others(settings: Settings, receiver: Receiver) -> None:
+    settings.ALERT_URLS = ["nonsense", UNREACHABLE, receiver.url]
+    create_dead_events()
     check()
-    assert len(receiver.told) == 1
+    assert len(receiver.messages) == 1
     failed = Notification.objects.filter(sent_at=None)
     assert sorted(failed.values_list("attempts", flat=True)) == [1, 1]
     assert "127.0.0.1:9" not in "".join(failed.values_list("error", "channel").get(channel__startswith="json"))
     for minutes in range(1, 9):
         check(minutes * 2 * MINUTE)
     assert sorted(failed.values_list("attempts", flat=True)) == [5, 5]
-    assert len(receiver.told) == 1
+    assert len(receiver.messages) == 1
 
 
 @pytest.mark.parametrize("url", ("nonsense://tok123/x", "slack://tok123", "pagerduty://tok123"))
-def test_no_log_has_the_address_of_a_channel(settings: Settings, caplog: pytest.LogCaptureFixture, url: str) -> None:
-    """Apprise writes those that it cannot read into its own log, whole."""
+def test_channel_url_is_never_logged(settings: Settings, caplog: pytest.LogCaptureFixture, url: str) -> None:
+    """Apprise logs URLs that it cannot parse in full."""
     settings.ALERT_URLS = [url]
     assert [found.id for found in check_alert_channels()] == ["webhooks.E005"]
-    dead()
+    create_dead_events()
     check()
     assert "Apprise cannot parse the URL" in caplog.text
     assert "tok123" not in caplog.text
 
 
-def test_a_rule_that_breaks_stops_no_other(
+def test_failing_rule_does_not_stop_other_rules(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def breaks(health: Health) -> None:
+    def failing_rule(health: Health) -> None:
         raise DatabaseError("canceling statement due to statement timeout")
 
-    monkeypatch.setitem(RULES, Rule.FAILURE_RATE, breaks)  # the first one
-    dead()
+    monkeypatch.setitem(RULES, Rule.FAILURE_RATE, failing_rule)  # evaluated first
+    create_dead_events()
     assert check() == [Rule.DEAD_EVENTS]
     assert receiver.titles == ["[Opened] Dead events need attention"]
     assert "Could not evaluate the alert rule failure_rate" in caplog.text
 
 
-def test_no_lock_outlives_its_transaction() -> None:
-    """PgBouncer gives each transaction another session: a lock of a session would stay, and nobody would look any more."""
+def test_locks_end_with_their_transaction() -> None:
+    """Behind PgBouncer a session lock would outlive its transaction and block all further checks."""
     with CaptureQueriesContext(connection) as statements:
         check()
     locks = [each["sql"] for each in statements if "advisory" in each["sql"]]
@@ -239,35 +239,33 @@ def test_no_lock_outlives_its_transaction() -> None:
     assert all("_xact_lock" in sql for sql in locks)
 
 
-def test_what_another_process_has_taken_on_is_not_sent_twice(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dead()
+def test_claimed_notification_is_not_sent_twice(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_dead_events()
     send = alerts._send
 
-    def send_while_another_looks(url: str, notification: Notification) -> str:
+    def send_during_another_check(url: str, notification: Notification) -> str:
         monkeypatch.setattr(alerts, "_send", send)
         alerts.send_notifications()
         return send(url, notification)
 
-    monkeypatch.setattr(alerts, "_send", send_while_another_looks)
+    monkeypatch.setattr(alerts, "_send", send_during_another_check)
     check()
     assert receiver.titles == ["[Opened] Dead events need attention"]
 
 
-def test_the_command_lists_what_is_open(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_alerts_command_lists_open_alerts(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("check_alerts")
     assert capsys.readouterr().out == "No open alerts.\n"
-    dead()
+    create_dead_events()
     with pytest.raises(SystemExit), time_machine.travel(NOW, tick=False):
         call_command("check_alerts")
     assert capsys.readouterr().out == "dead_events: 1 event is dead and will not be retried.\n"
 
 
-# --- What each rule watches ---
+# --- Rules ---
 
 
-def test_many_failing_events(webhook: WebhookClient) -> None:
+def test_failure_rate_opens_for_many_failures(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW - MINUTE, tick=False):
         for _ in range(20):
             webhook.created(person())
@@ -279,7 +277,7 @@ def test_many_failing_events(webhook: WebhookClient) -> None:
     assert len(Alert.objects.get().facts["events"]) == 5
 
 
-def test_many_failing_events_are_named_and_not_those_of_last_week() -> None:
+def test_failure_rate_lists_only_recent_events() -> None:
     for day in range(25):
         event(NOW - timedelta(days=7 + day), state="dead", processed_at=None)
     failing = [event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW).pk for _ in range(5)]
@@ -287,13 +285,13 @@ def test_many_failing_events_are_named_and_not_those_of_last_week() -> None:
     assert sorted(Alert.objects.get(rule=Rule.FAILURE_RATE).facts["events"]) == failing
 
 
-def test_an_event_that_stays_unsettled() -> None:
+def test_oldest_unsettled_opens_after_half_an_hour() -> None:
     event(NOW - 31 * MINUTE, state="failed", processed_at=None, next_attempt_at=NOW)
     assert check(-2 * MINUTE) == []
     assert check() == [Rule.OLDEST_UNSETTLED]
 
 
-def test_refused_requests() -> None:
+def test_rejected_requests_opens_at_threshold() -> None:
     RejectionCount.objects.create(hour=start_of_hour(NOW), cause="bad_signature", requests=19)
     assert check() == []
     RejectionCount.objects.create(hour=start_of_hour(NOW), cause="too_large", requests=1)
@@ -301,7 +299,7 @@ def test_refused_requests() -> None:
     assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
 
 
-def test_events_of_another_instance(settings: Settings, webhook: WebhookClient) -> None:
+def test_other_instance_opens_for_foreign_events(settings: Settings, webhook: WebhookClient) -> None:
     with time_machine.travel(NOW - MINUTE, tick=False):
         webhook.created(person())
     assert check() == []
@@ -309,14 +307,14 @@ def test_events_of_another_instance(settings: Settings, webhook: WebhookClient) 
     assert check() == [Rule.OTHER_INSTANCE]
 
 
-def test_silence_is_judged_by_what_is_usual() -> None:
+def test_silence_threshold_follows_usual_gap() -> None:
     for number in range(200):
         event(NOW - number * 6 * MINUTE)
     assert check(90 * MINUTE) == []
     assert check(5 * timedelta(hours=1)) == [Rule.SILENCE]
 
 
-def test_silence_is_not_over_because_it_lasts() -> None:
+def test_silence_alert_stays_open_during_long_silence() -> None:
     for number in range(200):
         event(NOW - number * 6 * MINUTE)
     for days in (1, 6, 7, 8, 30):
@@ -324,21 +322,21 @@ def test_silence_is_not_over_because_it_lasts() -> None:
     assert Alert.objects.get().ok_since is None
 
 
-def test_a_quiet_night_is_no_silence() -> None:
+def test_quiet_night_does_not_open_silence() -> None:
     for day in (1, 2):
         for number in range(60):
             event(NOW - timedelta(days=day) + number * 6 * MINUTE)
     assert check() == []
 
 
-def test_changes_that_do_not_reach_clerk() -> None:
+def test_pending_pushes_opens_after_fifteen_minutes() -> None:
     push = {"requested_at": NOW - 16 * MINUTE, "next_attempt_at": NOW}
     MetadataPush.objects.create(user=UserFactory.create(), state="pending", **push)
     assert check(-2 * MINUTE) == []
     assert check() == [Rule.PUSHES]
 
 
-def test_people_who_still_differ(settings: Settings) -> None:
+def test_drift_opens_for_uncorrected_differences(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW, missing=3)
     assert check() == []
@@ -349,23 +347,23 @@ def test_people_who_still_differ(settings: Settings) -> None:
     assert Alert.objects.get().facts == {"reconciliation": run.pk}
 
 
-def test_comparing_that_has_stopped(settings: Settings) -> None:
+def test_drift_opens_when_reconciliation_stops(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)
     assert check(timedelta(hours=1)) == []
     assert check(timedelta(hours=3)) == [Rule.DRIFT]
 
 
-def test_no_worker_is_noticed_by_the_web_processes(receiver: Receiver) -> None:
+def test_watchdog_reports_missing_worker_once(receiver: Receiver) -> None:
     worker_watchdog.check()
-    assert receiver.told == []
-    lose_workers()
+    assert receiver.messages == []
+    remove_workers()
     worker_watchdog.check()
     worker_watchdog.check()
     assert receiver.titles == ["[Opened] No worker is running"]
 
 
-def test_an_audit_log_that_was_tampered_with() -> None:
+def test_audit_chain_opens_for_tampered_row() -> None:
     facts = {"started_at": NOW, "finished_at": NOW, "seal_count": 1, "row_count": 9, "erased_count": 0}
     AuditVerification.objects.create(**facts)
     assert check() == []
@@ -374,54 +372,54 @@ def test_an_audit_log_that_was_tampered_with() -> None:
     assert Alert.objects.get().summary == "Row 7 was changed."
 
 
-def seal(at: datetime) -> None:
+def create_seal(at: datetime) -> None:
     nothing = {"digest": b"", "previous_mac": b"", "mac": b"", "leaves": b""}
     last = {"last_transaction": 1, "last_id": 1, "floor_id": 0, "max_id": 1, "row_count": 1, "total_rows": 1}
     AuditSeal.objects.create(number=1, sealed_at=at, format_version=1, cluster="x", key_id="x", **last, **nothing)
 
 
-def verified(at: datetime, **facts: Any) -> None:
+def create_verification(at: datetime, **facts: Any) -> None:
     AuditVerification.objects.create(started_at=at, finished_at=at, seal_count=1, row_count=9, erased_count=0, **facts)
 
 
-def test_an_audit_log_that_is_not_verified_any_more(receiver: Receiver) -> None:
-    """Every night at 4:23; NOW is 9:30."""
-    seal(NOW - timedelta(days=9))
-    verified(NOW - timedelta(hours=5))
+def test_audit_chain_opens_after_two_missed_verifications(receiver: Receiver) -> None:
+    """Verification runs every night at 4:23; NOW is 9:30."""
+    create_seal(NOW - timedelta(days=9))
+    create_verification(NOW - timedelta(hours=5))
     assert check() == []
-    assert check(timedelta(days=1)) == []  # one night may be missed
-    assert check(timedelta(days=1, hours=20)) == []  # the second night is on
+    assert check(timedelta(days=1)) == []  # one missed night is tolerated
+    assert check(timedelta(days=1, hours=20)) == []  # the second night has just begun
     assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
     assert "not been verified for 53 hours" in Alert.objects.get().summary
-    verified(NOW + timedelta(days=2))
+    create_verification(NOW + timedelta(days=2))
     check(timedelta(days=2, minutes=1))
     assert check(timedelta(days=2, minutes=7)) == []
     assert receiver.titles == [f"[{what}] The audit log is not verified" for what in ("Opened", "Resolved")]
 
 
-def test_tampering_is_worse_than_not_looking(receiver: Receiver) -> None:
-    verified(NOW - timedelta(days=3))
+def test_tampering_is_worse_than_missed_verification(receiver: Receiver) -> None:
+    create_verification(NOW - timedelta(days=3))
     check()
-    verified(NOW, problems=["Row 7 was changed."])
+    create_verification(NOW, problems=["Row 7 was changed."])
     check(MINUTE)
     assert [title.partition("]")[0] for title in receiver.titles] == ["[Opened", "[Worse"]
 
 
-def test_a_new_installation_has_time_for_its_first_verification() -> None:
-    assert check(timedelta(days=9)) == []  # nothing is sealed
-    seal(NOW)
+def test_new_installation_gets_time_for_first_verification() -> None:
+    assert check(timedelta(days=9)) == []  # no seals yet
+    create_seal(NOW)
     assert check(timedelta(days=1)) == []
     assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
 
 
-def test_rare_verifications_are_late_later(settings: Settings) -> None:
+def test_verification_deadline_follows_schedule(settings: Settings) -> None:
     settings.AUDIT_VERIFY_CRON = "0 4 * * 0"
-    seal(NOW)
+    create_seal(NOW)
     assert check(timedelta(days=8)) == []
     assert check(timedelta(days=15)) == [Rule.AUDIT_CHAIN]
 
 
-# --- What people do about it ---
+# --- Actions ---
 
 
 def act(person: Any, **typed: str) -> Any:
@@ -434,8 +432,8 @@ def adam() -> User:
     return adam
 
 
-def test_taking_it_on_is_audited(adam: User) -> None:
-    dead()
+def test_acknowledging_is_audited(adam: User) -> None:
+    create_dead_events()
     check()
     text = act(adam, action="acknowledge", note="Looking at it").content.decode()
     assert "Alert updated." in text
@@ -446,8 +444,8 @@ def test_taking_it_on_is_audited(adam: User) -> None:
     assert (row.actor, (row.details or {})["note"]) == (adam, "Looking at it")
 
 
-def test_putting_it_off_and_saying_that_it_is_over(adam: User) -> None:
-    dead()
+def test_snooze_then_resolve(adam: User) -> None:
+    create_dead_events()
     check()
     act(adam, action="snooze", hours="4")
     assert str(Alert.objects.get().state) == "snoozed"
@@ -457,8 +455,8 @@ def test_putting_it_off_and_saying_that_it_is_over(adam: User) -> None:
     assert sorted(AuditLog.objects.values_list("action", flat=True)) == ["ALERT_RESOLVED", "ALERT_SNOOZED"]
 
 
-def test_the_log_has_what_each_of_them_said(adam: User) -> None:
-    dead()
+def test_each_note_is_audited_separately(adam: User) -> None:
+    create_dead_events()
     check()
     act(adam, action="acknowledge", note="Looking at it")
     act(UserFactory.create(admin=True, name="Zoe"), action="snooze", hours="4", note="Until lunch")
@@ -467,8 +465,8 @@ def test_the_log_has_what_each_of_them_said(adam: User) -> None:
     assert [*rows] == [("Adam & Admin", "Looking at it"), ("Zoe", "Until lunch")]
 
 
-def test_what_was_said_to_be_over_and_is_not_opens_a_new_alert(adam: User, receiver: Receiver) -> None:
-    dead()
+def test_unfixed_problem_opens_new_alert_after_manual_resolve(adam: User, receiver: Receiver) -> None:
+    create_dead_events()
     check()
     with time_machine.travel(NOW, tick=False):
         act(adam, action="resolve")
@@ -480,15 +478,15 @@ def test_what_was_said_to_be_over_and_is_not_opens_a_new_alert(adam: User, recei
 @pytest.mark.parametrize(
     "typed", ({}, {"action": "explode"}, {"action": "snooze", "hours": "-1"}, {"note": "x" * 3000})
 )
-def test_nonsense_changes_nothing(adam: User, typed: dict[str, str]) -> None:
-    dead()
+def test_invalid_action_changes_nothing(adam: User, typed: dict[str, str]) -> None:
+    create_dead_events()
     check()
     assert "Choose an action" in act(adam, **typed).content.decode()
     assert str(Alert.objects.get().state) == "open"
 
 
-def test_whoever_is_no_admin_any_more_can_do_nothing(adam: User) -> None:
-    dead()
+def test_former_admin_cannot_act(adam: User) -> None:
+    create_dead_events()
     check()
     User.objects.filter(pk=adam.pk).update(roles=[])
     act(adam, action="resolve")
@@ -496,24 +494,24 @@ def test_whoever_is_no_admin_any_more_can_do_nothing(adam: User) -> None:
 
 
 @pytest.mark.parametrize("rule", list(Rule))
-def test_every_rule_has_a_runbook(adam: User, rule: Alert.Rule) -> None:
+def test_rule_has_runbook(adam: User, rule: Alert.Rule) -> None:
     response = signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{rule}/")
     assert response.status_code == 200
 
 
-def test_runbooks_lead_to_each_other(adam: User) -> None:
-    """In the folder they are files beside each other, and here pages."""
+def test_runbooks_link_to_each_other(adam: User) -> None:
+    """Links between the files in docs/runbooks become links between admin pages."""
     response = signed_in(adam).get("/admin/webhooks/alert/runbooks/failure_rate/")
     assertContains(response, '<a href="../dead_events/">dead events</a>')
     assertNotContains(response, ".md")
 
 
 @pytest.mark.parametrize("name", ("nothing", "README", "settings-py"))
-def test_nothing_else_is_shown_as_a_runbook(adam: User, name: str) -> None:
+def test_unknown_runbook_is_not_found(adam: User, name: str) -> None:
     assert signed_in(adam).get(f"/admin/webhooks/alert/runbooks/{name}/", follow=True).status_code == 404
 
 
-def test_all_runbooks_are_listed_with_what_they_are_about(adam: User) -> None:
+def test_runbook_list_shows_meaning_of_each(adam: User) -> None:
     page = signed_in(adam).get(RUNBOOKS).content.decode()
     names = re.findall(rf'href="{RUNBOOKS}(\w+)/"', page)
     assert names[: len(Rule)] == list(Rule)
@@ -524,5 +522,5 @@ def test_all_runbooks_are_listed_with_what_they_are_about(adam: User) -> None:
 
 
 @pytest.mark.parametrize("page", ("alert/", "dashboard/", "alert/runbooks/silence/"))
-def test_the_list_of_runbooks_is_found(adam: User, page: str) -> None:
+def test_page_links_to_runbook_list(adam: User, page: str) -> None:
     assert f'href="{RUNBOOKS}"' in signed_in(adam).get(f"/admin/webhooks/{page}").content.decode()

@@ -1,4 +1,4 @@
-"""The dashboard says whether things are well and why, counts what came, and is the same whatever its size."""
+"""The dashboard: overall status, event counts, links, and constant query counts."""
 
 import html
 import re
@@ -26,13 +26,13 @@ from webhooks.monitoring.health import measure
 
 pytestmark = pytest.mark.django_db
 
-#: What a transaction has changed is not counted for good before it ends.
+#: Aggregation skips changes of open transactions, so these tests have to commit.
 committed = pytest.mark.django_db(transaction=True)
 
 URL = "/admin/webhooks/dashboard/"
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-WELL = "All systems operational."
+OPERATIONAL = "All systems operational."
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def adam() -> User:
 
 @pytest.fixture(autouse=True)
 def worker() -> None:
-    """Have a worker that beats, whatever the time is said to be."""
+    """Register a worker with a heartbeat that is recent at any frozen time."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
 
 
 @pytest.fixture
 def operator() -> Client:
-    """Return the browser of a local superuser, who is asked of no tokens, so that time may stand still."""
+    """Return a client signed in with a password. It needs no session token, so time can be frozen."""
     return with_password()
 
 
@@ -61,7 +61,7 @@ def page(browser: Client, query: str = "", **headers: str) -> str:
     return str(response.content.decode())
 
 
-def sentence(at: datetime = NOW) -> str:
+def status_text(at: datetime = NOW) -> str:
     with time_machine.travel(at, tick=False):
         return overall_status.evaluate(measure(), Alert.objects.open()).text
 
@@ -75,83 +75,83 @@ def counts(name: str, at: datetime = NOW) -> list[int]:
     ]
 
 
-def fold(at: datetime = NOW) -> None:
+def aggregate(at: datetime = NOW) -> None:
     with time_machine.travel(at, tick=False):
         hourly_counts.aggregate()
 
 
-# --- The sentence ---
+# --- Overall status ---
 
 
-def test_all_is_well_when_nothing_has_happened() -> None:
-    assert sentence() == WELL
+def test_status_is_operational_without_events() -> None:
+    assert status_text() == OPERATIONAL
 
 
-def test_it_never_says_well_without_a_worker() -> None:
+def test_status_reports_missing_worker() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM procrastinate_workers")
-    assert sentence() == "Action needed. No worker is running."
+    assert status_text() == "Action needed. No worker is running."
 
 
-def test_it_never_says_well_while_counts_are_stale() -> None:
+def test_status_reports_stale_counts() -> None:
     event(NOW - MINUTE)
-    assert "out of date" in sentence()
-    fold(NOW)
-    assert sentence() == WELL
-    assert sentence(NOW + 6 * MINUTE) == "Action needed. Event counts are out of date."
+    assert "out of date" in status_text()
+    aggregate(NOW)
+    assert status_text() == OPERATIONAL
+    assert status_text(NOW + 6 * MINUTE) == "Action needed. Event counts are out of date."
 
 
-def test_what_can_be_seen_counts_before_an_alert_has_opened() -> None:
+def test_status_reports_problems_before_alert_opens() -> None:
     event(NOW - MINUTE, state="dead", processed_at=None)
-    fold()
-    assert sentence() == "Action needed. Dead events need attention."
+    aggregate()
+    assert status_text() == "Action needed. Dead events need attention."
 
 
-def test_an_alert_is_named_once_and_by_its_rule_so_that_only_news_is_announced() -> None:
+def test_status_does_not_change_while_alert_stays_open() -> None:
     event(NOW - MINUTE, state="dead", processed_at=None)
-    fold()
+    aggregate()
     with time_machine.travel(NOW, tick=False):
         alerts.check()
-    first = sentence()
+    first = status_text()
     event(NOW - MINUTE, state="dead", processed_at=None)
-    fold()
-    assert sentence() == first == "Action needed. Dead events need attention."
+    aggregate()
+    assert status_text() == first == "Action needed. Dead events need attention."
 
 
-def test_trouble_that_somebody_takes_care_of_is_not_well_either() -> None:
+def test_acknowledged_alert_needs_attention() -> None:
     event(NOW - MINUTE, state="dead", processed_at=None)
-    fold()
+    aggregate()
     with time_machine.travel(NOW, tick=False):
         alerts.check()
     Alert.objects.update(acknowledged_at=NOW)
-    assert sentence() == "Problems acknowledged or snoozed. Dead events need attention."
+    assert status_text() == "Problems acknowledged or snoozed. Dead events need attention."
 
 
-def test_what_waits_for_a_person_is_said() -> None:
-    conflict()
-    assert sentence() == "Working, with items to review. Identity conflicts need a decision."
+def test_open_conflict_is_reported_for_review() -> None:
+    create_conflict()
+    assert status_text() == "Working, with items to review. Identity conflicts need a decision."
 
 
-def conflict() -> IdentityConflict:
+def create_conflict() -> IdentityConflict:
     user, other = UserFactory.create(name="<b>Olive</b>"), UserFactory.create()
     return IdentityConflict.objects.create(user=user, other=other, kind="several", email="olive@example.com")
 
 
-# --- The figures ---
+# --- Counts ---
 
 
 @committed
-def test_each_stretch_counts_what_came_in_it() -> None:
+def test_each_period_counts_its_events() -> None:
     for age in (MINUTE, 59 * MINUTE, 61 * MINUTE, 22 * HOUR, 25 * HOUR, 6 * DAY, 8 * DAY, 29 * DAY, 31 * DAY):
         event(NOW - age)
-    for folded in (False, True):
-        if folded:
-            fold()
+    for is_aggregated in (False, True):
+        if is_aggregated:
+            aggregate()
         assert counts("received") == [2, 4, 6, 8]
         assert counts("processed") == [2, 4, 6, 8]
 
 
-def test_every_state_duplicates_and_refused_requests_are_counted(webhook: WebhookClient) -> None:
+def test_states_duplicates_and_rejections_are_counted(webhook: WebhookClient) -> None:
     zofia = person()
     with time_machine.travel(NOW - MINUTE, tick=False):
         webhook.created(zofia, svix_id="msg_1")
@@ -176,12 +176,12 @@ def test_every_state_duplicates_and_refused_requests_are_counted(webhook: Webhoo
 
 
 @committed
-def test_figures_equal_raw_counts_after_any_history() -> None:
+def test_counts_equal_raw_counts_after_any_history() -> None:
     for number in range(200):
         at = NOW - number * 17 * MINUTE
         event(at, state=("processed", "ignored", "stale")[number % 3], deliveries=1 + number % 4 // 3)
         if number % 60 == 0:
-            fold()
+            aggregate()
     for row in dashboard.build_table(NOW, dashboard.fetch_counts(NOW, "24h")):
         for cell in row.cells:
             raw = WebhookEvent.objects.filter(received_at__gte=cell.since)
@@ -192,14 +192,14 @@ def test_figures_equal_raw_counts_after_any_history() -> None:
 
 
 @committed
-def test_counted_hours_are_not_looked_at_again() -> None:
+def test_aggregated_hours_are_not_recounted() -> None:
     event(NOW - 5 * HOUR)
-    fold()
+    aggregate()
     EventCount.objects.update(events=1000, deliveries=1000)
     assert counts("received") == [0, 1000, 1000, 1000]
 
 
-def test_columns_hold_each_type_and_the_rest_together() -> None:
+def test_chart_groups_rare_types_as_other() -> None:
     for number in range(8):
         for _ in range(8 - number):
             event(NOW - 3 * HOUR, event_type=f"type.{number}")
@@ -214,28 +214,28 @@ def test_columns_hold_each_type_and_the_rest_together() -> None:
 
 
 @committed
-def test_columns_and_times_are_of_no_hour_before_theirs() -> None:
+def test_chart_and_timings_exclude_older_hours() -> None:
     event(NOW - 3 * DAY, event_type="type.old", duration=timedelta(seconds=9))
     event(NOW - HOUR, duration=timedelta(milliseconds=3))
-    for folded in (False, True):
-        if folded:
-            fold()
+    for is_aggregated in (False, True):
+        if is_aggregated:
+            aggregate()
         found = dashboard.fetch_counts(NOW, "24h")
         assert dashboard.build_chart(NOW, "24h", found).series == [("user.updated", 1)]
         assert (dashboard.build_timings(found)[0].seconds[-1] or 0) < 1
 
 
-def test_without_events_there_is_an_empty_chart(operator: Client) -> None:
+def test_chart_is_empty_without_events(operator: Client) -> None:
     text = page(operator)
     assert "No events in this period." in text
-    assert WELL in text
+    assert OPERATIONAL in text
 
 
-# --- The page ---
+# --- Page ---
 
 
-def test_it_names_what_needs_a_person_and_links_there(operator: Client) -> None:
-    found = conflict()
+def test_page_links_to_items_that_need_attention(operator: Client) -> None:
+    found = create_conflict()
     dead = event(NOW - MINUTE, state="dead", processed_at=None, last_error="<i>ValueError</i>")
     push = MetadataPush.objects.create(
         user=UserFactory.create(name="Pat & Push"), state="stopped", requested_at=NOW, next_attempt_at=NOW
@@ -243,22 +243,22 @@ def test_it_names_what_needs_a_person_and_links_there(operator: Client) -> None:
     with time_machine.travel(NOW, tick=False):
         alerts.check()
     text = page(operator)
-    for address in (
+    for url in (
         f"/admin/webhooks/webhookevent/{dead.pk}/change/",
         f"/admin/accounts/identityconflict/{found.pk}/change/",
         f"/admin/accounts/metadatapush/{push.pk}/change/",
         f"/admin/webhooks/alert/{Alert.objects.get(rule='dead_events').pk}/change/",
     ):
-        assert f'href="{address}"' in text
+        assert f'href="{url}"' in text
     assert "Pat &amp; Push" in text
     assert "<i>ValueError" not in text
 
 
-def test_the_oldest_unsettled_event_is_the_first_where_its_age_leads(operator: Client) -> None:
+def test_oldest_unsettled_link_lists_that_event_first(operator: Client) -> None:
     dead = event(NOW - timedelta(hours=3), state="dead", processed_at=None)
     event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW)
-    [address] = re.findall(r'id="oldest" href="([^"]*)"', page(operator))
-    listed = operator.get(html.unescape(address)).content.decode()
+    [url] = re.findall(r'id="oldest" href="([^"]*)"', page(operator))
+    listed = operator.get(html.unescape(url)).content.decode()
     assert re.findall(r"webhookevent/(\d+)/change/", listed)[0] == str(dead.pk)
 
 
@@ -266,12 +266,12 @@ def test_the_oldest_unsettled_event_is_the_first_where_its_age_leads(operator: C
     ("facts", "tone"),
     (({}, "bad"), ({"acknowledged_at": NOW}, "attention"), ({"snoozed_until": NOW + MINUTE}, "attention")),
 )
-def test_an_alert_that_somebody_takes_care_of_looks_so(operator: Client, facts: dict[str, Any], tone: str) -> None:
-    Alert.objects.create(rule="silence", summary="It is quiet.", value=1, notified_value=1, worst_value=1, **facts)
+def test_alert_tone_shows_whether_it_is_handled(operator: Client, facts: dict[str, Any], tone: str) -> None:
+    Alert.objects.create(rule="silence", summary="No events.", value=1, notified_value=1, worst_value=1, **facts)
     assert re.search(rf'<li class="is-{tone}">\s*<svg[^>]*><use href="[^"]*#{tone}"', page(operator))
 
 
-def test_figures_link_to_the_events_they_count(operator: Client) -> None:
+def test_counts_link_to_their_events(operator: Client) -> None:
     event(NOW - MINUTE, state="ignored")
     links = re.findall(r'href="(/admin/webhooks/webhookevent/\?state=ignored[^"]*)"', page(operator))
     assert (
@@ -280,26 +280,26 @@ def test_figures_link_to_the_events_they_count(operator: Client) -> None:
     assert len(links) == 4
 
 
-def test_polling_gets_the_moving_part_only(operator: Client) -> None:
+def test_poll_returns_only_live_part(operator: Client) -> None:
     text = page(operator, **HTMX)
     assert "<html" not in text
     assert 'id="live"' in text
 
 
-def test_the_sentence_is_sent_again_only_when_it_says_something_else(operator: Client) -> None:
+def test_poll_resends_status_only_when_changed(operator: Client) -> None:
     digest = re.findall(r"status=(\w+)", page(operator))[0]
     assert "hx-swap-oob" not in page(operator, f"?status={digest}", **HTMX)
-    conflict()
+    create_conflict()
     assert "hx-swap-oob" in page(operator, f"?status={digest}", **HTMX)
 
 
 @pytest.mark.parametrize("span", ("1y", "24h'; --", "\x00"))
-def test_nonsense_is_ignored_and_said(operator: Client, span: str) -> None:
+def test_unknown_time_range_shows_warning(operator: Client, span: str) -> None:
     response = operator.get(URL, {"span": span})
     assert "Unknown time range" in response.content.decode()
 
 
-def test_whoever_lost_the_role_is_moved_to_the_login_page_and_gets_no_figures(adam: User) -> None:
+def test_poll_after_losing_role_redirects_to_login(adam: User) -> None:
     browser = signed_in(adam)
     assert browser.get(URL, headers=HTMX).status_code == 200
     User.objects.filter(pk=adam.pk).update(roles=[])
@@ -309,27 +309,27 @@ def test_whoever_lost_the_role_is_moved_to_the_login_page_and_gets_no_figures(ad
     assert browser.get(URL).status_code == 302
 
 
-def test_who_is_signed_out_is_asked_for_a_fresh_token_first(adam: User) -> None:
+def test_poll_with_expired_token_is_unauthorized(adam: User) -> None:
     assert signed_in(adam, expired=True).get(URL, headers=HTMX).status_code == 401
 
 
-def test_every_page_of_the_admin_leads_there(operator: Client) -> None:
+def test_admin_index_links_to_dashboard(operator: Client) -> None:
     assert f'href="{URL}"' in operator.get("/admin/").content.decode()
 
 
-#: Statements of a whole page and of what is polled, whatever there is. The page asks for the session besides.
+#: Statements for the whole page and for a poll, including the session.
 PAGE, POLLED = 23, 23
 
 
-def queries(browser: Client, **headers: str) -> int:
+def count_queries(browser: Client, **headers: str) -> int:
     with CaptureQueriesContext(connection) as found:
         page(browser, **headers)
     return len(found)
 
 
-def some_of_everything() -> None:
+def create_one_of_everything() -> None:
     for number in range(12):
-        conflict()
+        create_conflict()
         event(NOW - number * HOUR, state="dead", processed_at=None, event_type=f"type.{number}")
         pushed = {"state": "stopped", "requested_at": NOW, "next_attempt_at": NOW}
         MetadataPush.objects.create(user=UserFactory.create(), **pushed)
@@ -338,16 +338,16 @@ def some_of_everything() -> None:
         alerts.check()
 
 
-def test_it_takes_as_many_statements_whatever_there_is(operator: Client) -> None:
-    assert (queries(operator), queries(operator, **HTMX)) == (PAGE, POLLED)
-    some_of_everything()
-    assert (queries(operator), queries(operator, **HTMX)) == (PAGE, POLLED)
-    fold()
-    assert (queries(operator), queries(operator, **HTMX)) == (PAGE, POLLED)
+def test_query_count_does_not_depend_on_data(operator: Client) -> None:
+    assert (count_queries(operator), count_queries(operator, **HTMX)) == (PAGE, POLLED)
+    create_one_of_everything()
+    assert (count_queries(operator), count_queries(operator, **HTMX)) == (PAGE, POLLED)
+    aggregate()
+    assert (count_queries(operator), count_queries(operator, **HTMX)) == (PAGE, POLLED)
     assert AggregationProgress.objects.exists()
 
 
-def test_jobs_for_at_once_that_nobody_takes_are_overdue_too() -> None:
+def test_unscheduled_jobs_become_overdue() -> None:
     queue.configure_task("webhooks.tasks.retry_event").defer(event_id=1)
     queue.configure_task("webhooks.tasks.retry_event", schedule_in={"seconds": 1}).defer(event_id=2)
     queue.configure_task("webhooks.tasks.retry_event", schedule_in={"hours": 1}).defer(event_id=3)
@@ -356,9 +356,9 @@ def test_jobs_for_at_once_that_nobody_takes_are_overdue_too() -> None:
         assert measure().overdue_jobs == 2
 
 
-def test_every_link_leads_to_what_it_says(operator: Client) -> None:
-    """The admin answers filters that it does not know with the whole list and `?e=1`."""
-    some_of_everything()
+def test_every_link_resolves(operator: Client) -> None:
+    """The admin redirects unknown filters to the unfiltered list with `?e=1`."""
+    create_one_of_everything()
     links = {html.unescape(link) for link in re.findall(r'href="(/admin/[^"]+)"', page(operator, **HTMX))}
     assert len(links) > 20
     for link in links:

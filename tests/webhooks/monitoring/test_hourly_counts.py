@@ -1,4 +1,4 @@
-"""Totals equal what counting every event would give, whatever happened since they were last counted."""
+"""Totals always equal a full count of all events, whatever changed since the last aggregation."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -26,18 +26,18 @@ NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
 
 def event(received_at: datetime = NOW, **facts: Any) -> WebhookEvent:
-    """Store an event as the inbox does once it is applied."""
+    """Store a processed event."""
     facts = {"state": "processed", "processed_at": received_at + timedelta(seconds=1), **facts}
     facts |= {"svix_id": new_svix_id(), "received_at": received_at, "last_delivery_at": received_at}
     facts |= {"event_type": facts.get("event_type", "user.updated"), "secret_fingerprint": "x"}
     return WebhookEvent.objects.create(occurred_at=received_at - timedelta(seconds=2), **facts)
 
 
-def raw() -> Counter[tuple[datetime, str, str]]:
-    """Return how many deliveries there are of each kind, by looking at each event."""
+def count_events() -> Counter[tuple[datetime, str, str]]:
+    """Count deliveries by reading every event."""
     counted: Counter[tuple[datetime, str, str]] = Counter()
-    for one in WebhookEvent.objects.all():
-        counted[start_of_hour(one.received_at), one.event_type, one.state] += one.deliveries
+    for row in WebhookEvent.objects.all():
+        counted[start_of_hour(row.received_at), row.event_type, row.state] += row.deliveries
     return counted
 
 
@@ -45,14 +45,14 @@ def totals() -> Counter[tuple[datetime, str, str]]:
     return Counter({row[:3]: int(row.deliveries) for row in hourly_counts.hourly(LONG_AGO)})
 
 
-def test_before_the_first_count_everything_is_read_from_the_events(webhook: WebhookClient) -> None:
+def test_totals_are_read_from_events_before_first_aggregation(webhook: WebhookClient) -> None:
     assert hourly_counts.hourly(LONG_AGO) == []
     webhook.created(person())
-    assert totals() == raw()
+    assert totals() == count_events()
     assert not EventCount.objects.exists()
 
 
-def test_what_is_counted_is_not_looked_at_again(webhook: WebhookClient) -> None:
+def test_aggregated_hours_are_not_recounted(webhook: WebhookClient) -> None:
     webhook.created(person())
     assert hourly_counts.aggregate() == 1
     EventCount.objects.update(deliveries=1000)
@@ -60,15 +60,15 @@ def test_what_is_counted_is_not_looked_at_again(webhook: WebhookClient) -> None:
     assert hourly_counts.aggregate() == 0
 
 
-def test_an_hour_with_something_new_is_read_from_its_events(webhook: WebhookClient) -> None:
+def test_dirty_hour_is_read_from_its_events(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         webhook.created(person())
         hourly_counts.aggregate()
         webhook.created(person())
-    assert totals() == raw()
+    assert totals() == count_events()
 
 
-def test_repeats_and_retries_change_hours_that_were_counted(webhook: WebhookClient) -> None:
+def test_repeats_and_retries_change_aggregated_hours(webhook: WebhookClient) -> None:
     zofia = person()
     with time_machine.travel(NOW, tick=False):
         webhook.created(zofia, svix_id="msg_repeated")
@@ -78,21 +78,21 @@ def test_repeats_and_retries_change_hours_that_were_counted(webhook: WebhookClie
     assert totals()[start_of_hour(NOW), "user.created", "failed"] == 1
     webhook.created(zofia, svix_id="msg_repeated")
     inbox.retry(WebhookEvent.objects.get(svix_id="msg_failed").pk)
-    assert totals() == raw()
+    assert totals() == count_events()
     assert totals()[start_of_hour(NOW), "user.created", "processed"] == 3
     hourly_counts.aggregate()
-    assert totals() == raw()
+    assert totals() == count_events()
 
 
-def test_emptying_payloads_makes_no_hour_be_counted_anew(webhook: WebhookClient) -> None:
+def test_emptying_payloads_does_not_make_hours_dirty(webhook: WebhookClient) -> None:
     webhook.created(person())
     hourly_counts.aggregate()
     WebhookEvent.objects.update(payload=None)
     assert hourly_counts.aggregate() == 0
 
 
-def test_a_transaction_that_was_open_while_counting_is_not_missed() -> None:
-    """Its row has a lower id and a lower transaction than others that were counted before it was committed."""
+def test_transaction_open_during_aggregation_is_counted() -> None:
+    """Its row has a lower id and transaction than rows that were aggregated before it was committed."""
     written, counted = Event(), Event()
 
     def write_slowly() -> None:
@@ -107,41 +107,41 @@ def test_a_transaction_that_was_open_while_counting_is_not_missed() -> None:
     written.wait(10)
     event()
     hourly_counts.aggregate()
-    assert totals() == raw()
+    assert totals() == count_events()
     counted.set()
     writer.join()
-    assert sum(raw().values()) == 2
-    assert totals() == raw()
+    assert sum(count_events().values()) == 2
+    assert totals() == count_events()
     hourly_counts.aggregate()
-    assert totals() == raw()
+    assert totals() == count_events()
 
 
-def test_totals_are_right_after_any_history() -> None:
+def test_totals_are_exact_after_any_history() -> None:
     random = Random(20261120)
     kinds, states = ("user.created", "user.updated", "session.created"), ("processed", "ignored", "stale")
     for _ in range(120):
-        match random.choice(("event", "event", "repeat", "settle", "fold")):
+        match random.choice(("event", "event", "repeat", "settle", "aggregate")):
             case "event":
-                when = NOW - timedelta(minutes=random.randrange(600))
-                event(when, event_type=random.choice(kinds), state=random.choice(states))
+                received_at = NOW - timedelta(minutes=random.randrange(600))
+                event(received_at, event_type=random.choice(kinds), state=random.choice(states))
             case "repeat" if WebhookEvent.objects.exists():
-                some = random.choice(WebhookEvent.objects.values_list("svix_id", flat=True))
-                WebhookEvent.objects.count_repeat(some, NOW)
+                svix_id = random.choice(WebhookEvent.objects.values_list("svix_id", flat=True))
+                WebhookEvent.objects.count_repeat(svix_id, NOW)
             case "settle" if WebhookEvent.objects.exists():
                 WebhookEvent.objects.filter(pk=random.choice(WebhookEvent.objects.all()).pk).update(state="ignored")
-            case "fold":
+            case "aggregate":
                 hourly_counts.aggregate()
-        assert totals() == raw()
+        assert totals() == count_events()
 
 
-def test_totals_are_right_while_events_come_and_hours_are_counted(svix: Svix) -> None:
-    """Several workers of gunicorn take events in, repeats among them, while hours are counted over and over."""
+def test_totals_are_exact_during_concurrent_aggregation(svix: Svix) -> None:
+    """Several gunicorn workers receive events and repeats while aggregation runs in a loop."""
     people = [person() for _ in range(40)]
     messages = [(samples.user_event("user.created", one), new_svix_id()) for one in people]
     messages += [(samples.user_event("user.updated", one.later(first_name="Nova")), new_svix_id()) for one in people]
     done = Event()
 
-    def count_over_and_over() -> None:
+    def aggregate_repeatedly() -> None:
         while not done.is_set():
             hourly_counts.aggregate()
         connections.close_all()
@@ -150,7 +150,7 @@ def test_totals_are_right_while_events_come_and_hours_are_counted(svix: Svix) ->
         svix.deliver_at_once([*messages, *messages[::3]], threads=6)
         done.set()
 
-    threads = [Thread(target=count_over_and_over), Thread(target=deliver)]
+    threads = [Thread(target=aggregate_repeatedly), Thread(target=deliver)]
     for thread in threads:
         thread.start()
     seen = set()
@@ -159,20 +159,20 @@ def test_totals_are_right_while_events_come_and_hours_are_counted(svix: Svix) ->
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             found = totals()
-            assert found == raw()
+            assert found == count_events()
         seen.add(found.total())
     for thread in threads:
         thread.join()
-    assert len(seen) > 2  # it was looked at under way
-    assert totals() == raw()
+    assert len(seen) > 2  # totals were read during the run
+    assert totals() == count_events()
     assert totals().total() == len(messages) + len(messages[::3])
 
 
-def test_percentiles_are_read_off_between_the_ends_of_their_bucket() -> None:
+def test_percentiles_are_interpolated_within_bucket() -> None:
     for milliseconds in (3, 3, 3, 3, 3, 3, 3, 3, 3, 400):
         event(duration=timedelta(milliseconds=milliseconds))
-    for fold in (False, True):
-        if fold:
+    for is_aggregated in (False, True):
+        if is_aggregated:
             hourly_counts.aggregate()
         apply = hourly_counts.timings(LONG_AGO)["apply"]
         assert sum(apply) == 10
@@ -181,16 +181,16 @@ def test_percentiles_are_read_off_between_the_ends_of_their_bucket() -> None:
     assert 2 <= (hourly_counts.percentile(hourly_counts.timings(LONG_AGO)["lag"], 0.5) or 0) <= 5
 
 
-def test_of_nothing_there_is_no_percentile() -> None:
+def test_percentile_of_empty_histogram_is_none() -> None:
     assert hourly_counts.percentile(hourly_counts.timings(LONG_AGO)["lag"], 0.5) is None
 
 
-def test_a_clock_that_is_ahead_of_clerks_gives_no_negative_lag() -> None:
+def test_negative_lag_counts_as_zero() -> None:
     event(processed_at=NOW - timedelta(seconds=30))
     assert hourly_counts.timings(LONG_AGO)["lag"][0] == 1
 
 
-def test_only_the_hours_asked_for_are_returned() -> None:
+def test_hours_before_start_are_excluded() -> None:
     event(NOW - timedelta(hours=5))
     event(NOW)
     for _ in range(2):
@@ -199,7 +199,7 @@ def test_only_the_hours_asked_for_are_returned() -> None:
         hourly_counts.aggregate()
 
 
-def test_reading_takes_one_statement_each_and_two_to_know_what_is_dirty() -> None:
+def test_reading_takes_one_statement_each_plus_two_for_dirty_hours() -> None:
     event()
     with CaptureQueriesContext(connection) as queries:
         dirty = hourly_counts.dirty_hours()
