@@ -1,4 +1,4 @@
-"""Keep pooled connections fit without asking the server before each request."""
+"""Validate pooled connections without a round trip to the server before each request."""
 
 import select
 from typing import Any
@@ -10,13 +10,13 @@ from psycopg_pool import ConnectionPool
 
 
 def check_connection(connection: psycopg.Connection[Any]) -> None:
-    """Raise if the server hung up on a pooled connection; cost no round trip if it did not.
+    """Raise if the server has closed a pooled connection. A healthy connection costs no round trip.
 
-    A server that shuts down or cuts a connection says so unasked, which makes the socket readable. On the first dead
-    connection the whole pool is drained, because psycopg-pool would otherwise wait 1, 2, 4 … s for each one.
+    A server that shuts down or closes a connection sends a message, which makes the socket readable. The first dead
+    connection drains the whole pool, because psycopg-pool would otherwise wait 1, 2, 4 … s for each one.
 
     Raises:
-        psycopg.OperationalError: the connection is dead; the pool then hands out another one.
+        psycopg.OperationalError: the connection is dead; the pool then returns another one.
     """
     readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
     if not readable:
@@ -24,15 +24,15 @@ def check_connection(connection: psycopg.Connection[Any]) -> None:
     try:
         ConnectionPool.check_connection(connection)
     except psycopg.Error:
-        pool = connections["default"].pool  # type: ignore[attr-defined]  # the PostgreSQL backend's own
+        pool = connections["default"].pool  # type: ignore[attr-defined]  # only the PostgreSQL backend has it
         pool.drain()
         raise
 
 
 def close_pools() -> None:
-    """Close what connects this process to the database. A pool's threads would hold up the end of the process for 20 s."""
-    if not settings.configured:  # they cannot be read, which somebody else is about to say
+    """Close all database connections of this process. Otherwise the threads of a pool delay its exit by 20 s."""
+    if not settings.configured:  # the settings could not be loaded, and that error is reported elsewhere
         return
     for connection in connections.all(initialized_only=True):
         connection.close()
-        connection.close_pool()  # type: ignore[attr-defined]  # likewise
+        connection.close_pool()  # type: ignore[attr-defined]  # only the PostgreSQL backend has it

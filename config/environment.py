@@ -1,4 +1,4 @@
-"""Readers for the environment variables that `.env.example` documents. Each fails loudly and names its variable."""
+"""Readers for the environment variables in `.env.example`. An invalid value raises an error that names the variable."""
 
 import base64
 import binascii
@@ -16,32 +16,34 @@ from config.database import check_connection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-#: A mail server that says nothing for so long is away.
 MAIL_TIMEOUT_S = 20
-SHARE = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
+FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")  # a variable that is already set wins
+env.read_env(BASE_DIR / ".env")  # variables that are already set take precedence
 
 
 def required(name: str, purpose: str) -> str:
     """Return the variable `name`.
 
+    Args:
+        purpose: completes the sentence "It is …" in the error message.
+
     Raises:
-        ImproperlyConfigured: it is unset or blank; the message says what it is for.
+        ImproperlyConfigured: the variable is unset or blank.
     """
-    # Not env.str(), which takes what starts with $ for the name of another variable; keys may start with it.
+    # env.str() would treat a value that starts with $ as the name of another variable, and a key may start with it.
     value: str = env.ENVIRON.get(name, "").strip()
     if not value:
-        raise ImproperlyConfigured(f"{name} is not set. It is {purpose}; see .env.example.")
+        raise ImproperlyConfigured(f"{name} is not set. It is {purpose}. See .env.example.")
     return value
 
 
-def number(name: str, default: int) -> int:
-    """Return the variable `name` as a whole number of zero or more.
+def integer(name: str, default: int) -> int:
+    """Return the variable `name` as a non-negative integer.
 
     Raises:
-        ImproperlyConfigured: it is something else.
+        ImproperlyConfigured: the value is not a non-negative integer.
     """
     text = env.str(name, default="").strip() or str(default)
     if not (text.isascii() and text.isdecimal()):
@@ -49,13 +51,13 @@ def number(name: str, default: int) -> int:
     return int(text)
 
 
-def words(name: str, default: list[str] | None = None) -> list[str]:
-    """Return the comma-separated variable `name` as a list without blanks, or `default` if there is nothing in it."""
-    return [word.strip() for word in env.str(name, default="").split(",") if word.strip()] or default or []
+def comma_separated(name: str, default: list[str] | None = None) -> list[str]:
+    """Return the values of the comma-separated variable `name` without empty ones, or `default` if there are none."""
+    return [value.strip() for value in env.str(name, default="").split(",") if value.strip()] or default or []
 
 
 def header(name: str) -> tuple[str, str] | None:
-    """Return a `Header-Name: value` variable in the form of Django's SECURE_PROXY_SSL_HEADER, or None if unset."""
+    """Parse a `Header-Name: value` variable into the form of Django's SECURE_PROXY_SSL_HEADER. Return None if unset."""
     text = env.str(name, default="").strip()
     if not text:
         return None
@@ -65,24 +67,20 @@ def header(name: str) -> tuple[str, str] | None:
     return "HTTP_" + key.strip().upper().replace("-", "_"), value.strip()
 
 
-def share(name: str) -> float:
-    """Return the variable `name` as a number from 0 to 1; 0 if it is unset.
+def fraction(name: str) -> float:
+    """Return the variable `name` as a number from 0 to 1. The default is 0.
 
     Raises:
-        ImproperlyConfigured: it is something else.
+        ImproperlyConfigured: the value is not a number from 0 to 1.
     """
     text = env.str(name, default="").strip() or "0"
-    if not SHARE.fullmatch(text):
+    if not FRACTION.fullmatch(text):
         raise ImproperlyConfigured(f"{name} must be a number from 0 to 1 such as 0.1, not {text!r}.")
     return float(text)
 
 
 def log_format() -> str:
-    """Return how logs are written: `json`, or `console` for eyes; in local mode the latter.
-
-    Raises:
-        ImproperlyConfigured: LOG_FORMAT is something else.
-    """
+    """Return LOG_FORMAT: `json` or `console`. The default is `console` in local mode and `json` otherwise."""
     text = env.str("LOG_FORMAT", default="").strip().lower() or ("console" if env.bool("LOCAL_MODE", False) else "json")
     if text not in ("console", "json"):
         raise ImproperlyConfigured(f"LOG_FORMAT must be console or json, not {text!r}.")
@@ -90,36 +88,37 @@ def log_format() -> str:
 
 
 def deployment() -> str:
-    """Return the name by which logs and Sentry tell this deployment from others."""
     return env.str("DEPLOYMENT", default="").strip() or ("local" if env.bool("LOCAL_MODE", False) else "production")
 
 
 @cache
 def version() -> str:
-    """Return which version of the code runs: VERSION, or the commit that is checked out, or nothing."""
+    """Return VERSION, or the commit that is checked out, or ""."""
     return env.str("VERSION", default="").strip() or _commit(BASE_DIR / ".git")
 
 
 def sentry_dsn() -> str:
-    """Return SENTRY_DSN, or nothing.
+    """Return SENTRY_DSN, or "".
 
     Raises:
-        ImproperlyConfigured: it is not the address of a project at Sentry; the message does not show it.
+        ImproperlyConfigured: the value is not a DSN. The message does not contain it, because it is a secret.
     """
     text = env.str("SENTRY_DSN", default="").strip()
     try:
         return text and str(Dsn(text))
     except (BadDsn, ValueError):
         raise ImproperlyConfigured(
-            "SENTRY_DSN must look like https://key@host/project; copy it from the project's Client Keys at Sentry."
+            "SENTRY_DSN must look like https://key@host/project. Copy it from Client Keys in the project settings of Sentry."
         ) from None
 
 
 def frontend_api_url(publishable_key: str) -> str:
-    """Return where browsers talk to the Clerk instance of a publishable key: pk_…_ and base64 of the host and a dollar.
+    """Return the URL of the Frontend API that is encoded in a publishable key.
+
+    A publishable key is `pk_test_` or `pk_live_`, followed by the base64 encoding of the host name and a dollar sign.
 
     Raises:
-        ImproperlyConfigured: it is not a publishable key.
+        ImproperlyConfigured: the value is not a publishable key.
     """
     kind, _, encoded = publishable_key.rpartition("_")
     try:
@@ -129,24 +128,25 @@ def frontend_api_url(publishable_key: str) -> str:
     host = text.removesuffix("$")
     if kind not in ("pk_test", "pk_live") or text != f"{host}$" or "$" in host or "." not in host:
         raise ImproperlyConfigured(
-            "CLERK_PUBLISHABLE_KEY is not a publishable key (pk_test_… or pk_live_…); copy it from Clerk's dashboard."
+            "CLERK_PUBLISHABLE_KEY must start with pk_test_ or pk_live_ and be complete. "
+            "Copy it from the API keys page of Clerk's dashboard."
         )
     return f"https://{host}"
 
 
-def mailer(url: str) -> dict[str, Any]:
-    """Return Django's settings for the mail server at `url`; blank is one on this machine.
+def mailer_config(url: str) -> dict[str, Any]:
+    """Return Django's MAILERS entry for EMAIL_URL. The default is a server on this machine.
 
     Args:
         url: `smtp+tls://user:password@host:587`, `smtp+ssl://…:465`, or `filemail:///folder`, which writes files.
 
     Raises:
-        ImproperlyConfigured: the URL is of another kind or cannot be read.
+        ImproperlyConfigured: the URL is malformed or has another scheme.
     """
     try:
         config = env.email_url_config(url or "smtp://localhost:25")
     except (ValueError, ImproperlyConfigured):
-        # Its own message could show the password.
+        # The original message could contain the password.
         raise ImproperlyConfigured("EMAIL_URL must look like smtp+tls://user:password@host:587.") from None
     options: dict[str, Any] = {}
     if config["EMAIL_BACKEND"].endswith("filebased.EmailBackend"):
@@ -158,38 +158,42 @@ def mailer(url: str) -> dict[str, Any]:
     return {"BACKEND": config["EMAIL_BACKEND"], "OPTIONS": options}
 
 
-def database(url: str, *, pool_size: int) -> dict[str, Any]:
-    """Return Django's settings for the PostgreSQL at `url`, pooled.
+def database_config(url: str, *, pool_size: int) -> dict[str, Any]:
+    """Return Django's DATABASES entry for DATABASE_URL, with a connection pool.
 
     Args:
         url: `postgresql://user:password@host:port/name`, or `postgresql://user@/name?host=/socket/folder`.
-        pool_size: the most connections one process may hold.
+        pool_size: maximum number of connections per process.
 
     Raises:
-        ImproperlyConfigured: the URL names another engine or cannot be read.
+        ImproperlyConfigured: the URL is malformed or has another scheme.
     """
-    # Checked first, because django-environ's warning about an engine it does not know shows the password.
+    # This check comes first, because django-environ's warning about an unknown engine contains the password.
     if not url.startswith(("postgresql://", "postgres://")):
-        raise ImproperlyConfigured("DATABASE_URL must name a PostgreSQL database: postgresql://user@host/name")
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be the URL of a PostgreSQL database, such as postgresql://user:password@host:5432/name."
+        )
     try:
         config = dict(env.db_url_config(url))
     except (ValueError, KeyError) as error:
-        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}. It looks like postgresql://…") from None
+        raise ImproperlyConfigured(
+            f"DATABASE_URL is malformed ({error}). It must look like postgresql://user:password@host:5432/name."
+        ) from None
     options = config.pop("OPTIONS", {})
-    # A socket folder comes as ?host=…, which django-environ leaves, still quoted, among the options.
+    # django-environ leaves the socket folder of ?host=… percent-encoded among the options.
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
     options["connect_timeout"] = 3
-    # A lock that cannot be had ends in 503 long before Svix gives up after 15 s.
+    # Waiting for a lock ends with a 503 long before Svix times out after 15 s.
     options["options"] = "-c lock_timeout=3000 -c statement_timeout=30000"
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}
 
 
 def _commit(git: Path) -> str:
-    """Return the commit that a checkout is at, read from its files, because hosts may have no git."""
+    """Return the commit of a checkout. It is read from files, because git may not be installed."""
     try:
         head = (git / "HEAD").read_text().strip()
         reference = head.removeprefix("ref: ")
         return (head if reference == head else (git / reference).read_text()).strip()[:12]
-    except OSError:  # no checkout, or one that keeps its references packed
+    except OSError:  # not a checkout, or its references are packed
         return ""

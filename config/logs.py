@@ -1,7 +1,7 @@
-"""Logs as lines of JSON, each with the request, the delivery, the person and the job that it belongs to.
+"""Log records as lines of JSON with the ids of their request, webhook delivery, user and job.
 
-What belongs to all lines of a request is bound with `structlog.contextvars` where it becomes known: the request by the
-middleware below, the delivery by webhooks.views, the person by accounts.middleware, the job by the worker's middleware.
+The ids are bound with `structlog.contextvars` as they become known: the request id by the middleware below, the delivery id
+by webhooks.views, the user id by accounts.middleware, and the job id by the worker middleware below.
 """
 
 import json
@@ -22,17 +22,18 @@ from config.environment import deployment, version
 from core import redaction
 
 SERVICE = "buildappswith"
-#: What a proxy in front may call a request. Anything else is a stranger's text and gets no place in the log.
+MAX_CHAINED_ERRORS = 5
+#: Accepted values of X-Request-ID. Others are replaced, because clients can send arbitrary text.
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 #: https://www.w3.org/TR/trace-context/#traceparent-header
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Give each request an id, take over the proxy's, and say it in the answer."""
+    """Bind an id to each request and return it as X-Request-ID. A valid id from a proxy is kept."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        # Cleared here and not afterwards: Django and gunicorn write about a request when this has returned.
+        # Not cleared afterwards, because Django and gunicorn log the request after this middleware returns.
         clear_contextvars()
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
@@ -45,25 +46,24 @@ def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
 
 
 async def job_context(call_next: Callable[[], Awaitable[Any]], context: JobContext, worker: Any) -> Any:
-    """Name the job in what it logs. The worker runs each job in a context of its own."""
+    """Bind the name and id of a job while it runs. The worker runs each job in a separate context."""
     with structlog.contextvars.bound_contextvars(job=context.job.task_name, job_id=context.job.id):
         return await call_next()
 
 
 def json_formatter() -> logging.Formatter:
-    """Return what makes a line of JSON of each record of Python's logging."""
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[merge_contextvars],
-        processors=[_Rendered({"dd.service": SERVICE, "dd.env": deployment(), "dd.version": version()})],
+        processors=[_JsonRenderer({"dd.service": SERVICE, "dd.env": deployment(), "dd.version": version()})],
     )
 
 
-class _Rendered:
-    """The last step: everything that is known of a record, as one line."""
+class _JsonRenderer:
+    """The last structlog processor: renders a record and its bound values as one line."""
 
-    def __init__(self, always: dict[str, str]) -> None:
-        self.always = always
-        self.time = structlog.processors.TimeStamper(fmt="iso", utc=True)
+    def __init__(self, constants: dict[str, str]) -> None:
+        self.constants = constants
+        self.add_timestamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
     def __call__(self, logger: Any, name: str, event: EventDict) -> str:
         record: logging.LogRecord = event.pop("_record")
@@ -74,32 +74,32 @@ class _Rendered:
             "logger": record.name,
             "message": redaction.redact_text(str(message)),
         }
-        job = getattr(record, "job", None)  # of Procrastinate's own lines about a job
+        job = getattr(record, "job", None)  # set by Procrastinate on its own records about a job
         if isinstance(job, dict):
             line |= {"job": job.get("task_name"), "job_id": job.get("id")}
-        line |= getattr(record, "http", {}) | self.always | dict(event)
+        line |= getattr(record, "http", {}) | self.constants | dict(event)
         if exc_info and exc_info[1] is not None:
             line |= _error(exc_info[1])
-        return json.dumps(self.time(logger, name, line), default=str, ensure_ascii=False)
+        return json.dumps(self.add_timestamp(logger, name, line), default=str, ensure_ascii=False)
 
 
 def _error(error: BaseException) -> dict[str, str]:
-    """Return an exception under the names that Datadog knows, with messages that quote nothing, and no variables."""
-    told: list[str] = []
-    seen: BaseException | None = error
-    while seen is not None and len(told) < 5:
-        frames = "".join(traceback.format_tb(seen.__traceback__))
-        told.insert(0, f"{frames}{type(seen).__name__}: {redaction.redact_error(str(seen))}")
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    """Return an exception in Datadog's attributes, without variables and with quoted values redacted."""
+    parts: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(parts) < MAX_CHAINED_ERRORS:
+        frames = "".join(traceback.format_tb(current.__traceback__))
+        parts.insert(0, f"{frames}{type(current).__name__}: {redaction.redact_error(str(current))}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    stack = "\n\nwhich led to\n\n".join(told)
+    stack = "\n\nThe exception above caused this one:\n\n".join(parts)
     return {"error.kind": kind, "error.message": redaction.redact_error(str(error)), "error.stack": stack}
 
 
 def _trace(traceparent: str) -> dict[str, str]:
-    """Return the ids of the trace a request belongs to, as W3C writes them and as Datadog finds them.
+    """Parse a W3C traceparent header into trace and span ids, in W3C's and in Datadog's format.
 
-    Datadog's are the lower 64 bits as a decimal number: docs.datadoghq.com/tracing/connect_logs_and_traces/opentelemetry
+    Datadog uses the lower 64 bits as a decimal number: docs.datadoghq.com/tracing/connect_logs_and_traces/opentelemetry
     """
     found = TRACEPARENT.fullmatch(traceparent)
     if found is None:

@@ -1,4 +1,4 @@
-"""What every response needs that Django does not bring."""
+"""Site-wide middleware: permissions policy, compression, flag cookies and database outages."""
 
 import logging
 from collections.abc import Callable
@@ -17,10 +17,10 @@ from accounts.http import json_error
 
 log = logging.getLogger(__name__)
 
-#: What is raised while the database cannot be reached or is too busy.
+#: Raised while the database is unreachable or overloaded.
 DATABASE_UNAVAILABLE = (OperationalError, InterfaceError)
 
-#: Powerful features no page of ours uses. https://www.w3.org/TR/permissions-policy/
+#: Browser features that no page needs. https://www.w3.org/TR/permissions-policy/
 UNUSED_FEATURES = (
     "accelerometer",
     "camera",
@@ -34,7 +34,7 @@ PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in (*UNUSED_FEATURES,
 
 
 def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Refuse powerful browser features to every page and whatever it embeds."""
+    """Disable browser features that no page needs, also for embedded content."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -45,29 +45,27 @@ def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> C
 
 
 class AnonymousGZipMiddleware(GZipMiddleware):
-    """Compress the pages of visitors, on whose way to a telephone most of the time would go.
+    """Compress HTML pages for visitors, because transfer dominates the load time on mobile networks.
 
-    Pages of people who are signed in stay as they are: the length of a compressed page tells of secrets on it (BREACH).
-    Answers of the API stay as they are, too: compressing would weaken their strong ETags, and If-Match would never hold.
+    Pages of signed-in users are not compressed, because the length of a compressed page can reveal its secrets (BREACH).
+    API responses are not compressed, because compression weakens their strong ETags and If-Match would never match.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Called by Django with every answer."""
         is_page = response.get("Content-Type", "").startswith("text/html")
-        return super().process_response(request, response) if is_page and not _is_somebody(request) else response
+        return super().process_response(request, response) if is_page and not _has_session(request) else response
 
 
-def _is_somebody(request: HttpRequest) -> bool:
-    """Return whether a request comes with a session, be it a good one or not; nothing is looked up for it."""
-    ours = ("__session", settings.SESSION_COOKIE_NAME)
-    return "Authorization" in request.headers or any(name.startswith(ours) for name in request.COOKIES)
+def _has_session(request: HttpRequest) -> bool:
+    """Return whether a request carries a session, valid or not. This needs no query."""
+    names = ("__session", settings.SESSION_COOKIE_NAME)
+    return "Authorization" in request.headers or any(name.startswith(names) for name in request.COOKIES)
 
 
 class FlagCookiesMiddleware(WaffleMiddleware):
-    """Keep the lots that visitors drew for a flag, out of reach of scripts and of other sites."""
+    """Set HttpOnly and SameSite on waffle's cookies, which record whether a flag is on for a visitor."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
-        """Called by Django with every answer."""
         response = super().process_response(request, response)
         for flag in getattr(request, "waffles", ()):
             response.cookies[get_setting("COOKIE") % flag] |= {"httponly": True, "samesite": "Lax"}
@@ -75,10 +73,9 @@ class FlagCookiesMiddleware(WaffleMiddleware):
 
 
 class DatabaseUnavailableMiddleware:
-    """Answer 503 while the database cannot be reached or is too busy, instead of 500.
+    """Return 503 instead of 500 while the database is unreachable or overloaded, so that clients retry later.
 
-    A load balancer, a crawler and a person all take 503 for what it is: come back soon. What other middleware raises does
-    not come by here; `config.views.server_error` has it.
+    This handles exceptions from views. `config.views.server_error` handles those from other middleware.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -88,16 +85,15 @@ class DatabaseUnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Called by Django with whatever a view raised."""
         return service_unavailable(request, exception) if isinstance(exception, DATABASE_UNAVAILABLE) else None
 
 
 def service_unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Answer 503 in the way that whoever asks understands, because of an error that is one of `DATABASE_UNAVAILABLE`."""
-    log.error("The database could not answer for %s: %s", request.path, error)
+    """Return 503 as JSON or HTML because of one of the errors in `DATABASE_UNAVAILABLE`."""
+    log.error("Database unavailable for %s: %s", request.path, error)
     if request.path.startswith("/api/"):
         response: HttpResponse = json_error(
-            503, "unavailable", "This cannot be answered just now. Ask again in a while."
+            503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds."
         )
     else:
         response = render(request, "503.html", status=503)

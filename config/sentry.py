@@ -1,7 +1,7 @@
-"""Errors of the web servers and the workers, told to Sentry without anything about people.
+"""Report errors of web servers and workers to Sentry without personal data.
 
-What is sent is listed, not filtered: integrations by name, and of each event the parts that are known to be harmless.
-Requests that were refused (a bad signature, a forged form, a strange host, a page that is not there) are no errors.
+Only allow-listed integrations and event fields are used. Rejected requests (an invalid signature, CSRF token or host, or an
+unknown URL) are not reported.
 """
 
 from typing import Any
@@ -18,16 +18,16 @@ from structlog.contextvars import get_contextvars
 
 from core import redaction
 
-#: What somebody else did wrong, which Django logs as errors.
-REFUSED = "django.security.*"
-#: Of an event, everything else is left out: bodies, headers, cookies, variables, arguments, addresses.
-PARTS = (
+#: Django logs invalid requests as errors of these loggers.
+IGNORED_LOGGERS = "django.security.*"
+#: Other event fields are dropped: bodies, headers, cookies, variables, arguments, URLs.
+ALLOWED_FIELDS = (
     *("event_id", "timestamp", "type", "platform", "level", "logger", "sdk", "release", "environment", "server_name"),
     *("transaction", "transaction_info", "start_timestamp", "exception", "logentry", "breadcrumbs", "fingerprint"),
     *("contexts", "spans", "debug_meta"),
 )
-CONTEXTS = ("trace", "runtime")
-SPAN = (
+ALLOWED_CONTEXTS = ("trace", "runtime")
+ALLOWED_SPAN_FIELDS = (
     "span_id",
     "parent_span_id",
     "trace_id",
@@ -38,12 +38,12 @@ SPAN = (
     "status",
     "origin",
 )
-#: Bound for the logs, too; see config.logs.
+#: Context variables that become tags; see config.logs.
 TAGS = ("request_id", "delivery_id", "job", "job_id")
 
 
 def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float = 0) -> None:
-    """Begin to tell errors, and how long things took if a share of them is asked for."""
+    """Report errors, and traces of a sample of requests if `traces_sample_rate` is not 0."""
     sentry_sdk.init(
         dsn,
         release=release or None,
@@ -53,7 +53,7 @@ def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float
         auto_enabling_integrations=False,
         integrations=[
             DjangoIntegration(transaction_style="url", middleware_spans=False),
-            # A failing job is logged once as an error, when its last attempt failed, so jobs need no integration.
+            # A job whose last attempt failed is logged as an error, so jobs need no integration.
             LoggingIntegration(),
             ExcepthookIntegration(),
             ThreadingIntegration(),
@@ -65,25 +65,25 @@ def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float
         include_local_variables=False,
         auto_session_tracking=False,
         send_client_reports=False,
-        trace_propagation_targets=[],  # Clerk is not told about our traces
-        before_send=_harmless,
-        before_send_transaction=_harmless,
-        before_breadcrumb=_harmless_crumb,
+        trace_propagation_targets=[],  # do not send trace headers to Clerk
+        before_send=_scrub_event,
+        before_send_transaction=_scrub_event,
+        before_breadcrumb=_scrub_breadcrumb,
     )
-    ignore_logger(REFUSED)
+    ignore_logger(IGNORED_LOGGERS)
 
 
-def _harmless(event: Event, hint: Hint) -> Event:
-    """Return what may be sent of an event, and what it was about by id."""
+def _scrub_event(event: Event, hint: Hint) -> Event:
+    """Keep the allowed fields of an event, and add the ids of its request, delivery, user and job."""
     bound, record = get_contextvars(), hint.get("log_record")
     job = getattr(record, "job", None)
-    kept: Any = {name: value for name, value in event.items() if name in PARTS}
-    kept["contexts"] = {name: value for name, value in event.get("contexts", {}).items() if name in CONTEXTS}
+    kept: Any = {name: value for name, value in event.items() if name in ALLOWED_FIELDS}
+    kept["contexts"] = {name: value for name, value in event.get("contexts", {}).items() if name in ALLOWED_CONTEXTS}
     kept["contexts"].get("trace", {}).pop("data", None)
     kept["tags"] = {name: str(bound[name]) for name in TAGS if name in bound}
     if "user_id" in bound:
         kept["user"] = {"id": str(bound["user_id"])}
-    if isinstance(job, dict):  # Procrastinate's line about the end of a job
+    if isinstance(job, dict):  # set by Procrastinate on its record about the end of a job
         kept["tags"] |= {"job": str(job["task_name"]), "job_id": str(job["id"])}
     if "job" in kept["tags"]:
         kept["transaction"] = kept["tags"]["job"]
@@ -91,20 +91,20 @@ def _harmless(event: Event, hint: Hint) -> Event:
         kept["logentry"] = {"message": redaction.redact_text(str(record.msg))}
     for error in kept.get("exception", {}).get("values", []):
         error["value"] = redaction.redact_error(error.get("value") or "")
-    kept["spans"] = [_harmless_span(span) for span in kept.get("spans", [])]
-    harmless: Event = kept
-    return harmless
+    kept["spans"] = [_scrub_span(span) for span in kept.get("spans", [])]
+    scrubbed: Event = kept
+    return scrubbed
 
 
-def _harmless_span(span: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in span.items() if name in SPAN}
+def _scrub_span(span: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in span.items() if name in ALLOWED_SPAN_FIELDS}
     if str(kept.get("op", "")).startswith("http"):
-        kept.pop("description", None)  # an address, with whom it is about
+        kept.pop("description", None)  # a URL, which can contain a user id
     return kept
 
 
-def _harmless_crumb(crumb: Breadcrumb, hint: BreadcrumbHint) -> Breadcrumb | None:
-    """Return what led to an error: lines of the log before their values are put in, and SQL likewise."""
+def _scrub_breadcrumb(crumb: Breadcrumb, hint: BreadcrumbHint) -> Breadcrumb | None:
+    """Keep log messages and SQL statements without their parameters, and drop other breadcrumbs."""
     record = hint.get("log_record")
     message = str(record.msg) if record is not None else str(crumb.get("message") or "")
     if record is None and crumb.get("category") != "query":

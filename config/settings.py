@@ -1,4 +1,4 @@
-"""Django settings. Every value that differs between deployments comes from the environment; see `.env.example`."""
+"""Django settings. Values that differ between deployments come from environment variables; see `.env.example`."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,19 +8,19 @@ from django.utils.csp import CSP
 from config import sentry
 from config.environment import (
     BASE_DIR,
-    database,
+    comma_separated,
+    database_config,
     deployment,
     env,
+    fraction,
     frontend_api_url,
     header,
+    integer,
     log_format,
-    mailer,
-    number,
+    mailer_config,
     required,
     sentry_dsn,
-    share,
     version,
-    words,
 )
 from config.logs import job_context
 
@@ -28,74 +28,74 @@ LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
 DEBUG: bool = env.bool("DEBUG", default=False)
 SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more random characters")
 
-# --- Where it runs ----------------------------------------------------------------------------------------------------
+# --- Hosts and proxies ------------------------------------------------------------------------------------------------
 
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
-ALLOWED_HOSTS = words("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
-CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
-#: How many proxies of ours stand in front; each appends one address to X-Forwarded-For.
-TRUSTED_PROXY_COUNT = number("TRUSTED_PROXY_COUNT", 0)
+ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
+CSRF_TRUSTED_ORIGINS = comma_separated("CSRF_TRUSTED_ORIGINS")
+#: Number of our reverse proxies. Each appends one IP address to X-Forwarded-For.
+TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0)
 SECURE_PROXY_SSL_HEADER = header("TRUSTED_PROXY_SSL_HEADER")
 
 # --- Clerk ------------------------------------------------------------------------------------------------------------
 
-#: Signing secrets of the webhook endpoint, several while one is being rotated.
-CLERK_WEBHOOK_SECRETS = words("CLERK_WEBHOOK_SECRET")
-#: Addresses and networks that may post webhooks, or the word "svix"; empty lets every address try.
-CLERK_WEBHOOK_ALLOWED_IPS = words("CLERK_WEBHOOK_ALLOWED_IPS")
-#: Events of any other Clerk instance are kept as ignored; blank accepts every instance.
+#: Signing secrets of the webhook endpoint. There are several during a rotation.
+CLERK_WEBHOOK_SECRETS = comma_separated("CLERK_WEBHOOK_SECRET")
+#: IP addresses and networks that may post webhooks, or the word "svix". Empty: no restriction.
+CLERK_WEBHOOK_ALLOWED_IPS = comma_separated("CLERK_WEBHOOK_ALLOWED_IPS")
+#: Events of other Clerk instances are stored as ignored. Empty: events of every instance are accepted.
 CLERK_INSTANCE_ID: str = env.str("CLERK_INSTANCE_ID", default="")
-#: Without a publishable key nobody can sign in with Clerk.
+#: Without a publishable key, users cannot sign in with Clerk.
 CLERK_PUBLISHABLE_KEY: str = env.str("CLERK_PUBLISHABLE_KEY", default="")
 CLERK_SECRET_KEY: str = env.str("CLERK_SECRET_KEY", default="")
-#: The instance's public key, so that no key server has to be asked.
+#: The instance's public key in PEM. Without it, the key is fetched from Clerk.
 CLERK_JWT_KEY: str = env.str("CLERK_JWT_KEY", default="")
-#: Origins for which session tokens may have been made.
-CLERK_AUTHORIZED_PARTIES = words("CLERK_AUTHORIZED_PARTIES")
+#: Origins of this site. Session tokens issued for other origins are rejected.
+CLERK_AUTHORIZED_PARTIES = comma_separated("CLERK_AUTHORIZED_PARTIES")
 CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
-#: Blank: what the publishable key says.
+#: Empty: derived from the publishable key.
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", default="").rstrip("/")
 if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
     CLERK_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY)
 
-#: When people are compared with Clerk's: who changed lately, and everybody. In UTC, as cron writes it.
+#: Schedules of the reconciliation with Clerk: of recently changed users, and of all users. Cron syntax, in UTC.
 RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
-#: Returns what of people's profiles Clerk keeps a copy of; this is how accounts asks the apps above it.
+#: Returns the profile values that are pushed to Clerk. A setting, because accounts cannot import profiles.
 CLERK_METADATA_PROVIDER = "profiles.clerk_metadata.for_users"
-#: Returns where somebody's page is; this is how webhooks asks.
+#: Returns the URL of a user's page. A setting, because webhooks cannot import profiles.
 PROFILE_URL_LOOKUP = "profiles.page_lookup.builder_page_url"
 
-#: What each app hands out to a person and erases; see core.personal_data. The log last: it tells of the others' deeds.
+#: Modules that export and erase a user's personal data; see core.personal_data. Audit is last, because it logs the others.
 PERSONAL_DATA_MODULES = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
 
-# --- Watching over it --------------------------------------------------------------------------------------------------
+# --- Monitoring -------------------------------------------------------------------------------------------------------
 
-#: Whoever has the token, or asks from one of the addresses, may read /metrics; with neither, nobody.
+#: /metrics needs this Bearer token or one of these IP addresses. Without either setting it returns 404.
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="").strip()
-METRICS_ALLOWED_IPS = words("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL_MODE else [])
+METRICS_ALLOWED_IPS = comma_separated("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL_MODE else [])
 
-#: Days after which the payload of an event is emptied; so long can Svix send it again.
-PAYLOAD_RETENTION_DAYS = number("PAYLOAD_RETENTION_DAYS", 90)
-#: Where alerts are told: addresses of Apprise, such as mailto://, slack:// or pagerduty://.
-ALERT_URLS = words("ALERT_URLS")
+#: Days after which the payload of an event is deleted. Svix can resend an event for as long.
+PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90)
+#: Channels for alert notifications: Apprise URLs such as mailto://, slack:// or pagerduty://.
+ALERT_URLS = comma_separated("ALERT_URLS")
 
-#: What Sentry and the logs call this deployment, and the code that runs in it.
+#: Name of this deployment and version of the code, for Sentry and the logs.
 DEPLOYMENT, VERSION = deployment(), version()
-#: Errors are told to this project at Sentry; blank tells nobody.
+#: The Sentry project to which errors are reported. Empty: errors are not reported.
 SENTRY_DSN = sentry_dsn()
-#: Of how many requests and jobs, from 0 to 1, Sentry is told how long they took.
-SENTRY_TRACES_SAMPLE_RATE = share("SENTRY_TRACES_SAMPLE_RATE")
+#: Share of requests and jobs that are traced, from 0 to 1.
+SENTRY_TRACES_SAMPLE_RATE = fraction("SENTRY_TRACES_SAMPLE_RATE")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
 
-#: Keys of the seals on the audit log, the newest first; without one nothing is sealed.
-AUDIT_SEAL_KEYS = words("AUDIT_SEAL_KEY")
-#: Where new seals are told of: file:/path, mail:address, log.
-AUDIT_CHECKPOINTS = words("AUDIT_CHECKPOINTS")
-#: When finished rows are sealed, and when all are compared with their seals. In UTC, as cron writes it.
+#: Keys that seal the audit log, newest first. Without a key the log is not sealed.
+AUDIT_SEAL_KEYS = comma_separated("AUDIT_SEAL_KEY")
+#: Where new seals are published: file:/path, mail:address, log.
+AUDIT_CHECKPOINTS = comma_separated("AUDIT_CHECKPOINTS")
+#: Schedules for sealing new rows and for verifying the whole log. Cron syntax, in UTC.
 AUDIT_SEAL_CRON: str = env.str("AUDIT_SEAL_CRON", default="") or "*/5 * * * *"
 AUDIT_VERIFY_CRON: str = env.str("AUDIT_VERIFY_CRON", default="") or "23 4 * * *"
 
@@ -121,16 +121,16 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.logs.request_context",  # first, so that whatever is logged about a request has its id
+    "config.logs.request_context",  # first, so that every log record of a request has its id
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.permissions_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.AnonymousGZipMiddleware",  # after that one, whose files are compressed already
+    "config.middleware.AnonymousGZipMiddleware",  # after WhiteNoise, whose files are already compressed
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "config.middleware.FlagCookiesMiddleware",  # outside of the next, which answers by itself where a flag is asked
+    "config.middleware.FlagCookiesMiddleware",  # before the next one, which may check a flag and return a response
     "accounts.middleware.ClerkAuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -162,32 +162,32 @@ TEMPLATES: list[dict[str, Any]] = [
 # --- Database ---------------------------------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": database(
+    "default": database_config(
         required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),
-        pool_size=number("DATABASE_POOL_SIZE", 16),
+        pool_size=integer("DATABASE_POOL_SIZE", 16),
     ),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The queue's own traps are described in docs/architecture.md. A killed worker's jobs run again after about 10 s.
-# Jobs run beside each other, so that comparing everybody with Clerk, which takes minutes, holds up no retry.
+# docs/architecture.md describes the pitfalls of the queue. The jobs of a killed worker run again after about 10 s.
+# Jobs run concurrently, so that a full reconciliation, which takes minutes, does not delay retries.
 PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "concurrency": 4,
     "update_heartbeat_interval": 3.0,
     "stalled_worker_timeout": 10.0,
     "worker_middleware": [job_context],
 }
-RECOVERY_CRON = "* * * * * */5"  # the sixth field is the second
+RECOVERY_CRON = "* * * * * */5"  # the sixth field is seconds
 
-# --- People -----------------------------------------------------------------------------------------------------------
+# --- Users and authentication -----------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first: it refuses whoever has guessed too often
+    "axes.backends.AxesStandaloneBackend",  # first, so that it can block brute-force attempts
     "django.contrib.auth.backends.ModelBackend",
     "accounts.backends.AdminRoleBackend",
 ]
-# Passwords are for local operators only. Locking an address, and no name, lets nobody lock them out.
+# Only local operators have passwords. Lockouts apply to IP addresses, so that an attacker cannot lock out an account.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = ["ip_address"]
@@ -206,15 +206,15 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- Switches ---------------------------------------------------------------------------------------------------------
+# --- Feature flags ----------------------------------------------------------------------------------------------------
 
 WAFFLE_FLAG_MODEL = "accounts.Flag"
 WAFFLE_FLAG_DEFAULT = True
-#: Samples and switches of waffle's are not used; accounts.admin shows the flags.
+#: accounts.admin has a page for flags. Waffle's samples and switches are not used.
 WAFFLE_ENABLE_ADMIN_PAGES = False
 WAFFLE_SECURE = not LOCAL_MODE
 WAFFLE_CACHE_NAME = "flags"
-# Each process keeps flags for itself, so that asking costs no query. Other processes see a change after so many seconds.
+# Each process caches flags in memory, so that checking one needs no query. Other processes see a change after TIMEOUT s.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
@@ -223,12 +223,12 @@ CACHES = {
 # --- Security ---------------------------------------------------------------------------------------------------------
 
 SECURE_SSL_REDIRECT = not LOCAL_MODE
-# Probes and Svix are answered where they knock: Svix counts a redirect as a failed delivery.
+# Health checks and Svix do not follow redirects, and Svix counts a redirect as a failed delivery.
 SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else 365 * 24 * 3600
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL_MODE
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
-# Pages of people who are signed in, and pages with Clerk's widgets, need a little more: see accounts.csp.
+# accounts.csp extends this policy for signed-in users and for pages with Clerk's widgets.
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],
@@ -244,17 +244,17 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
 CSRF_FAILURE_VIEW = "accounts.csrf.failure"
 if LOCAL_MODE:
-    # Cookies ignore ports: without it, two copies on one host name would sign each other out.
-    SESSION_COOKIE_NAME = f"sessionid_{number('PORT', 8000)}"
-    CSRF_COOKIE_NAME = f"csrftoken_{number('PORT', 8000)}"
+    # Cookies are shared between ports, so two local servers would otherwise overwrite each other's sessions.
+    SESSION_COOKIE_NAME = f"sessionid_{integer('PORT', 8000)}"
+    CSRF_COOKIE_NAME = f"csrftoken_{integer('PORT', 8000)}"
 
-# Kept in a cookie: what a page tells about the last click is not worth a query on every page.
+# Messages are stored in a cookie, so that they do not need a query on every page.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 # --- Mail -------------------------------------------------------------------------------------------------------------
 
 EMAIL_URL: str = env.str("EMAIL_URL", default="")
-MAILERS = {"default": mailer(EMAIL_URL)}
+MAILERS = {"default": mailer_config(EMAIL_URL)}
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default="") or "Buildappswith <no-reply@localhost>"
 
 # --- Pages ------------------------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Pictures that people upload. A proxy may serve them, as profiles.media.views does.
+# Uploaded images. profiles.media.views serves them, and a proxy can do it instead.
 MEDIA_URL = "/media/"
 MEDIA_ROOT = env.str("MEDIA_ROOT", default="") or BASE_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["profiles.media.uploads.CappedUploadHandler"]
@@ -276,7 +276,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-#: Where stock pages of the admin send people who are not signed in.
+#: Django's own admin pages redirect anonymous users here.
 LOGIN_URL = "admin:login"
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
@@ -292,11 +292,11 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="") or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
-        # It tells of every task it registers, in every command.
+        # It logs every registered task, in every command.
         "procrastinate": {"level": "WARNING"},
-        # It tells of every request it makes, with the id of whom it is about in the address.
+        # It logs every request with its URL, which can contain a user id.
         "httpx": {"level": "WARNING"},
-        # It writes addresses that it cannot read, tokens and passwords included; webhooks.monitoring.alerts says what went wrong.
+        # It logs invalid URLs including their tokens and passwords. webhooks.monitoring.alerts logs these errors instead.
         "apprise": {"level": "CRITICAL"},
     },
 }

@@ -1,13 +1,13 @@
-"""All URLs. Each app brings its own."""
+"""The root URLconf."""
 
 from django.contrib import admin
 from django.urls import include, path
 
 from config import views
 
-#: With a header, too, for search engines that read no further.
+#: Adds a header for search engines.
 handler404 = views.not_found
-#: With another answer while the database is away.
+#: Returns 503 while the database is unavailable.
 handler500 = views.server_error
 
 urlpatterns = [

@@ -1,4 +1,4 @@
-"""Health for load balancers and supervisors, and metrics for whoever watches."""
+"""Health checks, metrics and error pages."""
 
 import hmac
 import sys
@@ -22,21 +22,21 @@ from core.client_ip import get_client_ip
 from webhooks.inbox import ip_allowlist
 from webhooks.monitoring.metrics import collect
 
-#: Whether this process has seen the database at the version of the code; it is asked until then, and never again.
+#: Whether all migrations were applied when this process last checked. Once true, it does not check again.
 _migrated = False
 
 
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 while the process can answer at all. A supervisor restarts it otherwise."""
+    """Liveness probe: return 200 while the process runs."""
     return JsonResponse({"status": "ok"})
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 if requests can be served: the database answers and is migrated. A load balancer waits otherwise."""
+    """Readiness probe: return 200 if the database is reachable and migrated, otherwise 503."""
     try:
         problem = _problem()
     except (DatabaseError, InterfaceError, ImproperlyConfigured):
@@ -49,28 +49,26 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Tell the figures of webhooks.monitoring.metrics, as OpenMetrics or as Prometheus's older text, whichever is asked for.
+    """Return the metrics of webhooks.monitoring.metrics in OpenMetrics or Prometheus text format.
 
-    For whoever has METRICS_TOKEN as a Bearer token, or asks from METRICS_ALLOWED_IPS; for others there is no such page.
+    A request needs METRICS_TOKEN as a Bearer token or an IP address in METRICS_ALLOWED_IPS. Others get 404.
     """
-    if not _may_read_metrics(request):
+    if not _can_read_metrics(request):
         raise Http404
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures())
+    registry.register(_Collector())
     if "application/openmetrics-text" in request.headers.get("Accept", ""):
         return HttpResponse(openmetrics.generate_latest(registry), content_type=openmetrics.CONTENT_TYPE_LATEST)  # type: ignore[no-untyped-call]
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
-class _Figures:
-    """What prometheus-client takes for a collector."""
-
+class _Collector:
     @staticmethod
     def collect() -> Iterator[Metric]:
         return collect()
 
 
-def _may_read_metrics(request: HttpRequest) -> bool:
+def _can_read_metrics(request: HttpRequest) -> bool:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     expected = settings.METRICS_TOKEN
     if expected and scheme.lower() == "bearer" and hmac.compare_digest(token.encode(), expected.encode()):
@@ -80,16 +78,16 @@ def _may_read_metrics(request: HttpRequest) -> bool:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Show Django's page for what is not there, and tell search engines to forget the address."""
+    """Render 404.html, and ask search engines to drop the URL."""
     response = defaults.page_not_found(request, exception)
     response["X-Robots-Tag"] = "noindex"
     return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Show Django's page for a fault of ours; for one of the database's, met outside of views, ask to come again.
+    """Render 500.html, or return 503 if middleware failed because the database is unavailable.
 
-    Middleware asks the database, too: for the flags, when a page comes with an expired token.
+    The authentication middleware queries the database, for the flags, if a page load has an expired token.
     """
     error = sys.exc_info()[1]
     return (

@@ -1,3 +1,3 @@
-"""How the admin and titles write a moment: short, and with the hours of a clock that has 24."""
+"""Short date and time formats with a 24-hour clock, for the admin and page titles."""
 
 DATETIME_FORMAT = "j M Y H:i"
