@@ -1,4 +1,4 @@
-"""Pages travel small to visitors; what holds secrets, and what programs compare, travels as it is."""
+"""Pages are compressed for visitors only; pages of signed-in users and API responses are not."""
 
 import gzip
 from typing import Any
@@ -11,10 +11,10 @@ from tests.helpers.factories import BuilderProfileFactory
 
 pytestmark = pytest.mark.django_db
 
-PACKED = {"accept-encoding": "gzip, br"}
+GZIP = {"accept-encoding": "gzip, br"}
 
 
-def encoding(client: Client, path: str, headers: dict[str, Any] = PACKED) -> str:
+def encoding(client: Client, path: str, headers: dict[str, Any] = GZIP) -> str:
     return client.get(path, headers=headers).get("Content-Encoding", "")
 
 
@@ -24,29 +24,27 @@ def directory() -> str:
     return "/builders/"
 
 
-def test_a_visitors_page_is_compressed(client: Client, directory: str) -> None:
-    response = client.get(directory, headers=PACKED)
+def test_page_is_compressed_for_visitors(client: Client, directory: str) -> None:
+    response = client.get(directory, headers=GZIP)
     assert response["Content-Encoding"] == "gzip"
     assert "Accept-Encoding" in response["Vary"]
     assert b"<h1>Builders</h1>" in gzip.decompress(response.content)
     assert len(response.content) < len(client.get(directory).content) / 2
 
 
-def test_whoever_cannot_unpack_gets_it_as_it_is(client: Client, directory: str) -> None:
+def test_page_is_not_compressed_without_accept_encoding(client: Client, directory: str) -> None:
     assert encoding(client, directory, {}) == ""
 
 
 @pytest.mark.parametrize("cookie", ("__session", "__session_UJnP10a8", settings.SESSION_COOKIE_NAME))
-def test_pages_of_people_who_are_signed_in_do_not_tell_secrets_by_their_length(
-    client: Client, directory: str, cookie: str
-) -> None:
-    client.cookies[cookie] = "somebody"
+def test_page_is_not_compressed_for_signed_in_users(client: Client, directory: str, cookie: str) -> None:
+    client.cookies[cookie] = "anything"
     assert encoding(client, directory) == ""
 
 
-def test_nor_do_pages_for_a_bearer(client: Client, directory: str) -> None:
-    assert encoding(client, directory, {**PACKED, "authorization": "Bearer somebody"}) == ""
+def test_page_is_not_compressed_for_bearer_tokens(client: Client, directory: str) -> None:
+    assert encoding(client, directory, {**GZIP, "authorization": "Bearer anything"}) == ""
 
 
-def test_etags_of_the_api_stay_strong(client: Client, directory: str) -> None:
+def test_api_response_is_not_compressed(client: Client, directory: str) -> None:
     assert encoding(client, "/api/profiles/builders") == ""

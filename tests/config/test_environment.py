@@ -1,4 +1,4 @@
-"""Variables are read with care, and whatever is wrong is named."""
+"""Readers of environment variables and their error messages."""
 
 from pathlib import Path
 from typing import Any
@@ -9,17 +9,17 @@ from django.core.exceptions import ImproperlyConfigured
 from config import environment
 from config.database import check_connection
 from config.environment import (
-    database,
+    comma_separated,
+    database_config,
+    fraction,
     frontend_api_url,
     header,
+    integer,
     log_format,
-    mailer,
-    number,
+    mailer_config,
     required,
     sentry_dsn,
-    share,
     version,
-    words,
 )
 from local.stack.environment import defaults
 
@@ -27,8 +27,7 @@ NAME = "SOME_VARIABLE"
 Environ = pytest.MonkeyPatch
 
 
-def put(monkeypatch: Environ, value: str | None) -> None:
-    """Set the variable, or unset it."""
+def set_variable(monkeypatch: Environ, value: str | None) -> None:
     if value is None:
         monkeypatch.delenv(NAME, raising=False)
     else:
@@ -39,67 +38,68 @@ def put(monkeypatch: Environ, value: str | None) -> None:
 
 
 @pytest.mark.parametrize("value", (None, "", "  ", "\t\n"), ids=("unset", "empty", "blank", "white space"))
-def test_a_required_variable_that_says_nothing_is_refused_by_name(monkeypatch: Environ, value: str | None) -> None:
-    put(monkeypatch, value)
-    with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE is not set\. It is the key; see \.env\.example\."):
+def test_missing_required_variable_is_named(monkeypatch: Environ, value: str | None) -> None:
+    set_variable(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE is not set\. It is the key\. See \.env\.example\."):
         required(NAME, "the key")
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "expected"),
     (("abc", "abc"), ("  abc ", "abc"), ("a b", "a b"), ("a$b#c=d", "a$b#c=d"), ("$", "$"), ("ł", "ł")),
 )
-def test_a_required_variable_is_read_as_it_is(monkeypatch: Environ, value: str, read: str) -> None:
-    put(monkeypatch, value)
-    assert required(NAME, "the key") == read
+def test_required_variable_is_stripped(monkeypatch: Environ, value: str, expected: str) -> None:
+    set_variable(monkeypatch, value)
+    assert required(NAME, "the key") == expected
 
 
-# --- number ---
+# --- integer ---
 
 
 @pytest.mark.parametrize(
-    ("value", "read"), ((None, 16), ("", 16), ("  ", 16), ("0", 0), ("8", 8), (" 8 ", 8), ("007", 7), ("65536", 65536))
+    ("value", "expected"),
+    ((None, 16), ("", 16), ("  ", 16), ("0", 0), ("8", 8), (" 8 ", 8), ("007", 7), ("65536", 65536)),
 )
-def test_a_number_is_whole_or_the_default(monkeypatch: Environ, value: str | None, read: int) -> None:
-    put(monkeypatch, value)
-    assert number(NAME, 16) == read
+def test_integer_is_parsed_or_defaults(monkeypatch: Environ, value: str | None, expected: int) -> None:
+    set_variable(monkeypatch, value)
+    assert integer(NAME, 16) == expected
 
 
 @pytest.mark.parametrize("value", ("-1", "+1", "1.5", "1e3", "ten", "0x10", "1_000", "8 000", "٣", "²", "8;"))
-def test_what_is_no_number_is_refused_by_name(monkeypatch: Environ, value: str) -> None:
-    put(monkeypatch, value)
+def test_invalid_integer_is_rejected(monkeypatch: Environ, value: str) -> None:
+    set_variable(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be a whole number such as 16") as caught:
-        number(NAME, 16)
+        integer(NAME, 16)
     assert repr(value) in str(caught.value)
 
 
-# --- words ---
+# --- comma_separated ---
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "expected"),
     (
         pytest.param(None, [], id="unset"),
         pytest.param("", [], id="empty"),
         pytest.param(" , ,, ", [], id="only commas"),
         pytest.param("a", ["a"], id="one"),
         pytest.param("a,b", ["a", "b"], id="two"),
-        pytest.param(" a , b,", ["a", "b"], id="spaces and a comma too many"),
+        pytest.param(" a , b,", ["a", "b"], id="spaces and trailing comma"),
         pytest.param("a b", ["a b"], id="space inside"),
         pytest.param("whsec_YQ==,whsec_Yg==", ["whsec_YQ==", "whsec_Yg=="], id="secrets"),
     ),
 )
-def test_words_are_separated_by_commas(monkeypatch: Environ, value: str | None, read: list[str]) -> None:
-    put(monkeypatch, value)
-    assert words(NAME) == read
-    assert words(NAME, ["default"]) == (read or ["default"])
+def test_comma_separated_values_are_parsed(monkeypatch: Environ, value: str | None, expected: list[str]) -> None:
+    set_variable(monkeypatch, value)
+    assert comma_separated(NAME) == expected
+    assert comma_separated(NAME, ["default"]) == (expected or ["default"])
 
 
 # --- header ---
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "expected"),
     (
         pytest.param(None, None, id="unset"),
         pytest.param("  ", None, id="blank"),
@@ -112,24 +112,24 @@ def test_words_are_separated_by_commas(monkeypatch: Environ, value: str | None, 
         pytest.param("X-Url: https://a:1", ("HTTP_X_URL", "https://a:1"), id="colons in the value"),
     ),
 )
-def test_a_header_is_read_in_djangos_form(
-    monkeypatch: Environ, value: str | None, read: tuple[str, str] | None
+def test_header_is_converted_to_djangos_form(
+    monkeypatch: Environ, value: str | None, expected: tuple[str, str] | None
 ) -> None:
-    put(monkeypatch, value)
-    assert header(NAME) == read
+    set_variable(monkeypatch, value)
+    assert header(NAME) == expected
 
 
 @pytest.mark.parametrize(
     "value", ("X-Forwarded-Proto", "X-Forwarded-Proto:", ": https", ":", "X-Forwarded-Proto=https")
 )
-def test_a_header_without_name_or_value_is_refused_by_name(monkeypatch: Environ, value: str) -> None:
-    put(monkeypatch, value)
+def test_header_without_name_or_value_is_rejected(monkeypatch: Environ, value: str) -> None:
+    set_variable(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must look like 'X-Forwarded-Proto: https'") as caught:
         header(NAME)
     assert repr(value) in str(caught.value)
 
 
-# --- database ---
+# --- database_config ---
 
 DATABASES = (
     pytest.param(
@@ -143,7 +143,7 @@ DATABASES = (
     pytest.param(
         "postgresql://olive:p%40ss%2Fw%3Ard%23@localhost/main",
         {"USER": "olive", "PASSWORD": "p@ss/w:rd#", "HOST": "localhost", "NAME": "main"},
-        id="quoted password",
+        id="percent-encoded password",
     ),
     pytest.param(
         "postgresql://olive@/main?host=/run/postgresql",
@@ -153,22 +153,22 @@ DATABASES = (
     pytest.param(
         "postgresql://olive@/main?host=%2Fhome%2Fzofia%20w%C4%85s%2F.data",
         {"NAME": "main", "USER": "olive", "HOST": "/home/zofia wąs/.data"},
-        id="quoted socket",
+        id="percent-encoded socket",
     ),
     pytest.param("postgresql://olive@[::1]:5432/main", {"HOST": "::1", "PORT": 5432, "NAME": "main"}, id="IPv6"),
 )
 
 
 @pytest.mark.parametrize(("url", "parts"), DATABASES)
-def test_a_database_is_read_from_its_url(url: str, parts: dict[str, Any]) -> None:
-    settings = database(url, pool_size=4)
+def test_database_url_is_parsed(url: str, parts: dict[str, Any]) -> None:
+    settings = database_config(url, pool_size=4)
     assert settings["ENGINE"] == "django.db.backends.postgresql"
     assert {name: settings[name] for name in parts} == parts
     assert "host" not in settings["OPTIONS"]
 
 
-def test_connections_are_pooled_and_wait_for_nothing_for_long() -> None:
-    settings = database("postgresql://olive@localhost/main", pool_size=4)
+def test_connections_are_pooled_with_short_timeouts() -> None:
+    settings = database_config("postgresql://olive@localhost/main", pool_size=4)
     assert settings["CONN_MAX_AGE"] == 0
     assert settings["OPTIONS"] == {
         "connect_timeout": 3,
@@ -177,8 +177,8 @@ def test_connections_are_pooled_and_wait_for_nothing_for_long() -> None:
     }
 
 
-def test_options_of_the_url_are_kept() -> None:
-    settings = database("postgresql://olive@localhost/main?sslmode=require&application_name=web", pool_size=4)
+def test_url_options_are_kept() -> None:
+    settings = database_config("postgresql://olive@localhost/main?sslmode=require&application_name=web", pool_size=4)
     options = settings["OPTIONS"]
     assert (options["sslmode"], options["application_name"]) == ("require", "web")
 
@@ -189,43 +189,43 @@ def test_options_of_the_url_are_kept() -> None:
         pytest.param("sqlite:///db.sqlite3", id="SQLite"),
         pytest.param("mysql://olive@localhost/main", id="MySQL"),
         pytest.param("postgis://olive@localhost/main", id="PostGIS"),
-        pytest.param("redis://localhost", id="no database"),
-        pytest.param("https://example.com", id="web site"),
+        pytest.param("redis://localhost", id="Redis"),
+        pytest.param("https://example.com", id="HTTPS"),
         pytest.param("foo://olive@localhost/main", id="unknown engine"),
         pytest.param("localhost/main", id="no scheme"),
-        pytest.param("postgresql://olive@localhost:port/main", id="port that is a word"),
+        pytest.param("postgresql://olive@localhost:port/main", id="invalid port"),
         pytest.param("postgresql://[::1/main", id="broken IPv6"),
         pytest.param("", id="empty"),
         pytest.param("\x00", id="NUL"),
     ),
 )
-def test_whatever_is_no_postgresql_is_refused_by_name(url: str) -> None:
+def test_invalid_database_url_is_rejected(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match=r"DATABASE_URL .*postgresql://"):
-        database(url, pool_size=4)
+        database_config(url, pool_size=4)
 
 
-def test_a_refusal_does_not_tell_the_password() -> None:
+def test_database_error_does_not_contain_the_password() -> None:
     for url in (
         "mysql://olive:hunter2@localhost/main",
         "foo://olive:hunter2@localhost/main",
         "postgresql://olive:hunter2@localhost:port/main",
     ):
         with pytest.raises(ImproperlyConfigured) as caught:
-            database(url, pool_size=4)
+            database_config(url, pool_size=4)
         assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ("pk_test_", "pk_live_!!!", "sk_test_Y2xlcmsuY2xlcmsuZGV2JA", "pk_test_Y2xlcms", "x"))
-def test_what_is_no_publishable_key_is_named(key: str) -> None:
+def test_invalid_publishable_key_is_rejected(key: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="CLERK_PUBLISHABLE_KEY"):
         frontend_api_url(key)
 
 
-def test_a_publishable_key_says_where_browsers_talk_to_clerk() -> None:
+def test_frontend_api_url_is_decoded_from_the_publishable_key() -> None:
     assert frontend_api_url("pk_test_Y2xlcmsuY2xlcmsuZGV2JA") == "https://clerk.clerk.dev"
 
 
-# --- mailer ---
+# --- mailer_config ---
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
 
@@ -239,50 +239,50 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
         ("smtp+ssl://u:p@mail.example.com:465", {"port": 465, "use_ssl": True, "use_tls": False}),
     ),
 )
-def test_a_mail_server_is_read_from_its_address(url: str, options: dict[str, Any]) -> None:
-    read = mailer(url)
-    assert read["BACKEND"] == SMTP
-    assert options.items() <= read["OPTIONS"].items()
-    assert read["OPTIONS"]["timeout"]
+def test_email_url_is_parsed(url: str, options: dict[str, Any]) -> None:
+    config = mailer_config(url)
+    assert config["BACKEND"] == SMTP
+    assert options.items() <= config["OPTIONS"].items()
+    assert config["OPTIONS"]["timeout"]
 
 
-def test_mail_can_be_put_into_a_folder_with_any_name(tmp_path: Path) -> None:
+def test_mail_folder_can_have_any_name(tmp_path: Path) -> None:
     folder = tmp_path / "a b+c%20d" / "mail"
     url = defaults(folder.parent, 8000)["EMAIL_URL"]
-    assert mailer(url) == {
+    assert mailer_config(url) == {
         "BACKEND": "django.core.mail.backends.filebased.EmailBackend",
         "OPTIONS": {"file_path": str(folder)},
     }
 
 
 @pytest.mark.parametrize("url", ("mail.example.com", "http://u:secretword@x", "smtp://x:port", "smtp://[x", "://"))
-def test_what_is_no_mail_server_is_refused_and_its_password_not_shown(url: str) -> None:
+def test_invalid_email_url_is_rejected_without_showing_the_password(url: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="EMAIL_URL must look like") as caught:
-        mailer(url)
+        mailer_config(url)
     assert "secretword" not in str(caught.value)
 
 
-# --- share, log_format, deployment, version, sentry_dsn ---
+# --- fraction, log_format, deployment, version, sentry_dsn ---
 
 
-@pytest.mark.parametrize(("value", "read"), ((None, 0), ("", 0), ("0", 0), ("0.25", 0.25), (" 1 ", 1), ("1.0", 1)))
-def test_a_share_is_from_0_to_1(monkeypatch: Environ, value: str | None, read: float) -> None:
-    put(monkeypatch, value)
-    assert share(NAME) == read
+@pytest.mark.parametrize(("value", "expected"), ((None, 0), ("", 0), ("0", 0), ("0.25", 0.25), (" 1 ", 1), ("1.0", 1)))
+def test_fraction_is_parsed(monkeypatch: Environ, value: str | None, expected: float) -> None:
+    set_variable(monkeypatch, value)
+    assert fraction(NAME) == expected
 
 
 @pytest.mark.parametrize("value", ("-0.1", "1.1", "2", "10%", "0,1", ".5", "nan", "inf", "1e-1"))
-def test_what_is_no_share_is_refused_by_name(monkeypatch: Environ, value: str) -> None:
-    put(monkeypatch, value)
+def test_invalid_fraction_is_rejected(monkeypatch: Environ, value: str) -> None:
+    set_variable(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be a number from 0 to 1"):
-        share(NAME)
+        fraction(NAME)
 
 
-def test_logs_are_for_eyes_in_local_mode_and_json_elsewhere(monkeypatch: Environ) -> None:
+def test_log_format_defaults_to_console_in_local_mode_and_json_elsewhere(monkeypatch: Environ) -> None:
     monkeypatch.setenv("LOG_FORMAT", "")
-    for local, written in (("1", "console"), ("0", "json")):
+    for local, expected in (("1", "console"), ("0", "json")):
         monkeypatch.setenv("LOCAL_MODE", local)
-        assert log_format() == written
+        assert log_format() == expected
     monkeypatch.setenv("LOG_FORMAT", " Console ")
     assert log_format() == "console"
     monkeypatch.setenv("LOG_FORMAT", "xml")
@@ -290,7 +290,7 @@ def test_logs_are_for_eyes_in_local_mode_and_json_elsewhere(monkeypatch: Environ
         log_format()
 
 
-def test_the_version_is_what_is_said_or_the_commit_of_a_checkout(monkeypatch: Environ, tmp_path: Path) -> None:
+def test_version_is_the_variable_or_the_commit(monkeypatch: Environ, tmp_path: Path) -> None:
     monkeypatch.setattr(environment, "BASE_DIR", tmp_path)
     monkeypatch.setenv("VERSION", "")
     assert version.__wrapped__() == ""
@@ -304,7 +304,7 @@ def test_the_version_is_what_is_said_or_the_commit_of_a_checkout(monkeypatch: En
 
 
 @pytest.mark.parametrize("dsn", ("", "https://key@o1.ingest.sentry.io/42", "http://key@127.0.0.1:9000/1"))
-def test_a_dsn_is_read_as_it_is(monkeypatch: Environ, dsn: str) -> None:
+def test_valid_dsn_is_returned(monkeypatch: Environ, dsn: str) -> None:
     monkeypatch.setenv("SENTRY_DSN", dsn)
     assert sentry_dsn() == dsn
 
@@ -312,7 +312,7 @@ def test_a_dsn_is_read_as_it_is(monkeypatch: Environ, dsn: str) -> None:
 @pytest.mark.parametrize(
     "dsn", ("secretword", "https://o1.ingest.sentry.io/42", "https://secretword@host/", "ftp://secretword@h/1")
 )
-def test_what_is_no_dsn_is_refused_and_not_shown(monkeypatch: Environ, dsn: str) -> None:
+def test_invalid_dsn_is_rejected_without_showing_it(monkeypatch: Environ, dsn: str) -> None:
     monkeypatch.setenv("SENTRY_DSN", dsn)
     with pytest.raises(ImproperlyConfigured, match="SENTRY_DSN must look like") as caught:
         sentry_dsn()

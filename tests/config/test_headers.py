@@ -1,4 +1,4 @@
-"""Every answer carries strict headers, and every page keeps to them."""
+"""Every response has strict security headers, and every page complies with its own policy."""
 
 import re
 import runpy
@@ -25,7 +25,7 @@ YEAR_S = 365 * 24 * 3600
 # --- Every URL ---
 
 NO_LINK = "7f1b4c1e-3a52-4a0c-9d0e-0d6a3f7f9b11"
-#: What to put in for the arguments of routes. An argument that is not here fails the tests, and is to be added.
+#: Values for URL arguments. Add new arguments here.
 ARGUMENTS = {
     "slug": "olive-owner",
     "kind": "identity",
@@ -40,7 +40,7 @@ ARGUMENTS = {
     "section": "introduction",
     "name": f"projects/{'0' * 32}.webp",
 }
-#: Addresses that match what is written as a regular expression.
+#: A matching path for each regular expression.
 REGEXES = {
     r"^api/webhooks/clerk/?$": "api/webhooks/clerk",
     r"(?P<url>.*)$": "nowhere",
@@ -48,18 +48,18 @@ REGEXES = {
 
 
 def patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
-    """Yield an address, to be formatted with the `pk` of an object, and the pattern of every URL."""
+    """Yield a path, to be formatted with the `pk` of an object, and the pattern of every URL."""
     for entry in resolver.url_patterns:
-        address = prefix + part(entry)
+        path = prefix + path_of(entry)
         if isinstance(entry, URLResolver):
-            yield from patterns(entry, address)
+            yield from patterns(entry, path)
         else:
-            yield address, entry
+            yield path, entry
 
 
-def part(entry: URLPattern | URLResolver) -> str:
+def path_of(entry: URLPattern | URLResolver) -> str:
     pattern = str(entry.pattern)
-    if app := re.search(r"\?P<app_label>(\w+)", pattern):  # one of several: the first
+    if app := re.search(r"\?P<app_label>(\w+)", pattern):  # the first of several alternatives
         return f"{app[1]}/"
     if not isinstance(entry.pattern, RoutePattern):
         return REGEXES[pattern]
@@ -67,7 +67,7 @@ def part(entry: URLPattern | URLResolver) -> str:
 
 
 ALL = list(patterns(get_resolver("config.urls")))
-URLS = [address for address, _ in ALL]
+URLS = [path for path, _ in ALL]
 FAILURES = {
     "/fails/400/": 400,
     "/fails/403/": 403,
@@ -86,7 +86,6 @@ def pk(one_of_each_pk: int) -> int:
 
 @pytest.fixture(scope="module")
 def session_key(module_rows: None) -> str:
-    """Return the key of a superuser's session."""
     client = Client()
     client.force_login(UserFactory.create(superuser=True))
     return client.cookies[settings.SESSION_COOKIE_NAME].value
@@ -94,7 +93,6 @@ def session_key(module_rows: None) -> str:
 
 @pytest.fixture
 def operator(session_key: str) -> Client:
-    """Return the browser of a superuser."""
     client = Client(raise_request_exception=False)
     client.cookies[settings.SESSION_COOKIE_NAME] = session_key
     return client
@@ -105,7 +103,7 @@ def stranger() -> Client:
     return Client(raise_request_exception=False, enforce_csrf_checks=True)
 
 
-# --- What a deployment's settings are ---
+# --- Production settings ---
 
 
 PRODUCTION = {
@@ -117,7 +115,7 @@ PRODUCTION = {
 
 @pytest.fixture(scope="module")
 def outside_local_mode() -> dict[str, Any]:
-    """Return all that config/settings.py says when it runs outside local mode."""
+    """Return the settings of config/settings.py outside local mode."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in PRODUCTION.items():
             patch.setenv(name, value)
@@ -126,17 +124,17 @@ def outside_local_mode() -> dict[str, Any]:
 
 @pytest.fixture
 def production(settings: Settings, outside_local_mode: dict[str, Any]) -> dict[str, Any]:
-    """Apply what it says of security there, and return all it says."""
+    """Apply the security settings of production, and return all settings."""
     for name, value in outside_local_mode.items():
         if name.startswith(("SECURE_", "SESSION_COOKIE_", "CSRF_", "X_FRAME_", "ALLOWED_HOSTS")):
             setattr(settings, name, value)
     return outside_local_mode
 
 
-# --- What is strict ---
+# --- Assertions ---
 
 PROTECT, CHALLENGES = "https://*.protect.clerk.com", "https://challenges.cloudflare.com"
-#: What pages with Clerk's widgets allow beyond that: clerk.com/docs/guides/secure/best-practices/csp-headers.
+#: Additional sources on pages with Clerk's widgets: clerk.com/docs/guides/secure/best-practices/csp-headers.
 WIDGETS = {
     "script-src": [ISSUER, CHALLENGES, PROTECT],
     "connect-src": [ISSUER, f"{PROTECT}:*"],
@@ -152,7 +150,6 @@ def policy_of(response: Any) -> dict[str, list[str]]:
 
 
 def nonces_of(response: Any) -> set[str]:
-    """Return the nonces the policy allows."""
     return {
         value.removeprefix("'nonce-").rstrip("'")
         for values in policy_of(response).values()
@@ -170,11 +167,11 @@ def assert_strict(response: Any) -> None:
         values = [value for value in policy.get(kind, ["'self'"]) if not value.startswith("'nonce-")]
         assert values == ["'self'", *wider.get(kind, [])]
     assert policy.get("frame-src", ["'self'"]) == ["'self'", *wider.get("frame-src", [])]
-    # A nonce would switch 'unsafe-inline' off.
+    # Browsers ignore 'unsafe-inline' if the directive has a nonce.
     assert not wider or policy["style-src"] == ["'self'", "'unsafe-inline'"]
     assert policy["img-src"] == ["'self'", "https://img.clerk.com", "data:"]
-    for nothing in ("frame-ancestors", "object-src", "base-uri"):
-        assert policy[nothing] == ["'none'"]
+    for directive in ("frame-ancestors", "object-src", "base-uri"):
+        assert policy[directive] == ["'none'"]
     assert policy["form-action"] == ["'self'"]
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Referrer-Policy"] == "strict-origin-when-cross-origin"
@@ -185,14 +182,14 @@ def assert_strict(response: Any) -> None:
 
 
 def problems_of(response: Any) -> list[str]:
-    """Return what of a page its own policy would make a browser refuse."""
-    if not response["Content-Type"].startswith("text/html"):  # and nosniff, so that no browser takes it for a page
+    """Return the elements of a page that its own policy blocks."""
+    if not response["Content-Type"].startswith("text/html"):  # nosniff keeps browsers from rendering it
         return []
     return Page(response.content.decode(), nonces_of(response)).problems
 
 
 class Page(HTMLParser):
-    """Finds whatever is inline, or comes from elsewhere, without a nonce."""
+    """Collects inline and external scripts and styles without a valid nonce."""
 
     def __init__(self, text: str, nonces: set[str]) -> None:
         super().__init__()
@@ -205,18 +202,18 @@ class Page(HTMLParser):
         if any(name == "style" or name.startswith(("on", "hx-on")) for name in given):
             self.problems.append(f"inline: {self.get_starttag_text()}")
         if any((value or "").strip().lower().startswith("javascript:") for value in given.values()):
-            self.problems.append(f"script in an address: {self.get_starttag_text()}")
+            self.problems.append(f"javascript: URL: {self.get_starttag_text()}")
         if "nonce" in given and given["nonce"] not in self.nonces:
-            self.problems.append(f"nonce that is not in the policy: {self.get_starttag_text()}")
+            self.problems.append(f"nonce not in the policy: {self.get_starttag_text()}")
         if "nonce" not in given and not self.is_harmless(tag, given):
-            self.problems.append(f"neither a nonce nor ours: {self.get_starttag_text()}")
+            self.problems.append(f"neither nonce nor own file: {self.get_starttag_text()}")
 
     @staticmethod
     def is_harmless(tag: str, given: dict[str, str | None]) -> bool:
-        """Return whether a tag loads nothing that could run or style, or loads it from here."""
+        """Return whether a tag loads no script or style, or loads it from an allowed URL."""
         if tag == "script":
-            ours = ("/static/", f"{ISSUER}/npm/")
-            return (given.get("src") or "").startswith(ours) or given.get("type") == "application/json"
+            allowed = ("/static/", f"{ISSUER}/npm/")
+            return (given.get("src") or "").startswith(allowed) or given.get("type") == "application/json"
         if tag == "link" and "stylesheet" in (given.get("rel") or ""):
             return (given.get("href") or "").startswith("/static/")
         return tag != "style"
@@ -226,7 +223,7 @@ class Page(HTMLParser):
 
 
 @every_url
-def test_every_url_is_strict_to_strangers(stranger: Client, url: str, pk: int) -> None:
+def test_every_url_has_strict_headers_for_anonymous_users(stranger: Client, url: str, pk: int) -> None:
     response = stranger.get(url.format(pk=pk))
     assert response.status_code in (200, 301, 302, 401, 404, 405)
     assert_strict(response)
@@ -234,10 +231,10 @@ def test_every_url_is_strict_to_strangers(stranger: Client, url: str, pk: int) -
     assert problems_of(response) == []
 
 
-#: What operators get otherwise than a page or a redirect to one.
-ODD = {
+#: URLs that do not return a page or a redirect to an operator.
+EXCEPTIONS = {
     "/api/webhooks/clerk": 405,
-    # An operator's password opens the admin and nothing else.
+    # Signing in with a password gives access to the admin only.
     "/api/profiles/me": 401,
     "/api/profiles/builders/1": 404,
     "/api/profiles/clients/1": 404,
@@ -247,10 +244,10 @@ ODD = {
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
     "/admin/autocomplete/": 403,
-    "/admin/r/1/{pk}/": 404,  # such objects have no page of their own
+    "/admin/r/1/{pk}/": 404,  # these objects have no public page
 }
-# Rows come from the code only; but for groups, they are neither made nor deleted by hand.
-ODD |= {
+# Only groups can be added and deleted in the admin. Other rows are written by the code.
+EXCEPTIONS |= {
     url: 403
     for url in URLS
     if url.startswith("/admin/") and url.endswith(("/add/", "/delete/")) and not url.startswith("/admin/auth/group/")
@@ -258,24 +255,22 @@ ODD |= {
 
 
 @every_url
-def test_every_url_is_strict_to_operators_works_and_keeps_to_its_policy(operator: Client, url: str, pk: int) -> None:
+def test_every_url_works_for_operators_and_complies_with_its_policy(operator: Client, url: str, pk: int) -> None:
     response = operator.get(url.format(pk=pk))
-    assert response.status_code in ((ODD[url],) if url in ODD else (200, 302))
+    assert response.status_code in ((EXCEPTIONS[url],) if url in EXCEPTIONS else (200, 302))
     assert_strict(response)
     assert problems_of(response) == []
 
 
 @every_url
-def test_every_url_is_strict_in_production(production: object, operator: Client, url: str, pk: int) -> None:
+def test_every_url_has_strict_headers_in_production(production: object, operator: Client, url: str, pk: int) -> None:
     response = operator.get(url.format(pk=pk), secure=True, headers={"host": HOST})
     assert response["Strict-Transport-Security"] == f"max-age={YEAR_S}; includeSubDomains; preload"
     assert_strict(response)
 
 
 @every_url
-def test_a_form_without_its_token_is_refused_strictly_everywhere_but_at_the_webhook(
-    stranger: Client, url: str, pk: int
-) -> None:
+def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Client, url: str, pk: int) -> None:
     response = stranger.post(url.format(pk=pk))
     assert_strict(response)
     if url == "/api/webhooks/clerk":
@@ -294,7 +289,7 @@ def test_only_the_webhook_is_exempt_from_csrf_protection() -> None:
 
 @pytest.mark.urls("tests.config.urls")
 @every_failure
-def test_error_pages_are_strict_and_designed(stranger: Client, url: str, status: int) -> None:
+def test_error_pages_have_strict_headers_and_the_site_design(stranger: Client, url: str, status: int) -> None:
     response = stranger.get(url)
     assert response.status_code == status
     assert_strict(response)
@@ -307,7 +302,9 @@ def test_error_pages_are_strict_and_designed(stranger: Client, url: str, status:
 
 @pytest.mark.urls("tests.config.urls")
 @every_failure
-def test_error_pages_are_strict_in_production(production: object, stranger: Client, url: str, status: int) -> None:
+def test_error_pages_have_strict_headers_in_production(
+    production: object, stranger: Client, url: str, status: int
+) -> None:
     response = stranger.get(url, secure=True, headers={"host": HOST})
     assert response.status_code == status
     assert "Strict-Transport-Security" in response
@@ -315,14 +312,14 @@ def test_error_pages_are_strict_in_production(production: object, stranger: Clie
 
 
 @pytest.mark.parametrize("host", ("evil.example", "evil.example:80", "exa mple", "<script>", ""))
-def test_a_host_that_is_not_ours_gets_a_strict_error_page(production: object, stranger: Client, host: str) -> None:
+def test_invalid_host_gets_an_error_page_with_strict_headers(production: object, stranger: Client, host: str) -> None:
     response = stranger.get("/", secure=True, headers={"host": host})
     assert response.status_code == 400
     assert_strict(response)
     assert host == "" or host not in response.content.decode()
 
 
-def test_the_page_while_the_database_is_away_asks_to_come_again(settings: Settings, stranger: Client) -> None:
+def test_database_error_page_has_retry_after(settings: Settings, stranger: Client) -> None:
     settings.ROOT_URLCONF = "tests.config.urls"
     response = stranger.get("/fails/503/")
     assert response["Retry-After"] == "5"
@@ -330,7 +327,7 @@ def test_the_page_while_the_database_is_away_asks_to_come_again(settings: Settin
 
 
 @pytest.mark.parametrize("path", ("/static/css/base.css", "/static/js/theme.js", "/static/img/sprite.svg"))
-def test_files_are_what_they_say_they_are(stranger: Client, path: str) -> None:
+def test_static_files_have_nosniff(stranger: Client, path: str) -> None:
     response = stranger.get(path)
     assert response.status_code == 200
     assert response.getvalue()
@@ -341,22 +338,22 @@ def test_files_are_what_they_say_they_are(stranger: Client, path: str) -> None:
 # --- Nonces ---
 
 
-def test_each_answer_has_a_nonce_of_its_own_that_cannot_be_guessed(stranger: Client) -> None:
+def test_each_response_has_a_new_random_nonce(stranger: Client) -> None:
     seen = [nonces_of(stranger.get("/admin/login/")) for _ in range(5)]
     assert all(len(nonces) == 1 for nonces in seen)
     assert len(set.union(*seen)) == 5
     assert all(len(nonce) >= 22 for nonces in seen for nonce in nonces)
 
 
-def test_nonces_on_a_page_are_those_of_its_policy(stranger: Client) -> None:
+def test_nonces_on_a_page_match_its_policy(stranger: Client) -> None:
     response = stranger.get("/admin/login/")
     assert set(re.findall(r'nonce="([^"]*)"', response.content.decode())) == nonces_of(response)
 
 
 @pytest.mark.parametrize(
-    ("tag", "is_fine"),
+    ("tag", "is_allowed"),
     (
-        pytest.param('<script src="/static/a.js"></script>', True, id="our script"),
+        pytest.param('<script src="/static/a.js"></script>', True, id="own script"),
         pytest.param('<script nonce="good"></script>', True, id="nonce"),
         pytest.param('<script type="application/json">{}</script>', True, id="data"),
         pytest.param("<p>", True, id="paragraph"),
@@ -369,15 +366,14 @@ def test_nonces_on_a_page_are_those_of_its_policy(stranger: Client) -> None:
         pytest.param('<link rel="stylesheet" href="https://cdn.example/a.css">', False, id="foreign style"),
         pytest.param('<p style="color: red">', False, id="style attribute"),
         pytest.param('<p onclick="alert()">', False, id="handler"),
-        pytest.param('<a href=" JavaScript:alert()">', False, id="script in a link"),
+        pytest.param('<a href=" JavaScript:alert()">', False, id="javascript link"),
     ),
 )
-def test_pages_are_read_as_a_browser_reads_them(tag: str, *, is_fine: bool) -> None:
-    """Otherwise the tests above prove nothing."""
-    assert (Page(tag, {"good"}).problems == []) is is_fine
+def test_page_parser_finds_violations(tag: str, *, is_allowed: bool) -> None:
+    assert (Page(tag, {"good"}).problems == []) is is_allowed
 
 
-def test_admin_pages_escape_what_people_write(operator: Client, pk: int) -> None:
+def test_admin_pages_escape_user_input(operator: Client, pk: int) -> None:
     lists = [url for url in URLS if re.fullmatch(r"/admin/\w+/\w+/", url)]
     assert "/admin/profiles/builderprofile/" in lists
     for url in [*lists, *(f"{url}{pk}/change/" for url in lists)]:
@@ -389,7 +385,7 @@ def test_admin_pages_escape_what_people_write(operator: Client, pk: int) -> None
 
 
 def sign_in(client: Client, **extra: Any) -> Any:
-    """Sign an operator in through the form, and return the last answer."""
+    """Sign in an operator through the form, and return the last response."""
     user = UserFactory.create(superuser=True)
     token = re.search(
         r'name="csrfmiddlewaretoken" value="(\w+)"', client.get("/admin/login/", **extra).content.decode()
@@ -399,7 +395,7 @@ def sign_in(client: Client, **extra: Any) -> Any:
     return client.post("/admin/login/", fields, **extra)
 
 
-def test_cookies_are_for_https_only_and_not_for_scripts(production: object, stranger: Client) -> None:
+def test_cookies_are_secure_and_http_only(production: object, stranger: Client) -> None:
     headers = {"host": HOST, "referer": f"https://{HOST}/admin/login/"}
     assert sign_in(stranger, secure=True, headers=headers).status_code == 302
     assert len(stranger.cookies) == 2
@@ -408,14 +404,14 @@ def test_cookies_are_for_https_only_and_not_for_scripts(production: object, stra
         assert not cookie["domain"]
 
 
-def test_local_cookies_name_the_port_and_work_over_http(stranger: Client) -> None:
+def test_local_cookies_contain_the_port_and_work_over_http(stranger: Client) -> None:
     assert sign_in(stranger).status_code == 302
     assert set(stranger.cookies) == {"sessionid_8000", "csrftoken_8000"}
     for cookie in stranger.cookies.values():
         assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == ("", True, "Lax")
 
 
-def test_production_is_strict_by_itself(production: dict[str, Any]) -> None:
+def test_production_defaults_are_strict(production: dict[str, Any]) -> None:
     assert production["DEBUG"] is False
     assert production["SECURE_SSL_REDIRECT"] is True
     assert production["ALLOWED_HOSTS"] == [HOST]
@@ -435,19 +431,23 @@ def test_production_is_strict_by_itself(production: dict[str, Any]) -> None:
         ("/metrics", 200),
     ),
 )
-def test_all_but_the_probes_are_sent_to_https(production: object, stranger: Client, url: str, status: int) -> None:
+def test_everything_except_probes_redirects_to_https(
+    production: object, stranger: Client, url: str, status: int
+) -> None:
     response = stranger.get(url, headers={"host": HOST})
     assert response.status_code == status
     if status == 301:
         assert response["Location"] == f"https://{HOST}{url}"
 
 
-@pytest.mark.parametrize(("said", "status"), (("https", 200), ("http", 301), ("", 301), ("HTTPS, http", 301)))
-def test_the_proxy_says_whether_it_was_https(production: object, stranger: Client, said: str, status: int) -> None:
-    assert stranger.get("/", headers={"host": HOST, "x-forwarded-proto": said}).status_code == status
+@pytest.mark.parametrize(("header", "status"), (("https", 200), ("http", 301), ("", 301), ("HTTPS, http", 301)))
+def test_proxy_header_decides_whether_a_request_is_https(
+    production: object, stranger: Client, header: str, status: int
+) -> None:
+    assert stranger.get("/", headers={"host": HOST, "x-forwarded-proto": header}).status_code == status
 
 
-def test_local_mode_asks_no_browser_for_https(stranger: Client) -> None:
+def test_local_mode_does_not_enforce_https(stranger: Client) -> None:
     for secure in (False, True):
         response = stranger.get("/", secure=secure)
         assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""/metrics: who may read it, and that it tells the truth."""
+"""/metrics: its values, formats and access control."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,7 @@ STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
 
 
 def scrape() -> dict[tuple[str, ...], float]:
-    """Return every sample: its name and the values of its labels, and its value."""
+    """Return the value of each sample by its name and label values."""
     response = Client().get("/metrics", headers={"accept": OPENMETRICS})
     assert response.status_code == 200
     assert response["Content-Type"].startswith("application/openmetrics-text")
@@ -39,7 +39,7 @@ def scrape() -> dict[tuple[str, ...], float]:
     }
 
 
-def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookClient) -> None:
+def test_deliveries_duplicates_and_outcomes_are_counted(webhook: WebhookClient) -> None:
     zofia = person()
     webhook.created(zofia, svix_id="msg_1")
     webhook.created(zofia, svix_id="msg_1")
@@ -49,17 +49,17 @@ def test_it_counts_deliveries_repeats_and_what_became_of_them(webhook: WebhookCl
     for fold in (False, True):
         if fold:
             hourly_counts.aggregate()
-        told = scrape()
-        assert told["deliveries_total", "user.created"] == 3
-        assert told["deliveries_total", "user.updated"] == 1
-        assert told["duplicates_total",] == 1
-        assert told["events_settled_total", "processed", "user.created"] == 1
-        assert told["events_failed",] == 1
-        assert told["oldest_unsettled_seconds",] >= 0
-        assert ("events_settled_total", "failed", "user.created") not in told
+        samples = scrape()
+        assert samples["deliveries_total", "user.created"] == 3
+        assert samples["deliveries_total", "user.updated"] == 1
+        assert samples["duplicates_total",] == 1
+        assert samples["events_settled_total", "processed", "user.created"] == 1
+        assert samples["events_failed",] == 1
+        assert samples["oldest_unsettled_seconds",] >= 0
+        assert ("events_settled_total", "failed", "user.created") not in samples
 
 
-def test_every_cause_of_a_refusal_is_told_from_the_start() -> None:
+def test_rejections_are_counted_for_every_cause_starting_at_zero() -> None:
     assert scrape()["rejected_total", "bad_signature"] == 0
     for hours in range(3):
         hour = start_of_hour(timezone.now()) - timedelta(hours=hours)
@@ -67,22 +67,22 @@ def test_every_cause_of_a_refusal_is_told_from_the_start() -> None:
     assert scrape()["rejected_total", "bad_signature"] == 15
 
 
-def test_every_rule_is_told_from_the_start_and_whether_it_found_trouble() -> None:
+def test_every_rule_has_a_gauge_for_its_open_alert() -> None:
     Alert.objects.create(rule=Alert.Rule.DRIFT, value=1, notified_value=1, worst_value=1)
-    told = scrape()
-    assert {rule: told["alert_open", rule] for rule in Alert.Rule} == {rule: rule == "drift" for rule in Alert.Rule}
+    samples = scrape()
+    assert {rule: samples["alert_open", rule] for rule in Alert.Rule} == {rule: rule == "drift" for rule in Alert.Rule}
 
 
-def test_drift_is_what_the_last_comparison_found() -> None:
+def test_drift_is_taken_from_the_last_reconciliation() -> None:
     assert ("drift_people",) not in scrape()
     now = timezone.now()
     Reconciliation.objects.create(kind="full", state="finished", finished_at=now, compared=10, missing=2, unrepaired=1)
-    told = scrape()
-    assert (told["drift_people",], told["drift_unhealed_people",]) == (2, 1)
+    samples = scrape()
+    assert (samples["drift_people",], samples["drift_unhealed_people",]) == (2, 1)
 
 
 @pytest.mark.parametrize("kind", ("unrepaired", "skipped_deletions", "unreadable"))
-def test_whoever_still_differs_is_told_as_the_alert_does(settings: Settings, kind: str) -> None:
+def test_unrepaired_drift_equals_the_value_of_the_alert(settings: Settings, kind: str) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     now = timezone.now()
     Reconciliation.objects.create(kind="full", state="finished", finished_at=now, compared=10, **{kind: 3})
@@ -91,13 +91,13 @@ def test_whoever_still_differs_is_told_as_the_alert_does(settings: Settings, kin
     assert scrape()["drift_unhealed_people",] == finding.value == 3
 
 
-def test_the_older_text_format_is_told_to_who_asks_for_it() -> None:
+def test_default_format_is_prometheus_text() -> None:
     response = Client().get("/metrics")
     assert response["Content-Type"].startswith("text/plain")
     assert "buildappswith_workers 0.0" in response.content.decode()
 
 
-def test_its_queries_do_not_grow(webhook: WebhookClient) -> None:
+def test_number_of_queries_is_constant(webhook: WebhookClient) -> None:
     counts = []
     for _ in range(2):
         with CaptureQueriesContext(connection) as queries:
@@ -120,14 +120,14 @@ def test_its_queries_do_not_grow(webhook: WebhookClient) -> None:
         ({"x-forwarded-for": "10.1.2.3"}, STRANGER, 404),
     ),
 )
-def test_it_takes_the_token_or_an_address(
+def test_token_or_allowed_ip_is_required(
     settings: Settings, headers: dict[str, str], extra: dict[str, Any], status: int
 ) -> None:
     settings.METRICS_TOKEN, settings.METRICS_ALLOWED_IPS = "right", ["10.0.0.0/8"]
     assert Client().get("/metrics", headers=headers, **extra).status_code == status
 
 
-def test_without_either_there_is_no_such_page(settings: Settings) -> None:
+def test_page_does_not_exist_without_configuration(settings: Settings) -> None:
     settings.METRICS_TOKEN, settings.METRICS_ALLOWED_IPS = "", []
     for headers in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer"}):
         assert Client().get("/metrics", headers=headers).status_code == 404

@@ -1,4 +1,4 @@
-"""Of whatever Sentry's library has gathered, only what is harmless is left."""
+"""Events and breadcrumbs are reduced to the allowed fields before they are sent to Sentry."""
 
 import logging
 from typing import Any
@@ -10,8 +10,8 @@ from config import sentry
 PRIVATE = "olive@example.com"
 
 
-def test_of_an_event_and_its_spans_the_listed_parts_are_left() -> None:
-    gathered: dict[str, Any] = {
+def test_event_and_spans_keep_only_allowed_fields() -> None:
+    event: dict[str, Any] = {
         "event_id": "a1",
         "transaction": "/builders/",
         "request": {"url": PRIVATE, "headers": {"Svix-Signature": PRIVATE}, "data": PRIVATE, "query_string": PRIVATE},
@@ -26,10 +26,10 @@ def test_of_an_event_and_its_spans_the_listed_parts_are_left() -> None:
         ],
     }
     record = logging.LogRecord("any", logging.ERROR, "", 0, "Lost %s", (PRIVATE,), None)
-    clear_contextvars()  # of requests that tests made before; a server does so as each begins
+    clear_contextvars()  # from requests of earlier tests; a server clears them before each request
     with bound_contextvars(request_id="r1", user_id=7, something_else=PRIVATE):
-        left: Any = sentry._harmless(gathered, {"log_record": record})  # type: ignore[arg-type]
-    assert left == {
+        scrubbed: Any = sentry._scrub_event(event, {"log_record": record})  # type: ignore[arg-type]
+    assert scrubbed == {
         "event_id": "a1",
         "transaction": "/builders/",
         "logentry": {"message": "Lost %s"},
@@ -40,10 +40,10 @@ def test_of_an_event_and_its_spans_the_listed_parts_are_left() -> None:
     }
 
 
-def test_crumbs_are_lines_of_the_log_and_sql_without_their_values() -> None:
+def test_breadcrumbs_are_log_messages_and_sql_without_parameters() -> None:
     record = logging.LogRecord("any", logging.INFO, "", 0, "Wrote to %s", (PRIVATE,), None)
     crumb = {"category": "any", "message": f"Wrote to {PRIVATE}", "data": {"to": PRIVATE}}
-    assert sentry._harmless_crumb(crumb, {"log_record": record}) == {"category": "any", "message": "Wrote to %s"}
+    assert sentry._scrub_breadcrumb(crumb, {"log_record": record}) == {"category": "any", "message": "Wrote to %s"}
     query = {"category": "query", "message": "SELECT %s", "data": {"db.params": [PRIVATE]}}
-    assert sentry._harmless_crumb(query, {}) == {"category": "query", "message": "SELECT %s"}
-    assert sentry._harmless_crumb({"category": "httplib", "data": {"url": PRIVATE}}, {}) is None
+    assert sentry._scrub_breadcrumb(query, {}) == {"category": "query", "message": "SELECT %s"}
+    assert sentry._scrub_breadcrumb({"category": "httplib", "data": {"url": PRIVATE}}, {}) is None

@@ -1,4 +1,4 @@
-"""The product's URLs, and pages that fail in every way a page can."""
+"""The product's URLs and pages that raise each kind of error."""
 
 from typing import NoReturn
 
@@ -22,14 +22,14 @@ def suspicious(request: HttpRequest) -> NoReturn:
     raise SuspiciousOperation("suspicious on purpose")
 
 
-def away(request: HttpRequest) -> NoReturn:
-    raise OperationalError("the database is away on purpose")
+def unavailable(request: HttpRequest) -> NoReturn:
+    raise OperationalError("the database is unavailable on purpose")
 
 
 urlpatterns = [
     path("fails/500/", broken),
     path("fails/403/", forbidden),
     path("fails/400/", suspicious),
-    path("fails/503/", away),
+    path("fails/503/", unavailable),
     *product,
 ]

@@ -1,0 +1,27 @@
+"""Style sheets, scripts and fonts stay small and load in the right order."""
+
+import pytest
+from django.test import Client
+
+from config.environment import BASE_DIR
+
+#: Bytes of all style sheets and scripts, uncompressed and without htmx.
+MAX_BYTES = 60_000
+#: Files that only the admin loads.
+ADMIN_FILES = {"admin.css", "operators.css", "renew.js"}
+
+
+def test_style_sheets_and_scripts_are_below_60_kb() -> None:
+    files = [*(BASE_DIR / "static" / "css").glob("*.css"), *(BASE_DIR / "static" / "js").glob("*.js")]
+    assert sum(file.stat().st_size for file in files if file.name not in ADMIN_FILES) < MAX_BYTES
+
+
+def test_fonts_are_below_150_kb() -> None:
+    assert sum(file.stat().st_size for file in (BASE_DIR / "static" / "fonts").glob("*.woff2")) < 150_000
+
+
+@pytest.mark.django_db
+def test_fonts_are_preloaded_after_style_sheets(client: Client) -> None:
+    """Style sheets block rendering and fonts do not, so style sheets must be requested first."""
+    head = client.get("/sign-in/").content.decode().partition("</head>")[0]
+    assert 0 < head.rindex('rel="stylesheet"') < head.index('rel="preload"')
