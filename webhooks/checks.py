@@ -49,7 +49,9 @@ def check_alert_channels(**kwargs: Any) -> list[checks.CheckMessage]:
     """W001: no alert channel is configured. E005: Apprise cannot parse a channel's URL."""
     if not settings.ALERT_URLS and not settings.LOCAL_MODE:
         hint = "Set it to one or more Apprise URLs, such as mailto://user:password@example.com."
-        return [checks.Warning("ALERT_URLS is not set, so no alert notifications are sent.", hint=hint, id="webhooks.W001")]
+        return [
+            checks.Warning("ALERT_URLS is not set, so no alert notifications are sent.", hint=hint, id="webhooks.W001")
+        ]
     return [
         checks.Error(
             f"Apprise cannot parse entry {position} of ALERT_URLS.",

@@ -1,8 +1,8 @@
 """What the operators' pages take with fifty thousand events and with five million, in alternating rounds of one run.
 
 Two databases of one server, each behind a gunicorn of its own. The events lie spread over a month with payloads of 0.3 to
-1.5 kB, about what PostgreSQL keeps of Clerk's in the row after compressing them, and their hours are folded; some arrive
-after the last fold. `python -m tests.bench.operators` runs it alone: it needs 12 GB of disk and ten minutes.
+1.5 kB, about what PostgreSQL keeps of Clerk's in the row after compressing them, and their hours are aggregated; some arrive
+after the last aggregation. `python -m tests.bench.operators` runs it alone: it needs 12 GB of disk and ten minutes.
 """
 
 import json

@@ -48,7 +48,6 @@ class AlertAdmin(ReadOnlyAdmin):
     ordering = ("-opened_at",)
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the URLs for actions and runbooks."""
         wrap = self.admin_site.admin_view
         return [
             path("runbooks/", wrap(self.runbooks), name="webhooks_runbooks"),
@@ -60,7 +59,6 @@ class AlertAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add the causing events, the notifications and the action form."""
         alert = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if alert is not None:
@@ -71,7 +69,6 @@ class AlertAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def action(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Acknowledge, snooze or resolve an alert."""
         alert, form = self.get_object(request, object_id), AlertActionForm(request.POST)
         if alert is None:
             raise Http404
@@ -92,7 +89,6 @@ class AlertAdmin(ReadOnlyAdmin):
         )
 
     def runbooks(self, request: HttpRequest) -> HttpResponse:
-        """List all runbooks."""
         context = {"title": _("Runbooks"), "runbooks": runbooks.list_runbooks()}
         return render(request, "admin/webhooks/runbooks.html", self.admin_site.each_context(request) | context)
 

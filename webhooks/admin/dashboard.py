@@ -88,7 +88,6 @@ def _cell_url(cell: dashboard_data.Cell) -> str:
 
 
 def _legend(chart: charts.Chart) -> list[tuple[str, int, str]]:
-    """Return the name, number of events and list URL of each series."""
     since = chart.columns[0].at
     return [
         (name, total, "" if name in ("", charts.OTHERS) else links.events_url(event_type=name, since=since))
@@ -118,7 +117,6 @@ def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Any, 
 
 
 def _first_rows(rows: QuerySet[Any]) -> list[tuple[Any, str]]:
-    """Return the first rows with the URLs of their pages."""
     opts = rows.model._meta
     name = f"admin:{opts.app_label}_{opts.model_name}_change"
     return [(row, reverse(name, args=[row.pk])) for row in rows[:MAX_LISTED]]

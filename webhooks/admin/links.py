@@ -7,7 +7,6 @@ from django.utils.http import urlencode
 
 
 def events_url(*, state: str = "", event_type: str = "", since: datetime | None = None, sort: str = "") -> str:
-    """Return the URL of the event list with the given filters and sort order."""
     moment = since.isoformat(timespec="seconds") if since else ""
     query = {"state": state, "event_type": event_type, "received_at__gte": moment, "sort": sort}
     return f"{reverse('admin:webhooks_webhookevent_changelist')}?{urlencode({k: v for k, v in query.items() if v})}"

@@ -34,5 +34,4 @@ def operators_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpR
 
 
 def may_view_events(request: HttpRequest) -> bool:
-    """Return whether the user may view webhook events."""
     return admin.site.get_model_admin(WebhookEvent).has_view_permission(request)

@@ -104,7 +104,6 @@ def build_chart(now: datetime, span: str, counts: DashboardCounts) -> charts.Cha
 
 
 def build_timings(counts: DashboardCounts) -> list[Timing]:
-    """Return the processing times of the last 24 hours."""
     labels = {
         EventTiming.Metric.APPLY: _("Receipt to applied"),
         EventTiming.Metric.LAG: _("Change at Clerk to applied"),

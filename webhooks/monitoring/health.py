@@ -79,7 +79,6 @@ def measure() -> Health:
 
 
 def has_worker() -> bool:
-    """Return whether any queue worker is running."""
     return _running_workers(timezone.now()).exists()
 
 

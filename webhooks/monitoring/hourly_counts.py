@@ -114,7 +114,6 @@ def timings(since: datetime, dirty: Sequence[datetime] | None = None) -> dict[st
 
 
 def build_histograms(rows: Iterable[tuple[str, int, int]]) -> dict[str, list[int]]:
-    """Return a histogram for each EventTiming.Metric from rows of metric, bucket and number of events."""
     found = Counter({(metric, bucket): events for metric, bucket, events in rows})
     return {
         str(metric): [found[metric, bucket] for bucket in range(len(BUCKETS_S) + 1)] for metric in EventTiming.Metric
@@ -179,7 +178,6 @@ def percentile(histogram: Sequence[int], share: float) -> float | None:
 
 
 def _hours_changed_since(transaction_id: int) -> list[datetime]:
-    """Return the hours with events changed by this transaction or a later one, oldest first."""
     query = f"SELECT DISTINCT {HOUR_SQL} FROM webhooks_webhookevent WHERE changed_in >= %s ORDER BY 1"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(query, [transaction_id])

@@ -75,7 +75,6 @@ def _visible_problems(health: Health) -> Iterator[Alert.Rule]:
 
 
 def _waiting(health: Health) -> Iterator[str]:
-    """Yield conditions that are not problems but may need attention."""
     if health.clerk_suspended_until:
         yield _("Clerk does not respond; requests to it are paused")
     if health.heartbeats and health.overdue_jobs:

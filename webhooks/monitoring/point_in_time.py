@@ -65,7 +65,6 @@ class _History:
             self.unknown.setdefault(name, reason)
 
     def undo(self, row: AuditLog) -> None:
-        """Record the values before a change."""
         if row.details is None:
             self._undo_erased(row)
             return

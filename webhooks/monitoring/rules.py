@@ -54,7 +54,6 @@ class Finding:
 
 
 def failure_rate(health: Health) -> Finding | None:
-    """Check the share of failed and dead events in the current and previous hour."""
     counted = hourly_counts.totals(health.at - HOUR)
     events = sum(row.events for row in counted)
     failed = sum(row.events for row in counted if row.state in WebhookEvent.UNSETTLED)
@@ -83,7 +82,6 @@ def oldest_unsettled(health: Health) -> Finding | None:
 
 
 def rejected(health: Health) -> Finding | None:
-    """Check the number of rejected requests in the current and previous hour."""
     since = start_of_hour(health.at - HOUR)
     rows = RejectionCount.objects.filter(hour__gte=since).values_list("cause").annotate(Sum("requests"))
     causes = dict(rows.order_by())
@@ -131,7 +129,6 @@ def silence(health: Health) -> Finding | None:
 
 
 def pushes(health: Health) -> Finding | None:
-    """Check whether changes made here reach Clerk."""
     age = health.at - (health.oldest_push or health.at)
     if age < MAX_PENDING_AGE and not health.stopped_pushes:
         return None
@@ -199,7 +196,6 @@ RULES: dict[Alert.Rule, Callable[[Health], Finding | None]] = {
 
 
 def _unsettled_ids(**filters: Any) -> list[int]:
-    """Return the ids of the oldest matching failed and dead events, MAX_IDS at most."""
     events = WebhookEvent.objects.unsettled().filter(**filters).order_by("received_at")
     return list(events.values_list("pk", flat=True)[:MAX_IDS])
 

@@ -62,7 +62,6 @@ class Identity:
     until: datetime | None = None
 
     def condition(self, id_field: str, time_field: str) -> Q:
-        """Return the condition for rows that belong to this identity."""
         bounds = {f"{time_field}__gte": self.since, f"{time_field}__lt": self.until}
         return Q(**{id_field: self.clerk_id}, **{name: at for name, at in bounds.items() if at})
 

@@ -15,7 +15,6 @@ INTERVAL_S = 30.0
 
 
 def start() -> None:
-    """Start the watchdog in a daemon thread."""
     threading.Thread(target=_run, name="worker-watchdog", daemon=True).start()
 
 
