@@ -136,7 +136,7 @@ def take_operators_pages(album: Album) -> None:
         page.locator(".events .received a").first.click()
         album.take(page, "event")
         page.get_by_text("Repair…").click()
-        page.get_by_label("Why").fill("The handler works again")
+        page.locator(".repair").get_by_label("Reason").fill("The handler works again")
         page.get_by_role("button", name="Dry run").click()
         album.take(page, "dry-run")
         page.goto(f"{album.site.app}/admin/accounts/user/?q=omar@example.com")

@@ -1,4 +1,4 @@
-"""System checks of the webhook app. Ids are never reused."""
+"""System checks. IDs are never reused."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from webhooks.inbox import ip_allowlist, signatures
 
 @checks.register(checks.Tags.security)
 def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: no webhook can be verified; E002: a secret that is none."""
+    """E001: no signing secret is set. E002: a signing secret is invalid."""
     if not settings.CLERK_WEBHOOK_SECRETS:
         return [
             checks.Error(
@@ -23,7 +23,7 @@ def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
     return [
         checks.Error(
             f"Entry {position} of CLERK_WEBHOOK_SECRET is not a signing secret.",
-            hint="It is whsec_ followed by base64; copy it again, whole.",
+            hint="Copy the whole secret again: whsec_ followed by base64.",
             id="webhooks.E002",
         )
         for position, secret in enumerate(settings.CLERK_WEBHOOK_SECRETS, 1)
@@ -33,14 +33,14 @@ def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E003 and E004: a list of addresses cannot be read."""
+    """E003 and E004: an IP allowlist is invalid."""
     found: list[checks.CheckMessage] = []
     for name, number in (("CLERK_WEBHOOK_ALLOWED_IPS", 3), ("METRICS_ALLOWED_IPS", 4)):
         try:
             ip_allowlist.networks(tuple(getattr(settings, name)))
         except ValueError as error:
-            hint = 'List addresses or networks, separated by commas, or write "svix".'
-            found.append(checks.Error(f"{name} cannot be read: {error}.", hint=hint, id=f"webhooks.E00{number}"))
+            hint = 'Separate addresses or networks with commas, or use "svix".'
+            found.append(checks.Error(f"{name} is invalid: {error}.", hint=hint, id=f"webhooks.E00{number}"))
     return found
 
 

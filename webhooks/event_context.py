@@ -1,4 +1,4 @@
-"""What stands around an event: its person, that person's events before and after, who sent it, and why it has no payload."""
+"""Related data for the page of an event: its user, neighbouring events, attempts, effects and sender."""
 
 from dataclasses import dataclass
 
@@ -14,48 +14,48 @@ from audit.models import AuditLog
 from webhooks.inbox import signatures
 from webhooks.models import Attempt, WebhookEvent
 
-#: Of each list on the page.
-MOST_SHOWN = 50
-#: None of these is stored; should one ever be, it is not shown.
-NEVER_SHOWN = ("signature", "cookie", "authorization")
+#: Rows shown of each list on the page.
+MAX_ROWS = 50
+#: These headers are never stored. If one is, it is not shown.
+HIDDEN_HEADERS = ("signature", "cookie", "authorization")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """An event's person, where their page is if they have one, and their events before and after."""
+class EventContext:
+    """An event's user, the URL of the user's builder page if there is one, and the user's neighbouring events."""
 
     user: User | None
-    page: str
+    page_url: str
     previous: WebhookEvent | None
     next: WebhookEvent | None
 
 
-def of(event: WebhookEvent) -> Surroundings:
-    """Return what stands around an event; four statements, and none for one that is about nobody."""
+def build_context(event: WebhookEvent) -> EventContext:
+    """Return an event's context in four queries, or in none if the event has no user."""
     if not event.clerk_user_id:
-        return Surroundings(None, "", None, None)
+        return EventContext(None, "", None, None)
     user = User.objects.filter(clerk_id=event.clerk_user_id).first()
-    page = import_string(settings.PROFILE_URL_LOOKUP)(user.pk) if user else ""
-    same = WebhookEvent.objects.filter(clerk_user_id=event.clerk_user_id)
-    same = same.only("event_type", "svix_id", "state", "received_at")
-    previous = same.filter(pk__lt=event.pk).order_by("-pk").first()
-    return Surroundings(user, page, previous, same.filter(pk__gt=event.pk).order_by("pk").first())
+    page_url = import_string(settings.PROFILE_URL_LOOKUP)(user.pk) if user else ""
+    events = WebhookEvent.objects.filter(clerk_user_id=event.clerk_user_id)
+    events = events.only("event_type", "svix_id", "state", "received_at")
+    previous = events.filter(pk__lt=event.pk).order_by("-pk").first()
+    return EventContext(user, page_url, previous, events.filter(pk__gt=event.pk).order_by("pk").first())
 
 
 @dataclass(frozen=True, slots=True)
-class Tries:
-    """The attempts at an event, oldest first, and how many there were before them of which nothing is known."""
+class AttemptHistory:
+    """The latest attempts at an event, oldest first, and the number of earlier attempts that are not listed."""
 
     rows: list[Attempt]
-    unknown: int
+    missing: int
 
 
-def tries(event: WebhookEvent) -> Tries:
-    """Return the attempts. Of a single one the event's own row tells all but the traceback."""
-    rows = list(event.attempt_rows.order_by("-number")[:MOST_SHOWN])[::-1]
+def attempt_history(event: WebhookEvent) -> AttemptHistory:
+    """Return an event's attempts. A single attempt without a row is rebuilt from the event."""
+    rows = list(event.attempt_rows.order_by("-number")[:MAX_ROWS])[::-1]
     if not rows and event.attempts == 1:
         rows = [_only_attempt(event)]
-    return Tries(rows, max(event.attempts - len(rows), 0))
+    return AttemptHistory(rows, max(event.attempts - len(rows), 0))
 
 
 def _only_attempt(event: WebhookEvent) -> Attempt:
@@ -67,42 +67,40 @@ def _only_attempt(event: WebhookEvent) -> Attempt:
         outcome=event.state,
         error_class=event.error_class,
         error=event.last_error,
-        via=Attempt.Via.DELIVERY,
+        trigger=Attempt.Trigger.DELIVERY,
     )
 
 
 def effects(event: WebhookEvent) -> QuerySet[AuditLog]:
-    """Return what the event changed, in order."""
+    """Return the audit rows of the changes that the event caused, in order."""
     return AuditLog.objects.filter(delivery=event.svix_id).exclude(target=target_key(event)).order_by("pk")
 
 
-def deeds(event: WebhookEvent) -> QuerySet[AuditLog]:
-    """Return what people did with the event, the latest first."""
+def admin_actions(event: WebhookEvent) -> QuerySet[AuditLog]:
+    """Return the audit rows of actions on the event itself, latest first."""
     return AuditLog.objects.filter(target=target_key(event)).order_by("-pk")
 
 
-def headers(event: WebhookEvent) -> list[tuple[str, str]]:
-    """Return the stored headers."""
-    kept = event.headers.items() if isinstance(event.headers, dict) else ()
-    return [(name, value) for name, value in kept if not any(word in name.lower() for word in NEVER_SHOWN)]
+def visible_headers(event: WebhookEvent) -> list[tuple[str, str]]:
+    headers = event.headers.items() if isinstance(event.headers, dict) else ()
+    return [(name, value) for name, value in headers if not any(word in name.lower() for word in HIDDEN_HEADERS)]
 
 
-def secret(event: WebhookEvent) -> str:
-    """Return which signing secret it was signed with."""
-    place = signatures.position(event.secret_fingerprint)
-    if place is None:
-        return _("none of those in CLERK_WEBHOOK_SECRET any more")
+def describe_secret(event: WebhookEvent) -> str:
+    """Describe the signing secret of the event by its position in CLERK_WEBHOOK_SECRET."""
+    position = signatures.position(event.secret_fingerprint)
+    if position is None:
+        return _("no longer in CLERK_WEBHOOK_SECRET")
     count = len(settings.CLERK_WEBHOOK_SECRETS)
     if count == 1:
-        return _("the one in CLERK_WEBHOOK_SECRET")
-    return _("number %(place)d of the %(count)d in CLERK_WEBHOOK_SECRET") % {"place": place, "count": count}
+        return _("the only one in CLERK_WEBHOOK_SECRET")
+    return _("number %(position)d of %(count)d in CLERK_WEBHOOK_SECRET") % {"position": position, "count": count}
 
 
-def why_empty(event: WebhookEvent, user: User | None) -> str:
-    """Return why the event has no payload."""
+def why_no_payload(event: WebhookEvent, user: User | None) -> str:
     if event.event_type in SECRET_TYPES:
-        return _("The payload was not kept: events of this type carry one-time codes.")
+        return _("The payload was not stored, because events of this type contain one-time codes.")
     if user and user.erased_at:
-        return _("The payload was erased, with everything else that told who this person was.")
+        return _("The payload was erased with the personal data of this user.")
     days = settings.PAYLOAD_RETENTION_DAYS
-    return _("The payload was emptied: payloads are kept for %d days, as long as Svix can send them again.") % days
+    return _("The payload was deleted after %d days, because Svix can no longer send the event again.") % days

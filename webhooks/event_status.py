@@ -1,4 +1,4 @@
-"""What became of an event and what happens next, in one or two sentences, for whoever looks at it."""
+"""Describe an event's state and what happens next, in one or two sentences for operators."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,61 +13,57 @@ State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
-    """An event's state, by colour, icon and words."""
+class EventStatus:
+    """An event's state as a severity level, an icon, a label and a description."""
 
-    tone: str
+    level: str
     icon: str
-    word: str
-    sentence: str
+    label: str
+    description: str
 
 
-def tell(event: WebhookEvent, now: datetime) -> Outlook:
-    """Return how an event is, and what happens next."""
-    return Outlook(level(event.state), event.state, event.get_state_display(), _sentence(event, now))
+def status_of(event: WebhookEvent, now: datetime) -> EventStatus:
+    return EventStatus(level(event.state), event.state, event.get_state_display(), _describe(event, now))
 
 
-def _sentence(event: WebhookEvent, now: datetime) -> str:
+def _describe(event: WebhookEvent, now: datetime) -> str:
     match event.state:
         case State.PROCESSED if event.attempts == 1:
-            return _("It had its effect at the first attempt. Nothing is left to do.")
+            return _("Applied on the first attempt. No action needed.")
         case State.PROCESSED:
-            return _("It had its effect at attempt %d. Nothing is left to do.") % event.attempts
+            return _("Applied on attempt %d. No action needed.") % event.attempts
         case State.IGNORED:
-            return redacted_error(event) or _("Nothing here acts upon events of this type, so it changed nothing.")
+            return redacted_error(event) or _("Events of this type are not handled, so nothing was changed.")
         case State.STALE:
-            return redacted_error(event) or _("Newer facts, or a deletion, were known already, so it changed nothing.")
+            return redacted_error(event) or _("Newer data or a deletion was already stored, so nothing was changed.")
         case State.FAILED:
-            return f"{_tried(event)} {_next(event, now)}"
+            return f"{_attempts(event)} {_next_attempt(event, now)}"
         case State.DEAD:
-            return f"{_tried(event)} {_help(event)}"
+            return f"{_attempts(event)} {_remedy(event)}"
     return redacted_error(event)
 
 
-def _tried(event: WebhookEvent) -> str:
+def _attempts(event: WebhookEvent) -> str:
     return ngettext("Tried once.", "Tried %(count)d times.", event.attempts) % {"count": event.attempts}
 
 
-def _next(event: WebhookEvent, now: datetime) -> str:
+def _next_attempt(event: WebhookEvent, now: datetime) -> str:
     if event.next_attempt_at is None or event.next_attempt_at <= now:
-        return _("The next attempt is due, and begins as soon as a worker is free.")
+        return _("The next attempt is due and starts when a worker is free.")
     return _("The next attempt is in %s.") % seconds((event.next_attempt_at - now).total_seconds())
 
 
-def _help(event: WebhookEvent) -> str:
-    """Return why only a person can help, and what can be done."""
+def _remedy(event: WebhookEvent) -> str:
+    """Return why a dead event needs a person, and what that person can do."""
     match event.error_class:
         case ErrorClass.PERMANENT if event.clerk_user_id:
             return _(
-                "Only a person can help: the event itself is wrong, and a replay cannot cure that. "
-                "Fetching its person from Clerk can."
+                "Needs attention: the payload is invalid, so a replay will fail again. Fetch the user from Clerk instead."
             )
         case ErrorClass.PERMANENT:
-            return _("Only a person can help: the event itself is wrong, and a replay cannot cure that.")
+            return _("Needs attention: the payload is invalid, so a replay will fail again.")
         case ErrorClass.CONFIGURATION:
-            return _("Only a person can help: put the setting right that the error names, then replay it.")
+            return _("Needs attention: correct the setting named in the error, then replay the event.")
         case ErrorClass.INTERNAL:
-            return _("Only a person can help: it met a fault of ours. Once that is mended, replay it.")
-    return _(
-        "Only a person can help: it failed for a day, and no attempt is planned. Replay it once the cause is gone."
-    )
+            return _("Needs attention: applying it hit a bug. Replay the event once the bug is fixed.")
+    return _("Needs attention: all retries of a day failed. Replay the event once the cause is fixed.")

@@ -1,4 +1,4 @@
-"""Jobs of the webhook app. They carry ids only and call one verb."""
+"""Background jobs. Their arguments are IDs only."""
 
 import logging
 
@@ -14,36 +14,36 @@ from webhooks.replay import bulk as replays
 
 log = logging.getLogger(__name__)
 
-#: A job that keeps killing its worker is given up after so many runs, so that it cannot stop the queue for ever.
+#: A job that keeps killing its worker is abandoned after this many runs, so that it cannot block the queue.
 MAX_RUNS = 5
-#: The failure of an event is stored by the inbox, which plans its own retries. These are for a lost database.
+#: The inbox stores failures of events and schedules its own retries. This strategy handles a lost database connection.
 LOST_DATABASE = RetryStrategy(max_attempts=MAX_RUNS, exponential_wait=4)
 
 
 @app.task(retry=LOST_DATABASE)
 def retry_event(event_id: int) -> None:
-    """Try a failed event again, unless it was settled or rescheduled meanwhile."""
+    """Retry a failed event, unless it has been settled or rescheduled."""
     inbox.retry(event_id, only_if_due=True)
 
 
 @app.task(retry=LOST_DATABASE)
 def run_replay(replay_id: int) -> None:
-    """Go on with a replay for some seconds."""
+    """Process a replay for some seconds."""
     replays.run(replay_id)
 
 
 @app.periodic(cron=settings.RECOVERY_CRON)
 @app.task(queue="upkeep", queueing_lock="recover_jobs_of_lost_workers")
 async def recover_jobs_of_lost_workers(timestamp: int) -> None:
-    """Give jobs whose worker stopped beating back to the queue, every five seconds."""
+    """Requeue jobs whose worker no longer sends heartbeats, every five seconds."""
     manager = app.job_manager
-    patience_s = settings.PROCRASTINATE_WORKER_DEFAULTS["stalled_worker_timeout"]
-    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=patience_s):
+    timeout_s = settings.PROCRASTINATE_WORKER_DEFAULTS["stalled_worker_timeout"]
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=timeout_s):
         if job.attempts < MAX_RUNS:
             await manager.retry_job(job)
         else:
             await manager.finish_job(job, status=Status.FAILED, delete_job=False)
-            log.error("Job %s, %s, was given up: its worker ended %d times.", job.id, job.task_name, job.attempts)
+            log.error("Job %s (%s) was abandoned: its worker was killed %d times.", job.id, job.task_name, job.attempts)
 
 
 @app.periodic(cron="* * * * *")
@@ -53,7 +53,7 @@ def aggregate_counts(timestamp: int) -> None:
     hourly_counts.aggregate()
 
 
-@app.periodic(cron="* * * * * 30")  # half a minute after the counts
+@app.periodic(cron="* * * * * 30")  # half a minute after aggregate_counts
 @app.task(queue="upkeep", queueing_lock="check_alerts")
 def check_alerts(timestamp: int) -> None:
     """Evaluate every alert rule and send notifications, once a minute."""
@@ -63,12 +63,12 @@ def check_alerts(timestamp: int) -> None:
 @app.periodic(cron="23 2 * * *")
 @app.task(queue="upkeep", queueing_lock="empty_old_payloads")
 def empty_old_payloads(timestamp: int) -> None:
-    """Empty the payloads of events that nobody can want again, once a night."""
+    """Empty the payloads of events past the retention period, every night."""
     retention.empty_payloads()
 
 
 @app.periodic(cron="41 * * * *")
-@app.task(queue="upkeep", queueing_lock="forget_old_replays")
-def forget_old_replays(timestamp: int) -> None:
-    """Delete the personal values that dry runs found, once an hour."""
-    replays.forget_old()
+@app.task(queue="upkeep", queueing_lock="delete_old_replay_details")
+def delete_old_replay_details(timestamp: int) -> None:
+    """Delete the personal data of finished replays, every hour."""
+    replays.delete_expired_details()

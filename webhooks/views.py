@@ -1,4 +1,4 @@
-"""The endpoint Clerk posts to."""
+"""The webhook endpoint."""
 
 import logging
 
@@ -16,10 +16,10 @@ from webhooks.inbox.rejections import rejection_counter
 
 log = logging.getLogger(__name__)
 
-#: Svix takes about 350 kB a message; user events have 2 to 6 kB.
+#: Svix accepts messages of about 350 kB; user events have 2 to 6 kB.
 MAX_BODY_BYTES = 512 * 1024
-#: Kept with the event. The signature is not: what it proves is proven, and it need not lie about.
-KEPT_HEADERS = (
+#: The signature is not stored: it has been verified and is not needed again.
+STORED_HEADERS = (
     "User-Agent",
     "Content-Type",
     "Content-Length",
@@ -29,39 +29,39 @@ KEPT_HEADERS = (
 )
 
 
-# The status codes are a contract with Svix, which takes any 2xx within 15 s as delivered, sends everything else again
-# for more than a day, and disables an endpoint that fails for five (docs.svix.com/retries). So whatever is safely
-# stored is answered 200, also when applying it failed: from there on the retries are ours.
-@csrf_exempt  # there is no browser at the other end; the signature proves who it is
-@transaction.non_atomic_requests  # the inbox decides what is committed together
+# The status codes are a contract with Svix. It counts any 2xx within 15 s as delivered, retries everything else for
+# more than a day, and disables an endpoint that fails for five days (docs.svix.com/retries). A stored delivery is
+# therefore answered with 200 even if applying it failed, because from then on this application retries it.
+@csrf_exempt  # the client is not a browser, and the signature authenticates it
+@transaction.non_atomic_requests  # the inbox manages its own transactions
 @never_cache
 def receive(request: HttpRequest) -> HttpResponseBase:
-    """Take in one signed delivery and answer what became of it."""
+    """Store and apply one signed delivery, and respond with the outcome."""
     if request.method != "POST":
         return JsonResponse({"error": "method_not_allowed"}, status=405, headers={"Allow": "POST"})
     if _content_length(request) > MAX_BODY_BYTES:
-        return _refused(request, "too_large", status=413)
+        return _rejected(request, "too_large", status=413)
     if not ip_allowlist.is_allowed(get_client_ip(request)):
-        return _refused(request, "address_not_allowed", status=403)
+        return _rejected(request, "address_not_allowed", status=403)
     try:
         delivery = signatures.verify(request)
-        bind_contextvars(delivery_id=delivery.svix_id)  # for what is logged from here on
+        bind_contextvars(delivery_id=delivery.svix_id)  # added to all later log lines of this request
         outcome = inbox.receive(delivery, _sender(request))
     except signatures.NotVerified as error:
-        return _refused(request, error.reason, status=400)
+        return _rejected(request, error.reason, status=400)
     except signatures.NotConfigured as error:
         log.error("A webhook could not be verified: %s", error)
         return JsonResponse({"error": "not_configured"}, status=500)
     except inbox.Unavailable as error:
-        log.error("A webhook could not be stored, and Svix will send it again: %s", error)
+        log.error("A webhook could not be stored; Svix will send it again: %s", error)
         return JsonResponse({"error": "unavailable"}, status=503)
     return JsonResponse({"outcome": outcome})
 
 
-def _refused(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
+def _rejected(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
     rejection_counter.count(reason)
     log.warning(
-        "Refused a webhook from %s: %s. Check CLERK_WEBHOOK_SECRET, and the clock, if Clerk sent it.",
+        "Rejected a webhook from %s: %s. If Clerk sent it, check CLERK_WEBHOOK_SECRET and the clock of this server.",
         get_client_ip(request),
         reason,
     )
@@ -70,12 +70,14 @@ def _refused(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
 
 def _content_length(request: HttpRequest) -> int:
     text = request.META.get("CONTENT_LENGTH") or "0"
-    return int(text[:20]) if text.isdecimal() else 0  # Python refuses to read thousands of digits
+    return int(text[:20]) if text.isdecimal() else 0  # int() raises ValueError on thousands of digits
 
 
 def _sender(request: HttpRequest) -> inbox.Sender:
-    # A server in front may let NUL through, which PostgreSQL refuses.
+    # A proxy may pass NUL through, which PostgreSQL cannot store.
     headers = {
-        name: request.headers[name][:500].replace("\x00", "\ufffd") for name in KEPT_HEADERS if name in request.headers
+        name: request.headers[name][:500].replace("\x00", "\ufffd")
+        for name in STORED_HEADERS
+        if name in request.headers
     }
     return inbox.Sender(get_client_ip(request), headers)

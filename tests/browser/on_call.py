@@ -72,10 +72,10 @@ def permit(root: Page, trouble: Trouble, clerk_id: str) -> None:
     expect(root.locator(".messagelist")).to_contain_text("was added successfully")
 
 
-def reveal(page: Page, why: str) -> None:
-    """Ask for the personal values of the event that is open."""
-    page.locator("[name=reason]").fill(why)
-    page.get_by_role("button", name="Show personal values").click()
+def reveal(page: Page, reason: str) -> None:
+    """Show the personal data of the event that is open."""
+    page.locator(".ask [name=reason]").fill(reason)
+    page.get_by_role("button", name="Show personal data").click()
 
 
 class TestPersonalValues:
@@ -85,9 +85,9 @@ class TestPersonalValues:
             reveal(root, "Her complaint, ticket 17")
             tree = root.get_by_role("list", name="Payload")
             expect(tree).to_contain_text('"Unlucky"')
-            expect(root.get_by_role("status")).to_contain_text("the audit log knows that you saw them")
+            expect(root.get_by_role("status")).to_contain_text("The audit log has recorded that you viewed it")
             assert violations(root, axe) == []
-            root.get_by_role("link", name="Hide them").click()
+            root.get_by_role("link", name="Hide personal data").click()
             expect(tree).to_contain_text("text, hidden")
             expect(tree).not_to_contain_text("Unlucky")
             deeds = root.locator(".timeline", has_text="Payload revealed")
@@ -107,14 +107,14 @@ class TestPersonalValues:
         with operator(chromium, site, "Reader") as page:
             page.goto(failed)
             expect(page.get_by_text("Can reveal personal values in payloads")).to_be_visible()
-            expect(page.get_by_role("button", name="Show personal values")).to_have_count(0)
+            expect(page.get_by_role("button", name="Show personal data")).to_have_count(0)
             permit(root, trouble, reader["id"])
             with listening(page):
                 page.reload()
                 assert violations(page, axe) == []
                 reveal(page, "Her complaint, ticket 18")
                 expect(page.get_by_role("list", name="Payload")).to_contain_text('"Unlucky"')
-            page.get_by_role("link", name="Hide them").click()
+            page.get_by_role("link", name="Hide personal data").click()
             trouble.execute("DELETE FROM accounts_user_groups")
             reveal(page, "Once more")
             expect(page.locator("body")).not_to_contain_text("Unlucky")
@@ -128,7 +128,7 @@ class TestFetch:
         expect(name).to_contain_text("Lind")
         with listening(tab):
             do(tab, "Fetch from Clerk", "She waits for it")
-            expect(tab.locator(".messagelist")).to_contain_text("Clerk is being asked.")
+            expect(tab.locator(".messagelist")).to_contain_text("Fetching the user from Clerk.")
             told = tab.get_by_role("heading", name="One person differed, in: name. All is the same now.")
             for _second in range(30):
                 if told.count():
@@ -149,7 +149,7 @@ class TestUnreadable:
         tab.goto(f"{site.app}{EVENTS}?state=dead&event_type=user.created")
         tab.locator("#result_list .received a").first.click()
         expect(tab.get_by_role("heading", level=1)).to_have_text("user.created")
-        expect(tab.locator(".status-summary")).to_contain_text("the event itself is wrong")
+        expect(tab.locator(".status-summary")).to_contain_text("the payload is invalid")
         tab.get_by_role("link", name="What to do").click()
         expect(tab.get_by_role("heading", level=1)).to_have_text("Dead events need attention")
         assert violations(tab, axe) == []
@@ -183,22 +183,22 @@ class TestReplay:
     def test_what_was_cancelled_is_gone_on_with(self, tab: Page, site: Site, trouble: Trouble, axe: str) -> None:
         tab.goto(f"{site.app}{EVENTS}?event_type=email.created&state=ignored")  # a hundred, and they stay what they are
         tab.get_by_role("link", name="Replay all of these…").click()
-        tab.get_by_label("Why").fill("To see it")
-        tab.get_by_label("At most, events a second").fill("1")
+        tab.get_by_label("Reason").fill("To see it")
+        tab.get_by_label("Rate limit (events per second)").fill("1")
         tab.get_by_role("button", name="Replay", exact=True).click()
         until(tab, "Running")
-        tab.get_by_label("Why").fill("Wait")
+        tab.get_by_label("Reason").fill("Wait")
         tab.get_by_role("button", name="Cancel").click()
         expect(tab.locator(".status-summary")).to_contain_text("Cancelled:")
         assert violations(tab, axe) == []
         stopped = tab.get_by_role("heading", level=1).inner_text()
-        tab.get_by_label("Why").fill("Now")
-        tab.get_by_label("At most, events a second").fill("0")
-        tab.get_by_role("button", name="Continue").click()
+        tab.get_by_label("Reason").fill("Now")
+        tab.get_by_label("Rate limit (events per second)").fill("0")
+        tab.get_by_role("button", name="Resume").click()
         expect(tab.locator(".facts").first).to_contain_text(stopped)
         until(tab, "Done")
         tab.get_by_role("link", name=stopped).click()
-        expect(tab.get_by_role("button", name="Continue")).to_have_count(0)
+        expect(tab.get_by_role("button", name="Resume")).to_have_count(0)
 
 
 class TestConflict:

@@ -76,11 +76,11 @@ def rows(page: Page) -> Locator:
     return page.locator("#result_list tbody tr")
 
 
-def do(page: Page, deed: str, why: str = "For a test") -> None:
-    """Do something about the event that is open."""
+def do(page: Page, action: str, reason: str = "For a test") -> None:
+    """Apply an action to the event that is open."""
     page.get_by_text("Repair…").click()
-    page.get_by_label("Why").fill(why)
-    page.get_by_role("button", name=deed).click()
+    page.locator(".repair").get_by_label("Reason").fill(reason)
+    page.get_by_role("button", name=action).click()
 
 
 def until(page: Page, words: str) -> None:
@@ -101,11 +101,11 @@ class TestEventList:
     ) -> None:
         admin.goto(site.app + EVENTS)
         admin.get_by_label("Stale").check()
-        admin.get_by_role("button", name="Show").click()
+        admin.get_by_role("button", name="Apply").click()
         expect(rows(admin).first).to_be_visible()
         assert set(rows(admin).locator(".state").all_inner_texts()) == {" Stale"}
         assert violations(admin, axe) == []
-        admin.get_by_role("link", name="Without State Stale").click()
+        admin.get_by_role("link", name="Remove filter State Stale").click()
         expect(rows(admin).locator(".state", has_text="Processed").first).to_be_visible()
         assert "state=" not in admin.url
         assert complaints == []
@@ -113,14 +113,14 @@ class TestEventList:
     def test_it_is_sorted_by_lag_and_by_attempts(self, admin: Page, site: Site, failed: str, axe: str) -> None:
         admin.goto(site.app + EVENTS)
         assert violations(admin, axe) == []
-        order = admin.get_by_role("navigation", name="Order")
+        order = admin.get_by_role("navigation", name="Sort by")
         for words, place in (("Attempts", 6), ("Lag", 5)):
             order.get_by_role("link", name=words).click()
             expect(order.locator("[aria-current]")).to_contain_text(words)
             assert "sort=-" in admin.url
             greatest = rows(admin).first.locator("td").nth(place).inner_text()
             order.get_by_role("link", name=words).click()
-            expect(order.locator("[aria-current]")).to_contain_text("smallest first")
+            expect(order.locator("[aria-current]")).to_contain_text("ascending")
             assert rows(admin).first.locator("td").nth(place).inner_text() != greatest
 
     def test_pages_follow_each_other(self, admin: Page, site: Site, trouble: Trouble) -> None:
@@ -148,7 +148,9 @@ class TestEventList:
         search.fill("nobody@example.com")
         search.press("Enter")
         expect(admin.locator("#changelist")).to_contain_text("No results.")
-        expect(admin.locator("#changelist")).to_contain_text("No account here has this address")
+        expect(admin.locator("#changelist")).to_contain_text(
+            "No matching events for an account with this email address"
+        )
         assert violations(admin, axe) == []
 
 
@@ -157,7 +159,7 @@ class TestEvent:
         self, admin: Page, failed: str, axe: str, complaints: list[str]
     ) -> None:
         admin.goto(failed)
-        expect(admin.locator(".status-summary")).to_contain_text("Dead. Tried once. Only a person can help")
+        expect(admin.locator(".status-summary")).to_contain_text("Dead. Tried once. Needs attention")
         attempts = admin.get_by_role("list", name="Attempts")
         expect(attempts).to_contain_text("attempt 1, by delivery")
         expect(attempts).to_contain_text("out of order")
@@ -178,7 +180,7 @@ class TestEvent:
 
     def test_personal_values_are_refused_to_whoever_may_not_see_them(self, admin: Page, failed: str) -> None:
         admin.goto(failed)
-        expect(admin.get_by_role("button", name="Show personal values")).to_have_count(0)
+        expect(admin.get_by_role("button", name="Show personal data")).to_have_count(0)
         expect(admin.get_by_text("Can reveal personal values in payloads")).to_be_visible()
         token = admin.locator("[name=csrfmiddlewaretoken]").first.input_value()
         status, text = admin.evaluate(
@@ -195,7 +197,7 @@ class TestEvent:
     def test_a_fixture_has_nothing_of_the_person(self, tab: Page, failed: str, axe: str) -> None:
         tab.goto(failed)
         do(tab, "Copy as test fixture")
-        text = tab.get_by_label("To copy").input_value()
+        text = tab.get_by_label("Fixture").input_value()
         assert '"first_name"' in text
         assert "Vera" not in text
         assert "Unlucky" not in text
@@ -209,20 +211,18 @@ class TestRepair:
     def test_one_event_is_tried_and_then_done(self, tab: Page, failed: str, axe: str) -> None:
         tab.goto(failed)
         do(tab, "Dry run")
-        expect(tab.locator(".status-summary")).to_have_text(
-            "Done: one event. Nothing was changed.", use_inner_text=True
-        )
+        expect(tab.locator(".status-summary")).to_have_text("Done: 1 event. Nothing was changed.", use_inner_text=True)
         found = tab.locator(".timeline li li")
         expect(found).to_contain_text("user.name:")
         assert found.locator("del").inner_text().endswith("Lind")
         assert found.locator("ins").inner_text().endswith("Unlucky")
         assert violations(tab, axe) == []
-        tab.get_by_label("Why").fill("It works again")
-        tab.get_by_role("button", name="Now for real").click()
-        expect(tab.locator(".status-summary")).to_have_text("Done: one event.", use_inner_text=True)
+        tab.get_by_label("Reason").fill("It works again")
+        tab.get_by_role("button", name="Run for real").click()
+        expect(tab.locator(".status-summary")).to_have_text("Done: 1 event.", use_inner_text=True)
         expect(tab.get_by_role("link", name="Dry run")).to_be_visible()
         tab.goto(failed)
-        expect(tab.locator(".status-summary")).to_contain_text("Processed. It had its effect at attempt 2.")
+        expect(tab.locator(".status-summary")).to_contain_text("Processed. Applied on attempt 2.")
         expect(tab.get_by_text("Event Replayed").or_(tab.get_by_text("Event replayed"))).to_be_visible()
         assert violations(tab, axe) == []
 
@@ -231,14 +231,14 @@ class TestRepair:
         tab.get_by_role("link", name="Replay all of these…").click()
         expect(tab.locator(".status-summary")).to_contain_text("State: Processed")
         assert violations(tab, axe) == []
-        tab.get_by_label("Why").fill("To see it")
-        tab.get_by_label("At most, events a second").fill("2")
+        tab.get_by_label("Reason").fill("To see it")
+        tab.get_by_label("Rate limit (events per second)").fill("2")
         tab.get_by_role("button", name="Dry run").click()
         until(tab, "Running")
-        expect(tab.get_by_role("progressbar", name="Done")).to_be_visible()
-        tab.get_by_label("Why").fill("Seen enough")
+        expect(tab.get_by_role("progressbar", name="Progress")).to_be_visible()
+        tab.get_by_label("Reason").fill("Seen enough")
         tab.get_by_role("button", name="Cancel").click()
-        expect(tab.get_by_text("Done, and in the audit log.")).to_be_visible()
+        expect(tab.get_by_text("Replay cancelled.")).to_be_visible()
         expect(tab.locator(".status-summary")).to_contain_text("Cancelled:")
         assert violations(tab, axe) == []
 
@@ -247,17 +247,17 @@ class TestRepair:
     ) -> None:
         admin.goto(f"{site.app}{EVENTS}?state=dead")
         admin.get_by_role("link", name="Replay all of these…").click()
-        admin.get_by_label("Why").fill("All at once")
-        admin.get_by_label("At most, events a second").fill("1")
+        admin.get_by_label("Reason").fill("All at once")
+        admin.get_by_label("Rate limit (events per second)").fill("1")
         admin.get_by_role("button", name="Dry run").click()
         # What somebody types stays, however often the page renews itself.
-        admin.get_by_label("Why").fill("It works again")
+        admin.get_by_label("Reason").fill("It works again")
         until(admin, "Done")
         expect(admin.get_by_text("Processed: user.name")).to_be_visible()
         assert violations(admin, axe) == []
-        admin.get_by_label("Why").fill("It works again")
-        admin.get_by_label("At most, events a second").fill("0")
-        admin.get_by_role("button", name="Now for real").click()
+        admin.get_by_label("Reason").fill("It works again")
+        admin.get_by_label("Rate limit (events per second)").fill("0")
+        admin.get_by_role("button", name="Run for real").click()
         until(admin, "Done")
         expect(admin.locator(".properties", has_text="Processed: applied")).to_be_visible()
         admin.goto(failed)
@@ -275,7 +275,9 @@ class TestRepair:
             do(tab, "Mark as resolved", "Known and harmless")
             expect(tab.locator(".status-summary")).to_contain_text("Resolved by hand: Known and harmless")
             do(other, "Mark as resolved", "I would, too")
-            expect(other.get_by_text("It is settled already, so there is nothing to resolve.")).to_contain_text(ADMIN)
+            expect(other.get_by_text("The event is already settled, so there is nothing to resolve.")).to_contain_text(
+                ADMIN
+            )
 
 
 class TestAlerts:

@@ -64,7 +64,9 @@ def one_of_each() -> int:
     alert = Alert.objects.create(pk=PK, rule="silence", summary=HOSTILE, **figures)
     alert.notifications.create(kind="opened", channel="json 1234", error=HOSTILE)
     facts = {"dry_run": True, "counts": {"processed": 1}, "groups": {f"processed|{HOSTILE}": 1}, "total": 2, "done": 1}
-    replay = Replay.objects.create(pk=PK, asked_by=user, why=HOSTILE, filter=HOSTILE, in_background=True, **facts)
+    replay = Replay.objects.create(
+        pk=PK, requested_by=user, reason=HOSTILE, description=HOSTILE, in_background=True, **facts
+    )
     difference = {"target": "user", "label": HOSTILE, "field": "name", "old": HOSTILE, "new": [HOSTILE]}
     replay.findings.create(event_id=PK, outcome="processed", note=HOSTILE, differences=[difference])
     row = AuditLog(

@@ -136,7 +136,7 @@ def test_it_signs_with_the_secret_it_is_given(live_server: LiveServer) -> None:
 
 def test_it_fails_if_an_event_is_refused(live_server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ["--secret", "whsec_d3Jvbmc=", "--count", "2"]
-    with pytest.raises(CommandError, match=r"2 of 2 were not accepted\."):
+    with pytest.raises(CommandError, match=r"2 of 2 events were not accepted\."):
         call_command("clerk_event", "user.created", "--url", live_server.url + URL, *wrong)
     assert capsys.readouterr().out.count('400 {"error": "bad_signature"}') == 2
     assert not WebhookEvent.objects.exists()
@@ -179,7 +179,7 @@ def test_any_2xx_is_a_success(mover: str, status: int) -> None:
 def test_anything_else_is_a_failure_redirects_included(
     mover: str, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(CommandError, match=r"1 of 1 were not accepted\."):
+    with pytest.raises(CommandError, match=r"1 of 1 events were not accepted\."):
         call_command("clerk_event", "role.created", "--url", f"{mover}/{status}")
     assert f": {status} " in capsys.readouterr().out
 
@@ -192,26 +192,34 @@ def test_anything_else_is_a_failure_redirects_included(
     (
         pytest.param(["user.levitated"], "user.levitated", id="unknown type"),
         pytest.param([], "TYPE", id="no type"),
-        pytest.param(["user.created", "--at", "tomorrow"], "--at must be a date and time", id="time a word"),
+        pytest.param(["user.created", "--at", "tomorrow"], "--at must be a date and time", id="time is a word"),
         pytest.param(
-            ["user.created", "--at", "2026-13-45T99:00"], "--at must be a date and time", id="time impossible"
+            ["user.created", "--at", "2026-13-45T99:00"], "--at must be a date and time", id="impossible time"
         ),
-        pytest.param(["user.created", "--count", "many"], "--count", id="count a word"),
-        pytest.param(["user.created", "--url", "ftp://x.example"], "--url must start with http", id="another scheme"),
+        pytest.param(["user.created", "--count", "many"], "--count", id="count is a word"),
+        pytest.param(
+            ["user.created", "--url", "ftp://x.example"], "--url must start with http", id="unsupported scheme"
+        ),
         pytest.param(["user.created", "--url", "file:///etc/passwd"], "--url must start with http", id="file"),
         pytest.param(["user.created", "--url", "x.example"], "--url must start with http", id="no scheme"),
-        pytest.param(["user.created", "--url", "http://"], "Nobody answers at", id="no host"),
-        pytest.param(["user.created", "--url", "http://127.0.0.1:99999/"], "Nobody answers at", id="port too high"),
-        pytest.param(["user.created", "--url", "http://127.0.0.1:http/"], "Nobody answers at", id="port a word"),
-        pytest.param(["user.created", "--url", "http://x y/"], "Nobody answers at", id="space in the host"),
-        pytest.param(["user.created", "--url", "http://127.0.0.1:{free}/"], "Nobody answers at", id="nobody there"),
-        pytest.param(["user.created", "--url", "http://x/", "--secret", "whsec_*"], "Give --secret", id="bad secret"),
-        pytest.param(["user.created", "--url", "http://[::1/"], "Nobody answers at", id="bracket left open"),
+        pytest.param(["user.created", "--url", "http://"], "Could not post to", id="no host"),
+        pytest.param(["user.created", "--url", "http://127.0.0.1:99999/"], "Could not post to", id="port too high"),
+        pytest.param(["user.created", "--url", "http://127.0.0.1:http/"], "Could not post to", id="port is a word"),
+        pytest.param(["user.created", "--url", "http://x y/"], "Could not post to", id="space in the host"),
+        pytest.param(["user.created", "--url", "http://127.0.0.1:{free}/"], "Could not post to", id="no server"),
         pytest.param(
-            ["role.created", "--url", "http://127.0.0.1:{free}/", "--svix-id", "ł"], "can't encode", id="id not Latin"
+            ["user.created", "--url", "http://x/", "--secret", "whsec_*"],
+            "Posting needs a signing secret",
+            id="bad secret",
+        ),
+        pytest.param(["user.created", "--url", "http://[::1/"], "Could not post to", id="unclosed bracket"),
+        pytest.param(
+            ["role.created", "--url", "http://127.0.0.1:{free}/", "--svix-id", "ł"], "can't encode", id="ID not Latin-1"
         ),
         pytest.param(
-            ["role.created", "--url", "http://127.0.0.1:{free}/", "--svix-id", "a\nb"], "a.nb", id="id of lines"
+            ["role.created", "--url", "http://127.0.0.1:{free}/", "--svix-id", "a\nb"],
+            "a.nb",
+            id="ID with a line break",
         ),
     ),
 )

@@ -130,7 +130,7 @@ def test_what_is_set_is_shown_with_a_way_to_take_it_back(operator: Client, event
     text = found.content.decode()
     assert 'href="?sort=-lag">Clear all</a>' in text
     assert 'value="failed" id="id_state_3" checked' in text
-    assert 'aria-label="Without Error class Permanent"' in text
+    assert 'aria-label="Remove filter Error class Permanent"' in text
     assert "Clear all" not in page(operator)
 
 
@@ -148,12 +148,12 @@ NONSENSE = {
     "?state=nope": "State: There is no state “nope”.",
     "?state=%27%3B--": "There is no state “&#x27;;--”.",
     "?error_class=nope": "Error class: There is no error class “nope”.",
-    "?within=2h": "Received: There is no span of time “2h”.",
-    "?received_at__gte=x": "Received from (UTC): Write a time such as 2026-11-24T09:30.",
-    "?received_at__gte=0001-01-01T00:00%2B14:00": "Write a time such as",
-    "?received_at__lt=9999-12-31T23:59-14:00": "Write a time such as",
-    "?received_at__lt=2026-99-99": "Received until (UTC): Write a time such as",
-    "?user=4711": "There is no user 4711 here who has a Clerk id.",
+    "?within=2h": "Received: There is no time range “2h”.",
+    "?received_at__gte=x": "Received from (UTC): Enter a time such as 2026-11-24T09:30.",
+    "?received_at__gte=0001-01-01T00:00%2B14:00": "Enter a time such as",
+    "?received_at__lt=9999-12-31T23:59-14:00": "Enter a time such as",
+    "?received_at__lt=2026-99-99": "Received before (UTC): Enter a time such as",
+    "?user=4711": "There is no user 4711 with a Clerk ID.",
     "?source=1.2.3": "Source address: Enter a valid IPv4 or IPv6 address.",
     "?source=%3Cscript%3E": "Enter a valid IPv4 or IPv6 address.",
     f"?event_type={'x' * 101}": "Event type: Ensure this value has at most 100 characters",
@@ -234,8 +234,8 @@ def test_an_event_is_found_by_what_somebody_knows_of_it(
     }
     assert {term: shown(operator, events, f"?q={term}") for term in expected} == expected
     assert shown(operator, events, "?q=olive@example.com&state=failed") == ["failed"]
-    assert "found by Clerk id" in page(operator, "?q=vera@example.com")
-    assert "an e-mail address" in page(operator)
+    assert "search by Clerk user ID" in page(operator, "?q=vera@example.com")
+    assert "an email address" in page(operator)
 
 
 # --- Orders and pages ---
@@ -295,7 +295,7 @@ def test_orders_are_links_that_keep_the_filter(operator: Client, events: dict[st
     assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Lag' in text
     assert '<a href="?sort=-attempts&amp;state=failed" >Attempts</a>' in text
     assert '<input type="hidden" name="sort" value="-lag">' in text
-    assert "from what happened at Clerk until it was applied here" in text
+    assert "from the event at Clerk until it was applied here" in text
     assert shown(operator, events, "?sort=-attempts")[:2] == ["failed", "new"]
     assert shown(operator, events, "?sort=received") == ["old", "ignored", "stale", "dead", "failed", "new"]
 
@@ -452,7 +452,7 @@ def test_the_log_keeps_of_a_filter_what_is_of_nobody(operator: Client, query: st
 
 
 def test_a_note_of_a_person_is_no_error(operator: Client) -> None:
-    event(last_error="Olive: she said so", state="ignored")
+    event(last_error="Olive: she asked for it", state="ignored")
     assert [row["error"] for row in rows_of(operator.post(EXPORT))] == [""]
 
 

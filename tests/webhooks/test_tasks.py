@@ -40,4 +40,4 @@ def test_a_job_that_keeps_ending_workers_is_given_up_and_told(
     job = stalled(attempts=5)
     manager = recover(monkeypatch, job)
     manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)  # type: ignore[attr-defined]
-    assert "Job 7, webhooks.tasks.run_replay, was given up: its worker ended 5 times." in caplog.text
+    assert "Job 7 (webhooks.tasks.run_replay) was abandoned: its worker was killed 5 times." in caplog.text

@@ -1,4 +1,4 @@
-"""The page of one event: what became of it, what was tried, what it changed, and what it said."""
+"""The page of one event, and the form that reveals personal data in its payload."""
 
 from typing import Any
 
@@ -28,40 +28,38 @@ REVEAL = "webhooks.reveal_payload"
 
 
 class RevealForm(forms.Form):
-    """Why somebody wants to see personal values."""
-
     reason = forms.CharField(
-        label=gettext_lazy("Why"),
+        label=gettext_lazy("Reason"),
         max_length=500,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
-        error_messages={"required": gettext_lazy("Say why you want to see them; it is written into the audit log.")},
+        error_messages={"required": gettext_lazy("Enter a reason. It is recorded in the audit log.")},
     )
 
 
 class EventDetail(ReadOnlyAdmin):
-    """What WebhookEventAdmin inherits for the page of one event."""
+    """The parts of WebhookEventAdmin that show a single event."""
 
     def get_urls(self) -> list[URLPattern]:
-        """Add where personal values are asked for. As all pages of the admin, it is never stored by a browser."""
+        """Add the reveal URL. Like all admin pages, its response is never cached."""
         view = self.admin_site.admin_view(post_only(self.reveal))
         return [path("<path:object_id>/reveal/", view, name="webhooks_webhookevent_reveal"), *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the event instead of a form that has nothing to fill in; all else is refused as on any page."""
+        """Show the event instead of Django's form. Other methods and missing permissions are handled by Django."""
         event = self.get_object(request, object_id)
         if event is None or request.method not in ("GET", "HEAD") or not self.has_view_permission(request, event):
             return super().change_view(request, object_id, form_url, extra_context)
         return self._page(request, event, RevealForm())
 
     def reveal(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the page with personal values, once, to whoever may see them and says why."""
+        """Show the page once with personal data, to users with the permission who give a reason."""
         event, form = self.get_object(request, object_id), RevealForm(request.POST)
         if event is None:
-            self.message_user(request, _("There is no event with the id %s.") % object_id[:40], messages.WARNING)
+            self.message_user(request, _("There is no event with the ID %s.") % object_id[:40], messages.WARNING)
             return redirect("admin:webhooks_webhookevent_changelist")
-        if not (self.has_view_permission(request, event) and may_reveal(request)):
+        if not (self.has_view_permission(request, event) and can_reveal(request)):
             raise PermissionDenied
         if event.payload is None or not form.is_valid():
             return self._page(request, event, form)
@@ -77,44 +75,42 @@ class EventDetail(ReadOnlyAdmin):
             "title": event.event_type or _("Unreadable event"),
             "event": event,
             "original": event,
-            **look(event),
-            "payload": None if event.payload is None else payload_tree.read(event.payload, revealed=revealed),
+            **detail_context(event),
+            "payload": None if event.payload is None else payload_tree.build(event.payload, revealed=revealed),
             "revealed": revealed,
-            "may_reveal": may_reveal(request),
+            "can_reveal": can_reveal(request),
             "form": form,
         }
         return TemplateResponse(request, "admin/webhooks/webhookevent/detail.html", context)
 
 
-def may_reveal(request: HttpRequest) -> bool:
-    """Return whether the person may see personal values in payloads."""
+def can_reveal(request: HttpRequest) -> bool:
     return request.user.has_perm(REVEAL)
 
 
-def look(event: WebhookEvent) -> dict[str, Any]:
-    """Return all that the page tells of an event besides its payload; eight statements at most."""
-    around = event_context.of(event)
-    effects = list(event_context.effects(event)[: event_context.MOST_SHOWN])
+def detail_context(event: WebhookEvent) -> dict[str, Any]:
+    """Return the template context of an event without its payload, in at most eight queries."""
+    context = event_context.build_context(event)
+    effects = list(event_context.effects(event)[: event_context.MAX_ROWS])
+    actions = event_context.admin_actions(event)[: event_context.MAX_ROWS]
     return {
-        "outlook": event_status.tell(event, timezone.now()),
-        "around": around,
-        "tries": event_context.tries(event),
+        "status": event_status.status_of(event, timezone.now()),
+        "context": context,
+        "attempts": event_context.attempt_history(event),
         "effects": [(row, changes.describe(row), links.target_url(row.target)) for row in effects],
-        "deeds": [(row, changes.describe(row)) for row in event_context.deeds(event)[: event_context.MOST_SHOWN]],
-        "most_shown": event_context.MOST_SHOWN,
+        "admin_actions": [(row, changes.describe(row)) for row in actions],
         "audit_link": links.changelist_url("audit_auditlog", delivery=event.svix_id),
-        "headers": event_context.headers(event),
-        "secret": event_context.secret(event),
-        "why_empty": event_context.why_empty(event, around.user) if event.payload is None else "",
+        "headers": event_context.visible_headers(event),
+        "secret": event_context.describe_secret(event),
+        "why_no_payload": event_context.why_no_payload(event, context.user) if event.payload is None else "",
     }
 
 
 def _record(request: HttpRequest, event: WebhookEvent, reason: str) -> None:
-    """Write down who is about to see the payload, and why."""
     user = User.objects.filter(clerk_id=event.clerk_user_id).first() if event.clerk_user_id else None
     log.record(
         AuditLog.Action.PAYLOAD_REVEALED,
-        actor=request.user,  # type: ignore[arg-type]  # whoever may see it is somebody
+        actor=request.user,  # type: ignore[arg-type]  # the permission check excludes anonymous users
         target=event,
         subject=user,
         origin=Origin.from_request(request),

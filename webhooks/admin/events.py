@@ -16,7 +16,7 @@ from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
 from webhooks.admin.event_actions import RepairMixin
 from webhooks.admin.event_detail import EventDetail
-from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, chosen, people_at
+from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, auditable_filters, clerk_ids_by_email
 from webhooks.admin.filters import EventFilter, EventFilterForm
 from webhooks.inbox import csv_export
 from webhooks.models import WebhookEvent
@@ -24,55 +24,53 @@ from webhooks.models import WebhookEvent
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
-    """Verified deliveries, and what became of them."""
+    """Read-only list and pages of events, with export and actions."""
 
     change_list_template = "admin/webhooks/webhookevent/change_list.html"
     list_display = ("received_at", "event_type", "state", "clerk_user_id", "attempts", "deliveries", "last_error")
     list_filter = (EventFilter,)
-    search_fields = ("svix_id",)  # that there is a field to search in; see get_search_results
-    search_help_text = _("Exactly: a delivery such as msg_2abc, a Clerk id such as user_2abc, or an e-mail address.")
+    search_fields = ("svix_id",)  # enables the search box; see get_search_results
+    search_help_text = _("Exact match of a delivery ID (msg_2abc), a Clerk user ID (user_2abc) or an email address.")
     orderings = ORDERS
     allowed_filters = EventFilterForm.base_fields
     timeout_ms = 2000
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
-        """Return the list of events."""
         return EventChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Return whether it is a filter of ours; others do not get here."""
         return lookup in EventFilterForm.base_fields
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[WebhookEvent], search_term: str
     ) -> tuple[QuerySet[WebhookEvent], bool]:
-        """Find exactly what was typed, by an index."""
+        """Match the term exactly, so that an index can be used."""
         term = search_term.strip()
         if not term:
             return queryset, False
         if "@" in term:
-            return queryset.filter(clerk_user_id__in=people_at(term)), False
+            return queryset.filter(clerk_user_id__in=clerk_ids_by_email(term)), False
         return queryset.filter(Q(svix_id=term) | Q(clerk_user_id=term)), False
 
     def get_urls(self) -> list[URLPattern]:
-        """Add where the export is asked for."""
         view = self.admin_site.admin_view(post_only(self.export, back="../"))
         return [path("export/", view, name="webhooks_webhookevent_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """Send the events that the address filters as a file, and write down who took them along."""
+        """Stream the filtered events as CSV and record the export in the audit log."""
         if not self.has_view_permission(request):
-            return self._refused(request, gettext("You may not see the events."))
+            return self._rejected(request, gettext("You do not have permission to view events."))
         try:
-            found = self.get_changelist_instance(request)
+            changelist = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            return self._refused(request, gettext("Nothing was exported, because the filter is invalid."))
-        assert isinstance(found, EventChangeList)  # noqa: S101
-        if found.warnings:
-            return self._refused(request, gettext("Nothing was exported.") + " " + " ".join(found.warnings))
+            return self._rejected(request, gettext("Nothing was exported, because the filter is invalid."))
+        assert isinstance(changelist, EventChangeList)  # noqa: S101
+        if changelist.warnings:
+            return self._rejected(request, gettext("Nothing was exported.") + " " + " ".join(changelist.warnings))
         origin = Origin.from_request(request)
-        return csv_export.response(found.queryset, RECEIVED, actor=request.user, origin=origin, chosen=chosen(found))
+        filters = auditable_filters(changelist)
+        return csv_export.response(changelist.queryset, RECEIVED, actor=request.user, origin=origin, filters=filters)
 
-    def _refused(self, request: HttpRequest, reason: str) -> HttpResponse:
+    def _rejected(self, request: HttpRequest, reason: str) -> HttpResponse:
         self.message_user(request, reason, messages.ERROR)
         return redirect("admin:webhooks_webhookevent_changelist")

@@ -1,4 +1,4 @@
-"""Replays in the Django admin: how far they got, what they found, and how to slow them down or stop them."""
+"""Replays in the Django admin: their progress and results, and forms to change, cancel, resume or repeat them."""
 
 from typing import Any
 
@@ -15,74 +15,70 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
-from webhooks.admin.event_actions import WhyForm, may_repair, who
+from webhooks.admin.event_actions import ReasonForm, acting_admin, can_repair
 from webhooks.admin.pages import operators_page
 from webhooks.models import Replay, WebhookEvent
 from webhooks.replay import bulk as replays
-from webhooks.replay.event_actions import Who
+from webhooks.replay.event_actions import ActingAdmin
 
-#: What each outcome is called, the icon beside it, and what it means where nothing else is known.
+#: The label and icon of each outcome, and its meaning if no reason is stored.
 OUTCOMES = {
-    "processed": (gettext_lazy("Processed"), "processed", gettext_lazy("nothing is different by it")),
-    "ignored": (gettext_lazy("Ignored"), "ignored", gettext_lazy("nothing acts upon it")),
-    "stale": (gettext_lazy("Stale"), "stale", gettext_lazy("newer facts are known already")),
+    "processed": (gettext_lazy("Processed"), "processed", gettext_lazy("no changes")),
+    "ignored": (gettext_lazy("Ignored"), "ignored", gettext_lazy("not handled")),
+    "stale": (gettext_lazy("Stale"), "stale", gettext_lazy("newer data is already stored")),
     "failed": (gettext_lazy("Failed"), "failed", ""),
     "dead": (gettext_lazy("Dead"), "dead", ""),
-    "busy": (gettext_lazy("Busy"), "attention", gettext_lazy("somebody was at work on it; replay it again")),
-    "gone": (gettext_lazy("Gone"), "attention", gettext_lazy("it is not there any more")),
+    "busy": (gettext_lazy("Busy"), "attention", gettext_lazy("in use by another process; replay it again")),
+    "gone": (gettext_lazy("Gone"), "attention", gettext_lazy("the event no longer exists")),
 }
-#: Of what was done for real, the log tells what it changed.
+#: The meaning of "processed" after a replay. The audit log has the changes.
 APPLIED = gettext_lazy("applied")
 STATE_ICONS = {"waiting": "stale", "running": "failed", "done": "good", "cancelled": "ignored", "failed": "bad"}
 
 
-class SteerForm(WhyForm):
-    """What to do about a replay."""
+class ReplayControlForm(ReasonForm):
+    """An action on a replay: change its rate limit, cancel it, run it for real, or resume it."""
 
-    deed = forms.ChoiceField(choices=[(deed, deed) for deed in ("pace", "cancel", "for_real", "continue")])
-    per_second = forms.IntegerField(
-        min_value=0, max_value=1000, required=False, label=gettext_lazy("At most, events a second")
+    action = forms.ChoiceField(choices=[(name, name) for name in ("set_rate", "cancel", "run", "resume")])
+    rate_limit = forms.IntegerField(
+        min_value=0, max_value=1000, required=False, label=gettext_lazy("Rate limit (events per second)")
     )
 
 
 @admin.register(Replay)
 class ReplayAdmin(ReadOnlyAdmin):
-    """What was replayed or tried, by whom and why."""
+    """Read-only list and pages of replays, with a form to control them."""
 
     change_form_template = "admin/webhooks/replay/change_form.html"
-    list_display = ("kind", "state", "how_far", "filter", "why", "asked_by", "created_at")
+    list_display = ("kind", "state", "progress_display", "description", "reason", "requested_by", "created_at")
     list_filter = ("state", "dry_run")
-    list_select_related = ("asked_by",)
+    list_select_related = ("requested_by",)
 
     @admin.display(description=gettext_lazy("kind"))
     def kind(self, replay: Replay) -> str:
-        """Return whether anything was changed."""
         return str(replay)
 
     @admin.display(description=gettext_lazy("events"))
-    def how_far(self, replay: Replay) -> str:
-        """Return how many events are done."""
+    def progress_display(self, replay: Replay) -> str:
         return _("%(done)d of %(total)d") % {"done": replay.done, "total": replay.total}
 
     def get_urls(self) -> list[URLPattern]:
-        """Add where the moving part of a page comes from, and where deeds are posted to."""
-        progress, steer = operators_page(require_safe(self.progress)), operators_page(post_only(self.steer))
+        progress, control = operators_page(require_safe(self.progress)), operators_page(post_only(self.control))
         return [
             path("<path:object_id>/progress/", progress, name="webhooks_replay_progress"),
-            path("<path:object_id>/control/", steer, name="webhooks_replay_control"),
+            path("<path:object_id>/control/", control, name="webhooks_replay_control"),
             *super().get_urls(),
         ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show how far it got, and what can be done."""
         replay = self.get_object(request, object_id)
-        context = look(replay) if replay else {}
+        context = detail_context(replay) if replay else {}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Return the moving part for a page that is open, and have it load all of itself once the replay is over."""
+        """Render the live part of the page for polling. Once the replay has ended, the whole page reloads."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         replay = self.get_object(request, object_id)
@@ -90,68 +86,69 @@ class ReplayAdmin(ReadOnlyAdmin):
             raise Http404
         if not replay.is_active:
             return HttpResponseClientRefresh()
-        return render(request, "admin/webhooks/replay/change_form.html#progress", look(replay))
+        return render(request, "admin/webhooks/replay/change_form.html#progress", detail_context(replay))
 
-    def steer(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Change how fast it goes, stop it, begin for real what was tried, or go on with what was stopped."""
-        if not may_repair(request):
+    def control(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Apply the submitted action to a replay."""
+        if not can_repair(request):
             raise PermissionDenied
-        replay, form = self.get_object(request, object_id), SteerForm(request.POST)
+        replay, form = self.get_object(request, object_id), ReplayControlForm(request.POST)
         if replay is None:
             raise Http404
         if form.is_valid():
-            replay = self._steer(request, replay, **form.cleaned_data)
+            replay = self._apply(request, replay, **form.cleaned_data)
         else:
-            told = _("Nothing was done. Say why, in at most 500 characters, and how fast, with a number up to 1000.")
-            self.message_user(request, told, messages.ERROR)
+            message = _("Nothing was changed. Enter a reason (up to 500 characters) and a rate limit from 0 to 1000.")
+            self.message_user(request, message, messages.ERROR)
         return redirect(reverse("admin:webhooks_replay_change", args=[replay.pk]))
 
-    def _steer(self, request: HttpRequest, replay: Replay, deed: str, why: str, per_second: int | None) -> Replay:
-        """Do it, say what was done, and return the replay to look at now."""
-        by, pace = who(request, why), per_second or 0
-        if deed in ("for_real", "continue"):
-            begin = self._continue if deed == "continue" else self._begin
-            return begin(request, replay, by, replay.per_second if per_second is None else pace)
-        done = replays.cancel(replay.pk, by) if deed == "cancel" else replays.set_pace(replay.pk, pace, by)
-        if done:
-            self.message_user(request, _("Done, and in the audit log."), messages.SUCCESS)
+    def _apply(self, request: HttpRequest, replay: Replay, action: str, reason: str, rate_limit: int | None) -> Replay:
+        """Apply an action, report the result, and return the replay to show next."""
+        by, limit = acting_admin(request, reason), rate_limit or 0
+        if action in ("run", "resume"):
+            start = self._resume if action == "resume" else self._run_for_real
+            return start(request, replay, by, replay.rate_limit if rate_limit is None else limit)
+        if action == "cancel":
+            done, message = replays.cancel(replay.pk, by), _("Replay cancelled.")
         else:
-            self.message_user(request, _("It was over meanwhile, so nothing was done."), messages.WARNING)
+            done, message = replays.set_rate_limit(replay.pk, limit, by), _("Rate limit changed.")
+        if done:
+            self.message_user(request, message, messages.SUCCESS)
+        else:
+            self.message_user(request, _("Nothing was changed, because the replay has ended."), messages.WARNING)
         return replay
 
-    def _begin(self, request: HttpRequest, rehearsal: Replay, by: Who, per_second: int) -> Replay:
-        if not _may_begin(rehearsal):
-            told = _(
-                "Only a dry run that is over, and not older than a day, can be done for real. Begin with the list."
+    def _run_for_real(self, request: HttpRequest, dry_run: Replay, by: ActingAdmin, rate_limit: int) -> Replay:
+        if not _can_run_for_real(dry_run):
+            message = _(
+                "Only a dry run that ended within the last day can be run for real. Start again from the list of events."
             )
-            self.message_user(request, told, messages.ERROR)
-            return rehearsal
-        return self._start(request, rehearsal, by, per_second)
+            self.message_user(request, message, messages.ERROR)
+            return dry_run
+        return self._start(request, dry_run, by, rate_limit)
 
-    def _continue(self, request: HttpRequest, stopped: Replay, by: Who, per_second: int) -> Replay:
+    def _resume(self, request: HttpRequest, stopped: Replay, by: ActingAdmin, rate_limit: int) -> Replay:
         if stopped.dry_run:
-            self.message_user(
-                request, _("A dry run is not gone on with. Do it for real, or begin with the list."), messages.ERROR
-            )
+            message = _("A dry run cannot be resumed. Run it for real, or start again from the list of events.")
+            self.message_user(request, message, messages.ERROR)
             return stopped
-        return self._start(request, stopped, by, per_second)
+        return self._start(request, stopped, by, rate_limit)
 
-    def _start(self, request: HttpRequest, earlier: Replay, by: Who, per_second: int) -> Replay:
-        """Replay the events of a dry run, or those that are left of what was stopped, and return that to look at."""
+    def _start(self, request: HttpRequest, earlier: Replay, by: ActingAdmin, rate_limit: int) -> Replay:
+        """Start a replay from an earlier one and return it, or the earlier one if it could not be started."""
         try:
-            return replays.start(earlier, by, dry_run=False, words=earlier.filter, per_second=per_second)
-        except replays.NotStarted as error:
+            return replays.start(earlier, by, dry_run=False, description=earlier.description, rate_limit=rate_limit)
+        except replays.ReplayNotStarted as error:
             self.message_user(request, str(error), messages.ERROR)
             return earlier
 
 
-def _may_begin(replay: Replay) -> bool:
-    """Return whether it is a dry run that can be done for real."""
+def _can_run_for_real(replay: Replay) -> bool:
     return replay.dry_run and not replay.is_active and replay.batches.exists()
 
 
-def look(replay: Replay) -> dict[str, Any]:
-    """Return what the page shows besides the row; five statements at most, however many events there are."""
+def detail_context(replay: Replay) -> dict[str, Any]:
+    """Return the template context of a replay, in at most five queries regardless of the number of events."""
     findings = replay.findings.select_related("event").defer("event__payload", "event__headers")
     return {
         "title": str(replay),
@@ -161,26 +158,26 @@ def look(replay: Replay) -> dict[str, Any]:
         "outcomes": [(*OUTCOMES[name][:2], name, number) for name, number in sorted(replay.counts.items())],
         "groups": _groups(replay),
         "findings": [(finding, *OUTCOMES[finding.outcome][:2]) for finding in findings],
-        "may_begin": _may_begin(replay),
-        "left": replay.total - replay.done if replays.is_to_continue(replay) else 0,
+        "can_run_for_real": _can_run_for_real(replay),
+        "remaining": replay.total - replay.done if replays.can_resume(replay) else 0,
         "settled": WebhookEvent.SETTLED,
-        "steer": SteerForm(initial={"per_second": replay.per_second}),
+        "form": ReplayControlForm(initial={"rate_limit": replay.rate_limit}),
     }
 
 
 def _icon(replay: Replay) -> str:
-    """Return the icon of its state; what is done is not well if events came out of it unsettled."""
-    is_well = replay.state != Replay.State.DONE or replay.counts.keys() <= {*WebhookEvent.SETTLED}
-    return STATE_ICONS[replay.state] if is_well else "attention"
+    """Return the icon of the state. A replay that is done needs attention if some of its events are unsettled."""
+    is_ok = replay.state != Replay.State.DONE or replay.counts.keys() <= {*WebhookEvent.SETTLED}
+    return STATE_ICONS[replay.state] if is_ok else "attention"
 
 
 def _groups(replay: Replay) -> list[tuple[Any, ...]]:
-    """Return name, icon, reason and number of what ended alike, the most frequent first."""
-    found = []
+    """Return label, icon, reason and number of events for each outcome and reason, most frequent first."""
+    rows = []
     for group, number in sorted(replay.groups.items(), key=lambda item: -item[1]):
         outcome, _bar, reason = group.partition("|")
-        name, icon, otherwise = OUTCOMES[outcome]
+        label, icon, default_reason = OUTCOMES[outcome]
         if outcome == "processed" and not replay.dry_run:
-            otherwise = APPLIED
-        found.append((name, icon, reason or otherwise, number))
-    return found
+            default_reason = APPLIED
+        rows.append((label, icon, reason or default_reason, number))
+    return rows

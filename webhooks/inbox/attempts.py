@@ -1,21 +1,22 @@
-"""Write down what was tried with an event, in the transaction that stores what came of it."""
+"""Record attempts in the transaction that stores their result."""
 
 import traceback
 from datetime import datetime
 
 from core.db.statements import insert
-from webhooks.inbox.retry_policy import storable
+from webhooks.inbox.retry_policy import postgres_safe
 from webhooks.models import Attempt, WebhookEvent
 
-#: The end of a traceback is where it went wrong.
-MOST_CHARACTERS = 8000
-CUT = "… (cut)\n"
+#: In characters. Longer tracebacks lose their beginning, because the end shows where the error was raised.
+MAX_TRACEBACK_LENGTH = 8000
+TRUNCATION_MARK = "… (cut)\n"
 
 
-def record(event: WebhookEvent, *, started_at: datetime, via: Attempt.Via, failure: Exception | None) -> None:
-    """Write the row of the attempt whose result `event` holds, unless it is a first one that succeeded.
+def record(event: WebhookEvent, *, started_at: datetime, trigger: Attempt.Trigger, failure: Exception | None) -> None:
+    """Insert a row for the attempt whose result `event` holds.
 
-    The event's own row tells all of that one, and so a healthy webhook costs no further statement.
+    A first attempt that succeeds has no row: the event itself holds its details, and a healthy webhook costs no
+    extra statement.
     """
     if event.attempts == 1 and failure is None:
         return
@@ -27,13 +28,13 @@ def record(event: WebhookEvent, *, started_at: datetime, via: Attempt.Via, failu
         outcome=event.state,
         error_class=event.error_class,
         error=event.last_error,
-        traceback=traceback_of(failure) if failure else "",
-        via=via,
+        traceback=format_traceback(failure) if failure else "",
+        trigger=trigger,
     )
     insert([row])
 
 
-def traceback_of(error: Exception) -> str:
-    """Return the traceback as Python prints it, which has no values of variables, cut and fit for PostgreSQL."""
-    text = storable("".join(traceback.format_exception(error)))
-    return text if len(text) <= MOST_CHARACTERS else CUT + text[-MOST_CHARACTERS:]
+def format_traceback(error: Exception) -> str:
+    """Format a traceback for storage: without the values of variables, shortened and free of NUL characters."""
+    text = postgres_safe("".join(traceback.format_exception(error)))
+    return text if len(text) <= MAX_TRACEBACK_LENGTH else TRUNCATION_MARK + text[-MAX_TRACEBACK_LENGTH:]

@@ -1,4 +1,4 @@
-"""Events as a file, for whoever counts or compares them elsewhere. No payload and no text of an error is in it."""
+"""Export events as CSV, without payloads and without the text of errors."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -27,17 +27,19 @@ def response(
     *,
     actor: AbstractBaseUser | AnonymousUser,
     origin: Origin,
-    chosen: Mapping[str, Any],
+    filters: Mapping[str, Any],
 ) -> StreamingHttpResponse:
-    """Return events as CSV that is sent while it is read; those that come meanwhile are not in it.
+    """Stream events as CSV and record the export in the audit log.
+
+    Events that arrive during the export are not included.
 
     Args:
-        order: in which they are read and sent.
-        chosen: the filters, for the log.
+        order: the order of the rows.
+        filters: the filters of the list, for the audit log.
     """
-    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin lets nobody else in
+    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin requires sign-in
     newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor, origin=origin, format="csv", filters=chosen)
+    log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor, origin=origin, format="csv", filters=filters)
     found = order.iterate(events.filter(pk__lte=newest).only(*FIELDS, "duration", "last_error"))
     return csv_export.file_response(
         csv_export.csv_lines(COLUMNS, map(_row, found)), csv_export.CSV_CONTENT_TYPE, name="events", extension="csv"
@@ -46,11 +48,11 @@ def response(
 
 def _row(event: WebhookEvent) -> list[Any]:
     lag = event.lag
-    figures = (None if lag is None else lag.total_seconds(), event.duration.total_seconds())
-    # Of an error no more than its kind: its text can have values of the payload in it, such as an address that was taken.
+    durations = (None if lag is None else lag.total_seconds(), event.duration.total_seconds())
+    # Only the class of an error is exported. Its text may quote the payload, such as a duplicate email address.
     error, _colon, _text = event.last_error.partition(":")
     return [
         *(getattr(event, name) for name in FIELDS),
-        *figures,
+        *durations,
         error if error.isidentifier() and event.error_class else "",
     ]

@@ -1,4 +1,4 @@
-"""What each type of event does."""
+"""Handlers for each type of Clerk event."""
 
 from collections.abc import Callable
 
@@ -12,15 +12,15 @@ from audit.models import AuditLog
 from webhooks.models import WebhookEvent
 
 State = WebhookEvent.State
-#: How an event ends, and a note for whoever looks at it later.
-type Verdict = tuple[WebhookEvent.State, str]
+#: The final state of an event, and a note that explains it to operators.
+type Result = tuple[WebhookEvent.State, str]
 
 
-def handle(event: ClerkEvent, *, svix_id: str) -> Verdict:
-    """Apply `event` in the current transaction and return how it ended."""
-    ours = settings.CLERK_INSTANCE_ID
-    if ours and event.instance_id != ours:
-        return State.IGNORED, f"It comes from another Clerk instance, {event.instance_id or 'unnamed'}."
+def handle(event: ClerkEvent, *, svix_id: str) -> Result:
+    """Apply an event in the current transaction and return its result."""
+    expected = settings.CLERK_INSTANCE_ID
+    if expected and event.instance_id != expected:
+        return State.IGNORED, f"Sent by another Clerk instance ({event.instance_id or 'no instance ID'})."
     handler = HANDLERS.get(event.type)
     if handler is None:
         return State.IGNORED, ""
@@ -28,25 +28,24 @@ def handle(event: ClerkEvent, *, svix_id: str) -> Verdict:
     return handler(event, origin)
 
 
-def handle_user(event: ClerkEvent, origin: Origin) -> Verdict:
-    """Bring a user up to date."""
+def handle_user(event: ClerkEvent, origin: Origin) -> Result:
     subject = event.subject
     if not isinstance(subject, ClerkUser | ClerkUserDeleted) or subject.clerk_id is None:
-        # Clerk's schema lets a deletion come without its id. Nothing can be applied; only a comparison can find it.
-        return State.IGNORED, "It does not say which user was deleted."
+        # Clerk's schema allows a deletion without a user ID. Only reconciliation can detect that deletion.
+        return State.IGNORED, "The event does not name the deleted user."
     outcome = apply_user(subject, origin=origin)
     return (State.STALE if outcome is Outcome.STALE else State.PROCESSED), ""
 
 
-def end_session(event: ClerkEvent, origin: Origin) -> Verdict:
-    """Refuse what is left of a session that is over."""
+def end_session(event: ClerkEvent, origin: Origin) -> Result:
+    """Reject the remaining tokens of an ended session."""
     if isinstance(event.subject, ClerkSessionEnded):
         sessions.end_session(event.subject)
     return State.PROCESSED, ""
 
 
-#: The types acted upon; all others are ignored. https://clerk.com/docs/guides/development/webhooks/overview
-HANDLERS: dict[str, Callable[[ClerkEvent, Origin], Verdict]] = {
+#: Events of other types are ignored. https://clerk.com/docs/guides/development/webhooks/overview
+HANDLERS: dict[str, Callable[[ClerkEvent, Origin], Result]] = {
     "user.created": handle_user,
     "user.updated": handle_user,
     "user.deleted": handle_user,

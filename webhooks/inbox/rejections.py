@@ -1,7 +1,7 @@
-"""Requests to the endpoint that were refused, counted by cause and hour.
+"""Count rejected requests to the endpoint by cause and hour.
 
-A stranger can send any number of them and must not make the database grow or work: each process counts in a table of
-fixed size in memory, and writes it every ten seconds as one upsert for each cause.
+The endpoint is public, so rejected requests must neither fill the database nor load it. Each process counts them in
+memory, in a table of fixed size, and writes one upsert per cause every ten seconds.
 """
 
 import logging
@@ -16,7 +16,7 @@ from core.times import start_of_hour
 log = logging.getLogger(__name__)
 
 FLUSH_DELAY_S = 10.0
-#: What is counted by name; whatever else comes is "other", so that the table can never grow.
+#: Causes with a counter. Any other cause is counted as "other", so that the table cannot grow.
 CAUSES = (
     *("bad_signature", "stale_timestamp", "missing_headers", "malformed_headers", "unreadable_body", "not_text"),
     *("too_large", "address_not_allowed", "other"),
@@ -28,7 +28,7 @@ ON CONFLICT (hour, cause) DO UPDATE SET requests = webhooks_rejectioncount.reque
 
 
 class RejectionCounter:
-    """The counter of one process."""
+    """Counts rejected requests in one process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -36,26 +36,26 @@ class RejectionCounter:
         self._timer: threading.Timer | None = None
 
     def count(self, cause: str) -> None:
-        """Count one refused request, to be written within ten seconds."""
+        """Count one rejected request, to be written within ten seconds."""
         with self._lock:
             self._counts[cause if cause in CAUSES else "other"] += 1
             if self._timer is None:
-                # A thread of its own: nobody may come after this request and take the count along.
+                # A timer, because no later request may arrive that could write the count.
                 self._timer = threading.Timer(FLUSH_DELAY_S, self._flush_in_thread)
                 self._timer.daemon = True
                 self._timer.start()
 
     def flush(self) -> None:
-        """Write what was counted; what cannot be written now is kept for the next time."""
+        """Write the counts, or keep them for the next flush if the database is unavailable."""
         with self._lock:
             counts, self._counts, self._timer = self._counts, Counter(), None
         try:
             with connection.cursor() as cursor:
-                # In one order, so that two processes never wait for each other crosswise.
+                # Sorted, so that two processes lock the rows in the same order and cannot deadlock.
                 hour = start_of_hour(timezone.now())
                 cursor.executemany(UPSERT, [(hour, cause, counts[cause]) for cause in sorted(counts)])
         except (DatabaseError, InterfaceError) as error:
-            log.warning("Refused requests could not be counted yet: %s", error)
+            log.warning("Counts of rejected requests could not be written and are kept for the next flush: %s", error)
             with self._lock:
                 self._counts += counts
 

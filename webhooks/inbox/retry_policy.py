@@ -1,4 +1,4 @@
-"""When a failed event is tried again, and when that is pointless."""
+"""Decide whether and when a failed event is retried."""
 
 from datetime import datetime, timedelta
 
@@ -11,46 +11,46 @@ from webhooks.models import WebhookEvent
 
 ErrorClass = WebhookEvent.ErrorClass
 
-#: Waits between attempts; together about a day, as long as Svix itself would try.
-WAITS = (
+#: Delays between attempts. They add up to about a day, which is as long as Svix retries.
+RETRY_DELAYS = (
     *(timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30)),
     *(timedelta(hours=1), timedelta(hours=2), timedelta(hours=4), timedelta(hours=8), timedelta(hours=8)),
 )
 
 
 def classify(error: Exception) -> ErrorClass:
-    """Return what kind of trouble `error` is, which decides whether trying again can help."""
+    """Return the error class, which decides whether a retry can help."""
     match error:
         case ClerkPayloadError() | DataError():
             return ErrorClass.PERMANENT
         case ImproperlyConfigured():
             return ErrorClass.CONFIGURATION
-        # A unique constraint is hit when two transactions race; the second attempt sees what the first one wrote.
+        # Racing transactions violate unique constraints. A second attempt sees the row that the other one wrote.
         case OperationalError() | InterfaceError() | IntegrityError() | TimeoutError() | ConnectionError():
             return ErrorClass.TRANSIENT
     return ErrorClass.INTERNAL
 
 
 def mark_failure(event: WebhookEvent, error: Exception) -> None:
-    """Set, without saving, that the latest attempt at `event` ended in `error`: failed, or dead if no retry is left."""
+    """Mark an event, without saving it, as failed, or as dead if no retry is left or none can help."""
     error_class = classify(error)
-    text = storable(f"{type(error).__name__}: {error}")[:2000]
-    wait = _wait_after(event.attempts)
-    if error_class is ErrorClass.PERMANENT or wait is None:
+    text = postgres_safe(f"{type(error).__name__}: {error}")[:2000]
+    delay = _delay_after(event.attempts)
+    if error_class is ErrorClass.PERMANENT or delay is None:
         event.mark_dead(text, error_class)
     else:
-        event.mark_failed(text, error_class, timezone.now() + wait)
+        event.mark_failed(text, error_class, timezone.now() + delay)
 
 
-def storable(text: str) -> str:
-    """Return a text that PostgreSQL takes: without NUL, and without halves of surrogate pairs."""
+def postgres_safe(text: str) -> str:
+    """Replace characters that PostgreSQL cannot store: NUL and lone surrogates."""
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def is_due(event: WebhookEvent, now: datetime) -> bool:
-    """Return whether a scheduled retry may run now, or came from a schedule that another attempt has replaced."""
+    """Return whether a scheduled retry is due. It is not if another attempt has moved the schedule."""
     return event.next_attempt_at is not None and event.next_attempt_at <= now + timedelta(seconds=1)
 
 
-def _wait_after(attempts: int) -> timedelta | None:
-    return WAITS[attempts - 1] if attempts <= len(WAITS) else None
+def _delay_after(attempts: int) -> timedelta | None:
+    return RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None

@@ -1,12 +1,12 @@
-"""Take a verified delivery in: store it, apply it, and say what became of it, all in one transaction.
+"""Store and apply verified deliveries, and record the result in the same transaction.
 
-The effect and the row that marks it as done are committed together, so there is no instant at which one exists without
-the other, whoever is killed. If applying fails, that transaction is rolled back and a second one stores the row as
-failed with its retry; the event is then safely ours.
+The effect of an event and the row that records it are committed together, so neither exists without the other, even if a
+process is killed. If applying the event fails, that transaction is rolled back, and a second one stores the event as
+failed and schedules a retry.
 
-The row is inserted last, once all is known, because updating it would write its payload a second time. Locks on rows
-that exist are always taken in the order event, user, profile. Two first deliveries of one event meet at the user or at
-the row's unique id: the later one is rolled back and begins again, as a repeat.
+The row is inserted last, when the result is known, because updating it would write its payload a second time. Existing
+rows are always locked in the order event, user, profile. Two concurrent first deliveries of one event collide on the
+user or on the unique `svix_id`: the later one is rolled back and starts again as a repeat.
 """
 
 import logging
@@ -30,30 +30,30 @@ from webhooks.models import Attempt, WebhookEvent
 
 log = logging.getLogger(__name__)
 
-State, Via = WebhookEvent.State, Attempt.Via
+State, Trigger = WebhookEvent.State, Attempt.Trigger
 DUPLICATE = "duplicate"
-#: What an attempt may change on the row.
+#: Fields that an attempt may change.
 RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
-#: What a body says, or why it cannot be understood. None if it is not kept, and so there is nothing to apply; a delivery brings
-#: it along, also that of an event whose payload was emptied.
+#: The parsed body, or the exception that parsing raised. None if the payload is not stored, so that there is nothing to
+#: apply. A repeated delivery carries the body even if the stored payload was emptied.
 type Parsed = ClerkEvent | Exception | None
-#: Makes or locks the row; None if there is nothing left to do.
+#: Creates or locks the row. Returns None if there is nothing left to do.
 type Claim = Callable[[], WebhookEvent | None]
-#: Whoever only looks waits for nobody, and is soon out of everybody's way.
-IN_NO_WAY = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'"
+#: Dry runs use short timeouts so that they never block ingestion.
+DRY_RUN_TIMEOUTS = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'"
 
 
-class Rival(Exception):
-    """Another request stored the same delivery meanwhile."""
+class DuplicateDelivery(Exception):
+    """Another request stored the same delivery first."""
 
 
 class Unavailable(Exception):
-    """Nothing could be stored; the sender has to come again."""
+    """The delivery could not be stored; the sender has to retry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who posted a delivery, and with which headers."""
+    """The address and headers of the client that posted a delivery."""
 
     address: str | None
     headers: dict[str, str]
@@ -63,11 +63,11 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     """Store and apply a verified delivery.
 
     Returns:
-        The outcome: a state of WebhookEvent ("failed" for dead ones too), or "duplicate" for a repeat with nothing left
-        to do.
+        The outcome: a state of WebhookEvent ("failed" also for dead events), or "duplicate" for a repeat of a settled
+        event.
 
     Raises:
-        Unavailable: the database cannot be reached, or a lock could not be had in time. Nothing was stored.
+        Unavailable: the database cannot be reached, or a lock timed out. Nothing was stored.
     """
     parsed = _parse(delivery.body)
 
@@ -80,9 +80,9 @@ def receive(delivery: Delivery, sender: Sender) -> str:
 
     try:
         try:
-            event = _attempt(claim, parsed, Via.DELIVERY)
-        except Rival:  # rows never go away, so it is found this time
-            event = _attempt(claim, parsed, Via.DELIVERY)
+            event = _attempt(claim, parsed, Trigger.DELIVERY)
+        except DuplicateDelivery:  # rows are never deleted, so the second attempt finds it
+            event = _attempt(claim, parsed, Trigger.DELIVERY)
     except (OperationalError, InterfaceError) as error:
         raise Unavailable(str(error)) from error
     if event is None:
@@ -90,18 +90,18 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     return State.FAILED if event.state == State.DEAD else State(event.state)
 
 
-def retry(event_id: int, *, only_if_due: bool = False, via: Attempt.Via = Via.RETRY) -> WebhookEvent | None:
+def retry(event_id: int, *, only_if_due: bool = False, trigger: Attempt.Trigger = Trigger.RETRY) -> WebhookEvent | None:
     """Try a stored event again.
 
     Args:
-        only_if_due: do nothing if its next attempt lies in the future, because another attempt replaced the schedule.
-        via: what caused it, for the list of attempts.
+        only_if_due: skip the event if its next attempt is in the future because another attempt has moved the schedule.
+        trigger: the cause of the attempt, for its row.
 
     Returns:
-        The event after the attempt; None if it was settled already, or not due.
+        The event after the attempt, or None if it was already settled or not due.
 
     Raises:
-        WebhookEvent.DoesNotExist: there is no such event.
+        WebhookEvent.DoesNotExist: no event has this ID.
     """
     parsed = _parse_stored(event_id)
 
@@ -112,73 +112,73 @@ def retry(event_id: int, *, only_if_due: bool = False, via: Attempt.Via = Via.RE
         event.attempts += 1
         return event
 
-    return _attempt(claim, parsed, via)
+    return _attempt(claim, parsed, trigger)
 
 
-def replay(event_id: int, *, note: Callable[[WebhookEvent], None]) -> WebhookEvent:
-    """Apply a stored event once more, a settled one as well.
+def replay(event_id: int, *, audit: Callable[[WebhookEvent], None]) -> WebhookEvent:
+    """Apply a stored event again, even if it is settled.
 
-    What had its effect stays processed, whatever comes of it now; what is settled otherwise can get its effect, or another
-    reason for having none, but is never unsettled again, so that no replay makes work for the retries. `_finish` sees to it.
+    A processed event stays processed, regardless of the new result. An ignored or stale event may become processed, or
+    change its reason, but a replay never unsettles an event and so never causes retries. `_finish` enforces this.
 
     Args:
-        note: writes down who wanted it, in the transaction of the attempt, so that both are there or neither.
+        audit: records who requested the replay, in the transaction of the attempt, so that neither exists alone.
 
     Returns:
-        The event with what came of this attempt, which for a settled one may not be what is stored.
+        The event with the result of this attempt. The stored row of a settled event may differ.
 
     Raises:
-        WebhookEvent.DoesNotExist: there is no such event.
-        OperationalError: a lock could not be had in time; nothing was changed.
+        WebhookEvent.DoesNotExist: no event has this ID.
+        OperationalError: a lock timed out; nothing was changed.
     """
     parsed = _parse_stored(event_id)
 
     def claim() -> WebhookEvent:
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
         event.attempts += 1
-        note(event)
+        audit(event)
         return event
 
-    return cast("WebhookEvent", _attempt(claim, parsed, Via.REPLAY))  # it is always claimed
+    return cast("WebhookEvent", _attempt(claim, parsed, Trigger.REPLAY))  # claim() never returns None
 
 
 @contextmanager
-def rehearsal(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
-    """Lock a stored event, give a function that applies it as `replay` would, and undo everything after the block.
+def dry_run(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
+    """Lock a stored event, yield it with a function that applies it like `replay`, and roll back after the block.
 
-    It is one short transaction that waits for nobody, and in which ingestion waits no longer than applying takes. Jobs that
-    were deferred and what was to follow the commit go with it.
+    Everything happens in one short transaction. It does not wait for locks held by others, and ingestion waits for it
+    only while the event is applied. Deferred jobs and `on_commit` callbacks are rolled back too.
 
     Raises:
-        WebhookEvent.DoesNotExist: there is no such event.
-        OperationalError: somebody is at work on the event or its person.
+        WebhookEvent.DoesNotExist: no event has this ID.
+        OperationalError: another transaction holds a lock on the event or its user.
     """
     parsed = _parse_stored(event_id)
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(IN_NO_WAY)
+            cursor.execute(DRY_RUN_TIMEOUTS)
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
 
         def apply() -> None:
             _apply(event, parsed)
-            connection.check_constraints()  # some wait for a commit, which does not come
+            connection.check_constraints()  # deferred constraints would wait for a commit that never happens
 
         yield event, apply
         transaction.set_rollback(True)
 
 
-def _attempt(claim: Claim, parsed: Parsed, via: Attempt.Via) -> WebhookEvent | None:
-    """Claim an event and apply it; if that fails, undo everything and claim it again to store the failure."""
+def _attempt(claim: Claim, parsed: Parsed, trigger: Attempt.Trigger) -> WebhookEvent | None:
+    """Claim an event and apply it. If that fails, roll back and claim it again to store the failure."""
     started_at, started = timezone.now(), time.perf_counter()
     try:
         with transaction.atomic():
             event = claim()
             if event is not None:
-                was = event.state
+                previous_state = event.state
                 _apply(event, parsed)
-                _finish(event, was, None, started_at=started_at, started=started, via=via)
+                _finish(event, previous_state, None, started_at=started_at, started=started, trigger=trigger)
             return event
-    except Rival:
+    except DuplicateDelivery:
         raise
     except Exception as error:
         if isinstance(error.__cause__, errors.LockNotAvailable):
@@ -187,17 +187,17 @@ def _attempt(claim: Claim, parsed: Parsed, via: Attempt.Via) -> WebhookEvent | N
     with transaction.atomic():
         event = claim()
         if event is not None:
-            was = event.state
+            previous_state = event.state
             retry_policy.mark_failure(event, failure)
-            _finish(event, was, failure, started_at=started_at, started=started, via=via)
-    log.log(_loudness(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
+            _finish(event, previous_state, failure, started_at=started_at, started=started, trigger=trigger)
+    log.log(_log_level(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
     return event
 
 
-def _loudness(event: WebhookEvent | None) -> int:
-    """Return how loud a failure is: a fault of ours is an error once, so that Sentry has it; retries repeat it."""
-    is_new_fault = event is not None and event.error_class == WebhookEvent.ErrorClass.INTERNAL and event.attempts == 1
-    return logging.ERROR if is_new_fault else logging.WARNING
+def _log_level(event: WebhookEvent | None) -> int:
+    """Log an internal error at level ERROR once, so that Sentry reports it. Retries repeat it as a warning."""
+    is_new_error = event is not None and event.error_class == WebhookEvent.ErrorClass.INTERNAL and event.attempts == 1
+    return logging.ERROR if is_new_error else logging.WARNING
 
 
 def _apply(event: WebhookEvent, parsed: Parsed) -> None:
@@ -211,29 +211,35 @@ def _apply(event: WebhookEvent, parsed: Parsed) -> None:
 
 
 def _finish(
-    event: WebhookEvent, was: str, failure: Exception | None, *, started_at: datetime, started: float, via: Attempt.Via
+    event: WebhookEvent,
+    previous_state: str,
+    failure: Exception | None,
+    *,
+    started_at: datetime,
+    started: float,
+    trigger: Attempt.Trigger,
 ) -> None:
-    """Store what came of an attempt, unless a replay of what was settled changes nothing of that; see `replay`."""
+    """Store the result of an attempt. A replay that must not change a settled event only counts the attempt."""
     event.duration = timedelta(seconds=time.perf_counter() - started)
-    if via == Via.REPLAY and was in WebhookEvent.SETTLED and not _supersedes(event, was):
-        # The times and the duration are those of the effect it had, which totals are made of.
+    if trigger == Trigger.REPLAY and previous_state in WebhookEvent.SETTLED and not _supersedes(event, previous_state):
+        # Keep the times and the duration of the attempt that settled the event, because the hourly counts use them.
         update(event, ["attempts"])
     else:
         _save_result(event)
-    attempts.record(event, started_at=started_at, via=via, failure=failure)
+    attempts.record(event, started_at=started_at, trigger=trigger, failure=failure)
 
 
-def _supersedes(event: WebhookEvent, was: str) -> bool:
-    return event.is_settled and was not in (event.state, State.PROCESSED)
+def _supersedes(event: WebhookEvent, previous_state: str) -> bool:
+    return event.is_settled and previous_state not in (event.state, State.PROCESSED)
 
 
 def _save_result(event: WebhookEvent) -> None:
     if not event._state.adding:
         update(event, RESULT_FIELDS)
     elif not insert_if_new(event):
-        raise Rival
+        raise DuplicateDelivery
     if event.state == State.FAILED:
-        # Named, because the task imports this module. The job is part of the transaction, like the row it is for.
+        # By name, because the module of the task imports this one. The job is part of the transaction.
         job = queue.configure_task("webhooks.tasks.retry_event", schedule_at=event.next_attempt_at)
         job.defer(event_id=event.pk)
 
@@ -244,7 +250,7 @@ def _parse_stored(event_id: int) -> Parsed:
 
 
 def _parse(body: str) -> ClerkEvent | Exception:
-    """Return the event, or why there is none. Nothing may fail before the delivery is stored, a fault of ours included."""
+    """Return the event, or the exception that parsing raised, so that the delivery is stored even if our code fails."""
     try:
         return parse_event(body)
     except Exception as error:  # noqa: BLE001  # it becomes the outcome of the attempt
@@ -252,11 +258,11 @@ def _parse(body: str) -> ClerkEvent | Exception:
 
 
 def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception) -> WebhookEvent:
-    """Return the row of a delivery, unsaved."""
+    """Build the unsaved row of a first delivery."""
     now = timezone.now()
     event = WebhookEvent(
         svix_id=delivery.svix_id,
-        # PostgreSQL cannot store NUL. JSON cannot contain it either, so such a body is dead in any case.
+        # PostgreSQL cannot store NUL. JSON cannot contain it either, so the event will be dead in any case.
         payload=delivery.body.replace("\x00", "\ufffd"),
         state=State.PROCESSED,
         received_at=now,
@@ -270,8 +276,8 @@ def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception)
         event.event_type, event.instance_id = parsed.type, parsed.instance_id
         event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.subject.clerk_id
     else:
-        seen = parse_partially(delivery.body)
-        event.event_type, event.instance_id, event.clerk_user_id = seen.type, seen.instance_id, seen.clerk_id
+        found = parse_partially(delivery.body)
+        event.event_type, event.instance_id, event.clerk_user_id = found.type, found.instance_id, found.clerk_id
     if event.event_type in SECRET_TYPES:
         event.payload = None
     return event

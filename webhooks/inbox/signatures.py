@@ -1,4 +1,4 @@
-"""Who posted it: the signature of a delivery, checked with Svix's own package on the raw bytes."""
+"""Verify the signature of a delivery with Svix's own package, on the raw bytes."""
 
 import hashlib
 import re
@@ -14,20 +14,20 @@ from svix.webhooks import Webhook
 #: Svix's libraries accept five minutes either way. docs.svix.com/receiving/verifying-payloads/how-manual
 TOLERANCE_S = 300
 MAX_ID_LENGTH = 255
-#: Svix's library passes over characters that are not base64, so another key, pasted by mistake, would do for it.
+#: Svix's library skips characters that are not base64, so it would accept another kind of key pasted by mistake.
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]+={0,2}")
 ID = re.compile(r"[!-~]+")
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
-#: One entry of the signature header. Entries of other versions, and junk, are passed over as in Svix's Go and JavaScript
-#: libraries; the Python one raises on them. The base64 of a SHA-256 digest always has this length.
+#: One entry of the signature header. Entries of other versions and malformed entries are skipped, as in Svix's Go and
+#: JavaScript libraries; the Python library raises on them. The base64 of a SHA-256 digest always has this length.
 ENTRY = re.compile(r"v1,[A-Za-z0-9+/]{43}=")
 
 
 class NotVerified(Exception):
-    """A request that does not carry a good signature.
+    """A request without a valid signature.
 
     Attributes:
-        reason: the code that is told to the sender: missing_headers, malformed_headers, stale_timestamp,
+        reason: the code returned to the sender: missing_headers, malformed_headers, stale_timestamp,
             unreadable_body, not_text or bad_signature.
     """
 
@@ -42,7 +42,7 @@ class NotConfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A verified request. `svix_id` is the id that was signed, the same on every retry."""
+    """A verified request. `svix_id` is the signed ID, which is the same on every retry."""
 
     svix_id: str
     body: str
@@ -53,36 +53,36 @@ def verify(request: HttpRequest) -> Delivery:
     """Return the delivery in `request`.
 
     Raises:
-        NotVerified: anything is missing, malformed, too old, too new or wrong.
-        NotConfigured: there is no secret to check with.
+        NotVerified: a header is missing, malformed, too old or too new, or no signature matches.
+        NotConfigured: no valid signing secret is configured.
     """
     secrets = [(fingerprint(secret), _verifier(secret)) for secret in settings.CLERK_WEBHOOK_SECRETS]
     if not secrets:
         raise NotConfigured("CLERK_WEBHOOK_SECRET is not set; copy it from the endpoint's page in Clerk's dashboard.")
     svix_id, timestamp, signature = _headers(request)
     body = _text(request)
-    # Only what is verified here is handed over, so no other spelling of a header can be the one that is believed.
+    # Pass only these three headers, so that the library cannot read another spelling of them.
     headers = {"svix-id": svix_id, "svix-timestamp": timestamp, "svix-signature": signature}
-    for name, verifier in secrets:
+    for secret_fingerprint, verifier in secrets:
         try:
             verifier.verify(body, headers)
-        except Exception:  # noqa: BLE001, S112  # on strange input the library raises more than its own error
+        except Exception:  # noqa: BLE001, S112  # malformed input makes the library raise other errors than its own
             continue
-        return Delivery(svix_id, body, name)
+        return Delivery(svix_id, body, secret_fingerprint)
     raise NotVerified("bad_signature")
 
 
 def sign(body: str, secret: str, *, svix_id: str, at: datetime | None = None) -> dict[str, str]:
-    """Return the headers of a delivery as Svix would send it, for tests and for `manage.py clerk_event`.
+    """Return the headers that Svix would send, for tests and `manage.py clerk_event`.
 
     Args:
-        body: the text that will be sent, in UTF-8.
-        secret: of the endpoint, whsec_ and base64.
-        svix_id: the same for each delivery of one message.
-        at: the time of the attempt; now if left out.
+        body: the text to send, encoded as UTF-8.
+        secret: the signing secret of the endpoint, "whsec_" followed by base64.
+        svix_id: the message ID, the same for each delivery of one message.
+        at: the time of the delivery, by default now.
 
     Raises:
-        NotConfigured: the secret is none.
+        NotConfigured: the secret is not a signing secret.
     """
     moment = at or datetime.now(UTC)
     signature = _verifier(secret).sign(svix_id, moment, body)
@@ -90,18 +90,17 @@ def sign(body: str, secret: str, *, svix_id: str, at: datetime | None = None) ->
 
 
 def fingerprint(secret: str) -> str:
-    """Return a short name for a secret that tells nothing about it."""
+    """Return a short identifier of a secret that does not reveal it."""
     return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
-def position(name: str) -> int | None:
-    """Return which of the configured secrets has that fingerprint, from 1; None if none has any more."""
-    names = [fingerprint(secret) for secret in settings.CLERK_WEBHOOK_SECRETS]
-    return names.index(name) + 1 if name in names else None
+def position(wanted: str) -> int | None:
+    """Return the position, from 1, of the configured secret with this fingerprint, or None if it was removed."""
+    fingerprints = [fingerprint(secret) for secret in settings.CLERK_WEBHOOK_SECRETS]
+    return fingerprints.index(wanted) + 1 if wanted in fingerprints else None
 
 
 def is_usable(secret: str) -> bool:
-    """Return whether `secret` has the form of a signing secret."""
     try:
         _verifier(secret)
     except NotConfigured:
@@ -113,14 +112,16 @@ def is_usable(secret: str) -> bool:
 def _verifier(secret: str) -> Webhook:
     try:
         if not SECRET.fullmatch(secret):
-            raise ValueError("It has another form.")
+            raise ValueError("The secret is not whsec_ followed by base64.")
         return Webhook(secret)
     except Exception as error:
-        raise NotConfigured("CLERK_WEBHOOK_SECRET holds something that is not whsec_ and base64.") from error
+        raise NotConfigured(
+            "CLERK_WEBHOOK_SECRET must be whsec_ followed by base64; copy it again from Clerk's dashboard."
+        ) from error
 
 
 def _headers(request: HttpRequest) -> tuple[str, str, str]:
-    """Return id, timestamp and well-formed signatures from the svix-* headers, or from webhook-* where there are none."""
+    """Return ID, timestamp and well-formed signatures from the svix-* headers, or else from the webhook-* headers."""
     prefix = "svix" if request.headers.get("svix-id", "").strip() else "webhook"
     svix_id, timestamp, signature = (
         request.headers.get(f"{prefix}-{name}", "").strip() for name in ("id", "timestamp", "signature")
@@ -140,5 +141,5 @@ def _text(request: HttpRequest) -> str:
         return request.body.decode("utf-8")
     except UnicodeDecodeError:
         raise NotVerified("not_text") from None
-    except UnreadablePostError:  # the connection broke, or the body is not as long as it says
+    except UnreadablePostError:  # the connection broke, or the body is shorter than Content-Length
         raise NotVerified("unreadable_body") from None

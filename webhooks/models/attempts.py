@@ -1,4 +1,4 @@
-"""What was tried with an event, one row for each attempt that its own row cannot tell of."""
+"""Attempts at applying an event."""
 
 from django.db import models
 
@@ -6,17 +6,15 @@ from webhooks.models.events import WebhookEvent
 
 
 class Attempt(models.Model):
-    """An attempt that failed, or one after the first; see webhooks.inbox.attempts.
+    """A failed attempt, or any attempt after the first; see webhooks.inbox.attempts.
 
-    A first attempt that succeeds has none, so that a healthy webhook does not pay for a second row. First attempts that
-    failed before this table came are not known.
+    A first attempt that succeeds has no row, so that a healthy webhook does not pay for a second insert. First attempts
+    that failed before this table existed are missing.
     """
 
-    class Via(models.TextChoices):
-        """What caused it."""
-
+    class Trigger(models.TextChoices):
         DELIVERY = "delivery", "Delivery"  # Svix delivered it
-        RETRY = "retry", "Retry"  # its schedule, or `manage.py retry_event`
+        RETRY = "retry", "Retry"  # a scheduled retry, or `manage.py retry_event`
         REPLAY = "replay", "Replay"  # an operator
 
     event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="attempt_rows", db_index=False)
@@ -25,9 +23,9 @@ class Attempt(models.Model):
     duration = models.DurationField()
     outcome = models.CharField(max_length=16, choices=WebhookEvent.State)
     error_class = models.CharField(max_length=16, choices=WebhookEvent.ErrorClass, blank=True)
-    error = models.TextField(blank=True, help_text="As the event's last error was then.")
+    error = models.TextField(blank=True, help_text="The event's last error after this attempt.")
     traceback = models.TextField(blank=True, help_text="Without the values of variables.")
-    via = models.CharField(max_length=16, choices=Via)
+    trigger = models.CharField(max_length=16, choices=Trigger)
 
     class Meta:
         ordering = ["event", "number"]

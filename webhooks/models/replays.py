@@ -1,4 +1,4 @@
-"""Events that are applied once more because somebody asked for it, or only tried and undone again."""
+"""Replays and dry runs of events, requested by admins."""
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -13,40 +13,42 @@ from webhooks.models.events import WebhookEvent
 
 class ReplayQuerySet(models.QuerySet["Replay"]):
     def active(self) -> "ReplayQuerySet":
-        """Those that are not over yet: waiting and running ones."""
+        """Waiting and running replays."""
         return self.filter(finished_at=None)
 
 
 class Replay(models.Model):
-    """One wish to replay events, how far it got, and what came of it; see webhooks.replay.bulk."""
+    """A request to replay events, with its progress and results; see webhooks.replay.bulk."""
 
     class State(models.TextChoices):
         WAITING = "waiting", _("Waiting")
         RUNNING = "running", _("Running")
         DONE = "done", _("Done")
         CANCELLED = "cancelled", _("Cancelled")
-        FAILED = "failed", _("Broken off")
+        FAILED = "failed", _("Failed")
 
-    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
-    why = models.TextField()
-    filter = models.TextField(help_text="Which events, in words.")
-    dry_run = models.BooleanField(help_text="Only looked, and changed nothing.")
-    rehearsal = models.ForeignKey(
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    reason = models.TextField()
+    description = models.TextField(help_text="The selected events, in words.")
+    dry_run = models.BooleanField(help_text="Every change is rolled back.")
+    previous_run = models.ForeignKey(
         "self",
         models.SET_NULL,
         null=True,
         blank=True,
-        help_text="The dry run before it, or the replay that was stopped and that it goes on with.",
+        help_text="The dry run that it repeats for real, or the stopped replay that it resumes.",
     )
-    in_background = models.BooleanField(default=False, help_text="A worker does it.")
-    per_second = models.PositiveSmallIntegerField(default=0, help_text="At most so many events a second; 0: no limit.")
+    in_background = models.BooleanField(default=False, help_text="A worker runs it.")
+    rate_limit = models.PositiveSmallIntegerField(default=0, help_text="Events per second; 0 for no limit.")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
-    error = models.TextField(blank=True, help_text="Why it broke off.")
+    error = models.TextField(blank=True, help_text="Why the replay failed.")
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
-    done_up_to = models.BigIntegerField(default=0, help_text="The last event that was done; they go by id.")
-    counts = models.JSONField(default=dict, help_text="How many events had each outcome.")
-    groups = models.JSONField(default=dict, help_text="How many events had each outcome for the same reason.")
+    last_event_id = models.BigIntegerField(
+        default=0, help_text="The last event done. Events are replayed in the order of their IDs."
+    )
+    counts = models.JSONField(default=dict, help_text="Number of events by outcome.")
+    groups = models.JSONField(default=dict, help_text="Number of events by outcome and reason.")
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True, blank=True)
     progressed_at = models.DateTimeField(null=True, blank=True)
@@ -56,7 +58,7 @@ class Replay(models.Model):
 
     class Meta:
         constraints = [
-            # Of the long ones, one that changes things at a time, and one that only looks.
+            # Of the replays that a worker runs, one for real and one dry run at a time.
             models.UniqueConstraint(
                 fields=["dry_run"],
                 condition=Q(in_background=True, finished_at=None),
@@ -78,7 +80,7 @@ class Replay(models.Model):
 
 
 class ReplayBatch(models.Model):
-    """Ids of events of a replay, ascending, chosen once when it was asked for. They go a day after it is over."""
+    """Event IDs of a replay in ascending order, fixed when it was requested. Deleted a day after the replay ends."""
 
     replay = models.ForeignKey(Replay, models.CASCADE, related_name="batches", db_index=False)
     number = models.PositiveIntegerField()
@@ -90,16 +92,16 @@ class ReplayBatch(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Events of replay {self.replay_id}, {self.number}"
+        return f"Batch {self.number} of replay {self.replay_id}"
 
 
 class ReplayFinding(models.Model):
-    """What came of one event of a replay. It holds personal values, and goes a day after the replay is over."""
+    """The result of one event of a replay. It holds personal data and is deleted a day after the replay ends."""
 
     replay = models.ForeignKey(Replay, models.CASCADE, related_name="findings")
     event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
     outcome = models.CharField(max_length=16)
-    note = models.TextField(blank=True, help_text="Why.")
+    note = models.TextField(blank=True, help_text="The error, or the reason for the outcome.")
     differences = models.JSONField(default=list, encoder=DjangoJSONEncoder)
 
     class Meta:

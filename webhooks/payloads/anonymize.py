@@ -1,8 +1,8 @@
-"""A payload as a test fixture: the shape of the real one, and nothing of its person.
+"""Turn a payload into a test fixture of the same shape without personal data.
 
-What is harmless is named; everything else is replaced. The same value becomes the same other value wherever it stands and
-in every fixture of this deployment, so that ids still match. Which one it becomes depends on the secret key, so that nobody
-who guesses a value can find out whether it was that.
+Every value that is not known to be harmless is replaced. The same value always gets the same replacement, in every fixture
+of this deployment, so that IDs still match. The replacement depends on the secret key, so it cannot be used to confirm a
+guessed value.
 """
 
 import ipaddress
@@ -17,139 +17,146 @@ from django.utils.crypto import salted_hmac
 from accounts.clerk.fields import METADATA_KEYS
 from accounts.models import User
 
-#: Keys whose values are words of Clerk's, such as "event" or "email_code", and not of people.
+#: Keys whose values are constants of Clerk's, such as "event" or "email_code".
 WORDS = {"object", "type", "status", "strategy", "provider", "protocol"}
 WORD = re.compile(r"[a-z][A-Za-z0-9_.]{0,39}")
 TIMES = re.compile(r"timestamp|expire_at|\w+_at")
-#: Numbers that say nothing of anybody.
+#: Numbers without personal data.
 COUNTS = {"attempts", "verification_attempts_remaining", "lockout_expires_in_seconds", "max_allowed_memberships"}
-#: Named one by one, because somebody may be called zofia_w.
+#: An explicit list of prefixes, because a username may look like zofia_w.
 ID = re.compile(r"(user|sess|client|idn|ins|org|orgmem|orginv|eac|dmn|perm|role)_[A-Za-z0-9]+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 PHONE = re.compile(r"\+\d{5,15}")
 KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
-#: In these, people and programs write what they like, names of keys included.
+#: These may hold arbitrary data, including personal data in keys.
 METADATA = re.compile(r"\w*metadata")
 ROLES = "roles"
 UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 DIGITS = "123456789"
-#: Below it, a time is one of seconds; see accounts.clerk.fields.
+#: Smaller times are in seconds, larger ones in milliseconds; see accounts.clerk.fields.
 SECONDS_BELOW = 100_000_000_000
 
 
-class NoFixture(Exception):
-    """What was stored cannot be made a fixture of; the message says why."""
+class FixtureError(Exception):
+    """The payload cannot be turned into a fixture. The message explains why."""
 
 
-def make(payload: str | None) -> str:
-    """Return a payload as readable JSON without anything of its person.
+def make_fixture(payload: str | None) -> str:
+    """Return a payload as formatted JSON without personal data.
 
     Raises:
-        NoFixture: there is no payload, or it is not JSON.
+        FixtureError: the payload is empty or not JSON.
     """
     if payload is None:
-        raise NoFixture("The payload of this event is not kept, so there is nothing to copy.")
+        raise FixtureError("The payload of this event is not stored, so there is nothing to copy.")
     try:
-        return json.dumps(_without_person(json.loads(payload)), indent=2, ensure_ascii=False)
+        return json.dumps(_anonymized(json.loads(payload)), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
-        raise NoFixture("The payload of this event is not JSON that could be copied.") from None
+        raise FixtureError("The payload of this event is not valid JSON, so it cannot be copied.") from None
 
 
-def _without_person(value: Any, key: str = "", *, free: bool = False) -> Any:
-    """Return a value with the person replaced.
+def _anonymized(value: Any, key: str = "", *, in_metadata: bool = False) -> Any:
+    """Return a value with personal data replaced.
 
     Args:
-        key: under which it stands.
-        free: it is part of metadata.
+        key: the key of the value, or of the list that holds it.
+        in_metadata: whether the value is part of metadata.
     """
     match value:
         case dict():
-            inside = free or bool(METADATA.fullmatch(key))
-            return {_key(name, free=inside): _without_person(part, name, free=inside) for name, part in value.items()}
+            inside = in_metadata or bool(METADATA.fullmatch(key))
+            return {
+                _key(name, in_metadata=inside): _anonymized(part, name, in_metadata=inside)
+                for name, part in value.items()
+            }
         case list():
-            return [_without_person(part, key, free=free) for part in value]
+            return [_anonymized(part, key, in_metadata=in_metadata) for part in value]
         case str():
-            return _text(value, key, free=free)
+            return _text(value, key, in_metadata=in_metadata)
         case bool() | None:
             return value
-    return _number(value, key, free=free)
+    return _number(value, key, in_metadata=in_metadata)
 
 
-def _key(name: str, *, free: bool) -> str:
-    is_ours = name in (ROLES, *METADATA_KEYS)
-    return name if is_ours or (not free and KEY.fullmatch(name)) else _replaced(name)
+def _key(name: str, *, in_metadata: bool) -> str:
+    is_known = name in (ROLES, *METADATA_KEYS)
+    return name if is_known or (not in_metadata and KEY.fullmatch(name)) else _replacement(name)
 
 
-def _text(value: str, key: str, *, free: bool) -> str:
-    if not value or (not free and key in WORDS and WORD.fullmatch(value)):
+def _text(value: str, key: str, *, in_metadata: bool) -> str:
+    if not value or (not in_metadata and key in WORDS and WORD.fullmatch(value)):
         return value
     if key == ROLES and value.strip().upper() in User.Role.values:
         return value
-    return _replaced(value)
+    return _replacement(value)
 
 
-def _number(value: float, key: str, *, free: bool) -> float:
-    if not free and TIMES.fullmatch(key):
-        return _moved(value)
-    if not free and key in COUNTS:
+def _number(value: float, key: str, *, in_metadata: bool) -> float:
+    if not in_metadata and TIMES.fullmatch(key):
+        return _shifted(value)
+    if not in_metadata and key in COUNTS:
         return value
-    digits = f"{abs(value):f}" if "e" in str(value) else str(abs(value))  # the e of 1e-07 is no letter to replace
+    digits = (
+        f"{abs(value):f}" if "e" in str(value) else str(abs(value))
+    )  # scientific notation contains a letter, which must not be scrambled
     number = type(value)(_scrambled(digits) if math.isfinite(value) else value)
     return -number if value < 0 else number
 
 
-def _moved(moment: float) -> float:
-    """Return a time, moved back by the same weeks for everybody, so that what came later still did."""
-    back_s = 7 * 24 * 3600 * _lots("times").randint(2, 50)
+def _shifted(moment: float) -> float:
+    """Move a time back by a fixed number of weeks, the same for all times, so that their order is kept."""
+    back_s = 7 * 24 * 3600 * _random_for("times").randint(2, 50)
     if moment < SECONDS_BELOW / 1000:
         return moment
     return moment - (back_s if moment < SECONDS_BELOW else 1000 * back_s)
 
 
-def _replaced(value: str) -> str:
-    """Return another text of the same kind."""
+def _replacement(value: str) -> str:
+    """Return another text of the same kind, such as another email address for an email address."""
     if found := ID.fullmatch(value):
         return f"{found[1]}_{_scrambled(value[len(found[1]) + 1 :])}"
     if EMAIL.fullmatch(value):
         return f"{_name(value.lower())}@example.com"
     if PHONE.fullmatch(value):
-        return f"+1555{_lots(value).randrange(10**7):07d}"
+        return f"+1555{_random_for(value).randrange(10**7):07d}"
     if value.startswith(("https://", "http://")):
         return f"https://img.example.com/{_name(value)}"
     try:
         version = ipaddress.ip_address(value).version
     except ValueError:
         return _scrambled(value)
-    # Out of those that are kept for documentation.
+    # Addresses reserved for documentation.
     return (
-        f"203.0.113.{_lots(value).randint(1, 254)}" if version == 4 else f"2001:db8::{_lots(value).randint(1, 65535):x}"
+        f"203.0.113.{_random_for(value).randint(1, 254)}"
+        if version == 4
+        else f"2001:db8::{_random_for(value).randint(1, 65535):x}"
     )
 
 
 def _scrambled(value: str) -> str:
-    """Return a text of the same length and look, in which every letter and digit is another."""
-    lots = _lots(value)
-    return "".join(_other(character, lots) for character in value)
+    """Replace every letter and digit by another one of the same kind."""
+    random = _random_for(value)
+    return "".join(_other(character, random) for character in value)
 
 
-def _other(character: str, lots: Random) -> str:
+def _other(character: str, random: Random) -> str:
     if character in "0123456789":
-        return lots.choice(DIGITS.replace(character, ""))
+        return random.choice(DIGITS.replace(character, ""))
     for letters in (LOWER, UPPER):
         if character in letters:
-            return lots.choice(letters.replace(character, ""))
-    if character.isalnum():  # a neighbour, which is of the same script
+            return random.choice(letters.replace(character, ""))
+    if character.isalnum():  # choose a neighbour, which is likely in the same script
         first = ord(character) & ~0x1F
         others = [chr(code) for code in range(first, first + 32) if chr(code).isalpha() and chr(code) != character]
-        return lots.choice(others or ["é"])
+        return random.choice(others or ["é"])
     return character if character.isprintable() else "\ufffd"
 
 
 def _name(value: str) -> str:
-    return f"{_lots(value).randrange(16**12):012x}"
+    return f"{_random_for(value).randrange(16**12):012x}"
 
 
-def _lots(value: str) -> Random:
-    """Return what is drawn for a value: always the same, and nobody without the secret key can tell for which."""
+def _random_for(value: str) -> Random:
+    """Return a generator seeded by the value and the secret key, so that replacements are stable but cannot be guessed."""
     seed = salted_hmac("webhooks.payloads.anonymize", value.encode("utf-8", "replace"), algorithm="sha256").digest()
     return Random(seed)  # noqa: S311  # the seed is the secret

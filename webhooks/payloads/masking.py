@@ -1,7 +1,7 @@
-"""What of a payload anybody may read who may see the inbox: what is known to tell of no person, and nothing else.
+"""Payload fields that contain no personal data and are therefore visible to everyone who may see the inbox.
 
-A value is shown if its path is known and the value has the form that belongs there. Whatever Clerk adds some day, and whatever
-somebody puts into metadata, is hidden until a line here says otherwise.
+A value is shown only if its path is listed here and it has the expected format. New fields of Clerk and unknown keys in
+metadata stay hidden until they are added.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Any
 from accounts.clerk.fields import parse_time_or_none
 from accounts.models import User
 
-#: The keys that lead to a value; places in lists have none.
+#: The keys on the way to a value, without positions in lists.
 type Path = tuple[str, ...]
 
 ID = re.compile(r"[a-z]{2,12}(?:_[a-z]{2,12}){0,2}_[0-9A-Za-z]{4,64}")
 WORD = re.compile(r"[a-z][A-Za-z_.:]{0,59}")
 KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
-#: Objects, and lists of objects, in which keys are Clerk's. In metadata they are anybody's.
+#: Objects, and lists of objects, whose keys Clerk defines. Keys in metadata may be anything.
 CONTAINERS = frozenset(
     {
         *("data", "event_attributes", "http_request", "verification", "linked_to", "latest_activity", "invitation"),
@@ -65,20 +65,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _matches(form: re.Pattern[str]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and form.fullmatch(value) is not None
+def _matches(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-#: By key: whether the value is what it should be.
-FORMS: dict[str, Callable[[Any], bool]] = {
+#: A format check for each known key.
+VALIDATORS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(IDS, _matches(ID)),
     **dict.fromkeys(TIMES, lambda value: parse_time_or_none(value) is not None),
     **dict.fromkeys(FLAGS, lambda value: isinstance(value, bool)),
     **dict.fromkeys(NUMBERS, _is_number),
     **dict.fromkeys(WORDS, _matches(WORD)),
 }
-#: What in the public metadata is ours, docs/ownership.md; but for the company, which is a name.
-OURS: dict[str, Callable[[Any], bool]] = {
+#: Keys in public metadata that this application owns (docs/ownership.md), except the company, which is a name.
+METADATA_VALIDATORS: dict[str, Callable[[Any], bool]] = {
     "roles": lambda value: value in User.Role.values,
     "validationTier": _is_number,
     "availableForHire": lambda value: isinstance(value, bool),
@@ -86,33 +86,33 @@ OURS: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def is_impersonal_key(path: Path) -> bool:
-    """Return whether the last key of the path is a name that Clerk or we gave."""
+def is_safe_key(path: Path) -> bool:
+    """Return whether Clerk or this application defines the last key of the path."""
     if not path:
         return True
     if _is_in_public_metadata(path):
-        return path[-1] in OURS
-    return _is_clerks(path) and KEY.fullmatch(path[-1]) is not None
+        return path[-1] in METADATA_VALIDATORS
+    return _is_defined_by_clerk(path) and KEY.fullmatch(path[-1]) is not None
 
 
-def is_impersonal(path: Path, value: Any) -> bool:
-    """Return whether a value, which is neither an object nor a list, tells of no person."""
+def is_safe_value(path: Path, value: Any) -> bool:
+    """Return whether a scalar value contains no personal data."""
     if not path:
         return False
     if _is_in_public_metadata(path):
-        form = OURS.get(path[-1])
-        return form is not None and form(value)
-    if not _is_clerks(path) or path[-1] in METADATA:
+        is_valid = METADATA_VALIDATORS.get(path[-1])
+        return is_valid is not None and is_valid(value)
+    if not _is_defined_by_clerk(path) or path[-1] in METADATA:
         return False
-    return value is None or (path[-1] in FORMS and FORMS[path[-1]](value))
+    return value is None or (path[-1] in VALIDATORS and VALIDATORS[path[-1]](value))
 
 
 def is_time(path: Path) -> bool:
-    """Return whether what is there is one of Clerk's times, in milliseconds."""
+    """Return whether the path is one of Clerk's times, in milliseconds."""
     return bool(path) and path[-1] in TIMES
 
 
-def _is_clerks(path: Path) -> bool:
+def _is_defined_by_clerk(path: Path) -> bool:
     return CONTAINERS.issuperset(path[:-1])
 
 

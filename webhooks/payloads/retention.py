@@ -1,9 +1,9 @@
-"""Old payloads go: they hold personal data, and Svix can send an event again for 90 days only.
+"""Empty old payloads, which hold personal data. Svix cannot send an event again after 90 days.
 
-What was said of errors goes with them, because it quotes them: of an event's last one its kind stays, which stands before
-the colon, and of a note what the code wrote. Everything else of an event stays, and so do the counts. Rows are emptied a
-few at a time, each batch in a transaction of its own that skips what somebody else holds, so that ingestion never waits.
-How far it got is kept, so that a run does not go over what is empty already.
+The text of errors is removed too, because it may quote the payload: of an event's last error or note, only the part before
+the first colon is kept. All other columns and the counts are kept. Rows are emptied in small batches, each in its own
+transaction that skips locked rows, so that ingestion never waits. The progress is stored, so that later runs do not scan
+rows that are already empty.
 """
 
 from datetime import datetime, timedelta
@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from webhooks.models import AggregationProgress, WebhookEvent
 
-BATCH = 500
-#: Tells how many payloads were found, and how many of them were free to be emptied.
-EMPTY = """
+BATCH_SIZE = 500
+#: Returns how many payloads were found, and how many of them were not locked and have been emptied.
+EMPTY_BATCH = """
 WITH old AS (
     SELECT id FROM webhooks_webhookevent
     WHERE received_at >= %(since)s AND received_at < %(until)s AND payload IS NOT NULL
@@ -31,35 +31,34 @@ WITH old AS (
 )
 SELECT (SELECT count(*) FROM old), (SELECT count(*) FROM emptied)
 """
-BEGINNING = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
+EARLIEST = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 def cutoff() -> datetime:
-    """Return the moment before which payloads are not kept."""
+    """Return the time before which payloads are emptied."""
     return timezone.now() - timedelta(days=settings.PAYLOAD_RETENTION_DAYS)
 
 
-def would_empty() -> int:
-    """Return how many payloads a run would empty now."""
+def count_expired() -> int:
     return WebhookEvent.objects.filter(
         received_at__gte=_emptied_before(), received_at__lt=cutoff(), payload__isnull=False
     ).count()
 
 
 def empty_payloads() -> int:
-    """Empty the payloads of all events that are old enough; return how many there were."""
+    """Empty the payloads of all events past the retention period, and return their number."""
     since, until, total = _emptied_before(), cutoff(), 0
     while True:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(EMPTY, {"since": since, "until": until, "batch": BATCH})
+            cursor.execute(EMPTY_BATCH, {"since": since, "until": until, "batch": BATCH_SIZE})
             found, emptied = cursor.fetchone()
         total += int(emptied)
         if not found:
             AggregationProgress.objects.update_or_create(pk=1, defaults={"payloads_emptied_before": until})
-        if not emptied:  # what somebody holds is left to the next run
+        if not emptied:  # locked rows are left to the next run
             return total
 
 
 def _emptied_before() -> datetime:
-    """Return how far earlier runs got; a longer retention begins no earlier, since those payloads are gone."""
-    return AggregationProgress.objects.values_list("payloads_emptied_before", flat=True).first() or BEGINNING
+    """Return the cutoff of the last complete run. Payloads before it are already gone, even if the retention is now longer."""
+    return AggregationProgress.objects.values_list("payloads_emptied_before", flat=True).first() or EARLIEST

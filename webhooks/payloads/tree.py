@@ -1,6 +1,6 @@
-"""A payload as a tree for the page of an event: a flat list of what opens, stands and closes, so that nothing recurses.
+"""Build the tree of a payload for the page of an event, as a flat list of nodes so that nothing recurses.
 
-What is in it is bounded, and it says where it was cut: a payload may have half a megabyte, and be nested as deep as it likes.
+The tree is limited in size and marks what it leaves out: a payload may have half a megabyte and any depth.
 """
 
 import json
@@ -11,15 +11,15 @@ from itertools import islice
 from typing import Any
 
 from accounts.clerk.fields import parse_time_or_none
-from webhooks.inbox.retry_policy import storable
+from webhooks.inbox.retry_policy import postgres_safe
 from webhooks.payloads import masking
 from webhooks.payloads.masking import Path
 
-#: Values and containers in all, values in one container, containers in each other, and characters of one text.
-MOST_NODES, MOST_CHILDREN, MOST_DEPTH, MOST_CHARACTERS = 1000, 100, 16, 500
-#: Of what is no JSON.
-MOST_TEXT = 20_000
-#: What is open when the page comes.
+#: Limits: nodes in total, children of one container, nesting depth, and characters of one value.
+MAX_NODES, MAX_CHILDREN, MAX_DEPTH, MAX_TEXT_LENGTH = 1000, 100, 16, 500
+#: Characters shown of a payload that is not JSON.
+MAX_RAW_LENGTH = 20_000
+#: Containers up to this depth and size are initially expanded.
 OPEN_DEPTH, OPEN_CHILDREN = 2, 50
 
 
@@ -28,11 +28,11 @@ class Node:
     """One line of the tree.
 
     Attributes:
-        role: opens or closes a container, is a value, or says that there is more.
-        key: its name; None in lists, and where the name may be personal itself.
-        text: a value as JSON; None if it is hidden.
-        size: of a container: how many are in it; of what is left out: how many.
-        length: of a text that was cut: how many characters it has.
+        role: "open" or "close" for a container, "value", or "more" for children that are left out.
+        key: None in lists, and if the key itself may be personal data.
+        text: the value as JSON, or None if it is hidden.
+        size: the number of children of a container, or of those left out.
+        length: the full length in characters of a truncated value, or 0.
     """
 
     role: str
@@ -47,14 +47,13 @@ class Node:
     time: datetime | None = None
 
     @property
-    def is_nameless(self) -> bool:
-        """Return whether it has a name that is not shown."""
+    def has_hidden_key(self) -> bool:
         return self.key is None and bool(self.path) and not self.is_in_list
 
 
 @dataclass(frozen=True, slots=True)
-class Payload:
-    """What is shown of a payload: a tree, or a text if it is no JSON. Both are None if it is hidden."""
+class PayloadView:
+    """A payload as a tree, or as text if it is not JSON. Both are None if it is hidden."""
 
     nodes: list[Node] | None = None
     text: str | None = None
@@ -63,31 +62,31 @@ class Payload:
 
 
 CLOSE = Node("close")
-#: Names of JSON's types.
+#: Display names of JSON types.
 TYPES = {dict: "object", list: "list", str: "text", bool: "yes or no", int: "number", float: "number"}
 type Item = tuple[Path, bool, Any]
 
 
-def read(body: str, *, revealed: bool) -> Payload:
-    """Return what to show of a stored payload.
+def build(body: str, *, revealed: bool) -> PayloadView:
+    """Build the view of a stored payload.
 
     Args:
-        revealed: show personal values, too.
+        revealed: include personal data.
     """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        text = storable(body[:MOST_TEXT]) if revealed else None
-        return Payload(text=text, length=len(body), is_cut=len(body) > MOST_TEXT)
+        text = postgres_safe(body[:MAX_RAW_LENGTH]) if revealed else None
+        return PayloadView(text=text, length=len(body), is_cut=len(body) > MAX_RAW_LENGTH)
     nodes, is_cut = _walk(value, revealed=revealed)
-    return Payload(nodes, length=len(body), is_cut=is_cut)
+    return PayloadView(nodes, length=len(body), is_cut=is_cut)
 
 
 def _walk(value: Any, *, revealed: bool) -> tuple[list[Node], bool]:
-    """Return the nodes, and whether they ended before the payload did."""
+    """Return the nodes, and whether the payload was cut off."""
     nodes: list[Node] = []
     stack: list[Iterator[Item | int]] = [iter([((), False, value)])]
-    while stack and len(nodes) < MOST_NODES:
+    while stack and len(nodes) < MAX_NODES:
         item = next(stack[-1], None)
         if item is None:
             stack.pop()
@@ -96,23 +95,23 @@ def _walk(value: Any, *, revealed: bool) -> tuple[list[Node], bool]:
             nodes.append(Node("more", size=item))
         elif isinstance(item[2], dict | list) and item[2]:
             nodes.append(_container(item, len(stack), revealed=revealed))
-            stack.append(_children(item) if len(stack) < MOST_DEPTH else iter([len(item[2])]))
+            stack.append(_children(item) if len(stack) < MAX_DEPTH else iter([len(item[2])]))
         else:
             nodes.append(_value(item, revealed=revealed))
     if not stack:
-        return nodes[:-1], False  # the last one closed what holds the whole
+        return nodes[:-1], False  # without the last "close", which belongs to the root
     return nodes + [CLOSE] * (len(stack) - 1), True
 
 
 def _children(item: Item) -> Iterator[Item | int]:
-    """Yield what is in a container, and then how many were left out."""
+    """Yield the children of a container, then the number of those left out."""
     path, _is_in_list, value = item
     if isinstance(value, dict):
-        yield from (((*path, key), False, child) for key, child in islice(value.items(), MOST_CHILDREN))
+        yield from (((*path, key), False, child) for key, child in islice(value.items(), MAX_CHILDREN))
     else:
-        yield from ((path, True, child) for child in value[:MOST_CHILDREN])
-    if len(value) > MOST_CHILDREN:
-        yield len(value) - MOST_CHILDREN
+        yield from ((path, True, child) for child in value[:MAX_CHILDREN])
+    if len(value) > MAX_CHILDREN:
+        yield len(value) - MAX_CHILDREN
 
 
 def _container(item: Item, depth: int, *, revealed: bool) -> Node:
@@ -125,10 +124,10 @@ def _container(item: Item, depth: int, *, revealed: bool) -> Node:
 def _value(item: Item, *, revealed: bool) -> Node:
     path, _is_in_list, value = item
     node = _node("value", item, revealed=revealed)
-    if revealed or value in ({}, []) or masking.is_impersonal(path, value):
-        text = storable(json.dumps(value, ensure_ascii=False))
-        node.length = len(text) if len(text) > MOST_CHARACTERS else 0
-        node.text = text[:MOST_CHARACTERS]
+    if revealed or value in ({}, []) or masking.is_safe_value(path, value):
+        text = postgres_safe(json.dumps(value, ensure_ascii=False))
+        node.length = len(text) if len(text) > MAX_TEXT_LENGTH else 0
+        node.text = text[:MAX_TEXT_LENGTH]
         node.time = parse_time_or_none(value) if masking.is_time(path) else None
     return node
 
@@ -136,6 +135,6 @@ def _value(item: Item, *, revealed: bool) -> Node:
 def _node(role: str, item: Item, *, revealed: bool) -> Node:
     path, is_in_list, value = item
     node = Node(role, path, is_in_list=is_in_list, type=TYPES.get(type(value), "nothing"))
-    if path and not is_in_list and (revealed or masking.is_impersonal_key(path)):
-        node.key = storable(path[-1])[:MOST_CHARACTERS]
+    if path and not is_in_list and (revealed or masking.is_safe_key(path)):
+        node.key = postgres_safe(path[-1])[:MAX_TEXT_LENGTH]
     return node

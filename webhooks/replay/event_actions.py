@@ -1,6 +1,6 @@
-"""What people do about single events: try them, apply them once more, call them resolved, ask Clerk anew.
+"""Actions on single events: dry run, replay, resolve, and fetch the user from Clerk.
 
-Trying goes the way of any event and is undone, so what it tells is what would happen. Everything else is audited.
+A dry run applies the event like a replay and rolls back, so it shows what a replay would do. All other actions are audited.
 """
 
 from dataclasses import dataclass, field
@@ -22,24 +22,24 @@ from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
 
 Action, State = AuditLog.Action, WebhookEvent.State
-#: Outcomes that are no state of an event.
+#: Outcomes in addition to the states of an event: it was locked, or it does not exist.
 BUSY, GONE = "busy", "gone"
 RESOLVED_FIELDS = ("state", "last_error", "error_class", "processed_at", "next_attempt_at")
-#: Another transaction holds a lock, or had us wait for too long.
-AT_WORK = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
+#: Another transaction holds a lock, or waiting for it took too long.
+LOCK_ERRORS = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """Who does something, from where, and why."""
+class ActingAdmin:
+    """The admin behind an action, the origin of the request, and the stated reason."""
 
     actor: User
     origin: Origin
-    why: str
+    reason: str
 
 
 class Difference(NamedTuple):
-    """A field that an event changes, of what, and how; a whole thing that comes or goes has "" for its field."""
+    """A changed field with its old and new value. `field` is "" if a whole object appears or disappears."""
 
     target: str
     label: str
@@ -49,141 +49,141 @@ class Difference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What came of an event, or would come of it.
+class EventResult:
+    """The result of a replay or dry run of one event.
 
     Attributes:
         outcome: a state of WebhookEvent, BUSY or GONE.
-        note: why, if there is something to say.
-        kind: of a failure, its class and what it is called, without what it says.
+        note: the error, or the reason for the outcome.
+        error_kind: the class and type of a failure, without its message.
     """
 
     outcome: str
     note: str = ""
-    kind: str = ""
+    error_kind: str = ""
     differences: list[Difference] = field(default_factory=list)
 
     @property
     def reason(self) -> str:
-        """Return why it ended so, in words that many events share."""
+        """The reason for the outcome, worded so that similar events share it and can be counted together."""
         if self.differences:
             return ", ".join(sorted({f"{d.target}.{d.field}" if d.field else d.target for d in self.differences}))
-        return self.kind or ("" if self.outcome not in WebhookEvent.SETTLED else self.note)
+        return self.error_kind or ("" if self.outcome not in WebhookEvent.SETTLED else self.note)
 
 
-def dry_run(event_id: int) -> Trial:
-    """Apply a stored event, note what that changed, and undo it. Nothing of it is left anywhere."""
+def dry_run(event_id: int) -> EventResult:
+    """Apply a stored event, collect the changes, and roll everything back."""
     try:
-        with inbox.rehearsal(event_id) as (event, apply):
-            last_row, before = AuditLog.objects.last_id() or 0, _unlogged(event)
+        with inbox.dry_run(event_id) as (event, apply):
+            last_row, before = AuditLog.objects.last_id() or 0, _unaudited_values(event)
             apply()
-            found = [*_logged_since(last_row), *_compared(before, _unlogged(event))]
-            return Trial(event.state, _note(event), differences=found)
-    except Exception as error:  # noqa: BLE001  # it is what would happen
+            differences = [*_audited_since(last_row), *_compare(before, _unaudited_values(event))]
+            return EventResult(event.state, _note(event), differences=differences)
+    except Exception as error:  # noqa: BLE001  # a replay would fail the same way, so it is the result
         return _failure(error)
 
 
-def replay(event_id: int, who: Who, **facts: Any) -> Trial:
-    """Apply a stored event once more, for real.
+def replay(event_id: int, by: ActingAdmin, **facts: Any) -> EventResult:
+    """Apply a stored event again.
 
     Args:
-        facts: what else the audit log is to tell.
+        facts: additional details for the audit log.
     """
 
-    def note(event: WebhookEvent) -> None:
-        origin = Origin(who.origin.source, event.svix_id, who.origin.ip_address, who.origin.user_agent)
-        log.record(Action.EVENT_REPLAYED, actor=who.actor, target=event, origin=origin, note=who.why, **facts)
+    def audit(event: WebhookEvent) -> None:
+        origin = Origin(by.origin.source, event.svix_id, by.origin.ip_address, by.origin.user_agent)
+        log.record(Action.EVENT_REPLAYED, actor=by.actor, target=event, origin=origin, note=by.reason, **facts)
 
     try:
-        event = inbox.replay(event_id, note=note)
+        event = inbox.replay(event_id, audit=audit)
     except (OperationalError, WebhookEvent.DoesNotExist) as error:
         return _failure(error)
-    return Trial(event.state, _note(event), _kind(event) if event.error_class else "")
+    return EventResult(event.state, _note(event), _error_kind(event) if event.error_class else "")
 
 
 @transaction.atomic
-def resolve(event_id: int, who: Who) -> bool:
-    """Settle a failed or dead event without any effect. Its retry, if one is scheduled, finds nothing left to do.
+def resolve(event_id: int, by: ActingAdmin) -> bool:
+    """Settle a failed or dead event without applying it. A scheduled retry will skip it.
 
-    The log keeps of its error the kind: the text quotes values, and would outlive the payload and the erasing of its person.
+    The audit log keeps only the kind of the error. Its text quotes values and would outlive the payload and the erasure of
+    the user.
 
     Returns:
-        False if there is no such event, or it was settled meanwhile.
+        False if the event does not exist or is already settled.
     """
     event = WebhookEvent.objects.unsettled().select_for_update().filter(pk=event_id).first()
     if event is None:
         return False
-    state, kind = event.state, _kind(event)
-    event.mark_settled(State.IGNORED, f"Resolved by hand: {who.why}")
+    state, error_kind = event.state, _error_kind(event)
+    event.mark_settled(State.IGNORED, f"Resolved by hand: {by.reason}")
     update(event, RESOLVED_FIELDS)
     changes = {"state": (state, event.state)}
     log.record(
         Action.EVENT_RESOLVED,
-        actor=who.actor,
+        actor=by.actor,
         target=event,
-        origin=who.origin,
+        origin=by.origin,
         changes=changes,
-        note=who.why,
-        error=kind,
+        note=by.reason,
+        error=error_kind,
     )
     return True
 
 
 @transaction.atomic
-def fetch(event: WebhookEvent, who: Who) -> Reconciliation:
-    """Have the person of an event compared with Clerk by a worker, and return the report that it fills in."""
-    run = on_demand_fetch.request(str(event.clerk_user_id))
+def fetch_user(event: WebhookEvent, by: ActingAdmin) -> Reconciliation:
+    """Queue a comparison of the event's user with Clerk, and return the report that the worker will fill in."""
+    report = on_demand_fetch.request(str(event.clerk_user_id))
     log.record(
         Action.PERSON_FETCHED,
-        actor=who.actor,
+        actor=by.actor,
         target=event,
         subject=User.objects.filter(clerk_id=event.clerk_user_id).first(),
-        origin=who.origin,
-        note=who.why,
-        report=run.pk,
+        origin=by.origin,
+        note=by.reason,
+        report=report.pk,
     )
-    return run
+    return report
 
 
-def last_deed(event: WebhookEvent) -> AuditLog | None:
-    """Return what somebody did about an event last."""
-    about = AuditLog.objects.filter(target=log.target_key(event), actor__isnull=False)
-    return about.order_by("-pk").first()
+def last_action(event: WebhookEvent) -> AuditLog | None:
+    """Return the audit row of the latest admin action on an event."""
+    rows = AuditLog.objects.filter(target=log.target_key(event), actor__isnull=False)
+    return rows.order_by("-pk").first()
 
 
-def is_at_work(error: Exception) -> bool:
-    """Return whether the error is that somebody else holds a lock."""
-    return isinstance(error, OperationalError) and isinstance(error.__cause__, AT_WORK)
+def is_lock_error(error: Exception) -> bool:
+    return isinstance(error, OperationalError) and isinstance(error.__cause__, LOCK_ERRORS)
 
 
-def _failure(error: Exception) -> Trial:
+def _failure(error: Exception) -> EventResult:
     if isinstance(error, WebhookEvent.DoesNotExist):
-        return Trial(GONE, "There is no such event.")
-    if is_at_work(error):
-        return Trial(BUSY, "Somebody is at work on it or on its person; try again.")
+        return EventResult(GONE, "The event does not exist.")
+    if is_lock_error(error):
+        return EventResult(BUSY, "The event or its user is being changed by another process. Try again.")
     event = WebhookEvent(attempts=1)
     retry_policy.mark_failure(event, error)
-    return Trial(event.state, event.last_error, _kind(event))
+    return EventResult(event.state, event.last_error, _error_kind(event))
 
 
-def _kind(event: WebhookEvent) -> str:
-    """Return the class of a failure and its name; what a database says of it quotes what people wrote."""
+def _error_kind(event: WebhookEvent) -> str:
+    """Return the class and type of the last error, without its message, which may quote personal data."""
     return f"{event.error_class}: {event.last_error.partition(':')[0]}"
 
 
 def _note(event: WebhookEvent) -> str:
     if event.payload is None and not event.last_error:
-        return "Its payload is not kept, so there is nothing to apply."
+        return "The payload is no longer stored, so there is nothing to apply."
     return event.last_error
 
 
-def _logged_since(row_id: int) -> list[Difference]:
-    """Return what the audit log tells of this transaction, from behind a row on."""
+def _audited_since(row_id: int) -> list[Difference]:
+    """Return the changes in audit rows that this transaction wrote after the given row."""
     rows = AuditLog.objects.filter(transaction=CurrentTransaction(), pk__gt=row_id).order_by("pk")
-    return [difference for row in rows for difference in _told(row)]
+    return [difference for row in rows for difference in _differences_in(row)]
 
 
-def _told(row: AuditLog) -> list[Difference]:
+def _differences_in(row: AuditLog) -> list[Difference]:
     target, label, details = row.target.partition(":")[0].partition(".")[2], row.target_label or "", row.details or {}
     if row.action in (Action.ROLE_ADDED, Action.ROLE_REMOVED):
         pair = (None, details["role"]) if row.action == Action.ROLE_ADDED else (details["role"], None)
@@ -193,19 +193,19 @@ def _told(row: AuditLog) -> list[Difference]:
     return [Difference(target, label, "", None, row.get_action_display())]
 
 
-def _unlogged(event: WebhookEvent) -> dict[tuple[str, str], Any]:
-    """Return what an event may change of its person without a row in the log."""
+def _unaudited_values(event: WebhookEvent) -> dict[tuple[str, str], Any]:
+    """Return the values of the event's user that can change without an audit row, by target and field."""
     if not event.clerk_user_id:
         return {}
     user = User.objects.filter(clerk_id=event.clerk_user_id).values(*UNAUDITED_FIELDS).first() or {}
     push = MetadataPush.objects.filter(user__clerk_id=event.clerk_user_id).values_list("state", "revision").first()
     ended = EndedSession.objects.filter(clerk_id=event.clerk_user_id).count()
-    facts: dict[tuple[str, str], Any] = {("user", name): value for name, value in user.items()}
-    return facts | {("push to Clerk", ""): push and " ".join(map(str, push)), ("ended sessions", ""): ended}
+    values: dict[tuple[str, str], Any] = {("user", name): value for name, value in user.items()}
+    return values | {("push to Clerk", ""): push and " ".join(map(str, push)), ("ended sessions", ""): ended}
 
 
-def _compared(before: dict[tuple[str, str], Any], after: dict[tuple[str, str], Any]) -> list[Difference]:
-    """Return what became different; of somebody new, the log tells enough."""
+def _compare(before: dict[tuple[str, str], Any], after: dict[tuple[str, str], Any]) -> list[Difference]:
+    """Return changed values. New users are omitted, because the audit log covers their creation."""
     return [
         Difference(target, "", name, before[target, name], after[target, name])
         for target, name in after

@@ -1,4 +1,4 @@
-"""How figures, ages and states are shown to operators."""
+"""Template filters that format numbers, durations, states and errors for operators."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,35 +15,35 @@ from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 register = template.Library()
 
 MILLION = 1_000_000
-#: The unit of a length of time, and below how many seconds it is used.
+#: Upper limit in seconds, seconds per unit, and format of each unit.
 UNITS = (
     (60.0, 1, gettext_lazy("%s s")),
     (3600.0, 60, gettext_lazy("%s min")),
     (48 * 3600.0, 3600, gettext_lazy("%s h")),
     (float("inf"), 86400, gettext_lazy("%s d")),
 )
-#: How good or bad each state is, by the names that static/css/operators.css has colours for; the others are neither.
+#: Severity of each state. static/css/operators.css has a colour for each name; other states are neutral.
 LEVELS = {"processed": "good", "failed": "attention", "dead": "bad"}
 
 
 @register.filter
 def level(state: str) -> str:
-    """Return how good or bad a state of an event is."""
+    """Return the severity level of an event state."""
     return LEVELS.get(state, "neutral")
 
 
 @register.filter
 def redacted(text: str) -> str:
-    """Return what an error said, or a traceback, without values, which may be of a person."""
+    """Remove values, which may be personal data, from an error or a traceback."""
     return redaction.redact_traceback(text)
 
 
 @register.filter
 def redacted_error(row: Any) -> str:
-    """Return what went wrong with a row as everybody may read it, without values; a note of what is settled is whole.
+    """Return the error of a row without values, or the full note of a settled event.
 
     Args:
-        row: an event, an attempt, a finding of a replay, or another row that keeps its last error.
+        row: an event, an attempt, a replay finding, or another row with a `last_error`.
     """
     match row:
         case Attempt():
@@ -57,13 +57,13 @@ def redacted_error(row: Any) -> str:
 
 @register.filter
 def duration(value: timedelta | None) -> str:
-    """Return a length of time in the unit that reads best; a dash for None, and nothing is shorter than nothing."""
+    """Format a duration in a readable unit: a dash for None, and zero for negative durations."""
     return seconds(None if value is None else max(value.total_seconds(), 0))
 
 
 @register.filter
 def seconds(value: float | None) -> str:
-    """Return a length of time in the unit that reads best; a dash for None."""
+    """Format a number of seconds in a readable unit, or as a dash for None."""
     if value is None:
         return "–"
     if value < 1:
@@ -74,11 +74,11 @@ def seconds(value: float | None) -> str:
 
 @register.filter
 def since(moment: datetime) -> str:
-    """Return how long ago something was; what lies a little ahead, by another clock, is now."""
+    """Format the time since a moment. Moments slightly in the future, by another clock, count as one second ago."""
     return seconds(max((timezone.now() - moment).total_seconds(), 1) // 1)
 
 
 @register.filter
 def short(number: int) -> str:
-    """Return a number that fits into a narrow column: millions are rounded."""
+    """Format a number for a narrow column. Millions are rounded."""
     return f"{number / MILLION:.2f} M" if number >= MILLION else number_format(number, force_grouping=True)

@@ -23,12 +23,12 @@ from webhooks.payloads import retention
 
 pytestmark = pytest.mark.django_db
 
-State, ErrorClass, Via = WebhookEvent.State, WebhookEvent.ErrorClass, Attempt.Via
+State, ErrorClass, Trigger = WebhookEvent.State, WebhookEvent.ErrorClass, Attempt.Trigger
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
 def told() -> list[tuple[int, str, str, str]]:
-    return list(Attempt.objects.order_by("number").values_list("number", "outcome", "error", "via"))
+    return list(Attempt.objects.order_by("number").values_list("number", "outcome", "error", "trigger"))
 
 
 def test_a_first_attempt_that_succeeds_has_no_row_and_pays_no_statement(webhook: WebhookClient) -> None:
@@ -50,7 +50,7 @@ def test_a_failure_tells_when_how_long_and_why(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
     row = Attempt.objects.get()
-    assert (row.event, row.number, row.outcome, row.via) == (event, 1, State.FAILED, Via.DELIVERY)
+    assert (row.event, row.number, row.outcome, row.trigger) == (event, 1, State.FAILED, Trigger.DELIVERY)
     assert (row.started_at, row.duration) == (NOW, event.duration)
     assert (row.error_class, row.error) == (ErrorClass.INTERNAL, "HandlerError: half-way")
     assert row.traceback.startswith("Traceback (most recent call last):")
@@ -63,17 +63,17 @@ def test_every_further_attempt_is_told_the_good_one_too(webhook: WebhookClient) 
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
         tasks.retry_event(event.pk)
     assert told() == [
-        (1, State.FAILED, "HandlerError: half-way", Via.DELIVERY),
-        (2, State.FAILED, "HandlerError: half-way", Via.DELIVERY),
-        (3, State.PROCESSED, "", Via.RETRY),
+        (1, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
+        (2, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
+        (3, State.PROCESSED, "", Trigger.RETRY),
     ]
     assert Attempt.objects.get(number=3).traceback == ""
 
 
 def test_whoever_tries_it_again_says_what_for(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
-    inbox.retry(event.pk, via=Via.REPLAY)
-    assert told()[-1] == (2, State.PROCESSED, "", Via.REPLAY)
+    inbox.retry(event.pk, trigger=Trigger.REPLAY)
+    assert told()[-1] == (2, State.PROCESSED, "", Trigger.REPLAY)
 
 
 def test_an_event_that_is_left_alone_has_no_attempt(webhook: WebhookClient) -> None:
@@ -122,16 +122,16 @@ def raised(error: Exception) -> Exception:
 
 
 def test_a_traceback_has_no_values_of_variables() -> None:
-    text = attempts.traceback_of(raised(HandlerError("half-way")))
+    text = attempts.format_traceback(raised(HandlerError("half-way")))
     assert "in raised" in text
     assert "hunter2hunter2" not in text
 
 
 def test_a_long_traceback_keeps_its_end() -> None:
-    text = attempts.traceback_of(raised(HandlerError("x" * 20_000 + " the end")))
-    assert text.startswith(attempts.CUT)
+    text = attempts.format_traceback(raised(HandlerError("x" * 20_000 + " the end")))
+    assert text.startswith(attempts.TRUNCATION_MARK)
     assert text.endswith(" the end\n")
-    assert len(text) == attempts.MOST_CHARACTERS + len(attempts.CUT)
+    assert len(text) == attempts.MAX_TRACEBACK_LENGTH + len(attempts.TRUNCATION_MARK)
 
 
 @pytest.fixture

@@ -306,9 +306,9 @@ def test_each_failure_has_its_class(
 
 
 def test_waits_grow_and_add_up_to_about_a_day() -> None:
-    assert list(retry_policy.WAITS) == sorted(retry_policy.WAITS)
-    assert retry_policy.WAITS[0] <= timedelta(minutes=1)
-    assert timedelta(hours=20) <= sum(retry_policy.WAITS, timedelta()) <= timedelta(hours=30)
+    assert list(retry_policy.RETRY_DELAYS) == sorted(retry_policy.RETRY_DELAYS)
+    assert retry_policy.RETRY_DELAYS[0] <= timedelta(minutes=1)
+    assert timedelta(hours=20) <= sum(retry_policy.RETRY_DELAYS, timedelta()) <= timedelta(hours=30)
 
 
 def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
@@ -321,7 +321,7 @@ def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
             clock.move_to(event.next_attempt_at)
             tasks.retry_event(event.pk)
             event.refresh_from_db()
-    assert waits == list(retry_policy.WAITS)
+    assert waits == list(retry_policy.RETRY_DELAYS)
     assert (event.state, event.error_class) == (State.DEAD, ErrorClass.INTERNAL)
     assert event.attempts == len(waits) + 1
     assert ProcrastinateJob.objects.count() == len(waits)
@@ -386,14 +386,14 @@ def test_the_command_tries_all_that_are_not_settled(webhook: WebhookClient) -> N
 
 def test_the_command_has_nothing_to_do_without_unsettled_events(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
-    assert retry_event("--all") == "No event is failed or dead.\n"
+    assert retry_event("--all") == "There are no failed or dead events.\n"
     assert retried() == []
 
 
 def test_the_command_leaves_a_settled_event_alone(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA, svix_id="msg_1")
     before = WebhookEvent.objects.values().get()
-    assert retry_event("msg_1") == "msg_1: left alone, it is processed\n"
+    assert retry_event("msg_1") == "msg_1: skipped, already processed\n"
     assert WebhookEvent.objects.values().get() == before
     assert retried() == []
 

@@ -110,7 +110,7 @@ def test_role_changes_show_direction_and_actor(zofia: User, operator: Client) ->
     assert "here → Clerk" in given
     assert "Adam &amp; Admin" in given
     assert "Clerk → here" in taken
-    assert "told by Clerk" in taken
+    assert "from a Clerk webhook" in taken
 
 
 def test_change_links_to_its_event(zofia: User, operator: Client) -> None:

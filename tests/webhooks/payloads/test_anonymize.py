@@ -11,7 +11,7 @@ from accounts.clerk.payloads import ClerkUser, parse_event
 from accounts.models import User
 from tests.helpers.webhooks import WebhookClient, person
 from webhooks.payloads import anonymize
-from webhooks.payloads.anonymize import NoFixture
+from webhooks.payloads.anonymize import FixtureError
 
 HOSTILE = {
     "roles": ["BUILDER", "chief of Łódź"],
@@ -65,7 +65,7 @@ HARMLESS = set(values(samples.user_event("user.updated", person(first_name=None,
 
 def test_nothing_of_the_person_is_left() -> None:
     original = event()
-    text = anonymize.make(json.dumps(original))
+    text = anonymize.make_fixture(json.dumps(original))
     personal = {value for value in values(original) if value not in HARMLESS and not isinstance(value, bool)}
     personal |= {"zofia@wasowska.example", 4711}
     personal -= {42, "password"}  # too short to be told apart, or part of a key of Clerk's
@@ -84,7 +84,7 @@ def test_nothing_of_the_person_is_left() -> None:
 
 
 def test_ids_names_of_keys_and_numbers_that_people_chose_are_replaced() -> None:
-    made = json.loads(anonymize.make(json.dumps(event())))
+    made = json.loads(anonymize.make_fixture(json.dumps(event())))
     metadata = made["data"]["public_metadata"]
     assert set(metadata) & set(HOSTILE) == {"roles", "hourlyRate", "companyName"}
     assert metadata["roles"][0] == "BUILDER"
@@ -101,22 +101,22 @@ def test_the_shape_is_kept() -> None:
         return [shape(part, is_free=is_free) for part in value] if isinstance(value, list) else type(value)
 
     original = event()
-    made = json.loads(anonymize.make(json.dumps(original)))
+    made = json.loads(anonymize.make_fixture(json.dumps(original)))
     for document in (original, made):
         document["data"]["public_metadata"] = len(list(values(document["data"]["public_metadata"])))
     assert shape(made) == shape(original)
 
 
 def test_the_same_value_becomes_the_same_everywhere_and_always() -> None:
-    data = json.loads(anonymize.make(json.dumps(event())))["data"]
+    data = json.loads(anonymize.make_fixture(json.dumps(event())))["data"]
     assert data["primary_email_address_id"] == data["email_addresses"][0]["id"]
-    deleted = json.loads(anonymize.make(json.dumps(samples.user_event("user.deleted", ZOFIA))))["data"]
+    deleted = json.loads(anonymize.make_fixture(json.dumps(samples.user_event("user.deleted", ZOFIA))))["data"]
     assert deleted["id"] == data["id"]
 
 
 def test_times_keep_their_order() -> None:
     first, second = (
-        json.loads(anonymize.make(json.dumps(samples.user_event("user.updated", user))))
+        json.loads(anonymize.make_fixture(json.dumps(samples.user_event("user.updated", user))))
         for user in (ZOFIA, ZOFIA.later())
     )
     assert second["timestamp"] - first["timestamp"] == 1000
@@ -126,7 +126,7 @@ def test_times_keep_their_order() -> None:
 @pytest.mark.parametrize("event_type", sorted(samples.examples()))
 def test_every_type_still_parses_as_what_it_was(event_type: str) -> None:
     for example in [*samples.examples()[event_type], *(e for e in samples.captured() if e["type"] == event_type)]:
-        before, after = parse_event(json.dumps(example)), parse_event(anonymize.make(json.dumps(example)))
+        before, after = parse_event(json.dumps(example)), parse_event(anonymize.make_fixture(json.dumps(example)))
         assert after.type == event_type
         assert type(after.subject) is type(before.subject)
         if isinstance(after.subject, ClerkUser) and isinstance(before.subject, ClerkUser):
@@ -137,7 +137,7 @@ def test_every_type_still_parses_as_what_it_was(event_type: str) -> None:
 
 @pytest.mark.django_db
 def test_it_still_applies(webhook: WebhookClient) -> None:
-    text = anonymize.make(json.dumps(event()))
+    text = anonymize.make_fixture(json.dumps(event()))
     assert webhook.post(text).json() == {"outcome": "processed"}
     user = User.objects.get()
     assert user.roles == ["BUILDER"]
@@ -149,8 +149,8 @@ def test_it_still_applies(webhook: WebhookClient) -> None:
 
 @pytest.mark.parametrize("payload", (None, "", "no JSON", "{" * 100_000, "[" * 100_000, '{"a": ' + "1" * 5000 + "}"))
 def test_what_cannot_be_copied_is_refused_in_a_sentence(payload: str | None) -> None:
-    with pytest.raises(NoFixture, match=r"^The payload of this event is not .*\.$"):
-        anonymize.make(payload)
+    with pytest.raises(FixtureError, match=r"^The payload of this event is not .*\.$"):
+        anonymize.make_fixture(payload)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_what_cannot_be_copied_is_refused_in_a_sentence(payload: str | None) -> 
     ("[]", '"x"', "12", "null", '{"data": "\\ud800"}', '{"x": 1e400, "y": NaN, "z": -0.5}', '{"x": 1e-7, "y": 1.5e22}'),
 )
 def test_odd_json_is_copied(payload: str) -> None:
-    anonymize.make(payload).encode()
+    anonymize.make_fixture(payload).encode()
 
 
 def test_a_payload_as_large_as_can_be_stored_is_copied() -> None:
     large = event()
     large["data"]["unsafe_metadata"] = {"note": "Zofia " * 80_000}
-    text = anonymize.make(json.dumps(large))
+    text = anonymize.make_fixture(json.dumps(large))
     assert len(text) > 480_000
     assert "Zofia" not in text

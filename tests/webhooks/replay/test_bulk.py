@@ -25,8 +25,8 @@ from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, Webhook
 from webhooks.monitoring import hourly_counts
 from webhooks.replay import bulk as replays
 from webhooks.replay import event_actions
-from webhooks.replay.bulk import NotStarted
-from webhooks.replay.event_actions import Who
+from webhooks.replay.bulk import ReplayNotStarted
+from webhooks.replay.event_actions import ActingAdmin
 
 pytestmark = pytest.mark.django_db
 
@@ -43,8 +43,8 @@ SELECT 'msg_' || n, 'role.created', '{"type": "role.created"}', 'ignored', 1, 1,
 
 
 @pytest.fixture
-def ngozi() -> Who:
-    return Who(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the profiles were broken")
+def ngozi() -> ActingAdmin:
+    return ActingAdmin(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the profiles were broken")
 
 
 def failed(webhook: WebhookClient, number: int) -> list[WebhookEvent]:
@@ -59,8 +59,8 @@ def many(number: int) -> None:
         cursor.execute(MANY, [number])
 
 
-def begin(who: Who, *, dry_run: bool = False, **options: Any) -> Replay:
-    return replays.start(options.pop("events", ALL()), who, dry_run=dry_run, words="all events", **options)
+def begin(who: ActingAdmin, *, dry_run: bool = False, **options: Any) -> Replay:
+    return replays.start(options.pop("events", ALL()), who, dry_run=dry_run, description="all events", **options)
 
 
 def work(replay: Replay) -> Replay:
@@ -81,7 +81,7 @@ def jobs() -> list[dict[str, Any]]:
 # --- Begin and end ---
 
 
-def test_a_single_event_is_replayed_at_once(webhook: WebhookClient, ngozi: Who) -> None:
+def test_a_single_event_is_replayed_at_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 1)
     replay = begin(ngozi)
     assert (replay.state, replay.done, replay.total, replay.in_background) == (State.DONE, 1, 1, False)
@@ -90,7 +90,7 @@ def test_a_single_event_is_replayed_at_once(webhook: WebhookClient, ngozi: Who) 
     assert WebhookEvent.objects.get().state == "processed"
 
 
-def test_several_are_left_to_a_worker(webhook: WebhookClient, ngozi: Who) -> None:
+def test_several_are_left_to_a_worker(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 3)
     replay = begin(ngozi)
     assert (replay.state, replay.done, replay.total) == (State.WAITING, 0, 3)
@@ -102,14 +102,14 @@ def test_several_are_left_to_a_worker(webhook: WebhookClient, ngozi: Who) -> Non
     assert User.objects.filter(name__startswith="P").count() == 3
 
 
-def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, ngozi: Who) -> None:
+def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     replay = work(begin(ngozi))
     row = AuditLog.objects.get(action="REPLAY_STARTED")
     assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.replay:{replay.pk}")
     assert row.details == {
         "note": "the profiles were broken",
-        "filter": "all events",
+        "description": "all events",
         "events": 2,
         "dry_run": False,
     }
@@ -119,37 +119,37 @@ def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, n
     ] * 2
 
 
-def test_oldest_first_and_nothing_that_came_later(webhook: WebhookClient, ngozi: Who) -> None:
+def test_oldest_first_and_nothing_that_came_later(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     events = failed(webhook, 2)
     replay = begin(ngozi)
     with failing_handlers():
         webhook.created(person())
     work(replay)
-    attempts = Attempt.objects.filter(via="replay").order_by("pk")
+    attempts = Attempt.objects.filter(trigger="replay").order_by("pk")
     assert [attempt.event_id for attempt in attempts] == [event.pk for event in events]
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
 @pytest.mark.parametrize("events", (WebhookEvent.objects.none(), WebhookEvent.objects.filter(state="dead")))
-def test_nothing_is_begun_without_events(ngozi: Who, events: Any) -> None:
-    with pytest.raises(NotStarted, match="no such events"):
+def test_nothing_is_begun_without_events(ngozi: ActingAdmin, events: Any) -> None:
+    with pytest.raises(ReplayNotStarted, match="No events match"):
         begin(ngozi, events=events)
     assert not Replay.objects.exists()
     assert not AuditLog.objects.filter(action="REPLAY_STARTED").exists()
 
 
-def test_too_many_events_are_refused(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MOST_EVENTS", 5)
+def test_too_many_events_are_refused(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "MAX_EVENTS", 5)
     many(6)
-    with pytest.raises(NotStarted, match="narrow the list first"):
+    with pytest.raises(ReplayNotStarted, match="Narrow the list first"):
         begin(ngozi)
     assert not ReplayBatch.objects.exists()
 
 
-def test_one_long_replay_at_a_time_and_one_dry_run_beside_it(ngozi: Who) -> None:
+def test_one_long_replay_at_a_time_and_one_dry_run_beside_it(ngozi: ActingAdmin) -> None:
     many(3)
     first = begin(ngozi)
-    with pytest.raises(NotStarted, match=rf"Replay {first.pk}, which Ngozi asked for, is under way"):
+    with pytest.raises(ReplayNotStarted, match=rf"Replay {first.pk}, requested by Ngozi, is still running"):
         begin(ngozi)
     assert begin(ngozi, dry_run=True).state == State.WAITING
     assert begin(ngozi, events=ALL().filter(svix_id="msg_1")).state == State.DONE  # a single one may be repaired
@@ -158,8 +158,8 @@ def test_one_long_replay_at_a_time_and_one_dry_run_beside_it(ngozi: Who) -> None
     assert begin(ngozi).state == State.WAITING
 
 
-def test_the_database_keeps_to_it_too(ngozi: Who) -> None:
-    facts = {"asked_by": ngozi.actor, "why": "x", "filter": "x", "dry_run": False, "in_background": True}
+def test_the_database_keeps_to_it_too(ngozi: ActingAdmin) -> None:
+    facts = {"requested_by": ngozi.actor, "reason": "x", "description": "x", "dry_run": False, "in_background": True}
     Replay.objects.create(**facts)
     with pytest.raises(IntegrityError):
         Replay.objects.create(**facts)
@@ -168,7 +168,9 @@ def test_the_database_keeps_to_it_too(ngozi: Who) -> None:
 # --- Trying many ---
 
 
-def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(webhook: WebhookClient, ngozi: Who) -> None:
+def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(
+    webhook: WebhookClient, ngozi: ActingAdmin
+) -> None:
     zofia = person(first_name="Zofia", roles=["BUILDER"])
     webhook.created(zofia)
     failed(webhook, 2)
@@ -196,46 +198,50 @@ def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(webh
     assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
 
 
-def test_only_the_first_findings_are_kept_and_all_are_counted(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MOST_FINDINGS", 2)
+def test_only_the_first_findings_are_kept_and_all_are_counted(
+    ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replays, "MAX_FINDINGS", 2)
     many(5)
     replay = work(begin(ngozi, dry_run=True))
     assert (replay.findings.count(), replay.counts) == (2, {"ignored": 5})
 
 
-def test_reasons_that_are_too_many_are_counted_together(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "MOST_GROUPS", 2)
+def test_reasons_that_are_too_many_are_counted_together(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "MAX_GROUPS", 2)
     reasons = iter("abcd")
-    monkeypatch.setattr(event_actions, "dry_run", lambda pk: event_actions.Trial("failed", kind=next(reasons)))
+    monkeypatch.setattr(
+        event_actions, "dry_run", lambda pk: event_actions.EventResult("failed", error_kind=next(reasons))
+    )
     many(4)
     assert work(begin(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
 
 
-def test_the_very_events_of_a_dry_run_are_then_done_for_real(webhook: WebhookClient, ngozi: Who) -> None:
+def test_the_very_events_of_a_dry_run_are_then_done_for_real(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     trial = work(begin(ngozi, dry_run=True))
     with failing_handlers():
         webhook.created(person())
     replay = work(begin(ngozi, events=trial))
-    assert (replay.rehearsal, replay.counts) == (trial, {"processed": 2})
+    assert (replay.previous_run, replay.counts) == (trial, {"processed": 2})
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
-def test_what_was_found_of_people_goes_after_a_day(webhook: WebhookClient, ngozi: Who) -> None:
+def test_what_was_found_of_people_goes_after_a_day(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     replay = work(begin(ngozi, dry_run=True))
-    replays.forget_old()
+    replays.delete_expired_details()
     assert ReplayFinding.objects.count() == 2
     with time_machine.travel(datetime.now(UTC) + timedelta(days=1, minutes=1)):
-        tasks.forget_old_replays(0)
+        tasks.delete_old_replay_details(0)
         assert not ReplayFinding.objects.exists()
         assert not ReplayBatch.objects.exists()
-        with pytest.raises(NotStarted, match="no such events"):
+        with pytest.raises(ReplayNotStarted, match="No events match"):
             begin(ngozi, events=replay)
     assert Replay.objects.get().counts == {"processed": 2}
 
 
-def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookClient, ngozi: Who) -> None:
+def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     first, second = failed(webhook, 2)
     work(begin(ngozi, dry_run=True))
     personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
@@ -246,7 +252,7 @@ def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookC
 
 
 def test_a_job_works_for_some_seconds_and_leaves_the_rest_to_the_next(
-    ngozi: Who, monkeypatch: pytest.MonkeyPatch
+    ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replays, "SLICE_S", -1.0)
     many(3)
@@ -259,8 +265,8 @@ def test_a_job_works_for_some_seconds_and_leaves_the_rest_to_the_next(
     assert work(replay).done == 3
 
 
-def test_ids_are_read_in_batches_and_none_is_left_out(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "BATCH", 2)
+def test_ids_are_read_in_batches_and_none_is_left_out(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     many(5)
     replay = begin(ngozi)
     assert [len(batch.event_ids) for batch in replay.batches.order_by("number")] == [2, 2, 1]
@@ -268,58 +274,58 @@ def test_ids_are_read_in_batches_and_none_is_left_out(ngozi: Who, monkeypatch: p
     assert {event.attempts for event in ALL()} == {2}
 
 
-def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 2:
-            assert replays.set_pace(replay.pk, 100, ngozi)
+            assert replays.set_rate_limit(replay.pk, 100, ngozi)
 
     monkeypatch.setattr("time.sleep", sleep)
     many(4)
-    replay = begin(ngozi, per_second=2)
+    replay = begin(ngozi, rate_limit=2)
     assert work(replay).done == 4
     assert all(0.1 < wait <= 0.5 for wait in waits[:2])
     assert all(0 <= wait <= 0.01 for wait in waits[2:])
     row = AuditLog.objects.get(action="REPLAY_CHANGED")
-    assert row.details == {"per_second": [2, 100], "note": "the profiles were broken"}
+    assert row.details == {"rate_limit": [2, 100], "note": "the profiles were broken"}
 
 
-def test_it_stops_after_the_event_it_is_at(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_stops_after_the_event_it_is_at(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(4)
-    replay = begin(ngozi, per_second=1)
+    replay = begin(ngozi, rate_limit=1)
     monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
     assert work(replay).state == State.CANCELLED
     assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
     assert AuditLog.objects.get(action="REPLAY_CHANGED").changed_fields == ["state"]
     assert not replays.cancel(replay.pk, ngozi)
-    assert not replays.set_pace(replay.pk, 5, ngozi)
+    assert not replays.set_rate_limit(replay.pk, 5, ngozi)
     tasks.run_replay(replay.pk)
     assert Replay.objects.get().done == 1
 
 
-def stopped(who: Who, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
+def stopped(who: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
     """Return a replay of all events that was cancelled after some of them."""
     replay = begin(who)
     done = iter(range(after))
     with monkeypatch.context() as patch:
         patch.setattr(
-            replays, "_may_go_on", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, who)
+            replays, "_still_active", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, who)
         )
         tasks.run_replay(replay.pk)
     return work(replay)
 
 
-def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replays, "BATCH", 2)
+def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     many(7)
     first = stopped(ngozi, monkeypatch, after=3)
     assert (first.state, first.done) == (State.CANCELLED, 3)
-    assert replays.is_to_continue(first)
-    zoe = Who(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest, too")
+    assert replays.can_resume(first)
+    zoe = ActingAdmin(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest, too")
     rest = work(begin(zoe, events=first))
-    assert (rest.state, rest.done, rest.total, rest.rehearsal) == (State.DONE, 4, 4, first)
+    assert (rest.state, rest.done, rest.total, rest.previous_run) == (State.DONE, 4, 4, first)
     assert [batch.event_ids for batch in rest.batches.order_by("number")] == [
         [*ALL().order_by("pk").values_list("pk", flat=True)[3:5]],
         [*ALL().order_by("pk").values_list("pk", flat=True)[5:7]],
@@ -329,7 +335,7 @@ def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: Who, monkeypatch: 
     assert [*who] == ["Ngozi"] * 3 + ["Zoe"] * 4
 
 
-def test_what_broke_off_is_gone_on_with_too(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_broke_off_is_gone_on_with_too(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(2)
     replay = begin(ngozi)
     with monkeypatch.context() as patch:
@@ -341,30 +347,30 @@ def test_what_broke_off_is_gone_on_with_too(ngozi: Who, monkeypatch: pytest.Monk
     assert work(begin(ngozi, events=replay)).done == 2
 
 
-def test_nobody_goes_on_with_it_twice_or_with_what_is_done(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_goes_on_with_it_twice_or_with_what_is_done(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(3)
     first = stopped(ngozi, monkeypatch, after=1)
     rest = work(begin(ngozi, events=first))
     for replay in (first, rest):
-        assert not replays.is_to_continue(replay)
-        with pytest.raises(NotStarted, match="Nothing is left of it, somebody goes on with it already"):
+        assert not replays.can_resume(replay)
+        with pytest.raises(ReplayNotStarted, match="it is complete, has already been resumed, or is older than a day"):
             begin(ngozi, events=replay)
     assert Replay.objects.count() == 2
 
 
-def test_after_a_day_nothing_is_gone_on_with(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_day_nothing_is_gone_on_with(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(3)
     replay = stopped(ngozi, monkeypatch, after=1)
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1), tick=False):
-        replays.forget_old()
-    assert not replays.is_to_continue(replay)
+        replays.delete_expired_details()
+    assert not replays.can_resume(replay)
 
 
 def test_a_job_of_no_replay_does_nothing(db: None) -> None:
     tasks.run_replay(2**62)
 
 
-def test_a_fault_of_ours_ends_it_and_says_so(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_ends_it_and_says_so(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(pk: int) -> None:
         raise KeyError("ngozi@example.com")
 
@@ -377,7 +383,7 @@ def test_a_fault_of_ours_ends_it_and_says_so(ngozi: Who, monkeypatch: pytest.Mon
     assert (replay.state, replay.error) == (State.FAILED, "KeyError, see the log")
 
 
-def test_a_database_that_is_away_does_not_end_it(ngozi: Who, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_does_not_end_it(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(pk: int) -> None:
         raise OperationalError("away")
 
@@ -390,7 +396,7 @@ def test_a_database_that_is_away_does_not_end_it(ngozi: Who, monkeypatch: pytest
     assert work(replay).done == 2
 
 
-def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: Who) -> None:
+def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     many(1)
     with failing_handlers(KeyError("bug")):
@@ -400,7 +406,7 @@ def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: Who
     assert [finding.note for finding in replay.findings.all()] == ["KeyError: 'bug'"] * 2
 
 
-def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, ngozi: Who) -> None:
+def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     zofia = person()
     webhook.created(zofia)
     webhook.updated(zofia.later(first_name="Newer"))
@@ -417,7 +423,9 @@ def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, n
 # --- Killed ---
 
 
-def test_an_event_that_was_done_without_being_noted_is_not_done_again(webhook: WebhookClient, ngozi: Who) -> None:
+def test_an_event_that_was_done_without_being_noted_is_not_done_again(
+    webhook: WebhookClient, ngozi: ActingAdmin
+) -> None:
     """A worker can be killed between the two."""
     first, second = failed(webhook, 2)
     replay = begin(ngozi)
@@ -432,10 +440,10 @@ def test_an_event_that_was_done_without_being_noted_is_not_done_again(webhook: W
 
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_is_killed_is_followed_by_another_and_nothing_is_done_twice(
-    webhook: WebhookClient, ngozi: Who, database_url: str, tmp_path: Path
+    webhook: WebhookClient, ngozi: ActingAdmin, database_url: str, tmp_path: Path
 ) -> None:
     many(40)
-    replay = begin(ngozi, per_second=25)
+    replay = begin(ngozi, rate_limit=25)
 
     def done() -> int:
         return Replay.objects.values_list("done", flat=True).get()
@@ -457,7 +465,7 @@ def test_a_worker_that_is_killed_is_followed_by_another_and_nothing_is_done_twic
 
 
 @pytest.mark.django_db(transaction=True)
-def test_asking_for_a_hundred_thousand_is_quick_and_memory_does_not_grow_with_them(ngozi: Who) -> None:
+def test_asking_for_a_hundred_thousand_is_quick_and_memory_does_not_grow_with_them(ngozi: ActingAdmin) -> None:
     many(100_000)
     began = time.monotonic()
     replay = begin(ngozi, dry_run=True)
@@ -465,7 +473,7 @@ def test_asking_for_a_hundred_thousand_is_quick_and_memory_does_not_grow_with_th
     assert (replay.total, replay.batches.count()) == (100_000, 100)
     assert took_s < 5
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    seen = sum(1 for _ in replays._left(replay))
+    seen = sum(1 for _ in replays._remaining_ids(replay))
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
     assert seen == 100_000
     assert grown_kb < 20_000

@@ -26,7 +26,7 @@ from webhooks.models import Replay, WebhookEvent
 pytestmark = pytest.mark.django_db
 
 EVENTS = "/admin/webhooks/webhookevent/"
-WHY = "the profiles were broken"
+REASON = "the profiles were broken"
 
 
 @pytest.fixture
@@ -46,16 +46,18 @@ def text_of(response: Any) -> str:
     return " ".join(html.unescape(text).split())
 
 
-def do(browser: Client, event: WebhookEvent, deed: str, **more: str) -> Any:
-    return browser.post(f"{EVENTS}{event.pk}/repair/", {"deed": deed, "why": WHY, **more}, follow=True)
+def act(browser: Client, event: WebhookEvent, action: str, **data: str) -> Any:
+    return browser.post(f"{EVENTS}{event.pk}/repair/", {"action": action, "reason": REASON, **data}, follow=True)
 
 
-def steer(browser: Client, replay: Replay, deed: str, **more: str) -> Any:
-    return browser.post(f"/admin/webhooks/replay/{replay.pk}/control/", {"deed": deed, "why": WHY, **more}, follow=True)
+def control(browser: Client, replay: Replay, action: str, **data: str) -> Any:
+    return browser.post(
+        f"/admin/webhooks/replay/{replay.pk}/control/", {"action": action, "reason": REASON, **data}, follow=True
+    )
 
 
 def start(browser: Client, query: str = "", **data: Any) -> Any:
-    data = {"deed": "replay", "why": WHY, "per_second": "0", "newest": str(2**62)} | data
+    data = {"action": "replay", "reason": REASON, "rate_limit": "0", "newest": str(2**62)} | data
     return browser.post(f"{EVENTS}repair/{query}", data, follow=True)
 
 
@@ -64,56 +66,58 @@ def start(browser: Client, query: str = "", **data: Any) -> Any:
 
 def test_a_dry_run_of_one_event_shows_what_it_would_change(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
-    page = text_of(do(browser, event, "dry_run"))
-    assert "Done: one event. Nothing was changed." in page
+    page = text_of(act(browser, event, "dry_run"))
+    assert "Done: 1 event. Nothing was changed." in page
     assert "user.name : Zofia Wąs" in page
-    assert WHY in page
+    assert REASON in page
     event.refresh_from_db()
     assert event.state == "failed"
 
 
 def test_a_replay_of_one_event_is_done_at_once(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
-    assert "Done: one event." in text_of(do(browser, event, "replay"))
+    assert "Done: 1 event." in text_of(act(browser, event, "replay"))
     assert User.objects.filter(name="Zofia Wąs").exists()
     row = AuditLog.objects.get(action="EVENT_REPLAYED")
-    assert (row.actor_label, (row.details or {})["note"]) == ("Ngozi", WHY)
+    assert (row.actor_label, (row.details or {})["note"]) == ("Ngozi", REASON)
 
 
 def test_the_second_admin_sees_what_the_first_one_did(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
-    assert "Resolved, and in the audit log." in text_of(do(browser, event, "resolve"))
-    page = text_of(do(signed_in(UserFactory.create(name="Adam", admin=True)), event, "resolve"))
-    assert "It is settled already, so there is nothing to resolve. Event Resolved: Ngozi, 20" in page
+    assert "Event resolved and recorded in the audit log." in text_of(act(browser, event, "resolve"))
+    page = text_of(act(signed_in(UserFactory.create(name="Adam", admin=True)), event, "resolve"))
+    assert "The event is already settled, so there is nothing to resolve. Event Resolved: Ngozi, 20" in page
     assert AuditLog.objects.filter(action="EVENT_RESOLVED").count() == 1
 
 
 @pytest.mark.parametrize(
-    "data", ({}, {"deed": "dry_run"}, {"deed": "nonsense", "why": "x"}, {"deed": "replay", "why": " "})
+    "data", ({}, {"action": "dry_run"}, {"action": "nonsense", "reason": "x"}, {"action": "replay", "reason": " "})
 )
 def test_nothing_is_done_without_a_deed_and_a_reason(
     webhook: WebhookClient, browser: Client, data: dict[str, str]
 ) -> None:
     event = failed_event(webhook)
     response = browser.post(f"{EVENTS}{event.pk}/repair/", data, follow=True)
-    assert "Nothing was done. Say why, in at most 500 characters." in text_of(response)
+    assert "Nothing was changed. Enter a reason of up to 500 characters." in text_of(response)
     assert not Replay.objects.exists()
 
 
 @pytest.mark.parametrize("pk", ("999999999", "nonsense", "99999999999999999999999"))
 def test_an_event_that_is_not_there_is_not_found(browser: Client, pk: str) -> None:
-    assert browser.post(f"{EVENTS}{pk}/repair/", {"deed": "replay", "why": WHY}).status_code == 404
-    assert browser.post(f"/admin/webhooks/replay/{pk}/control/", {"deed": "cancel", "why": WHY}).status_code == 404
+    assert browser.post(f"{EVENTS}{pk}/repair/", {"action": "replay", "reason": REASON}).status_code == 404
+    assert (
+        browser.post(f"/admin/webhooks/replay/{pk}/control/", {"action": "cancel", "reason": REASON}).status_code == 404
+    )
 
 
 @pytest.mark.parametrize(
     "payload", (None, "{", '{"type": "user.created"}', '{"type": "x", "data": "' + "y" * 500_000 + '"}')
 )
-@pytest.mark.parametrize("deed", ("dry_run", "replay", "fixture"))
-def test_any_payload_gets_an_answer(webhook: WebhookClient, browser: Client, payload: str | None, deed: str) -> None:
+@pytest.mark.parametrize("action", ("dry_run", "replay", "fixture"))
+def test_any_payload_gets_an_answer(webhook: WebhookClient, browser: Client, payload: str | None, action: str) -> None:
     event = failed_event(webhook)
     WebhookEvent.objects.update(payload=payload)
-    assert do(browser, event, deed).status_code == 200
+    assert act(browser, event, action).status_code == 200
 
 
 def test_clerk_is_asked_by_a_worker_and_the_report_is_shown(
@@ -121,8 +125,8 @@ def test_clerk_is_asked_by_a_worker_and_the_report_is_shown(
 ) -> None:
     event = failed_event(webhook)
     ProcrastinateJob.objects.all().delete()
-    page = text_of(do(browser, event, "fetch"))
-    assert "Clerk is being asked. Reload this report in a moment." in page
+    page = text_of(act(browser, event, "fetch"))
+    assert "Fetching the user from Clerk. Reload this report in a moment." in page
     assert fake.requests == []
     job, report = ProcrastinateJob.objects.get(), Reconciliation.objects.get()
     assert (job.task_name, job.args) == (
@@ -130,27 +134,27 @@ def test_clerk_is_asked_by_a_worker_and_the_report_is_shown(
         {"clerk_id": ZOFIA.clerk_id, "report_id": report.pk},
     )
     row = AuditLog.objects.get(action="PERSON_FETCHED")
-    assert (row.actor_label, row.details) == ("Ngozi", {"note": WHY, "report": report.pk})
+    assert (row.actor_label, row.details) == ("Ngozi", {"note": REASON, "report": report.pk})
 
 
 def test_without_a_key_clerk_is_not_asked(webhook: WebhookClient, browser: Client) -> None:
-    page = text_of(do(browser, failed_event(webhook), "fetch"))
-    assert "Clerk cannot be asked: CLERK_SECRET_KEY is not set." in page
+    page = text_of(act(browser, failed_event(webhook), "fetch"))
+    assert "The user cannot be fetched from Clerk: CLERK_SECRET_KEY is not set." in page
     assert not Reconciliation.objects.exists()
 
 
 def test_an_event_of_nobody_says_so(webhook: WebhookClient, browser: Client, settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_any"
     webhook.post('{"type": "role.created"}')
-    assert "does not say whom it is about" in text_of(do(browser, WebhookEvent.objects.get(), "fetch"))
+    assert "does not name a user" in text_of(act(browser, WebhookEvent.objects.get(), "fetch"))
 
 
 def test_a_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
-    page = do(browser, event, "fixture")
+    page = act(browser, event, "fixture")
     assert '"type": "user.created"' in text_of(page)
     assert "Zofia" not in re.search(r"<textarea.*</textarea>", page.content.decode(), re.DOTALL)[0]  # type: ignore[index]
-    file = do(browser, event, "fixture", download="1")
+    file = act(browser, event, "fixture", download="1")
     assert file["Content-Disposition"] == f'attachment; filename="user-created-{event.pk}.json"'
     assert file.json()["type"] == "user.created"
     assert AuditLog.objects.filter(action="EVENT_COPIED").count() == 2
@@ -168,7 +172,7 @@ def test_selected_events_are_asked_about_and_then_replayed(webhook: WebhookClien
     assert re.findall(r'name="events" value="(\d+)"', asked.content.decode()) == [str(pk) for pk in ids]
     start(browser, events=ids)
     replay = work(Replay.objects.get())
-    assert (replay.filter, replay.counts) == ("2 selected events", {"processed": 2})
+    assert (replay.description, replay.counts) == ("2 selected events", {"processed": 2})
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
@@ -176,8 +180,8 @@ def test_selected_events_are_resolved(webhook: WebhookClient, browser: Client) -
     first, second, _ = failed(webhook, 3)
     webhook.created(person(), svix_id="msg_good")
     good = WebhookEvent.objects.get(svix_id="msg_good")
-    page = text_of(start(browser, deed="resolve", events=[first.pk, second.pk, good.pk]))
-    assert "2 events were resolved. 1 was settled before." in page
+    page = text_of(start(browser, action="resolve", events=[first.pk, second.pk, good.pk]))
+    assert "2 events were resolved. 1 was already settled." in page
     good.refresh_from_db()
     assert good.state == "processed"
     assert WebhookEvent.objects.unsettled().count() == 1
@@ -192,7 +196,7 @@ def test_all_that_the_list_shows_is_replayed_and_nothing_later(webhook: WebhookC
     failed(webhook, 1)
     start(browser, "?state=failed", newest=newest)
     replay = work(Replay.objects.get())
-    assert (replay.filter, replay.total, replay.counts) == ("State: Failed", 2, {"processed": 2})
+    assert (replay.description, replay.total, replay.counts) == ("State: Failed", 2, {"processed": 2})
 
 
 def test_the_list_and_the_page_of_an_event_lead_to_it(webhook: WebhookClient, browser: Client) -> None:
@@ -205,7 +209,7 @@ def test_the_list_and_the_page_of_an_event_lead_to_it(webhook: WebhookClient, br
 
 def test_what_was_not_understood_is_told(browser: Client) -> None:
     page = text_of(browser.get(f"{EVENTS}repair/?nonsense=1", follow=True))
-    assert "Nothing was done. There is no filter “nonsense”." in page
+    assert "Nothing was changed. There is no filter “nonsense”." in page
 
 
 @pytest.mark.parametrize("query", ("?nonsense=1", "?received_at__gte=yesterday", "?state__foo=x", "?id__in=a"))
@@ -219,11 +223,18 @@ def test_a_filter_that_is_not_understood_replays_nothing(browser: Client, query:
 
 @pytest.mark.parametrize(
     "data",
-    ({"why": ""}, {"why": "x" * 501}, {"per_second": "-1"}, {"per_second": "x"}, {"deed": "x"}, {"newest": "x"}),
+    (
+        {"reason": ""},
+        {"reason": "x" * 501},
+        {"rate_limit": "-1"},
+        {"rate_limit": "x"},
+        {"action": "x"},
+        {"newest": "x"},
+    ),
 )
 def test_a_form_with_nonsense_replays_nothing(browser: Client, data: dict[str, str]) -> None:
     many(3)
-    assert "Nothing was done. Say why" in text_of(start(browser, **data))
+    assert "Nothing was changed. Enter a reason" in text_of(start(browser, **data))
     assert not Replay.objects.exists()
 
 
@@ -236,7 +247,7 @@ def test_events_that_are_not_there_are_not_replayed(browser: Client, ids: list[s
 
 def test_an_address_of_e_mail_is_not_kept_in_the_words(browser: Client) -> None:
     page = text_of(browser.get(f"{EVENTS}repair/?q=zofia@example.com"))
-    assert "(an e-mail address)" in page
+    assert "(an email address)" in page
     assert "zofia@example.com" not in page
 
 
@@ -244,7 +255,7 @@ def test_a_second_long_replay_has_to_wait_and_is_told_for_whom(browser: Client) 
     many(3)
     start(browser)
     page = text_of(start(signed_in(UserFactory.create(admin=True))))
-    assert "which Ngozi asked for, is under way; wait until it is done, or cancel it." in page
+    assert "requested by Ngozi, is still running. Wait until it is done, or cancel it." in page
     assert Replay.objects.count() == 1
 
 
@@ -253,7 +264,7 @@ def test_a_second_long_replay_has_to_wait_and_is_told_for_whom(browser: Client) 
 
 def test_the_page_renews_itself_while_it_runs_and_shows_the_whole_when_it_is_over(browser: Client) -> None:
     many(3)
-    page = start(browser, deed="dry_run").content.decode()
+    page = start(browser, action="dry_run").content.decode()
     replay = Replay.objects.get()
     address = f"/admin/webhooks/replay/{replay.pk}/progress/"
     assert f'hx-get="{address}"' in page
@@ -264,7 +275,7 @@ def test_the_page_renews_itself_while_it_runs_and_shows_the_whole_when_it_is_ove
     assert browser.get(address, headers=HTMX)["HX-Refresh"] == "true"
     over = browser.get(f"/admin/webhooks/replay/{replay.pk}/change/").content.decode()
     assert "hx-get" not in over
-    assert "Now for real" in over
+    assert "Run for real" in over
 
 
 def test_a_page_costs_the_same_however_much_was_found(browser: Client) -> None:
@@ -274,7 +285,7 @@ def test_a_page_costs_the_same_however_much_was_found(browser: Client) -> None:
         with connection.cursor() as cursor:
             cursor.execute("UPDATE webhooks_webhookevent SET svix_id = 'old_' || id")
         many(number)
-        start(browser, deed="dry_run")
+        start(browser, action="dry_run")
         replay = work(Replay.objects.latest("pk"))
         assert replay.total == many_more + number
         with CaptureQueriesContext(connection) as queries:
@@ -285,23 +296,23 @@ def test_a_page_costs_the_same_however_much_was_found(browser: Client) -> None:
 
 def test_a_dry_run_leads_to_the_true_one(webhook: WebhookClient, browser: Client) -> None:
     failed(webhook, 2)
-    start(browser, deed="dry_run")
+    start(browser, action="dry_run")
     trial = work(Replay.objects.get())
-    page = text_of(steer(browser, trial, "for_real", per_second="5"))
+    page = text_of(control(browser, trial, "run", rate_limit="5"))
     replay = Replay.objects.get(dry_run=False)
     assert f"Dry run {trial.pk}" in page
-    assert (replay.rehearsal, replay.per_second, work(replay).counts) == (trial, 5, {"processed": 2})
+    assert (replay.previous_run, replay.rate_limit, work(replay).counts) == (trial, 5, {"processed": 2})
 
 
 def test_what_is_no_dry_run_or_is_not_over_leads_nowhere(browser: Client) -> None:
     many(2)
-    start(browser, deed="dry_run")
+    start(browser, action="dry_run")
     trial = Replay.objects.get()
-    assert "Only a dry run that is over" in text_of(steer(browser, trial, "for_real"))
+    assert "Only a dry run that ended" in text_of(control(browser, trial, "run"))
     work(trial)
     start(browser)
     real = work(Replay.objects.get(dry_run=False))
-    assert "Only a dry run that is over" in text_of(steer(browser, real, "for_real"))
+    assert "Only a dry run that ended" in text_of(control(browser, real, "run"))
     assert Replay.objects.count() == 2
 
 
@@ -309,46 +320,46 @@ def test_what_was_stopped_is_gone_on_with_once(browser: Client) -> None:
     many(3)
     start(browser)
     stopped = Replay.objects.get()
-    assert "Continue" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
-    assert "Nothing is left of it" in text_of(steer(browser, stopped, "continue"))
-    page = text_of(steer(browser, stopped, "cancel"))
-    assert "Continue Replays the 3 events that it did not get to." in page
-    page = text_of(steer(browser, stopped, "continue", per_second="5"))
-    rest = Replay.objects.get(rehearsal=stopped)
-    assert f"Goes on with Replay {stopped.pk}" in page
-    assert (rest.per_second, rest.total, work(rest).done) == (5, 3, 3)
-    assert "Continue" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
-    assert "somebody goes on with it already" in text_of(steer(browser, stopped, "continue"))
+    assert "Resume" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
+    assert "This replay cannot be resumed" in text_of(control(browser, stopped, "resume"))
+    page = text_of(control(browser, stopped, "cancel"))
+    assert "Resume Replays the remaining 3 events." in page
+    page = text_of(control(browser, stopped, "resume", rate_limit="5"))
+    rest = Replay.objects.get(previous_run=stopped)
+    assert f"Resumes Replay {stopped.pk}" in page
+    assert (rest.rate_limit, rest.total, work(rest).done) == (5, 3, 3)
+    assert "Resume" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
+    assert "has already been resumed" in text_of(control(browser, stopped, "resume"))
 
 
 def test_a_dry_run_that_was_stopped_says_what_is_done_for_real(browser: Client) -> None:
     many(3)
-    start(browser, deed="dry_run")
+    start(browser, action="dry_run")
     trial = Replay.objects.get()
-    assert "Replays all 3 events, also those that the dry run did not get to." in text_of(
-        steer(browser, trial, "cancel")
+    assert "Replays all 3 events, including those that the dry run did not reach." in text_of(
+        control(browser, trial, "cancel")
     )
-    assert "A dry run is not gone on with." in text_of(steer(browser, trial, "continue"))
+    assert "A dry run cannot be resumed." in text_of(control(browser, trial, "resume"))
     assert Replay.objects.count() == 1
 
 
 def test_what_is_done_but_came_to_nothing_has_no_tick(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
-    assert "states.svg#good" in do(browser, event, "replay").content.decode()
+    assert "states.svg#good" in act(browser, event, "replay").content.decode()
     WebhookEvent.objects.update(payload="{")
-    assert "states.svg#good" not in do(browser, event, "dry_run").content.decode()
+    assert "states.svg#good" not in act(browser, event, "dry_run").content.decode()
 
 
 def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
     many(3)
     start(browser)
     replay = Replay.objects.get()
-    assert "Done, and in the audit log." in text_of(steer(browser, replay, "pace", per_second="7"))
-    assert "at most 7 a second" in text_of(steer(browser, replay, "cancel"))
+    assert "Rate limit changed." in text_of(control(browser, replay, "set_rate", rate_limit="7"))
+    assert "7 events per second" in text_of(control(browser, replay, "cancel"))
     assert Replay.objects.get().state == "cancelled"
-    assert "It was over meanwhile" in text_of(steer(browser, replay, "cancel"))
-    assert "Nothing was done." in text_of(steer(browser, replay, "pace", per_second="many"))
-    assert "Nothing was done." in text_of(steer(browser, replay, "cancel", why=""))
+    assert "the replay has ended" in text_of(control(browser, replay, "cancel"))
+    assert "Nothing was changed." in text_of(control(browser, replay, "set_rate", rate_limit="many"))
+    assert "Nothing was changed." in text_of(control(browser, replay, "cancel", reason=""))
 
 
 @pytest.mark.parametrize(
@@ -385,7 +396,7 @@ def test_whoever_was_an_admin_when_the_page_was_opened_is_refused(
     start(browser, events=list(WebhookEvent.objects.exclude(pk=event.pk).values_list("pk", flat=True)))
     replay, rows = Replay.objects.get(), AuditLog.objects.count()
     User.objects.filter(pk=ngozi.pk).update(roles=["CLIENT"])
-    for response in (do(browser, event, "replay"), start(browser), steer(browser, replay, "cancel")):
+    for response in (act(browser, event, "replay"), start(browser), control(browser, replay, "cancel")):
         assert response.redirect_chain[0][0].startswith("/admin/login/")
         assert "You are authenticated as Ngozi, but are not authorized to access this page" in text_of(response)
     part = browser.get(f"/admin/webhooks/replay/{replay.pk}/progress/", headers=HTMX)
@@ -400,7 +411,7 @@ def test_who_may_only_look_may_do_nothing(webhook: WebhookClient) -> None:
     """Permissions that a group can give are to view; repairing is for admins and local operators."""
     event, browser = failed_event(webhook), with_password()
     User.objects.update(is_superuser=False)
-    for response in (do(browser, event, "replay"), start(browser)):
+    for response in (act(browser, event, "replay"), start(browser)):
         assert response.redirect_chain[0][0].startswith("/admin/login/")
     assert not Replay.objects.exists()
 
@@ -408,13 +419,13 @@ def test_who_may_only_look_may_do_nothing(webhook: WebhookClient) -> None:
 @pytest.mark.parametrize("address", (f"{EVENTS}1/repair/", f"{EVENTS}repair/", "/admin/webhooks/replay/1/control/"))
 def test_a_form_without_its_token_is_refused(ngozi: User, address: str) -> None:
     browser = signed_in(ngozi, enforce_csrf_checks=True)
-    assert browser.post(address, {"deed": "replay", "why": WHY}).status_code == 403
+    assert browser.post(address, {"action": "replay", "reason": REASON}).status_code == 403
 
 
 def test_failures_of_a_dry_run_do_not_break_the_page(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     with failing_handlers(ValueError("<script>")):
-        page = do(browser, event, "dry_run").content.decode()
+        page = act(browser, event, "dry_run").content.decode()
     assert "ValueError: &lt;script&gt;" in page
 
 
@@ -428,4 +439,4 @@ def test_only_admins_and_local_operators_may_repair(
     monkeypatch.setattr(event_actions, "may_view_events", lambda request: True)
     request = rf.post("/")
     request.user = UserFactory.create(**facts)
-    assert event_actions.may_repair(request) is may
+    assert event_actions.can_repair(request) is may

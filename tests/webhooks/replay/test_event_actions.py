@@ -26,7 +26,7 @@ from webhooks.inbox import service as inbox
 from webhooks.models import Attempt, WebhookEvent
 from webhooks.monitoring import hourly_counts
 from webhooks.replay import event_actions
-from webhooks.replay.event_actions import Who
+from webhooks.replay.event_actions import ActingAdmin
 
 pytestmark = pytest.mark.django_db
 
@@ -35,8 +35,8 @@ ZOSIA = ZOFIA.later(first_name="Zosia", roles=["BUILDER"])
 
 
 @pytest.fixture
-def ngozi() -> Who:
-    return Who(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the instance id was wrong")
+def ngozi() -> ActingAdmin:
+    return ActingAdmin(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the instance id was wrong")
 
 
 def only_event() -> WebhookEvent:
@@ -54,7 +54,7 @@ def everything() -> dict[str, list[Any]]:
     return found
 
 
-def differences(trial: event_actions.Trial) -> list[tuple[str, str, Any, Any]]:
+def differences(trial: event_actions.EventResult) -> list[tuple[str, str, Any, Any]]:
     return [(d.target, d.field, d.old, d.new) for d in trial.differences]
 
 
@@ -91,7 +91,7 @@ def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
 
 def test_a_dry_run_of_what_had_its_effect_changes_nothing(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
-    assert event_actions.dry_run(only_event().pk) == event_actions.Trial(State.PROCESSED)
+    assert event_actions.dry_run(only_event().pk) == event_actions.EventResult(State.PROCESSED)
 
 
 def test_a_dry_run_of_what_newer_events_passed_is_stale(webhook: WebhookClient) -> None:
@@ -127,7 +127,10 @@ def test_a_dry_run_without_payload_says_so(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     WebhookEvent.objects.update(payload=None)
     trial = event_actions.dry_run(only_event().pk)
-    assert (trial.outcome, trial.reason) == (State.IGNORED, "Its payload is not kept, so there is nothing to apply.")
+    assert (trial.outcome, trial.reason) == (
+        State.IGNORED,
+        "The payload is no longer stored, so there is nothing to apply.",
+    )
 
 
 @pytest.mark.parametrize("kind", ("new", "changed", "failing", "at commit"))
@@ -167,7 +170,9 @@ def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: S
     assert trial.outcome == (State.FAILED if kind in ("failing", "at commit") else State.PROCESSED)
     if kind in ("new", "changed"):
         assert any(d.target == "push to Clerk" for d in trial.differences)
-        assert event_actions.replay(event.pk, Who(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
+        assert (
+            event_actions.replay(event.pk, ActingAdmin(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
+        )
         assert MetadataPush.objects.exists()  # so the dry run had something to undo
 
 
@@ -183,7 +188,7 @@ def test_a_dry_run_waits_for_nobody(webhook: WebhookClient, database_url: str, t
     assert time.monotonic() - began < 2.5  # a lock would be waited for three seconds
     assert (trial.outcome, trial.note) == (
         event_actions.BUSY,
-        "Somebody is at work on it or on its person; try again.",
+        "The event or its user is being changed by another process. Try again.",
     )
     with connection.cursor() as cursor:  # and nobody else has its haste from now on
         cursor.execute("SHOW lock_timeout")
@@ -221,7 +226,7 @@ def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
 # --- Once more, for real ---
 
 
-def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: Who) -> None:
+def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None)
     assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
@@ -229,11 +234,11 @@ def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: W
     assert (event.state, event.attempts, event.last_error) == (State.PROCESSED, 2, "")
     attempt = Attempt.objects.order_by("number").last()
     assert attempt
-    assert (attempt.via, attempt.outcome) == ("replay", "processed")
+    assert (attempt.trigger, attempt.outcome) == ("replay", "processed")
     assert User.objects.filter(name="Zofia Wąs").exists()
 
 
-def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Who) -> None:
+def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.replay(event.pk, ngozi, replay=7)
     row = AuditLog.objects.get(action="EVENT_REPLAYED")
@@ -243,7 +248,7 @@ def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Who
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_replay_that_fails_is_written_down_once(webhook: WebhookClient, ngozi: Who) -> None:
+def test_a_replay_that_fails_is_written_down_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     with failing_handlers(KeyError("bug")):
         assert event_actions.replay(event.pk, ngozi).outcome == State.FAILED
@@ -259,7 +264,7 @@ def counted(model: type[Any]) -> list[Any]:
 
 @pytest.mark.parametrize("came", ("stale", "ignored", "failed", "processed"))
 def test_what_had_its_effect_stays_processed_and_counted(
-    webhook: WebhookClient, ngozi: Who, settings: Settings, came: str
+    webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings, came: str
 ) -> None:
     webhook.created(ZOFIA, svix_id="msg_1")
     if came == "stale":
@@ -282,7 +287,7 @@ def test_what_had_its_effect_stays_processed_and_counted(
 
 
 def test_an_event_that_was_ignored_by_mistake_gets_its_effect(
-    webhook: WebhookClient, ngozi: Who, settings: Settings
+    webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings
 ) -> None:
     settings.CLERK_INSTANCE_ID = "ins_wrong"
     assert webhook.created(ZOFIA) == "ignored"
@@ -293,7 +298,7 @@ def test_an_event_that_was_ignored_by_mistake_gets_its_effect(
 
 
 def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
-    webhook: WebhookClient, ngozi: Who, settings: Settings
+    webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings
 ) -> None:
     settings.CLERK_INSTANCE_ID = "ins_wrong"
     webhook.created(ZOFIA)
@@ -304,7 +309,9 @@ def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
     assert not ProcrastinateJob.objects.exists()
 
 
-def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(webhook: WebhookClient, ngozi: Who) -> None:
+def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(
+    webhook: WebhookClient, ngozi: ActingAdmin
+) -> None:
     event = failed_event(webhook)
     event_actions.replay(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
@@ -315,7 +322,7 @@ def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(webhook: W
 
 @pytest.mark.django_db(transaction=True)
 def test_an_event_that_is_being_processed_is_left_to_whoever_does(
-    webhook: WebhookClient, ngozi: Who, database_url: str
+    webhook: WebhookClient, ngozi: ActingAdmin, database_url: str
 ) -> None:
     event = failed_event(webhook)
     connection.cursor().execute("SET lock_timeout = '50ms'")
@@ -329,7 +336,7 @@ def test_an_event_that_is_being_processed_is_left_to_whoever_does(
 # --- Resolved by hand ---
 
 
-def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Who) -> None:
+def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     assert event_actions.resolve(event.pk, ngozi)
     event.refresh_from_db()
@@ -343,11 +350,11 @@ def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Who)
     assert row.details == {
         "state": ["failed", "ignored"],
         "note": "the instance id was wrong",
-        "error": "internal: HandlerError",  # the text may quote anything, and the log is kept for ever
+        "error": "internal: HandlerError",  # the text may quote personal data, and the log is kept forever
     }
 
 
-def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: Who) -> None:
+def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.resolve(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
@@ -355,12 +362,12 @@ def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: Who) 
     assert not event_actions.resolve(2**62, ngozi)
     assert WebhookEvent.objects.values().get() == before
     assert AuditLog.objects.filter(action="EVENT_RESOLVED").count() == 1
-    deed = event_actions.last_deed(event)
+    deed = event_actions.last_action(event)
     assert deed
     assert (deed.action, deed.actor_label) == ("EVENT_RESOLVED", "Ngozi")
 
 
-def test_what_was_resolved_can_be_replayed_after_all(webhook: WebhookClient, ngozi: Who) -> None:
+def test_what_was_resolved_can_be_replayed_after_all(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.resolve(event.pk, ngozi)
     assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED

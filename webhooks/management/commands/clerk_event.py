@@ -1,4 +1,4 @@
-"""Make a Clerk event: print it, or sign it and post it as Svix would."""
+"""manage.py clerk_event: print a sample Clerk event, or sign and post it like Svix."""
 
 import http.client
 import secrets
@@ -17,7 +17,7 @@ from accounts.clerk import samples
 from accounts.clerk.payloads import USER_TYPES
 from webhooks.inbox import signatures
 
-#: Seconds after which Svix itself gives an attempt up.
+#: Svix times out after the same number of seconds.
 TIMEOUT_S = 15
 
 
@@ -29,27 +29,29 @@ class Command(BaseCommand):
         parser.add_argument(
             "event_type", choices=sorted(samples.examples()), metavar="TYPE", help="such as user.created"
         )
-        parser.add_argument("--url", help="the endpoint to post to; without it the event is printed")
+        parser.add_argument("--url", help="the endpoint to post to; by default the event is printed")
         parser.add_argument(
             "--secret", help="the endpoint's signing secret; by default the first of CLERK_WEBHOOK_SECRET"
         )
-        parser.add_argument("--svix-id", help="deliver under this id, to repeat a delivery; by default a new one")
-        parser.add_argument("--count", type=int, default=1, help="how many different events (default 1)")
-        parser.add_argument("--seed", type=int, help="make the same people again")
-        parser.add_argument("--at", help="when it happened, in ISO 8601 (default now)")
-        person = parser.add_argument_group("of user events")
-        person.add_argument("--id", help="the user's Clerk id, to update or delete somebody who exists")
-        person.add_argument("--first-name")
-        person.add_argument("--last-name")
-        person.add_argument("--username")
-        person.add_argument("--email", help='the primary address; "" for none')
-        person.add_argument("--verified", action=BooleanOptionalAction, default=True, help="whether the address is")
-        person.add_argument("--roles", help='comma separated, such as BUILDER,CLIENT; "" for none at all')
-        person.add_argument("--banned", action="store_true")
+        parser.add_argument("--svix-id", help="the message ID, to repeat a delivery; by default a new one")
+        parser.add_argument("--count", type=int, default=1, help="the number of different events (default 1)")
+        parser.add_argument("--seed", type=int, help="seed of the random users, to generate the same ones again")
+        parser.add_argument("--at", help="the time of the event in ISO 8601 (default now)")
+        user = parser.add_argument_group("user events")
+        user.add_argument("--id", help="the user's Clerk ID, to update or delete an existing user")
+        user.add_argument("--first-name")
+        user.add_argument("--last-name")
+        user.add_argument("--username")
+        user.add_argument("--email", help='the primary email address; "" for none')
+        user.add_argument(
+            "--verified", action=BooleanOptionalAction, default=True, help="whether the email address is verified"
+        )
+        user.add_argument("--roles", help='separated by commas, such as BUILDER,CLIENT; "" for no roles')
+        user.add_argument("--banned", action="store_true")
 
     def handle(self, *, event_type: str, url: str | None, count: int, **options: Any) -> None:
         random = Random(options["seed"])  # noqa: S311  # made-up people, not secrets
-        first = _moment(options["at"])
+        first = _parse_time(options["at"])
         failures = 0
         for number in range(count):
             envelope = _envelope(event_type, random, first + timedelta(milliseconds=number), options)
@@ -61,21 +63,21 @@ class Command(BaseCommand):
             failures += status >= 300
             self.stdout.write(f"{event_type} {samples.subject_id(envelope)}: {status} {answer}")
         if failures:
-            raise CommandError(f"{failures} of {count} were not accepted.")
+            raise CommandError(f"{failures} of {count} events were not accepted.")
 
 
 class RefuseRedirects(HTTPRedirectHandler):
-    """Take a redirect for the failure that Svix takes it for."""
+    """Treat redirects as failures, like Svix."""
 
     def redirect_request(self, *args: Any) -> None:
-        """Return no request to go on with."""
+        """Return no follow-up request."""
 
 
 def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
-    """Sign `body`, post it, and return status and text of the answer. Redirects are not followed, as by Svix.
+    """Sign and post `body`, and return the status and text of the response. Redirects are not followed.
 
     Raises:
-        CommandError: the URL or the id cannot be sent, or nobody answers there.
+        CommandError: the URL or the ID is invalid, or the server does not respond.
     """
     headers = signatures.sign(body, secret, svix_id=svix_id) | {
         "Content-Type": "application/json",
@@ -90,7 +92,7 @@ def post(url: str, body: str, secret: str, svix_id: str) -> tuple[int, str]:
     except HTTPError as error:
         return error.code, error.read().decode(errors="replace")[:500]
     except (URLError, OSError, http.client.HTTPException, ValueError) as error:
-        raise CommandError(f"Nobody answers at {url}: {error}.") from None
+        raise CommandError(f"Could not post to {url}: {error}.") from None
 
 
 def _envelope(event_type: str, random: Random, at: datetime, options: dict[str, Any]) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def _envelope(event_type: str, random: Random, at: datetime, options: dict[str, 
 
 
 def _facts(options: dict[str, Any]) -> dict[str, Any]:
-    """Return what the options say about the person; what they leave out is made up."""
+    """Return the facts that the options set. The sample user invents the others."""
     named = {"clerk_id": "id", "first_name": "first_name", "last_name": "last_name", "username": "username"}
     facts = {fact: options[option] for fact, option in named.items() if options[option] is not None}
     if options["email"] is not None:
@@ -111,7 +113,7 @@ def _facts(options: dict[str, Any]) -> dict[str, Any]:
     return facts | {"email_verified": options["verified"], "banned": options["banned"]}
 
 
-def _moment(text: str | None) -> datetime:
+def _parse_time(text: str | None) -> datetime:
     if text is None:
         return datetime.now(UTC)
     try:
@@ -123,10 +125,10 @@ def _moment(text: str | None) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _secret(given: str | None) -> str:
-    secret = given or next(iter(settings.CLERK_WEBHOOK_SECRETS), "")
+def _secret(option: str | None) -> str:
+    secret = option or next(iter(settings.CLERK_WEBHOOK_SECRETS), "")
     if not signatures.is_usable(secret):
-        raise CommandError("Give --secret whsec_…, or set CLERK_WEBHOOK_SECRET: events are posted signed.")
+        raise CommandError("Posting needs a signing secret: use --secret whsec_… or set CLERK_WEBHOOK_SECRET.")
     return secret
 
 

@@ -1,4 +1,4 @@
-"""Try failed or dead events again, now."""
+"""manage.py retry_event: retry failed or dead events now."""
 
 from typing import Any
 
@@ -12,38 +12,38 @@ from webhooks.models import WebhookEvent
 
 
 class Command(BaseCommand):
-    help = "Try failed or dead webhook events again, now. Settled ones are left alone."
+    help = "Retry failed or dead webhook events now. Settled events are skipped."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("events", nargs="*", help="ids or svix ids of events")
-        parser.add_argument("--all", action="store_true", help="every failed and dead event")
+        parser.add_argument("events", nargs="*", help="IDs or svix IDs of events")
+        parser.add_argument("--all", action="store_true", help="all failed and dead events")
 
     def handle(self, *, events: list[str], **options: Any) -> None:
         found = list(WebhookEvent.objects.unsettled()) if options["all"] else [_find(name) for name in events]
         if not found and not options["all"]:
-            raise CommandError("Name the events to try, or give --all.")
+            raise CommandError("Name the events to retry, or use --all.")
         if not found:
-            self.stdout.write("No event is failed or dead.")
+            self.stdout.write("There are no failed or dead events.")
         for event in found:
             self.stdout.write(f"{event.svix_id}: {_retry(event)}")
 
 
 def _find(name: str) -> WebhookEvent:
-    wanted = Q(svix_id=name)
+    lookup = Q(svix_id=name)
     if name.isdecimal() and len(name) < 19:
-        wanted |= Q(pk=int(name))
+        lookup |= Q(pk=int(name))
     try:
-        return WebhookEvent.objects.get(wanted)
+        return WebhookEvent.objects.get(lookup)
     except WebhookEvent.DoesNotExist:
-        raise CommandError(f"There is no event with the id or svix id {name!r}.") from None
+        raise CommandError(f"There is no event with the ID or svix ID {name!r}.") from None
 
 
 def _retry(event: WebhookEvent) -> str:
     if event.is_settled:
-        return f"left alone, it is {event.state}"
+        return f"skipped, already {event.state}"
     origin = log.Origin(AuditLog.Source.COMMAND, delivery=event.svix_id)
     log.record(AuditLog.Action.EVENT_RETRIED, actor=None, target=event, origin=origin)
     result = inbox.retry(event.pk)
     if result is None:
-        return "settled meanwhile"
+        return "skipped, settled in the meantime"
     return f"{result.state} {result.last_error}".strip()
