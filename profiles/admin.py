@@ -1,4 +1,4 @@
-"""Profiles in the Django admin, to look at; they are edited on their own pages."""
+"""Read-only admin of profiles. Profiles are edited on their own pages."""
 
 from django.contrib import admin
 
@@ -8,8 +8,6 @@ from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage
 
 @admin.register(BuilderProfile)
 class BuilderProfileAdmin(ReadOnlyAdmin):
-    """Builders' pages, with every reason that keeps one away."""
-
     list_display = (
         "name",
         "headline",
@@ -29,8 +27,6 @@ class BuilderProfileAdmin(ReadOnlyAdmin):
 
 @admin.register(ClientProfile)
 class ClientProfileAdmin(ReadOnlyAdmin):
-    """Clients' profiles, which nobody else sees."""
-
     list_display = ("name", "company_name", "hidden_at", "archived_at")
     list_select_related = ("user",)
     search_fields = ("^user__name", "=user__clerk_id")
@@ -38,8 +34,6 @@ class ClientProfileAdmin(ReadOnlyAdmin):
 
 @admin.register(Project)
 class ProjectAdmin(ReadOnlyAdmin):
-    """Portfolios."""
-
     list_display = ("title", "builder", "status", "created_at")
     list_filter = ("status",)
     list_select_related = ("builder__user",)
@@ -49,8 +43,6 @@ class ProjectAdmin(ReadOnlyAdmin):
 
 @admin.register(Badge)
 class BadgeAdmin(ReadOnlyAdmin):
-    """Who has which badge, and what it rests on."""
-
     list_display = ("kind", "builder", "evidence", "awarded_at", "awarded_by")
     list_filter = ("kind",)
     list_select_related = ("builder__user", "awarded_by")
@@ -60,7 +52,7 @@ class BadgeAdmin(ReadOnlyAdmin):
 
 @admin.register(ContactMessage)
 class ContactMessageAdmin(ReadOnlyAdmin):
-    """Who wrote to whom, and whether it was mailed; what is in it is theirs alone."""
+    """Messages without their subject and body, which are private."""
 
     list_display = ("sent_at", "sender", "builder", "mailed_at")
     list_select_related = ("builder__user", "sender")
@@ -71,8 +63,6 @@ class ContactMessageAdmin(ReadOnlyAdmin):
 
 @admin.register(FormerSlug)
 class FormerSlugAdmin(ReadOnlyAdmin):
-    """Addresses that lead to where a page is now."""
-
     list_display = ("slug", "builder", "replaced_at")
     list_select_related = ("builder__user",)
     search_fields = ("=slug", "=builder__slug")

@@ -11,20 +11,20 @@ from django.core.files.storage import FileSystemStorage, default_storage
 
 @checks.register(checks.Tags.files, deploy=True)
 def check_media_folder(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001, E002: there is nowhere to keep the pictures that people upload."""
+    """E001, E002: MEDIA_ROOT is missing or not writable."""
     if not isinstance(default_storage, FileSystemStorage):
         return []
     folder = Path(default_storage.location)
     if not folder.is_dir():
         problem, number = "does not exist", 1
     elif not os.access(folder, os.W_OK | os.X_OK):
-        problem, number = "cannot be written to", 2
+        problem, number = "is not writable", 2
     else:
         return []
     return [
         checks.Error(
-            f"The folder for uploaded pictures {problem}: {folder}",
-            hint="Create it for the user of the web server, or name another in MEDIA_ROOT.",
+            f"The MEDIA_ROOT folder for uploaded images {problem}: {folder}",
+            hint="Create it with write permission for the web server user, or set MEDIA_ROOT to another folder.",
             id=f"profiles.E00{number}",
         )
     ]
@@ -32,13 +32,13 @@ def check_media_folder(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_mail(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: nobody has said where mail goes, so messages to builders may never arrive."""
+    """W001: EMAIL_URL is not set, so messages to builders may not be delivered."""
     if settings.EMAIL_URL:
         return []
     return [
         checks.Warning(
-            "EMAIL_URL is not set, so mail goes to a server on this machine, and without one it never arrives.",
-            hint="Name your mail server: smtp+tls://user:password@mail.example.com:587",
+            "EMAIL_URL is not set. Email is sent to a mail server on this host, and is lost if there is none.",
+            hint="Set EMAIL_URL to your mail server, for example smtp+tls://user:password@mail.example.com:587.",
             id="profiles.W001",
         )
     ]

@@ -1,4 +1,4 @@
-"""The facts of profiles that Clerk keeps a copy of, under Clerk's names. docs/ownership.md"""
+"""Profile fields that are pushed to Clerk's public metadata. See docs/ownership.md."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -7,7 +7,7 @@ from typing import Any
 
 from profiles.models import BuilderProfile, ClientProfile
 
-#: Each field that goes to Clerk, and the key of the public metadata that it goes to.
+#: Profile fields and their keys in the public metadata.
 BUILDER_FIELDS = {
     "validation_tier": "validationTier",
     "available_for_hire": "availableForHire",
@@ -15,18 +15,18 @@ BUILDER_FIELDS = {
 }
 CLIENT_FIELDS = {"company_name": "companyName"}
 PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS)
-#: Those that end or begin all facts of a profile; the role's own going and coming is noticed by accounts.
+#: Changing these adds or removes all pushed fields of a profile. accounts handles role changes itself.
 PRESENCE_FIELDS = frozenset({"deleted_at"})
 
 
 def for_users(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Return the facts of each of these people who has a profile; None where there is nothing to tell."""
-    found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for model, facts in ((BuilderProfile, BUILDER_FIELDS), (ClientProfile, CLIENT_FIELDS)):
-        held = model._default_manager.filter(user_id__in=user_ids, archived_at=None, deleted_at=None)
-        for user_id, *values in held.values_list("user_id", *facts):
-            found[user_id] |= dict(zip(facts.values(), map(_as_json, values), strict=True))
-    return found
+    """Return the pushed metadata of these users by user id. Empty values are None, users without a profile are left out."""
+    metadata: dict[int, dict[str, Any]] = defaultdict(dict)
+    for model, keys in ((BuilderProfile, BUILDER_FIELDS), (ClientProfile, CLIENT_FIELDS)):
+        profiles = model._default_manager.filter(user_id__in=user_ids, archived_at=None, deleted_at=None)
+        for user_id, *values in profiles.values_list("user_id", *keys):
+            metadata[user_id] |= dict(zip(keys.values(), map(_as_json, values), strict=True))
+    return metadata
 
 
 def _as_json(value: Any) -> Any:

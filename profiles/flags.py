@@ -1,4 +1,4 @@
-"""Which parts of profiles are on for whom; see accounts.flags."""
+"""Feature flags of the profiles app. See accounts.flags."""
 
 from django.http import HttpRequest
 
@@ -10,15 +10,15 @@ DIRECTORY_FACETS = "directory_facets"
 
 
 def in_place_editing(request: HttpRequest) -> bool:
-    """Return whether sections are edited where they stand; otherwise their forms are pages of their own."""
+    """Return whether sections are edited in place. Otherwise each form opens as a separate page."""
     return is_enabled(request, IN_PLACE_EDITING)
 
 
 def public_api(request: HttpRequest) -> bool:
-    """Return whether /api/profiles/ answers."""
+    """Return whether /api/profiles/ is enabled. Otherwise it returns 503."""
     return is_enabled(request, PUBLIC_API)
 
 
 def directory_facets(request: HttpRequest) -> bool:
-    """Return whether the directory can be narrowed by facets; otherwise there is the search alone."""
+    """Return whether the directory has filters. Otherwise it only has the search field."""
     return is_enabled(request, DIRECTORY_FACETS)

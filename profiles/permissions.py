@@ -1,4 +1,4 @@
-"""Who may do what with a profile. The only code that compares a user with a profile's owner."""
+"""Permissions on profiles. This is the only code that compares a user with the owner of a profile."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ type Permission = Literal["view", "edit", "publish", "delete", "verify", "contac
 
 
 class Viewer(StrEnum):
-    """Who somebody is to a profile."""
+    """The role of a user towards one profile."""
 
     VISITOR = "visitor"
     OWNER = "owner"
@@ -22,13 +22,13 @@ class Viewer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProfileAccess:
-    """What somebody may do with one profile.
+    """The permissions of one user on one profile.
 
     Attributes:
-        role: who they are to it. An admin is the owner of the admin's own profile.
-        can_publish: say whether the public sees it, which is its owner's business alone.
-        can_verify: set its tier and badges, feature it, hide it.
-        can_contact: write a message to its owner, whose address stays unknown.
+        role: admins are the owner, not an admin, of their own profile.
+        can_publish: may publish and unpublish the profile. Only the owner may.
+        can_verify: may set the tier and badges, feature the profile and hide it.
+        can_contact: may send a message to the owner without seeing the owner's email address.
     """
 
     role: Viewer
@@ -40,37 +40,36 @@ class ProfileAccess:
     can_contact: bool = False
 
     def allows(self, permission: Permission) -> bool:
-        """Return whether `permission` is granted."""
         return bool(getattr(self, f"can_{permission}"))
 
 
 def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
-    """Return what `user`, who may be nobody, may do with `profile`.
+    """Return the permissions of `user` on `profile`.
 
-    What its owner deleted is there for admins only, and the profile of somebody who is banned or deleted at Clerk, too.
+    Only admins can view a deleted profile, or the profile of a user who is banned or deleted in Clerk.
     """
-    owner = user.is_authenticated and user.pk == profile.user_id
-    admin = isinstance(user, User) and user.has_role(User.Role.ADMIN)
-    own = owner and user.is_active and profile.deleted_at is None
+    is_owner = user.is_authenticated and user.pk == profile.user_id
+    is_admin = isinstance(user, User) and user.has_role(User.Role.ADMIN)
+    is_active_owner = is_owner and user.is_active and profile.deleted_at is None
     return ProfileAccess(
-        role=Viewer.OWNER if owner else Viewer.ADMIN if admin else Viewer.VISITOR,
-        can_view=own or admin or is_public(profile),
-        can_edit=own or admin,
-        can_publish=own,
-        can_delete=own or admin,
-        # Nobody judges their own work.
-        can_verify=admin and not owner,
-        can_contact=user.is_authenticated and user.is_active and not owner and is_reachable(profile),
+        role=Viewer.OWNER if is_owner else Viewer.ADMIN if is_admin else Viewer.VISITOR,
+        can_view=is_active_owner or is_admin or is_public(profile),
+        can_edit=is_active_owner or is_admin,
+        can_publish=is_active_owner,
+        can_delete=is_active_owner or is_admin,
+        # Admins cannot verify their own profile.
+        can_verify=is_admin and not is_owner,
+        can_contact=user.is_authenticated and user.is_active and not is_owner and is_reachable(profile),
     )
 
 
 def is_public(profile: Profile) -> bool:
-    """Return whether everybody may see `profile`; clients' profiles never are."""
+    """Return whether the public can view `profile`. Client profiles are never public."""
     if not isinstance(profile, BuilderProfile) or not profile.slug or not profile.user.is_active:
         return False
-    return all(getattr(profile, reason) is None for reason in Profile.HIDDEN_BY_FIELDS)
+    return all(getattr(profile, name) is None for name in Profile.HIDDEN_BY_FIELDS)
 
 
 def is_reachable(profile: Profile) -> bool:
-    """Return whether messages can be sent to the owner of `profile`: it is public, and Clerk has confirmed the address."""
+    """Return whether `profile` is public and Clerk has verified the email address of its owner."""
     return is_public(profile) and bool(profile.user.email and profile.user.email_verified_at)

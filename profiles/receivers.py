@@ -1,4 +1,4 @@
-"""What profiles does when accounts tells of a change. Each receiver takes its arguments and calls one function."""
+"""Receivers of the signals of accounts."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from profiles import lifecycle
 
 
 def connect() -> None:
-    """Connect the receivers; called once, when the app is ready."""
+    """Connect the receivers. Called once from `AppConfig.ready`."""
     signals.user_synced.connect(follow_sync, dispatch_uid="profiles.follow_sync")
     signals.user_roles_changed.connect(follow_roles, dispatch_uid="profiles.follow_roles")
 

@@ -1,24 +1,24 @@
-"""The addresses of builders' pages. Owners change them; one that a page had leads to it for ever."""
+"""Changes of slugs. A former slug always redirects to its page."""
 
 from django.utils.translation import gettext_lazy as _
 
 from core.db.statements import insert_if_new
 from profiles.models import BuilderProfile, FormerSlug
 
-#: Nobody else can have a former address, so nobody gets to collect them.
+#: Former slugs stay reserved for their page, so their number is limited.
 MAX_FORMER_SLUGS = 10
-SLUG_TAKEN = _("Somebody has this address, or had it. Choose another, perhaps with what you build in it.")
-TOO_MANY_SLUGS = _("Your page has had ten addresses. Go back to one of them, or ask us for help.")
+SLUG_TAKEN = _("This URL is taken. Choose a different one, for example your name and what you build.")
+TOO_MANY_SLUGS = _("Your page has already had ten URLs. Choose one of those, or contact us.")
 
 
 class SlugTaken(Exception):
-    """Somebody else took the address a moment ago."""
+    """Another profile took the slug after it had been validated."""
 
 
 def slug_error(slug: str, profile: BuilderProfile) -> str | None:
-    """Return why `profile` cannot have the address `slug`, or None.
+    """Return an error message if `profile` cannot use `slug`, or None.
 
-    Current addresses are looked up before former ones: an address that is left between the two is then seen as former.
+    Current slugs are checked before former ones, so that a slug released between the two queries is still found.
     """
     if slug == profile.slug or FormerSlug.objects.filter(slug=slug, builder=profile).exists():
         return None
@@ -28,13 +28,13 @@ def slug_error(slug: str, profile: BuilderProfile) -> str | None:
 
 
 def record_former_slug(profile: BuilderProfile, slug: str) -> None:
-    """Keep the address that a locked profile leaves for `slug`, which is not a former one any more."""
+    """Store the current slug of a locked profile as a former slug, before the profile changes to `slug`."""
     FormerSlug.objects.filter(slug=slug, builder=profile).delete()
     if profile.slug:
         insert_if_new(FormerSlug(slug=profile.slug, builder=profile))
 
 
 def exclude_former(slugs: list[str]) -> list[str]:
-    """Return those of `slugs` that no page has left."""
-    left = set(FormerSlug.objects.filter(slug__in=slugs).values_list("slug", flat=True))
-    return [slug for slug in slugs if slug not in left]
+    """Return `slugs` without the former slugs of any page."""
+    former = set(FormerSlug.objects.filter(slug__in=slugs).values_list("slug", flat=True))
+    return [slug for slug in slugs if slug not in former]

@@ -1,4 +1,4 @@
-"""Builder and client profiles. They follow the roles of their user; what is on them belongs to their owner."""
+"""Builder and client profiles. They are created and archived with the roles of their user."""
 
 from profiles.models.badges import Badge
 from profiles.models.base import Profile, ProfileQuerySet

@@ -1,5 +1,3 @@
-"""What the team says about builders."""
-
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -9,7 +7,7 @@ from profiles.models.builder import BuilderProfile
 
 
 class Badge(models.Model):
-    """A distinction of a builder, with what it rests on."""
+    """A distinction that an admin awards to a builder, with public evidence."""
 
     class Kind(models.TextChoices):
         IDENTITY = "identity", _("Identity checked")
@@ -21,7 +19,7 @@ class Badge(models.Model):
 
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="badges")
     kind = models.CharField(max_length=16, choices=Kind)
-    evidence = models.CharField(max_length=300, help_text="What it rests on, in words that everybody may read.")
+    evidence = models.CharField(max_length=300, help_text="Shown on the builder's public page.")
     awarded_at = models.DateTimeField(default=timezone.now)
     awarded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 

@@ -1,5 +1,3 @@
-"""What both kinds of profile share."""
-
 from typing import Self
 
 from django.conf import settings
@@ -10,37 +8,37 @@ from accounts.models import User
 
 
 class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
-    def present(self) -> "ProfileQuerySet[P]":
-        """Profiles no reason keeps away: role held, person neither deleted nor banned, nobody took it down."""
+    def not_hidden(self) -> "ProfileQuerySet[P]":
+        """Profiles with none of `HIDDEN_BY_FIELDS` set, whose user is neither deleted nor banned."""
         return self.filter(**dict.fromkeys(Profile.HIDDEN_BY_FIELDS), user__is_active=True)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Profiles that `profiles.permissions.access_for` lets `user` see: one's own, and all of them for admins."""
-        found = self.select_related("user")
+        """Profiles that `profiles.permissions.access_for` lets `user` view: their own, or all of them for admins."""
+        profiles = self.select_related("user")
         if not isinstance(user, User) or not user.is_active:
-            return found.none()
-        return found if user.has_role(User.Role.ADMIN) else found.filter(user=user, deleted_at=None)
+            return profiles.none()
+        return profiles if user.has_role(User.Role.ADMIN) else profiles.filter(user=user, deleted_at=None)
 
 
 class Profile(models.Model):
-    """What both kinds of profile share.
+    """Base class of builder and client profiles.
 
-    A profile can be away for several reasons at once. Each has its own field, so that the end of one never undoes
-    another. Two more reasons, deleted and banned, are the user's: see `User.is_active`.
+    A profile can be hidden for several reasons at once. Each reason has its own field, so clearing one does not clear
+    the others. Deleted and banned users are hidden as well: see `User.is_active`.
     """
 
-    #: Names of the fields that keep a profile away while they are set.
+    #: Each of these fields hides the profile from the public while it is set.
     HIDDEN_BY_FIELDS = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
 
-    # PROTECT: users are tombstoned, never deleted, and a profile's history must not go with them.
+    # PROTECT: user rows are anonymised, never deleted, so a profile and its history always keep their user.
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")
-    archived_at = models.DateTimeField(null=True, blank=True, help_text="Since when the role is gone.")
-    hidden_at = models.DateTimeField(null=True, blank=True, help_text="Since when an admin keeps it away.")
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="When the user lost the role.")
+    hidden_at = models.DateTimeField(null=True, blank=True, help_text="When an admin hid the profile.")
     hidden_reason = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text="Why; its owner reads this."
+        max_length=500, blank=True, default="", db_default="", help_text="Shown to the owner."
     )
-    unpublished_at = models.DateTimeField(null=True, blank=True, help_text="Since when its owner keeps it away.")
-    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When its owner deleted it.")
+    unpublished_at = models.DateTimeField(null=True, blank=True, help_text="When the owner unpublished the profile.")
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When the owner or an admin deleted the profile.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -51,5 +49,4 @@ class Profile(models.Model):
 
     @property
     def name(self) -> str:
-        """The name to show on the profile."""
         return self.user.display_name

@@ -1,5 +1,3 @@
-"""Profiles of builders."""
-
 import re
 from typing import Self
 
@@ -18,31 +16,30 @@ from profiles.models.base import Profile, ProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
 from profiles.slugs import MAX_LENGTH
 
-#: How many skills a page and a card show; people may name more, which search finds.
+#: Skills shown on the page. The others are still searchable.
 SKILLS_SHOWN = 7
 MAX_SKILLS = 20
 MAX_EXPERTISE = 10
 MAX_LINKS = 8
 
-#: A letter with the accents and vowel signs that belong to it.
+#: A letter with its accents and vowel signs.
 INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
 
-
-#: What `BuilderProfileQuerySet.listed` asks of the profile itself, for partial indices.
-LISTED = Q(searchable=True, slug__isnull=False, **{f"{reason}__isnull": True for reason in Profile.HIDDEN_BY_FIELDS})
+#: The conditions of `BuilderProfileQuerySet.listed` on the profile's own columns, for partial indices.
+LISTED = Q(searchable=True, slug__isnull=False, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS})
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
     def published(self) -> "BuilderProfileQuerySet":
-        """Profiles the public may see. One without a name yet has no address, so it is not among them."""
-        return self.present().filter(slug__isnull=False).select_related("user")  # type: ignore[return-value]
+        """Profiles that the public can view. A profile without a slug (its user has no name yet) is not published."""
+        return self.not_hidden().filter(slug__isnull=False).select_related("user")  # type: ignore[return-value]
 
     def listed(self) -> "BuilderProfileQuerySet":
-        """Published profiles whose owners want to be found in the directory."""
+        """Published profiles that their owners list in the directory."""
         return self.published().filter(searchable=True)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Published profiles besides: anybody may see those."""
+        """Profiles that `user` can view: published ones, their own, or all of them for admins."""
         published = Q(
             slug__isnull=False, user__is_active=True, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS}
         )
@@ -53,60 +50,58 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         return self.filter(published | Q(user=user, deleted_at=None)).select_related("user")
 
 
-class _WithoutWords(models.Manager["BuilderProfile"]):
+class _DeferSearchManager(models.Manager["BuilderProfile"]):
     def get_queryset(self) -> "models.QuerySet[BuilderProfile]":
-        """Leave out the words of the search, which are long and which nobody reads."""
+        """Defer the search vector, which is large and only read by PostgreSQL."""
         return super().get_queryset().defer("search")
 
 
-BuilderProfileManager = _WithoutWords.from_queryset(BuilderProfileQuerySet)
+BuilderProfileManager = _DeferSearchManager.from_queryset(BuilderProfileQuerySet)
 
 
 class BuilderProfile(Profile):
-    """What a builder shows to clients."""
-
     class Tier(models.IntegerChoices):
         ENTRY = 1, _("Entry")
         ESTABLISHED = 2, _("Established")
         EXPERT = 3, _("Expert")
 
     TIER_MEANINGS = {
-        Tier.ENTRY: _("New here: identity known, work not yet reviewed."),
-        Tier.ESTABLISHED: _("Work reviewed by us, with projects completed."),
-        Tier.EXPERT: _("A record of demanding projects, reviewed in depth."),
+        Tier.ENTRY: _("New to Buildappswith. Identity known, work not reviewed yet."),
+        Tier.ESTABLISHED: _("Work reviewed by our team, with completed projects."),
+        Tier.EXPERT: _("A track record of demanding projects, reviewed in depth."),
     }
 
     slug = models.CharField(max_length=MAX_LENGTH, null=True, blank=True)
-    display_name = models.CharField(max_length=120, blank=True, help_text="Shown instead of the name in Clerk.")
+    display_name = models.CharField(max_length=120, blank=True, help_text="Replaces the name from Clerk.")
     headline = models.CharField(max_length=160, blank=True)
     tagline = models.CharField(
         max_length=160,
         blank=True,
         default="",
         db_default="",
-        help_text="A line in their own voice, below the headline.",
+        help_text="One line in the builder's own voice, below the headline.",
     )
     image = models.ImageField(
         upload_to="portraits/",
         blank=True,
         default="",
         db_default="",
-        help_text="Shown instead of the picture in Clerk.",
+        help_text="Replaces the picture from Clerk.",
     )
     bio = models.TextField(blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown.")
     location = models.CharField(max_length=120, blank=True, default="", db_default="")
     time_zone = models.CharField(
-        max_length=64, blank=True, default="", db_default="", help_text="A name of the IANA database."
+        max_length=64, blank=True, default="", db_default="", help_text="IANA time zone name."
     )
 
     domains = ArrayField(models.CharField(max_length=16, choices=Domain), default=list, db_default=[], blank=True)
     skills = ArrayField(
-        models.CharField(max_length=40), default=list, db_default=[], blank=True, help_text="The most important first."
+        models.CharField(max_length=40), default=list, db_default=[], blank=True, help_text="Most important first."
     )
     expertise = ArrayField(models.CharField(max_length=80), default=list, db_default=[], blank=True)
     links = ArrayField(models.URLField(max_length=300), default=list, db_default=[], blank=True)
 
-    # What clients ask first.
+    # Tier, availability and rate.
     validation_tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ENTRY)
     available_for_hire = models.BooleanField(default=True)
     hourly_rate = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
@@ -115,40 +110,40 @@ class BuilderProfile(Profile):
         max_length=16, choices=Availability, default=Availability.AVAILABLE, db_default=Availability.AVAILABLE
     )
     availability_confirmed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its owner last said so; empty if never."
+        null=True, blank=True, help_text="When the owner last confirmed the availability."
     )
     adhd_friendly = models.BooleanField(
         default=False, db_default=False, help_text="Works in ways that suit people with ADHD."
     )
 
-    # What the team says. Written by admins only, and never by the profile's owner.
+    # Written by admins only, and never by the profile's owner.
     validation_evidence = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text="What the tier rests on."
+        max_length=500, blank=True, default="", db_default="", help_text="Evidence for the tier. Not public."
     )
     validated_at = models.DateTimeField(null=True, blank=True)
-    featured_at = models.DateTimeField(null=True, blank=True, help_text="Since when it stands first in the directory.")
+    featured_at = models.DateTimeField(null=True, blank=True, help_text="When an admin featured the profile. Featured profiles come first in the directory.")
     completed_projects = models.PositiveIntegerField(default=0, db_default=0)
-    response_rate = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Per cent of messages answered.")
+    response_rate = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Percentage of messages answered.")
 
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
 
-    # What the directory knows; written by profiles.directory.indexing.index alone, and never by a person.
+    # Search columns. Only profiles.directory.indexing.index writes them.
     search = SearchVectorField(null=True, editable=False)
-    # In the order of code points, so that one index finds all names with the same beginning.
+    # The C collation lets one index find all names with a given prefix.
     name_key = models.CharField(
         max_length=120,
         default="",
         db_default="",
         db_collation="C",
         editable=False,
-        help_text="The name, folded and without spaces.",
+        help_text="The name without case, accents and spaces.",
     )
     score = models.IntegerField(
-        default=0, db_default=0, editable=False, help_text="Higher stands earlier in the directory."
+        default=0, db_default=0, editable=False, help_text="Higher scores come first in the directory."
     )
-    rate_usd = models.PositiveIntegerField(null=True, editable=False, help_text="Roughly, to compare rates.")
+    rate_usd = models.PositiveIntegerField(null=True, editable=False, help_text="Approximate hourly rate in US dollars, used for sorting and filtering.")
     index_due_at = models.DateTimeField(
-        null=True, default=None, db_default=Now(), editable=False, help_text="When time will have changed the score."
+        null=True, default=None, db_default=Now(), editable=False, help_text="When the score changes because time has passed."
     )
 
     objects = BuilderProfileManager()
@@ -161,9 +156,9 @@ class BuilderProfile(Profile):
             models.CheckConstraint(condition=Q(response_rate__lte=100), name="profiles_builder_response_rate_share"),
         ]
         indexes = [
-            # The directory: the best first, and then in each of its other orders.
+            # The directory's default order. The other sort orders follow below.
             models.Index(F("score").desc(), F("id").desc(), name="profiles_builder_best", condition=LISTED),
-            # One tier alone: lower ones begin far down in the order above.
+            # Filtered by one tier. Lower tiers start far down in the default order.
             models.Index(
                 F("validation_tier"),
                 F("score").desc(),
@@ -180,9 +175,9 @@ class BuilderProfile(Profile):
                 name="profiles_builder_confirmed",
                 condition=LISTED & Q(availability_confirmed_at__isnull=False),
             ),
-            # Words and filters of the directory, unless so many match that walking one of the orders is quicker.
+            # Search words and filters, used when few builders match. See profiles.directory.results.
             GinIndex(fields=["search"], name="profiles_builder_words", condition=LISTED),
-            # Who is called what somebody types.
+            # Builders whose name starts with the search text.
             models.Index(fields=["name_key"], name="profiles_builder_name", condition=LISTED),
             # profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_builder_image", condition=~Q(image="")),
@@ -201,23 +196,23 @@ class BuilderProfile(Profile):
 
     @property
     def effective_availability(self) -> str:
-        """How much new work the builder takes on: none, whatever else is said, if not open to being hired."""
+        """The availability shown to clients: `unavailable` while the builder is not available for hire."""
         return self.availability if self.available_for_hire else Availability.UNAVAILABLE
 
     @property
     def image_url(self) -> str:
-        """The person's own picture here, else the one at Clerk, else ""."""
+        """The uploaded portrait, else the picture from Clerk, else ""."""
         return self.image.url if self.image else self.user.image_url
 
     @property
     def initials(self) -> str:
-        """The first letters of the first and the last name, for people without a picture; "" if it has no letters."""
+        """The first letters of the first and last name, or "" if the name contains no letters."""
         letters = [match.group() for word in self.name.split() if (match := INITIAL.search(word))]
         return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property
     def monogram_color(self) -> str:
-        """What stands behind the initials: the same for one builder everywhere, and for a third of builders each."""
+        """Background of the initials. It depends on the slug only, and each color is used for a third of builders."""
         return ("sand", "clay", "pine", "sand", "pine", "clay")[len(self.slug or "") % 6]
 
     @property
@@ -226,7 +221,7 @@ class BuilderProfile(Profile):
 
     @property
     def tier_label(self) -> str:
-        """The tier in a word; many times quicker than `get_validation_tier_display`, which hashes all choices."""
+        """The label of the tier. Much faster than `get_validation_tier_display`, which hashes all choices."""
         return str(self.Tier(self.validation_tier).label)
 
     @property

@@ -1,11 +1,9 @@
-"""What people choose from on profiles."""
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
 class Domain(models.TextChoices):
-    """What an app is for, or is made with. The values stand in addresses of the directory."""
+    """The purpose or technology of an app. The values are used in directory URLs."""
 
     AI = "ai", _("AI and machine learning")
     WEB = "web", _("Web apps")
@@ -27,15 +25,13 @@ class Domain(models.TextChoices):
 
 
 class Availability(models.TextChoices):
-    """How much new work somebody can take on."""
-
     AVAILABLE = "available", _("Available")
     LIMITED = "limited", _("Limited")
     UNAVAILABLE = "unavailable", _("Unavailable")
 
 
 class Currency(models.TextChoices):
-    """ISO 4217 codes of the currencies that rates can be given in."""
+    """Currencies of hourly rates, as ISO 4217 codes."""
 
     AUD = "AUD", "AUD"
     BRL = "BRL", "BRL"

@@ -1,12 +1,10 @@
-"""Profiles of clients."""
-
 from django.db import models
 
 from profiles.models.base import Profile, ProfileQuerySet
 
 
 class ClientProfile(Profile):
-    """What a client tells about the company; seen by its owner and by admins only."""
+    """A client's company and project preferences. Only the owner and admins can view it."""
 
     company_name = models.CharField(max_length=120, blank=True)
     industry = models.CharField(max_length=80, blank=True, default="", db_default="")
@@ -14,7 +12,7 @@ class ClientProfile(Profile):
         blank=True,
         default="",
         db_default="",
-        help_text="What kind of projects, how they like to work, when they want to begin.",
+        help_text="Kinds of projects, ways of working and start dates.",
     )
 
     objects = ProfileQuerySet.as_manager()

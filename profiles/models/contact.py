@@ -1,5 +1,3 @@
-"""What people write to builders."""
-
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -8,7 +6,7 @@ from profiles.models.builder import BuilderProfile
 
 
 class ContactMessage(models.Model):
-    """A message from a signed-in person to a builder, which is mailed without showing the builder's address."""
+    """A message from a signed-in user to a builder. It is emailed without revealing the builder's email address."""
 
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="messages")
     sender = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="messages_sent")
@@ -20,7 +18,7 @@ class ContactMessage(models.Model):
     class Meta:
         ordering = ["-sent_at"]
         indexes = [
-            # How much somebody has written lately.
+            # profiles.contact.services counts recent messages per sender.
             models.Index(fields=["sender", "-sent_at"], name="profiles_message_recent"),
         ]
 

@@ -1,5 +1,3 @@
-"""What builders have built."""
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -12,7 +10,7 @@ MAX_TECHNOLOGIES = 12
 
 
 class Project(models.Model):
-    """One piece of work in a builder's portfolio."""
+    """A project in a builder's portfolio."""
 
     class Status(models.TextChoices):
         LIVE = "live", _("Live")
@@ -29,11 +27,11 @@ class Project(models.Model):
     image_width = models.PositiveIntegerField(null=True, blank=True, editable=False)
     image_height = models.PositiveIntegerField(null=True, blank=True, editable=False)
     image_alt = models.CharField(
-        max_length=200, blank=True, help_text="What the picture shows, for people who cannot see it."
+        max_length=200, blank=True, help_text="Describes the image for people who cannot see it."
     )
-    position = models.PositiveIntegerField(default=0, help_text="Its place on the page; the smallest comes first.")
+    position = models.PositiveIntegerField(default=0, help_text="Projects with lower numbers come first.")
     form_token = models.UUIDField(
-        null=True, blank=True, editable=False, help_text="Of the form it came by: sent twice, it is one project."
+        null=True, blank=True, editable=False, help_text="Identifies the submitted form, so that submitting it twice creates one project."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -43,7 +41,7 @@ class Project(models.Model):
             models.UniqueConstraint(fields=["builder", "form_token"], name="profiles_project_form_token_unique")
         ]
         indexes = [
-            # The portfolio of one page, in its order.
+            # The portfolio on a builder's page.
             models.Index(fields=["builder", "position", "id"], name="profiles_project_order"),
             # profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_project_image", condition=~Q(image="")),

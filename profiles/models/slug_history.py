@@ -1,5 +1,3 @@
-"""Addresses that pages had before."""
-
 from django.db import models
 from django.utils import timezone
 
@@ -8,7 +6,7 @@ from profiles.slugs import MAX_LENGTH
 
 
 class FormerSlug(models.Model):
-    """An address that a builder's page had. It leads to the page for ever, and nobody else can have it."""
+    """A slug that a builder's page had before. It always redirects to the page, and no other builder can use it."""
 
     slug = models.CharField(max_length=MAX_LENGTH)
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="former_slugs")

@@ -125,7 +125,7 @@ class TestOwner:
             press(zofia, f"Save {section}")
         for button in ("Save visibility", "Add project", "Save picture"):
             post(zofia, button)
-        expect(zofia.get_by_text("Somebody has this address")).to_be_visible()
+        expect(zofia.get_by_text("This URL is taken")).to_be_visible()
         clean(zofia, axe)
 
     def test_while_it_is_saved_and_afterwards(self, zofia: Page, stage: Stage, axe: str) -> None:

@@ -90,7 +90,7 @@ def test_an_address_taken_a_moment_ago_is_refused_too(page: BuilderProfile, monk
 def test_nobody_collects_addresses(page: BuilderProfile) -> None:
     for number in range(slug_history.MAX_FORMER_SLUGS):
         assert move(page, f"olive-{number}").status_code == 302
-    assert "Your page has had ten addresses." in move(page, "one-more").content.decode()
+    assert "Your page has already had ten URLs." in move(page, "one-more").content.decode()
     assert move(page, "olive-3").status_code == 302
 
 

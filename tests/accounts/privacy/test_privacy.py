@@ -217,7 +217,7 @@ class TestExport:
     def test_portfolio_badges_addresses_and_messages_are_in_it(self, busy: User) -> None:
         found = json.loads(self.read(exports.build_archive(busy))["profiles.json"])
         assert found["portfolio"][0]["title"] == "Ateliermaps"
-        assert found["former_addresses"][0]["slug"] == "zofia-before"
+        assert found["former_slugs"][0]["slug"] == "zofia-before"
         assert found["messages_sent"][0]["body"] == "Zofia here"
         [badge], [received] = found["badges"], found["messages_received"]
         assert badge["evidence"] == "What Zofia showed us"

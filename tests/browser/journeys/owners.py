@@ -82,7 +82,7 @@ def refuse_address(page: Page) -> None:
     address = page.get_by_label("Address of your page")
     address.fill(ZOFIAS)
     press(page, "Save visibility")
-    told(page, "Somebody has this address")
+    told(page, "This URL is taken")
     expect(address).to_have_value(ZOFIAS)
 
 

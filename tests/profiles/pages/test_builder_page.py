@@ -53,7 +53,7 @@ TOLD = (
     "Conflict-free merging",
     "github.com",
     "Expert",
-    "A record of demanding projects",
+    "A track record of demanding projects",
     "€1,250",
     "Limited availability",
     "Confirmed 3\u00a0days ago",
