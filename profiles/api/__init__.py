@@ -1,4 +1,4 @@
-"""The JSON API below /api/profiles/. What it is for and what it answers: profiles/api/openapi.py."""
+"""The JSON API below /api/profiles/. profiles/api/openapi.py describes it."""
 
 from profiles.api.views import BuilderListView, BuilderView, ClientView, MeView, UnknownView, docs, openapi
 

@@ -1,4 +1,4 @@
-"""What the views of the API share."""
+"""Base classes of the API views."""
 
 from typing import Any
 
@@ -21,29 +21,29 @@ from profiles.editing import services as editing
 from profiles.mixins import ProfileAccessMixin
 from profiles.permissions import Permission, Viewer
 
-OFF = "The API is switched off for now."
+DISABLED = "The API is switched off. Try again later."
 
 
 class JsonView(View):
-    """Answers in JSON whatever happens, in the same places where a page answers in HTML."""
+    """A view that returns JSON for all responses, including errors."""
 
     http_method_names = ["get", "head"]
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = self._answer(request, *args, **kwargs)
+        response = self._dispatch(request, *args, **kwargs)
         if not response.has_header("Cache-Control"):
-            # What it says depends on who asks.
+            # The response depends on the user.
             add_never_cache_headers(response)
         return response
 
-    def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # Not 404: a program that keeps copies would take the profile for deleted.
+    def _dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # Not 404, because clients with a copy would treat the profile as deleted.
         if not flags.public_api(request):
-            return json_error(503, "switched_off", OFF)
+            return json_error(503, "switched_off", DISABLED)
         try:
             return super().dispatch(request, *args, **kwargs)
         except Http404:
-            return json_error(404, "not_found", "There is no such profile, or it is not yours to see.")
+            return json_error(404, "not_found", "This profile does not exist, or you cannot view it.")
         except PermissionDenied as error:
             return json_error(403, "forbidden", str(error))
         except ApiError as error:
@@ -51,37 +51,35 @@ class JsonView(View):
 
     def http_method_not_allowed(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         allowed = ", ".join(method.upper() for method in self.http_method_names if hasattr(self, method))
-        response = json_error(405, "method_not_allowed", f"This address takes {allowed}.")
+        response = json_error(405, "method_not_allowed", f"Use one of these methods: {allowed}.")
         response["Allow"] = allowed
         return response
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
-        """Answer somebody who is not signed in."""
         return json_unauthenticated(request)
 
 
 class ProfileView(JsonView, ProfileAccessMixin):
-    """One profile: to read, to change and to delete."""
+    """Read, change and delete one profile."""
 
     http_method_names = ["get", "head", "patch", "delete"]
     PERMISSION_BY_METHOD: dict[str, Permission] = {"PATCH": "edit", "DELETE": "delete"}
-    #: Names in the answer that cannot be changed.
+    #: Fields of the response that cannot be changed.
     read_only: frozenset[str]
 
     def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Require what the method does."""
         super().setup(request, *args, **kwargs)
         self.required = self.PERMISSION_BY_METHOD.get(request.method or "", "view")
 
     def represent(self) -> dict[str, Any]:
-        """Return what the viewer may see of `self.profile`."""
+        """Return `self.profile` with the fields that the viewer can see."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Return the profile, or 304 to whoever has it already."""
+        """Return the profile, or 304 if the client has the current version."""
         response = JsonResponse(self.represent())
         etag = etags.etag_of(response.content)
-        if etags.is_known(request, etag):
+        if etags.matches_if_none_match(request, etag):
             response = HttpResponse(status=304)  # type: ignore[assignment]
             del response["Content-Type"]
         response["ETag"] = etag
@@ -89,21 +87,21 @@ class ProfileView(JsonView, ProfileAccessMixin):
         return response
 
     def patch(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Change the fields that are sent, all or none, and return the profile."""
+        """Change all given fields or none, and return the profile."""
         etags.require_condition(request)
-        given = read_object(request)
+        data = read_object(request)
         with transaction.atomic():
             self.lock()
             etags.check_condition(request, self.etag())
-            self.save(patching.validated(self.profile, given, self.read_only))
+            self.save(patching.validated(self.profile, data, self.read_only))
         self.profile = self.get_profile(pk=pk)
         return self.get(request, pk)
 
     def delete(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Delete the profile, and with it give up the role."""
+        """Delete the profile, and remove its role from the user."""
         etags.require_condition(request)
         with transaction.atomic():
-            # Users are locked before profiles everywhere.
+            # Lock order: users before profiles.
             User.objects.select_for_update(no_key=True).get(pk=self.profile.user_id)
             self.lock()
             etags.check_condition(request, self.etag())
@@ -116,7 +114,7 @@ class ProfileView(JsonView, ProfileAccessMixin):
         return response
 
     def save(self, new: dict[str, Any]) -> None:
-        """Write what is valid. As on pages, owners confirm their availability by saying it, be it the same as before."""
+        """Save validated values. An owner who sends an availability confirms it, even if it has not changed."""
         confirms = "availability" in new and self.access.role == Viewer.OWNER
         extra = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:
@@ -125,9 +123,8 @@ class ProfileView(JsonView, ProfileAccessMixin):
             raise patching.invalid({"slug": [str(slug_history.SLUG_TAKEN)]}) from None
 
     def lock(self) -> None:
-        """Lock the profile, as it is now."""
         self.profile = lifecycle.lock_profile(self.profile)
 
     def etag(self) -> str:
-        """Return the tag of what the viewer would read now."""
+        """Return the ETag of the current response for this viewer."""
         return etags.etag_of(JsonResponse(self.represent()).content)

@@ -1,5 +1,3 @@
-"""How the API says no."""
-
 from collections.abc import Mapping, Sequence
 
 from django.http import JsonResponse
@@ -8,13 +6,13 @@ from accounts.http import json_error
 
 
 class ApiError(Exception):
-    """A request that is refused.
+    """An error response of the API.
 
     Args:
-        code: for programs.
+        code: a stable code for programs.
         message: a sentence for people.
-        fields: what is wrong with each field, in sentences.
-        headers: of the answer.
+        fields: error messages by field name.
+        headers: additional response headers.
     """
 
     def __init__(
@@ -30,9 +28,8 @@ class ApiError(Exception):
         self.status, self.code, self.message, self.fields, self.headers = status, code, message, fields, headers
 
     def response(self) -> JsonResponse:
-        """Return the answer."""
-        more = {"fields": self.fields} if self.fields else {}
-        response = json_error(self.status, self.code, self.message, **more)
+        extra = {"fields": self.fields} if self.fields else {}
+        response = json_error(self.status, self.code, self.message, **extra)
         for name, value in (self.headers or {}).items():
             response[name] = value
         return response

@@ -1,6 +1,6 @@
-"""ETags, so that nobody overwrites what they have not seen. RFC 9110, section 13
+"""ETags, which prevent clients from overwriting changes that they have not read. RFC 9110, section 13
 
-A tag is a digest of the answer that this viewer gets; so it changes with anything in it, and tells nothing of the rest.
+An ETag is a digest of the response for this viewer. It changes with every part of the response, and reveals nothing else.
 """
 
 import hashlib
@@ -12,35 +12,35 @@ from profiles.api.errors import ApiError
 
 
 def etag_of(content: bytes) -> str:
-    """Return the strong tag of an answer."""
+    """Return the strong ETag of a response body."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
-def is_known(request: HttpRequest, etag: str) -> bool:
-    """Return whether whoever asks has this very answer already."""
+def matches_if_none_match(request: HttpRequest, etag: str) -> bool:
+    """Return whether the client already has the response with this ETag."""
     known = parse_etags(request.headers.get("If-None-Match", ""))
     return "*" in known or etag in (tag.removeprefix("W/") for tag in known)
 
 
 def require_condition(request: HttpRequest) -> None:
-    """Refuse a change that does not say which state it is made to.
+    """Reject a change without If-Match.
 
     Raises:
-        ApiError: there is no If-Match.
+        ApiError: 428, the header is missing.
     """
     if "If-Match" not in request.headers:
-        message = "Send the ETag of what you have read as If-Match; * overwrites whatever is there."
+        message = "Send the ETag of the profile as If-Match, or * to overwrite any version."
         raise ApiError(428, "condition_required", message)
 
 
 def check_condition(request: HttpRequest, etag: str) -> None:
-    """Refuse a change to a state that is over. Call it while the row is locked.
+    """Reject a change to an outdated version. Call it while the row is locked.
 
     Raises:
-        ApiError: what is stored is not what If-Match names.
+        ApiError: 412, If-Match does not contain the current ETag.
     """
-    wanted = parse_etags(request.headers["If-Match"])
-    # Weak tags never match here: they say that two answers are about the same.
-    if "*" not in wanted and etag not in wanted:
-        message = "This profile has changed since you read it. Read it again, and see whether your change still fits."
+    accepted = parse_etags(request.headers["If-Match"])
+    # If-Match uses strong comparison, so weak tags never match.
+    if "*" not in accepted and etag not in accepted:
+        message = "This profile has changed since you read it. Read it again, then repeat your change."
         raise ApiError(412, "changed_meanwhile", message, headers={"ETag": etag})

@@ -1,6 +1,6 @@
-"""The list of builders: what the directory is asked in its address, and always answered newest first.
+"""The list of builders. It has the filters of the directory, and is always sorted newest first.
 
-A program that reads everybody thus meets nobody twice and misses nobody, however scores change meanwhile.
+Scores can change between two requests. The order by id guarantees that a client reading all pages gets each builder once.
 """
 
 from collections.abc import Iterator
@@ -14,52 +14,52 @@ from django.urls import reverse
 from profiles.api.errors import ApiError
 from profiles.api.schemas import NUMBER
 from profiles.cursors import MAX_ID, parse_id_cursor
-from profiles.directory.facets import FACETS, LONGEST_SKILL, Facet
-from profiles.directory.query import LONGEST_TEXT, MOST_CHOSEN, DirectoryQuery
+from profiles.directory.facets import FACETS, MAX_SKILL_LENGTH, Facet
+from profiles.directory.query import MAX_FILTER_VALUES, MAX_TEXT_LENGTH, DirectoryQuery
 
 NEWEST = "newest"
 
 
-def query_of(asked: QueryDict) -> DirectoryQuery:
-    """Return what the parameters of the address ask for.
+def parse_query(params: QueryDict) -> DirectoryQuery:
+    """Return the directory query of these parameters.
 
-    The page leaves out whatever it does not understand. A program would take everybody for whom it has asked, or read the
-    first page for ever, so it is told.
+    The page ignores invalid parameters. The API rejects them, because a program would mistake the full list for its filtered
+    list, or read the first page again and again.
 
     Raises:
-        ApiError: a parameter is not as it has to be.
+        ApiError: a parameter is invalid.
     """
-    if errors := dict(_trouble(asked)):
-        message = "Nobody was looked for: see what is wrong with the parameters."
+    if errors := dict(_errors(params)):
+        message = "Some parameters are invalid. See `fields`."
         raise ApiError(422, "invalid", message, fields=errors)
-    before = parse_id_cursor(asked.get("before", ""))
-    if "before" in asked and before is None:
-        raise ApiError(400, "bad_cursor", "Send as `before` the next_before of the page before.")
-    return replace(DirectoryQuery.of(asked), sort=NEWEST, after=(before,) if before else None)
+    before = parse_id_cursor(params.get("before", ""))
+    if "before" in params and before is None:
+        raise ApiError(400, "bad_cursor", "Set `before` to the next_before of the previous page.")
+    return replace(DirectoryQuery.from_params(params), sort=NEWEST, after=(before,) if before else None)
 
 
-def following_of(query: DirectoryQuery | None) -> dict[str, Any]:
-    """Return where the next page is, for programs that follow an address and for those that count by ids."""
+def next_page_links(query: DirectoryQuery | None) -> dict[str, Any]:
+    """Return the next page as a URL and as a cursor. Both are None on the last page."""
     if query is None or query.after is None:
         return {"next": None, "next_before": None}
     [before] = query.after
-    address = f"{reverse('profiles:api_builders')}?{urlencode([*query.said, ('before', before)])}"
-    return {"next": address, "next_before": before}
+    url = f"{reverse('profiles:api_builders')}?{urlencode([*query.filter_parameters, ('before', before)])}"
+    return {"next": url, "next_before": before}
 
 
-def _trouble(asked: QueryDict) -> Iterator[tuple[str, list[str]]]:
-    if len(asked.get("q", "")) > LONGEST_TEXT:
-        yield "q", [f"Shorten this to {LONGEST_TEXT} characters."]
+def _errors(params: QueryDict) -> Iterator[tuple[str, list[str]]]:
+    if len(params.get("q", "")) > MAX_TEXT_LENGTH:
+        yield "q", [f"Use at most {MAX_TEXT_LENGTH} characters."]
     for key, facet in FACETS.items():
-        values = asked.getlist(key)
-        if len(values) > MOST_CHOSEN:
-            yield key, [f"Give at most {MOST_CHOSEN}."]
-        elif not all(map(facet.knows, values)):
-            known = f"Give any of {', '.join(facet.labels)}." if facet.labels else "Give names of skills."
-            yield key, [known]
+        values = params.getlist(key)
+        if len(values) > MAX_FILTER_VALUES:
+            yield key, [f"Use at most {MAX_FILTER_VALUES} values."]
+        elif not all(map(facet.is_valid, values)):
+            expected = f"Use one of {', '.join(facet.labels)}." if facet.labels else "Use the name of a skill."
+            yield key, [expected]
 
 
-# --- The description ---
+# --- OpenAPI description ---
 
 
 def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -67,21 +67,23 @@ def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str,
 
 
 def _filter(facet: Facet) -> dict[str, Any]:
-    limits = {"enum": list(facet.labels)} if facet.labels else {"minLength": 1, "maxLength": LONGEST_SKILL}
-    which = "Only builders with all of these." if facet.every else "Only builders with one of these."
+    limits = {"enum": list(facet.labels)} if facet.labels else {"minLength": 1, "maxLength": MAX_SKILL_LENGTH}
+    summary = (
+        "Only builders with all of these values." if facet.match_all else "Only builders with one of these values."
+    )
     ranges = ", ".join(f"{value}: {label}" for value, label in facet.labels.items() if str(value).isdecimal())
-    schema = {"type": "array", "items": {"type": "string", **limits}, "maxItems": MOST_CHOSEN}
-    return _parameter(facet.key, schema, f"{which} {ranges}".strip())
+    schema = {"type": "array", "items": {"type": "string", **limits}, "maxItems": MAX_FILTER_VALUES}
+    return _parameter(facet.key, schema, f"{summary} {ranges}".strip())
 
 
 PARAMETERS = [
     _parameter(
-        "q", {"type": "string", "maxLength": LONGEST_TEXT}, "Words of their pages, or the beginnings of such words."
+        "q", {"type": "string", "maxLength": MAX_TEXT_LENGTH}, "Words on the builder's page, or prefixes of such words."
     ),
     *map(_filter, FACETS.values()),
     _parameter(
         "before",
         NUMBER | {"minimum": 1, "maximum": MAX_ID},
-        "Continue below the profile with this id: the next_before of the page before.",
+        "Continue after this profile id. Use the next_before of the previous page.",
     ),
 ]

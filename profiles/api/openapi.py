@@ -1,42 +1,42 @@
-"""The description of the JSON API, in OpenAPI 3.1. Tests compare it with what the API answers."""
+"""The OpenAPI 3.1 document of the JSON API. Tests compare it with the responses of the API."""
 
 from typing import Any
 
 from profiles.api.listing import PARAMETERS
 from profiles.api.parsers import JSON
-from profiles.api.schemas import NUMBER, SCHEMAS, TEXT, nullable, ref, shape
+from profiles.api.schemas import NUMBER, SCHEMAS, TEXT, nullable, object_schema, ref
 
 DESCRIPTION = """
 Profiles of builders and clients. Send a Clerk session token as a Bearer token, or Clerk's cookies with a CSRF token.
-Each profile has an ETag: send it as If-None-Match to read only what is new, and as If-Match to change only what you have
-seen. A change names the fields that get new values; all of them are saved, or none. Lists hold texts without commas and
-line breaks: both separate entries, as in the forms.
+Each profile has an ETag. Send it as If-None-Match to skip unchanged profiles, and as If-Match to change a profile. A PATCH
+contains only the fields to change. Either all of them are saved or none. List entries must not contain commas or line
+breaks, because both separate entries in the forms.
 """.strip().replace("\n", " ")
 
 
-def _answer(description: str, schema: dict[str, Any] | None = None, **headers: Any) -> dict[str, Any]:
+def _response(description: str, schema: dict[str, Any] | None = None, **headers: Any) -> dict[str, Any]:
     content = {"content": {JSON: {"schema": schema}}} if schema else {}
-    named = {"headers": {name.replace("_", "-"): {"schema": TEXT} for name in headers}} if headers else {}
-    return {"description": description, **content, **named}
+    header_schemas = {"headers": {name.replace("_", "-"): {"schema": TEXT} for name in headers}} if headers else {}
+    return {"description": description, **content, **header_schemas}
 
 
 def _error(description: str) -> dict[str, Any]:
-    return _answer(description, ref("Error"))
+    return _response(description, ref("Error"))
 
 
-AWAY = {"503": _error("The API is switched off, or cannot answer just now; the code says which.")}
-UNAUTHENTICATED = {"401": _error("Nobody is signed in; the code says why the token was not accepted.")}
-NOT_FOUND = {"404": _error("There is no such profile, or it is not yours to see.")}
-NOT_YOURS = {"403": _error("You may see it, but not do this; or cookies came without a CSRF token.")}
+UNAVAILABLE = {"503": _error("The API is switched off or temporarily unavailable. See `code`.")}
+UNAUTHENTICATED = {"401": _error("You are not signed in. `code` is the reason why the token was rejected.")}
+NOT_FOUND = {"404": _error("The profile does not exist, or you cannot view it.")}
+FORBIDDEN = {"403": _error("You do not have this permission, or the request used cookies without a CSRF token.")}
 STALE = {
-    "412": _error("It has changed since you read it: read it again."),
-    "428": _error("There is no If-Match."),
+    "412": _error("The profile has changed since you read it. Read it again."),
+    "428": _error("If-Match is missing."),
 }
 BAD_BODY = {
-    "400": _error("The body is not a JSON object, or has a name twice."),
+    "400": _error("The body is not a JSON object, or contains a duplicate key."),
     "413": _error("The body is too large."),
-    "415": _error("The body is not called application/json."),
-    "422": _error("The fields named are not as they have to be; nothing was changed."),
+    "415": _error("The content type is not application/json."),
+    "422": _error("Some fields are invalid. Nothing was changed."),
 }
 
 ID = {"name": "id", "in": "path", "required": True, "schema": NUMBER | {"minimum": 1, "maximum": 10**18 - 1}}
@@ -45,7 +45,7 @@ IF_NONE_MATCH = {
     "in": "header",
     "required": False,
     "schema": TEXT,
-    "description": "The ETag of what you have: 304 if there is nothing new.",
+    "description": "The ETag of your copy. The response is 304 if it is current.",
 }
 IF_MATCH = {
     "name": "If-Match",
@@ -53,47 +53,46 @@ IF_MATCH = {
     "required": True,
     "schema": TEXT,
     "example": "*",
-    "description": "The ETag of what you have read, or * to overwrite whatever is there.",
+    "description": "The ETag of the version you have read, or * to overwrite any version.",
 }
 
 
-def _profile(name: str, reading: dict[str, Any]) -> dict[str, Any]:
-    """Return what can be done with one profile."""
-    shown = _answer(f"The {name.lower()}.", ref(name), ETag=True)
-    writing = {"parameters": [ID, IF_MATCH]}
-    refused = UNAUTHENTICATED | NOT_YOURS | NOT_FOUND | STALE | AWAY
+def _profile_operations(name: str, get: dict[str, Any]) -> dict[str, Any]:
+    success = _response(f"The {name.lower()}.", ref(name), ETag=True)
+    write = {"parameters": [ID, IF_MATCH]}
+    errors = UNAUTHENTICATED | FORBIDDEN | NOT_FOUND | STALE | UNAVAILABLE
     return {
         "get": {
-            **reading,
+            **get,
             "parameters": [ID, IF_NONE_MATCH],
-            "responses": {"200": shown, "304": _answer("There is nothing new."), **NOT_FOUND, **AWAY},
+            "responses": {"200": success, "304": _response("Your copy is current."), **NOT_FOUND, **UNAVAILABLE},
         },
         "patch": {
-            "summary": f"Change fields of a {name.lower()}, all that are named or none",
-            **writing,
+            "summary": f"Change fields of a {name.lower()} profile",
+            **write,
             "requestBody": {"required": True, "content": {JSON: {"schema": ref(f"{name}Change")}}},
-            "responses": {"200": shown, **refused, **BAD_BODY},
+            "responses": {"200": success, **errors, **BAD_BODY},
         },
         "delete": {
-            "summary": f"Delete the profile of a {name.lower()}, and with it give up the role",
-            **writing,
+            "summary": f"Delete a {name.lower()} profile and remove its role",
+            **write,
             "responses": {
-                "204": _answer("It is deleted."),
-                **refused,
-                "409": _error("The role cannot be given up: there is nobody at Clerk who has it."),
+                "204": _response("The profile is deleted."),
+                **errors,
+                "409": _error("The role cannot be removed, because the account does not exist in Clerk."),
             },
         },
     }
 
 
-ME = shape(
+ME = object_schema(
     user=ref("User"),
     builder={"oneOf": [ref("Builder"), {"type": "null"}]},
     client={"oneOf": [ref("Client"), {"type": "null"}]},
 )
-PAGE = shape(
+PAGE = object_schema(
     results={"type": "array", "items": ref("BuilderSummary")},
-    next=nullable("string", description="The address of the next page, with the same filters; null on the last."),
+    next=nullable("string", description="The URL of the next page with the same filters. Null on the last page."),
     next_before=nullable("integer"),
 )
 DOCUMENT: dict[str, Any] = {
@@ -102,30 +101,30 @@ DOCUMENT: dict[str, Any] = {
     "paths": {
         "/api/profiles/me": {
             "get": {
-                "summary": "Who is signed in, and their profiles",
-                "responses": {"200": _answer("The person.", ME), **UNAUTHENTICATED, **AWAY},
+                "summary": "The signed-in user and their profiles",
+                "responses": {"200": _response("The user.", ME), **UNAUTHENTICATED, **UNAVAILABLE},
             }
         },
         "/api/profiles/builders": {
             "get": {
-                "summary": "The directory of builders, with its filters, newest first, fifty at a time",
+                "summary": "List builders, newest first, 50 per page",
                 "security": [],
                 "parameters": PARAMETERS,
                 "responses": {
-                    "200": _answer("One page.", PAGE),
-                    "400": _error("`before` is no id."),
-                    "422": _error("The parameters named are not as they have to be."),
-                    **AWAY,
+                    "200": _response("One page.", PAGE),
+                    "400": _error("`before` is not a valid id."),
+                    "422": _error("Some parameters are invalid."),
+                    **UNAVAILABLE,
                 },
             }
         },
-        "/api/profiles/builders/{id}": _profile(
-            "Builder", {"summary": "One builder; with private facts for the owner and admins", "security": []}
+        "/api/profiles/builders/{id}": _profile_operations(
+            "Builder", {"summary": "Get a builder, with private fields for the owner and admins", "security": []}
         ),
-        "/api/profiles/clients/{id}": _profile(
-            # Nobody is not asked to sign in: who may not see a client cannot tell whether there is one.
+        "/api/profiles/clients/{id}": _profile_operations(
+            # Anonymous requests get 404 instead of 401, so that they cannot find out whether a client exists.
             "Client",
-            {"summary": "One client, for the client and for admins", "security": [{"session": []}, {}]},
+            {"summary": "Get a client. Only the client and admins have access", "security": [{"session": []}, {}]},
         ),
     },
     "components": {

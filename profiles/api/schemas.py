@@ -1,4 +1,4 @@
-"""The shapes of what the API answers and takes, as JSON Schema. What it takes is read off the forms themselves."""
+"""JSON schemas of API responses and requests. Request schemas are generated from the forms."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,8 +9,8 @@ from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
 from profiles.forms.fields import ListField
 from profiles.models import Availability, Badge, BuilderProfile, Currency, Domain, Profile, Project
 
-#: A longer list of choices is not worth printing, such as all time zones.
-MOST_CHOICES = 20
+#: Longer lists of choices, such as time zones, are left out.
+MAX_CHOICES = 20
 
 MOMENT, TEXT, NUMBER, FLAG = (
     {"type": "string", "format": "date-time"},
@@ -21,42 +21,39 @@ MOMENT, TEXT, NUMBER, FLAG = (
 TEXTS = {"type": "array", "items": TEXT}
 
 
-def shape(*, optional: Iterable[str] = (), **properties: Any) -> dict[str, Any]:
-    """Return an object with these properties and no others."""
+def object_schema(*, optional: Iterable[str] = (), **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object without additional properties."""
     required = sorted(properties.keys() - set(optional))
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def nullable(kind: str, **more: Any) -> dict[str, Any]:
-    """Return a type or null."""
     return {"type": [kind, "null"], **more}
 
 
 def enum(choices: type[Any]) -> dict[str, Any]:
-    """Return the values of Django's choices."""
     return {"type": "integer" if isinstance(choices.values[0], int) else "string", "enum": choices.values}
 
 
 def ref(name: str) -> dict[str, Any]:
-    """Return a reference to one of SCHEMAS."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def change(form_classes: Forms) -> dict[str, Any]:
-    """Return what a PATCH may hold: any of the fields of these forms."""
+def patch_schema(form_classes: Forms) -> dict[str, Any]:
+    """Return the schema of a PATCH: any of the fields of these forms."""
     fields = {name: field for form_class in form_classes for name, field in form_class.base_fields.items()}
-    properties = {name: _described(field) for name, field in fields.items()}
+    properties = {name: _field_schema(field) for name, field in fields.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def _described(field: forms.Field) -> dict[str, Any]:
-    # Not as maxItems, because empty entries and doubles go before it is counted.
-    most = f"At most {field.most}." if isinstance(field, ListField) else ""
-    words = {"title": str(field.label), "description": f"{field.help_text} {most}".strip()}
-    return _typed(field) | {name: text for name, text in words.items() if text}
+def _field_schema(field: forms.Field) -> dict[str, Any]:
+    # Not as maxItems, because empty and duplicate entries are removed before counting.
+    limit = f"At most {field.most}." if isinstance(field, ListField) else ""
+    annotations = {"title": str(field.label), "description": f"{field.help_text} {limit}".strip()}
+    return _type_schema(field) | {name: text for name, text in annotations.items() if text}
 
 
-def _typed(field: forms.Field) -> dict[str, Any]:
+def _type_schema(field: forms.Field) -> dict[str, Any]:
     match field:
         case forms.BooleanField():
             return dict(FLAG)
@@ -66,7 +63,7 @@ def _typed(field: forms.Field) -> dict[str, Any]:
             return {"type": "array", "items": {"type": "string", "maxLength": field.longest}}
         case forms.MultipleChoiceField():
             return {"type": "array", "items": {"type": "string", "enum": _values(field)}}
-        case forms.ChoiceField() if len(_values(field)) <= MOST_CHOICES:
+        case forms.ChoiceField() if len(_values(field)) <= MAX_CHOICES:
             return {"type": "string", "enum": _values(field)}
         case forms.CharField():
             return {"type": "string", "maxLength": field.max_length}
@@ -81,12 +78,14 @@ def _limits(field: Any) -> dict[str, float]:
     return {"minimum": float(field.min_value), "maximum": float(field.max_value)}
 
 
-AWAY = {reason: nullable("string", format="date-time") for reason in Profile.HIDDEN_BY_FIELDS}
-PRIVATE = {"email": nullable("string"), "clerk_id": nullable("string"), "hidden_reason": TEXT, **AWAY}
-ACCESS = shape(role={"type": "string", "enum": ["owner", "admin"]}, can_edit=FLAG, can_delete=FLAG, can_verify=FLAG)
+HIDDEN_BY = {name: nullable("string", format="date-time") for name in Profile.HIDDEN_BY_FIELDS}
+PRIVATE = {"email": nullable("string"), "clerk_id": nullable("string"), "hidden_reason": TEXT, **HIDDEN_BY}
+ACCESS = object_schema(
+    role={"type": "string", "enum": ["owner", "admin"]}, can_edit=FLAG, can_delete=FLAG, can_verify=FLAG
+)
 FOR_EDITORS = {
-    "private": shape(display_name=TEXT, searchable=FLAG, **PRIVATE)
-    | {"description": "For the owner and admins only; others do not get it."},
+    "private": object_schema(display_name=TEXT, searchable=FLAG, **PRIVATE)
+    | {"description": "Only included for the owner and admins."},
     "access": ACCESS,
 }
 SUMMARY = {
@@ -98,14 +97,16 @@ SUMMARY = {
     "headline": TEXT,
     "tagline": TEXT,
     "location": TEXT,
-    "time_zone": TEXT | {"description": "A name of the IANA database, or empty."},
+    "time_zone": TEXT | {"description": "IANA time zone name, or empty."},
     "domains": {"type": "array", "items": enum(Domain)},
-    "skills": TEXTS | {"description": "The most important first."},
+    "skills": TEXTS | {"description": "Most important first."},
     "expertise": TEXTS,
     "links": {"type": "array", "items": TEXT | {"format": "uri"}},
     "validation_tier": enum(BuilderProfile.Tier),
     "available_for_hire": FLAG,
-    "hourly_rate": nullable("string", pattern=r"^\d+\.\d{2}$", description="In `currency`; null if it is agreed on."),
+    "hourly_rate": nullable(
+        "string", pattern=r"^\d+\.\d{2}$", description="In `currency`. Null if the rate is negotiated."
+    ),
     "currency": enum(Currency),
     "availability": enum(Availability),
     "availability_confirmed_at": nullable("string", format="date-time"),
@@ -115,9 +116,11 @@ SUMMARY = {
     "featured": FLAG,
     "created_at": MOMENT,
 }
-IMAGE = shape(url=TEXT, alt=TEXT, width=nullable("integer"), height=nullable("integer")) | {"type": ["object", "null"]}
+IMAGE = object_schema(url=TEXT, alt=TEXT, width=nullable("integer"), height=nullable("integer")) | {
+    "type": ["object", "null"]
+}
 SCHEMAS: dict[str, Any] = {
-    "Builder": shape(
+    "Builder": object_schema(
         optional=FOR_EDITORS,
         **SUMMARY,
         bio=TEXT | {"description": "Markdown."},
@@ -125,9 +128,9 @@ SCHEMAS: dict[str, Any] = {
         portfolio={"type": "array", "items": ref("Project")},
         **FOR_EDITORS,
     ),
-    "BuilderSummary": shape(optional=FOR_EDITORS, **SUMMARY, **FOR_EDITORS),
-    "Badge": shape(kind=enum(Badge.Kind), evidence=TEXT, awarded_at=MOMENT),
-    "Project": shape(
+    "BuilderSummary": object_schema(optional=FOR_EDITORS, **SUMMARY, **FOR_EDITORS),
+    "Badge": object_schema(kind=enum(Badge.Kind), evidence=TEXT, awarded_at=MOMENT),
+    "Project": object_schema(
         id=NUMBER,
         title=TEXT,
         description=TEXT,
@@ -136,19 +139,19 @@ SCHEMAS: dict[str, Any] = {
         status=enum(Project.Status),
         image=IMAGE,
     ),
-    "BuilderChange": change(BUILDER_FORMS),
-    "Client": shape(
+    "BuilderChange": patch_schema(BUILDER_FORMS),
+    "Client": object_schema(
         id=NUMBER,
         name=TEXT,
         company_name=TEXT,
         industry=TEXT,
         project_preferences=TEXT,
         created_at=MOMENT,
-        private=shape(**PRIVATE),
+        private=object_schema(**PRIVATE),
         access=ACCESS,
     ),
-    "ClientChange": change(CLIENT_FORMS),
-    "User": shape(
+    "ClientChange": patch_schema(CLIENT_FORMS),
+    "User": object_schema(
         clerk_id=nullable("string"),
         name=TEXT,
         username=nullable("string"),
@@ -157,15 +160,15 @@ SCHEMAS: dict[str, Any] = {
         roles={"type": "array", "items": {"type": "string", "enum": ["CLIENT", "BUILDER", "ADMIN"]}},
         is_being_set_up=FLAG,
     ),
-    "Error": shape(
-        error=shape(
+    "Error": object_schema(
+        error=object_schema(
             optional=["fields"],
             code=TEXT | {"description": "For programs."},
             message=TEXT | {"description": "For people."},
             fields={
                 "type": "object",
                 "additionalProperties": TEXTS,
-                "description": "With `invalid`: what is wrong with each field or parameter, in sentences.",
+                "description": "Error messages by field or parameter. Only with the code `invalid`.",
             },
         )
     ),

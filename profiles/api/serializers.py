@@ -1,4 +1,4 @@
-"""Profiles as JSON. What somebody may not see is left out, key and all."""
+"""Serializes profiles to JSON. Fields that the viewer cannot see are left out."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from accounts.models import User
 from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 from profiles.permissions import ProfileAccess, access_for
 
-#: Facts of the row that everybody may see, under their own names.
-BUILDER_FACTS = (
+#: Public columns, serialized under their own names.
+BUILDER_FIELDS = (
     *("headline", "tagline", "location", "time_zone", "domains", "skills", "expertise", "links"),
     *("validation_tier", "available_for_hire", "hourly_rate", "currency"),
     *("availability", "availability_confirmed_at", "adhd_friendly", "completed_projects", "response_rate"),
 )
-CLIENT_FACTS = ("company_name", "industry", "project_preferences")
-#: What a program reads and cannot change, for a better answer than that there is no such field.
+CLIENT_FIELDS = ("company_name", "industry", "project_preferences")
+#: Fields of the response that cannot be changed. They get a specific error message.
 READ_ONLY = {
     "builder": frozenset(
         {
@@ -28,32 +28,31 @@ READ_ONLY = {
 
 
 def builder_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
-    """Return what `viewer` may see of a builder who may be seen; it takes two queries."""
+    """Return a builder profile that `viewer` can view. Uses two queries."""
     public = _summary(profile) | {
         "bio": profile.bio,
         "badges": [_badge_json(badge) for badge in profile.badges.all()],
         "portfolio": [_project_json(project) for project in profile.projects.all()],
     }
-    own = {"display_name": profile.display_name, "searchable": profile.searchable}
-    return public | _private(profile, viewer, **own)
+    private = {"display_name": profile.display_name, "searchable": profile.searchable}
+    return public | _private(profile, viewer, **private)
 
 
 def builder_summary_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
-    """Return what a list tells of a builder, without the longer parts; it takes no query."""
-    own = {"display_name": profile.display_name, "searchable": profile.searchable}
-    return _summary(profile) | _private(profile, viewer, **own)
+    """Return a builder profile for lists, without its longer fields. Uses no query."""
+    private = {"display_name": profile.display_name, "searchable": profile.searchable}
+    return _summary(profile) | _private(profile, viewer, **private)
 
 
 def client_json(profile: ClientProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
-    """Return what `viewer` may see of a client; whoever may see it at all sees everything."""
-    facts = {name: getattr(profile, name) for name in CLIENT_FACTS}
+    """Return a client profile. Everyone who can view it sees all of its fields."""
+    fields = {name: getattr(profile, name) for name in CLIENT_FIELDS}
     return (
-        {"id": profile.pk, "name": profile.name, "created_at": profile.created_at} | facts | _private(profile, viewer)
+        {"id": profile.pk, "name": profile.name, "created_at": profile.created_at} | fields | _private(profile, viewer)
     )
 
 
 def user_json(user: User) -> dict[str, Any]:
-    """Return what a person may know of their own account."""
     return {
         "clerk_id": user.clerk_id,
         "name": user.name,
@@ -74,7 +73,7 @@ def _summary(profile: BuilderProfile) -> dict[str, Any]:
         "image_url": profile.image_url or None,
         "featured": profile.featured_at is not None,
         "created_at": profile.created_at,
-    } | {name: getattr(profile, name) for name in BUILDER_FACTS}
+    } | {name: getattr(profile, name) for name in BUILDER_FIELDS}
 
 
 def _badge_json(badge: Badge) -> dict[str, Any]:
@@ -82,8 +81,8 @@ def _badge_json(badge: Badge) -> dict[str, Any]:
 
 
 def _project_json(project: Project) -> dict[str, Any]:
-    facts = ("title", "description", "url", "technologies", "status")
-    return {"id": project.pk} | {name: getattr(project, name) for name in facts} | {"image": _image_json(project)}
+    names = ("title", "description", "url", "technologies", "status")
+    return {"id": project.pk} | {name: getattr(project, name) for name in names} | {"image": _image_json(project)}
 
 
 def _image_json(project: Project) -> dict[str, Any] | None:
@@ -93,14 +92,14 @@ def _image_json(project: Project) -> dict[str, Any] | None:
     return {"url": project.image.url, "alt": project.image_alt, **size}
 
 
-def _private(profile: Profile, viewer: User | AnonymousUser, **facts: Any) -> dict[str, Any]:
-    """Return what owners and admins see besides, or nothing."""
+def _private(profile: Profile, viewer: User | AnonymousUser, **fields: Any) -> dict[str, Any]:
+    """Return the fields for the owner and admins, or nothing for other viewers."""
     access = access_for(viewer, profile)
     if not access.can_edit:
         return {}
-    reasons = {reason: getattr(profile, reason) for reason in Profile.HIDDEN_BY_FIELDS}
-    known = {"email": profile.user.email, "clerk_id": profile.user.clerk_id, "hidden_reason": profile.hidden_reason}
-    return {"private": {**known, **facts, **reasons}, "access": _access_json(access)}
+    hidden_by = {name: getattr(profile, name) for name in Profile.HIDDEN_BY_FIELDS}
+    common = {"email": profile.user.email, "clerk_id": profile.user.clerk_id, "hidden_reason": profile.hidden_reason}
+    return {"private": {**common, **fields, **hidden_by}, "access": _access_json(access)}
 
 
 def _access_json(access: ProfileAccess) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The addresses of the API."""
+"""The API views."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from django.views.generic.base import View
 from accounts.http import json_error
 from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
-from profiles.api.listing import following_of, query_of
+from profiles.api.listing import next_page_links, parse_query
 from profiles.api.openapi import DOCUMENT
 from profiles.api.serializers import READ_ONLY, builder_json, builder_summary_json, client_json, user_json
 from profiles.directory.results import find
@@ -23,7 +23,7 @@ PAGE_SIZE = 50
 
 
 class MeView(JsonView, RoleRequiredMixin):
-    """Who is signed in, and their profiles."""
+    """The signed-in user and their profiles."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
         user: Any = request.user
@@ -39,55 +39,48 @@ class MeView(JsonView, RoleRequiredMixin):
 
 
 class BuilderListView(JsonView):
-    """The directory: published builders who want to be found, newest first."""
+    """Listed builders, newest first."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        page = find(query_of(request.GET), size=PAGE_SIZE)
+        page = find(parse_query(request.GET), size=PAGE_SIZE)
         results = [builder_summary_json(profile, request.user) for profile in page.builders]
-        return JsonResponse({"results": results, **following_of(page.following)})
+        return JsonResponse({"results": results, **next_page_links(page.next_query)})
 
 
 class BuilderView(ProfileView):
-    """One builder."""
-
     read_only = READ_ONLY["builder"]
 
     def represent(self) -> dict[str, Any]:
-        """Return the builder."""
         return builder_json(self.profile, self.request.user)
 
 
 class ClientView(ProfileView):
-    """One client, for the client and for admins."""
+    """A client profile. Only its owner and admins can view it."""
 
     read_only = READ_ONLY["client"]
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the clients that the viewer may see."""
         return ClientProfile.objects.visible_to(self.request.user)
 
     def represent(self) -> dict[str, Any]:
-        """Return the client."""
         return client_json(self.profile, self.request.user)
 
 
 @method_decorator(never_cache, name="dispatch")
 class UnknownView(View):
-    """Whatever else is asked below /api/."""
+    """Returns 404 as JSON for all other URLs below /api/."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return json_error(404, "not_found", "The API has no such address; see /api/docs/.")
+        return json_error(404, "not_found", "This URL does not exist. See /api/docs/.")
 
 
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
-    """Describe the API to programs."""
     return JsonResponse(DOCUMENT)
 
 
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    """Describe the API to people."""
     operations = [
         {"path": path, "method": method.upper(), **operation}
         for path, methods in DOCUMENT["paths"].items()

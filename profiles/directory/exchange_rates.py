@@ -1,11 +1,11 @@
-"""Roughly what a rate is in US dollars, so that rates in different currencies can be compared. Never shown as a price."""
+"""Approximate conversion of rates to US dollars, for sorting and filtering only. Never shown as a price."""
 
 from datetime import date
 from decimal import Decimal
 
 from profiles.models.choices import Currency
 
-#: The European Central Bank's reference rates of this day; it does not list NGN, whose figure is a round one.
+#: Date of the European Central Bank's reference rates. NGN is not among them, so its rate is a rounded estimate.
 #: Source: https://www.ecb.europa.eu/stats/eurofxref/ After a change, run `manage.py index_profiles`.
 AS_OF = date(2026, 10, 30)
 _DOLLARS_PER_EURO = Decimal("1.1172")
@@ -26,5 +26,5 @@ _PER_EURO = {
 
 
 def to_usd(amount: Decimal, currency: str) -> int:
-    """Return about how many US dollars `amount` is: whole ones, and at least one."""
+    """Return `amount` in whole US dollars, at least 1."""
     return max(1, round(Decimal(amount) / _PER_EURO[Currency(currency)] * _DOLLARS_PER_EURO))

@@ -1,4 +1,4 @@
-"""The numbers beside the directory's filters: how many builders each would leave."""
+"""Counts of the directory's filters: the number of builders for each filter value."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,62 +12,59 @@ from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import Page, Sample
 from profiles.models import Availability
 
-SKILLS_OFFERED = 10
-MOST_ADVICE = 6
+MAX_SKILL_CHOICES = 10
+MAX_SUGGESTIONS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value of a facet, as it is offered.
+    """A value of a facet that can be selected.
 
     Attributes:
-        count: how many it would leave; "" where that is not known.
+        count: the number of builders with this value, formatted by `format_count`. "" if unknown.
     """
 
     element_id: str
     value: str
     label: str
     count: str
-    is_chosen: bool
+    is_selected: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """Something that narrows the list.
+    """An active filter, or the search text.
 
     Attributes:
-        left: the query without it.
-        count: how many match that; "" where nobody asked.
+        query_without: the query without this filter.
+        count: the number of matches of `query_without`. "" if it was not counted.
     """
 
     label: str
-    left: DirectoryQuery
+    query_without: DirectoryQuery
     count: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """A facet with its values."""
-
+class FacetChoices:
     facet: Facet
     choices: list[Choice]
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
-    """How many of a sample have each value of each facet.
+class FacetCounts:
+    """The number of builders in a sample for each value of each facet.
 
     Attributes:
-        spellings: how the first builder with it spells a skill.
+        spellings: the spelling that is shown for each skill key, taken from the first builder with the skill.
     """
 
     counts: Mapping[str, Counter[str]]
     spellings: Mapping[str, str]
-    is_all: bool
+    is_complete: bool
 
     @classmethod
-    def of(cls, sample: Sample) -> "Tally":
-        """Count a sample."""
+    def from_sample(cls, sample: Sample) -> "FacetCounts":
         rows, skills, spellings = sample.rows, Counter[str](), dict[str, str]()
         for skill, number in Counter(chain.from_iterable(row.skills for row in rows)).items():
             if key := terms.term_key(skill):
@@ -82,16 +79,17 @@ class Tally:
             ),
             "rate": Counter(indexing.rate_range(row.rate_usd) for row in rows if row.rate_usd),
         }
-        return cls(counts, spellings, sample.is_all)
+        return cls(counts, spellings, sample.is_complete)
 
-    def count(self, key: str, value: str) -> str:
-        """Return how many have a value, in words."""
-        return about(self.counts[key][terms.term_key(value) if key == "skill" else value], is_all=self.is_all)
+    def formatted(self, key: str, value: str) -> str:
+        return format_count(
+            self.counts[key][terms.term_key(value) if key == "skill" else value], is_complete=self.is_complete
+        )
 
 
-def about(number: int, *, is_all: bool) -> str:
-    """Say how many there are: 7, or 40+ if only some were looked at; "" if none of those was."""
-    if is_all:
+def format_count(number: int, *, is_complete: bool) -> str:
+    """Return an exact count such as "7", or a lower bound such as "40+" if the sample is incomplete and not empty."""
+    if is_complete:
         return str(number)
     if number == 0:
         return ""
@@ -99,62 +97,64 @@ def about(number: int, *, is_all: bool) -> str:
     return f"{number // step * step}+"
 
 
-def offers(query: DirectoryQuery, page: Page) -> list[Offer]:
-    """Return the facets with how many builders each choice would leave.
+def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
+    """Return all facets with their choices and the number of builders for each.
 
-    Of domains and skills all that are chosen must hold, so the page's own sample tells. Of the others any may, so what
-    one more would bring is among those who match without that facet.
+    Facets with `match_all` are counted in the sample of the page. For the others, selecting another value adds builders, so
+    they are counted in a sample without that facet.
     """
-    free = [key for key, facet in FACETS.items() if key in query.chosen and not facet.every]
-    asked = {key: query.without(key) for key in free}
+    any_of = [key for key, facet in FACETS.items() if key in query.filters and not facet.match_all]
+    queries = {key: query.without(key) for key in any_of}
     if query.after:
-        asked[""] = query.first
-    samples = dict(zip(asked, directory.walk(list(asked.values())), strict=True)) if asked else {}
-    tallies = {key: Tally.of(sample) for key, sample in samples.items()}
-    own = tallies.get("") or Tally.of(page.sample)
-    return [Offer(facet, list(_choices(query, facet, tallies.get(key, own)))) for key, facet in FACETS.items()]
-
-
-def chips(query: DirectoryQuery) -> list[Chip]:
-    """Return what narrows the list."""
-    typed = [Chip(f"“{query.text}”", query.without("q"))] if query.text else []
-    chosen = [(FACETS[key], value) for key, values in query.chosen.items() for value in values]
-    return [*typed, *(Chip(facet.label(value), query.without(facet.key, value)) for facet, value in chosen)]
-
-
-def advice(query: DirectoryQuery) -> list[Chip]:
-    """Return what to drop when nobody matches, with how many there would be then; what gives most comes first."""
-    dropped = chips(query)[:MOST_ADVICE]
-    counts = directory.count([chip.left for chip in dropped])
-    found = sorted(zip(counts, dropped, strict=True), key=lambda pair: -pair[0])
+        queries[""] = query.first_page
+    samples = dict(zip(queries, directory.scan(list(queries.values())), strict=True)) if queries else {}
+    counts = {key: FacetCounts.from_sample(sample) for key, sample in samples.items()}
+    default = counts.get("") or FacetCounts.from_sample(page.sample)
     return [
-        replace(chip, count=about(min(count, directory.SAMPLE), is_all=count <= directory.SAMPLE))
-        for count, chip in found
+        FacetChoices(facet, list(_choices(query, facet, counts.get(key, default)))) for key, facet in FACETS.items()
+    ]
+
+
+def active_filters(query: DirectoryQuery) -> list[Chip]:
+    """Return the search text and the active filters."""
+    text = [Chip(f"“{query.text}”", query.without("q"))] if query.text else []
+    filters = [(FACETS[key], value) for key, values in query.filters.items() for value in values]
+    return [*text, *(Chip(facet.label(value), query.without(facet.key, value)) for facet, value in filters)]
+
+
+def removal_suggestions(query: DirectoryQuery) -> list[Chip]:
+    """Return filters to remove if there are no matches, those that give the most matches first."""
+    chips = active_filters(query)[:MAX_SUGGESTIONS]
+    counts = directory.count([chip.query_without for chip in chips])
+    ranked = sorted(zip(counts, chips, strict=True), key=lambda pair: -pair[0])
+    limit = directory.SAMPLE_SIZE
+    return [
+        replace(chip, count=format_count(min(count, limit), is_complete=count <= limit))
+        for count, chip in ranked
         if count
     ]
 
 
 def total(page: Page) -> str:
-    """Say how many match from this page on."""
-    return about(len(page.sample.rows), is_all=page.sample.is_all)
+    return format_count(len(page.sample.rows), is_complete=page.sample.is_complete)
 
 
-def _choices(query: DirectoryQuery, facet: Facet, tally: Tally) -> Iterator[Choice]:
-    chosen = query.chosen.get(facet.key, ())
-    values = facet.labels or _skills(chosen, tally)
+def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterator[Choice]:
+    selected = query.filters.get(facet.key, ())
+    values = facet.labels or _skills(selected, counts)
     for number, value in enumerate(values):
-        count = tally.count(facet.key, value)
-        # What would leave nobody is not offered.
-        if count != "0" or value in chosen:
-            yield Choice(f"{facet.key}-{number}", value, facet.label(value), count, value in chosen)
+        count = counts.formatted(facet.key, value)
+        # Values without matches are not offered.
+        if count != "0" or value in selected:
+            yield Choice(f"{facet.key}-{number}", value, facet.label(value), count, value in selected)
 
 
-def _skills(chosen: tuple[str, ...], tally: Tally) -> list[str]:
-    """Return the skills to offer: the chosen ones, then the most frequent."""
-    keys = {terms.term_key(value) for value in chosen}
+def _skills(selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
+    """Return the skills to offer: the selected ones, then the most frequent."""
+    keys = {terms.term_key(value) for value in selected}
     frequent = [
-        tally.spellings[key]
-        for key, _ in tally.counts["skill"].most_common(SKILLS_OFFERED + len(keys))
+        counts.spellings[key]
+        for key, _ in counts.counts["skill"].most_common(MAX_SKILL_CHOICES + len(keys))
         if key not in keys
     ]
-    return [*chosen, *frequent[:SKILLS_OFFERED]]
+    return [*selected, *frequent[:MAX_SKILL_CHOICES]]

@@ -1,4 +1,4 @@
-"""What the directory can be narrowed by, and in which orders it comes."""
+"""The filters and sort orders of the directory."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,91 +10,90 @@ from django.utils.translation import gettext_lazy as _
 from profiles.directory import indexing, terms
 from profiles.models import Availability, BuilderProfile, Domain
 
-LONGEST_SKILL = 40
+MAX_SKILL_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """Something to choose by.
+    """A filter of the directory.
 
     Attributes:
-        key: names it in addresses.
-        labels: its values in their order; none for skills, which builders name themselves.
-        every: whether all that is chosen must hold, since a builder can have several; else any of it.
+        key: the query parameter.
+        labels: labels by value, in display order. Empty for skills, which are free text.
+        match_all: builders must have all selected values. Otherwise one of them is enough.
     """
 
     key: str
     title: str | Promise
     labels: Mapping[str, str | Promise] = field(default_factory=dict)
-    every: bool = False
+    match_all: bool = False
 
     def label(self, value: str) -> str:
-        """Return the value in words."""
         return str(self.labels.get(value, value))
 
-    def knows(self, value: str) -> bool:
-        """Return whether `value` can be chosen."""
-        return value in self.labels if self.labels else bool(terms.term_key(value)) and len(value) <= LONGEST_SKILL
+    def is_valid(self, value: str) -> bool:
+        return value in self.labels if self.labels else bool(terms.term_key(value)) and len(value) <= MAX_SKILL_LENGTH
 
-    def asked(self, values: Iterable[str]) -> str:
-        """Return the tsquery of what is chosen."""
-        marks = (indexing.quoted(indexing.mark(self.key, value)) for value in values)
-        return f"({(' & ' if self.every else ' | ').join(marks)})"
+    def tsquery(self, values: Iterable[str]) -> str:
+        terms = (indexing.quoted(indexing.filter_term(self.key, value)) for value in values)
+        return f"({(' & ' if self.match_all else ' | ').join(terms)})"
 
 
-def _rates() -> dict[str, str | Promise]:
+def _rate_labels() -> dict[str, str | Promise]:
     steps = indexing.RATE_STEPS
     between = {str(i): f"${low}–{high}" for i, (low, high) in enumerate(pairwise(steps), 1)}
-    return {"0": _("Under $40"), **between, str(len(steps)): _("$200 and more")}
+    return {"0": _("Under $40"), **between, str(len(steps)): _("$200 or more")}
 
 
 FACETS = {
     facet.key: facet
     for facet in (
-        Facet("domain", _("Domain"), dict(Domain.choices), every=True),
-        Facet("skill", _("Skill"), every=True),
+        Facet("domain", _("Domain"), dict(Domain.choices), match_all=True),
+        Facet("skill", _("Skill"), match_all=True),
         Facet("availability", _("Availability"), dict(Availability.choices)),
         Facet("tier", _("Tier"), {str(value): label for value, label in BuilderProfile.Tier.choices}),
-        Facet("rate", _("Hourly rate"), _rates()),
+        Facet("rate", _("Hourly rate"), _rate_labels()),
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """An order.
+    """A sort order of the directory.
 
     Attributes:
-        explanation: what people read below the choice.
-        fields: the last is unique, so that every place in the order can be named.
-        descending: of all fields alike, so that a pair of values can be compared with a pair of columns.
-        needs: without this field a builder is not in the order at all.
+        explanation: help text below the sort field.
+        fields: the columns to sort by. The last one is unique, so that a cursor identifies one row.
+        descending: applies to all fields, so that the cursor can be compared with the columns as one row value.
+        required_field: builders without a value in this column are left out.
     """
 
     label: str | Promise
     explanation: str | Promise
     fields: tuple[str, ...]
     descending: bool = True
-    needs: str = ""
+    required_field: str = ""
 
 
-_ROUGHLY = _("Currencies are compared roughly, in US dollars. Builders who name no rate are left out.")
+_RATE_EXPLANATION = _(
+    "Rates are compared in US dollars at approximate exchange rates. Builders without a rate are not shown."
+)
 BEST = "best"
 SORTS = {
     BEST: Sort(
         _("Best match"),
-        _(
-            "Featured builders, then higher tiers, complete pages, and who lately confirmed their time. A name you typed wins."
-        ),
+        _("Featured first, then tier, completeness and recent activity. When you search, matching names come first."),
         ("score", "id"),
     ),
-    "newest": Sort(_("Newest"), _("Who joined last comes first."), ("id",)),
-    "rate-low": Sort(_("Lowest rate"), _ROUGHLY, ("rate_usd", "id"), descending=False, needs="rate_usd"),
-    "rate-high": Sort(_("Highest rate"), _ROUGHLY, ("rate_usd", "id"), needs="rate_usd"),
+    "newest": Sort(_("Newest"), _("Builders who joined most recently come first."), ("id",)),
+    "rate-low": Sort(
+        _("Lowest rate"), _RATE_EXPLANATION, ("rate_usd", "id"), descending=False, required_field="rate_usd"
+    ),
+    "rate-high": Sort(_("Highest rate"), _RATE_EXPLANATION, ("rate_usd", "id"), required_field="rate_usd"),
     "confirmed": Sort(
         _("Recently confirmed"),
-        _("Who last said how much time they have comes first. Builders who never did are left out."),
+        _("Builders who confirmed their availability most recently come first. Others are not shown."),
         ("availability_confirmed_at", "id"),
-        needs="availability_confirmed_at",
+        required_field="availability_confirmed_at",
     ),
 }

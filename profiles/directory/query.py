@@ -1,4 +1,4 @@
-"""What somebody looks for in the directory: as an address says it, and as PostgreSQL is asked."""
+"""A directory query, parsed from query parameters and converted to tsqueries."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,92 +14,90 @@ from profiles.directory import indexing
 from profiles.directory import terms as words
 from profiles.directory.facets import BEST, FACETS, SORTS
 
-#: Of what was typed and chosen; the rest is not read.
-LONGEST_TEXT, MOST_WORDS, MOST_CHOSEN = 200, 8, 8
-#: Letters from which the beginning of a word tells something.
-SHORT = 3
+#: Longer text, further words and further filter values are ignored.
+MAX_TEXT_LENGTH, MAX_WORDS, MAX_FILTER_VALUES = 200, 8, 8
+#: Shorter prefixes match too many words to be selective.
+MIN_PREFIX_LENGTH = 3
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryQuery:
-    """What somebody looks for.
+    """The search text, filters, sort order and cursor of one page of the directory.
 
     Attributes:
-        chosen: values of each facet by which the list is narrowed.
+        filters: the selected values of each facet.
         sort: a key of `facets.SORTS`.
-        after: the place below which the page begins; None for the first page.
+        after: the cursor that the page starts after, or None for the first page.
     """
 
     text: str = ""
-    chosen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sort: str = BEST
     after: tuple[Any, ...] | None = None
 
     @classmethod
-    def of(cls, asked: QueryDict) -> Self:
-        """Return what the parameters of an address ask for; whatever is not understood is left out."""
-        sort = asked.get("sort", BEST) if asked.get("sort") in SORTS else BEST
+    def from_params(cls, params: QueryDict) -> Self:
+        """Return the query of these parameters. Invalid parameters are ignored."""
+        sort = params.get("sort", BEST) if params.get("sort") in SORTS else BEST
         return cls(
-            text=" ".join(asked.get("q", "")[:LONGEST_TEXT].replace("\x00", "").split()),
-            chosen={key: values for key in FACETS if (values := _chosen(key, asked.getlist(key)))},
+            text=" ".join(params.get("q", "")[:MAX_TEXT_LENGTH].replace("\x00", "").split()),
+            filters={key: values for key in FACETS if (values := _valid_values(key, params.getlist(key)))},
             sort=sort,
-            after=cursors.parse_cursor(asked.get("after", ""), _kinds(sort)),
+            after=cursors.parse_cursor(params.get("after", ""), _cursor_types(sort)),
         )
 
     @property
-    def is_narrowed(self) -> bool:
-        """Whether not simply everybody is asked for."""
-        return bool(self.text or self.chosen)
+    def is_filtered(self) -> bool:
+        return bool(self.text or self.filters)
 
     @property
-    def asked(self) -> list[str]:
-        """The tsqueries that all must match.
+    def tsqueries(self) -> list[str]:
+        """One or two tsqueries that must all match.
 
-        The beginnings of one or two letters apart, if there is anything else: so many words begin with them that an
-        index takes longer to gather those than rows do to be looked at.
+        Prefixes of one or two letters are kept in a separate tsquery, if there are other terms. They match so many words
+        that the index would take longer to collect them than PostgreSQL takes to check each row.
         """
-        typed = list(dict.fromkeys(words.query_prefixes(self.text)))[:MOST_WORDS]
-        found: dict[bool, list[str]] = {False: [], True: []}
-        for word in typed:
-            found[len(word) < SHORT and word.isalpha() and word.isascii()].append(f"{indexing.quoted(word)}:*")
-        found[False] += [FACETS[key].asked(values) for key, values in self.chosen.items()]
-        return [" & ".join(terms) for terms in found.values() if terms]
+        prefixes = list(dict.fromkeys(words.query_prefixes(self.text)))[:MAX_WORDS]
+        by_shortness: dict[bool, list[str]] = {False: [], True: []}
+        for prefix in prefixes:
+            is_short = len(prefix) < MIN_PREFIX_LENGTH and prefix.isalpha() and prefix.isascii()
+            by_shortness[is_short].append(f"{indexing.quoted(prefix)}:*")
+        by_shortness[False] += [FACETS[key].tsquery(values) for key, values in self.filters.items()]
+        return [" & ".join(terms) for terms in by_shortness.values() if terms]
 
     @property
-    def said(self) -> list[tuple[str, str]]:
-        """Who is looked for, as parameters of an address."""
-        typed = [("q", self.text)] if self.text else []
-        return [*typed, *((key, value) for key, values in self.chosen.items() for value in values)]
+    def filter_parameters(self) -> list[tuple[str, str]]:
+        """The query parameters of the search text and the filters."""
+        text = [("q", self.text)] if self.text else []
+        return [*text, *((key, value) for key, values in self.filters.items() for value in values)]
 
     def parameters(self) -> str:
-        """Return the query string of its address: what is said, and nothing else."""
+        """Return the query string, without parameters that have their default value."""
         after = cursors.format_cursor(self.after) if self.after else ""
-        place = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
-        return urlencode([*self.said, *((name, value) for name, value in place if value)])
+        rest = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
+        return urlencode([*self.filter_parameters, *((name, value) for name, value in rest if value)])
 
     @property
-    def address(self) -> str:
-        """The address of the page."""
+    def url(self) -> str:
         return "?".join(filter(None, (reverse("profiles:builder_list"), self.parameters())))
 
     @property
-    def first(self) -> "DirectoryQuery":
-        """The same, from its first page."""
+    def first_page(self) -> "DirectoryQuery":
         return replace(self, after=None)
 
     def without(self, key: str, value: str | None = None) -> "DirectoryQuery":
-        """Return it without one value of a facet, or without any; key "q" is what was typed."""
+        """Return the query without one value of a facet, or without all of its values. "q" removes the search text."""
         if key == "q":
             return replace(self, text="", after=None)
-        left = tuple(each for each in self.chosen.get(key, ()) if value is not None and each != value)
-        chosen = {**self.chosen, key: left}
-        return replace(self, chosen={key: values for key, values in chosen.items() if values}, after=None)
+        kept = tuple(each for each in self.filters.get(key, ()) if value is not None and each != value)
+        filters = {**self.filters, key: kept}
+        return replace(self, filters={key: values for key, values in filters.items() if values}, after=None)
 
 
-def _chosen(key: str, values: Iterable[str]) -> tuple[str, ...]:
-    known = {words.term_key(value): value for value in list(values)[:MOST_CHOSEN] if FACETS[key].knows(value)}
-    return tuple(known.values())
+def _valid_values(key: str, values: Iterable[str]) -> tuple[str, ...]:
+    valid = {words.term_key(value): value for value in list(values)[:MAX_FILTER_VALUES] if FACETS[key].is_valid(value)}
+    return tuple(valid.values())
 
 
-def _kinds(sort: str) -> tuple[type, ...]:
+def _cursor_types(sort: str) -> tuple[type, ...]:
     return tuple(datetime if name.endswith("_at") else int for name in SORTS[sort].fields)

@@ -1,9 +1,10 @@
-"""The directory: who is found, and in which order. Pages and the JSON API both call `find`.
+"""Directory search. Pages and the JSON API both call `find`.
 
-Words and filters become one tsquery, so that PostgreSQL puts them together in one index. Two ways lead to the best of
-those who match. Where many match, the list is walked from its top, and few rows are enough; where few match, the index
-gathers all of them, and few are to be sorted. PostgreSQL would choose by its statistics, which know no rare beginnings of
-words, so it is asked to walk `WALK` rows first, and to gather only if that was not enough. docs/decisions.md has figures.
+Words and filters form one tsquery, so that PostgreSQL combines them in one index. There are two ways to find the best
+matches. If many builders match, scanning the sorted list from the top needs few rows. If few match, collecting all of them
+from the index leaves few rows to sort. PostgreSQL's statistics do not cover word prefixes, so it cannot choose well.
+Therefore `scan` reads the first `SCAN_LIMIT` rows, and the index is used only if those do not contain enough matches.
+docs/decisions.md has measurements.
 """
 
 import sys
@@ -16,27 +17,27 @@ from django.db.models import QuerySet
 
 from profiles.directory import indexing
 from profiles.directory.facets import BEST, SORTS
-from profiles.directory.query import SHORT, DirectoryQuery
+from profiles.directory.query import MIN_PREFIX_LENGTH, DirectoryQuery
 from profiles.models import BuilderProfile
 
 PAGE_SIZE = 24
-#: How many of those who match are looked at; if there are more, counts are of the first ones and say "at least".
-SAMPLE = 500
-#: How many rows of the list are read for those.
-WALK = 2000
-#: Of those who are called what was typed: how many go first, and among how many names they are looked for.
-NAMED, NAMES_READ = 12, 200
+#: Number of matches that are counted exactly. With more matches, counts are lower bounds.
+SAMPLE_SIZE = 500
+#: Number of rows of the sorted list that `scan` reads.
+SCAN_LIMIT = 2000
+#: Number of name matches shown first, and number of names read to find them.
+MAX_NAME_MATCHES, NAME_SCAN_LIMIT = 12, 200
 
-#: As `BuilderProfileQuerySet.listed` has it, but for the person's being active, which is asked once there are matches.
+#: The conditions of `BuilderProfileQuerySet.listed`, except `user.is_active`, which is checked for matching rows only.
 _LISTED = "searchable AND slug IS NOT NULL" + "".join(
-    f" AND {reason} IS NULL" for reason in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
+    f" AND {name} IS NULL" for name in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
 )
 _ACTIVE = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
 _COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, rate_usd"
 
 
 class Row(NamedTuple):
-    """What is counted of a builder who matches."""
+    """The columns of a matching builder that are counted by facet."""
 
     id: int
     domains: list[str]
@@ -49,14 +50,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The first of those who match.
+    """The first matches of a query.
 
     Attributes:
-        is_all: whether nobody else matches.
+        is_complete: `rows` contains all matches.
     """
 
     rows: list[Row]
-    is_all: bool
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,89 +65,89 @@ class Page:
     """A page of the directory.
 
     Attributes:
-        following: the query of the next page, if there is one.
-        sample: who matches from this page on.
+        next_query: the query of the next page, or None on the last page.
+        sample: the matches from this page on.
     """
 
     builders: list[BuilderProfile]
-    following: DirectoryQuery | None
+    next_query: DirectoryQuery | None
     sample: Sample
 
 
-def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, shown: "QuerySet[BuilderProfile] | None" = None) -> Page:
-    """Return the page that `query` asks for, of builders who may be shown to everybody.
+def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[BuilderProfile] | None" = None) -> Page:
+    """Return one page of listed builders that match `query`.
 
     Args:
-        size: builders on a page, fewer than `SAMPLE`.
-        shown: the listed builders with only the columns that are needed; all columns if none is given.
+        size: the number of builders per page, less than `SAMPLE_SIZE`.
+        queryset: the listed builders, limited to the columns that the caller needs. The default loads all columns.
     """
-    # They stand on top of the first page, and so on no other.
-    called, [sample] = named(query), walk([query])
-    if len(sample.rows) <= size + len(called) and not sample.is_all:
-        rows = [Row(*values) for values in _fetch(*_select(query, SAMPLE + 1))]
-        sample = Sample(rows[:SAMPLE], is_all=len(rows) <= SAMPLE)
-    others = [row for row in sample.rows if row.id not in called]
+    # Name matches are shown on the first page, so the other pages leave them out.
+    name_matches, [sample] = find_by_name(query), scan([query])
+    if len(sample.rows) <= size + len(name_matches) and not sample.is_complete:
+        rows = [Row(*values) for values in _fetch(*_select(query, SAMPLE_SIZE + 1))]
+        sample = Sample(rows[:SAMPLE_SIZE], is_complete=len(rows) <= SAMPLE_SIZE)
+    others = [row for row in sample.rows if row.id not in name_matches]
     if query.after:
-        called, sample = [], replace(sample, rows=others)
-    room = size - len(called)
-    ids = [*called, *(row.id for row in others[:room])]
-    found = (BuilderProfile.objects.listed() if shown is None else shown).in_bulk(ids) if ids else {}
-    # Somebody may have gone since a moment ago.
-    builders = [found[pk] for pk in ids if pk in found]
-    following = None
+        name_matches, sample = [], replace(sample, rows=others)
+    room = size - len(name_matches)
+    ids = [*name_matches, *(row.id for row in others[:room])]
+    profiles = (BuilderProfile.objects.listed() if queryset is None else queryset).in_bulk(ids) if ids else {}
+    # A profile may have been hidden since the search.
+    builders = [profiles[pk] for pk in ids if pk in profiles]
+    next_query = None
     if len(others) > room and builders:
-        following = replace(query, after=tuple(getattr(builders[-1], name) for name in SORTS[query.sort].fields))
-    return Page(builders, following, sample)
+        next_query = replace(query, after=tuple(getattr(builders[-1], name) for name in SORTS[query.sort].fields))
+    return Page(builders, next_query, sample)
 
 
-def named(query: DirectoryQuery) -> list[int]:
-    """Return the ids of the first `NAMED` builders who match and are called what was typed, whole names before longer ones.
+def find_by_name(query: DirectoryQuery) -> list[int]:
+    """Return the ids of up to `MAX_NAME_MATCHES` builders whose name starts with the search text, exact matches first.
 
-    Only so many names are looked at, in the order of the alphabet, that a beginning which many share costs no more than
-    another; whoever is not among them stands where the list has them.
+    Only the first `NAME_SCAN_LIMIT` names in alphabetical order are read, so that a common prefix costs no more than a
+    rare one. Other builders keep their normal position in the list.
     """
     key = indexing.name_key(query.text)
     if not key or query.sort != BEST:
         return []
-    # Names that only begin with a letter or two are no answer yet; two signs of Han are a family's name.
-    last = key if len(key) < SHORT and key.isascii() else key + chr(sys.maxunicode)
+    # One or two ASCII letters must match the whole name. Two Han characters may already be a family name.
+    last = key if len(key) < MIN_PREFIX_LENGTH and key.isascii() else key + chr(sys.maxunicode)
     candidates = (
         f"SELECT * FROM profiles_builderprofile WHERE {_LISTED} AND name_key BETWEEN %s AND %s "  # noqa: S608
-        f"ORDER BY name_key LIMIT {NAMES_READ}"
+        f"ORDER BY name_key LIMIT {NAME_SCAN_LIMIT}"
     )
-    conditions = f"{_matches(query.asked)} AND {_ACTIVE}"
-    order = f"ORDER BY name_key <> %s, score DESC, id DESC LIMIT {NAMED}"
+    conditions = f"{_match_condition(query.tsqueries)} AND {_ACTIVE}"
+    order = f"ORDER BY name_key <> %s, score DESC, id DESC LIMIT {MAX_NAME_MATCHES}"
     sql = f"SELECT id FROM ({candidates}) AS builder WHERE {conditions} {order}"  # noqa: S608
-    return [pk for (pk,) in _fetch(sql, [key, last, *query.asked, key])]
+    return [pk for (pk,) in _fetch(sql, [key, last, *query.tsqueries, key])]
 
 
-def walk(queries: Sequence[DirectoryQuery]) -> list[Sample]:
-    """Return who matches each of these queries among the first `WALK` rows of its order, in one statement."""
+def scan(queries: Sequence[DirectoryQuery]) -> list[Sample]:
+    """Return the matches of each query among the first `SCAN_LIMIT` rows of its order, in one statement."""
     samples: list[list[Row]] = [[] for _ in queries]
-    more: list[bool] = [True for _ in queries]
-    statements = [_select(query, SAMPLE + 1, walk=WALK) for query in queries]
+    has_more: list[bool] = [True for _ in queries]
+    statements = [_select(query, SAMPLE_SIZE + 1, scan_limit=SCAN_LIMIT) for query in queries]
     sql = " UNION ALL ".join(
         f"(SELECT {number}, one.* FROM ({one}) AS one)"  # noqa: S608
         for number, (one, _) in enumerate(statements)
     )
-    for number, *columns, is_deep in _fetch(sql, [value for _, values in statements for value in values]):
+    for number, *columns, list_continues in _fetch(sql, [value for _, values in statements for value in values]):
         samples[number].append(Row(*columns))
-        more[number] = is_deep
+        has_more[number] = list_continues
     return [
-        Sample(rows[:SAMPLE], is_all=not is_deep and len(rows) <= SAMPLE)
-        for rows, is_deep in zip(samples, more, strict=True)
+        Sample(rows[:SAMPLE_SIZE], is_complete=not list_continues and len(rows) <= SAMPLE_SIZE)
+        for rows, list_continues in zip(samples, has_more, strict=True)
     ]
 
 
 def count(queries: Sequence[DirectoryQuery]) -> list[int]:
-    """Return how many match each of these queries, `SAMPLE + 1` at most, in one statement."""
-    statements = [_select(query.first, SAMPLE + 1, is_sorted=False) for query in queries]
+    """Return the number of matches of each query, at most `SAMPLE_SIZE + 1`, in one statement."""
+    statements = [_select(query.first_page, SAMPLE_SIZE + 1, is_sorted=False) for query in queries]
     sql = " UNION ALL ".join(
         f"SELECT {number}, count(*) FROM ({one}) AS one"  # noqa: S608
         for number, (one, _) in enumerate(statements)
     )
-    found = dict(_fetch(sql, [value for _, values in statements for value in values])) if queries else {}
-    return [found[number] for number in range(len(queries))]
+    counts = dict(_fetch(sql, [value for _, values in statements for value in values])) if queries else {}
+    return [counts[number] for number in range(len(queries))]
 
 
 def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
@@ -156,47 +157,46 @@ def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
 
 
 def _select(
-    query: DirectoryQuery, most: int, *, walk: int | None = None, is_sorted: bool = True
+    query: DirectoryQuery, limit: int, *, scan_limit: int | None = None, is_sorted: bool = True
 ) -> tuple[str, list[Any]]:
-    """Return the SELECT of the first `most` who match, and its values.
+    """Return the SELECT of the first `limit` matches, and its parameters.
 
     Args:
-        walk: look at so many rows of the list only, and add a column that says whether there are more.
-        is_sorted: whether it matters who is first.
+        scan_limit: read only this number of rows of the list, and add a column that is true if the list continues.
+        is_sorted: return the matches in order.
     """
-    conditions, values = _place(query)
-    asked: list[Any] = query.asked
-    matches = _matches(asked)
+    conditions, values = _list_condition(query)
+    tsqueries: list[Any] = query.tsqueries
+    matches = _match_condition(tsqueries)
     order = f"ORDER BY {_order(query.sort)}" if is_sorted else ""
-    # Names of columns and operators only are put in here, which all stand in this package; the rest are values.
+    # Only column names and operators defined in this package are interpolated. All user input is passed as parameters.
     listed = f"FROM profiles_builderprofile WHERE {conditions}"
     source, columns = f"(SELECT * {listed})", _COLUMNS
-    if walk:
-        columns += f", EXISTS (SELECT {listed} {order} OFFSET {walk})"
-        source, asked = f"(SELECT * {listed} {order} LIMIT {walk})", [*values, *asked]
+    if scan_limit:
+        columns += f", EXISTS (SELECT {listed} {order} OFFSET {scan_limit})"
+        source, tsqueries = f"(SELECT * {listed} {order} LIMIT {scan_limit})", [*values, *tsqueries]
     select = f"SELECT {columns} FROM {source} AS builder WHERE {matches} AND {_ACTIVE}"  # noqa: S608
-    return f"{select} {order} LIMIT {most}", [*values, *asked]
+    return f"{select} {order} LIMIT {limit}", [*values, *tsqueries]
 
 
-def _matches(asked: Sequence[str]) -> str:
-    """Return the condition that so many tsqueries match."""
-    # The index serves the first; for a column that could be something else it is not considered.
-    return " AND ".join(["search @@ %s::tsquery", "coalesce(search, '') @@ %s::tsquery"][: len(asked)]) or "true"
+def _match_condition(tsqueries: Sequence[str]) -> str:
+    # coalesce() keeps PostgreSQL from using the index for the second tsquery, which contains only short prefixes.
+    return " AND ".join(["search @@ %s::tsquery", "coalesce(search, '') @@ %s::tsquery"][: len(tsqueries)]) or "true"
 
 
-def _place(query: DirectoryQuery) -> tuple[str, list[Any]]:
-    """Return what the rows of the list itself must meet, whatever the words."""
+def _list_condition(query: DirectoryQuery) -> tuple[str, list[Any]]:
+    """Return the conditions that do not depend on the search text, and their parameters."""
     sort = SORTS[query.sort]
     conditions, values = [_LISTED], []
-    if sort.needs:
-        conditions.append(f"{sort.needs} IS NOT NULL")
-    if len(tiers := query.chosen.get("tier", ())) == 1:
-        # Lower tiers stand low in the list, so each has an index of its own.
+    if sort.required_field:
+        conditions.append(f"{sort.required_field} IS NOT NULL")
+    if len(tiers := query.filters.get("tier", ())) == 1:
+        # Lower tiers are far down in the list. An index that starts with the tier finds them quickly.
         conditions.append("validation_tier = %s")
         values.append(int(tiers[0]))
     if query.after:
-        places = ", ".join(["%s"] * len(sort.fields))
-        conditions.append(f"({', '.join(sort.fields)}) {'<' if sort.descending else '>'} ({places})")
+        placeholders = ", ".join(["%s"] * len(sort.fields))
+        conditions.append(f"({', '.join(sort.fields)}) {'<' if sort.descending else '>'} ({placeholders})")
         values += query.after
     return " AND ".join(conditions), values
 

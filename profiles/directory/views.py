@@ -1,4 +1,4 @@
-"""Home and the directory, for everybody."""
+"""The home page and the directory."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -17,9 +17,9 @@ from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import find
 from profiles.models import BuilderProfile, Domain
 
-ON_HOME = 6
-#: What a card shows, and what orders.
-_SHOWN = (
+HOME_PAGE_SIZE = 6
+#: Columns for the cards and for sorting.
+_CARD_COLUMNS = (
     *("slug", "display_name", "headline", "image", "skills", "validation_tier", "hourly_rate", "currency"),
     *("available_for_hire", "availability", "availability_confirmed_at", "score", "rate_usd"),
     *("user__name", "user__username", "user__image_url"),
@@ -27,45 +27,43 @@ _SHOWN = (
 
 
 class DirectoryRequest(HttpRequest):
-    """A request that htmx may have made."""
-
     htmx: HtmxDetails
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     # Featured builders have the highest scores.
-    builders = BuilderProfile.objects.listed().only(*_SHOWN).order_by("-score", "-id")[:ON_HOME]
+    builders = BuilderProfile.objects.listed().only(*_CARD_COLUMNS).order_by("-score", "-id")[:HOME_PAGE_SIZE]
     return render(request, "home.html", {"builders": builders, "domains": Domain.choices})
 
 
 @require_safe
 def builder_list(request: DirectoryRequest) -> HttpResponse:
-    """Show a page of the directory; to htmx only what changes with what is looked for."""
-    query, has_facets = DirectoryQuery.of(request.GET), flags.directory_facets(request)
+    """Render a page of the directory, or only its results and filters for htmx."""
+    query, has_facets = DirectoryQuery.from_params(request.GET), flags.directory_facets(request)
     if not has_facets:
-        query = replace(query, chosen={})
-    page = find(query, shown=BuilderProfile.objects.listed().only(*_SHOWN))
+        query = replace(query, filters={})
+    page = find(query, queryset=BuilderProfile.objects.listed().only(*_CARD_COLUMNS))
     context = {
         "query": query,
         "page": page,
         "total": facet_counts.total(page),
         "has_facets": has_facets,
-        "offers": facet_counts.offers(query, page) if has_facets else [],
-        "chips": facet_counts.chips(query),
-        "advice": [] if page.builders or query.after else facet_counts.advice(query),
+        "facets": facet_counts.facet_choices(query, page) if has_facets else [],
+        "active_filters": facet_counts.active_filters(query),
+        "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(query),
         "sorts": SORTS,
         "sort": SORTS[query.sort],
     }
-    # Going back asks through htmx for a whole page.
-    is_part = request.htmx and not request.htmx.history_restore_request
-    response = render(request, f"profiles/builder_list.html{'#found' if is_part else ''}", context)
+    # A history restore request by htmx needs the whole page.
+    is_partial = request.htmx and not request.htmx.history_restore_request
+    response = render(request, f"profiles/builder_list.html{'#found' if is_partial else ''}", context)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
-    return _with_address(request, query, response) if is_part else response
+    return _update_history(request, query, response) if is_partial else response
 
 
-def _with_address(request: DirectoryRequest, query: DirectoryQuery, response: HttpResponse) -> HttpResponse:
-    """Keep the address bar in step. One search is one step back, however many letters were typed for it."""
-    before = DirectoryQuery.of(QueryDict(urlsplit(request.htmx.current_url or "").query))
+def _update_history(request: DirectoryRequest, query: DirectoryQuery, response: HttpResponse) -> HttpResponse:
+    """Update the browser URL. While the user types, the history entry is replaced instead of adding one for each letter."""
+    before = DirectoryQuery.from_params(QueryDict(urlsplit(request.htmx.current_url or "").query))
     is_same_search = bool(before.text) == bool(query.text) and before.without("q") == query.without("q")
-    return replace_url(response, query.address) if is_same_search else push_url(response, query.address)
+    return replace_url(response, query.url) if is_same_search else push_url(response, query.url)

@@ -169,13 +169,13 @@ class TermsForm(ProfileForm):
         )
         labels = {
             "availability": _("Availability"),
-            "available_for_hire": _("Open to being hired"),
+            "available_for_hire": _("Available for hire"),
             "currency": _("Currency"),
             "adhd_friendly": _("ADHD-friendly focus"),
         }
         help_texts = {
-            "availability": _("Saving confirms it as of today; what was confirmed recently stands higher."),
-            "available_for_hire": _("Clients see whether you take on work at all."),
+            "availability": _("Saving confirms it as of today. Recently confirmed builders rank higher."),
+            "available_for_hire": _("Turn this off if you do not take on any projects."),
             "adhd_friendly": _(
                 "You work in ways that suit people with ADHD: small steps, clear next ones, short calls."
             ),

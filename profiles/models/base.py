@@ -38,7 +38,9 @@ class Profile(models.Model):
         max_length=500, blank=True, default="", db_default="", help_text="Shown to the owner."
     )
     unpublished_at = models.DateTimeField(null=True, blank=True, help_text="When the owner unpublished the profile.")
-    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When the owner or an admin deleted the profile.")
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the owner or an admin deleted the profile."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -90,9 +90,7 @@ class BuilderProfile(Profile):
     )
     bio = models.TextField(blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown.")
     location = models.CharField(max_length=120, blank=True, default="", db_default="")
-    time_zone = models.CharField(
-        max_length=64, blank=True, default="", db_default="", help_text="IANA time zone name."
-    )
+    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="IANA time zone name.")
 
     domains = ArrayField(models.CharField(max_length=16, choices=Domain), default=list, db_default=[], blank=True)
     skills = ArrayField(
@@ -121,9 +119,15 @@ class BuilderProfile(Profile):
         max_length=500, blank=True, default="", db_default="", help_text="Evidence for the tier. Not public."
     )
     validated_at = models.DateTimeField(null=True, blank=True)
-    featured_at = models.DateTimeField(null=True, blank=True, help_text="When an admin featured the profile. Featured profiles come first in the directory.")
+    featured_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When an admin featured the profile. Featured profiles come first in the directory.",
+    )
     completed_projects = models.PositiveIntegerField(default=0, db_default=0)
-    response_rate = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Percentage of messages answered.")
+    response_rate = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Percentage of messages answered."
+    )
 
     searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
 
@@ -141,9 +145,15 @@ class BuilderProfile(Profile):
     score = models.IntegerField(
         default=0, db_default=0, editable=False, help_text="Higher scores come first in the directory."
     )
-    rate_usd = models.PositiveIntegerField(null=True, editable=False, help_text="Approximate hourly rate in US dollars, used for sorting and filtering.")
+    rate_usd = models.PositiveIntegerField(
+        null=True, editable=False, help_text="Approximate hourly rate in US dollars, used for sorting and filtering."
+    )
     index_due_at = models.DateTimeField(
-        null=True, default=None, db_default=Now(), editable=False, help_text="When the score changes because time has passed."
+        null=True,
+        default=None,
+        db_default=Now(),
+        editable=False,
+        help_text="When the score changes because time has passed.",
     )
 
     objects = BuilderProfileManager()

@@ -31,7 +31,10 @@ class Project(models.Model):
     )
     position = models.PositiveIntegerField(default=0, help_text="Projects with lower numbers come first.")
     form_token = models.UUIDField(
-        null=True, blank=True, editable=False, help_text="Identifies the submitted form, so that submitting it twice creates one project."
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Identifies the submitted form, so that submitting it twice creates one project.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

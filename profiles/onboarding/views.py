@@ -26,7 +26,7 @@ from profiles.models import BuilderProfile, ClientProfile
 from profiles.onboarding import services as onboarding
 from profiles.onboarding.forms import BuilderQuestionsForm, GoalForm
 from profiles.onboarding.services import Goal
-from profiles.pages.views import page_context
+from profiles.pages.views import build_page_context
 from profiles.permissions import access_for
 
 
@@ -158,5 +158,5 @@ class PreviewView(OnboardingView, View):
             return redirect(onboarding.GOAL if profile is None else "accounts:account")
         number, count = onboarding.place(request.user, self.page)
         visitor = access_for(AnonymousUser(), profile)
-        context = {**page_context(profile, visitor, request), "number": number, "count": count}
+        context = {**build_page_context(profile, visitor, request), "number": number, "count": count}
         return render(request, "profiles/welcome_preview.html", context)

@@ -1,4 +1,4 @@
-"""How much of a builder's page is there, and what to do next. Where the weights come from: docs/profiles.md."""
+"""Completeness of a builder's page, and the next steps for its owner. docs/profiles.md explains the weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,104 +9,103 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles.models import BuilderProfile
 
-#: From so many on the search finds somebody in more ways than one.
-ENOUGH_SKILLS = 3
+#: Number of skills needed to complete the step.
+MIN_SKILLS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that makes a page better.
+    """A step towards a complete page.
 
     Attributes:
-        gain: what it adds to the hundred.
-        words: what to do, for the owner.
-        why: what it is good for.
-        is_done: looks at the profile; the portfolio's asks the database.
-        place: the section that is edited, or the name of another page.
+        gain: percentage points that the step adds.
+        title: the instruction for the owner.
+        benefit: why the step is useful.
+        is_done: checks the profile. The portfolio step runs a query.
+        target: the key of a section, or the name of a URL pattern.
     """
 
     gain: int
-    words: str | Promise
-    why: str | Promise
+    title: str | Promise
+    benefit: str | Promise
     is_done: Callable[[BuilderProfile], bool]
-    place: str
+    target: str
 
     def url(self, profile: BuilderProfile) -> str:
-        """Return where to do it."""
-        if ":" in self.place:
-            return reverse(self.place, args=[profile.slug])
-        return reverse("profiles:section_update", args=[profile.slug, self.place])
+        if ":" in self.target:
+            return reverse(self.target, args=[profile.slug])
+        return reverse("profiles:section_update", args=[profile.slug, self.target])
 
 
-#: In the order of the page; together 100.
+#: In page order. The gains add up to 100.
 STEPS = (
     Step(
         20,
-        _("Say in one line what you do"),
-        _("It stands beside your name wherever you are listed."),
+        _("Add a headline"),
+        _("It is shown next to your name in the directory."),
         lambda profile: bool(profile.headline),
         "introduction",
     ),
     Step(
         15,
-        _("Add a picture of yourself"),
-        _("People write to people they can see."),
+        _("Add a photo"),
+        _("Profiles with a photo get more messages."),
         lambda profile: bool(profile.image_url),
         "profiles:portrait",
     ),
     Step(
         20,
-        _("Show a project"),
-        _("Clients look at work before they read."),
+        _("Add a project"),
+        _("Clients look at your work first."),
         lambda profile: profile.projects.exists(),
         "profiles:project_new",
     ),
     Step(
         10,
-        _("Write about yourself"),
-        _("How you work and for whom is what clients decide by."),
+        _("Write an introduction"),
+        _("Clients want to know how you work."),
         lambda profile: bool(profile.bio),
         "about",
     ),
     Step(
         10,
-        _("Name three skills or more"),
-        _("Clients search by them."),
-        lambda profile: len(profile.skills) >= ENOUGH_SKILLS,
+        _("Add at least three skills"),
+        _("Clients search by skill."),
+        lambda profile: len(profile.skills) >= MIN_SKILLS,
         "skills",
     ),
     Step(
         5,
         _("Choose your domains"),
-        _("The directory is browsed by them."),
+        _("Clients browse the directory by domain."),
         lambda profile: bool(profile.domains),
         "skills",
     ),
     Step(
         5,
         _("Confirm your availability"),
-        _("What was confirmed lately stands higher."),
+        _("Recently confirmed builders rank higher."),
         lambda profile: profile.availability_confirmed_at is not None,
         "terms",
     ),
     Step(
         5,
-        _("Give an hourly rate"),
-        _("Clients with a budget filter by it."),
+        _("Add an hourly rate"),
+        _("Clients filter by rate."),
         lambda profile: profile.hourly_rate is not None,
         "terms",
     ),
     Step(
         5,
-        _("Say where you are"),
-        _("Your place and local time tell clients when to reach you."),
+        _("Add your location and time zone"),
+        _("Clients see when they can reach you."),
         lambda profile: bool(profile.location and profile.time_zone),
         "terms",
     ),
     Step(
         5,
-        _("Link to where else you are found"),
-        _("Links let clients see that you are who you say."),
+        _("Add links"),
+        _("Links help clients verify who you are."),
         lambda profile: bool(profile.links),
         "links",
     ),
@@ -115,11 +114,11 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """How complete a page is.
+    """The completeness of a page.
 
     Attributes:
         percent: from 0 to 100.
-        missing: what could be done next, with the address to do it at; what gains most comes first.
+        missing: the remaining steps and their URLs, highest gain first.
     """
 
     percent: int
@@ -127,7 +126,7 @@ class Completeness:
 
 
 def completeness_of(profile: BuilderProfile) -> Completeness:
-    """Return how complete a page with an address is, and what would make it better; one query."""
+    """Return the completeness of a profile that has a slug. Uses one query."""
     missing = [step for step in STEPS if not step.is_done(profile)]
     missing.sort(key=lambda step: -step.gain)
     percent = 100 - sum(step.gain for step in missing)

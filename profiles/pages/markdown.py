@@ -1,4 +1,4 @@
-"""Markdown that people write, as HTML that is safe to show: few elements, no pictures, links marked as theirs."""
+"""Renders user-written Markdown as safe HTML: few elements, no images, and links marked as user-generated."""
 
 import re
 from functools import lru_cache
@@ -8,12 +8,12 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-#: The rest of what somebody wrote is left out; forms take no more. Nothing of this length takes more than 0.1 s.
-LONGEST = 5000
-#: The page has an h1, and an h2 above the text.
-HEADINGS_BEGIN_AT, LAST_HEADING = 3, 6
+#: Longer text is cut. Forms accept no more. Rendering text of this length takes at most 0.1 s.
+MAX_LENGTH = 5000
+#: The page itself uses h1 and h2.
+TOP_HEADING_LEVEL, LOWEST_HEADING_LEVEL = 3, 6
 
-#: No raw HTML, no definitions of links elsewhere, and no code by mere indentation. Pictures are read, and then left out.
+#: No raw HTML, link reference definitions or indented code. Images are parsed, so that sanitizing removes them.
 RULES = [
     *("paragraph", "heading", "lheading", "blockquote", "list", "hr", "fence"),
     *("text", "newline", "escape", "entity", "backticks", "emphasis", "link", "image", "autolink"),
@@ -31,26 +31,26 @@ def _is_link(url: str) -> bool:
 
 _parser = MarkdownIt("zero", {"html": False, "linkify": False, "typographer": False, "breaks": True, "maxNesting": 20})
 _parser.enable(RULES)
-# What is no link stays the text that was typed.
+# Other schemes are left as plain text.
 _parser.validateLink = _is_link  # type: ignore[method-assign]
 
 
 @lru_cache(maxsize=256)
 def to_html(text: str) -> SafeString:
-    """Return what somebody wrote as HTML; a page is asked for more often than its text is changed."""
-    tokens = _parser.parse(text[:LONGEST])
+    """Return `text` as safe HTML. Cached, because pages are viewed more often than they change."""
+    tokens = _parser.parse(text[:MAX_LENGTH])
     _lower_headings(tokens)
     html = _parser.renderer.render(tokens, _parser.options, {})
-    # Once more by a library that knows nothing of Markdown, so that no mistake above lets anything through.
+    # Defence in depth: an independent sanitizer catches mistakes in the configuration of the parser.
     clean = nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="nofollow ugc noopener")
-    return mark_safe(clean)  # noqa: S308  # this is what makes it safe
+    return mark_safe(clean)  # noqa: S308  # sanitized by nh3
 
 
 def _lower_headings(tokens: list[Token]) -> None:
-    """Bring headings below those of the page, and leave no level out, whichever levels somebody used."""
+    """Shift headings below those of the page, without gaps between levels."""
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
-    used = sorted({token.tag for token in headings})
-    before = HEADINGS_BEGIN_AT - 1
+    tags = sorted({token.tag for token in headings})
+    previous = TOP_HEADING_LEVEL - 1
     for opening, closing in zip(headings[::2], headings[1::2], strict=True):
-        before = min(before + 1, HEADINGS_BEGIN_AT + used.index(opening.tag), LAST_HEADING)
-        opening.tag = closing.tag = f"h{before}"
+        previous = min(previous + 1, TOP_HEADING_LEVEL + tags.index(opening.tag), LOWEST_HEADING_LEVEL)
+        opening.tag = closing.tag = f"h{previous}"

@@ -1,4 +1,4 @@
-"""What search engines, and the places where people share addresses, are told of a public page."""
+"""Metadata of public pages for search engines and link previews."""
 
 import json
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from django.utils.translation import gettext
 from profiles.models import BuilderProfile, Domain
 from profiles.pages import share_card
 
-#: What could end the element around the JSON, as in Django's json_script.
+#: Characters that could end the script element, escaped as in Django's json_script.
 _ESCAPED = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """The facts of OpenGraph and Twitter cards, and JSON-LD to put into a script element.
+    """Values for OpenGraph and Twitter tags, and JSON-LD for a script element.
 
     Attributes:
-        image: its address changes with what is drawn, so that nobody goes on showing the old one.
+        image: URL of the share image. It changes with the image, so that caches do not serve an old one.
     """
 
     title: str
@@ -32,8 +32,8 @@ class Sharing:
     json_ld: SafeString
 
 
-def sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
-    """Return what is told of a page that everybody may see; nothing that visitors do not read on it."""
+def build_sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
+    """Return the metadata of a public page. It contains nothing that visitors do not see on the page."""
     url = request.build_absolute_uri(profile.get_absolute_url())
     card = reverse("profiles:builder_card", args=[profile.slug])
     return Sharing(
@@ -42,7 +42,7 @@ def sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
         url=url,
         image=request.build_absolute_uri(f"{card}?v={share_card.Card.of(profile).digest}"),
         image_alt=gettext("%(name)s on Buildappswith") % {"name": profile.name},
-        json_ld=_in_script(_page(profile, url, request)),
+        json_ld=_script_json(_page(profile, url, request)),
     )
 
 
@@ -75,6 +75,6 @@ def _person(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str
     return {name: value for name, value in person.items() if value}
 
 
-def _in_script(facts: dict[str, Any]) -> SafeString:
-    text = json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
-    return mark_safe(text.translate(_ESCAPED))  # noqa: S308  # nothing in it can end the element
+def _script_json(data: dict[str, Any]) -> SafeString:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return mark_safe(text.translate(_ESCAPED))  # noqa: S308  # escaped for a script element

@@ -1,4 +1,4 @@
-"""A builder's page, and the picture that stands for it where its address is shared."""
+"""The public page of a builder, and its share image."""
 
 from typing import Any
 
@@ -14,17 +14,17 @@ from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.pages import share_card
-from profiles.pages.share_metadata import sharing
+from profiles.pages.share_metadata import build_sharing
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 
-#: Seconds for which others may show the picture without asking whether it has changed.
-CARD_AGE_S = 3600
+#: Cache lifetime of the share image, in seconds.
+CARD_MAX_AGE_S = 3600
 
 
 class BuilderDetailView(BuilderPageMixin):
-    """A builder's page: for everybody while it is published, and for its owner and admins always.
+    """A builder's page. Visitors see it while it is published, the owner and admins always see it.
 
-    With `?as=visitor` they see what visitors see, or would see if it were published.
+    `?as=visitor` shows the owner and admins the page as visitors see it, or would see it if it were published.
     """
 
     http_method_names = ["get", "head"]
@@ -34,12 +34,12 @@ class BuilderDetailView(BuilderPageMixin):
             return self.redirect_to_current_slug()
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
-        context = {**page_context(self.profile, access, request), "as_visitor": as_visitor}
+        context = {**build_page_context(self.profile, access, request), "as_visitor": as_visitor}
         return render(request, "profiles/builder_detail.html", context)
 
 
-def page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
-    """Return what the template of a builder's page asks: the page as somebody with this access sees it, in two queries."""
+def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
+    """Return the template context of a builder's page for a viewer with `access`. Uses two queries."""
     prefetch_related_objects([profile], "projects", "badges")
     public = is_public(profile)
     return {
@@ -49,13 +49,13 @@ def page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRe
         "is_reachable": is_reachable(profile),
         "sections": BUILDER_SECTIONS,
         "in_place_editing": access.can_edit and flags.in_place_editing(request),
-        "sharing": sharing(profile, request) if public else None,
+        "sharing": build_sharing(profile, request) if public else None,
     }
 
 
 @require_safe
 def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
-    """Answer with the picture of a public page; it is drawn only for whoever does not have it yet."""
+    """Return the share image of a public page, or 304 if the client has the current one."""
     profile = BuilderProfile.objects.published().filter(slug=slug.replace("\x00", "\ufffd")).first()
     if profile is None:
         raise Http404
@@ -65,5 +65,5 @@ def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
     if response is None:
         response = HttpResponse(share_card.draw(card), content_type="image/png")
     response["ETag"] = etag
-    patch_cache_control(response, public=True, max_age=CARD_AGE_S)
+    patch_cache_control(response, public=True, max_age=CARD_MAX_AGE_S)
     return response

@@ -1,5 +1,3 @@
-"""The switch for a builder's availability, wherever its owner is."""
-
 from typing import Any
 
 from django import template
@@ -12,11 +10,11 @@ register = template.Library()
 
 @register.inclusion_tag("profiles/_availability_switch.html", takes_context=True)
 def availability_switch(context: template.Context, profile: BuilderProfile, *, in_bar: bool = False) -> dict[str, Any]:
-    """Show the switch. It posts by itself, by htmx where that is loaded, and comes back to the page it is on.
+    """Render the form that changes and confirms the availability of a builder.
 
     Args:
-        in_bar: it stands in the bar of the builder's page, and what is answered takes the place of the whole bar.
+        in_bar: the form is part of the owner bar, and the response replaces the whole bar.
     """
-    facts = {name: context.get(name) for name in ("error", "is_confirmed")}
-    back = profile.get_absolute_url() if in_bar else reverse("accounts:account")
-    return {"profile": profile, "choices": Availability.choices, "in_bar": in_bar, "next": back, **facts}
+    state = {name: context.get(name) for name in ("error", "is_confirmed")}
+    next_url = profile.get_absolute_url() if in_bar else reverse("accounts:account")
+    return {"profile": profile, "choices": Availability.choices, "in_bar": in_bar, "next": next_url, **state}

@@ -1,4 +1,4 @@
-"""What the bars above a builder's page know. Tags, so that only a page that has the bar asks for it."""
+"""Tags of the bars above a builder's page. As tags, they run queries only on pages that render a bar."""
 
 from django import template
 
@@ -11,7 +11,6 @@ register = template.Library()
 
 @register.simple_tag
 def completeness(profile: BuilderProfile) -> Completeness:
-    """Return how complete a page is, and what to do next; one query, unless the projects are there already."""
     return completeness_of(profile)
 
 

@@ -1,4 +1,4 @@
-"""What the account page shows of profiles. A tag, because accounts may not know profiles."""
+"""Profiles on the account page. This is a tag because accounts cannot import profiles."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.simple_tag
 def own_profiles(user: User) -> dict[str, Any]:
-    """Return which profiles somebody has; two queries."""
+    """Return the builder and client profile of `user` in two queries. Missing profiles are None."""
     builder = BuilderProfile.objects.filter(user=user, deleted_at=None, archived_at=None).first()
     client = ClientProfile.objects.filter(user=user, deleted_at=None, archived_at=None).first()
     for profile in filter(None, (builder, client)):

@@ -1,5 +1,3 @@
-"""How facts of profiles are put in words and numbers."""
-
 from datetime import datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlsplit
@@ -17,31 +15,30 @@ from profiles.pages import markdown as rendering
 
 register = template.Library()
 
-#: As English writes them; the other currencies are written by their codes. Source: CLDR, en.
+#: Symbols used in English. Other currencies are shown by their code. Source: CLDR, en.
 SYMBOLS = {"AUD": "A$", "BRL": "R$", "CAD": "CA$", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "USD": "$"}
-#: Of what a link shows after its host.
-LONGEST_PATH = 24
+#: Longer paths are not shown after the host of a link.
+MAX_PATH_LENGTH = 24
 
 
 @register.filter
 def markdown(text: str) -> SafeString:
-    """Show what somebody wrote in Markdown."""
     return rendering.to_html(text)
 
 
 @register.filter
 def money(amount: Decimal, currency: str) -> str:
-    """Show an amount as the language writes it, and without decimals where there are none."""
+    """Format an amount for the active language. Whole amounts have no decimals."""
     number = number_format(amount, 0 if amount == int(amount) else 2, force_grouping=True)
     symbol = SYMBOLS.get(currency)
     if symbol is None:
-        return pgettext("money by its code", "%(code)s\u00a0%(number)s") % {"code": currency, "number": number}
-    return pgettext("money by its symbol", "%(symbol)s%(number)s") % {"symbol": symbol, "number": number}
+        return pgettext("amount with currency code", "%(code)s\u00a0%(number)s") % {"code": currency, "number": number}
+    return pgettext("amount with currency symbol", "%(symbol)s%(number)s") % {"symbol": symbol, "number": number}
 
 
 @register.filter
 def days_ago(moment: datetime) -> str:
-    """Say how long ago something was, as people say it: today, yesterday, 3 days ago, 2 months ago."""
+    """Format a past time to the day: "today", "yesterday", "3 days ago" or "2 months ago"."""
     days = (timezone.now() - moment).days
     if days < 1:
         return gettext("today")
@@ -50,7 +47,7 @@ def days_ago(moment: datetime) -> str:
 
 @register.filter
 def time_ago(moment: datetime) -> str:
-    """Say how long ago something was that may be a moment ago."""
+    """Format a past time to the minute: "a moment ago" or "3 minutes ago"."""
     if timezone.now() - moment < timedelta(minutes=1):
         return gettext("a moment ago")
     return gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
@@ -58,12 +55,12 @@ def time_ago(moment: datetime) -> str:
 
 @register.simple_tag
 def local_time(zone: str) -> datetime | str:
-    """Return what time it is in a zone of the IANA database, to be shown as it is there; "" if there is none such."""
+    """Return the current time in an IANA time zone, displayed as local time there, or "" if the zone is unknown."""
     try:
-        here: datetime | str = do_timezone(timezone.now(), zone) if zone else ""
-    except (ValueError, OSError):  # such as ../x, which is no zone but looks like a file to zoneinfo
+        now: datetime | str = do_timezone(timezone.now(), zone) if zone else ""
+    except (ValueError, OSError):  # zoneinfo treats values such as ../x as file names
         return ""
-    return here
+    return now
 
 
 @register.filter
@@ -73,12 +70,12 @@ def domain_label(value: str) -> str:
 
 @register.filter
 def host(link: str) -> str:
-    """Show where a link leads: the host, without the www that says nothing."""
+    """Return the host of a link without "www."."""
     return (urlsplit(link).hostname or link).removeprefix("www.")
 
 
 @register.filter
 def path(link: str) -> str:
-    """Show what of a link comes after the host, unless it is long."""
-    rest = urlsplit(link).path.rstrip("/")
-    return rest if len(rest) <= LONGEST_PATH else ""
+    """Return the path of a link, or "" if it is longer than `MAX_PATH_LENGTH`."""
+    link_path = urlsplit(link).path.rstrip("/")
+    return link_path if len(link_path) <= MAX_PATH_LENGTH else ""

@@ -133,10 +133,10 @@ class TestTheAccountPage:
     def test_it_says_what_each_profile_shows_to_whom(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         page = text_of(browser.get("/account/"))
-        assert "Everybody sees your page, and it is in the directory." in page
-        assert "Only you and our team see it." in page
+        assert "Your page is public and listed in the directory." in page
+        assert "Only you and our team can see it." in page
         for fields, sentence in (
-            ({"searchable": False}, "Everybody who has the link sees your page."),
+            ({"searchable": False}, "Anyone with the link can see your page."),
             ({"unpublished_at": timezone.now()}, "until you publish it"),
             ({"hidden_at": timezone.now()}, "our team has hidden it"),
         ):

@@ -47,7 +47,7 @@ class TestOnesOwn:
         browser.post(f"{OWN}stop/builder/", headers=PAGE)
         browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
         for path in ("/account/", "/builders/olive-owner/"):
-            assert "Only you and our team see your page, until you publish it." in text(path)
+            assert "Only you and our team can see your page until you publish it." in text(path)
             assert 'action="/builders/olive-owner/publish/"' in text(path)
         browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
         assert "/publish/" not in text("/account/")

@@ -98,7 +98,7 @@ class TestSearchAsYouType:
     def test_nothing_found_says_what_to_drop(self, page: Page, site: Site) -> None:
         open_directory(page, site, "?tier=1")
         type_in(page, "zzzz")
-        expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+        expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
         page.get_by_role("link", name="Without “zzzz”").click()
         expect(page).to_have_url(f"{site.app}/builders/?tier=1")
         expect(cards(page).filter(has_text=OMAR)).to_be_visible()
@@ -118,7 +118,7 @@ class TestFilters:
 
     def test_the_order_is_explained(self, page: Page, site: Site) -> None:
         open_directory(page, site)
-        page.get_by_label("Order").select_option("newest")
+        page.get_by_label("Sort by").select_option("newest")
         expect(page.get_by_text("Who joined last comes first.")).to_be_visible()
         expect(page).to_have_url(f"{site.app}/builders/?sort=newest")
 
@@ -131,7 +131,7 @@ class TestFilters:
         entry.check()
         expect(page).to_have_url(f"{site.app}/builders/?tier=1")
         expect(entry).to_be_visible()
-        page.get_by_role("button", name="Show builders").click()
+        page.get_by_role("button", name="Show results").click()
         expect(entry).to_be_hidden()
         expect(page.get_by_role("link", name="Remove Entry")).to_be_visible()
         page.get_by_role("button", name="Filters").press("Enter")

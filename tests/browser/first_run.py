@@ -54,17 +54,17 @@ def test_somebody_signs_up_and_publishes_a_page(
     answer(page)
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
     expect(page.get_by_text(HEADLINE)).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile(r"^\d+ per cent complete$"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"^\d+% complete$"))).to_be_visible()
     # What little there is stands together, however high the column beside it is.
     heading = page.get_by_role("heading", name="Skills").bounding_box()
-    first = page.get_by_text("Best at").bounding_box()
+    first = page.get_by_text("Top skills").bounding_box()
     assert heading
     assert first
     assert first["y"] - heading["y"] - heading["height"] < 30
     expect_public(chromium, url, is_public=False)
     page.get_by_role("button", name="Publish profile").click()
     expect(page).to_have_url(url)
-    expect(page.get_by_text("Published. Everybody sees your page, and it is in the directory.")).to_be_visible()
+    expect(page.get_by_text("Published. Your page is public and listed in the directory.")).to_be_visible()
     expect_public(chromium, url, is_public=True)
     assert complaints == []
 
@@ -114,7 +114,7 @@ def test_a_client_becomes_a_builder_without_javascript(chromium: Browser, site: 
     page.get_by_role("button", name="Become a builder").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
     page.goto(f"{site.app}/account/")
-    page.get_by_role("link", name="Go on with your profile").click()
+    page.get_by_role("link", name="Continue setting up your profile").click()
     answer(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("What do you look for?")
     page.get_by_label("Company").fill("O’Sullivan & Daughters")

@@ -37,11 +37,11 @@ class TestBar:
         edit(own_page, "the text about you")
         own_page.locator("form").get_by_label("About you", exact=True).fill("I build maps.")
         own_page.get_by_role("button", name="Save the text about you").click()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile(r"^Saved\. \d+ per cent complete$"))
+        expect(own_page.locator(TOLD)).to_have_text(re.compile(r"^Saved\. \d+% complete$"))
         assert ring.get_attribute("aria-label") != before
         assert own_page.evaluate("told.filter((text) => text.includes('per cent')).length") == 1
         expect(own_page.locator("#owner-bar")).to_have_count(1)
-        expect(own_page.get_by_role("link", name="Write about yourself")).to_have_count(0)
+        expect(own_page.get_by_role("link", name="Write an introduction")).to_have_count(0)
         expect(own_page.get_by_role("link", name="Edit the text about you")).to_be_focused()
         edit(own_page, "the text about you")
         own_page.locator("form").get_by_label("About you", exact=True).fill("I build other maps.")
@@ -84,7 +84,7 @@ class TestAvailability:
         expect(tab.get_by_role("button", name="Confirm again")).to_be_focused()
         self.switched(tab, "Unavailable")
         if tab.locator("#section-terms").count():
-            expect(tab.locator("#section-terms")).to_contain_text("Not available now")
+            expect(tab.locator("#section-terms")).to_contain_text("Unavailable")
         assert tab.evaluate("window.same")
         assert complaints == []
 
@@ -138,7 +138,7 @@ class TestAvailability:
         self.press(own_page, "Unavailable")
         expect(own_page.locator(TOLD)).to_have_text(ORDINARY)
         own_page.get_by_role("link", name="Cancel").click()
-        expect(own_page.locator("#section-terms")).to_contain_text("Not available now")
+        expect(own_page.locator("#section-terms")).to_contain_text("Unavailable")
 
 
 class TestOffline:

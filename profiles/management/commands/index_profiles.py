@@ -1,4 +1,4 @@
-"""Work out again what the directory knows of every builder: after the score, the rates or the folding changed."""
+"""Recompute the search columns of all builders, for example after a change of the score or the exchange rates."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ from profiles.directory import indexing
 
 
 class Command(BaseCommand):
-    help = "Index every builder's profile again, in small batches, beside everything else that goes on."
+    help = (
+        "Recompute the search columns of all builder profiles in small batches. Safe to run while the site is in use."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -17,12 +19,12 @@ class Command(BaseCommand):
             type=int,
             default=0,
             metavar="ID",
-            help="go on after this profile, which an interrupted run named",
+            help="continue after this profile id, as printed by an interrupted run",
         )
 
     def handle(self, *, after: int, **options: Any) -> None:
         done = 0
-        # On a terminal only: a log wants the end.
+        # disable=None shows the progress bar only on a terminal.
         with tqdm(unit=" profiles", disable=None) as bar:
             try:
                 for batch in indexing.batches(after):
@@ -30,6 +32,6 @@ class Command(BaseCommand):
                     after, done = batch[-1], done + len(batch)
                     bar.update(len(batch))
             except KeyboardInterrupt:
-                self.stdout.write(f"Interrupted after {done} profiles; go on with --after {after}")
+                self.stdout.write(f"Interrupted after {done} profiles. Continue with --after {after}.")
                 return
-        self.stdout.write(f"{done} profiles were indexed.")
+        self.stdout.write(f"Indexed {done} profiles.")

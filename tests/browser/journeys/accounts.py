@@ -29,7 +29,7 @@ def test_signing_up_and_publishing(stage: Stage) -> None:
     expect(page).to_have_url(f"{stage.site.app}/welcome/preview/")
     told(page, "This is what clients will see.")
     press(page, "Publish profile")
-    told(page, "Published. Everybody sees your page, and it is in the directory.")
+    told(page, "Published. Your page is public and listed in the directory.")
     stranger = stage.tab()
     stranger.goto(page.url)
     expect(stranger.get_by_text("Maps for people who are rarely online")).to_be_visible()

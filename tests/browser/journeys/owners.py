@@ -113,16 +113,16 @@ def test_the_portfolio(stage: Stage, own_page: Page) -> None:
 
 
 def test_a_step_to_a_full_page(stage: Stage, own_page: Page) -> None:
-    ring = own_page.get_by_role("img", name=re.compile("per cent complete"))
+    ring = own_page.get_by_role("img", name=re.compile("% complete"))
     before = str(ring.get_attribute("aria-label"))
     own_page.get_by_text(re.compile(r"^\d+ steps to a full page$")).click()
     fits(own_page)
-    own_page.get_by_role("link", name="Link to where else you are found").click()
+    own_page.get_by_role("link", name="Add links").click()
     own_page.locator("form").get_by_label("Links", exact=True).fill("example.com/olive")
     press(own_page, "Save links")
     told(own_page, "Saved.")
-    expect(ring).to_have_attribute("aria-label", f"{int(before.split(maxsplit=1)[0]) + 5} per cent complete")
-    expect(own_page.get_by_role("link", name="Link to where else you are found")).to_have_count(0)
+    expect(ring).to_have_attribute("aria-label", f"{int(before.split('%', maxsplit=1)[0]) + 5}% complete")
+    expect(own_page.get_by_role("link", name="Add links")).to_have_count(0)
 
 
 def test_two_tabs_save_at_once(stage: Stage, own_page: Page) -> None:

@@ -25,7 +25,7 @@ def test_a_visitor_looks_at_a_builder(stage: Stage) -> None:
     page.goto(f"{stage.site.app}/builders/?q=lecka")
     cards(page).get_by_text(ZOFIA).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(ZOFIA)
-    for heading in ("Work", "Leśnik", "Skills", "Badges", "Elsewhere"):
+    for heading in ("Portfolio", "Leśnik", "Skills", "Badges", "Links"):
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     expect(page.get_by_text("Expert", exact=True)).to_be_visible()
     expect(page.get_by_role("complementary")).to_have_count(0)
@@ -60,7 +60,7 @@ def test_the_directory(stage: Stage) -> None:
     page.get_by_role("link", name="Back to the first page").click()
     page.get_by_label("Search builders").fill("zzzz")
     page.get_by_label("Search builders").press("Enter")
-    expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
     fits(page)
     page.get_by_role("link", name="Show all builders").click()
     expect(page).to_have_url(f"{stage.site.app}/builders/")
@@ -73,7 +73,7 @@ def test_the_directory(stage: Stage) -> None:
     expect(cards(page)).to_have_text([ZOFIA])
     page.get_by_role("link", name="Remove Expert").click()
     expect(page).to_have_url(f"{stage.site.app}/builders/?q=lecka")
-    page.get_by_label("Order").select_option("newest")
+    page.get_by_label("Sort by").select_option("newest")
     if not stage.setting.scripts:
         press(page, "Search")
     told(page, "Who joined last comes first.")
@@ -91,4 +91,4 @@ def filter_by_tier(page: Page, setting: Setting) -> None:
     if not setting.scripts:
         press(page, "Apply filters")
     elif is_sheet:
-        press(page, "Show builders")
+        press(page, "Show results")

@@ -157,7 +157,7 @@ class TestPatch:
     def test_unknown_and_read_only_fields_are_named(self, olive: BuilderProfile) -> None:
         sent = {"validation_tier": 3, "url": "/x/", "nonsense": 1, "\ud800": 1, "user_id": 1, "headline": "After"}
         status, answer = patch(olive, sent)
-        unknown, fixed = ["There is no such field."], ["This cannot be changed here."]
+        unknown, fixed = ["This field does not exist."], ["This field is read-only."]
         assert status == 422
         assert answer["error"]["fields"] == {
             "validation_tier": fixed,

@@ -128,14 +128,14 @@ class TestFacets:
 
     def test_each_number_comes_true(self, client: Client) -> None:
         for asked in ("", "domain=web", "tier=1", "q=react", "skill=React&tier=3"):
-            query = DirectoryQuery.of(QueryDict(asked))
-            for offer in facet_counts.offers(query, find(query)):
+            query = DirectoryQuery.from_params(QueryDict(asked))
+            for offer in facet_counts.facet_choices(query, find(query)):
                 for choice in offer.choices:
-                    if choice.is_chosen:
+                    if choice.is_selected:
                         continue
-                    alone = query if offer.facet.every else query.without(offer.facet.key)
-                    chosen = (*alone.chosen.get(offer.facet.key, ()), choice.value)
-                    would_be = find(replace(alone, chosen={**alone.chosen, offer.facet.key: chosen}))
+                    alone = query if offer.facet.match_all else query.without(offer.facet.key)
+                    chosen = (*alone.filters.get(offer.facet.key, ()), choice.value)
+                    would_be = find(replace(alone, filters={**alone.filters, offer.facet.key: chosen}))
                     assert len(would_be.builders) == int(choice.count), (asked, offer.facet.key, choice)
 
     def test_what_is_chosen_is_a_chip_that_drops_it(self, client: Client) -> None:
@@ -152,7 +152,7 @@ class TestFacets:
         assert re.search(r'value="newest" selected', text)
 
     def test_many_are_at_least_so_many(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(directory, "SAMPLE", 30)
+        monkeypatch.setattr(directory, "SAMPLE_SIZE", 30)
         BuilderProfileFactory.create_batch(40, domains=["health"])
         text = page(client)
         assert numbers(text)["health"] in ("20+", "30+")
@@ -163,7 +163,7 @@ class TestFacets:
     def test_beyond_what_is_walked_it_is_at_least_so_many_and_rare_ones_are_still_found(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(directory, "WALK", 30)
+        monkeypatch.setattr(directory, "SCAN_LIMIT", 30)
         BuilderProfileFactory.create_batch(40, domains=["health"], headline="x", bio="y")
         text = page(client)
         assert "30+ builders" in text
@@ -171,11 +171,11 @@ class TestFacets:
         assert "1 builder<" in page(client, "/builders/?q=swift")
 
     @pytest.mark.parametrize(
-        ("number", "is_all", "words"),
+        ("number", "is_complete", "words"),
         ((0, True, "0"), (7, True, "7"), (499, True, "499"), (0, False, ""), (7, False, "7+"), (47, False, "40+"), (500, False, "500+")),
     )  # fmt: skip
-    def test_numbers_in_words(self, number: int, words: str, *, is_all: bool) -> None:
-        assert facet_counts.about(number, is_all=is_all) == words
+    def test_numbers_in_words(self, number: int, words: str, *, is_complete: bool) -> None:
+        assert facet_counts.format_count(number, is_complete=is_complete) == words
 
 
 class TestNothingFound:
@@ -183,7 +183,7 @@ class TestNothingFound:
         BuilderProfileFactory.create_batch(3, skills=["React"])
         BuilderProfileFactory.create(domains=["finance"], validation_tier=3)
         text = page(client, "/builders/?q=react&domain=finance")
-        assert "Nothing found" in text
+        assert "No builders found" in text
         found = re.findall(r'href="([^"]*)"><span>Without <bdi>([^<]*)</bdi></span> <b>([^<]*)', text)
         assert found == [("/builders/?q=react", "Finance", "3"), ("/builders/?domain=finance", "“react”", "1")]
         for url, _, number in found:
@@ -192,7 +192,7 @@ class TestNothingFound:
     def test_where_no_single_one_is_to_blame_it_leads_back_to_everybody(self, client: Client) -> None:
         BuilderProfileFactory.create()
         text = page(client, "/builders/?q=zzz&domain=finance&tier=3")
-        assert "Try fewer or shorter words" in text
+        assert "Try fewer or different words." in text
         assert 'href="/builders/">Show all builders' in text
 
     def test_what_was_typed_is_escaped(self, client: Client) -> None:
@@ -291,7 +291,7 @@ class TestPages:
 
     def test_below_the_last_there_is_nobody(self, client: Client, crowd: list[BuilderProfile]) -> None:
         text = page(client, "/builders/?after=0.1")
-        assert "There is nobody further down this list." in text
+        assert "There are no more builders." in text
 
     @pytest.mark.parametrize("sort", SORTS)
     @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ class TestParts:
     def test_the_address_bar_is_kept_in_step(self, client: Client, before: str, asked: str, kind: str) -> None:
         headers = {**HTMX, "hx-current-url": f"http://testserver/builders/{before}"}
         response = client.get(f"/builders/?{asked}", headers=headers)
-        parameters = DirectoryQuery.of(QueryDict(asked)).parameters()
+        parameters = DirectoryQuery.from_params(QueryDict(asked)).parameters()
         assert response[f"HX-{kind}-Url"] == "/builders/" + (f"?{parameters}" if parameters else "")
         assert {"Push": "Replace", "Replace": "Push"}[kind] not in str(response.headers)
 
@@ -419,14 +419,14 @@ class TestNames:
             BuilderProfileFactory.create(user__name=f"Other {number:02}", headline="As Ada said", **facts)
         first = shown(page(client, "/builders/?q=ada"))
         everybody = walk_through(client, "/builders/?q=ada")
-        assert all(name.startswith("Ada") for name in first[: directory.NAMED])
+        assert all(name.startswith("Ada") for name in first[: directory.MAX_NAME_MATCHES])
         assert len(first) == PAGE_SIZE
         assert len(everybody) == len(set(everybody)) == 60
 
     def test_however_many_share_a_beginning_few_are_looked_at(
         self, client: Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(directory, "NAMES_READ", 2)
+        monkeypatch.setattr(directory, "NAME_SCAN_LIMIT", 2)
         for name in ("Adam", "Ada", "Adanna", "Someone with an Ada"):
             BuilderProfileFactory.create(user__name=name)
         found = shown(page(client, "/builders/?q=ada"))
@@ -463,7 +463,7 @@ class TestCost:
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:  # fmt: skip
         """As in a list so long that walking it was not enough."""
-        monkeypatch.setattr(directory, "WALK", 5)
+        monkeypatch.setattr(directory, "SCAN_LIMIT", 5)
         browser = signed_in(UserFactory.create())
         asked = "tier=1&tier=2&availability=available&availability=limited&rate=1&rate=2"
         for text in ("react", "zzz"):

@@ -347,12 +347,12 @@ class TestIndexingAgain:
     def test_the_command_indexes_everybody_in_batches_and_goes_on_where_it_was_told(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(indexing, "BATCH", 2)
+        monkeypatch.setattr(indexing, "BATCH_SIZE", 2)
         profiles = BuilderProfileFactory.create_batch(5, headline="beekeepers")
         BuilderProfile.objects.update(search=None)
         output = StringIO()
         call_command("index_profiles", after=profiles[1].pk, stdout=output)
-        assert output.getvalue() == "3 profiles were indexed.\n"
+        assert output.getvalue() == "Indexed 3 profiles.\n"
         assert len(names("beekeepers")) == 3
         call_command("index_profiles", stdout=output)
         assert len(names("beekeepers")) == 5

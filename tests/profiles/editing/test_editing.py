@@ -276,7 +276,7 @@ def test_both_versions_are_shown_as_people_know_them(page: BuilderProfile) -> No
     shown = {each.label: (each.theirs, each.yours) for each in response.context["differences"]}
     assert shown == {
         "Availability": ("Available", "Limited"),
-        "Open to being hired": ("No", "Yes"),
+        "Available for hire": ("No", "Yes"),
         "Hourly rate": ("80.00", "90"),
         "Currency": ("USD", "EUR"),
         "Time zone": ("Europe/Warsaw", "Not said"),

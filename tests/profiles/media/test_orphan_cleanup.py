@@ -143,7 +143,7 @@ def test_a_batch_takes_few_queries(
 
 @pytest.mark.parametrize(
     ("options", "said", "left"),
-    ((["--dry-run"], "Pictures that would be deleted: 1", 1), ([], "Pictures that were deleted: 1", 0)),
+    ((["--dry-run"], "Images to delete: 1", 1), ([], "Images deleted: 1", 0)),
 )
 def test_the_command_names_them(media: Path, options: list[str], said: str, left: int) -> None:
     name = stored(media, "projects/")

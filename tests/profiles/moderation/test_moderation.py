@@ -202,7 +202,10 @@ class TestHiding:
     def test_publishing_does_not_undo_it(self, page: BuilderProfile) -> None:
         BuilderProfile.objects.update(hidden_at=SINCE, unpublished_at=SINCE, hidden_reason="Broken links.")
         answer = signed_in(page.user).post(f"/builders/{page.slug}/publish/", {"on": "1"}, follow=True)
-        assert "Published. Only you and our team see your page: our team has hidden it." in answer.content.decode()
+        assert (
+            "Published. Only you and our team can see your page, because our team has hidden it."
+            in answer.content.decode()
+        )
         assert not is_public(page)
 
 

@@ -129,7 +129,7 @@ class TestTheWay:
         say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         say(browser, "builder/", ANSWERS, "/account/")
         assert browser.get("/welcome/preview/")["Location"] == "/account/"
-        assert "Your page begins when your account has a name." in text_of(browser, "/account/")
+        assert "Your page is created once your account has a name." in text_of(browser, "/account/")
 
 
 class TestWhatIsBegun:
@@ -163,20 +163,20 @@ class TestWhatIsBegun:
         say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         for path in ("/account/", "/builders/olive-owner/"):
             text = text_of(browser, path)
-            assert '<a class="button" href="/welcome/builder/">Go on with your profile</a>' in text
+            assert '<a class="button" href="/welcome/builder/">Continue setting up your profile</a>' in text
             assert "until you publish it" in text
         say(browser, "builder/", ANSWERS, "/welcome/preview/")
-        assert 'href="/welcome/preview/">Go on with your profile</a>' in text_of(browser, "/account/")
+        assert 'href="/welcome/preview/">Continue setting up your profile</a>' in text_of(browser, "/account/")
         browser.post("/builders/olive-owner/publish/", {"on": "1"})
         for path in ("/account/", "/builders/olive-owner/"):
-            assert "Go on with your profile" not in text_of(browser, path)
+            assert "Continue setting up your profile" not in text_of(browser, path)
 
     def test_whoever_unpublishes_has_nothing_to_go_on_with(self) -> None:
         profile = BuilderProfileFactory.create(unpublished_at=timezone.now() + timedelta(seconds=1))
         for path in ("/account/", f"/builders/{profile.slug}/"):
             text = text_of(signed_in(profile.user), path)
             assert "until you publish it" in text
-            assert "Go on with your profile" not in text
+            assert "Continue setting up your profile" not in text
 
     def test_a_deleted_profile_is_begun_again_unpublished_with_what_was_on_it(self) -> None:
         profile = BuilderProfileFactory.create(introduced=True)
@@ -201,7 +201,7 @@ class TestAnswers:
         browser = signed_in(olive)
         say(browser, "", {"goal": "builder"}, "/welcome/builder/")
         say(browser, "builder/", {"availability": "available", "currency": "USD"}, "/welcome/preview/")
-        assert "Say in one line what you do" in text_of(browser, "/welcome/preview/")
+        assert "Add a headline" in text_of(browser, "/welcome/preview/")
 
     def test_the_rules_are_those_of_the_sections(self, olive: User) -> None:
         browser = signed_in(olive)

@@ -109,7 +109,7 @@ def test_an_empty_page_has_no_empty_parts(client: Client) -> None:
         "section-record",
         "section-links",
         ">Rate<",
-        ">Place<",
+        ">Location<",
     ):
         assert absent not in text.partition("<main")[2]
 

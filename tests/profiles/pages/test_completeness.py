@@ -16,7 +16,7 @@ from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
-MARKERS = ('id="owner-bar"', "per cent complete", 'class="ring"', "Unpublish")
+MARKERS = ('id="owner-bar"', "% complete", 'class="ring"', "Unpublish")
 FULL: dict[str, Any] = {
     "headline": "Maps that work offline",
     "bio": "I build maps.",
@@ -48,7 +48,7 @@ def test_the_steps_add_up_to_a_hundred() -> None:
 
 def test_the_docs_say_what_each_step_gains() -> None:
     told = re.findall(r"^\| ([^|]+) \| (\d+) \|", (BASE_DIR / "docs" / "profiles.md").read_text(), re.MULTILINE)
-    assert [(words.strip(), int(gain)) for words, gain in told] == [(str(step.words), step.gain) for step in STEPS]
+    assert [(words.strip(), int(gain)) for words, gain in told] == [(str(step.title), step.gain) for step in STEPS]
 
 
 def test_an_empty_page_is_at_zero_and_a_full_one_at_a_hundred() -> None:
@@ -91,11 +91,11 @@ def test_what_gains_most_comes_first_with_the_way_to_it() -> None:
 def test_the_owner_sees_the_ring_and_the_next_step() -> None:
     profile = BuilderProfileFactory.create(**FULL)
     text = page(signed_in(profile.user), profile)
-    assert 'aria-label="80 per cent complete"' in text
+    assert 'aria-label="80% complete"' in text
     assert 'stroke-dasharray="80 100"' in text
-    assert "Show a project" in text
+    assert "Add a project" in text
     assert "+20 %" in text
-    assert "Nothing is missing" in page(signed_in((done := full()).user), done)
+    assert "Your page is complete." in page(signed_in((done := full()).user), done)
 
 
 def test_the_ring_has_no_style_of_its_own() -> None:
@@ -119,7 +119,7 @@ def test_nobody_else_sees_the_bar(person: str) -> None:
 def test_the_bar_says_who_sees_the_page_and_why_an_admin_hid_it() -> None:
     profile = BuilderProfileFactory.create(introduced=True)
     browser = signed_in(profile.user)
-    assert "Everybody sees your page" in page(browser, profile)
+    assert "Your page is public" in page(browser, profile)
     BuilderProfile.objects.update(hidden_at=timezone.now(), hidden_reason="The links lead to <b>malware</b>.")
     text = page(browser, profile)
     assert "our team has hidden it" in text

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from profiles.pages.markdown import ATTRIBUTES, LONGEST, TAGS, to_html
+from profiles.pages.markdown import ATTRIBUTES, MAX_LENGTH, TAGS, to_html
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_what_is_made_to_be_slow_is_not(written: str) -> None:
 
 
 def test_more_than_forms_take_is_left_out() -> None:
-    assert to_html("a" * (LONGEST + 1)) == f"<p>{'a' * LONGEST}</p>\n"
+    assert to_html("a" * (MAX_LENGTH + 1)) == f"<p>{'a' * MAX_LENGTH}</p>\n"

@@ -95,8 +95,8 @@ def test_a_webhook_makes_a_page_and_a_deletion_takes_it_down(webhook: WebhookCli
 
 
 def test_nobody_yet_is_a_designed_page_too(client: Client) -> None:
-    assert "Nobody is here yet" in page(client, "/builders/")
-    assert "The first builders are setting up their pages" in page(client, "/")
+    assert "No builders yet" in page(client, "/builders/")
+    assert "They appear here as soon as they publish their pages." in page(client, "/")
 
 
 # --- What is shown ---
@@ -135,9 +135,9 @@ def test_the_tier_is_told_in_words(client: Client, tier: int, name: str) -> None
     (
         ({"availability": "available"}, "Available for hire", "Available"),
         ({"availability": "limited"}, "Limited availability", "Limited"),
-        ({"availability": "unavailable"}, "Not available now", "Not available now"),
-        ({"unavailable": True}, "Not for hire", "Not available now"),
-        ({"unavailable": True, "availability": "limited"}, "Not for hire", "Not available now"),
+        ({"availability": "unavailable"}, "Unavailable", "Unavailable"),
+        ({"unavailable": True}, "Not available for hire", "Unavailable"),
+        ({"unavailable": True, "availability": "limited"}, "Not available for hire", "Unavailable"),
     ),
 )
 def test_everybody_says_whether_they_are_free(
@@ -145,7 +145,7 @@ def test_everybody_says_whether_they_are_free(
 ) -> None:
     profile = BuilderProfileFactory.create(**facts)
     for url, words in ((url_of(profile), on_page), ("/builders/", on_card)):
-        shown = re.findall(r"</svg>(Available|Limited|Not )([^<]*)</span>", page(client, url))
+        shown = re.findall(r"</svg>(Available|Limited|Unavailable|Not )([^<]*)</span>", page(client, url))
         assert ["".join(found) for found in shown] == [words]
 
 
