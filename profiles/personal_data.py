@@ -33,7 +33,9 @@ def export(user: User) -> PersonalData:
     by_user = {"builder__user": user}
     return PersonalData(
         {
-            "builder_profile": export_rows(BuilderProfile.objects.filter(user=user), exclude=frozenset(indexing.COLUMNS)),
+            "builder_profile": export_rows(
+                BuilderProfile.objects.filter(user=user), exclude=frozenset(indexing.COLUMNS)
+            ),
             "portfolio": export_rows(Project.objects.filter(**by_user)),
             # The admin who awarded a badge is not the user's data.
             "badges": export_rows(Badge.objects.filter(**by_user), exclude={"awarded_by_id"}),
