@@ -156,7 +156,7 @@ def _seal_next(key: keys.Key) -> int | None:
     if floor is None:
         rows = list(waiting.filter(transaction__lt=here.ended_below)[:MAX_ROWS])
         return _write(last, rows, key, cluster=here.cluster) if rows else None
-    # Rows of the old server: their transactions have ended, whatever their ids are.
+    # Rows of the old server: their transactions have ended, even if their ids suggest otherwise.
     rows = list(waiting.filter(pk__lte=floor)[:MAX_ROWS])
     if rows:
         return _write(last, rows, key, cluster=last.cluster if last else "before")

@@ -72,7 +72,7 @@ def test_who_is_locked_out_reads_why(operator: User) -> None:
     for _ in range(5):
         log_in(Client(), "x")
     response = Client().post("/admin/login/", {"username": "operator", "password": PASSWORD})
-    assert "Passwords are not checked from your address for fifteen minutes" in response.content.decode()
+    assert "Signing in with a password is blocked from your IP address for 15 minutes" in response.content.decode()
 
 
 def test_the_page_leads_to_clerk_and_back(settings: Settings) -> None:

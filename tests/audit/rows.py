@@ -1,4 +1,4 @@
-"""A row of the audit log, and SQL upon it."""
+"""Helpers that create an audit row and run SQL on it."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from tests.helpers.factories import UserFactory
 PERSONAL = ["actor_label", "target_label", "details", "ip_address", "user_agent"]
 
 
-def a_row(**facts: Any) -> AuditLog:
-    """Return a row in which every column has a value."""
+def create_row(**facts: Any) -> AuditLog:
+    """Create an audit row with a value in every column."""
     origin = log.Origin(AuditLog.Source.WEBHOOK, "msg_1", "203.0.113.9", "Firefox", impersonator="user_2adam")
     actor, target = UserFactory.create(name="Adam Admin"), UserFactory.create(name="Olive Owner")
     log.record(
@@ -26,16 +26,16 @@ def a_row(**facts: Any) -> AuditLog:
     return AuditLog.objects.latest("pk")
 
 
-def as_owner(*statements: str) -> None:
-    """Run SQL as an owner of the database can: no trigger is asked."""
+def execute_as_owner(*statements: str) -> None:
+    """Run SQL without triggers, as the database owner can."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         for statement in statements:
             cursor.execute(statement)
 
 
-def run(statement: str) -> int:
-    """Run SQL in a transaction of its own and return the number of rows it touched."""
+def execute(statement: str) -> int:
+    """Run SQL in a separate transaction and return the number of affected rows."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
         count: int = cursor.rowcount

@@ -1,4 +1,4 @@
-"""Looking through the audit log, and taking it along."""
+"""The audit log in the admin: filters, pagination and exports."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ def browser(adam: User) -> Client:
 
 @pytest.fixture
 def rows(adam: User, olive: User) -> list[int]:
-    """Return the ids of a row of each kind of actor, oldest first."""
+    """Write a row for each kind of actor and return their ids, oldest first."""
     webhook = log.Origin(Source.WEBHOOK, "msg_1")
     log.record(Action.USER_CREATED, actor=None, target=olive, origin=webhook)
     log.record(Action.ROLE_ADDED, actor=adam, target=olive, origin=log.Origin(Source.REQUEST), role="BUILDER")
@@ -61,13 +61,13 @@ def rows(adam: User, olive: User) -> list[int]:
     return sorted(AuditLog.objects.values_list("pk", flat=True))
 
 
-def shown(browser: Client, query: str = "") -> list[int]:
+def listed_ids(browser: Client, query: str = "") -> list[int]:
     response = browser.get(LIST + query)
     assert response.status_code == 200, query
     return [row.pk for row in response.context["cl"].result_list]
 
 
-def body(response: Any) -> str:
+def read_body(response: Any) -> str:
     assert isinstance(response, StreamingHttpResponse)
     return b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
 
@@ -95,31 +95,31 @@ def test_each_filter_finds_its_rows(browser: Client, rows: list[int], adam: User
         "?q=+msg_1+": [made],
         "?q=msg": [],
     }
-    assert {query: shown(browser, query) for query in expected} == expected
+    assert {query: listed_ids(browser, query) for query in expected} == expected
 
 
-def test_a_span_of_time(browser: Client, olive: User) -> None:
+def test_period_filter_limits_rows(browser: Client, olive: User) -> None:
     ids = []
     for hours in (1000, 200, 30, 5, 0.5):
         with time_machine.travel(timezone.now() - timedelta(hours=hours), tick=False):
             log.record(Action.USER_UPDATED, actor=None, target=olive)
         ids.append(AuditLog.objects.latest("pk").pk)
     ids.reverse()
-    assert shown(browser, "?within=1h") == ids[:1]
-    assert shown(browser, "?within=24h") == ids[:2]
-    assert shown(browser, "?within=7d") == ids[:3]
-    assert shown(browser, "?within=30d") == ids[:4]
+    assert listed_ids(browser, "?within=1h") == ids[:1]
+    assert listed_ids(browser, "?within=24h") == ids[:2]
+    assert listed_ids(browser, "?within=7d") == ids[:3]
+    assert listed_ids(browser, "?within=30d") == ids[:4]
     since, until = (f"{timezone.now() - timedelta(hours=hours):%Y-%m-%dT%H:%M}" for hours in (201, 4))
-    assert shown(browser, f"?since={since}") == ids[:4]
-    assert shown(browser, f"?until={until}") == ids[1:]
-    assert shown(browser, f"?since={since}&until={until}") == ids[1:4]
+    assert listed_ids(browser, f"?since={since}") == ids[:4]
+    assert listed_ids(browser, f"?until={until}") == ids[1:]
+    assert listed_ids(browser, f"?since={since}&until={until}") == ids[1:4]
 
 
-def test_times_of_other_zones_are_understood(browser: Client, rows: list[int]) -> None:
-    assert shown(browser, "?since=2001-01-01T00:00%2B02:00") == rows[::-1]
+def test_period_filter_accepts_utc_offsets(browser: Client, rows: list[int]) -> None:
+    assert listed_ids(browser, "?since=2001-01-01T00:00%2B02:00") == rows[::-1]
 
 
-NONSENSE = (
+INVALID_QUERIES = (
     *(
         "?action__exact=NOPE",
         "?source__exact=%27",
@@ -159,14 +159,14 @@ NONSENSE = (
 )
 
 
-@pytest.mark.parametrize("query", NONSENSE)
-def test_nonsense_is_no_error_of_ours(browser: Client, rows: list[int], query: str) -> None:
+@pytest.mark.parametrize("query", INVALID_QUERIES)
+def test_invalid_parameters_cause_no_server_error(browser: Client, rows: list[int], query: str) -> None:
     response = browser.get(LIST + query, follow=True)
     assert response.status_code == 200
 
 
 @pytest.mark.parametrize("query", ("?nothing=1", "?details__x=1", "?action=USER_CREATED", "?e=1"))
-def test_a_filter_that_there_is_none_of_is_told(browser: Client, rows: list[int], query: str) -> None:
+def test_unknown_filter_shows_a_warning(browser: Client, rows: list[int], query: str) -> None:
     page = browser.get(LIST + query).content.decode()
     name = query.strip("?").partition("=")[0]
     assert f"There is no filter “{name}”." in page or "The URL was invalid" in page
@@ -174,23 +174,23 @@ def test_a_filter_that_there_is_none_of_is_told(browser: Client, rows: list[int]
 
 
 @pytest.mark.parametrize("name", ("webhooks/alert", "webhooks/replay", "accounts/reconciliation", "accounts/user"))
-def test_every_list_that_only_shows_says_when_a_filter_is_nonsense(browser: Client, name: str) -> None:
+def test_read_only_lists_warn_about_an_unknown_filter(browser: Client, name: str) -> None:
     page = browser.get(f"/admin/{name}/?nothing=1", follow=True).content.decode()
     assert "The URL was invalid, so the list is not filtered." in page
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     (("?since=x", "From: enter a date and time"), ("?within=2h", "Choose one of the listed periods.")),
 )
-def test_a_time_that_cannot_be_read_is_said(browser: Client, rows: list[int], query: str, said: str) -> None:
-    assert said in browser.get(LIST + query).content.decode()
+def test_invalid_period_shows_an_error(browser: Client, rows: list[int], query: str, message: str) -> None:
+    assert message in browser.get(LIST + query).content.decode()
 
 
-# --- Ways ---
+# --- Links ---
 
 
-def test_a_row_leads_to_all_about_its_target_and_all_by_its_actor(
+def test_row_links_to_rows_about_its_target_and_by_its_actor(
     browser: Client, rows: list[int], adam: User, olive: User
 ) -> None:
     page = browser.get(LIST).content.decode()
@@ -205,17 +205,17 @@ def test_a_row_leads_to_all_about_its_target_and_all_by_its_actor(
     assert "not yet" in detail
 
 
-def test_what_is_erased_is_said(browser: Client, rows: list[int]) -> None:
+def test_erased_values_are_marked(browser: Client, rows: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE audit_auditlog SET actor_label = NULL, target_label = NULL, details = NULL")
     assert "<em>erased</em>" in browser.get(LIST).content.decode()
     assert "<em>erased</em>" in browser.get(f"{LIST}{rows[1]}/change/").content.decode()
 
 
-# --- Pages ---
+# --- Pagination ---
 
 
-def test_pages_go_by_key_and_back(browser: Client, olive: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_link_to_older_and_newer_rows(browser: Client, olive: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KeysetAdmin, "list_per_page", 3)
     for _ in range(8):
         log.record(Action.USER_UPDATED, actor=None, target=olive)
@@ -234,36 +234,38 @@ def test_pages_go_by_key_and_back(browser: Client, olive: User, monkeypatch: pyt
     assert (newest.context["cl"].newer_link, newest.context["cl"].newest_link) == ("", "")
 
 
-def test_a_page_is_one_query_and_never_a_count(
+def test_page_needs_one_query_for_rows_and_no_count(
     browser: Client, rows: list[int], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(4) as captured:  # who is asking, with two for permissions, and the rows
+    with django_assert_num_queries(4) as captured:  # one for the user, two for permissions, one for the rows
         browser.get(LIST)
     assert not any("COUNT(" in query["sql"] or "DISTINCT" in query["sql"] for query in captured.captured_queries)
-    with django_assert_num_queries(6):  # and where the span begins and ends
+    with django_assert_num_queries(6):  # two more for the first and last id of the period
         browser.get(LIST + "?since=2026-01-01&until=2027-01-01")
 
 
-# --- Taking it along ---
+# --- Exports ---
 
 
-def test_an_export_has_the_filtered_rows_and_is_in_the_log(
-    browser: Client, rows: list[int], adam: User, olive: User
-) -> None:
+def test_export_contains_filtered_rows_and_is_logged(browser: Client, rows: list[int], adam: User, olive: User) -> None:
     response = browser.post(f"{EXPORT}?target=accounts.user:{olive.pk}&before=1", {"format": "jsonl"})
     assert response.headers["Content-Type"] == "application/jsonl; charset=utf-8"
     assert response.headers["Content-Disposition"].startswith('attachment; filename="audit-log-')
-    found = [json.loads(text) for text in body(response).splitlines()]
+    found = [json.loads(text) for text in read_body(response).splitlines()]
     assert [row["id"] for row in found] == [rows[2], rows[1], rows[0]]
     assert found[1]["details"] == {"role": "BUILDER"}
-    told = AuditLog.objects.latest("pk")
-    assert (told.action, told.actor_id, told.source) == (Action.AUDIT_EXPORTED, adam.pk, Source.REQUEST)
-    assert told.details == {"format": "jsonl", "filters": {"target": f"accounts.user:{olive.pk}", "before": "1"}}
-    assert told.ip_address == "127.0.0.1"
+    export_row = AuditLog.objects.latest("pk")
+    assert (export_row.action, export_row.actor_id, export_row.source) == (
+        Action.AUDIT_EXPORTED,
+        adam.pk,
+        Source.REQUEST,
+    )
+    assert export_row.details == {"format": "jsonl", "filters": {"target": f"accounts.user:{olive.pk}", "before": "1"}}
+    assert export_row.ip_address == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
-    ("query", "kept"),
+    ("query", "logged"),
     (
         ("q=olive@example.com", {"q": "…"}),
         ("q=Olive+Owner&target=Olive&delivery=%2B48600700800", {"delivery": "…", "q": "…", "target": "…"}),
@@ -272,14 +274,14 @@ def test_an_export_has_the_filtered_rows_and_is_in_the_log(
         ("q=&within=24h", {"q": "", "within": "24h"}),
     ),
 )
-def test_the_log_keeps_of_a_search_what_is_of_nobody(browser: Client, query: str, kept: dict[str, str]) -> None:
-    body(browser.post(f"{EXPORT}?{query}", {"format": "csv"}))
-    assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": kept}
+def test_logged_filters_contain_no_personal_data(browser: Client, query: str, logged: dict[str, str]) -> None:
+    read_body(browser.post(f"{EXPORT}?{query}", {"format": "csv"}))
+    assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": logged}
 
 
-def test_csv_has_the_same_rows(browser: Client, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_csv_export_contains_the_same_rows(browser: Client, rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyset, "CHUNK_SIZE", 2)
-    found = list(csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})))))
+    found = list(csv.DictReader(io.StringIO(read_body(browser.post(EXPORT, {"format": "csv"})))))
     assert [int(row["id"]) for row in found] == rows[::-1]
     assert tuple(found[0]) == exports.COLUMNS
     assert found[2]["details"] == '{"role":"BUILDER"}'
@@ -289,20 +291,20 @@ FORMULAS = ('=HYPERLINK("https://evil.example")', "+1", "-2+3", "@SUM(A1)", "\t=
 
 
 @pytest.mark.parametrize("name", FORMULAS)
-def test_no_cell_is_a_formula(browser: Client, name: str) -> None:
+def test_csv_cells_are_never_formulas(browser: Client, name: str) -> None:
     log.record(
         Action.USER_UPDATED,
         actor=None,
         target=UserFactory.create(name=name),
         origin=log.Origin(Source.REQUEST, user_agent=name),
     )
-    [row] = csv.DictReader(io.StringIO(body(browser.post(EXPORT, {"format": "csv"})), newline=""))
+    [row] = csv.DictReader(io.StringIO(read_body(browser.post(EXPORT, {"format": "csv"})), newline=""))
     assert row["user_agent"] == f"'{name}"
     assert not any(cell.startswith(csv_export.FORMULA_PREFIXES) for cell in row.values())
 
 
-def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> None:
-    """What is written meanwhile is not in the file, which would else never end."""
+def test_export_is_streamed(browser: Client, rows: list[int]) -> None:
+    """Rows written during the export are not included, so that it ends."""
     response = browser.post(EXPORT, {"format": "jsonl"})
     assert isinstance(response, StreamingHttpResponse)
     lines: Iterator[Any] = iter(response.streaming_content)
@@ -312,7 +314,7 @@ def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> 
 
 
 @pytest.mark.parametrize(
-    ("query", "form", "said"),
+    ("query", "form", "message"),
     (
         ("", "xlsx", "Choose CSV or JSON Lines."),
         ("?since=x", "csv", "From: enter a date and time"),
@@ -320,15 +322,15 @@ def test_rows_are_read_while_they_are_sent(browser: Client, rows: list[int]) -> 
         ("?target=%00", "csv", "the filter is invalid"),
     ),
 )
-def test_what_cannot_be_exported_is_said_and_not_logged(
-    browser: Client, rows: list[int], query: str, form: str, said: str
+def test_rejected_export_shows_a_message_and_is_not_logged(
+    browser: Client, rows: list[int], query: str, form: str, message: str
 ) -> None:
     response = browser.post(EXPORT + query, {"format": form})
     assert response.status_code == 302
-    assert said in " ".join(str(message) for message in get_messages(response.wsgi_request))
+    assert message in " ".join(str(shown) for shown in get_messages(response.wsgi_request))
     assert not AuditLog.objects.filter(action=Action.AUDIT_EXPORTED).exists()
 
 
-def test_only_staff_takes_it_along(rows: list[int], olive: User) -> None:
+def test_only_staff_can_export(rows: list[int], olive: User) -> None:
     assert signed_in(olive).post(EXPORT, {"format": "csv"}).status_code == 302
     assert not AuditLog.objects.filter(action=Action.AUDIT_EXPORTED).exists()

@@ -1,4 +1,4 @@
-"""Nobody changes the audit log, except that what is personal may be erased."""
+"""The audit log cannot be changed, except that personal data can be erased."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,13 @@ from psycopg import errors, sql
 
 from accounts.models import User
 from audit.models import AppendOnlyError, AuditLog
-from tests.audit.rows import PERSONAL, a_row, run
+from tests.audit.rows import PERSONAL, create_row, execute
 
 pytestmark = pytest.mark.django_db
 
 # --- Append only ---
 
-CHANGED_BY_PYTHON: dict[str, Callable[[AuditLog], Any]] = {
+PYTHON_CHANGES: dict[str, Callable[[AuditLog], Any]] = {
     "save": lambda row: row.save(),
     "save of a field": lambda row: row.save(update_fields=["details"]),
     "forced insert": lambda row: row.save(force_insert=True),
@@ -32,21 +32,21 @@ CHANGED_BY_PYTHON: dict[str, Callable[[AuditLog], Any]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGED_BY_PYTHON.values(), ids=CHANGED_BY_PYTHON)
-def test_no_verb_of_the_model_changes_a_row(change: Callable[[AuditLog], Any]) -> None:
-    row = a_row()
+@pytest.mark.parametrize("change", PYTHON_CHANGES.values(), ids=PYTHON_CHANGES)
+def test_model_and_queryset_methods_reject_changes(change: Callable[[AuditLog], Any]) -> None:
+    row = create_row()
     [before] = AuditLog.objects.values()
     with pytest.raises(AppendOnlyError, match="never"):
         change(row)
     assert list(AuditLog.objects.values()) == [before]
 
 
-def test_the_manager_has_no_delete() -> None:
+def test_manager_has_no_delete_method() -> None:
     assert not hasattr(AuditLog.objects, "delete")
 
 
 COLUMNS = [field.column for field in AuditLog._meta.concrete_fields]
-#: A value of its type that is another than that of `a_row`.
+#: A valid value for each column that differs from the one in `create_row`.
 OTHER = {
     **dict.fromkeys(("id", "actor_id", "subject_id", "transaction"), "999999"),
     **dict.fromkeys(
@@ -60,10 +60,10 @@ OTHER = {
 }
 
 
-def assert_refused(statement: str) -> None:
+def assert_rejected(statement: str) -> None:
     before = list(AuditLog.objects.values())
     with pytest.raises(ProgrammingError, match="append-only") as caught:
-        run(statement)
+        execute(statement)
     assert isinstance(caught.value.__cause__, errors.InsufficientPrivilege)
     assert list(AuditLog.objects.values()) == before
 
@@ -85,45 +85,48 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize("statement", STATEMENTS.values(), ids=STATEMENTS)
-def test_the_database_refuses_whatever_changes_rows(statement: str) -> None:
-    a_row()
-    assert_refused(statement)
+def test_database_rejects_statements_that_change_rows(statement: str) -> None:
+    create_row()
+    assert_rejected(statement)
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_the_database_refuses_another_value_in_every_column(column: str) -> None:
-    a_row()
-    assert_refused(f'UPDATE audit_auditlog SET "{column}" = {OTHER[column]}')
+def test_database_rejects_a_new_value_in_every_column(column: str) -> None:
+    create_row()
+    assert_rejected(f'UPDATE audit_auditlog SET "{column}" = {OTHER[column]}')
 
 
 @pytest.mark.parametrize("column", ("actor_id", "subject_id", "delivery", "impersonator"))
-def test_the_database_refuses_to_forget_what_is_not_personal(column: str) -> None:
-    a_row()
-    assert_refused(f"UPDATE audit_auditlog SET {column} = NULL")
+def test_database_rejects_null_in_columns_that_are_not_personal(column: str) -> None:
+    create_row()
+    assert_rejected(f"UPDATE audit_auditlog SET {column} = NULL")
 
 
-def test_the_database_refuses_a_row_that_is_saved_over_another() -> None:
-    row = a_row()
-    impostor = AuditLog.objects.get()
-    impostor._state.adding = True
-    impostor.action = "X"
+def test_database_rejects_saving_over_an_existing_row() -> None:
+    row = create_row()
+    duplicate = AuditLog.objects.get()
+    duplicate._state.adding = True
+    duplicate.action = "X"
     with pytest.raises(ProgrammingError, match="append-only"), transaction.atomic():
-        impostor.save()
+        duplicate.save()
     assert AuditLog.objects.get().action == row.action
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("statement", ("UPDATE", "DELETE", "TRUNCATE"))
-def test_the_database_refuses_it_to_everybody(database_url: str, statement: str) -> None:
-    a_row()
+def test_database_rejects_changes_from_other_connections(database_url: str, statement: str) -> None:
+    create_row()
     [before] = AuditLog.objects.values()
-    with psycopg.connect(database_url) as stranger, pytest.raises(errors.InsufficientPrivilege, match="append-only"):
-        stranger.execute(sql.SQL(STATEMENTS[statement]))
+    with (
+        psycopg.connect(database_url) as other_connection,
+        pytest.raises(errors.InsufficientPrivilege, match="append-only"),
+    ):
+        other_connection.execute(sql.SQL(STATEMENTS[statement]))
     assert list(AuditLog.objects.values()) == [before]
 
 
-def test_deleting_a_person_leaves_the_history() -> None:
-    row = a_row()
+def test_deleting_users_keeps_their_audit_rows() -> None:
+    row = create_row()
     before = list(AuditLog.objects.values())
     User.objects.filter(pk__in=[row.actor_id, row.subject_id]).delete()
     assert list(AuditLog.objects.values()) == before
@@ -133,35 +136,35 @@ def test_deleting_a_person_leaves_the_history() -> None:
 
 
 @pytest.mark.parametrize("column", PERSONAL)
-def test_a_personal_column_may_be_erased_for_ever(column: str) -> None:
-    row = a_row()
-    assert run(f"UPDATE audit_auditlog SET {column} = NULL") == 1
+def test_erasing_a_personal_column_is_permanent(column: str) -> None:
+    row = create_row()
+    assert execute(f"UPDATE audit_auditlog SET {column} = NULL") == 1
     after: dict[str, Any] = dict(AuditLog.objects.values().get())
     assert after.pop(column) is None
     assert after.items() <= vars(row).items()
-    assert run(f"UPDATE audit_auditlog SET {column} = NULL") == 1  # a repeat is no harm
-    assert_refused(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
+    assert execute(f"UPDATE audit_auditlog SET {column} = NULL") == 1  # erasing again is allowed
+    assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
 
 
 @pytest.mark.parametrize("column", ("personal_salt", "actor_salt"))
-def test_a_salt_may_go_with_what_it_salts(column: str) -> None:
-    a_row()
-    assert run(f"UPDATE audit_auditlog SET {column} = NULL") == 1
-    assert_refused(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
+def test_erasing_a_salt_is_permanent(column: str) -> None:
+    create_row()
+    assert execute(f"UPDATE audit_auditlog SET {column} = NULL") == 1
+    assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
 
 
-def test_all_personal_columns_may_be_erased_at_once() -> None:
-    a_row()
-    assert run(f"UPDATE audit_auditlog SET {', '.join(f'{column} = NULL' for column in PERSONAL)}") == 1
+def test_all_personal_columns_can_be_erased_at_once() -> None:
+    create_row()
+    assert execute(f"UPDATE audit_auditlog SET {', '.join(f'{column} = NULL' for column in PERSONAL)}") == 1
     assert AuditLog.objects.values_list(*PERSONAL).get() == (None,) * len(PERSONAL)
 
 
-@pytest.mark.parametrize("smuggled", [column for column in COLUMNS if column != "user_agent"])
-def test_erasure_hides_no_other_change(smuggled: str) -> None:
-    a_row()
-    assert_refused(f'UPDATE audit_auditlog SET user_agent = NULL, "{smuggled}" = {OTHER[smuggled]}')
+@pytest.mark.parametrize("column", [column for column in COLUMNS if column != "user_agent"])
+def test_erasure_with_another_change_is_rejected(column: str) -> None:
+    create_row()
+    assert_rejected(f'UPDATE audit_auditlog SET user_agent = NULL, "{column}" = {OTHER[column]}')
 
 
-def test_an_update_that_changes_nothing_is_let_through() -> None:
-    a_row()
-    assert run("UPDATE audit_auditlog SET action = action, details = details") == 1
+def test_update_without_changes_is_allowed() -> None:
+    create_row()
+    assert execute("UPDATE audit_auditlog SET action = action, details = details") == 1

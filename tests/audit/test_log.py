@@ -1,4 +1,4 @@
-"""Every change leaves its row, with what changed and who was behind it."""
+"""Every change writes an audit row with the changed values and the actor."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +21,7 @@ from audit import log
 from audit.models import AuditLog
 from audit.sealing import digests
 from profiles.models import BuilderProfile
-from tests.audit.rows import PERSONAL, a_row, run
+from tests.audit.rows import PERSONAL, create_row, execute
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 
@@ -38,8 +38,8 @@ def olive(**facts: Any) -> SampleUser:
     )
 
 
-def told(*, since: int = 0) -> list[tuple[str, str, Any]]:
-    """Return action, kind of target and details of the rows after the one with the id `since`, oldest first."""
+def written_rows(*, since: int = 0) -> list[tuple[str, str, Any]]:
+    """Return action, target model and details of the rows with ids above `since`, oldest first."""
     rows = AuditLog.objects.filter(pk__gt=since).order_by("pk")
     return [(row.action, row.target.partition(":")[0], row.details) for row in rows]
 
@@ -49,7 +49,7 @@ def newest_id() -> int:
     return newest.pk if newest else 0
 
 
-# --- What is told ---
+# --- Rows written by webhooks ---
 
 CREATED_FACTS = {
     "name": [None, "Olive Owner"],
@@ -58,9 +58,9 @@ CREATED_FACTS = {
 }
 
 
-def test_a_new_user_is_told_with_what_was_known(webhook: WebhookClient) -> None:
+def test_new_user_is_logged_with_initial_values(webhook: WebhookClient) -> None:
     webhook.created(olive(roles=["BUILDER", "CLIENT"]))
-    assert told() == [
+    assert written_rows() == [
         ("USER_CREATED", "accounts.user", CREATED_FACTS),
         ("ROLE_ADDED", "accounts.user", {"role": "CLIENT"}),
         ("ROLE_ADDED", "accounts.user", {"role": "BUILDER"}),
@@ -84,7 +84,7 @@ CHANGES: tuple[Any, ...] = (
                 {"email": ["olive@example.com", "new@example.com"], "username": ["", "olive"]},
             )
         ],
-        id="several",
+        id="several fields",
     ),
     pytest.param(
         {"email": None},
@@ -95,7 +95,7 @@ CHANGES: tuple[Any, ...] = (
                 {"email": ["olive@example.com", None], "email_verified_at": ["2026-11-01T12:00:00Z", None]},
             )
         ],
-        id="address given up",
+        id="email removed",
     ),
     pytest.param({"banned": True}, [("USER_UPDATED", "accounts.user", {"banned": [False, True]})], id="ban"),
     pytest.param(
@@ -104,7 +104,7 @@ CHANGES: tuple[Any, ...] = (
             ("ROLE_REMOVED", "accounts.user", {"role": "BUILDER"}),
             ("PROFILE_UPDATED", "profiles.builderprofile", {"archived_at": [None, "2026-11-02T09:30:00Z"]}),
         ],
-        id="role gone",
+        id="role removed",
     ),
     pytest.param(
         {"roles": ["BUILDER", "ADMIN"]}, [("ROLE_ADDED", "accounts.user", {"role": "ADMIN"})], id="role without profile"
@@ -118,69 +118,71 @@ CHANGES: tuple[Any, ...] = (
             ("PROFILE_UPDATED", "profiles.builderprofile", {"archived_at": [None, "2026-11-02T09:30:00Z"]}),
             ("PROFILE_CREATED", "profiles.clientprofile", {}),
         ],
-        id="all at once",
+        id="several kinds",
     ),
 )
 
 
 @pytest.mark.parametrize(("facts", "rows"), CHANGES)
-def test_an_update_is_told_with_old_and_new_of_what_changed(
+def test_update_is_logged_with_old_and_new_values(
     webhook: WebhookClient, facts: dict[str, Any], rows: list[tuple[str, str, Any]]
 ) -> None:
-    somebody = olive()
-    webhook.created(somebody)
+    user = olive()
+    webhook.created(user)
     since = newest_id()
     with time_machine.travel(NOW, tick=False):
-        webhook.updated(somebody.later(**facts))
-    assert told(since=since) == rows
+        webhook.updated(user.later(**facts))
+    assert written_rows(since=since) == rows
     for row in AuditLog.objects.filter(pk__gt=since):
         is_change = row.action in {"USER_UPDATED", "PROFILE_UPDATED"}
         assert row.changed_fields == (sorted(row.details or {}) if is_change else [])
 
 
-def test_a_role_that_returns_is_told(webhook: WebhookClient) -> None:
-    somebody = olive()
-    webhook.created(somebody)
+def test_restored_role_is_logged(webhook: WebhookClient) -> None:
+    user = olive()
+    webhook.created(user)
     with time_machine.travel(NOW, tick=False):
-        webhook.updated(somebody.later(timedelta(seconds=1), roles=[]))
+        webhook.updated(user.later(timedelta(seconds=1), roles=[]))
     since = newest_id()
-    webhook.updated(somebody.later(timedelta(seconds=2)))
-    assert told(since=since) == [
+    webhook.updated(user.later(timedelta(seconds=2)))
+    assert written_rows(since=since) == [
         ("ROLE_ADDED", "accounts.user", {"role": "BUILDER"}),
         ("PROFILE_UPDATED", "profiles.builderprofile", {"archived_at": ["2026-11-02T09:30:00Z", None]}),
     ]
 
 
-def test_an_address_that_becomes_known_is_told(webhook: WebhookClient) -> None:
-    somebody = olive(first_name=None, last_name=None)
-    webhook.created(somebody)
+def test_first_slug_is_logged(webhook: WebhookClient) -> None:
+    user = olive(first_name=None, last_name=None)
+    webhook.created(user)
     since = newest_id()
-    webhook.updated(somebody.later(first_name="Olive"))
-    assert told(since=since) == [
+    webhook.updated(user.later(first_name="Olive"))
+    assert written_rows(since=since) == [
         ("USER_UPDATED", "accounts.user", {"name": ["", "Olive"]}),
         ("PROFILE_UPDATED", "profiles.builderprofile", {"slug": [None, "olive"]}),
     ]
 
 
-def test_a_deletion_is_told(webhook: WebhookClient) -> None:
-    somebody = olive()
-    webhook.created(somebody)
+def test_deletion_is_logged(webhook: WebhookClient) -> None:
+    user = olive()
+    webhook.created(user)
     since = newest_id()
-    webhook.deleted(somebody.later())
-    assert told(since=since) == [("USER_DELETED", "accounts.user", {"deleted_at": [None, "2026-11-01T12:00:01Z"]})]
+    webhook.deleted(user.later())
+    assert written_rows(since=since) == [
+        ("USER_DELETED", "accounts.user", {"deleted_at": [None, "2026-11-01T12:00:01Z"]})
+    ]
 
 
-def test_a_deletion_of_somebody_unknown_is_told(webhook: WebhookClient) -> None:
-    somebody = olive()
-    webhook.deleted(somebody)
-    assert told() == [("USER_DELETED", "accounts.user", {"deleted_at": [None, "2026-11-01T12:00:00Z"]})]
-    assert AuditLog.objects.get().target_label == somebody.clerk_id
+def test_deletion_of_unknown_user_is_logged(webhook: WebhookClient) -> None:
+    user = olive()
+    webhook.deleted(user)
+    assert written_rows() == [("USER_DELETED", "accounts.user", {"deleted_at": [None, "2026-11-01T12:00:00Z"]})]
+    assert AuditLog.objects.get().target_label == user.clerk_id
 
 
-def test_where_a_change_came_from_is_told_on_each_row(webhook: WebhookClient) -> None:
-    somebody = olive(updated_at=START)
+def test_every_row_of_an_event_has_its_origin(webhook: WebhookClient) -> None:
+    user = olive(updated_at=START)
     event = samples.event(
-        "user.created", somebody.data(), occurred_at=START, client_ip="2001:DB8::7", user_agent="Firefox/140"
+        "user.created", user.data(), occurred_at=START, client_ip="2001:DB8::7", user_agent="Firefox/140"
     )
     with time_machine.travel(NOW, tick=False):
         webhook.post(event, svix_id="msg_42", REMOTE_ADDR="44.228.126.217")
@@ -189,7 +191,7 @@ def test_where_a_change_came_from_is_told_on_each_row(webhook: WebhookClient) ->
     assert len(rows) == 3
     for row in rows:
         assert (row.source, row.delivery, row.timestamp) == ("webhook", "msg_42", NOW)
-        assert (row.ip_address, row.user_agent) == ("2001:db8::7", "Firefox/140")  # the person's, not Svix's
+        assert (row.ip_address, row.user_agent) == ("2001:db8::7", "Firefox/140")  # the user's, not Svix's
         assert (row.actor_id, row.actor_label) == (None, None)
         assert (row.subject_id, row.target_label) == (user.pk, "Olive Owner")
     targets = [f"accounts.user:{user.pk}"] * 2 + [f"profiles.builderprofile:{profile.pk}"]
@@ -197,18 +199,18 @@ def test_where_a_change_came_from_is_told_on_each_row(webhook: WebhookClient) ->
     assert list(AuditLog.objects.about(user.pk)) == rows[::-1]
 
 
-def test_nobody_may_be_behind_a_change(webhook: WebhookClient) -> None:
+def test_event_without_request_attributes_has_no_ip_address_or_user_agent(webhook: WebhookClient) -> None:
     event = samples.user_event("user.created", olive())
     del event["event_attributes"]
     webhook.post(event, REMOTE_ADDR="44.228.126.217")
     assert set(AuditLog.objects.values_list("ip_address", "user_agent")) == {(None, None)}
 
 
-def test_each_event_is_told_with_the_person_who_caused_it(webhook: WebhookClient) -> None:
-    somebody = olive()
-    webhook.created(somebody)
+def test_row_has_user_agent_and_ip_address_of_its_event(webhook: WebhookClient) -> None:
+    user = olive()
+    webhook.created(user)
     assert AuditLog.objects.latest("pk").user_agent == BROWSER
-    event = samples.user_event("user.updated", somebody.later(banned=True))
+    event = samples.user_event("user.updated", user.later(banned=True))
     event["event_attributes"]["http_request"] = {"client_ip": "198.51.100.1", "user_agent": "Admin's"}
     webhook.post(event, svix_id="msg_ban")
     newest = AuditLog.objects.latest("pk")
@@ -216,33 +218,33 @@ def test_each_event_is_told_with_the_person_who_caused_it(webhook: WebhookClient
 
 
 UNCHANGED: dict[str, Callable[[WebhookClient, SampleUser], Any]] = {
-    "duplicate": lambda webhook, somebody: webhook.created(somebody, svix_id="msg_1"),
-    "same version": lambda webhook, somebody: webhook.created(somebody),
-    "stale": lambda webhook, somebody: webhook.updated(somebody.later(-timedelta(hours=1), first_name="Old")),
-    "newer and the same": lambda webhook, somebody: webhook.updated(somebody.later()),
-    "locked": lambda webhook, somebody: webhook.updated(somebody.later(locked=True)),
-    "same role otherwise spelt": lambda webhook, somebody: webhook.updated(somebody.later(roles=["builder", "WIZARD"])),
-    "other metadata": lambda webhook, somebody: webhook.updated(somebody.later(public_metadata={"theme": "dark"})),
-    "phone": lambda webhook, somebody: webhook.updated(somebody.later(phone="+48600100200")),
-    "another type": lambda webhook, somebody: webhook.send("session.created", somebody),
+    "duplicate": lambda webhook, user: webhook.created(user, svix_id="msg_1"),
+    "same version": lambda webhook, user: webhook.created(user),
+    "stale": lambda webhook, user: webhook.updated(user.later(-timedelta(hours=1), first_name="Old")),
+    "newer and the same": lambda webhook, user: webhook.updated(user.later()),
+    "locked": lambda webhook, user: webhook.updated(user.later(locked=True)),
+    "same role in another spelling": lambda webhook, user: webhook.updated(user.later(roles=["builder", "WIZARD"])),
+    "other metadata": lambda webhook, user: webhook.updated(user.later(public_metadata={"theme": "dark"})),
+    "phone": lambda webhook, user: webhook.updated(user.later(phone="+48600100200")),
+    "another type": lambda webhook, user: webhook.send("session.created", user),
 }
 
 
-@pytest.mark.parametrize("tell", UNCHANGED.values(), ids=UNCHANGED)
-def test_where_nothing_changed_nothing_is_told(
-    webhook: WebhookClient, tell: Callable[[WebhookClient, SampleUser], Any]
+@pytest.mark.parametrize("send", UNCHANGED.values(), ids=UNCHANGED)
+def test_event_without_changes_writes_no_row(
+    webhook: WebhookClient, send: Callable[[WebhookClient, SampleUser], Any]
 ) -> None:
-    somebody = olive()
-    webhook.created(somebody, svix_id="msg_1")
+    user = olive()
+    webhook.created(user, svix_id="msg_1")
     since = newest_id()
-    tell(webhook, somebody)
-    assert told(since=since) == []
+    send(webhook, user)
+    assert written_rows(since=since) == []
 
 
 # --- The writer ---
 
 
-def test_a_row_says_who_did_what_to_whom_as_it_was_then() -> None:
+def test_row_keeps_labels_and_values_from_the_time_of_the_change() -> None:
     request = RequestFactory().get("/", headers={"user-agent": "Firefox"}, REMOTE_ADDR="203.0.113.9")
     adam, profile = UserFactory.create(name="Adam Admin"), BuilderProfileFactory.create(user__name="Olive Owner")
     log.record(
@@ -254,7 +256,7 @@ def test_a_row_says_who_did_what_to_whom_as_it_was_then() -> None:
         changes={"hidden_at": (None, NOW)},
         reason="spam",
     )
-    User.objects.update(name="Somebody Else")
+    User.objects.update(name="Other Name")
     row = AuditLog.objects.get()
     assert (row.actor_id, row.actor_label, row.subject_id) == (adam.pk, "Adam Admin", profile.user_id)
     assert (row.target, row.target_label) == (f"profiles.builderprofile:{profile.pk}", "Olive Owner")
@@ -267,7 +269,7 @@ def test_a_row_says_who_did_what_to_whom_as_it_was_then() -> None:
     assert str(row) == f"PROFILE_UPDATED profiles.builderprofile:{profile.pk}"
 
 
-def test_without_further_words_the_system_itself_acted() -> None:
+def test_default_origin_is_the_system() -> None:
     log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create())
     row = AuditLog.objects.get()
     assert (row.source, row.actor, row.delivery, row.ip_address, row.user_agent) == ("system", None, None, None, None)
@@ -283,13 +285,13 @@ def test_without_further_words_the_system_itself_acted() -> None:
         pytest.param({}, None, id="none"),
     ),
 )
-def test_user_agents_are_cut_and_cleaned(sent: dict[str, str], kept: str | None) -> None:
+def test_user_agent_is_truncated_and_cleaned(sent: dict[str, str], kept: str | None) -> None:
     origin = log.Origin.from_request(RequestFactory().get("/", headers=sent))
     log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create(), origin=origin)
     assert AuditLog.objects.get().user_agent == kept
 
 
-def test_the_address_of_a_request_is_that_behind_the_proxies(settings: Settings) -> None:
+def test_ip_address_of_a_request_is_the_one_seen_by_the_proxy(settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.9"}, REMOTE_ADDR="10.0.0.1")
     assert log.Origin.from_request(request).ip_address == "203.0.113.9"
@@ -309,20 +311,20 @@ def test_the_address_of_a_request_is_that_behind_the_proxies(settings: Settings)
         "csrfToken",
     ),
 )
-@pytest.mark.parametrize("way", ("changes", "facts"))
-def test_secrets_are_refused(name: str, way: str) -> None:
-    content: dict[str, Any] = {"changes": {name: ("old", "new")}} if way == "changes" else {name: "hunter2"}
+@pytest.mark.parametrize("kind", ("changes", "facts"))
+def test_names_of_secrets_are_rejected(name: str, kind: str) -> None:
+    content: dict[str, Any] = {"changes": {name: ("old", "new")}} if kind == "changes" else {name: "hunter2"}
     with pytest.raises(ValueError, match=name) as caught:
         log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create(), **content)
     assert "hunter2" not in str(caught.value)
     assert not AuditLog.objects.exists()
 
 
-def test_a_row_goes_with_the_change_it_tells_of() -> None:
-    somebody = UserFactory.create(name="Olive")
+def test_row_is_rolled_back_with_its_change() -> None:
+    user = UserFactory.create(name="Olive")
     with suppress(RuntimeError), transaction.atomic():
         User.objects.update(name="Oliwia")
-        log.record(Action.USER_UPDATED, actor=None, target=somebody, changes={"name": ("Olive", "Oliwia")})
+        log.record(Action.USER_UPDATED, actor=None, target=user, changes={"name": ("Olive", "Oliwia")})
         assert AuditLog.objects.exists()
         raise RuntimeError
     assert not AuditLog.objects.exists()
@@ -330,54 +332,54 @@ def test_a_row_goes_with_the_change_it_tells_of() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_is_committed_with_the_change_it_tells_of(database_url: str) -> None:
+def test_row_is_committed_with_its_change(database_url: str) -> None:
     def seen() -> list[Any]:
         statement = "SELECT name, (SELECT count(*) FROM audit_auditlog) FROM accounts_user"
         with psycopg.connect(database_url) as other:
             return other.execute(statement).fetchall()
 
-    somebody = UserFactory.create(name="Olive")
+    user = UserFactory.create(name="Olive")
     with transaction.atomic():
         User.objects.update(name="Oliwia")
-        log.record(Action.USER_UPDATED, actor=None, target=somebody, changes={"name": ("Olive", "Oliwia")})
+        log.record(Action.USER_UPDATED, actor=None, target=user, changes={"name": ("Olive", "Oliwia")})
         assert seen() == [("Olive", 0)]
     assert seen() == [("Oliwia", 1)]
 
 
-def test_collected_rows_take_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    somebody = UserFactory.create()
+def test_batch_inserts_rows_with_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    user = UserFactory.create()
     with django_assert_num_queries(1), log.batch():
         for role in User.Role:
-            log.record(Action.ROLE_ADDED, actor=None, target=somebody, role=role)
-    assert [details["role"] for _, _, details in told()] == list(User.Role)
+            log.record(Action.ROLE_ADDED, actor=None, target=user, role=role)
+    assert [details["role"] for _, _, details in written_rows()] == list(User.Role)
 
 
-def test_a_collection_that_fails_writes_nothing_and_ends() -> None:
-    somebody = UserFactory.create()
+def test_failed_batch_writes_nothing_and_ends() -> None:
+    user = UserFactory.create()
     with suppress(RuntimeError), log.batch():
-        log.record(Action.ROLE_ADDED, actor=None, target=somebody)
+        log.record(Action.ROLE_ADDED, actor=None, target=user)
         raise RuntimeError
-    assert told() == []
-    log.record(Action.ROLE_REMOVED, actor=None, target=somebody)
-    assert [action for action, _, _ in told()] == ["ROLE_REMOVED"]
+    assert written_rows() == []
+    log.record(Action.ROLE_REMOVED, actor=None, target=user)
+    assert [action for action, _, _ in written_rows()] == ["ROLE_REMOVED"]
 
 
-def test_an_empty_collection_takes_no_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_empty_batch_needs_no_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0), log.batch():
         pass
 
 
-def test_a_row_knows_its_transaction() -> None:
+def test_row_stores_its_transaction_id() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()::text::bigint")
         [current] = cursor.fetchone()
-    assert a_row().transaction == current
+    assert create_row().transaction == current
 
 
 # --- The digest ---
 
 
-def verifies(row: AuditLog) -> bool:
+def is_digest_valid(row: AuditLog) -> bool:
     return digests.personal_digest(row) == bytes(row.personal_digest)
 
 
@@ -399,24 +401,24 @@ VALUES = (
 
 
 @pytest.mark.parametrize("value", VALUES)
-def test_a_digest_verifies_after_reading_back(value: Any) -> None:
-    row = a_row(fact=value)
-    assert verifies(row)
+def test_digest_is_valid_after_reading_from_the_database(value: Any) -> None:
+    row = create_row(fact=value)
+    assert is_digest_valid(row)
     assert len(row.personal_digest) == 32
 
 
 @pytest.mark.parametrize("column", PERSONAL)
-def test_a_digest_tells_of_every_personal_column(column: str) -> None:
-    row = a_row()
+def test_digest_covers_every_personal_column(column: str) -> None:
+    row = create_row()
     setattr(row, column, {"name": ["Old", "Newer"]} if column == "details" else "2001:db8::1")
-    assert not verifies(row)
+    assert not is_digest_valid(row)
 
 
-def test_digests_of_equal_rows_differ() -> None:
-    """The salt keeps the few possible addresses from being tried one by one."""
-    somebody = UserFactory.create()
+def test_equal_rows_have_different_digests() -> None:
+    """The salt prevents a brute-force search of all IP addresses."""
+    user = UserFactory.create()
     for _ in range(2):
-        log.record(Action.USER_UPDATED, actor=None, target=somebody)
+        log.record(Action.USER_UPDATED, actor=None, target=user)
     first, second = AuditLog.objects.all()
     assert first.personal_salt
     assert second.personal_salt
@@ -425,21 +427,21 @@ def test_digests_of_equal_rows_differ() -> None:
     assert len(first.personal_salt) == 16
 
 
-def test_an_erased_row_verifies_against_what_is_claimed_to_have_been_in_it() -> None:
-    before = a_row()
-    run(f"UPDATE audit_auditlog SET {', '.join(f'{column} = NULL' for column in PERSONAL)}")
+def test_erased_row_verifies_against_its_original_values() -> None:
+    before = create_row()
+    execute(f"UPDATE audit_auditlog SET {', '.join(f'{column} = NULL' for column in PERSONAL)}")
     row = AuditLog.objects.get()
-    assert not verifies(row)
+    assert not is_digest_valid(row)
     for column in PERSONAL:
         setattr(row, column, getattr(before, column))
-    assert verifies(row)
+    assert is_digest_valid(row)
 
 
-def test_digests_of_webhooks_verify(webhook: WebhookClient) -> None:
-    somebody = olive(first_name="ليلى", has_image=True)
-    webhook.created(somebody)
-    webhook.updated(somebody.later(timedelta(seconds=1), roles=[], email=None, banned=True))
-    webhook.deleted(somebody.later(timedelta(seconds=2)))
+def test_digests_of_rows_written_by_webhooks_are_valid(webhook: WebhookClient) -> None:
+    user = olive(first_name="ليلى", has_image=True)
+    webhook.created(user)
+    webhook.updated(user.later(timedelta(seconds=1), roles=[], email=None, banned=True))
+    webhook.deleted(user.later(timedelta(seconds=2)))
     rows = list(AuditLog.objects.all())
     assert len(rows) == 7
-    assert all(verifies(row) for row in rows)
+    assert all(is_digest_valid(row) for row in rows)

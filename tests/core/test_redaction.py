@@ -1,4 +1,4 @@
-"""Texts lose what is secret or personal, and keep what helps."""
+"""Redaction removes secrets and personal data and keeps other text."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from core import redaction
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "expected"),
     (
         ("Mail to olive.o+x@example.co.uk failed.", "Mail to … failed."),
         ("whsec_bm90IGEgc2VjcmV0 and sk_live_abcDEF123", "… and …"),
@@ -16,15 +16,15 @@ from core import redaction
         ("Error handling request /api/x?email=a&q=olive", "Error handling request /api/x…"),
         ("https://olive:pass@host/path", "https://…@host/path"),
         ("Not Found: /builders/zofia/", "Not Found: /builders/zofia/"),
-        ("Is Clerk's server away? user_2abc, 3 of 4", "Is Clerk's server away? user_2abc, 3 of 4"),
+        ("Is Clerk's server down? user_2abc, 3 of 4", "Is Clerk's server down? user_2abc, 3 of 4"),
     ),
 )
-def test_texts_of_ours_lose_secrets(text: str, left: str) -> None:
-    assert redaction.redact_text(text) == left
+def test_redact_text_removes_secrets(text: str, expected: str) -> None:
+    assert redaction.redact_text(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "expected"),
     (
         ("invalid literal for int() with base 10: 'Olive'", "invalid literal for int() with base 10: …"),
         (
@@ -33,26 +33,29 @@ def test_texts_of_ours_lose_secrets(text: str, left: str) -> None:
         ),
         ('invalid input syntax for type integer: "Olive"', "invalid input syntax for type integer: …"),
         (
-            "Clerk's keys cannot be had, and nobody's name is 'Zofia'.",
-            "Clerk's keys cannot be had, and nobody's name is ….",
+            "Clerk's keys cannot be fetched, and the user's name is 'Zofia'.",
+            "Clerk's keys cannot be fetched, and the user's name is ….",
         ),
         ("", ""),
     ),
 )
-def test_messages_of_errors_lose_what_they_quote(text: str, left: str) -> None:
-    assert redaction.redact_error(text) == left
+def test_redact_error_removes_quoted_values(text: str, expected: str) -> None:
+    assert redaction.redact_error(text) == expected
 
 
-TAKEN = 'IntegrityError: duplicate key value violates unique constraint "accounts_user_email"'
+DUPLICATE_EMAIL = 'IntegrityError: duplicate key value violates unique constraint "accounts_user_email"'
 
 
 @pytest.mark.parametrize(
-    ("text", "left"),
+    ("text", "expected"),
     (
-        (f"{TAKEN}\nDETAIL:  Key (email)=(Olive (o@x.co) already exists.", f"{TAKEN}\nDETAIL: Key (email)=(…)"),
         (
-            f"{TAKEN}\nDETAIL:  Key (a, lower(name))=(1, Olive\nOwner) already exists.",
-            f"{TAKEN}\nDETAIL: Key (a, lower(name))=(…)",
+            f"{DUPLICATE_EMAIL}\nDETAIL:  Key (email)=(Olive (o@x.co) already exists.",
+            f"{DUPLICATE_EMAIL}\nDETAIL: Key (email)=(…)",
+        ),
+        (
+            f"{DUPLICATE_EMAIL}\nDETAIL:  Key (a, lower(name))=(1, Olive\nOwner) already exists.",
+            f"{DUPLICATE_EMAIL}\nDETAIL: Key (a, lower(name))=(…)",
         ),
         ('null value in column "name"\nDETAIL:  Failing row contains (1, Olive).', 'null value in column "name"'),
         ("DETAIL:  Failing row contains (1, Olive).", "…"),
@@ -66,18 +69,18 @@ TAKEN = 'IntegrityError: duplicate key value violates unique constraint "account
         ("", ""),
     ),
 )
-def test_what_errors_said_is_shown_without_values(text: str, left: str) -> None:
-    assert redaction.redact_traceback(text) == left
+def test_redact_traceback_removes_values_from_messages(text: str, expected: str) -> None:
+    assert redaction.redact_traceback(text) == expected
 
 
-def test_a_traceback_is_shown_with_its_calls_and_without_values() -> None:
-    calls = 'Traceback (most recent call last):\n  File "/app/sync.py", line 7, in apply\n    save(name="x")\n    ~~~~^^^^^^^^^^'
+def test_redact_traceback_keeps_stack_frames() -> None:
+    frames = 'Traceback (most recent call last):\n  File "/app/sync.py", line 7, in apply\n    save(name="x")\n    ~~~~^^^^^^^^^^'
     chain = "\n\nThe above exception was the direct cause of the following exception:\n\n"
-    text = f"{calls}\n{TAKEN}\nDETAIL:  Key (email)=(o@x.co) already exists.{chain}{calls}\nValueError: 'Olive'\n  said Olive\n"
-    left = f"{calls}\n{TAKEN}\nDETAIL: Key (email)=(…){chain}{calls}\nValueError: …"
-    assert redaction.redact_traceback(text) == left
+    text = f"{frames}\n{DUPLICATE_EMAIL}\nDETAIL:  Key (email)=(o@x.co) already exists.{chain}{frames}\nValueError: 'Olive'\n  said Olive\n"
+    expected = f"{frames}\n{DUPLICATE_EMAIL}\nDETAIL: Key (email)=(…){chain}{frames}\nValueError: …"
+    assert redaction.redact_traceback(text) == expected
 
 
-def test_a_traceback_without_its_beginning_is_shown_likewise() -> None:
+def test_redact_traceback_accepts_a_truncated_traceback() -> None:
     text = "… (cut)\nlive\", line 7, in apply\n    save()\nValueError: 'Olive'\n"
     assert redaction.redact_traceback(text) == "… (cut)\n…\n    save()\nValueError: …"

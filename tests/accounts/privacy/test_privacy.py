@@ -33,7 +33,7 @@ from audit.models import AuditLog
 from core.personal_data import PersonalData
 from profiles.editing import services as editing
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
-from tests.audit.test_log import verifies
+from tests.audit.test_log import is_digest_valid
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -329,7 +329,7 @@ class TestErasure:
         assert BuilderProfile.objects.count() == before[BuilderProfile]
         kept = {row.pk: (row.action, bytes(row.personal_digest)) for row in AuditLog.objects.filter(pk__in=log)}
         assert kept == log
-        assert all(verifies(row) for row in AuditLog.objects.filter(action="PERSON_ERASED"))
+        assert all(is_digest_valid(row) for row in AuditLog.objects.filter(action="PERSON_ERASED"))
         others.refresh_from_db()
         assert others.name == "Nemo"
 

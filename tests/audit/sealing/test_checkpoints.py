@@ -1,4 +1,4 @@
-"""New seals are told outside, whatever becomes of one of the targets."""
+"""Checkpoints of new seals reach every destination, even if another destination fails."""
 
 import logging
 import stat
@@ -12,7 +12,7 @@ from pytest_django import Settings
 from audit import checks, log, tasks
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from audit.sealing import checkpoints, seals, verification
-from tests.audit.rows import as_owner
+from tests.audit.rows import execute_as_owner
 from tests.helpers.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -21,28 +21,28 @@ KEY = "the first key of the tests, long enough"
 
 
 @pytest.fixture(autouse=True)
-def keyed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def seal_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AUDIT_SEAL_KEYS = [KEY]
     settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
     monkeypatch.setattr(seals, "MAX_ROWS", 2)
 
 
-def write(count: int) -> None:
-    somebody = UserFactory.create()
+def write_rows(count: int) -> None:
+    user = UserFactory.create()
     for _ in range(count):
-        log.record(AuditLog.Action.USER_UPDATED, actor=None, target=somebody)
+        log.record(AuditLog.Action.USER_UPDATED, actor=None, target=user)
 
 
-def run() -> None:
+def run_sealing_job() -> None:
     tasks.seal_audit_log(timestamp=0)
 
 
-def lines() -> list[str]:
+def checkpoint_lines() -> list[str]:
     return [checkpoints.line(seal) for seal in AuditSeal.objects.order_by("number")]
 
 
-def test_a_line_says_what_is_needed_and_is_found_again() -> None:
-    write(3)
+def test_checkpoint_line_contains_seal_fields_and_is_found_in_text() -> None:
+    write_rows(3)
     seals.seal()
     last = AuditSeal.objects.get(number=2)
     assert checkpoints.line(last) == (
@@ -54,87 +54,87 @@ def test_a_line_says_what_is_needed_and_is_found_again() -> None:
     assert found.groups() == ("2", bytes(last.mac).hex())
 
 
-def test_every_target_is_told_of_every_seal(
+def test_every_destination_receives_every_seal(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "checkpoints.txt"
     settings.AUDIT_CHECKPOINTS = [f"file:{path}", "mail:ops@example.com", "log"]
     caplog.set_level(logging.INFO, "audit.sealing.checkpoints")
-    write(1)
-    run()
-    write(3)
-    run()
-    run()  # there is nothing new
-    assert path.read_text().splitlines() == lines()
+    write_rows(1)
+    run_sealing_job()
+    write_rows(3)
+    run_sealing_job()
+    run_sealing_job()  # no new seals
+    assert path.read_text().splitlines() == checkpoint_lines()
     assert stat.S_IMODE(path.stat().st_mode) & 0o027 == 0
     assert [message.to for message in mail.outbox] == [["ops@example.com"], ["ops@example.com"]]
-    assert all(text in mail.outbox[1].body for text in lines()[1:])
-    assert [record.getMessage() for record in caplog.records] == lines()
+    assert all(text in mail.outbox[1].body for text in checkpoint_lines()[1:])
+    assert [record.getMessage() for record in caplog.records] == checkpoint_lines()
 
 
-def test_a_new_target_is_told_of_the_newest_seal_which_vouches_for_all(settings: Settings, tmp_path: Path) -> None:
+def test_new_destination_receives_only_the_newest_seal(settings: Settings, tmp_path: Path) -> None:
     settings.AUDIT_CHECKPOINTS = [f"file:{tmp_path / 'checkpoints.txt'}"]
-    write(5)
+    write_rows(5)
     seals.seal()
-    run()
-    assert (tmp_path / "checkpoints.txt").read_text().splitlines() == lines()[-1:]
+    run_sealing_job()
+    assert (tmp_path / "checkpoints.txt").read_text().splitlines() == checkpoint_lines()[-1:]
 
 
-def test_a_target_that_fails_stops_no_other_and_is_told_next_time(
+def test_failed_destination_is_retried_and_does_not_affect_others(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away, there = tmp_path / "away" / "checkpoints.txt", tmp_path / "checkpoints.txt"
-    settings.AUDIT_CHECKPOINTS = [f"file:{away}", f"file:{there}"]
-    write(1)
-    run()
-    write(2)
-    run()
-    assert there.read_text().splitlines() == lines()
-    assert "No such file" in CheckpointTarget.objects.get(destination=f"file:{away}").last_error
+    unavailable, available = tmp_path / "unavailable" / "checkpoints.txt", tmp_path / "checkpoints.txt"
+    settings.AUDIT_CHECKPOINTS = [f"file:{unavailable}", f"file:{available}"]
+    write_rows(1)
+    run_sealing_job()
+    write_rows(2)
+    run_sealing_job()
+    assert available.read_text().splitlines() == checkpoint_lines()
+    assert "No such file" in CheckpointTarget.objects.get(destination=f"file:{unavailable}").last_error
     assert "was not sent to file:" in caplog.text
-    away.parent.mkdir()
-    run()
-    assert away.read_text().splitlines() == lines()[-1:]
-    assert CheckpointTarget.objects.get(destination=f"file:{away}").last_error == ""
-    away.unlink()
-    away.mkdir()
-    write(3)
-    run()
-    away.rmdir()
-    run()
-    assert away.read_text().splitlines() == lines()[2:]
+    unavailable.parent.mkdir()
+    run_sealing_job()
+    assert unavailable.read_text().splitlines() == checkpoint_lines()[-1:]
+    assert CheckpointTarget.objects.get(destination=f"file:{unavailable}").last_error == ""
+    unavailable.unlink()
+    unavailable.mkdir()
+    write_rows(3)
+    run_sealing_job()
+    unavailable.rmdir()
+    run_sealing_job()
+    assert unavailable.read_text().splitlines() == checkpoint_lines()[2:]
 
 
-def test_a_mail_server_that_is_away_stops_nothing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mail_server_failure_does_not_stop_sealing(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **kwargs: Any) -> None:
-        raise ConnectionRefusedError("nobody there")
+        raise ConnectionRefusedError("connection refused")
 
     monkeypatch.setattr(checkpoints, "send_mail", refuse)
     settings.AUDIT_CHECKPOINTS = ["mail:ops@example.com"]
-    write(1)
-    run()
+    write_rows(1)
+    run_sealing_job()
     assert AuditSeal.objects.count() == 1
-    assert CheckpointTarget.objects.get().last_error == "ConnectionRefusedError: nobody there"
+    assert CheckpointTarget.objects.get().last_error == "ConnectionRefusedError: connection refused"
 
 
-def test_without_a_key_the_job_does_nothing(settings: Settings) -> None:
+def test_jobs_do_nothing_without_a_key(settings: Settings) -> None:
     settings.AUDIT_SEAL_KEYS, settings.AUDIT_CHECKPOINTS = [], ["log"]
-    write(1)
-    run()
+    write_rows(1)
+    run_sealing_job()
     tasks.verify_audit_log(timestamp=0)
     assert not AuditSeal.objects.exists()
     assert not AuditVerification.objects.exists()
 
 
-def test_the_nightly_job_keeps_and_tells_what_it_finds(
+def test_nightly_job_stores_result_and_logs_problems(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.AUDIT_CHECKPOINTS = [f"file:{tmp_path / 'checkpoints.txt'}", "file:/nowhere/at/all"]
-    write(3)
-    run()
+    write_rows(3)
+    run_sealing_job()
     tasks.verify_audit_log(timestamp=0)
     assert AuditVerification.objects.get().is_intact
-    as_owner("DELETE FROM audit_auditseal WHERE number = 2")
+    execute_as_owner("DELETE FROM audit_auditseal WHERE number = 2")
     tasks.verify_audit_log(timestamp=0)
     newest = AuditVerification.objects.first()
     assert newest
@@ -142,19 +142,21 @@ def test_the_nightly_job_keeps_and_tells_what_it_finds(
     assert "The audit log does not match its seals: Seal 2 has a checkpoint, but the newest seal is 1" in caplog.text
 
 
-GOOD = ["log", "file:/var/log/audit.txt", "mail:ops@example.com"]
+VALID = ["log", "file:/var/log/audit.txt", "mail:ops@example.com"]
 
 
 @pytest.mark.parametrize(
     ("changed", "ids"),
     (
-        pytest.param({"AUDIT_CHECKPOINTS": GOOD}, [], id="good"),
+        pytest.param({"AUDIT_CHECKPOINTS": VALID}, [], id="valid"),
         pytest.param({"AUDIT_SEAL_KEYS": []}, ["audit.W001"], id="no key"),
         pytest.param({"AUDIT_SEAL_KEYS": [KEY, "short"]}, ["audit.E002"], id="short key"),
-        pytest.param({"AUDIT_CHECKPOINTS": ["ftp:x", "file:x", "mail:x", ""]}, ["audit.E003"] * 4, id="targets"),
+        pytest.param(
+            {"AUDIT_CHECKPOINTS": ["ftp:x", "file:x", "mail:x", ""]}, ["audit.E003"] * 4, id="invalid destinations"
+        ),
     ),
 )
-def test_wrong_settings_are_named(settings: Settings, changed: dict[str, Any], ids: list[str]) -> None:
+def test_invalid_settings_are_reported(settings: Settings, changed: dict[str, Any], ids: list[str]) -> None:
     settings.AUDIT_CHECKPOINTS = []
     for name, value in changed.items():
         setattr(settings, name, value)

@@ -17,7 +17,7 @@ from accounts.privacy import erasure
 from audit import log, personal_data
 from audit.models import AppendOnlyError, AuditLog, AuditSeal, AuditVerification
 from audit.sealing import checkpoints, digests, keys, seals, verification
-from tests.audit.rows import PERSONAL, a_row, as_owner, run
+from tests.audit.rows import PERSONAL, create_row, execute, execute_as_owner
 from tests.helpers.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,20 +27,20 @@ Action = AuditLog.Action
 
 
 @pytest.fixture(autouse=True)
-def keyed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def seal_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AUDIT_SEAL_KEYS = [KEY]
     settings.AUDIT_CHECKPOINTS = []
     monkeypatch.setattr(seals, "MAX_ROWS", 3)
 
 
-def write(count: int) -> list[int]:
-    """Write rows, each in a transaction of its own, and return their ids."""
-    somebody = User.objects.first() or UserFactory.create(name="Olive Owner")
+def write_rows(count: int) -> list[int]:
+    """Write rows in separate transactions and return their ids."""
+    user = User.objects.first() or UserFactory.create(name="Olive Owner")
     for number in range(count):
         log.record(
             Action.USER_UPDATED,
-            actor=somebody,
-            target=somebody,
+            actor=user,
+            target=user,
             origin=log.Origin(AuditLog.Source.REQUEST, None, "203.0.113.9", "Firefox"),
             changes={"name": ("Old", f"New {number}")},
         )
@@ -48,19 +48,19 @@ def write(count: int) -> list[int]:
 
 
 @pytest.fixture
-def ids() -> list[int]:
-    """Return the ids of nine rows in three seals, the middle one being full, and so are the others."""
-    found = write(9)
+def row_ids() -> list[int]:
+    """Write nine rows in three full seals and return their ids."""
+    found = write_rows(9)
     assert seals.seal() == [1, 2, 3]
     return found
 
 
-def problems(**options: Any) -> list[str]:
+def problem_texts(**options: Any) -> list[str]:
     return [problem.text for problem in verification.verify(**options).problems]
 
 
-def verified(*arguments: str) -> tuple[int, str, str]:
-    """Run the command, and return its exit code, what it says, and what it complains of."""
+def run_command(*arguments: str) -> tuple[int, str, str]:
+    """Run audit_verify and return its exit code, output and errors."""
     out, err = StringIO(), StringIO()
     try:
         call_command("audit_verify", *arguments, stdout=out, stderr=err)
@@ -69,38 +69,40 @@ def verified(*arguments: str) -> tuple[int, str, str]:
     return 0, out.getvalue(), err.getvalue()
 
 
-# --- What is sealed ---
+# --- Sealing ---
 
 
-def test_rows_are_sealed_once_and_in_a_chain(ids: list[int]) -> None:
-    write(2)
+def test_rows_are_sealed_once_in_a_chain(row_ids: list[int]) -> None:
+    write_rows(2)
     assert seals.seal() == [4]
     assert seals.seal() == []
     chain = list(AuditSeal.objects.order_by("number"))
     assert [(seal.row_count, seal.total_rows) for seal in chain] == [(3, 3), (3, 6), (3, 9), (2, 11)]
     assert [bytes(seal.previous_mac) for seal in chain] == [b"", *(bytes(seal.mac) for seal in chain[:-1])]
-    assert verified() == (
+    assert run_command() == (
         0,
         "Verified 4 seals and 11 rows. No problems found. 0 newer rows are not sealed yet.\n",
         "",
     )
 
 
-def test_without_a_key_nothing_is_sealed_and_nothing_verified(settings: Settings) -> None:
-    write(1)
+def test_sealing_and_verification_need_a_key(settings: Settings) -> None:
+    write_rows(1)
     settings.AUDIT_SEAL_KEYS = []
     with pytest.raises(keys.NoKeyError):
         seals.seal()
-    assert verified()[0] == 2
+    assert run_command()[0] == 2
     assert not seals.state().is_enabled
 
 
-def test_the_state_for_the_dashboard(ids: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_state_counts_unsealed_rows_and_returns_the_latest_verification(
+    row_ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = seals.state()
     assert (state.last and state.last.number, state.unsealed, state.unsealed_since) == (3, 0, None)
     assert state.verification is None
-    [first, *_] = write(5)
-    verified()
+    [first, *_] = write_rows(5)
+    run_command()
     monkeypatch.setattr(seals, "MAX_COUNTED", 4)
     state = seals.state()
     assert (state.unsealed, state.unsealed_since) == (4, AuditLog.objects.get(pk=first).timestamp)
@@ -109,13 +111,13 @@ def test_the_state_for_the_dashboard(ids: list[int], monkeypatch: pytest.MonkeyP
     assert state.verification.row_count == 9
 
 
-def test_an_empty_log_is_fine() -> None:
+def test_empty_log_has_no_problems() -> None:
     assert seals.seal() == []
-    assert problems() == []
+    assert problem_texts() == []
 
 
 def test_every_column_is_sealed_or_personal() -> None:
-    """A new column needs a new form, so that old seals stay right."""
+    """A new column needs a new format version, so that old seals stay valid."""
     columns = {field.attname for field in AuditLog._meta.concrete_fields}
     assert columns == {
         *digests.SEALED_COLUMNS,
@@ -137,9 +139,9 @@ SEALED_COLUMNS = {
 
 
 @pytest.mark.parametrize("column", SEALED_COLUMNS)
-def test_a_changed_row_is_named(ids: list[int], column: str) -> None:
-    as_owner(f'UPDATE audit_auditlog SET "{column}" = {SEALED_COLUMNS[column]} WHERE id = {ids[4]}')
-    assert problems() == [f"Row {ids[4]} was changed (seal 2)."]
+def test_changed_row_is_reported(row_ids: list[int], column: str) -> None:
+    execute_as_owner(f'UPDATE audit_auditlog SET "{column}" = {SEALED_COLUMNS[column]} WHERE id = {row_ids[4]}')
+    assert problem_texts() == [f"Row {row_ids[4]} was changed (seal 2)."]
 
 
 OTHER_PERSONAL = {
@@ -150,48 +152,52 @@ OTHER_PERSONAL = {
 
 
 @pytest.mark.parametrize("column", OTHER_PERSONAL)
-def test_a_changed_personal_column_is_named(ids: list[int], column: str) -> None:
-    as_owner(f"UPDATE audit_auditlog SET {column} = {OTHER_PERSONAL[column]} WHERE id = {ids[4]}")
-    assert problems() == [f"Row {ids[4]} was changed: {column} has a different value (seal 2)."]
+def test_changed_personal_column_is_reported(row_ids: list[int], column: str) -> None:
+    execute_as_owner(f"UPDATE audit_auditlog SET {column} = {OTHER_PERSONAL[column]} WHERE id = {row_ids[4]}")
+    assert problem_texts() == [f"Row {row_ids[4]} was changed: {column} has a different value (seal 2)."]
 
 
 @pytest.mark.parametrize("column", OTHER_PERSONAL)
-def test_erasing_one_column_hides_no_change_of_another(ids: list[int], column: str) -> None:
+def test_erasing_one_column_does_not_hide_a_change_to_another(row_ids: list[int], column: str) -> None:
     erased = "user_agent" if column != "user_agent" else "ip_address"
-    as_owner(f"UPDATE audit_auditlog SET {erased} = NULL, {column} = {OTHER_PERSONAL[column]} WHERE id = {ids[4]}")
-    assert problems() == [f"Row {ids[4]} was changed: {column} has a different value (seal 2)."]
-
-
-def test_a_salt_that_is_gone_hides_no_change(ids: list[int]) -> None:
-    as_owner(f"UPDATE audit_auditlog SET personal_salt = NULL, target_label = 'x' WHERE id = {ids[4]}")
-    assert problems() == [f"Row {ids[4]} was changed: target_label has a different value (seal 2)."]
-
-
-def test_new_digests_of_personal_columns_do_not_help(ids: list[int]) -> None:
-    """Whoever changes a personal column can make digests that fit; the seal knows the old ones."""
-    row = AuditLog.objects.get(pk=ids[4])
-    row.target_label = "Somebody Else"
-    parts = digests.column_digests(row)
-    text = f"target_label = 'Somebody Else', column_digests = '\\x{parts.hex()}'"
-    as_owner(f"UPDATE audit_auditlog SET {text} WHERE id = {ids[4]}")
-    assert problems() == [f"Row {ids[4]} was changed: column_digests has a different value (seal 2)."]
-    as_owner(
-        f"UPDATE audit_auditlog SET personal_digest = '\\x{hashlib.sha256(parts).hexdigest()}' WHERE id = {ids[4]}"
+    execute_as_owner(
+        f"UPDATE audit_auditlog SET {erased} = NULL, {column} = {OTHER_PERSONAL[column]} WHERE id = {row_ids[4]}"
     )
-    assert problems() == [f"Row {ids[4]} was changed (seal 2)."]
+    assert problem_texts() == [f"Row {row_ids[4]} was changed: {column} has a different value (seal 2)."]
+
+
+def test_erased_salt_does_not_hide_a_change(row_ids: list[int]) -> None:
+    execute_as_owner(f"UPDATE audit_auditlog SET personal_salt = NULL, target_label = 'x' WHERE id = {row_ids[4]}")
+    assert problem_texts() == [f"Row {row_ids[4]} was changed: target_label has a different value (seal 2)."]
+
+
+def test_recomputed_column_digests_are_reported(row_ids: list[int]) -> None:
+    """An attacker can recompute the digests in the row, but the seal covers the old ones."""
+    row = AuditLog.objects.get(pk=row_ids[4])
+    row.target_label = "Other Name"
+    parts = digests.column_digests(row)
+    text = f"target_label = 'Other Name', column_digests = '\\x{parts.hex()}'"
+    execute_as_owner(f"UPDATE audit_auditlog SET {text} WHERE id = {row_ids[4]}")
+    assert problem_texts() == [f"Row {row_ids[4]} was changed: column_digests has a different value (seal 2)."]
+    execute_as_owner(
+        f"UPDATE audit_auditlog SET personal_digest = '\\x{hashlib.sha256(parts).hexdigest()}' WHERE id = {row_ids[4]}"
+    )
+    assert problem_texts() == [f"Row {row_ids[4]} was changed (seal 2)."]
 
 
 @pytest.mark.parametrize("place", range(9))
-def test_a_deleted_row_is_named(ids: list[int], place: int) -> None:
-    as_owner(f"DELETE FROM audit_auditlog WHERE id = {ids[place]}")
-    assert problems() == [f"Row {ids[place]} was deleted (seal {place // 3 + 1})."]
+def test_deleted_row_is_reported(row_ids: list[int], place: int) -> None:
+    execute_as_owner(f"DELETE FROM audit_auditlog WHERE id = {row_ids[place]}")
+    assert problem_texts() == [f"Row {row_ids[place]} was deleted (seal {place // 3 + 1})."]
 
 
-def test_a_row_put_elsewhere_is_named(ids: list[int]) -> None:
-    as_owner(f"UPDATE audit_auditlog SET transaction = transaction + 1000000 WHERE id = {ids[4]}")
-    found = problems()
-    assert found[0] == f"Row {ids[4]} was changed: it has a different transaction id (seal 2)."
-    assert found[1].startswith(f"Row {ids[4]} was inserted: it claims to belong to a transaction that has not started")
+def test_moved_row_is_reported(row_ids: list[int]) -> None:
+    execute_as_owner(f"UPDATE audit_auditlog SET transaction = transaction + 1000000 WHERE id = {row_ids[4]}")
+    found = problem_texts()
+    assert found[0] == f"Row {row_ids[4]} was changed: it has a different transaction id (seal 2)."
+    assert found[1].startswith(
+        f"Row {row_ids[4]} was inserted: it claims to belong to a transaction that has not started"
+    )
 
 
 COPY = """
@@ -202,68 +208,68 @@ FROM audit_auditlog WHERE id = {like}
 
 
 @pytest.mark.parametrize("place", range(9))
-def test_an_inserted_row_is_named(ids: list[int], place: int) -> None:
-    """With the transaction of a sealed row, and an id that no row has."""
-    as_owner(COPY.format(id=-ids[place], transaction="transaction", like=ids[place]))
-    assert problems() == [f"Row {-ids[place]} was inserted (seal {place // 3 + 1})."]
+def test_inserted_row_is_reported(row_ids: list[int], place: int) -> None:
+    """The row has the transaction id of a sealed row and an unused row id."""
+    execute_as_owner(COPY.format(id=-row_ids[place], transaction="transaction", like=row_ids[place]))
+    assert problem_texts() == [f"Row {-row_ids[place]} was inserted (seal {place // 3 + 1})."]
 
 
 @pytest.mark.parametrize("transaction", (-5, 0, 1))
-def test_a_row_inserted_before_all_others_is_named(ids: list[int], transaction: int) -> None:
-    as_owner(COPY.format(id=10**9, transaction=transaction, like=ids[0]))
-    assert problems() == [f"Row {10**9} was inserted (seal 1)."]
+def test_row_inserted_before_all_others_is_reported(row_ids: list[int], transaction: int) -> None:
+    execute_as_owner(COPY.format(id=10**9, transaction=transaction, like=row_ids[0]))
+    assert problem_texts() == [f"Row {10**9} was inserted (seal 1)."]
 
 
-def test_a_row_of_a_transaction_to_come_is_named(ids: list[int]) -> None:
-    """It would never be sealed, and so never be missed."""
-    as_owner(COPY.format(id=10**9, transaction=10**15, like=ids[0]))
-    [found] = problems()
+def test_row_of_a_future_transaction_is_reported(row_ids: list[int]) -> None:
+    """It would never be sealed, so its removal would go unnoticed."""
+    execute_as_owner(COPY.format(id=10**9, transaction=10**15, like=row_ids[0]))
+    [found] = problem_texts()
     assert found.startswith(f"Row {10**9} was inserted: it claims to belong to a transaction that has not started")
 
 
-def test_the_first_bad_row_is_named_first_and_all_are_counted(ids: list[int]) -> None:
-    as_owner("UPDATE audit_auditlog SET action = 'x'")
-    code, _, complaints = verified()
+def test_first_bad_row_is_reported_first_and_all_are_stored(row_ids: list[int]) -> None:
+    execute_as_owner("UPDATE audit_auditlog SET action = 'x'")
+    code, _, errors = run_command()
     assert code == 1
-    assert complaints.splitlines()[0] == f"Row {ids[0]} was changed (seal 1)."
+    assert errors.splitlines()[0] == f"Row {row_ids[0]} was changed (seal 1)."
     stored = AuditVerification.objects.get()
-    assert (stored.is_intact, stored.first_bad_seal, stored.first_bad_row) == (False, 1, ids[0])
+    assert (stored.is_intact, stored.first_bad_seal, stored.first_bad_row) == (False, 1, row_ids[0])
     assert len(stored.problems) == 9
 
 
-def test_what_is_not_sealed_is_not_vouched_for(ids: list[int]) -> None:
-    [newer] = write(1)
-    as_owner(f"UPDATE audit_auditlog SET action = 'x' WHERE id = {newer}")
-    assert problems() == []
+def test_changes_to_unsealed_rows_are_not_detected(row_ids: list[int]) -> None:
+    [newer] = write_rows(1)
+    execute_as_owner(f"UPDATE audit_auditlog SET action = 'x' WHERE id = {newer}")
+    assert problem_texts() == []
 
 
 # --- Erasure ---
 
 
 @pytest.mark.parametrize("column", PERSONAL)
-def test_an_erased_column_is_fine(ids: list[int], column: str) -> None:
-    run(f"UPDATE audit_auditlog SET {column} = NULL WHERE id = {ids[4]}")
+def test_erased_column_is_counted_and_not_a_problem(row_ids: list[int], column: str) -> None:
+    execute(f"UPDATE audit_auditlog SET {column} = NULL WHERE id = {row_ids[4]}")
     result = verification.verify()
     assert (result.problems, result.erased) == ([], 1)
 
 
-def test_the_chain_stays_valid_when_people_are_erased() -> None:
-    a_row()
+def test_chain_stays_valid_after_users_are_erased() -> None:
+    create_row()
     actor, target = User.objects.order_by("pk")
-    write(3)
+    write_rows(3)
     seals.seal()
     for person in (target, actor):
         User.objects.filter(pk=person.pk).update(deleted_at=timezone.now(), is_active=False)
         erasure.erase_user(person.pk)
-        assert problems() == []
+        assert problem_texts() == []
     assert not AuditLog.objects.exclude(user_agent=None).exists()
     seals.seal()
     result = verification.verify()
     assert (result.problems, result.erased, result.rows) == ([], 4, 6)
 
 
-def test_erasing_takes_the_salts_along(ids: list[int]) -> None:
-    """With the salt, an address could be found by trying all there are."""
+def test_erasure_removes_the_salts(row_ids: list[int]) -> None:
+    """With the salt, an IP address could be found by brute force."""
     actor, other = User.objects.get(), UserFactory.create()
     log.record(Action.USER_UPDATED, actor=actor, target=other)
     personal_data.erase(actor)
@@ -273,16 +279,18 @@ def test_erasing_takes_the_salts_along(ids: list[int]) -> None:
     ]
 
 
-def test_rows_from_before_digests_of_each_column_verify_until_they_are_erased() -> None:
-    row = a_row()
+def test_rows_without_column_digests_can_be_verified_until_erased() -> None:
+    row = create_row()
     row.column_digests = row.actor_salt = None
     old = digests.personal_digest(row).hex()
-    as_owner(f"UPDATE audit_auditlog SET column_digests = NULL, actor_salt = NULL, personal_digest = '\\x{old}'")
+    execute_as_owner(
+        f"UPDATE audit_auditlog SET column_digests = NULL, actor_salt = NULL, personal_digest = '\\x{old}'"
+    )
     seals.seal()
-    assert problems() == []
-    as_owner("UPDATE audit_auditlog SET target_label = 'x'")
-    assert len(problems()) == 1
-    run("UPDATE audit_auditlog SET target_label = NULL")
+    assert problem_texts() == []
+    execute_as_owner("UPDATE audit_auditlog SET target_label = 'x'")
+    assert len(problem_texts()) == 1
+    execute("UPDATE audit_auditlog SET target_label = NULL")
     result = verification.verify()
     assert (result.problems, result.erased) == ([], 1)
 
@@ -301,253 +309,263 @@ SEAL_CHANGES = {
 
 
 @pytest.mark.parametrize("column", SEAL_CHANGES)
-def test_a_changed_seal_is_named(ids: list[int], column: str) -> None:
-    as_owner(f"UPDATE audit_auditseal SET {column} = {SEAL_CHANGES[column]} WHERE number = 2")
-    assert "Seal 2 was changed or made without the key: its MAC is wrong." in problems()
-    assert verified()[0] == 1
+def test_changed_seal_is_reported(row_ids: list[int], column: str) -> None:
+    execute_as_owner(f"UPDATE audit_auditseal SET {column} = {SEAL_CHANGES[column]} WHERE number = 2")
+    assert "Seal 2 was changed or made without the key: its MAC is wrong." in problem_texts()
+    assert run_command()[0] == 1
 
 
-def test_a_changed_link_is_named(ids: list[int]) -> None:
-    as_owner(r"UPDATE audit_auditseal SET previous_mac = '\x00' WHERE number = 2")
-    assert problems()[0].startswith("Seal 2 does not match the previous seal")
+def test_changed_previous_mac_is_reported(row_ids: list[int]) -> None:
+    execute_as_owner(r"UPDATE audit_auditseal SET previous_mac = '\x00' WHERE number = 2")
+    assert problem_texts()[0].startswith("Seal 2 does not match the previous seal")
 
 
-def test_a_changed_list_of_rows_is_named(ids: list[int]) -> None:
-    as_owner(r"UPDATE audit_auditseal SET leaves = overlay(leaves placing '\x00' from 20) WHERE number = 2")
-    assert problems() == ["Seal 2 was changed: its list of rows does not match its digest."]
+def test_changed_leaves_are_reported(row_ids: list[int]) -> None:
+    execute_as_owner(r"UPDATE audit_auditseal SET leaves = overlay(leaves placing '\x00' from 20) WHERE number = 2")
+    assert problem_texts() == ["Seal 2 was changed: its list of rows does not match its digest."]
 
 
-def test_a_removed_seal_is_named(ids: list[int]) -> None:
-    as_owner("DELETE FROM audit_auditseal WHERE number = 2")
-    assert problems() == ["Seal 2 is missing."]
-    as_owner("DELETE FROM audit_auditseal WHERE number = 1")
-    assert problems() == ["Seals 1 to 2 are missing."]
+def test_removed_seal_is_reported(row_ids: list[int]) -> None:
+    execute_as_owner("DELETE FROM audit_auditseal WHERE number = 2")
+    assert problem_texts() == ["Seal 2 is missing."]
+    execute_as_owner("DELETE FROM audit_auditseal WHERE number = 1")
+    assert problem_texts() == ["Seals 1 to 2 are missing."]
 
 
-def test_a_removed_seal_is_named_with_rows_that_are_wrong_behind_it(ids: list[int]) -> None:
-    as_owner("DELETE FROM audit_auditseal WHERE number = 2", f"DELETE FROM audit_auditlog WHERE id = {ids[7]}")
-    assert problems() == ["Seal 2 is missing.", f"Row {ids[7]} was deleted (seal 3)."]
+def test_bad_rows_after_a_removed_seal_are_reported(row_ids: list[int]) -> None:
+    execute_as_owner(
+        "DELETE FROM audit_auditseal WHERE number = 2", f"DELETE FROM audit_auditlog WHERE id = {row_ids[7]}"
+    )
+    assert problem_texts() == ["Seal 2 is missing.", f"Row {row_ids[7]} was deleted (seal 3)."]
 
 
-def test_a_seal_removed_by_counting_on_is_named(ids: list[int]) -> None:
-    as_owner("DELETE FROM audit_auditseal WHERE number = 2", "UPDATE audit_auditseal SET number = 2 WHERE number = 3")
-    assert "Seal 2 was changed or made without the key: its MAC is wrong." in problems()
+def test_removed_seal_with_renumbered_successor_is_reported(row_ids: list[int]) -> None:
+    execute_as_owner(
+        "DELETE FROM audit_auditseal WHERE number = 2", "UPDATE audit_auditseal SET number = 2 WHERE number = 3"
+    )
+    assert "Seal 2 was changed or made without the key: its MAC is wrong." in problem_texts()
 
 
-def test_reordered_seals_are_named(ids: list[int]) -> None:
-    as_owner(
+def test_reordered_seals_are_reported(row_ids: list[int]) -> None:
+    execute_as_owner(
         *(f"UPDATE audit_auditseal SET number = {new} WHERE number = {old}" for old, new in ((2, 9), (3, 2), (9, 3)))
     )
-    found = problems()
+    found = problem_texts()
     assert "Seal 2 was changed or made without the key: its MAC is wrong." in found
     assert "Seal 3 was changed or made without the key: its MAC is wrong." in found
 
 
-def test_an_inserted_seal_is_named(ids: list[int]) -> None:
+def test_inserted_seal_is_reported(row_ids: list[int]) -> None:
     for number in (0, 4):
         copied = ", ".join(field.attname for field in AuditSeal._meta.concrete_fields if field.attname != "number")
-        as_owner(
+        execute_as_owner(
             f"INSERT INTO audit_auditseal (number, {copied}) SELECT {number}, {copied} FROM audit_auditseal WHERE number = 3"
         )
-    found = problems()
+    found = problem_texts()
     assert "Seal 0 was inserted: seal numbers start at 1." in found
     assert "Seal 4 was changed or made without the key: its MAC is wrong." in found
 
 
-def test_the_database_refuses_to_change_seals(ids: list[int]) -> None:
+def test_database_rejects_changes_to_seals(row_ids: list[int]) -> None:
     for statement in (
         "UPDATE audit_auditseal SET row_count = 0",
         "DELETE FROM audit_auditseal",
         "TRUNCATE audit_auditseal",
     ):
         with pytest.raises(ProgrammingError, match="append-only"):
-            run(statement)
+            execute(statement)
     with pytest.raises(AppendOnlyError):
         AuditSeal.objects.all().delete()
     with pytest.raises(AppendOnlyError):
         AuditSeal.objects.get(number=1).save()
 
 
-# --- One who makes the chain anew ---
+# --- Rebuilt chains ---
 
 
-def made_anew(settings: Settings, change: Callable[[], Any], key: str) -> None:
-    """Change rows as the owner, then seal all of them again, as this very code does, with a key of one's own."""
+def rebuild_chain(settings: Settings, change: Callable[[], Any], key: str) -> None:
+    """Change rows as the database owner, then seal all rows again with another key."""
     change()
-    as_owner("TRUNCATE audit_auditseal")
+    execute_as_owner("TRUNCATE audit_auditseal")
     settings.AUDIT_SEAL_KEYS = [key]
     seals.seal()
     settings.AUDIT_SEAL_KEYS = [KEY]
 
 
-def test_a_chain_that_is_made_anew_without_the_key_is_named(ids: list[int], settings: Settings) -> None:
-    made_anew(
+def test_chain_rebuilt_with_another_key_is_reported(row_ids: list[int], settings: Settings) -> None:
+    rebuild_chain(
         settings,
-        lambda: as_owner(f"DELETE FROM audit_auditlog WHERE id = {ids[4]}"),
-        "a key of one's own, long enough too",
+        lambda: execute_as_owner(f"DELETE FROM audit_auditlog WHERE id = {row_ids[4]}"),
+        "the key of an attacker, long enough too",
     )
-    found = problems()
+    found = problem_texts()
     assert found[0].startswith("Seal 1 was made with key ")
     assert len(found) == 3
 
 
-def test_so_is_enablede_that_claims_to_be_made_with_the_key(ids: list[int], settings: Settings) -> None:
-    made_anew(
+def test_chain_rebuilt_with_a_forged_key_id_is_reported(row_ids: list[int], settings: Settings) -> None:
+    rebuild_chain(
         settings,
-        lambda: as_owner(f"DELETE FROM audit_auditlog WHERE id = {ids[4]}"),
-        "a key of one's own, long enough too",
+        lambda: execute_as_owner(f"DELETE FROM audit_auditlog WHERE id = {row_ids[4]}"),
+        "the key of an attacker, long enough too",
     )
-    mine = keys.current_key().key_id
-    as_owner(f"UPDATE audit_auditseal SET key_id = '{mine}'")
+    known_key_id = keys.current_key().key_id
+    execute_as_owner(f"UPDATE audit_auditseal SET key_id = '{known_key_id}'")
     for seal in AuditSeal.objects.order_by("number"):
-        forged = seals.mac(seal, keys.Key(mine, b"a key of one's own, long enough too", 0))
-        as_owner(
+        forged = seals.mac(seal, keys.Key(known_key_id, b"the key of an attacker, long enough too", 0))
+        execute_as_owner(
             f"UPDATE audit_auditseal SET mac = '\\x{forged.hex()}' WHERE number = {seal.number}",
             f"UPDATE audit_auditseal SET previous_mac = '\\x{forged.hex()}' WHERE number = {seal.number + 1}",
         )
-    assert problems()[0] == "Seal 1 was changed or made without the key: its MAC is wrong."
+    assert problem_texts()[0] == "Seal 1 was changed or made without the key: its MAC is wrong."
 
 
-def test_one_seal_made_anew_is_named(ids: list[int]) -> None:
-    """A row is deleted, and its seal made to fit, but for the mac."""
-    as_owner(f"DELETE FROM audit_auditlog WHERE id = {ids[4]}")
-    kept = b"".join(map(seals.leaf, AuditLog.objects.filter(pk__in=(ids[3], ids[5])).order_by("transaction", "id")))
-    as_owner(
+def test_rebuilt_seal_is_reported(row_ids: list[int]) -> None:
+    """A row is deleted, and its seal is updated except for the MAC."""
+    execute_as_owner(f"DELETE FROM audit_auditlog WHERE id = {row_ids[4]}")
+    kept = b"".join(
+        map(seals.leaf, AuditLog.objects.filter(pk__in=(row_ids[3], row_ids[5])).order_by("transaction", "id"))
+    )
+    execute_as_owner(
         f"UPDATE audit_auditseal SET row_count = 2, leaves = '\\x{kept.hex()}', digest = sha256('\\x{kept.hex()}') WHERE number = 2"
     )
-    assert problems() == ["Seal 2 was changed or made without the key: its MAC is wrong."]
+    assert problem_texts() == ["Seal 2 was changed or made without the key: its MAC is wrong."]
 
 
 # --- Checkpoints ---
 
 
-def test_a_chain_whose_end_was_cut_off_needs_a_checkpoint(ids: list[int], tmp_path: Path) -> None:
+def test_removed_end_of_the_chain_is_detected_by_a_checkpoint(row_ids: list[int], tmp_path: Path) -> None:
     kept = tmp_path / "checkpoints.txt"
     kept.write_text("".join(f"2026-11-24 INFO: {checkpoints.line(seal)}\r\n" for seal in AuditSeal.objects.all()))
-    assert verified("--checkpoint", str(kept))[0] == 0
-    as_owner("DELETE FROM audit_auditseal WHERE number = 3", f"DELETE FROM audit_auditlog WHERE id >= {ids[6]}")
-    assert verified()[0] == 0
-    code, _, complaints = verified("--checkpoint", str(kept))
+    assert run_command("--checkpoint", str(kept))[0] == 0
+    execute_as_owner(
+        "DELETE FROM audit_auditseal WHERE number = 3", f"DELETE FROM audit_auditlog WHERE id >= {row_ids[6]}"
+    )
+    assert run_command()[0] == 0
+    code, _, errors = run_command("--checkpoint", str(kept))
     assert code == 1
-    assert complaints.startswith("Seal 3 has a checkpoint, but the newest seal is 2: the end of the chain was removed.")
+    assert errors.startswith("Seal 3 has a checkpoint, but the newest seal is 2: the end of the chain was removed.")
 
 
-def test_an_end_that_was_sealed_anew_with_the_key_needs_a_checkpoint(
-    ids: list[int], settings: Settings, tmp_path: Path
+def test_resealed_end_of_the_chain_is_detected_by_a_checkpoint(
+    row_ids: list[int], settings: Settings, tmp_path: Path
 ) -> None:
-    """The sealing job does so by itself for whoever deletes the newest seals. The file is looked into by itself."""
+    """The sealing job itself seals again after the newest seals are deleted. The file is read without an option."""
     path = tmp_path / "checkpoints.txt"
     settings.AUDIT_CHECKPOINTS = [f"file:{path}"]
     checkpoints.send()
-    as_owner("DELETE FROM audit_auditseal WHERE number = 3", f"DELETE FROM audit_auditlog WHERE id = {ids[7]}")
+    execute_as_owner(
+        "DELETE FROM audit_auditseal WHERE number = 3", f"DELETE FROM audit_auditlog WHERE id = {row_ids[7]}"
+    )
     assert seals.seal() == [3]
-    assert problems() == []
-    code, _, complaints = verified()
+    assert problem_texts() == []
+    code, _, errors = run_command()
     assert code == 1
-    assert complaints.startswith("Seal 3 does not match its checkpoint")
+    assert errors.startswith("Seal 3 does not match its checkpoint")
 
 
-@pytest.mark.parametrize("content", (None, "", "nothing of the kind\n"))
-def test_a_file_without_checkpoints_is_no_proof(ids: list[int], tmp_path: Path, content: str | None) -> None:
+@pytest.mark.parametrize("content", (None, "", "no checkpoint\n"))
+def test_file_without_checkpoints_is_rejected(row_ids: list[int], tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "file"
     if content is not None:
         path.write_text(content)
-    assert verified("--checkpoint", str(path))[0] == 2
+    assert run_command("--checkpoint", str(path))[0] == 2
 
 
 # --- Keys ---
 
 
-def test_keys_can_be_changed(ids: list[int], settings: Settings) -> None:
+def test_key_can_be_changed(row_ids: list[int], settings: Settings) -> None:
     settings.AUDIT_SEAL_KEYS = [NEXT_KEY, KEY]
-    write(2)
+    write_rows(2)
     assert seals.seal() == [4]
-    assert problems() == []
+    assert problem_texts() == []
     settings.AUDIT_SEAL_KEYS = [NEXT_KEY]
-    assert problems()[0].startswith("Seal 1 was made with key ")
+    assert problem_texts()[0].startswith("Seal 1 was made with key ")
 
 
-def test_an_old_key_seals_no_more(ids: list[int], settings: Settings) -> None:
-    """Whoever has found the old key must not be able to go on with it."""
+def test_new_seal_with_an_old_key_is_reported(row_ids: list[int], settings: Settings) -> None:
+    """Someone who knows the old key must not be able to make new seals."""
     settings.AUDIT_SEAL_KEYS = [NEXT_KEY, KEY]
-    write(1)
+    write_rows(1)
     seals.seal()
     settings.AUDIT_SEAL_KEYS = [KEY]
-    write(1)
+    write_rows(1)
     seals.seal()
     settings.AUDIT_SEAL_KEYS = [NEXT_KEY, KEY]
-    [found] = problems()
+    [found] = problem_texts()
     assert found.startswith("Seal 5 was made with an older key")
 
 
-# --- Part of the chain ---
+# --- Partial verification ---
 
 
-def test_one_can_begin_later(ids: list[int]) -> None:
-    as_owner(f"DELETE FROM audit_auditlog WHERE id IN ({ids[1]}, {ids[7]})")
-    assert problems(from_seal=3) == [f"Row {ids[7]} was deleted (seal 3)."]
-    assert verified("--from-seal", "3")[0] == 1
+def test_verification_can_start_at_a_later_seal(row_ids: list[int]) -> None:
+    execute_as_owner(f"DELETE FROM audit_auditlog WHERE id IN ({row_ids[1]}, {row_ids[7]})")
+    assert problem_texts(from_seal=3) == [f"Row {row_ids[7]} was deleted (seal 3)."]
+    assert run_command("--from-seal", "3")[0] == 1
     assert not AuditVerification.objects.exists()
-    assert verified("--from-seal", "4")[0] == 2
-    assert verified("--from-seal", "0")[0] == 2
+    assert run_command("--from-seal", "4")[0] == 2
+    assert run_command("--from-seal", "0")[0] == 2
 
 
-# --- Another server ---
+# --- Restored databases ---
 
 
-def restored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make it look as if the rows had been written on a server that was much further, and is not this one."""
-    as_owner("UPDATE audit_auditlog SET transaction = transaction + 1000000")
+def simulate_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make existing rows look as if another server with greater transaction ids had written them."""
+    execute_as_owner("UPDATE audit_auditlog SET transaction = transaction + 1000000")
     real = seals.server()
     monkeypatch.setattr(
         seals, "server", lambda: seals._Server("another", real.ended_below + 1_000_000, real.started_below + 1_000_000)
     )
 
 
-def test_a_restored_database_goes_on_with_a_new_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = write(7)
-    with monkeypatch.context() as elsewhere:
-        restored(elsewhere)
-        elsewhere.setattr(seals, "MAX_SEALS", 2)
+def test_restored_database_starts_a_new_part_of_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = write_rows(7)
+    with monkeypatch.context() as other_server:
+        simulate_other_server(other_server)
+        other_server.setattr(seals, "MAX_SEALS", 2)
         assert seals.seal() == [1, 2]
-    # Here the counter is a million behind, one old row is left, and a new one is there before anybody seals.
-    new = write(1)
+    # The counter here is a million behind. One old row is unsealed, and a new row is written before the next run.
+    new = write_rows(1)
     assert seals.seal() == [3, 4, 5]
     assert [(seal.row_count, seal.floor_id) for seal in AuditSeal.objects.order_by("number")[2:]] == [
         (1, seals.LOWEST),
         (0, old[-1]),
         (1, old[-1]),
     ]
-    code, said, _ = verified()
+    code, output, _ = run_command()
     assert code == 0
-    assert said.startswith(
+    assert output.startswith(
         "The database was restored or moved to another server before seal 4.\nVerified 5 seals and 8 rows."
     )
-    as_owner(f"DELETE FROM audit_auditlog WHERE id IN ({old[2]}, {new[0]})")
-    assert problems() == [f"Row {old[2]} was deleted (seal 1).", f"Row {new[0]} was deleted (seal 5)."]
+    execute_as_owner(f"DELETE FROM audit_auditlog WHERE id IN ({old[2]}, {new[0]})")
+    assert problem_texts() == [f"Row {old[2]} was deleted (seal 1).", f"Row {new[0]} was deleted (seal 5)."]
 
 
-def test_nothing_hides_between_the_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    old = write(3)
-    with monkeypatch.context() as elsewhere:
-        restored(elsewhere)
+def test_row_inserted_between_two_parts_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = write_rows(3)
+    with monkeypatch.context() as other_server:
+        simulate_other_server(other_server)
         seals.seal()
-    write(1)
+    write_rows(1)
     seals.seal()
-    as_owner(COPY.format(id=-1, transaction=10**12, like=old[0]))
-    assert problems() == ["Row -1 was inserted (before seal 2)."]
+    execute_as_owner(COPY.format(id=-1, transaction=10**12, like=old[0]))
+    assert problem_texts() == ["Row -1 was inserted (before seal 2)."]
 
 
-def test_a_database_restored_before_its_first_seal(monkeypatch: pytest.MonkeyPatch) -> None:
-    write(2)
-    as_owner("UPDATE audit_auditlog SET transaction = transaction + 1000000")
-    write(2)
+def test_database_restored_before_its_first_seal_is_sealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_rows(2)
+    execute_as_owner("UPDATE audit_auditlog SET transaction = transaction + 1000000")
+    write_rows(2)
     assert seals.seal() == [1, 2, 3]
-    assert problems() == []
+    assert problem_texts() == []
     assert seals.state().unsealed == 0
 
 
-def test_the_server_names_itself() -> None:
+def test_server_returns_its_system_identifier() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         assert seals.server().cluster == cursor.fetchone()[0]
