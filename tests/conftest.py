@@ -15,40 +15,40 @@ from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.flushing import quick_flush
-from tests.helpers.processes import UNWATCHED, gunicorn
+from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
 from webhooks.inbox import rejections
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let nothing be reached that is not on this machine."""
+    """Fail if a test connects to another machine."""
     connect = socket.socket.connect
 
     def connect_here(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise AssertionError(f"A test tried to reach {address}.")
+            raise AssertionError(f"The test tried to connect to {address}.")
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_here)
 
 
 @pytest.fixture(autouse=True)
-def everything_is_on() -> None:
-    """Begin each test with every switch on, whatever the one before has left in the cache."""
-    flags.all_on()
+def all_flags_enabled() -> None:
+    """Enable every feature flag at the start of each test, and reset the flag cache."""
+    flags.enable_all()
 
 
 @pytest.fixture(autouse=True, scope="session")
-def flush_everything() -> Iterator[None]:
-    """Make flushing between transactional tests empty the append-only log and the queue's unmanaged tables, too."""
+def fast_flush() -> Iterator[None]:
+    """Flush quickly between transactional tests, including the append-only log and the queue's unmanaged tables."""
     with quick_flush():
         yield
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_counting_behind_the_tests_back() -> Iterator[None]:
-    """Let no thread write refused requests into the database of whichever test runs ten seconds later."""
+def no_delayed_rejection_counts() -> Iterator[None]:
+    """Prevent the thread that writes counts of rejected requests ten seconds later, during another test."""
     patch = pytest.MonkeyPatch()
     patch.setattr(rejections, "FLUSH_DELAY_S", 24 * 3600.0)
     yield
@@ -57,14 +57,14 @@ def no_counting_behind_the_tests_back() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def module_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Let other fixtures of a module make rows once for all of its tests.
+    """Allow other module fixtures to create rows once for all tests of the module.
 
-    The module's tests run inside of the transaction that has made them, and each is rolled back to its beginning. So none
-    of them may be a transactional one.
+    The tests run inside the transaction that created the rows, and each is rolled back to its start. Transactional tests
+    are therefore not allowed in the module.
     """
     patch = pytest.MonkeyPatch()
     with django_db_blocker.unblock(), transaction.atomic():
-        patch.setattr(connection, "close", lambda: None)  # each test ends with it
+        patch.setattr(connection, "close", lambda: None)  # called at the end of each test
         yield
         patch.undo()
         transaction.set_rollback(True)
@@ -72,13 +72,13 @@ def module_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> It
 
 @pytest.fixture(scope="module")
 def one_of_each_pk(module_rows: None) -> int:
-    """Make a row of every model that the admin shows, and return their key."""
+    """Create a row of every model in the admin, and return their primary key."""
     return one_of_each()
 
 
 @pytest.fixture
 def one_connection() -> Iterator[None]:
-    """Keep the connection of the test's transaction over requests to the WSGI application, as Django's own client does."""
+    """Keep the connection of the test's transaction open during requests to the WSGI application, like Django's test client."""
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
@@ -89,20 +89,20 @@ def one_connection() -> Iterator[None]:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[FakeClerk]:
-    """Return a Clerk whose answers the test makes up."""
+    """Return a fake Clerk with scripted responses."""
     with fake_clerk(monkeypatch, settings) as clerk:
         yield clerk
 
 
 @pytest.fixture
 def webhook(db: None) -> WebhookClient:
-    """Return a client that signs what it posts, and is refused wherever CSRF protection would refuse it."""
+    """Return a client that signs its posts. CSRF checks are enforced."""
     return WebhookClient()
 
 
 @pytest.fixture
 def media(settings: Settings, tmp_path: Path) -> Path:
-    """Return the folder of uploaded pictures, an empty one for this test."""
+    """Return an empty folder for uploads."""
     settings.MEDIA_ROOT = tmp_path / "media"
     return Path(settings.MEDIA_ROOT)
 
@@ -119,17 +119,17 @@ def database_url(django_db_setup: None) -> str:
 
 @pytest.fixture(scope="session")
 def server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the base URL of a gunicorn with several workers, as production runs it, on the test database.
+    """Return the base URL of a gunicorn with several workers on the test database, as in production.
 
-    A test that uses it must commit what it writes: `@pytest.mark.django_db(transaction=True)`.
+    Tests that use it must commit their data: `@pytest.mark.django_db(transaction=True)`.
     """
     log = tmp_path_factory.mktemp("gunicorn") / "log.txt"
-    with gunicorn(database_url, log, configuration=UNWATCHED) as url:
+    with gunicorn(database_url, log, configuration=WITHOUT_ALERT_THREAD) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def svix(server: str) -> Iterator[Svix]:
-    """Return a sender that delivers to the running server, from several threads if it is told to."""
+    """Return a client that delivers events to the running server."""
     with httpx.Client(base_url=server, timeout=15, trust_env=False) as client:
         yield Svix(client)

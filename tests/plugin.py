@@ -1,7 +1,7 @@
-"""Starts the embedded PostgreSQL before pytest-django reads the settings. `-p tests.plugin` loads it.
+"""Start the embedded PostgreSQL before pytest-django reads the settings. `-p tests.plugin` loads this plugin.
 
-Each process of pytest-xdist gets a server of its own: sealing the audit log and folding counts wait for the oldest open
-transaction of the whole server, whichever database it is in.
+Each pytest-xdist worker gets its own server, because sealing the audit log and folding counts wait for the oldest open
+transaction of the server, across databases.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from local.stack.postgres import EmbeddedPostgres
 
-#: Nobody needs the data after a crash of the machine, tests commit often, and no table lives long enough to be vacuumed.
+#: The data need not survive a crash, tests commit often, and tables are dropped before they need a vacuum.
 SETTINGS: dict[str, str | int] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -27,32 +27,32 @@ SETTINGS: dict[str, str | int] = {
     "max_connections": 200,
 }
 
-#: Tells processes of pytest-xdist that DATABASE_URL is no wish of the user's.
-OURS = "TESTS_STARTED_POSTGRES"
+#: Marks DATABASE_URL as set by this plugin, for pytest-xdist workers, which inherit the environment.
+STARTED_HERE = "TESTS_STARTED_POSTGRES"
 
 _cleanups: list[Callable[[], None]] = []
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # a wrapper, because pytest-django's own is first among the others
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # a wrapper, because wrappers run before pytest-django's hook
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
-    """Provide DATABASE_URL unless it is set, and a folder for pictures."""
+    """Set MEDIA_ROOT, and DATABASE_URL unless the user has set it."""
     media = tempfile.mkdtemp(prefix="buildappswith-media-")
     os.environ["MEDIA_ROOT"] = media
     _cleanups.append(lambda: shutil.rmtree(media, ignore_errors=True))
-    is_ours = not os.environ.get("DATABASE_URL") or OURS in os.environ
-    if is_ours and _only_hands_out_tests(early_config):
-        os.environ[OURS] = "yes"
-    elif is_ours:
+    is_needed = not os.environ.get("DATABASE_URL") or STARTED_HERE in os.environ
+    if is_needed and _is_xdist_controller(early_config):
+        os.environ[STARTED_HERE] = "yes"
+    elif is_needed:
         folder = Path(tempfile.mkdtemp(prefix="buildappswith-tests-"))
         _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
         postgres = EmbeddedPostgres(folder, **SETTINGS)
-        os.environ["DATABASE_URL"], os.environ[OURS] = postgres.start(), "yes"
+        os.environ["DATABASE_URL"], os.environ[STARTED_HERE] = postgres.start(), "yes"
         _cleanups.append(postgres.stop)
     yield
 
 
-def _only_hands_out_tests(config: pytest.Config) -> bool:
-    """Return whether this is the process of pytest-xdist that lets others run the tests."""
+def _is_xdist_controller(config: pytest.Config) -> bool:
+    """Return whether this process only distributes tests to pytest-xdist workers."""
     return bool(config.known_args_namespace.numprocesses) and "PYTEST_XDIST_WORKER" not in os.environ
 
 

@@ -20,9 +20,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from accounts.clerk import samples
+from tests.helpers.faulty_site import FaultySite
 from tests.helpers.processes import wait_until
 from tests.helpers.site import Site, running_site
-from tests.helpers.trouble import Trouble
 from tests.helpers.webhooks import new_svix_id, person
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
@@ -69,7 +69,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name, running_site(Path(name), DEMO_CONTENT="1") as site:
         is_filled = lambda: "demo profiles are filled in" in (Path(name) / "run.log").read_text()  # noqa: E731
         wait_until(is_filled, "the demo people were not done", 180)
-        make_history(Trouble(site))
+        make_history(FaultySite(site))
         with sync_playwright() as playwright:
             sandbox = [] if os.getuid() else ["--no-sandbox"]
             browser = playwright.chromium.launch(executable_path=executable, args=sandbox)
@@ -81,10 +81,10 @@ def main() -> int:
     return 0
 
 
-def make_history(trouble: Trouble) -> None:
+def make_history(faulty_site: FaultySite) -> None:
     """Let a day have gone by in which most went well, and some did not."""
-    site = trouble.site
-    trouble.have_had_a_day()
+    site = faulty_site.site
+    faulty_site.add_day_of_events()
     people = {each["first_name"]: each["id"] for each in site.clerk_api("GET", "/local/users")}
     site.clerk_api("PATCH", f"/local/users/{people['Omar']}", {"username": "omar.haddad"})
     for first_name in ("Rene", "Ada", "Noor"):
@@ -93,16 +93,16 @@ def make_history(trouble: Trouble) -> None:
     site.clerk_api("DELETE", f"/local/users/{somebody['id']}")
     repeated, svix_id = samples.user_event("session.created", person(updated_at=datetime.now(UTC))), new_svix_id()
     for _delivery in range(3):
-        trouble.deliver(repeated, svix_id=svix_id)
+        faulty_site.deliver(repeated, svix_id=svix_id)
     for _attempt in range(24):
-        trouble.deliver(repeated, secret="whsec_" + "bm9ib2R5IGhhcyBhZ3JlZWQgdXBvbiB0aGlz")
-    trouble.deliver_dead()
-    with trouble.out_of_order("Whitcombe-Rao"):
+        faulty_site.deliver(repeated, secret="whsec_" + "bm9ib2R5IGhhcyBhZ3JlZWQgdXBvbiB0aGlz")
+    faulty_site.deliver_dead()
+    with faulty_site.failing_updates("Whitcombe-Rao"):
         site.clerk_api("PATCH", f"/local/users/{people['Hannah']}", {"last_name": "Whitcombe-Rao"})
-        trouble.wait_for("SELECT 1 FROM webhooks_webhookevent WHERE state = 'failed' AND error_class = 'internal'")
+        faulty_site.wait_for("SELECT 1 FROM webhooks_webhookevent WHERE state = 'failed' AND error_class = 'internal'")
     # Rules are judged once a minute.
-    trouble.wait_for("SELECT 1 FROM webhooks_alert WHERE rule = 'dead_events'")
-    trouble.wait_for("SELECT 1 FROM webhooks_alert WHERE rule = 'rejected_requests'")
+    faulty_site.wait_for("SELECT 1 FROM webhooks_alert WHERE rule = 'dead_events'")
+    faulty_site.wait_for("SELECT 1 FROM webhooks_alert WHERE rule = 'rejected_requests'")
 
 
 def take_public_pages(album: Album) -> None:

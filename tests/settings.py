@@ -1,17 +1,17 @@
-"""The settings of local mode with fixed keys. tests/plugin.py names the database before they are read."""
+"""The settings of local mode with fixed keys. tests/plugin.py sets DATABASE_URL before they are loaded."""
 
 import os
 
 from tests.helpers import tokens
 
 SECRET = "whsec_" + "dGhlIGZpcnN0IHNlY3JldCBvZiB0aGUgdGVzdHM="
-#: The one to come, while secrets are being rotated.
+#: The second secret during a rotation.
 NEXT_SECRET = "whsec_" + "dGhlIHNlY29uZCBzZWNyZXQgb2YgdGhlIHRlc3Rz"
 
 ENVIRONMENT = {
     "LOCAL_MODE": "1",
     "DEBUG": "0",
-    "SECRET_KEY": "only for tests, so anybody may read it, and long enough for Django",
+    "SECRET_KEY": "only for tests, not a secret, and long enough for Django",
     "CLERK_WEBHOOK_SECRET": f"{SECRET},{NEXT_SECRET}",
     "CLERK_PUBLISHABLE_KEY": tokens.PUBLISHABLE_KEY,
     "CLERK_FRONTEND_API_URL": tokens.ISSUER,
@@ -20,7 +20,7 @@ ENVIRONMENT = {
     "DATABASE_POOL_SIZE": "16",
     "LOG_LEVEL": "WARNING",
 }
-#: Set by whoever runs the tests, perhaps; no test may depend on it.
+#: Variables that may be set on the machine. Tests must not depend on them.
 UNSET = ["ALLOWED_HOSTS", "CLERK_INSTANCE_ID", "CLERK_WEBHOOK_ALLOWED_IPS", "CSRF_TRUSTED_ORIGINS"]
 UNSET += ["EMAIL_URL", "DEFAULT_FROM_EMAIL"]
 UNSET += ["AUDIT_CHECKPOINTS", "AUDIT_SEAL_KEY"]
@@ -28,18 +28,18 @@ UNSET += ["DEPLOYMENT", "SENTRY_DSN", "SENTRY_TRACES_SAMPLE_RATE", "VERSION"]
 UNSET += ["CLERK_API_URL", "CLERK_SECRET_KEY", "PORT", "STATIC_ROOT", "TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_SSL_HEADER"]
 
 os.environ.update(ENVIRONMENT | dict.fromkeys(UNSET, ""))
-# Type checking reads the settings too, and needs no database.
+# For type checking, which loads the settings without a database.
 os.environ.setdefault("DATABASE_URL", "postgresql://nobody@/nothing?host=/nowhere")
 
 from config.settings import *  # noqa: E402, F403
 
-# Hashing passwords slowly is what makes it good, and tests of it slow.
+# Secure password hashing is slow by design.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# The manifest is made by collectstatic, which tests do without.
+# Tests run without collectstatic, which creates the manifest.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
 
-# A worker that was killed, and a job that is due again, are noticed soon enough for a test to wait for it. Seconds.
+# In seconds. Short enough for tests to wait until killed workers and due jobs are detected.
 PROCRASTINATE_WORKER_DEFAULTS |= {  # noqa: F405
     "update_heartbeat_interval": 0.5,
     "stalled_worker_timeout": 2.0,

@@ -351,7 +351,7 @@ def browser_of(person: str, owner: User) -> Client:
     elif person == "nobody":
         browser = Client()
     else:
-        return with_token(mint(_clerk_id(person, owner), lives_s=AS_LONG_AS_TESTS_S))
+        return with_token(mint(_clerk_id(person, owner), lifetime_s=AS_LONG_AS_TESTS_S))
     browser.cookies["__clerk_db_jwt"] = "dvb_any"
     return browser
 

@@ -45,11 +45,11 @@ class TestFlag:
 
     def test_what_no_row_speaks_of_is_on(self, client: Client) -> None:
         Flag.objects.all().delete()
-        flags.forget()
+        flags.clear_cache()
         assert is_on(client)
 
     def test_it_is_switched_for_a_person(self, vera: User) -> None:
-        flags.switch(of_profiles.PUBLIC_API, users=[vera])
+        flags.set_flag(of_profiles.PUBLIC_API, users=[vera])
         assert is_on(signed_in(vera))
         assert not is_on(signed_in(UserFactory.create()))
         assert not is_on(Client())
@@ -57,22 +57,22 @@ class TestFlag:
     def test_it_is_switched_for_a_group(self, vera: User) -> None:
         friends = Group.objects.create(name="Friends")
         vera.groups.add(friends)
-        flags.switch(of_profiles.PUBLIC_API, groups=[friends])
+        flags.set_flag(of_profiles.PUBLIC_API, groups=[friends])
         assert is_on(signed_in(vera))
         assert not is_on(signed_in(UserFactory.create()))
 
     def test_it_is_switched_for_a_share_of_people_who_stay_the_same(self) -> None:
         people = UserFactory.create_batch(60)
-        flags.switch(of_profiles.PUBLIC_API, percent=50)
+        flags.set_flag(of_profiles.PUBLIC_API, percent=50)
         chosen = [is_on(signed_in(person)) for person in people]
         assert 10 < sum(chosen) < 50
         assert [is_on(signed_in(person)) for person in people] == chosen
-        flags.switch(of_profiles.PUBLIC_API, percent=99.9)
+        flags.set_flag(of_profiles.PUBLIC_API, percent=99.9)
         assert all(is_on(signed_in(person)) for person, was_on in zip(people, chosen, strict=True) if was_on)
 
     def test_visitors_keep_the_lot_they_drew(self, settings: Settings) -> None:
         settings.WAFFLE_SECURE = True
-        flags.switch(of_profiles.PUBLIC_API, percent=50)
+        flags.set_flag(of_profiles.PUBLIC_API, percent=50)
         for _ in range(5):
             visitor = Client()
             first = is_on(visitor)
@@ -87,14 +87,14 @@ class TestFlag:
 
     def test_nobody_gets_a_cookie_while_no_lots_are_drawn(self, client: Client) -> None:
         for everyone in (True, False):
-            flags.switch(of_profiles.PUBLIC_API, everyone=everyone)
+            flags.set_flag(of_profiles.PUBLIC_API, everyone=everyone)
             is_on(client)
         assert not client.cookies
 
     def test_asking_costs_a_query_only_when_the_cache_is_old(
         self, client: Client, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
-        flags.switch(of_profiles.PUBLIC_API, everyone=False)
+        flags.set_flag(of_profiles.PUBLIC_API, everyone=False)
         for queries in (1, 0, 0):
             with django_assert_num_queries(queries):
                 is_on(client)
@@ -156,11 +156,11 @@ class TestHandshake:
         return status == 307
 
     def test_on_a_page_with_an_expired_token_goes_to_clerk(self, vera: User) -> None:
-        flags.switch("handshake", everyone=True)
+        flags.set_flag("handshake", everyone=True)
         assert self.sent_to_clerk(signed_in(vera, expired=True, headers=PAGE))
 
     def test_off_its_visitor_counts_as_signed_out(self, vera: User) -> None:
-        flags.switch("handshake", everyone=False)
+        flags.set_flag("handshake", everyone=False)
         browser = signed_in(vera, expired=True, headers=PAGE)
         assert not self.sent_to_clerk(browser)
         assert browser.get("/account/")["Location"].startswith("/sign-in/")
@@ -169,25 +169,25 @@ class TestHandshake:
         assert signed_in(vera, headers=PAGE).get("/account/").status_code == 200
 
     def test_it_is_switched_for_the_person_of_the_expired_token(self, vera: User) -> None:
-        flags.switch("handshake", users=[vera])
+        flags.set_flag("handshake", users=[vera])
         assert self.sent_to_clerk(signed_in(vera, expired=True, headers=PAGE))
         assert not self.sent_to_clerk(signed_in(UserFactory.create(), expired=True, headers=PAGE))
         assert not self.sent_to_clerk(signed_in(UserFactory.create(banned=True), expired=True, headers=PAGE))
 
     def test_it_is_switched_for_a_share(self, vera: User) -> None:
-        flags.switch("handshake", percent=50)
+        flags.set_flag("handshake", percent=50)
         lots = {self.sent_to_clerk(Client(headers=PAGE)) for _ in range(40)}
         assert lots == {True, False}
 
     def test_an_expired_token_signs_nobody_in_while_it_is_asked(self, vera: User) -> None:
-        flags.switch("handshake", percent=0.1)
+        flags.set_flag("handshake", percent=0.1)
         browser = signed_in(vera, expired=True, headers=PAGE)
         assert "Sign in" in browser.get("/builders/").content.decode()
 
     def test_requests_that_need_no_handshake_do_not_ask(
         self, vera: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
-        flags.forget()
+        flags.clear_cache()
         with django_assert_num_queries(1):  # the person
             signed_in(vera, headers=PAGE).get("/sign-out/")
 

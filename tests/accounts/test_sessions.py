@@ -167,7 +167,7 @@ def test_clerk_is_asked_for_a_person_not_known_yet(fake: FakeClerk) -> None:
     job = ProcrastinateJob.objects.get()
     assert (job.task_name, job.args) == ("accounts.tasks.fetch_user", {"clerk_id": new.clerk_id})
 
-    fake.answers(httpx.Response(200, json=new.data()))
+    fake.respond_with(httpx.Response(200, json=new.data()))
     tasks.fetch_user(**job.args)
     [request] = fake.requests
     assert (request.method, str(request.url)) == ("GET", f"https://api.clerk.com/v1/users/{new.clerk_id}")
@@ -178,7 +178,7 @@ def test_clerk_is_asked_for_a_person_not_known_yet(fake: FakeClerk) -> None:
 def test_somebody_clerk_does_not_know_is_signed_out(fake: FakeClerk) -> None:
     token = mint(person().clerk_id)
     user = who_is(token)
-    fake.answers(httpx.Response(404))
+    fake.respond_with(httpx.Response(404))
     tasks.fetch_user(user.clerk_id)
     assert not who_is(token).is_authenticated
 
@@ -188,7 +188,7 @@ def test_somebody_clerk_does_not_know_is_signed_out(fake: FakeClerk) -> None:
 )
 def test_a_useless_answer_of_clerk_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
     user = who_is(mint(person().clerk_id))
-    fake.answers(response)
+    fake.respond_with(response)
     with pytest.raises(ClerkApiError, match=user.clerk_id):
         tasks.fetch_user(user.clerk_id)
     assert User.objects.get().is_provisional

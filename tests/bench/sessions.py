@@ -43,7 +43,7 @@ def main() -> None:
     with_clerk = ClerkAuthenticationMiddleware(page)
     factory = RequestFactory()
     # As a browser sends them. Minted once: the token outlives the bench.
-    clerk_cookies = f"__clerk_db_jwt=dvb_1; __client_uat=1; __session={mint('user_2bench', lives_s=3600)}"
+    clerk_cookies = f"__clerk_db_jwt=dvb_1; __client_uat=1; __session={mint('user_2bench', lifetime_s=3600)}"
     ways: dict[str, Callable[[], object]] = {
         "Clerk's token": lambda: with_clerk(factory.get("/account/", headers={"cookie": clerk_cookies})),
         "Django's session": lambda: with_django(

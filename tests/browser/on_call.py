@@ -13,11 +13,11 @@ from config.environment import BASE_DIR
 from local.stack import environment
 from local.stack.postgres import EmbeddedPostgres
 from tests.browser.looks import violations
-from tests.browser.repairing import EVENTS, do, failed, operator, site, tab, trouble, until
+from tests.browser.repairing import EVENTS, do, failed, faulty_site, operator, site, tab, until
+from tests.helpers.faulty_site import FaultySite
 from tests.helpers.site import Site
-from tests.helpers.trouble import Trouble
 
-__all__ = ["failed", "site", "tab", "trouble"]
+__all__ = ["failed", "faulty_site", "site", "tab"]
 
 LOGIN, PASSWORD = "root", "correct horse battery"
 MAKE = "from accounts.models import User; User.objects.create_superuser(login={!r}, password={!r})"
@@ -57,10 +57,10 @@ def listening(page: Page) -> Iterator[None]:
     assert said == []
 
 
-def permit(root: Page, trouble: Trouble, clerk_id: str) -> None:
+def permit(root: Page, faulty_site: FaultySite, clerk_id: str) -> None:
     """Have the local operator make a group of those who may see personal values, and put somebody into it."""
-    [[number]] = trouble.execute(f"SELECT id FROM accounts_user WHERE clerk_id = '{clerk_id}'")
-    root.goto(f"{trouble.site.app}/admin/auth/group/add/")
+    [[number]] = faulty_site.execute(f"SELECT id FROM accounts_user WHERE clerk_id = '{clerk_id}'")
+    root.goto(f"{faulty_site.site.app}/admin/auth/group/add/")
     root.get_by_label("Name:").fill(f"Readers, {number}")
     root.locator("#id_permissions_from").select_option(
         label="Webhooks | webhook event | Can reveal personal values in payloads"
@@ -99,23 +99,23 @@ class TestPersonalValues:
         expect(tree).not_to_contain_text("Unlucky")
 
     def test_an_admin_sees_them_while_in_a_group_that_may(
-        self, root: Page, chromium: Browser, trouble: Trouble, failed: str, axe: str
+        self, root: Page, chromium: Browser, faulty_site: FaultySite, failed: str, axe: str
     ) -> None:
-        site = trouble.site
+        site = faulty_site.site
         facts = {"first_name": "Reader", "last_name": "Admin", "roles": ["ADMIN"]}
         reader = site.clerk_api("POST", "/local/users", facts)
         with operator(chromium, site, "Reader") as page:
             page.goto(failed)
             expect(page.get_by_text("Can reveal personal values in payloads")).to_be_visible()
             expect(page.get_by_role("button", name="Show personal data")).to_have_count(0)
-            permit(root, trouble, reader["id"])
+            permit(root, faulty_site, reader["id"])
             with listening(page):
                 page.reload()
                 assert violations(page, axe) == []
                 reveal(page, "Her complaint, ticket 18")
                 expect(page.get_by_role("list", name="Payload")).to_contain_text('"Unlucky"')
             page.get_by_role("link", name="Hide personal data").click()
-            trouble.execute("DELETE FROM accounts_user_groups")
+            faulty_site.execute("DELETE FROM accounts_user_groups")
             reveal(page, "Once more")
             expect(page.locator("body")).not_to_contain_text("Unlucky")
             expect(page.get_by_role("heading", level=1)).to_have_text("This page is not open to you")
@@ -145,7 +145,7 @@ class TestFetch:
 
 
 class TestUnreadable:
-    def test_what_it_is_and_what_to_do_are_told(self, tab: Page, site: Site, trouble: Trouble, axe: str) -> None:
+    def test_what_it_is_and_what_to_do_are_told(self, tab: Page, site: Site, faulty_site: FaultySite, axe: str) -> None:
         tab.goto(f"{site.app}{EVENTS}?state=dead&event_type=user.created")
         tab.locator("#result_list .received a").first.click()
         expect(tab.get_by_role("heading", level=1)).to_have_text("user.created")
@@ -157,12 +157,12 @@ class TestUnreadable:
 
 class TestAlerts:
     def test_an_alert_is_put_off_and_then_said_to_be_over(
-        self, tab: Page, site: Site, trouble: Trouble, axe: str
+        self, tab: Page, site: Site, faulty_site: FaultySite, axe: str
     ) -> None:
-        trouble.deliver_dead()
+        faulty_site.deliver_dead()
         query = "SELECT id FROM webhooks_alert WHERE rule = 'dead_events' AND resolved_at IS NULL"
-        trouble.wait_for(query)
-        [[pk]] = trouble.execute(query)
+        faulty_site.wait_for(query)
+        [[pk]] = faulty_site.execute(query)
         with listening(tab):
             tab.goto(f"{site.app}/admin/webhooks/alert/{pk}/change/")
             tab.get_by_label("Note").fill("After the release")
@@ -180,7 +180,7 @@ class TestAlerts:
 
 
 class TestReplay:
-    def test_what_was_cancelled_is_gone_on_with(self, tab: Page, site: Site, trouble: Trouble, axe: str) -> None:
+    def test_what_was_cancelled_is_gone_on_with(self, tab: Page, site: Site, faulty_site: FaultySite, axe: str) -> None:
         tab.goto(f"{site.app}{EVENTS}?event_type=email.created&state=ignored")  # a hundred, and they stay what they are
         tab.get_by_role("link", name="Replay all of these…").click()
         tab.get_by_label("Reason").fill("To see it")
@@ -202,13 +202,17 @@ class TestReplay:
 
 
 class TestConflict:
-    def test_what_can_be_done_stands_below_and_fits(self, root: Page, site: Site, trouble: Trouble, axe: str) -> None:
+    def test_what_can_be_done_stands_below_and_fits(
+        self, root: Page, site: Site, faulty_site: FaultySite, axe: str
+    ) -> None:
         """Beside the accounts there was no room for it, on a wide screen either."""
         facts = {"first_name": "Twin", "last_name": "One", "email": "twin@example.com", "roles": ["BUILDER"]}
         for count in (1, 2):
             site.clerk_api("POST", "/local/users", facts)
-            trouble.wait_for(f"SELECT 1 FROM accounts_user WHERE email = 'twin@example.com' HAVING count(*) = {count}")
-        trouble.wait_for("SELECT 1 FROM accounts_identityconflict WHERE email = 'twin@example.com'")
+            faulty_site.wait_for(
+                f"SELECT 1 FROM accounts_user WHERE email = 'twin@example.com' HAVING count(*) = {count}"
+            )
+        faulty_site.wait_for("SELECT 1 FROM accounts_identityconflict WHERE email = 'twin@example.com'")
         root.goto(f"{site.app}/admin/accounts/identityconflict/?q=twin@example.com")
         root.locator("#result_list tbody th a").first.click()
         expect(root.get_by_role("button", name="Keep separate")).to_be_visible()

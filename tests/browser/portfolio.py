@@ -11,12 +11,12 @@ from tests.browser.accessibility import violations
 from tests.browser.conftest import bundle
 from tests.browser.forms import sleep
 from tests.browser.people import go_to_page, sign_in
-from tests.helpers.pictures import picture
+from tests.helpers.images import image_file
 from tests.helpers.site import Site
 
 NAME, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 PROJECTS = ("Atlas", "Ledger", "Meadow")
-FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": picture(1800, 1200)}
+FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": image_file(1800, 1200)}
 NO_PICTURE: Any = {**FILE, "buffer": b"<svg/>"}
 TELEPHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 

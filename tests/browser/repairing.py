@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.looks import violations
 from tests.browser.people import ADMIN, user_id
+from tests.helpers.faulty_site import FaultySite
 from tests.helpers.site import Site, running_site
-from tests.helpers.trouble import Trouble
 
 EVENTS = "/admin/webhooks/webhookevent/"
 #: A worker has to begin, and the page of a replay asks every two seconds.
@@ -27,25 +27,25 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def trouble(site: Site) -> Trouble:
-    """Return whoever makes trouble, after a day of events and one that no retry can cure."""
-    trouble = Trouble(site)
-    trouble.have_had_a_day()
-    trouble.deliver_dead()
-    return trouble
+def faulty_site(site: Site) -> FaultySite:
+    """Return whoever makes faulty_site, after a day of events and one that no retry can cure."""
+    faulty_site = FaultySite(site)
+    faulty_site.add_day_of_events()
+    faulty_site.deliver_dead()
+    return faulty_site
 
 
 @pytest.fixture
-def failed(site: Site, trouble: Trouble) -> str:
+def failed(site: Site, faulty_site: FaultySite) -> str:
     """Return the address of an event that could not be applied, and now could: it renames Vera."""
     name = f"Vera{next(_numbers)}"
     vera = site.clerk_api("POST", "/local/users", {"first_name": name, "last_name": "Lind"})
     query = f"SELECT id FROM webhooks_webhookevent WHERE clerk_user_id = '{vera['id']}'"
-    trouble.wait_for(f"{query} AND state = 'processed'")
-    with trouble.out_of_order():
+    faulty_site.wait_for(f"{query} AND state = 'processed'")
+    with faulty_site.failing_updates():
         site.clerk_api("PATCH", f"/local/users/{vera['id']}", {"last_name": "Unlucky"})
-        trouble.wait_for(f"{query} AND state = 'failed'")
-    [[pk]] = trouble.execute(f"{query} AND state = 'dead'")
+        faulty_site.wait_for(f"{query} AND state = 'failed'")
+    [[pk]] = faulty_site.execute(f"{query} AND state = 'dead'")
     return f"{site.app}{EVENTS}{pk}/change/"
 
 
@@ -97,7 +97,7 @@ def until(page: Page, words: str) -> None:
 
 class TestEventList:
     def test_a_filter_is_a_chip_that_can_be_taken_away(
-        self, admin: Page, site: Site, trouble: Trouble, axe: str, complaints: list[str]
+        self, admin: Page, site: Site, faulty_site: FaultySite, axe: str, complaints: list[str]
     ) -> None:
         admin.goto(site.app + EVENTS)
         admin.get_by_label("Stale").check()
@@ -123,7 +123,7 @@ class TestEventList:
             expect(order.locator("[aria-current]")).to_contain_text("ascending")
             assert rows(admin).first.locator("td").nth(place).inner_text() != greatest
 
-    def test_pages_follow_each_other(self, admin: Page, site: Site, trouble: Trouble) -> None:
+    def test_pages_follow_each_other(self, admin: Page, site: Site, faulty_site: FaultySite) -> None:
         admin.goto(f"{site.app}{EVENTS}?state=processed")
         newest = rows(admin).first.inner_text()
         admin.get_by_role("link", name="Older").click()
@@ -137,7 +137,7 @@ class TestEventList:
         assert admin.url == f"{site.app}{EVENTS}?state=processed"
 
     def test_an_address_of_e_mail_leads_to_the_events_of_its_person(
-        self, admin: Page, site: Site, trouble: Trouble, axe: str
+        self, admin: Page, site: Site, faulty_site: FaultySite, axe: str
     ) -> None:
         admin.goto(site.app + EVENTS)
         search = admin.get_by_role("searchbox", name="Search")
@@ -282,10 +282,10 @@ class TestRepair:
 
 class TestAlerts:
     def test_an_alert_is_read_about_and_taken_on(
-        self, admin: Page, site: Site, trouble: Trouble, axe: str, complaints: list[str]
+        self, admin: Page, site: Site, faulty_site: FaultySite, axe: str, complaints: list[str]
     ) -> None:
-        trouble.deliver_dead()
-        trouble.wait_for("SELECT 1 FROM webhooks_alert WHERE rule = 'dead_events' AND resolved_at IS NULL")
+        faulty_site.deliver_dead()
+        faulty_site.wait_for("SELECT 1 FROM webhooks_alert WHERE rule = 'dead_events' AND resolved_at IS NULL")
         admin.goto(f"{site.app}/admin/webhooks/alert/")
         expect(admin.get_by_role("heading", level=1)).to_have_text("Alerts")
         assert violations(admin, axe) == []
@@ -310,7 +310,7 @@ class TestAlerts:
 
 class TestAuditLog:
     def test_a_row_is_found_read_and_taken_along(
-        self, admin: Page, site: Site, trouble: Trouble, axe: str, complaints: list[str]
+        self, admin: Page, site: Site, faulty_site: FaultySite, axe: str, complaints: list[str]
     ) -> None:
         admin.goto(f"{site.app}/admin/audit/auditlog/")
         expect(admin.get_by_role("heading", level=1)).to_have_text("Audit log")

@@ -11,7 +11,7 @@ import pytest
 from accounts.clerk import samples
 from tests.config import failing_jobs
 from tests.helpers.factories import UserFactory
-from tests.helpers.processes import UNWATCHED, gunicorn, process, wait_until
+from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
 from tests.helpers.sentry import Receiver, receiver
 from tests.helpers.tokens import mint
 from tests.helpers.webhooks import URL, new_svix_id, person
@@ -39,7 +39,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(sentry: Receiver, log: Path, database_url: str) -> Iterator[httpx.Client]:
     with (
-        gunicorn(database_url, log, workers=1, configuration=UNWATCHED, **environ(sentry)) as url,
+        gunicorn(database_url, log, workers=1, configuration=WITHOUT_ALERT_THREAD, **environ(sentry)) as url,
         httpx.Client(base_url=url, timeout=15, trust_env=False) as client,
     ):
         yield client

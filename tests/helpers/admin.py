@@ -1,4 +1,4 @@
-"""Something to show on every page of the admin."""
+"""A row for every page of the admin."""
 
 from django.contrib.auth.models import Group
 from django.db import connection
@@ -10,14 +10,14 @@ from profiles.models import Badge, ContactMessage, FormerSlug, Project
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import Alert, Replay, WebhookEvent
 
-#: No sequence gets here.
+#: Beyond the reach of any sequence.
 PK = 1_000_000_007
 HOSTILE = "Olive <script> & Sons"
 JOB = "INSERT INTO procrastinate_jobs (id, queue_name, task_name) VALUES (%s, 'default', 'webhooks.tasks.retry_event')"
 
 
 def one_of_each() -> int:
-    """Make a row of every model that the admin shows, with markup where people write, and return their common key."""
+    """Create a row of every model in the admin, with markup in text fields, and return their common primary key."""
     with connection.cursor() as cursor:
         cursor.execute(JOB, [PK])
     user = UserFactory.create(pk=PK, name=HOSTILE, builder=True, client=True)

@@ -1,4 +1,4 @@
-"""Clerk's Backend API in the hands of a test: made-up answers, and the stand-in without people."""
+"""Clerk's Backend API in tests: a fake with scripted responses, and requests forwarded to the stand-in."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,18 +12,18 @@ from tests.helpers.tokens import KEY, key_set
 from tests.local.clerk.standin import StandIn
 
 API_KEY = "sk_test_of_the_stand_in"
-#: Answers a request; raising an httpx error is being out of reach.
+#: Handles a request. Raise an httpx error to simulate an unreachable server.
 type Handler = Callable[[httpx.Request], httpx.Response]
 
 
 class FakeClerk:
-    """Answers requests of the product with `handler`, and remembers them.
+    """Records the product's requests, and responds to them with `handler`.
 
         clerk.handler = lambda request: httpx.Response(429, headers={"Retry-After": "3"})
 
     Attributes:
-        key_set: the public keys of the instance, which are those that tests sign tokens with.
-        pauses: seconds that the product meant to wait; nobody waits.
+        key_set: the public keys of the instance. Tests sign tokens with the private ones.
+        pauses: seconds passed to `time.sleep`, which does not wait.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class FakeClerk:
         self.pauses: list[float] = []
         self.handler: Handler = lambda request: httpx.Response(500)
 
-    def answers(self, *responses: httpx.Response | Exception, then: Handler | None = None) -> None:
-        """Give these answers one after the other, and the last for ever, or go on with `then`."""
+    def respond_with(self, *responses: httpx.Response | Exception, then: Handler | None = None) -> None:
+        """Return the responses one after the other, and then keep returning the last one, or call `then`."""
         queue = list(responses)
 
         def handler(request: httpx.Request) -> httpx.Response:
@@ -46,8 +46,8 @@ class FakeClerk:
 
         self.handler = handler
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/v1/jwks":  # asked once in a process, by whichever test needs it first
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/jwks":  # requested once per process, by any test
             return httpx.Response(200, json=self.key_set)
         self.requests.append(request)
         return self.handler(request)
@@ -55,25 +55,25 @@ class FakeClerk:
 
 @contextmanager
 def fake_clerk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[FakeClerk]:
-    """Put a made-up Clerk in the place of the real one."""
+    """Replace Clerk with a fake."""
     fake = FakeClerk()
     settings.CLERK_SECRET_KEY = API_KEY
-    real = httpx.Client(transport=httpx.MockTransport(fake.answer), headers=transport.client().headers)
-    monkeypatch.setattr(transport, "client", lambda: real)
+    client = httpx.Client(transport=httpx.MockTransport(fake.handle), headers=transport.client().headers)
+    monkeypatch.setattr(transport, "client", lambda: client)
     monkeypatch.setattr("time.sleep", fake.pauses.append)
     yield fake
 
 
 def forward(stand_in: StandIn) -> Handler:
-    """Return a handler that passes requests on to the stand-in."""
+    """Return a handler that forwards requests to the stand-in."""
 
     def handler(request: httpx.Request) -> httpx.Response:
         path = request.url.raw_path.decode()
-        status, headers, text = stand_in.request(request.method, path, request.content, _kept(request))
+        status, headers, text = stand_in.request(request.method, path, request.content, _forwarded_headers(request))
         return httpx.Response(status, headers={"retry-after": headers.get("Retry-After", "")}, text=text)
 
     return handler
 
 
-def _kept(request: httpx.Request) -> dict[str, str]:
+def _forwarded_headers(request: httpx.Request) -> dict[str, str]:
     return {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}

@@ -1,9 +1,9 @@
-"""Rows as they are after Clerk has spoken. `BuilderProfileFactory.create(hidden=True)` reads as it is meant.
+"""Factories for synced users and their profiles, such as `BuilderProfileFactory.create(hidden=True)`.
 
-The same people everywhere: Olive owns the profile, Adam is an admin, Vera is a signed-in visitor.
+All tests use the same names: Olive owns the profile, Adam is an admin, Vera is a signed-in visitor.
 """
 
-# factory-boy's own classes are typed, its declarations are not.
+# factory-boy's classes are typed, but its declarations are not.
 # mypy: disable-error-code="no-untyped-call"
 
 from datetime import UTC, datetime
@@ -21,13 +21,13 @@ from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.slugs import slug_candidates
 
 SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
-#: Of every superuser made here.
+#: Of every superuser created here.
 PASSWORD = "an operator's password"
 _random = Random()
 
 
 class UserFactory(DjangoModelFactory[User]):
-    """A person at Clerk without roles. `builder=True` gives the role only; the factories below give the profile too."""
+    """A user at Clerk without roles. `builder=True` adds only the role. The factories below also create a profile."""
 
     class Meta:
         model = User
@@ -38,9 +38,9 @@ class UserFactory(DjangoModelFactory[User]):
         admin = False
         deleted = Trait(deleted_at=SINCE)
         nameless = Trait(name="")
-        #: Clerk has confirmed the e-mail address.
+        #: Clerk has verified the email address.
         confirmed = Trait(email_verified_at=SINCE)
-        #: A local operator, unknown to Clerk.
+        #: A local operator who does not exist at Clerk.
         superuser = Trait(
             is_superuser=True,
             clerk_id=None,
@@ -61,7 +61,7 @@ class UserFactory(DjangoModelFactory[User]):
 
 
 class ProfileFactory[P: Profile](DjangoModelFactory[P]):
-    """What both kinds of profile share: a trait for each reason to be away that is the profile's own."""
+    """Traits of both kinds of profile, one for each reason why a profile is not public."""
 
     class Meta:
         abstract = True
@@ -74,7 +74,7 @@ class ProfileFactory[P: Profile](DjangoModelFactory[P]):
 
 
 class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
-    """A public page. The plain address may be taken, so each has the one with the long suffix."""
+    """A public page. The slug has the long suffix, because the plain one may be taken."""
 
     class Meta:
         model = BuilderProfile
@@ -86,9 +86,9 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
         unavailable = Trait(available_for_hire=False)
 
     @classmethod
-    def _create(cls, model_class: type[BuilderProfile], *args: Any, **facts: Any) -> BuilderProfile:
-        """Let the directory know of it, as every way of making one does."""
-        profile = model_class(*args, **facts)
+    def _create(cls, model_class: type[BuilderProfile], *args: Any, **values: Any) -> BuilderProfile:
+        """Index the profile for the directory, like every code path that creates one."""
+        profile = model_class(*args, **values)
         indexing.index(profile)
         profile.save()
         return profile
@@ -98,7 +98,7 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
 
 
 class ClientProfileFactory(ProfileFactory[ClientProfile]):
-    """A client, seen by nobody else."""
+    """A client profile, which is private."""
 
     class Meta:
         model = ClientProfile
@@ -107,7 +107,7 @@ class ClientProfileFactory(ProfileFactory[ClientProfile]):
 
 
 class ProjectFactory(DjangoModelFactory[Project]):
-    """A project without a picture, at the end of the portfolio."""
+    """A project without an image, at the end of the portfolio."""
 
     class Meta:
         model = Project

@@ -1,43 +1,43 @@
-"""Switches, as a test wants them."""
+"""Feature flags in tests."""
 
 from typing import Any
 
 from django.core.cache import caches
 from waffle.models import CACHE_EMPTY
 
-from accounts import flags as of_accounts
+from accounts import flags as account_flags
 from accounts.models import Flag
-from profiles import flags as of_profiles
+from profiles import flags as profile_flags
 
 NAMES = (
-    of_accounts.HANDSHAKE,
-    of_profiles.DIRECTORY_FACETS,
-    of_profiles.IN_PLACE_EDITING,
-    of_profiles.PUBLIC_API,
+    account_flags.HANDSHAKE,
+    profile_flags.DIRECTORY_FACETS,
+    profile_flags.IN_PLACE_EDITING,
+    profile_flags.PUBLIC_API,
 )
 
 
-def forget() -> None:
-    """Empty the cache of this process, as time would."""
+def clear_cache() -> None:
+    """Clear the cache of this process, which normally expires."""
     caches["flags"].clear()
 
 
-def all_on() -> None:
-    """Have the cache say that no row speaks of any switch, so that everything is on and asking costs no query."""
-    forget()
+def enable_all() -> None:
+    """Cache that no flag has a row, so that every feature is enabled and checking it needs no query."""
+    clear_cache()
     caches["flags"].set_many({Flag._cache_key(name): CACHE_EMPTY for name in NAMES}, timeout=None)
 
 
-def switch(name: str, *, everyone: bool | None = None, percent: float | None = None, **members: Any) -> Flag:
-    """Store a switch as the admin does.
+def set_flag(name: str, *, everyone: bool | None = None, percent: float | None = None, **members: Any) -> Flag:
+    """Store a flag like the admin does.
 
     Args:
         members: `users` and `groups`, lists.
     """
-    facts = {"everyone": everyone, "percent": percent, "superusers": False}
+    values = {"everyone": everyone, "percent": percent, "superusers": False}
     flag: Flag
-    flag, _ = Flag.objects.update_or_create(name=name, defaults=facts)
-    for kind, found in members.items():
-        getattr(flag, kind).set(found)
-    flag.flush()  # what happens on commit, which tests do not come to
+    flag, _ = Flag.objects.update_or_create(name=name, defaults=values)
+    for field, objects in members.items():
+        getattr(flag, field).set(objects)
+    flag.flush()  # normally done on commit, which does not happen in tests
     return flag

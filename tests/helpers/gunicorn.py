@@ -1,9 +1,9 @@
-"""How gunicorn serves tests: as in production, but no thread opens alerts in the database of whichever test runs then."""
+"""gunicorn's configuration for tests: as in production, but without the thread that opens alerts, which would disturb tests."""
 
 import sys
 from pathlib import Path
 
-# gunicorn reads this file before it looks where it is.
+# gunicorn executes this file before it adds the project to the import path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from config.gunicorn import *  # noqa: F403
 

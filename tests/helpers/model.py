@@ -1,4 +1,4 @@
-"""What must be true after any history of events, said without looking at how the product does it."""
+"""A reference model: the expected state after any history of events, independent of the implementation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ RANKS = {"user.created": 1, "user.updated": 2}
 
 @dataclass(frozen=True)
 class Expected:
-    """The end state of one user; where it is deleted, nothing else counts."""
+    """The final state of a user. For a deleted user the other fields do not matter."""
 
     deleted: bool
     name: str = ""
@@ -19,7 +19,7 @@ class Expected:
 
 
 def expected(events: list[dict[str, Any]]) -> Expected:
-    """Return how a user must be after all of `events`, whatever order they came in and however often."""
+    """Return the state of a user after `events`, which may have been delivered in any order and repeatedly."""
     if any(event["type"] == "user.deleted" for event in events):
         return Expected(deleted=True)
     ordered = sorted(events, key=lambda event: (event["data"]["updated_at"], RANKS[event["type"]], event["timestamp"]))

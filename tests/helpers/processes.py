@@ -1,4 +1,4 @@
-"""Other processes of the product, as production runs them."""
+"""Processes of the product, configured as in production."""
 
 import http.client
 import os
@@ -14,27 +14,27 @@ from pathlib import Path
 
 from config.environment import BASE_DIR
 
-PATIENCE_S = 30
-#: For servers that share a database with tests that do not know of them.
-UNWATCHED = "tests/helpers/gunicorn.py"
+TIMEOUT_S = 30
+#: A configuration for servers that share the database with other tests.
+WITHOUT_ALERT_THREAD = "tests/helpers/gunicorn.py"
 
 
 @contextmanager
 def gunicorn(
     database_url: str, log: Path, *, workers: int = 3, configuration: str = "config/gunicorn.py", **environ: str
 ) -> Iterator[str]:
-    """Run gunicorn with our configuration and return its base URL."""
+    """Run gunicorn, and yield its base URL."""
     port = free_port()
     command = ["-m", "gunicorn", "-c", configuration, "config.wsgi"]
     with process(command, database_url, log, PORT=str(port), WEB_CONCURRENCY=str(workers), **environ) as running:
-        wait_until(lambda: running.poll() is not None or _answers(port), f"gunicorn did not start, see {log}")
+        wait_until(lambda: running.poll() is not None or _responds(port), f"gunicorn did not start, see {log}")
         assert running.poll() is None, log.read_text()
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
 def process(arguments: list[str], database_url: str, log: Path, **environ: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run Python with `arguments` and the settings of the tests, and end it with the block."""
+    """Run Python with `arguments` and the test settings until the block ends."""
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": database_url} | environ
     with log.open("ab") as output:
         running = subprocess.Popen(
@@ -45,25 +45,25 @@ def process(arguments: list[str], database_url: str, log: Path, **environ: str) 
     finally:
         running.send_signal(signal.SIGTERM)
         try:
-            running.wait(PATIENCE_S)
+            running.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             running.kill()
             raise
 
 
-def wait_until(happened: Callable[[], object], complaint: str, patience_s: float = PATIENCE_S) -> None:
-    """Ask again and again, for things in other processes that nobody announces."""
-    until = time.monotonic() + patience_s
-    while not happened():
-        if time.monotonic() > until:
-            raise AssertionError(complaint)
+def wait_until(condition: Callable[[], object], message: str, timeout_s: float = TIMEOUT_S) -> None:
+    """Poll `condition`, and fail with `message` after the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(message)
         time.sleep(0.05)
 
 
 def free_port() -> int:
-    """Return an even port nobody listens on, nor on the next, which the stand-in for Clerk takes.
+    """Return a free even port. The next one is also free, for the stand-in for Clerk.
 
-    None of those that systems give to outgoing connections: one of a browser beside us may have it a moment later.
+    Ephemeral ports are avoided, because an outgoing connection of a browser could take one a moment later.
     """
     while True:
         port = 20_000 + 2 * secrets.randbelow(6_000)
@@ -81,7 +81,7 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _answers(port: int) -> bool:
+def _responds(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/readyz")

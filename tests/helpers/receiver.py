@@ -36,7 +36,7 @@ class Receiver:
 
 
 @contextmanager
-def listening() -> Iterator[Receiver]:
+def running_receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     Thread(target=receiver.server.serve_forever, args=(0.02,), daemon=True).start()
     yield receiver

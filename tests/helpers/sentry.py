@@ -1,4 +1,4 @@
-"""A stand-in for Sentry, which takes whatever is posted to it over HTTP."""
+"""A fake Sentry server, which records all posted envelopes."""
 
 import gzip
 import json
@@ -10,10 +10,10 @@ from typing import Any
 
 
 class Receiver:
-    """What came so far.
+    """Recorded requests.
 
     Attributes:
-        bodies: of each request, unpacked.
+        bodies: uncompressed request bodies.
     """
 
     def __init__(self, port: int) -> None:
@@ -21,19 +21,19 @@ class Receiver:
         self.bodies: list[str] = []
 
     def items(self) -> list[dict[str, Any]]:
-        """Return what Sentry's envelopes hold: their items, without the headers."""
+        """Return the items of the envelopes, without the headers."""
         return [json.loads(body.splitlines()[2]) for body in self.bodies]
 
 
 @contextmanager
 def receiver() -> Iterator[Receiver]:
-    """Listen on a free port of this machine until the block ends."""
+    """Listen on a free local port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            packed = self.headers.get("Content-Encoding") == "gzip"
-            received.bodies.append((gzip.decompress(body) if packed else body).decode())
+            is_compressed = self.headers.get("Content-Encoding") == "gzip"
+            received.bodies.append((gzip.decompress(body) if is_compressed else body).decode())
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()

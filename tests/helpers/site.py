@@ -1,4 +1,4 @@
-"""The whole product as `make run` starts it, for tests that use it from outside."""
+"""The whole product as started by `make run`, for end-to-end tests."""
 
 import json
 import os
@@ -17,16 +17,16 @@ from tests.helpers.processes import free_port, wait_until
 
 @dataclass(frozen=True)
 class Site:
-    """Where the product and the stand-in for Clerk are, and the folder with their data."""
+    """URLs of the product and of the stand-in for Clerk, and their data folder."""
 
     app: str
     clerk: str
     port: int
     data: Path
 
-    def clerk_api(self, method: str, path: str, facts: dict[str, Any] | None = None) -> Any:
-        """Use the stand-in's JSON API, as somebody at Clerk's dashboard would."""
-        body = json.dumps(facts or {}).encode()
+    def clerk_api(self, method: str, path: str, data: dict[str, Any] | None = None) -> Any:
+        """Call the stand-in's JSON API."""
+        body = json.dumps(data or {}).encode()
         url = f"http://127.0.0.1:{self.port + 1}{path}"
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
         with urllib.request.urlopen(request, timeout=10) as response:
@@ -34,20 +34,20 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path, **changed: str) -> Iterator[Site]:
-    """Run everything in `folder`, with no settings of the tests; `changed` are variables of its environment.
+def running_site(folder: Path, **environ_changes: str) -> Iterator[Site]:
+    """Run the product in `folder`, without the test settings. Keyword arguments set environment variables.
 
-    The demo people fill in nothing, unless DEMO_CONTENT says so: their profiles would change under the tests.
+    Demo profiles are not filled in unless DEMO_CONTENT is set, because they would change during the tests.
     """
     port, log = free_port(), folder / "run.log"
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    environ |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "DEMO_CONTENT": "0", **changed}
+    environ |= {"PORT": str(port), "DATA_DIR": str(folder / "data"), "DEMO_CONTENT": "0", **environ_changes}
     with log.open("wb") as output:
         command = [sys.executable, "-m", "local.stack"]
         running = subprocess.Popen(command, cwd=BASE_DIR, env=environ, stdout=output, stderr=output)
     try:
         ready = lambda: running.poll() is not None or "Ready in" in log.read_text()  # noqa: E731
-        wait_until(ready, f"nothing was ready, see {log}", 90)
+        wait_until(ready, f"the site did not become ready, see {log}", 90)
         assert running.poll() is None, log.read_text()
         yield Site(f"http://bw.localhost:{port}", f"http://clerk.bw.localhost:{port + 1}", port, folder / "data")
     finally:

@@ -1,4 +1,4 @@
-"""A mint for session tokens, with a key that is made anew for each run of the tests."""
+"""Session tokens for tests, signed with a key that is generated for each run."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-#: dev instance: base64 of clerk.bw.localhost:8001$
+#: Of a development instance: base64 of clerk.bw.localhost:8001$.
 PUBLISHABLE_KEY = "pk_test_Y2xlcmsuYncubG9jYWxob3N0OjgwMDEk"
 ISSUER = "http://clerk.bw.localhost:8001"
 PARTY = "http://testserver"
@@ -25,17 +25,16 @@ TEMPLATE, MACHINE = "cl_B7d4PD222AAA", "cl_B7d4PD333AAA"
 
 
 def new_key() -> RSAPrivateKey:
-    """Return a key nobody knows."""
     return generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def public_pem(key: RSAPrivateKey) -> str:
-    """Return the public half as Clerk's dashboard shows it."""
+    """Return the public key in the format of Clerk's dashboard."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _key_of_this_run() -> RSAPrivateKey:
-    """Return the key that this process and those it starts share."""
+    """Return the key shared by this process and its child processes."""
     pem = os.environ.get("TESTS_CLERK_KEY")
     if pem is None:
         private = new_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -49,13 +48,13 @@ KEY = _key_of_this_run()
 
 
 def key_set(key: RSAPublicKey, key_id: str = KEY_ID) -> dict[str, Any]:
-    """Return a public key as a key server shows it."""
+    """Return a JSON Web Key Set with one public key."""
     return {"keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key)) | {"kid": key_id, "alg": "RS256"}]}
 
 
-def claims(clerk_id: str, *, age_s: float = 0, lives_s: float = 60, **changed: Any) -> dict[str, Any]:
-    """Return the claims of a session token; those set to None are left out."""
-    made_at = int(time.time() - age_s)
+def claims(clerk_id: str, *, age_s: float = 0, lifetime_s: float = 60, **changed: Any) -> dict[str, Any]:
+    """Return the claims of a session token. Claims changed to None are omitted."""
+    issued_at = int(time.time() - age_s)
     all_claims = {
         "v": 2,
         "iss": ISSUER,
@@ -64,9 +63,9 @@ def claims(clerk_id: str, *, age_s: float = 0, lives_s: float = 60, **changed: A
         "sid": f"sess_{clerk_id[5:]}",
         "sts": "active",
         "fva": [0, -1],
-        "iat": made_at,
-        "nbf": made_at - 10,
-        "exp": made_at + lives_s,
+        "iat": issued_at,
+        "nbf": issued_at - 10,
+        "exp": issued_at + lifetime_s,
         "jti": "abc",
     } | changed
     return {name: value for name, value in all_claims.items() if value is not None}
@@ -80,7 +79,7 @@ def mint(
     algorithm: str = "RS256",
     **changed: Any,
 ) -> str:
-    """Return a signed session token; see `claims` for what can be changed."""
+    """Return a signed session token. `changed` is passed to `claims`."""
     return sign(claims(clerk_id, **changed), key=key, header=header, algorithm=algorithm)
 
 
@@ -91,11 +90,11 @@ def sign(
     header: dict[str, Any] | None = None,
     algorithm: str = "RS256",
 ) -> str:
-    """Return a token with any payload."""
+    """Return a token with an arbitrary payload."""
     headers = {"typ": "JWT", "kid": KEY_ID, "cat": SESSION} | (header or {})
     return jwt.encode(payload, key, algorithm=algorithm, headers={k: v for k, v in headers.items() if v is not None})
 
 
 def handshake_token(*cookies: str, **changed: Any) -> str:
-    """Return what a handshake brings back."""
+    """Return the token of a handshake that sets these cookies."""
     return sign({"handshake": list(cookies), "iss": ISSUER, "iat": int(time.time())} | changed)

@@ -1,4 +1,4 @@
-"""Post events as Svix does."""
+"""Post signed events like Svix."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -18,12 +18,11 @@ _random = Random()
 
 
 def new_svix_id() -> str:
-    """Return the id of a new message."""
     return samples.new_id(_random, "msg")
 
 
 class WebhookClient:
-    """Signs exactly what it sends, and sends it through everything a real request passes."""
+    """Signs and posts events to the webhook endpoint, through all middleware."""
 
     def __init__(self, secret: str = SECRET) -> None:
         self.secret = secret
@@ -38,7 +37,7 @@ class WebhookClient:
         headers: dict[str, str] | None = None,
         **extra: Any,
     ) -> Any:
-        """Deliver `body`; `headers` replace those of the signature one by one, and an empty value leaves one out."""
+        """Deliver `body`. `headers` replace the signed ones, and an empty value removes a header."""
         text = samples.encode(body) if isinstance(body, dict) else body
         signed = signatures.sign(
             text.decode("utf-8", "replace") if isinstance(text, bytes) else text,
@@ -74,25 +73,25 @@ class WebhookClient:
         return outcome
 
 
-def person(**facts: Any) -> SampleUser:
-    """Return somebody new at Clerk. They change with `.later(first_name=…)`."""
-    facts.setdefault("updated_at", datetime(2026, 11, 1, 12, tzinfo=UTC))
-    return SampleUser.generate(_random, **facts)
+def person(**fields: Any) -> SampleUser:
+    """Return a new user at Clerk. Use `.later(first_name=…)` for a later version."""
+    fields.setdefault("updated_at", datetime(2026, 11, 1, 12, tzinfo=UTC))
+    return SampleUser.generate(_random, **fields)
 
 
 class Svix:
-    """Delivers over HTTP to a running server; threads may share it."""
+    """Delivers events to a running server over HTTP. It is thread-safe."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.http = client
 
     def deliver(self, envelope: dict[str, Any], svix_id: str) -> httpx.Response:
-        """Post one attempt at a message."""
+        """Post one attempt of a message."""
         body = samples.encode(envelope)
         headers = signatures.sign(body, SECRET, svix_id=svix_id) | {"content-type": "application/json"}
         return self.http.post(URL, content=body.encode(), headers=headers)
 
-    def deliver_at_once(self, messages: list[tuple[dict[str, Any], str]], *, threads: int) -> list[httpx.Response]:
-        """Post all messages, `threads` at a time, in about the order given."""
+    def deliver_all(self, messages: list[tuple[dict[str, Any], str]], *, threads: int) -> list[httpx.Response]:
+        """Post all messages from several threads, in approximately the given order."""
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(lambda message: self.deliver(*message), messages))

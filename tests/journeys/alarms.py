@@ -23,7 +23,7 @@ from audit.log import record
 from audit.models import AuditLog, AuditSeal
 from tests.helpers.factories import UserFactory
 from tests.helpers.processes import gunicorn, process, wait_until
-from tests.helpers.receiver import Receiver, listening
+from tests.helpers.receiver import Receiver, running_receiver
 from tests.helpers.webhooks import Svix, new_svix_id, person
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.inbox.signatures import sign
@@ -72,7 +72,7 @@ class System:
 @pytest.fixture
 def system(database_url: str, tmp_path: Path) -> Iterator[System]:
     with ExitStack() as stack:
-        receiver = stack.enter_context(listening())
+        receiver = stack.enter_context(running_receiver())
         environ = {
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "ALERT_URLS": receiver.url,

@@ -62,7 +62,7 @@ def test_every_order_of_every_history_ends_the_same(
     deliveries = messages + [messages[index % len(messages)] for index in duplicates]
     Random(seed).shuffle(deliveries)
 
-    answers = svix.deliver_at_once(deliveries, threads=6)
+    answers = svix.deliver_all(deliveries, threads=6)
 
     assert {answer.status_code for answer in answers} == {200}
     for life in lives:

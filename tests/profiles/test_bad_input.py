@@ -18,7 +18,7 @@ from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage
 from profiles.portfolio.services import version_of
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory, ProjectFactory, UserFactory
-from tests.helpers.pictures import upload
+from tests.helpers.images import upload
 from tests.helpers.tokens import mint
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]

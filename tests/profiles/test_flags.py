@@ -23,12 +23,12 @@ class TestInPlaceEditing:
         return "htmx" in browser.get(f"/builders/{page.slug}/").content.decode()
 
     def test_on_the_owner_edits_where_it_stands(self, page: BuilderProfile) -> None:
-        flags.switch("in_place_editing", everyone=True)
+        flags.set_flag("in_place_editing", everyone=True)
         assert self.loads_htmx(signed_in(page.user), page)
         assert "js/htmx" in signed_in(page.user).get(f"/builders/{page.slug}/edit/about/").content.decode()
 
     def test_off_forms_are_pages_of_their_own(self, page: BuilderProfile) -> None:
-        flags.switch("in_place_editing", everyone=False)
+        flags.set_flag("in_place_editing", everyone=False)
         owner, form = signed_in(page.user), f"/builders/{page.slug}/edit/about/"
         assert not self.loads_htmx(owner, page)
         assert "js/htmx" not in owner.get(form).content.decode()
@@ -39,12 +39,12 @@ class TestInPlaceEditing:
         assert owner.get(form, headers=HTMX).content.decode().lstrip().startswith("<section")
 
     def test_it_counts_for_one_and_not_for_another(self, page: BuilderProfile) -> None:
-        flags.switch("in_place_editing", users=[page.user])
+        flags.set_flag("in_place_editing", users=[page.user])
         assert self.loads_htmx(signed_in(page.user), page)
         assert not self.loads_htmx(signed_in(UserFactory.create(admin=True)), page)
 
     def test_visitors_are_not_even_asked_about(self, page: BuilderProfile) -> None:
-        flags.switch("in_place_editing", percent=50)
+        flags.set_flag("in_place_editing", percent=50)
         visitor = Client()
         assert not self.loads_htmx(visitor, page)
         assert not visitor.cookies
@@ -54,7 +54,7 @@ class TestPublicApi:
     ADDRESSES = ("/api/profiles/me", "/api/profiles/builders", "/api/profiles/builders/1", "/api/profiles/clients/1")
 
     def test_off_every_address_says_so(self) -> None:
-        flags.switch("public_api", everyone=False)
+        flags.set_flag("public_api", everyone=False)
         profile = ClientProfileFactory.create()
         client = Client(headers={"authorization": f"Bearer {mint(str(profile.user.clerk_id))}"})
         for address in (*self.ADDRESSES, f"/api/profiles/clients/{profile.pk}"):
@@ -68,14 +68,14 @@ class TestPublicApi:
         assert client.get("/api/docs/").status_code == 200
 
     def test_on_it_answers(self, page: BuilderProfile) -> None:
-        flags.switch("public_api", everyone=True)
+        flags.set_flag("public_api", everyone=True)
         assert Client().get(f"/api/profiles/builders/{page.pk}").status_code == 200
 
 
 class TestDirectoryFacets:
     @pytest.mark.parametrize("position", (True, False))
     def test_the_directory_knows_its_position(self, position: bool) -> None:  # noqa: FBT001
-        flags.switch("directory_facets", everyone=position)
+        flags.set_flag("directory_facets", everyone=position)
         BuilderProfileFactory.create(domains=["health"])
         response = Client().get("/builders/?domain=web")
         assert response.context["has_facets"] is position

@@ -33,7 +33,7 @@ def error_response(status: int, code: str = "form_param_value_invalid") -> httpx
 class TestRequests:
     def test_metadata_merge_returns_the_user(self, fake: FakeClerk) -> None:
         olive = person(roles=["BUILDER"])
-        fake.answers(httpx.Response(200, json=olive.data()))
+        fake.respond_with(httpx.Response(200, json=olive.data()))
         user = api.merge_public_metadata(olive.clerk_id, {"roles": ["BUILDER"], "companyName": None})
         [request] = fake.requests
         assert (request.method, request.url.path) == ("PATCH", f"/v1/users/{olive.clerk_id}/metadata")
@@ -49,7 +49,7 @@ class TestRequests:
         ),
     )
     def test_each_call_uses_its_path(self, fake: FakeClerk, call: Callable[[str], Any], method: str, path: str) -> None:
-        fake.answers(httpx.Response(404))
+        fake.respond_with(httpx.Response(404))
         call("user_2a")
         assert [(request.method, request.url.path) for request in fake.requests] == [(method, path)]
 
@@ -66,26 +66,26 @@ class TestRequests:
         assert fake.requests == []
 
     def test_revoking_an_ended_session_is_not_an_error(self, fake: FakeClerk) -> None:
-        fake.answers(httpx.Response(404))
+        fake.respond_with(httpx.Response(404))
         api.revoke_session("sess_2a")
-        fake.answers(error_response(400, "session_not_active"))
+        fake.respond_with(error_response(400, "session_not_active"))
         api.revoke_session("sess_2a")
 
     def test_users_are_counted(self, fake: FakeClerk) -> None:
-        fake.answers(httpx.Response(200, json={"object": "total_count", "total_count": 7}))
+        fake.respond_with(httpx.Response(200, json={"object": "total_count", "total_count": 7}))
         assert api.count_users() == 7
-        fake.answers(httpx.Response(200, json=[7]))
+        fake.respond_with(httpx.Response(200, json=[7]))
         with pytest.raises(ClerkApiError, match="not a number"):
             api.count_users()
 
     def test_page_cursor_is_the_last_readable_user_id(self, fake: FakeClerk, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(api, "PAGE_SIZE", 3)
         olive = person()
-        fake.answers(httpx.Response(200, json=[olive.data(), {"id": "user_2b"}, 7]))
+        fake.respond_with(httpx.Response(200, json=[olive.data(), {"id": "user_2b"}, 7]))
         page = api.list_users()
         assert ([user.clerk_id for user in page.users], page.last_id) == ([olive.clerk_id], "user_2b")
         assert [clerk_id for clerk_id, _ in page.unreadable] == ["user_2b", "7"]
-        fake.answers(httpx.Response(200, json=[1, 2, 3]))
+        fake.respond_with(httpx.Response(200, json=[1, 2, 3]))
         with pytest.raises(ClerkApiError, match="has an id"):
             api.list_users()
 
@@ -93,7 +93,7 @@ class TestRequests:
 class TestResponses:
     @pytest.mark.parametrize("status", (400, 409, 413, 422))
     def test_permanent_error_is_not_retried_and_reports_its_trace_id(self, fake: FakeClerk, status: int) -> None:
-        fake.answers(error_response(status))
+        fake.respond_with(error_response(status))
         with pytest.raises(
             ClerkRejectedError, match=f"{status} form_param_value_invalid: This cannot be.*{TRACE}"
         ) as caught:
@@ -102,7 +102,7 @@ class TestResponses:
 
     @pytest.mark.parametrize("status", (401, 402, 403))
     def test_rejected_secret_key_is_not_a_permanent_error(self, fake: FakeClerk, status: int) -> None:
-        fake.answers(error_response(status, "clerk_key_invalid"))
+        fake.respond_with(error_response(status, "clerk_key_invalid"))
         with pytest.raises(ClerkApiError, match="Compare CLERK_SECRET_KEY") as caught:
             api.get_user("user_2a")
         assert not isinstance(caught.value, ClerkRejectedError)
@@ -121,48 +121,48 @@ class TestResponses:
         ),
     )
     def test_unusable_response_raises(self, fake: FakeClerk, response: httpx.Response) -> None:
-        fake.answers(response)
+        fake.respond_with(response)
         with pytest.raises(ClerkApiError, match="user_2a"):
             api.get_user("user_2a")
 
     def test_missing_user_is_returned_as_a_deletion(self, fake: FakeClerk) -> None:
-        fake.answers(error_response(404, "resource_not_found"))
+        fake.respond_with(error_response(404, "resource_not_found"))
         assert isinstance(api.get_user("user_2a"), ClerkUserDeleted)
 
 
 class TestRetries:
     def test_server_errors_are_retried_with_backoff(self, fake: FakeClerk) -> None:
         olive = person()
-        fake.answers(httpx.Response(500), UNREACHABLE, then=lambda request: httpx.Response(200, json=olive.data()))
+        fake.respond_with(httpx.Response(500), UNREACHABLE, then=lambda request: httpx.Response(200, json=olive.data()))
         api.get_user(olive.clerk_id)
         assert fake.pauses == [1.0, 2.0]
         assert ClerkRateLimit.objects.get().failures == 0
 
     def test_request_is_sent_at_most_three_times(self, fake: FakeClerk) -> None:
-        fake.answers(httpx.Response(503, text="<html>down</html>"))
+        fake.respond_with(httpx.Response(503, text="<html>down</html>"))
         with pytest.raises(ClerkApiError, match="503: <html>down"):
             api.get_user("user_2a")
         assert len(fake.requests) == 3
 
     def test_retry_after_is_respected(self, fake: FakeClerk) -> None:
-        fake.answers(httpx.Response(429, headers={"Retry-After": "3"}), then=lambda r: httpx.Response(404))
+        fake.respond_with(httpx.Response(429, headers={"Retry-After": "3"}), then=lambda r: httpx.Response(404))
         api.get_user("user_2a")
         assert fake.pauses[0] == 3.0
         assert ClerkRateLimit.objects.get().failures == 0
 
     def test_rate_limit_response_delays_other_requests(self, fake: FakeClerk) -> None:
-        fake.answers(httpx.Response(429, headers={"Retry-After": "3600"}))
+        fake.respond_with(httpx.Response(429, headers={"Retry-After": "3600"}))
         with pytest.raises(ClerkApiError, match="429"):
             api.get_user("user_2a")
         assert len(fake.requests) == 1
-        fake.answers(httpx.Response(404))
+        fake.respond_with(httpx.Response(404))
         api.get_user("user_2b")
         assert fake.pauses[-1] == pytest.approx(29, abs=2)
 
     @pytest.mark.parametrize("retry_after", ("soon", "-1", "²", "1e9", ""))
     def test_invalid_retry_after_is_ignored(self, fake: FakeClerk, retry_after: str) -> None:
         limited = httpx.Response(429, headers=[(b"Retry-After", retry_after.encode())])
-        fake.answers(limited, then=lambda request: httpx.Response(404))
+        fake.respond_with(limited, then=lambda request: httpx.Response(404))
         api.get_user("user_2a")
         assert fake.pauses[0] == 1.0
 
@@ -171,7 +171,7 @@ class TestCircuitBreaker:
     @pytest.fixture(autouse=True)
     def open_circuit(self, fake: FakeClerk) -> None:
         """Fail two calls of three attempts each, which is more than the threshold of five failures."""
-        fake.answers(UNREACHABLE)
+        fake.respond_with(UNREACHABLE)
         for _ in range(2):
             with pytest.raises(ClerkApiError):
                 api.get_user("user_2a")
@@ -189,7 +189,7 @@ class TestCircuitBreaker:
 
     def test_successful_probe_closes_the_circuit(self, fake: FakeClerk) -> None:
         end_suspension()
-        fake.answers(httpx.Response(404))
+        fake.respond_with(httpx.Response(404))
         api.get_user("user_2a")
         api.get_user("user_2a")
         assert (len(fake.requests), ClerkRateLimit.objects.get().suspended_until) == (2, None)
@@ -224,13 +224,13 @@ class TestRateLimit:
 
     def test_metadata_limit_delays_only_writes_for_that_user(self, fake: FakeClerk) -> None:
         olive = person()
-        fake.answers(httpx.Response(200, json=olive.data()))
+        fake.respond_with(httpx.Response(200, json=olive.data()))
         for _ in range(11):
             api.merge_public_metadata(olive.clerk_id, {})
         assert max(fake.pauses) > 10  # sleeping is faked, so the waits add up
         fake.pauses.clear()
         api.get_user(olive.clerk_id)
-        fake.answers(httpx.Response(200, json=person().data()))
+        fake.respond_with(httpx.Response(200, json=person().data()))
         api.merge_public_metadata("user_2another", {})
         assert max(fake.pauses, default=0) < 1  # the limit of the instance only
 

@@ -32,7 +32,7 @@ def our_keys(fake: FakeClerk, settings: Settings, monkeypatch: pytest.MonkeyPatc
     instance_guard._verify.cache_clear()
     settings.CLERK_JWT_KEY = ""
     monkeypatch.setattr(jwks, "fetch_published", lambda: {KEY_ID: KEY.public_key()})
-    fake.answers(httpx.Response(404))
+    fake.respond_with(httpx.Response(404))
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ class TestForeignSecretKey:
     @pytest.mark.parametrize("options", (["--full"], [], ["--dry-run"]))
     def test_reconciliation_does_not_import_users(self, fake: FakeClerk, options: list[str]) -> None:
         user = UserFactory.create()
-        fake.answers(httpx.Response(200, json=[person().data()]))
+        fake.respond_with(httpx.Response(200, json=[person().data()]))
         with pytest.raises(CommandError, match="belongs to another Clerk instance"):
             call_command("reconcile", *options)
         assert User.objects.live().get() == user

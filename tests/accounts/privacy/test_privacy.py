@@ -101,7 +101,7 @@ def actions(user: User) -> list[str]:
 
 class TestDeletion:
     def test_it_is_slept_over_and_done_at_clerk(self, fake: FakeClerk, zofia: User) -> None:
-        fake.answers(GONE)
+        fake.respond_with(GONE)
         deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
         tasks.delete_due_accounts(0)
         assert fake.requests == []
@@ -118,7 +118,7 @@ class TestDeletion:
     def test_the_event_that_comes_back_is_recognised(
         self, fake: FakeClerk, webhook: WebhookClient, zofia: User
     ) -> None:
-        fake.answers(GONE)
+        fake.respond_with(GONE)
         deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
         with after(deletion.COOLING_OFF):
             deletion.delete_due()
@@ -165,7 +165,7 @@ class TestDeletion:
         with after(deletion.COOLING_OFF):
             assert deletion.delete_due() == 1
             assert User.objects.live().get() == zofia
-            fake.answers(httpx.Response(404))
+            fake.respond_with(httpx.Response(404))
             assert deletion.delete_due() == 1
 
 
@@ -408,6 +408,6 @@ def test_every_table_about_people_is_exported_or_said_why_not() -> None:
 
 
 def test_a_refused_deletion_is_an_error_of_clerks(fake: FakeClerk) -> None:
-    fake.answers(httpx.Response(409, json={"errors": [{"code": "user_managed_by_scim"}]}))
+    fake.respond_with(httpx.Response(409, json={"errors": [{"code": "user_managed_by_scim"}]}))
     with pytest.raises(ClerkApiError, match="user_managed_by_scim"):
         api.delete_user("user_2a")

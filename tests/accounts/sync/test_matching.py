@@ -339,7 +339,7 @@ class TestTheQueue:
 def test_events_at_one_time_link_one_account_once(svix: Svix) -> None:
     account, someone = local(), person(email=ADDRESS)
     events = [samples.user_event("user.created", someone), samples.user_event("user.updated", someone.later())]
-    answers = svix.deliver_at_once([(event, new_svix_id()) for event in events * 3], threads=6)
+    answers = svix.deliver_all([(event, new_svix_id()) for event in events * 3], threads=6)
     assert {answer.status_code for answer in answers} == {200}
     account.refresh_from_db()
     assert (account.clerk_id, User.objects.count()) == (someone.clerk_id, 1)
@@ -350,7 +350,7 @@ def test_two_new_people_at_one_time_do_not_get_one_account(svix: Svix) -> None:
     account = local()
     people = [person(email=ADDRESS) for _ in range(4)]
     messages = [(samples.user_event("user.created", one), new_svix_id()) for one in people]
-    svix.deliver_at_once(messages, threads=4)
+    svix.deliver_all(messages, threads=4)
     account.refresh_from_db()
     assert account.clerk_id in {one.clerk_id for one in people}
     assert User.objects.count() == 4

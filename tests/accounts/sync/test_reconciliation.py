@@ -401,7 +401,7 @@ class TestBrokenOff:
         assert Reconciliation.objects.count() == 2
 
     def test_a_failed_run_says_why(self, fake: FakeClerk) -> None:
-        fake.answers(httpx.Response(502))
+        fake.respond_with(httpx.Response(502))
         tasks.reconcile_all(0)
         run = Reconciliation.objects.get()
         assert run.state == "failed"
@@ -538,7 +538,7 @@ def test_a_list_that_does_not_go_on_ends(fake: FakeClerk, clerk: StandIn, monkey
     monkeypatch.setattr(api, "PAGE_SIZE", 1)
     olive = clerk.create(first_name="Olive")
     one = seen_by_servers(clerk, olive)
-    fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
+    fake.respond_with(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
     with pytest.raises(CommandError, match=f"does not go on behind {olive['id']}"):
         reconcile()
 
@@ -549,7 +549,7 @@ def test_somebody_on_two_pages_is_one_person(fake: FakeClerk, clerk: StandIn, mo
         clerk.create(first_name=f"Person {number}")
     everybody = clerk.call("GET", "/local/users")[1][::-1]
     pages = [everybody[0:2], everybody[1:3], everybody[2:4], everybody[4:]]
-    fake.answers(httpx.Response(200, json={"total_count": 5}), *(httpx.Response(200, json=page) for page in pages))
+    fake.respond_with(httpx.Response(200, json={"total_count": 5}), *(httpx.Response(200, json=page) for page in pages))
     assert reconciliation.reconcile(full=True).missing == 5
     assert sorted(User.objects.values_list("name", flat=True)) == [f"Person {number}" for number in range(5)]
 
@@ -584,7 +584,7 @@ def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandI
 def test_somebody_twice_in_the_list_is_one_person(fake: FakeClerk, clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive")
     one = seen_by_servers(clerk, olive)
-    fake.answers(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one, one]))
+    fake.respond_with(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one, one]))
     reconciliation.reconcile(full=True)
     assert User.objects.get().name == "Olive"
 
@@ -613,7 +613,7 @@ def test_people_without_an_address_are_people(clerk: StandIn) -> None:
 )
 def test_a_useless_listing_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
     UserFactory.create()
-    fake.answers(response)
+    fake.respond_with(response)
     with pytest.raises(CommandError, match="Nobody was deleted"):
         reconcile()
     assert User.objects.live().count() == 1
@@ -635,7 +635,7 @@ def test_a_listing_that_breaks_off_keeps_what_was_healed(
 def test_somebody_of_unknown_shape_is_told_of_and_left_alone(fake: FakeClerk, clerk: StandIn) -> None:
     olive, odd = clerk.create(first_name="Olive"), UserFactory.create()
     listing = [seen_by_servers(clerk, olive), {"id": odd.clerk_id}, 7]
-    fake.answers(httpx.Response(200, json=listing))
+    fake.respond_with(httpx.Response(200, json=listing))
     told = reconcile()
     assert f"{odd.clerk_id} cannot be read and was left alone" in told
     assert "7 cannot be read" in told

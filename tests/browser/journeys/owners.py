@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.journeys.doing import ZOFIAS, open_section, press, told
 from tests.browser.people import Held
 from tests.browser.stage import Setting, Stage, expire, fits, token
-from tests.helpers.pictures import picture
+from tests.helpers.images import image_file
 from tests.helpers.site import Site
 
-FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": picture(900, 600)}
+FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": image_file(900, 600)}
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def headers(request: pytest.FixtureRequest) -> dict[str, str]:
     people = {"owner": owner, "admin": UserFactory.create(admin=True)}
     if request.param not in people:
         return {}
-    return {"Authorization": f"Bearer {mint(str(people[request.param].clerk_id), lives_s=3600)}"}
+    return {"Authorization": f"Bearer {mint(str(people[request.param].clerk_id), lifetime_s=3600)}"}
 
 
 @for_owner.parametrize()  # type: ignore[untyped-decorator]

@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from profiles.media import images
 from profiles.media.images import PORTRAIT, PROJECT, Shape
-from tests.helpers.pictures import BLUE, RED, encoded, picture, upload
+from tests.helpers.images import BLUE, RED, encode, image_file, upload
 
 HTML = b"<script>alert(document.domain)</script>"
 PHP = b"<?php system($_GET['c']); ?>"
@@ -48,7 +48,7 @@ def near(pixel: Any, colour: tuple[int, int, int]) -> bool:
 
 @pytest.mark.parametrize("kind", ("JPEG", "PNG", "WEBP", "GIF"))
 def test_each_kind_is_taken_whatever_it_is_called(kind: str) -> None:
-    image = redrawn(picture(kind=kind))
+    image = redrawn(image_file(kind=kind))
     assert image.size == (320, 240)
     assert near(image.getpixel((20, 100)), RED)
     assert near(image.getpixel((300, 100)), BLUE)
@@ -58,25 +58,25 @@ def test_each_kind_is_taken_whatever_it_is_called(kind: str) -> None:
     ("kind", "mode"), (("PNG", "1"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "CMYK"))
 )
 def test_each_mode_is_taken(kind: str, mode: str) -> None:
-    assert redrawn(picture(kind=kind, mode=mode)).size == (320, 240)
+    assert redrawn(image_file(kind=kind, mode=mode)).size == (320, 240)
 
 
 def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
-    image = redrawn(encoded(Image.new("I;16", (30, 30), 0x4000), "PNG"))
+    image = redrawn(encode(Image.new("I;16", (30, 30), 0x4000), "PNG"))
     assert near(image.getpixel((5, 5)), (0x40, 0x40, 0x40))
 
 
 def test_what_is_transparent_is_white() -> None:
     image = Image.new("RGBA", (40, 40), (*RED, 0))
-    assert redrawn(encoded(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
+    assert redrawn(encode(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
 
 
 def test_a_portrait_is_a_square_out_of_the_middle() -> None:
-    image = redrawn(picture(3000, 1000), PORTRAIT)
+    image = redrawn(image_file(3000, 1000), PORTRAIT)
     assert image.size == (800, 800)
     assert near(image.getpixel((380, 400)), RED)
     assert near(image.getpixel((420, 400)), BLUE)
-    assert redrawn(picture(90, 60), PORTRAIT).size == (60, 60)  # nothing is blown up
+    assert redrawn(image_file(90, 60), PORTRAIT).size == (60, 60)  # nothing is blown up
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_portrait_is_a_square_out_of_the_middle() -> None:
     (((4000, 3000), (1600, 1200)), ((4000, 1000), (1600, 400)), ((900, 3600), (300, 1200)), ((9000, 1), (1600, 1))),
 )
 def test_the_picture_of_a_project_fits_its_frame_uncut(size: tuple[int, int], becomes: tuple[int, int]) -> None:
-    assert redrawn(picture(*size)).size == becomes
+    assert redrawn(image_file(*size)).size == becomes
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -96,7 +96,7 @@ def test_a_turned_photograph_stands_upright(orientation: int) -> None:
     stored = seen.transpose(images.UPRIGHT[undo]) if orientation > 1 else seen
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = redrawn(encoded(stored, quality=95, exif=exif))
+    image = redrawn(encode(stored, quality=95, exif=exif))
     assert image.size == (64, 32)
     assert near(image.getpixel((6, 6)), RED)
     assert near(image.getpixel((56, 26)), BLUE)
@@ -109,9 +109,9 @@ def test_metadata_is_left_behind() -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", "my home address")
     for content in (
-        picture(exif=exif, comment=b"Secret Camera", xmp=b"<x>Secret Camera</x>"),
-        picture(kind="PNG", pnginfo=info, exif=exif),
-        picture(kind="WEBP", exif=exif, xmp=b"<x>Secret Camera</x>"),
+        image_file(exif=exif, comment=b"Secret Camera", xmp=b"<x>Secret Camera</x>"),
+        image_file(kind="PNG", pnginfo=info, exif=exif),
+        image_file(kind="WEBP", exif=exif, xmp=b"<x>Secret Camera</x>"),
     ):
         kept = images.reencode(upload(content), PROJECT).read()
         assert not [word for word in (b"Secret", b"home address", b"EXIF", b"XMP", b"ICCP") if word in kept]
@@ -121,7 +121,7 @@ def test_metadata_is_left_behind() -> None:
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow goes on
 @pytest.mark.parametrize("exif", (b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00nonsense"))
 def test_a_picture_with_broken_exif_is_a_picture(exif: bytes) -> None:
-    assert redrawn(picture(exif=exif)).size == (320, 240)
+    assert redrawn(image_file(exif=exif)).size == (320, 240)
 
 
 def test_colours_are_brought_to_srgb() -> None:
@@ -129,31 +129,31 @@ def test_colours_are_brought_to_srgb() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
     for mode in ("RGB", "RGBA"):
-        red, green, blue = redrawn(picture(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))  # type: ignore[misc]
+        red, green, blue = redrawn(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))  # type: ignore[misc]
         assert green > 150
         assert max(red, blue) < 90
 
 
 @pytest.mark.parametrize("icc", (b"nonsense", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()))
 def test_a_colour_profile_that_cannot_be_used_counts_for_nothing(icc: bytes) -> None:
-    assert near(redrawn(picture(icc_profile=icc)).getpixel((20, 20)), RED)
+    assert near(redrawn(image_file(icc_profile=icc)).getpixel((20, 20)), RED)
 
 
 @pytest.mark.parametrize("kind", ("GIF", "WEBP", "PNG"))
 def test_of_an_animation_the_first_frame_is_kept(kind: str) -> None:
     frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, BLUE, BLUE)]
-    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
     assert near(redrawn(content).getpixel((30, 30)), RED)
 
 
 @pytest.mark.parametrize(
     "content",
     (
-        picture() + HTML + PHP,
-        picture(comment=HTML + PHP),
-        picture(kind="GIF", comment=HTML + PHP),
-        b"GIF89a/*" + picture(kind="GIF")[8:] + b"*/=1;" + HTML,
-        picture(kind="PNG") + b"PK\x03\x04" + HTML + PHP,
+        image_file() + HTML + PHP,
+        image_file(comment=HTML + PHP),
+        image_file(kind="GIF", comment=HTML + PHP),
+        b"GIF89a/*" + image_file(kind="GIF")[8:] + b"*/=1;" + HTML,
+        image_file(kind="PNG") + b"PK\x03\x04" + HTML + PHP,
     ),
 )
 def test_of_a_file_that_is_two_things_only_the_picture_is_kept(content: bytes) -> None:
@@ -182,24 +182,24 @@ def png_bomb(width: int, height: int) -> bytes:
 
 
 def gif_larger_than_its_screen() -> bytes:
-    content = bytearray(encoded(Image.new("P", (9000, 9000)), "GIF"))
+    content = bytearray(encode(Image.new("P", (9000, 9000)), "GIF"))
     content[6:10] = struct.pack("<HH", 10, 10)
     return bytes(content)
 
 
 def animated_bomb() -> bytes:
     frames = [Image.new("P", (7000, 6000), colour) for colour in range(3)]
-    return encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    return encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
 
 def jpeg_of_many_scans() -> bytes:
-    content = encoded(Image.new("RGB", (640, 480)), progressive=True)
+    content = encode(Image.new("RGB", (640, 480)), progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
     return content[:-2] + scan * 1000 + b"\xff\xd9"
 
 
 def avif_larger_than_its_header() -> bytes:
-    content = bytearray(encoded(Image.new("RGB", (640, 480)), "AVIF", speed=10))
+    content = bytearray(encode(Image.new("RGB", (640, 480)), "AVIF", speed=10))
     at = content.index(b"ispe") + 8
     content[at : at + 8] = struct.pack(">II", 10, 10)
     return bytes(content)
@@ -218,14 +218,16 @@ def avif_larger_than_its_header() -> bytes:
         pytest.param(b"\x89PNG\r\n\x1a\n" + PHP, UNREADABLE, id="php with the first bytes of a png"),
         pytest.param(b"%PDF-1.7\n%%EOF", UNREADABLE, id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", UNREADABLE, id="postscript"),
-        pytest.param(picture(kind="BMP"), UNREADABLE, id="bmp"),
-        pytest.param(picture(kind="TIFF"), UNREADABLE, id="tiff"),
-        pytest.param(picture(kind="ICO"), UNREADABLE, id="ico"),
-        pytest.param(picture(kind="AVIF"), UNREADABLE, id="avif"),
+        pytest.param(image_file(kind="BMP"), UNREADABLE, id="bmp"),
+        pytest.param(image_file(kind="TIFF"), UNREADABLE, id="tiff"),
+        pytest.param(image_file(kind="ICO"), UNREADABLE, id="ico"),
+        pytest.param(image_file(kind="AVIF"), UNREADABLE, id="avif"),
         pytest.param(avif_larger_than_its_header(), UNREADABLE, id="avif larger than its header"),
         pytest.param(jpeg_of_many_scans(), UNREADABLE, id="jpeg of many scans"),
         *(
-            pytest.param(picture(kind=kind)[: len(picture(kind=kind)) * 2 // 3], UNREADABLE, id=f"truncated {kind}")
+            pytest.param(
+                image_file(kind=kind)[: len(image_file(kind=kind)) * 2 // 3], UNREADABLE, id=f"truncated {kind}"
+            )
             for kind in ("JPEG", "PNG", "WEBP", "GIF")
         ),
         pytest.param(png_bomb(50_000, 50_000), TOO_LARGE, id="png bomb"),
@@ -245,7 +247,7 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded() -> None:
 
 
 def test_a_heavy_file_is_refused_unread() -> None:
-    content = picture() + bytes(images.MAX_BYTES)
+    content = image_file() + bytes(images.MAX_BYTES)
     assert refusal(content).replace("\xa0", " ").startswith("This file has 8.0 MB; a picture may have 8.0 MB.")
 
 

@@ -20,7 +20,7 @@ from profiles.media.orphan_cleanup import delete_orphans
 from profiles.models import BuilderProfile
 from profiles.portfolio import services as portfolio
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
-from tests.helpers.pictures import upload
+from tests.helpers.images import upload
 
 pytestmark = pytest.mark.django_db
 

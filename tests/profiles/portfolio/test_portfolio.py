@@ -22,7 +22,7 @@ from profiles.portfolio import services as portfolio
 from profiles.portfolio.services import version_of
 from tests.helpers.clients import HTMX, impersonating, signed_in
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory, UserFactory
-from tests.helpers.pictures import picture, upload
+from tests.helpers.images import image_file, upload
 
 pytestmark = pytest.mark.django_db
 
@@ -249,7 +249,7 @@ def test_pictures_are_replaced_and_removed(
     with django_capture_on_commit_callbacks(execute=True):
         add(page, olive, image=upload(), image_alt="A map")
         project = page.projects.get()
-        change(project, olive, image=upload(picture(200, 100)), image_alt="A map")
+        change(project, olive, image=upload(image_file(200, 100)), image_alt="A map")
     project.refresh_from_db()
     assert files(media) == [project.image.name]
     assert (project.image_width, project.image_height) == (200, 100)

@@ -19,7 +19,7 @@ from profiles.models import BuilderProfile
 from profiles.portfolio import services as portfolio
 from tests.helpers.clients import HTMX, signed_in
 from tests.helpers.factories import BuilderProfileFactory, ProjectFactory
-from tests.helpers.pictures import picture, upload
+from tests.helpers.images import image_file, upload
 
 pytestmark = pytest.mark.django_db
 
@@ -41,10 +41,10 @@ def send(page: BuilderProfile, content: bytes | None = None, **fields: Any) -> A
 
 
 def test_more_than_a_picture_may_have_is_dropped_while_it_comes_in(page: BuilderProfile, media: Path) -> None:
-    response = send(page, picture() + bytes(20 * 1024 * 1024))
+    response = send(page, image_file() + bytes(20 * 1024 * 1024))
     assert response.status_code == 422
     assert "This file has 20.0 MB; a picture may have 8.0 MB." in response.content.decode().replace("\xa0", " ")
-    assert len(response.context["form"].files["image"]) == 20 * 1024 * 1024 + len(picture())
+    assert len(response.context["form"].files["image"]) == 20 * 1024 * 1024 + len(image_file())
     assert response.context["form"].files["image"].file.size == images.MAX_BYTES
 
 
@@ -57,7 +57,7 @@ def test_many_files_in_one_request_share_the_room(page: BuilderProfile) -> None:
     assert (response.status_code, sum(kept)) == (422, images.MAX_BYTES)
 
 
-@pytest.mark.parametrize("content", (HTML, SVG, b"", picture()[: len(picture()) // 2]))
+@pytest.mark.parametrize("content", (HTML, SVG, b"", image_file()[: len(image_file()) // 2]))
 def test_a_bad_upload_leaves_nothing_behind(page: BuilderProfile, media: Path, content: bytes) -> None:
     response = send(page, content)
     assert response.status_code == 422
@@ -82,7 +82,7 @@ class TestStoring:
     def test_a_replaced_picture_is_gone(self, page: BuilderProfile, media: Path) -> None:
         send(page)
         [first] = files(media)
-        send(page, picture(kind="PNG"))
+        send(page, image_file(kind="PNG"))
         [second] = files(media)
         assert first != second
         page.refresh_from_db()

@@ -18,7 +18,7 @@ from audit.models import AuditLog, AuditSeal, AuditVerification
 from core.times import start_of_hour
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
-from tests.helpers.receiver import Receiver, listening
+from tests.helpers.receiver import Receiver, running_receiver
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
@@ -40,7 +40,7 @@ RUNBOOKS = "/admin/webhooks/alert/runbooks/"
 
 @pytest.fixture
 def receiver(settings: Settings) -> Iterator[Receiver]:
-    with listening() as receiver:
+    with running_receiver() as receiver:
         settings.ALERT_URLS = [receiver.url]
         yield receiver
 

@@ -147,7 +147,7 @@ def test_totals_are_exact_during_concurrent_aggregation(svix: Svix) -> None:
         connections.close_all()
 
     def deliver() -> None:
-        svix.deliver_at_once([*messages, *messages[::3]], threads=6)
+        svix.deliver_all([*messages, *messages[::3]], threads=6)
         done.set()
 
     threads = [Thread(target=aggregate_repeatedly), Thread(target=deliver)]

@@ -1,4 +1,4 @@
-"""Events that fail in a running product, for those who look at what operators see of them."""
+"""Cause failing events in a running product, for tests of the operators' pages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,18 +16,18 @@ from tests.helpers.site import Site
 from tests.helpers.webhooks import URL, new_svix_id, person
 from webhooks.inbox import signatures
 
-#: Whoever is called so cannot be stored, while things are out of order.
-UNLUCKY = "Unlucky"
-OUT_OF_ORDER = """
+#: Users with this name cannot be stored inside `failing_updates`.
+FAILING_NAME = "Unlucky"
+ADD_FAILING_TRIGGER = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of order'; END $$;
 CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON accounts_user FOR EACH ROW WHEN (NEW.name LIKE '%{name}%')
 EXECUTE FUNCTION refuse();
 """
-IN_ORDER = "DROP TRIGGER refuse ON accounts_user; DROP FUNCTION refuse()"
-#: As if no retry were left, so that none comes between.
-SPEND_RETRIES = "UPDATE webhooks_webhookevent SET state = 'dead', next_attempt_at = NULL WHERE state = 'failed'"
+DROP_FAILING_TRIGGER = "DROP TRIGGER refuse ON accounts_user; DROP FUNCTION refuse()"
+#: Marks failed events as dead, so that no retry interferes.
+EXHAUST_RETRIES = "UPDATE webhooks_webhookevent SET state = 'dead', next_attempt_at = NULL WHERE state = 'failed'"
 
-#: What a day of a small product looks like: more by daylight, mostly changes and sessions.
+#: The events of a typical day: more during daytime, mostly changes and sessions.
 YESTERDAY = """
 INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
     occurred_at, received_at, last_delivery_at, processed_at, duration, clerk_user_id, instance_id, headers, secret_fingerprint)
@@ -47,13 +47,13 @@ FROM (
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """Whoever is at Clerk's end, and at the database's."""
+class FaultySite:
+    """Sends events to a running site, and manipulates its database."""
 
     site: Site
 
     def deliver(self, envelope: dict[str, Any], secret: str = "", svix_id: str = "") -> httpx.Response:
-        """Post an event, signed with the secret of the site or another."""
+        """Post an event, signed with `secret` or the secret of the site."""
         body = samples.encode(envelope)
         secret = secret or environment.read(self.site.data / "local.env")["CLERK_WEBHOOK_SECRET"]
         signed = signatures.sign(body, secret, svix_id=svix_id or new_svix_id()) | {"content-type": "application/json"}
@@ -61,30 +61,30 @@ class Trouble:
         return httpx.post(url, content=body.encode(), headers=signed, timeout=15, trust_env=False)
 
     def deliver_dead(self) -> None:
-        """Post an event that no retry can cure: it does not say who signed up."""
-        answer = self.deliver(samples.user_event("user.created", person()) | {"data": {"id": 7}})
-        assert answer.json()["outcome"] == "failed", answer.text
+        """Post an event that always fails, because its user id is invalid."""
+        response = self.deliver(samples.user_event("user.created", person()) | {"data": {"id": 7}})
+        assert response.json()["outcome"] == "failed", response.text
 
-    def have_had_a_day(self) -> None:
-        """Store what the day before would have left, without payloads."""
+    def add_day_of_events(self) -> None:
+        """Store the events of the last day, without payloads."""
         self.execute(YESTERDAY)
 
     def execute(self, statement: str) -> list[Any]:
-        """Do something as the owner of the database."""
+        """Run a statement as the owner of the database, and return its rows."""
         with psycopg.connect(EmbeddedPostgres(self.site.data).url, autocommit=True) as owner:
-            done = owner.execute(statement)
-            return done.fetchall() if done.description else []
+            cursor = owner.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
     @contextmanager
-    def out_of_order(self, name: str = UNLUCKY) -> Iterator[None]:
-        """Let events fail that tell of somebody with this name; afterwards they would succeed, and nothing tries them by itself."""
-        self.execute(OUT_OF_ORDER.replace("{name}", name))
+    def failing_updates(self, name: str = FAILING_NAME) -> Iterator[None]:
+        """Make events about users with this name fail. Afterwards they would succeed, but are not retried automatically."""
+        self.execute(ADD_FAILING_TRIGGER.replace("{name}", name))
         try:
             yield
-            self.execute(SPEND_RETRIES)
+            self.execute(EXHAUST_RETRIES)
         finally:
-            self.execute(IN_ORDER)
+            self.execute(DROP_FAILING_TRIGGER)
 
     def wait_for(self, query: str) -> None:
-        """Wait until a query of the database finds something."""
-        wait_until(lambda: self.execute(query), f"nothing was found by {query}", 90)
+        """Wait until a query returns rows."""
+        wait_until(lambda: self.execute(query), f"no rows were returned by {query}", 90)
