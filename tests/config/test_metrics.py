@@ -46,8 +46,8 @@ def test_deliveries_duplicates_and_outcomes_are_counted(webhook: WebhookClient) 
     webhook.updated(zofia)
     with failing_handlers():
         webhook.created(person())
-    for fold in (False, True):
-        if fold:
+    for is_aggregated in (False, True):
+        if is_aggregated:
             hourly_counts.aggregate()
         samples = scrape()
         assert samples["deliveries_total", "user.created"] == 3

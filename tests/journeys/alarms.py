@@ -1,8 +1,8 @@
-"""Each trouble is caused for real in a running system, and somebody outside is told of it: `make alarms`.
+"""Cause each problem in a running system and wait for its notification: `make alarms`.
 
-gunicorn and a queue worker run as in production, with ALERT_URLS naming a receiver on this machine. The tests only do
-harm and wait for what the receiver is told; what is told comes from the worker's own minute, and from the web processes
-once the worker is gone. That takes two minutes, most of them waiting, so it is no part of `make test`.
+gunicorn and a queue worker run as in production, and ALERT_URLS points to a local receiver. The tests cause problems and wait
+for the notifications, which the worker sends once a minute, and the web processes once the worker is gone. This takes two
+minutes, mostly waiting, so it is not part of `make test`.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from webhooks.models import Alert, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: Rules are judged once a minute, refused requests are written within ten seconds, a lost worker is missed after thirty.
+#: Rules are evaluated once a minute, rejected requests are written within ten seconds, and a worker counts as gone after 30.
 PATIENCE_S = 150
 WRONG_SECRET = "whsec_" + "bm9ib2R5IGhhcyBhZ3JlZWQgdXBvbiB0aGlz"
 FAILING_HANDLER = """
@@ -43,22 +43,24 @@ WORKING_AGAIN = "DROP TRIGGER refuse ON accounts_user; DROP FUNCTION refuse()"
 
 @dataclass
 class System:
-    """What runs, and who is told."""
+    """The running processes and the receiver of their notifications."""
 
     svix: Svix
     worker: Popen[bytes]
     receiver: Receiver
     database_url: str
 
-    def told(self, rule: Alert.Rule) -> dict[str, Any]:
-        """Wait until the receiver knows that `rule` has found something, and return what it was told."""
+    def wait_for_notification(self, rule: Alert.Rule) -> dict[str, Any]:
+        """Wait until the receiver has the "opened" notification of a rule, and return it."""
         title = f"[Opened] {rule.label}"
-        wait_until(lambda: title in self.receiver.titles, f"{title!r} was not told: {self.receiver.titles}", PATIENCE_S)
+        wait_until(
+            lambda: title in self.receiver.titles, f"{title!r} was not received: {self.receiver.titles}", PATIENCE_S
+        )
         [message] = [message for message in self.receiver.messages if message["title"] == title]
         return message
 
     def execute(self, statements: str) -> None:
-        """Do something as the owner of the database."""
+        """Execute statements as the owner of the database."""
         with psycopg.connect(self.database_url, autocommit=True) as owner:
             owner.execute(statements)
 
@@ -89,19 +91,19 @@ def system(database_url: str, tmp_path: Path) -> Iterator[System]:
         yield System(Svix(http), worker, receiver, database_url)
 
 
-def test_whoever_is_on_call_hears_of_each_trouble(system: System) -> None:
-    # Silence: events came all day, and have stopped.
+def test_each_problem_sends_a_notification(system: System) -> None:
+    # Silence: events arrived all day and then stopped.
     for number in range(120):
         event(timezone.now() - timedelta(hours=5, minutes=6 * number))
-    assert "No events have arrived for" in system.told(Alert.Rule.SILENCE)["message"]
+    assert "No events have arrived for" in system.wait_for_notification(Alert.Rule.SILENCE)["message"]
 
-    # A wrong secret: what is posted is refused, and stored nowhere.
+    # A wrong secret: requests are rejected and not stored.
     stored = WebhookEvent.objects.count()
     for _ in range(25):
         assert post_with_wrong_secret(system) == 400
     assert WebhookEvent.objects.count() == stored
 
-    # Somebody changes what was sealed, past every trigger.
+    # Tampering: a sealed row is changed with the triggers disabled.
     record(AuditLog.Action.USER_UPDATED, actor=None, target=UserFactory.create(), reason="none")
     row = AuditLog.objects.latest("pk")
     wait_until(AuditSeal.objects.filter(max_id__gte=row.pk).exists, "the row was not sealed")
@@ -110,31 +112,31 @@ def test_whoever_is_on_call_hears_of_each_trouble(system: System) -> None:
         UPDATE audit_auditlog SET action = 'USER_DELETED' WHERE id = {row.pk}
     """)
 
-    # A failing handler: what comes is kept, and cannot be applied.
+    # A failing handler: events are stored but cannot be applied.
     system.execute(FAILING_HANDLER)
     assert {system.deliver(samples.user_event("user.created", person())) for _ in range(8)} == {"failed"}
 
-    # A payload that no retry can cure, and one of another instance.
+    # A payload that no retry can fix, and an event of another instance.
     assert system.deliver(samples.user_event("user.created", person()) | {"data": {"id": 7}}) == "failed"
     assert system.deliver(samples.user_event("user.created", person()) | {"instance_id": "ins_strange"}) == "ignored"
 
-    assert "bad_signature 25" in system.told(Alert.Rule.REJECTED)["message"]
-    assert "events failed" in system.told(Alert.Rule.FAILURE_RATE)["message"]
-    assert "will not be retried" in system.told(Alert.Rule.DEAD_EVENTS)["message"]
-    assert samples.INSTANCE_ID in system.told(Alert.Rule.OTHER_INSTANCE)["message"]
-    assert str(row.pk) in system.told(Alert.Rule.AUDIT_CHAIN)["message"]
+    assert "bad_signature 25" in system.wait_for_notification(Alert.Rule.REJECTED)["message"]
+    assert "events failed" in system.wait_for_notification(Alert.Rule.FAILURE_RATE)["message"]
+    assert "will not be retried" in system.wait_for_notification(Alert.Rule.DEAD_EVENTS)["message"]
+    assert samples.INSTANCE_ID in system.wait_for_notification(Alert.Rule.OTHER_INSTANCE)["message"]
+    assert str(row.pk) in system.wait_for_notification(Alert.Rule.AUDIT_CHAIN)["message"]
 
-    # The handler works again, and its events are dealt with by themselves.
+    # The handler works again, and retries apply the failed events.
     system.execute(WORKING_AGAIN)
     wait_until(
         lambda: not WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).exists(),
-        "the retries did not have their effect",
+        "the retries did not apply the events",
         PATIENCE_S,
     )
 
-    # The worker is gone: only the web processes are left to notice, and they tell it once.
+    # The worker is gone: the web processes notice and send one notification.
     system.worker.kill()
-    message = system.told(Alert.Rule.WORKER_GONE)
+    message = system.wait_for_notification(Alert.Rule.WORKER_GONE)
     assert "/admin/webhooks/alert/" in message["message"]
     assert len(system.receiver.titles) == len(set(system.receiver.titles)), system.receiver.titles
 
