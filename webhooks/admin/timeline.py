@@ -70,7 +70,7 @@ def _fetch_page(request: HttpRequest, user: User, until: datetime | None) -> tim
 
 
 def _describe(entry: timeline.Entry) -> dict[str, Any]:
-    """Return the texts and the icon of an entry; for audit log entries also what changed."""
+    """Return the labels and the icon of an entry, and the changed fields of an audit log entry."""
     row = entry.row
     match entry.source:
         case "e":
