@@ -1,73 +1,73 @@
-# Everything a person types. `make` alone lists it. GNU make, any POSIX shell, and Python 3.12 or newer.
+# All development commands. `make` lists them. Requires GNU make, a POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
 .PHONY: help run manage test check smoke oracle browser-test alarms screenshots lighthouse docs bench format migrations
 .PHONY: requirements clean
 
-# The candidates are run, not looked up: pyenv's shims exist for versions that are not installed, and fail.
+# Each candidate is executed, because pyenv has shims for versions that are not installed.
 # To choose one yourself: make run PYTHON=/path/to/python3.13
 CANDIDATES = "$(PYTHON)" python3.13 python3.14 python3.12 python3 python \
 	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[2-9]*/bin/python3 "$$HOME"/.local/bin/python3.1[2-9]
 SUITABLE = import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))
 MISSING = make: no Python 3.12 or newer with its venv module was found. Install one (uv python install 3.13; \
-	pyenv install 3.13; Debian 13: apt-get install python3-venv), or name it: make PYTHON=/path/to/python3.13 $@
+	pyenv install 3.13; Debian 13: apt-get install python3-venv), or set its path: make PYTHON=/path/to/python3.13 $@
 INSTALL = @for p in $(CANDIDATES); do \
 		test -n "$$p" && "$$p" -c '$(SUITABLE)' >/dev/null 2>&1 && break; p=; \
 	done; \
 	test -n "$$p" || { echo "$(strip $(MISSING))" >&2; exit 1; }; \
 	exec "$$p" -I local/stack/install.py
-# What the product's pages load from Clerk, to see that our policy lets it run, and what judges the pages.
+# Clerk's scripts, to test that the content security policy allows them, and axe, which checks accessibility.
 BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
-# Settings as a deployment has them, for commands that need no database.
+# Settings of a deployment, for commands that need no database.
 PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
 	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0 \
 	MEDIA_ROOT=. EMAIL_URL=smtp://localhost:25 ALERT_URLS=json://localhost AUDIT_SEAL_KEY=not-a-secret-but-as-long-as-one-has-to-be
 
-help: ## List what there is
+help: ## List all commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-run: ## Run everything here: database, web server, worker, a stand-in for Clerk. PORT and DATA_DIR are yours to set
+run: ## Run the database, web server, worker and stand-in for Clerk. Set PORT and DATA_DIR to run several copies
 	$(INSTALL) local.txt
 	$(IN_VENV) -m local.stack
 
-manage: ## Run a command of manage.py on what `make run` runs meanwhile: make manage ARGS="clerk_doctor"
+manage: ## Run a manage.py command against a running `make run`: make manage ARGS="clerk_doctor"
 	$(INSTALL) local.txt
 	$(IN_VENV) -m local.stack.manage $(ARGS)
 
-test: ## Run all tests against a real PostgreSQL. ARGS="tests/webhooks -k retry" selects
+test: ## Run all tests against a real PostgreSQL, or some: make test ARGS="tests/webhooks -k retry"
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
 
-check: ## Lint, formats, types, migrations, deployment settings, known vulnerabilities
+check: ## Check lint, formatting, types, migrations, deployment settings and known vulnerabilities
 	$(INSTALL) dev.txt
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy .
 	@DATA_DIR=. SECRET_KEY=. CLERK_WEBHOOK_SECRET=whsec_AAAA .venv/bin/mypy --config-file local/clerk/mypy.ini local/clerk
 	git ls-files -z '*.html' | xargs -0 .venv/bin/djade --check --target-version 6.1
-	$(PRODUCTION) .venv/bin/python manage.py makemigrations --check --dry-run 2>/dev/null  # it warns that there is no database
+	$(PRODUCTION) .venv/bin/python manage.py makemigrations --check --dry-run 2>/dev/null  # hides a warning about the missing database
 	$(PRODUCTION) .venv/bin/python manage.py check --deploy --fail-level WARNING
 	@echo "pip-audit -r requirements/base.txt"; \
 		found=$$(.venv/bin/pip-audit --disable-pip --require-hashes --progress-spinner off -r requirements/base.txt 2>&1) || \
 		case "$$found" in \
 			*"known vulnerabilit"*) echo "$$found"; exit 1;; \
-			*) echo "The list of known vulnerabilities could not be asked from here; see $$(echo "$$found" | tail -n 1)";; \
+			*) echo "The list of known vulnerabilities could not be downloaded, so nothing was checked: $$(echo "$$found" | tail -n 1)";; \
 		esac; \
 		echo "$$found" | tail -n 1
 
-smoke: ## Start `make run` in an empty folder, use it from outside, stop it
+smoke: ## Test `make run` from an empty folder, from the first start to the last stop
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.smoke
 
-oracle: ## Compare who is signed in with what Clerk's own JavaScript library says; needs Node
+oracle: ## Compare session verification with Clerk's JavaScript library; needs Node
 	$(INSTALL) dev.txt
 	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
 	@cd tests/oracle && npm ci --no-audit --no-fund --silent
 	$(IN_VENV) -m pytest -q -rP --show-capture=stdout tests/oracle/compare.py
 
-browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chromium, and npm for Clerk's scripts
+browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scripts
 	$(INSTALL) dev.txt
 	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
 	@cd tests/browser && for package in $(BROWSER_SCRIPTS); do \
@@ -78,15 +78,15 @@ browser-test: ## Sign in, stay signed in and be out in a real browser; needs Chr
 		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
 		operators.py repairing.py on_call.py accessibility.py accessible_states.py)
 
-alarms: ## Cause each kind of trouble in a running system, and see that somebody is told of it
+alarms: ## Cause each kind of problem in a running system, and check that its alert arrives
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m pytest -q tests/journeys/alarms.py
 
-screenshots: ## Take the pictures of the documents anew; needs Chromium
+screenshots: ## Retake the screenshots in docs/; needs Chromium
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.screenshots
 
-lighthouse: ## See what Lighthouse says of the public pages; needs Chromium, Node 18 or newer, and npm
+lighthouse: ## Run Lighthouse on the public pages; needs Chromium, Node 18 or newer, and npm
 	$(INSTALL) dev.txt
 	@cd tests/lighthouse && npm ci --no-audit --no-fund --silent
 	$(IN_VENV) -m tests.lighthouse
@@ -95,25 +95,25 @@ docs: ## Build the documentation as a site in docs/_build; fails on warnings and
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -b html docs docs/_build
 
-bench: ## Measure events per second and CPU per event beside a limit
+bench: ## Run the benchmarks
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.bench
 
-format: ## Put code and templates into their format
+format: ## Format code and templates
 	$(INSTALL) dev.txt
 	@.venv/bin/ruff check --fix-only --quiet . && .venv/bin/ruff format . && \
 		git ls-files -z '*.html' | xargs -0 .venv/bin/djade --target-version 6.1
 
-migrations: ## Write migrations for changed models
+migrations: ## Create migrations for changed models
 	$(INSTALL) dev.txt
 	$(PRODUCTION) .venv/bin/python manage.py makemigrations
 
-requirements: ## Renew requirements/*.txt from the ranges in pyproject.toml; needs uv
+requirements: ## Update requirements/*.txt to the latest versions allowed by pyproject.toml; needs uv
 	@for extra in base local dev; do \
 		test $$extra = base && option= || option="--extra $$extra"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header \
 			--no-emit-index-url $$option pyproject.toml -o requirements/$$extra.txt || exit 1; done
 
-clean: ## Remove the virtual environment and caches; the data in .data stays
+clean: ## Remove the virtual environment and caches, but keep the data in .data
 	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

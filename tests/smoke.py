@@ -1,7 +1,7 @@
-"""Use `make run` from outside, as a person and Clerk would: `make smoke`.
+"""Test `make run` from outside, as users and Clerk use it: `make smoke`.
 
-Starts it in an empty folder on free ports, posts signed events, looks at pages, restarts it, stops it, and sees that
-nothing is left behind.
+It starts in an empty folder on free ports. The test posts signed events, loads pages, restarts and stops it, and checks
+that no process is left.
 """
 
 import base64
@@ -28,9 +28,9 @@ import psutil
 from accounts.clerk.samples import SampleUser, encode, new_id, user_event
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-#: Seconds; the first start may have to install everything.
+#: The first start may have to install dependencies.
 FIRST_START_S, NEXT_START_S, STOP_S = 600, 60, 30
-#: The stand-in does not know the people of the events posted here, so comparing with it would rightly delete them.
+#: Turned off, because the users of the events posted here do not exist at the stand-in and would be deleted.
 NO_RECONCILIATION = {"RECONCILE_CRON": "0 0 29 2 *", "RECONCILE_FULL_CRON": "0 0 29 2 *"}
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
@@ -42,36 +42,39 @@ def main() -> None:
         brief = SampleUser.generate(Random(), first_name="Brief", last_name="Visitor", roles=["BUILDER"])
 
         with running(data_dir, port, FIRST_START_S):
-            say("demo people are listed", "Omar Haddad" in page(port, "/builders/", 200))
-            say("a signed event is processed", post(port, "user.created", zofia) == "processed")
-            say("a page shows the name", "Zofia Smoke-Łęcka" in page(port, "/builders/zofia-smoke-lecka/", 200))
-            say("a forgery is refused", post(port, "user.created", brief, forge=True) == "bad_signature")
-            say("another person is processed", post(port, "user.created", brief) == "processed")
+            check("demo builders are listed", "Omar Haddad" in page(port, "/builders/", 200))
+            check("a signed event is processed", post(port, "user.created", zofia) == "processed")
+            check("a page shows the name", "Zofia Smoke-Łęcka" in page(port, "/builders/zofia-smoke-lecka/", 200))
+            check("a forged event is rejected", post(port, "user.created", brief, forge=True) == "bad_signature")
+            check("another event is processed", post(port, "user.created", brief) == "processed")
             page(port, "/builders/brief-visitor/", 200)
-            say("a deletion is processed", post(port, "user.deleted", brief) == "processed")
-            say("the deleted page is gone", "Brief" not in page(port, "/builders/brief-visitor/", 404))
+            check("a deletion is processed", post(port, "user.deleted", brief) == "processed")
+            check("the deleted page is not found", "Brief" not in page(port, "/builders/brief-visitor/", 404))
 
         with running(data_dir, port, NEXT_START_S):
-            say("it lasted", "Zofia Smoke-Łęcka" in page(port, "/builders/zofia-smoke-lecka/", 200))
+            check("data survives a restart", "Zofia Smoke-Łęcka" in page(port, "/builders/zofia-smoke-lecka/", 200))
             page(port, "/builders/brief-visitor/", 404)
 
         first, second = free_port(), free_port()
         with running(data_dir, first, NEXT_START_S), running(Path(folder, "other"), second, NEXT_START_S):
-            say("two copies run side by side", "Zofia Smoke" not in page(second, "/builders/", 200))
-            say("a taken port is one sentence", refusal(PORT=first, DATA_DIR=f"{folder}/third").count("\n") <= 2)
-    print("The smoke passed.")
+            check("two copies run at the same time", "Zofia Smoke" not in page(second, "/builders/", 200))
+            check(
+                "a taken port is reported in one sentence",
+                start_error(PORT=first, DATA_DIR=f"{folder}/third").count("\n") <= 2,
+            )
+    print("All checks passed.")
 
 
 @contextmanager
-def running(data_dir: Path, port: int, patience_s: float) -> Iterator[None]:
-    """Run `make run` inside the block, then stop it with SIGTERM and see that none of its processes is left."""
+def running(data_dir: Path, port: int, timeout_s: float) -> Iterator[None]:
+    """Run `make run` inside the block, then stop it with SIGTERM and check that none of its processes is left."""
     started = time.monotonic()
     environ = os.environ | NO_RECONCILIATION
     environ |= {"PORT": str(port), "DATA_DIR": str(data_dir), "CLERK_WEBHOOK_SECRET": SECRET}
     process = subprocess.Popen(["make", "--silent", "run"], cwd=BASE_DIR, env=environ, start_new_session=True)
     children: list[psutil.Process] = []
     try:
-        wait_until_ready(process, port, patience_s)
+        wait_until_ready(process, port, timeout_s)
         print(f"ready after {time.monotonic() - started:.1f} s", flush=True)
         children = psutil.Process(process.pid).children(recursive=True)
         yield
@@ -79,13 +82,13 @@ def running(data_dir: Path, port: int, patience_s: float) -> Iterator[None]:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_S)
         _, alive = psutil.wait_procs(children, 5)
-        say(f"no process is left of {len(children)}", not alive)
+        check(f"all {len(children)} processes have ended", not alive)
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], port: int, patience_s: float) -> None:
-    """Wait for the application, and for the demo people, who come last."""
-    until = time.monotonic() + patience_s
-    while time.monotonic() < until:
+def wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: float) -> None:
+    """Wait for the application, and for the demo users, which are created last."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             sys.exit(f"make run ended with {process.returncode}")
         try:
@@ -94,11 +97,11 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, patience_s: fl
         except OSError:
             pass
         time.sleep(0.2)
-    sys.exit(f"make run was not ready after {patience_s} s")
+    sys.exit(f"make run was not ready after {timeout_s} s")
 
 
-def refusal(**environ: object) -> str:
-    """Return what `make run` says when it will not start."""
+def start_error(**environ: object) -> str:
+    """Return the error output of `make run`, which must not start."""
     done = subprocess.run(
         ["make", "--silent", "run"],
         cwd=BASE_DIR,
@@ -114,7 +117,7 @@ def refusal(**environ: object) -> str:
 
 
 def post(port: int, event_type: str, user: SampleUser, *, forge: bool = False) -> str:
-    """Sign and post an event with nothing but the standard library; return the outcome or the error."""
+    """Sign and post an event with only the standard library, and return the outcome or the error."""
     body = encode(user_event(event_type, user)).encode()
     svix_id, timestamp = new_id(Random(), "msg"), str(int(datetime.now(UTC).timestamp()))
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
@@ -125,15 +128,15 @@ def post(port: int, event_type: str, user: SampleUser, *, forge: bool = False) -
         "svix-signature": f"v1,{base64.b64encode(digest).decode()}",
         "Content-Type": "application/json",
     }
-    answer: dict[str, str] = json.loads(exchange(port, "POST", "/api/webhooks/clerk", body, headers)[1])
-    return answer.get("outcome") or answer["error"]
+    response: dict[str, str] = json.loads(exchange(port, "POST", "/api/webhooks/clerk", body, headers)[1])
+    return response.get("outcome") or response["error"]
 
 
 def page(port: int, path: str, expected: int) -> str:
-    """Return the text of a page, which must be answered with the status `expected`."""
+    """Return the text of a page, and exit if its status is not `expected`."""
     status, text = get(port, path)
     if status != expected:
-        sys.exit(f"{path} was answered with {status}, not {expected}")
+        sys.exit(f"{path} returned {status}, not {expected}")
     return text
 
 
@@ -154,7 +157,7 @@ def exchange(
 
 
 def free_port() -> int:
-    """Return a port that is free together with the next one, which the stand-in for Clerk takes."""
+    """Return a free port. The next one is also free, for the stand-in for Clerk."""
     while True:
         with socket.socket() as first, socket.socket() as second:
             first.bind(("127.0.0.1", 0))
@@ -166,11 +169,11 @@ def free_port() -> int:
             return port
 
 
-def say(what: str, holds: object) -> None:
-    """Print what was seen, or end if it was not."""
-    if not holds:
-        sys.exit(f"NOT SEEN: {what}")
-    print(f"seen: {what}", flush=True)
+def check(description: str, condition: object) -> None:
+    """Print the description of a passed check, or exit."""
+    if not condition:
+        sys.exit(f"FAILED: {description}")
+    print(f"passed: {description}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Measure the endpoint beside its limit, in alternating rounds on the same machine, server and database.
+"""Compare the webhook endpoint with a baseline, in alternating rounds on the same machine, server and database.
 
 PostgreSQL commits durably (`fsync` and `synchronous_commit` on), `DEBUG` is off, and gunicorn runs as in production.
 """
@@ -26,8 +26,8 @@ WORKERS = 2
 
 
 @dataclass
-class Contestant:
-    """A running server, and what its rounds measured."""
+class Variant:
+    """A running server and its measurements."""
 
     name: str
     port: int
@@ -41,53 +41,55 @@ def main() -> None:
         folder = Path(name)
         with EmbeddedPostgres(folder, shared_buffers="256MB") as postgres:
             migrate(postgres.url)
-            run_alone("tests.bench.sessions", postgres.url)
-            run_alone("tests.bench.reconciliation", postgres.url)
+            run_benchmark("tests.bench.sessions", postgres.url)
+            run_benchmark("tests.bench.reconciliation", postgres.url)
             with (
-                server("full work", "config.settings", postgres, folder) as full,
-                server("verify and insert", "tests.bench.limit", postgres, folder) as limit,
+                server("full processing", "config.settings", postgres, folder) as full,
+                server("verify and insert", "tests.bench.baseline", postgres, folder) as baseline,
             ):
-                compete(full, limit, postgres)
-    report(full, limit)
+                compare(full, baseline, postgres)
+    report(full, baseline)
     subprocess.run([sys.executable, "-m", "tests.bench.directory"], check=True)
-    # A server of its own, with other settings, and most of the time that everything takes.
+    # Uses its own PostgreSQL with other settings, and takes longer than everything else together.
     subprocess.run([sys.executable, "-m", "tests.bench.operators"], check=True)
 
 
-def compete(full: Contestant, limit: Contestant, postgres: EmbeddedPostgres) -> None:
-    """Run the rounds, the first of which only warms both up."""
+def compare(full: Variant, baseline: Variant, postgres: EmbeddedPostgres) -> None:
+    """Run the rounds. The first one is a warm-up and not measured."""
     for number in range(ROUNDS + 1):
-        for contestant in (full, limit) if number % 2 else (limit, full):
+        for variant in (full, baseline) if number % 2 else (baseline, full):
             messages = load.requests(
-                EVENTS, seed=hash((number, contestant.port)), secret=settings.SECRET, port=contestant.port
+                EVENTS, seed=hash((number, variant.port)), secret=settings.SECRET, port=variant.port
             )
-            before = cpu_seconds(contestant, postgres)
-            result = load.send(messages, contestant.port)
-            spent = cpu_seconds(contestant, postgres) - before
+            before = cpu_seconds(variant, postgres)
+            result = load.send(messages, variant.port)
+            spent = cpu_seconds(variant, postgres) - before
             if set(result.statuses) != {200}:
-                sys.exit(f"{contestant.name} answered {dict(result.statuses)}")
+                sys.exit(f"{variant.name} returned {dict(result.statuses)}")
             if number:
-                contestant.per_second.append(result.per_second)
-                contestant.cpu_ms.append(1000 * spent / len(messages))
+                variant.per_second.append(result.per_second)
+                variant.cpu_ms.append(1000 * spent / len(messages))
 
 
-def report(full: Contestant, limit: Contestant) -> None:
+def report(full: Variant, baseline: Variant) -> None:
     print(f"{ROUNDS} alternating rounds of {EVENTS} events and 5 % repeats, {load.CONNECTIONS} connections, medians:\n")
     print(f"{'':20}{'events/s':>12}{'lowest':>10}{'highest':>10}{'CPU ms/event':>15}")
-    for each in (full, limit):
-        speeds = each.per_second
+    for variant in (full, baseline):
+        speeds = variant.per_second
         print(
-            f"{each.name:20}{statistics.median(speeds):12.0f}{min(speeds):10.0f}{max(speeds):10.0f}"
-            f"{statistics.median(each.cpu_ms):15.2f}"
+            f"{variant.name:20}{statistics.median(speeds):12.0f}{min(speeds):10.0f}{max(speeds):10.0f}"
+            f"{statistics.median(variant.cpu_ms):15.2f}"
         )
-    speed = statistics.median(full.per_second) / statistics.median(limit.per_second)
-    cpu = statistics.median(limit.cpu_ms) / statistics.median(full.cpu_ms)
-    print(f"\nFull work reaches {speed:.2f} of the limit in events per second, and {cpu:.2f} in CPU per event.")
-    print("CPU is that of gunicorn and PostgreSQL together, without the client. The aim is 0.40.")
+    speed = statistics.median(full.per_second) / statistics.median(baseline.per_second)
+    cpu = statistics.median(baseline.cpu_ms) / statistics.median(full.cpu_ms)
+    print(
+        f"\nFull processing reaches {speed:.2f} of the baseline in events per second, and {cpu:.2f} in CPU per event."
+    )
+    print("CPU time is the sum of gunicorn and PostgreSQL, without the client. The target is 0.40.")
 
 
 @contextmanager
-def server(name: str, settings_module: str, postgres: EmbeddedPostgres, folder: Path) -> Iterator[Contestant]:
+def server(name: str, settings_module: str, postgres: EmbeddedPostgres, folder: Path) -> Iterator[Variant]:
     port = free_port()
     environ = {
         "DJANGO_SETTINGS_MODULE": settings_module,
@@ -98,25 +100,25 @@ def server(name: str, settings_module: str, postgres: EmbeddedPostgres, folder: 
     command = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
     with process(command, postgres.url, folder / "gunicorn.txt", **environ) as running:
         main_process = psutil.Process(running.pid)
-        wait_until(lambda: len(main_process.children()) == WORKERS and listens(port), f"{name} did not start")
-        yield Contestant(name, port, [main_process, *main_process.children()])
+        wait_until(lambda: len(main_process.children()) == WORKERS and is_listening(port), f"{name} did not start")
+        yield Variant(name, port, [main_process, *main_process.children()])
 
 
-def listens(port: int) -> bool:
+def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def cpu_seconds(contestant: Contestant, postgres: EmbeddedPostgres) -> float:
-    """Return the CPU time of the contestant and of all of PostgreSQL so far, in seconds."""
+def cpu_seconds(variant: Variant, postgres: EmbeddedPostgres) -> float:
+    """Return the total CPU time of the variant and of PostgreSQL."""
     database = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
-    # Backends live as long as the pools, so that none ends with its time uncounted.
-    everybody = [*contestant.processes, database, *database.children(recursive=True)]
-    return sum(times.user + times.system for times in (each.cpu_times() for each in everybody))
+    # Backends live as long as the connection pools, so no CPU time is lost with an ended process.
+    processes = [*variant.processes, database, *database.children(recursive=True)]
+    return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
-def run_alone(module: str, url: str) -> None:
-    """Run one of the other benches on the same database, before the servers start."""
+def run_benchmark(module: str, url: str) -> None:
+    """Run another benchmark on the same database, before the servers start."""
     environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     subprocess.run([sys.executable, "-m", module], env=environ, check=True)
 

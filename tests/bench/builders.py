@@ -1,4 +1,4 @@
-"""Ten thousand builders with words as frequent as in a language, and a hundred copies of each: a million."""
+"""Create ten thousand builders with a natural word frequency, and a hundred copies of each: a million."""
 
 import itertools
 import random
@@ -6,12 +6,12 @@ import sys
 from datetime import timedelta
 from decimal import Decimal
 
-PEOPLE, COPIES = 10_000, 100
+BUILDERS, COPIES = 10_000, 100
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
 SKILLS = ("React", "Node.js", "Python", "Swift", "Kotlin", "Django", "Postgres", "Figma", "Flutter", "Rust", "C#", "Go")
 
-#: What a copy does not share with whom it is a copy of. Ids begin at 1, and those of a profile and its user are the same.
-_NUMBER = f"one.id + copy * {PEOPLE}"
+#: Columns that differ between a copy and its original. Ids start at 1, and a profile has the same id as its user.
+_NUMBER = f"one.id + copy * {BUILDERS}"
 CHANGED = {
     "accounts_user": {"id": _NUMBER, "clerk_id": "one.clerk_id || '-' || copy"},
     "profiles_builderprofile": {
@@ -24,7 +24,7 @@ CHANGED = {
 
 
 def seed() -> None:
-    """Fill the database with the ten thousand, indexed as the product indexes them."""
+    """Create ten thousand builders, indexed like in the product."""
     from django.utils import timezone
 
     from accounts.models import User
@@ -35,7 +35,7 @@ def seed() -> None:
     words = vocabulary(chance, 20_000)
     skills = [*SKILLS, *(word.title() for word in words[500:800])]
     now = timezone.now()
-    for first in range(0, PEOPLE, 1000):
+    for first in range(0, BUILDERS, 1000):
         users = [
             User(
                 clerk_id=f"user_bench{number}",
@@ -75,9 +75,9 @@ def seed() -> None:
 
 
 def multiply() -> None:
-    """Make a million of the ten thousand; each copy takes its score from somebody else, so that equals stand apart.
+    """Turn ten thousand builders into a million. Copies take the score of another builder, to spread similar profiles.
 
-    The indices are built afterwards, which takes a third of the time.
+    Indexes are created afterwards, which takes a third of the time.
     """
     from django.db import connection
 
@@ -88,41 +88,41 @@ def multiply() -> None:
                 "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = %s AND indexdef NOT LIKE '%%UNIQUE%%'",
                 [table],
             )
-            indices = cursor.fetchall()
+            indexes = cursor.fetchall()
             cursor.execute("SELECT column_name FROM information_schema.columns WHERE table_name = %s", [table])
             values = {name: changed.get(name, f'one."{name}"') for (name,) in cursor.fetchall()}
-            for name, _ in indices:
+            for name, _ in indexes:
                 cursor.execute(f'DROP INDEX "{name}"')
             cursor.execute(
                 f"INSERT INTO {table} ({', '.join(values)}) SELECT {', '.join(values.values())} "
                 f"FROM {table} AS one CROSS JOIN generate_series(1, {COPIES - 1}) AS copy "
-                f"JOIN {table} AS another ON another.id = 1 + (one.id * 7919 + copy * 131) % {PEOPLE}"
+                f"JOIN {table} AS another ON another.id = 1 + (one.id * 7919 + copy * 131) % {BUILDERS}"
             )
-            for _, definition in indices:
+            for _, definition in indexes:
                 cursor.execute(definition)
             cursor.execute(f"VACUUM ANALYZE {table}")
 
 
 def zipf[T](chance: random.Random, words: list[T], count: int) -> list[T]:
-    """Return `count` of `words`, the first of which are much more frequent than the last."""
+    """Return `count` random `words` with a Zipf distribution: the first words are the most frequent."""
     return chance.choices(words, cum_weights=_weights(len(words)), k=count)
 
 
-_known: dict[int, list[float]] = {}
+_cached_weights: dict[int, list[float]] = {}
 
 
 def _weights(count: int) -> list[float]:
-    if count not in _known:
-        _known[count] = list(itertools.accumulate(1 / rank for rank in range(1, count + 1)))
-    return _known[count]
+    if count not in _cached_weights:
+        _cached_weights[count] = list(itertools.accumulate(1 / rank for rank in range(1, count + 1)))
+    return _cached_weights[count]
 
 
 def vocabulary(chance: random.Random, count: int) -> list[str]:
-    """Return made-up words, all different."""
-    found: dict[str, None] = {}
-    while len(found) < count:
-        found["".join(chance.choices(SYLLABLES, k=chance.choice((2, 3, 3, 4))))] = None
-    return list(found)
+    """Return distinct generated words."""
+    words: dict[str, None] = {}
+    while len(words) < count:
+        words["".join(chance.choices(SYLLABLES, k=chance.choice((2, 3, 3, 4))))] = None
+    return list(words)
 
 
 def main() -> None:

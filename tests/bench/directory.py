@@ -1,9 +1,9 @@
-"""Does the directory slow down? The same pages of ten thousand and of a million builders, over HTTP, in turns.
+"""Compare the same pages of the directory with ten thousand and with a million builders, over HTTP.
 
     python -m tests.bench.directory
 
-Two databases of one PostgreSQL, each served by a gunicorn of one worker, asked by one client with a connection that is
-kept. Seeding takes some minutes and 12 GB, which are given back.
+One PostgreSQL has two databases. A gunicorn with one worker serves each, and one client sends alternating requests over
+keep-alive connections. Seeding takes some minutes and 12 GB, which are freed at the end.
 """
 
 import http.client
@@ -26,11 +26,11 @@ from tests.helpers.processes import gunicorn
 from tests.settings import ENVIRONMENT
 
 ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "10"))
-MOST_TIMES_SLOWER = 2.0
+MAX_RATIO = 2.0
 NEEDED_GB = 15
 PAGE_SIZE = 24
-#: Of a hundred builders, how many have the word.
-RARE, MIDDLING, COMMON = 0.05, 3, 45
+#: Percentage of builders that have the word.
+RARE, MEDIUM, COMMON = 0.05, 3, 45
 FACETS = {"domain": "web", "tier": "2"}
 
 type Pages = dict[str, Iterator[str]]
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name:
         folder = Path(name)
         settings = {"shared_buffers": "512MB", "max_wal_size": "4GB", "maintenance_work_mem": "256MB"}
-        # Nothing is written while it is measured, and the seed need not survive.
+        # Safe, because nothing is written during the measurement and the data need not survive.
         with EmbeddedPostgres(folder, fsync="off", synchronous_commit="off", **settings) as postgres:
             urls = {"10,000": postgres.url, "1,000,000": postgres.url.replace("/app?", "/million?")}
             seed(*urls.values())
@@ -51,8 +51,10 @@ def main() -> None:
                 gunicorn(urls["10,000"], folder / "few.txt", workers=1, **ENVIRONMENT) as few,
                 gunicorn(urls["1,000,000"], folder / "many.txt", workers=1, **ENVIRONMENT) as many,
             ):
-                found = compete({"10,000": (few, pages(urls["10,000"])), "1,000,000": (many, pages(urls["1,000,000"]))})
-    sys.exit(report(found))
+                durations = compare(
+                    {"10,000": (few, pages(urls["10,000"])), "1,000,000": (many, pages(urls["1,000,000"]))}
+                )
+    sys.exit(report(durations))
 
 
 def seed(few: str, many: str) -> None:
@@ -71,10 +73,10 @@ def run(*arguments: str, url: str) -> None:
 
 
 def pages(url: str) -> Pages:
-    """Return for each label the addresses to ask in turn."""
+    """Return the URLs to request in turn, by label."""
     with psycopg.connect(url) as connection:
-        rare, middling, common = (words_near(connection, percent) for percent in (RARE, MIDDLING, COMMON))
-        deep = place(connection, 999 * PAGE_SIZE)
+        rare, medium, common = (words_near(connection, percent) for percent in (RARE, MEDIUM, COMMON))
+        deep_cursor = cursor_at(connection, 999 * PAGE_SIZE)
         public = connection.execute(
             "SELECT slug FROM profiles_builderprofile JOIN accounts_user ON accounts_user.id = user_id "
             "WHERE is_active AND profiles_builderprofile.id > 5000 ORDER BY profiles_builderprofile.id LIMIT 100"
@@ -82,13 +84,13 @@ def pages(url: str) -> Pages:
     narrowed = {**FACETS, "skill": "React"}
     queries: Mapping[str, list[dict[str, str]]] = {
         "directory, page 1": [{}],
-        "directory, page 1,000": [{"after": deep}],
+        "directory, page 1,000": [{"after": deep_cursor}],
         "directory, newest": [{"sort": "newest"}],
         "directory, lowest rate": [{"sort": "rate-low"}],
         "facets alone": [narrowed, {"tier": "1"}, {"availability": "limited", "domain": "ai"}],
         "search, rare word": [{"q": word} for word in rare],
         "search, rare word, facets": [{"q": word, **FACETS} for word in rare],
-        "search, middling word": [{"q": word} for word in middling],
+        "search, medium word": [{"q": word} for word in medium],
         "search, common word": [{"q": word} for word in common],
         "search, common word, facets": [{"q": word, **FACETS} for word in common],
         "search, no match": [{"q": "qqqqq"}, {"q": "no such words"}],
@@ -99,7 +101,7 @@ def pages(url: str) -> Pages:
 
 
 def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
-    """Return the words, not the marks of facets, that about so many in a hundred of the first builders have."""
+    """Return words that occur in about `percent` of the first builders, excluding the terms of facets."""
     rows = connection.execute(
         "SELECT word FROM ts_stat('SELECT search FROM profiles_builderprofile WHERE id <= 10000') "
         "WHERE word ~ '^[a-z]{6}' ORDER BY abs(ndoc - %s), word LIMIT 5",
@@ -108,8 +110,8 @@ def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
     return [word for (word,) in rows]
 
 
-def place(connection: psycopg.Connection, position: int) -> str:
-    """Return the cursor of the page that begins there, or in a shorter list, near its end."""
+def cursor_at(connection: psycopg.Connection, position: int) -> str:
+    """Return the cursor of the page at `position`, or near the end if there are fewer builders."""
     listed = "FROM profiles_builderprofile WHERE searchable AND archived_at IS NULL"
     count = connection.execute(f"SELECT count(*) {listed}").fetchone()
     assert count
@@ -120,47 +122,47 @@ def place(connection: psycopg.Connection, position: int) -> str:
     return f"{row[0]}.{row[1]}"
 
 
-def compete(sides: Mapping[str, tuple[str, Pages]]) -> dict[str, dict[str, list[float]]]:
-    """Return for each label the milliseconds of each request to each side."""
+def compare(sides: Mapping[str, tuple[str, Pages]]) -> dict[str, dict[str, list[float]]]:
+    """Return the milliseconds of each request, by label and side."""
     labels = list(next(iter(sides.values()))[1])
-    found: dict[str, dict[str, list[float]]] = {label: {side: [] for side in sides} for label in labels}
-    lines = {
+    durations: dict[str, dict[str, list[float]]] = {label: {side: [] for side in sides} for label in labels}
+    connections = {
         side: http.client.HTTPConnection("127.0.0.1", urlsplit(base).port or 80) for side, (base, _) in sides.items()
     }
     for number in range(ROUNDS + 1):
         for label in labels:
             for _ in range(REQUESTS):
                 for side in list(sides)[:: 1 if number % 2 else -1]:
-                    took = ask(lines[side], next(sides[side][1][label]))
-                    if number:  # the first round only warms up
-                        found[label][side].append(took)
-    return found
+                    duration = request(connections[side], next(sides[side][1][label]))
+                    if number:  # the first round is a warm-up
+                        durations[label][side].append(duration)
+    return durations
 
 
-def ask(line: http.client.HTTPConnection, url: str) -> float:
-    """Return the milliseconds that a page took."""
+def request(connection: http.client.HTTPConnection, url: str) -> float:
+    """Return the duration of a request in milliseconds."""
     started = time.perf_counter()
-    line.request("GET", url)
-    response = line.getresponse()
+    connection.request("GET", url)
+    response = connection.getresponse()
     response.read()
     if response.status != 200:
-        sys.exit(f"{url} answered {response.status}")
+        sys.exit(f"{url} returned {response.status}")
     return 1000 * (time.perf_counter() - started)
 
 
-def report(found: dict[str, dict[str, list[float]]]) -> int:
-    """Print the medians, and return whether anything is too slow."""
-    print(f"Medians in ms of {ROUNDS} rounds of {REQUESTS} requests, in turns:\n")
-    print(f"{'':30}{'10,000':>10}{'1,000,000':>12}{'times':>8}")
+def report(durations: dict[str, dict[str, list[float]]]) -> int:
+    """Print the medians, and return 1 if a page is too slow."""
+    print(f"Medians in ms of {ROUNDS} alternating rounds of {REQUESTS} requests:\n")
+    print(f"{'':30}{'10,000':>10}{'1,000,000':>12}{'ratio':>8}")
     slowest = 0.0
-    for label, sides in found.items():
+    for label, sides in durations.items():
         few, many = (statistics.median(times) for times in sides.values())
         slowest = max(slowest, many / few)
         print(f"{label:30}{few:10.1f}{many:12.1f}{many / few:8.2f}")
     print(
-        f"\nA million take at most {slowest:.2f} times as long as ten thousand. The aim is {MOST_TIMES_SLOWER:.2f} at most."
+        f"\nA million take at most {slowest:.2f} times as long as ten thousand. The target is {MAX_RATIO:.2f} at most."
     )
-    return int(slowest > MOST_TIMES_SLOWER)
+    return int(slowest > MAX_RATIO)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the operators' pages take with fifty thousand events and with five million, in alternating rounds of one run.
+"""Compare the operators' pages with fifty thousand and with five million events, in alternating rounds.
 
-Two databases of one server, each behind a gunicorn of its own. The events lie spread over a month with payloads of 0.3 to
-1.5 kB, about what PostgreSQL keeps of Clerk's in the row after compressing them, and their hours are aggregated; some arrive
-after the last aggregation. `python -m tests.bench.operators` runs it alone: it needs 12 GB of disk and ten minutes.
+One PostgreSQL has two databases, each served by its own gunicorn. The events are spread over a month, with payloads of 0.3
+to 1.5 kB, which is about the size of Clerk's payloads after compression by PostgreSQL. Hourly counts cover all but the
+latest events. `python -m tests.bench.operators` runs only this benchmark; it needs 12 GB of disk and ten minutes.
 """
 
 import json
@@ -25,9 +25,9 @@ from tests.helpers.processes import gunicorn
 
 SMALL, LARGE = 50_000, int(os.environ.get("OPERATOR_EVENTS", "5000000"))
 ROUNDS = int(os.environ.get("OPERATOR_ROUNDS", "25"))
-#: Bytes a stored event takes at most, with its indices and the log of writing it.
-BYTES_AN_EVENT = 2_400
-#: Pages to compare; the facts in braces are what `seed` returns.
+#: Maximum disk usage per event, with its indexes and write-ahead log.
+BYTES_PER_EVENT = 2_400
+#: Pages to compare. `seed` returns the values in braces.
 PAGES = {
     "dashboard": "/admin/webhooks/dashboard/",
     "dashboard, 30 days": "/admin/webhooks/dashboard/?span=30d",
@@ -39,11 +39,11 @@ PAGES = {
     "events by lag": "/admin/webhooks/webhookevent/?sort=-lag",
     "events by attempts": "/admin/webhooks/webhookevent/?sort=-attempts",
     "of one type and state": "/admin/webhooks/webhookevent/?event_type=user.created&state=stale",
-    "found by e-mail": "/admin/webhooks/webhookevent/?q=bench7@example.com",
+    "search by email": "/admin/webhooks/webhookevent/?q=bench7@example.com",
     "events, page 1,000": "/admin/webhooks/webhookevent/?before={place}",
 }
-AIM = 2.0
-WARM_UP = 3
+MAX_RATIO = 2.0
+WARM_UP_ROUNDS = 3
 
 EVENTS = """
 INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
@@ -70,8 +70,8 @@ FROM (
     FROM generate_series(%(first)s, %(last)s) AS number
 ) AS made
 """
-#: So many a statement, so that progress can be seen.
-CHUNK = 250_000
+#: Events per statement, between which progress is printed.
+BATCH_SIZE = 250_000
 
 
 def main() -> None:
@@ -80,20 +80,20 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="buildappswith-operators-") as name:
         folder = Path(name)
-        free, needed = shutil.disk_usage(folder).free, LARGE * BYTES_AN_EVENT
+        free, needed = shutil.disk_usage(folder).free, LARGE * BYTES_PER_EVENT
         if free < needed:
-            sys.exit(f"{needed / 1e9:.0f} GB of disk are needed in {folder}, and {free / 1e9:.0f} GB are free.")
-        tuned: dict[str, str | int] = {"fsync": "off", "synchronous_commit": "off", "max_wal_size": "2GB"}
+            sys.exit(f"{folder} needs {needed / 1e9:.0f} GB of free space, but {free / 1e9:.0f} GB are free.")
+        options: dict[str, str | int] = {"fsync": "off", "synchronous_commit": "off", "max_wal_size": "2GB"}
         with EmbeddedPostgres(
-            folder, shared_buffers="1GB", wal_level="minimal", max_wal_senders=0, **tuned
+            folder, shared_buffers="1GB", wal_level="minimal", max_wal_senders=0, **options
         ) as postgres:
             urls = {SMALL: postgres.url, LARGE: create_database(postgres.url)}
-            facts = {events: seeded(url, events) for events, url in urls.items()}
+            facts = {events: seed_in_process(url, events) for events, url in urls.items()}
             with (
                 gunicorn(urls[SMALL], folder / "small.txt", workers=1, **settings.ENVIRONMENT) as small,
                 gunicorn(urls[LARGE], folder / "large.txt", workers=1, **settings.ENVIRONMENT) as large,
             ):
-                report(compete({SMALL: small, LARGE: large}, facts))
+                report(compare({SMALL: small, LARGE: large}, facts))
 
 
 def create_database(url: str) -> str:
@@ -102,18 +102,18 @@ def create_database(url: str) -> str:
     return url.replace("/app?", "/large?")
 
 
-def seeded(url: str, events: int) -> dict[str, str]:
-    """Fill a database in a process of its own, since Django knows one database."""
+def seed_in_process(url: str, events: int) -> dict[str, str]:
+    """Fill a database in a separate process, because Django is configured for one database."""
     environ = os.environ | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
     subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity=0"], env=environ, check=True)
     command = [sys.executable, "-m", "tests.bench.operators", "seed", str(events)]
-    done = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE, text=True)
-    facts: dict[str, str] = json.loads(done.stdout)
+    completed = subprocess.run(command, env=environ, check=True, stdout=subprocess.PIPE, text=True)
+    facts: dict[str, str] = json.loads(completed.stdout)
     return facts
 
 
 def seed(events: int) -> dict[str, str]:
-    """Store events over the last month, count their hours, and let some come after that."""
+    """Store events of the last month, create their hourly counts, then store a few more."""
     import django
 
     django.setup()
@@ -128,15 +128,15 @@ def seed(events: int) -> dict[str, str]:
 
     started = time.perf_counter()
     operator = User.objects.create_superuser("bench", "bench")
-    people = User.objects.bulk_create(
+    users = User.objects.bulk_create(
         User(clerk_id=f"user_bench{number}", clerk_version="0", password="!", email=f"bench{number}@example.com")
         for number in range(2000)
     )
-    late = 20  # that come after the last count
+    late = 20  # stored after the last count
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
-        for first in range(1, events - late + 1, CHUNK):
-            last = min(first + CHUNK - 1, events - late)
+        for first in range(1, events - late + 1, BATCH_SIZE):
+            last = min(first + BATCH_SIZE - 1, events - late)
             cursor.execute(EVENTS, {"events": events, "first": first, "last": last})
             print(f"{last:9} of {events} events after {time.perf_counter() - started:.0f} s", file=sys.stderr)
         cursor.execute("VACUUM (ANALYZE) webhooks_webhookevent")
@@ -156,38 +156,38 @@ def seed(events: int) -> dict[str, str]:
         "place": quote(f"{end.received_at.isoformat()}~{end.pk}"),
         "session": str(session.session_key),
         "event": str(middle),
-        "user": str(people[7].pk),
-        "busy": str(people[0].pk),
+        "user": str(users[7].pk),
+        "busy": str(users[0].pk),
     }
 
 
-def compete(servers: dict[int, str], facts: dict[int, dict[str, str]]) -> dict[str, dict[int, float]]:
-    """Ask for each page in turns; return the medians in milliseconds, for pages that there are."""
+def compare(servers: dict[int, str], facts: dict[int, dict[str, str]]) -> dict[str, dict[int, float]]:
+    """Request each page in alternating rounds, and return the medians in milliseconds. Failing pages are skipped."""
     medians: dict[str, dict[int, float]] = {}
     with httpx.Client(timeout=60, trust_env=False) as client:
 
-        def ask(events: int, path: str) -> float | None:
+        def request(events: int, path: str) -> float | None:
             cookie = f"sessionid_8000={facts[events]['session']}"
             started = time.perf_counter()
-            answer = client.get(servers[events] + path.format(**facts[events]), headers={"cookie": cookie})
-            return 1000 * (time.perf_counter() - started) if answer.status_code == 200 else None
+            response = client.get(servers[events] + path.format(**facts[events]), headers={"cookie": cookie})
+            return 1000 * (time.perf_counter() - started) if response.status_code == 200 else None
 
         for name, path in PAGES.items():
-            rounds = [{events: ask(events, path) for events in servers} for _ in range(WARM_UP + ROUNDS)]
-            if any(took is None for each in rounds for took in each.values()):
-                print(f"{name} is not there or not well: {path}")
+            rounds = [{events: request(events, path) for events in servers} for _ in range(WARM_UP_ROUNDS + ROUNDS)]
+            if any(duration is None for each in rounds for duration in each.values()):
+                print(f"{name} failed: {path}")
                 continue
-            medians[name] = {n: statistics.median(each[n] or 0 for each in rounds[WARM_UP:]) for n in servers}
+            medians[name] = {n: statistics.median(each[n] or 0 for each in rounds[WARM_UP_ROUNDS:]) for n in servers}
     return medians
 
 
 def report(medians: dict[str, dict[int, float]]) -> None:
     print(f"\nThe operators' pages, medians of {ROUNDS} alternating rounds, in ms:\n")
     print(f"{'':24}{SMALL:>12,}{LARGE:>12,}{'ratio':>8}")
-    for name, took in medians.items():
-        print(f"{name:24}{took[SMALL]:12.1f}{took[LARGE]:12.1f}{took[LARGE] / took[SMALL]:8.2f}")
-    worst = max(took[LARGE] / took[SMALL] for took in medians.values())
-    print(f"\nThe worst ratio is {worst:.2f}. The aim is {AIM:.2f} at most.")
+    for name, durations in medians.items():
+        print(f"{name:24}{durations[SMALL]:12.1f}{durations[LARGE]:12.1f}{durations[LARGE] / durations[SMALL]:8.2f}")
+    worst = max(durations[LARGE] / durations[SMALL] for durations in medians.values())
+    print(f"\nThe worst ratio is {worst:.2f}. The target is {MAX_RATIO:.2f} at most.")
 
 
 if __name__ == "__main__":

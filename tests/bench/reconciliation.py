@@ -1,4 +1,4 @@
-"""What it costs to compare everybody with Clerk: unchanged people, and one in a hundred drifted, against the stand-in."""
+"""Measure a full reconciliation against the stand-in for Clerk, without drift and with 1 % drifted users."""
 
 import os
 import sys
@@ -13,10 +13,10 @@ from typing import Any
 import django
 import psutil
 
-PEOPLE = int(os.environ.get("PEOPLE", "100000"))
-#: Created at the stand-in by one request.
-CROWD = 10_000
-#: A production key lets a thousand requests pass in ten seconds, here and at the stand-in.
+USERS = int(os.environ.get("PEOPLE", "100000"))
+#: Users created at the stand-in per request.
+BATCH_SIZE = 10_000
+#: With a production key, the product and the stand-in allow a thousand requests in ten seconds.
 API_KEY = "sk_live_of_the_bench"
 
 
@@ -35,24 +35,26 @@ def main() -> None:
         settings.CLERK_INSTANCE_ID = INSTANCE_ID
         clerk.call("PATCH", "/local/settings", {"lose_percent": 100})
         sign_up(clerk)
-        know_everybody()
-        measure("unchanged", PEOPLE)
+        store_users()
+        measure("unchanged")
         drift(clerk)
-        measure("1 % drifted", PEOPLE)
-        measure("unchanged again", PEOPLE)
+        measure("1 % drifted")
+        measure("unchanged again")
     close_pools()
 
 
 def sign_up(clerk: Any) -> None:
-    """Create the people at the stand-in, which takes as long as it takes."""
-    for _ in range(0, PEOPLE, CROWD):
-        status, answer = clerk.call("POST", "/local/users/crowd", {"count": min(CROWD, PEOPLE), "roles": ["CLIENT"]})
+    """Create the users at the stand-in, which is not measured."""
+    for _ in range(0, USERS, BATCH_SIZE):
+        status, response = clerk.call(
+            "POST", "/local/users/crowd", {"count": min(BATCH_SIZE, USERS), "roles": ["CLIENT"]}
+        )
         if status != 201:
-            sys.exit(f"The stand-in did not create the people: {answer}")
+            sys.exit(f"The stand-in did not create the users: {response}")
 
 
-def know_everybody() -> None:
-    """Store the people here, faster than comparing would: that takes the 9 statements of any new person's event."""
+def store_users() -> None:
+    """Store the users locally. This is faster than a reconciliation, which needs 9 statements for each new user."""
     from accounts.clerk import api
     from accounts.models import User
     from accounts.sync.apply import user_fields
@@ -60,34 +62,34 @@ def know_everybody() -> None:
 
     page = api.list_users()
     while True:
-        people = [User(password="!", clerk_id=payload.clerk_id, **user_fields(payload)) for payload in page.users]
-        User.objects.bulk_create(people)
-        ClientProfile.objects.bulk_create([ClientProfile(user=person) for person in people])
+        users = [User(password="!", clerk_id=payload.clerk_id, **user_fields(payload)) for payload in page.users]
+        User.objects.bulk_create(users)
+        ClientProfile.objects.bulk_create([ClientProfile(user=user) for user in users])
         if not page.last_id:
             return
         page = api.list_users(page.last_id)
 
 
 def drift(clerk: Any) -> None:
-    """Change one in a hundred here, as if an event had been lost, so that each has to be repaired."""
+    """Change 1 % of the local users, as if events had been lost."""
     from accounts.models import User
 
-    people = User.objects.filter(clerk_id__isnull=False)
-    drifted = list(people.order_by("pk").values_list("pk", flat=True)[::100])
-    User.objects.filter(pk__in=drifted).update(name="Somebody else")
+    users = User.objects.filter(clerk_id__isnull=False)
+    drifted = list(users.order_by("pk").values_list("pk", flat=True)[::100])
+    User.objects.filter(pk__in=drifted).update(name="Other name")
 
 
-def measure(name: str, people: int) -> None:
-    """Run one full comparison, and print what it took."""
+def measure(name: str) -> None:
+    """Run one full reconciliation, and print its cost."""
     from django.db import connection
 
     from accounts.sync import reconciliation
 
-    counted = 0
+    statements = 0
 
     def count(execute: Callable[..., Any], *arguments: Any) -> Any:
-        nonlocal counted
-        counted += 1
+        nonlocal statements
+        statements += 1
         return execute(*arguments)
 
     with connection.execute_wrapper(count), peak_memory() as peak:
@@ -95,15 +97,15 @@ def measure(name: str, people: int) -> None:
         run = reconciliation.reconcile(full=True)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     print(
-        f"{name:16} {run.compared:7} compared, {run.differed:6} differed, {run.repaired:6} repaired: {people / seconds:7.0f} users/s, "
-        f"{1000 * cpu / people:.3f} ms CPU each, {1000 * counted / people:7.1f} statements per 1,000, "
+        f"{name:16} {run.compared:7} compared, {run.differed:6} differed, {run.repaired:6} repaired: {USERS / seconds:7.0f} users/s, "
+        f"{1000 * cpu / USERS:.3f} ms CPU each, {1000 * statements / USERS:7.1f} statements per 1,000, "
         f"peak memory +{peak[0]:.0f} MB"
     )
 
 
 @contextmanager
 def peak_memory() -> Iterator[list[float]]:
-    """Yield a list that holds, at the end, how many MB the process grew at most."""
+    """Yield a list that finally contains the maximum growth of the process in MB."""
     process, stop, found = psutil.Process(), threading.Event(), [0.0]
     before = process.memory_info().rss
 

@@ -1,4 +1,4 @@
-"""What it costs to know who is asking: Clerk's token beside Django's own session, in alternating rounds of one process."""
+"""Compare the cost of authentication with Clerk's token and with Django's session, in alternating rounds."""
 
 import statistics
 import time
@@ -42,32 +42,32 @@ def main() -> None:
     with_django = SessionMiddleware(AuthenticationMiddleware(page))
     with_clerk = ClerkAuthenticationMiddleware(page)
     factory = RequestFactory()
-    # As a browser sends them. Minted once: the token outlives the bench.
+    # Signed once, because the token stays valid for the whole benchmark.
     clerk_cookies = f"__clerk_db_jwt=dvb_1; __client_uat=1; __session={mint('user_2bench', lifetime_s=3600)}"
-    ways: dict[str, Callable[[], object]] = {
+    variants: dict[str, Callable[[], object]] = {
         "Clerk's token": lambda: with_clerk(factory.get("/account/", headers={"cookie": clerk_cookies})),
         "Django's session": lambda: with_django(
             factory.get("/account/", headers={"cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"})
         ),
     }
-    compete(ways)
+    compare(variants)
     close_pools()
 
 
-def compete(ways: dict[str, Callable[[], object]]) -> None:
-    found: dict[str, list[float]] = {name: [] for name in ways}
+def compare(variants: dict[str, Callable[[], object]]) -> None:
+    durations: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(ROUNDS + 1):
-        for name in list(ways)[:: 1 if number % 2 else -1]:
+        for name in list(variants)[:: 1 if number % 2 else -1]:
             started = time.perf_counter()
             for _ in range(REQUESTS):
-                ways[name]()
-            if number:  # the first only warms up
-                found[name].append(1000 * (time.perf_counter() - started) / REQUESTS)
-    clerk, own = (statistics.median(found[name]) for name in ways)
+                variants[name]()
+            if number:  # the first round is a warm-up
+                durations[name].append(1000 * (time.perf_counter() - started) / REQUESTS)
+    clerk, own = (statistics.median(durations[name]) for name in variants)
     print(
-        f"\nKnowing who is asking: {clerk:.2f} ms by Clerk's token, {own:.2f} ms by Django's session, medians of {ROUNDS}."
+        f"\nAuthentication takes {clerk:.2f} ms with Clerk's token, {own:.2f} ms with Django's session, medians of {ROUNDS}."
     )
-    print(f"A token costs {clerk / own:.2f} of a session. The aim is 1.00 at most.")
+    print(f"A token costs {clerk / own:.2f} of a session. The target is 1.00 at most.")
 
 
 if __name__ == "__main__":

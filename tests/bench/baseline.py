@@ -1,6 +1,6 @@
-"""The limit that `make bench` compares with: the same server and middleware, the signature, one insert, nothing else.
+"""The baseline of `make bench`: the same server and middleware, but only the signature check and one insert.
 
-A settings module and its urls in one.
+This module contains settings and URLs.
 """
 
 from django.http import HttpRequest, JsonResponse
@@ -10,13 +10,13 @@ from django.views.decorators.csrf import csrf_exempt
 
 from config.settings import *  # noqa: F403
 
-ROOT_URLCONF = "tests.bench.limit"
+ROOT_URLCONF = "tests.bench.baseline"
 
 
 @csrf_exempt
 def receive(request: HttpRequest) -> JsonResponse:
-    """Verify and insert, with one statement in autocommit mode."""
-    from webhooks.inbox import signatures  # the settings are read before there are models
+    """Verify the signature and insert the event with one statement in autocommit mode."""
+    from webhooks.inbox import signatures  # models cannot be imported while settings are loaded
     from webhooks.models import WebhookEvent
 
     delivery = signatures.verify(request)
