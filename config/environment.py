@@ -40,11 +40,6 @@ def required(name: str, purpose: str) -> str:
 
 
 def integer(name: str, default: int) -> int:
-    """Return the variable `name` as a non-negative integer.
-
-    Raises:
-        ImproperlyConfigured: the value is not a non-negative integer.
-    """
     text = env.str(name, default="").strip() or str(default)
     if not (text.isascii() and text.isdecimal()):
         raise ImproperlyConfigured(f"{name} must be a whole number such as {default}, not {text!r}.")
@@ -68,11 +63,6 @@ def header(name: str) -> tuple[str, str] | None:
 
 
 def fraction(name: str) -> float:
-    """Return the variable `name` as a number from 0 to 1. The default is 0.
-
-    Raises:
-        ImproperlyConfigured: the value is not a number from 0 to 1.
-    """
     text = env.str(name, default="").strip() or "0"
     if not FRACTION.fullmatch(text):
         raise ImproperlyConfigured(f"{name} must be a number from 0 to 1 such as 0.1, not {text!r}.")
@@ -93,7 +83,6 @@ def deployment() -> str:
 
 @cache
 def version() -> str:
-    """Return VERSION, or the commit that is checked out, or ""."""
     return env.str("VERSION", default="").strip() or _commit(BASE_DIR / ".git")
 
 

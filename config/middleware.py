@@ -34,7 +34,6 @@ PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in (*UNUSED_FEATURES,
 
 
 def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Disable browser features that no page needs, also for embedded content."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

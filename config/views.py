@@ -78,7 +78,6 @@ def _can_read_metrics(request: HttpRequest) -> bool:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Render 404.html, and ask search engines to drop the URL."""
     response = defaults.page_not_found(request, exception)
     response["X-Robots-Tag"] = "noindex"
     return response

@@ -130,7 +130,6 @@ def _parse_response(response: object, requested_at: datetime, *, about: str) -> 
 
 
 def _last_id(entries: list[Any]) -> str:
-    """Return the last readable user id of a page, which is the cursor of the next page."""
     for entry in reversed(entries):
         try:
             return parse_user_id(entry.get("id") if isinstance(entry, dict) else None)

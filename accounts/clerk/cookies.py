@@ -59,12 +59,10 @@ class ClerkCookies:
 
     @property
     def handshake(self) -> str:
-        """The handshake token of a production instance, or ""."""
         return self._cookies.get(HANDSHAKE, "")
 
     @property
     def redirect_count(self) -> int:
-        """The number of handshakes this browser started within the last two seconds."""
         count = self._cookies.get(REDIRECT_COUNT, "")
         return int(count) if count.isascii() and count.isdecimal() and len(count) < 4 else 0
 

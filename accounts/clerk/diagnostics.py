@@ -67,7 +67,6 @@ def _check_settings() -> Iterator[Finding]:
 
 
 def _check_key_server() -> Finding:
-    """Check that tokens can be verified and that the keys belong to our instance."""
     if settings.CLERK_JWT_KEY:
         return Finding("public key (CLERK_JWT_KEY)")
     try:
@@ -155,7 +154,6 @@ def _check_webhook(url: str) -> Finding:
 
 
 def _run(subject: str, check: Callable[[], str], advice: str) -> Finding:
-    """Turn the problem that `check` returns, or a failed request, into a finding."""
     try:
         problem = check()
     except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError) as error:

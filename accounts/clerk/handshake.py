@@ -94,7 +94,6 @@ def parse_token(token: str) -> list[Morsel[str]] | None:
 
 
 def session_token(morsels: list[Morsel[str]]) -> str:
-    """Return the new session token, or "" if the handshake signed the user out."""
     return next((m.value for m in reversed(morsels) if m.key.startswith(cookies.SESSION) and m.value), "")
 
 
@@ -106,7 +105,6 @@ def set_cookies(response: HttpResponse, morsels: list[Morsel[str]]) -> None:
 
 
 def clean_url(request: HttpRequest) -> str:
-    """Return the URL of `request` without Clerk's parameters."""
     parts = urlsplit(request.build_absolute_uri())
     query = QueryDict(parts.query, mutable=True)
     if not any(name in query for name in PARAMETERS):

@@ -84,7 +84,6 @@ def client() -> httpx.Client:
 
 
 def _acquire_permit(description: str, rate_limit_key: str, deadline: float) -> rate_limiter.Permit:
-    """Wait for the user's limit, if any, and for the limit of the instance."""
     is_allowed = not rate_limit_key or rate_limiter.acquire(rate_limit_key, max_wait_s=deadline - time.monotonic())
     permit = rate_limiter.acquire(max_wait_s=deadline - time.monotonic()) if is_allowed else None
     if permit is None:
@@ -122,7 +121,6 @@ def _retry_delay_s(response: httpx.Response | httpx.HTTPError, attempt: int) -> 
 
 
 def _parse(response: httpx.Response, description: str) -> Any:
-    """Return the JSON of a response, or raise the exception for its status."""
     status = response.status_code
     if response.is_success:
         return _decode(response, description)

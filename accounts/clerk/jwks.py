@@ -160,7 +160,6 @@ def parse_pem(text: str) -> RSAPublicKey:
 
 
 def _endpoint() -> tuple[str, str]:
-    """Return the URL of the keys and the secret key for it: the Backend API if possible, else the public URL."""
     if settings.CLERK_SECRET_KEY:
         return f"{settings.CLERK_API_URL}/v1/jwks", settings.CLERK_SECRET_KEY
     configured = instance.current()

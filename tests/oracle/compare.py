@@ -1,6 +1,6 @@
-"""Our decisions compared with those of Clerk's own library, request by request: `make oracle`.
+"""Compare our authentication decisions with those of Clerk's own library, request by request: `make oracle`.
 
-Not named test_*, because it needs Node, which `make test` does without.
+The file is not named test_*, because it needs Node, which `make test` does not require.
 """
 
 import base64
@@ -31,7 +31,7 @@ FRESH = str(int(time.time()) - 3600)
 DOCUMENT = {"sec-fetch-dest": "document", "accept": "text/html"}
 
 TOKENS = {
-    "good": mint(OLIVE, iss=ISSUER),
+    "valid": mint(OLIVE, iss=ISSUER),
     "expired": mint(OLIVE, iss=ISSUER, age_s=600),
     "not yet valid": mint(OLIVE, iss=ISSUER, nbf=int(time.time()) + 60),
     "from the future": mint(OLIVE, iss=ISSUER, age_s=-60, nbf=None),
@@ -47,22 +47,22 @@ TOKENS = {
     "pending": mint(OLIVE, iss=ISSUER, sts="pending"),
     "other instance": mint(OLIVE, iss="https://clerk.elsewhere.example"),
     "junk": "junk",
-    "three parts of junk": "a.b.c",
+    "junk with three parts": "a.b.c",
     "truncated": mint(OLIVE, iss=ISSUER)[:-9],
     "version 1": mint(OLIVE, iss=ISSUER, v=None),
     "no session": mint(OLIVE, iss=ISSUER, sid=None),
 }
 
-#: Where we decide otherwise, and why. Anything else that differs fails.
-ARGUED = {
-    "other instance": "Clerk's library checks the issuer only if it is told to; one key may not serve two instances here.",
-    "no session": "A token without a session can never be revoked, so it signs nobody in.",
-    "header": "A program that sends a header is told 401. Clerk's library redirects it if it also claims to be a page load.",
+#: Deliberate differences and their reasons. Any other difference fails the test.
+EXPECTED_DIFFERENCES = {
+    "other instance": "Clerk's library checks the issuer only if configured to. Here a key must not serve two instances.",
+    "no session": "A token without a session cannot be revoked, so it is rejected.",
+    "header": "A client that sends a Bearer header gets 401. Clerk's library redirects it if it also claims to be a page load.",
 }
 
 
 def requests() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield requests of every kind, each with the name of its token."""
+    """Yield (name of the token, request) for every combination."""
     for instance, (name, token) in itertools.product(INSTANCES, TOKENS.items()):
         browser = "__clerk_db_jwt=dvb_1; "
         for uat in ("", "0", FRESH, "99999999999"):
@@ -71,7 +71,7 @@ def requests() -> Iterator[tuple[str, dict[str, Any]]]:
         suffix = f"_{suffix_of(instance)}"
         both = f"{browser}__clerk_db_jwt{suffix}=dvb_1; __session{suffix}={token}; __client_uat{suffix}={FRESH}"
         yield name, request(instance, both)
-        for plain in ("good", "expired", "other instance", "junk"):
+        for plain in ("valid", "expired", "other instance", "junk"):
             yield name, request(instance, f"{both}; __session={TOKENS[plain]}; __client_uat={FRESH}")
             yield name, request(instance, f"{both}; __session={TOKENS[plain]}; __client_uat=0")
         yield (
@@ -87,9 +87,9 @@ def requests() -> Iterator[tuple[str, dict[str, Any]]]:
         yield "none", request(instance, "__clerk_db_jwt=dvb_1; __client_uat=0")
         yield "none", request(instance, "__clerk_db_jwt=dvb_1", query="?__clerk_db_jwt=dvb_2")
         yield "none", request(instance, f"__clerk_db_jwt=dvb_1; __client_uat={FRESH}; __clerk_redirect_count=2")
-    good = handshake_token(f"__session={TOKENS['good']}; Path=/", f"__client_uat={FRESH}; Path=/")
-    gone = handshake_token("__session=; Path=/; Max-Age=0", "__client_uat=0; Path=/")
-    for token in (good, gone, "junk"):
+    signed_in = handshake_token(f"__session={TOKENS['valid']}; Path=/", f"__client_uat={FRESH}; Path=/")
+    signed_out = handshake_token("__session=; Path=/; Max-Age=0", "__client_uat=0; Path=/")
+    for token in (signed_in, signed_out, "junk"):
         yield "handshake", request("production", f"__clerk_handshake={token}")
 
 
@@ -106,18 +106,16 @@ def suffix_of(instance: str) -> str:
     return _instance(INSTANCES[instance], "").cookie_suffix
 
 
-def ours(asked: dict[str, Any]) -> str:
-    """Return what our middleware decides."""
-    path = asked["url"].removeprefix(PARTY)
-    response = Client().generic(asked["method"], path, headers=asked["headers"])
+def our_decision(case: dict[str, Any]) -> str:
+    path = case["url"].removeprefix(PARTY)
+    response = Client().generic(case["method"], path, headers=case["headers"])
     if response.status_code == 307:
         return "handshake"
     state = getattr(response.wsgi_request, "clerk", None)
     return "signed-in" if hasattr(state, "claims") else "signed-out"
 
 
-def theirs(asked: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return what @clerk/backend decides."""
+def clerks_decisions(cases: list[dict[str, Any]]) -> list[dict[str, str]]:
     instances = {
         name: {"publishableKey": key, "jwtKey": public_pem(KEY), "authorizedParties": [PARTY]}
         for name, key in INSTANCES.items()
@@ -125,7 +123,7 @@ def theirs(asked: list[dict[str, Any]]) -> list[dict[str, str]]:
     done = subprocess.run(
         ["node", "decide.js"],
         cwd=FOLDER,
-        input=json.dumps({"instances": instances, "requests": asked}),
+        input=json.dumps({"instances": instances, "requests": cases}),
         capture_output=True,
         text=True,
         check=True,
@@ -135,21 +133,21 @@ def theirs(asked: list[dict[str, Any]]) -> list[dict[str, str]]:
     return decisions
 
 
-def test_we_decide_as_clerks_own_library_does(settings: Settings) -> None:
+def test_decisions_match_clerks_own_library(settings: Settings) -> None:
     settings.CLERK_FRONTEND_API_URL = ISSUER
     assert frontend_api_url(INSTANCES["production"]) == ISSUER
-    asked = list(requests())
-    verdicts = theirs([each for _, each in asked])
-    differences, argued = [], set()
-    for (name, each), verdict in zip(asked, verdicts, strict=True):
-        settings.CLERK_PUBLISHABLE_KEY = INSTANCES[each["instance"]]
-        decided = ours(each)
-        if decided != verdict["status"]:
-            argument = "header" if verdict["status"] == "handshake" and "authorization" in each["headers"] else name
-            if argument in ARGUED and decided == "signed-out":
-                argued.add(argument)
+    cases = list(requests())
+    decisions = clerks_decisions([case for _, case in cases])
+    differences, expected = [], set()
+    for (name, case), clerks in zip(cases, decisions, strict=True):
+        settings.CLERK_PUBLISHABLE_KEY = INSTANCES[case["instance"]]
+        ours = our_decision(case)
+        if ours != clerks["status"]:
+            reason = "header" if clerks["status"] == "handshake" and "authorization" in case["headers"] else name
+            if reason in EXPECTED_DIFFERENCES and ours == "signed-out":
+                expected.add(reason)
             else:
-                differences.append((name, decided, verdict, each["instance"], each["method"], each["headers"]))
-    print(f"{len(asked)} requests compared, {len(differences)} differ without an argument; argued: {sorted(argued)}")
+                differences.append((name, ours, clerks, case["instance"], case["method"], case["headers"]))
+    print(f"{len(cases)} requests compared, {len(differences)} unexpected differences; expected: {sorted(expected)}")
     assert not differences, "\n".join(str(difference)[:1500] for difference in differences[:10])
-    assert argued == set(ARGUED), "An argued difference is none any more."
+    assert expected == set(EXPECTED_DIFFERENCES), "An expected difference no longer occurs."

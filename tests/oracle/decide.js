@@ -1,4 +1,4 @@
-// Reads {settings, requests} from stdin and prints what @clerk/backend decides for each request.
+// Reads {instances, requests} from stdin and prints what @clerk/backend decides for each request.
 
 import { createClerkClient } from "@clerk/backend";
 
@@ -6,7 +6,7 @@ const chunks = [];
 for await (const chunk of process.stdin) chunks.push(chunk);
 const { instances, requests } = JSON.parse(Buffer.concat(chunks).toString());
 
-// Its warnings about odd requests are not what is asked for.
+// Suppress the library's warnings about invalid requests.
 for (const name of ["log", "warn", "error", "info"]) console[name] = () => {};
 
 const decisions = [];

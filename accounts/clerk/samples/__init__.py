@@ -92,7 +92,6 @@ class SampleUser:
         }
 
     def deleted_data(self) -> dict[str, Any]:
-        """Return the `data` of a user.deleted event."""
         return {"object": "user", "id": self.clerk_id, "deleted": True}
 
 
@@ -122,14 +121,12 @@ def user_event(event_type: str, user: SampleUser) -> dict[str, Any]:
 
 @cache
 def examples() -> dict[str, list[dict[str, Any]]]:
-    """Return the example events of Clerk's specification by event type."""
     events: dict[str, list[dict[str, Any]]] = json.loads((FOLDER / "examples.json").read_text("utf-8"))["events"]
     return events
 
 
 @cache
 def captured() -> list[dict[str, Any]]:
-    """Return events with the shape of real deliveries."""
     events: list[dict[str, Any]] = json.loads((FOLDER / "captured.json").read_text("utf-8"))["events"]
     return events
 
@@ -140,12 +137,10 @@ def encode(envelope: dict[str, Any]) -> str:
 
 
 def subject_id(envelope: dict[str, Any]) -> str:
-    """Return the id in the data of an event, or ""."""
     return str(envelope["data"].get("id", ""))
 
 
 def new_id(random: Random, prefix: str) -> str:
-    """Return an id in Clerk's format, such as user_2bXQ…: the prefix, an underscore, and 27 letters and digits."""
     return f"{prefix}_{''.join(random.choices(ALPHABET, k=27))}"
 
 
