@@ -319,7 +319,7 @@ class TestPushes:
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
         run = reconciliation.reconcile(full=True)
         assert (run.pushed, run.unrepaired) == (0, 1)
-        assert "refused" in run.examples[-1]["reason"]
+        assert "rejected by fault injection" in run.examples[-1]["reason"]
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": False})
         assert recent().unrepaired == 1
         assert reconciliation.reconcile(full=True).pushed == 1
