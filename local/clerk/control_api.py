@@ -80,7 +80,6 @@ def not_found(request: HttpRequest, rest: str) -> HttpResponse:
 @json_api
 @require_http_methods(["GET", "POST"])
 def users(request: HttpRequest) -> HttpResponse:
-    """List users, or create one."""
     if request.method == "GET":
         return JsonResponse([serializers.user(user) for user in User.objects.all()], safe=False)
     user = apply_data(User(), read_body(request))
@@ -103,7 +102,6 @@ def bulk_create(request: HttpRequest) -> HttpResponse:
 @json_api
 @require_http_methods(["GET", "PATCH", "DELETE"])
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
-    """Show, change or delete a user."""
     if request.method == "GET":
         return JsonResponse(serializers.user(User.objects.get(pk=user_id)))
     # Also read under the lock, because otherwise the second of two simultaneous changes would undo the first.
@@ -128,7 +126,6 @@ def deliveries(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "PATCH"])
 @transaction.atomic
 def settings(request: HttpRequest) -> HttpResponse:
-    """Show or change the fault injection."""
     faults = FaultInjection.current()
     if request.method == "PATCH":
         form = FaultInjectionForm(model_to_dict(faults) | read_body(request), instance=faults)

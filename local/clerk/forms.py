@@ -111,12 +111,10 @@ class FaultInjectionForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
                 field.widget.attrs["max"] = max_value
 
     def sections(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """Return headings and their fields."""
         api_fields = [field for field in self if field.name.startswith("api_")]
         return [("Webhooks", [field for field in self if field not in api_fields]), ("Backend API", api_fields)]
 
     def save(self, commit: bool = True) -> FaultInjection:  # noqa: FBT001, FBT002  # Django's signature
-        """Save, and release events that are no longer held."""
         faults: FaultInjection = super().save(commit)
         deliveries.release_if_full(faults)
         return faults

@@ -67,7 +67,6 @@ class Client(models.Model):
 
     @property
     def session(self) -> "Session | None":
-        """The newest active session."""
         return self.sessions.filter(status=Session.Status.ACTIVE).first()
 
 
@@ -94,7 +93,6 @@ class Session(models.Model):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def due(self, now: datetime) -> "MessageQuerySet":
-        """Pending messages whose next attempt is due."""
         return self.filter(state=Message.State.PENDING, next_attempt_at__lte=now)
 
     def held(self) -> "MessageQuerySet":

@@ -68,7 +68,6 @@ def user(user: User) -> dict[str, Any]:
 
 
 def deleted(user_id: str) -> dict[str, Any]:
-    """Return a deleted user, as user.deleted and the Backend API render it."""
     return {"object": "user", "id": user_id, "deleted": True}
 
 

@@ -47,7 +47,6 @@ def url(name: str, default: str) -> str:
 
 
 def publishable_key(frontend_api_url: str) -> str:
-    """Return the development key that contains the host of the Frontend API."""
     host = urlsplit(frontend_api_url).netloc
     return "pk_test_" + base64.b64encode(f"{host}$".encode()).decode().rstrip("=")
 

@@ -66,7 +66,6 @@ class Form:
             self.values[name] = _field_values(self.kinds[name], value)
 
     def press(self, button: str) -> None:
-        """Add the value of a button to the form data."""
         self.values[button] = [self.buttons[button]]
 
 

@@ -68,7 +68,7 @@ class Demo:
     ids: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Fill in the profiles one user after the other, and then the admin's part."""
+        """Fill in the profiles, one user after the other."""
         _, body = call_stand_in(self.port + 1, "GET", "/local/users")
         self.ids = {user["username"]: user["id"] for user in json.loads(body)}
         # Some demo users may have been deleted at the stand-in.
@@ -164,7 +164,6 @@ def _has_content(me: dict[str, Any]) -> bool:
 
 
 def main() -> int:
-    """Run, and return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     os.nice(5)  # the servers that were just started have priority

@@ -42,7 +42,6 @@ class DemoUser:
 
     @property
     def sign_up_data(self) -> dict[str, Any]:
-        """The body of the request that signs the user up at the stand-in."""
         names = {"first_name": self.first_name, "last_name": self.last_name, "username": self.username}
         return {**names, "email": self.email, "roles": self.roles}
 
@@ -62,7 +61,6 @@ DEMO_USERS = read_users()
 
 
 def read_image(name: str) -> bytes:
-    """Return a file of the folder `images`."""
     return (FOLDER / "images" / name).read_bytes()
 
 

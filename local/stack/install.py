@@ -47,7 +47,6 @@ def main(name: str) -> int:
 
 
 def digest(name: str) -> str:
-    """Return the name of a requirements file and a digest of its content."""
     content = (PROJECT_ROOT / "requirements" / name).read_bytes()
     return f"{name} {hashlib.sha256(content).hexdigest()}"
 
@@ -61,7 +60,6 @@ def installed() -> set[str]:
 
 
 def make_venv() -> None:
-    """Create .venv unless a working one exists."""
     if installed():
         return
     with progress(f"Creating .venv with Python {sys.version.split()[0]}"):

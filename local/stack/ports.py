@@ -34,7 +34,7 @@ def reserve_ports(port: int) -> Iterator[None]:
     """Reserve the application's port and the next one, for the stand-in for Clerk, against other copies.
 
     The servers start to listen only after some seconds. Until then a second copy would find the ports free, mistake the
-    first copy's servers for its own, and sign up its demo people there. So a copy first locks a file for each port, and
+    first copy's servers for its own, and sign up its demo users there. So a copy first locks a file for each port, and
     then checks that the port is free.
 
     Raises:

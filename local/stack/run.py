@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def request_stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Unwind whatever is running. Further signals are ignored, so that a second Ctrl-C cannot interrupt the shutdown."""
+    """Stop the run by raising an exception. Further signals are ignored, so that a second Ctrl-C cannot interrupt the shutdown."""
     for stop_signal in STOP_SIGNALS:
         signal.signal(stop_signal, signal.SIG_IGN)
     raise StopRequested
@@ -58,7 +58,6 @@ def report(text: str) -> None:
 
 @contextlib.contextmanager
 def step(text: str) -> Iterator[None]:
-    """Print the name of a step, then how long it took."""
     started = time.monotonic()
     with contextlib.suppress(OSError):
         print(f"  {text:<44}", end="", flush=True)
@@ -152,7 +151,6 @@ class LocalRun:
             sign_up_missing(self.port + 1, self.data_dir / "demo-people.txt")
 
     def start_filling_profiles(self) -> None:
-        """Fill in the profiles of the demo users in the background."""
         if self.environ.get("DEMO_CONTENT") == "0" or fill_profiles.read_progress(self.data_dir).is_complete:
             return
         command = [sys.executable, "-m", "local.demo.fill_profiles"]
@@ -160,7 +158,6 @@ class LocalRun:
         self.stack.callback(stop, self.demo)
 
     def report_filled_profiles(self) -> None:
-        """Report once whether the profiles were filled in."""
         if self.demo is None or self.demo.poll() is None:
             return
         if self.demo.returncode:

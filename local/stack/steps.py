@@ -105,6 +105,5 @@ def get_status(port: int, path: str) -> int | None:
 
 
 def last_line(log: Path) -> str:
-    """Return the last line of a log that is not blank, for use in an error message."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1] if lines else "there was no output"

@@ -38,20 +38,20 @@ def with_token(token: str, **options: Any) -> Client:
     return browser
 
 
-def signed_in(person: HasClerkId, *, expired: bool = False, pending: bool = False, **options: Any) -> Client:
+def signed_in(user: HasClerkId, *, expired: bool = False, pending: bool = False, **options: Any) -> Client:
     """Return a client with a session token.
 
     Args:
         expired: the token has expired.
         pending: the session still needs a step at Clerk, such as choosing an organisation.
     """
-    token = mint(person.clerk_id, age_s=EXPIRED_S if expired else 0, sts="pending" if pending else "active")
+    token = mint(user.clerk_id, age_s=EXPIRED_S if expired else 0, sts="pending" if pending else "active")
     return with_token(token, **options)
 
 
-def impersonating(person: HasClerkId, operator: HasClerkId, **options: Any) -> Client:
-    """Return a client of `operator`, who impersonates `person`."""
-    return with_token(mint(person.clerk_id, act={"sub": operator.clerk_id}), **options)
+def impersonating(user: HasClerkId, operator: HasClerkId, **options: Any) -> Client:
+    """Return a client of `operator`, who impersonates `user`."""
+    return with_token(mint(user.clerk_id, act={"sub": operator.clerk_id}), **options)
 
 
 def with_password(**options: Any) -> Client:

@@ -72,7 +72,6 @@ def user_count(request: HttpRequest) -> HttpResponse:
 @backend_api
 @require_http_methods(["GET", "HEAD", "DELETE"])
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
-    """Show or delete a user."""
     with transaction.atomic():
         user = User.objects.get(pk=user_id)
         if request.method != "DELETE":
@@ -109,7 +108,6 @@ def user_ban(request: HttpRequest, user_id: str, verb: str) -> HttpResponse:
 @backend_api
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
-    """List the sessions of a user or of a browser, newest first."""
     filters = {name: request.GET[name] for name in ("user_id", "client_id", "status") if name in request.GET}
     if not filters.keys() & {"user_id", "client_id"}:
         raise InvalidQuery("user_id or client_id is required.")

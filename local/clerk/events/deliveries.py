@@ -38,14 +38,12 @@ _in_progress: set[str] = set()
 
 
 def start() -> threading.Thread:
-    """Start delivering in a background thread."""
     thread = threading.Thread(target=_run, name="deliveries", daemon=True)
     thread.start()
     return thread
 
 
 def stop() -> None:
-    """Stop starting attempts."""
     _stopping.set()
     _wake_up.set()
 
@@ -76,7 +74,7 @@ def release_if_full(faults: FaultInjection) -> None:
 
 
 def send_again(message: Message) -> None:
-    """Queue a message again, in whatever state it is, with all its retries."""
+    """Queue a message again with all its retries, regardless of its state."""
     message.state, message.tries, message.copies = Message.State.PENDING, 0, 1
     message.next_attempt_at = timezone.now()
     message.save(update_fields=["state", "tries", "copies", "next_attempt_at"])

@@ -54,7 +54,6 @@ def end(session: Session, status: Session.Status, actor: Actor) -> None:
 
 
 def revoke_all(user: User, actor: Actor) -> None:
-    """End all sessions of a user, for example after a ban."""
     for session in user.sessions.filter(status=Session.Status.ACTIVE):
         end(session, Session.Status.REVOKED, actor)
 

@@ -46,7 +46,6 @@ def handshake_token(directives: list[str]) -> str:
 
 
 def jwks() -> dict[str, Any]:
-    """Return the public key as a JSON Web Key Set."""
     public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(_key().public_key()))
     return {"keys": [public | {"use": "sig", "alg": "RS256", "kid": settings.INSTANCE_ID}]}
 

@@ -48,7 +48,6 @@ def frontend_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespons
 
 @require_safe
 def jwks(request: HttpRequest) -> JsonResponse:
-    """Return the public key that verifies tokens."""
     return JsonResponse(tokens.jwks())
 
 
@@ -90,7 +89,6 @@ def sign_ins(request: HttpRequest) -> HttpResponse:
 @frontend_api
 @require_POST
 def sign_ups(request: HttpRequest) -> HttpResponse:
-    """Create a user and sign them in."""
     user = apply_data(User(), read_body(request))
     taken = {email["address"].casefold() for other in User.objects.all() for email in other.emails}
     if any(email["address"].casefold() in taken for email in user.emails):
@@ -102,7 +100,6 @@ def sign_ups(request: HttpRequest) -> HttpResponse:
 @frontend_api
 @require_POST
 def session_token(request: HttpRequest, session_id: str) -> HttpResponse:
-    """Return a new session token."""
     session = _own_session(request, session_id)
     if session.status != Session.Status.ACTIVE:
         return error_response(404, "resource_not_found", "The session has ended.")
@@ -121,7 +118,6 @@ def session_end(request: HttpRequest, session_id: str, verb: str) -> HttpRespons
 
 
 def with_parameter(url: str, name: str, value: str) -> str:
-    """Return `url` with a query parameter added."""
     parts = urlsplit(url)
     query = QueryDict(parts.query, mutable=True)
     query[name] = value

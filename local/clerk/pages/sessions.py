@@ -44,7 +44,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def session_list(request: HttpRequest) -> HttpResponse:
-    """List sessions, newest first."""
     found = Session.objects.select_related("user")[:MAX_SESSIONS]
     return render(request, "localclerk/session_list.html", {"sessions": found})
 

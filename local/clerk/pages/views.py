@@ -30,7 +30,6 @@ def urls(request: HttpRequest) -> dict[str, Any]:
 
 @require_safe
 def user_list(request: HttpRequest) -> HttpResponse:
-    """List users, newest first."""
     query = request.GET.get("q", "").replace("\x00", "").strip()
     words = _folded(query).split()[:5]
     # Filtered in Python, because SQLite folds the case of ASCII letters only. There are few users.
@@ -40,7 +39,6 @@ def user_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_create(request: HttpRequest) -> HttpResponse:
-    """Sign a user up."""
     user = User(public_metadata={"roles": ["BUILDER"]})
     form = UserForm(_form_data(request.POST, user), instance=user) if request.method == "POST" else None
     if form is None or not form.is_valid():
@@ -52,7 +50,6 @@ def user_create(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
-    """Show and change a user."""
     # A POST holds the lock from reading to writing.
     with transaction.atomic() if request.method == "POST" else nullcontext():
         return _user(request, get_object_or_404(User, pk=user_id))
@@ -71,7 +68,6 @@ def _user(request: HttpRequest, user: User) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def user_delete(request: HttpRequest, user_id: str) -> HttpResponse:
-    """Delete a user after confirmation."""
     user = get_object_or_404(User, pk=user_id)
     if request.method != "POST":
         return render(request, "localclerk/user_delete.html", {"user": user})
@@ -95,7 +91,6 @@ def delivery_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def delivery_send(request: HttpRequest, message_id: str) -> HttpResponse:
-    """Queue a message again."""
     deliveries.send_again(get_object_or_404(Message, pk=message_id))
     messages.success(request, f"{message_id} is queued again.")
     return redirect("deliveries")
@@ -103,14 +98,12 @@ def delivery_send(request: HttpRequest, message_id: str) -> HttpResponse:
 
 @require_POST
 def release(request: HttpRequest) -> HttpResponse:
-    """Queue the held messages."""
     messages.success(request, f"{deliveries.release_held()} events are queued in random order.")
     return redirect("deliveries")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def fault_injection(request: HttpRequest) -> HttpResponse:
-    """Show and change the fault injection."""
     form = FaultInjectionForm(request.POST or None, instance=FaultInjection.current())
     if request.method == "POST" and form.is_valid():
         form.save()
