@@ -1,4 +1,4 @@
-"""Profiles follow roles: given, a profile is made or comes back; taken, it is archived. Nothing is ever thrown away."""
+"""Profiles follow roles. Gaining a role creates or restores its profile, losing it archives the profile. No row is deleted."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,13 +17,13 @@ from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
-#: The profile that comes with each role; ADMIN has none.
+#: ADMIN has no profile.
 PROFILE_OF_ROLE: dict[str, type[Profile]] = {
     User.Role.BUILDER: BuilderProfile,
     User.Role.CLIENT: ClientProfile,
 }
 
-#: What of a person the directory knows.
+#: User fields that the directory indexes.
 INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
 
@@ -33,24 +33,24 @@ def follow_roles(
     """Create, restore and archive profiles after the roles of `user` changed.
 
     Args:
-        actor: who changed them. What people ask for themselves is public when they publish it, and not before.
+        actor: who changed the roles. A profile that users request for themselves stays unpublished until they publish it.
     """
     for role, model in PROFILE_OF_ROLE.items():
         if role in added and actor == user:
             request_profile(model, user, origin=origin)
         elif role in added:
-            _open(model, user, origin)
+            _create_or_restore(model, user, origin)
         elif role in removed:
             _archive(model, user, origin)
 
 
 def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
-    """Return whether `changes` gave `user` a first name to show."""
+    """Return whether `user` had no name before `changes`."""
     return not any(changes.get(field, (getattr(user, field), None))[0] for field in ("name", "username"))
 
 
 def assign_slug(user: User, *, origin: log.Origin) -> None:
-    """Give the builder profile of `user` its address now that a name is known, unless it has one or there is none."""
+    """Give the builder profile of `user` a slug made of the name, if there is a profile without one."""
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
     if profile is None:
         return
@@ -63,7 +63,7 @@ def assign_slug(user: User, *, origin: log.Origin) -> None:
 
 
 def refresh_index(user: User) -> None:
-    """Let a builder be found by a new name, and placed by whether there is a picture; an archived one, once it is back."""
+    """Reindex the profile of a builder whose name or image changed. An archived profile is indexed on restore."""
     if User.Role.BUILDER not in user.roles:
         return
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user).first()
@@ -74,19 +74,19 @@ def refresh_index(user: User) -> None:
 
 @transaction.atomic
 def request_profile(model: type[Profile], user: User, *, origin: log.Origin) -> None:
-    """Make the profile that somebody wants to have, or bring it back, deleted or not; a builder's waits unpublished."""
-    made = _insert(model, user, origin)
+    """Create or restore, even from deletion, the profile that `user` asks for. Builder profiles start unpublished."""
+    created = _insert(model, user, origin)
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
-    away = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
-    values: dict[str, Any] = dict.fromkeys(away)
-    if isinstance(profile, BuilderProfile) and (made or away):
-        # The same time as that of its making says that it was never published: see visibility.is_draft.
-        values["unpublished_at"] = profile.created_at if made else timezone.now()
+    set_reasons = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
+    values: dict[str, Any] = dict.fromkeys(set_reasons)
+    if isinstance(profile, BuilderProfile) and (created or set_reasons):
+        # Equal to created_at means that it was never published: see visibility.is_draft.
+        values["unpublished_at"] = profile.created_at if created else timezone.now()
     if values:
         apply_changes(profile, origin, actor=user, **values)
 
 
-def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
+def _create_or_restore(model: type[Profile], user: User, origin: log.Origin) -> None:
     if _insert(model, user, origin):
         return
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
@@ -95,7 +95,7 @@ def _open(model: type[Profile], user: User, origin: log.Origin) -> None:
 
 
 def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
-    """Insert the profile unless there is one, and tell whether it was inserted."""
+    """Insert the profile unless the user has one, and return whether it was inserted."""
     for profile in _variants(model, user):
         if insert_if_new(profile):
             log.record(AuditLog.Action.PROFILE_CREATED, actor=None, target=profile, subject=user, origin=origin)
@@ -104,7 +104,7 @@ def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
 
 
 def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
-    """Yield the rows to try to insert, best address first."""
+    """Yield the rows to try to insert, preferred slug first."""
     if model is not BuilderProfile:
         yield model(user=user)
         return
@@ -122,10 +122,10 @@ def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
 
 
 def lock_profile[P: Profile](profile: P) -> P:
-    """Return the profile as it is stored, locked until the transaction ends.
+    """Return a fresh copy of the profile, with its row locked until the transaction ends.
 
     Raises:
-        DoesNotExist: the profile is gone.
+        DoesNotExist: the profile was deleted.
     """
     rows = type(profile)._default_manager.select_related("user").select_for_update(of=["self"], no_key=True)
     return rows.get(pk=profile.pk)
@@ -133,13 +133,13 @@ def lock_profile[P: Profile](profile: P) -> P:
 
 @transaction.atomic
 def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
-    """Delete a profile, and with it give up the role. What stands on it is kept, apart from everybody but admins.
+    """Soft-delete a profile and remove its role. The content is kept; only admins can see it.
 
     Raises:
-        RoleChangeError: there is nobody at Clerk whose role could be given up.
+        RoleChangeError: the user is not active at Clerk, so the role cannot be removed.
     """
     [role] = (role for role, model in PROFILE_OF_ROLE.items() if isinstance(profile, model))
-    # First, because users are locked before profiles everywhere.
+    # Lock order: users before profiles.
     change_roles(profile.user, remove=[User.Role(role)], actor=actor, origin=origin)
     stored = lock_profile(profile)
     if stored.deleted_at is None:
@@ -147,11 +147,11 @@ def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
 
 
 def apply_changes(profile: Profile, origin: log.Origin, *, actor: User | None = None, **new: object) -> None:
-    """Set and save fields of a locked profile, and write its audit row; without `actor` it was the system or Clerk."""
+    """Save fields of a locked profile, reindex it and record the change. No `actor` means the system or Clerk."""
     changes = {field: (getattr(profile, field), value) for field, value in new.items()}
     for field, value in new.items():
         setattr(profile, field, value)
-    # Whatever changed: it costs no statement, and nothing that people are found by can be forgotten.
+    # Always reindex: it needs no extra statement, and no caller has to know which fields are indexed.
     indexed = indexing.index(profile) if isinstance(profile, BuilderProfile) else ()
     update(profile, [*new, *indexed])
     log.record(

@@ -1,4 +1,4 @@
-"""Views of one profile: fetched once, and refused before the handler runs."""
+"""Views of one profile. The profile is fetched and access is checked before the handler runs."""
 
 import unicodedata
 from typing import Any
@@ -19,10 +19,10 @@ from profiles.slugs import fold
 
 
 class ProfileAccessMixin(AccessMixin, View):
-    """Sets `self.profile` and `self.access` before the handler runs, and refuses what `required` is not allowed.
+    """Set `self.profile` and `self.access`, and check the `required` permission.
 
-    404 for what the person may not know exists, a way to sign in for nobody who wants to change something, and 403 for
-    somebody who may see it but not do it.
+    Profiles the user may not see are 404. Without the permission, signed-out users are sent to sign in, and signed-in users
+    get 403.
     """
 
     required: Permission = "view"
@@ -32,7 +32,7 @@ class ProfileAccessMixin(AccessMixin, View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.profile = self.get_profile(**kwargs)
         self.access = access_for(request.user, self.profile)
-        if not self.access.can_view:  # again, should a subclass look among too many
+        if not self.access.can_view:  # a subclass may return a wider queryset
             raise Http404
         if not self.access.allows(self.required):
             if not request.user.is_authenticated:
@@ -41,14 +41,13 @@ class ProfileAccessMixin(AccessMixin, View):
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Any]:
-        """Return the profiles among which the one in the address is looked for."""
         return BuilderProfile.objects.visible_to(self.request.user)
 
-    def get_profile(self, **address: Any) -> Any:
-        """Return the profile that the address names."""
+    def get_profile(self, **url_kwargs: Any) -> Any:
+        """Return the profile that the URL names, or raise 404."""
         cleaned = {
             name: value.replace("\x00", "\ufffd") if isinstance(value, str) else value
-            for name, value in address.items()
+            for name, value in url_kwargs.items()
         }
         profile = self.get_queryset().filter(**cleaned).first()
         if profile is None:
@@ -57,42 +56,41 @@ class ProfileAccessMixin(AccessMixin, View):
 
     @property
     def audit_context(self) -> dict[str, Any]:
-        """Whose deed it is, for the audit log."""
+        """The actor and origin of this request, as keyword arguments for services."""
         return {"actor": self.request.user, "origin": Origin.from_request(self.request)}
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
-        """Answer somebody who is signed in and may see the profile, but not do this with it."""
-        raise PermissionDenied(f"This profile is not yours to {self.required}.")
+        """Refuse a signed-in user who may see the profile but lacks the required permission."""
+        raise PermissionDenied(f"You do not have permission to {self.required} this profile.")
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
-        """Answer somebody who is not signed in; JSON views answer otherwise."""
+        """Send a signed-out user to sign in. JSON views override this."""
         return sign_in_response(request)
 
 
 class BuilderPageMixin(ProfileAccessMixin):
-    """A page below a builder's address, which is also found under addresses that lead there.
+    """A page below a builder's slug. It is also found by a former slug and by other spellings of the slug.
 
-    These are addresses that the builder had before, and the present one in capitals, with accents or taken apart. A form
-    that was opened before the address changed in another tab is thus still saved.
+    So a form still saves if the slug was changed in another tab after the form was opened.
     """
 
-    def get_profile(self, **address: Any) -> Any:
-        """Return the profile whose present address it is, else the one that it leads to."""
-        spellings = _spellings(address["slug"])
+    def get_profile(self, **url_kwargs: Any) -> Any:
+        """Return the profile with this slug, or else the one that had it before."""
+        spellings = _spellings(url_kwargs["slug"])
         found = {profile.slug: profile for profile in self.get_queryset().filter(slug__in=spellings)}
-        present = next((found[slug] for slug in spellings if slug in found), None)
-        profile = present or self.get_queryset().filter(former_slugs__slug__in=spellings).first()
+        current = next((found[slug] for slug in spellings if slug in found), None)
+        profile = current or self.get_queryset().filter(former_slugs__slug__in=spellings).first()
         if profile is None:
             raise Http404
         return profile
 
     def redirect_to_current_slug(self) -> HttpResponse:
-        """Lead to the same page at the present address."""
+        """Redirect to the same view under the current slug."""
         name = self.request.resolver_match.view_name if self.request.resolver_match else ""
         return redirect(name, self.profile.slug, permanent=True)
 
 
 def _spellings(slug: str) -> list[str]:
-    """Return what may be meant by a slug in an address, the slug itself first."""
+    """Return `slug`, then its lower-case, composed and unaccented forms."""
     slug = slug.replace("\x00", "\ufffd")
     return list(dict.fromkeys([slug, unicodedata.normalize("NFC", slug.casefold()), fold(slug)]))

@@ -69,7 +69,7 @@ urlpatterns = [
         portfolio.ProjectDeleteView.as_view(),
         name="project_delete",
     ),
-    path("media/<picture:name>", media.picture, name="picture"),
+    path("media/<picture:name>", media.image, name="picture"),
     path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
     path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
     path("account/client/", section_views.ClientUpdateView.as_view(), name="own_client"),

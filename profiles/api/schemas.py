@@ -48,7 +48,7 @@ def patch_schema(form_classes: Forms) -> dict[str, Any]:
 
 def _field_schema(field: forms.Field) -> dict[str, Any]:
     # Not as maxItems, because empty and duplicate entries are removed before counting.
-    limit = f"At most {field.most}." if isinstance(field, ListField) else ""
+    limit = f"At most {field.max_items}." if isinstance(field, ListField) else ""
     annotations = {"title": str(field.label), "description": f"{field.help_text} {limit}".strip()}
     return _type_schema(field) | {name: text for name, text in annotations.items() if text}
 
@@ -60,7 +60,7 @@ def _type_schema(field: forms.Field) -> dict[str, Any]:
         case forms.DecimalField():
             return {"type": ["number", "string", "null"], **_limits(field)}
         case ListField():
-            return {"type": "array", "items": {"type": "string", "maxLength": field.longest}}
+            return {"type": "array", "items": {"type": "string", "maxLength": field.max_entry_length}}
         case forms.MultipleChoiceField():
             return {"type": "array", "items": {"type": "string", "enum": _values(field)}}
         case forms.ChoiceField() if len(_values(field)) <= MAX_CHOICES:

@@ -1,4 +1,4 @@
-"""Messages to builders: who may write how many, and how they reach the builder without showing the address."""
+"""Messages to builders, with rate limits. The sender does not see the builder's email address."""
 
 from datetime import timedelta
 
@@ -15,40 +15,36 @@ from profiles.forms.fields import LineField, ParagraphsField
 from profiles.forms.sections import BrowserRulesMixin
 from profiles.models import BuilderProfile, ContactMessage
 
-#: How many messages somebody may send within each of these times.
-LIMITS = ((5, timedelta(hours=1)), (20, timedelta(days=1)))
+#: (messages, time span) per sender.
+RATE_LIMITS = ((5, timedelta(hours=1)), (20, timedelta(days=1)))
 
 
 class MessageRejectedError(Exception):
-    """A message is not sent; the text is a sentence for its sender."""
+    """The message was not sent. The text is for its sender."""
 
 
 class ContactForm(BrowserRulesMixin, forms.Form):
-    """What somebody writes to a builder."""
-
-    subject = LineField(max_length=120, label=_("Subject"), error_messages={"required": _("Say what it is about.")})
+    subject = LineField(max_length=120, label=_("Subject"), error_messages={"required": _("Enter a subject.")})
     body = ParagraphsField(
         max_length=4000,
         label=_("Message"),
-        help_text=_("What you need, by when, and what you can spend, as far as you know."),
-        error_messages={"required": _("Write what you want to tell.")},
+        help_text=_("What you need, when you need it and your budget, if you know them."),
+        error_messages={"required": _("Enter a message.")},
     )
 
 
 @transaction.atomic
 def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> ContactMessage:
-    """Keep a message and have it mailed.
+    """Store a message and queue its email.
 
     Raises:
-        MessageRejectedError: the sender has no confirmed address, has sent it before, or has sent too many lately.
+        MessageRejectedError: the sender has no verified email address, sent the same message before, or is over a rate limit.
     """
-    User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # of two at one time the second counts the first
+    User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # serializes the checks below per sender
     if not can_receive_replies(sender):
-        raise MessageRejectedError(
-            gettext("Confirm an e-mail address in your account first, so that you can be answered.")
-        )
+        raise MessageRejectedError(gettext("Verify an email address in your account before you send a message."))
     if ContactMessage.objects.filter(builder=builder, sender=sender, subject=subject, body=body).exists():
-        raise MessageRejectedError(gettext("You have sent this message to %(name)s before.") % {"name": builder.name})
+        raise MessageRejectedError(gettext("You have already sent this message to %(name)s.") % {"name": builder.name})
     _check_limits(sender)
     message = ContactMessage.objects.create(builder=builder, sender=sender, subject=subject, body=body)
     queue.configure_task("profiles.tasks.mail_contact_message").defer(message_id=message.pk)
@@ -56,17 +52,17 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
 
 
 def can_receive_replies(sender: User) -> bool:
-    """Return whether an answer reaches `sender`: Clerk has confirmed the address, so it is nobody else's."""
+    """Return whether Clerk has verified the email address of `sender`, so that replies reach this person."""
     return bool(sender.email and sender.email_verified_at)
 
 
 def _check_limits(sender: User) -> None:
     now = timezone.now()
-    for most, span in LIMITS:
+    for limit, span in RATE_LIMITS:
         recent = ContactMessage.objects.filter(sender=sender, sent_at__gt=now - span).order_by("-sent_at")
-        times = list(recent.values_list("sent_at", flat=True)[:most])
-        if len(times) == most:
-            # A minute more, because the last one is rounded down.
+        times = list(recent.values_list("sent_at", flat=True)[:limit])
+        if len(times) == limit:
+            # timeuntil rounds down.
             wait = timeuntil(times[-1] + span + timedelta(minutes=1), now, depth=1)
-            text = gettext("You have sent many messages lately. Yours is kept here; you can send it in %(wait)s.")
+            text = gettext("You have sent too many messages recently. You can send this one in %(wait)s.")
             raise MessageRejectedError(text % {"wait": wait})

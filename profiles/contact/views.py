@@ -1,4 +1,4 @@
-"""The page on which somebody writes to a builder."""
+"""The contact form of a builder."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from profiles.permissions import Viewer
 
 @method_decorator(never_cache, name="dispatch")
 class ContactView(PreservedFormMixin, BuilderPageMixin, FormView):  # type: ignore[type-arg]
-    """Write to a builder, whose address is not shown; the sender's is told to the builder."""
+    """Send a message to a builder. The builder sees the sender's email address, but not the reverse."""
 
     request: AuthenticatedRequest
     required = "contact"
@@ -29,7 +29,7 @@ class ContactView(PreservedFormMixin, BuilderPageMixin, FormView):  # type: igno
     template_name = "profiles/contact_form.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the form, at the present address."""
+        """Show the form, or redirect to the current slug."""
         return (
             super().get(request, *args, **kwargs)
             if kwargs["slug"] == self.profile.slug
@@ -37,24 +37,22 @@ class ContactView(PreservedFormMixin, BuilderPageMixin, FormView):  # type: igno
         )
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
-        """Tell owners who pressed the button, looking at their page as visitors, where they are."""
+        """Explain the button to owners who click it while viewing their page as a visitor."""
         if self.access.role == Viewer.OWNER and request.method in ("GET", "HEAD"):
             return render(request, "profiles/contact_own.html", {"profile": self.profile})
         return super().handle_forbidden(request)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add to whom it goes, and whether an answer would arrive."""
         can_receive_replies = contact.can_receive_replies(self.request.user)
         return super().get_context_data(profile=self.profile, can_receive_replies=can_receive_replies, **context)
 
     def form_valid(self, form: ContactForm) -> HttpResponse:
-        """Send the message, or say why not; nothing typed is lost."""
         try:
             contact.send(self.profile, self.request.user, **form.cleaned_data)
         except MessageRejectedError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
         self.discard_preserved_form()
-        text = gettext("Your message is on its way to %(name)s. The answer comes to %(address)s.")
-        messages.success(self.request, text % {"name": self.profile.name, "address": self.request.user.email})
+        text = gettext("Your message to %(name)s was sent. Replies go to %(email)s.")
+        messages.success(self.request, text % {"name": self.profile.name, "email": self.request.user.email})
         return redirect(self.profile)

@@ -1,4 +1,4 @@
-"""What to tell somebody whose section was changed meanwhile: by whom and when, and both versions, field by field."""
+"""Explain an edit conflict: who saved in the meantime, when, and both versions field by field."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,58 +18,58 @@ from profiles.permissions import Viewer, access_for
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field in which two versions differ, in words."""
+    """A field whose stored value differs from the submitted one, both as text."""
 
     label: str
-    theirs: str
-    yours: str
+    stored: str
+    submitted: str
 
 
 def differences(form: ProfileForm, stored: Any) -> list[Difference]:
-    """Return where what was typed into a valid `form` differs from what is `stored`."""
+    """Return the fields of a valid `form` that differ from `stored`."""
     return [
-        Difference(str(bound.label), _words(bound, theirs), _words(bound, yours))
+        Difference(str(bound.label), _display(bound, current), _display(bound, submitted))
         for bound in form
-        if (theirs := getattr(stored, bound.name)) != (yours := form.cleaned_data[bound.name])
+        if (current := getattr(stored, bound.name)) != (submitted := form.cleaned_data[bound.name])
     ]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Who changed what meanwhile, in words for whoever is told, and when."""
+class LastChange:
+    """Who saved last, worded for the viewer, and when."""
 
-    who: str
+    by: str
     at: datetime
 
 
-def last_change(profile: Profile, fields: Collection[str], viewer: User, origin: Origin) -> Change | None:
-    """Return the latest change of any of `fields` that the audit log knows, or None; one query.
+def last_change(profile: Profile, fields: Collection[str], viewer: User, origin: Origin) -> LastChange | None:
+    """Return the latest audited change to any of `fields`, or None; one query.
 
     Args:
-        origin: of the request of `viewer`, who may be somebody else's eyes.
+        origin: of the viewer's request. It tells an impersonated session from the owner's own.
     """
     rows = AuditLog.objects.filter(target=target_key(profile), changed_fields__overlap=list(fields))
     row = rows.order_by("-id").first()
-    return Change(_who(row, profile, viewer, origin), row.timestamp) if row else None
+    return LastChange(_actor_label(row, profile, viewer, origin), row.timestamp) if row else None
 
 
-def _who(row: AuditLog, profile: Profile, viewer: User, origin: Origin) -> str:
+def _actor_label(row: AuditLog, profile: Profile, viewer: User, origin: Origin) -> str:
     if (row.actor_id, row.impersonator) == (viewer.pk, origin.impersonator):
         return gettext("you in another tab")
     if row.impersonator:
-        return gettext("our support")
+        return gettext("our support team")
     if row.actor_id is None:
         return gettext("Clerk") if row.source == AuditLog.Source.WEBHOOK else gettext("our system")
-    # Owners are not told the names of those who look after the product.
-    is_told = row.actor_id == profile.user_id or access_for(viewer, profile).role == Viewer.ADMIN
-    return (is_told and row.actor_label) or gettext("an admin")
+    # Owners do not learn the names of admins.
+    may_see_name = row.actor_id == profile.user_id or access_for(viewer, profile).role == Viewer.ADMIN
+    return (may_see_name and row.actor_label) or gettext("an admin")
 
 
-def _words(bound: BoundField, value: Any) -> str:
+def _display(bound: BoundField, value: Any) -> str:
     if isinstance(value, bool):
         return gettext("Yes") if value else gettext("No")
     labels = dict(getattr(bound.field, "choices", ()))
     if labels:
         chosen = value if isinstance(value, list) else [value]
-        return ", ".join(str(labels.get(each, each)) for each in chosen) or gettext("Nothing")
-    return str(bound.field.prepare_value(value) or "") or gettext("Nothing")
+        return ", ".join(str(labels.get(choice, choice)) for choice in chosen) or gettext("Empty")
+    return str(bound.field.prepare_value(value) or "") or gettext("Empty")

@@ -1,4 +1,4 @@
-"""The sections of a profile that are edited by themselves: each has a form, and a template that shows it."""
+"""The sections of a profile. Each is edited separately and has its own form and display template."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from profiles.forms.sections import (
     VisibilityForm,
 )
 
-type Words = str | Promise
+type Text = str | Promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,30 +24,28 @@ class Section:
     """One section.
 
     Attributes:
-        key: stands in its address and in the id of its element, `section-<key>`.
-        title: names its form.
-        edit: what the control that opens its form says.
-        save: what the button of its form says.
-        form_class: its form.
-        invitation: what its owner reads while it is empty; blank if it never is.
-        confirms_availability: saving it says that the availability in it is true today.
+        key: part of its URL and of the id of its element, `section-<key>`.
+        title: heading of the form.
+        edit: label of the link that opens the form.
+        save: label of the submit button.
+        invitation: shown to the owner while the section is empty.
+        confirms_availability: whether saving also confirms the availability as of today.
     """
 
     key: str
-    title: Words
-    edit: Words
-    save: Words
+    title: Text
+    edit: Text
+    save: Text
     form_class: type[ProfileForm]
-    invitation: Words = ""
+    invitation: Text = ""
     confirms_availability: bool = False
 
     @property
     def template(self) -> str:
-        """The template that shows it, alone or on its page."""
         return f"profiles/sections/_{self.key}.html"
 
 
-#: In the order of the page.
+#: In page order.
 BUILDER_SECTIONS = {
     section.key: section
     for section in (
@@ -58,16 +56,16 @@ BUILDER_SECTIONS = {
             _("Edit rate and availability"),
             _("Save rate and availability"),
             TermsForm,
-            _("Say when you have time, and for how much."),
+            _("Add your rate and availability."),
             confirms_availability=True,
         ),
         Section(
             "about",
-            _("About you"),
-            _("Edit the text about you"),
-            _("Save the text about you"),
+            _("Bio"),
+            _("Edit bio"),
+            _("Save bio"),
             AboutForm,
-            _("Tell clients what you build, how you work, and for whom."),
+            _("Describe what you build, how you work and who you work for."),
         ),
         Section(
             "skills",
@@ -75,9 +73,16 @@ BUILDER_SECTIONS = {
             _("Edit skills"),
             _("Save skills"),
             SkillsForm,
-            _("Name your skills: clients search by them."),
+            _("Add your skills. Clients search by them."),
         ),
-        Section("links", _("Links"), _("Edit links"), _("Save links"), LinksForm, _("Show where else you are found.")),
+        Section(
+            "links",
+            _("Links"),
+            _("Edit links"),
+            _("Save links"),
+            LinksForm,
+            _("Add links to your website and other profiles."),
+        ),
         Section("visibility", _("Visibility"), _("Edit visibility"), _("Save visibility"), VisibilityForm),
     )
 }

@@ -1,36 +1,16 @@
-"""Changes that people make to profiles: one transaction, one audit row, and only what really changed."""
+"""Profile edits. Each is one transaction with one audit row, and writes only the fields that changed."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 
 from accounts.models import User
 from audit.log import Origin
 from profiles import slug_history
+from profiles.editing.versions import check_version
 from profiles.lifecycle import apply_changes, lock_profile
 from profiles.models import Profile
-
-
-class EditConflict(Exception):
-    """Other values were saved since the form was opened, and nothing was overwritten.
-
-    Attributes:
-        stored: the profile as it is now.
-    """
-
-    def __init__(self, stored: Any) -> None:
-        super().__init__(stored)
-        self.stored = stored
-
-
-def digest(profile: Profile, fields: Iterable[str]) -> str:
-    """Return a digest of what is stored in `fields`; a form carries it, to tell whether they changed meanwhile."""
-    values = {name: getattr(profile, name) for name in fields}
-    return hashlib.sha256(json.dumps(values, cls=DjangoJSONEncoder, sort_keys=True).encode()).hexdigest()
 
 
 def save[P: Profile](
@@ -39,29 +19,29 @@ def save[P: Profile](
     *,
     actor: User,
     origin: Origin,
-    opened: str = "",
+    version: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> P:
-    """Write the fields of `new` that differ from what is stored, and record who changed them.
+    """Write the values of `new` that differ from the stored ones, and record who changed them.
 
     Args:
-        opened: the digest of the fields of `new` as they were when the form was opened; blank overwrites whatever is there.
-        extra: what to write in addition, even if nothing else changes.
+        version: of the fields of `new` when the form was opened; blank overwrites newer values.
+        extra: values to write even if nothing else changes.
 
     Returns:
-        The profile as it is now.
+        The stored profile after the change.
 
     Raises:
-        DoesNotExist: the profile is gone.
-        EditConflict: other values are stored than those of `opened`, and others than `new`.
-        addresses.Taken: the new address is somebody else's since a moment.
+        DoesNotExist: the profile was deleted.
+        EditConflictError: the stored values match neither `version` nor `new`.
+        slug_history.SlugTaken: another profile took the slug a moment ago.
     """
     try:
         with transaction.atomic():
             stored = lock_profile(profile)
             changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
-            if changed and opened and opened != digest(stored, new):
-                raise EditConflict(stored)
+            if changed and version:
+                check_version(stored, new, version)
             _write(stored, changed | dict(extra or {}), actor, origin)
     except IntegrityError as error:
         if "slug" not in new:

@@ -1,4 +1,4 @@
-"""Editing: sections of a builder's page in their place and as pages, the client profile, and the availability."""
+"""Edit a builder page section by section, a client profile, and a builder's availability."""
 
 import copy
 from typing import Any
@@ -21,6 +21,7 @@ from profiles import flags, slug_history
 from profiles.editing import services as editing
 from profiles.editing.conflicts import differences, last_change
 from profiles.editing.sections import BUILDER_SECTIONS, CLIENT_SECTION, Section
+from profiles.editing.versions import EditConflictError, version_of
 from profiles.forms.sections import AvailabilityForm
 from profiles.mixins import BuilderPageMixin, ProfileAccessMixin
 from profiles.models import ClientProfile
@@ -28,56 +29,53 @@ from profiles.permissions import Viewer
 
 
 class EditingMixin(ProfileAccessMixin):
-    """Saves what was typed about the profile in the address."""
+    """Save a form to the profile of the URL."""
 
     request: AuthenticatedRequest
     required = "edit"
 
-    def save(self, form: Any, *, opened: str = "", confirms_availability: bool = False) -> None:
-        """Save a valid form; see `editing.save`. Only owners can confirm that they are available."""
+    def save(self, form: Any, *, version: str = "", confirms_availability: bool = False) -> None:
+        """Save a valid form. Only owners confirm their availability by saving."""
         confirms = confirms_availability and self.access.role == Viewer.OWNER
         self.profile = editing.save(
             self.profile,
             form.cleaned_data,
             **self.audit_context,
-            opened=opened,
+            version=version,
             extra={"availability_confirmed_at": timezone.now()} if confirms else {},
         )
 
 
 class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[type-arg]
-    """One section of a profile as a form: in its place by htmx, or as a page of its own."""
+    """The form of one section, in place by htmx or on its own page."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
     section: Section
 
     def get_object(self, queryset: Any = None) -> Any:
-        """Return a copy of the profile for the form to change, so that the page around it shows what is stored."""
+        """Return a copy, because validation changes the instance and the rest of the page shows stored values."""
         return copy.copy(self.profile)
 
     def get_form_class(self) -> Any:
-        """Return the form of the section."""
         return self.section.form_class
 
     def get_template_names(self) -> list[str]:
-        """Return the section alone for htmx."""
         return [f"profiles/section_form.html{'#section' if self.request.htmx else ''}"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add what the page may show to whom, and what was stored when the form was opened."""
-        context = {**self.facts(), "is_page": self.is_page, "back_url": self.get_back_url()} | context
+        context = {**self.section_context(), "is_page": self.is_page, "back_url": self.get_back_url()} | context
         context = super().get_context_data(**context)
         if self.is_page and "differences" not in context:
             context["form"].focus_first()
-        return {"opened": self.opened(context["form"]), **context}
+        return {"version": self.version_for(context["form"]), **context}
 
     def get_back_url(self) -> str:
-        """Return the page to go to without saving."""
+        """Return the URL of the Cancel link."""
         return self.get_success_url()
 
-    def facts(self) -> dict[str, Any]:
-        """Return what the template of a section asks."""
+    def section_context(self) -> dict[str, Any]:
+        """Return the context of a section's display template."""
         return {
             "profile": self.profile,
             "access": self.access,
@@ -85,44 +83,45 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
             "in_place_editing": flags.in_place_editing(self.request),
         }
 
-    def opened(self, form: Any) -> str:
-        """Return the digest that goes with `form`: the one that was posted, for it tells how old the form is."""
+    def version_for(self, form: Any) -> str:
+        """Return the version to embed in `form`. A posted form keeps its own, so that an error does not hide a conflict."""
         if form.is_bound:
-            return str(form.data.get("opened", ""))
-        return editing.digest(self.profile, form.fields)
+            return str(form.data.get("version", ""))
+        return version_of(self.profile, form.fields)
 
     @property
     def is_page(self) -> bool:
-        """Whether the form stands on a page of its own."""
+        """Whether the form is on its own page instead of in place on the builder page."""
         page = self.request.htmx.current_url_abs_path or ""
         return not self.request.htmx or unquote(page.partition("?")[0]) == self.request.path
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Save what changed, unless somebody else changed it meanwhile, and show it."""
-        address = self.get_success_url()
+        """Save the section and show it, or show the form again with the conflict."""
+        url_before = self.get_success_url()
         try:
-            self.save(form, opened=self.opened(form), confirms_availability=self.section.confirms_availability)
-        except editing.EditConflict as conflict:
+            self.save(form, version=self.version_for(form), confirms_availability=self.section.confirms_availability)
+        except EditConflictError as conflict:
             return self.form_in_conflict(form, conflict.stored)
         except slug_history.SlugTaken:
             form.add_error("slug", slug_history.SLUG_TAKEN)
             return self.form_invalid(form)
         self.discard_preserved_form()
-        return self.saved(is_at_home=self.get_success_url() == address)
+        return self.saved(url_is_unchanged=self.get_success_url() == url_before)
 
     def form_in_conflict(self, form: Any, stored: Any) -> HttpResponse:
-        """Show both versions. The form has what was typed, and saving it again overwrites what is there now."""
-        facts = {
-            "opened": editing.digest(stored, form.fields),
+        """Show both versions. The form keeps the submitted values, and saving it again overwrites the stored ones."""
+        context = {
+            "version": version_of(stored, form.fields),
             "differences": differences(form, stored),
             "change": last_change(stored, form.fields, self.request.user, Origin.from_request(self.request)),
         }
-        return self.form_invalid(form, 409, **facts)
+        return self.form_invalid(form, 409, **context)
 
-    def saved(self, *, is_at_home: bool) -> HttpResponse:
-        """Return the section as it is now for its place, with the bar above it, or the way to the page it is on."""
-        if self.request.htmx and is_at_home and not self.is_page:
-            return render(self.request, "profiles/section_saved.html", {**self.facts(), "is_saved": True})
+    def saved(self, *, url_is_unchanged: bool) -> HttpResponse:
+        """Swap the saved section and the bar into the page, or redirect to the page."""
+        if self.request.htmx and url_is_unchanged and not self.is_page:
+            context = {**self.section_context(), "is_saved": True}
+            return render(self.request, "profiles/section_saved.html", context)
         messages.success(self.request, gettext("Saved."))
         url = self.get_success_url()
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
@@ -131,21 +130,20 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
 class SectionUpdateView(BuilderPageMixin, EditView):
     """A section of a builder's page."""
 
-    def get_profile(self, **address: Any) -> Any:
-        """Return the profile; which of its sections is meant is `self.section`."""
-        section = BUILDER_SECTIONS.get(address.pop("section"))
+    def get_profile(self, **url_kwargs: Any) -> Any:
+        """Return the profile, and set `self.section` from the URL."""
+        section = BUILDER_SECTIONS.get(url_kwargs.pop("section"))
         if section is None:
             raise Http404
         self.section = section
-        return super().get_profile(**address)
+        return super().get_profile(**url_kwargs)
 
     def get_success_url(self) -> str:
-        """Return the builder's page."""
         return str(self.profile.get_absolute_url())
 
 
 class ClientUpdateView(EditView):
-    """A client profile, by its id for admins, else one's own."""
+    """A client profile: any by id for admins, or the signed-in user's own."""
 
     section = CLIENT_SECTION
 
@@ -155,53 +153,49 @@ class ClientUpdateView(EditView):
         return super().dispatch(request, *args, **kwargs)
 
     def get_queryset(self) -> Any:
-        """Return the client profiles that the person may see."""
         return ClientProfile.objects.visible_to(self.request.user)
 
-    def get_profile(self, **address: Any) -> Any:
-        """Return the profile that the address names, or one's own."""
-        return super().get_profile(**(address or {"user": self.request.user}))
+    def get_profile(self, **url_kwargs: Any) -> Any:
+        return super().get_profile(**(url_kwargs or {"user": self.request.user}))
 
     def get_success_url(self) -> str:
-        """Return the page itself, which shows what is saved."""
+        """Return the URL of the form itself: client profiles have no public page."""
         return self.request.path
 
     def get_back_url(self) -> str:
-        """Return the account, which the page belongs to."""
         return reverse("accounts:account")
 
 
 class AvailabilityView(EditingMixin):
-    """The switch for how much work a builder can take on: alone on the account page, and in the bar of the owner."""
+    """The availability switch, on the account page and in the owner bar of the builder page."""
 
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
-        """Lead to the page, whoever comes back here after signing in again."""
+        """Redirect users who return here after signing in again."""
         return redirect(self.profile)
 
     def post(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
-        """Set the availability, and confirm it as of today."""
         form = AvailabilityForm(request.POST, instance=copy.copy(self.profile))
         if not form.is_valid():
-            return self.answer(422, error=form.errors["availability"][0])
+            return self.render_switch(422, error=form.errors["availability"][0])
         self.save(form, confirms_availability=True)
-        return self.answer(200, is_confirmed=True)
+        return self.render_switch(200, is_confirmed=True)
 
-    def answer(self, status: int, **facts: Any) -> HttpResponse:
-        """Return for htmx the switch, in its bar and with the section it changes where those are; else go back."""
+    def render_switch(self, status: int, **context: Any) -> HttpResponse:
+        """Return the switch for htmx, with its bar and section if it is on the builder page; else redirect back."""
         if not self.request.htmx:
-            tell = messages.error if "error" in facts else messages.success
-            tell(self.request, facts.get("error") or gettext("Saved."))
-            return redirect(self.target)
+            add_message = messages.error if "error" in context else messages.success
+            add_message(self.request, context.get("error") or gettext("Saved."))
+            return redirect(self.next_url)
         page = unquote(self.request.htmx.current_url_abs_path or "").partition("?")[0]
         is_bar = page == unquote(self.profile.get_absolute_url()) and self.access.role == Viewer.OWNER
         terms = BUILDER_SECTIONS["terms"] if is_bar else None
-        facts |= {"profile": self.profile, "access": self.access, "section": terms}
-        return render(self.request, "profiles/availability_answer.html", facts, status=status)
+        context |= {"profile": self.profile, "access": self.access, "section": terms}
+        return render(self.request, "profiles/availability_saved.html", context, status=status)
 
     @property
-    def target(self) -> str:
-        """The page of ours that the switch was on, else the builder's."""
+    def next_url(self) -> str:
+        """The page the switch was on if it is on this site, else the builder page."""
         target = self.request.POST.get("next", "")
         return target if is_internal_url(self.request, target) else str(self.profile.get_absolute_url())

@@ -1,4 +1,4 @@
-"""The rules of a form for the browser, whose own constraint validation then checks them in the server's words."""
+"""Export a form's validation rules and messages, so that the browser reports the same errors as the server."""
 
 import json
 import re
@@ -7,9 +7,9 @@ from typing import Any
 
 from django import forms
 
-#: A fault as ValidityState names it, and the code of the message for it. Those of lists, which HTML does not know, are
-#: found by static/js/editing-validity.js.
-FAULTS = {
+#: ValidityState flags, and the error code whose message each one shows. HTML has no lists: static/js/editing-validity.js
+#: checks the last three itself.
+MESSAGE_CODES = {
     "valueMissing": "required",
     "badInput": "invalid",
     "typeMismatch": "invalid",
@@ -19,27 +19,28 @@ FAULTS = {
     "tooLong": "max_length",
     "tooMany": "too_many",
     "entryTooLong": "too_long",
-    "entryWrong": "not_a_link",
+    "entryInvalid": "not_a_link",
 }
 
 
 def attributes(field: forms.Field) -> dict[str, Any]:
-    """Return what the widget of `field` needs besides what Django gives it: the messages, and how long a text may be."""
+    """Return the data attributes for the widget of `field`: its messages, and its maximum length."""
     messages = {
-        fault: _filled(str(field.error_messages[code]), _limits(field, code))
-        for fault, code in FAULTS.items()
+        flag: _interpolate(str(field.error_messages[code]), _limits(field, code))
+        for flag, code in MESSAGE_CODES.items()
         if code in field.error_messages and (code != "required" or field.required)
     }
-    longest = getattr(field, "max_length", None)
-    return {"data-messages": json.dumps(messages, ensure_ascii=False)} | ({"data-longest": longest} if longest else {})
+    max_length = getattr(field, "max_length", None)
+    attrs = {"data-messages": json.dumps(messages, ensure_ascii=False)}
+    return attrs | ({"data-max-length": max_length} if max_length else {})
 
 
 def _limits(field: Any, code: str) -> dict[str, Any]:
-    """Return the parts of a message that do not depend on what is typed."""
+    """Return the message parameters that do not depend on the typed value."""
     if code in ("too_many", "too_long"):
-        return {"most": field.most, "longest": field.longest}
+        return {"max_items": field.max_items, "max_entry_length": field.max_entry_length}
     return {"limit_value": getattr(field, code, "")}
 
 
-def _filled(message: str, parts: Mapping[str, Any]) -> str:
-    return re.sub(r"%\((\w+)\)[sd]", lambda match: str(parts.get(match[1], match[0])), message)
+def _interpolate(message: str, params: Mapping[str, Any]) -> str:
+    return re.sub(r"%\((\w+)\)[sd]", lambda match: str(params.get(match[1], match[0])), message)

@@ -1,4 +1,4 @@
-"""Form fields for what people type in lists and in lines. They clean first, and say in a sentence what is wrong."""
+"""Form fields for single lines, longer texts, lists and links. They clean the value before they validate it."""
 
 import re
 from collections.abc import Sequence
@@ -10,24 +10,22 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
 from profiles.forms import link_validation
-from profiles.forms.text_cleaning import one_line, paragraphs
+from profiles.forms.text_cleaning import clean_line, clean_paragraphs
 from profiles.slugs import MAX_LENGTH, fold
 
-LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-shape": link_validation.SHAPE}
-TOO_LONG = _("Shorten this to %(limit_value)d characters; it has %(show_value)d.")
+LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-pattern": link_validation.PATTERN}
+TOO_LONG = _("Use %(limit_value)d characters or fewer. You entered %(show_value)d.")
 
 
 class LineField(forms.CharField):
-    """One line of text."""
+    """One line of text in any script and direction."""
 
     default_error_messages = {"max_length": TOO_LONG}
 
     def to_python(self, value: Any) -> str:
-        """Return the cleaned line."""
-        return one_line(super().to_python(value) or "")
+        return clean_line(super().to_python(value) or "")
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
-        """Let the text choose its direction."""
         return {**super().widget_attrs(widget), "dir": "auto"}
 
 
@@ -37,135 +35,124 @@ class ParagraphsField(LineField):
     widget = forms.Textarea
 
     def to_python(self, value: Any) -> str:
-        """Return the cleaned text."""
-        return paragraphs(str(value or ""))
+        return clean_paragraphs(str(value or ""))
 
 
-class AddressField(LineField):
-    """The last part of the address of a page, in any script. Whatever is typed becomes one, if a letter is in it."""
+class PageSlugField(LineField):
+    """The slug of a page, in any script. Text with at least one letter or digit is converted to a slug."""
 
-    default_error_messages = {"required": _("Give your page an address with at least one letter or digit.")}
+    default_error_messages = {"required": _("Enter a URL with at least one letter or digit.")}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"max_length": MAX_LENGTH} | kwargs)
 
     def to_python(self, value: Any) -> str:
-        """Return the address; of a whole one that was pasted, what stands last."""
+        """Return the slug. If a whole URL was pasted, use its last part."""
         last = super().to_python(value).rstrip("/").rpartition("/")[2]
         return slugify(fold(last), allow_unicode=True).strip("-_")
 
 
 class ListField(forms.CharField):
-    """Short entries, separated by commas or line breaks; doubles go, case and accents ignored.
+    """Short entries separated by commas or line breaks, without duplicates (ignoring case and accents)."""
 
-    Args:
-        most: how many there may be.
-        longest: characters of each.
-    """
-
-    #: Between entries, for Python and for JavaScript.
+    #: A regular expression that Python and JavaScript read alike.
     separator = "[,;\\n、،]"
     default_error_messages = {
-        "too_many": _("Keep the %(most)d most important; there are %(count)d."),
-        "too_long": _("Shorten “%(entry)s…”: each may have %(longest)d characters, and this one has %(length)d."),
+        "too_many": _("Enter at most %(max_items)d. You entered %(count)d."),
+        "too_long": _("“%(entry)s…” has %(length)d characters. Use %(max_entry_length)d or fewer."),
     }
 
-    def __init__(self, *, most: int, longest: int, **kwargs: Any) -> None:
-        self.most, self.longest = most, longest
+    def __init__(self, *, max_items: int, max_entry_length: int, **kwargs: Any) -> None:
+        self.max_items, self.max_entry_length = max_items, max_entry_length
         super().__init__(**kwargs)
 
     def prepare_value(self, value: Any) -> Any:
-        """Show a list as people type it."""
         return self.join(value) if isinstance(value, list | tuple) else value
 
     def to_python(self, value: Any) -> Any:
-        """Return the entries, a list."""
+        """Return the list of entries."""
         entries = {"": ""}
         for part in re.split(self.separator, str(value or "")):
-            entry = one_line(part)
-            entries.setdefault(self.likeness(entry), entry)
+            entry = clean_line(part)
+            entries.setdefault(self.duplicate_key(entry), entry)
         return list(entries.values())[1:]
 
     def validate(self, value: Sequence[str]) -> None:
-        """Check how many there are, and how long each is."""
         super().validate(value)
-        if len(value) > self.most:
-            raise ValidationError(self.error_messages["too_many"], "too_many", {"most": self.most, "count": len(value)})
+        if len(value) > self.max_items:
+            params: dict[str, Any] = {"max_items": self.max_items, "count": len(value)}
+            raise ValidationError(self.error_messages["too_many"], "too_many", params)
         for entry in value:
-            if len(entry) > self.longest:
-                params = {"entry": entry[:30], "longest": self.longest, "length": len(entry)}
+            if len(entry) > self.max_entry_length:
+                params = {"entry": entry[:30], "max_entry_length": self.max_entry_length, "length": len(entry)}
                 raise ValidationError(self.error_messages["too_long"], "too_long", params)
 
     def run_validators(self, value: Any) -> None:
-        """Leave it at `validate`: validators of text do not fit a list."""
+        """Skip the validators of CharField, which expect a string."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Return whether other entries were typed."""
         return bool(list(initial or []) != self.to_python(data))
 
     @staticmethod
-    def likeness(entry: str) -> str:
-        """Return what two entries that are the same have in common."""
+    def duplicate_key(entry: str) -> str:
+        """Return a key that is equal for entries that count as duplicates."""
         return fold(entry)
 
     @staticmethod
     def join(entries: Sequence[str]) -> str:
-        """Return the entries as they are typed."""
         return ", ".join(entries)
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
-        """Let the text choose its direction, and tell the browser the rules of lists, which HTML does not know."""
-        rules = {"data-most": self.most, "data-longest": self.longest, "data-separator": self.separator}
+        rules: dict[str, Any] = {
+            "data-max-items": self.max_items,
+            "data-max-length": self.max_entry_length,
+            "data-separator": self.separator,
+        }
         return {**super().widget_attrs(widget), "dir": "auto", **rules}
 
 
 class LinkField(LineField):
-    """The address of one page; `https://` may be left out, and no other scheme is taken.
+    """An http or https URL; `https://` may be omitted.
 
-    Not HTML's own kind of field for it, whose rule is another: it wants the scheme, and takes any.
+    Not HTML's URL input: that requires a scheme and accepts any.
     """
 
     default_error_messages = link_validation.MESSAGES
-    default_validators = [link_validation.check]
+    default_validators = [link_validation.validate_link]
 
     def to_python(self, value: Any) -> str:
-        """Return the whole address, or ""."""
-        typed = super().to_python(value)
-        return typed and link_validation.whole(typed)
+        text = super().to_python(value)
+        return text and link_validation.add_scheme(text)
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
-        """Addresses run from left to right in every script."""
         return {**super().widget_attrs(widget), **LINK_ATTRS, "inputmode": "url"}
 
 
 class LinksField(ListField):
-    """Addresses of pages, one a line; `https://` may be left out, and no other scheme is taken."""
+    """http or https URLs, one per line; `https://` may be omitted."""
 
     widget = forms.Textarea
-    separator = "\\s+"  # addresses can hold commas
+    separator = "\\s+"  # URLs can contain commas
     default_error_messages = link_validation.MESSAGES
 
     def to_python(self, value: Any) -> Any:
-        """Return the addresses, a list."""
-        typed = super().to_python(value)
-        return list(dict.fromkeys(link_validation.whole(link) for link in typed))
+        """Return the list of URLs."""
+        links = super().to_python(value)
+        return list(dict.fromkeys(link_validation.add_scheme(link) for link in links))
 
     def validate(self, value: Sequence[str]) -> None:
-        """Check each address, too."""
         super().validate(value)
         for link in value:
-            link_validation.check(link)
+            link_validation.validate_link(link)
 
     @staticmethod
-    def likeness(entry: str) -> str:
-        """Return the address itself: upper and lower case can lead to different pages."""
+    def duplicate_key(entry: str) -> str:
+        """Return the URL unchanged: paths are case-sensitive."""
         return entry
 
     @staticmethod
     def join(entries: Sequence[str]) -> str:
-        """Return one address a line."""
         return "\n".join(entries)
 
     def widget_attrs(self, widget: Any) -> dict[str, Any]:
-        """Addresses run from left to right in every script."""
-        return {**super().widget_attrs(widget), **LINK_ATTRS, "rows": 4}
+        return super().widget_attrs(widget) | LINK_ATTRS | {"rows": 4}

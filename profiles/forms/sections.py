@@ -1,4 +1,4 @@
-"""What people type about themselves. The same rules hold for pages and for the JSON API."""
+"""Forms for profile fields. Pages and the JSON API use the same forms, so the same rules apply to both."""
 
 from decimal import Decimal
 from functools import cache
@@ -11,34 +11,33 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles import slug_history
 from profiles.forms import browser_rules
-from profiles.forms.fields import AddressField, LineField, LinkField, LinksField, ListField, ParagraphsField
+from profiles.forms.fields import LineField, LinkField, LinksField, ListField, PageSlugField, ParagraphsField
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
 from profiles.models.portfolio import MAX_TECHNOLOGIES
 
-LONGEST_BIO = 5000
-#: In whatever currency; more is a slip of the keyboard.
-HIGHEST_RATE = Decimal(99999)
+MAX_BIO_LENGTH = 5000
+#: In any currency. A higher rate is assumed to be a typing mistake.
+MAX_RATE = Decimal(99999)
 
 
-@cache  # finding them means looking at some hundred files
+@cache  # listing the zones reads several hundred files
 def time_zones() -> list[tuple[str, Any]]:
-    """Return the zones that people live in, for a list to choose from."""
+    """Return the geographic time zones as choices."""
     zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
-    return [("", _("Not said")), *((zone, zone.replace("_", " ")) for zone in zones)]
+    return [("", _("Not stated")), *((zone, zone.replace("_", " ")) for zone in zones)]
 
 
 class DescribedField(forms.BoundField):
-    """A field that is described by its errors before there are any: the browser finds them, too."""
+    """A field whose aria-describedby always includes its error list, because the browser adds errors later."""
 
     @property
     def aria_describedby(self) -> str:
-        """Return the ids of its help and of its errors."""
         return f"{self.auto_id}_helptext {self.auto_id}_error" if self.help_text else f"{self.auto_id}_error"
 
 
 class BrowserRulesMixin(forms.BaseForm):
-    """Gives the browser the rules and messages of the fields; static/js/editing-validity.js then checks by them."""
+    """Add the rules and messages of each field for static/js/editing-validity.js."""
 
     bound_field_class = DescribedField
 
@@ -46,39 +45,37 @@ class BrowserRulesMixin(forms.BaseForm):
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
         for field in self.fields.values():
             if isinstance(field, forms.ChoiceField):
-                field.error_messages["invalid_choice"] = _("Choose from what is offered.")
+                field.error_messages["invalid_choice"] = _("Choose one of the options.")
             field.widget.attrs |= browser_rules.attributes(field)
 
 
 class ProfileForm(BrowserRulesMixin, forms.ModelForm):  # type: ignore[type-arg]
     """One section of a profile.
 
-    The form changes its `instance` while it validates, as Django's do: give it a copy where the profile is shown, too.
+    Like every ModelForm it changes its `instance` while it validates. Pass a copy if the page also shows the profile.
     """
 
     def focus_first(self) -> None:
-        """Have the page begin in the first field with an error, else in the first of all."""
+        """Autofocus the first field with an error, or else the first field."""
         first = next(
             (self.fields[name] for name in self.fields if name in self.errors), next(iter(self.fields.values()))
         )
-        if not first.widget.use_fieldset:  # each of its boxes would have it
+        if not first.widget.use_fieldset:  # every checkbox would get the attribute
             first.widget.attrs["autofocus"] = True
 
 
 class IntroductionForm(ProfileForm):
-    """Who somebody is, in three lines."""
-
     display_name = LineField(
         max_length=120,
         required=False,
         label=_("Name"),
-        help_text=_("Leave it empty to show your name as it is in your account."),
+        help_text=_("Leave blank to use your account name."),
     )
     headline = LineField(
-        max_length=160, required=False, label=_("Headline"), help_text=_("One line that says what you do for clients.")
+        max_length=160, required=False, label=_("Headline"), help_text=_("What you do for clients, in one line.")
     )
     tagline = LineField(
-        max_length=160, required=False, label=_("Tagline"), help_text=_("A line in your own voice, below the headline.")
+        max_length=160, required=False, label=_("Tagline"), help_text=_("Optional. Shown below your headline.")
     )
 
     class Meta:
@@ -87,18 +84,16 @@ class IntroductionForm(ProfileForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        name = {"autocomplete": "name", "placeholder": self.instance.user.display_name}
-        self.fields["display_name"].widget.attrs |= name
+        attrs = {"autocomplete": "name", "placeholder": self.instance.user.display_name}
+        self.fields["display_name"].widget.attrs |= attrs
 
 
 class AboutForm(ProfileForm):
-    """The longer text."""
-
     bio = ParagraphsField(
-        max_length=LONGEST_BIO,
+        max_length=MAX_BIO_LENGTH,
         required=False,
-        label=_("About you"),
-        help_text=_("What you build, how you work, and for whom. Markdown makes **bold**, lists and links."),
+        label=_("Bio"),
+        help_text=_("What you build, how you work and who you work for. Markdown: **bold**, lists and links."),
     )
 
     class Meta:
@@ -107,21 +102,21 @@ class AboutForm(ProfileForm):
 
 
 class SkillsForm(ProfileForm):
-    """What somebody can do."""
-
     skills = ListField(
-        most=MAX_SKILLS,
-        longest=40,
+        max_items=MAX_SKILLS,
+        max_entry_length=40,
         required=False,
         label=_("Skills"),
-        help_text=_("The most important first, with commas between them. The first seven show; search finds them all."),
+        help_text=_(
+            "Separate with commas, most important first. Your page shows the first seven; search covers them all."
+        ),
     )
     expertise = ListField(
-        most=MAX_EXPERTISE,
-        longest=80,
+        max_items=MAX_EXPERTISE,
+        max_entry_length=80,
         required=False,
         label=_("Areas of expertise"),
-        help_text=_("What you know more about than most, with commas between: offline sync, payments, accessibility."),
+        help_text=_("Separate with commas. For example: offline sync, payments, accessibility."),
     )
     domains = forms.MultipleChoiceField(
         choices=Domain, required=False, label=_("Domains"), widget=forms.CheckboxSelectMultiple
@@ -133,24 +128,24 @@ class SkillsForm(ProfileForm):
 
 
 class TermsForm(ProfileForm):
-    """What clients ask first: when, where and for how much."""
+    """Availability, rate and location."""
 
     hourly_rate = forms.DecimalField(
         required=False,
         min_value=Decimal("0.01"),
-        max_value=HIGHEST_RATE,
+        max_value=MAX_RATE,
         decimal_places=2,
         label=_("Hourly rate"),
-        help_text=_("Leave it empty to agree on it for each project."),
+        help_text=_("Leave blank to agree a rate for each project."),
         error_messages={
-            "invalid": _("Write the rate as a number, like 85 or 85.50."),
-            "min_value": _("The rate must be more than zero; leave it empty to agree on it for each project."),
-            "max_value": _("A rate of more than %(limit_value)s an hour is probably a slip; check the number."),
-            "max_decimal_places": _("Give the rate with at most two digits after the point."),
+            "invalid": _("Enter the rate as a number, like 85 or 85.50."),
+            "min_value": _("Enter a rate above zero, or leave it blank to agree a rate for each project."),
+            "max_value": _("Enter a rate of %(limit_value)s or less."),
+            "max_decimal_places": _("Enter the rate with at most two decimal places."),
         },
     )
     location = LineField(
-        max_length=120, required=False, label=_("Place"), help_text=_("A town and country, as clients know them.")
+        max_length=120, required=False, label=_("Location"), help_text=_("Your town or city, and country.")
     )
     time_zone = forms.ChoiceField(
         choices=time_zones, required=False, label=_("Time zone"), help_text=_("Your page shows your local time.")
@@ -171,26 +166,22 @@ class TermsForm(ProfileForm):
             "availability": _("Availability"),
             "available_for_hire": _("Available for hire"),
             "currency": _("Currency"),
-            "adhd_friendly": _("ADHD-friendly focus"),
+            "adhd_friendly": _("ADHD-friendly"),
         }
         help_texts = {
             "availability": _("Saving confirms it as of today. Recently confirmed builders rank higher."),
-            "available_for_hire": _("Turn this off if you do not take on any projects."),
-            "adhd_friendly": _(
-                "You work in ways that suit people with ADHD: small steps, clear next ones, short calls."
-            ),
+            "available_for_hire": _("Turn this off if you are not taking on any work."),
+            "adhd_friendly": _("You work in small steps, with clear next steps and short calls."),
         }
 
 
 class LinksForm(ProfileForm):
-    """Where else somebody is found."""
-
     links = LinksField(
-        most=MAX_LINKS,
-        longest=300,
+        max_items=MAX_LINKS,
+        max_entry_length=300,
         required=False,
         label=_("Links"),
-        help_text=_("One address a line: your site, code, talks, other profiles."),
+        help_text=_("One URL per line: your website, code, talks or other profiles."),
     )
 
     class Meta:
@@ -199,23 +190,18 @@ class LinksForm(ProfileForm):
 
 
 class VisibilityForm(ProfileForm):
-    """Who finds the page, and where."""
-
-    slug = AddressField(
-        label=_("Address of your page"),
-        help_text=_(
-            "The end of it: /builders/this-part/. The addresses that your page had before lead to the new one."
-        ),
+    slug = PageSlugField(
+        label=_("Page URL"),
+        help_text=_("The last part of the URL: /builders/this-part/. Previous URLs redirect to the new one."),
     )
 
     class Meta:
         model = BuilderProfile
         fields = ("slug", "searchable")
         labels = {"searchable": _("Listed in the directory")}
-        help_texts = {"searchable": _("Otherwise only people who have the link find your page.")}
+        help_texts = {"searchable": _("If this is off, only people with the link can find your page.")}
 
     def clean_slug(self) -> str:
-        """Refuse what is taken, or was."""
         slug: str = self.cleaned_data["slug"]
         if problem := slug_history.slug_error(slug, self.instance):
             raise ValidationError(problem)
@@ -223,7 +209,7 @@ class VisibilityForm(ProfileForm):
 
 
 class AvailabilityForm(ProfileForm):
-    """The one thing about themselves that people change often."""
+    """The availability switch."""
 
     class Meta:
         model = BuilderProfile
@@ -231,15 +217,13 @@ class AvailabilityForm(ProfileForm):
 
 
 class ClientForm(ProfileForm):
-    """What a client tells about the company."""
-
     company_name = LineField(max_length=120, required=False, label=_("Company"))
     industry = LineField(max_length=80, required=False, label=_("Industry"))
     project_preferences = ParagraphsField(
         max_length=2000,
         required=False,
-        label=_("Projects you look for"),
-        help_text=_("What kind of apps, how you like to work, when you want to begin."),
+        label=_("Projects you are looking for"),
+        help_text=_("What kind of apps, how you like to work and when you want to start."),
     )
 
     class Meta:
@@ -248,24 +232,28 @@ class ClientForm(ProfileForm):
 
 
 class ProjectForm(ProfileForm):
-    """One piece of work in the portfolio; its picture has a field of its own, see profiles.media.images."""
+    """A portfolio project without its image, which `ProjectPageForm` adds."""
 
-    title = LineField(max_length=120, label=_("Title"), error_messages={"required": _("Give the project a title.")})
+    title = LineField(max_length=120, label=_("Title"), error_messages={"required": _("Enter a title.")})
     description = ParagraphsField(
         max_length=1000,
         required=False,
-        label=_("What it is"),
-        help_text=_("What it does, for whom, and your part in it."),
+        label=_("Description"),
+        help_text=_("What it does, who it is for and your part in it."),
     )
     url = LinkField(max_length=500, required=False, label=_("Link"))
     technologies = ListField(
-        most=MAX_TECHNOLOGIES, longest=40, required=False, label=_("Made with"), help_text=_("With commas between.")
+        max_items=MAX_TECHNOLOGIES,
+        max_entry_length=40,
+        required=False,
+        label=_("Technologies"),
+        help_text=_("Separate with commas."),
     )
     image_alt = LineField(
         max_length=200,
         required=False,
-        label=_("What the picture shows"),
-        help_text=_("For people who cannot see it."),
+        label=_("Image description"),
+        help_text=_("Describes the image for people who cannot see it."),
     )
 
     class Meta:

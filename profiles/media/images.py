@@ -1,8 +1,7 @@
-"""Pictures that people upload: judged by their bytes, drawn anew, and kept under names of ours.
+"""Decode uploaded images and encode them again, and store the result under random names.
 
-Nothing of an uploaded file is kept: its pixels are decoded, turned upright, brought to sRGB and a size of ours, and encoded
-again. So neither metadata nor whatever else hides in a file reaches the storage, and no name, ending or content type that
-came with it is believed.
+The pixels are decoded, rotated upright, converted to sRGB, resized and encoded as WebP. So neither metadata nor other hidden
+content reaches the storage. The format is detected from the bytes: the uploaded name and content type are ignored.
 """
 
 import logging
@@ -30,15 +29,15 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_PIXELS = 40_000_000
-#: Not AVIF: a file of 1 kB whose header says 10 x 10 pixels made libavif decode 6000 x 6000, and it would 16384 x 16384.
+#: Not AVIF: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file whose header said 10 x 10.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-#: Each scan of a progressive JPEG costs a pass over the whole picture (25 ms at 40 megapixels) for 60 bytes of the file.
-#: Cameras and editors write about ten; a few more may be in a preview.
+#: Each scan of a progressive JPEG takes 60 bytes of the file and a pass over the whole image (25 ms at 40 megapixels).
+#: Cameras and editors write about ten, and embedded previews add a few.
 MAX_SCANS = 50
-#: Pictures are shrunk by whole factors while their shorter side stays above this, before anything slow happens to them.
-ENOUGH = 1200
-#: What has to be done for each value of EXIF's orientation.
-UPRIGHT = {
+#: Before any slow operation, images are shrunk by an integer factor that keeps the shorter side at least this long.
+MIN_WORKING_SIDE = 1200
+#: The transposition that undoes each EXIF orientation.
+TRANSPOSE_FOR_ORIENTATION = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -49,127 +48,129 @@ UPRIGHT = {
 }
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
-TOO_HEAVY = _("This file has %(size)s; a picture may have %(most)s. Make it smaller, or choose another.")
-TOO_LARGE = _("This picture has more than %(most)d million pixels. Make it smaller, or choose another.")
-UNREADABLE = _("This file cannot be read as a picture. Choose a JPEG, PNG, WebP or GIF that opens on your device.")
+FILE_TOO_LARGE = _("This file is %(size)s. Choose an image of %(limit)s or less.")
+TOO_MANY_PIXELS = _("This image has more than %(limit)d million pixels. Choose a smaller image.")
+UNREADABLE = _("This file is not a readable image. Choose a JPEG, PNG, WebP or GIF.")
 
-# Two pictures of the most pixels at a time take some 700 MB; a third waits.
-_turns = threading.BoundedSemaphore(2)
-# Beyond it Pillow stops too, should a file turn out larger than its header says.
+# Decoding two images of the maximum size takes about 700 MB, so a third waits.
+_decoding = threading.BoundedSemaphore(2)
+# Pillow enforces the limit too, in case a file is larger than its header says.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """How large pictures of one kind are at most, and whether what does not fit is cut off or shrunk."""
+class ImageSpec:
+    """Maximum size of one kind of image, and whether larger images are cropped to it or only scaled down."""
 
     width: int
     height: int
     is_cropped: bool = False
 
 
-PORTRAIT = Shape(800, 800, is_cropped=True)
-PROJECT = Shape(1600, 1200)
+PORTRAIT = ImageSpec(800, 800, is_cropped=True)
+PROJECT = ImageSpec(1600, 1200)
 
 
-def reencode(file: "File[bytes]", shape: Shape) -> "ContentFile[bytes]":
-    """Return the picture in `file` as a WebP of ours, named at random.
+def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
+    """Return the image in `file` as a WebP with a random name.
 
     Raises:
-        ValidationError: it is too heavy, too large, or no picture. The message is for whoever uploaded it.
+        ValidationError: the file is too large, has too many pixels, or is not an image. The message is for the user.
     """
     if file.size > MAX_BYTES:
-        params = {"size": filesizeformat(file.size), "most": filesizeformat(MAX_BYTES)}
-        raise ValidationError(TOO_HEAVY, "too_heavy", params)
+        params = {"size": filesizeformat(file.size), "limit": filesizeformat(MAX_BYTES)}
+        raise ValidationError(FILE_TOO_LARGE, "file_too_large", params)
     try:
-        with _turns:
-            content = _webp(_drawn(file.read(), shape))
+        with _decoding:
+            content = _encode(_decode(file.read(), spec))
     except ValidationError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large() from None
-    except Exception as error:  # noqa: BLE001  # decoders raise whatever they like over hostile bytes
-        log.info("An upload could not be read as a picture: %r", error)
+        raise _too_many_pixels() from None
+    except Exception as error:  # noqa: BLE001  # decoders raise many exception types on hostile bytes
+        log.info("Rejected an upload that is not a readable image: %r", error)
         raise ValidationError(UNREADABLE, "unreadable") from None
     return ContentFile(content, f"{secrets.token_hex(16)}.webp")
 
 
-def _drawn(content: bytes, shape: Shape) -> Image.Image:
-    """Return the picture without metadata, upright, in sRGB and in its shape. Of an animation it is the first frame."""
+def _decode(content: bytes, spec: ImageSpec) -> Image.Image:
+    """Return the pixels, upright, in sRGB and resized to `spec`. Only the first frame of an animation is used."""
     with Image.open(BytesIO(content), formats=FORMATS) as opened:
-        _refuse_too_many_pixels(opened)
+        _check_pixel_count(opened)
         if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MAX_SCANS:
-            raise ValueError("A JPEG of too many scans.")
-        factor = max(1, min(opened.size) // ENOUGH)
-        opened.draft(None, (opened.width // factor, opened.height // factor))  # spares most of the work for a JPEG
+            raise ValueError("The JPEG has too many scans.")
+        factor = max(1, min(opened.size) // MIN_WORKING_SIDE)
+        opened.draft(
+            None, (opened.width // factor, opened.height // factor)
+        )  # a JPEG decodes much faster at reduced size
         opened.load()
-        _refuse_too_many_pixels(opened)  # again: the first frame of a GIF may be larger than its screen
-        image = _in_plain_mode(opened)
-    image = image.reduce(max(1, min(image.size) // ENOUGH))
-    image = _in_srgb(image, opened.info.get("icc_profile"))
-    if (turn := UPRIGHT.get(_orientation(opened))) is not None:
+        _check_pixel_count(opened)  # again: the first frame of a GIF can exceed the size in its header
+        image = _normalize_mode(opened)
+    image = image.reduce(max(1, min(image.size) // MIN_WORKING_SIDE))
+    image = _to_srgb(image, opened.info.get("icc_profile"))
+    if (turn := TRANSPOSE_FOR_ORIENTATION.get(_orientation(opened))) is not None:
         image = image.transpose(turn)
-    if shape.is_cropped:
-        side = min(shape.width, *image.size)
+    if spec.is_cropped:
+        side = min(spec.width, *image.size)
         image = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     else:
-        image.thumbnail((shape.width, shape.height), Image.Resampling.LANCZOS)
-    # On white, as most programs show it; and nothing that was invisible in the file is in the copy.
+        image.thumbnail((spec.width, spec.height), Image.Resampling.LANCZOS)
+    # Flatten onto white, so that pixels hidden by transparency are not in the copy.
     canvas = Image.new("RGB", image.size, "white")
     canvas.paste(image, mask=image if image.mode == "RGBA" else None)
     return canvas
 
 
-def _webp(image: Image.Image) -> bytes:
+def _encode(image: Image.Image) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "WEBP", quality=82, method=4)
     return buffer.getvalue()
 
 
-def _too_large() -> ValidationError:
-    return ValidationError(TOO_LARGE, "too_large", {"most": MAX_PIXELS // 1_000_000})
+def _too_many_pixels() -> ValidationError:
+    return ValidationError(TOO_MANY_PIXELS, "too_many_pixels", {"limit": MAX_PIXELS // 1_000_000})
 
 
-def _refuse_too_many_pixels(image: Image.Image) -> None:
+def _check_pixel_count(image: Image.Image) -> None:
     if image.width * image.height > MAX_PIXELS:
-        raise _too_large()
+        raise _too_many_pixels()
 
 
-def _in_plain_mode(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits of grey, which convert() would clip and not scale
+def _normalize_mode(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit grey, which convert() clips instead of scaling
         image = image.point(lambda value: value / 256).convert("L")
     return image if image.mode == "CMYK" else image.convert("RGBA")
 
 
-def _in_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Return the picture in sRGB; a colour profile that is broken or of another mode counts for nothing."""
+def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
+    """Convert to sRGB. A broken or mismatched colour profile is ignored."""
     mode: Any = "RGB" if image.mode == "CMYK" else "RGBA"
     if icc_profile:
         try:
             profile = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
             return ImageCms.profileToProfile(image, profile, SRGB, outputMode=mode) or image
         except (ImageCms.PyCMSError, OSError, TypeError, ValueError) as error:
-            log.info("A colour profile could not be used: %s", error)
+            log.info("Ignored an unusable colour profile: %s", error)
     return image.convert(mode)
 
 
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(0x0112, 1))
-    except Exception:  # noqa: BLE001  # a picture whose EXIF is broken is still a picture
+    except Exception:  # noqa: BLE001  # broken EXIF must not make an image unusable
         return 1
 
 
-# --- In the storage ---
+# --- Storage ---
 
 
 @contextmanager
-def store(picture: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
-    """Store what `reencode` returned, and yield its name there, "" without one; should the block fail, it is taken back.
+def store(image: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
+    """Store an image from `reencode` and yield its name, or "" for None. If the block raises, delete the file.
 
-    The block has to hold the whole transaction: opened outside, it could still roll back afterwards.
+    The block must contain the whole transaction. A transaction opened outside could still roll back later.
     """
-    name = default_storage.save(f"{folder}{picture.name}", picture) if picture else ""
+    name = default_storage.save(f"{folder}{image.name}", image) if image else ""
     try:
         yield name
     except BaseException:
@@ -179,27 +180,27 @@ def store(picture: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
 
 
 def discard(name: str | None) -> None:
-    """Delete a picture from the storage once the transaction is committed."""
+    """Delete a stored image once the transaction commits."""
     if name:
         transaction.on_commit(partial(default_storage.delete, name), robust=True)
 
 
 def remove_all(profile: BuilderProfile) -> None:
-    """Take the portrait and the pictures of the projects off a profile, and out of the storage after the commit.
+    """Remove the portrait and all project images of a profile, and delete the files after the commit.
 
-    Call it in a transaction, before rows are deleted: the names are in them. It writes no audit row; who erases does.
+    Call it in a transaction, before the rows that hold the names are deleted. The caller writes the audit row.
     """
     stored = BuilderProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
-    pictured = Project.objects.filter(builder=stored).exclude(image="").select_for_update(no_key=True)
-    for name in (stored.image.name, *pictured.values_list("image", flat=True)):
+    projects = Project.objects.filter(builder=stored).exclude(image="").select_for_update(no_key=True)
+    for name in (stored.image.name, *projects.values_list("image", flat=True)):
         discard(name)
-    pictured.update(image="", image_width=None, image_height=None, image_alt="")
+    projects.update(image="", image_width=None, image_height=None, image_alt="")
     if stored.image:
         BuilderProfile.objects.filter(pk=stored.pk).update(image="")
 
 
 def images_of(user: User) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of each picture that is kept of a person, for the archive of the person's data."""
+    """Yield the name and content of each stored image of `user`, for the personal data export."""
     portraits = BuilderProfile.objects.filter(user=user).exclude(image="").values_list("image", flat=True)
     projects = Project.objects.filter(builder__user=user).exclude(image="").values_list("pk", "image")
     named = [("portrait.webp", name) for name in portraits]
@@ -209,4 +210,4 @@ def images_of(user: User) -> Iterator[tuple[str, bytes]]:
             with default_storage.open(name) as file:
                 yield label, file.read()
         except FileNotFoundError:
-            log.error("%s is missing from the storage.", name)
+            log.error("The image %s is in the database but not in the media storage.", name)

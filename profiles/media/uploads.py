@@ -1,4 +1,4 @@
-"""Files on their way in."""
+"""Upload handling and the form field for images."""
 
 from typing import Any
 
@@ -9,32 +9,30 @@ from django.core.files.uploadhandler import FileUploadHandler
 from django.utils.translation import gettext_lazy as _
 
 from profiles.media import images
-from profiles.media.images import MAX_BYTES, Shape
+from profiles.media.images import MAX_BYTES, ImageSpec
 
 
 class CappedUploadHandler(FileUploadHandler):
-    """Keeps no more of a request's files than a picture may have, in memory; what is beyond is counted and dropped.
+    """Keep the files of a request in memory up to the image size limit. Count and drop bytes beyond it.
 
-    So a form hears that a file is too large, with its other fields intact, and no upload fills a disk.
+    So a form can report that a file is too large without losing its other fields, and no upload fills the disk.
     """
 
     def __init__(self, request: Any = None) -> None:
         super().__init__(request)
-        self.room = MAX_BYTES
+        self.remaining = MAX_BYTES
 
     def new_file(self, *args: Any, **kwargs: Any) -> None:
-        """Begin with a file."""
         super().new_file(*args, **kwargs)
         self.content = bytearray()
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Keep a part of it, or drop it."""
-        kept = raw_data[: self.room]
+        kept = raw_data[: self.remaining]
         self.content += kept
-        self.room -= len(kept)
+        self.remaining -= len(kept)
 
     def file_complete(self, file_size: int) -> Any:
-        """Return the file; its size is that of what was sent."""
+        """Return the file with the size that was sent, even if part of it was dropped."""
         content = ContentFile(bytes(self.content))
         return InMemoryUploadedFile(
             content,
@@ -48,29 +46,24 @@ class CappedUploadHandler(FileUploadHandler):
 
 
 class ImageUploadField(forms.FileField):
-    """A picture, cleaned to a file of ours that `profiles.media.images.store` stores.
-
-    Args:
-        shape: what becomes of it.
-    """
+    """An uploaded image, cleaned to a re-encoded file for `profiles.media.images.store`."""
 
     widget = forms.FileInput
     default_error_messages = {
-        "required": _("Choose a picture."),
-        "empty": _("This file is empty. Choose another."),
-        "missing": _("Choose a picture."),
-        "invalid": _("Choose a picture."),
+        "required": _("Choose an image."),
+        "empty": _("This file is empty. Choose another file."),
+        "missing": _("Choose an image."),
+        "invalid": _("Choose an image."),
     }
 
-    def __init__(self, *, shape: Shape, **kwargs: Any) -> None:
-        self.shape = shape
+    def __init__(self, *, spec: ImageSpec, **kwargs: Any) -> None:
+        self.spec = spec
         super().__init__(**kwargs)
 
     def to_python(self, data: Any) -> Any:
-        """Return the picture, drawn anew."""
         file = super().to_python(data)
-        return images.reencode(file, self.shape) if file else None
+        return images.reencode(file, self.spec) if file else None
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        """Offer pictures first. Only a hint for the browser: what a file is, its bytes say."""
+        """Add `accept` as a hint for the file picker. The server detects the format from the bytes."""
         return super().widget_attrs(widget) | {"accept": "image/jpeg,image/png,image/webp,image/gif"}

@@ -1,4 +1,4 @@
-"""Uploaded pictures, where no proxy and no object store serves them."""
+"""Serve uploaded images where no proxy or object store does."""
 
 from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, HttpRequest
@@ -8,10 +8,10 @@ YEAR_S = 365 * 24 * 3600
 
 
 @require_safe
-def picture(request: HttpRequest, name: str) -> FileResponse:
-    """Show a picture of ours; the pattern of the address lets no other name through.
+def image(request: HttpRequest, name: str) -> FileResponse:
+    """Serve a stored image. The URL pattern allows only names that `profiles.media.images` gives.
 
-    Should one ever be opened as a page of its own, it can do nothing there.
+    The Content-Security-Policy makes a file harmless if it is opened as a page.
     """
     try:
         file = default_storage.open(name)

@@ -1,4 +1,4 @@
-"""What admins type about a builder."""
+"""Forms for admins."""
 
 from typing import Any
 
@@ -11,17 +11,13 @@ from profiles.models import Badge, BuilderProfile
 Tier = BuilderProfile.Tier
 
 
-class PlainForm(forms.Form):
-    """A form about `profile`, with labels that end as they are written."""
-
+class ModerationForm(forms.Form):
     def __init__(self, *args: Any, profile: BuilderProfile, **kwargs: Any) -> None:
         self.profile = profile
         super().__init__(*args, **{"label_suffix": ""} | kwargs)
 
 
-class TierForm(PlainForm):
-    """How far a builder is validated, and on what grounds."""
-
+class TierForm(ModerationForm):
     tier = forms.TypedChoiceField(
         coerce=int,
         label=_("Tier"),
@@ -30,9 +26,9 @@ class TierForm(PlainForm):
     evidence = ParagraphsField(
         max_length=500,
         required=False,
-        label=_("What it rests on"),
+        label=_("Evidence"),
         widget=forms.Textarea({"rows": 4}),
-        help_text=_("What was reviewed, by whom, and where that is kept. A higher tier needs it."),
+        help_text=_("What was reviewed, by whom and where it is stored. Required for a higher tier."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,38 +36,32 @@ class TierForm(PlainForm):
         self.initial = {"tier": self.profile.validation_tier, "evidence": self.profile.validation_evidence}
 
 
-class AwardForm(PlainForm):
-    """One badge more."""
-
+class AwardForm(ModerationForm):
     kind = forms.ChoiceField(choices=Badge.Kind, label=_("Badge"))
     evidence = LineField(
         max_length=300,
         label=_("Evidence"),
-        help_text=_("What it rests on, in words that everybody may read."),
-        error_messages={"required": _("Say what the badge rests on: everybody may read it.")},
+        help_text=_("Shown publicly on the profile."),
+        error_messages={"required": _("Enter the evidence for this badge. It is shown publicly.")},
     )
 
 
-class WithdrawForm(PlainForm):
-    """Why a badge goes."""
-
-    why = LineField(
+class WithdrawForm(ModerationForm):
+    reason = LineField(
         max_length=300,
-        label=_("Why"),
-        help_text=_("It goes into the log, which nobody can change; the badge goes from the page."),
-        error_messages={"required": _("Say why the badge is withdrawn; it goes into the log.")},
+        label=_("Reason"),
+        help_text=_("Recorded in the audit log. The badge is removed from the page."),
+        error_messages={"required": _("Enter a reason. It is recorded in the audit log.")},
     )
 
 
-class HideForm(PlainForm):
-    """Why a page is hidden."""
-
+class HideForm(ModerationForm):
     reason = ParagraphsField(
         max_length=500,
         label=_("Reason"),
         widget=forms.Textarea({"rows": 4}),
-        help_text=_("Its owner reads this, so say what would have to change."),
-        error_messages={"required": _("Give a reason: the owner of the page reads it.")},
+        help_text=_("Shown to the owner. Explain what needs to change."),
+        error_messages={"required": _("Enter a reason. It is shown to the owner.")},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -79,22 +69,20 @@ class HideForm(PlainForm):
         self.initial = {"reason": self.profile.hidden_reason}
 
 
-class RecordForm(PlainForm):
-    """What a builder has done here, in figures."""
-
+class RecordForm(ModerationForm):
     completed_projects = forms.IntegerField(
         min_value=0,
         max_value=100_000,
         label=_("Completed projects"),
-        error_messages={"max_value": _("More than %(limit_value)s projects are probably a slip; check the number.")},
+        error_messages={"max_value": _("Enter %(limit_value)s or less.")},
     )
     response_rate = forms.IntegerField(
         min_value=0,
         max_value=100,
         required=False,
-        label=_("Messages answered, per cent"),
-        help_text=_("Leave it empty while there is too little to tell from."),
-        error_messages={"max_value": _("A share is at most 100 per cent.")},
+        label=_("Response rate"),
+        help_text=_("Percentage of messages answered. Leave blank if there is too little data."),
+        error_messages={"max_value": _("Enter a percentage from 0 to 100.")},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,6 +1,6 @@
-"""What owners and admins do with a whole profile: each deed locks the row, and leaves one row in the audit log.
+"""Actions on a whole profile by its owner or an admin. Each locks the row and writes one audit row.
 
-Done twice, such as by a double click, each has one effect: what is to change is decided by the locked row.
+A repeated action, such as a double click, changes nothing, because each compares the new state with the locked row.
 """
 
 from django.db import transaction
@@ -15,12 +15,12 @@ from profiles.models import Badge, BuilderProfile
 
 
 class EvidenceMissing(Exception):
-    """A higher tier without grounds; the message says what is wanted, to the person who tried."""
+    """A higher tier needs evidence. The message is for the admin."""
 
 
 @transaction.atomic
 def publish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
-    """Let the public see the page, unless another reason keeps it away."""
+    """Publish the page. It stays private while another reason applies, such as being hidden."""
     stored = lock_profile(profile)
     if stored.unpublished_at:
         apply_changes(stored, origin, actor=actor, unpublished_at=None)
@@ -28,7 +28,6 @@ def publish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None
 
 @transaction.atomic
 def unpublish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
-    """Keep the page from the public until its owner publishes it again."""
     stored = lock_profile(profile)
     if not stored.unpublished_at:
         apply_changes(stored, origin, actor=actor, unpublished_at=timezone.now())
@@ -36,14 +35,16 @@ def unpublish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> No
 
 @transaction.atomic
 def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: User, origin: log.Origin) -> None:
-    """Set the validation tier, which Clerk is told, and what it rests on.
+    """Set the validation tier, which is pushed to Clerk, and its evidence.
 
     Raises:
-        EvidenceMissing: the tier would be raised and no evidence is given.
+        EvidenceMissing: the tier is higher and the evidence is blank.
     """
     stored = lock_profile(profile)
     if tier > stored.validation_tier and not evidence:
-        raise EvidenceMissing(_("Say what the higher tier rests on: what was reviewed, by whom, and where it is kept."))
+        raise EvidenceMissing(
+            _("Enter the evidence for a higher tier: what was reviewed, by whom and where it is stored.")
+        )
     new = {"validation_tier": tier, "validation_evidence": evidence}
     changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
     if changed:
@@ -52,7 +53,7 @@ def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: User, 
 
 @transaction.atomic
 def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: User, origin: log.Origin) -> bool:
-    """Give a badge, and return whether it is new; one that is there already keeps its evidence."""
+    """Award a badge, and return whether it is new. An existing badge keeps its evidence."""
     stored = lock_profile(profile)
     before = _kinds(stored)
     if kind in before:
@@ -63,20 +64,20 @@ def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: User, ori
 
 
 @transaction.atomic
-def withdraw(profile: BuilderProfile, kind: str, why: str, *, actor: User, origin: log.Origin) -> bool:
-    """Take a badge back, and return whether it was there."""
+def withdraw(profile: BuilderProfile, kind: str, reason: str, *, actor: User, origin: log.Origin) -> bool:
+    """Withdraw a badge, and return whether the profile had it."""
     stored = lock_profile(profile)
     before = _kinds(stored)
     if kind not in before:
         return False
     Badge.objects.filter(builder=stored, kind=kind).delete()
-    _record_badges(stored, before, why, actor, origin)
+    _record_badges(stored, before, reason, actor, origin)
     return True
 
 
 @transaction.atomic
 def feature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
-    """Put a page first in the directory."""
+    """List the page first in the directory."""
     stored = lock_profile(profile)
     if not stored.featured_at:
         apply_changes(stored, origin, actor=actor, featured_at=timezone.now())
@@ -84,7 +85,6 @@ def feature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None
 
 @transaction.atomic
 def unfeature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
-    """Put a page where it stands by itself."""
     stored = lock_profile(profile)
     if stored.featured_at:
         apply_changes(stored, origin, actor=actor, featured_at=None)
@@ -92,7 +92,7 @@ def unfeature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> No
 
 @transaction.atomic
 def hide(profile: BuilderProfile, reason: str, *, actor: User, origin: log.Origin) -> None:
-    """Keep a page from the public, for a reason that its owner reads; hidden already, only the reason changes."""
+    """Hide a page from the public, with a reason for its owner. If it is hidden already, update the reason."""
     stored = lock_profile(profile)
     if stored.hidden_at and stored.hidden_reason == reason:
         return
@@ -101,8 +101,7 @@ def hide(profile: BuilderProfile, reason: str, *, actor: User, origin: log.Origi
 
 
 @transaction.atomic
-def show(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
-    """Stop hiding a page."""
+def unhide(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
     stored = lock_profile(profile)
     if stored.hidden_at:
         apply_changes(stored, origin, actor=actor, hidden_at=None, hidden_reason="")
@@ -112,7 +111,7 @@ def _kinds(profile: BuilderProfile) -> list[str]:
     return sorted(Badge.objects.filter(builder=profile).values_list("kind", flat=True))
 
 
-def _record_badges(profile: BuilderProfile, before: list[str], why: str, actor: User, origin: log.Origin) -> None:
+def _record_badges(profile: BuilderProfile, before: list[str], evidence: str, actor: User, origin: log.Origin) -> None:
     log.record(
         AuditLog.Action.PROFILE_UPDATED,
         actor=actor,
@@ -120,5 +119,5 @@ def _record_badges(profile: BuilderProfile, before: list[str], why: str, actor: 
         subject=profile.user,
         origin=origin,
         changes={"badges": (before, _kinds(profile))},
-        evidence=why,
+        evidence=evidence,
     )

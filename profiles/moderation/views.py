@@ -1,4 +1,4 @@
-"""Pages and buttons of the two bars above a builder's page: what its owner and what admins do with it as a whole."""
+"""Views behind the owner bar and the admin bar. They act on a builder profile as a whole."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -25,65 +25,61 @@ from profiles.pages.visibility import visibility_summary
 from profiles.permissions import Permission, Viewer
 
 
-class DeedView(BuilderPageMixin):
-    """Something done to a whole profile."""
+class ActionView(BuilderPageMixin):
+    """An action on a whole profile."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
 
-    def back(self, told: str | Promise, to: Any = None) -> HttpResponse:
-        """Return to the page, and say there what was done."""
-        messages.success(self.request, str(told))
+    def redirect_with_message(self, message: str | Promise, to: Any = None) -> HttpResponse:
+        """Show `message` on the builder page, or on the page `to`."""
+        messages.success(self.request, str(message))
         return HttpResponseRedirect(resolve_url(to or self.profile), status=303)
 
 
-class ButtonView(DeedView):
-    """A button that turns something on or off, as the posted `on` says; nothing is toggled, so twice is once."""
+class ToggleView(ActionView):
+    """Turn something on or off. The posted `on` is the wanted state, so a repeated request changes nothing."""
 
-    on: ClassVar[Callable[..., None]]
-    off: ClassVar[Callable[..., None]]
+    turn_on: ClassVar[Callable[..., None]]
+    turn_off: ClassVar[Callable[..., None]]
 
     def get(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
-        """Lead to the button, whoever comes back here after signing in again."""
+        """Redirect users who return here after signing in again."""
         return redirect(self.profile)
 
     def post(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
-        """Do it."""
         is_on = bool(request.POST.get("on"))
-        deed = type(self).on if is_on else type(self).off
-        deed(self.profile, **self.audit_context)
+        action = type(self).turn_on if is_on else type(self).turn_off
+        action(self.profile, **self.audit_context)
         self.profile.refresh_from_db()
-        return self.back(self.told(is_on))
+        return self.redirect_with_message(self.success_message(is_on))
 
-    def told(self, is_on: bool) -> str:  # noqa: FBT001  # the state, not an option
-        """Return what to say then."""
+    def success_message(self, is_on: bool) -> str:  # noqa: FBT001  # the state, not an option
         raise NotImplementedError
 
 
-class PublishView(ButtonView):
-    """Publish the page, or keep it from the public."""
-
+class PublishView(ToggleView):
     required: Permission = "publish"
-    on, off = moderation.publish, moderation.unpublish
+    turn_on, turn_off = moderation.publish, moderation.unpublish
 
-    def told(self, is_on: bool) -> str:  # noqa: FBT001
-        """Say who sees it now."""
-        return (gettext("Published.") if is_on else gettext("Unpublished.")) + " " + visibility_summary(self.profile)
+    def success_message(self, is_on: bool) -> str:  # noqa: FBT001
+        return (
+            (gettext("Page published.") if is_on else gettext("Page unpublished."))
+            + " "
+            + visibility_summary(self.profile)
+        )
 
 
-class FeatureView(ButtonView):
-    """Put the page first in the directory, or no longer."""
-
+class FeatureView(ToggleView):
     required: Permission = "verify"
-    on, off = moderation.feature, moderation.unfeature
+    turn_on, turn_off = moderation.feature, moderation.unfeature
 
-    def told(self, is_on: bool) -> str:  # noqa: FBT001
-        """Say where it stands."""
-        return gettext("The page is featured now.") if is_on else gettext("The page is not featured any more.")
+    def success_message(self, is_on: bool) -> str:  # noqa: FBT001
+        return gettext("The page is now featured.") if is_on else gettext("The page is no longer featured.")
 
 
-class ModerationView(PreservedFormMixin, DeedView, FormView):  # type: ignore[type-arg]
-    """A page with the form of one thing that admins decide about a builder."""
+class ModerationView(PreservedFormMixin, ActionView, FormView):  # type: ignore[type-arg]
+    """A page with a form for one decision of an admin about a builder."""
 
     request: AuthenticatedRequest
     required: Permission = "verify"
@@ -91,134 +87,120 @@ class ModerationView(PreservedFormMixin, DeedView, FormView):  # type: ignore[ty
     title: ClassVar[str | Promise]
     explanation: ClassVar[str | Promise]
     button: ClassVar[str | Promise]
+    #: Offer a button that makes a hidden page visible again.
+    can_unhide = False
 
-    def act(self, form: Any) -> str | Promise:
-        """Do what the valid form says, and return what to say then."""
+    def apply(self, form: Any) -> str | Promise:
+        """Apply the valid form, and return the success message."""
         raise NotImplementedError
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Tell the form whom it is about."""
         return {**super().get_form_kwargs(), "profile": self.profile}
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add whom the page is about, and its words."""
-        words = {"title": self.title, "explanation": self.explanation, "button": self.button}
-        return super().get_context_data(profile=self.profile, access=self.access, **words, **context)
+        texts = {"title": self.title, "explanation": self.explanation, "button": self.button}
+        return super().get_context_data(profile=self.profile, access=self.access, **texts, **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Do it, and go back to the builder's page; or say why not."""
         try:
-            told = self.act(form)
+            message = self.apply(form)
         except EvidenceMissing as error:
             form.add_error("evidence", str(error))
             return self.form_invalid(form)
         self.discard_preserved_form()
-        return self.back(told)
+        return self.redirect_with_message(message)
 
 
 class TierView(ModerationView):
-    """Validate a builder."""
-
     form_class = TierForm
-    title, button = _("Validation tier"), _("Set the tier")
-    explanation = _("The tier is a promise to clients: it says how far we have looked at the work.")
+    title, button = _("Validation tier"), _("Save tier")
+    explanation = _("The tier shows clients how thoroughly we have reviewed this builder’s work.")
 
-    def act(self, form: Any) -> str | Promise:
-        """Set the tier."""
+    def apply(self, form: Any) -> str | Promise:
         moderation.set_tier(self.profile, **form.cleaned_data, **self.audit_context)
-        return _("The tier is set.")
+        return _("Tier saved.")
 
 
 class RecordView(ModerationView):
-    """Set a builder's figures."""
-
     form_class = RecordForm
-    title, button = _("Track record"), _("Save the record")
-    explanation = _("What the builder has done here. Builders cannot change these figures themselves.")
+    title, button = _("Track record"), _("Save track record")
+    explanation = _("What the builder has done on this site. Builders cannot change these figures.")
 
-    def act(self, form: Any) -> str | Promise:
-        """Save the figures."""
+    def apply(self, form: Any) -> str | Promise:
         editing.save(self.profile, form.cleaned_data, **self.audit_context)
-        return _("The record is saved.")
+        return _("Track record saved.")
 
 
 class BadgesView(ModerationView):
-    """Award badges; those that are there are listed, each with the way to withdraw it."""
+    """Award a badge. The page also lists current badges with links to withdraw them."""
 
     template_name = "profiles/moderation_badges.html"
     form_class = AwardForm
-    title, button = _("Badges"), _("Award the badge")
-    explanation = _("Everybody reads what a badge rests on.")
+    title, button = _("Badges"), _("Award badge")
+    explanation = _("The evidence for each badge is public.")
 
-    def act(self, form: Any) -> str | Promise:
-        """Award it."""
+    def apply(self, form: Any) -> str | Promise:
         is_new = moderation.award(self.profile, **form.cleaned_data, **self.audit_context)
-        return _("The badge is awarded.") if is_new else _("The badge was there already, and stays as it is.")
+        return _("Badge awarded.") if is_new else _("This badge was already awarded. Its evidence was not changed.")
 
 
 class WithdrawView(ModerationView):
-    """Withdraw one badge."""
-
     form_class = WithdrawForm
-    title, button = _("Withdraw a badge"), _("Withdraw the badge")
+    title, button = _("Withdraw badge"), _("Withdraw badge")
 
-    def get_profile(self, **address: Any) -> Any:
-        """Return the profile; which kind of badge is meant is `self.kind`."""
-        kind = address.pop("kind")
+    def get_profile(self, **url_kwargs: Any) -> Any:
+        """Return the profile, and set `self.kind` from the URL."""
+        kind = url_kwargs.pop("kind")
         if kind not in Badge.Kind.values:
             raise Http404
         self.kind = Badge.Kind(kind)
-        return super().get_profile(**address)
+        return super().get_profile(**url_kwargs)
 
     @property
     def explanation(self) -> str | Promise:  # type: ignore[override]
-        """Which badge it is."""
         return self.kind.label
 
-    def act(self, form: Any) -> str | Promise:
-        """Withdraw it."""
+    def apply(self, form: Any) -> str | Promise:
         moderation.withdraw(self.profile, self.kind, **form.cleaned_data, **self.audit_context)
-        return _("The badge is withdrawn.")
+        return _("Badge withdrawn.")
 
 
 class HideView(ModerationView):
-    """Hide a page from the public, or show it again."""
+    """Hide a page, change the reason, or make the page visible again."""
 
     form_class = HideForm
-    title, button = _("Hide the page"), _("Hide this page")
-    explanation = _("Nobody but its owner and our team sees a hidden page, and its owner reads why.")
+    title, button = _("Hide page"), _("Hide page")
+    explanation = _("Only the owner and our team can see a hidden page. The owner sees the reason.")
+    can_unhide = True
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show it again, if that is what was asked for; else hide it."""
         if "show" not in request.POST:
             return super().post(request, *args, **kwargs)
-        moderation.show(self.profile, **self.audit_context)
-        return self.back(_("The page is not hidden any more."))
+        moderation.unhide(self.profile, **self.audit_context)
+        return self.redirect_with_message(_("The page is no longer hidden."))
 
-    def act(self, form: Any) -> str | Promise:
-        """Hide it."""
+    def apply(self, form: Any) -> str | Promise:
         moderation.hide(self.profile, **form.cleaned_data, **self.audit_context)
         return _("The page is hidden.")
 
 
-class DeleteView(DeedView):
-    """Ask whether to delete the profile, then do it."""
+class DeleteView(ActionView):
+    """Confirm and delete the profile."""
 
     required: Permission = "delete"
 
     def get(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
-        """Say what follows."""
-        return self._page()
+        return self._confirmation()
 
     def post(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
-        """Delete it, and go where the person can go on."""
         try:
             lifecycle.delete(self.profile, **self.audit_context)
         except RoleChangeError as error:
-            return self._page(str(error), status=422)
+            return self._confirmation(str(error), status=422)
+        # Owners can no longer see the page, so they go to their account.
         to = "accounts:account" if self.access.role is Viewer.OWNER else None
-        return self.back(_("The builder profile is deleted."), to)
+        return self.redirect_with_message(_("Builder profile deleted."), to)
 
-    def _page(self, trouble: str = "", status: int = 200) -> HttpResponse:
-        context = {"profile": self.profile, "access": self.access, "trouble": trouble}
+    def _confirmation(self, error: str = "", status: int = 200) -> HttpResponse:
+        context = {"profile": self.profile, "access": self.access, "error": error}
         return render(self.request, "profiles/profile_delete.html", context, status=status)

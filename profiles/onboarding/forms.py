@@ -1,4 +1,4 @@
-"""The questions of the first minutes. Their fields, and so their rules, are those of the sections that they fill in."""
+"""Onboarding forms. They reuse the fields, and so the rules, of the profile sections."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -9,21 +9,19 @@ from profiles.onboarding.services import Goal
 
 
 class GoalForm(forms.Form):
-    """What somebody is here for."""
-
     goal = forms.TypedChoiceField(
         choices=Goal,
         coerce=Goal,
         widget=forms.RadioSelect,
-        label=_("What are you here for?"),
-        error_messages={"required": _("Choose one; you can change it at any time.")},
+        label=_("What brings you here?"),
+        error_messages={"required": _("Choose one. You can change it at any time.")},
     )
-    #: Whoever becomes something besides, on the account page, keeps what they are, also what that page did not know of yet.
+    #: Set by the account page, whose buttons add a role and never remove one, even one gained after the page was loaded.
     keep_other_role = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
 class BuilderQuestionsForm(ProfileForm):
-    """The three things that make a page worth looking at."""
+    """The fields that a builder page needs first."""
 
     headline = IntroductionForm.base_fields["headline"]
     skills = SkillsForm.base_fields["skills"]

@@ -1,7 +1,7 @@
-"""From signing up to a first published page, through /welcome/: who are you, three questions, a preview, publish.
+"""Onboarding at /welcome/: choose a goal, answer three questions, preview the page, publish it.
 
-Nothing half done is public: a builder's profile that is begun here is unpublished from its first instant on. One that comes
-by Clerk's webhook is public at once; docs/profiles.md says why.
+A builder profile that is created here starts unpublished, so no unfinished page is ever public. One that is created by
+Clerk's webhook is public at once; docs/profiles.md explains why.
 """
 
 from django.db import models, transaction
@@ -17,51 +17,48 @@ Role = User.Role
 
 
 class Goal(models.TextChoices):
-    """What somebody is here for."""
-
     BUILDER = "builder", _("I build apps")
-    CLIENT = "client", _("I look for builders")
+    CLIENT = "client", _("I’m looking for builders")
     BOTH = "both", _("Both")
 
     @property
     def roles(self) -> set[Role]:
-        """The roles that go with it."""
         return {Goal.BUILDER: {Role.BUILDER}, Goal.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
 
 
-#: The pages of the way, by the names of their addresses; which of them somebody sees depends on the roles.
+#: URL names of the steps. Which steps a user sees depends on the roles.
 GOAL, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_builder", "_client", "_preview"))
 
 
 @transaction.atomic
-def begin(user: User, goal: Goal, *, keep_other_role: bool = False, origin: log.Origin) -> None:
-    """Give somebody the roles of `who`; a builder's profile that comes of it waits unpublished.
+def start(user: User, goal: Goal, *, keep_other_role: bool = False, origin: log.Origin) -> None:
+    """Give `user` the roles of `goal`. A new builder profile starts unpublished.
 
     Args:
-        keep_other_role: the other role stays, if there is one; else it is taken.
+        keep_other_role: keep the other role of builder and client instead of removing it.
 
     Raises:
-        RoleChangeError: Clerk has not told of the person yet.
+        RoleChangeError: Clerk's webhook for this user has not arrived yet.
     """
     other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - goal.roles
     changed = change_roles(user, add=goal.roles, remove=other, actor=user, origin=origin)
-    # Who has a role already may have deleted its profile before Clerk gave the role again.
+    # The user may have deleted the profile of a role that Clerk then gave back.
     for role in goal.roles - set(changed):
         request_profile(PROFILE_OF_ROLE[role], user, origin=origin)
 
 
 def builder_of(user: User) -> BuilderProfile | None:
-    """Return the builder's profile that somebody has now."""
+    """Return the builder profile of `user` unless it is archived or deleted."""
     return BuilderProfile.objects.visible_to(user).filter(user=user, archived_at=None, deleted_at=None).first()
 
 
 def client_of(user: User) -> ClientProfile | None:
-    """Return the client's profile that somebody has now."""
+    """Return the client profile of `user` unless it is archived or deleted."""
     return ClientProfile.objects.visible_to(user).filter(user=user, archived_at=None, deleted_at=None).first()
 
 
-def following(user: User, page: str) -> str:
-    """Return the name of the page after `page`; what is answered already is not asked again."""
+def next_page(user: User, page: str) -> str:
+    """Return the URL name of the step after `page`, skipping questions that are already answered."""
     builder, client = builder_of(user), client_of(user)
     if page == GOAL and builder and (builder.unpublished_at or not builder.headline):
         return BUILDER
@@ -72,9 +69,9 @@ def following(user: User, page: str) -> str:
     return "accounts:account" if builder else "profiles:builder_list"
 
 
-def place(user: User, page: str) -> tuple[int, int]:
-    """Return which page of how many this is for somebody with these roles."""
-    has_page = user.has_role(Role.BUILDER)
-    ways = [(GOAL, True), (BUILDER, has_page), (CLIENT, user.has_role(Role.CLIENT)), (PREVIEW, has_page)]
-    pages = [name for name, is_on_the_way in ways if is_on_the_way]
+def progress(user: User, page: str) -> tuple[int, int]:
+    """Return the number of this step and the number of steps for the roles of `user`."""
+    is_builder = user.has_role(Role.BUILDER)
+    steps = {GOAL: True, BUILDER: is_builder, CLIENT: user.has_role(Role.CLIENT), PREVIEW: is_builder}
+    pages = [name for name, is_shown in steps.items() if is_shown]
     return pages.index(page) + 1, len(pages)

@@ -1,4 +1,4 @@
-"""The pages of /welcome/. Ordinary forms, which need no JavaScript, and survive a session that ended."""
+"""The pages of /welcome/. They work without JavaScript, and submitted forms survive an expired session."""
 
 from typing import Any
 
@@ -32,131 +32,121 @@ from profiles.permissions import access_for
 
 @method_decorator(never_cache, name="dispatch")
 class OnboardingView(RoleRequiredMixin):
-    """One page of the way. Whoever Clerk has not told of yet waits, on a page that moves on by itself."""
+    """One onboarding step. Users whose webhook has not arrived see a page that reloads until it has."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
     page: str
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        is_asked = str(request.method).lower() in self.http_method_names
-        if is_asked and isinstance(request.user, User) and request.user.is_provisional:
+        is_allowed = str(request.method).lower() in self.http_method_names
+        if is_allowed and isinstance(request.user, User) and request.user.is_provisional:
             return render(request, "accounts/setting_up.html")
         return super().dispatch(request, *args, **kwargs)
 
-    def onward(self) -> HttpResponse:
-        """Go to the next page."""
-        return HttpResponseRedirect(resolve_url(onboarding.following(self.request.user, self.page)), status=303)
+    def redirect_to_next_page(self) -> HttpResponse:
+        return HttpResponseRedirect(resolve_url(onboarding.next_page(self.request.user, self.page)), status=303)
 
 
 class GoalView(OnboardingView, PreservedFormMixin, FormView):  # type: ignore[misc,type-arg]
-    """Who are you: a builder, a client, or both?"""
+    """Choose to be a builder, a client, or both."""
 
     page = onboarding.GOAL
     form_class = GoalForm
     template_name = "profiles/welcome.html"
 
     def get_initial(self) -> dict[str, Any]:
-        """Tick what the person is already, unless that is only what everybody begins with."""
-        held = set(self.request.user.roles)
-        if User.Role.BUILDER not in held:
+        """Preselect the current roles, unless the user has only the default role of client."""
+        roles = set(self.request.user.roles)
+        if User.Role.BUILDER not in roles:
             return {}
-        return {"goal": Goal.BOTH if User.Role.CLIENT in held else Goal.BUILDER}
+        return {"goal": Goal.BOTH if User.Role.CLIENT in roles else Goal.BUILDER}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Give the roles, and go on to the questions."""
         try:
-            onboarding.begin(self.request.user, **form.cleaned_data, origin=Origin.from_request(self.request))
+            onboarding.start(self.request.user, **form.cleaned_data, origin=Origin.from_request(self.request))
         except RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
         self.discard_preserved_form()
-        return self.onward()
+        return self.redirect_to_next_page()
 
 
 class QuestionsView(OnboardingView, PreservedFormMixin, UpdateView):  # type: ignore[misc,type-arg]
-    """Three questions to somebody who has the profile they are about; others begin at the beginning."""
+    """Questions about a profile. Users without that profile are redirected to the first step."""
 
     context_object_name = "profile"
     heading: str | Promise
-    lead: str | Promise
+    intro: str | Promise
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.profile = self.find(request.user)
+        self.profile = self.find_profile(request.user)
         if self.profile is None and isinstance(request.user, User) and not request.user.is_provisional:
             return redirect(onboarding.GOAL)
         return super().dispatch(request, *args, **kwargs)
 
-    def find(self, user: User | AnonymousUser) -> Any:
-        """Return the profile that the questions are about."""
+    def find_profile(self, user: User | AnonymousUser) -> Any:
+        """Return the profile to fill in, or None."""
         raise NotImplementedError
 
     def get_object(self, queryset: Any = None) -> Any:
-        """Return the person's own profile."""
         return self.profile
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Say how far it is."""
-        number, count = onboarding.place(self.request.user, self.page)
+        number, count = onboarding.progress(self.request.user, self.page)
         return super().get_context_data(number=number, count=count, **context)
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Save the answers, and go on."""
         origin = Origin.from_request(self.request)
-        editing.save(self.profile, self.answers(form), actor=self.request.user, origin=origin)
+        editing.save(self.profile, self.values(form), actor=self.request.user, origin=origin)
         self.discard_preserved_form()
-        return self.onward()
+        return self.redirect_to_next_page()
 
-    def answers(self, form: Any) -> dict[str, Any]:
-        """Return what is to be saved."""
+    def values(self, form: Any) -> dict[str, Any]:
+        """Return the profile fields to save."""
         cleaned: dict[str, Any] = form.cleaned_data
         return cleaned
 
 
 class BuilderQuestionsView(QuestionsView):
-    """What do you do, what are you good at, when and for how much?"""
-
     page = onboarding.BUILDER
     model = BuilderProfile
     form_class = BuilderQuestionsForm
     template_name = "profiles/welcome_builder.html"
-    heading = _("Three questions")
-    lead = _("The answers make your page. Nobody sees it before you publish it.")
+    heading = _("About your work")
+    intro = _("Your answers create your page. It is private until you publish it.")
 
-    def find(self, user: User | AnonymousUser) -> Any:
+    def find_profile(self, user: User | AnonymousUser) -> Any:
         return onboarding.builder_of(user) if isinstance(user, User) else None
 
-    def answers(self, form: Any) -> dict[str, Any]:
-        """Count availability as confirmed: it has just been asked for."""
-        return super().answers(form) | {"availability_confirmed_at": timezone.now()}
+    def values(self, form: Any) -> dict[str, Any]:
+        """Also confirm the availability, which the form has just asked for."""
+        return super().values(form) | {"availability_confirmed_at": timezone.now()}
 
 
 class ClientQuestionsView(QuestionsView):
-    """Who are you, and what do you look for?"""
-
     page = onboarding.CLIENT
     model = ClientProfile
     form_class = ClientForm
     template_name = "profiles/welcome_questions.html"
-    heading = _("What do you look for?")
-    lead = _("Only you and our team see this. It helps us to bring you together with the right builders.")
+    heading = _("What are you looking for?")
+    intro = _("Only you and our team can see this. It helps us match you with the right builders.")
 
-    def find(self, user: User | AnonymousUser) -> Any:
+    def find_profile(self, user: User | AnonymousUser) -> Any:
         return onboarding.client_of(user) if isinstance(user, User) else None
 
 
 class PreviewView(OnboardingView, View):
-    """The builder's page as visitors are going to see it, and the button that publishes it."""
+    """The builder page as visitors will see it, with a button to publish it."""
 
     http_method_names = ["get", "head"]
     page = onboarding.PREVIEW
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Show the page, to whoever has one with an address."""
         profile = onboarding.builder_of(request.user)
         if profile is None or not profile.slug:
             return redirect(onboarding.GOAL if profile is None else "accounts:account")
-        number, count = onboarding.place(request.user, self.page)
+        number, count = onboarding.progress(request.user, self.page)
         visitor = access_for(AnonymousUser(), profile)
         context = {**build_page_context(profile, visitor, request), "number": number, "count": count}
         return render(request, "profiles/welcome_preview.html", context)

@@ -48,8 +48,8 @@ STEPS = (
     ),
     Step(
         15,
-        _("Add a photo"),
-        _("Profiles with a photo get more messages."),
+        _("Add a portrait"),
+        _("Profiles with a portrait get more messages."),
         lambda profile: bool(profile.image_url),
         "profiles:portrait",
     ),
@@ -62,7 +62,7 @@ STEPS = (
     ),
     Step(
         10,
-        _("Write an introduction"),
+        _("Write a bio"),
         _("Clients want to know how you work."),
         lambda profile: bool(profile.bio),
         "about",

@@ -1,4 +1,4 @@
-"""Forms with pictures: the portrait, and a project of the portfolio."""
+"""The forms of the portrait and of portfolio projects."""
 
 import uuid
 from typing import Any
@@ -7,24 +7,22 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from profiles.editing.versions import version_of
 from profiles.forms.fields import LineField
 from profiles.forms.sections import ProjectForm
 from profiles.media.images import PORTRAIT, PROJECT
 from profiles.media.uploads import ImageUploadField
-from profiles.portfolio.services import version_of
+from profiles.portfolio.services import PROJECT_FIELDS
 
-PICTURE_HELP: str | Promise = _(
-    "JPEG, PNG, WebP or GIF, up to 8 MB. Nothing but what it shows is kept: no place, no camera."
-)
+IMAGE_HELP: str | Promise = _("JPEG, PNG, WebP or GIF, up to 8 MB. We remove location and camera data.")
 
 
 class TokenField(forms.UUIDField):
-    """What tells one form from another. Nobody types it, so nobody is told that it is wrong: it then counts for nothing."""
+    """A hidden UUID that identifies one rendered form. An invalid one is ignored: users cannot correct it."""
 
     widget = forms.HiddenInput
 
     def to_python(self, value: Any) -> Any:
-        """Return the token, if it is one."""
         try:
             return super().to_python(value)
         except forms.ValidationError:
@@ -32,47 +30,46 @@ class TokenField(forms.UUIDField):
 
 
 class PortraitForm(forms.Form):
-    """A picture of the builder."""
-
-    image = ImageUploadField(shape=PORTRAIT, label=_("Picture"), help_text=PICTURE_HELP)
+    image = ImageUploadField(spec=PORTRAIT, label=_("Portrait"), help_text=IMAGE_HELP)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"label_suffix": ""} | kwargs)
 
 
 class ProjectPageForm(ProjectForm):
-    """A project with its picture.
+    """A project with its image.
 
-    `form_token` lets a form that is sent twice add one project, and `version` tells whether somebody else has changed the
-    project since.
+    `form_token` makes a form that is submitted twice add one project. `version` detects edit conflicts.
     """
 
-    image = ImageUploadField(shape=PROJECT, required=False, label=_("Picture"), help_text=PICTURE_HELP)
-    remove_image = forms.BooleanField(required=False, label=_("Remove the picture"))
-    version = LineField(required=False, widget=forms.HiddenInput)  # never refused: nobody would see why
+    image = ImageUploadField(spec=PROJECT, required=False, label=_("Image"), help_text=IMAGE_HELP)
+    remove_image = forms.BooleanField(required=False, label=_("Remove image"))
+    version = LineField(
+        required=False, widget=forms.HiddenInput
+    )  # accepts anything: an error on a hidden field would not be visible
     form_token = TokenField(required=False, initial=uuid.uuid4)
     field_order = ("title", "image", "remove_image", "image_alt", "description", "technologies", "status", "url")
 
     def __init__(self, **kwargs: Any) -> None:
         project = kwargs["instance"]
-        initial = {"version": version_of(project), **(kwargs.pop("initial", None) or {})}
+        initial = {"version": version_of(project, PROJECT_FIELDS), **(kwargs.pop("initial", None) or {})}
         super().__init__(**kwargs, initial=initial, auto_id=f"id_project_{project.pk or 'new'}_%s")
         self.fields["title"].widget.attrs["autofocus"] = True
         self.fields["description"].widget.attrs["rows"] = 4
-        # htmx puts the chosen file back where a form comes again, which HTML cannot do.
+        # Keep the chosen file when htmx shows the form again; HTML cannot do that.
         self.fields["image"].widget.attrs["hx-preserve"] = "true"
         if not project.image:
             del self.fields["remove_image"]
 
     def clean(self) -> dict[str, Any]:
-        """Ask for words beside a picture."""
+        """Require a description for an image."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        keeps = self.instance.image and not cleaned.get("remove_image")
-        if (self.files.get("image") or keeps) and not cleaned.get("image_alt") and "image_alt" not in self.errors:
-            self.add_error("image_alt", _("Say what the picture shows, for people who cannot see it."))
+        keeps_image = self.instance.image and not cleaned.get("remove_image")
+        if (self.files.get("image") or keeps_image) and not cleaned.get("image_alt") and "image_alt" not in self.errors:
+            self.add_error("image_alt", _("Describe the image for people who cannot see it."))
         return cleaned
 
     @property
-    def written(self) -> dict[str, Any]:
-        """What was written of the project, but for its picture."""
+    def text_values(self) -> dict[str, Any]:
+        """The cleaned fields of the project without its image."""
         return {field: self.cleaned_data[field] for field in self._meta.fields or ()}

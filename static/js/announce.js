@@ -1,5 +1,5 @@
-// Tells screen readers what an "announce" event carries, and what [data-announce] says in whatever htmx brings, with how
-// complete the page is if that has changed. Of two messages the first would be cut off.
+// Announces to screen readers the text of an "announce" event, and the [data-announce] text of swapped-in content. If the
+// completeness of the page changed too, both go into one announcement, because a second one would interrupt the first.
 
 const region = document.createElement("p");
 region.className = "visually-hidden";
@@ -7,16 +7,16 @@ region.setAttribute("role", "status");
 document.querySelector("main").append(region);
 
 const completeness = () => document.querySelector("#owner-bar .ring")?.ariaLabel;
-let known = completeness();
+let lastCompleteness = completeness();
 
 document.addEventListener("announce", ({ detail }) => {
   region.textContent = detail;
 });
 
 document.addEventListener("htmx:afterSettle", ({ target }) => {
-  const news = target.matches("[data-announce]") ? target : target.querySelector("[data-announce]");
-  if (!news) return;
-  const now = completeness();
-  region.textContent = now === known ? news.textContent : `${news.textContent} ${now}`;
-  known = now;
+  const message = target.matches("[data-announce]") ? target : target.querySelector("[data-announce]");
+  if (!message) return;
+  const current = completeness();
+  region.textContent = current === lastCompleteness ? message.textContent : `${message.textContent} ${current}`;
+  lastCompleteness = current;
 });

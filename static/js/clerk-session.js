@@ -1,4 +1,4 @@
-// Keeps the session of an open page fresh, and notices when it ends in another tab.
+// Keeps the session token of an open page fresh, and reloads the page if the user signs out in another tab.
 
 async function keepFresh() {
   const { Clerk } = window;

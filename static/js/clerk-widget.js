@@ -1,6 +1,6 @@
-// Shows Clerk's sign-in or sign-up form where the page has a place for it.
+// Mounts Clerk's sign-in or sign-up form in [data-clerk-widget].
 
-const place = document.querySelector("[data-clerk-widget]");
+const container = document.querySelector("[data-clerk-widget]");
 
 async function show({ clerkWidget, target, signIn, signUp }) {
   await window.Clerk.load({ ui: { ClerkUI: window.__internal_ClerkUICtor } });
@@ -8,18 +8,18 @@ async function show({ clerkWidget, target, signIn, signUp }) {
     window.location.replace(target);
     return;
   }
-  const ways = { forceRedirectUrl: target, signInUrl: signIn, signUpUrl: signUp };
+  const options = { forceRedirectUrl: target, signInUrl: signIn, signUpUrl: signUp };
   const mount = clerkWidget === "sign-up" ? "mountSignUp" : "mountSignIn";
-  place.replaceChildren();
-  window.Clerk[mount](place, ways);
+  container.replaceChildren();
+  window.Clerk[mount](container, options);
 }
 
 function fail() {
-  place.querySelector(".widget__wait")?.setAttribute("hidden", "");
-  place.querySelector(".widget__failed")?.removeAttribute("hidden");
+  container.querySelector(".widget__wait")?.setAttribute("hidden", "");
+  container.querySelector(".widget__failed")?.removeAttribute("hidden");
 }
 
-if (place) {
-  // Module scripts run after deferred ones, so Clerk's are here by now, or never will be.
-  (window.Clerk ? show(place.dataset) : Promise.reject(new Error("no Clerk"))).catch(fail);
+if (container) {
+  // Module scripts run after deferred ones. If Clerk is not loaded by now, it failed to load.
+  (window.Clerk ? show(container.dataset) : Promise.reject(new Error("no Clerk"))).catch(fail);
 }

@@ -1,30 +1,30 @@
-// The browser checks what is typed by the server's rules and in its words. Faults show beside their fields on saving, not
-// before: a message that appears when a field is left would push the button away from under the pointer.
+// Validates fields in the browser with the server's rules and messages. Errors appear on save, not on blur, because a message
+// that appears on blur would move the button away from the pointer.
 
-const size = (text) => [...text].length;
-const whole = (link) => (/^[^/]*:/.test(link) ? link : `https://${link}`);
-const checked = ({ target }) => target.closest("[data-messages]");
+const length = (text) => [...text].length;
+const addScheme = (link) => (/^[^/]*:/.test(link) ? link : `https://${link}`);
+const controlOf = ({ target }) => target.closest("[data-messages]");
 
-function faultOf(control) {
-  const { longest, messages, most, separator, shape } = control.dataset;
-  const say = (fault, parts) => JSON.parse(messages)[fault].replace(/%\((\w+)\)./g, (_, name) => parts[name]);
-  const native = Object.keys(JSON.parse(messages)).find((fault) => control.validity[fault]);
-  if (native) return say(native);
+function errorOf(control) {
+  const { maxItems, maxLength, messages, pattern, separator } = control.dataset;
+  const message = (flag, params) => JSON.parse(messages)[flag].replace(/%\((\w+)\)./g, (_, name) => params[name]);
+  const native = Object.keys(JSON.parse(messages)).find((flag) => control.validity[flag]);
+  if (native) return message(native);
   const text = control.value.trim();
-  if (!separator && size(text) > longest) return say("tooLong", { show_value: size(text) });
+  if (!separator && length(text) > maxLength) return message("tooLong", { show_value: length(text) });
   const parts = text.split(new RegExp(separator ?? "$")).map((part) => part.trim());
   const entries = [...new Set(parts.filter(Boolean))];
-  if (entries.length > most) return say("tooMany", { count: entries.length });
-  const long = separator && entries.find((entry) => size(entry) > longest);
-  if (long) return say("entryTooLong", { entry: long.slice(0, 30), length: size(long) });
-  const isLink = new RegExp(`^${shape}$`, "i");
-  const wrong = shape && entries.map(whole).find((entry) => !isLink.test(entry));
-  return wrong ? say("entryWrong", { entry: wrong.slice(0, 60) }) : "";
+  if (entries.length > maxItems) return message("tooMany", { count: entries.length });
+  const long = separator && entries.find((entry) => length(entry) > maxLength);
+  if (long) return message("entryTooLong", { entry: long.slice(0, 30), length: length(long) });
+  const isLink = new RegExp(`^${pattern}$`, "i");
+  const invalid = pattern && entries.map(addScheme).find((entry) => !isLink.test(entry));
+  return invalid ? message("entryInvalid", { entry: invalid.slice(0, 60) }) : "";
 }
 
 function check(control) {
   control.setCustomValidity("");
-  control.setCustomValidity(faultOf(control));
+  control.setCustomValidity(errorOf(control));
 }
 
 function show(control) {
@@ -36,10 +36,10 @@ function show(control) {
 }
 
 function on(name, react) {
-  document.addEventListener(name, (event) => checked(event) && react(checked(event), event), true);
+  document.addEventListener(name, (event) => controlOf(event) && react(controlOf(event), event), true);
 }
 
-// What is pasted is not cut off: a message says how much is too much.
+// Without maxlength, pasted text is not truncated. The message reports its length instead.
 on("beforeinput", (control) => control.removeAttribute("maxlength"));
 on("input", (control) => (control.ariaInvalid === "true" ? show : check)(control));
 on("invalid", (control, event) => {

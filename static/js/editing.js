@@ -1,35 +1,35 @@
-// Sections turn into their forms and back where they stand. What was typed shows at once while it is being saved, and
-// the form comes back if it is refused. Escape cancels, Ctrl or Cmd with Enter saves.
+// In-place editing. A section is replaced by its form and back. While a form is being saved, a preview of the new values is
+// shown; if saving fails, the form returns. Escape cancels, and Ctrl+Enter or Cmd+Enter saves.
 
-const displays = new Map(); // what forms stand in for, by id
-const previews = new WeakMap(); // what stands in for a form that is being saved
+const displays = new Map(); // by id, the section that a form replaced
+const previews = new WeakMap(); // by form section, the preview shown while it is being saved
 
-const note = document.getElementById("unopened")?.content.firstElementChild;
-let unopened; // the link that the note is about
+const loadError = document.getElementById("load-error")?.content.firstElementChild;
+let failedLink; // the link whose form could not be loaded
 
-const say = (words) => document.dispatchEvent(new CustomEvent("announce", { detail: words }));
+const announce = (text) => document.dispatchEvent(new CustomEvent("announce", { detail: text }));
 const sectionOf = (element) => element.closest("[data-editing]");
 const displayOf = (section) => displays.get(section?.dataset.editing)?.cloneNode(true);
 
-function texts(form, name) {
+function valuesOf(form, name) {
   const controls = [...form.elements].filter((control) => control.name === name);
-  const said = controls.flatMap((control) => {
+  const values = controls.flatMap((control) => {
     if (control.type === "checkbox") return control.checked ? control.labels[0].textContent : "";
     if (control.options) return control.value && control.selectedOptions[0].text;
     return (control.value || control.placeholder).split(new RegExp(control.dataset.separator ?? "$"));
   });
-  return said.map((text) => text.trim()).filter(Boolean);
+  return values.map((text) => text.trim()).filter(Boolean);
 }
 
-// data-shows="hourly_rate currency" data-otherwise="By agreement": without the first, the others say nothing.
+// data-preview="hourly_rate currency" data-fallback="By agreement": if the first field is empty, show the fallback instead.
 function fill(slot, form) {
-  const [first, ...rest] = slot.dataset.shows.split(" ").map((name) => texts(form, name));
-  const said = first.length ? [first, rest].flat(2) : [slot.dataset.otherwise ?? ""];
-  slot.textContent = said.join(" ");
+  const [first, ...rest] = slot.dataset.preview.split(" ").map((name) => valuesOf(form, name));
+  const values = first.length ? [first, rest].flat(2) : [slot.dataset.fallback ?? ""];
+  slot.textContent = values.join(" ");
   slot.style.whiteSpace = "pre-line";
   slot.hidden = !slot.textContent;
   if (!slot.matches("ul, ol")) return;
-  slot.replaceChildren(...said.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
+  slot.replaceChildren(...values.map((text) => Object.assign(document.createElement("li"), { textContent: text })));
 }
 
 function preview(section, form) {
@@ -37,70 +37,70 @@ function preview(section, form) {
   const actions = display?.querySelector("[data-actions]");
   if (!actions || section.hidden) return;
   for (const { name, type, value } of form.querySelectorAll("input, textarea")) {
-    if (!value || /hidden|check/.test(type) || display.querySelector(`[data-shows~="${name}"]`)) continue;
-    actions.insertAdjacentHTML("beforebegin", `<p dir="auto" data-shows="${name}">`);
+    if (!value || /hidden|check/.test(type) || display.querySelector(`[data-preview~="${name}"]`)) continue;
+    actions.insertAdjacentHTML("beforebegin", `<p dir="auto" data-preview="${name}">`);
   }
-  display.querySelectorAll("[data-shows]").forEach((slot) => fill(slot, form));
+  display.querySelectorAll("[data-preview]").forEach((slot) => fill(slot, form));
   display.querySelector("[data-invitation]")?.remove();
   [display, ...display.querySelectorAll("[id]")].forEach((element) => element.removeAttribute("id"));
   actions.textContent = form.dataset.saving;
   section.before(display);
   section.hidden = true;
   previews.set(section, display);
-  say(form.dataset.saving);
+  announce(form.dataset.saving);
 }
 
-function takeBack(section) {
+function removePreview(section) {
   previews.get(section)?.remove();
   section.hidden = false;
 }
 
-// Nobody who is busy already is led away.
-function begin(section) {
+// Moves the focus into a section, unless the user is working somewhere else.
+function focusSection(section) {
   const { activeElement, body } = document;
   if (activeElement !== body && !section.contains(activeElement)) return;
-  const trouble = ["[data-begin]:not([hidden])", "[aria-invalid=true]"].map((place) => section.querySelector(place));
+  const errors = ["[data-focus]:not([hidden])", "[aria-invalid=true]"].map((selector) => section.querySelector(selector));
   const start = activeElement === body && section.querySelector("[data-edit], input:not([type=hidden]), textarea");
-  (trouble[0] ?? trouble[1] ?? start)?.focus?.();
+  (errors[0] ?? errors[1] ?? start)?.focus?.();
 }
 
-// What cannot be opened says so where it stands, with a button that tries again.
-function tell(element) {
-  unopened = element;
-  (element.closest(".actions, .portrait") ?? element).after(note);
-  say(note.textContent);
+// If a form cannot be loaded, shows an error next to its link, with a button to retry.
+function showLoadError(element) {
+  failedLink = element;
+  (element.closest(".actions, .portrait") ?? element).after(loadError);
+  announce(loadError.textContent);
 }
 
-function refuse({ detail: { requestConfig } }) {
+function handleFailure({ detail: { requestConfig } }) {
   const { elt, verb } = requestConfig;
   const section = sectionOf(elt);
-  if (!section) return verb === "get" && tell(elt);
-  takeBack(section);
-  const refusal = section.querySelector("[data-refusal]");
-  refusal.hidden = false;
-  say(refusal.textContent);
-  begin(section);
+  if (!section) return verb === "get" && showLoadError(elt);
+  removePreview(section);
+  const error = section.querySelector("[data-error]");
+  error.hidden = false;
+  announce(error.textContent);
+  focusSection(section);
 }
 
-for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(name, refuse);
+for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) document.addEventListener(name, handleFailure);
 
-document.addEventListener("click", ({ target }) => target.matches("[data-again]") && unopened.click());
+document.addEventListener("click", ({ target }) => target.matches("[data-retry]") && failedLink.click());
 
 document.addEventListener("htmx:beforeRequest", ({ target, detail }) => {
-  note?.remove();
+  loadError?.remove();
   if (detail.requestConfig.verb === "post" && sectionOf(target)) preview(sectionOf(target), target);
 });
 
 document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
   if (!detail.shouldSwap) return;
   if (!target.matches("[data-editing]")) displays.set(target.id, target.cloneNode(true));
-  takeBack(target);
+  removePreview(target);
 });
 
-// What changed while its form is open is what cancelling brings back.
+// A section that is swapped while its form is open has no target. Keep it for when the form is cancelled.
 document.addEventListener("htmx:oobErrorNoTarget", ({ detail }) => displays.set(detail.content.id, detail.content));
 
-document.addEventListener("htmx:afterSettle", ({ target }) => begin(target));
+document.addEventListener("htmx:afterSettle", ({ target }) => focusSection(target));
 
 document.addEventListener("click", (event) => {
   const section = event.target.matches("[data-cancel]") && sectionOf(event.target);
@@ -109,13 +109,13 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   section.replaceWith(display);
   window.htmx.process(display);
-  begin(display);
+  focusSection(display);
 });
 
 document.addEventListener("keydown", (event) => {
   const form = event.target.closest("[data-editing] form");
   if (!form) return;
-  if (event.key === "Escape") form.querySelector("[data-cancel], [data-theirs]").click();
+  if (event.key === "Escape") form.querySelector("[data-cancel], [data-use-current]").click();
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     form.requestSubmit();

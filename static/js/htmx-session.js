@@ -1,5 +1,5 @@
-// An htmx request whose session token had expired is made again with a fresh one.
-// Where none can be had, the browser asks by itself: a form is then kept as a draft until its person is back.
+// Repeats an htmx request with a fresh session token if the token had expired. Without a fresh token it falls back to a normal
+// request: the server then preserves a posted form until the user has signed in again.
 
 const repeating = new WeakSet();
 
@@ -9,7 +9,7 @@ async function refreshToken() {
   if (!token) throw new Error("no session");
 }
 
-function askWithoutScript(element) {
+function requestWithoutHtmx(element) {
   if (element instanceof HTMLFormElement) {
     delete element.dataset.unsaved;
     element.dispatchEvent(new Event("change", { bubbles: true }));
@@ -27,7 +27,7 @@ async function repeat({ elt, verb, path, triggeringEvent }) {
     repeating.add(elt);
     await window.htmx.ajax(verb, path, { source: elt, event: triggeringEvent });
   } catch {
-    askWithoutScript(elt);
+    requestWithoutHtmx(elt);
   } finally {
     repeating.delete(elt);
   }
@@ -38,7 +38,7 @@ document.addEventListener("htmx:beforeOnLoad", (event) => {
   if (xhr.status !== 401) return;
   event.preventDefault();
   if (repeating.has(requestConfig.elt)) {
-    askWithoutScript(requestConfig.elt);
+    requestWithoutHtmx(requestConfig.elt);
   } else {
     repeat(requestConfig);
   }

@@ -1,7 +1,7 @@
-// Takes away a [data-portrait] picture that cannot be loaded; the monogram under it then shows.
+// Removes a [data-portrait] image that fails to load, so that the initials behind it show.
 
 document.addEventListener("error", ({ target }) => target.matches?.("[data-portrait]") && target.remove(), true);
 
-for (const picture of document.querySelectorAll("[data-portrait]")) {
-  if (picture.complete && picture.naturalWidth === 0) picture.remove();
+for (const image of document.querySelectorAll("[data-portrait]")) {
+  if (image.complete && image.naturalWidth === 0) image.remove();
 }

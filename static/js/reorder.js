@@ -1,17 +1,17 @@
-// Arranges the rows of [data-arrange]: shown at once, saved by htmx, put back if that is refused.
+// Reorders the rows of [data-reorder]. The new order shows at once, is saved by htmx, and is reverted if saving fails.
 
 const orderOf = (list) => [...list.children].map((row) => row.dataset.row);
 
 const neighbourOf = (row, isUp) => (isUp ? row.previousElementSibling : row.nextElementSibling);
 
-// The neighbour moves: a row that did would lose the focus and the pointer.
+// Move the neighbour, because a row that is moved loses the focus and the pointer capture.
 const step = (row, isUp) => row[isUp ? "after" : "before"](neighbourOf(row, isUp) ?? "");
 
-// The projects follow their rows.
-function show(list, words) {
+// Puts the projects on the page in the order of the rows, and shows a status message.
+function show(list, message) {
   const end = document.getElementById("project-new");
   for (const id of orderOf(list)) end.before(document.getElementById(`project-${id}`) ?? "");
-  list.nextElementSibling.textContent = words;
+  list.nextElementSibling.textContent = message;
 }
 
 function save(row, before) {
@@ -20,13 +20,13 @@ function save(row, before) {
   const order = orderOf(list);
   if (`${order}` === `${before}`) return;
   form.dataset.saved ??= before;
-  const place = order.indexOf(row.dataset.row) + 1;
-  show(list, form.dataset.moved.replace("{place}", place).replace("{count}", order.length));
+  const position = order.indexOf(row.dataset.row) + 1;
+  show(list, form.dataset.moved.replace("{place}", position).replace("{count}", order.length));
   form.requestSubmit();
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-arrange] button");
+  const button = event.target.closest("[data-reorder] button");
   if (!button) return;
   event.preventDefault();
   const row = button.parentElement;
@@ -44,8 +44,8 @@ document.addEventListener("pointerdown", ({ target, button, pointerId }) => {
   grip.onpointermove = ({ clientY }) => {
     for (const isUp of [true, false]) {
       const { top, bottom } = neighbourOf(row, isUp)?.getBoundingClientRect() ?? {};
-      const past = clientY - (top + bottom) / 2;
-      if (isUp ? past < 0 : past > 0) step(row, isUp);
+      const distance = clientY - (top + bottom) / 2;
+      if (isUp ? distance < 0 : distance > 0) step(row, isUp);
     }
     row.scrollIntoView({ block: "nearest" });
   };
@@ -56,9 +56,9 @@ document.addEventListener("pointerdown", ({ target, button, pointerId }) => {
 });
 
 document.addEventListener("htmx:afterRequest", ({ detail: { xhr, requestConfig } }) => {
-  const { elt } = requestConfig; // detail.elt is what stands around a form that is gone
-  const list = elt.querySelector("[data-arrange]");
-  if (!list || xhr.status === 401) return; // htmx-session.js asks again
+  const { elt } = requestConfig; // detail.elt is an ancestor if the form was removed
+  const list = elt.querySelector("[data-reorder]");
+  if (!list || xhr.status === 401) return; // htmx-session.js repeats the request
   if (xhr.status === 204) {
     elt.dataset.saved = requestConfig.formData.getAll("project");
   } else {

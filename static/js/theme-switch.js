@@ -1,4 +1,4 @@
-// Lets people choose the colour scheme in [data-theme-switch] and remembers it.
+// The colour scheme switch in [data-theme-switch]. The choice is stored in the browser.
 
 const root = document.documentElement;
 const bars = [...document.querySelectorAll('meta[name="theme-color"]')];
@@ -8,7 +8,7 @@ function remember(theme) {
   try {
     localStorage.setItem("theme", theme);
   } catch {
-    // Without storage the choice lasts as long as the page.
+    // Without storage, the choice applies to this page only.
   }
 }
 

@@ -1,9 +1,9 @@
-// Runs before the first paint, so that a chosen colour scheme never flashes. The switch itself is theme-switch.js.
-// Django's admin remembers the scheme in the same place, and calls the system's "auto".
+// Applies the stored colour scheme before the first paint, to avoid a flash. theme-switch.js has the switch.
+// Django's admin uses the same storage key and the same value "auto".
 (() => {
   try {
     document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "auto";
   } catch {
-    // Storage can be forbidden; the system's scheme is then what shows.
+    // Without storage, the scheme of the system applies.
   }
 })();

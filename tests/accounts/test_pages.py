@@ -169,7 +169,10 @@ class TestTheAccountPage:
         browser = signed_in(olive)
         page = text_of(browser.get("/account/"))
         assert page.index("Sign out") < page.index("Stop being a builder") < page.index("Delete my account")
-        for word, sentence in (("builder", "Your page is away at once"), ("client", "Your company")):
+        for word, sentence in (
+            ("builder", "Your page is hidden straight away"),
+            ("client", "Your client profile is archived"),
+        ):
             path = f"/account/roles/stop/{word}/"
             assert sentence in text_of(browser.get(path))
             for _ in range(2):

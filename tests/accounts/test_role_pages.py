@@ -41,7 +41,7 @@ class TestOnesOwn:
         assert "It is public when you publish it." in text(OWN)
         browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
         browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
-        waits = "Should you become a builder again, it waits there for you to publish it."
+        waits = "Its content is kept, and you can publish it again later."
         assert waits in text("/account/")
         assert waits in text(f"{OWN}stop/builder/")
         browser.post(f"{OWN}stop/builder/", headers=PAGE)

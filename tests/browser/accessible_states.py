@@ -17,7 +17,7 @@ from tests.helpers.site import Site
 LIFE_S = 600
 PATH = "/builders/zofia-wasowska-lecka/"
 TOO_MANY = ", ".join(map(str, range(21)))
-SECTIONS = ("introduction", "rate and availability", "the text about you", "skills", "links", "visibility")
+SECTIONS = ("introduction", "rate and availability", "bio", "skills", "links", "visibility")
 #: One wrong thing for each section that can be wrong.
 WRONG = {"Headline": "x" * 161, "Hourly rate": "-5", "Skills": TOO_MANY, "Links": "javascript:alert(1)"}
 
@@ -109,7 +109,7 @@ def open_every_form(page: Page) -> None:
     for section in SECTIONS:
         page.get_by_role("link", name=f"Edit {section}").click()
         expect(page.get_by_role("button", name=f"Save {section}")).to_be_visible()
-    for link in ("Edit Leśnik", "Delete Meter round", "Add a project", "Change picture"):
+    for link in ("Edit Leśnik", "Delete Meter round", "Add project", "Change portrait"):
         page.get_by_role("link", name=link).click()
         expect(page.get_by_role("link", name=link)).to_have_count(0)
 
@@ -120,10 +120,10 @@ class TestOwner:
         clean(zofia, axe)
         for label, typed in WRONG.items():
             zofia.locator("form").get_by_label(label, exact=True).fill(typed)
-        zofia.locator("form").get_by_label("Address of your page").fill("omar-haddad")
+        zofia.locator("form").get_by_label("Page URL").fill("omar-haddad")
         for section in ("introduction", "rate and availability", "skills", "links"):
             press(zofia, f"Save {section}")
-        for button in ("Save visibility", "Add project", "Save picture"):
+        for button in ("Save visibility", "Add project", "Save portrait"):
             post(zofia, button)
         expect(zofia.get_by_text("This URL is taken")).to_be_visible()
         clean(zofia, axe)
@@ -143,8 +143,8 @@ class TestOwner:
         press(zofia, "Save introduction")
         with cutting_the_line(stage):
             held.take().abort()
-            refusal = zofia.locator("[data-editing] [data-refusal]")
-            expect(refusal.filter(has_text="Not saved: we could not be reached")).to_be_visible()
+            refusal = zofia.locator("[data-editing] [data-error]")
+            expect(refusal.filter(has_text="Not saved. We could not be reached")).to_be_visible()
             clean(zofia, axe)
 
     def test_two_versions_of_a_section_and_of_a_project(self, zofia: Page, stage: Stage, axe: str) -> None:
@@ -154,22 +154,22 @@ class TestOwner:
             page.get_by_role("link", name="Edit skills").click()
             page.get_by_role("link", name="Edit Leśnik").click()
             page.locator("form").get_by_label("Skills", exact=True).fill(said)
-            page.locator("form").get_by_label("What it is", exact=True).fill(said)
+            page.locator("form").get_by_label("Description", exact=True).fill(said)
         press(other, "Save skills")
         press(other, "Save project")
         expect(other.get_by_role("link", name="Edit Leśnik")).to_be_visible()
         press(zofia, "Save skills")
         press(zofia, "Save project")
         expect(zofia.get_by_text("Not saved: this was changed")).to_be_visible()
-        expect(zofia.get_by_text("this project was changed while you were writing")).to_be_visible()
+        expect(zofia.get_by_text("This project was changed while you were editing it")).to_be_visible()
         clean(zofia, axe)
-        for button in ("Keep mine and save", "Save project"):
+        for button in ("Save my version", "Save project"):
             press(zofia, button)
         expect(zofia.get_by_role("link", name="Edit Leśnik")).to_be_visible()
 
     def test_while_the_order_changes(self, zofia: Page, stage: Stage, axe: str) -> None:
         zofia.goto(f"{stage.site.app}{PATH}?arrange=1")
-        zofia.locator("[data-arrange]").scroll_into_view_if_needed()
+        zofia.locator("[data-reorder]").scroll_into_view_if_needed()
         grip = zofia.locator("[data-grip]").first.bounding_box()
         assert grip
         zofia.mouse.move(grip["x"] + 20, grip["y"] + 20)
@@ -182,9 +182,9 @@ class TestOwner:
 
     def test_a_form_that_came_back_as_a_draft(self, zofia: Page, stage: Stage, axe: str) -> None:
         zofia.goto(f"{stage.site.app}{PATH}edit/about/")
-        zofia.locator("form").get_by_label("About you", exact=True).fill("Over lunch")
+        zofia.locator("form").get_by_label("Bio", exact=True).fill("Over lunch")
         zofia.context.clear_cookies(name=re.compile("csrftoken"))
-        press(zofia, "Save the text about you")
+        press(zofia, "Save bio")
         expect(zofia.get_by_text("Nothing is lost")).to_be_visible()
         clean(zofia, axe)
 
@@ -192,24 +192,24 @@ class TestOwner:
 class TestOwnerOfAnEmptyPage:
     def test_it_invites_and_lists_the_steps(self, olive: Page, stage: Stage, axe: str) -> None:
         olive.goto(stage.address("Olive"))
-        olive.get_by_text("steps to a full page").click()
+        olive.get_by_text("steps to a complete page").click()
         clean(olive, axe)
         olive.get_by_role("button", name="Unpublish").click()
         expect(olive.get_by_text("until you publish it").last).to_be_visible()
         clean(olive, axe)
         olive.goto(f"{stage.address('Olive')}?as=visitor")
-        expect(olive.get_by_text("Visitors cannot see this page now.")).to_be_visible()
+        expect(olive.get_by_text("Visitors cannot currently see this page.")).to_be_visible()
         clean(olive, axe)
 
     def test_the_first_steps_with_errors(self, olive: Page, stage: Stage, axe: str) -> None:
         olive.goto(f"{stage.site.app}/welcome/")
         olive.evaluate("document.querySelectorAll('[name=goal]').forEach((radio) => { radio.checked = false })")
-        post(olive, "Go on")
+        post(olive, "Continue")
         clean(olive, axe)
         olive.goto(f"{stage.site.app}/welcome/builder/")
         olive.get_by_label("Skills", exact=True).fill(TOO_MANY)
         olive.get_by_label("Hourly rate").fill("-5")
-        post(olive, "Save and go on")
+        post(olive, "Save and continue")
         clean(olive, axe)
 
     def test_the_client_profile_with_errors(self, olive: Page, stage: Stage, axe: str) -> None:
@@ -218,7 +218,7 @@ class TestOwnerOfAnEmptyPage:
         olive.get_by_label("Company").evaluate("field => field.removeAttribute('maxlength')")
         olive.get_by_label("Company").fill("x" * 121)
         press(olive, "Save client profile")
-        expect(olive.get_by_text("Shorten this to 120 characters")).to_be_visible()
+        expect(olive.get_by_text("Use 120 characters or fewer")).to_be_visible()
         clean(olive, axe)
 
     def test_the_account_after_each_change(self, olive: Page, stage: Stage, axe: str) -> None:
@@ -267,7 +267,7 @@ class TestVisitors:
             page.get_by_label("Subject").fill("A map")
             page.get_by_label("Message", exact=True).fill("For foresters.")
             press(page, "Send message")
-            told = "You have sent this message" if times else "Your message is on its way"
+            told = "You have already sent this message" if times else "Your message to"
             expect(page.get_by_text(told)).to_be_visible()
             clean(page, axe)
 
@@ -297,20 +297,20 @@ class TestAdmins:
         expect(admin.locator("html")).to_have_attribute("data-theme", "auto")
 
     def test_the_forms_of_the_bar_with_errors(self, admin: Page, stage: Stage, axe: str) -> None:
-        for path, button in (("hide/", "Hide this page"), ("badges/", "Award the badge")):
+        for path, button in (("hide/", "Hide page"), ("badges/", "Award badge")):
             admin.goto(f"{stage.site.app}/builders/omar-haddad/{path}")
             post(admin, button)
             clean(admin, axe)
         admin.goto(f"{stage.site.app}/builders/omar-haddad/record/")
         admin.get_by_label("Completed projects").fill("-1")
-        post(admin, "Save the record")
+        post(admin, "Save track record")
         clean(admin, axe)
         stage.person("Mona", "BUILDER")
         admin.goto(stage.site.app)
         expect(admin.get_by_role("heading", level=1)).to_be_visible()
         admin.goto(f"{stage.address('Mona')}verify/")
         admin.get_by_label("Tier").select_option("2")
-        post(admin, "Set the tier")
+        post(admin, "Save tier")
         clean(admin, axe)
 
     def test_a_page_that_is_hidden(self, admin: Page, stage: Stage, axe: str) -> None:
@@ -318,7 +318,7 @@ class TestAdmins:
         owner = stage.tab(nina, f"/builders/nina-{stage.setting.slug}/")
         admin.goto(f"{stage.address('Nina')}hide/")
         admin.get_by_label("Reason").fill("The picture is of somebody else.")
-        press(admin, "Hide this page")
+        press(admin, "Hide page")
         expect(admin.get_by_text("The page is hidden.")).to_be_visible()
         clean(admin, axe)
         owner.goto(stage.address("Nina"))

@@ -71,7 +71,7 @@ class TestInPlace:
     @pytest.mark.parametrize(
         ("section", "field", "typed", "shown"),
         (
-            ("the text about you", "About you", "I build maps.\n\nOffline.", "I build maps."),
+            ("bio", "Bio", "I build maps.\n\nOffline.", "I build maps."),
             ("skills", "Skills", "Python, Łódź, 地図", "地図"),
             ("links", "Links", "example.com/omar", "example.com"),
         ),
@@ -88,7 +88,7 @@ class TestInPlace:
         sign_in(page, site, LAYLA)
         go_to_page(page, site, LAYLA)
         edit(page, "visibility")
-        page.get_by_label("Address of your page").fill("Layla Maps")
+        page.get_by_label("Page URL").fill("Layla Maps")
         page.get_by_role("button", name="Save visibility").click()
         page.wait_for_url(f"{site.app}/builders/layla-maps/")
         expect(page.get_by_text("Saved.")).to_be_visible()
@@ -105,23 +105,23 @@ class TestRules:
         own_page.get_by_role("button", name="Save introduction").click()
         expect(headline).to_be_focused()
         expect(headline).to_have_attribute("aria-invalid", "true")
-        expect(headline).to_have_accessible_description(re.compile("Shorten this to 160 characters; it has 161."))
+        expect(headline).to_have_accessible_description(re.compile("Use 160 characters or fewer. You entered 161."))
         own_page.keyboard.press("Backspace")
-        expect(own_page.get_by_text("Shorten this")).to_have_count(0)
+        expect(own_page.get_by_text("characters or fewer")).to_have_count(0)
         assert not any("/edit/" in url for url in posts)
 
     @pytest.mark.parametrize(
         ("section", "field", "typed", "message"),
         (
-            ("rate and availability", "Hourly rate", "-5", "The rate must be more than zero"),
-            ("rate and availability", "Hourly rate", "100000", "A rate of more than 99999 an hour is probably a slip"),
-            ("rate and availability", "Hourly rate", "1.005", "at most two digits after the point"),
-            ("rate and availability", "Hourly rate", "1e", "Write the rate as a number"),
-            ("skills", "Skills", ",".join(map(str, range(21))), "Keep the 20 most important; there are 21."),
-            ("skills", "Skills", "y" * 41, "each may have 40 characters, and this one has 41"),
+            ("rate and availability", "Hourly rate", "-5", "Enter a rate above zero"),
+            ("rate and availability", "Hourly rate", "100000", "Enter a rate of 99999 or less."),
+            ("rate and availability", "Hourly rate", "1.005", "at most two decimal places"),
+            ("rate and availability", "Hourly rate", "1e", "Enter the rate as a number"),
+            ("skills", "Skills", ",".join(map(str, range(21))), "Enter at most 20. You entered 21."),
+            ("skills", "Skills", "y" * 41, "has 41 characters. Use 40 or fewer."),
             ("links", "Links", "javascript:alert(1)", "is not the address of a page"),
             ("links", "Links", "https://google.com@evil.example", "is not the address of a page"),
-            ("visibility", "Address of your page", "", "Give your page an address"),
+            ("visibility", "Page URL", "", "Enter a URL"),
         ),
     )
     def test_lists_numbers_and_links_too(
@@ -136,7 +136,7 @@ class TestRules:
         expect(control).to_be_focused()
 
     def test_a_projects_link_has_the_rules_of_the_links(self, own_page: Page) -> None:
-        own_page.get_by_role("link", name="Add a project").click()
+        own_page.get_by_role("link", name="Add project").click()
         own_page.locator("form").get_by_label("Title", exact=True).fill("Tide tables")
         link = own_page.locator("form").get_by_label("Link", exact=True)
         link.fill("ftp://example.com/tides")
@@ -150,7 +150,7 @@ class TestRules:
 
     def test_what_only_the_server_knows_comes_back_beside_its_field(self, own_page: Page) -> None:
         edit(own_page, "visibility")
-        address = own_page.locator("form").get_by_label("Address of your page", exact=True)
+        address = own_page.locator("form").get_by_label("Page URL", exact=True)
         address.fill("zofia-wasowska-lecka")
         own_page.get_by_role("button", name="Save visibility").click()
         expect(own_page.get_by_text("This URL is taken")).to_be_visible()
@@ -186,7 +186,7 @@ class TestAtOnce:
         post = held.take()
         post.abort() if trouble == "offline" else post.fulfill(status=500, body="Sorry")
         expect(
-            own_page.locator("[data-editing] [data-refusal]").filter(has_text="Not saved: we could not be reached")
+            own_page.locator("[data-editing] [data-error]").filter(has_text="Not saved. We could not be reached")
         ).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Refused")
         own_page.unroute("**/edit/**")
@@ -194,12 +194,12 @@ class TestAtOnce:
         expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
 
     def test_whoever_types_on_elsewhere_is_left_alone(self, own_page: Page) -> None:
-        edit(own_page, "the text about you")
+        edit(own_page, "bio")
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Tagline", exact=True).fill("Saved in passing")
         held = Held(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
-        bio = own_page.locator("form").get_by_label("About you", exact=True)
+        bio = own_page.locator("form").get_by_label("Bio", exact=True)
         bio.focus()
         held.take().continue_()
         expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
@@ -222,21 +222,21 @@ class TestTwoTabs:
         expect(other.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Mine")
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Not saved: this was changed while you were editing it")).to_be_visible()
+        expect(own_page.get_by_text("Not saved. This section was changed while you were editing it")).to_be_visible()
         expect(own_page.get_by_text("Theirs")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Mine")
         expect(own_page.locator(".conflict")).to_be_focused()
 
     def test_ones_own_version_can_be_kept(self, own_page: Page, other: Page) -> None:
         self.conflict(own_page, other)
-        own_page.get_by_role("button", name="Keep mine and save").click()
+        own_page.get_by_role("button", name="Save my version").click()
         expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
         other.reload()
         expect(other.get_by_text("Mine")).to_be_visible()
 
     def test_the_other_version_can_be_taken(self, own_page: Page, other: Page) -> None:
         self.conflict(own_page, other)
-        own_page.get_by_role("link", name="take the other version").click()
+        own_page.get_by_role("link", name="use the current version").click()
         expect(own_page.get_by_text("Theirs")).to_be_visible()
         expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
         edit(own_page, "introduction")
@@ -303,11 +303,11 @@ class TestNothingIsLost:
         go_to_page(own_page, site, OMAR)
         edit(own_page, "introduction")
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Typed before signing out")
-        expect(own_page.get_by_text("You typed this earlier")).to_be_visible()
+        expect(own_page.get_by_text("Your unsaved changes were restored")).to_be_visible()
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
         edit(own_page, "introduction")
-        expect(own_page.get_by_text("You typed this earlier")).to_be_hidden()
+        expect(own_page.get_by_text("Your unsaved changes were restored")).to_be_hidden()
 
     def test_a_lost_csrf_cookie_loses_nothing(self, own_page: Page, context: BrowserContext) -> None:
         edit(own_page, "introduction")
@@ -323,12 +323,12 @@ class TestNothingIsLost:
 
     def test_a_session_that_ran_out_loses_nothing(self, own_page: Page) -> None:
         own_page.route("**/v1/client/sessions/*/tokens*", lambda route: route.abort())
-        edit(own_page, "the text about you")
-        own_page.locator("form").get_by_label("About you", exact=True).fill("Typed over a long lunch")
+        edit(own_page, "bio")
+        own_page.locator("form").get_by_label("Bio", exact=True).fill("Typed over a long lunch")
         own_page.wait_for_timeout(IDLE_MS)
-        own_page.get_by_role("button", name="Save the text about you").click()
+        own_page.get_by_role("button", name="Save bio").click()
         expect(own_page.get_by_text("Nothing is lost")).to_be_visible()
-        expect(own_page.locator("form").get_by_label("About you", exact=True)).to_have_value("Typed over a long lunch")
+        expect(own_page.locator("form").get_by_label("Bio", exact=True)).to_have_value("Typed over a long lunch")
 
 
 class TestWithoutJavaScript:
@@ -342,7 +342,7 @@ class TestWithoutJavaScript:
         expect(page.get_by_role("heading", level=1)).to_have_text("Skills")
         page.locator("form").get_by_label("Skills", exact=True).fill(",".join(map(str, range(21))))
         press(page, "Save skills")
-        expect(page.get_by_text("Keep the 20 most important; there are 21.")).to_be_visible()
+        expect(page.get_by_text("Enter at most 20. You entered 21.")).to_be_visible()
         page.locator("form").get_by_label("Skills", exact=True).fill("Mine")
         other = context.new_page()
         other.goto(page.url)
@@ -351,7 +351,7 @@ class TestWithoutJavaScript:
         expect(other.get_by_text("Saved.")).to_be_visible()
         press(page, "Save skills")
         expect(page.get_by_text("Not saved: this was changed")).to_be_visible()
-        press(page, "Keep mine and save")
+        press(page, "Save my version")
         expect(page).to_have_url(re.compile("/builders/[^/]+/$"))
         expect(page.get_by_text("Mine")).to_be_visible()
         context.close()

@@ -13,7 +13,7 @@ HEADLINE = "Maps for people who are rarely online"
 def arrive(page: Page, site: Site, first_name: str) -> None:
     """Sign up, without having wanted any page, and wait until Clerk has told of the person."""
     sign_up(page, site, first_name, target=None)
-    expect(page.get_by_role("heading", level=1)).to_have_text("What are you here for?", timeout=20_000)
+    expect(page.get_by_role("heading", level=1)).to_have_text("What brings you here?", timeout=20_000)
 
 
 def answer(page: Page) -> None:
@@ -23,7 +23,7 @@ def answer(page: Page) -> None:
     page.get_by_label("Availability").select_option("Limited")
     page.get_by_label("Hourly rate").fill("85")
     page.get_by_label("Currency").select_option("EUR")
-    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_role("button", name="Save and continue").click()
 
 
 def expect_public(chromium: Browser, url: str, *, is_public: bool) -> None:
@@ -44,12 +44,12 @@ def test_somebody_signs_up_and_publishes_a_page(
     arrive(page, site, "Firstrun")
     url = f"{site.app}/builders/firstrun-browser/"
     page.get_by_label("I build apps").check()
-    page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     expect_public(chromium, url, is_public=False)
     page.get_by_label("Hourly rate").fill("-5")
-    page.get_by_role("button", name="Save and go on").click()
-    expect(page.get_by_text("The rate must be more than zero; leave it empty")).to_be_visible()
+    page.get_by_role("button", name="Save and continue").click()
+    expect(page.get_by_text("Enter a rate above zero")).to_be_visible()
     expect(page.get_by_label("Hourly rate")).to_be_focused()
     answer(page)
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
@@ -62,9 +62,9 @@ def test_somebody_signs_up_and_publishes_a_page(
     assert first
     assert first["y"] - heading["y"] - heading["height"] < 30
     expect_public(chromium, url, is_public=False)
-    page.get_by_role("button", name="Publish profile").click()
+    page.get_by_role("button", name="Publish page").click()
     expect(page).to_have_url(url)
-    expect(page.get_by_text("Published. Your page is public and listed in the directory.")).to_be_visible()
+    expect(page.get_by_text("Page published. Your page is public and listed in the directory.")).to_be_visible()
     expect_public(chromium, url, is_public=True)
     assert complaints == []
 
@@ -88,17 +88,17 @@ def test_it_is_gone_by_keyboard_alone(page: Page, site: Site, chromium: Browser)
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
     expect(page.get_by_label("I build apps")).to_be_checked()
-    press_until("Go on")
+    press_until("Continue")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
+    expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     press_until("Headline", "textbox")
     page.keyboard.type(HEADLINE)
     press_until("Web apps", "checkbox")
     page.keyboard.press("Space")
-    press_until("Save and go on")
+    press_until("Save and continue")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
-    press_until("Publish profile")
+    press_until("Publish page")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{site.app}/builders/keys-browser/")
     expect_public(chromium, page.url, is_public=True)
@@ -112,14 +112,14 @@ def test_a_client_becomes_a_builder_without_javascript(chromium: Browser, site: 
     page.get_by_role("button", name="Grace O’Sullivan").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Grace O’Sullivan")
     page.get_by_role("button", name="Become a builder").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Three questions")
+    expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     page.goto(f"{site.app}/account/")
     page.get_by_role("link", name="Continue setting up your profile").click()
     answer(page)
-    expect(page.get_by_role("heading", level=1)).to_have_text("What do you look for?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("What are you looking for?")
     page.get_by_label("Company").fill("O’Sullivan & Daughters")
-    page.get_by_role("button", name="Save and go on").click()
-    page.get_by_role("button", name="Publish profile").click()
-    expect(page.get_by_text("Published. Everybody sees")).to_be_visible()
+    page.get_by_role("button", name="Save and continue").click()
+    page.get_by_role("button", name="Publish page").click()
+    expect(page.get_by_text("Page published. Your page is public")).to_be_visible()
     expect_public(chromium, page.url, is_public=True)
     context.close()

@@ -58,7 +58,7 @@ class TestDashboard:
         admin.on("request", lambda request: asked.append(request.url))
         hide = "Object.defineProperty(document, 'hidden', { value: %s, configurable: true })"
         admin.evaluate(hide % "true")
-        admin.evaluate("htmx.trigger('#live', 'renew')")
+        admin.evaluate("htmx.trigger('#live', 'refresh')")
         admin.wait_for_timeout(500)
         assert [url for url in asked if DASHBOARD in url] == []
         admin.evaluate(hide % "false")

@@ -34,18 +34,18 @@ class TestBar:
                     .observe(document.querySelector("{TOLD}"), {{childList: true}});
             }}"""
         )
-        edit(own_page, "the text about you")
-        own_page.locator("form").get_by_label("About you", exact=True).fill("I build maps.")
-        own_page.get_by_role("button", name="Save the text about you").click()
+        edit(own_page, "bio")
+        own_page.locator("form").get_by_label("Bio", exact=True).fill("I build maps.")
+        own_page.get_by_role("button", name="Save bio").click()
         expect(own_page.locator(TOLD)).to_have_text(re.compile(r"^Saved\. \d+% complete$"))
         assert ring.get_attribute("aria-label") != before
-        assert own_page.evaluate("told.filter((text) => text.includes('per cent')).length") == 1
+        assert own_page.evaluate("told.filter((text) => text.includes('% complete')).length") == 1
         expect(own_page.locator("#owner-bar")).to_have_count(1)
-        expect(own_page.get_by_role("link", name="Write an introduction")).to_have_count(0)
-        expect(own_page.get_by_role("link", name="Edit the text about you")).to_be_focused()
-        edit(own_page, "the text about you")
-        own_page.locator("form").get_by_label("About you", exact=True).fill("I build other maps.")
-        own_page.get_by_role("button", name="Save the text about you").click()
+        expect(own_page.get_by_role("link", name="Write a bio")).to_have_count(0)
+        expect(own_page.get_by_role("link", name="Edit bio")).to_be_focused()
+        edit(own_page, "bio")
+        own_page.locator("form").get_by_label("Bio", exact=True).fill("I build other maps.")
+        own_page.get_by_role("button", name="Save bio").click()
         expect(own_page.locator(TOLD)).to_have_text("Saved.")
         assert complaints == []
 
@@ -77,7 +77,7 @@ class TestAvailability:
             held.take().continue_()
             expect(tab.locator(TOLD)).to_have_text(ORDINARY)
             self.switched(tab, name)
-            expect(tab.get_by_text("You confirmed this a moment ago.")).to_be_visible()
+            expect(tab.get_by_text("Confirmed a moment ago.")).to_be_visible()
             expect(tab.locator("[data-switch]").get_by_role("button", name=name, exact=True)).to_be_focused()
         self.press(tab, "Confirm again")
         held.take().continue_()
@@ -97,14 +97,14 @@ class TestAvailability:
         self.switched(tab, other)
         post = held.take()
         post.abort() if trouble == "offline" else post.fulfill(status=500, body="Sorry")
-        expect(tab.locator("[data-switch]").get_by_text("Not saved: we could not be reached")).to_be_visible()
-        expect(tab.locator(TOLD)).to_contain_text("Not saved: we could not be reached")
+        expect(tab.locator("[data-switch]").get_by_text("Not saved. We could not be reached")).to_be_visible()
+        expect(tab.locator(TOLD)).to_contain_text("Not saved. We could not be reached")
         self.switched(tab, was)
         tab.unroute(AVAILABILITY)
         self.press(tab, other)
         expect(tab.locator(TOLD)).to_have_text(ORDINARY)
         self.switched(tab, other)
-        expect(tab.locator("[data-switch] [data-refusal]")).to_be_hidden()
+        expect(tab.locator("[data-switch] [data-error]")).to_be_hidden()
 
     def test_of_two_quick_presses_the_last_counts(self, tab: Page) -> None:
         for name in ("Available", "Limited", "Available", "Unavailable"):
@@ -149,15 +149,15 @@ class TestOffline:
         yield
         page.context.set_offline(False)
 
-    @pytest.mark.parametrize("link", ("Edit skills", "Add a project", re.compile("(Change|Add a) picture$")))
+    @pytest.mark.parametrize("link", ("Edit skills", "Add project", re.compile("(Change|Upload) portrait$")))
     def test_opening_says_so_and_can_be_tried_again(self, own_page: Page, link: str) -> None:
-        edit(own_page, "the text about you")
-        typed = own_page.locator("form").get_by_label("About you", exact=True)
+        edit(own_page, "bio")
+        typed = own_page.locator("form").get_by_label("Bio", exact=True)
         typed.fill("Typed in the tunnel")
         opening = own_page.get_by_role("link", name=link)
         own_page.context.set_offline(True)
         opening.click()
-        expect(own_page.locator("[data-refusal]").filter(has_text="could not be opened")).to_be_in_viewport()
+        expect(own_page.locator("[data-error]").filter(has_text="could not be opened")).to_be_in_viewport()
         expect(own_page.locator(TOLD)).to_contain_text("Nothing you typed is lost")
         expect(typed).to_have_value("Typed in the tunnel")
         own_page.get_by_role("button", name="Try again").click()  # still in the tunnel
@@ -174,15 +174,15 @@ class TestOffline:
         headline.fill("From the tunnel")
         own_page.context.set_offline(True)
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.locator("[data-editing] [data-refusal]")).to_be_focused()
-        expect(own_page.locator(TOLD)).to_contain_text("Not saved: we could not be reached")
+        expect(own_page.locator("[data-editing] [data-error]")).to_be_focused()
+        expect(own_page.locator(TOLD)).to_contain_text("Not saved. We could not be reached")
         expect(headline).to_have_value("From the tunnel")
         own_page.context.set_offline(False)
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page.locator(TOLD)).to_have_text(ORDINARY)
         expect(own_page.get_by_text("From the tunnel")).to_be_visible()
 
-    @pytest.mark.parametrize("link", ("Edit skills", "Add a project", re.compile("(Change|Add a) picture$")))
+    @pytest.mark.parametrize("link", ("Edit skills", "Add project", re.compile("(Change|Upload) portrait$")))
     def test_cancelling_needs_nobody(self, own_page: Page, link: str) -> None:
         own_page.get_by_role("link", name=link).click()
         expect(own_page.get_by_role("link", name="Cancel")).to_be_visible()
@@ -211,11 +211,11 @@ class TestOffline:
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page.get_by_text("by you in another tab")).to_be_visible()
         own_page.context.set_offline(True)
-        own_page.get_by_role("link", name="take the other version").click()
-        expect(own_page.locator("[data-editing] [data-refusal]")).to_be_visible()
+        own_page.get_by_role("link", name="use the current version").click()
+        expect(own_page.locator("[data-editing] [data-error]")).to_be_visible()
         assert own_page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('typed')).length") == 1
         own_page.context.set_offline(False)
-        own_page.get_by_role("link", name="take the other version").click()
+        own_page.get_by_role("link", name="use the current version").click()
         expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
         assert own_page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('typed')).length") == 0
 
@@ -247,7 +247,7 @@ class TestTwiceAndBack:
         expect(own_page.get_by_text(f"Saved once by {how}")).to_be_visible()
 
     def test_adding_a_project_twice_adds_one(self, own_page: Page) -> None:
-        own_page.get_by_role("link", name="Add a project").click()
+        own_page.get_by_role("link", name="Add project").click()
         own_page.get_by_label("Title", exact=True).fill("Only one")
         own_page.get_by_role("button", name="Add project").dblclick()
         expect(own_page.get_by_role("heading", name="Only one")).to_have_count(1)
@@ -283,9 +283,9 @@ def test_owners_who_look_as_visitors_are_told_that_the_page_is_theirs(own_page: 
     expect(own_page.get_by_text("This is what visitors see.")).to_be_visible()
     own_page.get_by_role("link", name="Write a message").click()
     expect(own_page.get_by_role("heading", level=1)).to_have_text("This is your own page")
-    own_page.get_by_role("link", name="See how your page looks to others").click()
+    own_page.get_by_role("link", name="View as visitor").click()
     expect(own_page.get_by_text("This is what visitors see.")).to_be_visible()
-    own_page.get_by_role("link", name="Back to your own view").click()
+    own_page.get_by_role("link", name="Back to your view").click()
     expect(own_page.get_by_role("link", name="Edit introduction")).to_be_visible()
 
 
@@ -293,7 +293,7 @@ class TestLooks:
     def test_the_control_on_the_portrait_stays_on_it(self, own_page: Page) -> None:
         own_page.set_viewport_size({"width": 360, "height": 740})
         own_page.locator(".portrait__edit").evaluate(
-            "(control) => { control.lastChild.textContent = 'Change picture' }"
+            "(control) => { control.lastChild.textContent = 'Change portrait' }"
         )
         control, portrait = (
             own_page.locator(".portrait__edit").bounding_box(),

@@ -29,22 +29,22 @@ def portfolio(chromium: Browser, site: Site) -> None:
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     sign_in(page, site, NAME)
     page.goto(site.app + PATH)
-    expect(page.get_by_text("Show a project: clients look here first.")).to_be_visible()
+    expect(page.get_by_text("Add a project. Clients look at projects first.")).to_be_visible()
     for title in PROJECTS:
-        page.get_by_role("link", name="Add a project").click()
+        page.get_by_role("link", name="Add project").click()
         expect(page.get_by_label("Title", exact=True)).to_be_focused()
         page.get_by_label("Title", exact=True).fill(title)
         if title == "Atlas":
-            page.get_by_label("Picture", exact=True).set_input_files(FILE)
+            page.get_by_label("Image", exact=True).set_input_files(FILE)
             page.get_by_role("button", name="Add project").click()
             # It comes back with what is missing, and with the file that was chosen.
-            expect(page.get_by_text("Say what the picture shows")).to_be_visible()
-            page.get_by_label("What the picture shows").fill("A map of a meadow")
+            expect(page.get_by_text("Describe the image")).to_be_visible()
+            page.get_by_label("Image description").fill("A map of a meadow")
         page.get_by_role("button", name="Add project").click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
         expect(page.get_by_role("link", name=f"Edit {title}")).to_be_focused()
     expect(page.get_by_role("img", name="A map of a meadow")).to_be_visible()
-    expect(page.get_by_text("Show a project: clients look here first.")).to_have_count(0)
+    expect(page.get_by_text("Add a project. Clients look at projects first.")).to_have_count(0)
     assert [text for text in complaints if "422" not in text] == []
     page.context.close()
 
@@ -109,7 +109,7 @@ class TestOrder:
         expect_kept(owner, "Ledger", "Meadow", "Atlas")
 
     def test_by_mouse(self, owner: Page) -> None:
-        owner.locator("[data-arrange]").scroll_into_view_if_needed()
+        owner.locator("[data-reorder]").scroll_into_view_if_needed()
         x, start, end = places(owner, "Atlas", "Meadow")
         with owner.expect_response(lambda response: response.url.endswith("/order/")):
             owner.mouse.move(x, start)
@@ -122,7 +122,7 @@ class TestOrder:
     def test_what_is_dropped_where_it_was_is_not_sent(self, owner: Page) -> None:
         sent: list[str] = []
         owner.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
-        owner.locator("[data-arrange]").scroll_into_view_if_needed()
+        owner.locator("[data-reorder]").scroll_into_view_if_needed()
         x, start, end = places(owner, "Atlas", "Meadow")
         owner.mouse.move(x, start)
         owner.mouse.down()
@@ -147,7 +147,7 @@ class TestOrder:
     def test_a_refusal_puts_it_back_and_says_so(self, owner: Page, failure: str) -> None:
         owner.route("**/order/", lambda r: r.fulfill(status=503) if failure == "refused" else r.abort())
         owner.get_by_role("button", name="Move Meadow up").click()
-        expect(owner.locator("#portfolio-order [role=status]")).to_contain_text("The order could not be saved")
+        expect(owner.locator("#portfolio-order [role=status]")).to_contain_text("The order was not saved")
         expect(owner.get_by_role("button", name="Move Meadow up")).to_be_focused()
         assert order(owner) == list(PROJECTS)
 
@@ -157,7 +157,7 @@ def test_by_touch(chromium: Browser, site: Site) -> None:
     page = context.new_page()
     sign_in(page, site, NAME)
     page.goto(f"{site.app}{PATH}?arrange=1")
-    page.locator("[data-arrange]").scroll_into_view_if_needed()
+    page.locator("[data-reorder]").scroll_into_view_if_needed()
     titles = order(page)
     x, start, end = places(page, titles[0], titles[2])
     finger = context.new_cdp_session(page)
@@ -188,21 +188,21 @@ def test_everything_without_javascript(chromium: Browser, site: Site) -> None:
     page.get_by_role("button", name="美咲 高橋").click()
     page.goto(f"{site.app}/builders/")
     go("美咲 高橋")
-    go("Add a picture")
-    page.get_by_label("Picture", exact=True).set_input_files(NO_PICTURE)
-    page.get_by_role("button", name="Save picture").click()
-    expect(page.get_by_text("This file cannot be read as a picture.")).to_be_visible()
+    go("Upload portrait")
+    page.get_by_label("Portrait", exact=True).set_input_files(NO_PICTURE)
+    page.get_by_role("button", name="Save portrait").click()
+    expect(page.get_by_text("This file is not a readable image.")).to_be_visible()
     go("Cancel")
-    go("Add a picture")
-    page.get_by_label("Picture", exact=True).set_input_files(FILE)
-    page.get_by_role("button", name="Save picture").click()
+    go("Upload portrait")
+    page.get_by_label("Portrait", exact=True).set_input_files(FILE)
+    page.get_by_role("button", name="Save portrait").click()
     expect(page.locator(".portrait img")).to_have_attribute("src", re.compile("^/media/portraits/"))
     for title in ("One", "Two"):
-        go("Add a project")
+        go("Add project")
         page.get_by_label("Title", exact=True).fill(title)
         page.get_by_role("button", name="Add project").click()
         expect(page.get_by_role("status")).to_have_text("Saved.")
-    page.get_by_text("Change the order").click()
+    page.get_by_text("Change order").click()
     page.get_by_role("button", name="Move Two up").click()
     expect(page.locator(".project h3")).to_have_text(["Two", "One"])
     page.get_by_role("button", name="Move Two down").click()  # the list is still open
@@ -213,11 +213,11 @@ def test_everything_without_javascript(chromium: Browser, site: Site) -> None:
     expect(page.get_by_role("status")).to_have_text("Saved.")
     go("Delete Two")
     page.get_by_role("button", name="Delete project").click()
-    expect(page.get_by_role("status")).to_have_text("“Two” is deleted.")
+    expect(page.get_by_role("status")).to_have_text("“Two” deleted.")
     expect(page.locator(".project h3")).to_have_text(["Eins"])
-    go("Change picture")
-    page.get_by_role("button", name="Remove picture").click()
-    expect(page.get_by_role("link", name="Add a picture")).to_be_visible()
+    go("Change portrait")
+    page.get_by_role("button", name="Remove portrait").click()
+    expect(page.get_by_role("link", name="Upload portrait")).to_be_visible()
     context.close()
 
 
@@ -225,15 +225,15 @@ def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[st
     sign_in(page, site, "ليلى منصور")
     go_to_page(page, site, "ليلى منصور")
     address = page.url
-    page.get_by_role("link", name="Add a picture").click()
+    page.get_by_role("link", name="Upload portrait").click()
     page.get_by_role("link", name="Cancel").click()
-    page.get_by_role("link", name="Add a picture").click()
-    page.get_by_label("Picture", exact=True).set_input_files(FILE)
-    page.get_by_role("button", name="Save picture").click()
-    expect(page.get_by_role("link", name="Change picture")).to_be_focused()
+    page.get_by_role("link", name="Upload portrait").click()
+    page.get_by_label("Portrait", exact=True).set_input_files(FILE)
+    page.get_by_role("button", name="Save portrait").click()
+    expect(page.get_by_role("link", name="Change portrait")).to_be_focused()
     expect(page.locator(".portrait img")).to_have_js_property("naturalWidth", 800)
     for title in ("One", "Two"):
-        page.get_by_role("link", name="Add a project").click()
+        page.get_by_role("link", name="Add project").click()
         page.get_by_label("Title", exact=True).fill(title)
         page.get_by_role("button", name="Add project").click()
         expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
@@ -242,7 +242,7 @@ def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[st
     page.locator("form", has=page.get_by_role("button", name="Save project")).get_by_label("Title").fill("Eins")
     page.get_by_role("link", name="Delete Two").click()
     page.get_by_role("button", name="Delete project").click()
-    expect(page.locator("[data-announce]", has_text="“Two” is deleted.")).to_be_focused()
+    expect(page.locator("[data-announce]", has_text="“Two” deleted.")).to_be_focused()
     page.get_by_role("button", name="Save project").click()
     expect(page.get_by_role("heading", name="Eins", exact=True)).to_be_visible()
     assert page.url == address
@@ -252,10 +252,10 @@ def test_in_place_nothing_else_moves(page: Page, site: Site, complaints: list[st
 def test_a_session_that_ran_out_costs_neither_words_nor_picture(page: Page, site: Site) -> None:
     sign_in(page, site, "Omar Haddad")
     page.goto(f"{site.app}/builders/omar-haddad/")
-    page.get_by_role("link", name="Add a project").click()
+    page.get_by_role("link", name="Add project").click()
     page.get_by_label("Title", exact=True).fill("Lantern")
-    page.get_by_label("Picture", exact=True).set_input_files(FILE)
-    page.get_by_label("What the picture shows").fill("A lantern")
+    page.get_by_label("Image", exact=True).set_input_files(FILE)
+    page.get_by_label("Image description").fill("A lantern")
     sleep(page)
     page.get_by_role("button", name="Add project").click()
     expect(page.get_by_role("img", name="A lantern")).to_be_visible()
@@ -270,7 +270,7 @@ def test_axe_finds_nothing(page: Page, site: Site) -> None:
         assert violations(page, axe) == []
     page.goto(f"{site.app}{PATH}?arrange=1")
     assert violations(page, axe) == []
-    for name in ("Edit Atlas", "Delete Ledger", "Add a project", "Change picture", "Add a picture"):
+    for name in ("Edit Atlas", "Delete Ledger", "Add project", "Change portrait", "Upload portrait"):
         link = page.get_by_role("link", name=name)
         if link.count():
             link.click()
@@ -278,5 +278,5 @@ def test_axe_finds_nothing(page: Page, site: Site) -> None:
     page.get_by_role("button", name="Add project").click()
     page.get_by_label("Title", exact=True).last.fill(" ")
     page.get_by_role("button", name="Add project").click()
-    expect(page.get_by_text("Give the project a title.")).to_be_visible()
+    expect(page.get_by_text("Enter a title.")).to_be_visible()
     assert violations(page, axe) == []

@@ -1,4 +1,4 @@
-"""Profiles follow roles, and the reasons for being away are independent of each other."""
+"""Profiles follow roles, and each reason for not being public is independent of the others."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -24,21 +24,21 @@ NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
 def builder(**facts: Any) -> SampleUser:
-    """Return Olive, who builds, as Clerk knows her."""
+    """Return Clerk's data of Olive, a builder."""
     return person(**{"first_name": "Olive", "last_name": "Owner", "roles": ["BUILDER"]} | facts)
 
 
-def profile_of(somebody: SampleUser) -> BuilderProfile:
-    profile: BuilderProfile = BuilderProfile.objects.get(user__clerk_id=somebody.clerk_id)
+def profile_of(user: SampleUser) -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfile.objects.get(user__clerk_id=user.clerk_id)
     return profile
 
 
-def slug_of(somebody: SampleUser) -> str | None:
-    return profile_of(somebody).slug
+def slug_of(user: SampleUser) -> str | None:
+    return profile_of(user).slug
 
 
-def is_public(somebody: SampleUser) -> bool:
-    return BuilderProfile.objects.published().filter(user__clerk_id=somebody.clerk_id).exists()
+def is_public(user: SampleUser) -> bool:
+    return BuilderProfile.objects.published().filter(user__clerk_id=user.clerk_id).exists()
 
 
 # --- Roles ---
@@ -54,13 +54,13 @@ WITH_ROLES = (
 
 
 def present() -> set[type[Profile]]:
-    """Return the kinds of profile that are there and not archived."""
+    """Return the models with a profile that is not archived."""
     kinds: list[type[Profile]] = [BuilderProfile, ClientProfile]
     return {kind for kind in kinds if kind._default_manager.filter(archived_at=None).exists()}
 
 
 @pytest.mark.parametrize(("roles", "kinds"), WITH_ROLES)
-def test_a_new_user_has_the_profiles_of_the_roles(
+def test_new_user_gets_the_profiles_of_the_roles(
     webhook: WebhookClient, roles: list[str] | None, kinds: set[type[Profile]]
 ) -> None:
     webhook.created(person(roles=roles))
@@ -89,7 +89,7 @@ def test_a_builder_starts_at_tier_one_and_available_for_hire(webhook: WebhookCli
     assert is_public(olive)
 
 
-def test_a_role_that_goes_archives_its_profile(webhook: WebhookClient) -> None:
+def test_lost_role_archives_its_profile(webhook: WebhookClient) -> None:
     olive = builder(roles=["BUILDER", "CLIENT"])
     webhook.created(olive)
     with time_machine.travel(NOW, tick=False):
@@ -99,11 +99,11 @@ def test_a_role_that_goes_archives_its_profile(webhook: WebhookClient) -> None:
     assert ClientProfile.objects.get().archived_at is None
 
 
-def test_a_role_that_returns_restores_the_same_profile_with_all_that_was_on_it(webhook: WebhookClient) -> None:
+def test_regained_role_restores_the_profile_with_its_content(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
-    written = {"headline": "Apps that work offline", "validation_tier": 3, "available_for_hire": False}
-    BuilderProfile.objects.update(**written, display_name="Olive O.", searchable=False)
+    values = {"headline": "Apps that work offline", "validation_tier": 3, "available_for_hire": False}
+    BuilderProfile.objects.update(**values, display_name="Olive O.", searchable=False)
     indexing.index_profiles([profile_of(olive).pk])
     [before] = BuilderProfile.objects.values()
     webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
@@ -112,7 +112,7 @@ def test_a_role_that_returns_restores_the_same_profile_with_all_that_was_on_it(w
     assert is_public(olive)
 
 
-def test_a_role_that_is_named_again_changes_nothing(webhook: WebhookClient) -> None:
+def test_repeated_role_changes_nothing(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     [before] = BuilderProfile.objects.values()
@@ -120,8 +120,8 @@ def test_a_role_that_is_named_again_changes_nothing(webhook: WebhookClient) -> N
     assert list(BuilderProfile.objects.values()) == [before]
 
 
-def test_a_role_that_came_twice_makes_one_profile() -> None:
-    """A receiver may be told again, by a replay."""
+def test_replayed_role_change_creates_one_profile() -> None:
+    """A replay can send the signal again."""
     olive = UserFactory.create(builder=True, client=True)
     for _ in range(2):
         lifecycle.follow_roles(olive, ["BUILDER", "CLIENT"], [], origin=SYSTEM)
@@ -131,12 +131,12 @@ def test_a_role_that_came_twice_makes_one_profile() -> None:
     assert present() == set()
 
 
-def test_a_role_that_goes_before_it_had_a_profile_is_no_error() -> None:
+def test_losing_a_role_without_a_profile_is_not_an_error() -> None:
     lifecycle.follow_roles(UserFactory.create(), [], ["BUILDER", "CLIENT"], origin=SYSTEM)
     assert not BuilderProfile.objects.exists()
 
 
-def test_profiles_are_the_users_own(webhook: WebhookClient) -> None:
+def test_role_change_affects_only_its_user(webhook: WebhookClient) -> None:
     olive, vera = builder(), builder(first_name="Vera")
     webhook.created(olive)
     webhook.created(vera)
@@ -144,13 +144,13 @@ def test_profiles_are_the_users_own(webhook: WebhookClient) -> None:
     assert (is_public(olive), is_public(vera)) == (False, True)
 
 
-# --- Reasons to be away ---
+# --- Reasons for not being public ---
 
 OWN_REASONS = [reason for reason in Profile.HIDDEN_BY_FIELDS if reason != "archived_at"]
 
 
 @pytest.mark.parametrize("reason", OWN_REASONS)
-def test_what_a_person_took_down_stays_down_when_the_role_returns(webhook: WebhookClient, reason: str) -> None:
+def test_other_reasons_survive_losing_and_regaining_the_role(webhook: WebhookClient, reason: str) -> None:
     olive = builder()
     webhook.created(olive)
     BuilderProfile.objects.update(**{reason: NOW})
@@ -166,32 +166,32 @@ def test_what_a_person_took_down_stays_down_when_the_role_returns(webhook: Webho
 
 
 @pytest.mark.parametrize("order", list(permutations(["ban", "archive", "hide"])), ids="-".join)
-def test_reasons_end_one_by_one_in_any_order(webhook: WebhookClient, order: tuple[str, ...]) -> None:
+def test_page_is_public_once_the_last_reason_ends(webhook: WebhookClient, order: tuple[str, ...]) -> None:
     olive = builder()
     webhook.created(olive)
     state: dict[str, Any] = {"banned": False, "roles": ["BUILDER"]}
 
-    def change(reason: str, *, away: bool) -> None:
+    def set_reason(reason: str, *, active: bool) -> None:
         nonlocal olive, state
         if reason == "hide":
-            BuilderProfile.objects.update(hidden_at=NOW if away else None)
+            BuilderProfile.objects.update(hidden_at=NOW if active else None)
             return
-        state |= {"banned": away} if reason == "ban" else {"roles": [] if away else ["BUILDER"]}
+        state |= {"banned": active} if reason == "ban" else {"roles": [] if active else ["BUILDER"]}
         olive = olive.later(**state)
         assert webhook.updated(olive) == "processed"
 
     for reason in order:
-        change(reason, away=True)
+        set_reason(reason, active=True)
         assert not is_public(olive)
     for reason in order[:-1]:
-        change(reason, away=False)
+        set_reason(reason, active=False)
         assert not is_public(olive)
-    change(order[-1], away=False)
+    set_reason(order[-1], active=False)
     assert is_public(olive)
 
 
 @pytest.mark.parametrize("reason", (*Profile.HIDDEN_BY_FIELDS, "banned", "deleted", "nameless"))
-def test_each_reason_alone_keeps_a_profile_away(reason: str) -> None:
+def test_each_reason_alone_makes_a_profile_private(reason: str) -> None:
     facts: dict[str, Any] = {
         "banned": {"user__banned": True},
         "deleted": {"user__deleted": True},
@@ -202,13 +202,13 @@ def test_each_reason_alone_keeps_a_profile_away(reason: str) -> None:
     assert not BuilderProfile.objects.listed().exists()
 
 
-def test_a_profile_off_the_directory_is_public_and_not_listed() -> None:
+def test_unlisted_profile_is_public_but_not_in_the_directory() -> None:
     profile = BuilderProfileFactory.create(unlisted=True)
     assert list(BuilderProfile.objects.published()) == [profile]
     assert not BuilderProfile.objects.listed().exists()
 
 
-def test_a_ban_hides_the_page_and_its_end_shows_it_again(webhook: WebhookClient) -> None:
+def test_ban_hides_the_page_until_it_ends(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     [before] = BuilderProfile.objects.values()
@@ -219,7 +219,7 @@ def test_a_ban_hides_the_page_and_its_end_shows_it_again(webhook: WebhookClient)
     assert list(BuilderProfile.objects.values()) == [before]
 
 
-def test_a_deletion_hides_the_page_and_keeps_the_row(webhook: WebhookClient) -> None:
+def test_user_deletion_hides_the_page_and_keeps_the_row(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     [before] = BuilderProfile.objects.values()
@@ -228,13 +228,13 @@ def test_a_deletion_hides_the_page_and_keeps_the_row(webhook: WebhookClient) -> 
     assert list(BuilderProfile.objects.values()) == [before]
 
 
-def test_a_locked_person_has_a_page(webhook: WebhookClient) -> None:
+def test_locked_user_has_a_public_page(webhook: WebhookClient) -> None:
     olive = builder(locked=True)
     webhook.created(olive)
     assert is_public(olive)
 
 
-def test_roles_can_change_while_a_person_is_banned(webhook: WebhookClient) -> None:
+def test_roles_can_change_during_a_ban(webhook: WebhookClient) -> None:
     olive = builder(banned=True, roles=[])
     webhook.created(olive)
     webhook.updated(olive.later(roles=["BUILDER"]))
@@ -244,9 +244,9 @@ def test_roles_can_change_while_a_person_is_banned(webhook: WebhookClient) -> No
     assert is_public(olive)
 
 
-# --- Addresses ---
+# --- Slugs ---
 
-ADDRESSES = (
+SLUGS = (
     pytest.param("Zofia", "Wąsowska-Łęcka", "zofia-wasowska-lecka", id="Polish"),
     pytest.param("Søren", "Kjær", "soren-kjaer", id="Danish"),
     pytest.param("Jürgen", "Groß", "jurgen-gross", id="German"),
@@ -264,8 +264,8 @@ ADDRESSES = (
 )
 
 
-@pytest.mark.parametrize(("first_name", "last_name", "slug"), ADDRESSES)
-def test_names_in_every_script_make_an_address_that_answers(
+@pytest.mark.parametrize(("first_name", "last_name", "slug"), SLUGS)
+def test_name_in_any_script_makes_a_working_slug(
     webhook: WebhookClient, client: Client, first_name: str, last_name: str | None, slug: str
 ) -> None:
     olive = builder(first_name=first_name, last_name=last_name)
@@ -276,28 +276,28 @@ def test_names_in_every_script_make_an_address_that_answers(
     assert response.context["profile"] == profile_of(olive)
 
 
-def test_a_very_long_name_makes_an_address_that_fits(webhook: WebhookClient) -> None:
+def test_slug_of_very_long_name_is_truncated(webhook: WebhookClient) -> None:
     names = {"first_name": "Anna-Maria " * 20, "last_name": "ﷺ" * 100}
-    people = [builder(**names) for _ in range(2)]
-    for somebody in people:
-        webhook.created(somebody)
-    slugs = [slug_of(somebody) or "" for somebody in people]
+    users = [builder(**names) for _ in range(2)]
+    for user in users:
+        webhook.created(user)
+    slugs = [slug_of(user) or "" for user in users]
     assert len(set(slugs)) == 2
     assert all(0 < len(slug) <= MAX_LENGTH for slug in slugs)
 
 
-def test_namesakes_have_addresses_of_their_own(webhook: WebhookClient) -> None:
-    people = [builder() for _ in range(3)]
-    for somebody in people:
-        webhook.created(somebody)
-    slugs = [slug_of(somebody) or "" for somebody in people]
+def test_namesakes_get_different_slugs(webhook: WebhookClient) -> None:
+    users = [builder() for _ in range(3)]
+    for user in users:
+        webhook.created(user)
+    slugs = [slug_of(user) or "" for user in users]
     assert slugs[0] == "olive-owner"
     assert len(set(slugs)) == 3
     assert all(slug.startswith("olive-owner-") and len(slug) == len("olive-owner-123abc") for slug in slugs[1:])
-    assert all(is_public(somebody) for somebody in people)
+    assert all(is_public(user) for user in users)
 
 
-def test_when_the_short_suffix_is_taken_too_the_long_one_is_used(webhook: WebhookClient) -> None:
+def test_long_suffix_is_used_if_the_short_one_is_taken(webhook: WebhookClient) -> None:
     olive = builder()
     plain, short, long = slug_candidates(UserFactory.build(clerk_id=olive.clerk_id, name="Olive Owner"))
     for slug in (plain, short):
@@ -306,7 +306,7 @@ def test_when_the_short_suffix_is_taken_too_the_long_one_is_used(webhook: Webhoo
     assert slug_of(olive) == long
 
 
-def test_a_renamed_person_keeps_the_address(webhook: WebhookClient) -> None:
+def test_renamed_user_keeps_the_slug(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     webhook.updated(olive.later(timedelta(seconds=1), first_name="Oliwia", username="oliwia"))
@@ -316,7 +316,7 @@ def test_a_renamed_person_keeps_the_address(webhook: WebhookClient) -> None:
     assert slug_of(olive) == "olive-owner"
 
 
-def test_an_address_given_up_with_the_role_is_not_given_to_a_namesake(webhook: WebhookClient) -> None:
+def test_slug_of_archived_profile_is_not_reused(webhook: WebhookClient) -> None:
     olive, namesake = builder(), builder()
     webhook.created(olive)
     webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
@@ -335,57 +335,57 @@ def test_an_address_given_up_with_the_role_is_not_given_to_a_namesake(webhook: W
         pytest.param({"first_name": "Olive", "username": "oo"}, "olive", id="both"),
     ),
 )
-def test_somebody_without_a_name_appears_once_it_is_known(
+def test_unnamed_builder_becomes_public_once_a_name_is_known(
     webhook: WebhookClient, facts: dict[str, Any], slug: str
 ) -> None:
-    nobody = builder(first_name=None, last_name=None)
-    webhook.created(nobody)
-    assert slug_of(nobody) is None
-    assert not is_public(nobody)
-    webhook.updated(nobody.later(**facts))
-    assert slug_of(nobody) == slug
-    assert is_public(nobody)
+    unnamed = builder(first_name=None, last_name=None)
+    webhook.created(unnamed)
+    assert slug_of(unnamed) is None
+    assert not is_public(unnamed)
+    webhook.updated(unnamed.later(**facts))
+    assert slug_of(unnamed) == slug
+    assert is_public(unnamed)
 
 
-def test_a_name_that_comes_with_the_role_makes_one_address(webhook: WebhookClient) -> None:
-    nobody = builder(first_name=None, last_name=None, roles=[])
-    webhook.created(nobody)
-    webhook.updated(nobody.later(first_name="Olive", roles=["BUILDER"]))
-    assert slug_of(nobody) == "olive"
-    assert is_public(nobody)
+def test_name_that_arrives_with_the_role_makes_a_slug(webhook: WebhookClient) -> None:
+    unnamed = builder(first_name=None, last_name=None, roles=[])
+    webhook.created(unnamed)
+    webhook.updated(unnamed.later(first_name="Olive", roles=["BUILDER"]))
+    assert slug_of(unnamed) == "olive"
+    assert is_public(unnamed)
 
 
-def test_a_name_that_becomes_known_while_the_role_is_gone_makes_an_address(webhook: WebhookClient) -> None:
-    nobody = builder(first_name=None, last_name=None)
-    webhook.created(nobody)
-    webhook.updated(nobody.later(timedelta(seconds=1), roles=[]))
-    webhook.updated(nobody.later(timedelta(seconds=2), first_name="Olive", roles=[]))
-    webhook.updated(nobody.later(timedelta(seconds=3), first_name="Olive", roles=["BUILDER"]))
-    assert slug_of(nobody) == "olive"
-    assert is_public(nobody)
+def test_name_that_arrives_while_archived_makes_a_slug(webhook: WebhookClient) -> None:
+    unnamed = builder(first_name=None, last_name=None)
+    webhook.created(unnamed)
+    webhook.updated(unnamed.later(timedelta(seconds=1), roles=[]))
+    webhook.updated(unnamed.later(timedelta(seconds=2), first_name="Olive", roles=[]))
+    webhook.updated(unnamed.later(timedelta(seconds=3), first_name="Olive", roles=["BUILDER"]))
+    assert slug_of(unnamed) == "olive"
+    assert is_public(unnamed)
 
 
-def test_a_name_that_was_there_before_the_role_makes_an_address(webhook: WebhookClient) -> None:
+def test_name_known_before_the_role_makes_a_slug(webhook: WebhookClient) -> None:
     olive = builder(roles=["CLIENT"])
     webhook.created(olive)
     webhook.updated(olive.later(roles=["CLIENT", "BUILDER"]))
     assert slug_of(olive) == "olive-owner"
 
 
-def test_a_name_known_late_avoids_the_addresses_of_namesakes(webhook: WebhookClient) -> None:
-    olive, nobody = builder(), builder(first_name=None, last_name=None)
+def test_late_name_avoids_the_slugs_of_namesakes(webhook: WebhookClient) -> None:
+    olive, unnamed = builder(), builder(first_name=None, last_name=None)
     webhook.created(olive)
-    webhook.created(nobody)
-    webhook.updated(nobody.later(first_name="Olive", last_name="Owner"))
-    assert (slug_of(nobody) or "").startswith("olive-owner-")
-    assert is_public(nobody)
+    webhook.created(unnamed)
+    webhook.updated(unnamed.later(first_name="Olive", last_name="Owner"))
+    assert (slug_of(unnamed) or "").startswith("olive-owner-")
+    assert is_public(unnamed)
 
 
-def test_a_stale_name_makes_no_address(webhook: WebhookClient) -> None:
-    nobody = builder(first_name=None, last_name=None)
-    webhook.updated(nobody.later())
-    assert webhook.created(builder(clerk_id=nobody.clerk_id)) == "stale"
-    assert slug_of(nobody) is None
+def test_stale_name_makes_no_slug(webhook: WebhookClient) -> None:
+    unnamed = builder(first_name=None, last_name=None)
+    webhook.updated(unnamed.later())
+    assert webhook.created(builder(clerk_id=unnamed.clerk_id)) == "stale"
+    assert slug_of(unnamed) is None
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_folding_removes_case_and_accents(text: str, folded: str) -> None:
     assert fold(text) == folded
 
 
-# --- Names on the page ---
+# --- Displayed names ---
 
 
 @pytest.mark.parametrize(
@@ -422,18 +422,18 @@ def test_folding_removes_case_and_accents(text: str, folded: str) -> None:
         pytest.param("42 !", "", id="none"),
     ),
 )
-def test_initials_are_of_the_first_and_the_last_word(name: str, initials: str) -> None:
+def test_initials_come_from_the_first_and_last_word(name: str, initials: str) -> None:
     assert BuilderProfileFactory.build(user__name=name).initials == initials
 
 
-def test_the_owners_choice_of_name_is_shown_instead_of_clerks() -> None:
+def test_display_name_replaces_the_name_from_clerk() -> None:
     profile = BuilderProfileFactory.build(user__name="Olive Owner", display_name="The Olive")
     assert (profile.name, str(profile)) == ("The Olive", "The Olive")
     assert BuilderProfileFactory.build(user__name="Olive Owner").name == "Olive Owner"
 
 
-def test_a_user_with_a_profile_cannot_be_deleted() -> None:
-    """Users are tombstoned; whoever tries to delete a row is stopped before history goes with it."""
+def test_user_row_with_a_profile_cannot_be_deleted() -> None:
+    """Users are tombstoned. Deleting the row would lose the history of the profile."""
     profile = BuilderProfileFactory.create()
     with pytest.raises(ProtectedError):
         profile.user.delete()

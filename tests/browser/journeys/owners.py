@@ -37,7 +37,7 @@ def test_the_owner_looks_as_a_visitor(stage: Stage, own_page: Page) -> None:
     own_page.get_by_role("link", name="View as visitor").click()
     told(own_page, "This is what visitors see.")
     expect(own_page.get_by_role("link", name=re.compile("^Edit"))).to_have_count(0)
-    own_page.get_by_role("link", name="Back to your own view").click()
+    own_page.get_by_role("link", name="Back to your view").click()
     expect(own_page.get_by_role("link", name="Edit introduction")).to_be_visible()
     fits(own_page)
 
@@ -46,7 +46,7 @@ def test_a_section_is_refused_and_then_saved(stage: Stage, own_page: Page) -> No
     skills = open_section(own_page, "skills", "Skills")
     skills.fill(", ".join(f"Skill {number}" for number in range(21)))
     press(own_page, "Save skills")
-    told(own_page, "Keep the 20 most important; there are 21.")
+    told(own_page, "Enter at most 20. You entered 21.")
     expect(skills).to_have_value(re.compile("^Skill 0, .*Skill 20$"))
     skills.fill("Offline maps, Łódź, 地図")
     press(own_page, "Save skills")
@@ -79,7 +79,7 @@ def test_a_value_shows_at_once_and_a_refusal_takes_it_back(stage: Stage, own_pag
 
 def refuse_address(page: Page) -> None:
     """Ask for an address that somebody has, and find what was typed beside what the server says of it."""
-    address = page.get_by_label("Address of your page")
+    address = page.get_by_label("Page URL")
     address.fill(ZOFIAS)
     press(page, "Save visibility")
     told(page, "This URL is taken")
@@ -88,34 +88,34 @@ def refuse_address(page: Page) -> None:
 
 def test_the_portfolio(stage: Stage, own_page: Page) -> None:
     for title in ("Atlas", "Ledger"):
-        own_page.get_by_role("link", name="Add a project").click()
+        own_page.get_by_role("link", name="Add project").click()
         own_page.get_by_label("Title", exact=True).fill(title)
         if title == "Atlas":
-            own_page.get_by_label("Picture", exact=True).set_input_files(FILE)
+            own_page.get_by_label("Image", exact=True).set_input_files(FILE)
             press(own_page, "Add project")
-            told(own_page, "Say what the picture shows")
-            own_page.get_by_label("Picture", exact=True).set_input_files(FILE)
-            own_page.get_by_label("What the picture shows").fill("A map of a meadow")
+            told(own_page, "Describe the image")
+            own_page.get_by_label("Image", exact=True).set_input_files(FILE)
+            own_page.get_by_label("Image description").fill("A map of a meadow")
         press(own_page, "Add project")
         expect(own_page.get_by_role("heading", name=title, exact=True)).to_be_visible()
         fits(own_page)
     expect(own_page.get_by_role("img", name="A map of a meadow")).to_be_attached()
-    own_page.get_by_text("Change the order").click()
+    own_page.get_by_text("Change order").click()
     press(own_page, "Move Ledger up")
     expect(own_page.locator(".project h3")).to_have_text(["Ledger", "Atlas"])
     fits(own_page)
     own_page.get_by_role("link", name="Delete Ledger").click()
     press(own_page, "Delete project")
-    told(own_page, "“Ledger” is deleted.")
+    told(own_page, "“Ledger” deleted.")
     own_page.get_by_role("link", name="Delete Atlas").click()
     press(own_page, "Delete project")
-    told(own_page, "“Atlas” is deleted.")
+    told(own_page, "“Atlas” deleted.")
 
 
 def test_a_step_to_a_full_page(stage: Stage, own_page: Page) -> None:
     ring = own_page.get_by_role("img", name=re.compile("% complete"))
     before = str(ring.get_attribute("aria-label"))
-    own_page.get_by_text(re.compile(r"^\d+ steps to a full page$")).click()
+    own_page.get_by_text(re.compile(r"^\d+ steps to a complete page$")).click()
     fits(own_page)
     own_page.get_by_role("link", name="Add links").click()
     own_page.locator("form").get_by_label("Links", exact=True).fill("example.com/olive")
@@ -128,16 +128,16 @@ def test_a_step_to_a_full_page(stage: Stage, own_page: Page) -> None:
 def test_two_tabs_save_at_once(stage: Stage, own_page: Page) -> None:
     other = own_page.context.new_page()
     other.goto(own_page.url)
-    mine, theirs = (open_section(page, "the text about you", "About you") for page in (own_page, other))
+    mine, theirs = (open_section(page, "bio", "Bio") for page in (own_page, other))
     theirs.fill("Theirs")
-    press(other, "Save the text about you")
+    press(other, "Save bio")
     told(other, "Saved.")
     mine.fill("Mine")
-    press(own_page, "Save the text about you")
+    press(own_page, "Save bio")
     told(own_page, "Not saved: this was changed")
     expect(own_page.locator(".conflict").get_by_text("Theirs")).to_be_visible()
     expect(mine).to_have_value("Mine")
-    press(own_page, "Keep mine and save")
+    press(own_page, "Save my version")
     told(own_page, "Saved.")
     other.goto(stage.address("Olive"))
     expect(other.get_by_text("Mine", exact=True)).to_be_visible()
@@ -160,14 +160,14 @@ def test_a_session_that_ended_keeps_what_was_typed(stage: Stage, own_page: Page,
     own_page.reload()  # no token that was asked for earlier comes late
     if stage.setting.scripts:
         own_page.evaluate("window.Clerk.load()")  # which brings one
-    about = open_section(own_page, "the text about you", "About you")
+    about = open_section(own_page, "bio", "Bio")
     about.fill("Typed over a long lunch")
     expire(own_page.context, ended, own_page.wait_for_timeout)
-    press(own_page, "Save the text about you")
+    press(own_page, "Save bio")
     told(own_page, "Nothing is lost")
     expect(about).to_have_value("Typed over a long lunch")
     own_page.unroute_all()
-    press(own_page, "Save the text about you")
+    press(own_page, "Save bio")
     told(own_page, "Saved.")
     expect(own_page.get_by_text("Typed over a long lunch")).to_be_visible()
 

@@ -44,11 +44,11 @@ def test_somebody_writes_to_a_builder(stage: Stage) -> None:
     page.get_by_label("Subject").fill("  ")
     page.get_by_label("Message", exact=True).fill("A map for our foresters, please.")
     press(page, "Send message")
-    told(page, "Say what it is about.")
+    told(page, "Enter a subject.")
     expect(page.get_by_label("Message", exact=True)).to_have_value("A map for our foresters, please.")
     page.get_by_label("Subject").fill("A map")
     press(page, "Send message")
-    told(page, f"Your message is on its way to {ZOFIA}.")
+    told(page, f"Your message to {ZOFIA} was sent.")
 
 
 def test_the_directory(stage: Stage) -> None:

@@ -244,5 +244,5 @@ class TestFillingIn:
         form = browser.form(path, "headline")
         assert form
         form.fill({"headline": "x" * 200})
-        with pytest.raises(FormRejected, match=r"422: .*Shorten this to 160 characters; it has 200"):
+        with pytest.raises(FormRejected, match=r"422: .*Use 160 characters or fewer. You entered 200"):
             browser.post(path, form)

@@ -138,14 +138,12 @@ class TestPatch:
         status, answer = patch(olive, wrong)
         assert (status, answer["error"]["code"]) == (422, "invalid")
         assert answer["error"]["fields"] == {
-            "headline": ["Shorten this to 160 characters; it has 161."],
-            "hourly_rate": ["The rate must be more than zero; leave it empty to agree on it for each project."],
-            "skills": [f"Shorten “{'y' * 30}…”: each may have 40 characters, and this one has 10000."],
-            "links": [
-                "“javascript:alert(1)” is not the address of a page. Begin it with https://, as your browser shows it."
-            ],
-            "currency": ["Choose from what is offered."],
-            "time_zone": ["Choose from what is offered."],
+            "headline": ["Use 160 characters or fewer. You entered 161."],
+            "hourly_rate": ["Enter a rate above zero, or leave it blank to agree a rate for each project."],
+            "skills": [f"“{'y' * 30}…” has 10000 characters. Use 40 or fewer."],
+            "links": ["“javascript:alert(1)” is not a valid URL. Enter a full URL that starts with https://."],
+            "currency": ["Choose one of the options."],
+            "time_zone": ["Choose one of the options."],
         }
         for section, name in (("introduction", "headline"), ("terms", "hourly_rate"), ("terms", "currency")):
             page = signed_in(olive.user).post(f"/builders/{olive.slug}/edit/{section}/", {name: wrong[name]})

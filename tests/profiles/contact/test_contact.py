@@ -1,4 +1,4 @@
-"""Writing to a builder: who may, how much, and what reaches whom."""
+"""Messages to builders: permissions, rate limits, and emails."""
 
 import html
 from datetime import timedelta
@@ -16,7 +16,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import PreservedForm, User
 from profiles import tasks
-from profiles.contact.services import LIMITS
+from profiles.contact.services import RATE_LIMITS
 from profiles.models import BuilderProfile, ContactMessage
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
@@ -41,12 +41,12 @@ def vera() -> User:
     return user
 
 
-def write(sender: User, typed: dict[str, str] | None = None, url: str = URL) -> Any:
+def send(sender: User, typed: dict[str, str] | None = None, url: str = URL) -> Any:
     return signed_in(sender).post(url, TYPED if typed is None else typed)
 
 
-def refusal(response: Any) -> str:
-    """Return the answer, which must be the form with all that was typed."""
+def rejection(response: Any) -> str:
+    """Return the response, which must be the form with the submitted values."""
     text = response.content.decode()
     assert response.status_code == 422
     assert 'value="An app for my shop"' in text
@@ -55,7 +55,7 @@ def refusal(response: Any) -> str:
 
 
 def deliver() -> list[mail.EmailMessage]:
-    """Do the jobs that wait, as a worker does, and return what was mailed."""
+    """Run the queued jobs like a worker, and return the sent emails."""
     for job in ProcrastinateJob.objects.filter(task_name="profiles.tasks.mail_contact_message"):
         assert set(job.args) == {"message_id"}
         tasks.mail_contact_message(**job.args)
@@ -65,21 +65,21 @@ def deliver() -> list[mail.EmailMessage]:
 # --- The page ---
 
 
-def test_the_page_says_whose_address_is_told_to_whom(olive: BuilderProfile, vera: User) -> None:
+def test_page_explains_who_sees_which_email_address(olive: BuilderProfile, vera: User) -> None:
     text = signed_in(vera).get(URL).content.decode()
-    assert "tell them your address, vera@example.com" in text
+    assert "with your email address, vera@example.com" in text
     assert "Write to Olive Owner" in text
     assert "olive@example.com" not in text
 
 
-def test_the_browser_has_the_rules_and_their_words(olive: BuilderProfile, vera: User) -> None:
+def test_browser_gets_rules_and_messages(olive: BuilderProfile, vera: User) -> None:
     text = html.unescape(signed_in(vera).get(URL).content.decode())
-    assert '"valueMissing": "Say what it is about."' in text
+    assert '"valueMissing": "Enter a subject."' in text
     assert 'id="id_subject_error"' in text
     assert "js/editing-validity.js" in text
 
 
-def test_nobody_is_asked_to_sign_in_and_comes_back(olive: BuilderProfile) -> None:
+def test_anonymous_visitor_is_sent_to_sign_in(olive: BuilderProfile) -> None:
     response = Client().get(URL)
     assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={quote(URL, safe='')}")
     assert Client().post(URL, TYPED).status_code == 302
@@ -87,24 +87,24 @@ def test_nobody_is_asked_to_sign_in_and_comes_back(olive: BuilderProfile) -> Non
 
 
 @pytest.mark.parametrize("facts", ({"available_for_hire": False}, {"availability": "unavailable"}))
-def test_who_takes_on_no_work_can_still_be_written_to(olive: BuilderProfile, vera: User, facts: dict[str, Any]) -> None:
+def test_unavailable_builder_can_be_contacted(olive: BuilderProfile, vera: User, facts: dict[str, Any]) -> None:
     BuilderProfile.objects.update(**facts)
-    assert write(vera).status_code == 302
+    assert send(vera).status_code == 302
 
 
 @pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
-def test_who_is_away_cannot_be_written_to(olive: BuilderProfile, vera: User, reason: str) -> None:
+def test_builder_without_public_page_cannot_be_contacted(olive: BuilderProfile, vera: User, reason: str) -> None:
     BuilderProfile.objects.update(**{reason: SINCE})
-    assert write(vera).status_code == 404
+    assert send(vera).status_code == 404
     assert not ContactMessage.objects.exists()
 
 
-def test_who_has_no_confirmed_address_cannot_be_written_to(olive: BuilderProfile, vera: User) -> None:
+def test_builder_without_verified_email_cannot_be_contacted(olive: BuilderProfile, vera: User) -> None:
     User.objects.filter(pk=olive.user.pk).update(email_verified_at=None)
-    assert write(vera).status_code == 403
+    assert send(vera).status_code == 403
 
 
-def test_owners_who_press_the_button_are_told_whose_page_it_is(olive: BuilderProfile) -> None:
+def test_owner_who_clicks_the_contact_button_gets_an_explanation(olive: BuilderProfile) -> None:
     browser = signed_in(olive.user)
     shown = browser.get("/builders/olive-owner/?as=visitor").content.decode()
     assert f'href="{URL}"' in shown
@@ -114,32 +114,32 @@ def test_owners_who_press_the_button_are_told_whose_page_it_is(olive: BuilderPro
     assert "This is your own page" in text
     assert 'href="/builders/olive-owner/?as=visitor"' in text
     assert 'href="/builders/olive-owner/"' in text
-    assert write(olive.user).status_code == 403
+    assert send(olive.user).status_code == 403
     assert not ContactMessage.objects.exists()
 
 
 @pytest.mark.parametrize("facts", ({"email": None}, {"email_verified_at": None}))
-def test_who_could_not_be_answered_is_told_so_and_loses_nothing(
+def test_sender_without_verified_email_is_rejected_with_the_text_kept(
     olive: BuilderProfile, vera: User, facts: dict[str, Any]
 ) -> None:
     User.objects.filter(pk=vera.pk).update(**facts)
-    assert "has no confirmed e-mail address" in signed_in(vera).get(URL).content.decode()
-    assert "Confirm an e-mail address in your account first" in refusal(write(vera))
+    assert "has no verified email address" in signed_in(vera).get(URL).content.decode()
+    assert "Verify an email address in your account" in rejection(send(vera))
     assert not ContactMessage.objects.exists()
 
 
-# --- What is sent ---
+# --- Sending ---
 
 
-def test_a_message_is_kept_and_mailed(olive: BuilderProfile, vera: User) -> None:
-    response = write(vera)
+def test_message_is_stored_and_emailed(olive: BuilderProfile, vera: User) -> None:
+    response = send(vera)
     assert (response.status_code, response["Location"]) == (302, "/builders/olive-owner/")
     text = signed_in(vera).get("/builders/olive-owner/")
     message = ContactMessage.objects.get()
     assert (message.builder, message.sender, message.subject, message.body) == (olive, vera, *TYPED.values())
     [sent] = deliver()
     assert (sent.to, sent.reply_to) == (["olive@example.com"], ["Vera Visitor <vera@example.com>"])
-    assert sent.subject == "Vera Visitor wrote to you: An app for my shop"
+    assert sent.subject == "Vera Visitor sent you a message: An app for my shop"
     assert "vera@example.com" not in sent.from_email
     assert TYPED["body"] in sent.body
     message.refresh_from_db()
@@ -147,17 +147,15 @@ def test_a_message_is_kept_and_mailed(olive: BuilderProfile, vera: User) -> None
     assert text.status_code == 200
 
 
-def test_the_sender_is_told_where_the_answer_comes_and_not_the_builders_address(
-    olive: BuilderProfile, vera: User
-) -> None:
+def test_sender_sees_own_email_address_and_not_the_builders(olive: BuilderProfile, vera: User) -> None:
     browser = signed_in(vera)
     text = browser.post(URL, TYPED, follow=True).content.decode()
-    assert "Your message is on its way to Olive Owner. The answer comes to vera@example.com." in text
+    assert "Your message to Olive Owner was sent. Replies go to vera@example.com." in text
     assert "olive@example.com" not in text
 
 
-def test_a_job_that_runs_twice_mails_once(olive: BuilderProfile, vera: User) -> None:
-    write(vera)
+def test_job_that_runs_twice_sends_one_email(olive: BuilderProfile, vera: User) -> None:
+    send(vera)
     deliver()
     assert len(deliver()) == 1
 
@@ -165,8 +163,8 @@ def test_a_job_that_runs_twice_mails_once(olive: BuilderProfile, vera: User) -> 
 @pytest.mark.parametrize(
     "gone", ("builder hidden", "builder banned", "sender banned", "sender unconfirmed", "message gone")
 )
-def test_nothing_is_mailed_once_either_is_gone(olive: BuilderProfile, vera: User, gone: str) -> None:
-    write(vera)
+def test_no_email_is_sent_if_either_side_is_gone(olive: BuilderProfile, vera: User, gone: str) -> None:
+    send(vera)
     match gone:
         case "builder hidden":
             BuilderProfile.objects.update(hidden_at=SINCE)
@@ -184,11 +182,11 @@ HOSTILE = "Re\r\nBcc: all@example.com\n\n<script>alert(1)</script> & Sons"
 
 
 @pytest.mark.parametrize("field", ("subject", "body", "name"))
-def test_nothing_typed_becomes_a_header_or_markup(olive: BuilderProfile, vera: User, field: str) -> None:
+def test_hostile_text_becomes_neither_header_nor_markup(olive: BuilderProfile, vera: User, field: str) -> None:
     if field == "name":
         User.objects.filter(pk=vera.pk).update(name=HOSTILE)
         vera.refresh_from_db()
-    assert write(vera, TYPED | ({field: HOSTILE} if field != "name" else {})).status_code == 302
+    assert send(vera, TYPED | ({field: HOSTILE} if field != "name" else {})).status_code == 302
     [sent] = deliver()
     raw = message_from_bytes(sent.message().as_bytes(), policy=policy.default)
     assert raw["Bcc"] is None
@@ -204,42 +202,40 @@ def test_nothing_typed_becomes_a_header_or_markup(olive: BuilderProfile, vera: U
 
 
 @pytest.mark.parametrize("name", ('O\'Brien, "Jr." <x@y>', "高橋 美咲", "Zofia Łęcka", "a@b", ";:,", "x" * 200))
-def test_any_name_is_in_the_way_back(olive: BuilderProfile, vera: User, name: str) -> None:
+def test_any_name_is_valid_in_reply_to(olive: BuilderProfile, vera: User, name: str) -> None:
     User.objects.filter(pk=vera.pk).update(name=name)
     vera.refresh_from_db()
-    write(vera)
+    send(vera)
     [sent] = deliver()
     raw = message_from_bytes(sent.message().as_bytes(), policy=policy.default)
-    [back] = raw["Reply-To"].addresses
-    assert (back.display_name, back.addr_spec) == (name, "vera@example.com")
+    [address] = raw["Reply-To"].addresses
+    assert (address.display_name, address.addr_spec) == (name, "vera@example.com")
 
 
 @pytest.mark.parametrize(
-    ("typed", "sentence"),
+    ("typed", "error"),
     (
-        ({"subject": ""}, "Say what it is about."),
-        ({"subject": " \n\t"}, "Say what it is about."),
-        ({"body": ""}, "Write what you want to tell."),
-        ({"subject": "x" * 121}, "Shorten this to 120 characters; it has 121."),
-        ({"body": "x" * 4001}, "Shorten this to 4000 characters; it has 4001."),
+        ({"subject": ""}, "Enter a subject."),
+        ({"subject": " \n\t"}, "Enter a subject."),
+        ({"body": ""}, "Enter a message."),
+        ({"subject": "x" * 121}, "Use 120 characters or fewer. You entered 121."),
+        ({"body": "x" * 4001}, "Use 4000 characters or fewer. You entered 4001."),
     ),
 )
-def test_a_message_that_is_none_is_not_sent(
-    olive: BuilderProfile, vera: User, typed: dict[str, str], sentence: str
-) -> None:
-    response = write(vera, TYPED | typed)
+def test_invalid_message_is_not_sent(olive: BuilderProfile, vera: User, typed: dict[str, str], error: str) -> None:
+    response = send(vera, TYPED | typed)
     assert response.status_code == 422
-    assert sentence in response.content.decode()
+    assert error in response.content.decode()
     assert not ContactMessage.objects.exists()
 
 
 @pytest.mark.parametrize("typed", ("a\x00b", "\u202eabc", "\x1b[31m", "x\u2028y"))
-def test_characters_that_are_none_are_taken_out(olive: BuilderProfile, vera: User, typed: str) -> None:
-    assert write(vera, {"subject": typed, "body": typed}).status_code in (302, 422)
+def test_unprintable_characters_are_removed(olive: BuilderProfile, vera: User, typed: str) -> None:
+    assert send(vera, {"subject": typed, "body": typed}).status_code in (302, 422)
     deliver()
 
 
-def test_a_draft_waits_for_whoever_took_too_long(olive: BuilderProfile, vera: User) -> None:
+def test_form_posted_with_expired_session_is_preserved(olive: BuilderProfile, vera: User) -> None:
     response = signed_in(vera, expired=True).post(URL, TYPED)
     assert (response.status_code, response["Location"]) == (303, f"{URL}?draft=1")
     browser = signed_in(vera)
@@ -248,44 +244,44 @@ def test_a_draft_waits_for_whoever_took_too_long(olive: BuilderProfile, vera: Us
     assert not PreservedForm.objects.exists()
 
 
-# --- How much ---
+# --- Limits ---
 
 
-def test_the_same_message_is_sent_once(olive: BuilderProfile, vera: User) -> None:
-    write(vera)
-    assert "You have sent this message to Olive Owner before." in refusal(write(vera))
-    assert write(UserFactory.create(confirmed=True)).status_code == 302  # by somebody else it is another message
+def test_repeated_message_is_rejected(olive: BuilderProfile, vera: User) -> None:
+    send(vera)
+    assert "You have already sent this message to Olive Owner." in rejection(send(vera))
+    assert send(UserFactory.create(confirmed=True)).status_code == 302  # from another sender
     assert ContactMessage.objects.count() == 2
 
 
 @pytest.mark.parametrize(
-    ("most", "age", "wait"),
+    ("limit", "age", "wait"),
     (
         (5, timedelta(0), "1\u00a0hour"),
         (5, timedelta(minutes=57), "4\u00a0minutes"),
         (20, timedelta(hours=2), "22\u00a0hours"),
     ),
 )
-def test_who_has_written_much_lately_has_to_wait(
-    olive: BuilderProfile, vera: User, most: int, age: timedelta, wait: str
+def test_sender_over_the_limit_has_to_wait(
+    olive: BuilderProfile, vera: User, limit: int, age: timedelta, wait: str
 ) -> None:
     now = timezone.now()
-    for number in range(most):
+    for number in range(limit):
         other = BuilderProfileFactory.create()
         ContactMessage.objects.create(builder=other, sender=vera, subject=f"{number}", body="x", sent_at=now - age)
     with time_machine.travel(now, tick=False):
-        assert f"Yours is kept here; you can send it in {wait}." in refusal(write(vera))
-    with time_machine.travel(now - age + dict(LIMITS)[most], tick=False):
-        assert write(vera).status_code == 302
+        assert f"You can send this one in {wait}." in rejection(send(vera))
+    with time_machine.travel(now - age + dict(RATE_LIMITS)[limit], tick=False):
+        assert send(vera).status_code == 302
 
 
-def test_others_are_not_kept_waiting(olive: BuilderProfile, vera: User) -> None:
+def test_limit_applies_per_sender(olive: BuilderProfile, vera: User) -> None:
     for number in range(5):
         ContactMessage.objects.create(builder=olive, sender=vera, subject=f"{number}", body="x")
-    assert write(UserFactory.create(confirmed=True)).status_code == 302
+    assert send(UserFactory.create(confirmed=True)).status_code == 302
 
 
-def test_the_page_takes_two_queries(
+def test_page_takes_two_queries(
     olive: BuilderProfile, vera: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     browser = signed_in(vera)
@@ -297,7 +293,7 @@ def test_the_page_takes_two_queries(
 
 
 @pytest.mark.parametrize(("url", "ids"), (("", ["profiles.W001"]), ("smtp+tls://u:p@mail.example.com:587", [])))
-def test_a_deployment_without_a_mail_server_is_warned(settings: Settings, url: str, ids: list[str]) -> None:
+def test_deployment_without_mail_server_gets_a_warning(settings: Settings, url: str, ids: list[str]) -> None:
     settings.EMAIL_URL = url
     found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
     assert [message.id for message in found if message.id and message.id.startswith("profiles.")] == ids

@@ -1,4 +1,4 @@
-"""What people type into the forms of a profile, meant well and not: kept as it looks, or refused beside the field."""
+"""Valid, invalid and hostile input to the section forms of a profile."""
 
 import html
 import json
@@ -37,34 +37,34 @@ def stored(page: BuilderProfile) -> dict[str, Any]:
     return dict(BuilderProfile.objects.filter(pk=page.pk).values().get())
 
 
-REFUSED = (
-    ("introduction", "headline", "x" * 161, "Shorten this to 160 characters; it has 161."),
-    ("introduction", "display_name", LONG, "Shorten this to 120 characters; it has 10000."),
-    ("about", "bio", "x" * 5001, "Shorten this to 5000 characters; it has 5001."),
+INVALID = (
+    ("introduction", "headline", "x" * 161, "Use 160 characters or fewer. You entered 161."),
+    ("introduction", "display_name", LONG, "Use 120 characters or fewer. You entered 10000."),
+    ("about", "bio", "x" * 5001, "Use 5000 characters or fewer. You entered 5001."),
     (
         "skills",
         "skills",
         LONG,
-        "Shorten “xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…”: each may have 40 characters, and this one has 10000.",
+        "“xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…” has 10000 characters. Use 40 or fewer.",
     ),
-    ("skills", "skills", ",".join(map(str, range(10_000))), "Keep the 20 most important; there are 10000."),
-    ("skills", "expertise", ",".join(map(str, range(11))), "Keep the 10 most important; there are 11."),
-    ("skills", "domains", "<script>", "Choose from what is offered."),
-    ("terms", "hourly_rate", "-1", "The rate must be more than zero"),
-    ("terms", "hourly_rate", "0", "The rate must be more than zero"),
-    ("terms", "hourly_rate", "1e400", "A rate of more than 99999 an hour is probably a slip"),
-    ("terms", "hourly_rate", "9" * 5000, "A rate of more than 99999 an hour is probably a slip"),
-    ("terms", "hourly_rate", "1e-400", "at most two digits after the point"),
-    ("terms", "hourly_rate", "85.505", "Give the rate with at most two digits after the point."),
+    ("skills", "skills", ",".join(map(str, range(10_000))), "Enter at most 20. You entered 10000."),
+    ("skills", "expertise", ",".join(map(str, range(11))), "Enter at most 10. You entered 11."),
+    ("skills", "domains", "<script>", "Choose one of the options."),
+    ("terms", "hourly_rate", "-1", "Enter a rate above zero"),
+    ("terms", "hourly_rate", "0", "Enter a rate above zero"),
+    ("terms", "hourly_rate", "1e400", "Enter a rate of 99999 or less."),
+    ("terms", "hourly_rate", "9" * 5000, "Enter a rate of 99999 or less."),
+    ("terms", "hourly_rate", "1e-400", "at most two decimal places"),
+    ("terms", "hourly_rate", "85.505", "Enter the rate with at most two decimal places."),
     *(
-        ("terms", "hourly_rate", typed, "Write the rate as a number, like 85 or 85.50.")
+        ("terms", "hourly_rate", typed, "Enter the rate as a number, like 85 or 85.50.")
         for typed in ("NaN", "sNaN", "Infinity", "-Infinity", "1e", "eighty", "85,50", "$85", "0x10", "8\x000")
     ),
-    ("terms", "currency", "XXX", "Choose from what is offered."),
-    ("terms", "availability", "\x00", "Choose from what is offered."),
-    ("terms", "time_zone", "../../etc/passwd", "Choose from what is offered."),
+    ("terms", "currency", "XXX", "Choose one of the options."),
+    ("terms", "availability", "\x00", "Choose one of the options."),
+    ("terms", "time_zone", "../../etc/passwd", "Choose one of the options."),
     *(
-        ("links", "links", typed, "is not the address of a page. Begin it with https://")
+        ("links", "links", typed, "is not a valid URL. Enter a full URL that starts with https://")
         for typed in (
             "javascript:alert(1)",
             "JaVaScRiPt://example.com/%0aalert(1)",
@@ -86,33 +86,33 @@ REFUSED = (
         "links",
         "links",
         "\n".join(f"https://example.com/{n}" for n in range(9)),
-        "Keep the 8 most important; there are 9.",
+        "Enter at most 8. You entered 9.",
     ),
-    ("links", "links", f"https://example.com/{LONG}", "each may have 300 characters"),
-    ("visibility", "slug", "", "Give your page an address with at least one letter or digit."),
-    ("visibility", "slug", "/../ \u200b\u202e", "Give your page an address with at least one letter or digit."),
-    ("visibility", "slug", LONG, "Shorten this to 80 characters; it has 10000."),
+    ("links", "links", f"https://example.com/{LONG}", "characters. Use 300 or fewer."),
+    ("visibility", "slug", "", "Enter a URL with at least one letter or digit."),
+    ("visibility", "slug", "/../ \u200b\u202e", "Enter a URL with at least one letter or digit."),
+    ("visibility", "slug", LONG, "Use 80 characters or fewer. You entered 10000."),
 )
 
 
-@pytest.mark.parametrize(("section", "field", "typed", "message"), REFUSED)
-def test_a_message_beside_the_field_nothing_changed_and_nothing_lost(
+@pytest.mark.parametrize(("section", "field", "typed", "message"), INVALID)
+def test_invalid_value_shows_an_error_and_changes_nothing(
     page: BuilderProfile, section: str, field: str, typed: str, message: str
 ) -> None:
     before = stored(page)
     response = post(page, section, {**(TERMS if section == "terms" else {}), field: typed})
     assert response.status_code == 422
     text = html.unescape(response.content.decode())
-    [beside] = re.findall(rf'<ul class="errorlist" id="id_{field}_error">(.+?)</ul>', text, re.DOTALL)
-    assert message in beside
-    if field not in ("domains", "currency", "availability", "time_zone"):  # there is no such choice to show
+    [errors] = re.findall(rf'<ul class="errorlist" id="id_{field}_error">(.+?)</ul>', text, re.DOTALL)
+    assert message in errors
+    if field not in ("domains", "currency", "availability", "time_zone"):  # an unknown choice cannot be shown
         assert response.context["form"][field].value() == typed
         assert typed.replace("\x00", "") in text.replace("\x00", "")
     assert stored(page) == before
     assert not AuditLog.objects.exists()
 
 
-KEPT = (
+VALID = (
     ("introduction", "headline", "<script>alert(1)</script>", "<script>alert(1)</script>"),
     ("introduction", "headline", '"><img src=x onerror=alert(1)>', '"><img src=x onerror=alert(1)>'),
     ("introduction", "headline", "{{ 7*7 }} {% load i18n %}", "{{ 7*7 }} {% load i18n %}"),
@@ -135,8 +135,8 @@ KEPT = (
 )
 
 
-@pytest.mark.parametrize(("section", "field", "typed", "expected"), KEPT)
-def test_what_is_harmless_is_kept_as_it_looks(
+@pytest.mark.parametrize(("section", "field", "typed", "expected"), VALID)
+def test_valid_value_is_cleaned_stored_and_escaped(
     page: BuilderProfile, section: str, field: str, typed: str, expected: Any
 ) -> None:
     body = {**(TERMS if section == "terms" else {}), field: typed.encode("utf-8", "replace").decode()}
@@ -148,32 +148,30 @@ def test_what_is_harmless_is_kept_as_it_looks(
         assert markup not in text
 
 
-def test_links_may_do_without_their_scheme_and_differ_in_case(page: BuilderProfile) -> None:
+def test_links_get_a_scheme_and_are_case_sensitive(page: BuilderProfile) -> None:
     typed = "example.com/a\nhttps://example.com/A https://example.com:8080/x?y#z https://example.com/a"
     post(page, "links", {"links": typed})
     assert stored(page)["links"] == ["https://example.com/a", "https://example.com/A", "https://example.com:8080/x?y#z"]
 
 
-def test_the_browser_is_told_the_same_rules_in_the_same_words(page: BuilderProfile) -> None:
+def test_browser_gets_the_same_rules_and_messages(page: BuilderProfile) -> None:
     text = signed_in(page.user).get(f"/builders/{page.slug}/edit/terms/").content.decode()
     [rate] = re.findall(r'<input type="number"[^>]+name="hourly_rate"[^>]*>', text)
     assert all(attribute in rate for attribute in ('min="0.01"', 'max="99999"', 'step="0.01"'))
     [messages] = re.findall(r'data-messages="([^"]+)"', rate)
-    assert json.loads(html.unescape(messages))["rangeOverflow"] == (
-        "A rate of more than 99999 an hour is probably a slip; check the number."
-    )
+    assert json.loads(html.unescape(messages))["rangeOverflow"] == ("Enter a rate of 99999 or less.")
     text = signed_in(page.user).get(f"/builders/{page.slug}/edit/skills/").content.decode()
     [skills] = re.findall(r'<input[^>]+name="skills"[^>]*>', text)
-    assert 'data-most="20" data-longest="40"' in skills
+    assert 'data-max-items="20" data-max-length="40"' in skills
     [messages] = re.findall(r'data-messages="([^"]+)"', skills)
     assert json.loads(html.unescape(messages)) == {
-        "tooMany": "Keep the 20 most important; there are %(count)d.",
-        "entryTooLong": "Shorten “%(entry)s…”: each may have 40 characters, and this one has %(length)d.",
+        "tooMany": "Enter at most 20. You entered %(count)d.",
+        "entryTooLong": "“%(entry)s…” has %(length)d characters. Use 40 or fewer.",
     }
 
 
 @pytest.mark.parametrize("form_class", (*BUILDER_FORMS, ClientForm, ProjectForm), ids=lambda form: form.__name__)
-def test_no_browser_measures_what_it_has_no_words_for(form_class: type[ProfileForm]) -> None:
-    told = {name: browser_rules.attributes(field) for name, field in form_class.base_fields.items()}
-    measured = {name: found for name, found in told.items() if "data-longest" in found}
-    assert all("tooLong" in json.loads(found["data-messages"]) for found in measured.values()), measured
+def test_every_max_length_has_a_message(form_class: type[ProfileForm]) -> None:
+    attributes = {name: browser_rules.attributes(field) for name, field in form_class.base_fields.items()}
+    limited = {name: found for name, found in attributes.items() if "data-max-length" in found}
+    assert all("tooLong" in json.loads(found["data-messages"]) for found in limited.values()), limited

@@ -1,4 +1,4 @@
-"""Pictures that people upload are judged by their bytes and drawn anew; what is bad is refused with a sentence."""
+"""Uploaded images are validated by their bytes and re-encoded. Invalid files are rejected with a message."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 from pytest_django import Settings
 
 from profiles.media import images
-from profiles.media.images import PORTRAIT, PROJECT, Shape
+from profiles.media.images import PORTRAIT, PROJECT, ImageSpec
 from tests.helpers.images import BLUE, RED, encode, image_file, upload
 
 HTML = b"<script>alert(document.domain)</script>"
@@ -22,9 +22,9 @@ PHP = b"<?php system($_GET['c']); ?>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
 
 
-def redrawn(content: bytes, shape: Shape = PROJECT) -> Image.Image:
-    """Return what becomes of a file; it is always a WebP without anything beside its pixels."""
-    file = images.reencode(upload(content), shape)
+def reencoded(content: bytes, spec: ImageSpec = PROJECT) -> Image.Image:
+    """Return the re-encoded image, and check that it is a WebP without metadata."""
+    file = images.reencode(upload(content), spec)
     image = Image.open(BytesIO(file.read()))
     image.load()
     assert (image.format, image.mode) == ("WEBP", "RGB")
@@ -33,7 +33,7 @@ def redrawn(content: bytes, shape: Shape = PROJECT) -> Image.Image:
     return image
 
 
-def refusal(content: bytes) -> str:
+def error_for(content: bytes) -> str:
     with pytest.raises(ValidationError) as caught:
         images.reencode(upload(content), PROJECT)
     return str(caught.value.messages[0])
@@ -43,12 +43,12 @@ def near(pixel: Any, colour: tuple[int, int, int]) -> bool:
     return all(abs(one - other) < 12 for one, other in zip(pixel, colour, strict=True))
 
 
-# --- What is taken ---
+# --- Accepted files ---
 
 
 @pytest.mark.parametrize("kind", ("JPEG", "PNG", "WEBP", "GIF"))
-def test_each_kind_is_taken_whatever_it_is_called(kind: str) -> None:
-    image = redrawn(image_file(kind=kind))
+def test_each_format_is_accepted(kind: str) -> None:
+    image = reencoded(image_file(kind=kind))
     assert image.size == (320, 240)
     assert near(image.getpixel((20, 100)), RED)
     assert near(image.getpixel((300, 100)), BLUE)
@@ -57,52 +57,52 @@ def test_each_kind_is_taken_whatever_it_is_called(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "mode"), (("PNG", "1"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "CMYK"))
 )
-def test_each_mode_is_taken(kind: str, mode: str) -> None:
-    assert redrawn(image_file(kind=kind, mode=mode)).size == (320, 240)
+def test_each_colour_mode_is_accepted(kind: str, mode: str) -> None:
+    assert reencoded(image_file(kind=kind, mode=mode)).size == (320, 240)
 
 
-def test_sixteen_bits_of_grey_keep_their_brightness() -> None:
-    image = redrawn(encode(Image.new("I;16", (30, 30), 0x4000), "PNG"))
+def test_16_bit_grey_keeps_its_brightness() -> None:
+    image = reencoded(encode(Image.new("I;16", (30, 30), 0x4000), "PNG"))
     assert near(image.getpixel((5, 5)), (0x40, 0x40, 0x40))
 
 
-def test_what_is_transparent_is_white() -> None:
+def test_transparent_pixels_become_white() -> None:
     image = Image.new("RGBA", (40, 40), (*RED, 0))
-    assert redrawn(encode(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
+    assert reencoded(encode(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
 
 
-def test_a_portrait_is_a_square_out_of_the_middle() -> None:
-    image = redrawn(image_file(3000, 1000), PORTRAIT)
+def test_portrait_is_cropped_to_a_centred_square() -> None:
+    image = reencoded(image_file(3000, 1000), PORTRAIT)
     assert image.size == (800, 800)
     assert near(image.getpixel((380, 400)), RED)
     assert near(image.getpixel((420, 400)), BLUE)
-    assert redrawn(image_file(90, 60), PORTRAIT).size == (60, 60)  # nothing is blown up
+    assert reencoded(image_file(90, 60), PORTRAIT).size == (60, 60)  # never enlarged
 
 
 @pytest.mark.parametrize(
-    ("size", "becomes"),
+    ("size", "expected"),
     (((4000, 3000), (1600, 1200)), ((4000, 1000), (1600, 400)), ((900, 3600), (300, 1200)), ((9000, 1), (1600, 1))),
 )
-def test_the_picture_of_a_project_fits_its_frame_uncut(size: tuple[int, int], becomes: tuple[int, int]) -> None:
-    assert redrawn(image_file(*size)).size == becomes
+def test_project_image_is_scaled_down_without_cropping(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert reencoded(image_file(*size)).size == expected
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_photograph_stands_upright(orientation: int) -> None:
-    """The top left of what people see is red, however the camera was held."""
+def test_exif_orientation_is_applied(orientation: int) -> None:
+    """The top left of the visible image is red in every orientation."""
     seen = Image.new("RGB", (64, 32), BLUE)
     seen.paste(RED, (0, 0, 16, 16))
     undo = {6: 8, 8: 6}.get(orientation, orientation)
-    stored = seen.transpose(images.UPRIGHT[undo]) if orientation > 1 else seen
+    stored = seen.transpose(images.TRANSPOSE_FOR_ORIENTATION[undo]) if orientation > 1 else seen
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = redrawn(encode(stored, quality=95, exif=exif))
+    image = reencoded(encode(stored, quality=95, exif=exif))
     assert image.size == (64, 32)
     assert near(image.getpixel((6, 6)), RED)
     assert near(image.getpixel((56, 26)), BLUE)
 
 
-def test_metadata_is_left_behind() -> None:
+def test_metadata_is_removed() -> None:
     exif = Image.Exif()
     exif[0x010F] = "Secret Camera"
     exif.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
@@ -115,35 +115,35 @@ def test_metadata_is_left_behind() -> None:
     ):
         kept = images.reencode(upload(content), PROJECT).read()
         assert not [word for word in (b"Secret", b"home address", b"EXIF", b"XMP", b"ICCP") if word in kept]
-        redrawn(content)
+        reencoded(content)
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow goes on
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow only warns
 @pytest.mark.parametrize("exif", (b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00nonsense"))
-def test_a_picture_with_broken_exif_is_a_picture(exif: bytes) -> None:
-    assert redrawn(image_file(exif=exif)).size == (320, 240)
+def test_broken_exif_is_ignored(exif: bytes) -> None:
+    assert reencoded(image_file(exif=exif)).size == (320, 240)
 
 
-def test_colours_are_brought_to_srgb() -> None:
-    """In a profile that calls green what sRGB calls red, a red picture is green."""
+def test_colours_are_converted_to_srgb() -> None:
+    """With a profile that swaps the red and green primaries, a red image becomes green."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
     for mode in ("RGB", "RGBA"):
-        red, green, blue = redrawn(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))  # type: ignore[misc]
+        red, green, blue = reencoded(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))  # type: ignore[misc]
         assert green > 150
         assert max(red, blue) < 90
 
 
 @pytest.mark.parametrize("icc", (b"nonsense", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()))
-def test_a_colour_profile_that_cannot_be_used_counts_for_nothing(icc: bytes) -> None:
-    assert near(redrawn(image_file(icc_profile=icc)).getpixel((20, 20)), RED)
+def test_unusable_colour_profile_is_ignored(icc: bytes) -> None:
+    assert near(reencoded(image_file(icc_profile=icc)).getpixel((20, 20)), RED)
 
 
 @pytest.mark.parametrize("kind", ("GIF", "WEBP", "PNG"))
-def test_of_an_animation_the_first_frame_is_kept(kind: str) -> None:
+def test_first_frame_of_an_animation_is_used(kind: str) -> None:
     frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, BLUE, BLUE)]
     content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
-    assert near(redrawn(content).getpixel((30, 30)), RED)
+    assert near(reencoded(content).getpixel((30, 30)), RED)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_of_an_animation_the_first_frame_is_kept(kind: str) -> None:
         image_file(kind="PNG") + b"PK\x03\x04" + HTML + PHP,
     ),
 )
-def test_of_a_file_that_is_two_things_only_the_picture_is_kept(content: bytes) -> None:
+def test_polyglot_file_keeps_only_the_image(content: bytes) -> None:
     try:
         kept = images.reencode(upload(content, "holiday.html"), PROJECT).read()
     except ValidationError:
@@ -164,14 +164,14 @@ def test_of_a_file_that_is_two_things_only_the_picture_is_kept(content: bytes) -
     assert not [word for word in (b"<script", b"<?php", b"PK\x03\x04") if word in kept]
 
 
-# --- What is refused ---
+# --- Rejected files ---
 
-UNREADABLE = "This file cannot be read as a picture. Choose a JPEG, PNG, WebP or GIF that opens on your device."
-TOO_LARGE = "This picture has more than 40 million pixels. Make it smaller, or choose another."
+UNREADABLE = "This file is not a readable image. Choose a JPEG, PNG, WebP or GIF."
+TOO_MANY_PIXELS = "This image has more than 40 million pixels. Choose a smaller image."
 
 
 def png_bomb(width: int, height: int) -> bytes:
-    """Return a PNG that says it is huge, and nearly all of whose pixels are black."""
+    """Return a small PNG whose header declares a huge image."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -181,7 +181,7 @@ def png_bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def gif_larger_than_its_screen() -> bytes:
+def gif_with_frame_larger_than_header() -> bytes:
     content = bytearray(encode(Image.new("P", (9000, 9000)), "GIF"))
     content[6:10] = struct.pack("<HH", 10, 10)
     return bytes(content)
@@ -192,13 +192,13 @@ def animated_bomb() -> bytes:
     return encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
 
 
-def jpeg_of_many_scans() -> bytes:
+def jpeg_with_many_scans() -> bytes:
     content = encode(Image.new("RGB", (640, 480)), progressive=True)
     scan = content[content.rindex(b"\xff\xda") : -2]
     return content[:-2] + scan * 1000 + b"\xff\xd9"
 
 
-def avif_larger_than_its_header() -> bytes:
+def avif_larger_than_header() -> bytes:
     content = bytearray(encode(Image.new("RGB", (640, 480)), "AVIF", speed=10))
     at = content.index(b"ispe") + 8
     content[at : at + 8] = struct.pack(">II", 10, 10)
@@ -206,49 +206,49 @@ def avif_larger_than_its_header() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     (
-        pytest.param(b"", UNREADABLE, id="nothing"),
+        pytest.param(b"", UNREADABLE, id="empty"),
         pytest.param(b"\x00" * 4096, UNREADABLE, id="zeros"),
         pytest.param(HTML, UNREADABLE, id="html"),
         pytest.param(SVG, UNREADABLE, id="svg"),
-        pytest.param(b'<?xml version="1.0"?>' + SVG, UNREADABLE, id="svg with a prologue"),
-        pytest.param(b"\xff\xd8\xff\xe0" + HTML, UNREADABLE, id="html with the first bytes of a jpeg"),
-        pytest.param(b"GIF89a" + HTML, UNREADABLE, id="html with the first bytes of a gif"),
-        pytest.param(b"\x89PNG\r\n\x1a\n" + PHP, UNREADABLE, id="php with the first bytes of a png"),
+        pytest.param(b'<?xml version="1.0"?>' + SVG, UNREADABLE, id="svg with xml declaration"),
+        pytest.param(b"\xff\xd8\xff\xe0" + HTML, UNREADABLE, id="html with jpeg signature"),
+        pytest.param(b"GIF89a" + HTML, UNREADABLE, id="html with gif signature"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + PHP, UNREADABLE, id="php with png signature"),
         pytest.param(b"%PDF-1.7\n%%EOF", UNREADABLE, id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", UNREADABLE, id="postscript"),
         pytest.param(image_file(kind="BMP"), UNREADABLE, id="bmp"),
         pytest.param(image_file(kind="TIFF"), UNREADABLE, id="tiff"),
         pytest.param(image_file(kind="ICO"), UNREADABLE, id="ico"),
         pytest.param(image_file(kind="AVIF"), UNREADABLE, id="avif"),
-        pytest.param(avif_larger_than_its_header(), UNREADABLE, id="avif larger than its header"),
-        pytest.param(jpeg_of_many_scans(), UNREADABLE, id="jpeg of many scans"),
+        pytest.param(avif_larger_than_header(), UNREADABLE, id="avif larger than header"),
+        pytest.param(jpeg_with_many_scans(), UNREADABLE, id="jpeg with many scans"),
         *(
             pytest.param(
                 image_file(kind=kind)[: len(image_file(kind=kind)) * 2 // 3], UNREADABLE, id=f"truncated {kind}"
             )
             for kind in ("JPEG", "PNG", "WEBP", "GIF")
         ),
-        pytest.param(png_bomb(50_000, 50_000), TOO_LARGE, id="png bomb"),
-        pytest.param(png_bomb(6_400, 6_400), TOO_LARGE, id="a little too large"),
-        pytest.param(png_bomb(2**31 - 1, 2**31 - 1), TOO_LARGE, id="png bomb of the largest size"),
-        pytest.param(gif_larger_than_its_screen(), TOO_LARGE, id="gif larger than its screen"),
-        pytest.param(animated_bomb(), TOO_LARGE, id="animated bomb"),
+        pytest.param(png_bomb(50_000, 50_000), TOO_MANY_PIXELS, id="png bomb"),
+        pytest.param(png_bomb(6_400, 6_400), TOO_MANY_PIXELS, id="slightly too large"),
+        pytest.param(png_bomb(2**31 - 1, 2**31 - 1), TOO_MANY_PIXELS, id="png bomb of maximum size"),
+        pytest.param(gif_with_frame_larger_than_header(), TOO_MANY_PIXELS, id="gif frame larger than header"),
+        pytest.param(animated_bomb(), TOO_MANY_PIXELS, id="animated bomb"),
     ),
 )
-def test_what_is_no_picture_is_refused_in_words(content: bytes, sentence: str) -> None:
-    assert refusal(content) == sentence
+def test_invalid_file_is_rejected_with_a_message(content: bytes, message: str) -> None:
+    assert error_for(content) == message
 
 
-@pytest.mark.filterwarnings("ignore")  # as in production, where Pillow's warning stops nothing
-def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded() -> None:
-    assert refusal(png_bomb(6_400, 6_400)) == TOO_LARGE
+@pytest.mark.filterwarnings("ignore")  # as in production, where Pillow's warning is not an error
+def test_image_with_too_many_pixels_is_rejected_before_decoding() -> None:
+    assert error_for(png_bomb(6_400, 6_400)) == TOO_MANY_PIXELS
 
 
-def test_a_heavy_file_is_refused_unread() -> None:
+def test_file_that_is_too_large_is_rejected_unread() -> None:
     content = image_file() + bytes(images.MAX_BYTES)
-    assert refusal(content).replace("\xa0", " ").startswith("This file has 8.0 MB; a picture may have 8.0 MB.")
+    assert error_for(content).replace("\xa0", " ").startswith("This file is 8.0 MB. Choose an image of 8.0 MB or less.")
 
 
 # --- Serving ---
@@ -273,33 +273,33 @@ def test_a_heavy_file_is_refused_unread() -> None:
         "/etc/passwd",
     ),
 )
-def test_nothing_else_is_served(client: Client, media: Path, name: str) -> None:
+def test_other_media_paths_are_404(client: Client, media: Path, name: str) -> None:
     for path in ("secret.txt", "portraits/evil.html"):
         (media / path).parent.mkdir(parents=True, exist_ok=True)
         (media / path).write_text("secret")
     assert client.get(f"/media/{name}").status_code == 404
 
 
-# --- The folder ---
+# --- Media folder checks ---
 
 
-def media_problems() -> list[str | None]:
+def media_check_ids() -> list[str | None]:
     messages = checks.run_checks(tags=[checks.Tags.files], include_deployment_checks=True)
     return [message.id for message in messages if message.id and message.id.startswith("profiles.")]
 
 
-def test_a_folder_that_is_missing_is_named(media: Path) -> None:
-    assert media_problems() == ["profiles.E001"]
+def test_missing_media_folder_is_reported(media: Path) -> None:
+    assert media_check_ids() == ["profiles.E001"]
     media.mkdir()
-    assert media_problems() == []
+    assert media_check_ids() == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_media_folder_is_reported(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     media.mkdir()
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
-    assert media_problems() == ["profiles.E002"]
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root can write anywhere
+    assert media_check_ids() == ["profiles.E002"]
 
 
-def test_another_storage_needs_no_folder(settings: Settings, media: Path) -> None:
+def test_other_storage_needs_no_folder(settings: Settings, media: Path) -> None:
     settings.STORAGES = settings.STORAGES | {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}
-    assert media_problems() == []
+    assert media_check_ids() == []

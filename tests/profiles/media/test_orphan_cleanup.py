@@ -1,4 +1,4 @@
-"""Pictures that nothing refers to are deleted after a day; one in use never is, however close it is."""
+"""Orphaned images are deleted after a day. Images in use are never deleted, even in a race."""
 
 import os
 import time
@@ -28,9 +28,9 @@ DAYS_2 = timedelta(days=2)
 
 
 def stored(media: Path, folder: str, name: str = "", *, age: timedelta = DAYS_2) -> str:
-    """Store a picture as a request does, and return its name."""
-    picture = images.reencode(upload(), PORTRAIT if folder == "portraits/" else PROJECT)
-    name = default_storage.save(f"{folder}{name or picture.name}", picture)
+    """Store an image like a request does, and return its name."""
+    image = images.reencode(upload(), PORTRAIT if folder == "portraits/" else PROJECT)
+    name = default_storage.save(f"{folder}{name or image.name}", image)
     then = time.time() - age.total_seconds()
     os.utime(media / name, (then, then))
     return name
@@ -42,7 +42,7 @@ def files(media: Path) -> set[str]:
 
 @pytest.fixture
 def used(media: Path) -> set[str]:
-    """Return the names of a portrait and of a project's picture that are in use, by a deleted profile, too."""
+    """Return the names of images in use: a portrait, a project image, and the portrait of a deleted profile."""
     portrait, project, kept = stored(media, "portraits/"), stored(media, "projects/"), stored(media, "portraits/")
     page = BuilderProfileFactory.create(image=portrait)
     ProjectFactory.create(builder=page, image=project)
@@ -50,55 +50,55 @@ def used(media: Path) -> set[str]:
     return {portrait, project, kept}
 
 
-def test_what_no_row_refers_to_goes_and_what_is_in_use_stays(media: Path, used: set[str]) -> None:
-    left = {stored(media, "portraits/"), stored(media, "projects/")}
+def test_orphans_are_deleted_and_used_images_are_kept(media: Path, used: set[str]) -> None:
+    orphans = {stored(media, "portraits/"), stored(media, "projects/")}
     tasks.sweep_pictures(0)
     assert files(media) == used
-    assert not left & files(media)
+    assert not orphans & files(media)
 
 
-def test_nothing_younger_than_a_day_goes(media: Path, used: set[str]) -> None:
+def test_files_younger_than_a_day_are_kept(media: Path, used: set[str]) -> None:
     fresh = stored(media, "portraits/", age=timedelta(hours=23))
     assert not list(delete_orphans())
     assert files(media) == {*used, fresh}
 
 
 @pytest.mark.parametrize("name", ("readme.txt", "x" * 32 + ".webp", "0" * 32 + ".png", "0" * 32 + ".webp.bak"))
-def test_what_is_not_ours_stays(media: Path, name: str) -> None:
+def test_other_files_are_kept(media: Path, name: str) -> None:
     kept = {stored(media, "portraits/", name), stored(media, "elsewhere/")}
     assert not list(delete_orphans())
     assert files(media) == kept
 
 
-def test_an_empty_storage_is_no_trouble(media: Path) -> None:
+def test_empty_storage_is_not_an_error(media: Path) -> None:
     assert not list(delete_orphans())
 
 
-def test_a_row_that_is_committed_meanwhile_keeps_its_picture(
+def test_image_whose_row_is_committed_meanwhile_is_kept(
     media: Path, used: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The files are listed, found in no row, and asked for their age; only then is the row there."""
+    """The row is committed after the first look-up, while the ages are read."""
     page = BuilderProfileFactory.create()
     late = stored(media, "portraits/")
-    asked = default_storage.get_modified_time
+    get_modified_time = default_storage.get_modified_time
 
-    def committed_first(name: str) -> Any:
+    def commit_first(name: str) -> Any:
         BuilderProfile.objects.filter(pk=page.pk).update(image=late)
-        return asked(name)
+        return get_modified_time(name)
 
-    monkeypatch.setattr(default_storage, "get_modified_time", committed_first)
+    monkeypatch.setattr(default_storage, "get_modified_time", commit_first)
     assert not list(delete_orphans())
     assert files(media) == {*used, late}
 
 
-def test_a_file_that_goes_meanwhile_is_no_trouble(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_deleted_meanwhile_is_not_an_error(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored(media, "portraits/")
     gone = ["a" * 32 + ".webp", *default_storage.listdir("portraits/")[1]]
     monkeypatch.setattr(default_storage, "listdir", lambda folder: ([], gone if folder == "portraits/" else []))
     assert len(list(delete_orphans())) == 1
 
 
-def test_one_that_cannot_be_deleted_does_not_keep_the_others(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_deletion_does_not_stop_the_cleanup(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck, loose = sorted([stored(media, "portraits/"), stored(media, "portraits/")])
     delete = default_storage.delete
 
@@ -112,7 +112,7 @@ def test_one_that_cannot_be_deleted_does_not_keep_the_others(media: Path, monkey
     assert files(media) == {stuck}
 
 
-def test_a_replaced_picture_whose_deletion_failed_goes_later(
+def test_replaced_image_whose_deletion_failed_is_deleted_later(
     media: Path, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
     first = stored(media, "portraits/")
@@ -129,12 +129,12 @@ def test_a_replaced_picture_whose_deletion_failed_goes_later(
     assert files(media) == set()
 
 
-def test_a_batch_takes_few_queries(
+def test_batch_takes_four_queries(
     media: Path, used: set[str], monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for _ in range(5):
         stored(media, "portraits/")
-    with django_assert_num_queries(4):  # two tables, before and after the ages
+    with django_assert_num_queries(4):  # two tables, before and after reading the ages
         list(delete_orphans())
     monkeypatch.setattr(orphan_cleanup, "BATCH", 1)
     with django_assert_num_queries(2 * len(used)):
@@ -142,12 +142,12 @@ def test_a_batch_takes_few_queries(
 
 
 @pytest.mark.parametrize(
-    ("options", "said", "left"),
+    ("options", "summary", "remaining"),
     ((["--dry-run"], "Images to delete: 1", 1), ([], "Images deleted: 1", 0)),
 )
-def test_the_command_names_them(media: Path, options: list[str], said: str, left: int) -> None:
+def test_command_lists_orphans(media: Path, options: list[str], summary: str, remaining: int) -> None:
     name = stored(media, "projects/")
     output = StringIO()
     call_command("sweep_pictures", *options, stdout=output)
-    assert output.getvalue().splitlines() == [name, said]
-    assert len(files(media)) == left
+    assert output.getvalue().splitlines() == [name, summary]
+    assert len(files(media)) == remaining

@@ -1,4 +1,4 @@
-"""What owners and admins do with a whole page: each deed once, by whom it may, and with one row in the log."""
+"""Actions of owners and admins on a whole page: permissions, effects and audit rows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,8 +34,8 @@ def adam() -> User:
     return user
 
 
-def ask(browser: Client, page: BuilderProfile, deed: str, **typed: Any) -> Any:
-    return browser.post(f"/builders/{page.slug}/{deed}/", typed)
+def post(browser: Client, page: BuilderProfile, action: str, **typed: Any) -> Any:
+    return browser.post(f"/builders/{page.slug}/{action}/", typed)
 
 
 def text_of(browser: Client, path: str, status: int = 200) -> str:
@@ -52,15 +52,15 @@ def log() -> list[tuple[str, list[str], int | None]]:
     return list(AuditLog.objects.order_by("id").values_list("action", "changed_fields", "actor"))
 
 
-class TestTheBar:
-    def test_admins_have_it_on_others_pages(self, page: BuilderProfile, adam: User) -> None:
+class TestAdminBar:
+    def test_admin_sees_it_on_other_pages(self, page: BuilderProfile, adam: User) -> None:
         text = text_of(signed_in(adam), f"/builders/{page.slug}/")
         assert [marker for marker in MARKERS if marker not in text] == []
-        assert "recorded with your name" in text
+        assert "logged under your name" in text
 
-    def test_nobody_else_has(self, page: BuilderProfile) -> None:
+    def test_others_do_not_see_it(self, page: BuilderProfile) -> None:
         browsers = {
-            "nobody": Client(),
+            "anonymous": Client(),
             "visitor": signed_in(UserFactory.create()),
             "other builder": signed_in(BuilderProfileFactory.create().user),
             "owner": signed_in(page.user),
@@ -69,7 +69,7 @@ class TestTheBar:
             text = text_of(browser, f"/builders/{page.slug}/")
             assert [marker for marker in MARKERS if marker in text] == [], who
 
-    def test_an_admins_own_page_has_the_owners(self) -> None:
+    def test_admin_sees_owner_bar_on_own_page(self) -> None:
         own = BuilderProfileFactory.create(user=UserFactory.create(builder=True, admin=True))
         text = text_of(signed_in(own.user), f"/builders/{own.slug}/")
         assert 'id="owner-bar"' in text
@@ -77,9 +77,9 @@ class TestTheBar:
 
 
 class TestTier:
-    def test_it_is_raised_with_evidence(self, page: BuilderProfile, adam: User) -> None:
-        answer = ask(signed_in(adam), page, "verify", tier="2", evidence="Two apps reviewed, notes in R-17.")
-        assert (answer.status_code, answer["Location"]) == (303, f"/builders/{page.slug}/")
+    def test_tier_is_raised_with_evidence(self, page: BuilderProfile, adam: User) -> None:
+        response = post(signed_in(adam), page, "verify", tier="2", evidence="Two apps reviewed, notes in R-17.")
+        assert (response.status_code, response["Location"]) == (303, f"/builders/{page.slug}/")
         page.refresh_from_db()
         assert (page.validation_tier, page.validation_evidence) == (2, "Two apps reviewed, notes in R-17.")
         assert page.validated_at
@@ -89,45 +89,45 @@ class TestTier:
         assert row.details["validation_tier"] == [1, 2]
         assert MetadataPush.objects.get().user == page.user
 
-    def test_without_evidence_it_is_not(self, page: BuilderProfile, adam: User) -> None:
-        answer = ask(signed_in(adam), page, "verify", tier="3", evidence=" ")
-        assert answer.status_code == 422
-        assert "Say what the higher tier rests on" in answer.content.decode()
+    def test_raising_without_evidence_is_rejected(self, page: BuilderProfile, adam: User) -> None:
+        response = post(signed_in(adam), page, "verify", tier="3", evidence=" ")
+        assert response.status_code == 422
+        assert "Enter the evidence for a higher tier" in response.content.decode()
         page.refresh_from_db()
         assert page.validation_tier == 1
 
-    def test_lowering_it_needs_none(self, page: BuilderProfile, adam: User) -> None:
+    def test_lowering_needs_no_evidence(self, page: BuilderProfile, adam: User) -> None:
         BuilderProfile.objects.update(validation_tier=3, validation_evidence="Reviewed.")
-        assert ask(signed_in(adam), page, "verify", tier="2", evidence="").status_code == 303
+        assert post(signed_in(adam), page, "verify", tier="2", evidence="").status_code == 303
         page.refresh_from_db()
         assert (page.validation_tier, page.validation_evidence) == (2, "")
 
     @pytest.mark.parametrize("tier", ("", "0", "4", "-1", "expert", "2" * 5000))
-    def test_nonsense_is_asked_about_again(self, page: BuilderProfile, adam: User, tier: str) -> None:
-        assert ask(signed_in(adam), page, "verify", tier=tier, evidence="Reviewed.").status_code == 422
+    def test_invalid_tier_is_rejected(self, page: BuilderProfile, adam: User, tier: str) -> None:
+        assert post(signed_in(adam), page, "verify", tier=tier, evidence="Reviewed.").status_code == 422
 
-    def test_saying_the_same_again_changes_nothing(self, page: BuilderProfile, adam: User) -> None:
+    def test_repeated_submission_changes_nothing(self, page: BuilderProfile, adam: User) -> None:
         for _ in range(2):
-            ask(signed_in(adam), page, "verify", tier="2", evidence="Reviewed.")
+            post(signed_in(adam), page, "verify", tier="2", evidence="Reviewed.")
         assert len(log()) == 1
 
-    def test_what_was_typed_survives_a_session_that_ended(self, page: BuilderProfile, adam: User) -> None:
+    def test_form_survives_an_expired_session(self, page: BuilderProfile, adam: User) -> None:
         path = f"/builders/{page.slug}/verify/"
-        answer = signed_in(adam, expired=True).post(path, {"tier": "2", "evidence": "Long review"}, headers=PAGE)
-        assert (answer.status_code, answer["Location"]) == (303, f"{path}?draft=1")
-        text = text_of(signed_in(adam), answer["Location"])
+        response = signed_in(adam, expired=True).post(path, {"tier": "2", "evidence": "Long review"}, headers=PAGE)
+        assert (response.status_code, response["Location"]) == (303, f"{path}?draft=1")
+        text = text_of(signed_in(adam), response["Location"])
         assert "Nothing is lost" in text
         assert "Long review" in text
 
 
 class TestBadges:
-    def test_one_is_awarded_with_evidence_and_withdrawn_with_a_reason(self, page: BuilderProfile, adam: User) -> None:
+    def test_badge_is_awarded_with_evidence_and_withdrawn_with_a_reason(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
-        assert ask(browser, page, "badges", kind="code", evidence="Read the sync engine.").status_code == 303
+        assert post(browser, page, "badges", kind="code", evidence="Read the sync engine.").status_code == 303
         badge = Badge.objects.get()
         assert (badge.kind, badge.evidence, badge.awarded_by) == ("code", "Read the sync engine.", adam)
         assert "Read the sync engine." in text_of(browser, f"/builders/{page.slug}/badges/")
-        assert ask(browser, page, "badges/code", why="The engine was someone else's.").status_code == 303
+        assert post(browser, page, "badges/code", reason="The engine was someone else's.").status_code == 303
         assert not Badge.objects.exists()
         awarded, withdrawn = AuditLog.objects.order_by("id")
         assert awarded.details == {"badges": [[], ["code"]], "evidence": "Read the sync engine."}
@@ -135,122 +135,124 @@ class TestBadges:
         assert {awarded.actor, withdrawn.actor} == {adam}
 
     @pytest.mark.parametrize(
-        ("deed", "typed"),
+        ("action", "typed"),
         (
             ("badges", {"kind": "code", "evidence": ""}),
             ("badges", {"kind": "champion", "evidence": "x"}),
             ("badges", {"kind": "code", "evidence": "x" * 301}),
-            ("badges/code", {"why": ""}),
+            ("badges/code", {"reason": ""}),
         ),
     )
-    def test_grounds_are_asked_for(self, page: BuilderProfile, adam: User, deed: str, typed: dict[str, str]) -> None:
-        answer = ask(signed_in(adam), page, deed, **typed)
-        assert answer.status_code == 422
-        assert "errorlist" in answer.content.decode()
+    def test_missing_evidence_or_reason_is_rejected(
+        self, page: BuilderProfile, adam: User, action: str, typed: dict[str, str]
+    ) -> None:
+        response = post(signed_in(adam), page, action, **typed)
+        assert response.status_code == 422
+        assert "errorlist" in response.content.decode()
         assert log() == []
 
-    def test_awarded_twice_it_is_there_once(self, page: BuilderProfile, adam: User) -> None:
+    def test_awarding_twice_keeps_the_first(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
-        ask(browser, page, "badges", kind="code", evidence="First.")
+        post(browser, page, "badges", kind="code", evidence="First.")
         again = browser.post(f"/builders/{page.slug}/badges/", {"kind": "code", "evidence": "Second."}, follow=True)
-        assert "was there already" in again.content.decode()
+        assert "was already awarded" in again.content.decode()
         assert Badge.objects.get().evidence == "First."
         assert len(log()) == 1
 
-    def test_withdrawing_what_is_not_there_is_no_error(self, page: BuilderProfile, adam: User) -> None:
-        assert ask(signed_in(adam), page, "badges/code", why="Gone already").status_code == 303
-        assert ask(signed_in(adam), page, "badges/champion", why="x").status_code == 404
+    def test_withdrawing_a_missing_badge_is_not_an_error(self, page: BuilderProfile, adam: User) -> None:
+        assert post(signed_in(adam), page, "badges/code", reason="Gone already").status_code == 303
+        assert post(signed_in(adam), page, "badges/champion", reason="x").status_code == 404
         assert log() == []
 
 
 class TestFeaturing:
-    def test_it_is_begun_and_ended_once_each(self, page: BuilderProfile, adam: User) -> None:
+    def test_featuring_and_unfeaturing_are_idempotent(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
         for on in ("1", "1", "", ""):
-            assert ask(browser, page, "feature", on=on).status_code == 303
+            assert post(browser, page, "feature", on=on).status_code == 303
             page.refresh_from_db()
             assert bool(page.featured_at) == bool(on)
         assert log() == [("PROFILE_UPDATED", ["featured_at"], adam.pk)] * 2
 
 
 class TestHiding:
-    def test_the_public_loses_the_page_and_its_owner_reads_why(self, page: BuilderProfile, adam: User) -> None:
+    def test_hidden_page_is_not_public_and_owner_sees_the_reason(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
-        assert ask(browser, page, "hide", reason="The links are broken.\nMend them.").status_code == 303
+        assert post(browser, page, "hide", reason="The links are broken.\nMend them.").status_code == 303
         assert not is_public(page)
         for path in (f"/builders/{page.slug}/", "/account/"):
             assert "The links are broken." in text_of(signed_in(page.user), path)
         assert "The links are broken." in text_of(browser, f"/builders/{page.slug}/")
-        assert ask(browser, page, "hide", show="1").status_code == 303
+        assert post(browser, page, "hide", show="1").status_code == 303
         assert is_public(page)
         page.refresh_from_db()
         assert page.hidden_reason == ""
         assert [row[1] for row in log()] == [["hidden_at", "hidden_reason"]] * 2
 
-    def test_a_reason_is_asked_for(self, page: BuilderProfile, adam: User) -> None:
-        answer = ask(signed_in(adam), page, "hide", reason="  ")
-        assert answer.status_code == 422
-        assert "Give a reason" in answer.content.decode()
+    def test_missing_reason_is_rejected(self, page: BuilderProfile, adam: User) -> None:
+        response = post(signed_in(adam), page, "hide", reason="  ")
+        assert response.status_code == 422
+        assert "Enter a reason" in response.content.decode()
         assert is_public(page)
 
-    def test_another_reason_keeps_the_time(self, page: BuilderProfile, adam: User) -> None:
+    def test_new_reason_keeps_the_original_time(self, page: BuilderProfile, adam: User) -> None:
         BuilderProfile.objects.update(hidden_at=SINCE, hidden_reason="One.")
-        ask(signed_in(adam), page, "hide", reason="Another.")
+        post(signed_in(adam), page, "hide", reason="Another.")
         page.refresh_from_db()
         assert (page.hidden_at, page.hidden_reason) == (SINCE, "Another.")
 
-    def test_publishing_does_not_undo_it(self, page: BuilderProfile) -> None:
+    def test_publishing_does_not_unhide(self, page: BuilderProfile) -> None:
         BuilderProfile.objects.update(hidden_at=SINCE, unpublished_at=SINCE, hidden_reason="Broken links.")
-        answer = signed_in(page.user).post(f"/builders/{page.slug}/publish/", {"on": "1"}, follow=True)
+        response = signed_in(page.user).post(f"/builders/{page.slug}/publish/", {"on": "1"}, follow=True)
         assert (
-            "Published. Only you and our team can see your page, because our team has hidden it."
-            in answer.content.decode()
+            "Page published. Only you and our team can see your page, because our team has hidden it."
+            in response.content.decode()
         )
         assert not is_public(page)
 
 
-class TestRecord:
-    def test_figures_are_set(self, page: BuilderProfile, adam: User) -> None:
-        assert ask(signed_in(adam), page, "record", completed_projects="12", response_rate="93").status_code == 303
+class TestTrackRecord:
+    def test_figures_are_saved(self, page: BuilderProfile, adam: User) -> None:
+        assert post(signed_in(adam), page, "record", completed_projects="12", response_rate="93").status_code == 303
         page.refresh_from_db()
         assert (page.completed_projects, page.response_rate) == (12, 93)
         assert log() == [("PROFILE_UPDATED", ["completed_projects", "response_rate"], adam.pk)]
 
     @pytest.mark.parametrize(("projects", "rate"), (("-1", ""), ("", "5"), ("1" * 30, ""), ("1", "101"), ("one", "x")))
-    def test_impossible_ones_are_asked_about(self, page: BuilderProfile, adam: User, projects: str, rate: str) -> None:
-        answer = ask(signed_in(adam), page, "record", completed_projects=projects, response_rate=rate)
-        assert answer.status_code == 422
-        assert "errorlist" in answer.content.decode()
+    def test_impossible_figures_are_rejected(self, page: BuilderProfile, adam: User, projects: str, rate: str) -> None:
+        response = post(signed_in(adam), page, "record", completed_projects=projects, response_rate=rate)
+        assert response.status_code == 422
+        assert "errorlist" in response.content.decode()
 
 
 class TestPublishing:
-    def test_the_owner_takes_the_page_down_and_puts_it_up_again(self, page: BuilderProfile) -> None:
+    def test_owner_unpublishes_and_publishes_the_page(self, page: BuilderProfile) -> None:
         browser = signed_in(page.user)
         for on in ("", "", "1", "1"):
-            answer = ask(browser, page, "publish", on=on)
-            assert (answer.status_code, answer["Location"]) == (303, f"/builders/{page.slug}/")
+            response = post(browser, page, "publish", on=on)
+            assert (response.status_code, response["Location"]) == (303, f"/builders/{page.slug}/")
             assert is_public(page) == bool(on)
         assert log() == [("PROFILE_UPDATED", ["unpublished_at"], page.user.pk)] * 2
 
-    def test_it_is_nobody_elses_business(self, page: BuilderProfile, adam: User) -> None:
-        assert ask(signed_in(adam), page, "publish").status_code == 403
+    def test_admin_may_not_publish(self, page: BuilderProfile, adam: User) -> None:
+        assert post(signed_in(adam), page, "publish").status_code == 403
         assert is_public(page)
 
-    def test_the_button_is_found_again_after_signing_in(self, page: BuilderProfile) -> None:
+    def test_signing_in_returns_to_the_button(self, page: BuilderProfile) -> None:
         path = f"/builders/{page.slug}/publish/"
-        answer = signed_in(page.user, expired=True).post(path, headers=PAGE)
-        assert answer.status_code == 303
-        back = signed_in(page.user).get(answer["Location"], follow=True)
+        response = signed_in(page.user, expired=True).post(path, headers=PAGE)
+        assert response.status_code == 303
+        back = signed_in(page.user).get(response["Location"], follow=True)
         assert "Unpublish" in back.content.decode()
 
 
 class TestDeleting:
-    def test_the_owner_deletes_the_profile_after_a_question(self, page: BuilderProfile) -> None:
+    def test_owner_deletes_after_confirmation(self, page: BuilderProfile) -> None:
         browser = signed_in(page.user)
         path = f"/builders/{page.slug}/delete/"
         assert "Delete your builder profile?" in text_of(browser, path)
-        answer = browser.post(path)
-        assert (answer.status_code, answer["Location"]) == (303, "/account/")
+        response = browser.post(path)
+        assert (response.status_code, response["Location"]) == (303, "/account/")
         assert not is_public(page)
         assert browser.get(path).status_code == 404
         page.refresh_from_db()
@@ -260,24 +262,24 @@ class TestDeleting:
         assert page.user.roles == []
         assert "Become a builder" in text_of(browser, "/account/")
 
-    def test_an_admin_does_so_under_the_admins_own_name(self, page: BuilderProfile, adam: User) -> None:
+    def test_deletion_by_admin_is_audited_as_the_admin(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
         path = f"/builders/{page.slug}/delete/"
         assert "Delete the profile of Olive Owner?" in text_of(browser, path)
-        answer = browser.post(path)
-        assert (answer.status_code, answer["Location"]) == (303, f"/builders/{page.slug}/")
-        assert "Deleted" in text_of(browser, answer["Location"])
-        deeds = {(action, tuple(changed)): actor for action, changed, actor in log()}
-        assert deeds["ROLE_REMOVED", ()] == deeds["PROFILE_UPDATED", ("deleted_at",)] == adam.pk
+        response = browser.post(path)
+        assert (response.status_code, response["Location"]) == (303, f"/builders/{page.slug}/")
+        assert "Deleted" in text_of(browser, response["Location"])
+        actors = {(action, tuple(changed)): actor for action, changed, actor in log()}
+        assert actors["ROLE_REMOVED", ()] == actors["PROFILE_UPDATED", ("deleted_at",)] == adam.pk
 
-    def test_of_somebody_who_is_banned_it_is_refused_in_words(self, adam: User) -> None:
+    def test_profile_of_banned_user_cannot_be_deleted(self, adam: User) -> None:
         page = BuilderProfileFactory.create(user__banned=True)
-        answer = ask(signed_in(adam), page, "delete")
-        assert answer.status_code == 422
-        assert "is not active at Clerk" in answer.content.decode()
+        response = post(signed_in(adam), page, "delete")
+        assert response.status_code == 422
+        assert "is not active at Clerk" in response.content.decode()
 
 
-TWICE: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+ACTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "publish": (moderation.publish, ()),
     "tier": (moderation.set_tier, (2, "Reviewed.")),
     "badge": (moderation.award, ("code", "Reviewed.")),
@@ -288,14 +290,14 @@ TWICE: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("deed", TWICE)
-def test_clicks_at_one_time_have_one_effect(deed: str) -> None:
+@pytest.mark.parametrize("action", ACTIONS)
+def test_simultaneous_clicks_have_one_effect(action: str) -> None:
     page = BuilderProfileFactory.create(unpublished_at=SINCE)
-    verb, arguments = TWICE[deed]
+    function, arguments = ACTIONS[action]
 
     def click(_: int) -> None:
         try:
-            verb(BuilderProfile.objects.get(pk=page.pk), *arguments, actor=page.user, origin=SYSTEM)
+            function(BuilderProfile.objects.get(pk=page.pk), *arguments, actor=page.user, origin=SYSTEM)
         finally:
             connection.close()
 

@@ -171,7 +171,7 @@ MARKS = {
     "section-visibility": {"owner", "admin"},
     "?as=visitor": {"owner", "admin"},
     "Your page": {"owner"},
-    "For admins": {"admin"},
+    "Admin tools": {"admin"},
     "This is what visitors see.": set(),
     "/sign-in/": {"nobody"},
 }
@@ -216,7 +216,7 @@ def test_visitors_are_visitors_already(olive: BuilderProfile, who: str) -> None:
 def test_an_owner_sees_how_a_hidden_page_would_look(olive: BuilderProfile) -> None:
     BuilderProfile.objects.update(unpublished_at=SINCE)
     text = read(signed_in(olive.user), "/builders/olive-owner/?as=visitor")
-    assert "Visitors cannot see this page now." in text
+    assert "Visitors cannot currently see this page." in text
     assert "/edit/" not in text
     assert "Write a message" not in text
     assert '<meta name="robots" content="noindex">' in text

@@ -52,11 +52,11 @@ def test_htmx_reloads_the_page(clio: ClientProfile) -> None:
 
 def test_two_tabs_do_not_overwrite_each_other(clio: ClientProfile) -> None:
     browser = signed_in(clio.user)
-    opened = browser.get(OWN).context["opened"]
+    version = browser.get(OWN).context["version"]
     browser.post(OWN, {"company_name": "First"})
-    response = browser.post(OWN, TYPED | {"opened": opened})
+    response = browser.post(OWN, TYPED | {"version": version})
     assert response.status_code == 409
-    assert response.context["differences"][0].theirs == "First"
+    assert response.context["differences"][0].stored == "First"
     clio.refresh_from_db()
     assert clio.company_name == "First"
 

@@ -94,7 +94,7 @@ def test_the_owner_sees_the_ring_and_the_next_step() -> None:
     assert 'aria-label="80% complete"' in text
     assert 'stroke-dasharray="80 100"' in text
     assert "Add a project" in text
-    assert "+20 %" in text
+    assert "+20%" in text
     assert "Your page is complete." in page(signed_in((done := full()).user), done)
 
 

@@ -1,4 +1,4 @@
-"""A builder's picture: uploaded, kept, replaced, taken away, and served."""
+"""The portrait of a builder: upload, storage, replacement, removal and serving."""
 
 from io import BytesIO
 from pathlib import Path
@@ -36,19 +36,19 @@ def files(media: Path) -> list[str]:
     return sorted(str(path.relative_to(media)) for path in media.rglob("*") if path.is_file())
 
 
-def send(page: BuilderProfile, content: bytes | None = None, **fields: Any) -> Any:
+def upload_portrait(page: BuilderProfile, content: bytes | None = None, **fields: Any) -> Any:
     return signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"image": upload(content), **fields})
 
 
-def test_more_than_a_picture_may_have_is_dropped_while_it_comes_in(page: BuilderProfile, media: Path) -> None:
-    response = send(page, image_file() + bytes(20 * 1024 * 1024))
+def test_bytes_beyond_the_size_limit_are_dropped_during_upload(page: BuilderProfile, media: Path) -> None:
+    response = upload_portrait(page, image_file() + bytes(20 * 1024 * 1024))
     assert response.status_code == 422
-    assert "This file has 20.0 MB; a picture may have 8.0 MB." in response.content.decode().replace("\xa0", " ")
+    assert "This file is 20.0 MB. Choose an image of 8.0 MB or less." in response.content.decode().replace("\xa0", " ")
     assert len(response.context["form"].files["image"]) == 20 * 1024 * 1024 + len(image_file())
     assert response.context["form"].files["image"].file.size == images.MAX_BYTES
 
 
-def test_many_files_in_one_request_share_the_room(page: BuilderProfile) -> None:
+def test_files_of_one_request_share_the_size_limit(page: BuilderProfile) -> None:
     content = bytes(5 * 1024 * 1024)
     response = signed_in(page.user).post(
         f"/builders/{page.slug}/picture/", {name: upload(content) for name in ("one", "two", "image")}
@@ -58,15 +58,15 @@ def test_many_files_in_one_request_share_the_room(page: BuilderProfile) -> None:
 
 
 @pytest.mark.parametrize("content", (HTML, SVG, b"", image_file()[: len(image_file()) // 2]))
-def test_a_bad_upload_leaves_nothing_behind(page: BuilderProfile, media: Path, content: bytes) -> None:
-    response = send(page, content)
+def test_invalid_upload_stores_no_file(page: BuilderProfile, media: Path, content: bytes) -> None:
+    response = upload_portrait(page, content)
     assert response.status_code == 422
     assert 'class="errorlist' in response.content.decode()
     assert files(media) == []
 
 
 @pytest.mark.parametrize("name", ("../../../etc/passwd", "x" * 500 + ".jpg", "a\x00.html", "con.jpg.svg", "ł.jpg"))
-def test_no_name_of_a_file_is_believed(page: BuilderProfile, media: Path, name: str) -> None:
+def test_uploaded_file_name_is_ignored(page: BuilderProfile, media: Path, name: str) -> None:
     response = signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"image": upload(name=name)})
     assert response.status_code == 302
     [stored] = files(media)
@@ -74,42 +74,42 @@ def test_no_name_of_a_file_is_believed(page: BuilderProfile, media: Path, name: 
     assert len(stored) == len("portraits/") + 32 + len(".webp")
 
 
-# --- Storing, replacing, taking back ---
+# --- Storage ---
 
 
 @pytest.mark.django_db(transaction=True)
 class TestStoring:
-    def test_a_replaced_picture_is_gone(self, page: BuilderProfile, media: Path) -> None:
-        send(page)
+    def test_replaced_portrait_is_deleted(self, page: BuilderProfile, media: Path) -> None:
+        upload_portrait(page)
         [first] = files(media)
-        send(page, image_file(kind="PNG"))
+        upload_portrait(page, image_file(kind="PNG"))
         [second] = files(media)
         assert first != second
         page.refresh_from_db()
         assert page.image.name == second
 
-    def test_a_removed_picture_is_gone(self, page: BuilderProfile, media: Path) -> None:
-        send(page)
+    def test_removed_portrait_is_deleted(self, page: BuilderProfile, media: Path) -> None:
+        upload_portrait(page)
         response = signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         assert response.status_code == 302
         page.refresh_from_db()
         assert (page.image.name, files(media)) == ("", [])
 
-    def test_it_counts_in_the_directory_at_once(self, page: BuilderProfile) -> None:
+    def test_portrait_raises_the_directory_score(self, page: BuilderProfile) -> None:
         indexing.index_profiles([page.pk])
         page.refresh_from_db()
         before = page.score
-        send(page)
+        upload_portrait(page)
         page.refresh_from_db()
         assert page.score == before + indexing.COMPLETENESS_SCORES["picture"]
         signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         page.refresh_from_db()
         assert page.score == before
 
-    def test_nothing_is_left_where_the_transaction_fails(
+    def test_failed_transaction_leaves_no_file(
         self, page: BuilderProfile, media: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        send(page)
+        upload_portrait(page)
         before = files(media)
 
         def fail(*args: Any, **kwargs: Any) -> None:
@@ -117,15 +117,15 @@ class TestStoring:
 
         monkeypatch.setattr("audit.log.record", fail)
         with pytest.raises(RuntimeError):
-            send(page)
+            upload_portrait(page)
         assert files(media) == before
         page.refresh_from_db()
         assert [page.image.name] == before
 
-    def test_a_picture_that_cannot_be_deleted_does_not_undo_the_change(
+    def test_failed_file_deletion_does_not_undo_the_change(
         self, page: BuilderProfile, media: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        send(page)
+        upload_portrait(page)
 
         def fail(name: str) -> None:
             raise OSError("read-only")
@@ -133,20 +133,20 @@ class TestStoring:
         monkeypatch.setattr(default_storage, "delete", fail)
         assert signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""}).status_code == 302
 
-    def test_it_cannot_be_nested_in_a_transaction_that_may_fail_later(self, page: BuilderProfile) -> None:
+    def test_nesting_in_another_transaction_raises(self, page: BuilderProfile) -> None:
         with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
             portfolio.set_portrait(page, None, actor=page.user, origin=SYSTEM)
 
 
-def test_what_is_held_and_forgotten(
+def test_images_of_user_and_remove_all(
     page: BuilderProfile, media: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
-    send(page)
+    upload_portrait(page)
     project = ProjectFactory.create(builder=page, image=store("projects/"), image_alt="A map")
-    ProjectFactory.create(image=store("projects/"))  # somebody else's
-    held = dict(images.images_of(page.user))
-    assert set(held) == {"portrait.webp", f"project-{project.pk}.webp"}
-    assert all(Image.open(BytesIO(content)).format == "WEBP" for content in held.values())
+    ProjectFactory.create(image=store("projects/"))  # of another builder
+    exported = dict(images.images_of(page.user))
+    assert set(exported) == {"portrait.webp", f"project-{project.pk}.webp"}
+    assert all(Image.open(BytesIO(content)).format == "WEBP" for content in exported.values())
     with django_capture_on_commit_callbacks(execute=True):
         images.remove_all(page)
         assert len(files(media)) == 3
@@ -161,7 +161,7 @@ def store(folder: str) -> str:
         return name
 
 
-def test_a_missing_file_is_left_out_of_what_is_held(page: BuilderProfile) -> None:
+def test_missing_file_is_left_out_of_the_export(page: BuilderProfile) -> None:
     BuilderProfile.objects.update(image=f"portraits/{'0' * 32}.webp")
     assert dict(images.images_of(page.user)) == {}
 
@@ -169,10 +169,10 @@ def test_a_missing_file_is_left_out_of_what_is_held(page: BuilderProfile) -> Non
 # --- Serving ---
 
 
-def test_a_picture_is_served_for_ever_and_can_do_nothing(
+def test_image_is_served_immutable_and_sandboxed(
     client: Client, page: BuilderProfile, django_assert_num_queries: Any
 ) -> None:
-    send(page)
+    upload_portrait(page)
     page.refresh_from_db()
     with django_assert_num_queries(0):
         response = client.get(page.image.url)
@@ -189,10 +189,10 @@ def test_a_picture_is_served_for_ever_and_can_do_nothing(
     assert head.status_code == 200
 
 
-# --- On the page ---
+# --- Display ---
 
 
-def test_it_goes_before_the_picture_at_clerk_and_that_before_the_initials(page: BuilderProfile, client: Client) -> None:
+def test_portrait_replaces_the_clerk_image_which_replaces_the_initials(page: BuilderProfile, client: Client) -> None:
     def shown() -> str:
         return client.get(f"/builders/{page.slug}/").content.decode()
 
@@ -200,28 +200,28 @@ def test_it_goes_before_the_picture_at_clerk_and_that_before_the_initials(page: 
     page.user.image_url = "https://img.clerk.com/x"
     page.user.save()
     assert 'src="https://img.clerk.com/x"' in shown()
-    send(page)
+    upload_portrait(page)
     page.refresh_from_db()
     assert f'src="{page.image.url}"' in shown()
     assert "img.clerk.com" not in shown()
 
 
-def test_htmx_puts_the_form_in_the_place_of_the_portrait_and_back(page: BuilderProfile) -> None:
+def test_htmx_swaps_portrait_for_form_and_back(page: BuilderProfile) -> None:
     browser = signed_in(page.user, headers=HTMX)
     form = browser.get(f"/builders/{page.slug}/picture/").content.decode()
     assert form.lstrip().startswith('<div data-editing="portrait">')
-    answer = browser.post(f"/builders/{page.slug}/picture/", {"image": upload()}).content.decode()
-    assert "/media/portraits/" in answer
-    assert "Change picture" in answer
-    assert "<html" not in answer
+    response = browser.post(f"/builders/{page.slug}/picture/", {"image": upload()}).content.decode()
+    assert "/media/portraits/" in response
+    assert "Change portrait" in response
+    assert "<html" not in response
 
 
-def test_a_form_without_a_picture_asks_for_one(page: BuilderProfile) -> None:
+def test_form_without_an_image_is_rejected(page: BuilderProfile) -> None:
     response = signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"image": "not a file"})
     assert response.status_code == 422
-    assert "Choose a picture." in response.content.decode()
+    assert "Choose an image." in response.content.decode()
 
 
-def test_taking_away_what_is_not_there_changes_nothing(page: BuilderProfile) -> None:
+def test_removing_a_missing_portrait_is_not_an_error(page: BuilderProfile) -> None:
     response = signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
     assert response["Location"] == f"/builders/{page.slug}/"

@@ -1,20 +1,20 @@
-// A part of a page that renews itself with htmx rests while nobody looks, and leaves open what is open.
+// Content that htmx refreshes periodically pauses while the tab is hidden, and keeps its open <details> open.
 
-const RENEWED = "[data-renewed]";
+const AUTO_REFRESH = "[data-auto-refresh]";
 
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && event.detail.elt.matches(RENEWED)) event.preventDefault();
+  if (document.hidden && event.detail.elt.matches(AUTO_REFRESH)) event.preventDefault();
 });
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
-  for (const element of document.querySelectorAll(RENEWED)) window.htmx.trigger(element, "renew");
+  for (const element of document.querySelectorAll(AUTO_REFRESH)) window.htmx.trigger(element, "refresh");
 });
 
 let open = [];
 
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (!event.detail.target.matches(RENEWED)) return;
+  if (!event.detail.target.matches(AUTO_REFRESH)) return;
   open = [...event.detail.target.querySelectorAll("details[open]")].map((details) => details.id);
 });
 
