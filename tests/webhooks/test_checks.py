@@ -20,18 +20,18 @@ def message() -> checks.CheckMessage:
     return only
 
 
-def test_good_settings_are_silent(settings: Settings) -> None:
+def test_valid_settings_raise_no_messages(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["svix", "198.51.100.0/24", "2001:db8::1"]
     assert settings.CLERK_WEBHOOK_SECRETS == [SECRET, NEXT_SECRET]
     assert found() == []
 
 
-def test_no_list_of_addresses_is_fine(settings: Settings) -> None:
+def test_empty_allowlist_is_valid(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = []
     assert found() == []
 
 
-def test_no_secret_is_an_error(settings: Settings) -> None:
+def test_missing_secret_is_an_error(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = []
     assert found() == ["webhooks.E001"]
     assert "CLERK_WEBHOOK_SECRET" in message().msg
@@ -42,27 +42,27 @@ def test_no_secret_is_an_error(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "secret", ("whsec_a", "whsec_é", "whsec_not*base64*", "whsec_dGhl dGhl", "sk_test_dGhl", "dGhl")
 )
-def test_a_secret_that_is_none_is_an_error_that_does_not_show_it(settings: Settings, secret: str) -> None:
+def test_invalid_secret_is_an_error_that_does_not_reveal_it(settings: Settings, secret: str) -> None:
     settings.CLERK_WEBHOOK_SECRETS = [SECRET, secret]
     assert found() == ["webhooks.E002"]
     assert "Entry 2 of CLERK_WEBHOOK_SECRET" in message().msg
     assert secret not in f"{message().msg} {message().hint}"
 
 
-def test_each_bad_secret_is_named(settings: Settings) -> None:
+def test_each_invalid_secret_has_a_message(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_", SECRET, "whsec_a"]
     assert found() == ["webhooks.E002", "webhooks.E002"]
 
 
 @pytest.mark.parametrize("entry", ("localhost", "1.2.3", "1.2.3.4/33", "2001:db8::/129", "svix.com", "1.2.3.4:80", "*"))
-def test_an_address_that_is_none_is_an_error(settings: Settings, entry: str) -> None:
+def test_invalid_address_is_an_error(settings: Settings, entry: str) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["svix", entry]
     assert found() == ["webhooks.E003"]
     assert "CLERK_WEBHOOK_ALLOWED_IPS" in message().msg
     assert entry in message().msg
 
 
-def test_they_stop_the_check_command(settings: Settings) -> None:
+def test_check_command_fails(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = []
     with pytest.raises(SystemCheckError, match=r"webhooks\.E001"):
         call_command("check")

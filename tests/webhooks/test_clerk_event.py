@@ -47,30 +47,30 @@ def event(*arguments: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("event_type", sorted(samples.examples()))
-def test_it_prints_any_type(event_type: str) -> None:
+def test_any_type_is_printed(event_type: str) -> None:
     printed = event(event_type, "--at", AT)
     assert (printed["type"], printed["object"]) == (event_type, "event")
     assert printed["timestamp"] == SECONDS_2026 * 1000
     assert printed["data"]
 
 
-def test_the_same_seed_makes_the_same_person() -> None:
+def test_same_seed_generates_the_same_user() -> None:
     first, again, other = (event("user.created", "--seed", seed, "--at", AT) for seed in ("7", "7", "8"))
     assert first == again
     assert first["data"]["id"] != other["data"]["id"]
 
 
-def test_without_a_seed_everybody_is_somebody_else() -> None:
+def test_users_differ_without_a_seed() -> None:
     assert event("user.created")["data"]["id"] != event("user.created")["data"]["id"]
 
 
-def test_several_events_are_of_several_people_in_order() -> None:
+def test_several_events_have_different_users_in_order() -> None:
     printed = events("user.created", "--count", "5", "--seed", "7", "--at", AT)
     assert len({each["data"]["id"] for each in printed}) == 5
     assert [each["timestamp"] - SECONDS_2026 * 1000 for each in printed] == [0, 1, 2, 3, 4]
 
 
-def test_options_say_who_it_is() -> None:
+def test_options_set_the_facts_of_the_user() -> None:
     options = ["--id", "user_2abc", "--first-name", "Zofia", "--last-name", "Wąs", "--username", "zofia"]
     options += ["--email", "Zofia@Example.com", "--no-verified", "--roles", "BUILDER, CLIENT", "--banned"]
     data = event("user.updated", *options)["data"]
@@ -82,14 +82,14 @@ def test_options_say_who_it_is() -> None:
     assert address["verification"]["status"] == "unverified"
 
 
-def test_empty_options_leave_out_what_they_name() -> None:
+def test_empty_options_remove_the_value() -> None:
     data = event("user.created", "--email", "", "--roles", "")["data"]
     assert (data["email_addresses"], data["primary_email_address_id"]) == ([], None)
     assert data["public_metadata"] == {"roles": []}
     assert event("user.created")["data"]["public_metadata"] == {}
 
 
-def test_a_time_without_zone_is_utc() -> None:
+def test_time_without_zone_is_utc() -> None:
     assert event("user.created", "--at", "2026-11-24T12:00:00")["timestamp"] == SECONDS_2026 * 1000
 
 
@@ -97,7 +97,7 @@ def test_a_time_without_zone_is_utc() -> None:
 
 
 @pytest.mark.parametrize("slash", ("", "/"), ids=("without slash", "with slash"))
-def test_what_it_posts_is_processed(live_server: LiveServer, slash: str) -> None:
+def test_posted_event_is_processed(live_server: LiveServer, slash: str) -> None:
     options = ["--id", "user_2abc", "--first-name", "Zofia", "--last-name", "Wąs", "--roles", "BUILDER"]
     printed = clerk_event("user.created", *options, "--url", live_server.url + URL + slash)
     assert printed == 'user.created user_2abc: 200 {"outcome": "processed"}\n'
@@ -108,7 +108,7 @@ def test_what_it_posts_is_processed(live_server: LiveServer, slash: str) -> None
     assert sent.headers["User-Agent"].startswith("Svix-Webhooks/")
 
 
-def test_a_life_can_be_told_event_by_event(live_server: LiveServer) -> None:
+def test_user_is_created_updated_and_deleted(live_server: LiveServer) -> None:
     url = live_server.url + URL
     for event_type, day in (("user.created", 1), ("user.updated", 2), ("user.deleted", 3)):
         clerk_event(event_type, "--id", "user_2abc", "--at", f"2026-11-0{day}", "--url", url, "--email", f"{day}@x.org")
@@ -117,24 +117,24 @@ def test_a_life_can_be_told_event_by_event(live_server: LiveServer) -> None:
     assert user.deleted_at is not None
 
 
-def test_the_same_id_is_a_duplicate(live_server: LiveServer) -> None:
+def test_same_svix_id_is_a_duplicate(live_server: LiveServer) -> None:
     options = ["user.created", "--seed", "7", "--at", AT, "--svix-id", "msg_1", "--url", live_server.url + URL]
     assert "processed" in clerk_event(*options)
     assert "duplicate" in clerk_event(*options)
     assert WebhookEvent.objects.get().deliveries == 2
 
 
-def test_several_events_are_posted_under_ids_of_their_own(live_server: LiveServer) -> None:
+def test_several_events_are_posted_with_different_ids(live_server: LiveServer) -> None:
     clerk_event("user.created", "--count", "3", "--seed", "7", "--url", live_server.url + URL)
     assert (User.objects.count(), WebhookEvent.objects.count()) == (3, 3)
 
 
-def test_it_signs_with_the_secret_it_is_given(live_server: LiveServer) -> None:
+def test_event_is_signed_with_the_given_secret(live_server: LiveServer) -> None:
     clerk_event("role.created", "--url", live_server.url + URL, "--secret", NEXT_SECRET)
     assert WebhookEvent.objects.get().secret_fingerprint == signatures.fingerprint(NEXT_SECRET)
 
 
-def test_it_fails_if_an_event_is_refused(live_server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_fails_if_an_event_is_rejected(live_server: LiveServer, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = ["--secret", "whsec_d3Jvbmc=", "--count", "2"]
     with pytest.raises(CommandError, match=r"2 of 2 events were not accepted\."):
         call_command("clerk_event", "user.created", "--url", live_server.url + URL, *wrong)
@@ -176,9 +176,7 @@ def test_any_2xx_is_a_success(mover: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("status", (301, 302, 303, 307, 308, 404, 410, 500, 503))
-def test_anything_else_is_a_failure_redirects_included(
-    mover: str, status: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_status_is_a_failure(mover: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CommandError, match=r"1 of 1 events were not accepted\."):
         call_command("clerk_event", "role.created", "--url", f"{mover}/{status}")
     assert f": {status} " in capsys.readouterr().out
@@ -223,7 +221,7 @@ def test_anything_else_is_a_failure_redirects_included(
         ),
     ),
 )
-def test_what_it_cannot_do_is_said_in_a_sentence(arguments: list[str], message: str) -> None:
+def test_invalid_arguments_are_reported(arguments: list[str], message: str) -> None:
     with closing(socket.socket()) as unused:  # bound, but not listening
         unused.bind(("127.0.0.1", 0))
         free = unused.getsockname()[1]
@@ -231,12 +229,12 @@ def test_what_it_cannot_do_is_said_in_a_sentence(arguments: list[str], message: 
             clerk_event(*(argument.replace("{free}", str(free)) for argument in arguments))
 
 
-def test_without_any_secret_it_asks_for_one(settings: Settings) -> None:
+def test_posting_without_a_secret_is_rejected(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = []
     with pytest.raises(CommandError, match="CLERK_WEBHOOK_SECRET"):
         clerk_event("user.created", "--url", "http://127.0.0.1:9/")
 
 
-def test_printing_needs_no_secret(settings: Settings) -> None:
+def test_printing_works_without_a_secret(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = []
     assert event("user.created")["type"] == "user.created"

@@ -73,13 +73,13 @@ def received(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
 # --- What became of it ---
 
 
-def test_a_healthy_event_says_that_nothing_is_left_to_do(webhook: WebhookClient, operator: Client) -> None:
+def test_processed_event_needs_no_action(webhook: WebhookClient, operator: Client) -> None:
     page = text(operator, received(webhook))
     assert "Processed. Applied on the first attempt. No action needed." in page
     assert "attempt 1, by delivery" in page
 
 
-def test_a_state_has_a_colour_an_icon_and_a_word(webhook: WebhookClient, operator: Client) -> None:
+def test_state_has_a_colour_an_icon_and_a_label(webhook: WebhookClient, operator: Client) -> None:
     page = html(operator, failed_event(webhook))
     assert re.search(
         r'<strong class="is-attention"><svg[^>]*><use href="[^"]*states\.[^"]*#failed" /></svg>\s*Failed', page
@@ -114,7 +114,7 @@ def test_a_state_has_a_colour_an_icon_and_a_word(webhook: WebhookClient, operato
         ),
     ),
 )
-def test_one_description_says_what_comes_next(change: dict[str, Any], description: str) -> None:
+def test_description_says_what_happens_next(change: dict[str, Any], description: str) -> None:
     now = datetime(2026, 11, 25, 9, tzinfo=UTC)
     event = WebhookEvent(state="failed", next_attempt_at=now + timedelta(seconds=change.pop("in", 0)))
     for name, value in change.items():
@@ -125,7 +125,7 @@ def test_one_description_says_what_comes_next(change: dict[str, Any], descriptio
 # --- Attempts and deliveries ---
 
 
-def test_all_attempts_are_told_with_errors_and_folded_tracebacks(webhook: WebhookClient, operator: Client) -> None:
+def test_attempts_are_listed_with_errors_and_collapsed_tracebacks(webhook: WebhookClient, operator: Client) -> None:
     event = failed_event(webhook, error=ImproperlyConfigured("<unset>"))
     inbox.retry(event.pk)
     page = html(operator, event)
@@ -136,20 +136,20 @@ def test_all_attempts_are_told_with_errors_and_folded_tracebacks(webhook: Webhoo
     assert "<unset>" not in page
 
 
-def test_attempts_from_before_the_log_are_not_made_up(webhook: WebhookClient, operator: Client) -> None:
+def test_missing_attempts_are_counted(webhook: WebhookClient, operator: Client) -> None:
     event = failed_event(webhook)
     failed_event(webhook)
     Attempt.objects.filter(number=1).delete()
     assert "1 earlier attempt is not shown" in text(operator, event)
 
 
-def test_what_errors_said_may_be_gone(webhook: WebhookClient, operator: Client) -> None:
+def test_deleted_error_message_is_explained(webhook: WebhookClient, operator: Client) -> None:
     event = failed_event(webhook)
     Attempt.objects.update(error="", traceback="")
     assert "The error message is no longer stored." in text(operator, event)
 
 
-def test_repeats_are_counted(webhook: WebhookClient, operator: Client) -> None:
+def test_repeated_deliveries_are_counted(webhook: WebhookClient, operator: Client) -> None:
     received(webhook)
     page = text(operator, received(webhook))
     assert re.search(r"Deliveries ?2, first \d.*, last \d", page)
@@ -158,7 +158,7 @@ def test_repeats_are_counted(webhook: WebhookClient, operator: Client) -> None:
 # --- Where it came from ---
 
 
-def test_the_sender_is_told_and_no_signature(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
+def test_sender_is_shown_without_the_signature(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
     event = received(webhook)
     WebhookEvent.objects.update(headers=event.headers | {"Svix-Signature": "v1,stolen"})
     page = text(operator, event)
@@ -170,7 +170,7 @@ def test_the_sender_is_told_and_no_signature(webhook: WebhookClient, operator: C
     assert f"{event.secret_fingerprint} (the only one in CLERK_WEBHOOK_SECRET)" in text(operator, event)
 
 
-def test_a_secret_that_was_taken_away_is_told(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
+def test_removed_secret_is_reported(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
     event = received(webhook)
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_bmV3"]
     assert "(no longer in CLERK_WEBHOOK_SECRET)" in text(operator, event)
@@ -181,7 +181,7 @@ def test_a_secret_that_was_taken_away_is_told(webhook: WebhookClient, operator: 
 # --- What it changed, and what stands beside it ---
 
 
-def test_changes_are_told_with_old_and_new_values(webhook: WebhookClient, operator: Client) -> None:
+def test_changes_are_shown_with_old_and_new_values(webhook: WebhookClient, operator: Client) -> None:
     webhook.created(ZOFIA)
     webhook.updated(ZOFIA.later(last_name="& Nowa"), svix_id="msg_2")
     page = html(operator, WebhookEvent.objects.get(svix_id="msg_2"))
@@ -191,7 +191,7 @@ def test_changes_are_told_with_old_and_new_values(webhook: WebhookClient, operat
     assert "/admin/audit/auditlog/?delivery=msg_2" in page
 
 
-def test_it_leads_to_the_person_the_story_the_profile_and_the_page(webhook: WebhookClient, operator: Client) -> None:
+def test_event_links_to_user_timeline_profile_and_page(webhook: WebhookClient, operator: Client) -> None:
     page = html(operator, received(webhook))
     user = User.objects.get(clerk_id=ZOFIA.clerk_id)
     builder = user.builderprofile
@@ -204,7 +204,7 @@ def test_it_leads_to_the_person_the_story_the_profile_and_the_page(webhook: Webh
         assert f'href="{link}"' in page
 
 
-def test_it_leads_to_the_events_of_the_person_before_and_after(webhook: WebhookClient, operator: Client) -> None:
+def test_event_links_to_neighbouring_events_of_the_user(webhook: WebhookClient, operator: Client) -> None:
     for number in range(3):
         webhook.updated(ZOFIA.later(by=timedelta(seconds=1 + number)), svix_id=f"msg_{number}")
         webhook.created(person())
@@ -215,20 +215,20 @@ def test_it_leads_to_the_events_of_the_person_before_and_after(webhook: WebhookC
     assert 'rel="next"' not in html(operator, after)
 
 
-def test_what_people_did_about_it_is_told(webhook: WebhookClient, operator: Client, adam: User) -> None:
+def test_admin_actions_are_listed(webhook: WebhookClient, operator: Client, adam: User) -> None:
     event = received(webhook)
     log.record(AuditLog.Action.EVENT_RETRIED, actor=adam, target=event, note="Fixed <it>")
     assert "Event retried, by Adam: Fixed &lt;it&gt;" in text(operator, event)
 
 
-def test_an_event_that_is_about_nobody_is_fine(webhook: WebhookClient, operator: Client) -> None:
+def test_event_without_user_has_a_page(webhook: WebhookClient, operator: Client) -> None:
     webhook.post('{"type": "role.created", "data": {}, "timestamp": 1793534400000}')
     page = text(operator, WebhookEvent.objects.get())
     assert re.search(r"Clerk user ID ?none", page)
     assert "No changes." in page
 
 
-def test_a_dead_event_leads_to_what_to_do(webhook: WebhookClient, operator: Client) -> None:
+def test_dead_event_links_to_its_runbook(webhook: WebhookClient, operator: Client) -> None:
     event = received(webhook)
     address = reverse("admin:webhooks_runbook", args=["dead_events"])
     assert address not in html(operator, event)
@@ -236,7 +236,7 @@ def test_a_dead_event_leads_to_what_to_do(webhook: WebhookClient, operator: Clie
     assert address in html(operator, event)
 
 
-def test_an_unknown_event_leads_to_the_list(operator: Client) -> None:
+def test_unknown_event_redirects_to_the_list(operator: Client) -> None:
     for pk in ("404", "nonsense", "9" * 40):
         response = operator.get(f"/admin/webhooks/webhookevent/{pk}/change/")
         assert response.status_code == 302
@@ -247,7 +247,7 @@ def test_an_unknown_event_leads_to_the_list(operator: Client) -> None:
 # --- What it said ---
 
 
-def test_personal_values_are_hidden(webhook: WebhookClient, operator: Client) -> None:
+def test_personal_data_is_hidden(webhook: WebhookClient, operator: Client) -> None:
     part = payload_part(html(operator, received(webhook)))
     assert ZOFIA.clerk_id in part
     assert not [value for value in HIDDEN if value in part]
@@ -259,7 +259,7 @@ def test_personal_values_are_hidden(webhook: WebhookClient, operator: Client) ->
     [event for events in samples.examples().values() for event in events] + samples.captured(),
     ids=lambda event: event["type"],
 )
-def test_every_type_of_event_has_a_page(webhook: WebhookClient, operator: Client, event: dict[str, Any]) -> None:
+def test_every_event_type_has_a_page(webhook: WebhookClient, operator: Client, event: dict[str, Any]) -> None:
     webhook.post(event)
     part = payload_part(html(operator, WebhookEvent.objects.get()))
     assert not re.findall(r"[\w.]+@[\w.]+", part)
@@ -273,7 +273,7 @@ def test_every_type_of_event_has_a_page(webhook: WebhookClient, operator: Client
         ({"received_at": timezone.now() - timedelta(days=100)}, "The payload was deleted after 90 days"),
     ),
 )
-def test_a_payload_that_is_gone_says_why(
+def test_missing_payload_is_explained(
     webhook: WebhookClient, operator: Client, change: dict[str, Any], why: str
 ) -> None:
     event = received(webhook)
@@ -283,14 +283,14 @@ def test_a_payload_that_is_gone_says_why(
     assert "Show personal data" not in page
 
 
-def test_a_payload_that_was_erased_says_so(webhook: WebhookClient, operator: Client) -> None:
+def test_erased_payload_is_explained(webhook: WebhookClient, operator: Client) -> None:
     event = received(webhook)
     WebhookEvent.objects.update(payload=None)
     User.objects.update(erased_at=timezone.now())
     assert "The payload was erased" in text(operator, event)
 
 
-def test_a_huge_payload_is_shown_in_part(webhook: WebhookClient, operator: Client) -> None:
+def test_large_payload_is_truncated(webhook: WebhookClient, operator: Client) -> None:
     body = samples.encode({"type": "role.created", "timestamp": 1, "data": [{"id": "role_1234"}] * 27_000})
     webhook.post(body)
     page = html(operator, WebhookEvent.objects.get())
@@ -310,7 +310,7 @@ def revelations() -> list[tuple[int | None, str, int | None, str]]:
     return [(row.actor_id, row.target, row.subject_id, row.details["note"]) for row in rows if row.details]
 
 
-def test_personal_values_are_shown_once_and_written_down(webhook: WebhookClient, operator: Client) -> None:
+def test_reveal_shows_personal_data_once_and_is_audited(webhook: WebhookClient, operator: Client) -> None:
     event = received(webhook)
     response = reveal(operator, event)
     part = payload_part(response.content.decode())
@@ -332,7 +332,7 @@ TAKEN = IntegrityError(
 OF_OLIVE = ("olive@example.com", "Olive", "48600700800")
 
 
-def test_values_in_errors_are_shown_where_the_payload_is_revealed_only(
+def test_values_in_errors_are_shown_only_with_the_revealed_payload(
     webhook: WebhookClient, operator: Client, adam: User
 ) -> None:
     event = failed_event(webhook, error=TAKEN)
@@ -360,7 +360,7 @@ def test_values_in_errors_are_shown_where_the_payload_is_revealed_only(
 
 
 @pytest.mark.parametrize("reason", ("", "   ", "x" * 501))
-def test_without_a_reason_nothing_is_shown(webhook: WebhookClient, operator: Client, reason: str) -> None:
+def test_reveal_requires_a_reason(webhook: WebhookClient, operator: Client, reason: str) -> None:
     response = reveal(operator, received(webhook), reason)
     assert response.status_code == 200
     assert 'class="errorlist"' in response.content.decode()
@@ -368,7 +368,7 @@ def test_without_a_reason_nothing_is_shown(webhook: WebhookClient, operator: Cli
     assert revelations() == []
 
 
-def test_an_admin_without_the_permission_reads_how_to_get_it(webhook: WebhookClient, adam: User) -> None:
+def test_admin_without_permission_sees_how_to_get_it(webhook: WebhookClient, adam: User) -> None:
     event, browser = received(webhook), signed_in(adam)
     page = text(browser, event)
     assert "Show personal data" not in page
@@ -377,7 +377,7 @@ def test_an_admin_without_the_permission_reads_how_to_get_it(webhook: WebhookCli
     assert revelations() == []
 
 
-def test_a_group_gives_the_permission_until_it_is_left(webhook: WebhookClient, adam: User) -> None:
+def test_group_grants_the_permission_until_it_is_left(webhook: WebhookClient, adam: User) -> None:
     event, browser = received(webhook), signed_in(adam)
     group = Group.objects.create(name="Privacy")
     group.permissions.add(Permission.objects.get(codename="reveal_payload"))
@@ -388,7 +388,7 @@ def test_a_group_gives_the_permission_until_it_is_left(webhook: WebhookClient, a
     assert reveal(browser, event).status_code == 403
 
 
-def test_the_permission_alone_opens_nothing(webhook: WebhookClient, adam: User) -> None:
+def test_permission_without_admin_role_is_not_enough(webhook: WebhookClient, adam: User) -> None:
     event = received(webhook)
     adam.user_permissions.add(Permission.objects.get(codename="reveal_payload"))
     browser = signed_in(adam)
@@ -397,7 +397,7 @@ def test_the_permission_alone_opens_nothing(webhook: WebhookClient, adam: User) 
     assert revelations() == []
 
 
-def test_it_takes_a_post_with_a_token(webhook: WebhookClient) -> None:
+def test_reveal_requires_a_post_with_csrf_token(webhook: WebhookClient) -> None:
     event = received(webhook)
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(UserFactory.create(superuser=True))
@@ -407,7 +407,7 @@ def test_it_takes_a_post_with_a_token(webhook: WebhookClient) -> None:
     assert revelations() == []
 
 
-def test_nothing_is_shown_that_could_not_be_written_down(
+def test_reveal_fails_if_it_cannot_be_audited(
     webhook: WebhookClient, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = received(webhook)
@@ -420,14 +420,14 @@ def test_nothing_is_shown_that_could_not_be_written_down(
         reveal(operator, event)
 
 
-def test_of_nothing_there_is_nothing_to_reveal(webhook: WebhookClient, operator: Client) -> None:
+def test_reveal_without_payload_is_not_audited(webhook: WebhookClient, operator: Client) -> None:
     event = received(webhook)
     WebhookEvent.objects.update(payload=None)
     assert reveal(operator, event).status_code == 200
     assert revelations() == []
 
 
-def test_what_is_no_json_is_revealed_as_text(webhook: WebhookClient, operator: Client) -> None:
+def test_invalid_json_is_revealed_as_text(webhook: WebhookClient, operator: Client) -> None:
     webhook.post("<b>zofia@example.com")
     event = WebhookEvent.objects.get()
     assert "The text is hidden" in html(operator, event)
@@ -439,9 +439,7 @@ def test_what_is_no_json_is_revealed_as_text(webhook: WebhookClient, operator: C
 
 
 @pytest.mark.parametrize("attempts", (1, 8))
-def test_it_takes_as_many_statements_however_much_there_is(
-    webhook: WebhookClient, operator: Client, attempts: int
-) -> None:
+def test_number_of_queries_is_constant(webhook: WebhookClient, operator: Client, attempts: int) -> None:
     with time_machine.travel(timezone.now(), tick=False), failing_handlers():
         webhook.created(ZOFIA, svix_id="msg_1")
         event = WebhookEvent.objects.get()

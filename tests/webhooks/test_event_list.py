@@ -84,7 +84,7 @@ def page(browser: Client, query: str = "") -> str:
 # --- Filters ---
 
 
-def test_each_filter_finds_its_events(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
+def test_filters_select_matching_events(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
     expected = {
         "": ["new", "failed", "dead", "stale", "ignored", "old"],
         "?state=failed": ["failed"],
@@ -112,13 +112,13 @@ def test_each_filter_finds_its_events(operator: Client, events: dict[str, Webhoo
     assert {query: shown(operator, events, query) for query in expected} == expected
 
 
-def test_the_dashboards_links_find_their_events(operator: Client, events: dict[str, WebhookEvent]) -> None:
+def test_dashboard_links_select_matching_events(operator: Client, events: dict[str, WebhookEvent]) -> None:
     address = links.events_url(state="processed", event_type="user.created", since=NOW - 60 * DAY)
     assert shown(operator, events, address.removeprefix(LIST)) == ["old"]
     assert shown(operator, events, links.events_url(state="failed").removeprefix(LIST)) == ["failed"]
 
 
-def test_what_is_set_is_shown_with_a_way_to_take_it_back(operator: Client, events: dict[str, WebhookEvent]) -> None:
+def test_active_filters_are_shown_as_removable_chips(operator: Client, events: dict[str, WebhookEvent]) -> None:
     found = get(operator, "?state=failed&state=dead&error_class=permanent&q=user_x&sort=-lag&before=1~1")
     chips = {(str(chip.label), str(chip.value)): chip.without for chip in found.context["cl"].chips()}
     assert chips == {
@@ -134,7 +134,7 @@ def test_what_is_set_is_shown_with_a_way_to_take_it_back(operator: Client, event
     assert "Clear all" not in page(operator)
 
 
-def test_types_are_proposed_that_came_lately(operator: Client) -> None:
+def test_recent_event_types_are_suggested(operator: Client) -> None:
     hour = {"state": "ignored", "events": 1, "deliveries": 1}
     EventCount.objects.create(hour=NOW - DAY, event_type="organization.created", **hour)
     EventCount.objects.create(hour=NOW - 60 * DAY, event_type="sms.created", **hour)
@@ -172,7 +172,9 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize(("query", "said"), NONSENSE.items())
-def test_nonsense_is_said_and_ignored(operator: Client, events: dict[str, WebhookEvent], query: str, said: str) -> None:
+def test_invalid_parameters_are_reported_and_ignored(
+    operator: Client, events: dict[str, WebhookEvent], query: str, said: str
+) -> None:
     response = get(operator, query)
     assert said in response.content.decode()
     assert len(response.context["cl"].result_list) == len(events)
@@ -187,25 +189,23 @@ def test_nonsense_is_said_and_ignored(operator: Client, events: dict[str, Webhoo
         *("?after=2026-11-20T09:30:00%2B00:00~-5", "?state=failed&state=failed"),
     ),
 )
-def test_nothing_in_the_address_is_an_error_of_ours(
-    operator: Client, events: dict[str, WebhookEvent], query: str
-) -> None:
+def test_no_query_string_causes_a_server_error(operator: Client, events: dict[str, WebhookEvent], query: str) -> None:
     assert operator.get(LIST + query, follow=True).status_code == 200
 
 
-def test_the_rest_of_the_filter_holds_beside_nonsense(operator: Client, events: dict[str, WebhookEvent]) -> None:
+def test_valid_filters_apply_next_to_invalid_ones(operator: Client, events: dict[str, WebhookEvent]) -> None:
     assert shown(operator, events, "?state=failed&within=2h") == ["failed"]
     assert shown(operator, events, "?e=1&user=user_olive") == ["failed", "old"]
 
 
 @pytest.mark.parametrize("query", ("?e=1&user=user_olive", "?e=1&q=msg_1"))
-def test_it_is_not_said_that_nothing_is_filtered_where_something_is(operator: Client, query: str) -> None:
+def test_warning_reflects_the_remaining_filters(operator: Client, query: str) -> None:
     text = page(operator, query)
     assert "the list is not filtered" not in text
     assert "Part of the URL was invalid and has been ignored." in text
 
 
-def test_a_page_does_not_repeat_all_of_what_is_endless(operator: Client) -> None:
+def test_long_filter_values_are_truncated(operator: Client) -> None:
     text = page(operator, f"?q={'x' * 3000}&event_type={'y' * 3000}")
     [chips] = re.findall(r'<ul class="chips".*?</ul>', text, re.DOTALL)
     shown = re.sub(r'href="[^"]*"', "", chips)  # the ways to take them back keep the others
@@ -217,7 +217,7 @@ def test_a_page_does_not_repeat_all_of_what_is_endless(operator: Client) -> None
 # --- Searching ---
 
 
-def test_an_event_is_found_by_what_somebody_knows_of_it(
+def test_search_finds_delivery_ids_user_ids_and_email_addresses(
     operator: Client, events: dict[str, WebhookEvent], olive: User
 ) -> None:
     UserFactory.create(clerk_id=None, email="OLIVE@example.com")  # has had no events
@@ -259,7 +259,7 @@ def by(name: str) -> Callable[[WebhookEvent], Any]:
 @pytest.mark.parametrize("name", ("received", "lag", "attempts"))
 @pytest.mark.parametrize("sign", ("-", ""))
 @pytest.mark.parametrize("where", ("", "&state=processed&state=failed"))
-def test_all_pages_together_have_each_event_once(
+def test_pages_contain_each_event_exactly_once(
     operator: Client, monkeypatch: pytest.MonkeyPatch, name: str, sign: str, where: str
 ) -> None:
     """Many events share a value, so pages begin and end among equal ones."""
@@ -289,7 +289,7 @@ def test_all_pages_together_have_each_event_once(
     assert back[-1] == forwards[0]
 
 
-def test_orders_are_links_that_keep_the_filter(operator: Client, events: dict[str, WebhookEvent]) -> None:
+def test_sort_links_keep_the_filters(operator: Client, events: dict[str, WebhookEvent]) -> None:
     text = page(operator, "?state=failed&sort=-lag&before=5~5")
     assert '<a href="?sort=-received&amp;state=failed" >Received</a>' in text
     assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Lag' in text
@@ -300,9 +300,7 @@ def test_orders_are_links_that_keep_the_filter(operator: Client, events: dict[st
     assert shown(operator, events, "?sort=received") == ["old", "ignored", "stale", "dead", "failed", "new"]
 
 
-def test_a_page_beside_which_nothing_is_left_leads_to_the_first(
-    operator: Client, events: dict[str, WebhookEvent]
-) -> None:
+def test_empty_page_links_to_the_first(operator: Client, events: dict[str, WebhookEvent]) -> None:
     found = get(operator, "?before=2001-01-01T00:00:00%2B00:00~1").context["cl"]
     assert (found.result_list, found.newest_link) == ([], "?")
 
@@ -310,7 +308,7 @@ def test_a_page_beside_which_nothing_is_left_leads_to_the_first(
 # --- What a row shows ---
 
 
-def test_a_row_says_what_became_of_the_event(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
+def test_row_shows_user_time_state_and_attempts(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
     text = page(operator)
     assert f'href="/admin/accounts/user/{olive.pk}/timeline/" dir="auto">Olive &amp; &quot;Owner&quot;</a>' in text
     assert '<span class="quiet">user_unknown</span>' in text
@@ -325,7 +323,7 @@ def test_a_row_says_what_became_of_the_event(operator: Client, events: dict[str,
     assert f'href="{address}"' in page(operator, "?state=dead")
 
 
-def test_a_page_has_few_statements_however_many_rows_there_are_and_never_counts(
+def test_page_has_a_constant_number_of_queries_and_never_counts(
     operator: Client, events: dict[str, WebhookEvent], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     # Who is asking; the rows, with their savepoint and their limit of time; who they are about; the types.
@@ -343,7 +341,7 @@ def test_a_page_has_few_statements_however_many_rows_there_are_and_never_counts(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_would_take_too_long_is_given_up_and_says_what_to_do(
+def test_slow_query_times_out_with_advice(
     operator: Client, events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WebhookEventAdmin, "timeout_ms", 50)
@@ -364,7 +362,7 @@ def test_what_would_take_too_long_is_given_up_and_says_what_to_do(
         assert cursor.fetchone() == ("30s",)
 
 
-def test_other_troubles_of_the_database_are_no_matter_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_database_errors_are_not_reported_as_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = WebhookEvent.objects.extra(where=["1 / (id - id) = 1"])
     event()
     with pytest.raises(Exception, match="division by zero"):
@@ -374,7 +372,7 @@ def test_other_troubles_of_the_database_are_no_matter_of_time(monkeypatch: pytes
 # --- Actions ---
 
 
-def test_rows_can_be_chosen_for_actions_that_get_what_the_filter_leaves(
+def test_admin_actions_get_selected_rows_and_filtered_events(
     operator: Client, events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acted: list[list[int]] = []
@@ -411,7 +409,7 @@ def rows_of(response: Any) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_an_export_has_the_filtered_events_and_is_in_the_log(
+def test_export_contains_the_filtered_events_and_is_audited(
     events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(orders, "CHUNK_SIZE", 1)
@@ -430,7 +428,7 @@ def test_an_export_has_the_filtered_events_and_is_in_the_log(
     assert told.details == {"format": "csv", "filters": {"state": ["unsettled", "stale"]}}
 
 
-def test_neither_the_file_nor_the_log_has_an_address(events: dict[str, WebhookEvent], operator: Client) -> None:
+def test_export_and_audit_log_contain_no_email_address(events: dict[str, WebhookEvent], operator: Client) -> None:
     WebhookEvent.objects.update(payload="olive@example.com", headers={"x": "olive@example.com"})
     found = rows_of(operator.post(f"{EXPORT}?q=Olive@example.com"))
     assert len(found) == 2
@@ -446,24 +444,24 @@ def test_neither_the_file_nor_the_log_has_an_address(events: dict[str, WebhookEv
         ("user=olive@example.com&event_type=olive@example.com", {"user": ["…"], "event_type": ["…"]}),
     ),
 )
-def test_the_log_keeps_of_a_filter_what_is_of_nobody(operator: Client, query: str, kept: dict[str, Any]) -> None:
+def test_audit_log_of_export_contains_no_personal_data(operator: Client, query: str, kept: dict[str, Any]) -> None:
     rows_of(operator.post(f"{EXPORT}?{query}"))
     assert AuditLog.objects.latest("pk").details == {"format": "csv", "filters": kept}
 
 
-def test_a_note_of_a_person_is_no_error(operator: Client) -> None:
+def test_notes_are_not_exported_as_errors(operator: Client) -> None:
     event(last_error="Olive: she asked for it", state="ignored")
     assert [row["error"] for row in rows_of(operator.post(EXPORT))] == [""]
 
 
-def test_no_cell_is_a_formula(operator: Client) -> None:
+def test_formulas_are_escaped(operator: Client) -> None:
     event(event_type='=HYPERLINK("https://evil.example")', clerk_user_id="@SUM(A1)")
     [row] = rows_of(operator.post(EXPORT))
     assert row["event_type"] == '\'=HYPERLINK("https://evil.example")'
     assert row["clerk_user_id"] == "'@SUM(A1)"
 
 
-def test_events_that_come_meanwhile_are_not_in_the_file(operator: Client, events: dict[str, WebhookEvent]) -> None:
+def test_events_received_during_an_export_are_not_included(operator: Client, events: dict[str, WebhookEvent]) -> None:
     response: Any = operator.post(EXPORT)
     event(timezone.now())
     assert len(rows_of(response)) == len(events)
@@ -477,19 +475,19 @@ def test_events_that_come_meanwhile_are_not_in_the_file(operator: Client, events
         ("?q=%00", "Nothing was exported, because the filter is invalid."),
     ),
 )
-def test_what_cannot_be_understood_is_not_exported(operator: Client, query: str, said: str) -> None:
+def test_invalid_filter_exports_nothing(operator: Client, query: str, said: str) -> None:
     response = operator.post(EXPORT + query)
     assert response.status_code == 302
     assert said in " ".join(str(message) for message in get_messages(response.wsgi_request))
     assert not AuditLog.objects.exists()
 
 
-def test_only_staff_takes_it_along(olive: User) -> None:
+def test_only_staff_can_export(olive: User) -> None:
     assert signed_in(olive).post(EXPORT).status_code == 302
     assert not AuditLog.objects.filter(action="EVENTS_EXPORTED").exists()
 
 
-def test_the_list_is_asked_for_without_a_page_too(rf: RequestFactory, events: dict[str, WebhookEvent]) -> None:
+def test_changelist_works_without_its_page(rf: RequestFactory, events: dict[str, WebhookEvent]) -> None:
     """As repairing all that a filter leaves does it."""
     request = rf.post(f"{LIST}?state=unsettled")
     request.user = UserFactory.create(admin=True)

@@ -26,14 +26,14 @@ def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> JobManager:
     return manager
 
 
-def test_a_job_of_a_killed_worker_runs_again(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     job = stalled(attempts=4)
     manager = recover(monkeypatch, job)
     manager.retry_job.assert_awaited_once_with(job)  # type: ignore[attr-defined]
     assert caplog.text == ""
 
 
-def test_a_job_that_keeps_ending_workers_is_given_up_and_told(
+def test_job_that_keeps_killing_workers_is_abandoned_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody else tells: the job itself never gets to log anything."""

@@ -58,7 +58,7 @@ def deliver_to(webhook: WebhookClient, url: str, body: str = BODY, **extra: Any)
     return webhook.client.post(url, body, content_type="application/json", headers=headers, **extra)
 
 
-def test_a_signed_event_is_processed(webhook: WebhookClient) -> None:
+def test_signed_event_is_processed(webhook: WebhookClient) -> None:
     assert webhook.created(person()) == "processed"
     assert WebhookEvent.objects.get().state == WebhookEvent.State.PROCESSED
 
@@ -68,7 +68,7 @@ def test_a_signed_event_is_processed(webhook: WebhookClient) -> None:
 
 @pytest.mark.parametrize("url", URLS, ids=("without slash", "with slash"))
 @pytest.mark.parametrize("secure", (False, True), ids=("HTTP", "HTTPS"))
-def test_it_is_never_redirected(webhook: WebhookClient, settings: Settings, url: str, *, secure: bool) -> None:
+def test_endpoint_is_never_redirected(webhook: WebhookClient, settings: Settings, url: str, *, secure: bool) -> None:
     settings.SECURE_SSL_REDIRECT = True
     response = deliver_to(webhook, url, secure=secure)
     assert response.status_code == 200
@@ -84,7 +84,7 @@ def test_other_pages_are_redirected_to_https(client: Client, settings: Settings)
 @pytest.mark.parametrize("redirect", (False, True), ids=("", "with SECURE_SSL_REDIRECT"))
 @pytest.mark.parametrize("url", URLS, ids=("without slash", "with slash"))
 @pytest.mark.parametrize("method", ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"))
-def test_other_methods_are_told_the_right_one(
+def test_other_methods_return_405(
     webhook: WebhookClient, settings: Settings, method: str, url: str, *, redirect: bool
 ) -> None:
     settings.SECURE_SSL_REDIRECT = redirect
@@ -97,7 +97,7 @@ def test_other_methods_are_told_the_right_one(
 
 
 @pytest.mark.parametrize("url", (f"{URL}//", f"{URL}/other", f"{URL}s", f"/x{URL}"))
-def test_no_other_url_is_the_endpoint(webhook: WebhookClient, url: str) -> None:
+def test_similar_urls_are_not_the_endpoint(webhook: WebhookClient, url: str) -> None:
     assert deliver_to(webhook, url).status_code in (401, 403, 404)
     assert_nothing_stored()
 
@@ -106,7 +106,7 @@ def test_no_other_url_is_the_endpoint(webhook: WebhookClient, url: str) -> None:
 
 
 @pytest.mark.parametrize("url", URLS, ids=("without slash", "with slash"))
-def test_csrf_protection_does_not_stand_in_the_way(webhook: WebhookClient, url: str) -> None:
+def test_endpoint_is_csrf_exempt(webhook: WebhookClient, url: str) -> None:
     webhook.client.cookies["csrftoken_8000"] = "x" * 32
     response = deliver_to(
         webhook, url, HTTP_ORIGIN="https://elsewhere.example", HTTP_REFERER="https://elsewhere.example/"
@@ -115,7 +115,7 @@ def test_csrf_protection_does_not_stand_in_the_way(webhook: WebhookClient, url: 
 
 
 @pytest.mark.parametrize("headers", ({}, {"svix-id": ""}), ids=("accepted", "refused"))
-def test_no_cookie_is_set_and_nothing_is_cached(webhook: WebhookClient, headers: dict[str, str]) -> None:
+def test_response_sets_no_cookie_and_is_not_cached(webhook: WebhookClient, headers: dict[str, str]) -> None:
     response = webhook.post(BODY, headers=headers)
     assert not response.cookies
     assert "no-store" in response.headers["Cache-Control"]
@@ -123,14 +123,14 @@ def test_no_cookie_is_set_and_nothing_is_cached(webhook: WebhookClient, headers:
     assert "Cookie" not in response.headers.get("Vary", "")
 
 
-def test_a_session_is_neither_read_nor_touched(webhook: WebhookClient) -> None:
+def test_session_cookie_is_ignored(webhook: WebhookClient) -> None:
     webhook.client.cookies["sessionid_8000"] = "x" * 32
     response = webhook.post(BODY)
     assert response.status_code == 200
     assert not response.cookies
 
 
-def test_nothing_is_asked_of_the_network(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endpoint_does_not_use_the_network(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any, **options: Any) -> NoReturn:
         raise AssertionError(f"The endpoint used the network: {args}")
 
@@ -143,12 +143,12 @@ def test_nothing_is_asked_of_the_network(webhook: WebhookClient, monkeypatch: py
 
 
 @pytest.mark.parametrize("length", (str(512 * 1024 + 1), str(10**9), "9" * 30), ids=("one byte more", "1 GB", "absurd"))
-def test_a_body_over_512_kb_is_refused_before_it_is_read(webhook: WebhookClient, length: str) -> None:
+def test_body_over_512_kb_is_rejected_unread(webhook: WebhookClient, length: str) -> None:
     response = webhook.post(BODY, CONTENT_LENGTH=length, **read_from(Unreadable()))
     assert_refused(response, "too_large", status=413)
 
 
-def test_a_body_of_512_kb_is_accepted(webhook: WebhookClient) -> None:
+def test_body_of_512_kb_is_accepted(webhook: WebhookClient) -> None:
     body = BODY + " " * (512 * 1024 - len(BODY))
     assert webhook.post(body).json() == {"outcome": "ignored"}
     assert WebhookEvent.objects.get().payload == body
@@ -165,18 +165,18 @@ def test_a_body_of_512_kb_is_accepted(webhook: WebhookClient) -> None:
         pytest.param("\u00b2", id="superscript"),
     ),
 )
-def test_a_length_that_is_none_is_refused(webhook: WebhookClient, length: str) -> None:
+def test_invalid_content_length_is_rejected(webhook: WebhookClient, length: str) -> None:
     response = webhook.post(BODY, CONTENT_LENGTH=length)
     assert response.status_code in (400, 413)
     assert_nothing_stored()
 
 
-def test_a_body_shorter_than_announced_is_judged_by_what_came(webhook: WebhookClient) -> None:
+def test_body_shorter_than_content_length_is_rejected(webhook: WebhookClient) -> None:
     response = webhook.post(BODY, **read_from(BytesIO(BODY.encode()[:-10])))
     assert_refused(response, "bad_signature")
 
 
-def test_a_sender_who_hangs_up_in_the_middle_is_refused(webhook: WebhookClient) -> None:
+def test_broken_connection_is_rejected(webhook: WebhookClient) -> None:
     assert_refused(webhook.post(BODY, **read_from(Broken())), "unreadable_body")
 
 
@@ -184,7 +184,7 @@ def test_a_sender_who_hangs_up_in_the_middle_is_refused(webhook: WebhookClient) 
 
 
 @pytest.mark.parametrize("secrets", ([], ["whsec_"], ["whsec_not*base64*"]), ids=("unset", "empty", "not base64"))
-def test_without_a_usable_secret_the_log_names_the_setting_and_the_answer_does_not(
+def test_invalid_secret_is_named_in_the_log_but_not_in_the_response(
     webhook: WebhookClient, settings: Settings, caplog: pytest.LogCaptureFixture, secrets: list[str]
 ) -> None:
     settings.CLERK_WEBHOOK_SECRETS = secrets
@@ -196,7 +196,7 @@ def test_without_a_usable_secret_the_log_names_the_setting_and_the_answer_does_n
 
 
 @pytest.mark.parametrize("error", (OperationalError, InterfaceError))
-def test_a_lost_database_is_answered_503(
+def test_lost_database_returns_503(
     webhook: WebhookClient,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -212,9 +212,7 @@ def test_a_lost_database_is_answered_503(
     assert webhook.post(BODY, svix_id="msg_again").json() == {"outcome": "ignored"}
 
 
-def test_a_database_that_cannot_be_reached_is_answered_503(
-    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_database_returns_503(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any, **options: Any) -> NoReturn:
         raise OperationalError("connection refused")
 
@@ -237,7 +235,7 @@ def rival(database_url: str, transactional_db: None) -> Iterator[psycopg.Connect
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_user_who_is_locked_for_too_long_is_answered_503(webhook: WebhookClient, rival: psycopg.Connection) -> None:
+def test_locked_user_returns_503(webhook: WebhookClient, rival: psycopg.Connection) -> None:
     zofia = person(first_name="Zofia")
     webhook.created(zofia)
     rival.execute("SELECT FROM accounts_user FOR UPDATE")
@@ -251,9 +249,7 @@ def test_a_user_who_is_locked_for_too_long_is_answered_503(webhook: WebhookClien
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_event_that_is_locked_for_too_long_is_answered_503(
-    webhook: WebhookClient, rival: psycopg.Connection
-) -> None:
+def test_locked_event_returns_503(webhook: WebhookClient, rival: psycopg.Connection) -> None:
     webhook.post(BODY, svix_id="msg_held")
     rival.execute("SELECT FROM webhooks_webhookevent FOR UPDATE")
     response = webhook.post(BODY, svix_id="msg_held")
@@ -268,7 +264,7 @@ def test_an_event_that_is_locked_for_too_long_is_answered_503(
 
 
 @pytest.mark.parametrize("address", (STRANGER, "2001:db8::1", ""), ids=("IPv4", "IPv6", "unix socket"))
-def test_without_a_list_every_address_may_try(webhook: WebhookClient, address: str) -> None:
+def test_empty_allowlist_admits_every_address(webhook: WebhookClient, address: str) -> None:
     assert webhook.post(BODY, REMOTE_ADDR=address).status_code == 200
 
 
@@ -288,7 +284,7 @@ LISTS = (
 
 
 @pytest.mark.parametrize(("allowed", "good", "bad"), LISTS)
-def test_only_listed_addresses_may_try(
+def test_allowlist_admits_only_listed_addresses(
     webhook: WebhookClient, settings: Settings, allowed: list[str], good: str, bad: str
 ) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = allowed
@@ -297,9 +293,7 @@ def test_only_listed_addresses_may_try(
 
 
 @pytest.mark.parametrize("address", ("", "unknown", "localhost"), ids=("unix socket", "word", "name"))
-def test_an_address_that_cannot_be_known_is_not_on_the_list(
-    webhook: WebhookClient, settings: Settings, address: str
-) -> None:
+def test_unknown_address_is_rejected_by_an_allowlist(webhook: WebhookClient, settings: Settings, address: str) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["0.0.0.0/0", "::/0"]
     assert_refused(webhook.post(BODY, REMOTE_ADDR=address), "address_not_allowed", status=403)
 
@@ -324,7 +318,7 @@ FORWARDED = (
 
 
 @pytest.mark.parametrize(("proxies", "remote", "forwarded", "status"), FORWARDED)
-def test_the_address_is_the_one_the_trusted_proxies_saw(
+def test_client_address_is_taken_from_trusted_proxies(
     webhook: WebhookClient, settings: Settings, *, proxies: int, remote: str, forwarded: str, status: int
 ) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS, settings.TRUSTED_PROXY_COUNT = ["svix"], proxies
@@ -333,11 +327,11 @@ def test_the_address_is_the_one_the_trusted_proxies_saw(
     assert WebhookEvent.objects.filter(source_address=SVIX_ADDRESS).exists() is (status == 200)
 
 
-def test_a_listed_address_still_has_to_sign(webhook: WebhookClient, settings: Settings) -> None:
+def test_listed_address_still_needs_a_signature(webhook: WebhookClient, settings: Settings) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["svix"]
     response = webhook.post(BODY, headers={"svix-signature": ""}, REMOTE_ADDR=SVIX_ADDRESS)
     assert_refused(response, "missing_headers")
 
 
-def test_the_limit_leaves_room_for_the_largest_event_svix_takes() -> None:
+def test_body_limit_exceeds_the_largest_svix_message() -> None:
     assert views.MAX_BODY_BYTES > 400_000

@@ -96,9 +96,8 @@ def _number(value: float, key: str, *, in_metadata: bool) -> float:
         return _shifted(value)
     if not in_metadata and key in COUNTS:
         return value
-    digits = (
-        f"{abs(value):f}" if "e" in str(value) else str(abs(value))
-    )  # scientific notation contains a letter, which must not be scrambled
+    # The "e" of scientific notation would be scrambled like a letter.
+    digits = f"{abs(value):f}" if "e" in str(value) else str(abs(value))
     number = type(value)(_scrambled(digits) if math.isfinite(value) else value)
     return -number if value < 0 else number
 

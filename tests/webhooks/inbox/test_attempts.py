@@ -31,7 +31,7 @@ def told() -> list[tuple[int, str, str, str]]:
     return list(Attempt.objects.order_by("number").values_list("number", "outcome", "error", "trigger"))
 
 
-def test_a_first_attempt_that_succeeds_has_no_row_and_pays_no_statement(webhook: WebhookClient) -> None:
+def test_successful_first_attempt_has_no_row_and_no_extra_query(webhook: WebhookClient) -> None:
     with CaptureQueriesContext(connection) as queries:
         webhook.created(person())
     webhook.post('{"type": "role.created"}')
@@ -39,14 +39,14 @@ def test_a_first_attempt_that_succeeds_has_no_row_and_pays_no_statement(webhook:
     assert not [query for query in queries.captured_queries if "webhooks_attempt" in query["sql"]]
 
 
-def test_a_repeat_of_a_settled_event_is_no_attempt(webhook: WebhookClient) -> None:
+def test_repeated_delivery_of_settled_event_is_not_an_attempt(webhook: WebhookClient) -> None:
     zofia = person()
     for _ in range(2):
         webhook.created(zofia, svix_id="msg_1")
     assert not Attempt.objects.exists()
 
 
-def test_a_failure_tells_when_how_long_and_why(webhook: WebhookClient) -> None:
+def test_failed_attempt_stores_time_duration_and_error(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
     row = Attempt.objects.get()
@@ -57,7 +57,7 @@ def test_a_failure_tells_when_how_long_and_why(webhook: WebhookClient) -> None:
     assert row.traceback.rstrip().endswith("HandlerError: half-way")
 
 
-def test_every_further_attempt_is_told_the_good_one_too(webhook: WebhookClient) -> None:
+def test_every_later_attempt_has_a_row_including_the_successful_one(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
@@ -70,19 +70,19 @@ def test_every_further_attempt_is_told_the_good_one_too(webhook: WebhookClient) 
     assert Attempt.objects.get(number=3).traceback == ""
 
 
-def test_whoever_tries_it_again_says_what_for(webhook: WebhookClient) -> None:
+def test_attempt_stores_its_trigger(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     inbox.retry(event.pk, trigger=Trigger.REPLAY)
     assert told()[-1] == (2, State.PROCESSED, "", Trigger.REPLAY)
 
 
-def test_an_event_that_is_left_alone_has_no_attempt(webhook: WebhookClient) -> None:
+def test_skipped_retry_has_no_row(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     assert inbox.retry(event.pk, only_if_due=True) is None
     assert len(told()) == 1
 
 
-def test_an_unreadable_payload_is_told(webhook: WebhookClient) -> None:
+def test_unreadable_payload_is_a_dead_attempt(webhook: WebhookClient) -> None:
     webhook.post("no JSON")
     [(number, outcome, error, _)] = told()
     assert (number, outcome) == (1, State.DEAD)
@@ -90,9 +90,7 @@ def test_an_unreadable_payload_is_told(webhook: WebhookClient) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_attempt_is_stored_with_its_result_or_not_at_all(
-    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_attempt_and_result_are_stored_atomically(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     event = failed_event(webhook)
     written = attempts.record
 
@@ -121,13 +119,13 @@ def raised(error: Exception) -> Exception:
     return error
 
 
-def test_a_traceback_has_no_values_of_variables() -> None:
+def test_traceback_omits_values_of_variables() -> None:
     text = attempts.format_traceback(raised(HandlerError("half-way")))
     assert "in raised" in text
     assert "hunter2hunter2" not in text
 
 
-def test_a_long_traceback_keeps_its_end() -> None:
+def test_long_traceback_keeps_its_end() -> None:
     text = attempts.format_traceback(raised(HandlerError("x" * 20_000 + " the end")))
     assert text.startswith(attempts.TRUNCATION_MARK)
     assert text.endswith(" the end\n")
@@ -143,7 +141,7 @@ def unlogged() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unlogged")
-def test_what_postgresql_cannot_store_is_stored_all_the_same(webhook: WebhookClient) -> None:
+def test_characters_that_postgresql_cannot_store_are_replaced(webhook: WebhookClient) -> None:
     failed_event(webhook, error=HandlerError("\x00 and \ud800"))
     row = Attempt.objects.get()
     assert "HandlerError: \ufffd and ?" in row.traceback
@@ -151,7 +149,7 @@ def test_what_postgresql_cannot_store_is_stored_all_the_same(webhook: WebhookCli
 
 
 @pytest.mark.usefixtures("unlogged")
-def test_half_a_surrogate_pair_anywhere_in_an_event_loses_nothing(webhook: WebhookClient) -> None:
+def test_events_with_lone_surrogates_are_stored(webhook: WebhookClient) -> None:
     for number, body in enumerate(('{"type": "\\ud800"}', '{"type": "user.created", "data": {"id": "\\ud800"}}')):
         assert webhook.post(body, svix_id=f"msg_{number}").status_code == 200
     assert WebhookEvent.objects.count() == 2
@@ -160,7 +158,7 @@ def test_half_a_surrogate_pair_anywhere_in_an_event_loses_nothing(webhook: Webho
 # --- What becomes of it ---
 
 
-def test_what_errors_quote_goes_with_the_payload(webhook: WebhookClient) -> None:
+def test_retention_removes_errors_and_tracebacks(webhook: WebhookClient) -> None:
     with time_machine.travel(timezone.now() - timedelta(days=91)):
         failed_event(webhook, svix_id="msg_old")
     failed_event(webhook, svix_id="msg_young")
@@ -171,14 +169,14 @@ def test_what_errors_quote_goes_with_the_payload(webhook: WebhookClient) -> None
     assert young.traceback
 
 
-def test_the_command_that_only_says_what_would_go_leaves_it(webhook: WebhookClient) -> None:
+def test_empty_payloads_dry_run_keeps_traceback(webhook: WebhookClient) -> None:
     with time_machine.travel(timezone.now() - timedelta(days=91)):
         failed_event(webhook)
     call_command("empty_payloads", "--dry-run")
     assert Attempt.objects.get().traceback
 
 
-def test_what_errors_quote_is_erased_with_the_person(webhook: WebhookClient) -> None:
+def test_erasing_a_user_removes_errors_and_tracebacks(webhook: WebhookClient) -> None:
     failed_event(webhook)
     webhook.created(ZOFIA)
     with failing_handlers():

@@ -27,7 +27,7 @@ def counted() -> dict[str, int]:
     return dict(RejectionCount.objects.values_list("cause", "requests"))
 
 
-def test_a_forgery_is_counted_and_not_stored(counter: RejectionCounter) -> None:
+def test_forged_request_is_counted_and_not_stored(counter: RejectionCounter) -> None:
     stranger = WebhookClient(secret="whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE=")
     for _ in range(3):
         assert stranger.post({"type": "user.created"}).status_code == 400
@@ -37,7 +37,7 @@ def test_a_forgery_is_counted_and_not_stored(counter: RejectionCounter) -> None:
     assert not WebhookEvent.objects.exists()
 
 
-def test_each_cause_is_counted_by_its_name(counter: RejectionCounter, webhook: WebhookClient, settings: Any) -> None:
+def test_each_cause_has_its_own_count(counter: RejectionCounter, webhook: WebhookClient, settings: Any) -> None:
     webhook.post({"type": "x"}, headers={"svix-timestamp": "1"})
     webhook.post({"type": "x"}, headers={"svix-signature": "v1"})
     webhook.post({"type": "x"}, headers={"svix-id": ""})
@@ -55,7 +55,7 @@ def test_each_cause_is_counted_by_its_name(counter: RejectionCounter, webhook: W
     assert set(counted()) <= set(CAUSES)
 
 
-def test_processes_add_to_one_row_an_hour(counter: RejectionCounter) -> None:
+def test_processes_share_one_row_per_hour(counter: RejectionCounter) -> None:
     with time_machine.travel(NOW, tick=False):
         for process in (counter, RejectionCounter()):
             process.count("bad_signature")
@@ -64,14 +64,16 @@ def test_processes_add_to_one_row_an_hour(counter: RejectionCounter) -> None:
     assert (row.hour, row.requests) == (NOW.replace(minute=0), 2)
 
 
-def test_causes_that_nobody_knows_share_one_row(counter: RejectionCounter) -> None:
+def test_unknown_causes_share_one_row(counter: RejectionCounter) -> None:
     for number in range(100):
         counter.count(f"invented-{number}")
     counter.flush()
     assert counted() == {"other": 100}
 
 
-def test_what_cannot_be_written_is_kept(counter: RejectionCounter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_are_kept_when_the_database_is_unavailable(
+    counter: RejectionCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Away:
         def cursor(self) -> Any:
             raise OperationalError("away")
@@ -85,14 +87,14 @@ def test_what_cannot_be_written_is_kept(counter: RejectionCounter, monkeypatch: 
     assert counted() == {"bad_signature": 2}
 
 
-def test_good_deliveries_are_not_counted(counter: RejectionCounter, webhook: WebhookClient) -> None:
+def test_accepted_deliveries_are_not_counted(counter: RejectionCounter, webhook: WebhookClient) -> None:
     webhook.created(person())
     counter.flush()
     assert counted() == {}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_count_is_written_although_nobody_comes_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_count_is_written_without_a_later_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FLUSH_DELAY_S", 0.01)
     counter = RejectionCounter()
     counter.count("bad_signature")

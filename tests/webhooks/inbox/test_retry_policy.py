@@ -74,7 +74,7 @@ def assert_whole_effect() -> None:
     assert actions == ["PROFILE_CREATED", "PROFILE_CREATED", "ROLE_ADDED", "ROLE_ADDED", "USER_CREATED"]
 
 
-def test_a_delivery_brings_along_the_body_that_was_emptied_here(webhook: WebhookClient) -> None:
+def test_repeated_delivery_carries_the_body_of_an_emptied_event(webhook: WebhookClient) -> None:
     """Svix keeps bodies for 90 days, and PAYLOAD_RETENTION_DAYS may be fewer."""
     failed_event(webhook, error=DataError("too long"))
     WebhookEvent.objects.update(payload=None)
@@ -83,7 +83,7 @@ def test_a_delivery_brings_along_the_body_that_was_emptied_here(webhook: Webhook
     assert WebhookEvent.objects.get().payload is None
 
 
-def test_an_event_whose_body_is_not_kept_ends_as_ignored_when_tried_again(webhook: WebhookClient) -> None:
+def test_retry_of_event_without_payload_is_ignored(webhook: WebhookClient) -> None:
     [example, *_] = samples.examples()["email.created"]
     webhook.post(example, svix_id="msg_1")
     now = datetime.now(UTC)
@@ -96,7 +96,7 @@ def test_an_event_whose_body_is_not_kept_ends_as_ignored_when_tried_again(webhoo
 # --- What a failure leaves ---
 
 
-def test_a_handler_that_fails_half_way_leaves_nothing_but_its_row_and_a_job(webhook: WebhookClient) -> None:
+def test_failing_handler_leaves_only_the_event_and_a_job(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
     assert_no_effect()
@@ -112,16 +112,14 @@ def test_a_handler_that_fails_half_way_leaves_nothing_but_its_row_and_a_job(webh
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_half_effect_is_ever_committed(webhook: WebhookClient) -> None:
+def test_partial_effect_is_never_committed(webhook: WebhookClient) -> None:
     failed_event(webhook)
     assert_no_effect()
     assert WebhookEvent.objects.get().state == State.FAILED
     assert ProcrastinateJob.objects.count() == 1
 
 
-def test_a_profile_that_cannot_be_made_is_a_failed_event(
-    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_profile_creation_fails_the_event(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: Any) -> bool:
         raise HandlerError("no profile today")
 
@@ -130,9 +128,7 @@ def test_a_profile_that_cannot_be_made_is_a_failed_event(
     assert_no_effect()
 
 
-def test_a_statement_the_database_refuses_is_a_failed_event(
-    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_database_error_fails_the_event(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction is broken then, and the row has to be stored by another."""
 
     def fail(*args: Any) -> bool:
@@ -147,7 +143,7 @@ def test_a_statement_the_database_refuses_is_a_failed_event(
     assert_no_effect()
 
 
-def test_a_failed_update_leaves_the_user_as_it_was(webhook: WebhookClient) -> None:
+def test_failed_update_does_not_change_the_user(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     [before], rows = User.objects.values(), AuditLog.objects.count()
     with failing_handlers():
@@ -157,13 +153,13 @@ def test_a_failed_update_leaves_the_user_as_it_was(webhook: WebhookClient) -> No
     assert AuditLog.objects.count() == rows
 
 
-def test_hostile_error_texts_are_cut_and_cleaned(webhook: WebhookClient) -> None:
+def test_error_texts_are_truncated_and_cleaned(webhook: WebhookClient) -> None:
     event = failed_event(webhook, error=HandlerError("\x00" + "x" * 10_000))
     assert event.last_error.startswith("HandlerError: \ufffdxxx")
     assert len(event.last_error) == 2000
 
 
-def test_an_event_that_failed_is_passed_by_a_newer_one(webhook: WebhookClient) -> None:
+def test_failed_event_is_stale_after_a_newer_one(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     assert webhook.updated(ZOFIA.later(first_name="Zosia")) == "processed"
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
@@ -176,7 +172,7 @@ def test_an_event_that_failed_is_passed_by_a_newer_one(webhook: WebhookClient) -
 # --- Another delivery of it ---
 
 
-def test_a_later_delivery_of_a_failed_event_succeeds(webhook: WebhookClient) -> None:
+def test_repeated_delivery_of_failed_event_succeeds(webhook: WebhookClient) -> None:
     failed_event(webhook, svix_id="msg_1")
     assert webhook.created(ZOFIA, svix_id="msg_1") == "processed"
     assert_whole_effect()
@@ -187,7 +183,7 @@ def test_a_later_delivery_of_a_failed_event_succeeds(webhook: WebhookClient) -> 
     assert webhook.created(ZOFIA, svix_id="msg_1") == "duplicate"
 
 
-def test_a_later_delivery_that_fails_again_waits_longer(webhook: WebhookClient) -> None:
+def test_repeated_delivery_that_fails_again_waits_longer(webhook: WebhookClient) -> None:
     failed_event(webhook)
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
@@ -200,7 +196,7 @@ def test_a_later_delivery_that_fails_again_waits_longer(webhook: WebhookClient) 
 # --- The job ---
 
 
-def test_a_due_event_is_tried_again_and_succeeds(webhook: WebhookClient) -> None:
+def test_due_retry_succeeds(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=30)):
         tasks.retry_event(event.pk)
@@ -211,7 +207,7 @@ def test_a_due_event_is_tried_again_and_succeeds(webhook: WebhookClient) -> None
     assert AuditLog.objects.filter(delivery="msg_1").count() == AuditLog.objects.count()
 
 
-def test_a_due_event_that_fails_again_gets_another_job(webhook: WebhookClient) -> None:
+def test_due_retry_that_fails_again_schedules_another_job(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with time_machine.travel(NOW, tick=False), failing_handlers(TimeoutError("still away")):
         WebhookEvent.objects.update(next_attempt_at=NOW)
@@ -224,7 +220,7 @@ def test_a_due_event_that_fails_again_gets_another_job(webhook: WebhookClient) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_retry_keeps_deliveries_of_the_same_event_waiting(webhook: WebhookClient, database_url: str) -> None:
+def test_retry_locks_out_deliveries_of_the_same_event(webhook: WebhookClient, database_url: str) -> None:
     event = failed_event(webhook)
 
     def rival(**kwargs: Any) -> None:
@@ -242,7 +238,7 @@ def test_a_retry_keeps_deliveries_of_the_same_event_waiting(webhook: WebhookClie
     assert_whole_effect()
 
 
-def test_a_job_that_comes_too_early_does_nothing(webhook: WebhookClient) -> None:
+def test_early_retry_job_does_nothing(webhook: WebhookClient) -> None:
     """Its schedule was replaced by that of another attempt."""
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
@@ -255,14 +251,14 @@ def test_a_job_that_comes_too_early_does_nothing(webhook: WebhookClient) -> None
 
 
 @pytest.mark.parametrize("body", ("{}", '{"type": "role.created"}'), ids=("dead", "ignored"))
-def test_a_job_of_an_event_without_schedule_does_nothing(webhook: WebhookClient, body: str) -> None:
+def test_retry_job_of_unscheduled_event_does_nothing(webhook: WebhookClient, body: str) -> None:
     webhook.post(body)
     before = WebhookEvent.objects.values().get()
     tasks.retry_event(before["id"])
     assert WebhookEvent.objects.values().get() == before
 
 
-def test_a_job_of_an_event_that_was_settled_meanwhile_does_nothing(webhook: WebhookClient) -> None:
+def test_retry_job_of_settled_event_does_nothing(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     webhook.created(ZOFIA, svix_id="msg_1")
     before = WebhookEvent.objects.values().get()
@@ -272,7 +268,7 @@ def test_a_job_of_an_event_that_was_settled_meanwhile_does_nothing(webhook: Webh
     assert_whole_effect()
 
 
-def test_a_job_of_no_event_fails_loudly(db: None) -> None:
+def test_retry_job_of_unknown_event_raises(db: None) -> None:
     with pytest.raises(WebhookEvent.DoesNotExist):
         tasks.retry_event(2**62)
 
@@ -296,7 +292,7 @@ def test_a_job_of_no_event_fails_loudly(db: None) -> None:
         pytest.param(ClerkPayloadError("?", reason="x"), ErrorClass.PERMANENT, State.DEAD, id="ClerkPayloadError"),
     ),
 )
-def test_each_failure_has_its_class(
+def test_errors_are_classified(
     webhook: WebhookClient, error: Exception, error_class: WebhookEvent.ErrorClass, state: WebhookEvent.State
 ) -> None:
     event = failed_event(webhook, error=error)
@@ -305,13 +301,13 @@ def test_each_failure_has_its_class(
     assert_no_effect()
 
 
-def test_waits_grow_and_add_up_to_about_a_day() -> None:
+def test_retry_delays_increase_and_add_up_to_about_a_day() -> None:
     assert list(retry_policy.RETRY_DELAYS) == sorted(retry_policy.RETRY_DELAYS)
     assert retry_policy.RETRY_DELAYS[0] <= timedelta(minutes=1)
     assert timedelta(hours=20) <= sum(retry_policy.RETRY_DELAYS, timedelta()) <= timedelta(hours=30)
 
 
-def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
+def test_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
     waits: list[timedelta] = []
     with time_machine.travel(NOW, tick=False) as clock, failing_handlers():
         assert webhook.created(ZOFIA) == "failed"
@@ -328,7 +324,7 @@ def test_an_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
     assert_no_effect()
 
 
-def test_a_day_of_failures_is_not_the_end(webhook: WebhookClient) -> None:
+def test_dead_event_can_still_be_delivered_again(webhook: WebhookClient) -> None:
     """Once the fault is repaired, a person, or Svix, can have it tried again."""
     event = failed_event(webhook)
     WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None, attempts=10)
@@ -352,14 +348,14 @@ def retried() -> list[tuple[str | None, str, str, int | None]]:
 
 
 @pytest.mark.parametrize("by", ("pk", "svix_id"))
-def test_the_command_tries_one_event_at_once_and_leaves_a_trace(webhook: WebhookClient, by: str) -> None:
+def test_retry_event_command_retries_immediately_and_is_audited(webhook: WebhookClient, by: str) -> None:
     event = failed_event(webhook)
     assert retry_event(str(getattr(event, by))) == "msg_1: processed\n"
     assert_whole_effect()
     assert retried() == [("msg_1", f"webhooks.webhookevent:{event.pk}", "command", None)]
 
 
-def test_the_command_tells_why_it_failed_again(webhook: WebhookClient) -> None:
+def test_retry_event_command_prints_the_error(webhook: WebhookClient) -> None:
     failed_event(webhook)
     with failing_handlers(KeyError("bug")):
         assert retry_event("msg_1") == "msg_1: failed KeyError: 'bug'\n"
@@ -367,13 +363,13 @@ def test_the_command_tells_why_it_failed_again(webhook: WebhookClient) -> None:
     assert list(AuditLog.objects.values_list("action", flat=True)) == ["EVENT_RETRIED"]
 
 
-def test_the_command_tries_a_dead_event(webhook: WebhookClient) -> None:
+def test_retry_event_command_retries_a_dead_event(webhook: WebhookClient) -> None:
     failed_event(webhook, error=DataError("too long"))
     assert retry_event("msg_1") == "msg_1: processed\n"
     assert_whole_effect()
 
 
-def test_the_command_tries_all_that_are_not_settled(webhook: WebhookClient) -> None:
+def test_retry_event_command_retries_all_unsettled_events(webhook: WebhookClient) -> None:
     failed_event(webhook, svix_id="msg_1")
     webhook.post("{}", svix_id="msg_2")
     webhook.post('{"type": "role.created"}', svix_id="msg_3")
@@ -384,13 +380,13 @@ def test_the_command_tries_all_that_are_not_settled(webhook: WebhookClient) -> N
     assert sorted(row[0] or "" for row in retried()) == ["msg_1", "msg_2"]
 
 
-def test_the_command_has_nothing_to_do_without_unsettled_events(webhook: WebhookClient) -> None:
+def test_retry_event_command_without_unsettled_events_does_nothing(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     assert retry_event("--all") == "There are no failed or dead events.\n"
     assert retried() == []
 
 
-def test_the_command_leaves_a_settled_event_alone(webhook: WebhookClient) -> None:
+def test_retry_event_command_skips_a_settled_event(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA, svix_id="msg_1")
     before = WebhookEvent.objects.values().get()
     assert retry_event("msg_1") == "msg_1: skipped, already processed\n"
@@ -401,14 +397,14 @@ def test_the_command_leaves_a_settled_event_alone(webhook: WebhookClient) -> Non
 @pytest.mark.parametrize(
     "name", ("9" * 18, "msg_404", "9" * 40, "²", ""), ids=("id", "svix id", "digits", "²", "blank")
 )
-def test_the_command_refuses_an_unknown_event_before_trying_any(webhook: WebhookClient, name: str) -> None:
+def test_retry_event_command_rejects_an_unknown_event_before_retrying_any(webhook: WebhookClient, name: str) -> None:
     failed_event(webhook)
     with pytest.raises(CommandError, match="There is no event"):
         retry_event("msg_1", name)
     assert_no_effect()
 
 
-def test_the_command_wants_to_be_told_which(db: None) -> None:
+def test_retry_event_command_requires_events_or_all(db: None) -> None:
     with pytest.raises(CommandError, match="--all"):
         retry_event()
 
@@ -417,7 +413,7 @@ def test_the_command_wants_to_be_told_which(db: None) -> None:
     ("error", "levels"),
     ((RuntimeError("our fault"), ["ERROR", "WARNING"]), (OperationalError("away"), ["WARNING", "WARNING"])),
 )
-def test_a_fault_of_ours_is_an_error_once_and_what_passes_is_none(
+def test_internal_error_is_logged_as_error_once_and_transient_error_as_warning(
     webhook: WebhookClient, caplog: pytest.LogCaptureFixture, error: Exception, levels: list[str]
 ) -> None:
     with failing_handlers(error):

@@ -37,7 +37,7 @@ def everything(event: WebhookEvent) -> dict[str, Any]:
 # --- The stored row ---
 
 
-def test_a_row_tells_everything_about_its_delivery(webhook: WebhookClient) -> None:
+def test_event_row_stores_all_details_of_the_delivery(webhook: WebhookClient) -> None:
     zofia = person(updated_at=EARLIER)
     envelope = samples.user_event("user.created", zofia)
     # Neither compact nor sorted: what is stored is what was signed, byte for byte.
@@ -77,19 +77,19 @@ def test_a_row_tells_everything_about_its_delivery(webhook: WebhookClient) -> No
     }
 
 
-def test_no_row_holds_a_signature_or_a_cookie(webhook: WebhookClient) -> None:
+def test_signatures_and_cookies_are_not_stored(webhook: WebhookClient) -> None:
     webhook.post("{}", headers={"cookie": "sessionid=stolen", "authorization": "Bearer stolen"})
     stored = json.dumps(everything(WebhookEvent.objects.get()), default=str)
     assert "v1," not in stored
     assert "stolen" not in stored
 
 
-def test_long_headers_are_cut(webhook: WebhookClient) -> None:
+def test_long_headers_are_truncated(webhook: WebhookClient) -> None:
     webhook.post("{}", headers={"user-agent": "x" * 100_000})
     assert WebhookEvent.objects.get().headers["User-Agent"] == "x" * 500
 
 
-def test_the_audit_log_names_the_delivery_and_the_acting_person_and_not_svix(webhook: WebhookClient) -> None:
+def test_audit_rows_name_the_delivery_and_the_acting_user_instead_of_svix(webhook: WebhookClient) -> None:
     envelope = samples.event(
         "user.created", person().data(), occurred_at=NOW, client_ip="2001:db8::7", user_agent="Firefox"
     )
@@ -108,7 +108,7 @@ def test_the_audit_log_names_the_delivery_and_the_acting_person_and_not_svix(web
         pytest.param({"type": "role.created", "timestamp": 1}, State.IGNORED, id="ignored"),
     ),
 )
-def test_a_duplicate_is_counted_and_changes_nothing_else(
+def test_duplicate_is_counted_and_changes_nothing_else(
     webhook: WebhookClient, body: dict[str, Any], state: WebhookEvent.State
 ) -> None:
     with time_machine.travel(NOW, tick=False):
@@ -126,7 +126,7 @@ def test_a_duplicate_is_counted_and_changes_nothing_else(
     assert (User.objects.count(), AuditLog.objects.count()) == effects
 
 
-def test_a_stale_event_is_settled_too(webhook: WebhookClient) -> None:
+def test_stale_event_is_settled(webhook: WebhookClient) -> None:
     zofia = person()
     webhook.updated(zofia.later())
     assert webhook.created(zofia, svix_id="msg_late") == "stale"
@@ -134,7 +134,7 @@ def test_a_stale_event_is_settled_too(webhook: WebhookClient) -> None:
     assert WebhookEvent.objects.get(svix_id="msg_late").state == State.STALE
 
 
-def test_the_first_body_under_an_id_is_the_one_that_counts(webhook: WebhookClient) -> None:
+def test_only_the_first_body_of_an_id_is_applied(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia")
     webhook.created(zofia, svix_id="msg_1")
     assert webhook.updated(zofia.later(first_name="Zosia"), svix_id="msg_1") == "duplicate"
@@ -151,7 +151,7 @@ REAL_EVENTS = [
 
 
 @pytest.mark.parametrize("envelope", REAL_EVENTS)
-def test_every_event_of_clerk_is_accepted(webhook: WebhookClient, envelope: dict[str, Any]) -> None:
+def test_every_clerk_event_is_accepted(webhook: WebhookClient, envelope: dict[str, Any]) -> None:
     response = webhook.post(envelope)
     acted_upon = envelope["type"] in HANDLERS
     assert (response.status_code, response.json()) == (200, {"outcome": "processed" if acted_upon else "ignored"})
@@ -161,7 +161,7 @@ def test_every_event_of_clerk_is_accepted(webhook: WebhookClient, envelope: dict
     assert User.objects.count() == envelope["type"].startswith("user.")
 
 
-def test_there_is_an_example_of_all_45_types() -> None:
+def test_all_45_event_types_have_an_example() -> None:
     assert len(samples.examples()) == 45
 
 
@@ -177,7 +177,7 @@ def test_there_is_an_example_of_all_45_types() -> None:
         pytest.param({"type": "user.levitated", "timestamp": 10**400}, id="enormous time"),
     ),
 )
-def test_an_unknown_type_is_ignored(webhook: WebhookClient, body: dict[str, Any]) -> None:
+def test_unknown_type_is_ignored(webhook: WebhookClient, body: dict[str, Any]) -> None:
     assert webhook.post(body).json() == {"outcome": "ignored"}
     event = WebhookEvent.objects.get()
     assert (event.state, event.error_class) == (State.IGNORED, "")
@@ -195,7 +195,7 @@ def test_an_unknown_type_is_ignored(webhook: WebhookClient, body: dict[str, Any]
         pytest.param({"timestamp": None, "event_attributes": 7}, id="wrong shapes"),
     ),
 )
-def test_no_body_with_one_time_codes_is_kept(
+def test_bodies_with_one_time_codes_are_not_stored(
     webhook: WebhookClient, event_type: str, envelope: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     body = {"type": event_type, "data": {"body": "Your code is 424242", "otp_code": "424242"}, **envelope}
@@ -208,7 +208,7 @@ def test_no_body_with_one_time_codes_is_kept(
 
 
 @pytest.mark.parametrize("instance", ("ins_other", "", None, 7), ids=("other", "blank", "null", "number"))
-def test_another_instance_is_ignored(webhook: WebhookClient, settings: Settings, instance: object) -> None:
+def test_event_of_another_instance_is_ignored(webhook: WebhookClient, settings: Settings, instance: object) -> None:
     settings.CLERK_INSTANCE_ID = samples.INSTANCE_ID
     body = samples.user_event("user.created", person()) | {"instance_id": instance}
     assert webhook.post(body).json() == {"outcome": "ignored"}
@@ -218,7 +218,7 @@ def test_another_instance_is_ignored(webhook: WebhookClient, settings: Settings,
     assert not User.objects.exists()
 
 
-def test_our_own_instance_is_not(webhook: WebhookClient, settings: Settings) -> None:
+def test_event_of_the_configured_instance_is_processed(webhook: WebhookClient, settings: Settings) -> None:
     settings.CLERK_INSTANCE_ID = samples.INSTANCE_ID
     assert webhook.created(person()) == "processed"
 
@@ -238,7 +238,7 @@ def json_object(members: dict[str, str]) -> str:
     return "{" + ",".join(f'"{name}":{value}' for name, value in members.items()) + "}"
 
 
-def test_the_body_that_the_table_below_spoils_is_good(webhook: WebhookClient) -> None:
+def test_template_of_the_invalid_bodies_is_valid(webhook: WebhookClient) -> None:
     assert webhook.post(user_created()).json() == {"outcome": "processed"}
 
 
@@ -309,7 +309,7 @@ def test_the_body_that_the_table_below_spoils_is_good(webhook: WebhookClient) ->
         pytest.param(user_created(type='"user.deleted"', timestamp="null"), id="deletion at no time"),
     ),
 )
-def test_a_verified_body_without_the_expected_shape_is_stored_as_dead(webhook: WebhookClient, body: str) -> None:
+def test_verified_body_of_unexpected_shape_is_stored_as_dead(webhook: WebhookClient, body: str) -> None:
     response = webhook.post(body)
     assert (response.status_code, response.json()) == (200, {"outcome": "failed"})
     event = WebhookEvent.objects.get()
@@ -321,7 +321,7 @@ def test_a_verified_body_without_the_expected_shape_is_stored_as_dead(webhook: W
     assert not AuditLog.objects.exists()
 
 
-def test_what_a_dead_event_says_of_itself_is_kept_so_that_it_is_found(webhook: WebhookClient) -> None:
+def test_dead_event_stores_its_readable_fields(webhook: WebhookClient) -> None:
     """Whoever is erased takes its payload along, and Clerk can be asked for the person instead."""
     zofia = person()
     envelope = samples.user_event("user.created", zofia)
@@ -333,13 +333,13 @@ def test_what_a_dead_event_says_of_itself_is_kept_so_that_it_is_found(webhook: W
 
 
 @pytest.mark.parametrize("body", ("", "{", "[]", "7", '{"type": 7, "instance_id": [], "data": {"id": "user_’"}}'))
-def test_of_what_says_nothing_of_itself_nothing_is_made_up(webhook: WebhookClient, body: str) -> None:
+def test_unreadable_event_has_blank_fields(webhook: WebhookClient, body: str) -> None:
     webhook.post(body)
     event = WebhookEvent.objects.get()
     assert (event.state, event.event_type, event.instance_id, event.clerk_user_id) == (State.DEAD, "", "", None)
 
 
-def test_a_repeat_of_a_dead_event_tries_again(webhook: WebhookClient) -> None:
+def test_repeated_delivery_of_dead_event_is_another_attempt(webhook: WebhookClient) -> None:
     for number in (1, 2):
         assert webhook.post("[]", svix_id="msg_1").json() == {"outcome": "failed"}
         event = WebhookEvent.objects.get()
@@ -371,9 +371,7 @@ def test_a_repeat_of_a_dead_event_tries_again(webhook: WebhookClient) -> None:
         pytest.param({"data__username": "[]", "data__last_name": "7"}, id="names"),
     ),
 )
-def test_strange_values_where_nothing_depends_on_them_do_no_harm(
-    webhook: WebhookClient, replaced: dict[str, str]
-) -> None:
+def test_malformed_values_in_unused_fields_are_harmless(webhook: WebhookClient, replaced: dict[str, str]) -> None:
     response = webhook.post(user_created(**replaced))
     assert (response.status_code, response.json()) == (200, {"outcome": "processed"})
     user = User.objects.get()
@@ -413,9 +411,7 @@ CLIENT, BUILDER, ADMIN = User.Role.CLIENT, User.Role.BUILDER, User.Role.ADMIN
         pytest.param("ADMIN", [CLIENT], id="metadata a string"),
     ),
 )
-def test_hostile_roles_are_read_as_what_is_surely_meant(
-    webhook: WebhookClient, metadata: object, roles: list[str]
-) -> None:
+def test_malformed_roles_are_reduced_to_valid_ones(webhook: WebhookClient, metadata: object, roles: list[str]) -> None:
     data = person().data() | {"public_metadata": metadata, "unsafe_metadata": {"roles": ["ADMIN"]}}
     body = json.dumps(samples.event("user.created", data, occurred_at=NOW))
     assert webhook.post(body).json() == {"outcome": "processed"}
@@ -445,9 +441,7 @@ def test_hostile_roles_are_read_as_what_is_surely_meant(
         pytest.param("ليلى", "منصور", "ليلى منصور", id="right-to-left name"),
     ),
 )
-def test_hostile_names_are_cleaned_and_processed(
-    webhook: WebhookClient, first: object, last: object, name: str | None
-) -> None:
+def test_hostile_names_are_cleaned(webhook: WebhookClient, first: object, last: object, name: str | None) -> None:
     data = person(roles=["BUILDER"]).data() | {"first_name": first, "last_name": last}
     body = json.dumps(samples.event("user.created", data, occurred_at=NOW))
     assert webhook.post(body).json() == {"outcome": "processed"}
@@ -466,7 +460,7 @@ def statements(queries: CaptureQueriesContext) -> list[str]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_new_builder_takes_nine_statements(webhook: WebhookClient) -> None:
+def test_new_builder_takes_nine_queries(webhook: WebhookClient) -> None:
     """Those of the transaction are counted, too, and the look for addresses that other pages had."""
     webhook.created(person())
     with CaptureQueriesContext(connection) as queries:
@@ -478,7 +472,7 @@ def test_a_new_builder_takes_nine_statements(webhook: WebhookClient) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_duplicate_takes_three_statements(webhook: WebhookClient) -> None:
+def test_duplicate_takes_three_queries(webhook: WebhookClient) -> None:
     zofia = person(roles=["BUILDER"])
     webhook.created(zofia, svix_id="msg_1")
     with CaptureQueriesContext(connection) as queries:
@@ -489,16 +483,14 @@ def test_a_duplicate_takes_three_statements(webhook: WebhookClient) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_refusal_takes_no_statement(webhook: WebhookClient) -> None:
+def test_rejected_request_takes_no_query(webhook: WebhookClient) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert webhook.post("{}", headers={"svix-signature": "junk"}).status_code == 400
     assert statements(queries) == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_transaction_is_its_own_even_where_requests_have_one(
-    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endpoint_ignores_atomic_requests(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the answer would be decided before the commit, and a failure would undo the row that tells of it."""
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", value=True)
     with CaptureQueriesContext(connection) as queries:

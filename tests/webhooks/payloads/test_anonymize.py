@@ -63,7 +63,7 @@ HARMLESS = set(values(samples.user_event("user.updated", person(first_name=None,
 }
 
 
-def test_nothing_of_the_person_is_left() -> None:
+def test_no_personal_data_is_left() -> None:
     original = event()
     text = anonymize.make_fixture(json.dumps(original))
     personal = {value for value in values(original) if value not in HARMLESS and not isinstance(value, bool)}
@@ -83,7 +83,7 @@ def test_nothing_of_the_person_is_left() -> None:
     assert {word for word in words if word.lower() in text.lower()} == set()
 
 
-def test_ids_names_of_keys_and_numbers_that_people_chose_are_replaced() -> None:
+def test_ids_custom_keys_and_custom_numbers_are_replaced() -> None:
     made = json.loads(anonymize.make_fixture(json.dumps(event())))
     metadata = made["data"]["public_metadata"]
     assert set(metadata) & set(HOSTILE) == {"roles", "hourlyRate", "companyName"}
@@ -93,7 +93,7 @@ def test_ids_names_of_keys_and_numbers_that_people_chose_are_replaced() -> None:
     assert made["instance_id"].startswith("ins_")
 
 
-def test_the_shape_is_kept() -> None:
+def test_shape_is_kept() -> None:
     def shape(value: Any, *, is_free: bool = False) -> Any:
         if isinstance(value, dict):
             parts = [shape(part, is_free=is_free or name.endswith("metadata")) for name, part in value.items()]
@@ -107,7 +107,7 @@ def test_the_shape_is_kept() -> None:
     assert shape(made) == shape(original)
 
 
-def test_the_same_value_becomes_the_same_everywhere_and_always() -> None:
+def test_equal_values_get_equal_replacements() -> None:
     data = json.loads(anonymize.make_fixture(json.dumps(event())))["data"]
     assert data["primary_email_address_id"] == data["email_addresses"][0]["id"]
     deleted = json.loads(anonymize.make_fixture(json.dumps(samples.user_event("user.deleted", ZOFIA))))["data"]
@@ -124,7 +124,7 @@ def test_times_keep_their_order() -> None:
 
 
 @pytest.mark.parametrize("event_type", sorted(samples.examples()))
-def test_every_type_still_parses_as_what_it_was(event_type: str) -> None:
+def test_every_event_type_parses_to_the_same_type(event_type: str) -> None:
     for example in [*samples.examples()[event_type], *(e for e in samples.captured() if e["type"] == event_type)]:
         before, after = parse_event(json.dumps(example)), parse_event(anonymize.make_fixture(json.dumps(example)))
         assert after.type == event_type
@@ -136,7 +136,7 @@ def test_every_type_still_parses_as_what_it_was(event_type: str) -> None:
 
 
 @pytest.mark.django_db
-def test_it_still_applies(webhook: WebhookClient) -> None:
+def test_anonymized_event_can_be_applied(webhook: WebhookClient) -> None:
     text = anonymize.make_fixture(json.dumps(event()))
     assert webhook.post(text).json() == {"outcome": "processed"}
     user = User.objects.get()
@@ -148,7 +148,7 @@ def test_it_still_applies(webhook: WebhookClient) -> None:
 
 
 @pytest.mark.parametrize("payload", (None, "", "no JSON", "{" * 100_000, "[" * 100_000, '{"a": ' + "1" * 5000 + "}"))
-def test_what_cannot_be_copied_is_refused_in_a_sentence(payload: str | None) -> None:
+def test_unusable_payload_raises_fixture_error(payload: str | None) -> None:
     with pytest.raises(FixtureError, match=r"^The payload of this event is not .*\.$"):
         anonymize.make_fixture(payload)
 
@@ -157,11 +157,11 @@ def test_what_cannot_be_copied_is_refused_in_a_sentence(payload: str | None) -> 
     "payload",
     ("[]", '"x"', "12", "null", '{"data": "\\ud800"}', '{"x": 1e400, "y": NaN, "z": -0.5}', '{"x": 1e-7, "y": 1.5e22}'),
 )
-def test_odd_json_is_copied(payload: str) -> None:
+def test_unusual_json_is_copied(payload: str) -> None:
     anonymize.make_fixture(payload).encode()
 
 
-def test_a_payload_as_large_as_can_be_stored_is_copied() -> None:
+def test_payload_of_maximum_size_is_copied() -> None:
     large = event()
     large["data"]["unsafe_metadata"] = {"note": "Zofia " * 80_000}
     text = anonymize.make_fixture(json.dumps(large))

@@ -26,7 +26,7 @@ def kept() -> set[int]:
     return set(WebhookEvent.objects.filter(payload__isnull=False).values_list("pk", flat=True))
 
 
-def test_payloads_older_than_the_time_go_and_everything_else_stays() -> None:
+def test_only_payloads_past_the_retention_period_are_emptied() -> None:
     old, young = stored(91), stored(89)
     before = WebhookEvent.objects.values().get(pk=old.pk)
     assert retention.count_expired() == 1
@@ -44,7 +44,7 @@ def test_payloads_older_than_the_time_go_and_everything_else_stays() -> None:
         ("", ""),
     ),
 )
-def test_of_an_error_its_kind_stays_and_nothing_that_it_quotes(error: str, left: str) -> None:
+def test_errors_are_reduced_to_their_kind(error: str, left: str) -> None:
     old, young = stored(91), stored(89)
     WebhookEvent.objects.update(last_error=error)
     retention.empty_payloads()
@@ -52,7 +52,7 @@ def test_of_an_error_its_kind_stays_and_nothing_that_it_quotes(error: str, left:
     assert WebhookEvent.objects.get(pk=young.pk).last_error == error
 
 
-def test_it_goes_on_through_many_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_batches_are_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH_SIZE", 3)
     same = timezone.now() - 100 * DAY
     for _ in range(3):
@@ -64,7 +64,7 @@ def test_it_goes_on_through_many_batches(monkeypatch: pytest.MonkeyPatch) -> Non
     assert kept() == set()
 
 
-def test_the_counts_of_their_hours_stay() -> None:
+def test_hourly_counts_are_kept() -> None:
     stored(91)
     hourly_counts.aggregate()
     retention.empty_payloads()
@@ -72,7 +72,7 @@ def test_the_counts_of_their_hours_stay() -> None:
     assert sum(row.events for row in hourly_counts.totals(timezone.now() - 100 * DAY)) == 1
 
 
-def test_it_waits_for_nobody() -> None:
+def test_locked_rows_are_skipped() -> None:
     held, free = stored(95), stored(91)
     holding, done = Event(), Event()
 
@@ -95,7 +95,7 @@ def test_it_waits_for_nobody() -> None:
     assert free.pk not in kept()
 
 
-def test_the_command_says_what_would_go(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_prints_the_number_of_payloads(capsys: pytest.CaptureFixture[str]) -> None:
     stored(91)
     call_command("empty_payloads", "--dry-run")
     assert capsys.readouterr().out.startswith("1 payloads of events received before ")

@@ -56,14 +56,14 @@ def visible(html: str) -> str:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
-def test_nothing_personal_of_any_known_event_is_shown(event: dict[str, Any]) -> None:
+def test_personal_data_of_known_events_is_hidden(event: dict[str, Any]) -> None:
     texts = [node.text or "" for node in payload_tree.build(samples.encode(event), revealed=False).nodes or []]
     found = personal(event)
     assert found
     assert not {value for value in found for text in texts if json.dumps(value, ensure_ascii=False) == text}
 
 
-def test_a_user_is_readable_all_the_same() -> None:
+def test_harmless_values_of_a_user_are_shown() -> None:
     zofia = person(username="zofka", roles=["BUILDER"], public_metadata={"roles": ["BUILDER"], "validationTier": 2})
     found = shown(samples.encode(samples.user_event("user.updated", zofia)))
     assert found["type"] == '"user.updated"'
@@ -77,7 +77,7 @@ def test_a_user_is_readable_all_the_same() -> None:
         assert found[hidden] is None, hidden
 
 
-def test_times_are_told_as_times() -> None:
+def test_times_are_shown_as_dates() -> None:
     assert "1 Nov 2026 12:00:00" in page('{"data": {"updated_at": 1793534400000}}')
 
 
@@ -111,13 +111,13 @@ def _wrap(value: Any, steps: list[tuple[str, Any, bool]]) -> Any:
 
 @settings(deadline=None)  # the machine may be busy
 @given(places(SECRET))
-def test_a_personal_text_is_shown_nowhere(body: Any) -> None:
+def test_personal_text_is_hidden_at_any_position(body: Any) -> None:
     assert SECRET not in page(json.dumps(body))
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(places({"zofia@example.com": True, SECRET: None}))
-def test_a_personal_name_of_a_value_is_shown_nowhere(body: Any) -> None:
+def test_personal_key_is_hidden_at_any_position(body: Any) -> None:
     html = page(json.dumps(body))
     assert SECRET not in html
     assert "zofia@" not in html
@@ -125,7 +125,7 @@ def test_a_personal_name_of_a_value_is_shown_nowhere(body: Any) -> None:
 
 @settings(deadline=None)  # the machine may be busy
 @given(NOISE)
-def test_metadata_tells_nothing_but_what_is_ours(noise: Any) -> None:
+def test_metadata_shows_only_known_keys(noise: Any) -> None:
     body = {"data": {"public_metadata": {"roles": ["BUILDER"], "note": noise}, "private_metadata": {"x": noise}}}
     found = {key: text for key, text in shown(json.dumps(body)).items() if text not in ("{}", "[]")}
     assert set(found) <= {"private_metadata"}
@@ -134,7 +134,7 @@ def test_metadata_tells_nothing_but_what_is_ours(noise: Any) -> None:
 
 @pytest.mark.parametrize("place", ("private_metadata", "unsafe_metadata", "public_metadata", "something_new"))
 @pytest.mark.parametrize("inside", ("", "data"))
-def test_what_looks_harmless_is_hidden_where_keys_are_anybodys(place: str, inside: str) -> None:
+def test_harmless_looking_values_are_hidden_in_metadata(place: str, inside: str) -> None:
     """Somebody may keep there who is banned where, or a name that looks like one of Clerk's ids."""
     told = {"id": "zofia_Lecka", "banned": True, "type": "zofia", "created_at": 1793534400000, "note": None}
     nodes = payload_tree.build(json.dumps({"data": {place: {inside: told} if inside else told}}), revealed=False).nodes
@@ -144,26 +144,26 @@ def test_what_looks_harmless_is_hidden_where_keys_are_anybodys(place: str, insid
 
 @settings(deadline=None)  # the machine may be busy
 @given(TEXTS | st.binary().map(lambda data: data.decode("latin-1")) | NOISE.map(json.dumps), st.booleans())
-def test_whatever_came_can_be_shown(body: str, revealed: bool) -> None:  # noqa: FBT001
+def test_any_body_can_be_rendered(body: str, revealed: bool) -> None:  # noqa: FBT001
     page(body, revealed=revealed).encode()
 
 
 @settings(deadline=None)  # the machine may be busy
 @given(NOISE)
-def test_the_tree_is_well_formed(noise: Any) -> None:
+def test_html_of_the_tree_is_well_formed(noise: Any) -> None:
     html = page(json.dumps({"data": noise}), revealed=True)
     for tag in ("ul", "li", "details", "summary"):
         assert len(re.findall(rf"<{tag}[ >]", html)) == html.count(f"</{tag}>"), tag
 
 
 @pytest.mark.parametrize("body", ("no JSON", "", "[" * 50_000, "1" * 5_000, '{"a": ' * 3_000 + "1"))
-def test_what_is_no_json_is_hidden_and_can_be_revealed(body: str) -> None:
+def test_invalid_json_is_hidden_and_can_be_revealed(body: str) -> None:
     payload = payload_tree.build(body, revealed=False)
     assert (payload.nodes, payload.text, payload.length) == (None, None, len(body))
     assert payload_tree.build(body, revealed=True).text == body[: payload_tree.MAX_RAW_LENGTH]
 
 
-def test_markup_is_shown_as_text() -> None:
+def test_markup_is_escaped() -> None:
     hostile = "<script>alert(1)</script>"
     for body in (json.dumps({hostile: hostile}), hostile):
         html = page(body, revealed=True)
@@ -174,7 +174,7 @@ def test_markup_is_shown_as_text() -> None:
 # --- How much ---
 
 
-def test_a_revealed_payload_shows_everything_that_fits() -> None:
+def test_revealed_payload_shows_personal_data() -> None:
     event = samples.user_event("user.created", person(first_name="Zofia", username="zofka"))
     assert shown(samples.encode(event), revealed=True)["first_name"] == '"Zofia"'
 
@@ -188,7 +188,7 @@ def test_a_revealed_payload_shows_everything_that_fits() -> None:
         pytest.param(["x" * 500_000], id="a long text"),
     ),
 )
-def test_half_a_megabyte_stays_a_page(value: Any) -> None:
+def test_large_payload_is_limited(value: Any) -> None:
     payload = payload_tree.build(json.dumps(value), revealed=True)
     assert len(payload.nodes or []) <= payload_tree.MAX_NODES + payload_tree.MAX_DEPTH + 1
     html = page(json.dumps(value), revealed=True)
@@ -196,11 +196,11 @@ def test_half_a_megabyte_stays_a_page(value: Any) -> None:
     assert "more" in visible(html) or "characters)" in visible(html) or "Only the beginning" in visible(html)
 
 
-def test_a_long_list_says_how_many_are_left_out() -> None:
+def test_long_list_shows_the_number_of_hidden_items() -> None:
     assert "and 900 more" in page(json.dumps({"data": list(range(1000))}), revealed=True)
 
 
-def test_what_is_nested_deeper_than_is_shown_is_counted() -> None:
+def test_deep_nesting_shows_the_number_of_hidden_items() -> None:
     value: Any = [1, 2, 3]
     for _ in range(900):
         value = [value]

@@ -81,7 +81,7 @@ def jobs() -> list[dict[str, Any]]:
 # --- Begin and end ---
 
 
-def test_a_single_event_is_replayed_at_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_single_event_is_replayed_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 1)
     replay = begin(ngozi)
     assert (replay.state, replay.done, replay.total, replay.in_background) == (State.DONE, 1, 1, False)
@@ -90,7 +90,7 @@ def test_a_single_event_is_replayed_at_once(webhook: WebhookClient, ngozi: Actin
     assert WebhookEvent.objects.get().state == "processed"
 
 
-def test_several_are_left_to_a_worker(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 3)
     replay = begin(ngozi)
     assert (replay.state, replay.done, replay.total) == (State.WAITING, 0, 3)
@@ -102,7 +102,7 @@ def test_several_are_left_to_a_worker(webhook: WebhookClient, ngozi: ActingAdmin
     assert User.objects.filter(name__startswith="P").count() == 3
 
 
-def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_replay_is_audited_with_actor_selection_and_reason(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     replay = work(begin(ngozi))
     row = AuditLog.objects.get(action="REPLAY_STARTED")
@@ -119,7 +119,7 @@ def test_it_is_audited_who_wanted_which_events_and_why(webhook: WebhookClient, n
     ] * 2
 
 
-def test_oldest_first_and_nothing_that_came_later(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_events_are_replayed_oldest_first_without_later_ones(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     events = failed(webhook, 2)
     replay = begin(ngozi)
     with failing_handlers():
@@ -131,14 +131,14 @@ def test_oldest_first_and_nothing_that_came_later(webhook: WebhookClient, ngozi:
 
 
 @pytest.mark.parametrize("events", (WebhookEvent.objects.none(), WebhookEvent.objects.filter(state="dead")))
-def test_nothing_is_begun_without_events(ngozi: ActingAdmin, events: Any) -> None:
+def test_replay_without_events_is_not_started(ngozi: ActingAdmin, events: Any) -> None:
     with pytest.raises(ReplayNotStarted, match="No events match"):
         begin(ngozi, events=events)
     assert not Replay.objects.exists()
     assert not AuditLog.objects.filter(action="REPLAY_STARTED").exists()
 
 
-def test_too_many_events_are_refused(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_events_are_rejected(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_EVENTS", 5)
     many(6)
     with pytest.raises(ReplayNotStarted, match="Narrow the list first"):
@@ -146,7 +146,7 @@ def test_too_many_events_are_refused(ngozi: ActingAdmin, monkeypatch: pytest.Mon
     assert not ReplayBatch.objects.exists()
 
 
-def test_one_long_replay_at_a_time_and_one_dry_run_beside_it(ngozi: ActingAdmin) -> None:
+def test_one_bulk_replay_and_one_bulk_dry_run_at_a_time(ngozi: ActingAdmin) -> None:
     many(3)
     first = begin(ngozi)
     with pytest.raises(ReplayNotStarted, match=rf"Replay {first.pk}, requested by Ngozi, is still running"):
@@ -158,7 +158,7 @@ def test_one_long_replay_at_a_time_and_one_dry_run_beside_it(ngozi: ActingAdmin)
     assert begin(ngozi).state == State.WAITING
 
 
-def test_the_database_keeps_to_it_too(ngozi: ActingAdmin) -> None:
+def test_database_allows_only_one_bulk_replay_at_a_time(ngozi: ActingAdmin) -> None:
     facts = {"requested_by": ngozi.actor, "reason": "x", "description": "x", "dry_run": False, "in_background": True}
     Replay.objects.create(**facts)
     with pytest.raises(IntegrityError):
@@ -168,9 +168,7 @@ def test_the_database_keeps_to_it_too(ngozi: ActingAdmin) -> None:
 # --- Trying many ---
 
 
-def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(
-    webhook: WebhookClient, ngozi: ActingAdmin
-) -> None:
+def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     zofia = person(first_name="Zofia", roles=["BUILDER"])
     webhook.created(zofia)
     failed(webhook, 2)
@@ -198,16 +196,14 @@ def test_a_dry_run_of_many_tells_what_they_would_change_and_changes_nothing(
     assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
 
 
-def test_only_the_first_findings_are_kept_and_all_are_counted(
-    ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_findings_are_limited_and_counts_are_not(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_FINDINGS", 2)
     many(5)
     replay = work(begin(ngozi, dry_run=True))
     assert (replay.findings.count(), replay.counts) == (2, {"ignored": 5})
 
 
-def test_reasons_that_are_too_many_are_counted_together(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_excess_reasons_share_one_count(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_GROUPS", 2)
     reasons = iter("abcd")
     monkeypatch.setattr(
@@ -217,7 +213,7 @@ def test_reasons_that_are_too_many_are_counted_together(ngozi: ActingAdmin, monk
     assert work(begin(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
 
 
-def test_the_very_events_of_a_dry_run_are_then_done_for_real(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_run_for_real_replays_exactly_the_events_of_the_dry_run(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     trial = work(begin(ngozi, dry_run=True))
     with failing_handlers():
@@ -227,7 +223,7 @@ def test_the_very_events_of_a_dry_run_are_then_done_for_real(webhook: WebhookCli
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
-def test_what_was_found_of_people_goes_after_a_day(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     replay = work(begin(ngozi, dry_run=True))
     replays.delete_expired_details()
@@ -241,7 +237,7 @@ def test_what_was_found_of_people_goes_after_a_day(webhook: WebhookClient, ngozi
     assert Replay.objects.get().counts == {"processed": 2}
 
 
-def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_findings_of_an_erased_user_are_deleted_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     first, second = failed(webhook, 2)
     work(begin(ngozi, dry_run=True))
     personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
@@ -251,7 +247,7 @@ def test_what_was_found_of_somebody_who_is_erased_goes_at_once(webhook: WebhookC
 # --- While it runs ---
 
 
-def test_a_job_works_for_some_seconds_and_leaves_the_rest_to_the_next(
+def test_job_stops_after_its_time_slice_and_defers_the_rest(
     ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replays, "SLICE_S", -1.0)
@@ -265,7 +261,7 @@ def test_a_job_works_for_some_seconds_and_leaves_the_rest_to_the_next(
     assert work(replay).done == 3
 
 
-def test_ids_are_read_in_batches_and_none_is_left_out(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_batches_of_ids_are_processed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     many(5)
     replay = begin(ngozi)
@@ -274,7 +270,7 @@ def test_ids_are_read_in_batches_and_none_is_left_out(ngozi: ActingAdmin, monkey
     assert {event.attempts for event in ALL()} == {2}
 
 
-def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rate_limit_is_respected_and_can_be_changed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -292,7 +288,7 @@ def test_it_goes_no_faster_than_it_may_and_that_can_change(ngozi: ActingAdmin, m
     assert row.details == {"rate_limit": [2, 100], "note": "the profiles were broken"}
 
 
-def test_it_stops_after_the_event_it_is_at(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(4)
     replay = begin(ngozi, rate_limit=1)
     monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
@@ -317,7 +313,7 @@ def stopped(who: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) ->
     return work(replay)
 
 
-def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resumed_replay_continues_after_the_last_event(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     many(7)
     first = stopped(ngozi, monkeypatch, after=3)
@@ -335,7 +331,7 @@ def test_what_was_stopped_is_gone_on_with_where_it_was(ngozi: ActingAdmin, monke
     assert [*who] == ["Ngozi"] * 3 + ["Zoe"] * 4
 
 
-def test_what_broke_off_is_gone_on_with_too(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(2)
     replay = begin(ngozi)
     with monkeypatch.context() as patch:
@@ -347,7 +343,7 @@ def test_what_broke_off_is_gone_on_with_too(ngozi: ActingAdmin, monkeypatch: pyt
     assert work(begin(ngozi, events=replay)).done == 2
 
 
-def test_nobody_goes_on_with_it_twice_or_with_what_is_done(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_complete_or_resumed_replay_cannot_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(3)
     first = stopped(ngozi, monkeypatch, after=1)
     rest = work(begin(ngozi, events=first))
@@ -358,7 +354,7 @@ def test_nobody_goes_on_with_it_twice_or_with_what_is_done(ngozi: ActingAdmin, m
     assert Replay.objects.count() == 2
 
 
-def test_after_a_day_nothing_is_gone_on_with(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_cannot_be_resumed_after_a_day(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(3)
     replay = stopped(ngozi, monkeypatch, after=1)
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1), tick=False):
@@ -366,11 +362,11 @@ def test_after_a_day_nothing_is_gone_on_with(ngozi: ActingAdmin, monkeypatch: py
     assert not replays.can_resume(replay)
 
 
-def test_a_job_of_no_replay_does_nothing(db: None) -> None:
+def test_job_of_unknown_replay_does_nothing(db: None) -> None:
     tasks.run_replay(2**62)
 
 
-def test_a_fault_of_ours_ends_it_and_says_so(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_fails_the_replay(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(pk: int) -> None:
         raise KeyError("ngozi@example.com")
 
@@ -383,7 +379,7 @@ def test_a_fault_of_ours_ends_it_and_says_so(ngozi: ActingAdmin, monkeypatch: py
     assert (replay.state, replay.error) == (State.FAILED, "KeyError, see the log")
 
 
-def test_a_database_that_is_away_does_not_end_it(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_database_does_not_end_the_replay(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(pk: int) -> None:
         raise OperationalError("away")
 
@@ -396,7 +392,7 @@ def test_a_database_that_is_away_does_not_end_it(ngozi: ActingAdmin, monkeypatch
     assert work(replay).done == 2
 
 
-def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_failed_events_have_findings(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
     many(1)
     with failing_handlers(KeyError("bug")):
@@ -406,7 +402,7 @@ def test_events_that_fail_are_kept_to_look_at(webhook: WebhookClient, ngozi: Act
     assert [finding.note for finding in replay.findings.all()] == ["KeyError: 'bug'"] * 2
 
 
-def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     zofia = person()
     webhook.created(zofia)
     webhook.updated(zofia.later(first_name="Newer"))
@@ -423,9 +419,7 @@ def test_totals_are_right_after_a_replay_of_everything(webhook: WebhookClient, n
 # --- Killed ---
 
 
-def test_an_event_that_was_done_without_being_noted_is_not_done_again(
-    webhook: WebhookClient, ngozi: ActingAdmin
-) -> None:
+def test_event_replayed_before_a_crash_is_not_replayed_again(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     """A worker can be killed between the two."""
     first, second = failed(webhook, 2)
     replay = begin(ngozi)
@@ -439,7 +433,7 @@ def test_an_event_that_was_done_without_being_noted_is_not_done_again(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_worker_that_is_killed_is_followed_by_another_and_nothing_is_done_twice(
+def test_another_worker_takes_over_after_a_kill_without_repeating_events(
     webhook: WebhookClient, ngozi: ActingAdmin, database_url: str, tmp_path: Path
 ) -> None:
     many(40)
@@ -465,7 +459,7 @@ def test_a_worker_that_is_killed_is_followed_by_another_and_nothing_is_done_twic
 
 
 @pytest.mark.django_db(transaction=True)
-def test_asking_for_a_hundred_thousand_is_quick_and_memory_does_not_grow_with_them(ngozi: ActingAdmin) -> None:
+def test_selecting_100_000_events_is_fast_and_needs_little_memory(ngozi: ActingAdmin) -> None:
     many(100_000)
     began = time.monotonic()
     replay = begin(ngozi, dry_run=True)

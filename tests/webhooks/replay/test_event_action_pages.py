@@ -64,7 +64,7 @@ def start(browser: Client, query: str = "", **data: Any) -> Any:
 # --- One event ---
 
 
-def test_a_dry_run_of_one_event_shows_what_it_would_change(webhook: WebhookClient, browser: Client) -> None:
+def test_dry_run_of_one_event_shows_changes(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     page = text_of(act(browser, event, "dry_run"))
     assert "Done: 1 event. Nothing was changed." in page
@@ -74,7 +74,7 @@ def test_a_dry_run_of_one_event_shows_what_it_would_change(webhook: WebhookClien
     assert event.state == "failed"
 
 
-def test_a_replay_of_one_event_is_done_at_once(webhook: WebhookClient, browser: Client) -> None:
+def test_replay_of_one_event_runs_immediately(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     assert "Done: 1 event." in text_of(act(browser, event, "replay"))
     assert User.objects.filter(name="Zofia Wąs").exists()
@@ -82,7 +82,7 @@ def test_a_replay_of_one_event_is_done_at_once(webhook: WebhookClient, browser: 
     assert (row.actor_label, (row.details or {})["note"]) == ("Ngozi", REASON)
 
 
-def test_the_second_admin_sees_what_the_first_one_did(webhook: WebhookClient, browser: Client) -> None:
+def test_second_admin_sees_the_action_of_the_first(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     assert "Event resolved and recorded in the audit log." in text_of(act(browser, event, "resolve"))
     page = text_of(act(signed_in(UserFactory.create(name="Adam", admin=True)), event, "resolve"))
@@ -93,9 +93,7 @@ def test_the_second_admin_sees_what_the_first_one_did(webhook: WebhookClient, br
 @pytest.mark.parametrize(
     "data", ({}, {"action": "dry_run"}, {"action": "nonsense", "reason": "x"}, {"action": "replay", "reason": " "})
 )
-def test_nothing_is_done_without_a_deed_and_a_reason(
-    webhook: WebhookClient, browser: Client, data: dict[str, str]
-) -> None:
+def test_action_and_reason_are_required(webhook: WebhookClient, browser: Client, data: dict[str, str]) -> None:
     event = failed_event(webhook)
     response = browser.post(f"{EVENTS}{event.pk}/repair/", data, follow=True)
     assert "Nothing was changed. Enter a reason of up to 500 characters." in text_of(response)
@@ -103,7 +101,7 @@ def test_nothing_is_done_without_a_deed_and_a_reason(
 
 
 @pytest.mark.parametrize("pk", ("999999999", "nonsense", "99999999999999999999999"))
-def test_an_event_that_is_not_there_is_not_found(browser: Client, pk: str) -> None:
+def test_unknown_event_or_replay_returns_404(browser: Client, pk: str) -> None:
     assert browser.post(f"{EVENTS}{pk}/repair/", {"action": "replay", "reason": REASON}).status_code == 404
     assert (
         browser.post(f"/admin/webhooks/replay/{pk}/control/", {"action": "cancel", "reason": REASON}).status_code == 404
@@ -114,15 +112,15 @@ def test_an_event_that_is_not_there_is_not_found(browser: Client, pk: str) -> No
     "payload", (None, "{", '{"type": "user.created"}', '{"type": "x", "data": "' + "y" * 500_000 + '"}')
 )
 @pytest.mark.parametrize("action", ("dry_run", "replay", "fixture"))
-def test_any_payload_gets_an_answer(webhook: WebhookClient, browser: Client, payload: str | None, action: str) -> None:
+def test_actions_work_with_any_payload(
+    webhook: WebhookClient, browser: Client, payload: str | None, action: str
+) -> None:
     event = failed_event(webhook)
     WebhookEvent.objects.update(payload=payload)
     assert act(browser, event, action).status_code == 200
 
 
-def test_clerk_is_asked_by_a_worker_and_the_report_is_shown(
-    webhook: WebhookClient, browser: Client, fake: FakeClerk
-) -> None:
+def test_fetch_queues_a_job_and_shows_the_report(webhook: WebhookClient, browser: Client, fake: FakeClerk) -> None:
     event = failed_event(webhook)
     ProcrastinateJob.objects.all().delete()
     page = text_of(act(browser, event, "fetch"))
@@ -137,19 +135,19 @@ def test_clerk_is_asked_by_a_worker_and_the_report_is_shown(
     assert (row.actor_label, row.details) == ("Ngozi", {"note": REASON, "report": report.pk})
 
 
-def test_without_a_key_clerk_is_not_asked(webhook: WebhookClient, browser: Client) -> None:
+def test_fetch_without_secret_key_is_rejected(webhook: WebhookClient, browser: Client) -> None:
     page = text_of(act(browser, failed_event(webhook), "fetch"))
     assert "The user cannot be fetched from Clerk: CLERK_SECRET_KEY is not set." in page
     assert not Reconciliation.objects.exists()
 
 
-def test_an_event_of_nobody_says_so(webhook: WebhookClient, browser: Client, settings: Settings) -> None:
+def test_fetch_of_event_without_user_is_rejected(webhook: WebhookClient, browser: Client, settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_any"
     webhook.post('{"type": "role.created"}')
     assert "does not name a user" in text_of(act(browser, WebhookEvent.objects.get(), "fetch"))
 
 
-def test_a_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser: Client) -> None:
+def test_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     page = act(browser, event, "fixture")
     assert '"type": "user.created"' in text_of(page)
@@ -163,7 +161,7 @@ def test_a_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser:
 # --- Several, and all that the list shows ---
 
 
-def test_selected_events_are_asked_about_and_then_replayed(webhook: WebhookClient, browser: Client) -> None:
+def test_selected_events_are_confirmed_and_replayed(webhook: WebhookClient, browser: Client) -> None:
     first, second, _ = failed(webhook, 3)
     ids = [first.pk, second.pk]
     asked = browser.post(EVENTS, {"action": "repair_selected", "_selected_action": ids})
@@ -187,7 +185,7 @@ def test_selected_events_are_resolved(webhook: WebhookClient, browser: Client) -
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
-def test_all_that_the_list_shows_is_replayed_and_nothing_later(webhook: WebhookClient, browser: Client) -> None:
+def test_filtered_events_are_replayed_without_later_ones(webhook: WebhookClient, browser: Client) -> None:
     failed(webhook, 2)
     webhook.post("{}")
     asked = browser.get(f"{EVENTS}repair/?state=failed")
@@ -199,7 +197,7 @@ def test_all_that_the_list_shows_is_replayed_and_nothing_later(webhook: WebhookC
     assert (replay.description, replay.total, replay.counts) == ("State: Failed", 2, {"processed": 2})
 
 
-def test_the_list_and_the_page_of_an_event_lead_to_it(webhook: WebhookClient, browser: Client) -> None:
+def test_list_and_event_page_link_to_the_actions(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     page = browser.get(f"{EVENTS}?state=failed").content.decode()
     assert f'href="{EVENTS}repair/?state=failed"' in page
@@ -207,14 +205,14 @@ def test_the_list_and_the_page_of_an_event_lead_to_it(webhook: WebhookClient, br
     assert f'action="{EVENTS}{event.pk}/repair/"' in browser.get(f"{EVENTS}{event.pk}/change/").content.decode()
 
 
-def test_what_was_not_understood_is_told(browser: Client) -> None:
+def test_invalid_filter_is_reported(browser: Client) -> None:
     page = text_of(browser.get(f"{EVENTS}repair/?nonsense=1", follow=True))
     assert "Nothing was changed. There is no filter “nonsense”." in page
 
 
 @pytest.mark.parametrize("query", ("?nonsense=1", "?received_at__gte=yesterday", "?state__foo=x", "?id__in=a"))
 @pytest.mark.parametrize("method", ("GET", "POST"))
-def test_a_filter_that_is_not_understood_replays_nothing(browser: Client, query: str, method: str) -> None:
+def test_invalid_filter_replays_nothing(browser: Client, query: str, method: str) -> None:
     many(3)
     response = start(browser, query) if method == "POST" else browser.get(f"{EVENTS}repair/{query}", follow=True)
     assert response.status_code == 200
@@ -232,26 +230,26 @@ def test_a_filter_that_is_not_understood_replays_nothing(browser: Client, query:
         {"newest": "x"},
     ),
 )
-def test_a_form_with_nonsense_replays_nothing(browser: Client, data: dict[str, str]) -> None:
+def test_invalid_form_replays_nothing(browser: Client, data: dict[str, str]) -> None:
     many(3)
     assert "Nothing was changed. Enter a reason" in text_of(start(browser, **data))
     assert not Replay.objects.exists()
 
 
 @pytest.mark.parametrize("ids", (["x"], ["999999999"], ["99999999999999999999"]))
-def test_events_that_are_not_there_are_not_replayed(browser: Client, ids: list[str]) -> None:
+def test_unknown_event_ids_replay_nothing(browser: Client, ids: list[str]) -> None:
     many(3)
     assert start(browser, events=ids, newest="0").status_code == 200
     assert not Replay.objects.exists()
 
 
-def test_an_address_of_e_mail_is_not_kept_in_the_words(browser: Client) -> None:
+def test_description_contains_no_email_address(browser: Client) -> None:
     page = text_of(browser.get(f"{EVENTS}repair/?q=zofia@example.com"))
     assert "(an email address)" in page
     assert "zofia@example.com" not in page
 
 
-def test_a_second_long_replay_has_to_wait_and_is_told_for_whom(browser: Client) -> None:
+def test_second_bulk_replay_is_rejected_and_names_the_first(browser: Client) -> None:
     many(3)
     start(browser)
     page = text_of(start(signed_in(UserFactory.create(admin=True))))
@@ -262,7 +260,7 @@ def test_a_second_long_replay_has_to_wait_and_is_told_for_whom(browser: Client) 
 # --- The page of a replay ---
 
 
-def test_the_page_renews_itself_while_it_runs_and_shows_the_whole_when_it_is_over(browser: Client) -> None:
+def test_page_polls_while_running_and_reloads_at_the_end(browser: Client) -> None:
     many(3)
     page = start(browser, action="dry_run").content.decode()
     replay = Replay.objects.get()
@@ -278,7 +276,7 @@ def test_the_page_renews_itself_while_it_runs_and_shows_the_whole_when_it_is_ove
     assert "Run for real" in over
 
 
-def test_a_page_costs_the_same_however_much_was_found(browser: Client) -> None:
+def test_number_of_queries_is_independent_of_findings(browser: Client) -> None:
     counts = []
     for number in (2, 12):
         many_more = WebhookEvent.objects.count()
@@ -294,7 +292,7 @@ def test_a_page_costs_the_same_however_much_was_found(browser: Client) -> None:
     assert counts[0] == counts[1] <= 8
 
 
-def test_a_dry_run_leads_to_the_true_one(webhook: WebhookClient, browser: Client) -> None:
+def test_dry_run_can_be_run_for_real(webhook: WebhookClient, browser: Client) -> None:
     failed(webhook, 2)
     start(browser, action="dry_run")
     trial = work(Replay.objects.get())
@@ -304,7 +302,7 @@ def test_a_dry_run_leads_to_the_true_one(webhook: WebhookClient, browser: Client
     assert (replay.previous_run, replay.rate_limit, work(replay).counts) == (trial, 5, {"processed": 2})
 
 
-def test_what_is_no_dry_run_or_is_not_over_leads_nowhere(browser: Client) -> None:
+def test_only_a_finished_dry_run_can_be_run_for_real(browser: Client) -> None:
     many(2)
     start(browser, action="dry_run")
     trial = Replay.objects.get()
@@ -316,7 +314,7 @@ def test_what_is_no_dry_run_or_is_not_over_leads_nowhere(browser: Client) -> Non
     assert Replay.objects.count() == 2
 
 
-def test_what_was_stopped_is_gone_on_with_once(browser: Client) -> None:
+def test_stopped_replay_can_be_resumed_once(browser: Client) -> None:
     many(3)
     start(browser)
     stopped = Replay.objects.get()
@@ -332,7 +330,7 @@ def test_what_was_stopped_is_gone_on_with_once(browser: Client) -> None:
     assert "has already been resumed" in text_of(control(browser, stopped, "resume"))
 
 
-def test_a_dry_run_that_was_stopped_says_what_is_done_for_real(browser: Client) -> None:
+def test_cancelled_dry_run_runs_all_events_for_real(browser: Client) -> None:
     many(3)
     start(browser, action="dry_run")
     trial = Replay.objects.get()
@@ -343,14 +341,14 @@ def test_a_dry_run_that_was_stopped_says_what_is_done_for_real(browser: Client) 
     assert Replay.objects.count() == 1
 
 
-def test_what_is_done_but_came_to_nothing_has_no_tick(webhook: WebhookClient, browser: Client) -> None:
+def test_replay_with_failed_event_is_not_marked_as_good(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     assert "states.svg#good" in act(browser, event, "replay").content.decode()
     WebhookEvent.objects.update(payload="{")
     assert "states.svg#good" not in act(browser, event, "dry_run").content.decode()
 
 
-def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
+def test_rate_limit_can_be_changed_and_replay_cancelled(browser: Client) -> None:
     many(3)
     start(browser)
     replay = Replay.objects.get()
@@ -374,9 +372,7 @@ def test_it_is_slowed_down_and_cancelled(browser: Client) -> None:
         ("audit_auditlog_export", [], "/admin/audit/auditlog/?state=dead"),
     ),
 )
-def test_whoever_signs_in_anew_before_a_deed_finds_the_form_again(
-    browser: Client, name: str, args: list[int], leads_to: str
-) -> None:
+def test_get_of_an_action_url_redirects_to_its_form(browser: Client, name: str, args: list[int], leads_to: str) -> None:
     """The login page leads to the address of the deed, which takes posts only."""
     address = reverse(f"admin:{name}", args=args) + ("" if args else "?state=dead")
     response = browser.get(address)
@@ -388,9 +384,7 @@ def test_whoever_signs_in_anew_before_a_deed_finds_the_form_again(
 # --- Who may ---
 
 
-def test_whoever_was_an_admin_when_the_page_was_opened_is_refused(
-    webhook: WebhookClient, browser: Client, ngozi: User
-) -> None:
+def test_former_admin_is_rejected(webhook: WebhookClient, browser: Client, ngozi: User) -> None:
     event = failed_event(webhook, svix_id="msg_zofia")
     many(2)
     start(browser, events=list(WebhookEvent.objects.exclude(pk=event.pk).values_list("pk", flat=True)))
@@ -407,7 +401,7 @@ def test_whoever_was_an_admin_when_the_page_was_opened_is_refused(
     assert AuditLog.objects.count() == rows
 
 
-def test_who_may_only_look_may_do_nothing(webhook: WebhookClient) -> None:
+def test_view_permission_does_not_allow_actions(webhook: WebhookClient) -> None:
     """Permissions that a group can give are to view; repairing is for admins and local operators."""
     event, browser = failed_event(webhook), with_password()
     User.objects.update(is_superuser=False)
@@ -417,12 +411,12 @@ def test_who_may_only_look_may_do_nothing(webhook: WebhookClient) -> None:
 
 
 @pytest.mark.parametrize("address", (f"{EVENTS}1/repair/", f"{EVENTS}repair/", "/admin/webhooks/replay/1/control/"))
-def test_a_form_without_its_token_is_refused(ngozi: User, address: str) -> None:
+def test_form_without_csrf_token_is_rejected(ngozi: User, address: str) -> None:
     browser = signed_in(ngozi, enforce_csrf_checks=True)
     assert browser.post(address, {"action": "replay", "reason": REASON}).status_code == 403
 
 
-def test_failures_of_a_dry_run_do_not_break_the_page(webhook: WebhookClient, browser: Client) -> None:
+def test_error_of_a_dry_run_is_escaped(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     with failing_handlers(ValueError("<script>")):
         page = act(browser, event, "dry_run").content.decode()
@@ -432,7 +426,7 @@ def test_failures_of_a_dry_run_do_not_break_the_page(webhook: WebhookClient, bro
 @pytest.mark.parametrize(
     ("facts", "may"), (({"admin": True}, True), ({"superuser": True}, True), ({"builder": True}, False))
 )
-def test_only_admins_and_local_operators_may_repair(
+def test_only_admins_and_superusers_can_repair(
     rf: RequestFactory, monkeypatch: pytest.MonkeyPatch, facts: dict[str, bool], *, may: bool
 ) -> None:
     """Also if somebody could see the events otherwise, by a permission of a group."""

@@ -69,7 +69,7 @@ def held(database_url: str, query: str) -> Iterator[None]:
 # --- Trying ---
 
 
-def test_a_dry_run_tells_what_a_new_person_would_bring(webhook: WebhookClient) -> None:
+def test_dry_run_shows_the_changes_of_a_new_user(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     trial = event_actions.dry_run(event.pk)
     assert (trial.outcome, trial.note) == (State.PROCESSED, "")
@@ -78,7 +78,7 @@ def test_a_dry_run_tells_what_a_new_person_would_bring(webhook: WebhookClient) -
     assert ("builderprofile", "", None, "Profile Created") in differences(trial)
 
 
-def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
+def test_dry_run_shows_old_and_new_values(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     with failing_handlers():
         webhook.updated(ZOSIA, svix_id="msg_2")
@@ -89,18 +89,18 @@ def test_a_dry_run_tells_old_and_new(webhook: WebhookClient) -> None:
     assert trial.reason == "clientprofile.archived_at, user.name, user.roles"
 
 
-def test_a_dry_run_of_what_had_its_effect_changes_nothing(webhook: WebhookClient) -> None:
+def test_dry_run_of_a_processed_event_shows_no_changes(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     assert event_actions.dry_run(only_event().pk) == event_actions.EventResult(State.PROCESSED)
 
 
-def test_a_dry_run_of_what_newer_events_passed_is_stale(webhook: WebhookClient) -> None:
+def test_dry_run_of_an_outdated_event_is_stale(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     webhook.updated(ZOSIA)
     assert event_actions.dry_run(event.pk).outcome == State.STALE
 
 
-def test_a_dry_run_tells_why_it_would_fail(webhook: WebhookClient) -> None:
+def test_dry_run_shows_the_error(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with failing_handlers(KeyError("bug")):
         trial = event_actions.dry_run(event.pk)
@@ -110,7 +110,7 @@ def test_a_dry_run_tells_why_it_would_fail(webhook: WebhookClient) -> None:
     assert (trial.outcome, trial.reason) == (State.DEAD, "permanent: ClerkPayloadError")
 
 
-def test_a_dry_run_tells_of_what_the_log_does_not(webhook: WebhookClient) -> None:
+def test_dry_run_shows_unaudited_changes(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     with failing_handlers():
         webhook.updated(ZOFIA.later(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
@@ -119,11 +119,11 @@ def test_a_dry_run_tells_of_what_the_log_does_not(webhook: WebhookClient) -> Non
     assert any(target == "push to Clerk" for target, *_ in found)
 
 
-def test_a_dry_run_of_no_event(db: None) -> None:
+def test_dry_run_of_unknown_event_is_gone(db: None) -> None:
     assert event_actions.dry_run(2**62).outcome == event_actions.GONE
 
 
-def test_a_dry_run_without_payload_says_so(webhook: WebhookClient) -> None:
+def test_dry_run_without_payload_is_ignored_with_a_reason(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     WebhookEvent.objects.update(payload=None)
     trial = event_actions.dry_run(only_event().pk)
@@ -135,7 +135,7 @@ def test_a_dry_run_without_payload_says_so(webhook: WebhookClient) -> None:
 
 @pytest.mark.parametrize("kind", ("new", "changed", "failing", "at commit"))
 @pytest.mark.django_db(transaction=True)
-def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: Settings, kind: str) -> None:
+def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kind: str) -> None:
     """No row, no job, no count, nothing after the commit; Clerk can be asked, so pushes would be deferred."""
     settings.CLERK_SECRET_KEY = "sk_test_any"
     metadata = {"roles": ["BUILDER"], "hourlyRate": 90}
@@ -178,7 +178,7 @@ def test_nothing_at_all_is_left_of_a_dry_run(webhook: WebhookClient, settings: S
 
 @pytest.mark.parametrize("table", ("webhooks_webhookevent", "accounts_user"))
 @pytest.mark.django_db(transaction=True)
-def test_a_dry_run_waits_for_nobody(webhook: WebhookClient, database_url: str, table: str) -> None:
+def test_dry_run_does_not_wait_for_locks(webhook: WebhookClient, database_url: str, table: str) -> None:
     webhook.created(ZOFIA)
     webhook.updated(ZOSIA, svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
@@ -196,7 +196,7 @@ def test_a_dry_run_waits_for_nobody(webhook: WebhookClient, database_url: str, t
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
+def test_dry_runs_do_not_block_ingestion(webhook: WebhookClient) -> None:
     """The same person's next events come while one of theirs is tried again and again."""
     webhook.created(ZOFIA)
     webhook.updated(ZOSIA, svix_id="msg_2")
@@ -226,7 +226,7 @@ def test_ingestion_is_not_held_up_by_dry_runs(webhook: WebhookClient) -> None:
 # --- Once more, for real ---
 
 
-def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_replay_applies_a_dead_event(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None)
     assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
@@ -238,7 +238,7 @@ def test_a_replay_gives_a_dead_event_its_effect(webhook: WebhookClient, ngozi: A
     assert User.objects.filter(name="Zofia Wąs").exists()
 
 
-def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_replay_is_audited_with_actor_and_reason(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.replay(event.pk, ngozi, replay=7)
     row = AuditLog.objects.get(action="EVENT_REPLAYED")
@@ -248,7 +248,7 @@ def test_a_replay_is_audited_with_who_and_why(webhook: WebhookClient, ngozi: Act
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_replay_that_fails_is_written_down_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_failed_replay_is_audited_once(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     with failing_handlers(KeyError("bug")):
         assert event_actions.replay(event.pk, ngozi).outcome == State.FAILED
@@ -263,7 +263,7 @@ def counted(model: type[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("came", ("stale", "ignored", "failed", "processed"))
-def test_what_had_its_effect_stays_processed_and_counted(
+def test_processed_event_stays_processed_and_counted(
     webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings, came: str
 ) -> None:
     webhook.created(ZOFIA, svix_id="msg_1")
@@ -286,9 +286,7 @@ def test_what_had_its_effect_stays_processed_and_counted(
     assert not ProcrastinateJob.objects.filter(task_name="webhooks.tasks.retry_event").exists()
 
 
-def test_an_event_that_was_ignored_by_mistake_gets_its_effect(
-    webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings
-) -> None:
+def test_replay_applies_a_wrongly_ignored_event(webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings) -> None:
     settings.CLERK_INSTANCE_ID = "ins_wrong"
     assert webhook.created(ZOFIA) == "ignored"
     settings.CLERK_INSTANCE_ID = ""
@@ -297,7 +295,7 @@ def test_an_event_that_was_ignored_by_mistake_gets_its_effect(
     assert [(row.state, row.events) for row in hourly_counts.totals(datetime.now(UTC))] == [("processed", 1)]
 
 
-def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
+def test_failed_replay_does_not_unsettle_an_event(
     webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings
 ) -> None:
     settings.CLERK_INSTANCE_ID = "ins_wrong"
@@ -309,9 +307,7 @@ def test_what_is_settled_is_not_unsettled_by_a_replay_that_fails(
     assert not ProcrastinateJob.objects.exists()
 
 
-def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(
-    webhook: WebhookClient, ngozi: ActingAdmin
-) -> None:
+def test_scheduled_retry_does_nothing_after_a_replay(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.replay(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
@@ -321,9 +317,7 @@ def test_a_retry_that_was_scheduled_finds_nothing_left_after_a_replay(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_event_that_is_being_processed_is_left_to_whoever_does(
-    webhook: WebhookClient, ngozi: ActingAdmin, database_url: str
-) -> None:
+def test_replay_of_a_locked_event_is_busy(webhook: WebhookClient, ngozi: ActingAdmin, database_url: str) -> None:
     event = failed_event(webhook)
     connection.cursor().execute("SET lock_timeout = '50ms'")
     with held(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
@@ -336,7 +330,7 @@ def test_an_event_that_is_being_processed_is_left_to_whoever_does(
 # --- Resolved by hand ---
 
 
-def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_resolved_event_is_not_retried(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     assert event_actions.resolve(event.pk, ngozi)
     event.refresh_from_db()
@@ -354,7 +348,7 @@ def test_what_is_resolved_is_not_tried_again(webhook: WebhookClient, ngozi: Acti
     }
 
 
-def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_settled_event_cannot_be_resolved(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.resolve(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
@@ -367,21 +361,21 @@ def test_what_is_settled_cannot_be_resolved(webhook: WebhookClient, ngozi: Actin
     assert (deed.action, deed.actor_label) == ("EVENT_RESOLVED", "Ngozi")
 
 
-def test_what_was_resolved_can_be_replayed_after_all(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_resolved_event_can_be_replayed(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     event_actions.resolve(event.pk, ngozi)
     assert event_actions.replay(event.pk, ngozi).outcome == State.PROCESSED
     assert inbox.retry(event.pk) is None
 
 
-def test_every_failure_has_a_trial(webhook: WebhookClient) -> None:
+def test_dry_run_truncates_long_errors(webhook: WebhookClient) -> None:
     event = failed_event(webhook, error=HandlerError("x\x00y" * 2000))
     assert len(event.last_error) == 2000
     with failing_handlers(HandlerError("x\x00y" * 2000)):
         assert len(event_actions.dry_run(event.pk).note) == 2000
 
 
-def test_a_person_with_a_long_story_can_be_tried(webhook: WebhookClient) -> None:
+def test_dry_run_shows_only_its_own_audit_rows(webhook: WebhookClient) -> None:
     """The log of the same transaction alone is told, not what other deliveries changed."""
     webhook.created(ZOFIA)
     for number in range(5):
