@@ -1,4 +1,4 @@
-"""What `manage.py check` says of the webhook settings."""
+"""System checks of the webhook settings."""
 
 import pytest
 from django.core import checks
@@ -10,7 +10,7 @@ from tests.settings import NEXT_SECRET, SECRET
 
 
 def found() -> list[str | None]:
-    """Return the ids of what the registered checks of this app find."""
+    """Return the IDs of the messages of this app."""
     messages = checks.run_checks(tags=[checks.Tags.security])
     return [message.id for message in messages if (message.id or "").startswith("webhooks.")]
 

@@ -1,4 +1,4 @@
-"""`manage.py clerk_event`, which makes events and posts them."""
+"""`manage.py clerk_event` prints and posts sample events."""
 
 import json
 import socket
@@ -27,14 +27,14 @@ AT = "2026-11-24T12:00:00+00:00"
 
 
 def clerk_event(*arguments: str) -> str:
-    """Return what the command prints."""
+    """Run the command and return its output."""
     out = StringIO()
     call_command("clerk_event", *arguments, stdout=out)
     return out.getvalue()
 
 
 def events(*arguments: str) -> list[dict[str, Any]]:
-    """Return the events it prints, one a line."""
+    """Run the command and parse one event per line."""
     return [json.loads(line) for line in clerk_event(*arguments).splitlines()]
 
 
@@ -142,8 +142,8 @@ def test_command_fails_if_an_event_is_rejected(live_server: LiveServer, capsys: 
     assert not WebhookEvent.objects.exists()
 
 
-class Mover(BaseHTTPRequestHandler):
-    """Answers with the status that is the path; redirects lead to a place that accepts everything."""
+class RedirectHandler(BaseHTTPRequestHandler):
+    """Responds with the status in the path. Redirects point to a URL that accepts everything."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -156,13 +156,13 @@ class Mover(BaseHTTPRequestHandler):
         self.do_POST()
 
     def log_message(self, *args: Any) -> None:
-        """Keep the tests' output clean."""
+        """Suppress log output."""
 
 
 @pytest.fixture
-def mover() -> Iterator[str]:
-    """Return the URL of a server that redirects."""
-    with HTTPServer(("127.0.0.1", 0), Mover) as server:
+def status_server() -> Iterator[str]:
+    """Return the URL of a server that responds with the requested status."""
+    with HTTPServer(("127.0.0.1", 0), RedirectHandler) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -171,18 +171,18 @@ def mover() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("status", (200, 202, 204))
-def test_any_2xx_is_a_success(mover: str, status: int) -> None:
-    assert f": {status} " in clerk_event("role.created", "--url", f"{mover}/{status}")
+def test_any_2xx_is_a_success(status_server: str, status: int) -> None:
+    assert f": {status} " in clerk_event("role.created", "--url", f"{status_server}/{status}")
 
 
 @pytest.mark.parametrize("status", (301, 302, 303, 307, 308, 404, 410, 500, 503))
-def test_other_status_is_a_failure(mover: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_status_is_a_failure(status_server: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CommandError, match=r"1 of 1 events were not accepted\."):
-        call_command("clerk_event", "role.created", "--url", f"{mover}/{status}")
+        call_command("clerk_event", "role.created", "--url", f"{status_server}/{status}")
     assert f": {status} " in capsys.readouterr().out
 
 
-# --- Refusing ---
+# --- Errors ---
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The page of one event tells what became of it, and shows personal values to few, once, and never unnoticed."""
+"""The page of one event: status, attempts, changes, and the audited reveal of personal data."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 ZOFIA = person(first_name="Zofia", last_name="<Wąs>", email="zofia@example.com", username="zofka", roles=["BUILDER"])
-#: What is hidden of her.
+#: Her personal data, which is hidden.
 HIDDEN = ("zofia@example.com", "zofka", "https://img.clerk.com/")
 
 
@@ -47,12 +47,12 @@ def adam() -> User:
     return adam
 
 
-def address(event: WebhookEvent, page: str = "change") -> str:
+def page_url(event: WebhookEvent, page: str = "change") -> str:
     return f"/admin/webhooks/webhookevent/{event.pk}/{page}/"
 
 
 def html(browser: Client, event: WebhookEvent) -> str:
-    response = browser.get(address(event))
+    response = browser.get(page_url(event))
     assert response.status_code == 200
     return str(response.content.decode())
 
@@ -70,7 +70,7 @@ def received(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
     return WebhookEvent.objects.get(svix_id=svix_id)
 
 
-# --- What became of it ---
+# --- Status ---
 
 
 def test_processed_event_needs_no_action(webhook: WebhookClient, operator: Client) -> None:
@@ -155,7 +155,7 @@ def test_repeated_deliveries_are_counted(webhook: WebhookClient, operator: Clien
     assert re.search(r"Deliveries ?2, first \d.*, last \d", page)
 
 
-# --- Where it came from ---
+# --- Sender ---
 
 
 def test_sender_is_shown_without_the_signature(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
@@ -178,7 +178,7 @@ def test_removed_secret_is_reported(webhook: WebhookClient, operator: Client, se
     assert signatures.position(signatures.fingerprint("whsec_b2xk")) == 2
 
 
-# --- What it changed, and what stands beside it ---
+# --- Changes and related objects ---
 
 
 def test_changes_are_shown_with_old_and_new_values(webhook: WebhookClient, operator: Client) -> None:
@@ -210,8 +210,8 @@ def test_event_links_to_neighbouring_events_of_the_user(webhook: WebhookClient, 
         webhook.created(person())
     before, event, after = WebhookEvent.objects.filter(clerk_user_id=ZOFIA.clerk_id).order_by("pk")
     page = html(operator, event)
-    assert re.search(rf'href="{address(before)}" rel="prev"', page)
-    assert re.search(rf'href="{address(after)}" rel="next"', page)
+    assert re.search(rf'href="{page_url(before)}" rel="prev"', page)
+    assert re.search(rf'href="{page_url(after)}" rel="next"', page)
     assert 'rel="next"' not in html(operator, after)
 
 
@@ -230,10 +230,10 @@ def test_event_without_user_has_a_page(webhook: WebhookClient, operator: Client)
 
 def test_dead_event_links_to_its_runbook(webhook: WebhookClient, operator: Client) -> None:
     event = received(webhook)
-    address = reverse("admin:webhooks_runbook", args=["dead_events"])
-    assert address not in html(operator, event)
+    runbook_url = reverse("admin:webhooks_runbook", args=["dead_events"])
+    assert runbook_url not in html(operator, event)
     WebhookEvent.objects.update(state="dead", error_class="permanent", processed_at=None)
-    assert address in html(operator, event)
+    assert runbook_url in html(operator, event)
 
 
 def test_unknown_event_redirects_to_the_list(operator: Client) -> None:
@@ -244,7 +244,7 @@ def test_unknown_event_redirects_to_the_list(operator: Client) -> None:
         assert "There is no event with the ID" in response.content.decode()
 
 
-# --- What it said ---
+# --- Payload ---
 
 
 def test_personal_data_is_hidden(webhook: WebhookClient, operator: Client) -> None:
@@ -298,14 +298,14 @@ def test_large_payload_is_truncated(webhook: WebhookClient, operator: Client) ->
     assert "and 26900 more" in page
 
 
-# --- Revealing ---
+# --- Reveal ---
 
 
 def reveal(browser: Client, event: WebhookEvent, reason: str = "Ticket 17") -> Any:
-    return browser.post(address(event, "reveal"), {"reason": reason})
+    return browser.post(page_url(event, "reveal"), {"reason": reason})
 
 
-def revelations() -> list[tuple[int | None, str, int | None, str]]:
+def reveals() -> list[tuple[int | None, str, int | None, str]]:
     rows = AuditLog.objects.filter(action=AuditLog.Action.PAYLOAD_REVEALED)
     return [(row.actor_id, row.target, row.subject_id, row.details["note"]) for row in rows if row.details]
 
@@ -319,23 +319,23 @@ def test_reveal_shows_personal_data_once_and_is_audited(webhook: WebhookClient, 
     assert "&lt;Wąs&gt;" in part
     assert "no-store" in response["Cache-Control"]
     superuser, zofia = User.objects.get(is_superuser=True), User.objects.get(clerk_id=ZOFIA.clerk_id)
-    assert revelations() == [(superuser.pk, f"webhooks.webhookevent:{event.pk}", zofia.pk, "Ticket 17")]
+    assert reveals() == [(superuser.pk, f"webhooks.webhookevent:{event.pk}", zofia.pk, "Ticket 17")]
     part = payload_part(html(operator, event))
     assert not [value for value in HIDDEN if value in part]
     assert "Payload revealed" in html(operator, event)
 
 
-TAKEN = IntegrityError(
+DUPLICATE_EMAIL = IntegrityError(
     'duplicate key value violates unique constraint "accounts_user_email"\n'
     "DETAIL:  Key (email)=(olive@example.com) already exists.\nFailing row contains (7, Olive, +48600700800)."
 )
-OF_OLIVE = ("olive@example.com", "Olive", "48600700800")
+PERSONAL_DATA_OF_OLIVE = ("olive@example.com", "Olive", "48600700800")
 
 
 def test_values_in_errors_are_shown_only_with_the_revealed_payload(
     webhook: WebhookClient, operator: Client, adam: User
 ) -> None:
-    event = failed_event(webhook, error=TAKEN)
+    event = failed_event(webhook, error=DUPLICATE_EMAIL)
     browser = signed_in(adam)
     replay = Replay.objects.create(requested_by=adam, reason="x", description="x", dry_run=True, total=1, done=1)
     replay.findings.create(event=event, outcome="failed", note=event.last_error)
@@ -344,19 +344,19 @@ def test_values_in_errors_are_shown_only_with_the_revealed_payload(
     )
     WebhookEvent.objects.update(state="dead", next_attempt_at=None)
     person = UserFactory.create(clerk_id=event.clerk_user_id)
-    places = [
-        *(address(event), "/admin/webhooks/webhookevent/", "/admin/webhooks/dashboard/"),
+    urls = [
+        *(page_url(event), "/admin/webhooks/webhookevent/", "/admin/webhooks/dashboard/"),
         *(f"/admin/webhooks/replay/{replay.pk}/change/", f"/admin/webhooks/alert/{alert.pk}/change/"),
         reverse("webhooks:timeline", args=[person.pk]),
     ]
-    for place in places:
-        page = browser.get(place).content.decode()
-        assert "duplicate key value violates unique constraint" in page, place
-        assert not [value for value in OF_OLIVE if value in page], place
+    for url in urls:
+        page = browser.get(url).content.decode()
+        assert "duplicate key value violates unique constraint" in page, url
+        assert not [value for value in PERSONAL_DATA_OF_OLIVE if value in page], url
     assert "DETAIL: Key (email)=(…)" in html(browser, event)
-    assert ", in fail" in html(browser, event)  # the calls of the traceback
+    assert ", in fail" in html(browser, event)  # the call lines of the traceback
     page = reveal(operator, event).content.decode()
-    assert all(page.count(value) >= 2 for value in OF_OLIVE)  # in the error, and in the traceback
+    assert all(page.count(value) >= 2 for value in PERSONAL_DATA_OF_OLIVE)  # in the error and in the traceback
 
 
 @pytest.mark.parametrize("reason", ("", "   ", "x" * 501))
@@ -365,7 +365,7 @@ def test_reveal_requires_a_reason(webhook: WebhookClient, operator: Client, reas
     assert response.status_code == 200
     assert 'class="errorlist"' in response.content.decode()
     assert "zofia@example.com" not in payload_part(response.content.decode())
-    assert revelations() == []
+    assert reveals() == []
 
 
 def test_admin_without_permission_sees_how_to_get_it(webhook: WebhookClient, adam: User) -> None:
@@ -374,7 +374,7 @@ def test_admin_without_permission_sees_how_to_get_it(webhook: WebhookClient, ada
     assert "Show personal data" not in page
     assert "Can reveal personal values in payloads" in page
     assert reveal(browser, event).status_code == 403
-    assert revelations() == []
+    assert reveals() == []
 
 
 def test_group_grants_the_permission_until_it_is_left(webhook: WebhookClient, adam: User) -> None:
@@ -394,7 +394,7 @@ def test_permission_without_admin_role_is_not_enough(webhook: WebhookClient, ada
     browser = signed_in(adam)
     User.objects.filter(pk=adam.pk).update(roles=[])
     assert reveal(browser, event).status_code == 302
-    assert revelations() == []
+    assert reveals() == []
 
 
 def test_reveal_requires_a_post_with_csrf_token(webhook: WebhookClient) -> None:
@@ -402,9 +402,9 @@ def test_reveal_requires_a_post_with_csrf_token(webhook: WebhookClient) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(UserFactory.create(superuser=True))
     assert reveal(strict, event).status_code == 403
-    looked = strict.get(address(event, "reveal"))
-    assert (looked.status_code, looked["Location"]) == (302, address(event, "change"))
-    assert revelations() == []
+    response = strict.get(page_url(event, "reveal"))
+    assert (response.status_code, response["Location"]) == (302, page_url(event, "change"))
+    assert reveals() == []
 
 
 def test_reveal_fails_if_it_cannot_be_audited(
@@ -424,7 +424,7 @@ def test_reveal_without_payload_is_not_audited(webhook: WebhookClient, operator:
     event = received(webhook)
     WebhookEvent.objects.update(payload=None)
     assert reveal(operator, event).status_code == 200
-    assert revelations() == []
+    assert reveals() == []
 
 
 def test_invalid_json_is_revealed_as_text(webhook: WebhookClient, operator: Client) -> None:
@@ -435,7 +435,7 @@ def test_invalid_json_is_revealed_as_text(webhook: WebhookClient, operator: Clie
     assert "&lt;b&gt;zofia@example.com" in reveal(operator, event).content.decode()
 
 
-# --- What it costs ---
+# --- Queries ---
 
 
 @pytest.mark.parametrize("attempts", (1, 8))
@@ -449,5 +449,5 @@ def test_number_of_queries_is_constant(webhook: WebhookClient, operator: Client,
         webhook.updated(ZOFIA.later(by=timedelta(seconds=1 + number)))
     with CaptureQueriesContext(connection) as queries:
         html(operator, event)
-    # Session, operator, event, person, page, neighbours (2), attempts, changes and deeds.
+    # Session, operator, event, user, builder page, neighbouring events (2), attempts, changes and admin actions.
     assert len(queries) == 10, [query["sql"] for query in queries.captured_queries]

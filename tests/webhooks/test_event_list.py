@@ -1,4 +1,4 @@
-"""The list of events: found by what one knows, in any order, page by page, and never by counting or waiting for long."""
+"""The list of events: filters, search, sort orders, pagination, time limits and export."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ FAILED = {"state": "failed", "error_class": "transient", "last_error": ERROR, "p
 
 @pytest.fixture
 def operator() -> Client:
-    """Return the browser of a local superuser, who is asked of no tokens, so that time may stand still."""
+    """Return the browser of a local superuser, who needs no session token, so that time can be frozen."""
     return with_password()
 
 
@@ -52,7 +52,7 @@ def olive() -> User:
 
 @pytest.fixture
 def events(olive: User) -> dict[str, WebhookEvent]:
-    """Return events that differ in all that they can be found by, the oldest first."""
+    """Return events that differ in every filter, oldest first."""
     return {
         "old": event(NOW - 40 * DAY, event_type="user.created", clerk_user_id=olive.clerk_id),
         "ignored": event(NOW - 3 * DAY, event_type="email.created", state="ignored", source_address="203.0.113.9"),
@@ -144,7 +144,7 @@ def test_recent_event_types_are_suggested(operator: Client) -> None:
     assert '<option value="sms.created">' not in text
 
 
-NONSENSE = {
+INVALID_PARAMETERS = {
     "?state=nope": "State: There is no state “nope”.",
     "?state=%27%3B--": "There is no state “&#x27;;--”.",
     "?error_class=nope": "Error class: There is no error class “nope”.",
@@ -171,12 +171,12 @@ NONSENSE = {
 }
 
 
-@pytest.mark.parametrize(("query", "said"), NONSENSE.items())
+@pytest.mark.parametrize(("query", "message"), INVALID_PARAMETERS.items())
 def test_invalid_parameters_are_reported_and_ignored(
-    operator: Client, events: dict[str, WebhookEvent], query: str, said: str
+    operator: Client, events: dict[str, WebhookEvent], query: str, message: str
 ) -> None:
     response = get(operator, query)
-    assert said in response.content.decode()
+    assert message in response.content.decode()
     assert len(response.context["cl"].result_list) == len(events)
 
 
@@ -208,19 +208,19 @@ def test_warning_reflects_the_remaining_filters(operator: Client, query: str) ->
 def test_long_filter_values_are_truncated(operator: Client) -> None:
     text = page(operator, f"?q={'x' * 3000}&event_type={'y' * 3000}")
     [chips] = re.findall(r'<ul class="chips".*?</ul>', text, re.DOTALL)
-    shown = re.sub(r'href="[^"]*"', "", chips)  # the ways to take them back keep the others
+    shown = re.sub(r'href="[^"]*"', "", chips)  # the links of the chips contain the other filters
     assert "x" * 70 in shown
     assert "y" * 70 in shown
     assert len(shown) < 1500
 
 
-# --- Searching ---
+# --- Search ---
 
 
 def test_search_finds_delivery_ids_user_ids_and_email_addresses(
     operator: Client, events: dict[str, WebhookEvent], olive: User
 ) -> None:
-    UserFactory.create(clerk_id=None, email="OLIVE@example.com")  # has had no events
+    UserFactory.create(clerk_id=None, email="OLIVE@example.com")  # has no events
     expected = {
         events["stale"].svix_id: ["stale"],
         f"+{events['stale'].svix_id}+": ["stale"],
@@ -238,11 +238,11 @@ def test_search_finds_delivery_ids_user_ids_and_email_addresses(
     assert "an email address" in page(operator)
 
 
-# --- Orders and pages ---
+# --- Sort orders and pages ---
 
 
 def walk(browser: Client, query: str, link: str) -> list[list[int]]:
-    """Return the pages from one on, by following a link to its end."""
+    """Follow a link from page to page, and return the IDs on each page."""
     pages = []
     while query:
         found = get(browser, query).context["cl"]
@@ -262,7 +262,7 @@ def by(name: str) -> Callable[[WebhookEvent], Any]:
 def test_pages_contain_each_event_exactly_once(
     operator: Client, monkeypatch: pytest.MonkeyPatch, name: str, sign: str, where: str
 ) -> None:
-    """Many events share a value, so pages begin and end among equal ones."""
+    """Many events share a value, so page boundaries fall between equal values."""
     monkeypatch.setattr(WebhookEventAdmin, "list_per_page", 4)
     for number in range(23):
         facts: dict[str, Any] = {"attempts": 1 + number % 7 // 5}
@@ -273,8 +273,8 @@ def test_pages_contain_each_event_exactly_once(
         else:
             facts["processed_at"] = NOW + timedelta(microseconds=number % 3)
         event(NOW - timedelta(microseconds=number // 3), **facts)
-    chosen = [one for one in WebhookEvent.objects.all() if not where or one.state != "stale"]
-    rows = sorted(chosen, key=lambda one: (by(name)(one), one.pk), reverse=sign == "-")
+    expected_events = [one for one in WebhookEvent.objects.all() if not where or one.state != "stale"]
+    rows = sorted(expected_events, key=lambda one: (by(name)(one), one.pk), reverse=sign == "-")
     expected = [one.pk for one in rows]
     first = f"?sort={sign}{name}{where}"
     forwards = walk(operator, first, "older_link")
@@ -305,7 +305,7 @@ def test_empty_page_links_to_the_first(operator: Client, events: dict[str, Webho
     assert (found.result_list, found.newest_link) == ([], "?")
 
 
-# --- What a row shows ---
+# --- Rows ---
 
 
 def test_row_shows_user_time_state_and_attempts(operator: Client, events: dict[str, WebhookEvent], olive: User) -> None:
@@ -319,14 +319,14 @@ def test_row_shows_user_time_state_and_attempts(operator: Client, events: dict[s
         assert f"states.svg#{state}" in text
     assert '<td data-label="Lag">3 s</td>' in text
     assert '<td data-label="Attempts">4</td>' in text
-    address = f"{LIST}{events['dead'].pk}/change/?_changelist_filters=state%3Ddead"  # the way back keeps the filter
+    address = f"{LIST}{events['dead'].pk}/change/?_changelist_filters=state%3Ddead"  # the link back keeps the filter
     assert f'href="{address}"' in page(operator, "?state=dead")
 
 
 def test_page_has_a_constant_number_of_queries_and_never_counts(
     operator: Client, events: dict[str, WebhookEvent], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    # Who is asking; the rows, with their savepoint and their limit of time; who they are about; the types.
+    # The operator; the rows, with a savepoint and a time limit; the users of the rows; the event types.
     with django_assert_num_queries(8) as captured:
         page(operator)
     statements = [query["sql"] for query in captured.captured_queries]
@@ -337,7 +337,7 @@ def test_page_has_a_constant_number_of_queries_and_never_counts(
         page(operator, "?q=olive@example.com")
 
 
-# --- Limits ---
+# --- Time limits ---
 
 
 @pytest.mark.django_db(transaction=True)
@@ -345,7 +345,7 @@ def test_slow_query_times_out_with_advice(
     operator: Client, events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WebhookEventAdmin, "timeout_ms", 50)
-    with connection.cursor() as cursor:  # a rule that each row has to be looked at for long
+    with connection.cursor() as cursor:  # a view that makes reading each row slow
         cursor.execute("ALTER TABLE webhooks_webhookevent RENAME TO events_kept")
         cursor.execute("CREATE VIEW webhooks_webhookevent AS SELECT * FROM events_kept WHERE pg_sleep(0.1) IS NOT NULL")
     try:
@@ -397,10 +397,10 @@ def test_admin_actions_get_selected_rows_and_filtered_events(
 
     acted.clear()
     operator.post(f"{LIST}?state=unsettled&within=nonsense", data)
-    assert acted == [[], []]  # rather than all events
+    assert acted == [[], []]  # instead of all events
 
 
-# --- Taking it along ---
+# --- Export ---
 
 
 def rows_of(response: Any) -> list[dict[str, str]]:
@@ -423,9 +423,9 @@ def test_export_contains_the_filtered_events_and_is_audited(
     assert (found[0]["clerk_user_id"], found[0]["error"], found[0]["attempts"]) == ("user_olive", "IntegrityError", "4")
     assert (found[2]["lag_s"], found[0]["lag_s"]) == ("3.0", "")
     assert found[2]["received_at"] == "2026-11-20T04:30:00+00:00"
-    told = AuditLog.objects.latest("pk")
-    assert (told.action, told.actor_id, told.source) == ("EVENTS_EXPORTED", adam.pk, "request")
-    assert told.details == {"format": "csv", "filters": {"state": ["unsettled", "stale"]}}
+    row = AuditLog.objects.latest("pk")
+    assert (row.action, row.actor_id, row.source) == ("EVENTS_EXPORTED", adam.pk, "request")
+    assert row.details == {"format": "csv", "filters": {"state": ["unsettled", "stale"]}}
 
 
 def test_export_and_audit_log_contain_no_email_address(events: dict[str, WebhookEvent], operator: Client) -> None:
@@ -468,17 +468,17 @@ def test_events_received_during_an_export_are_not_included(operator: Client, eve
 
 
 @pytest.mark.parametrize(
-    ("query", "said"),
+    ("query", "message"),
     (
         ("?state=nope", "Nothing was exported. State: There is no state “nope”."),
         ("?nothing=1", "Nothing was exported. There is no filter “nothing”."),
         ("?q=%00", "Nothing was exported, because the filter is invalid."),
     ),
 )
-def test_invalid_filter_exports_nothing(operator: Client, query: str, said: str) -> None:
+def test_invalid_filter_exports_nothing(operator: Client, query: str, message: str) -> None:
     response = operator.post(EXPORT + query)
     assert response.status_code == 302
-    assert said in " ".join(str(message) for message in get_messages(response.wsgi_request))
+    assert message in " ".join(str(sent) for sent in get_messages(response.wsgi_request))
     assert not AuditLog.objects.exists()
 
 
@@ -488,7 +488,7 @@ def test_only_staff_can_export(olive: User) -> None:
 
 
 def test_changelist_works_without_its_page(rf: RequestFactory, events: dict[str, WebhookEvent]) -> None:
-    """As repairing all that a filter leaves does it."""
+    """The repair page uses it this way."""
     request = rf.post(f"{LIST}?state=unsettled")
     request.user = UserFactory.create(admin=True)
     found = admin.site.get_model_admin(WebhookEvent).get_changelist_instance(request).queryset

@@ -1,4 +1,4 @@
-"""Jobs whose worker was killed are run again, and given up aloud when they keep ending workers."""
+"""Jobs of killed workers are requeued, or abandoned and logged if they keep killing workers."""
 
 import asyncio
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ def stalled(attempts: int) -> Job:
 
 
 def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> JobManager:
-    """Return the manager that was asked, and of which one job is stalled."""
+    """Run the recovery with one stalled job, and return the mocked job manager."""
     manager: JobManager = create_autospec(JobManager, instance=True)
     manager.get_stalled_jobs.return_value = [job]  # type: ignore[attr-defined]
     monkeypatch.setattr(tasks, "app", SimpleNamespace(job_manager=manager))
@@ -36,7 +36,7 @@ def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, cap
 def test_job_that_keeps_killing_workers_is_abandoned_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody else tells: the job itself never gets to log anything."""
+    """The job itself never gets to log anything."""
     job = stalled(attempts=5)
     manager = recover(monkeypatch, job)
     manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What the endpoint answers, before anything is known about the content."""
+"""Responses of the endpoint, independent of the content of events."""
 
 import logging
 import socket
@@ -16,7 +16,7 @@ from pytest_django import Settings
 from accounts.clerk import samples
 from accounts.models import User
 from tests.helpers.webhooks import URL, WebhookClient, new_svix_id, person
-from tests.webhooks.answers import assert_nothing_stored, assert_refused
+from tests.webhooks.assertions import assert_nothing_stored, assert_rejected
 from webhooks import views
 from webhooks.inbox import signatures
 from webhooks.models import WebhookEvent, WebhookEventQuerySet
@@ -30,7 +30,7 @@ STRANGER = "203.0.113.9"
 
 
 class Unreadable:
-    """A request body that nobody may read."""
+    """A request body that must not be read."""
 
     def read(self, *args: Any) -> NoReturn:
         raise AssertionError("The body was read.")
@@ -39,7 +39,7 @@ class Unreadable:
 
 
 class Broken:
-    """A request body whose sender hangs up in the middle of it."""
+    """A request body whose connection breaks while reading."""
 
     def read(self, *args: Any) -> NoReturn:
         raise ConnectionResetError("Connection reset by peer")
@@ -48,7 +48,7 @@ class Broken:
 
 
 def read_from(stream: Any) -> dict[str, Any]:
-    """Return what makes the test client's request have `stream` as its body."""
+    """Return the WSGI variables that make the test client send `stream` as the body."""
     return {"wsgi.input": stream}
 
 
@@ -63,7 +63,7 @@ def test_signed_event_is_processed(webhook: WebhookClient) -> None:
     assert WebhookEvent.objects.get().state == WebhookEvent.State.PROCESSED
 
 
-# --- Methods, slashes, redirects ---
+# --- Methods, trailing slashes and redirects ---
 
 
 @pytest.mark.parametrize("url", URLS, ids=("without slash", "with slash"))
@@ -76,7 +76,7 @@ def test_endpoint_is_never_redirected(webhook: WebhookClient, settings: Settings
 
 
 def test_other_pages_are_redirected_to_https(client: Client, settings: Settings) -> None:
-    """Without it, the test above would prove nothing."""
+    """Proves that the test above is effective."""
     settings.SECURE_SSL_REDIRECT = True
     assert client.get("/builders/").status_code == 301
 
@@ -102,7 +102,7 @@ def test_similar_urls_are_not_the_endpoint(webhook: WebhookClient, url: str) -> 
     assert_nothing_stored()
 
 
-# --- No browser at the other end ---
+# --- Cookies, CSRF and caching ---
 
 
 @pytest.mark.parametrize("url", URLS, ids=("without slash", "with slash"))
@@ -114,7 +114,7 @@ def test_endpoint_is_csrf_exempt(webhook: WebhookClient, url: str) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("headers", ({}, {"svix-id": ""}), ids=("accepted", "refused"))
+@pytest.mark.parametrize("headers", ({}, {"svix-id": ""}), ids=("accepted", "rejected"))
 def test_response_sets_no_cookie_and_is_not_cached(webhook: WebhookClient, headers: dict[str, str]) -> None:
     response = webhook.post(BODY, headers=headers)
     assert not response.cookies
@@ -145,7 +145,7 @@ def test_endpoint_does_not_use_the_network(webhook: WebhookClient, monkeypatch: 
 @pytest.mark.parametrize("length", (str(512 * 1024 + 1), str(10**9), "9" * 30), ids=("one byte more", "1 GB", "absurd"))
 def test_body_over_512_kb_is_rejected_unread(webhook: WebhookClient, length: str) -> None:
     response = webhook.post(BODY, CONTENT_LENGTH=length, **read_from(Unreadable()))
-    assert_refused(response, "too_large", status=413)
+    assert_rejected(response, "too_large", status=413)
 
 
 def test_body_of_512_kb_is_accepted(webhook: WebhookClient) -> None:
@@ -173,11 +173,11 @@ def test_invalid_content_length_is_rejected(webhook: WebhookClient, length: str)
 
 def test_body_shorter_than_content_length_is_rejected(webhook: WebhookClient) -> None:
     response = webhook.post(BODY, **read_from(BytesIO(BODY.encode()[:-10])))
-    assert_refused(response, "bad_signature")
+    assert_rejected(response, "bad_signature")
 
 
 def test_broken_connection_is_rejected(webhook: WebhookClient) -> None:
-    assert_refused(webhook.post(BODY, **read_from(Broken())), "unreadable_body")
+    assert_rejected(webhook.post(BODY, **read_from(Broken())), "unreadable_body")
 
 
 # --- Configuration and database ---
@@ -188,7 +188,7 @@ def test_invalid_secret_is_named_in_the_log_but_not_in_the_response(
     webhook: WebhookClient, settings: Settings, caplog: pytest.LogCaptureFixture, secrets: list[str]
 ) -> None:
     settings.CLERK_WEBHOOK_SECRETS = secrets
-    assert_refused(webhook.post(BODY), "not_configured", status=500)
+    assert_rejected(webhook.post(BODY), "not_configured", status=500)
     [record] = [record for record in caplog.records if record.name == "webhooks.views"]
     assert record.levelno == logging.ERROR
     assert "CLERK_WEBHOOK_SECRET" in record.getMessage()
@@ -207,7 +207,7 @@ def test_lost_database_returns_503(
 
     with monkeypatch.context() as patch:
         patch.setattr(WebhookEventQuerySet, "count_repeat", fail)
-        assert_refused(webhook.post(BODY, svix_id="msg_again"), "unavailable", status=503)
+        assert_rejected(webhook.post(BODY, svix_id="msg_again"), "unavailable", status=503)
     assert "server closed the connection" in caplog.text
     assert webhook.post(BODY, svix_id="msg_again").json() == {"outcome": "ignored"}
 
@@ -220,12 +220,12 @@ def test_unreachable_database_returns_503(webhook: WebhookClient, monkeypatch: p
         patch.setattr(connection, "cursor", fail)
         patch.setattr(connection, "savepoint", fail)
         response = webhook.post(BODY)
-    assert_refused(response, "unavailable", status=503)
+    assert_rejected(response, "unavailable", status=503)
 
 
 @pytest.fixture
-def rival(database_url: str, transactional_db: None) -> Iterator[psycopg.Connection]:
-    """Return another connection, in whose transaction locks can be held; ours waits for them for 50 ms only."""
+def other_connection(database_url: str, transactional_db: None) -> Iterator[psycopg.Connection]:
+    """Return another connection that can hold locks. The connection under test waits 50 ms for them."""
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '50ms'")
     with psycopg.connect(database_url) as other:
@@ -235,32 +235,32 @@ def rival(database_url: str, transactional_db: None) -> Iterator[psycopg.Connect
 
 
 @pytest.mark.django_db(transaction=True)
-def test_locked_user_returns_503(webhook: WebhookClient, rival: psycopg.Connection) -> None:
+def test_locked_user_returns_503(webhook: WebhookClient, other_connection: psycopg.Connection) -> None:
     zofia = person(first_name="Zofia")
     webhook.created(zofia)
-    rival.execute("SELECT FROM accounts_user FOR UPDATE")
+    other_connection.execute("SELECT FROM accounts_user FOR UPDATE")
     update = samples.user_event("user.updated", zofia.later(first_name="Zosia"))
     response = webhook.post(update, svix_id="msg_late")
     assert (response.status_code, response.json()) == (503, {"error": "unavailable"})
     assert not WebhookEvent.objects.filter(svix_id="msg_late").exists()
-    rival.rollback()
+    other_connection.rollback()
     assert webhook.post(update, svix_id="msg_late").json() == {"outcome": "processed"}
     assert User.objects.get().name.startswith("Zosia")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_locked_event_returns_503(webhook: WebhookClient, rival: psycopg.Connection) -> None:
+def test_locked_event_returns_503(webhook: WebhookClient, other_connection: psycopg.Connection) -> None:
     webhook.post(BODY, svix_id="msg_held")
-    rival.execute("SELECT FROM webhooks_webhookevent FOR UPDATE")
+    other_connection.execute("SELECT FROM webhooks_webhookevent FOR UPDATE")
     response = webhook.post(BODY, svix_id="msg_held")
     assert (response.status_code, response.json()) == (503, {"error": "unavailable"})
-    rival.rollback()
+    other_connection.rollback()
     assert WebhookEvent.objects.get().deliveries == 1
     assert webhook.post(BODY, svix_id="msg_held").json() == {"outcome": "duplicate"}
     assert WebhookEvent.objects.get().deliveries == 2
 
 
-# --- The list of allowed addresses ---
+# --- IP allowlist ---
 
 
 @pytest.mark.parametrize("address", (STRANGER, "2001:db8::1", ""), ids=("IPv4", "IPv6", "unix socket"))
@@ -288,14 +288,14 @@ def test_allowlist_admits_only_listed_addresses(
     webhook: WebhookClient, settings: Settings, allowed: list[str], good: str, bad: str
 ) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = allowed
-    assert_refused(webhook.post(BODY, REMOTE_ADDR=bad), "address_not_allowed", status=403)
+    assert_rejected(webhook.post(BODY, REMOTE_ADDR=bad), "address_not_allowed", status=403)
     assert webhook.post(BODY, REMOTE_ADDR=good).status_code == 200
 
 
 @pytest.mark.parametrize("address", ("", "unknown", "localhost"), ids=("unix socket", "word", "name"))
 def test_unknown_address_is_rejected_by_an_allowlist(webhook: WebhookClient, settings: Settings, address: str) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["0.0.0.0/0", "::/0"]
-    assert_refused(webhook.post(BODY, REMOTE_ADDR=address), "address_not_allowed", status=403)
+    assert_rejected(webhook.post(BODY, REMOTE_ADDR=address), "address_not_allowed", status=403)
 
 
 PROXY = "10.0.0.1"
@@ -305,15 +305,15 @@ FORWARDED = (
     pytest.param(0, PROXY, SVIX_ADDRESS, 403, id="proxy that is not trusted"),
     pytest.param(1, PROXY, SVIX_ADDRESS, 200, id="one proxy"),
     pytest.param(1, PROXY, f"  {SVIX_ADDRESS}  ", 200, id="one proxy, spaces"),
-    pytest.param(1, PROXY, f"{STRANGER}, {SVIX_ADDRESS}", 200, id="one proxy, sender's own claim"),
+    pytest.param(1, PROXY, f"{STRANGER}, {SVIX_ADDRESS}", 200, id="one proxy, claim of the sender"),
     pytest.param(1, PROXY, f"{SVIX_ADDRESS}, {STRANGER}", 403, id="one proxy, forged"),
     pytest.param(1, PROXY, f"{SVIX_ADDRESS},", 403, id="one proxy, blank last"),
     pytest.param(1, PROXY, "junk", 403, id="one proxy, junk"),
-    pytest.param(1, SVIX_ADDRESS, "", 403, id="one proxy, passed by"),
+    pytest.param(1, SVIX_ADDRESS, "", 403, id="one proxy, bypassed"),
     pytest.param(2, PROXY, f"{SVIX_ADDRESS}, 10.0.0.2", 200, id="two proxies"),
     pytest.param(2, PROXY, f"{SVIX_ADDRESS}, {STRANGER}, 10.0.0.2", 403, id="two proxies, forged"),
     pytest.param(2, PROXY, f"{STRANGER}, {SVIX_ADDRESS}", 403, id="two proxies, forged as the inner one"),
-    pytest.param(2, PROXY, SVIX_ADDRESS, 403, id="two proxies, one passed by"),
+    pytest.param(2, PROXY, SVIX_ADDRESS, 403, id="two proxies, one bypassed"),
 )
 
 
@@ -330,7 +330,7 @@ def test_client_address_is_taken_from_trusted_proxies(
 def test_listed_address_still_needs_a_signature(webhook: WebhookClient, settings: Settings) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["svix"]
     response = webhook.post(BODY, headers={"svix-signature": ""}, REMOTE_ADDR=SVIX_ADDRESS)
-    assert_refused(response, "missing_headers")
+    assert_rejected(response, "missing_headers")
 
 
 def test_body_limit_exceeds_the_largest_svix_message() -> None:

@@ -1,4 +1,4 @@
-"""The log of attempts: what the event's own row cannot tell, and nothing for the healthy."""
+"""Rows of attempts: written for failures and retries, but not for successful first attempts."""
 
 import logging
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ State, ErrorClass, Trigger = WebhookEvent.State, WebhookEvent.ErrorClass, Attemp
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
-def told() -> list[tuple[int, str, str, str]]:
+def recorded() -> list[tuple[int, str, str, str]]:
     return list(Attempt.objects.order_by("number").values_list("number", "outcome", "error", "trigger"))
 
 
@@ -62,7 +62,7 @@ def test_every_later_attempt_has_a_row_including_the_successful_one(webhook: Web
     failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
         tasks.retry_event(event.pk)
-    assert told() == [
+    assert recorded() == [
         (1, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
         (2, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
         (3, State.PROCESSED, "", Trigger.RETRY),
@@ -73,18 +73,18 @@ def test_every_later_attempt_has_a_row_including_the_successful_one(webhook: Web
 def test_attempt_stores_its_trigger(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     inbox.retry(event.pk, trigger=Trigger.REPLAY)
-    assert told()[-1] == (2, State.PROCESSED, "", Trigger.REPLAY)
+    assert recorded()[-1] == (2, State.PROCESSED, "", Trigger.REPLAY)
 
 
 def test_skipped_retry_has_no_row(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     assert inbox.retry(event.pk, only_if_due=True) is None
-    assert len(told()) == 1
+    assert len(recorded()) == 1
 
 
 def test_unreadable_payload_is_a_dead_attempt(webhook: WebhookClient) -> None:
     webhook.post("no JSON")
-    [(number, outcome, error, _)] = told()
+    [(number, outcome, error, _)] = recorded()
     assert (number, outcome) == (1, State.DEAD)
     assert error == WebhookEvent.objects.get().last_error != ""
 
@@ -92,16 +92,16 @@ def test_unreadable_payload_is_a_dead_attempt(webhook: WebhookClient) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_attempt_and_result_are_stored_atomically(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
     event = failed_event(webhook)
-    written = attempts.record
+    record = attempts.record
 
     def fail(*args: Any, **kwargs: Any) -> None:
-        written(*args, **kwargs)
+        record(*args, **kwargs)
         raise HandlerError("after the row")
 
     monkeypatch.setattr(attempts, "record", fail)
     with pytest.raises(HandlerError):
         inbox.retry(event.pk)
-    assert len(told()) == 1
+    assert len(recorded()) == 1
     assert WebhookEvent.objects.get().attempts == 1
     assert not User.objects.exists()
 
@@ -134,7 +134,7 @@ def test_long_traceback_keeps_its_end() -> None:
 
 @pytest.fixture
 def unlogged() -> Iterator[None]:
-    """Keep log lines from pytest-xdist, which cannot send half a surrogate pair from process to process."""
+    """Disable logging, because pytest-xdist cannot transfer lone surrogates between processes."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
@@ -155,18 +155,18 @@ def test_events_with_lone_surrogates_are_stored(webhook: WebhookClient) -> None:
     assert WebhookEvent.objects.count() == 2
 
 
-# --- What becomes of it ---
+# --- Retention and erasure ---
 
 
 def test_retention_removes_errors_and_tracebacks(webhook: WebhookClient) -> None:
     with time_machine.travel(timezone.now() - timedelta(days=91)):
         failed_event(webhook, svix_id="msg_old")
-    failed_event(webhook, svix_id="msg_young")
+    failed_event(webhook, svix_id="msg_recent")
     assert retention.empty_payloads() == 1
-    old, young = Attempt.objects.order_by("pk")
+    old, recent = Attempt.objects.order_by("pk")
     assert (old.error, old.traceback, old.error_class) == ("", "", ErrorClass.INTERNAL)
-    assert young.error
-    assert young.traceback
+    assert recent.error
+    assert recent.traceback
 
 
 def test_empty_payloads_dry_run_keeps_traceback(webhook: WebhookClient) -> None:
@@ -180,8 +180,8 @@ def test_erasing_a_user_removes_errors_and_tracebacks(webhook: WebhookClient) ->
     failed_event(webhook)
     webhook.created(ZOFIA)
     with failing_handlers():
-        webhook.created(person(), svix_id="msg_of_another")
+        webhook.created(person(), svix_id="msg_other")
     personal_data.erase(User.objects.get(clerk_id=ZOFIA.clerk_id))
-    hers, anothers = Attempt.objects.order_by("pk")
-    assert (hers.error, hers.traceback, hers.outcome) == ("", "", State.FAILED)
-    assert anothers.traceback
+    erased, other = Attempt.objects.order_by("pk")
+    assert (erased.error, erased.traceback, erased.outcome) == ("", "", State.FAILED)
+    assert other.traceback

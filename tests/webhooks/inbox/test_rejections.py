@@ -1,4 +1,4 @@
-"""Refused requests are counted by cause and hour, and whoever sends them makes nothing grow."""
+"""Rejected requests are counted by cause and hour, and do not grow the database."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def counter(monkeypatch: pytest.MonkeyPatch) -> RejectionCounter:
-    """Return the counter of this process, at zero."""
+    """Install and return a new counter for this process."""
     fresh = RejectionCounter()
     monkeypatch.setattr("webhooks.views.rejection_counter", fresh)
     return fresh
@@ -28,10 +28,10 @@ def counted() -> dict[str, int]:
 
 
 def test_forged_request_is_counted_and_not_stored(counter: RejectionCounter) -> None:
-    stranger = WebhookClient(secret="whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE=")
+    forger = WebhookClient(secret="whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE=")
     for _ in range(3):
-        assert stranger.post({"type": "user.created"}).status_code == 400
-    assert counted() == {}  # nothing yet: the database is not asked
+        assert forger.post({"type": "user.created"}).status_code == 400
+    assert counted() == {}  # counting does not query the database
     counter.flush()
     assert counted() == {"bad_signature": 3}
     assert not WebhookEvent.objects.exists()
@@ -74,13 +74,13 @@ def test_unknown_causes_share_one_row(counter: RejectionCounter) -> None:
 def test_counts_are_kept_when_the_database_is_unavailable(
     counter: RejectionCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Away:
+    class UnavailableConnection:
         def cursor(self) -> Any:
-            raise OperationalError("away")
+            raise OperationalError("unavailable")
 
     counter.count("bad_signature")
     with monkeypatch.context() as patch:
-        patch.setattr(module, "connection", Away())
+        patch.setattr(module, "connection", UnavailableConnection())
         counter.flush()
     counter.count("bad_signature")
     counter.flush()

@@ -1,4 +1,4 @@
-"""Events that could not be applied: nothing of them is left behind, and they are tried again."""
+"""Failed events are rolled back completely and retried."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,12 +36,12 @@ ZOFIA = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER", "CLIENT"]
 
 
 class HandlerError(Exception):
-    """What a fault of ours looks like."""
+    """An unexpected error in a handler."""
 
 
 @contextmanager
 def failing_handlers(error: Exception | None = None) -> Iterator[None]:
-    """Make every user event fail after the user, the audit rows and the profiles were written."""
+    """Make every user event fail after its user, audit rows and profiles were written."""
 
     def fail(**kwargs: Any) -> None:
         raise error or HandlerError("half-way")
@@ -56,7 +56,7 @@ def failing_handlers(error: Exception | None = None) -> Iterator[None]:
 
 
 def failed_event(webhook: WebhookClient, *, svix_id: str = "msg_1", error: Exception | None = None) -> WebhookEvent:
-    """Return the event of a creation that failed."""
+    """Deliver a user.created event that fails, and return it."""
     with failing_handlers(error):
         assert webhook.created(ZOFIA, svix_id=svix_id) == "failed"
     return WebhookEvent.objects.get(svix_id=svix_id)
@@ -67,7 +67,7 @@ def assert_no_effect() -> None:
         assert not model._default_manager.exists(), list(model._default_manager.values())
 
 
-def assert_whole_effect() -> None:
+def assert_full_effect() -> None:
     assert [str(user) for user in User.objects.all()] == ["Zofia Wąs"]
     assert (BuilderProfile.objects.count(), ClientProfile.objects.count()) == (1, 1)
     actions = sorted(AuditLog.objects.exclude(action="EVENT_RETRIED").values_list("action", flat=True))
@@ -75,11 +75,11 @@ def assert_whole_effect() -> None:
 
 
 def test_repeated_delivery_carries_the_body_of_an_emptied_event(webhook: WebhookClient) -> None:
-    """Svix keeps bodies for 90 days, and PAYLOAD_RETENTION_DAYS may be fewer."""
+    """Svix keeps bodies for 90 days, and PAYLOAD_RETENTION_DAYS may be shorter."""
     failed_event(webhook, error=DataError("too long"))
     WebhookEvent.objects.update(payload=None)
     assert webhook.created(ZOFIA, svix_id="msg_1") == "processed"
-    assert_whole_effect()
+    assert_full_effect()
     assert WebhookEvent.objects.get().payload is None
 
 
@@ -87,13 +87,15 @@ def test_retry_of_event_without_payload_is_ignored(webhook: WebhookClient) -> No
     [example, *_] = samples.examples()["email.created"]
     webhook.post(example, svix_id="msg_1")
     now = datetime.now(UTC)
-    WebhookEvent.objects.update(state=State.FAILED, processed_at=None, next_attempt_at=now)  # a lost connection, say
+    WebhookEvent.objects.update(
+        state=State.FAILED, processed_at=None, next_attempt_at=now
+    )  # such as after a lost connection
     event = inbox.retry(WebhookEvent.objects.get().pk)
     assert event is not None
     assert event.state == State.IGNORED
 
 
-# --- What a failure leaves ---
+# --- Rollback ---
 
 
 def test_failing_handler_leaves_only_the_event_and_a_job(webhook: WebhookClient) -> None:
@@ -129,7 +131,7 @@ def test_failed_profile_creation_fails_the_event(webhook: WebhookClient, monkeyp
 
 
 def test_database_error_fails_the_event(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The transaction is broken then, and the row has to be stored by another."""
+    """The error aborts the transaction, so another one has to store the row."""
 
     def fail(*args: Any) -> bool:
         with connection.cursor() as cursor:
@@ -169,13 +171,13 @@ def test_failed_event_is_stale_after_a_newer_one(webhook: WebhookClient) -> None
     assert User.objects.get().name == "Zosia Wąs"
 
 
-# --- Another delivery of it ---
+# --- Repeated deliveries ---
 
 
 def test_repeated_delivery_of_failed_event_succeeds(webhook: WebhookClient) -> None:
     failed_event(webhook, svix_id="msg_1")
     assert webhook.created(ZOFIA, svix_id="msg_1") == "processed"
-    assert_whole_effect()
+    assert_full_effect()
     event = WebhookEvent.objects.get()
     assert (event.state, event.attempts, event.deliveries) == (State.PROCESSED, 2, 2)
     assert (event.last_error, event.error_class, event.next_attempt_at) == ("", "", None)
@@ -193,14 +195,14 @@ def test_repeated_delivery_that_fails_again_waits_longer(webhook: WebhookClient)
     assert_no_effect()
 
 
-# --- The job ---
+# --- The retry job ---
 
 
 def test_due_retry_succeeds(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=30)):
         tasks.retry_event(event.pk)
-    assert_whole_effect()
+    assert_full_effect()
     event.refresh_from_db()
     assert (event.state, event.attempts, event.deliveries) == (State.PROCESSED, 2, 1)
     assert timedelta() < event.duration < timedelta(seconds=10)
@@ -209,7 +211,7 @@ def test_due_retry_succeeds(webhook: WebhookClient) -> None:
 
 def test_due_retry_that_fails_again_schedules_another_job(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
-    with time_machine.travel(NOW, tick=False), failing_handlers(TimeoutError("still away")):
+    with time_machine.travel(NOW, tick=False), failing_handlers(TimeoutError("still unavailable")):
         WebhookEvent.objects.update(next_attempt_at=NOW)
         tasks.retry_event(event.pk)
     event.refresh_from_db()
@@ -223,23 +225,23 @@ def test_due_retry_that_fails_again_schedules_another_job(webhook: WebhookClient
 def test_retry_locks_out_deliveries_of_the_same_event(webhook: WebhookClient, database_url: str) -> None:
     event = failed_event(webhook)
 
-    def rival(**kwargs: Any) -> None:
+    def compete(**kwargs: Any) -> None:
         with psycopg.connect(database_url) as other, pytest.raises(psycopg.errors.LockNotAvailable):
             other.execute("SELECT FROM webhooks_webhookevent FOR KEY SHARE NOWAIT")
         seen.append(event.pk)
 
     seen: list[int] = []
-    signals.user_synced.connect(rival)
+    signals.user_synced.connect(compete)
     try:
         inbox.retry(event.pk)
     finally:
-        signals.user_synced.disconnect(rival)
+        signals.user_synced.disconnect(compete)
     assert seen == [event.pk]
-    assert_whole_effect()
+    assert_full_effect()
 
 
 def test_early_retry_job_does_nothing(webhook: WebhookClient) -> None:
-    """Its schedule was replaced by that of another attempt."""
+    """Another attempt has moved the schedule."""
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
         before = WebhookEvent.objects.values().get()
@@ -265,7 +267,7 @@ def test_retry_job_of_settled_event_does_nothing(webhook: WebhookClient) -> None
     with time_machine.travel(datetime.now(UTC) + timedelta(days=1)):
         tasks.retry_event(event.pk)
     assert WebhookEvent.objects.values().get() == before
-    assert_whole_effect()
+    assert_full_effect()
 
 
 def test_retry_job_of_unknown_event_raises(db: None) -> None:
@@ -279,9 +281,9 @@ def test_retry_job_of_unknown_event_raises(db: None) -> None:
 @pytest.mark.parametrize(
     ("error", "error_class", "state"),
     (
-        pytest.param(OperationalError("away"), ErrorClass.TRANSIENT, State.FAILED, id="OperationalError"),
-        pytest.param(InterfaceError("away"), ErrorClass.TRANSIENT, State.FAILED, id="InterfaceError"),
-        pytest.param(IntegrityError("rival"), ErrorClass.TRANSIENT, State.FAILED, id="IntegrityError"),
+        pytest.param(OperationalError("unavailable"), ErrorClass.TRANSIENT, State.FAILED, id="OperationalError"),
+        pytest.param(InterfaceError("unavailable"), ErrorClass.TRANSIENT, State.FAILED, id="InterfaceError"),
+        pytest.param(IntegrityError("duplicate"), ErrorClass.TRANSIENT, State.FAILED, id="IntegrityError"),
         pytest.param(TimeoutError("slow"), ErrorClass.TRANSIENT, State.FAILED, id="TimeoutError"),
         pytest.param(ConnectionResetError("reset"), ErrorClass.TRANSIENT, State.FAILED, id="ConnectionError"),
         pytest.param(ImproperlyConfigured("unset"), ErrorClass.CONFIGURATION, State.FAILED, id="ImproperlyConfigured"),
@@ -325,18 +327,18 @@ def test_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
 
 
 def test_dead_event_can_still_be_delivered_again(webhook: WebhookClient) -> None:
-    """Once the fault is repaired, a person, or Svix, can have it tried again."""
+    """After the bug is fixed, an operator or Svix can trigger another attempt."""
     event = failed_event(webhook)
     WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None, attempts=10)
     assert webhook.created(ZOFIA, svix_id=event.svix_id) == "processed"
-    assert_whole_effect()
+    assert_full_effect()
 
 
 # --- manage.py retry_event ---
 
 
 def retry_event(*arguments: str) -> str:
-    """Return what the command prints."""
+    """Run the command and return its output."""
     out = StringIO()
     call_command("retry_event", *arguments, stdout=out)
     return out.getvalue()
@@ -351,7 +353,7 @@ def retried() -> list[tuple[str | None, str, str, int | None]]:
 def test_retry_event_command_retries_immediately_and_is_audited(webhook: WebhookClient, by: str) -> None:
     event = failed_event(webhook)
     assert retry_event(str(getattr(event, by))) == "msg_1: processed\n"
-    assert_whole_effect()
+    assert_full_effect()
     assert retried() == [("msg_1", f"webhooks.webhookevent:{event.pk}", "command", None)]
 
 
@@ -366,7 +368,7 @@ def test_retry_event_command_prints_the_error(webhook: WebhookClient) -> None:
 def test_retry_event_command_retries_a_dead_event(webhook: WebhookClient) -> None:
     failed_event(webhook, error=DataError("too long"))
     assert retry_event("msg_1") == "msg_1: processed\n"
-    assert_whole_effect()
+    assert_full_effect()
 
 
 def test_retry_event_command_retries_all_unsettled_events(webhook: WebhookClient) -> None:
@@ -411,7 +413,7 @@ def test_retry_event_command_requires_events_or_all(db: None) -> None:
 
 @pytest.mark.parametrize(
     ("error", "levels"),
-    ((RuntimeError("our fault"), ["ERROR", "WARNING"]), (OperationalError("away"), ["WARNING", "WARNING"])),
+    ((RuntimeError("bug"), ["ERROR", "WARNING"]), (OperationalError("unavailable"), ["WARNING", "WARNING"])),
 )
 def test_internal_error_is_logged_as_error_once_and_transient_error_as_warning(
     webhook: WebhookClient, caplog: pytest.LogCaptureFixture, error: Exception, levels: list[str]

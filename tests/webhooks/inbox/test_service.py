@@ -1,4 +1,4 @@
-"""What is stored of a delivery, and what becomes of it."""
+"""Storing and applying deliveries."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -29,8 +29,7 @@ EARLIER = datetime(2026, 11, 2, 9, 29, 58, 250_000, tzinfo=UTC)
 DEEP = "[" * 20_000 + "]" * 20_000
 
 
-def everything(event: WebhookEvent) -> dict[str, Any]:
-    """Return all stored fields."""
+def stored_fields(event: WebhookEvent) -> dict[str, Any]:
     return dict(WebhookEvent.objects.values().get(pk=event.pk))
 
 
@@ -40,13 +39,13 @@ def everything(event: WebhookEvent) -> dict[str, Any]:
 def test_event_row_stores_all_details_of_the_delivery(webhook: WebhookClient) -> None:
     zofia = person(updated_at=EARLIER)
     envelope = samples.user_event("user.created", zofia)
-    # Neither compact nor sorted: what is stored is what was signed, byte for byte.
+    # Neither compact nor sorted, to show that the signed text is stored byte for byte.
     body = json.dumps(envelope, ensure_ascii=False, indent=3) + "\r\n"
     with time_machine.travel(NOW, tick=False):
         forwarded = {"x-forwarded-for": "198.51.100.1"}
         response = webhook.post(body, svix_id="msg_1", headers=forwarded, REMOTE_ADDR="44.228.126.217")
     assert response.json() == {"outcome": "processed"}
-    row = everything(WebhookEvent.objects.get())
+    row = stored_fields(WebhookEvent.objects.get())
     del row["id"], row["changed_in"]
     assert timedelta() < row.pop("duration") < timedelta(seconds=10)
     assert row == {
@@ -79,7 +78,7 @@ def test_event_row_stores_all_details_of_the_delivery(webhook: WebhookClient) ->
 
 def test_signatures_and_cookies_are_not_stored(webhook: WebhookClient) -> None:
     webhook.post("{}", headers={"cookie": "sessionid=stolen", "authorization": "Bearer stolen"})
-    stored = json.dumps(everything(WebhookEvent.objects.get()), default=str)
+    stored = json.dumps(stored_fields(WebhookEvent.objects.get()), default=str)
     assert "v1," not in stored
     assert "stolen" not in stored
 
@@ -113,7 +112,7 @@ def test_duplicate_is_counted_and_changes_nothing_else(
 ) -> None:
     with time_machine.travel(NOW, tick=False):
         webhook.post(body, svix_id="msg_1")
-    before = everything(WebhookEvent.objects.get())
+    before = stored_fields(WebhookEvent.objects.get())
     effects = User.objects.count(), AuditLog.objects.count()
     for number in (1, 2):
         later = NOW + timedelta(hours=number)
@@ -121,7 +120,7 @@ def test_duplicate_is_counted_and_changes_nothing_else(
             response = webhook.post(body, svix_id="msg_1", REMOTE_ADDR="203.0.113.9")
         assert (response.status_code, response.json()) == (200, {"outcome": "duplicate"})
         counted = {"deliveries": 1 + number, "last_delivery_at": later}
-        assert everything(WebhookEvent.objects.get()) == before | counted
+        assert stored_fields(WebhookEvent.objects.get()) == before | counted
     assert before["state"] == state
     assert (User.objects.count(), AuditLog.objects.count()) == effects
 
@@ -142,7 +141,7 @@ def test_only_the_first_body_of_an_id_is_applied(webhook: WebhookClient) -> None
     assert WebhookEvent.objects.get().event_type == "user.created"
 
 
-# --- What Clerk really sends ---
+# --- Real events ---
 
 REAL_EVENTS = [
     *(pytest.param(event, id=event_type) for event_type, events in samples.examples().items() for event in events),
@@ -153,8 +152,8 @@ REAL_EVENTS = [
 @pytest.mark.parametrize("envelope", REAL_EVENTS)
 def test_every_clerk_event_is_accepted(webhook: WebhookClient, envelope: dict[str, Any]) -> None:
     response = webhook.post(envelope)
-    acted_upon = envelope["type"] in HANDLERS
-    assert (response.status_code, response.json()) == (200, {"outcome": "processed" if acted_upon else "ignored"})
+    is_handled = envelope["type"] in HANDLERS
+    assert (response.status_code, response.json()) == (200, {"outcome": "processed" if is_handled else "ignored"})
     event = WebhookEvent.objects.get()
     assert (event.event_type, event.instance_id) == (envelope["type"], envelope["instance_id"])
     assert event.occurred_at is not None
@@ -171,7 +170,7 @@ def test_all_45_event_types_have_an_example() -> None:
         pytest.param({"type": "user.levitated", "data": {"id": "user_1"}, "timestamp": 1748751899130}, id="whole"),
         pytest.param({"type": "user.levitated"}, id="type only"),
         pytest.param({"type": "user.levitated", "data": [1], "timestamp": "now", "instance_id": 7}, id="wrong shapes"),
-        pytest.param({"type": "USER.CREATED", "data": {}}, id="known but for its case"),
+        pytest.param({"type": "USER.CREATED", "data": {}}, id="known type in another case"),
         pytest.param({"type": "x" * 10_000}, id="long"),
         pytest.param({"type": "x\x00\u202ey"}, id="hostile"),
         pytest.param({"type": "user.levitated", "timestamp": 10**400}, id="enormous time"),
@@ -202,7 +201,7 @@ def test_bodies_with_one_time_codes_are_not_stored(
     assert webhook.post(body, svix_id="msg_1").json() == {"outcome": "ignored"}
     assert WebhookEvent.objects.get().payload is None
     assert webhook.post(body, svix_id="msg_1").json() == {"outcome": "duplicate"}
-    event = everything(WebhookEvent.objects.get())
+    event = stored_fields(WebhookEvent.objects.get())
     assert event["payload"] is None
     assert "424242" not in json.dumps(event, default=str) + caplog.text
 
@@ -223,11 +222,11 @@ def test_event_of_the_configured_instance_is_processed(webhook: WebhookClient, s
     assert webhook.created(person()) == "processed"
 
 
-# --- Verified, and yet nothing can be done with it ---
+# --- Verified but invalid bodies ---
 
 
 def user_created(**replaced: str) -> str:
-    """Return a body of user.created in which fields, named by data__x or by x, are the given JSON."""
+    """Return a user.created body with fields replaced by raw JSON. `data__x` replaces a field of `data`."""
     data = {"id": '"user_2abc"', "updated_at": "1748751899130", "first_name": '"Mallory"'}
     data |= {name[6:]: value for name, value in replaced.items() if name.startswith("data__")}
     envelope = {"type": '"user.created"', "timestamp": "1748751899130", "data": json_object(data)}
@@ -280,7 +279,7 @@ def test_template_of_the_invalid_bodies_is_valid(webhook: WebhookClient) -> None
         pytest.param(user_created(data__id='""'), id="id blank"),
         pytest.param(user_created(data__id="7"), id="id a number"),
         pytest.param(user_created(data__id='["user_2abc"]'), id="id a list"),
-        pytest.param(user_created(data__id='"org_2abc"'), id="id of something else"),
+        pytest.param(user_created(data__id='"org_2abc"'), id="id of another object"),
         pytest.param(user_created(data__id='"user_"'), id="id without key"),
         pytest.param(user_created(data__id='"user_\\u0000"'), id="id with NUL"),
         pytest.param(user_created(data__id='"user_2abc def"'), id="id with space"),
@@ -306,7 +305,7 @@ def test_template_of_the_invalid_bodies_is_valid(webhook: WebhookClient) -> None
         pytest.param(user_created(type='"user.updated"', data="7"), id="update of a number"),
         pytest.param(user_created(type='"user.deleted"', data="null"), id="deletion of null"),
         pytest.param(user_created(type='"user.deleted"', data__id="7"), id="deletion of a number"),
-        pytest.param(user_created(type='"user.deleted"', timestamp="null"), id="deletion at no time"),
+        pytest.param(user_created(type='"user.deleted"', timestamp="null"), id="deletion without time"),
     ),
 )
 def test_verified_body_of_unexpected_shape_is_stored_as_dead(webhook: WebhookClient, body: str) -> None:
@@ -322,7 +321,7 @@ def test_verified_body_of_unexpected_shape_is_stored_as_dead(webhook: WebhookCli
 
 
 def test_dead_event_stores_its_readable_fields(webhook: WebhookClient) -> None:
-    """Whoever is erased takes its payload along, and Clerk can be asked for the person instead."""
+    """They make it part of the user's erasure and allow fetching the user from Clerk."""
     zofia = person()
     envelope = samples.user_event("user.created", zofia)
     webhook.post(envelope | {"data": {**envelope["data"], "updated_at": "yesterday"}})
@@ -354,7 +353,7 @@ def test_repeated_delivery_of_dead_event_is_another_attempt(webhook: WebhookClie
         pytest.param({"data__unsafe_metadata": "[" * 5000 + "]" * 5000}, id="5,000 levels"),
         pytest.param({"data__unsafe_metadata": f'"{"x" * 400_000}"'}, id="400 kB"),
         pytest.param({"data__unsafe_metadata": "9" * 4000}, id="number of 4,000 digits"),
-        pytest.param({"data__unsafe_metadata": "[NaN, 1e999, -0.0]"}, id="numbers that are none"),
+        pytest.param({"data__unsafe_metadata": "[NaN, 1e999, -0.0]"}, id="non-finite numbers"),
         pytest.param({"data__unsafe_metadata": '{"a": 1, "a": 2, "": 3, "\\u0000": 4}'}, id="odd keys"),
         pytest.param({"event_attributes": "[7]"}, id="attributes a list"),
         pytest.param({"event_attributes": '{"http_request": "x"}'}, id="request a string"),
@@ -378,7 +377,7 @@ def test_malformed_values_in_unused_fields_are_harmless(webhook: WebhookClient, 
     assert (user.is_active, user.email, user.image_url) == (True, None, "")
 
 
-# --- Hostile people ---
+# --- Hostile user data ---
 
 CLIENT, BUILDER, ADMIN = User.Role.CLIENT, User.Role.BUILDER, User.Role.ADMIN
 
@@ -435,7 +434,7 @@ def test_malformed_roles_are_reduced_to_valid_ones(webhook: WebhookClient, metad
         pytest.param("\U0001d160" * 10_000, "", None, id="characters that normalisation lengthens"),
         pytest.param("<b>Zofia</b>", "{{ 7*7 }}", "<b>Zofia</b> {{ 7*7 }}", id="markup"),
         pytest.param("'; DROP TABLE", "--", "'; DROP TABLE --", id="SQL"),
-        pytest.param("\x00", "\u202e", "", id="nothing else"),
+        pytest.param("\x00", "\u202e", "", id="only control characters"),
         pytest.param(7, ["Wąs"], "", id="wrong types"),
         pytest.param("\U0001f9d1\u200d\U0001f680", "高橋", "\U0001f9d1\u200d\U0001f680 高橋", id="emoji"),
         pytest.param("ليلى", "منصور", "ليلى منصور", id="right-to-left name"),
@@ -452,7 +451,7 @@ def test_hostile_names_are_cleaned(webhook: WebhookClient, first: object, last: 
     assert (profile.slug is None) == (not user.name)
 
 
-# --- Statements ---
+# --- Queries ---
 
 
 def statements(queries: CaptureQueriesContext) -> list[str]:
@@ -461,7 +460,7 @@ def statements(queries: CaptureQueriesContext) -> list[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_new_builder_takes_nine_queries(webhook: WebhookClient) -> None:
-    """Those of the transaction are counted, too, and the look for addresses that other pages had."""
+    """Including BEGIN, COMMIT and the lookup in the slug history."""
     webhook.created(person())
     with CaptureQueriesContext(connection) as queries:
         assert webhook.created(person(roles=["BUILDER"])) == "processed"
@@ -491,7 +490,7 @@ def test_rejected_request_takes_no_query(webhook: WebhookClient) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_endpoint_ignores_atomic_requests(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise the answer would be decided before the commit, and a failure would undo the row that tells of it."""
+    """Otherwise the response would precede the commit, and a failure would roll back the stored event."""
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", value=True)
     with CaptureQueriesContext(connection) as queries:
         assert webhook.created(person()) == "processed"

@@ -1,4 +1,4 @@
-"""A payload as a test fixture: the shape of the real one, and nothing of its person."""
+"""Test fixtures keep the shape of a payload and contain no personal data."""
 
 import json
 from collections.abc import Iterator
@@ -54,8 +54,8 @@ def event(**changes: Any) -> dict[str, Any]:
     return found | changes
 
 
-#: What everybody's events have in common, and what the parser has to find.
-HARMLESS = set(values(samples.user_event("user.updated", person(first_name=None, last_name=None, email=None)))) | {
+#: Values that all events share, and values that the parser needs.
+IMPERSONAL = set(values(samples.user_event("user.updated", person(first_name=None, last_name=None, email=None)))) | {
     *("email_address", "verified", "email_code", "phone_number", "phone_code", "external_account", "oauth_google"),
     *(User.Role.BUILDER, *HOSTILE),
     *("id", "reserved", "verification", "status", "strategy", "attempts", "expire_at", "linked_to", "provider"),
@@ -66,9 +66,9 @@ HARMLESS = set(values(samples.user_event("user.updated", person(first_name=None,
 def test_no_personal_data_is_left() -> None:
     original = event()
     text = anonymize.make_fixture(json.dumps(original))
-    personal = {value for value in values(original) if value not in HARMLESS and not isinstance(value, bool)}
+    personal = {value for value in values(original) if value not in IMPERSONAL and not isinstance(value, bool)}
     personal |= {"zofia@wasowska.example", 4711}
-    personal -= {42, "password"}  # too short to be told apart, or part of a key of Clerk's
+    personal -= {42, "password"}  # too short to be distinctive, or part of a key of Clerk's
     assert {
         "Zofia",
         "zofia@gmail.example",

@@ -1,4 +1,4 @@
-"""Old payloads go, a few at a time, and nothing else does."""
+"""Old payloads are emptied in batches, and nothing else is changed."""
 
 from datetime import timedelta
 from threading import Event, Thread
@@ -27,11 +27,11 @@ def kept() -> set[int]:
 
 
 def test_only_payloads_past_the_retention_period_are_emptied() -> None:
-    old, young = stored(91), stored(89)
+    old, recent = stored(91), stored(89)
     before = WebhookEvent.objects.values().get(pk=old.pk)
     assert retention.count_expired() == 1
     assert retention.empty_payloads() == 1
-    assert kept() == {young.pk}
+    assert kept() == {recent.pk}
     assert WebhookEvent.objects.values().get(pk=old.pk) == before | {"payload": None}
 
 
@@ -45,11 +45,11 @@ def test_only_payloads_past_the_retention_period_are_emptied() -> None:
     ),
 )
 def test_errors_are_reduced_to_their_kind(error: str, left: str) -> None:
-    old, young = stored(91), stored(89)
+    old, recent = stored(91), stored(89)
     WebhookEvent.objects.update(last_error=error)
     retention.empty_payloads()
     assert WebhookEvent.objects.get(pk=old.pk).last_error == left
-    assert WebhookEvent.objects.get(pk=young.pk).last_error == error
+    assert WebhookEvent.objects.get(pk=recent.pk).last_error == error
 
 
 def test_many_batches_are_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,25 +73,25 @@ def test_hourly_counts_are_kept() -> None:
 
 
 def test_locked_rows_are_skipped() -> None:
-    held, free = stored(95), stored(91)
-    holding, done = Event(), Event()
+    locked, free = stored(95), stored(91)
+    is_locked, done = Event(), Event()
 
-    def hold() -> None:
+    def lock_event() -> None:
         with transaction.atomic():
-            WebhookEvent.objects.select_for_update().get(pk=held.pk)
-            holding.set()
+            WebhookEvent.objects.select_for_update().get(pk=locked.pk)
+            is_locked.set()
             done.wait(10)
         connections.close_all()
 
-    holder = Thread(target=hold)
+    holder = Thread(target=lock_event)
     holder.start()
-    holding.wait(10)
+    is_locked.wait(10)
     try:
         assert retention.empty_payloads() == 1
     finally:
         done.set()
         holder.join()
-    assert kept() == {held.pk}
+    assert kept() == {locked.pk}
     assert free.pk not in kept()
 
 

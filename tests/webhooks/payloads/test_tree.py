@@ -1,4 +1,4 @@
-"""What of a payload is shown, and how much of it."""
+"""The payload tree hides personal data and is limited in size."""
 
 import json
 import re
@@ -19,7 +19,7 @@ EVENTS = [
     *samples.captured(),
     samples.user_event("user.created", person(username="zofka", phone="+48600100200", roles=["BUILDER", "Zofia"])),
 ]
-#: Keys whose values tell who somebody is, or might: written down by hand, and apart from the code.
+#: Keys whose values are or may be personal data, listed independently of the code.
 PERSONAL = re.compile(
     r"name|email_address$|^email$|phone_number$|avatar|picture|image_url|logo|identifier|google_id|provider_user_id"
     r"|external_id|client_ip|ip_address|user_agent|city|country|body|subject|message|otp|slug|label|url|scopes|last4"
@@ -28,20 +28,20 @@ SHOWN = {"has_image", "pending_invitations_count"}
 
 
 def page(body: str, *, revealed: bool = False) -> str:
-    """Return the part of the page that shows a payload, without what it always says."""
+    """Render the payload section of the page."""
     payload = payload_tree.build(body, revealed=revealed)
     context = {"payload": payload, "revealed": revealed, "event": {"pk": 1}}
     return render_to_string("admin/webhooks/webhookevent/_payload.html", context)
 
 
 def shown(body: str, *, revealed: bool = False) -> dict[str, str | None]:
-    """Return each value that is shown by its key."""
+    """Return the text of each value by its key."""
     nodes = payload_tree.build(body, revealed=revealed).nodes or []
     return {node.key: node.text for node in nodes if node.key is not None and node.role == "value"}
 
 
 def personal(value: Any, key: str = "", *, metadata: bool = False) -> set[str]:
-    """Return the texts in an event that tell of somebody, as a person reading it would say."""
+    """Return the texts in an event that a human reader would call personal."""
     if isinstance(value, dict):
         return set().union(*(personal(v, k, metadata=metadata or k.endswith("metadata")) for k, v in value.items()))
     if isinstance(value, list):
@@ -96,8 +96,8 @@ KEYS = st.sampled_from(
 )
 
 
-def places(value: Any) -> st.SearchStrategy[Any]:
-    """Wrap a value into objects and lists, under keys that are known and others."""
+def nested(value: Any) -> st.SearchStrategy[Any]:
+    """Nest a value in objects and lists under known and unknown keys."""
     return st.lists(st.tuples(KEYS | TEXTS, NOISE, st.booleans()), min_size=1, max_size=6).map(
         lambda steps: _wrap(value, steps)
     )
@@ -109,21 +109,21 @@ def _wrap(value: Any, steps: list[tuple[str, Any, bool]]) -> Any:
     return value
 
 
-@settings(deadline=None)  # the machine may be busy
-@given(places(SECRET))
+@settings(deadline=None)  # the machine may be under load
+@given(nested(SECRET))
 def test_personal_text_is_hidden_at_any_position(body: Any) -> None:
     assert SECRET not in page(json.dumps(body))
 
 
-@settings(deadline=None)  # the machine may be busy
-@given(places({"zofia@example.com": True, SECRET: None}))
+@settings(deadline=None)  # the machine may be under load
+@given(nested({"zofia@example.com": True, SECRET: None}))
 def test_personal_key_is_hidden_at_any_position(body: Any) -> None:
     html = page(json.dumps(body))
     assert SECRET not in html
     assert "zofia@" not in html
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None)  # the machine may be under load
 @given(NOISE)
 def test_metadata_shows_only_known_keys(noise: Any) -> None:
     body = {"data": {"public_metadata": {"roles": ["BUILDER"], "note": noise}, "private_metadata": {"x": noise}}}
@@ -135,20 +135,22 @@ def test_metadata_shows_only_known_keys(noise: Any) -> None:
 @pytest.mark.parametrize("place", ("private_metadata", "unsafe_metadata", "public_metadata", "something_new"))
 @pytest.mark.parametrize("inside", ("", "data"))
 def test_harmless_looking_values_are_hidden_in_metadata(place: str, inside: str) -> None:
-    """Somebody may keep there who is banned where, or a name that looks like one of Clerk's ids."""
-    told = {"id": "zofia_Lecka", "banned": True, "type": "zofia", "created_at": 1793534400000, "note": None}
-    nodes = payload_tree.build(json.dumps({"data": {place: {inside: told} if inside else told}}), revealed=False).nodes
+    """Metadata may hold a name that looks like a Clerk ID, or who is banned elsewhere."""
+    values = {"id": "zofia_Lecka", "banned": True, "type": "zofia", "created_at": 1793534400000, "note": None}
+    nodes = payload_tree.build(
+        json.dumps({"data": {place: {inside: values} if inside else values}}), revealed=False
+    ).nodes
     assert [node.text for node in nodes or [] if node.role == "value"] == [None] * 5
     assert [node.key for node in nodes or [] if node.role == "value"] == [None] * 5
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None)  # the machine may be under load
 @given(TEXTS | st.binary().map(lambda data: data.decode("latin-1")) | NOISE.map(json.dumps), st.booleans())
 def test_any_body_can_be_rendered(body: str, revealed: bool) -> None:  # noqa: FBT001
     page(body, revealed=revealed).encode()
 
 
-@settings(deadline=None)  # the machine may be busy
+@settings(deadline=None)  # the machine may be under load
 @given(NOISE)
 def test_html_of_the_tree_is_well_formed(noise: Any) -> None:
     html = page(json.dumps({"data": noise}), revealed=True)
@@ -171,7 +173,7 @@ def test_markup_is_escaped() -> None:
         assert "&lt;script&gt;" in html
 
 
-# --- How much ---
+# --- Limits ---
 
 
 def test_revealed_payload_shows_personal_data() -> None:

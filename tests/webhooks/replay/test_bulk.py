@@ -1,4 +1,4 @@
-"""Many events replayed or tried: chosen once, done one by one, slowed down, stopped, and gone on with."""
+"""Bulk replays and dry runs: selection, rate limit, cancellation and resuming."""
 
 import resource
 import time
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 State = Replay.State
 WORKER = ["manage.py", "procrastinate", "worker"]
 ALL = WebhookEvent.objects.all
-#: Rows as the inbox stores them, without anything that could be applied.
+#: Ignored events as the inbox stores them.
 MANY = """
 INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
     received_at, last_delivery_at, processed_at, duration, instance_id, headers, secret_fingerprint)
@@ -48,7 +48,7 @@ def ngozi() -> ActingAdmin:
 
 
 def failed(webhook: WebhookClient, number: int) -> list[WebhookEvent]:
-    """Return events of new people that failed, oldest first."""
+    """Return failed events of new users, oldest first."""
     with failing_handlers():
         assert {webhook.created(person(first_name=f"P{n}", roles=["BUILDER"])) for n in range(number)} == {"failed"}
     return list(WebhookEvent.objects.unsettled().order_by("pk"))
@@ -59,12 +59,12 @@ def many(number: int) -> None:
         cursor.execute(MANY, [number])
 
 
-def begin(who: ActingAdmin, *, dry_run: bool = False, **options: Any) -> Replay:
-    return replays.start(options.pop("events", ALL()), who, dry_run=dry_run, description="all events", **options)
+def start(by: ActingAdmin, *, dry_run: bool = False, **options: Any) -> Replay:
+    return replays.start(options.pop("events", ALL()), by, dry_run=dry_run, description="all events", **options)
 
 
 def work(replay: Replay) -> Replay:
-    """Do what a worker does with the jobs of a replay."""
+    """Run the jobs of a replay like a worker."""
     while jobs := list(ProcrastinateJob.objects.filter(task_name="webhooks.tasks.run_replay", status="todo")):
         for job in jobs:
             ProcrastinateJob.objects.filter(pk=job.pk).delete()
@@ -78,12 +78,12 @@ def jobs() -> list[dict[str, Any]]:
     return list(found.values("args", "lock", "status"))
 
 
-# --- Begin and end ---
+# --- Start and end ---
 
 
 def test_single_event_is_replayed_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 1)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     assert (replay.state, replay.done, replay.total, replay.in_background) == (State.DONE, 1, 1, False)
     assert replay.counts == {"processed": 1}
     assert jobs() == []
@@ -92,7 +92,7 @@ def test_single_event_is_replayed_immediately(webhook: WebhookClient, ngozi: Act
 
 def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 3)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     assert (replay.state, replay.done, replay.total) == (State.WAITING, 0, 3)
     assert jobs() == [{"args": {"replay_id": replay.pk}, "lock": f"replay {replay.pk}", "status": "todo"}]
     assert work(replay).state == State.DONE
@@ -104,7 +104,7 @@ def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: 
 
 def test_replay_is_audited_with_actor_selection_and_reason(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
-    replay = work(begin(ngozi))
+    replay = work(start(ngozi))
     row = AuditLog.objects.get(action="REPLAY_STARTED")
     assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.replay:{replay.pk}")
     assert row.details == {
@@ -121,7 +121,7 @@ def test_replay_is_audited_with_actor_selection_and_reason(webhook: WebhookClien
 
 def test_events_are_replayed_oldest_first_without_later_ones(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     events = failed(webhook, 2)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     with failing_handlers():
         webhook.created(person())
     work(replay)
@@ -133,7 +133,7 @@ def test_events_are_replayed_oldest_first_without_later_ones(webhook: WebhookCli
 @pytest.mark.parametrize("events", (WebhookEvent.objects.none(), WebhookEvent.objects.filter(state="dead")))
 def test_replay_without_events_is_not_started(ngozi: ActingAdmin, events: Any) -> None:
     with pytest.raises(ReplayNotStarted, match="No events match"):
-        begin(ngozi, events=events)
+        start(ngozi, events=events)
     assert not Replay.objects.exists()
     assert not AuditLog.objects.filter(action="REPLAY_STARTED").exists()
 
@@ -142,20 +142,22 @@ def test_too_many_events_are_rejected(ngozi: ActingAdmin, monkeypatch: pytest.Mo
     monkeypatch.setattr(replays, "MAX_EVENTS", 5)
     many(6)
     with pytest.raises(ReplayNotStarted, match="Narrow the list first"):
-        begin(ngozi)
+        start(ngozi)
     assert not ReplayBatch.objects.exists()
 
 
 def test_one_bulk_replay_and_one_bulk_dry_run_at_a_time(ngozi: ActingAdmin) -> None:
     many(3)
-    first = begin(ngozi)
+    first = start(ngozi)
     with pytest.raises(ReplayNotStarted, match=rf"Replay {first.pk}, requested by Ngozi, is still running"):
-        begin(ngozi)
-    assert begin(ngozi, dry_run=True).state == State.WAITING
-    assert begin(ngozi, events=ALL().filter(svix_id="msg_1")).state == State.DONE  # a single one may be repaired
+        start(ngozi)
+    assert start(ngozi, dry_run=True).state == State.WAITING
+    assert (
+        start(ngozi, events=ALL().filter(svix_id="msg_1")).state == State.DONE
+    )  # a single event can always be replayed
     assert len(jobs()) == 2
     work(first)
-    assert begin(ngozi).state == State.WAITING
+    assert start(ngozi).state == State.WAITING
 
 
 def test_database_allows_only_one_bulk_replay_at_a_time(ngozi: ActingAdmin) -> None:
@@ -165,7 +167,7 @@ def test_database_allows_only_one_bulk_replay_at_a_time(ngozi: ActingAdmin) -> N
         Replay.objects.create(**facts)
 
 
-# --- Trying many ---
+# --- Dry runs ---
 
 
 def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
@@ -176,7 +178,7 @@ def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient
     with failing_handlers():
         webhook.updated(zofia.later(first_name="Zosia"))
     before = list(ALL().values())
-    replay = work(begin(ngozi, dry_run=True))
+    replay = work(start(ngozi, dry_run=True))
     assert replay.counts == {"processed": 4, "dead": 1}
     new = "builderprofile, user.email, user.email_verified_at, user.name, user.roles"
     assert replay.groups == {
@@ -199,7 +201,7 @@ def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient
 def test_findings_are_limited_and_counts_are_not(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_FINDINGS", 2)
     many(5)
-    replay = work(begin(ngozi, dry_run=True))
+    replay = work(start(ngozi, dry_run=True))
     assert (replay.findings.count(), replay.counts) == (2, {"ignored": 5})
 
 
@@ -210,22 +212,22 @@ def test_excess_reasons_share_one_count(ngozi: ActingAdmin, monkeypatch: pytest.
         event_actions, "dry_run", lambda pk: event_actions.EventResult("failed", error_kind=next(reasons))
     )
     many(4)
-    assert work(begin(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
+    assert work(start(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
 
 
 def test_run_for_real_replays_exactly_the_events_of_the_dry_run(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
-    trial = work(begin(ngozi, dry_run=True))
+    preview = work(start(ngozi, dry_run=True))
     with failing_handlers():
         webhook.created(person())
-    replay = work(begin(ngozi, events=trial))
-    assert (replay.previous_run, replay.counts) == (trial, {"processed": 2})
+    replay = work(start(ngozi, events=preview))
+    assert (replay.previous_run, replay.counts) == (preview, {"processed": 2})
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
 def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     failed(webhook, 2)
-    replay = work(begin(ngozi, dry_run=True))
+    replay = work(start(ngozi, dry_run=True))
     replays.delete_expired_details()
     assert ReplayFinding.objects.count() == 2
     with time_machine.travel(datetime.now(UTC) + timedelta(days=1, minutes=1)):
@@ -233,13 +235,13 @@ def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingA
         assert not ReplayFinding.objects.exists()
         assert not ReplayBatch.objects.exists()
         with pytest.raises(ReplayNotStarted, match="No events match"):
-            begin(ngozi, events=replay)
+            start(ngozi, events=replay)
     assert Replay.objects.get().counts == {"processed": 2}
 
 
 def test_findings_of_an_erased_user_are_deleted_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     first, second = failed(webhook, 2)
-    work(begin(ngozi, dry_run=True))
+    work(start(ngozi, dry_run=True))
     personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
     assert [finding.event for finding in ReplayFinding.objects.all()] == [second]
 
@@ -252,7 +254,7 @@ def test_job_stops_after_its_time_slice_and_defers_the_rest(
 ) -> None:
     monkeypatch.setattr(replays, "SLICE_S", -1.0)
     many(3)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     ProcrastinateJob.objects.all().delete()
     replays.run(replay.pk)
     replay.refresh_from_db()
@@ -264,7 +266,7 @@ def test_job_stops_after_its_time_slice_and_defers_the_rest(
 def test_all_batches_of_ids_are_processed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "BATCH_SIZE", 2)
     many(5)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     assert [len(batch.event_ids) for batch in replay.batches.order_by("number")] == [2, 2, 1]
     assert work(replay).done == 5
     assert {event.attempts for event in ALL()} == {2}
@@ -280,7 +282,7 @@ def test_rate_limit_is_respected_and_can_be_changed(ngozi: ActingAdmin, monkeypa
 
     monkeypatch.setattr("time.sleep", sleep)
     many(4)
-    replay = begin(ngozi, rate_limit=2)
+    replay = start(ngozi, rate_limit=2)
     assert work(replay).done == 4
     assert all(0.1 < wait <= 0.5 for wait in waits[:2])
     assert all(0 <= wait <= 0.01 for wait in waits[2:])
@@ -290,7 +292,7 @@ def test_rate_limit_is_respected_and_can_be_changed(ngozi: ActingAdmin, monkeypa
 
 def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(4)
-    replay = begin(ngozi, rate_limit=1)
+    replay = start(ngozi, rate_limit=1)
     monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
     assert work(replay).state == State.CANCELLED
     assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
@@ -301,13 +303,13 @@ def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monk
     assert Replay.objects.get().done == 1
 
 
-def stopped(who: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
-    """Return a replay of all events that was cancelled after some of them."""
-    replay = begin(who)
+def stopped(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
+    """Return a replay of all events that was cancelled after `after` of them."""
+    replay = start(by)
     done = iter(range(after))
     with monkeypatch.context() as patch:
         patch.setattr(
-            replays, "_still_active", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, who)
+            replays, "_still_active", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, by)
         )
         tasks.run_replay(replay.pk)
     return work(replay)
@@ -319,38 +321,38 @@ def test_resumed_replay_continues_after_the_last_event(ngozi: ActingAdmin, monke
     first = stopped(ngozi, monkeypatch, after=3)
     assert (first.state, first.done) == (State.CANCELLED, 3)
     assert replays.can_resume(first)
-    zoe = ActingAdmin(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest, too")
-    rest = work(begin(zoe, events=first))
+    zoe = ActingAdmin(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest")
+    rest = work(start(zoe, events=first))
     assert (rest.state, rest.done, rest.total, rest.previous_run) == (State.DONE, 4, 4, first)
     assert [batch.event_ids for batch in rest.batches.order_by("number")] == [
         [*ALL().order_by("pk").values_list("pk", flat=True)[3:5]],
         [*ALL().order_by("pk").values_list("pk", flat=True)[5:7]],
     ]
     assert set(Attempt.objects.values_list("event").annotate(n=Count("*")).values_list("n", flat=True)) == {1}
-    who = AuditLog.objects.filter(action="EVENT_REPLAYED").order_by("pk").values_list("actor_label", flat=True)
-    assert [*who] == ["Ngozi"] * 3 + ["Zoe"] * 4
+    actors = AuditLog.objects.filter(action="EVENT_REPLAYED").order_by("pk").values_list("actor_label", flat=True)
+    assert [*actors] == ["Ngozi"] * 3 + ["Zoe"] * 4
 
 
 def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(2)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     with monkeypatch.context() as patch:
-        patch.setattr(event_actions, "replay", lambda event_id: None)  # knows no reason
+        patch.setattr(event_actions, "replay", lambda event_id: None)  # has the wrong signature
         with pytest.raises(TypeError):
             tasks.run_replay(replay.pk)
     replay.refresh_from_db()
     assert replay.state == State.FAILED
-    assert work(begin(ngozi, events=replay)).done == 2
+    assert work(start(ngozi, events=replay)).done == 2
 
 
 def test_complete_or_resumed_replay_cannot_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     many(3)
     first = stopped(ngozi, monkeypatch, after=1)
-    rest = work(begin(ngozi, events=first))
+    rest = work(start(ngozi, events=first))
     for replay in (first, rest):
         assert not replays.can_resume(replay)
         with pytest.raises(ReplayNotStarted, match="it is complete, has already been resumed, or is older than a day"):
-            begin(ngozi, events=replay)
+            start(ngozi, events=replay)
     assert Replay.objects.count() == 2
 
 
@@ -372,7 +374,7 @@ def test_internal_error_fails_the_replay(ngozi: ActingAdmin, monkeypatch: pytest
 
     monkeypatch.setattr(event_actions, "dry_run", fail)
     many(2)
-    replay = begin(ngozi, dry_run=True)
+    replay = start(ngozi, dry_run=True)
     with pytest.raises(KeyError):
         tasks.run_replay(replay.pk)
     replay.refresh_from_db()
@@ -381,10 +383,10 @@ def test_internal_error_fails_the_replay(ngozi: ActingAdmin, monkeypatch: pytest
 
 def test_lost_database_does_not_end_the_replay(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(pk: int) -> None:
-        raise OperationalError("away")
+        raise OperationalError("unavailable")
 
     many(2)
-    replay = begin(ngozi, dry_run=True)
+    replay = start(ngozi, dry_run=True)
     with monkeypatch.context() as patch:
         patch.setattr(event_actions, "dry_run", fail)
         with pytest.raises(OperationalError):
@@ -396,7 +398,7 @@ def test_failed_events_have_findings(webhook: WebhookClient, ngozi: ActingAdmin)
     failed(webhook, 2)
     many(1)
     with failing_handlers(KeyError("bug")):
-        replay = work(begin(ngozi))
+        replay = work(start(ngozi))
     assert replay.counts == {"failed": 2, "ignored": 1}
     assert replay.groups == {"failed|internal: KeyError": 2, "ignored|": 1}
     assert [finding.note for finding in replay.findings.all()] == ["KeyError: 'bug'"] * 2
@@ -408,7 +410,7 @@ def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookCl
     webhook.updated(zofia.later(first_name="Newer"))
     failed(webhook, 2)
     hourly_counts.aggregate()
-    replay = work(begin(ngozi))
+    replay = work(start(ngozi))
     assert replay.counts == {"processed": 3, "stale": 1}
     since = datetime.now(UTC) - timedelta(hours=1)
     assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
@@ -416,13 +418,13 @@ def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookCl
     assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
 
 
-# --- Killed ---
+# --- Killed workers ---
 
 
 def test_event_replayed_before_a_crash_is_not_replayed_again(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    """A worker can be killed between the two."""
+    """The worker was killed before it stored the progress."""
     first, second = failed(webhook, 2)
-    replay = begin(ngozi)
+    replay = start(ngozi)
     Replay.objects.update(state=State.RUNNING, started_at=datetime.now(UTC))
     event_actions.replay(first.pk, ngozi, replay=replay.pk)
     assert work(replay).counts == {"processed": 2}
@@ -437,7 +439,7 @@ def test_another_worker_takes_over_after_a_kill_without_repeating_events(
     webhook: WebhookClient, ngozi: ActingAdmin, database_url: str, tmp_path: Path
 ) -> None:
     many(40)
-    replay = begin(ngozi, rate_limit=25)
+    replay = start(ngozi, rate_limit=25)
 
     def done() -> int:
         return Replay.objects.values_list("done", flat=True).get()
@@ -455,14 +457,14 @@ def test_another_worker_takes_over_after_a_kill_without_repeating_events(
     assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 40
 
 
-# --- Very many ---
+# --- Large selections ---
 
 
 @pytest.mark.django_db(transaction=True)
 def test_selecting_100_000_events_is_fast_and_needs_little_memory(ngozi: ActingAdmin) -> None:
     many(100_000)
     began = time.monotonic()
-    replay = begin(ngozi, dry_run=True)
+    replay = start(ngozi, dry_run=True)
     took_s = time.monotonic() - began
     assert (replay.total, replay.batches.count()) == (100_000, 100)
     assert took_s < 5

@@ -1,4 +1,4 @@
-"""What operators click to repair events: asked for by posting, by somebody who may at that moment, with a reason."""
+"""Admin pages for repairing events: actions need a POST, a current permission and a reason."""
 
 import html
 import re
@@ -41,7 +41,7 @@ def browser(ngozi: User) -> Client:
 
 
 def text_of(response: Any) -> str:
-    """Return what can be read on a page, on one line."""
+    """Return the visible text of a page on one line."""
     text = re.sub(r"<[^>]+>", " ", response.content.decode())
     return " ".join(html.unescape(text).split())
 
@@ -158,7 +158,7 @@ def test_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser: C
     assert AuditLog.objects.filter(action="EVENT_COPIED").count() == 2
 
 
-# --- Several, and all that the list shows ---
+# --- Several events ---
 
 
 def test_selected_events_are_confirmed_and_replayed(webhook: WebhookClient, browser: Client) -> None:
@@ -295,19 +295,19 @@ def test_number_of_queries_is_independent_of_findings(browser: Client) -> None:
 def test_dry_run_can_be_run_for_real(webhook: WebhookClient, browser: Client) -> None:
     failed(webhook, 2)
     start(browser, action="dry_run")
-    trial = work(Replay.objects.get())
-    page = text_of(control(browser, trial, "run", rate_limit="5"))
+    preview = work(Replay.objects.get())
+    page = text_of(control(browser, preview, "run", rate_limit="5"))
     replay = Replay.objects.get(dry_run=False)
-    assert f"Dry run {trial.pk}" in page
-    assert (replay.previous_run, replay.rate_limit, work(replay).counts) == (trial, 5, {"processed": 2})
+    assert f"Dry run {preview.pk}" in page
+    assert (replay.previous_run, replay.rate_limit, work(replay).counts) == (preview, 5, {"processed": 2})
 
 
 def test_only_a_finished_dry_run_can_be_run_for_real(browser: Client) -> None:
     many(2)
     start(browser, action="dry_run")
-    trial = Replay.objects.get()
-    assert "Only a dry run that ended" in text_of(control(browser, trial, "run"))
-    work(trial)
+    preview = Replay.objects.get()
+    assert "Only a dry run that ended" in text_of(control(browser, preview, "run"))
+    work(preview)
     start(browser)
     real = work(Replay.objects.get(dry_run=False))
     assert "Only a dry run that ended" in text_of(control(browser, real, "run"))
@@ -333,11 +333,11 @@ def test_stopped_replay_can_be_resumed_once(browser: Client) -> None:
 def test_cancelled_dry_run_runs_all_events_for_real(browser: Client) -> None:
     many(3)
     start(browser, action="dry_run")
-    trial = Replay.objects.get()
+    preview = Replay.objects.get()
     assert "Replays all 3 events, including those that the dry run did not reach." in text_of(
-        control(browser, trial, "cancel")
+        control(browser, preview, "cancel")
     )
-    assert "A dry run cannot be resumed." in text_of(control(browser, trial, "resume"))
+    assert "A dry run cannot be resumed." in text_of(control(browser, preview, "resume"))
     assert Replay.objects.count() == 1
 
 
@@ -361,7 +361,7 @@ def test_rate_limit_can_be_changed_and_replay_cancelled(browser: Client) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "args", "leads_to"),
+    ("name", "args", "redirect"),
     (
         ("webhooks_webhookevent_repair_one", [7], "/admin/webhooks/webhookevent/7/change/"),
         ("webhooks_webhookevent_reveal", [7], "/admin/webhooks/webhookevent/7/change/"),
@@ -372,16 +372,16 @@ def test_rate_limit_can_be_changed_and_replay_cancelled(browser: Client) -> None
         ("audit_auditlog_export", [], "/admin/audit/auditlog/?state=dead"),
     ),
 )
-def test_get_of_an_action_url_redirects_to_its_form(browser: Client, name: str, args: list[int], leads_to: str) -> None:
-    """The login page leads to the address of the deed, which takes posts only."""
+def test_get_of_an_action_url_redirects_to_its_form(browser: Client, name: str, args: list[int], redirect: str) -> None:
+    """The login page redirects to the URL of the action, which accepts only POST."""
     address = reverse(f"admin:{name}", args=args) + ("" if args else "?state=dead")
     response = browser.get(address)
-    assert (response.status_code, response["Location"]) == (302, leads_to)
+    assert (response.status_code, response["Location"]) == (302, redirect)
     assert "Nothing was done" in text_of(browser.get("/admin/"))
     assert browser.put(address).status_code == 405
 
 
-# --- Who may ---
+# --- Permissions ---
 
 
 def test_former_admin_is_rejected(webhook: WebhookClient, browser: Client, ngozi: User) -> None:
@@ -402,7 +402,7 @@ def test_former_admin_is_rejected(webhook: WebhookClient, browser: Client, ngozi
 
 
 def test_view_permission_does_not_allow_actions(webhook: WebhookClient) -> None:
-    """Permissions that a group can give are to view; repairing is for admins and local operators."""
+    """Groups can grant only view permissions. Repairing is limited to admins and local superusers."""
     event, browser = failed_event(webhook), with_password()
     User.objects.update(is_superuser=False)
     for response in (act(browser, event, "replay"), start(browser)):
@@ -424,13 +424,13 @@ def test_error_of_a_dry_run_is_escaped(webhook: WebhookClient, browser: Client) 
 
 
 @pytest.mark.parametrize(
-    ("facts", "may"), (({"admin": True}, True), ({"superuser": True}, True), ({"builder": True}, False))
+    ("facts", "allowed"), (({"admin": True}, True), ({"superuser": True}, True), ({"builder": True}, False))
 )
 def test_only_admins_and_superusers_can_repair(
-    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch, facts: dict[str, bool], *, may: bool
+    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch, facts: dict[str, bool], *, allowed: bool
 ) -> None:
-    """Also if somebody could see the events otherwise, by a permission of a group."""
+    """Even if a group grants the permission to view events."""
     monkeypatch.setattr(event_actions, "may_view_events", lambda request: True)
     request = rf.post("/")
     request.user = UserFactory.create(**facts)
-    assert event_actions.can_repair(request) is may
+    assert event_actions.can_repair(request) is allowed

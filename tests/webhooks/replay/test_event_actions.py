@@ -1,4 +1,4 @@
-"""What people do about single events: try them, apply them once more, call them resolved, ask Clerk anew."""
+"""Actions on single events: dry run, replay, resolve and fetch."""
 
 import threading
 import time
@@ -54,28 +54,28 @@ def everything() -> dict[str, list[Any]]:
     return found
 
 
-def differences(trial: event_actions.EventResult) -> list[tuple[str, str, Any, Any]]:
-    return [(d.target, d.field, d.old, d.new) for d in trial.differences]
+def differences(result: event_actions.EventResult) -> list[tuple[str, str, Any, Any]]:
+    return [(d.target, d.field, d.old, d.new) for d in result.differences]
 
 
 @contextmanager
-def held(database_url: str, query: str) -> Iterator[None]:
-    """Have somebody else hold what a query locks."""
+def locked(database_url: str, query: str) -> Iterator[None]:
+    """Hold the locks of a query in another connection."""
     with psycopg.connect(database_url) as rival:
         rival.execute(query)
         yield
 
 
-# --- Trying ---
+# --- Dry runs ---
 
 
 def test_dry_run_shows_the_changes_of_a_new_user(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
-    trial = event_actions.dry_run(event.pk)
-    assert (trial.outcome, trial.note) == (State.PROCESSED, "")
-    assert ("user", "name", None, "Zofia Wąs") in differences(trial)
-    assert ("user", "roles", None, "BUILDER") in differences(trial)
-    assert ("builderprofile", "", None, "Profile Created") in differences(trial)
+    result = event_actions.dry_run(event.pk)
+    assert (result.outcome, result.note) == (State.PROCESSED, "")
+    assert ("user", "name", None, "Zofia Wąs") in differences(result)
+    assert ("user", "roles", None, "BUILDER") in differences(result)
+    assert ("builderprofile", "", None, "Profile Created") in differences(result)
 
 
 def test_dry_run_shows_old_and_new_values(webhook: WebhookClient) -> None:
@@ -83,10 +83,10 @@ def test_dry_run_shows_old_and_new_values(webhook: WebhookClient) -> None:
     with failing_handlers():
         webhook.updated(ZOSIA, svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
-    trial = event_actions.dry_run(event.pk)
-    assert ("user", "name", "Zofia Wąs", "Zosia Wąs") in differences(trial)
-    assert ("user", "roles", "CLIENT", None) in differences(trial)
-    assert trial.reason == "clientprofile.archived_at, user.name, user.roles"
+    result = event_actions.dry_run(event.pk)
+    assert ("user", "name", "Zofia Wąs", "Zosia Wąs") in differences(result)
+    assert ("user", "roles", "CLIENT", None) in differences(result)
+    assert result.reason == "clientprofile.archived_at, user.name, user.roles"
 
 
 def test_dry_run_of_a_processed_event_shows_no_changes(webhook: WebhookClient) -> None:
@@ -103,11 +103,11 @@ def test_dry_run_of_an_outdated_event_is_stale(webhook: WebhookClient) -> None:
 def test_dry_run_shows_the_error(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with failing_handlers(KeyError("bug")):
-        trial = event_actions.dry_run(event.pk)
-    assert (trial.outcome, trial.note, trial.reason) == (State.FAILED, "KeyError: 'bug'", "internal: KeyError")
+        result = event_actions.dry_run(event.pk)
+    assert (result.outcome, result.note, result.reason) == (State.FAILED, "KeyError: 'bug'", "internal: KeyError")
     webhook.post("{}", svix_id="msg_bad")
-    trial = event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_bad").pk)
-    assert (trial.outcome, trial.reason) == (State.DEAD, "permanent: ClerkPayloadError")
+    result = event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_bad").pk)
+    assert (result.outcome, result.reason) == (State.DEAD, "permanent: ClerkPayloadError")
 
 
 def test_dry_run_shows_unaudited_changes(webhook: WebhookClient) -> None:
@@ -126,8 +126,8 @@ def test_dry_run_of_unknown_event_is_gone(db: None) -> None:
 def test_dry_run_without_payload_is_ignored_with_a_reason(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     WebhookEvent.objects.update(payload=None)
-    trial = event_actions.dry_run(only_event().pk)
-    assert (trial.outcome, trial.reason) == (
+    result = event_actions.dry_run(only_event().pk)
+    assert (result.outcome, result.reason) == (
         State.IGNORED,
         "The payload is no longer stored, so there is nothing to apply.",
     )
@@ -136,7 +136,7 @@ def test_dry_run_without_payload_is_ignored_with_a_reason(webhook: WebhookClient
 @pytest.mark.parametrize("kind", ("new", "changed", "failing", "at commit"))
 @pytest.mark.django_db(transaction=True)
 def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kind: str) -> None:
-    """No row, no job, no count, nothing after the commit; Clerk can be asked, so pushes would be deferred."""
+    """No row, job, count or `on_commit` callback is left. The secret key is set so that pushes would be deferred."""
     settings.CLERK_SECRET_KEY = "sk_test_any"
     metadata = {"roles": ["BUILDER"], "hourlyRate": 90}
     if kind == "changed":
@@ -148,32 +148,32 @@ def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kin
 
     def listen(**kwargs: Any) -> None:
         transaction.on_commit(lambda: after_commit.append("pushed"))
-        heard.append("synced")
-        if kind == "at commit":  # what is checked only then
+        calls.append("synced")
+        if kind == "at commit":  # violates deferred constraints
             EndedSession.objects.create(session_id="sess_1", clerk_id="user_1", ended_at=datetime.now(UTC))
             connection.cursor().execute(
                 "INSERT INTO accounts_metadatapush (user_id, state, revision, requested_at, next_attempt_at, attempts,"
                 " last_error, bounces) VALUES (123456789, 'pending', 1, now(), now(), 0, '', 0)"
             )
 
-    heard: list[str] = []
+    calls: list[str] = []
     before = everything()
     signals.user_synced.connect(listen)
     try:
         with failing_handlers() if kind == "failing" else transaction.atomic():
-            trial = event_actions.dry_run(event.pk)
+            result = event_actions.dry_run(event.pk)
     finally:
         signals.user_synced.disconnect(listen)
     assert everything() == before
     assert after_commit == []
-    assert heard
-    assert trial.outcome == (State.FAILED if kind in ("failing", "at commit") else State.PROCESSED)
+    assert calls
+    assert result.outcome == (State.FAILED if kind in ("failing", "at commit") else State.PROCESSED)
     if kind in ("new", "changed"):
-        assert any(d.target == "push to Clerk" for d in trial.differences)
+        assert any(d.target == "push to Clerk" for d in result.differences)
         assert (
             event_actions.replay(event.pk, ActingAdmin(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
         )
-        assert MetadataPush.objects.exists()  # so the dry run had something to undo
+        assert MetadataPush.objects.exists()  # so the dry run had something to roll back
 
 
 @pytest.mark.parametrize("table", ("webhooks_webhookevent", "accounts_user"))
@@ -182,29 +182,29 @@ def test_dry_run_does_not_wait_for_locks(webhook: WebhookClient, database_url: s
     webhook.created(ZOFIA)
     webhook.updated(ZOSIA, svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
-    with held(database_url, f"SELECT FROM {table} FOR UPDATE"):
+    with locked(database_url, f"SELECT FROM {table} FOR UPDATE"):
         began = time.monotonic()
-        trial = event_actions.dry_run(event.pk)
-    assert time.monotonic() - began < 2.5  # a lock would be waited for three seconds
-    assert (trial.outcome, trial.note) == (
+        result = event_actions.dry_run(event.pk)
+    assert time.monotonic() - began < 2.5  # the default lock timeout is three seconds
+    assert (result.outcome, result.note) == (
         event_actions.BUSY,
         "The event or its user is being changed by another process. Try again.",
     )
-    with connection.cursor() as cursor:  # and nobody else has its haste from now on
+    with connection.cursor() as cursor:  # the short timeout ends with the dry run
         cursor.execute("SHOW lock_timeout")
         assert cursor.fetchone() == ("3s",)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_dry_runs_do_not_block_ingestion(webhook: WebhookClient) -> None:
-    """The same person's next events come while one of theirs is tried again and again."""
+    """New events of the same user arrive during repeated dry runs."""
     webhook.created(ZOFIA)
     webhook.updated(ZOSIA, svix_id="msg_2")
-    event, over, tried = WebhookEvent.objects.get(svix_id="msg_2"), threading.Event(), []
+    event, over, outcomes = WebhookEvent.objects.get(svix_id="msg_2"), threading.Event(), []
 
-    def try_it() -> None:
+    def repeat_dry_runs() -> None:
         while not over.is_set():
-            tried.append(event_actions.dry_run(event.pk).outcome)
+            outcomes.append(event_actions.dry_run(event.pk).outcome)
         connection.close()
 
     def took_s(number: int) -> float:
@@ -212,18 +212,18 @@ def test_dry_runs_do_not_block_ingestion(webhook: WebhookClient) -> None:
         assert webhook.updated(ZOSIA.later(timedelta(minutes=number), first_name=f"Z{number}")) == "processed"
         return time.monotonic() - began
 
-    thread = threading.Thread(target=try_it)
+    thread = threading.Thread(target=repeat_dry_runs)
     thread.start()
     try:
         slowest = max(took_s(number) for number in range(1, 21))
     finally:
         over.set()
         thread.join()
-    assert len(tried) > 5
-    assert slowest < 2.5  # a lock would be waited for three seconds
+    assert len(outcomes) > 5
+    assert slowest < 2.5  # the default lock timeout is three seconds
 
 
-# --- Once more, for real ---
+# --- Replays ---
 
 
 def test_replay_applies_a_dead_event(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
@@ -320,17 +320,17 @@ def test_scheduled_retry_does_nothing_after_a_replay(webhook: WebhookClient, ngo
 def test_replay_of_a_locked_event_is_busy(webhook: WebhookClient, ngozi: ActingAdmin, database_url: str) -> None:
     event = failed_event(webhook)
     connection.cursor().execute("SET lock_timeout = '50ms'")
-    with held(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
+    with locked(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
         assert event_actions.replay(event.pk, ngozi).outcome == event_actions.BUSY
     connection.close()
     assert WebhookEvent.objects.get().attempts == 1
     assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
 
 
-# --- Resolved by hand ---
+# --- Resolving ---
 
 
-def test_resolved_event_is_not_retried(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_resolved_event_is_not_reoutcomes(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     assert event_actions.resolve(event.pk, ngozi)
     event.refresh_from_db()
@@ -356,9 +356,9 @@ def test_settled_event_cannot_be_resolved(webhook: WebhookClient, ngozi: ActingA
     assert not event_actions.resolve(2**62, ngozi)
     assert WebhookEvent.objects.values().get() == before
     assert AuditLog.objects.filter(action="EVENT_RESOLVED").count() == 1
-    deed = event_actions.last_action(event)
-    assert deed
-    assert (deed.action, deed.actor_label) == ("EVENT_RESOLVED", "Ngozi")
+    action = event_actions.last_action(event)
+    assert action
+    assert (action.action, action.actor_label) == ("EVENT_RESOLVED", "Ngozi")
 
 
 def test_resolved_event_can_be_replayed(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
@@ -376,7 +376,7 @@ def test_dry_run_truncates_long_errors(webhook: WebhookClient) -> None:
 
 
 def test_dry_run_shows_only_its_own_audit_rows(webhook: WebhookClient) -> None:
-    """The log of the same transaction alone is told, not what other deliveries changed."""
+    """Audit rows of other deliveries are not included."""
     webhook.created(ZOFIA)
     for number in range(5):
         webhook.updated(ZOFIA.later(timedelta(minutes=number + 1), first_name=f"Z{number}"))

@@ -1,4 +1,4 @@
-"""What the endpoint must have done, whatever it was sent."""
+"""Assertions about responses of the webhook endpoint."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from audit.models import AuditLog
 from webhooks.models import WebhookEvent
 
 
-def assert_refused(response: Any, reason: str, *, status: int = 400) -> None:
-    """Nothing but `reason` was told, and nothing was stored."""
+def assert_rejected(response: Any, reason: str, *, status: int = 400) -> None:
+    """Assert that the response contains only `reason` and nothing was stored."""
     assert response.status_code == status, response.content
     assert response.json() == {"error": reason}, response.content
     assert_nothing_stored()
