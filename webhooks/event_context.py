@@ -87,7 +87,6 @@ def visible_headers(event: WebhookEvent) -> list[tuple[str, str]]:
 
 
 def describe_secret(event: WebhookEvent) -> str:
-    """Describe the signing secret of the event by its position in CLERK_WEBHOOK_SECRET."""
     position = signatures.position(event.secret_fingerprint)
     if position is None:
         return _("no longer in CLERK_WEBHOOK_SECRET")

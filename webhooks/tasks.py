@@ -28,7 +28,6 @@ def retry_event(event_id: int) -> None:
 
 @app.task(retry=LOST_DATABASE)
 def run_replay(replay_id: int) -> None:
-    """Process a replay for some seconds."""
     replays.run(replay_id)
 
 
@@ -63,12 +62,10 @@ def check_alerts(timestamp: int) -> None:
 @app.periodic(cron="23 2 * * *")
 @app.task(queue="upkeep", queueing_lock="empty_old_payloads")
 def empty_old_payloads(timestamp: int) -> None:
-    """Empty the payloads of events past the retention period, every night."""
     retention.empty_payloads()
 
 
 @app.periodic(cron="41 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_old_replay_details")
 def delete_old_replay_details(timestamp: int) -> None:
-    """Delete the personal data of finished replays, every hour."""
     replays.delete_expired_details()

@@ -137,7 +137,7 @@ class AuditLog(AppendOnly):
         EVENT_COPIED = "EVENT_COPIED"
         # An admin compared one user with Clerk.
         PERSON_FETCHED = "PERSON_FETCHED"
-        # An admin viewed the personal values in an event's payload; written before they are shown.
+        # An admin viewed the personal data in an event's payload; written before they are shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # An admin acknowledged, snoozed or resolved an alert.
         ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"

@@ -63,7 +63,7 @@ def permit(root: Page, faulty_site: FaultySite, clerk_id: str) -> None:
     root.goto(f"{faulty_site.site.app}/admin/auth/group/add/")
     root.get_by_label("Name:").fill(f"Readers, {number}")
     root.locator("#id_permissions_from").select_option(
-        label="Webhooks | webhook event | Can reveal personal values in payloads"
+        label="Webhooks | webhook event | Can reveal personal data in payloads"
     )
     root.get_by_role("button", name="Choose selected permissions").click()
     expect(root.get_by_role("heading", name="Members")).to_be_visible()
@@ -106,7 +106,7 @@ class TestPersonalValues:
         reader = site.clerk_api("POST", "/local/users", facts)
         with operator(chromium, site, "Reader") as page:
             page.goto(failed)
-            expect(page.get_by_text("Can reveal personal values in payloads")).to_be_visible()
+            expect(page.get_by_text("Can reveal personal data in payloads")).to_be_visible()
             expect(page.get_by_role("button", name="Show personal data")).to_have_count(0)
             permit(root, faulty_site, reader["id"])
             with listening(page):

@@ -181,7 +181,7 @@ class TestEvent:
     def test_personal_values_are_refused_to_whoever_may_not_see_them(self, admin: Page, failed: str) -> None:
         admin.goto(failed)
         expect(admin.get_by_role("button", name="Show personal data")).to_have_count(0)
-        expect(admin.get_by_text("Can reveal personal values in payloads")).to_be_visible()
+        expect(admin.get_by_text("Can reveal personal data in payloads")).to_be_visible()
         token = admin.locator("[name=csrfmiddlewaretoken]").first.input_value()
         status, text = admin.evaluate(
             """async ([address, token]) => {

@@ -372,7 +372,7 @@ def test_admin_without_permission_sees_how_to_get_it(webhook: WebhookClient, ada
     event, browser = received(webhook), signed_in(adam)
     page = text(browser, event)
     assert "Show personal data" not in page
-    assert "Can reveal personal values in payloads" in page
+    assert "Can reveal personal data in payloads" in page
     assert reveal(browser, event).status_code == 403
     assert reveals() == []
 

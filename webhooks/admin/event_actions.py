@@ -90,7 +90,6 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
 
     @admin.action(description=gettext_lazy("Replay or resolve selected events…"), permissions=["repair"])
     def repair_selected(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> HttpResponse:
-        """Show the form for the selected events."""
         url = reverse("admin:webhooks_webhookevent_repair")
         if request.POST.get("select_across") == "1":
             return redirect(f"{url}?{request.GET.urlencode()}")
@@ -183,7 +182,6 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
     # --- One event ---
 
     def repair_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Apply the submitted action to one event."""
         if not can_repair(request):
             raise PermissionDenied
         event, form = self.get_object(request, object_id), ReasonForm(request.POST)

@@ -52,7 +52,6 @@ class EventChangeList(KeysetChangeList):
         return found.none() if self.warnings and request.method == "POST" else found
 
     def get_results(self, request: HttpRequest) -> None:
-        """Fetch a page of events and their users."""
         super().get_results(request)
         ids = {event.clerk_user_id for event in self.result_list if event.clerk_user_id}
         users = User.objects.filter(clerk_id__in=ids).only("clerk_id", "name", "username", "login")
@@ -67,7 +66,6 @@ class EventChangeList(KeysetChangeList):
         return found
 
     def chips(self) -> list[Chip]:
-        """Return a chip for the search and each active filter."""
         search = [Chip(_("Search"), self.query, self.get_query_string({"q": None}))] if self.query else []
         return [*search, *self.filter.chips(self)]
 

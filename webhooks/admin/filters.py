@@ -33,13 +33,12 @@ class Chip(NamedTuple):
     without: str
 
 
-class MomentInput(forms.DateTimeInput):
+class UTCDateTimeInput(forms.DateTimeInput):
     """An input for a time in seconds, converted to UTC from the time zone in the URL."""
 
     input_type = "datetime-local"
 
     def format_value(self, value: Any) -> str:
-        """Format the time as `datetime-local` inputs require."""
         try:
             time = parse_time(value or "")
         except ValueError:
@@ -47,10 +46,10 @@ class MomentInput(forms.DateTimeInput):
         return time.strftime("%Y-%m-%dT%H:%M:%S") if time else ""
 
 
-class MomentField(forms.Field):
+class UTCDateTimeField(forms.Field):
     """A time with an optional time zone, by default UTC."""
 
-    widget = MomentInput(attrs={"step": "1"})
+    widget = UTCDateTimeInput(attrs={"step": "1"})
     default_error_messages = {"invalid": _("Enter a time such as 2026-11-24T09:30.")}
 
     def to_python(self, value: Any) -> datetime | None:
@@ -84,8 +83,8 @@ class EventFilterForm(forms.Form):
     )
     user = forms.CharField(max_length=64, label=_("User: Clerk ID or local ID"))
     source = forms.GenericIPAddressField(label=_("Source address"))
-    received_at__gte = MomentField(label=_("Received from (UTC)"))
-    received_at__lt = MomentField(label=_("Received before (UTC)"))
+    received_at__gte = UTCDateTimeField(label=_("Received from (UTC)"))
+    received_at__lt = UTCDateTimeField(label=_("Received before (UTC)"))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -128,7 +127,6 @@ class EventFilterForm(forms.Form):
         return max([*limits, timezone.now() - PERIODS[within][0]] if within else limits, default=None)
 
     def error_messages(self) -> Iterator[str]:
-        """Yield a message for each invalid filter."""
         for name, errors in self.errors.items():
             yield from (f"{self.fields[name].label}: {error}" for error in errors)
 
@@ -158,7 +156,6 @@ class EventFilter(admin.ListFilter):
         return self.form.apply(queryset)
 
     def chips(self, changelist: ChangeList) -> Iterator[Chip]:
-        """Yield a chip for each active filter value."""
         for name, values in self.given.items():
             field = self.form.fields[name]
             labels: dict[Any, Any] = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]
@@ -172,6 +169,5 @@ class EventFilter(admin.ListFilter):
         return bool(self.given.keys() - {"state", "within"})
 
     def suggested_types(self) -> list[str]:
-        """Return the event types received recently, and those with a handler."""
         recent = EventCount.objects.filter(hour__gte=timezone.now() - SUGGESTION_PERIOD).exclude(event_type="")
         return sorted({*recent.values_list("event_type", flat=True).distinct(), *HANDLERS})

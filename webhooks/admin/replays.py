@@ -89,7 +89,6 @@ class ReplayAdmin(ReadOnlyAdmin):
         return render(request, "admin/webhooks/replay/change_form.html#progress", detail_context(replay))
 
     def control(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Apply the submitted action to a replay."""
         if not can_repair(request):
             raise PermissionDenied
         replay, form = self.get_object(request, object_id), ReplayControlForm(request.POST)
@@ -103,7 +102,6 @@ class ReplayAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:webhooks_replay_change", args=[replay.pk]))
 
     def _apply(self, request: HttpRequest, replay: Replay, action: str, reason: str, rate_limit: int | None) -> Replay:
-        """Apply an action, report the result, and return the replay to show next."""
         by, limit = acting_admin(request, reason), rate_limit or 0
         if action in ("run", "resume"):
             start = self._resume if action == "resume" else self._run_for_real

@@ -17,7 +17,6 @@ type Result = tuple[WebhookEvent.State, str]
 
 
 def handle(event: ClerkEvent, *, svix_id: str) -> Result:
-    """Apply an event in the current transaction and return its result."""
     expected = settings.CLERK_INSTANCE_ID
     if expected and event.instance_id != expected:
         return State.IGNORED, f"Sent by another Clerk instance ({event.instance_id or 'no instance ID'})."

@@ -25,7 +25,6 @@ def is_allowed(address: str | None) -> bool:
 
 
 def is_in(address: str | None, entries: tuple[str, ...]) -> bool:
-    """Return whether `entries` contain `address` or a network that includes it."""
     if address is None:
         return False
     sender = ipaddress.ip_address(address)

@@ -36,7 +36,6 @@ class RejectionCounter:
         self._timer: threading.Timer | None = None
 
     def count(self, cause: str) -> None:
-        """Count one rejected request, to be written within ten seconds."""
         with self._lock:
             self._counts[cause if cause in CAUSES else "other"] += 1
             if self._timer is None:

@@ -19,7 +19,6 @@ RETRY_DELAYS = (
 
 
 def classify(error: Exception) -> ErrorClass:
-    """Return the error class, which decides whether a retry can help."""
     match error:
         case ClerkPayloadError() | DataError():
             return ErrorClass.PERMANENT

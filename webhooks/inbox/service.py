@@ -258,7 +258,6 @@ def _parse(body: str) -> ClerkEvent | Exception:
 
 
 def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception) -> WebhookEvent:
-    """Build the unsaved row of a first delivery."""
     now = timezone.now()
     event = WebhookEvent(
         svix_id=delivery.svix_id,

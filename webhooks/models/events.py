@@ -90,7 +90,7 @@ class WebhookEvent(models.Model):
     objects = WebhookEventQuerySet.as_manager()
 
     class Meta:
-        permissions = [("reveal_payload", "Can reveal personal values in payloads")]
+        permissions = [("reveal_payload", "Can reveal personal data in payloads")]
         constraints = [
             # Inserting the row detects duplicates.
             models.UniqueConstraint(fields=["svix_id"], name="webhooks_event_svix_id_unique"),

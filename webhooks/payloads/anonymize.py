@@ -111,7 +111,6 @@ def _shifted(moment: float) -> float:
 
 
 def _replacement(value: str) -> str:
-    """Return another text of the same kind, such as another email address for an email address."""
     if found := ID.fullmatch(value):
         return f"{found[1]}_{_scrambled(value[len(found[1]) + 1 :])}"
     if EMAIL.fullmatch(value):
@@ -133,7 +132,6 @@ def _replacement(value: str) -> str:
 
 
 def _scrambled(value: str) -> str:
-    """Replace every letter and digit by another one of the same kind."""
     random = _random_for(value)
     return "".join(_other(character, random) for character in value)
 

@@ -108,7 +108,6 @@ def is_safe_value(path: Path, value: Any) -> bool:
 
 
 def is_time(path: Path) -> bool:
-    """Return whether the path is one of Clerk's times, in milliseconds."""
     return bool(path) and path[-1] in TIMES
 
 

@@ -35,7 +35,6 @@ EARLIEST = datetime.fromisoformat("2000-01-01T00:00:00+00:00")
 
 
 def cutoff() -> datetime:
-    """Return the time before which payloads are emptied."""
     return timezone.now() - timedelta(days=settings.PAYLOAD_RETENTION_DAYS)
 
 

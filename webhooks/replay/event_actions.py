@@ -147,7 +147,6 @@ def fetch_user(event: WebhookEvent, by: ActingAdmin) -> Reconciliation:
 
 
 def last_action(event: WebhookEvent) -> AuditLog | None:
-    """Return the audit row of the latest admin action on an event."""
     rows = AuditLog.objects.filter(target=log.target_key(event), actor__isnull=False)
     return rows.order_by("-pk").first()
 
@@ -178,7 +177,6 @@ def _note(event: WebhookEvent) -> str:
 
 
 def _audited_since(row_id: int) -> list[Difference]:
-    """Return the changes in audit rows that this transaction wrote after the given row."""
     rows = AuditLog.objects.filter(transaction=CurrentTransaction(), pk__gt=row_id).order_by("pk")
     return [difference for row in rows for difference in _differences_in(row)]
 

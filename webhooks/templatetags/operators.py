@@ -28,7 +28,6 @@ LEVELS = {"processed": "good", "failed": "attention", "dead": "bad"}
 
 @register.filter
 def level(state: str) -> str:
-    """Return the severity level of an event state."""
     return LEVELS.get(state, "neutral")
 
 
@@ -80,5 +79,4 @@ def since(moment: datetime) -> str:
 
 @register.filter
 def short(number: int) -> str:
-    """Format a number for a narrow column. Millions are rounded."""
     return f"{number / MILLION:.2f} M" if number >= MILLION else number_format(number, force_grouping=True)

@@ -516,8 +516,8 @@ def test_runbook_list_shows_meaning_of_each(adam: User) -> None:
     names = re.findall(rf'href="{RUNBOOKS}(\w+)/"', page)
     assert names[: len(Rule)] == list(Rule)
     assert sorted(names) == sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
-    assert "These events had no effect and are not tried again" in page
-    assert "<code>CLERK_INSTANCE_ID</code> names our instance" in page
+    assert "These events were not applied and will not be retried" in page
+    assert "An instance other than the one in <code>CLERK_INSTANCE_ID</code> sends events" in page
     assert all(book.meaning for book in runbooks.list_runbooks())
 
 
