@@ -23,9 +23,14 @@ FROM_CLERK = (Source.WEBHOOK, Source.RECONCILIATION)
 
 
 def describe(row: AuditLog) -> dict[str, Any]:
-    """Return the template context of an audit row: icon, kind, what, way, changes, note, and the direction of roles."""
-    words = {"what": _what(row), "way": SOURCES[Source(row.source)], "changes": _changes(row), "note": _note(row)}
-    return words | _kind(row)
+    """Return what templates show of an audit row: icon, kind, title, source, changes, note, and the direction of roles."""
+    summary = {
+        "title": _title(row),
+        "source": SOURCES[Source(row.source)],
+        "changes": _changes(row),
+        "note": _note(row),
+    }
+    return summary | _kind(row)
 
 
 def _kind(row: AuditLog) -> dict[str, Any]:
@@ -39,10 +44,10 @@ def _kind(row: AuditLog) -> dict[str, Any]:
     return {"icon": "change", "kind": _("Change")}
 
 
-def _what(row: AuditLog) -> str:
-    words = str(ACTION_LABELS.get(row.action) or row.action.replace("_", " ").capitalize())
+def _title(row: AuditLog) -> str:
+    label = str(ACTION_LABELS.get(row.action) or row.action.replace("_", " ").capitalize())
     role = (row.details or {}).get("role")
-    return f"{words}: {User.Role(role).label}" if role in User.Role.values else words
+    return f"{label}: {User.Role(role).label}" if role in User.Role.values else label
 
 
 def _changes(row: AuditLog) -> list[tuple[Any, Any, Any]]:

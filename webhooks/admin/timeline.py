@@ -74,9 +74,9 @@ def _describe(entry: timeline.Entry) -> dict[str, Any]:
     row = entry.row
     match entry.source:
         case "e":
-            return {"icon": row.state, "kind": _("Event"), "what": row.event_type, "state": row.get_state_display()}
+            return {"icon": row.state, "kind": _("Event"), "title": row.event_type, "state": row.get_state_display()}
         case "s":
-            return {"icon": "session", "kind": _("Session"), "what": _("Ended: %s") % row.session_id}
+            return {"icon": "session", "kind": _("Session"), "title": _("Ended: %s") % row.session_id}
         case "p":
-            return {"icon": "push", "kind": _("Push"), "what": row.get_state_display()}
+            return {"icon": "push", "kind": _("Push"), "title": row.get_state_display()}
     return changes.describe(row)
