@@ -1,10 +1,10 @@
 from django.db import migrations
 
 NOTES = {
-    "in_place_editing": "Sections of a profile turn into their forms where they stand. Off: forms are pages of their own.",
-    "public_api": "The JSON API below /api/profiles/. Off: it answers 503 with a sentence.",
-    "directory_facets": "Narrowing the directory by domain, skill, tier, availability and rate. Off: search only.",
-    "handshake": "Pages whose session token has run out go to Clerk for a new one. Off: their visitors count as signed out.",
+    "in_place_editing": "Edit profile sections in place. If off, each form opens on a separate page.",
+    "public_api": "The JSON API under /api/profiles/. If off, it returns 503 with an explanation.",
+    "directory_facets": "Directory filters for domain, skill, tier, availability and rate. If off, only search is available.",
+    "handshake": "Refresh expired session tokens by redirecting pages through Clerk. If off, those visitors are signed out.",
 }
 
 

@@ -1,4 +1,4 @@
-"""People, and what is known of and between them and Clerk."""
+"""Users, and the state shared with Clerk."""
 
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag

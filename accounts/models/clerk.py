@@ -1,4 +1,4 @@
-"""What is remembered of Clerk besides people: sessions that are over, how fast it may be asked, what it is to be told."""
+"""State of the connection to Clerk: ended sessions, the rate limit and pending metadata pushes."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class EndedSession(models.Model):
-    """A session at Clerk that is over, although a token of it may live for another minute."""
+    """A session that has ended at Clerk. Its last token may still be valid for up to a minute."""
 
     session_id = models.CharField(max_length=64)
     clerk_id = models.CharField(max_length=64)
@@ -15,11 +15,11 @@ class EndedSession(models.Model):
 
     class Meta:
         constraints = [
-            # Looked up with every request of somebody who is signed in.
+            # Checked on every signed-in request.
             models.UniqueConstraint(fields=["session_id"], name="accounts_session_id_unique")
         ]
         indexes = [
-            # One person's story.
+            # The timeline of a user.
             models.Index(F("clerk_id"), F("id").desc(), name="accounts_session_by_user"),
         ]
 
@@ -47,36 +47,39 @@ class ClerkRateLimit(models.Model):
 
 
 class MetadataPush(models.Model):
-    """What becomes of bringing one person's roles and facts to Clerk; see accounts.sync.outbox. There is one row a person.
+    """The outbox row of one user: the state of pushing their roles and metadata to Clerk; see accounts.sync.outbox.
 
-    What is to be brought is not kept here: it is read from the user and the profiles when the push is made.
+    The row does not store the values. They are read from the user and the profiles when the push is made.
     """
 
     class State(models.TextChoices):
-        PENDING = "pending", _("Waiting to be brought to Clerk")
-        DONE = "done", _("Clerk has it")
-        # Clerk would refuse it for ever; what Clerk owns was restored here.
+        PENDING = "pending", _("Pending")
+        DONE = "done", _("Up to date")
+        # Clerk will never accept the values. Clerk's roles were restored here.
         REFUSED = "refused", _("Refused by Clerk")
-        # Something else keeps writing other values.
-        STOPPED = "stopped", _("Stopped: somebody else writes it, too")
+        STOPPED = "stopped", _("Stopped: another system keeps changing the values")
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="metadata_push")
     state = models.CharField(max_length=16, choices=State)
-    revision = models.PositiveIntegerField(default=1, help_text="Grows with every change to be brought.")
-    requested_at = models.DateTimeField(help_text="Since when something is waiting, or was.")
-    next_attempt_at = models.DateTimeField(help_text="Not before this.")
-    claimed_until = models.DateTimeField(null=True, blank=True, help_text="While one is under way: when it is lost.")
-    attempts = models.PositiveIntegerField(default=0, help_text="Attempts in vain since then.")
+    revision = models.PositiveIntegerField(default=1, help_text="Incremented by every local change.")
+    requested_at = models.DateTimeField(help_text="When the current or the last push was requested.")
+    next_attempt_at = models.DateTimeField(help_text="Earliest time of the next attempt.")
+    claimed_until = models.DateTimeField(
+        null=True, blank=True, help_text="When a push that is in progress is considered lost."
+    )
+    attempts = models.PositiveIntegerField(default=0, help_text="Failed attempts since the push was requested.")
     last_error = models.TextField(blank=True)
     done_at = models.DateTimeField(null=True)
-    bounces = models.PositiveIntegerField(default=0, help_text="Times in a row that other values came back.")
+    bounces = models.PositiveIntegerField(
+        default=0, help_text="How many times in a row Clerk returned different values right after a push."
+    )
 
     class Meta:
         verbose_name_plural = "metadata pushes"
         indexes = [
-            # The job that looks for due pushes, and the count of those that wait.
+            # The job that looks for due pushes, and the number of pending pushes.
             models.Index(fields=["next_attempt_at"], name="accounts_push_pending", condition=Q(state="pending")),
-            # The count of those that were given up, and the list of them.
+            # The number and the list of abandoned pushes.
             models.Index(
                 fields=["requested_at"], name="accounts_push_given_up", condition=Q(state__in=["refused", "stopped"])
             ),

@@ -1,4 +1,4 @@
-"""Switches for parts of the product. docs/configuration.md says how they are used."""
+"""Feature flags; docs/configuration.md describes how to use them."""
 
 import hashlib
 from decimal import Decimal
@@ -8,26 +8,26 @@ from waffle.models import AbstractUserFlag
 
 
 class Flag(AbstractUserFlag):
-    """Whether a part of the product is on: for everybody, for some people and groups, or for a share of all.
+    """A feature flag for everyone, for selected users and groups, or for a percentage of users.
 
-    A part that no row speaks of is on.
+    Features without a flag row are enabled.
     """
 
     class Meta(AbstractUserFlag.Meta):
         abstract = False
 
     def is_active_for_user(self, user: Any) -> bool | None:
-        """Return whether it is on for `user`, or None where waffle has to draw lots and keep them in a cookie.
+        """Return whether the flag is on for `user`, or None if waffle has to pick at random and set a cookie.
 
-        Whoever is signed in needs no lots: the same people are in the share on every device, and in programs, which
-        send no cookies.
+        Signed-in users never need the cookie. Their share of a percentage is derived from their ID, so it is the same on
+        every device and for API clients, which send no cookies.
         """
-        decided = super().is_active_for_user(user)
-        if decided is None and self.percent and user.is_authenticated:
-            return self._place_of(user) < self.percent
-        return decided
+        active = super().is_active_for_user(user)
+        if active is None and self.percent and user.is_authenticated:
+            return self._percentile_of(user) < self.percent
+        return active
 
-    def _place_of(self, user: Any) -> Decimal:
-        """Return where `user` stands between 0 and 100, which differs from flag to flag."""
+    def _percentile_of(self, user: Any) -> Decimal:
+        """Return a stable number from 0 to 100 for `user`, different for each flag."""
         digest = hashlib.sha256(f"{self.name}:{user.pk}".encode()).digest()
         return Decimal(int.from_bytes(digest[:4])) * 100 / 2**32

@@ -1,4 +1,4 @@
-"""Accounts that may belong to one person."""
+"""Pairs of accounts that may belong to the same person."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConflict(models.Model):
-    """Two accounts with one address, of which an admin has to say whether they are one person; see accounts.sync.matching."""
+    """Two accounts with the same email address. An admin decides whether to join them; see accounts.sync.matching."""
 
     class Kind(models.TextChoices):
-        """Why the accounts were not simply linked."""
+        """Why the accounts were not linked automatically."""
 
-        UNVERIFIED = "unverified", _("The address is not verified at Clerk")
-        SEVERAL = "several", _("Several accounts have the address")
-        STAFF = "staff", _("The older account may use the admin")
-        OTHER_ID = "other_id", _("The address belongs to somebody else at Clerk, too")
-        RECREATED = "recreated", _("Deleted at Clerk, and signed up again")
-        SEPARATE = "separate", _("Both existed before addresses were compared")
+        UNVERIFIED = "unverified", _("Email not verified at Clerk")
+        SEVERAL = "several", _("Several accounts with this email")
+        STAFF = "staff", _("Older account has admin access")
+        OTHER_ID = "other_id", _("Email used by another Clerk account")
+        RECREATED = "recreated", _("Deleted at Clerk, then signed up again")
+        SEPARATE = "separate", _("Both accounts existed before emails were compared")
 
     class State(models.TextChoices):
         OPEN = "open", _("Open")
@@ -27,26 +27,26 @@ class IdentityConflict(models.Model):
         MOVED = "moved", _("Profile moved to the new identity")
         KEPT = "kept", _("Kept separate")
         DISMISSED = "dismissed", _("Dismissed")
-        # The address went from one of the two.
-        OBSOLETE = "obsolete", _("Not true any more")
+        # One of the accounts no longer has the email address.
+        OBSOLETE = "obsolete", _("No longer applies")
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.PROTECT,
         related_name="conflicts",
-        help_text="The account that came with the identity at Clerk.",
+        help_text="The account created for the Clerk identity.",
     )
     other = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", help_text="The account that was there before."
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", help_text="The account that already existed."
     )
     kind = models.CharField(max_length=16, choices=Kind)
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
-    email = models.EmailField(blank=True, help_text="The address that both have, or had; blank when it was erased.")
-    evidence = models.JSONField(default=dict, help_text="Both accounts as they were when it was found.")
+    email = models.EmailField(blank=True, help_text="The shared email address; blank once it has been erased.")
+    evidence = models.JSONField(default=dict, help_text="Snapshot of both accounts when the conflict was found.")
     opened_at = models.DateTimeField(auto_now_add=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
-    note = models.TextField(blank=True, help_text="Why it was resolved so.")
+    note = models.TextField(blank=True, help_text="Reason for the resolution.")
 
     class Meta:
         constraints = [
@@ -56,7 +56,7 @@ class IdentityConflict(models.Model):
             ),
         ]
         indexes = [
-            # The queue, and its length.
+            # The queue of open conflicts, and its length.
             models.Index(fields=["opened_at"], name="accounts_conflict_open", condition=Q(state="open")),
         ]
 
@@ -68,6 +68,6 @@ class IdentityConflict(models.Model):
         return bool(self.state == self.State.OPEN)
 
     @property
-    def sides(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Both accounts as they are, each with what was true when the conflict was found."""
+    def accounts(self) -> list[tuple[Any, dict[str, Any]]]:
+        """Both accounts as they are now, each with its snapshot from when the conflict was found."""
         return [(self.user, self.evidence.get("user", {})), (self.other, self.evidence.get("other", {}))]

@@ -1,14 +1,14 @@
-"""Forms that wait for their person."""
+"""Forms kept until their user has signed in again."""
 
 from django.db import models
 
 
 class PreservedForm(models.Model):
-    """A form that was posted with an expired session token, kept until its person is known again; see accounts.preserved_forms."""
+    """A form posted with an expired session token; see accounts.preserved_forms."""
 
-    clerk_id = models.CharField(max_length=64, help_text="Whose expired token came with it.")
-    path = models.CharField(max_length=500, help_text="The page of the form.")
-    fields = models.TextField(help_text="What was typed, URL-encoded.")
+    clerk_id = models.CharField(max_length=64, help_text="Clerk ID from the expired token.")
+    path = models.CharField(max_length=500, help_text="Path of the form's page.")
+    fields = models.TextField(help_text="Submitted values, URL-encoded.")
     saved_at = models.DateTimeField()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""What people ask for of their own data."""
+"""Exports of personal data."""
 
 import uuid
 
@@ -8,12 +8,12 @@ from django.utils import timezone
 
 
 class DataExport(models.Model):
-    """Everything held about a person, in a zip that is there for a while; see accounts.privacy.exports.
+    """A zip file with all data held about a user, available for a limited time; see accounts.privacy.exports.
 
-    It is kept in the database, so that every host can serve it and nothing is left when the row goes.
+    The file is stored in the database, so that every host can serve it and deleting the row deletes the data.
     """
 
-    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="What its address ends in.")
+    public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="Identifier in the URL.")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="data_exports")
     requested_at = models.DateTimeField(default=timezone.now)
     ready_at = models.DateTimeField(null=True, blank=True)
@@ -29,5 +29,5 @@ class DataExport(models.Model):
 
     @property
     def is_ready(self) -> bool:
-        """Whether it can be downloaded now."""
+        """Whether the file can be downloaded now: it has been built and has not expired."""
         return self.ready_at is not None and self.expires_at > timezone.now()

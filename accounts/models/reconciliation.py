@@ -1,4 +1,4 @@
-"""The reports of comparing everybody with Clerk."""
+"""Reports of reconciliation runs, which compare the users here with those at Clerk."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,85 +8,86 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-#: Examples of what differed, kept on each report.
+#: Differences stored as examples on each report.
 MAX_EXAMPLES = 200
 
 
 class ReconciliationQuerySet(models.QuerySet["Reconciliation"]):
     def repairing(self) -> "ReconciliationQuerySet":
-        """Runs over many people that were not only to look."""
+        """Runs over many users that were not dry runs."""
         return self.filter(dry_run=False).exclude(kind=Reconciliation.Kind.USER)
 
     def older_than(self, age: timedelta) -> "ReconciliationQuerySet":
-        """Runs that began longer ago."""
         return self.filter(started_at__lt=timezone.now() - age)
 
 
 class Reconciliation(models.Model):
-    """One comparison of the people here with those at Clerk: how far it got, what differed, and what was done."""
+    """One run: its progress, the differences it found and what it repaired."""
 
     class Kind(models.TextChoices):
-        FULL = "full", _("Everybody")
-        RECENT = "recent", _("Who changed lately")
+        FULL = "full", _("All users")
+        RECENT = "recent", _("Recently changed users")
         USER = "user", _("One user")
 
     class State(models.TextChoices):
-        # Also one that was killed; the next full one goes on from its cursor.
-        RUNNING = "running", _("Under way, or broken off")
+        # A killed run also keeps this state. The next full run resumes from its cursor.
+        RUNNING = "running", _("Running or interrupted")
         FINISHED = "finished", _("Finished")
         FAILED = "failed", _("Failed")
 
     class DifferenceKind(models.TextChoices):
-        """How somebody can differ."""
+        """How a user can differ. Each value is also the name of the field that counts it."""
 
         MISSING = "missing", _("missing here")
-        STALE = "stale", _("stale here")
+        STALE = "stale", _("out of date here")
         DELETED = "deleted", _("deleted at Clerk")
-        UNPUSHED = "unpushed", _("not brought to Clerk yet")
-        UNREADABLE = "unreadable", _("not readable")
+        UNPUSHED = "unpushed", _("not pushed to Clerk")
+        UNREADABLE = "unreadable", _("unreadable")
 
     kind = models.CharField(max_length=16, choices=Kind)
-    dry_run = models.BooleanField(default=False, help_text="Only looked, and changed nothing.")
+    dry_run = models.BooleanField(default=False, help_text="Report differences without repairing them.")
     state = models.CharField(max_length=16, choices=State, default=State.RUNNING)
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
-    error = models.TextField(blank=True, help_text="Why it failed.")
+    error = models.TextField(blank=True, help_text="Why the run failed.")
 
-    # How far it got.
-    cursor = models.CharField(max_length=64, blank=True, help_text="The person behind whom it goes on.")
-    cursor_created_at = models.DateTimeField(null=True, blank=True, help_text="When that person signed up.")
-    watermark = models.DateTimeField(null=True, blank=True, help_text="The newest change at Clerk that it saw.")
-    #: Clerk ids of the people who signed up just then; the next page may go on in the same millisecond.
+    # Progress.
+    cursor = models.CharField(max_length=64, blank=True, help_text="Clerk ID of the last user that was compared.")
+    cursor_created_at = models.DateTimeField(null=True, blank=True, help_text="When that user signed up.")
+    watermark = models.DateTimeField(null=True, blank=True, help_text="Latest change at Clerk seen by this run.")
+    #: Clerk IDs of the users who signed up at `cursor_created_at`. The next page may continue in the same millisecond.
     boundary_ids = models.JSONField(default=list, blank=True)
-    #: Clerk ids of people who were in no page; looked at when the list is complete.
+    #: Clerk IDs of local users missing from every page so far. They are checked when the list is complete.
     unlisted_ids = models.JSONField(default=list, blank=True)
 
-    # What it found.
-    compared = models.PositiveIntegerField(default=0, help_text="People at Clerk who were compared.")
-    clerk_total = models.PositiveIntegerField(null=True, blank=True, help_text="People whom Clerk counts.")
+    # Differences found.
+    compared = models.PositiveIntegerField(default=0, help_text="Users at Clerk that were compared.")
+    clerk_total = models.PositiveIntegerField(null=True, blank=True, help_text="Total number of users at Clerk.")
     missing = models.PositiveIntegerField(default=0)
     stale = models.PositiveIntegerField(default=0)
     deleted = models.PositiveIntegerField(default=0)
     unpushed = models.PositiveIntegerField(default=0)
     unreadable = models.PositiveIntegerField(default=0)
     skipped_deletions = models.PositiveIntegerField(
-        default=0, help_text="People not in Clerk's list who were too many to be believed deleted."
+        default=0, help_text="Users missing from Clerk's list and not deleted, because there were suspiciously many."
     )
-    fields = models.JSONField(default=dict, blank=True, help_text="How often each field differed.")
-    examples = models.JSONField(default=list, blank=True, help_text="The first who differed, and in what.")
-    longest_drift = models.DurationField(null=True, blank=True, help_text="How long the oldest difference had existed.")
+    fields = models.JSONField(default=dict, blank=True, help_text="Number of differences per field.")
+    examples = models.JSONField(default=list, blank=True, help_text="The first differences found.")
+    longest_drift = models.DurationField(null=True, blank=True, help_text="Age of the oldest difference.")
 
-    # What it did.
+    # Repairs.
     repaired = models.PositiveIntegerField(default=0)
-    pushed = models.PositiveIntegerField(default=0, help_text="Pushes that reached Clerk.")
-    unrepaired = models.PositiveIntegerField(default=0, help_text="People who still differ; the examples say why.")
+    pushed = models.PositiveIntegerField(default=0, help_text="Pushes accepted by Clerk.")
+    unrepaired = models.PositiveIntegerField(
+        default=0, help_text="Users that still differ. The examples give the reasons."
+    )
 
     objects = ReconciliationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-started_at"]
         indexes = [
-            # The list of reports, and the last one of a kind.
+            # The list of reports, and the latest report of a kind.
             models.Index(F("kind"), F("started_at").desc(), name="accounts_reconciliation_recent"),
         ]
         constraints = [
@@ -100,25 +101,25 @@ class Reconciliation(models.Model):
 
     @property
     def differed(self) -> int:
-        """How many people differed in anything."""
+        """The number of users with any difference."""
         return self.missing + self.stale + self.deleted + self.unpushed + self.unreadable + self.skipped_deletions
 
     @property
     def still_differ(self) -> int:
-        """How many people differ after it, or were left alone because Clerk's word on them was not believed or understood."""
+        """The number of users that were not repaired, including skipped deletions and unreadable users."""
         return self.unrepaired + self.skipped_deletions + self.unreadable
 
     @property
     def match_rate(self) -> float | None:
-        """The share of people, in per cent, who were the same here and at Clerk; None if nobody was compared."""
-        everybody = max(self.compared + self.deleted + self.skipped_deletions, self.differed)
-        return 100 * (everybody - self.differed) / everybody if everybody else None
+        """The percentage of users that were the same here and at Clerk, or None if no user was compared."""
+        total = max(self.compared + self.deleted + self.skipped_deletions, self.differed)
+        return 100 * (total - self.differed) / total if total else None
 
     @property
     def duration(self) -> timedelta | None:
         return self.finished_at - self.started_at if self.finished_at else None
 
     def add_example(self, example: dict[str, Any]) -> None:
-        """Keep an example, if there are not enough."""
+        """Append `example` unless the report already has `MAX_EXAMPLES`."""
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(example)

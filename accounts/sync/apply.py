@@ -1,8 +1,8 @@
-"""The one way in: whatever Clerk says of a user is applied here, in any order, any number of times.
+"""Apply user payloads from Clerk, in any order and any number of times.
 
-Webhooks, retries, replays, fetches and reconciliation all call `apply`. Per user the state is that of the payload with
-the greatest version, roles are those of the greatest one that names any, and a deletion wins for ever. So every order of
-the same payloads ends in the same state.
+Webhooks, retries, replays, fetches and reconciliation all call `apply_user`. The payload with the highest version
+determines the fields of a user, the highest one that contains roles determines the roles, and a deletion is final. The
+same set of payloads therefore produces the same state in every order.
 """
 
 import json
@@ -21,44 +21,43 @@ from core.db.statements import insert_if_new, update
 
 Action = AuditLog.Action
 
-#: Compared one by one; whatever differs is written and audited.
+#: Each changed field is written and audited.
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
-#: Compared as well, but nobody else's business; and written with every newer payload.
+#: Changes to these fields are written, but neither audited nor sent with signals.
 UNAUDITED_FIELDS = ("clerk_created_at", "clerk_metadata")
 VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
 ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
 
 
 class Outcome(StrEnum):
-    """What became of a payload."""
-
     APPLIED = "applied"
     STALE = "stale"
 
 
 def apply_user(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outcome:
-    """Bring the user up to date with `payload`. Call it inside a transaction; the user's row stays locked until its end.
+    """Update the user from `payload`. Must run in a transaction; the user's row stays locked until it ends.
 
     Args:
-        payload: what Clerk says; a deletion must name a Clerk id.
-        origin: where it came from, for the audit log.
+        payload: the user or the deletion; a deletion must have a Clerk ID.
+        origin: where the payload came from, for the audit log.
 
     Returns:
-        STALE if newer facts, or a deletion, were known already, and nothing was written.
+        STALE if a newer payload or a deletion was applied before, and nothing was written.
     """
     with log.batch():
         if isinstance(payload, ClerkUserDeleted):
             return _delete(payload, origin)
-        user = None if payload.rank is Rank.CREATED else _locked(payload.clerk_id)
+        user = None if payload.rank is Rank.CREATED else _lock_user(payload.clerk_id)
         if user is None or user.is_provisional:
-            return _welcome(user, payload, origin)
+            return _create(user, payload, origin)
         return _update(user, payload, origin)
 
 
 def changed_fields(payload: ClerkUser, user: User) -> list[str]:
-    """Return what a fetched payload says otherwise than `user`, who was just read: names of fields, or nothing.
+    """Return the names of the fields in which a fetched payload differs from `user`.
 
-    Compared by content: every fetch is a newer version than the webhook before it, be it of the same facts.
+    The contents are compared, not the versions: every fetch has a higher version than the webhook before it, even if
+    the data is the same.
     """
     if user.deleted_at or (user.clerk_updated_at and payload.updated_at < user.clerk_updated_at):
         return []
@@ -73,54 +72,54 @@ def changed_fields(payload: ClerkUser, user: User) -> list[str]:
 
 
 def _differ(old: Any, new: Any) -> bool:
-    """Return whether two values differ, also in what they are as JSON: for Python 1 and true are equal."""
+    """Return whether two values differ. Dictionaries are compared as JSON, because 1 == True in Python."""
     return old != new or (isinstance(new, dict) and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True))
 
 
-def _locked(clerk_id: str | None) -> User | None:
+def _lock_user(clerk_id: str | None) -> User | None:
     # NO KEY UPDATE lets other transactions insert rows that refer to this one.
-    # Not first(), which sorts what the unique id makes one row at most.
+    # Not first(), which would sort. The ID is unique, so there is at most one row.
     found = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id)
     return next(iter(found), None)
 
 
-def _locked_or_inserted(user: User, *, likely_new: bool) -> tuple[User, bool]:
-    """Return the row with the Clerk id of `user`, locked, and whether this transaction made it.
+def _get_or_insert_locked(user: User, *, likely_new: bool) -> tuple[User, bool]:
+    """Return the locked row with the Clerk ID of `user`, and whether this transaction created it.
 
     Args:
-        likely_new: try the insert first, which saves a statement when it succeeds.
+        likely_new: try the insert first, which saves a query if it succeeds.
     """
-    known = None if likely_new else _locked(user.clerk_id)
+    known = None if likely_new else _lock_user(user.clerk_id)
     if known is None and insert_if_new(user):
         return user, True
-    # The insert waited until the rival's row was committed, so it is there now; rows of users are never deleted.
-    known = known or _locked(user.clerk_id)
+    # The insert waited for the concurrent transaction to commit, so the row exists now. User rows are never deleted.
+    known = known or _lock_user(user.clerk_id)
     if known is None:
-        raise User.DoesNotExist(f"The user {user.clerk_id} vanished while being inserted.")
+        raise User.DoesNotExist(f"User {user.clerk_id} disappeared during the insert.")
     return known, False
 
 
-def _welcome(provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
-    """Take in somebody of whom nothing was known but, at most, a session token."""
+def _create(provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
+    """Create the user, complete a provisional one, or link an account from before Clerk."""
     others = matching.users_with_email(payload.email, exclude_clerk_id=payload.clerk_id)
     if others and (account := matching.find_linkable(payload, others)):
-        known = provisional or _locked(payload.clerk_id)
+        known = provisional or _lock_user(payload.clerk_id)
         if known is None or known.is_provisional:
             return _link(account, known, payload, origin)
     fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **user_fields(payload))
-    user, created = (provisional, False) if provisional else _locked_or_inserted(fresh, likely_new=True)
+    user, created = (provisional, False) if provisional else _get_or_insert_locked(fresh, likely_new=True)
     if created:
         _announce_new(user, origin)
     elif user.is_provisional:
         _complete(user, payload, origin)
-    else:  # a rival was faster
+    else:  # another transaction created it first
         return _update(user, payload, origin)
     matching.open_conflicts(user, others, origin)
     return Outcome.APPLIED
 
 
 def _link(account: User, provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
-    """Give an account from before Clerk its identity; it keeps its roles, and Clerk is told."""
+    """Give an account from before Clerk its Clerk identity. The account keeps its roles, and they are pushed to Clerk."""
     if provisional:
         provisional.clerk_id, provisional.is_active = None, False
         update(provisional, ["clerk_id", "is_active"])
@@ -131,7 +130,7 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
     account.roles_added = sorted(roles.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
     account.roles = roles.effective_roles(account)
     update(account, [*facts, "roles_added"])
-    # Clerk wins where the two disagree, and the log says so.
+    # Where the two differ, the value from Clerk wins. The audit row records the old value.
     changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
     log.record(Action.IDENTITY_LINKED, actor=None, target=account, origin=origin, changes=changes)
     _announce(account, changes, roles_before=roles_before, origin=origin, created=False)
@@ -140,7 +139,7 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
 
 
 def user_fields(payload: ClerkUser) -> dict[str, Any]:
-    """Return the fields of a user of whom nothing else is known."""
+    """Return all field values of a new user."""
     return {
         "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
         "clerk_roles": payload.roles,
@@ -155,7 +154,6 @@ def user_fields(payload: ClerkUser) -> dict[str, Any]:
 
 
 def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> None:
-    """Make a person whom a session token brought first what they would be had this payload come first."""
     for field, value in user_fields(payload).items():
         setattr(user, field, value)
     update(user, list(user_fields(payload)))
@@ -178,8 +176,8 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if user.deleted_at or not (newer or newer_roles is not None):
         return Outcome.STALE
     roles_before = user.roles
-    changes, kept = _copy_fields(user, payload) if newer else ({}, [])
-    written = [*changes, *kept, *(VERSION_FIELDS if newer else ())]
+    changes, unaudited = _copy_fields(user, payload) if newer else ({}, [])
+    written = [*changes, *unaudited, *(VERSION_FIELDS if newer else ())]
     if newer_roles is not None:
         user.clerk_roles, user.clerk_roles_version = newer_roles, payload.version
         user.roles = roles.effective_roles(user)
@@ -189,40 +187,44 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
     if "email" in changes or "email_verified_at" in changes:
         matching.refresh_conflicts(user, origin)
-    has_other_roles = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
-    if has_other_roles or "clerk_metadata" in kept:
+    roles_changed = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
+    if roles_changed or "clerk_metadata" in unaudited:
         outbox.queue_push_if_outdated(user)
     return Outcome.APPLIED
 
 
 def _copy_fields(user: User, payload: ClerkUser) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
-    """Copy a newer payload; return what changed for everybody, and the names of what changed besides."""
+    """Copy the fields of a newer payload.
+
+    Returns:
+        The changes of synced fields, and the names of other changed fields.
+    """
     changes = {}
     for field in SYNCED_FIELDS:
         old, new = getattr(user, field), getattr(payload, field)
         if old != new:
             changes[field] = (old, new)
             setattr(user, field, new)
-    kept = []
+    unaudited = []
     for field, new in (("clerk_created_at", payload.created_at), ("clerk_metadata", payload.metadata)):
         if _differ(getattr(user, field), new):
-            kept.append(field)
+            unaudited.append(field)
             setattr(user, field, new)
     user.is_active = not user.banned
     user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
-    return changes, kept
+    return changes, unaudited
 
 
 def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
-    """Turn the user's row into a tombstone, which also stands in the way of payloads that arrive after it."""
-    gone = {"deleted_at": payload.deleted_at, "is_active": False}
-    fresh = User(clerk_id=payload.clerk_id, password=UNUSABLE_PASSWORD_PREFIX, **gone)
-    user, created = _locked_or_inserted(fresh, likely_new=False)
+    """Turn the user's row into a tombstone, so that payloads arriving later are rejected as stale."""
+    values = {"deleted_at": payload.deleted_at, "is_active": False}
+    fresh = User(clerk_id=payload.clerk_id, password=UNUSABLE_PASSWORD_PREFIX, **values)
+    user, created = _get_or_insert_locked(fresh, likely_new=False)
     if user.deleted_at and not created:
         return Outcome.STALE
     if not created:
         user.deleted_at, user.is_active = payload.deleted_at, False
-        update(user, list(gone))
+        update(user, list(values))
     log.record(
         Action.USER_DELETED, actor=None, target=user, origin=origin, changes={"deleted_at": (None, user.deleted_at)}
     )
@@ -232,7 +234,7 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
 def _announce(
     user: User, changes: dict[str, tuple[Any, Any]], *, roles_before: list[str], origin: log.Origin, created: bool
 ) -> bool:
-    """Tell the apps above, write the audit rows of roles, and return whether any came or went."""
+    """Send the signals, audit role changes, and return whether any role changed."""
     if changes:
         signals.user_synced.send(User, user=user, changes=changes, created=created, origin=origin)
     return roles.announce_changes(user, roles_before, actor=None, origin=origin)

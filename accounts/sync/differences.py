@@ -1,4 +1,4 @@
-"""What differs between people here and at Clerk, found for a whole page of Clerk's list with three statements."""
+"""Find differences between local users and Clerk: a whole page of Clerk's list with three queries."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ DifferenceKind = Reconciliation.DifferenceKind
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Somebody who is not the same here and at Clerk.
+    """One user who differs between here and Clerk.
 
     Attributes:
-        payload: what Clerk says; None where nothing of it is to be applied.
-        fields: what differs, by our names; of facts that did not reach Clerk, by Clerk's.
-        since: since when at least, as far as anybody knows.
+        payload: the payload to apply here, or None if there is nothing to apply.
+        fields: the differing fields by their local names, or the metadata keys at Clerk for unpushed values.
+        since: the latest possible start of the difference, if known.
     """
 
     clerk_id: str
@@ -33,11 +33,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Part of the time in which people signed up at Clerk: a page of its list covers one.
+    """The range of sign-up times covered by one page of Clerk's list.
 
     Attributes:
-        since: included; None is from the first on.
-        before: not included, because the next page may go on in that millisecond; None is to the last.
+        since: inclusive; None means from the first user.
+        before: exclusive, because the next page may continue in the same millisecond; None means to the last user.
     """
 
     since: datetime | None
@@ -54,27 +54,28 @@ class Span:
 def compare(
     payloads: list[ClerkUser], *, span: Span | None = None, known_ids: frozenset[str] = frozenset()
 ) -> tuple[list[Difference], list[str]]:
-    """Compare people with Clerk.
+    """Compare payloads from Clerk with the local users.
 
     Args:
-        payloads: what Clerk says of them.
-        span: if they are everybody who signed up in it, those here who did and are not among them are found, too.
-        known_ids: people who are at Clerk although no payload tells of them.
+        payloads: the users at Clerk.
+        span: set if `payloads` contains everyone who signed up in this range. Local users in the range that are
+            missing from `payloads` are then reported as unlisted.
+        known_ids: users that exist at Clerk but have no usable payload.
 
     Returns:
-        The differences, and the Clerk ids of people who were not listed.
+        The differences, and the Clerk IDs of unlisted users.
     """
     wanted = Q(clerk_id__in=[payload.clerk_id for payload in payloads])
     users = User.objects.filter(wanted | span.condition if span else wanted).select_related("metadata_push")
     here = {str(user.clerk_id): user for user in users}
     listed = {payload.clerk_id for payload in payloads} | known_ids
-    facts = outbox.local_facts(user.pk for user in here.values() if user.clerk_id in listed)
-    found = [difference for p in payloads for difference in _differences(p, here.get(p.clerk_id), facts)]
+    metadata = outbox.local_metadata(user.pk for user in here.values() if user.clerk_id in listed)
+    found = [difference for p in payloads for difference in _differences(p, here.get(p.clerk_id), metadata)]
     return found, [clerk_id for clerk_id, user in here.items() if clerk_id not in listed and user.deleted_at is None]
 
 
-def _differences(payload: ClerkUser, user: User | None, facts: dict[int, dict[str, object]]) -> Iterator[Difference]:
-    """Yield what differs about one person: at most one thing to apply here, and at most one to bring to Clerk."""
+def _differences(payload: ClerkUser, user: User | None, metadata: dict[int, dict[str, object]]) -> Iterator[Difference]:
+    """Yield at most one difference to apply here and at most one to push to Clerk."""
     if user is None:
         yield Difference(payload.clerk_id, DifferenceKind.MISSING, payload, since=payload.created_at)
         return
@@ -84,7 +85,10 @@ def _differences(payload: ClerkUser, user: User | None, facts: dict[int, dict[st
         yield Difference(payload.clerk_id, DifferenceKind.STALE, payload, tuple(fields), payload.updated_at)
     push: MetadataPush | None = getattr(user, "metadata_push", None)
     is_waiting = push is not None and push.state == MetadataPush.State.PENDING
-    unpushed = [*outbox.compare_facts(user, facts.get(user.pk, {})), *(["roles"] if user.has_pending_roles else [])]
+    unpushed = [
+        *outbox.compare_metadata(user, metadata.get(user.pk, {})),
+        *(["roles"] if user.has_pending_roles else []),
+    ]
     if unpushed or is_waiting:
         since = push.requested_at if push and is_waiting else payload.updated_at
         yield Difference(payload.clerk_id, DifferenceKind.UNPUSHED, fields=tuple(unpushed), since=since)

@@ -1,8 +1,8 @@
-"""Whether somebody new at Clerk is somebody known here: link when it is certain, and ask an admin otherwise.
+"""Match new Clerk users with existing accounts: link them if the match is certain, otherwise open an identity conflict.
 
-Identity is the Clerk id. An account from before Clerk is linked only when its address is verified at Clerk and equal
-ignoring case, it has no Clerk id, it is the only account with that address, and it has no power over others. Whoever links by
-an address that is not verified gives strangers the accounts of others.
+The Clerk ID is the identity. An account from before Clerk is linked only if it has no Clerk ID, is the only account with
+that email (ignoring case), has no admin access, and the email is verified at Clerk. Linking by an unverified email would
+let anyone take over an account.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ from audit.models import AuditLog
 from core.db.statements import insert_if_new
 
 Kind, State = IdentityConflict.Kind, IdentityConflict.State
-#: Asked with every new person, so not put together anew by the ORM each time.
-_SAME_ADDRESS = (
+#: Runs for every new user. Written as SQL so that the ORM does not compile it each time.
+_SAME_EMAIL = (
     "SELECT id FROM accounts_user WHERE lower(email) = %s AND clerk_id IS DISTINCT FROM %s ORDER BY id LIMIT 20"
 )
 
-#: Pairs of somebody at Clerk and another account that is from before Clerk, was deleted, or came earlier.
-_SEPARATE = """
+#: Pairs of a Clerk user and another account that is from before Clerk, was deleted, or is older.
+_UNRECORDED_PAIRS = """
 SELECT person.id, other.id
 FROM accounts_user person JOIN accounts_user other ON lower(other.email) = lower(person.email) AND other.id <> person.id
 WHERE person.clerk_id IS NOT NULL AND person.deleted_at IS NULL
@@ -41,38 +41,38 @@ ORDER BY person.id, other.id LIMIT 1000
 
 
 def users_with_email(email: str | None, *, exclude_clerk_id: str | None) -> list[User]:
-    """Return the accounts that have this address, ignoring case, without the one with the Clerk id `but`.
+    """Return the accounts with this email, ignoring case, except the one with `exclude_clerk_id`.
 
-    Accounts that were given up when they were linked are not among them; those of deleted people are.
+    Deleted users are included. Empty accounts left behind by linking are not.
     """
     if email is None:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(_SAME_ADDRESS, [email.lower(), exclude_clerk_id])
+        cursor.execute(_SAME_EMAIL, [email.lower(), exclude_clerk_id])
         ids = [row[0] for row in cursor.fetchall()]
-    return list(_real(User.objects.filter(pk__in=ids).order_by("pk"))) if ids else []
+    return list(_without_shells(User.objects.filter(pk__in=ids).order_by("pk"))) if ids else []
 
 
 def find_linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
-    """Return the account of `others` that is certainly the person's, locked; None if there is none."""
+    """Return the account in `others` that certainly belongs to the same person, locked, or None."""
     if len(others) != 1 or payload.email_verified_at is None or not _is_unclaimed(others[0]):
         return None
-    # Whoever was faster has given it an id by now, and then it is not found.
+    # Not found if a concurrent transaction has linked it already.
     unclaimed = User.objects.select_for_update(no_key=True).filter(pk=others[0].pk, clerk_id=None, is_active=True)
     return next(iter(unclaimed), None)
 
 
 def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> int:
-    """Put each pair of accounts with one address into the admins' queue, unless it was there before; return how many.
+    """Open a conflict between `user` and each of `others`, and return how many were opened.
 
-    A pair whose conflict closed by itself is there again, because it is true again.
+    Pairs that already had a conflict are skipped, except that obsolete conflicts are reopened.
     """
     if not others:
         return 0
-    known = _known(user, others)
+    existing = _existing_conflicts(user, others)
     opened = 0
     for other in others:
-        conflict = known.get(other.pk) or IdentityConflict(user=user, other=other)
+        conflict = existing.get(other.pk) or IdentityConflict(user=user, other=other)
         if conflict.state != State.OBSOLETE and conflict.pk:
             continue
         conflict.kind = _kind(conflict.user, conflict.other, several=len(others) > 1)
@@ -81,7 +81,7 @@ def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> in
         if conflict.pk:
             conflict.save(update_fields=["kind", "evidence", "email", "state", "resolved_at"])
         elif not insert_if_new(conflict):
-            continue  # a rival was faster
+            continue  # a concurrent transaction opened it
         opened += 1
         _record_opened(conflict, origin)
     return opened
@@ -99,28 +99,28 @@ def _record_opened(conflict: IdentityConflict, origin: log.Origin) -> None:
     )
 
 
-def _known(user: User, others: Sequence[User]) -> dict[int, IdentityConflict]:
-    """Return the conflicts there are or were between an account and others, whichever came first, by the other's key."""
+def _existing_conflicts(user: User, others: Sequence[User]) -> dict[int, IdentityConflict]:
+    """Return all conflicts between `user` and `others`, in either direction, keyed by the ID of the other account."""
     pairs = Q(user=user, other__in=others) | Q(user__in=others, other=user)
     found = IdentityConflict.objects.filter(pairs).select_related("user", "other")
     return {c.other_id if c.user_id == user.pk else c.user_id: c for c in found}
 
 
 def refresh_conflicts(user: User, origin: log.Origin) -> None:
-    """Close open conflicts that are not true any more, and open those that are, after the address of `user` changed."""
+    """Close obsolete conflicts and open new ones after the email of `user` changed."""
     involved = IdentityConflict.objects.filter(Q(user=user) | Q(other=user), state=State.OPEN)
     involved.exclude(email=(user.email or "")).update(state=State.OBSOLETE, resolved_at=timezone.now())
     open_conflicts(user, users_with_email(user.email, exclude_clerk_id=user.clerk_id), origin)
 
 
 def open_missing_conflicts(origin: log.Origin) -> int:
-    """Open conflicts for accounts with one address that nobody was asked about, because they are older than the asking.
+    """Open conflicts for accounts with the same email that existed before emails were compared.
 
     Returns:
-        How many; a first run that finds very many leaves the rest to the next.
+        How many were opened. Each run handles at most 1,000 pairs; the next run continues.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_SEPARATE)
+        cursor.execute(_UNRECORDED_PAIRS)
         pairs = cursor.fetchall()
     accounts = User.objects.in_bulk({pk for pair in pairs for pk in pair})
     opened = 0
@@ -131,7 +131,7 @@ def open_missing_conflicts(origin: log.Origin) -> int:
 
 
 def snapshot(user: User) -> dict[str, Any]:
-    """Return what an admin compares two accounts by."""
+    """Return the values by which an admin compares two accounts."""
     return {
         "clerk_id": user.clerk_id,
         "login": user.login,
@@ -144,17 +144,17 @@ def snapshot(user: User) -> dict[str, Any]:
     }
 
 
-def _real(users: Any) -> Any:
-    """Leave out the empty shells that linking leaves behind: inactive, and without an identity."""
+def _without_shells(users: Any) -> Any:
+    """Exclude the empty accounts that linking leaves behind: inactive and without a Clerk ID."""
     return users.exclude(clerk_id=None, is_active=False)
 
 
 def _is_unclaimed(user: User) -> bool:
-    """Return whether an account is from before Clerk, and nobody special's."""
-    return user.clerk_id is None and user.is_active and not _has_power(user)
+    """Return whether the account is from before Clerk, active and without admin access."""
+    return user.clerk_id is None and user.is_active and not _has_admin_access(user)
 
 
-def _has_power(user: User) -> bool:
+def _has_admin_access(user: User) -> bool:
     return user.is_superuser or User.Role.ADMIN in user.roles
 
 
@@ -163,7 +163,7 @@ def _kind(user: User, other: User, *, several: bool) -> IdentityConflict.Kind:
         return Kind.RECREATED
     if other.clerk_id:
         return Kind.OTHER_ID
-    if _has_power(other):
+    if _has_admin_access(other):
         return Kind.STAFF
     if user.email_verified_at is None:
         return Kind.UNVERIFIED

@@ -1,4 +1,4 @@
-"""Ask Clerk about one person because an operator wants to know, by a worker, so that no request of a browser waits for Clerk."""
+"""Compare one user with Clerk on behalf of an operator. A worker makes the request, so that no page waits for Clerk."""
 
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
@@ -12,19 +12,19 @@ State = Reconciliation.State
 
 
 def request(clerk_id: str) -> Reconciliation:
-    """Have a person compared with Clerk and repaired soon; in a transaction.
+    """Queue a comparison and repair of one user. Must run in a transaction.
 
     Returns:
-        The report, which is under way until then.
+        The report, which stays in the state "running" until the worker has finished.
     """
     report = Reconciliation.objects.create(kind=Reconciliation.Kind.USER)
-    # Named, because the task imports what imports this module.
+    # By name, because accounts.tasks imports this module.
     queue.configure_task("accounts.tasks.reconcile_user").defer(clerk_id=clerk_id, report_id=report.pk)
     return report
 
 
 def run(clerk_id: str, report_id: int) -> None:
-    """Fill in the report; it also tells that Clerk gave no usable answer."""
+    """Do the comparison and complete the report. Errors from Clerk are stored on the report."""
     report = Reconciliation.objects.get(pk=report_id)
     if report.state != State.RUNNING:
         return

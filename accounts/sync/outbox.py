@@ -1,8 +1,8 @@
-"""What Clerk is to be told: roles changed here, and the facts of profiles that Clerk keeps a copy of.
+"""The outbox: queue pushes of local roles and profile facts to a user's public metadata at Clerk.
 
-The outbox is one row for each person, written in the transaction of the change. It does not hold what to send: that is
-read from the person and the profiles when the push is made (accounts.sync.push), so that many changes make one push, and
-the last word wins. docs/ownership.md says who owns which field.
+There is one row per user, written in the transaction of the change. It does not contain the values. accounts.sync.push
+reads them when it makes the push, so that many changes result in one push of the latest values. docs/ownership.md lists
+which side owns which field.
 """
 
 import logging
@@ -26,42 +26,42 @@ from core.db.statements import insert_if_new, update
 log = logging.getLogger(__name__)
 
 State = MetadataPush.State
-#: What a missing key means. So nobody's metadata is written only because a profile was made.
+#: The meaning of a missing key. A new profile with only defaults therefore needs no push.
 DEFAULTS: dict[str, Any] = {"validationTier": 1, "availableForHire": True}
-#: Somebody else who keeps writing other values is let win after so many pushes within a while of each other.
+#: After this many consecutive pushes, each reverted within the window, pushing stops: another system owns the keys.
 MAX_BOUNCES, BOUNCE_WINDOW = 3, timedelta(hours=1)
 
 
 def queue_push(user: User) -> None:
-    """Have what is ours brought to Clerk, because it was changed here. Call it in the transaction of the change."""
-    _put(user, changed_here=True)
+    """Queue a push after a local change. Must run in the transaction of the change."""
+    _queue(user, changed_here=True)
 
 
 def queue_push_if_outdated(user: User) -> None:
-    """Have what is ours brought to Clerk if Clerk is known to hold something else; in a transaction."""
-    if user.deleted_at is None and outdated_facts(user):
-        _put(user, changed_here=False)
+    """Queue a push if the last payload from Clerk differed from the local values. Must run in a transaction."""
+    if user.deleted_at is None and outdated_metadata(user):
+        _queue(user, changed_here=False)
 
 
-def outdated_facts(user: User) -> dict[str, Any]:
-    """Return the facts that Clerk is known to hold otherwise, with our values; None where it should hold none."""
-    return compare_facts(user, local_facts([user.pk]).get(user.pk, {}))
+def outdated_metadata(user: User) -> dict[str, Any]:
+    """Return the metadata keys whose value at Clerk is out of date, with the local values; None means to remove the key."""
+    return compare_metadata(user, local_metadata([user.pk]).get(user.pk, {}))
 
 
-def compare_facts(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of `ours` Clerk is known to hold otherwise; see `outdated_facts`."""
+def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
+    """Do the comparison of `outdated_metadata` for values that were already loaded."""
     wanted = {key: ours.get(key) for key in METADATA_KEYS}
     return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_metadata.get(key))}
 
 
-def local_facts(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the facts of each person who has any, from the apps above; one or two statements for all of them."""
+def local_metadata(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return the pushed profile facts per user ID, from CLERK_METADATA_PROVIDER; users without any are left out."""
     found: dict[int, dict[str, Any]] = import_string(settings.CLERK_METADATA_PROVIDER)(list(user_ids))
     return found
 
 
 def record_bounce(push: MetadataPush) -> None:
-    """Take note, without saving, that other values came back right after ours had reached Clerk; stop after a few."""
+    """Record, without saving, that Clerk returned different values right after a push. Stop after `MAX_BOUNCES`."""
     is_soon = push.done_at is not None and push.done_at > timezone.now() - BOUNCE_WINDOW
     push.bounces = push.bounces + 1 if is_soon else 0
     push.state = State.PENDING
@@ -70,23 +70,23 @@ def record_bounce(push: MetadataPush) -> None:
 
 
 def stop_push(push: MetadataPush) -> None:
-    """Let whoever keeps writing other values win, and say so."""
+    """Stop pushing without saving, because another system keeps changing the values; log and audit it."""
     push.state = State.STOPPED
-    push.last_error = f"After {push.bounces} pushes something else wrote other values; see the runbook on drift."
-    # Not before it is so: a dry run of an event gets here, too, and is undone.
-    told = "Pushes of the metadata of %s were stopped: something else keeps writing it."
-    transaction.on_commit(partial(log.error, told, push.user.clerk_id))
+    push.last_error = f"Another system changed the values after each of {push.bounces} pushes; see the drift runbook."
+    # Only on commit: a dry run of an event also gets here and is rolled back.
+    message = "Stopped pushing the metadata of %s: another system keeps changing it. See the drift runbook."
+    transaction.on_commit(partial(log.error, message, push.user.clerk_id))
     audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=None, target=push.user, bounces=push.bounces)
 
 
 def defer_push(user_id: int) -> None:
-    """Have the push made soon, if Clerk can be asked at all."""
+    """Defer the job that makes the push, unless CLERK_SECRET_KEY is not set."""
     if settings.CLERK_SECRET_KEY:
-        # Named, because the task imports what imports this module.
+        # By name, because accounts.tasks imports this module.
         queue.configure_task("accounts.tasks.push_metadata").defer(user_id=user_id)
 
 
-def _put(user: User, *, changed_here: bool) -> None:
+def _queue(user: User, *, changed_here: bool) -> None:
     now = timezone.now()
     push = MetadataPush(user=user, state=State.PENDING, requested_at=now, next_attempt_at=now)
     if insert_if_new(push):
@@ -95,7 +95,7 @@ def _put(user: User, *, changed_here: bool) -> None:
     push = MetadataPush.objects.select_for_update(no_key=True).get(user=user)
     push.user = user
     if not changed_here and push.state != State.DONE:
-        return  # it is under way, or there is no point in it
+        return  # already pending, or abandoned
     if push.state != State.PENDING:
         push.requested_at, push.attempts, push.last_error = now, 0, ""
         push.next_attempt_at = now
@@ -110,6 +110,6 @@ def _put(user: User, *, changed_here: bool) -> None:
 
 
 def _agree(key: str, ours: Any, theirs: Any) -> bool:
-    """Return whether two values mean the same; Python takes True for 1, and JSON does not."""
+    """Return whether two values are equal after applying the defaults. In JSON, unlike Python, true is not 1."""
     one, other = (DEFAULTS.get(key) if value is None else value for value in (ours, theirs))
     return one == other and isinstance(one, bool) == isinstance(other, bool)

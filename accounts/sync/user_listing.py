@@ -1,4 +1,4 @@
-"""Clerk's list of everybody, read by key, although people on it come and go while it is read."""
+"""Read Clerk's list of all users by cursor, even if users are created and deleted at the same time."""
 
 from collections.abc import Iterator
 
@@ -6,18 +6,18 @@ from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, UserPage
 from accounts.models import Reconciliation, User
 
-#: People tried as the one to go on behind, before the list is read from its beginning again.
+#: Alternative cursors to try before the list is read from the beginning.
 MAX_STEPS_BACK = 5
 
 
 def next_page(run: Reconciliation) -> UserPage:
-    """Return the page behind the person that `run` has reached.
+    """Return the page after the cursor of `run`.
 
-    If that person was deleted meanwhile, it goes on behind somebody who signed up before and is known here; if there is
-    nobody, from the first on. Some people are on two pages then, and nobody is on none.
+    If the cursor's user has been deleted, continue after a local user who signed up earlier. If that fails too, restart
+    from the first page. Some users are then listed twice, but none are skipped.
 
     Raises:
-        ClerkApiError: Clerk gives no usable answer, or the same page for ever.
+        ClerkApiError: Clerk returned no usable page, or the same page again.
     """
     for cursor in _cursors(run):
         try:
@@ -25,7 +25,7 @@ def next_page(run: Reconciliation) -> UserPage:
         except (ClerkNotFoundError, ClerkRejectedError):
             continue
         if page.last_id == cursor:
-            raise ClerkApiError(f"Clerk's list of users does not go on behind {cursor}.")
+            raise ClerkApiError(f"Clerk's list of users does not advance past {cursor}.")
         return page
     run.compared, run.cursor_created_at, run.boundary_ids = 0, None, []
     return api.list_users()

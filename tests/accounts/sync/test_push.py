@@ -172,7 +172,7 @@ class TestWhatIsSent:
     @pytest.mark.parametrize(("theirs", "agrees"), ((1, True), (1.0, True), (True, False), ("1", False), (None, True)))
     def test_a_missing_key_means_the_default(self, olive: User, theirs: Any, *, agrees: bool) -> None:
         olive.clerk_metadata = {} if theirs is None else {"validationTier": theirs}
-        assert (outbox.compare_facts(olive, {"validationTier": 1}) == {}) == agrees
+        assert (outbox.compare_metadata(olive, {"validationTier": 1}) == {}) == agrees
 
 
 class TestTheWayThere:
@@ -406,7 +406,7 @@ class TestDriftAndBounces:
         told_by_webhook(clerk, olive)
         assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["availableForHire"] is True
-        assert (state(olive), outbox.outdated_facts(User.objects.get(pk=olive.pk))) == ("done", {})
+        assert (state(olive), outbox.outdated_metadata(User.objects.get(pk=olive.pk))) == ("done", {})
 
     def test_facts_of_somebody_new_are_put_right(self, clerk: StandIn, fake: FakeClerk) -> None:
         person = clerk.create(first_name="Bob", public_metadata={"roles": ["CLIENT"], "hourlyRate": 5})
@@ -439,7 +439,7 @@ class TestDriftAndBounces:
         assert len(patches(fake)) == outbox.MAX_BOUNCES
         assert state(olive) == "stopped"
         assert AuditLog.objects.filter(action="PUSH_STOPPED").count() == 1
-        assert "something else keeps writing it" in caplog.text
+        assert "another system keeps changing it" in caplog.text
 
     def test_what_is_only_tried_and_undone_is_not_told(
         self,
@@ -453,7 +453,7 @@ class TestDriftAndBounces:
         with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
             outbox.stop_push(push)
             transaction.set_rollback(True)
-        assert "were stopped" not in caplog.text
+        assert "Stopped pushing" not in caplog.text
 
     def test_events_while_a_push_waits_are_no_bounces(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)

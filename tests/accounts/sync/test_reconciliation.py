@@ -539,7 +539,7 @@ def test_a_list_that_does_not_go_on_ends(fake: FakeClerk, clerk: StandIn, monkey
     olive = clerk.create(first_name="Olive")
     one = seen_by_servers(clerk, olive)
     fake.respond_with(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
-    with pytest.raises(CommandError, match=f"does not go on behind {olive['id']}"):
+    with pytest.raises(CommandError, match=f"does not advance past {olive['id']}"):
         reconcile()
 
 
