@@ -238,7 +238,7 @@ class TestRepair:
         expect(tab.get_by_role("progressbar", name="Progress")).to_be_visible()
         tab.get_by_label("Reason").fill("Seen enough")
         tab.get_by_role("button", name="Cancel").click()
-        expect(tab.get_by_text("Replay cancelled.")).to_be_visible()
+        expect(tab.get_by_text("was cancelled.")).to_be_visible()
         expect(tab.locator(".status-summary")).to_contain_text("Cancelled:")
         assert violations(tab, axe) == []
 

@@ -107,7 +107,7 @@ class ReplayAdmin(ReadOnlyAdmin):
             start = self._resume if action == "resume" else self._run_for_real
             return start(request, replay, by, replay.rate_limit if rate_limit is None else limit)
         if action == "cancel":
-            done, message = replays.cancel(replay.pk, by), _("Replay cancelled.")
+            done, message = replays.cancel(replay.pk, by), _("%s was cancelled.") % replay
         else:
             done, message = replays.set_rate_limit(replay.pk, limit, by), _("Rate limit changed.")
         if done:
