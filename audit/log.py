@@ -18,6 +18,7 @@ from audit.models import AuditLog
 from audit.sealing.digests import column_digests, personal_digest
 from core.client_ip import get_client_ip
 from core.db.statements import insert
+from core.text import postgres_safe
 
 #: Facts whose names contain these words are rejected, because many people read the log and it is kept permanently.
 SECRET_WORDS = ("password", "secret", "token")
@@ -41,7 +42,7 @@ class Origin:
 
     @classmethod
     def from_request(cls, request: HttpRequest) -> "Origin":
-        agent = request.headers.get("User-Agent", "")[:500].replace("\x00", "")
+        agent = postgres_safe(request.headers.get("User-Agent", "")[:500], nul="")
         return cls(
             AuditLog.Source.REQUEST,
             ip_address=get_client_ip(request),

@@ -1,17 +1,50 @@
-"""Clean text from outside before it is stored: PostgreSQL refuses NUL, and lone surrogates cannot be encoded."""
+"""Clean text from outside before it is stored or displayed."""
 
 import re
 import unicodedata
 
-#: Control characters, lone surrogates, and the invisible marks that turn the direction of all text after them.
-UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]+")
+_BIDI_MARKS_AND_SURROGATES = "\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+#: Control characters, lone surrogates, and invisible marks that change the direction of the text after them.
+_CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f{_BIDI_MARKS_AND_SURROGATES}]+")
+#: The same without tabs and line breaks.
+_CONTROL_IN_PARAGRAPHS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI_MARKS_AND_SURROGATES}]+")
+#: Soft hyphens, zero-width spaces, marks of direction and annotation, and tags. They are invisible and break searches.
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u2060-\u2064\ufff9-\ufffb\U000e0000-\U000e007f]+")
+#: Joiners, variation selectors and fillers are part of words and emoji, but a text of nothing else looks blank.
+_VISIBLE = re.compile("[^\\s\u115f\u1160\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0]")
+#: No script stacks more than three of these marks. Taller stacks cover the lines around them.
+_EXCESS_MARKS = re.compile("([\u0300-\u036f\u0489]{3})[\u0300-\u036f\u0489]+")
 
 
-def clean_line(value: object, *, limit: int) -> str:
-    """Return `value` as one line of at most `limit` characters; "" for whatever is not a string."""
+def clean_line(value: object, *, limit: int | None = None) -> str:
+    """Return `value` as one line without control and invisible characters, or "" if it is not a string.
+
+    Args:
+        limit: the maximum number of characters. Longer text is truncated.
+    """
     if not isinstance(value, str):
         return ""
-    # Shortened first as well, so that a hostile length costs nothing. Normalising may lengthen it again.
-    text = UNWANTED.sub(" ", value[: limit * 4])
-    text = unicodedata.normalize("NFC", " ".join(text.split()))
-    return text[:limit].strip()
+    if limit is not None:
+        value = value[: limit * 4]  # bounds the work for very long text; truncated again below, as NFC can lengthen it
+    return _normalize(" ".join(_CONTROL.sub(" ", value).split()))[:limit].strip()
+
+
+def clean_paragraphs(value: str) -> str:
+    """Return `value` with Unix line breaks and without control characters, invisible characters and trailing spaces."""
+    text = value.replace("\r\n", "\n").replace("\r", "\n")
+    return _normalize("\n".join(line.rstrip() for line in _CONTROL_IN_PARAGRAPHS.sub(" ", text).split("\n")))
+
+
+def has_invisible(text: str) -> bool:
+    """Return whether `clean_line` would remove invisible characters, so that the result could equal a different text."""
+    return bool(_INVISIBLE.search(text))
+
+
+def postgres_safe(text: str, *, nul: str = "\ufffd") -> str:
+    """Replace characters that PostgreSQL cannot store: NUL with `nul`, and lone surrogates with "?"."""
+    return text.replace("\x00", nul).encode("utf-8", "replace").decode()
+
+
+def _normalize(text: str) -> str:
+    text = unicodedata.normalize("NFC", _EXCESS_MARKS.sub(r"\1", _INVISIBLE.sub("", text))).strip()
+    return text if _VISIBLE.search(text) else ""

@@ -13,6 +13,7 @@ from django.views.generic.base import View
 
 from accounts.http import sign_in_response
 from audit.log import Origin
+from core.text import postgres_safe
 from profiles.models import BuilderProfile
 from profiles.permissions import Permission, ProfileAccess, access_for
 from profiles.slugs import fold
@@ -46,8 +47,7 @@ class ProfileAccessMixin(AccessMixin, View):
     def get_profile(self, **url_kwargs: Any) -> Any:
         """Return the profile that the URL names, or raise 404."""
         cleaned = {
-            name: value.replace("\x00", "\ufffd") if isinstance(value, str) else value
-            for name, value in url_kwargs.items()
+            name: postgres_safe(value) if isinstance(value, str) else value for name, value in url_kwargs.items()
         }
         profile = self.get_queryset().filter(**cleaned).first()
         if profile is None:
@@ -92,5 +92,5 @@ class BuilderPageMixin(ProfileAccessMixin):
 
 def _spellings(slug: str) -> list[str]:
     """Return `slug`, then its lower-case, composed and unaccented forms."""
-    slug = slug.replace("\x00", "\ufffd")
+    slug = postgres_safe(slug)
     return list(dict.fromkeys([slug, unicodedata.normalize("NFC", slug.casefold()), fold(slug)]))

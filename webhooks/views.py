@@ -10,6 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from structlog.contextvars import bind_contextvars
 
 from core.client_ip import get_client_ip
+from core.text import postgres_safe
 from webhooks.inbox import ip_allowlist, signatures
 from webhooks.inbox import service as inbox
 from webhooks.inbox.rejections import rejection_counter
@@ -75,9 +76,5 @@ def _content_length(request: HttpRequest) -> int:
 
 def _sender(request: HttpRequest) -> inbox.Sender:
     # A proxy may pass NUL through, which PostgreSQL cannot store.
-    headers = {
-        name: request.headers[name][:500].replace("\x00", "\ufffd")
-        for name in STORED_HEADERS
-        if name in request.headers
-    }
+    headers = {name: postgres_safe(request.headers[name][:500]) for name in STORED_HEADERS if name in request.headers}
     return inbox.Sender(get_client_ip(request), headers)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from accounts.models import User
-from core.text import clean_line
+from core.text import clean_line, has_invisible
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,9 @@ def _verified_at(entry: dict[str, Any], updated_at: datetime) -> datetime:
 
 def _email(value: object) -> str | None:
     """Return the email in lower case, because users type either case and emails are compared here."""
+    # Removing invisible characters could turn this email into that of another user, so they make it invalid.
+    if isinstance(value, str) and has_invisible(value):
+        return None
     email = clean_line(value, limit=255).lower()
     local, at, domain = email.rpartition("@")
     return email if at and local and domain and len(email) <= 254 and " " not in email else None

@@ -25,6 +25,7 @@ from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
 from core.db.statements import update
+from core.text import postgres_safe
 
 log = logging.getLogger(__name__)
 
@@ -219,6 +220,6 @@ def _update_effective_roles(user: User) -> None:
 
 def _schedule_retry(claimed: MetadataPush, error: BaseException) -> None:
     delay = RETRY_DELAYS[min(claimed.attempts, len(RETRY_DELAYS)) - 1]
-    text = f"{error}"[:2000].replace("\x00", "\ufffd")
+    text = postgres_safe(f"{error}"[:2000])
     waiting = MetadataPush.objects.filter(pk=claimed.pk, state=State.PENDING)
     waiting.update(next_attempt_at=timezone.now() + delay, claimed_until=None, last_error=text)

@@ -9,8 +9,8 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from core.text import clean_line
 from profiles.contact.services import can_receive_replies
-from profiles.forms.text_cleaning import clean_line
 from profiles.models import ContactMessage
 from profiles.permissions import is_reachable
 

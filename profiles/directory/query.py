@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.urls import reverse
 
+from core.text import postgres_safe
 from profiles import cursors
 from profiles.directory import indexing
 from profiles.directory import terms as words
@@ -40,7 +41,7 @@ class DirectoryQuery:
         """Return the query of these parameters. Invalid parameters are ignored."""
         sort = params.get("sort", BEST) if params.get("sort") in SORTS else BEST
         return cls(
-            text=" ".join(params.get("q", "")[:MAX_TEXT_LENGTH].replace("\x00", "").split()),
+            text=" ".join(postgres_safe(params.get("q", "")[:MAX_TEXT_LENGTH], nul="").split()),
             filters={key: values for key in FACETS if (values := _valid_values(key, params.getlist(key)))},
             sort=sort,
             after=cursors.parse_cursor(params.get("after", ""), _cursor_types(sort)),

@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
+from core.text import clean_line, clean_paragraphs
 from profiles.forms import link_validation
-from profiles.forms.text_cleaning import clean_line, clean_paragraphs
 from profiles.slugs import MAX_LENGTH, fold
 
 LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-pattern": link_validation.PATTERN}

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_cache_control
 from django.views.decorators.http import require_safe
 
+from core.text import postgres_safe
 from profiles import flags
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.mixins import BuilderPageMixin
@@ -56,7 +57,7 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
 @require_safe
 def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
     """Return the share image of a public page, or 304 if the client has the current one."""
-    profile = BuilderProfile.objects.published().filter(slug=slug.replace("\x00", "\ufffd")).first()
+    profile = BuilderProfile.objects.published().filter(slug=postgres_safe(slug)).first()
     if profile is None:
         raise Http404
     card = share_card.Card.of(profile)

@@ -4,7 +4,7 @@ import traceback
 from datetime import datetime
 
 from core.db.statements import insert
-from webhooks.inbox.retry_policy import postgres_safe
+from core.text import postgres_safe
 from webhooks.models import Attempt, WebhookEvent
 
 #: In characters. Longer tracebacks lose their beginning, because the end shows where the error was raised.

@@ -7,6 +7,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from django.utils import timezone
 
 from accounts.clerk.fields import ClerkPayloadError
+from core.text import postgres_safe
 from webhooks.models import WebhookEvent
 
 ErrorClass = WebhookEvent.ErrorClass
@@ -39,11 +40,6 @@ def mark_failure(event: WebhookEvent, error: Exception) -> None:
         event.mark_dead(text, error_class)
     else:
         event.mark_failed(text, error_class, timezone.now() + delay)
-
-
-def postgres_safe(text: str) -> str:
-    """Replace characters that PostgreSQL cannot store: NUL and lone surrogates."""
-    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def is_due(event: WebhookEvent, now: datetime) -> bool:

@@ -24,6 +24,7 @@ from psycopg import errors
 
 from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event, parse_partially
 from core.db.statements import insert_if_new, update
+from core.text import postgres_safe
 from webhooks.inbox import attempts, handlers, retry_policy
 from webhooks.inbox.signatures import Delivery
 from webhooks.models import Attempt, WebhookEvent
@@ -262,7 +263,7 @@ def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception)
     event = WebhookEvent(
         svix_id=delivery.svix_id,
         # PostgreSQL cannot store NUL. JSON cannot contain it either, so the event will be dead in any case.
-        payload=delivery.body.replace("\x00", "\ufffd"),
+        payload=postgres_safe(delivery.body),
         state=State.PROCESSED,
         received_at=now,
         last_delivery_at=now,

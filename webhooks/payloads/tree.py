@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from accounts.clerk.fields import parse_time_or_none
-from webhooks.inbox.retry_policy import postgres_safe
+from core.text import postgres_safe
 from webhooks.payloads import masking
 from webhooks.payloads.masking import Path
 

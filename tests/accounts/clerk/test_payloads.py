@@ -118,6 +118,7 @@ def test_primary_email_is_found_by_id_and_not_by_position() -> None:
         pytest.param([email_entry("idn_1", "a@")], "idn_1", id="no domain"),
         pytest.param([email_entry("idn_1", "a b@example.com")], "idn_1", id="space"),
         pytest.param([email_entry("idn_1", "a\x00b@example.com")], "idn_1", id="NUL"),
+        pytest.param([email_entry("idn_1", "a\u200bb@example.com")], "idn_1", id="zero-width space"),
         pytest.param([email_entry("idn_1", "a\r\nBcc: b@example.com")], "idn_1", id="line break"),
         pytest.param([email_entry("idn_1", "a" * 250 + "@example.com")], "idn_1", id="too long"),
     ),
