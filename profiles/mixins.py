@@ -60,7 +60,7 @@ class ProfileAccessMixin(AccessMixin, View):
         return {"actor": self.request.user, "origin": Origin.from_request(self.request)}
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
-        """Refuse a signed-in user who may see the profile but lacks the required permission."""
+        """Respond to a signed-in user who can see the profile but lacks the required permission."""
         raise PermissionDenied(f"You do not have permission to {self.required} this profile.")
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
@@ -85,7 +85,6 @@ class BuilderPageMixin(ProfileAccessMixin):
         return profile
 
     def redirect_to_current_slug(self) -> HttpResponse:
-        """Redirect to the same view under the current slug."""
         name = self.request.resolver_match.view_name if self.request.resolver_match else ""
         return redirect(name, self.profile.slug, permanent=True)
 

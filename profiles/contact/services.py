@@ -38,7 +38,7 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
     """Store a message and queue its email.
 
     Raises:
-        MessageRejectedError: the sender has no verified email address, sent the same message before, or is over a rate limit.
+        MessageRejectedError: the sender has no verified email address, sent the same message before, or exceeds a rate limit.
     """
     User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # serializes the checks below per sender
     if not can_receive_replies(sender):

@@ -46,7 +46,7 @@ def last_change(profile: Profile, fields: Collection[str], viewer: User, origin:
     """Return the latest audited change to any of `fields`, or None; one query.
 
     Args:
-        origin: of the viewer's request. It tells an impersonated session from the owner's own.
+        origin: of the viewer's request, to distinguish an impersonated session from the owner's own.
     """
     rows = AuditLog.objects.filter(target=target_key(profile), changed_fields__overlap=list(fields))
     row = rows.order_by("-id").first()

@@ -1,7 +1,7 @@
-"""Edit conflicts: a form that was opened before somebody else saved must not overwrite the newer values.
+"""Detect edit conflicts, so that an old form does not overwrite newer values.
 
-A form carries the version of its fields as they were when it was opened. Saving compares it with the stored version, while
-the row is locked.
+A form carries the version of its fields at the time it was opened. Saving compares it with the stored version while the row
+is locked.
 """
 
 import hashlib

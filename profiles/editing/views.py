@@ -71,7 +71,6 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
         return {"version": self.version_for(context["form"]), **context}
 
     def get_back_url(self) -> str:
-        """Return the URL of the Cancel link."""
         return self.get_success_url()
 
     def section_context(self) -> dict[str, Any]:

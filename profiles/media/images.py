@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 * 1024 * 1024
 MAX_PIXELS = 40_000_000
-#: Not AVIF: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file whose header said 10 x 10.
+#: Not AVIF: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file that declared 10 x 10.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 #: Each scan of a progressive JPEG takes 60 bytes of the file and a pass over the whole image (25 ms at 40 megapixels).
 #: Cameras and editors write about ten, and embedded previews add a few.
@@ -100,9 +100,8 @@ def _decode(content: bytes, spec: ImageSpec) -> Image.Image:
         if content.startswith(b"\xff\xd8") and content.count(b"\xff\xda") > MAX_SCANS:
             raise ValueError("The JPEG has too many scans.")
         factor = max(1, min(opened.size) // MIN_WORKING_SIDE)
-        opened.draft(
-            None, (opened.width // factor, opened.height // factor)
-        )  # a JPEG decodes much faster at reduced size
+        # JPEGs decode much faster at a reduced size.
+        opened.draft(None, (opened.width // factor, opened.height // factor))
         opened.load()
         _check_pixel_count(opened)  # again: the first frame of a GIF can exceed the size in its header
         image = _normalize_mode(opened)

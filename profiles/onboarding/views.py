@@ -103,7 +103,6 @@ class QuestionsView(OnboardingView, PreservedFormMixin, UpdateView):  # type: ig
         return self.redirect_to_next_page()
 
     def values(self, form: Any) -> dict[str, Any]:
-        """Return the profile fields to save."""
         cleaned: dict[str, Any] = form.cleaned_data
         return cleaned
 

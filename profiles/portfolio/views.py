@@ -41,7 +41,6 @@ class PortfolioMixin(BuilderPageMixin):
 
     @cached_property
     def project(self) -> Project:
-        """The project of the URL."""
         found = self.profile.projects.filter(pk=self.pk).first()
         if found is None:
             raise Http404
@@ -74,7 +73,6 @@ class PortraitView(PreservedFormMixin, PortfolioMixin, FormView):  # type: ignor
         return self.save(form.cleaned_data["image"])
 
     def save(self, image: Any) -> HttpResponse:
-        """Replace the portrait, or remove it if `image` is None."""
         portfolio.set_portrait(self.profile, image, **self.audit_context)
         self.discard_preserved_form()
         self.profile.refresh_from_db(fields=["image"])
@@ -95,14 +93,12 @@ class ProjectFormView(PreservedFormMixin, PortfolioMixin, UpdateView):  # type: 
     def saved(self, project: Project, *, is_new: bool = False) -> HttpResponse:
         self.discard_preserved_form()
         context = {"project": project, "is_new": is_new, "is_saved": True}
-        return self.success_response(
-            "profiles/_project_saved.html", gettext("Saved."), f"#project-{project.pk}", **context
-        )
+        anchor = f"#project-{project.pk}"
+        return self.success_response("profiles/_project_saved.html", gettext("Saved."), anchor, **context)
 
 
 class ProjectCreateView(ProjectFormView):
     def get_object(self, queryset: Any = None) -> Project:
-        """Return an unsaved project."""
         return Project(builder=self.profile)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
