@@ -144,7 +144,7 @@ class TestOwner:
         with cutting_the_line(stage):
             held.take().abort()
             refusal = zofia.locator("[data-editing] [data-error]")
-            expect(refusal.filter(has_text="Not saved. We could not be reached")).to_be_visible()
+            expect(refusal.filter(has_text="Could not save because of a connection")).to_be_visible()
             clean(zofia, axe)
 
     def test_two_versions_of_a_section_and_of_a_project(self, zofia: Page, stage: Stage, axe: str) -> None:

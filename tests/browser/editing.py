@@ -186,7 +186,7 @@ class TestAtOnce:
         post = held.take()
         post.abort() if trouble == "offline" else post.fulfill(status=500, body="Sorry")
         expect(
-            own_page.locator("[data-editing] [data-error]").filter(has_text="Not saved. We could not be reached")
+            own_page.locator("[data-editing] [data-error]").filter(has_text="Could not save because of a connection")
         ).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Refused")
         own_page.unroute("**/edit/**")
