@@ -10,7 +10,6 @@ _MAX_MICROSECONDS = int((datetime.max.replace(tzinfo=UTC) - _EPOCH) / timedelta(
 
 
 def parse_id_cursor(text: str) -> int | None:
-    """Return the id in `text`, or None if it is not a valid id."""
     number = int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else 0
     return number if 0 < number <= MAX_ID else None
 

@@ -9,7 +9,6 @@ from profiles import lifecycle
 
 
 def connect() -> None:
-    """Connect the receivers. Called once from `AppConfig.ready`."""
     signals.user_synced.connect(follow_sync, dispatch_uid="profiles.follow_sync")
     signals.user_roles_changed.connect(follow_roles, dispatch_uid="profiles.follow_roles")
 

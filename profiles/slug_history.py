@@ -35,6 +35,5 @@ def record_former_slug(profile: BuilderProfile, slug: str) -> None:
 
 
 def exclude_former(slugs: list[str]) -> list[str]:
-    """Return `slugs` without the former slugs of any page."""
     former = set(FormerSlug.objects.filter(slug__in=slugs).values_list("slug", flat=True))
     return [slug for slug in slugs if slug not in former]

@@ -23,12 +23,10 @@ def mail_contact_message(message_id: int) -> None:
 @app.periodic(cron="*/5 * * * *")
 @app.task(queue="upkeep", queueing_lock="index_due_profiles")
 def index_due_profiles(timestamp: int) -> None:
-    """Update directory scores that changed because time has passed. Runs every five minutes."""
     indexing.index_due(MAX_PROFILES_PER_RUN)
 
 
 @app.periodic(cron="57 3 * * *")
 @app.task(queue="upkeep", queueing_lock="sweep_pictures")
 def sweep_pictures(timestamp: int) -> None:
-    """Delete unreferenced images every night."""
     deque(orphan_cleanup.delete_orphans(), maxlen=0)  # consumes the generator

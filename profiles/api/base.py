@@ -72,11 +72,9 @@ class ProfileView(JsonView, ProfileAccessMixin):
         self.required = self.PERMISSION_BY_METHOD.get(request.method or "", "view")
 
     def represent(self) -> dict[str, Any]:
-        """Return `self.profile` with the fields that the viewer can see."""
         raise NotImplementedError
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Return the profile, or 304 if the client has the current version."""
         response = JsonResponse(self.represent())
         etag = etags.etag_of(response.content)
         if etags.matches_if_none_match(request, etag):
@@ -126,5 +124,4 @@ class ProfileView(JsonView, ProfileAccessMixin):
         self.profile = lifecycle.lock_profile(self.profile)
 
     def etag(self) -> str:
-        """Return the ETag of the current response for this viewer."""
         return etags.etag_of(JsonResponse(self.represent()).content)

@@ -12,12 +12,10 @@ from profiles.api.errors import ApiError
 
 
 def etag_of(content: bytes) -> str:
-    """Return the strong ETag of a response body."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 
 def matches_if_none_match(request: HttpRequest, etag: str) -> bool:
-    """Return whether the client already has the response with this ETag."""
     known = parse_etags(request.headers.get("If-None-Match", ""))
     return "*" in known or etag in (tag.removeprefix("W/") for tag in known)
 

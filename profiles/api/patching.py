@@ -52,7 +52,6 @@ def invalid(errors: Errors) -> ApiError:
 
 
 def _bound_form(form_class: type[ProfileForm], profile: Profile, data: Mapping[str, Any]) -> ProfileForm:
-    """Return the form bound to `data`, and to the stored values of all other fields."""
     # A copy, because validating a ModelForm writes to its instance.
     initial = form_class(instance=copy.copy(profile))
     values = {

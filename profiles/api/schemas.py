@@ -22,7 +22,6 @@ TEXTS = {"type": "array", "items": TEXT}
 
 
 def object_schema(*, optional: Iterable[str] = (), **properties: Any) -> dict[str, Any]:
-    """Return the schema of an object without additional properties."""
     required = sorted(properties.keys() - set(optional))
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
@@ -40,7 +39,6 @@ def ref(name: str) -> dict[str, Any]:
 
 
 def patch_schema(form_classes: Forms) -> dict[str, Any]:
-    """Return the schema of a PATCH: any of the fields of these forms."""
     fields = {name: field for form_class in form_classes for name, field in form_class.base_fields.items()}
     properties = {name: _field_schema(field) for name, field in fields.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}

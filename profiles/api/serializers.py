@@ -93,7 +93,6 @@ def _image_json(project: Project) -> dict[str, Any] | None:
 
 
 def _private(profile: Profile, viewer: User | AnonymousUser, **fields: Any) -> dict[str, Any]:
-    """Return the fields for the owner and admins, or nothing for other viewers."""
     access = access_for(viewer, profile)
     if not access.can_edit:
         return {}

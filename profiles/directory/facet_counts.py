@@ -116,7 +116,6 @@ def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
 
 
 def active_filters(query: DirectoryQuery) -> list[Chip]:
-    """Return the search text and the active filters."""
     text = [Chip(f"“{query.text}”", query.without("q"))] if query.text else []
     filters = [(FACETS[key], value) for key, values in query.filters.items() for value in values]
     return [*text, *(Chip(facet.label(value), query.without(facet.key, value)) for facet, value in filters)]
@@ -150,7 +149,6 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
 
 
 def _skills(selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
-    """Return the skills to offer: the selected ones, then the most frequent."""
     keys = {terms.term_key(value) for value in selected}
     frequent = [
         counts.spellings[key]

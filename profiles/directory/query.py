@@ -68,7 +68,6 @@ class DirectoryQuery:
 
     @property
     def filter_parameters(self) -> list[tuple[str, str]]:
-        """The query parameters of the search text and the filters."""
         text = [("q", self.text)] if self.text else []
         return [*text, *((key, value) for key, values in self.filters.items() for value in values)]
 

@@ -39,7 +39,6 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def builder_list(request: DirectoryRequest) -> HttpResponse:
-    """Render a page of the directory, or only its results and filters for htmx."""
     query, has_facets = DirectoryQuery.from_params(request.GET), flags.directory_facets(request)
     if not has_facets:
         query = replace(query, filters={})

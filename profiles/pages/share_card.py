@@ -1,4 +1,4 @@
-"""The picture that stands for a builder's page where its address is shared: 1200 by 630 pixels, in the product's hand."""
+"""Draws the share image of a builder's page (1200 by 630 pixels), which link previews show."""
 
 import hashlib
 import io
@@ -9,18 +9,18 @@ from functools import lru_cache
 from PIL import Image, ImageDraw, ImageOps
 
 from profiles.models import BuilderProfile
-from profiles.pages.text_rendering import ITALIC, SANS, SERIF, Face, letters
+from profiles.pages.text_rendering import ITALIC, SANS, SERIF, Face, drawable_text
 
 log = logging.getLogger(__name__)
 
 WIDTH, HEIGHT = 1200, 630
-#: The portrait takes the whole right side.
-PORTRAIT, MARGIN = 480, 72
-COLUMN = WIDTH - PORTRAIT - 2 * MARGIN
-#: Counted up when the drawing changes, so that nobody goes on showing the old one.
+#: The portrait fills the right side.
+PORTRAIT_WIDTH, MARGIN = 480, 72
+TEXT_WIDTH = WIDTH - PORTRAIT_WIDTH - 2 * MARGIN
+#: Increase this when the drawing changes, so that caches do not serve the old image.
 VERSION = 1
-#: Pictures that a process remembers; each has about 100 KB.
-REMEMBERED = 32
+#: Number of images cached per process, about 100 KB each.
+CACHE_SIZE = 32
 
 # The light colours of tokens.css.
 PAPER, INK, INK_SOFT, ACCENT, ACCENT_DEEP = "#fcfaf6", "#1d1a15", "#59554d", "#005f48", "#004332"
@@ -47,10 +47,10 @@ STROKES = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is on the picture of one builder.
+    """The content of a share image.
 
     Attributes:
-        picture: the name of the uploaded portrait in the storage. One at Clerk is not fetched: initials stand for it.
+        portrait: storage name of the uploaded portrait. Pictures at Clerk are not fetched, the initials are used instead.
     """
 
     name: str
@@ -59,14 +59,13 @@ class Card:
     tier_label: str
     initials: str
     monogram_color: str
-    picture: str
+    portrait: str
 
     @classmethod
-    def of(cls, profile: BuilderProfile) -> "Card":
-        """Return the card of a profile that everybody may see."""
+    def from_profile(cls, profile: BuilderProfile) -> "Card":
         return cls(
-            letters(profile.name),
-            letters(profile.headline),
+            drawable_text(profile.name),
+            drawable_text(profile.headline),
             int(profile.validation_tier),
             profile.tier_label,
             profile.initials,
@@ -76,42 +75,38 @@ class Card:
 
     @property
     def digest(self) -> str:
-        """What changes when the picture does."""
         return hashlib.sha256(repr((VERSION, astuple(self))).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-@lru_cache(maxsize=REMEMBERED)
+@lru_cache(maxsize=CACHE_SIZE)
 def draw(card: Card) -> bytes:
-    """Return the picture as PNG."""
     image = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
-    image.paste(_portrait(card.picture) or _monogram(card), (WIDTH - PORTRAIT, 0))
-    _words(ImageDraw.Draw(image), card)
+    image.paste(_portrait(card.portrait) or _monogram(card), (WIDTH - PORTRAIT_WIDTH, 0))
+    _draw_text(ImageDraw.Draw(image), card)
     buffer = io.BytesIO()
     image.quantize(256).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _portrait(name: str) -> Image.Image | None:
-    """Return the uploaded portrait, or None where there is none, or it cannot be read."""
     if not name:
         return None
     storage = BuilderProfile._meta.get_field("image").storage
     try:
-        with storage.open(name) as file, Image.open(file) as picture:
-            picture.draft("RGB", (PORTRAIT, HEIGHT))
-            return ImageOps.fit(picture.convert("RGB"), (PORTRAIT, HEIGHT), centering=(0.5, 0.35))
+        with storage.open(name) as file, Image.open(file) as image:
+            image.draft("RGB", (PORTRAIT_WIDTH, HEIGHT))
+            return ImageOps.fit(image.convert("RGB"), (PORTRAIT_WIDTH, HEIGHT), centering=(0.5, 0.35))
     except OSError as error:
-        log.warning("The portrait %s cannot be drawn: %s", name, error)
+        log.warning("Cannot read portrait %s, using initials instead: %s", name, error)
         return None
 
 
 def _monogram(card: Card) -> Image.Image:
-    """Return initials on a sheet of letter-drawing lines."""
-    image = Image.new("RGB", (PORTRAIT, HEIGHT), MONOGRAM_COLORS[card.monogram_color])
+    image = Image.new("RGB", (PORTRAIT_WIDTH, HEIGHT), MONOGRAM_COLORS[card.monogram_color])
     image.paste(ACCENT, mask=_lines(card.monogram_color))
     face = Face(SERIF, 210, 440)
     if face.can_write(card.initials):
-        at = ((PORTRAIT - face.width(card.initials)) / 2, HEIGHT / 2 + 70)
+        at = ((PORTRAIT_WIDTH - face.width(card.initials)) / 2, HEIGHT / 2 + 70)
         face.write(ImageDraw.Draw(image), at, card.initials, ACCENT_DEEP)
     return image
 
@@ -119,19 +114,19 @@ def _monogram(card: Card) -> Image.Image:
 @lru_cache
 def _lines(color: str) -> Image.Image:
     """Return a mask of the monogram lines. They are drawn at double size and scaled down for smooth edges."""
-    scale, left = 2 * HEIGHT / 200, HEIGHT - PORTRAIT
-    mask = Image.new("L", (2 * PORTRAIT, 2 * HEIGHT))
+    scale, left = 2 * HEIGHT / 200, HEIGHT - PORTRAIT_WIDTH
+    mask = Image.new("L", (2 * PORTRAIT_WIDTH, 2 * HEIGHT))
     pen = ImageDraw.Draw(mask)
     for x, y, radius in CIRCLES[color]:
         pen.circle((x * scale - left, y * scale), radius * scale, outline=LINE_OPACITY, width=3)
     for x1, y1, x2, y2 in STROKES[color]:
         pen.line((x1 * scale - left, y1 * scale, x2 * scale - left, y2 * scale), LINE_OPACITY, 3)
-    return mask.resize((PORTRAIT, HEIGHT), Image.Resampling.BOX)
+    return mask.resize((PORTRAIT_WIDTH, HEIGHT), Image.Resampling.BOX)
 
 
-def _words(pen: ImageDraw.ImageDraw, card: Card) -> None:
-    _wordmark(pen)
-    name, headline = _name(card.name), _headline(card.headline)
+def _draw_text(pen: ImageDraw.ImageDraw, card: Card) -> None:
+    _draw_wordmark(pen)
+    name, headline = _name_block(card.name), _headline_block(card.headline)
     height = sum(step * len(lines) for _, lines, step in (name, headline))
     y = (HEIGHT - height) / 2 + 8
     for (face, lines, step), colour in ((name, INK), (headline, INK_SOFT)):
@@ -139,48 +134,47 @@ def _words(pen: ImageDraw.ImageDraw, card: Card) -> None:
             y += step
             face.write(pen, (MARGIN, y - step * 0.22), line, colour)
         y += 14
-    _tier(pen, card)
+    _draw_tier(pen, card)
 
 
 type Block = tuple[Face, list[str], float]
 
 
-def _name(text: str) -> Block:
+def _name_block(text: str) -> Block:
     sizes = ((86, 2), (74, 2), (64, 3), (54, 3), (44, 3))
-    return _fitted(text, [(Face(SERIF, size, 480), most) for size, most in sizes], leading=1.06)
+    return _fit_text(text, [(Face(SERIF, size, 480), max_lines) for size, max_lines in sizes], leading=1.06)
 
 
-def _headline(text: str) -> Block:
-    return _fitted(text, [(Face(ITALIC, 33), 3)], leading=1.27)
+def _headline_block(text: str) -> Block:
+    return _fit_text(text, [(Face(ITALIC, 33), 3)], leading=1.27)
 
 
-def _fitted(text: str, faces: list[tuple[Face, int]], *, leading: float) -> Block:
-    """Return the text in the first face in which it takes no more lines than stand beside it.
+def _fit_text(text: str, faces: list[tuple[Face, int]], *, leading: float) -> Block:
+    """Return the text in the first face in which it fits into the given number of lines.
 
-    Cut short, if it fits into none; nothing, if it has letters that no font here has.
+    Text that fits into none is truncated. Text with letters that no font supports is left out.
     """
-    last, most = faces[-1]
+    last, max_lines = faces[-1]
     if not last.can_write(text):
         return last, [], 0
-    # Marks above and below the letters of other scripts need more room.
-    leading = leading if last.is_own(text) else max(leading, 1.3)
-    for face, allowed in faces:
-        if lines := face.lines(text, COLUMN, allowed):
+    # Marks above and below letters of other scripts need more space.
+    leading = leading if last.uses_brand_fonts(text) else max(leading, 1.3)
+    for face, face_max_lines in faces:
+        if lines := face.lines(text, TEXT_WIDTH, face_max_lines):
             return face, lines, face.size * leading
     for end in range(len(text), 0, -6):
-        if lines := last.lines(f"{text[:end].rstrip(' ,.;')}…", COLUMN, most):
+        if lines := last.lines(f"{text[:end].rstrip(' ,.;')}…", TEXT_WIDTH, max_lines):
             return last, lines, last.size * leading
     return last, [], 0
 
 
-def _wordmark(pen: ImageDraw.ImageDraw) -> None:
+def _draw_wordmark(pen: ImageDraw.ImageDraw) -> None:
     roman, italic = Face(SERIF, 36, 480), Face(ITALIC, 36)
     roman.write(pen, (MARGIN, 92), "Buildapps", INK)
     italic.write(pen, (MARGIN + roman.width("Buildapps"), 92), "with", ACCENT)
 
 
-def _tier(pen: ImageDraw.ImageDraw, card: Card) -> None:
-    """Draw the steps of the tier, and its name."""
+def _draw_tier(pen: ImageDraw.ImageDraw, card: Card) -> None:
     base = HEIGHT - MARGIN
     for step, (inset, width) in enumerate(((0, 36), (5, 26), (10, 16)), 1):
         top = base - step * 12

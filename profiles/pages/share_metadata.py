@@ -40,7 +40,7 @@ def build_sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
         title=profile.name,
         description=profile.headline or profile.tagline,
         url=url,
-        image=request.build_absolute_uri(f"{card}?v={share_card.Card.of(profile).digest}"),
+        image=request.build_absolute_uri(f"{card}?v={share_card.Card.from_profile(profile).digest}"),
         image_alt=gettext("%(name)s on Buildappswith") % {"name": profile.name},
         json_ld=_script_json(_page(profile, url, request)),
     )

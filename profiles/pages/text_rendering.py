@@ -1,6 +1,6 @@
-"""Text in pictures, in the product's fonts; in others of the system for names in other scripts; else not at all.
+"""Draws text in images with the brand fonts, or with system fonts for other scripts.
 
-A picture with empty boxes in the place of a name is worse than one without the name.
+Text that no font supports is not drawn, because missing-glyph boxes would look worse than no text.
 """
 
 import unicodedata
@@ -11,11 +11,11 @@ from django.contrib.staticfiles import finders
 from PIL import ImageDraw, ImageFont, features
 from PIL.ImageFont import FreeTypeFont
 
-#: Each family is several files, for what Latin has besides and for Vietnamese, as in tokens.css. Pillow reads WOFF2.
+#: Each family is split into several files, as in tokens.css. Pillow can read WOFF2.
 SERIF, ITALIC, SANS = "newsreader", "newsreader-italic", "instrument-sans"
 PARTS = ("latin", "latin-ext", "vietnamese")
-#: Looked for by name in the folders of the system, in this order.
-OF_SYSTEM = (
+#: System fonts, tried in this order. Pillow searches the system's font folders.
+SYSTEM_FONTS = (
     "NotoSerif-Regular.ttf",
     "DejaVuSerif.ttf",
     "NotoNaskhArabic-Regular.ttf",
@@ -28,50 +28,47 @@ OF_SYSTEM = (
     "NotoSerifCJK-Regular.ttc",
     "NotoSansCJK-Regular.ttc",
 )
-#: Unicode's categories of what is neither letter nor mark: other symbols, surrogates, private and unassigned.
+#: Unicode categories to remove: other symbols, modifier symbols, surrogates, private use and unassigned.
 SYMBOLS = ("So", "Sk", "Cs", "Co", "Cn")
-#: In no font, so that it shows what a font draws for letters that it lacks.
-NO_CHARACTER = "\uffff"
+#: No font contains this character, so it always draws the missing-glyph box.
+MISSING_CHARACTER = "\uffff"
 type Run = tuple[FreeTypeFont, str]
 
 
 class Face:
-    """A family in one size.
+    """A font family at one size.
 
     Args:
-        family: one of the families above.
+        family: SERIF, ITALIC or SANS.
         size: in pixels.
-        weight: for families that have several.
+        weight: for variable fonts.
     """
 
     def __init__(self, family: str, size: int, weight: int | None = None) -> None:
         self.size = size
         files = [finders.find(f"fonts/{family}-{part}.woff2") for part in PARTS]
-        self._own = [_font(str(file), size, weight) for file in files if file]
+        self._brand_fonts = [_font(str(file), size, weight) for file in files if file]
 
     def can_write(self, text: str) -> bool:
-        """Return whether every letter of `text` can be drawn."""
         return self._runs(text) is not None
 
-    def is_own(self, text: str) -> bool:
-        """Return whether `text` is drawn in the product's own fonts."""
-        return all(any(has(font, letter) for font in self._own) for letter in text)
+    def uses_brand_fonts(self, text: str) -> bool:
+        return all(any(has_glyph(font, letter) for font in self._brand_fonts) for letter in text)
 
     def width(self, text: str) -> float:
-        """Return the width of a line in pixels."""
         return sum(font.getlength(part) for font, part in self._runs(text) or [])
 
     def write(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, fill: str) -> None:
-        """Draw a line that begins at a point of its baseline."""
+        """Draw one line. `at` is the left end of its baseline."""
         x, y = at
         for font, part in self._runs(text) or []:
             draw.text((x, y), part, fill, font, anchor="ls")
             x += font.getlength(part)
 
-    def lines(self, text: str, width: float, most: int) -> list[str] | None:
-        """Return `text` in lines of at most `width`, or None if it needs more than `most` of them."""
+    def lines(self, text: str, width: float, max_lines: int) -> list[str] | None:
+        """Wrap `text` to `width` pixels, or return None if it needs more than `max_lines` lines."""
         lines = [""]
-        # Scripts without spaces may be broken anywhere.
+        # Text without spaces can be wrapped after any letter.
         for word in text.split() if " " in text else text:
             joined = f"{lines[-1]} {word}".strip() if " " in text else lines[-1] + word
             if lines[-1] and self.width(joined) > width:
@@ -79,37 +76,36 @@ class Face:
             else:
                 lines[-1] = joined
         too_wide = any(self.width(line) > width for line in lines)
-        return None if too_wide or len(lines) > most else lines
+        return None if too_wide or len(lines) > max_lines else lines
 
     def _runs(self, text: str) -> list[Run] | None:
-        """Return the parts of `text` with the font of each, or None if there is none for a letter."""
-        fonts = [next((font for font in self._own if has(font, letter)), None) for letter in text]
+        """Split `text` into runs of one font each, or return None if a letter has no font."""
+        fonts = [next((font for font in self._brand_fonts if has_glyph(font, letter)), None) for letter in text]
         if None not in fonts:
             pairs = groupby(zip(fonts, text, strict=True), key=lambda pair: pair[0])
             return [(font, "".join(letter for _, letter in group)) for font, group in pairs if font]
-        # Letters of other scripts join and turn around, so one font has to draw all of them.
-        other = next((font for font in self._others() if all(has(font, letter) for letter in text)), None)
-        return [(other, text)] if other and (_can_shape() or not _needs_shaping(text)) else None
+        # Letters of other scripts may join or change direction, so one font must draw the whole text.
+        font = next((font for font in self._system_fonts() if all(has_glyph(font, letter) for letter in text)), None)
+        return [(font, text)] if font and (_can_shape() or not _needs_shaping(text)) else None
 
-    def _others(self) -> list[FreeTypeFont]:
-        return [font for name in OF_SYSTEM if (font := _system_font(name, self.size))]
+    def _system_fonts(self) -> list[FreeTypeFont]:
+        return [font for name in SYSTEM_FONTS if (font := _system_font(name, self.size))]
 
 
-def letters(text: str) -> str:
-    """Return `text` without emoji and the like, which no font here has, and words that have nothing else."""
+def drawable_text(text: str) -> str:
+    """Return `text` without emoji and other symbols that the fonts do not contain."""
     words = "".join(letter for letter in text if unicodedata.category(letter) not in SYMBOLS).split()
     return " ".join(word for word in words if any(unicodedata.category(letter) != "Cf" for letter in word))
 
 
-def has(font: FreeTypeFont, letter: str) -> bool:
-    """Return whether a font draws something of its own for `letter`."""
+def has_glyph(font: FreeTypeFont, letter: str) -> bool:
     if letter.isspace() or unicodedata.category(letter) == "Cf":
         return True
-    return _drawn(font, letter) != _drawn(font, NO_CHARACTER)
+    return _glyph_bitmap(font, letter) != _glyph_bitmap(font, MISSING_CHARACTER)
 
 
 @lru_cache(maxsize=4096)
-def _drawn(font: FreeTypeFont, letter: str) -> tuple[tuple[int, int], bytes]:
+def _glyph_bitmap(font: FreeTypeFont, letter: str) -> tuple[tuple[int, int], bytes]:
     mask = font.getmask(letter)
     return mask.size, bytes(mask)
 

@@ -60,7 +60,7 @@ def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
     profile = BuilderProfile.objects.published().filter(slug=postgres_safe(slug)).first()
     if profile is None:
         raise Http404
-    card = share_card.Card.of(profile)
+    card = share_card.Card.from_profile(profile)
     etag = f'"{card.digest}"'
     response = get_conditional_response(request, etag=etag)
     if response is None:

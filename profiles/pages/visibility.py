@@ -4,7 +4,6 @@ from profiles.models import BuilderProfile
 
 
 def visibility_summary(profile: BuilderProfile) -> str:
-    """Return a sentence that tells the owner who can see the page."""
     if not profile.slug:
         return _("Your page is created once your account has a name.")
     if profile.deleted_at or profile.archived_at:

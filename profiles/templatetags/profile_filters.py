@@ -70,7 +70,6 @@ def domain_label(value: str) -> str:
 
 @register.filter
 def host(link: str) -> str:
-    """Return the host of a link without "www."."""
     return (urlsplit(link).hostname or link).removeprefix("www.")
 
 

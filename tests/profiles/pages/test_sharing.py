@@ -70,7 +70,7 @@ def test_a_shared_address_shows_who_it_is(olive: BuilderProfile, client: Client)
         "og:title": "Olive Owner",
         "og:description": "Field apps that work offline",
         "og:url": "http://testserver/builders/olive-owner/",
-        "og:image": f"http://testserver{PICTURE}?v={Card.of(olive).digest}",
+        "og:image": f"http://testserver{PICTURE}?v={Card.from_profile(olive).digest}",
         "og:image:type": "image/png",
         "og:image:width": "1200",
         "og:image:height": "630",
@@ -162,9 +162,9 @@ def test_the_picture_changes_with_what_is_on_it(
 
 
 def test_what_is_not_on_it_does_not_change_it(olive: BuilderProfile) -> None:
-    before = Card.of(olive).digest
+    before = Card.from_profile(olive).digest
     olive.bio, olive.skills, olive.hourly_rate = "New", ["New"], None
-    assert Card.of(olive).digest == before
+    assert Card.from_profile(olive).digest == before
 
 
 @pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
@@ -213,7 +213,7 @@ def test_a_picture_elsewhere_is_not_fetched(olive: BuilderProfile, client: Clien
 
 
 def drawn(name: str) -> bytes:
-    return share_card.draw(Card(text_rendering.letters(name), "", 1, "Entry", "", "pine", ""))
+    return share_card.draw(Card(text_rendering.drawable_text(name), "", 1, "Entry", "", "pine", ""))
 
 
 WITHOUT_NAME = ""
@@ -222,13 +222,13 @@ LONG = "Maximiliane Alexandra Wolkenstein-Hohenfels zu Donaueschingen " * 2
 
 @pytest.mark.parametrize("name", ("Olive", "Zofia Wąsowska-Łęcka", "Ægir Þór", LONG[:120], "W" * 120, "a" * 120))
 def test_names_in_latin_letters_are_drawn_anywhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(text_rendering, "OF_SYSTEM", ())
+    monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
     assert drawn(name) != drawn(WITHOUT_NAME)
 
 
 @pytest.mark.parametrize("name", ("高橋 美咲", "ليلى منصور", "नेहा", "Ngozi Adébáyọ̀ 高", "\ufffe\uffff"))
 def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(text_rendering, "OF_SYSTEM", ())
+    monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
     share_card.draw.cache_clear()
     assert drawn(name) == drawn(WITHOUT_NAME)
     share_card.draw.cache_clear()
@@ -238,7 +238,7 @@ def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest
 def test_the_words_leave_room_for_the_wordmark_and_the_tier(name: str) -> None:
     shown = Card(name, "Words and more words, " * 7, 1, "", "", "pine", "")
     with Image.open(io.BytesIO(share_card.draw(shown))) as drawn_in:
-        left = drawn_in.convert("L").crop((0, 0, share_card.WIDTH - share_card.PORTRAIT, share_card.HEIGHT))
+        left = drawn_in.convert("L").crop((0, 0, share_card.WIDTH - share_card.PORTRAIT_WIDTH, share_card.HEIGHT))
     empty = Image.new("L", left.size, left.getpixel((0, 0)))
     for top, bottom in ((104, 124), (508, 520)):
         box = (0, top, left.width, bottom)
@@ -246,7 +246,7 @@ def test_the_words_leave_room_for_the_wordmark_and_the_tier(name: str) -> None:
 
 
 def test_emoji_are_left_out_and_the_name_stays() -> None:
-    assert text_rendering.letters("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
+    assert text_rendering.drawable_text("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
     assert drawn("Olive 🌿") == drawn("Olive")
 
 
@@ -261,5 +261,5 @@ def test_no_name_takes_long() -> None:
 
 
 def test_vietnamese_is_written_in_the_products_own_fonts() -> None:
-    assert text_rendering.Face(text_rendering.SERIF, 40, 480).is_own("Thảo Linh Nguyễn")
-    assert text_rendering.Face(text_rendering.ITALIC, 40).is_own("Từ ý tưởng đến ứng dụng đầu tiên")
+    assert text_rendering.Face(text_rendering.SERIF, 40, 480).uses_brand_fonts("Thảo Linh Nguyễn")
+    assert text_rendering.Face(text_rendering.ITALIC, 40).uses_brand_fonts("Từ ý tưởng đến ứng dụng đầu tiên")
