@@ -1,4 +1,4 @@
-"""Who may do what with a profile, for everybody and every state a profile can be in."""
+"""Permissions of every viewer on profiles in every state."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -11,19 +11,19 @@ from tests.helpers.factories import BuilderProfileFactory, ClientProfileFactory,
 pytestmark = pytest.mark.django_db
 
 STATES = ("archived", "hidden", "unpublished", "deleted")
-NOTHING = (False, False, False, False)
-SEES = (True, False, False, False)
-OWNS = (True, True, True, False)
-RULES = (True, True, True, True)
+NONE = (False, False, False, False)
+VIEW = (True, False, False, False)
+OWNER = (True, True, True, False)
+ADMIN = (True, True, True, True)
 
 
-def deeds(access: ProfileAccess) -> tuple[bool, bool, bool, bool]:
+def granted(access: ProfileAccess) -> tuple[bool, bool, bool, bool]:
     return access.can_view, access.can_edit, access.can_delete, access.can_verify
 
 
-def people(owner: User) -> dict[str, User | AnonymousUser]:
+def viewers(owner: User) -> dict[str, User | AnonymousUser]:
     return {
-        "nobody": AnonymousUser(),
+        "anonymous": AnonymousUser(),
         "visitor": UserFactory.create(),
         "builder": UserFactory.create(builder=True),
         "owner": owner,
@@ -32,58 +32,58 @@ def people(owner: User) -> dict[str, User | AnonymousUser]:
     }
 
 
-#: What each may do with a builder's profile: published, away for a reason, deleted by its owner.
+#: Permissions on a builder profile that is published, hidden, and deleted by its owner.
 EXPECTED = {
-    "nobody": (SEES, NOTHING, NOTHING),
-    "visitor": (SEES, NOTHING, NOTHING),
-    "builder": (SEES, NOTHING, NOTHING),
-    "owner": (OWNS, OWNS, NOTHING),
-    "admin": (RULES, RULES, RULES),
-    "banned admin": (SEES, NOTHING, NOTHING),
+    "anonymous": (VIEW, NONE, NONE),
+    "visitor": (VIEW, NONE, NONE),
+    "builder": (VIEW, NONE, NONE),
+    "owner": (OWNER, OWNER, NONE),
+    "admin": (ADMIN, ADMIN, ADMIN),
+    "banned admin": (VIEW, NONE, NONE),
 }
-#: Who may write to the owner of a page that everybody sees.
-WRITE = {"visitor", "builder", "admin"}
+#: Viewers who can contact the owner of a public page.
+CAN_CONTACT = {"visitor", "builder", "admin"}
 
 
 @pytest.mark.parametrize("state", ("published", *STATES, "nameless"))
-def test_builders_profile(state: str) -> None:
+def test_permissions_on_builder_profile(state: str) -> None:
     profile = builder(state)
     column = {"published": 0, "deleted": 2}.get(state, 1)
-    found = {who: deeds(access_for(user, profile)) for who, user in people(profile.user).items()}
+    found = {who: granted(access_for(user, profile)) for who, user in viewers(profile.user).items()}
     assert found == {who: expected[column] for who, expected in EXPECTED.items()}
 
 
 @pytest.mark.parametrize("state", ("published", *STATES, "nameless"))
-def test_who_may_write_to_a_builder(state: str) -> None:
+def test_only_signed_in_users_can_contact_public_builders(state: str) -> None:
     profile = builder(state)
     User.objects.filter(pk=profile.user.pk).update(email_verified_at="2026-11-01T12:00:00Z")
     profile.user.refresh_from_db()
-    found = {who for who, user in people(profile.user).items() if access_for(user, profile).can_contact}
-    assert found == (WRITE if state == "published" else set())
+    found = {who for who, user in viewers(profile.user).items() if access_for(user, profile).can_contact}
+    assert found == (CAN_CONTACT if state == "published" else set())
 
 
-def test_nobody_may_write_to_an_address_that_clerk_has_not_confirmed() -> None:
+def test_builder_without_verified_email_cannot_be_contacted() -> None:
     for profile in (BuilderProfileFactory.create(), BuilderProfileFactory.create(reachable=True, user__email=None)):
         assert not access_for(UserFactory.create(), profile).can_contact
 
 
-def test_clients_profile_is_the_clients_and_admins_business() -> None:
+def test_client_profile_is_visible_to_owner_and_admins_only() -> None:
     profile = ClientProfileFactory.create()
-    found = {who: deeds(access_for(user, profile)) for who, user in people(profile.user).items()}
-    strangers = dict.fromkeys(("nobody", "visitor", "builder", "banned admin"), NOTHING)
-    assert found == strangers | {"owner": OWNS, "admin": RULES}
+    found = {who: granted(access_for(user, profile)) for who, user in viewers(profile.user).items()}
+    strangers = dict.fromkeys(("anonymous", "visitor", "builder", "banned admin"), NONE)
+    assert found == strangers | {"owner": OWNER, "admin": ADMIN}
 
 
-def test_admins_do_not_judge_their_own_work() -> None:
+def test_admin_cannot_verify_own_profile() -> None:
     profile = BuilderProfileFactory.create(user=UserFactory.create(builder=True, admin=True))
     access = access_for(profile.user, profile)
     assert access.role is Viewer.OWNER
-    assert deeds(access) == OWNS
+    assert granted(access) == OWNER
 
 
 @pytest.mark.parametrize("is_active", (True, False), ids=("active", "banned"))
 @pytest.mark.parametrize("state", ("published", *STATES, "nameless"))
-def test_what_is_found_is_what_may_be_seen(state: str, is_active: object) -> None:
+def test_queryset_agrees_with_access(state: str, is_active: object) -> None:
     """A list and a page can never disagree."""
     profile = builder(state)
     User.objects.filter(pk=profile.user.pk).update(banned=not is_active, is_active=is_active)
@@ -91,7 +91,7 @@ def test_what_is_found_is_what_may_be_seen(state: str, is_active: object) -> Non
     client = ClientProfileFactory.create(user=profile.user)
     profiles: list[tuple[type[BuilderProfile | ClientProfile], Profile]]
     profiles = [(BuilderProfile, profile), (ClientProfile, client)]
-    for who, user in people(profile.user).items():
+    for who, user in viewers(profile.user).items():
         for model, one in profiles:
             assert model.objects.visible_to(user).filter(pk=one.pk).exists() == access_for(user, one).can_view, who
 

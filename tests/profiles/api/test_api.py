@@ -1,4 +1,4 @@
-"""The JSON API: what it tells whom, and how it refuses."""
+"""Reading through the JSON API: fields by role, lists and errors."""
 
 import json
 from typing import Any
@@ -30,38 +30,38 @@ def get(path: str, user: User | None = None, token: str = "") -> tuple[int, Any]
 
 
 class TestBuilder:
-    def test_visitors_see_what_is_public_and_nothing_else(self) -> None:
+    def test_visitors_get_public_fields_only(self) -> None:
         profile = BuilderProfileFactory.create(introduced=True)
         for user in (None, UserFactory.create(), UserFactory.create(builder=True)):
-            status, answer = get(f"/api/profiles/builders/{profile.pk}", user)
+            status, data = get(f"/api/profiles/builders/{profile.pk}", user)
             assert status == 200
-            assert answer.keys() == PUBLIC
-            assert str(profile.user.email) not in json.dumps(answer)
-            assert str(profile.user.clerk_id) not in json.dumps(answer)
+            assert data.keys() == PUBLIC
+            assert str(profile.user.email) not in json.dumps(data)
+            assert str(profile.user.clerk_id) not in json.dumps(data)
 
-    def test_owner_and_admin_see_the_rest(self) -> None:
+    def test_owner_and_admin_get_private_fields(self) -> None:
         profile = BuilderProfileFactory.create(hidden=True)
         for user, role in ((profile.user, "owner"), (UserFactory.create(admin=True), "admin")):
-            status, answer = get(f"/api/profiles/builders/{profile.pk}", user)
+            status, data = get(f"/api/profiles/builders/{profile.pk}", user)
             assert status == 200
-            assert answer["private"]["email"] == profile.user.email
-            assert answer["private"]["hidden_at"]
-            assert answer["access"]["role"] == role
+            assert data["private"]["email"] == profile.user.email
+            assert data["private"]["hidden_at"]
+            assert data["access"]["role"] == role
 
     @pytest.mark.parametrize("trait", ("archived", "hidden", "unpublished", "deleted"))
-    def test_what_is_away_does_not_exist_for_others(self, trait: str) -> None:
+    def test_hidden_profile_is_404_for_others(self, trait: str) -> None:
         profile = BuilderProfileFactory.create(**{trait: True})
         for user in (None, UserFactory.create()):
-            status, answer = get(f"/api/profiles/builders/{profile.pk}", user)
-            assert (status, answer["error"]["code"]) == (404, "not_found")
+            status, data = get(f"/api/profiles/builders/{profile.pk}", user)
+            assert (status, data["error"]["code"]) == (404, "not_found")
 
     @pytest.mark.parametrize("pk", ("0", "999999999999999999", "9" * 40, "-1", "x", "1.5", "%00"))
-    def test_nonsense_is_not_found(self, pk: str) -> None:
+    def test_invalid_ids_are_404(self, pk: str) -> None:
         assert get(f"/api/profiles/builders/{pk}")[0] == 404
 
 
 class TestClient:
-    def test_it_exists_for_its_owner_and_admins_only(self) -> None:
+    def test_client_is_visible_to_owner_and_admins_only(self) -> None:
         profile = ClientProfileFactory.create()
         path = f"/api/profiles/clients/{profile.pk}"
         others = (None, UserFactory.create(), UserFactory.create(builder=True), UserFactory.create(client=True))
@@ -71,20 +71,20 @@ class TestClient:
 
 
 class TestMe:
-    def test_it_shows_the_person_and_their_profiles(self) -> None:
+    def test_me_returns_user_and_profiles(self) -> None:
         profile = BuilderProfileFactory.create()
-        status, answer = get("/api/profiles/me", profile.user)
+        status, data = get("/api/profiles/me", profile.user)
         assert status == 200
-        assert answer["user"]["clerk_id"] == profile.user.clerk_id
-        assert answer["builder"]["id"] == profile.pk
-        assert answer["client"] is None
+        assert data["user"]["clerk_id"] == profile.user.clerk_id
+        assert data["builder"]["id"] == profile.pk
+        assert data["client"] is None
 
-    def test_five_queries_are_all_it_takes(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_me_uses_five_queries(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profile = BuilderProfileFactory.create()
         with django_assert_num_queries(5):
             get("/api/profiles/me", profile.user)
 
-    def test_provisional_person_is_being_set_up(self) -> None:
+    def test_provisional_user_is_being_set_up(self) -> None:
         assert get("/api/profiles/me", token=mint("user_2unheardof"))[1]["user"]["is_being_set_up"] is True
 
     @pytest.mark.parametrize(
@@ -96,37 +96,37 @@ class TestMe:
             ("junk", "token_malformed"),
         ),
     )
-    def test_refusal_says_why(self, token: str, code: str) -> None:
+    def test_401_contains_the_reason(self, token: str, code: str) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        # As a browser would ask for a page: programs are never sent to Clerk all the same.
+        # API requests are not redirected to Clerk, even with the headers of a page request.
         response = Client().get("/api/profiles/me", headers=headers | {"sec-fetch-dest": "document"})
         assert (response.status_code, response.json()["error"]["code"]) == (401, code)
         assert response["WWW-Authenticate"].startswith("Bearer")
 
-    def test_good_token_of_somebody_banned_is_refused(self) -> None:
-        status, answer = get("/api/profiles/me", UserFactory.create(banned=True))
-        assert (status, answer["error"]["code"]) == (401, "session_ended")
+    def test_valid_token_of_banned_user_is_rejected(self) -> None:
+        status, data = get("/api/profiles/me", UserFactory.create(banned=True))
+        assert (status, data["error"]["code"]) == (401, "session_ended")
 
 
 class TestList:
-    def test_it_lists_like_the_directory_and_pages(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-        shown = [BuilderProfileFactory.create().pk for _ in range(52)]
+    def test_list_is_paginated(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        listed = [BuilderProfileFactory.create().pk for _ in range(52)]
         BuilderProfileFactory.create(unlisted=True)
         BuilderProfileFactory.create(hidden=True)
-        with django_assert_num_queries(2):  # who matches, and their rows
+        with django_assert_num_queries(2):  # the matching ids, and their rows
             _, first = get("/api/profiles/builders")
         _, second = get(f"/api/profiles/builders?before={first['next_before']}")
         assert get(first["next"])[1] == second
-        assert [one["id"] for one in first["results"] + second["results"]] == shown[::-1]
+        assert [one["id"] for one in first["results"] + second["results"]] == listed[::-1]
         assert (second["next"], second["next_before"]) == (None, None)
         assert all(one.keys() == SUMMARY for one in first["results"])
 
     @pytest.mark.parametrize(
-        "asked",
+        "params",
         (
             "q=gauss",
             "q=GAU%C3%9F",
-            "q=nobody",
+            "q=unknown",
             "domain=ai",
             "domain=ai&domain=web",
             "skill=node+js",
@@ -136,16 +136,16 @@ class TestList:
             "q=ada&domain=web&tier=1&availability=available",
         ),
     )
-    def test_it_finds_whom_the_directory_finds(self, asked: str) -> None:
+    def test_list_returns_the_results_of_the_directory(self, params: str) -> None:
         BuilderProfileFactory.create(user__name="Ada Gauß", domains=["ai", "web"], skills=["Node.js"], hourly_rate=20)
         BuilderProfileFactory.create(user__name="Ben Gauss", domains=["ai"], availability="limited", validation_tier=3)
         BuilderProfileFactory.create(user__name="Ada Other", domains=["web"], featured_at=SINCE)
-        page = Client().get(f"/builders/?sort=newest&{asked}").context["page"]
-        _, answer = get(f"/api/profiles/builders?{asked}")
-        assert [one["id"] for one in answer["results"]] == [builder.pk for builder in page.builders]
-        assert answer["results"] or asked == "q=nobody"
+        page = Client().get(f"/builders/?sort=newest&{params}").context["page"]
+        _, data = get(f"/api/profiles/builders?{params}")
+        assert [one["id"] for one in data["results"]] == [builder.pk for builder in page.builders]
+        assert data["results"] or params == "q=unknown"
 
-    def test_the_next_page_has_the_same_filters(self) -> None:
+    def test_next_page_keeps_filters(self) -> None:
         wanted = [BuilderProfileFactory.create(domains=["ai"], skills=["Node.js"]).pk for _ in range(51)]
         BuilderProfileFactory.create(domains=["web"])
         _, first = get("/api/profiles/builders?domain=ai&skill=Node.js&q=node")
@@ -154,7 +154,7 @@ class TestList:
         assert ([one["id"] for one in second["results"]], second["next"]) == (wanted[:1], None)
 
     @pytest.mark.parametrize(
-        ("asked", "wrong"),
+        ("params", "invalid"),
         (
             ("tier=9", "tier"),
             ("tier=1&tier=x", "tier"),
@@ -167,25 +167,25 @@ class TestList:
             ("q=" + "x" * 201, "q"),
         ),
     )
-    def test_a_filter_that_would_count_for_nothing_is_refused(self, asked: str, wrong: str) -> None:
-        status, answer = get(f"/api/profiles/builders?{asked}")
-        assert (status, list(answer["error"]["fields"])) == (422, [wrong])
+    def test_invalid_filters_are_rejected(self, params: str, invalid: str) -> None:
+        status, data = get(f"/api/profiles/builders?{params}")
+        assert (status, list(data["error"]["fields"])) == (422, [invalid])
 
     @pytest.mark.parametrize("before", ("", "junk", "-1", "0", "9" * 30))
-    def test_a_wrong_cursor_is_refused(self, before: str) -> None:
-        status, answer = get(f"/api/profiles/builders?before={before}")
-        assert (status, answer["error"]["code"]) == (400, "bad_cursor")
+    def test_invalid_cursor_is_rejected(self, before: str) -> None:
+        status, data = get(f"/api/profiles/builders?before={before}")
+        assert (status, data["error"]["code"]) == (400, "bad_cursor")
 
 
 class TestApi:
-    def test_what_is_not_there_and_not_allowed_is_json(self) -> None:
+    def test_404_and_405_are_json(self) -> None:
         assert get("/api/nowhere")[1]["error"]["code"] == "not_found"
         response = Client(enforce_csrf_checks=True).post(
             "/api/profiles/builders", headers={"authorization": f"Bearer {mint('user_2olive')}"}
         )
         assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
 
-    def test_bearer_needs_no_csrf_token_and_cookies_do(self) -> None:
+    def test_only_cookies_need_a_csrf_token(self) -> None:
         user = UserFactory.create()
         token = mint(str(user.clerk_id))
         by_header = Client(enforce_csrf_checks=True).post("/sign-out/", headers={"authorization": f"Bearer {token}"})
@@ -194,33 +194,33 @@ class TestApi:
         junk = by_cookie.post("/sign-out/", headers={"authorization": "Bearer junk"})
         assert (by_header.status_code, by_cookie.post("/sign-out/").status_code, junk.status_code) == (302, 403, 403)
 
-    def test_description_names_what_is_answered(self) -> None:
+    def test_schemas_list_all_response_fields(self) -> None:
         profile = BuilderProfileFactory.create(user=UserFactory.create(builder=True, client=True))
         ClientProfileFactory.create(user=profile.user)
-        answer = get("/api/profiles/me", profile.user)[1]
+        data = get("/api/profiles/me", profile.user)[1]
         schemas = DOCUMENT["components"]["schemas"]
-        assert answer["user"].keys() == schemas["User"]["properties"].keys()
+        assert data["user"].keys() == schemas["User"]["properties"].keys()
         for kind in ("builder", "client"):
             properties = schemas[kind.title()]["properties"]
-            assert answer[kind].keys() == properties.keys()
-            assert answer[kind]["private"].keys() == properties["private"]["properties"].keys()
-            assert answer[kind]["access"].keys() == properties["access"]["properties"].keys()
+            assert data[kind].keys() == properties.keys()
+            assert data[kind]["private"].keys() == properties["private"]["properties"].keys()
+            assert data[kind]["access"].keys() == properties["access"]["properties"].keys()
 
-    def test_description_is_a_page_for_people_too(self) -> None:
+    def test_docs_page_lists_all_paths(self) -> None:
         page = Client().get("/api/docs/").content.decode()
         assert all(path in page for path in DOCUMENT["paths"])
         assert get("/api/openapi.json")[1]["openapi"] == "3.1.0"
 
 
 class TestPage:
-    def test_owner_sees_what_is_away_and_why(self) -> None:
+    def test_owner_sees_hidden_page_with_reason(self) -> None:
         profile = BuilderProfileFactory.create(hidden=True)
         headers = {"authorization": f"Bearer {mint(str(profile.user.clerk_id))}"}
         page = Client().get(profile.get_absolute_url(), headers=headers)
         assert "our team has hidden it" in page.content.decode()
         assert Client().get(profile.get_absolute_url()).status_code == 404
 
-    def test_owner_of_a_public_page_is_told_nothing(self) -> None:
+    def test_owner_of_public_page_sees_no_hint(self) -> None:
         profile = BuilderProfileFactory.create()
         headers = {"authorization": f"Bearer {mint(str(profile.user.clerk_id))}"}
         assert "can see this page" not in Client().get(profile.get_absolute_url(), headers=headers).content.decode()

@@ -1,4 +1,4 @@
-"""What the API's description says is true: schemathesis makes up requests from it, good and bad, and compares answers."""
+"""Schemathesis generates valid and invalid requests from the OpenAPI document, and checks the responses against it."""
 
 import copy
 from typing import Any
@@ -15,50 +15,50 @@ from tests.helpers.tokens import mint
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("one_connection")]
 
-PK, NOBODY = 7, 8
+PK, UNKNOWN_PK = 7, 8
 
 
-def aimed(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the description for requests that hit something: profiles that there are, and conditions that hold."""
+def with_existing_ids(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document with ids and ETags that exist, so that requests reach the views."""
     document = copy.deepcopy(document)
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         for parameter in operation.get("parameters", ()):
             if parameter["name"] == "id":
-                parameter["schema"] = parameter["schema"] | {"enum": [PK, NOBODY]}
+                parameter["schema"] = parameter["schema"] | {"enum": [PK, UNKNOWN_PK]}
             if parameter["name"] == "If-Match":
                 parameter["schema"] = parameter["schema"] | {"enum": ["*", '"0123"']}
     return document
 
 
-def loaded(*, thorough: bool) -> Any:
-    """Return the description for schemathesis to work with.
+def load_schema(*, thorough: bool) -> Any:
+    """Return the schema for schemathesis.
 
     Args:
-        thorough: walk all limits of all fields, too, besides making up requests.
+        thorough: also test the limits of every field.
     """
-    described = schemathesis.openapi.from_dict(aimed(DOCUMENT))
-    described.app = application
-    described.config.phases.coverage.enabled = thorough
-    judged = described.config.checks
-    further = (
-        (judged.missing_required_header, ["428"]),
-        (judged.negative_data_rejection, ["412"]),
-        # No schema says what a time zone, an address of a page or a rate in words is.
-        (judged.positive_data_acceptance, ["412", "422"]),
+    schema = schemathesis.openapi.from_dict(with_existing_ids(DOCUMENT))
+    schema.app = application
+    schema.config.phases.coverage.enabled = thorough
+    checks = schema.config.checks
+    expected = (
+        (checks.missing_required_header, ["428"]),
+        (checks.negative_data_rejection, ["412"]),
+        # The schema does not describe the formats of time zones, slugs and rates.
+        (checks.positive_data_acceptance, ["412", "422"]),
     )
-    for check, statuses in further:
+    for check, statuses in expected:
         check.expected_statuses = [*check.expected_statuses, *statuses]
-    return described
+    return schema
 
 
-# What is checked of a request does not depend on who sends it, once somebody may.
-for_owner, for_others = loaded(thorough=True), loaded(thorough=False)
+# Validation does not depend on the role, so one role is tested thoroughly.
+for_owner, for_others = load_schema(thorough=True), load_schema(thorough=False)
 limits = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 @pytest.fixture
 def headers(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Make the profiles, and return what the person that the test names sends."""
+    """Create the profiles, and return the headers of the role named by the test."""
     owner = UserFactory.create(builder=True, client=True)
     BuilderProfileFactory.create(pk=PK, user=owner)
     ClientProfileFactory.create(pk=PK, user=owner)
@@ -71,14 +71,14 @@ def headers(request: pytest.FixtureRequest) -> dict[str, str]:
 @for_owner.parametrize()  # type: ignore[untyped-decorator]
 @pytest.mark.parametrize("headers", ("owner",), indirect=True)
 @limits
-def test_owners_get_what_is_described(case: Any, headers: dict[str, str]) -> None:
+def test_owner_requests_match_the_schema(case: Any, headers: dict[str, str]) -> None:
     case.call_and_validate(headers=headers)
 
 
 @for_others.parametrize()  # type: ignore[untyped-decorator]
 @pytest.mark.parametrize("headers", ("visitor", "admin"), indirect=True)
 @limits
-def test_others_get_what_is_described(case: Any, headers: dict[str, str]) -> None:
-    # A method nobody has is refused to whoever is not signed in before it is looked up.
+def test_other_requests_match_the_schema(case: Any, headers: dict[str, str]) -> None:
+    # Anonymous requests are rejected before the method is checked.
     without = [] if headers else [unsupported_method]
     case.call_and_validate(headers=headers, excluded_checks=without)

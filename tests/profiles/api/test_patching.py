@@ -28,8 +28,8 @@ def path_of(profile: BuilderProfile | ClientProfile) -> str:
     return f"/api/profiles/{kind}/{profile.pk}"
 
 
-def program(user: User) -> Client:
-    """Return a client with a Bearer token, refused wherever CSRF protection would refuse it."""
+def api_client(user: User) -> Client:
+    """Return a client with a Bearer token that enforces CSRF checks."""
     return Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {mint(str(user.clerk_id))}"})
 
 
@@ -39,17 +39,17 @@ def patch(
     *,
     user: User | None = None,
     if_match: str | None = "*",
-    **more: Any,
+    **extra: Any,
 ) -> tuple[int, Any]:
     content = body if isinstance(body, bytes) else json.dumps(body)
     headers = {"if-match": if_match} if if_match else {}
-    options = {"content_type": "application/json"} | more
-    response = program(user or profile.user).patch(path_of(profile), content, headers=headers, **options)
+    options = {"content_type": "application/json"} | extra
+    response = api_client(user or profile.user).patch(path_of(profile), content, headers=headers, **options)
     return response.status_code, response.json()
 
 
 class TestPatch:
-    def test_it_changes_what_is_named_and_nothing_else(self, olive: BuilderProfile) -> None:
+    def test_only_given_fields_change(self, olive: BuilderProfile) -> None:
         changed = {
             "headline": "  Maps that\twork offline ",
             "bio": "One\r\n\r\nTwo",
@@ -60,7 +60,7 @@ class TestPatch:
             "currency": "EUR",
             "searchable": False,
         }
-        status, answer = patch(olive, changed)
+        status, data = patch(olive, changed)
         assert status == 200
         expected = changed | {
             "headline": "Maps that work offline",
@@ -69,63 +69,61 @@ class TestPatch:
             "links": ["https://example.com/olive"],
             "hourly_rate": "85.50",
         }
-        assert answer["private"].pop("searchable") is expected.pop("searchable")
-        assert {name: answer[name] for name in expected} == expected
-        assert answer["availability"] == "available"
+        assert data["private"].pop("searchable") is expected.pop("searchable")
+        assert {name: data[name] for name in expected} == expected
+        assert data["availability"] == "available"
         olive.refresh_from_db()
         assert (olive.tagline, olive.searchable) == ("", False)
 
-    def test_one_row_of_the_audit_log_tells_of_all_of_it(self, olive: BuilderProfile) -> None:
+    def test_change_writes_one_audit_row(self, olive: BuilderProfile) -> None:
         adam = UserFactory.create(admin=True)
         patch(olive, {"headline": "After", "bio": "About", "hourly_rate": "85", "tagline": ""}, user=adam)
         row = AuditLog.objects.get()
         assert (row.action, row.actor, row.subject) == ("PROFILE_UPDATED", adam, olive.user)
         assert row.details == {"headline": ["Before", "After"], "bio": ["", "About"], "hourly_rate": [None, "85"]}
 
-    def test_what_it_answers_can_be_sent_back(self, olive: BuilderProfile) -> None:
+    def test_response_can_be_sent_back(self, olive: BuilderProfile) -> None:
         patch(olive, {"skills": ["C++", "日本語"], "links": ["https://example.com/a,b"], "hourly_rate": 1})
-        answer = program(olive.user).get(path_of(olive)).json()
-        same = {name: answer[name] for name in ("skills", "links", "hourly_rate", "bio", "time_zone", "domains")}
-        assert patch(olive, same) == (200, answer)
+        data = api_client(olive.user).get(path_of(olive)).json()
+        same = {name: data[name] for name in ("skills", "links", "hourly_rate", "bio", "time_zone", "domains")}
+        assert patch(olive, same) == (200, data)
         assert AuditLog.objects.count() == 1
 
-    def test_an_address_that_somebody_took_a_moment_ago_is_refused(
-        self, olive: BuilderProfile, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_slug_taken_concurrently_is_rejected(self, olive: BuilderProfile, monkeypatch: pytest.MonkeyPatch) -> None:
         BuilderProfileFactory.create(slug="taken")
         monkeypatch.setattr("profiles.slug_history.slug_error", lambda *_: None)
-        status, answer = patch(olive, {"slug": "taken", "headline": "After"})
-        assert (status, answer["error"]["fields"].keys()) == (422, {"slug"})
+        status, data = patch(olive, {"slug": "taken", "headline": "After"})
+        assert (status, data["error"]["fields"].keys()) == (422, {"slug"})
         olive.refresh_from_db()
         assert olive.headline == "Before"
 
-    def test_saying_what_time_one_has_confirms_it(self, olive: BuilderProfile) -> None:
+    def test_owner_confirms_availability_by_sending_it(self, olive: BuilderProfile) -> None:
         assert patch(olive, {"headline": "After"})[1]["availability_confirmed_at"] is None
         adam = UserFactory.create(admin=True)
         assert patch(olive, {"availability": "limited"}, user=adam)[1]["availability_confirmed_at"] is None
         assert patch(olive, {"availability": "limited"})[1]["availability_confirmed_at"]
 
-    def test_the_address_of_a_page_follows_the_rules_of_addresses(self, olive: BuilderProfile) -> None:
+    def test_slug_is_validated(self, olive: BuilderProfile) -> None:
         other = BuilderProfileFactory.create(slug="taken")
         before = olive.slug
-        status, answer = patch(olive, {"slug": "Olive’s Maps"})
-        assert (status, answer["slug"], answer["url"]) == (200, "olives-maps", "/builders/olives-maps/")
+        status, data = patch(olive, {"slug": "Olive’s Maps"})
+        assert (status, data["slug"], data["url"]) == (200, "olives-maps", "/builders/olives-maps/")
         for slug in ("taken", ""):
-            status, answer = patch(olive, {"slug": slug, "headline": "After"})
-            assert (status, answer["error"]["fields"].keys()) == (422, {"slug"})
+            status, data = patch(olive, {"slug": slug, "headline": "After"})
+            assert (status, data["error"]["fields"].keys()) == (422, {"slug"})
         assert patch(other, {"slug": before})[0] == 422
         assert patch(olive, {"slug": before})[1]["slug"] == before
 
-    def test_what_is_stored_and_not_sent_is_not_judged(self, olive: BuilderProfile) -> None:
+    def test_stored_values_of_other_fields_are_not_validated(self, olive: BuilderProfile) -> None:
         BuilderProfile.objects.update(time_zone="Gone/Away")
-        status, answer = patch(olive, {"location": "Łódź"})
-        assert (status, answer["location"], answer["time_zone"]) == (200, "Łódź", "Gone/Away")
+        status, data = patch(olive, {"location": "Łódź"})
+        assert (status, data["location"], data["time_zone"]) == (200, "Łódź", "Gone/Away")
 
-    def test_an_empty_change_changes_nothing(self, olive: BuilderProfile) -> None:
+    def test_empty_patch_changes_nothing(self, olive: BuilderProfile) -> None:
         assert patch(olive, {})[0] == 200
         assert not AuditLog.objects.exists()
 
-    def test_it_is_all_or_nothing_and_says_what_the_forms_say(self, olive: BuilderProfile) -> None:
+    def test_invalid_patch_changes_nothing_and_has_form_errors(self, olive: BuilderProfile) -> None:
         wrong = {
             "headline": "x" * 161,
             "hourly_rate": -1,
@@ -135,9 +133,9 @@ class TestPatch:
             "time_zone": "Mars/Olympus",
             "tagline": "Good",
         }
-        status, answer = patch(olive, wrong)
-        assert (status, answer["error"]["code"]) == (422, "invalid")
-        assert answer["error"]["fields"] == {
+        status, data = patch(olive, wrong)
+        assert (status, data["error"]["code"]) == (422, "invalid")
+        assert data["error"]["fields"] == {
             "headline": ["Use 160 characters or fewer. You entered 161."],
             "hourly_rate": ["Enter a rate above zero, or leave it blank to agree a rate for each project."],
             "skills": [f"“{'y' * 30}…” has 10000 characters. Use 40 or fewer."],
@@ -147,17 +145,17 @@ class TestPatch:
         }
         for section, name in (("introduction", "headline"), ("terms", "hourly_rate"), ("terms", "currency")):
             page = signed_in(olive.user).post(f"/builders/{olive.slug}/edit/{section}/", {name: wrong[name]})
-            assert page.context["form"].errors[name] == answer["error"]["fields"][name]
+            assert page.context["form"].errors[name] == data["error"]["fields"][name]
         olive.refresh_from_db()
         assert (olive.headline, olive.tagline) == ("Before", "")
         assert not AuditLog.objects.exists()
 
-    def test_unknown_and_read_only_fields_are_named(self, olive: BuilderProfile) -> None:
+    def test_unknown_and_read_only_fields_are_rejected(self, olive: BuilderProfile) -> None:
         sent = {"validation_tier": 3, "url": "/x/", "nonsense": 1, "\ud800": 1, "user_id": 1, "headline": "After"}
-        status, answer = patch(olive, sent)
+        status, data = patch(olive, sent)
         unknown, fixed = ["This field does not exist."], ["This field is read-only."]
         assert status == 422
-        assert answer["error"]["fields"] == {
+        assert data["error"]["fields"] == {
             "validation_tier": fixed,
             "url": fixed,
             "nonsense": unknown,
@@ -166,7 +164,7 @@ class TestPatch:
         }
 
     @pytest.mark.parametrize("value", (None, 1, 1.5, True, [], {}, {"a": {"b": []}}, [["x"]], [None], [1]))
-    def test_values_of_the_wrong_type_are_refused(self, olive: BuilderProfile, value: Any) -> None:
+    def test_values_of_the_wrong_type_are_rejected(self, olive: BuilderProfile, value: Any) -> None:
         fits = {
             "hourly_rate": value is None or (value in (1, 1.5) and value is not True),
             "adhd_friendly": value is True,
@@ -175,23 +173,23 @@ class TestPatch:
         }
         for name in ("headline", "bio", "availability", "time_zone", "links", *fits):
             expected = 200 if fits.get(name, value == [] and name == "links") else 422
-            status, answer = patch(olive, {name: value})
+            status, data = patch(olive, {name: value})
             assert (name, status) == (name, expected)
-            assert status == 200 or answer["error"]["fields"].keys() == {name}
+            assert status == 200 or data["error"]["fields"].keys() == {name}
 
     @pytest.mark.parametrize(
         ("body", "status", "code"),
         (
-            pytest.param(b"", 415, "not_json", id="nothing"),
+            pytest.param(b"", 415, "not_json", id="empty"),
             pytest.param(b" ", 400, "malformed", id="blank"),
             pytest.param(b"junk", 400, "malformed", id="junk"),
-            pytest.param(b'{"headline": "x"', 400, "malformed", id="cut"),
+            pytest.param(b'{"headline": "x"', 400, "malformed", id="truncated"),
             pytest.param(b"\xff\xfe", 400, "malformed", id="not UTF-8"),
             pytest.param("\ufeff{}".encode(), 400, "malformed", id="byte order mark"),
             pytest.param('{"headline": "x"}'.encode("utf-16"), 400, "malformed", id="UTF-16"),
             pytest.param(b"[" * 100_000, 400, "malformed", id="deep"),
             pytest.param(b'{"headline": ' + b'{"a":' * 50_000, 400, "malformed", id="deep object"),
-            pytest.param(b'{"headline": "a", "headline": "b"}', 400, "malformed", id="twice"),
+            pytest.param(b'{"headline": "a", "headline": "b"}', 400, "malformed", id="duplicate key"),
             pytest.param(b'{"hourly_rate": NaN}', 400, "malformed", id="NaN"),
             pytest.param(b'{"hourly_rate": -Infinity}', 400, "malformed", id="Infinity"),
             pytest.param(b"[]", 400, "not_an_object", id="list"),
@@ -199,54 +197,52 @@ class TestPatch:
             pytest.param(b"7", 400, "not_an_object", id="number"),
             pytest.param(b'{"hourly_rate": 1e400}', 422, "invalid", id="huge"),
             pytest.param(b'{"hourly_rate": 1e-400}', 422, "invalid", id="tiny"),
-            pytest.param(b'{"hourly_rate": 1e99999999999999999999}', 422, "invalid", id="no decimal"),
+            pytest.param(b'{"hourly_rate": 1e99999999999999999999}', 422, "invalid", id="huge exponent"),
             pytest.param(b'{"hourly_rate": ' + b"9" * 10_000 + b"}", 422, "invalid", id="long"),
             pytest.param(b'{"hourly_rate": "NaN"}', 422, "invalid", id="NaN in text"),
-            pytest.param(b'{"availability": "\\ud800"}', 422, "invalid", id="half of a pair"),
+            pytest.param(b'{"availability": "\\ud800"}', 422, "invalid", id="unpaired surrogate"),
             pytest.param(b'{"availability": "a\\u0000"}', 422, "invalid", id="NUL"),
             pytest.param(b'{"headline": "' + b"x" * 1_000_000 + b'"}', 413, "too_large", id="large"),
         ),
     )
-    def test_bodies_that_make_no_sense_are_refused(
-        self, olive: BuilderProfile, body: bytes, status: int, code: str
-    ) -> None:
-        found, answer = patch(olive, body)
-        assert (found, answer["error"]["code"]) == (status, code)
+    def test_invalid_bodies_are_rejected(self, olive: BuilderProfile, body: bytes, status: int, code: str) -> None:
+        found, data = patch(olive, body)
+        assert (found, data["error"]["code"]) == (status, code)
         olive.refresh_from_db()
         assert olive.headline == "Before"
 
-    def test_characters_that_cannot_be_kept_are_taken_out(self, olive: BuilderProfile) -> None:
-        status, answer = patch(olive, b'{"headline": "a\\u0000b\\ud800c\\u202ed", "skills": ["x\\udfff"]}')
+    def test_unsupported_characters_are_removed(self, olive: BuilderProfile) -> None:
+        status, data = patch(olive, b'{"headline": "a\\u0000b\\ud800c\\u202ed", "skills": ["x\\udfff"]}')
         assert status == 200
-        assert (answer["headline"], answer["skills"]) == ("a b c d", ["x"])
+        assert (data["headline"], data["skills"]) == ("a b c d", ["x"])
 
     @pytest.mark.parametrize("kind", ("text/plain", "application/x-www-form-urlencoded", "application/xml", ""))
-    def test_only_json_is_taken(self, olive: BuilderProfile, kind: str) -> None:
-        status, answer = patch(olive, {"headline": "After"}, content_type=kind)
-        assert (status, answer["error"]["code"]) == (415, "not_json")
+    def test_only_json_is_accepted(self, olive: BuilderProfile, kind: str) -> None:
+        status, data = patch(olive, {"headline": "After"}, content_type=kind)
+        assert (status, data["error"]["code"]) == (415, "not_json")
         assert patch(olive, {}, content_type="application/json; charset=utf-8")[0] == 200
 
-    def test_a_profile_without_an_address_can_be_changed(self) -> None:
+    def test_profile_without_slug_can_be_changed(self) -> None:
         profile = BuilderProfileFactory.create(user__name="", slug=None)
-        status, answer = patch(profile, {"headline": "After"})
-        assert (status, answer["url"], answer["headline"]) == (200, None, "After")
+        status, data = patch(profile, {"headline": "After"})
+        assert (status, data["url"], data["headline"]) == (200, None, "After")
 
-    def test_clients_change_their_profiles_too(self) -> None:
+    def test_client_profile_can_be_changed(self) -> None:
         profile = ClientProfileFactory.create()
-        status, answer = patch(profile, {"company_name": "Acme", "project_preferences": "Small ones"})
-        assert (status, answer["company_name"], answer["project_preferences"]) == (200, "Acme", "Small ones")
-        status, answer = patch(profile, {"company_name": "x" * 121, "headline": "?"})
+        status, data = patch(profile, {"company_name": "Acme", "project_preferences": "Small ones"})
+        assert (status, data["company_name"], data["project_preferences"]) == (200, "Acme", "Small ones")
+        status, data = patch(profile, {"company_name": "x" * 121, "headline": "?"})
         assert status == 422
-        assert answer["error"]["fields"].keys() == {"company_name", "headline"}
+        assert data["error"]["fields"].keys() == {"company_name", "headline"}
 
-    def test_who_may(self, olive: BuilderProfile) -> None:
+    def test_permissions_of_patch(self, olive: BuilderProfile) -> None:
         for user, status in ((UserFactory.create(), 403), (UserFactory.create(admin=True), 200), (olive.user, 200)):
             assert patch(olive, {"headline": "After"}, user=user)[0] == status
         BuilderProfile.objects.update(hidden_at=SINCE)
         assert patch(olive, {}, user=UserFactory.create(builder=True))[0] == 404
         assert Client().patch(path_of(olive), "{}", content_type="application/json").status_code == 404
 
-    def test_the_audit_log_names_who_looks_through_a_persons_eyes(self, olive: BuilderProfile) -> None:
+    def test_audit_log_names_the_impersonator(self, olive: BuilderProfile) -> None:
         adam = UserFactory.create(admin=True)
         browser = impersonating(olive.user, adam, headers={"if-match": "*"})
         browser.patch(path_of(olive), {"headline": "After"}, content_type="application/json")
@@ -263,15 +259,13 @@ class TestPatch:
         accepted = browser.patch(path_of(olive), **send, headers={"x-csrftoken": csrf_token})
         assert accepted.status_code == 200
 
-    def test_queries_do_not_grow_with_what_is_sent(
-        self, olive: BuilderProfile, django_assert_max_num_queries: Any
-    ) -> None:
+    def test_number_of_queries_is_limited(self, olive: BuilderProfile, django_assert_max_num_queries: Any) -> None:
         with django_assert_max_num_queries(20):
             patch(olive, {"headline": "After", "bio": "x", "skills": ["x"], "links": [], "searchable": False})
 
 
 class TestConditions:
-    def test_reading_again_is_not_needed_while_nothing_changed(
+    def test_matching_etag_returns_304(
         self, olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         client = Client()
@@ -286,34 +280,34 @@ class TestConditions:
             assert client.get(path_of(olive), headers={"if-none-match": other}).status_code == 200
         assert first["Cache-Control"] == again["Cache-Control"] == "private, no-cache"
 
-    def test_everything_that_is_shown_counts(self, olive: BuilderProfile) -> None:
+    def test_etag_changes_with_every_part_of_the_response(self, olive: BuilderProfile) -> None:
         seen = set()
 
-        def look() -> None:
+        def add_etag() -> None:
             seen.add(Client().get(path_of(olive))["ETag"])
 
-        look()
+        add_etag()
         patch(olive, {"bio": "x"})
-        look()
+        add_etag()
         project = Project.objects.create(builder=olive, title="A")
-        look()
+        add_etag()
         Project.objects.filter(pk=project.pk).update(status="demo")
-        look()
+        add_etag()
         Badge.objects.create(builder=olive, kind="code", evidence="x", awarded_by=UserFactory.create(admin=True))
-        look()
+        add_etag()
         User.objects.filter(pk=olive.user_id).update(name="Olive Other")
-        look()
+        add_etag()
         assert len(seen) == 6
 
-    def test_a_visitors_tag_tells_nothing_of_what_is_private(self, olive: BuilderProfile) -> None:
+    def test_visitor_etag_ignores_private_fields(self, olive: BuilderProfile) -> None:
         before = Client().get(path_of(olive))["ETag"]
         patch(olive, {"searchable": False})
         assert Client().get(path_of(olive))["ETag"] == before
-        assert program(olive.user).get(path_of(olive))["ETag"] != before
+        assert api_client(olive.user).get(path_of(olive))["ETag"] != before
 
     @pytest.mark.parametrize("method", ("patch", "delete"))
-    def test_a_change_says_what_it_is_made_to(self, olive: BuilderProfile, method: str) -> None:
-        client = program(olive.user)
+    def test_change_requires_a_matching_etag(self, olive: BuilderProfile, method: str) -> None:
+        client = api_client(olive.user)
         send: Any = getattr(client, method)
         options = {"data": "{}", "content_type": "application/json"}
         response = send(path_of(olive), **options)
@@ -329,8 +323,8 @@ class TestConditions:
         assert (olive.headline, olive.deleted_at) == ("Meanwhile", None)
         assert send(path_of(olive), **options, headers={"if-match": etag}).status_code in (200, 204)
 
-    def test_a_chain_of_changes_needs_no_reading_between(self, olive: BuilderProfile) -> None:
-        client = program(olive.user)
+    def test_response_etag_can_be_used_for_the_next_change(self, olive: BuilderProfile) -> None:
+        client = api_client(olive.user)
         etag = client.get(path_of(olive))["ETag"]
         for headline in ("One", "Two", "Three"):
             response = client.patch(
@@ -342,10 +336,10 @@ class TestConditions:
 
 class TestDelete:
     def delete(self, profile: BuilderProfile | ClientProfile, user: User | None = None) -> int:
-        client = program(user or profile.user)
+        client = api_client(user or profile.user)
         return int(client.delete(path_of(profile), headers={"if-match": "*"}).status_code)
 
-    def test_it_gives_up_the_role_and_the_page(self, olive: BuilderProfile) -> None:
+    def test_delete_removes_role_and_page(self, olive: BuilderProfile) -> None:
         assert self.delete(olive) == 204
         olive.refresh_from_db()
         olive.user.refresh_from_db()
@@ -361,7 +355,7 @@ class TestDelete:
             ("PROFILE_UPDATED", olive.user_id),
         ]
 
-    def test_the_other_profile_of_the_same_person_stays(self) -> None:
+    def test_other_profile_of_the_user_stays(self) -> None:
         user = UserFactory.create(builder=True, client=True)
         client, builder = ClientProfileFactory.create(user=user), BuilderProfileFactory.create(user=user)
         assert self.delete(client) == 204
@@ -369,17 +363,17 @@ class TestDelete:
         assert user.roles == ["BUILDER"]
         assert Client().get(path_of(builder)).status_code == 200
 
-    def test_an_admin_deletes_for_somebody_and_a_visitor_does_not(self, olive: BuilderProfile) -> None:
+    def test_admin_can_delete_and_visitor_cannot(self, olive: BuilderProfile) -> None:
         assert self.delete(olive, UserFactory.create()) == 403
         assert self.delete(ClientProfileFactory.create(), UserFactory.create()) == 404
         adam = UserFactory.create(admin=True)
         assert self.delete(olive, adam) == 204
         assert AuditLog.objects.filter(action="ROLE_REMOVED").get().actor == adam
 
-    def test_where_no_role_can_be_given_up_nothing_happens(self) -> None:
+    def test_delete_fails_if_the_role_cannot_be_removed(self) -> None:
         profile = BuilderProfileFactory.create(user__banned=True)
         adam = UserFactory.create(admin=True)
-        response = program(adam).delete(path_of(profile), headers={"if-match": "*"})
+        response = api_client(adam).delete(path_of(profile), headers={"if-match": "*"})
         assert (response.status_code, response.json()["error"]["code"]) == (409, "role_stays")
         profile.refresh_from_db()
         assert profile.deleted_at is None

@@ -1,4 +1,4 @@
-"""Whatever people are found by is found, however it is spelt, and whoever changed it by whichever way."""
+"""Search words, spelling variants and updates of the search columns."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -27,9 +27,9 @@ from tests.helpers.webhooks import WebhookClient, person
 pytestmark = pytest.mark.django_db
 
 
-def names(text: str, **chosen: tuple[str, ...]) -> list[str]:
-    """Return who is found by what is typed."""
-    return [profile.name for profile in find(DirectoryQuery(text, chosen)).builders]
+def names(text: str, **filters: tuple[str, ...]) -> list[str]:
+    """Return the names of the builders that match."""
+    return [profile.name for profile in find(DirectoryQuery(text, filters)).builders]
 
 
 def is_found(text: str) -> bool:
@@ -59,7 +59,7 @@ class TestSpelling:
             ("Алёна", "алена"),
         ),
     )
-    def test_no_match_depends_on_accents_or_case(self, name: str, typed: str) -> None:
+    def test_search_ignores_accents_and_case(self, name: str, typed: str) -> None:
         BuilderProfileFactory.create(user__name=name)
         assert names(typed) == [name]
 
@@ -80,12 +80,12 @@ class TestSpelling:
             ("React開発者", "react"),
         ),
     )
-    def test_scripts_without_spaces_are_found_by_any_part(self, name: str, typed: str) -> None:
+    def test_scripts_without_spaces_match_any_part(self, name: str, typed: str) -> None:
         BuilderProfileFactory.create(user__name=name)
         assert names(typed) == [name]
 
     @pytest.mark.parametrize("typed", ("高美", "美橋", "咲高"))
-    def test_but_not_by_letters_that_do_not_stand_together(self, typed: str) -> None:
+    def test_letters_that_are_not_adjacent_do_not_match(self, typed: str) -> None:
         BuilderProfileFactory.create(user__name="高橋美咲")
         assert not is_found(typed)
 
@@ -105,24 +105,24 @@ class TestSpelling:
             ("שָׁלוֹם", "שלום"),
         ),
     )
-    def test_arabic_and_its_neighbours_are_found_as_people_type_them(self, name: str, typed: str) -> None:
+    def test_spelling_variants_of_other_scripts_match(self, name: str, typed: str) -> None:
         BuilderProfileFactory.create(user__name=name)
         assert names(typed) == [name]
 
     @pytest.mark.parametrize("typed", ("mar", "mari nov", "NOV mar", "m", "marie novak"))
-    def test_the_beginning_of_every_word_is_enough(self, typed: str) -> None:
+    def test_prefixes_match(self, typed: str) -> None:
         BuilderProfileFactory.create(user__name="Marie Nováková")
         assert is_found(typed)
 
     @pytest.mark.parametrize("typed", ("arie", "marie x", "novakovaa", "zzz"))
-    def test_everything_typed_must_be_there(self, typed: str) -> None:
+    def test_every_search_word_must_match(self, typed: str) -> None:
         BuilderProfileFactory.create(user__name="Marie Nováková")
         assert not is_found(typed)
 
     @pytest.mark.parametrize(
         ("typed", "found"), (("c", ["C", "C++", "C#"]), ("c++", ["C++"]), ("c#", ["C#"]), ("nodejs", ["Node.js"]))
     )
-    def test_signs_belong_to_the_names_of_languages(self, typed: str, found: list[str]) -> None:
+    def test_plus_and_hash_belong_to_language_names(self, typed: str, found: list[str]) -> None:
         for skill in ("C", "C++", "C#", "Node.js"):
             BuilderProfileFactory.create(user__name=f"Knows {skill}", skills=[skill])
         assert {f"Knows {skill}" for skill in found} == set(names(typed))
@@ -155,25 +155,25 @@ HOSTILE = (
 
 class TestBadInput:
     @pytest.mark.parametrize("typed", HOSTILE)
-    def test_nothing_that_is_typed_breaks_it(self, client: Client, typed: str) -> None:
+    def test_hostile_search_text_is_handled(self, client: Client, typed: str) -> None:
         BuilderProfileFactory.create(user__name="Marie Novák", skills=["React"])
         for parameter in ("q", "skill", "domain", "tier", "rate", "availability", "sort", "after"):
             assert client.get("/builders/", {parameter: typed}).status_code == 200
 
     @pytest.mark.parametrize("typed", HOSTILE)
-    def test_nothing_that_is_stored_breaks_it(self, typed: str) -> None:
+    def test_hostile_profile_text_is_indexed(self, typed: str) -> None:
         text = typed.replace("\x00", "")
         profile = BuilderProfileFactory.create(headline=text[:160], skills=[text[:40]], bio=text, expertise=[text[:80]])
         assert find(DirectoryQuery()).builders == [profile]
 
-    def test_no_word_can_leave_its_quotes(self) -> None:
+    def test_quotes_are_escaped(self) -> None:
         assert indexing.quoted("it's \\") == "'it''s \\\\'"
 
-    def test_filters_cannot_be_typed(self) -> None:
+    def test_search_text_does_not_match_filter_terms(self) -> None:
         BuilderProfileFactory.create(validation_tier=3)
         assert not is_found("/tier/3")
 
-    def test_a_skill_with_quotes_can_be_chosen(self) -> None:
+    def test_skill_with_quotes_can_be_filtered(self) -> None:
         BuilderProfileFactory.create(user__name="Olive", skills=["Rock'n'\\Roll"])
         assert names("", skill=("Rock'n'\\Roll",)) == ["Olive"]
 
@@ -183,27 +183,27 @@ def edit(**facts: Any) -> None:
     editing.save(profile, facts, actor=profile.user, origin=SYSTEM)
 
 
-class TestKeepingUp:
-    """Each fact is changed by the way people change it, and is found."""
+class TestIndexUpdates:
+    """Changes by every route update the search columns."""
 
-    def test_a_webhook_makes_somebody_who_is_found(self, webhook: WebhookClient) -> None:
+    def test_builder_created_by_webhook_is_found(self, webhook: WebhookClient) -> None:
         webhook.created(person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"]))
         assert names("was") == ["Zofia Wąs"]
 
-    def test_a_new_name_from_clerk_is_found_and_the_old_one_is_not(self, webhook: WebhookClient) -> None:
+    def test_name_change_in_clerk_updates_the_index(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
         webhook.created(zofia)
         webhook.updated(zofia.later(last_name="Nowak"))
         assert names("nowak") == ["Zofia Nowak"]
         assert not is_found("was")
 
-    def test_a_first_name_is_found(self, webhook: WebhookClient) -> None:
-        nobody = person(first_name=None, last_name=None, username=None, roles=["BUILDER"])
-        webhook.created(nobody)
-        webhook.updated(nobody.later(first_name="Nora"))
+    def test_first_name_set_later_is_found(self, webhook: WebhookClient) -> None:
+        unnamed = person(first_name=None, last_name=None, username=None, roles=["BUILDER"])
+        webhook.created(unnamed)
+        webhook.updated(unnamed.later(first_name="Nora"))
         assert names("nora") == ["Nora"]
 
-    def test_a_name_that_changed_while_the_role_was_gone_is_found(self, webhook: WebhookClient) -> None:
+    def test_name_changed_while_archived_is_found(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
         webhook.created(zofia)
         gone = zofia.later(timedelta(seconds=1), roles=[])
@@ -212,7 +212,7 @@ class TestKeepingUp:
         webhook.updated(gone.later(timedelta(seconds=3), last_name="Nowak", roles=["BUILDER"]))
         assert names("nowak") == ["Zofia Nowak"]
 
-    def test_a_picture_at_clerk_counts(self, webhook: WebhookClient) -> None:
+    def test_clerk_picture_raises_the_score(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", roles=["BUILDER"])
         webhook.created(zofia)
         before = BuilderProfile.objects.get().score
@@ -232,7 +232,7 @@ class TestKeepingUp:
             ("location", "Kraków", "krakow"),
         ),
     )
-    def test_what_is_edited_is_found(self, field: str, value: Any, typed: str) -> None:
+    def test_edited_fields_are_found(self, field: str, value: Any, typed: str) -> None:
         BuilderProfileFactory.create()
         assert not is_found(typed)
         edit(**{field: value})
@@ -240,14 +240,14 @@ class TestKeepingUp:
         edit(**{field: type(value)()})
         assert not is_found(typed)
 
-    def test_what_is_edited_on_the_page_is_found(self) -> None:
+    def test_edits_through_the_page_are_found(self) -> None:
         profile = BuilderProfileFactory.create()
         browser = signed_in(profile.user)
         browser.post(f"{profile.get_absolute_url()}edit/introduction/", {"headline": "Apps for beekeepers"})
         assert is_found("beekeepers")
 
     @pytest.mark.parametrize(
-        ("field", "value", "chosen"),
+        ("field", "value", "filters"),
         (
             ("domains", ["health"], {"domain": ("health",)}),
             ("skills", ["Node.js"], {"skill": ("node JS",)}),
@@ -257,34 +257,32 @@ class TestKeepingUp:
             ("hourly_rate", Decimal(300), {"rate": ("4",)}),
         ),
     )
-    def test_what_is_edited_can_be_filtered_by(
-        self, field: str, value: Any, chosen: dict[str, tuple[str, ...]]
-    ) -> None:
+    def test_edited_fields_can_be_filtered(self, field: str, value: Any, filters: dict[str, tuple[str, ...]]) -> None:
         BuilderProfileFactory.create()
-        assert not names("", **chosen)
+        assert not names("", **filters)
         edit(**{field: value})
-        assert names("", **chosen)
+        assert names("", **filters)
 
-    def test_a_name_in_clerk_that_its_owner_hides_is_not_found(self) -> None:
+    def test_clerk_name_replaced_by_display_name_is_not_found(self) -> None:
         BuilderProfileFactory.create(user__name="Olive Owner", display_name="Otto")
         assert not is_found("owner")
         assert is_found("otto")
 
-    def test_erasing_somebody_empties_what_was_known(self) -> None:
+    def test_erasure_empties_the_search_columns(self) -> None:
         profile = BuilderProfileFactory.create(user__name="Olive Owner")
         personal_data.erase(profile.user)
         assert BuilderProfile.objects.values_list("search", "name_key").get() == (None, "")
         assert "search" not in personal_data.export(profile.user).data["builder_profile"][0]
 
-    def test_a_change_costs_no_statement_more(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_indexing_adds_no_statement_to_a_change(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profile = BuilderProfileFactory.create(user=UserFactory.create(roles=[]))
         # Savepoint, the locked row, its new values, the audit row, and the savepoint's end.
         with django_assert_num_queries(5):
             editing.save(profile, {"headline": "New"}, actor=profile.user, origin=SYSTEM)
 
 
-class TestTheScore:
-    def test_each_thing_a_builder_can_do_raises_it(self) -> None:
+class TestScore:
+    def test_each_completed_field_raises_the_score(self) -> None:
         profile = BuilderProfileFactory.create(availability="unavailable")
         for facts in (
             {"headline": "x"},
@@ -303,7 +301,7 @@ class TestTheScore:
             assert BuilderProfile.objects.get().score > before, facts
         assert profile.score == 0
 
-    def test_being_featured_beats_everything_else(self) -> None:
+    def test_featured_score_exceeds_all_others(self) -> None:
         best = (
             indexing.TIER_SCORES[3]
             + sum(indexing.COMPLETENESS_SCORES.values())
@@ -312,7 +310,7 @@ class TestTheScore:
         )
         assert best < indexing.FEATURED_SCORE
 
-    def test_time_lowers_it_and_the_job_notices(self) -> None:
+    def test_job_lowers_the_score_over_time(self) -> None:
         now = timezone.now()
         old = BuilderProfileFactory.create(availability_confirmed_at=now)
         fresh = BuilderProfileFactory.create(availability_confirmed_at=now)
@@ -325,7 +323,7 @@ class TestTheScore:
         assert after.index_due_at == now + timedelta(days=30 - 8)
         assert unchanged.score == fresh.score
 
-    def test_rates_compare_roughly_in_dollars(self) -> None:
+    def test_rates_are_converted_to_us_dollars(self) -> None:
         assert to_usd(Decimal(85), Currency.USD) == 85
         assert 80 < to_usd(Decimal(75), Currency.EUR) < 90
         assert to_usd(Decimal("0.01"), Currency.JPY) == 1
@@ -333,8 +331,8 @@ class TestTheScore:
             assert to_usd(Decimal(99999), currency) > 0
 
 
-class TestIndexingAgain:
-    def test_what_old_code_wrote_is_indexed_by_the_job(self) -> None:
+class TestReindexing:
+    def test_job_indexes_rows_of_older_code(self) -> None:
         profile = BuilderProfileFactory.create(user__name="Olive")
         with connection.cursor() as cursor:
             cursor.execute("UPDATE profiles_builderprofile SET search = NULL, score = 0, index_due_at = DEFAULT")
@@ -344,9 +342,7 @@ class TestIndexingAgain:
         profile.refresh_from_db()
         assert profile.index_due_at is None
 
-    def test_the_command_indexes_everybody_in_batches_and_goes_on_where_it_was_told(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_command_indexes_in_batches_and_continues_after_an_id(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(indexing, "BATCH_SIZE", 2)
         profiles = BuilderProfileFactory.create_batch(5, headline="beekeepers")
         BuilderProfile.objects.update(search=None)
@@ -357,13 +353,13 @@ class TestIndexingAgain:
         call_command("index_profiles", stdout=output)
         assert len(names("beekeepers")) == 5
 
-    def test_indexing_again_changes_nothing(self) -> None:
+    def test_reindexing_is_idempotent(self) -> None:
         BuilderProfileFactory.create(headline="Größe", skills=["C++", "Rock'n'\\Roll"], featured_at=SINCE)
         before = BuilderProfile.objects.values().get()
         indexing.index_profiles([before["id"]])
         assert BuilderProfile.objects.values().get() == before
 
 
-def test_words_are_bounded() -> None:
+def test_words_and_texts_are_limited() -> None:
     assert max(map(len, terms.index_words("x" * 5000))) == terms.MAX_WORD_LENGTH
     assert len(list(terms.index_words("ab " * 100_000))) <= terms.MAX_TEXT_LENGTH

@@ -1,4 +1,4 @@
-"""A builder's page: what each kind of person reads on it, where it is found, and what it costs."""
+"""A builder's page: its content for each role, its URLs and its query counts."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 24, 13, 5, tzinfo=UTC)
-#: Everything that a profile can say.
+#: A value for every field of a profile.
 FACTS: dict[str, Any] = {
     "user__name": "Olive Owner",
     "slug": "olive-owner",
@@ -41,7 +41,7 @@ FACTS: dict[str, Any] = {
     "completed_projects": 27,
     "response_rate": 96,
 }
-TOLD = (
+VISIBLE_TEXTS = (
     "Olive Owner",
     "Maps that work offline",
     "Twelve years of mud",
@@ -67,7 +67,7 @@ TOLD = (
 
 @pytest.fixture
 def olive() -> BuilderProfile:
-    """Return a full page of a builder who can be written to."""
+    """Return a complete profile of a builder who can be contacted."""
     profile: BuilderProfile = BuilderProfileFactory.create(reachable=True, **FACTS)
     adam = UserFactory.create(admin=True)
     Badge.objects.create(builder=profile, kind="code", evidence="Two repositories read", awarded_by=adam)
@@ -80,26 +80,26 @@ def read(browser: Client, url: str = "/builders/olive-owner/", status: int = 200
     return re.sub(r'nonce="[^"]+"', 'nonce=""', response.content.decode())
 
 
-# --- What it says ---
+# --- Content ---
 
 
 @pytest.mark.usefixtures("olive")
-def test_it_says_all_there_is_to_say(client: Client) -> None:
+def test_page_shows_all_fields(client: Client) -> None:
     with time_machine.travel(NOW, tick=False):
         text = read(client)
-    assert [told for told in TOLD if told not in text] == []
-    assert "Skill 8" not in text  # only the top seven show
+    assert [text_part for text_part in VISIBLE_TEXTS if text_part not in text] == []
+    assert "Skill 8" not in text  # only the top seven are shown
 
 
 @pytest.mark.usefixtures("olive")
-def test_times_are_there_for_machines_too(client: Client) -> None:
+def test_times_have_machine_readable_values(client: Client) -> None:
     with time_machine.travel(NOW, tick=False):
         text = read(client)
     assert '<time datetime="2026-11-24T14:05:00+01:00" title="Europe/Warsaw">2:05 p.m.</time>' in text
     assert re.search(r'<time datetime="2026-11-21T13:05:00\+00:00" title="[^"]+">Confirmed 3.days ago</time>', text)
 
 
-def test_an_empty_page_has_no_empty_parts(client: Client) -> None:
+def test_empty_sections_are_not_rendered(client: Client) -> None:
     BuilderProfileFactory.create(slug="olive-owner")
     text = read(client)
     for absent in (
@@ -124,7 +124,7 @@ def test_an_empty_page_has_no_empty_parts(client: Client) -> None:
         ("0.01", "GBP", "£0.01"),
     ),
 )
-def test_rates_are_written_as_people_write_them(client: Client, amount: str, currency: str, shown: str) -> None:
+def test_rates_are_formatted(client: Client, amount: str, currency: str, shown: str) -> None:
     BuilderProfileFactory.create(slug="olive-owner", hourly_rate=Decimal(amount), currency=currency)
     assert f"<b>{shown}</b> an hour" in read(client)
 
@@ -132,40 +132,40 @@ def test_rates_are_written_as_people_write_them(client: Client, amount: str, cur
 @pytest.mark.parametrize(
     ("days", "words"), ((0, "today"), (1, "yesterday"), (2, "2\u00a0days ago"), (70, "2\u00a0months ago"))
 )
-def test_the_confirmation_is_as_old_as_people_say_it(client: Client, days: int, words: str) -> None:
+def test_age_of_the_confirmation_is_formatted(client: Client, days: int, words: str) -> None:
     with time_machine.travel(NOW, tick=False):
         BuilderProfileFactory.create(slug="olive-owner", availability_confirmed_at=NOW - timedelta(days=days, hours=1))
         assert f"Confirmed {words}" in read(client)
 
 
 @pytest.mark.parametrize("zone", ("Nowhere/Atlantis", "../../etc/passwd", "x" * 64))
-def test_a_time_zone_that_is_none_shows_no_time(client: Client, zone: str) -> None:
+def test_unknown_time_zone_shows_no_local_time(client: Client, zone: str) -> None:
     BuilderProfileFactory.create(slug="olive-owner", time_zone=zone)
     assert "local time" not in read(client)
 
 
-def test_links_are_marked_as_the_owners(client: Client) -> None:
+def test_links_have_rel_attributes(client: Client) -> None:
     BuilderProfileFactory.create(slug="olive-owner", links=["https://example.com/" + "x" * 200])
     text = read(client)
     assert f'<a href="https://example.com/{"x" * 200}" rel="me nofollow noopener ugc">' in text
     assert f">{'x' * 20}" not in text
 
 
-# --- Who reads what ---
+# --- Roles ---
 
 
 def browsers(profile: BuilderProfile) -> dict[str, Client]:
     return {
-        "nobody": Client(),
+        "anonymous": Client(),
         "visitor": signed_in(UserFactory.create(name="Vera Visitor")),
         "owner": signed_in(profile.user),
         "admin": signed_in(UserFactory.create(admin=True)),
     }
 
 
-#: Marks on a page, and who finds them.
+#: Elements of a page, and the roles that see them.
 MARKS = {
-    "Write a message": {"nobody", "visitor", "admin"},
+    "Write a message": {"anonymous", "visitor", "admin"},
     "/edit/": {"owner", "admin"},
     "htmx": {"owner", "admin"},
     "section-visibility": {"owner", "admin"},
@@ -173,18 +173,18 @@ MARKS = {
     "Your page": {"owner"},
     "Admin tools": {"admin"},
     "This is what visitors see.": set(),
-    "/sign-in/": {"nobody"},
+    "/sign-in/": {"anonymous"},
 }
 
 
 @pytest.mark.parametrize("mark", MARKS)
-def test_each_reads_what_is_theirs_to_read(olive: BuilderProfile, mark: str) -> None:
+def test_each_role_sees_its_own_elements(olive: BuilderProfile, mark: str) -> None:
     found = {who for who, browser in browsers(olive).items() if mark in read(browser)}
     assert found == MARKS[mark]
 
 
 @pytest.mark.parametrize("private", ("email", "clerk_id", "username"))
-def test_private_facts_are_on_nobodys_page(olive: BuilderProfile, private: str) -> None:
+def test_private_fields_are_never_shown(olive: BuilderProfile, private: str) -> None:
     User.objects.filter(pk=olive.user.pk).update(username="secretolive")
     olive.user.refresh_from_db()
     for browser in browsers(olive).values():
@@ -192,28 +192,28 @@ def test_private_facts_are_on_nobodys_page(olive: BuilderProfile, private: str) 
 
 
 @pytest.mark.parametrize("who", ("owner", "admin"))
-def test_who_looks_as_a_visitor_sees_a_visitors_page(olive: BuilderProfile, who: str) -> None:
+def test_view_as_visitor_equals_the_visitor_page(olive: BuilderProfile, who: str) -> None:
     with time_machine.travel(NOW, tick=False):
-        everybody = browsers(olive)
-        as_visitor = read(everybody[who], "/builders/olive-owner/?as=visitor")
-        visitors = read(everybody["visitor"])
+        clients = browsers(olive)
+        as_visitor = read(clients[who], "/builders/olive-owner/?as=visitor")
+        visitors = read(clients["visitor"])
     before, found, rest = as_visitor.partition("<aside")
     bar, _, after = rest.partition("</aside>")
     assert found
     assert "This is what visitors see." in bar
     assert 'href="/builders/olive-owner/"' in bar
-    styles = '<link rel="stylesheet" href="/static/css/owner.css">'  # of the bar
+    styles = '<link rel="stylesheet" href="/static/css/owner.css">'  # stylesheet of the bar
     assert (before + after).replace(styles, "").split() == visitors.split()
 
 
-@pytest.mark.parametrize("who", ("nobody", "visitor"))
-def test_visitors_are_visitors_already(olive: BuilderProfile, who: str) -> None:
+@pytest.mark.parametrize("who", ("anonymous", "visitor"))
+def test_view_as_visitor_changes_nothing_for_visitors(olive: BuilderProfile, who: str) -> None:
     with time_machine.travel(NOW, tick=False):
         browser = browsers(olive)[who]
         assert read(browser, "/builders/olive-owner/?as=visitor") == read(browser)
 
 
-def test_an_owner_sees_how_a_hidden_page_would_look(olive: BuilderProfile) -> None:
+def test_owner_can_preview_an_unpublished_page(olive: BuilderProfile) -> None:
     BuilderProfile.objects.update(unpublished_at=SINCE)
     text = read(signed_in(olive.user), "/builders/olive-owner/?as=visitor")
     assert "Visitors cannot currently see this page." in text
@@ -223,9 +223,9 @@ def test_an_owner_sees_how_a_hidden_page_would_look(olive: BuilderProfile) -> No
 
 
 @pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
-def test_search_engines_forget_what_is_not_there(olive: BuilderProfile, client: Client, reason: str) -> None:
+def test_hidden_pages_are_not_indexed(olive: BuilderProfile, client: Client, reason: str) -> None:
     BuilderProfile.objects.update(**{reason: SINCE})
-    for url in ("/builders/olive-owner/", "/builders/nobody/"):
+    for url in ("/builders/olive-owner/", "/builders/unknown/"):
         response = client.get(url)
         assert (response.status_code, response["X-Robots-Tag"]) == (404, "noindex")
         assert '<meta name="robots" content="noindex">' in response.content.decode()
@@ -239,31 +239,31 @@ def test_search_engines_forget_what_is_not_there(olive: BuilderProfile, client: 
         ({"user__email_verified_at": None}, False),
     ),
 )
-def test_a_message_is_offered_where_it_arrives(client: Client, facts: dict[str, Any], *, offered: bool) -> None:
+def test_contact_button_requires_a_verified_email(client: Client, facts: dict[str, Any], *, offered: bool) -> None:
     BuilderProfileFactory.create(slug="olive-owner", **{"reachable": True} | facts)
     assert ("Write a message" in read(client)) is offered
 
 
-# --- Where it is found ---
+# --- URLs ---
 
 
 @pytest.mark.parametrize(
-    ("slug", "asked"),
+    ("slug", "requested"),
     (
         pytest.param("olive-owner", "Olive-OWNER", id="capitals"),
         pytest.param("zofia-was", "Zofia-Wąs", id="accents"),
-        pytest.param("zofia-was", "zofia-wa\u0328s", id="taken apart"),
-        pytest.param("がく-山田", "か\u3099く-山田", id="Japanese taken apart"),
+        pytest.param("zofia-was", "zofia-wa\u0328s", id="decomposed"),
+        pytest.param("がく-山田", "か\u3099く-山田", id="decomposed Japanese"),
         pytest.param("strasse", "Straße", id="sharp s"),
     ),
 )
-def test_other_spellings_lead_to_the_address(client: Client, slug: str, asked: str) -> None:
+def test_other_spellings_redirect_to_the_slug(client: Client, slug: str, requested: str) -> None:
     BuilderProfileFactory.create(slug=slug)
-    response = client.get(f"/builders/{quote(asked)}/")
+    response = client.get(f"/builders/{quote(requested)}/")
     assert (response.status_code, response["Location"]) == (301, f"/builders/{quote(slug)}/")
 
 
-def test_the_address_itself_comes_before_other_spellings(client: Client) -> None:
+def test_exact_slug_comes_before_other_spellings(client: Client) -> None:
     BuilderProfileFactory.create(slug="olive", display_name="Small")
     BuilderProfileFactory.create(slug="Olive", display_name="Capital")
     assert "Capital" in read(client, "/builders/Olive/")
@@ -271,47 +271,47 @@ def test_the_address_itself_comes_before_other_spellings(client: Client) -> None
 
 
 @pytest.mark.parametrize("path", ("", "contact/"))
-def test_former_addresses_lead_to_the_present_one(olive: BuilderProfile, path: str) -> None:
+def test_former_slugs_redirect_to_the_current_one(olive: BuilderProfile, path: str) -> None:
     FormerSlug.objects.create(slug="olive-before", builder=olive)
     browser = signed_in(UserFactory.create())
-    for asked in ("olive-before", "OLIVE-Before"):
-        response = browser.get(f"/builders/{asked}/{path}")
+    for requested in ("olive-before", "OLIVE-Before"):
+        response = browser.get(f"/builders/{requested}/{path}")
         assert (response.status_code, response["Location"]) == (301, f"/builders/olive-owner/{path}")
 
 
-def test_former_addresses_tell_nothing_of_a_hidden_page(olive: BuilderProfile, client: Client) -> None:
+def test_former_slugs_of_hidden_pages_are_404(olive: BuilderProfile, client: Client) -> None:
     FormerSlug.objects.create(slug="olive-before", builder=olive)
     BuilderProfile.objects.update(hidden_at=SINCE)
     assert client.get("/builders/olive-before/").status_code == 404
     assert signed_in(olive.user).get("/builders/olive-before/").status_code == 301
 
 
-def test_an_address_that_somebody_has_now_is_theirs(olive: BuilderProfile, client: Client) -> None:
+def test_current_slug_comes_before_former_slug(olive: BuilderProfile, client: Client) -> None:
     FormerSlug.objects.create(slug="vera", builder=olive)
     BuilderProfileFactory.create(slug="vera", display_name="Vera")
     assert "Vera" in read(client, "/builders/vera/")
 
 
-# --- What it costs ---
+# --- Query counts ---
 
 
-@pytest.mark.parametrize("many", (0, 1, 24))
-@pytest.mark.parametrize(("who", "queries"), (("nobody", 3), ("visitor", 4), ("owner", 4), ("admin", 4)))
-def test_it_takes_at_most_four_queries_whatever_is_on_it(
-    olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries, many: int, who: str, queries: int
+@pytest.mark.parametrize("count", (0, 1, 24))
+@pytest.mark.parametrize(("who", "queries"), (("anonymous", 3), ("visitor", 4), ("owner", 4), ("admin", 4)))
+def test_page_uses_at_most_four_queries(
+    olive: BuilderProfile, django_assert_num_queries: DjangoAssertNumQueries, count: int, who: str, queries: int
 ) -> None:
     adam = UserFactory.create(admin=True)
-    for kind in [kind for kind in Badge.Kind if kind != "code"][: many and 5]:
+    for kind in [kind for kind in Badge.Kind if kind != "code"][: count and 5]:
         Badge.objects.create(builder=olive, kind=kind, evidence="Seen", awarded_by=adam)
     Project.objects.bulk_create(
-        Project(builder=olive, title=f"App {number}", position=number) for number in range(many)
+        Project(builder=olive, title=f"App {number}", position=number) for number in range(count)
     )
     browser = browsers(olive)[who]
     with django_assert_num_queries(queries):
         read(browser)
 
 
-def test_a_portrait_comes_first_where_it_is_what_one_came_for(client: Client) -> None:
+def test_portrait_has_high_priority_on_the_page_only(client: Client) -> None:
     profile = BuilderProfileFactory.create(user__image_url="https://img.clerk.com/olive")
     page = client.get(profile.get_absolute_url()).content.decode()
     assert re.search(r'<img class="portrait__picture"[^>]*fetchpriority="high"', page)

@@ -1,4 +1,4 @@
-"""The page of a client profile: what it shows is its form, for its owner and for admins."""
+"""The form of a client profile, for its owner and admins."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def clio() -> ClientProfile:
     return profile
 
 
-def test_the_owner_sees_and_changes_it(clio: ClientProfile) -> None:
+def test_owner_can_view_and_edit(clio: ClientProfile) -> None:
     browser = signed_in(clio.user)
     assert 'value="Clio Ltd"' in browser.get(OWN).content.decode()
     response = browser.post(OWN, TYPED)
@@ -38,19 +38,19 @@ def test_the_owner_sees_and_changes_it(clio: ClientProfile) -> None:
     assert AuditLog.objects.get().changed_fields == ["company_name", "industry", "project_preferences"]
 
 
-def test_an_admin_changes_it_at_an_address_of_its_own(clio: ClientProfile) -> None:
+def test_admin_edits_at_a_separate_url(clio: ClientProfile) -> None:
     adam = UserFactory.create(admin=True)
-    address = f"/clients/{clio.pk}/edit/"
-    assert signed_in(adam).post(address, TYPED)["Location"] == address
+    url = f"/clients/{clio.pk}/edit/"
+    assert signed_in(adam).post(url, TYPED)["Location"] == url
     assert AuditLog.objects.get().actor == adam
 
 
-def test_htmx_reloads_the_page(clio: ClientProfile) -> None:
+def test_htmx_redirects_to_the_page(clio: ClientProfile) -> None:
     headers = HTMX | {"hx-current-url": f"http://testserver{OWN}"}
     assert signed_in(clio.user).post(OWN, TYPED, headers=headers)["HX-Redirect"] == OWN
 
 
-def test_two_tabs_do_not_overwrite_each_other(clio: ClientProfile) -> None:
+def test_conflicting_edits_are_rejected(clio: ClientProfile) -> None:
     browser = signed_in(clio.user)
     version = browser.get(OWN).context["version"]
     browser.post(OWN, {"company_name": "First"})
@@ -61,7 +61,7 @@ def test_two_tabs_do_not_overwrite_each_other(clio: ClientProfile) -> None:
     assert clio.company_name == "First"
 
 
-def test_a_form_posted_too_late_is_kept(clio: ClientProfile) -> None:
+def test_form_posted_after_sign_out_is_preserved(clio: ClientProfile) -> None:
     kept = signed_in(clio.user, expired=True).post(OWN, TYPED, headers=PAGE)
     assert (kept.status_code, kept["Location"]) == (303, f"{OWN}?draft=1")
     shown: Any = signed_in(clio.user).get(kept["Location"])
@@ -69,7 +69,7 @@ def test_a_form_posted_too_late_is_kept(clio: ClientProfile) -> None:
     assert PreservedForm.objects.count() == 1
 
 
-def test_nobody_else_finds_it(clio: ClientProfile) -> None:
+def test_others_get_404(clio: ClientProfile) -> None:
     vera = signed_in(UserFactory.create(builder=True))
     assert vera.get(OWN).status_code == 404
     for browser in (vera, Client()):

@@ -1,4 +1,4 @@
-"""How complete a page is, and what its owner does next. Nobody else is told."""
+"""Completeness of a page, which only its owner sees."""
 
 import re
 from typing import Any
@@ -42,23 +42,25 @@ def full() -> BuilderProfile:
     return profile
 
 
-def test_the_steps_add_up_to_a_hundred() -> None:
+def test_gains_add_up_to_100() -> None:
     assert sum(step.gain for step in STEPS) == 100
 
 
-def test_the_docs_say_what_each_step_gains() -> None:
-    told = re.findall(r"^\| ([^|]+) \| (\d+) \|", (BASE_DIR / "docs" / "profiles.md").read_text(), re.MULTILINE)
-    assert [(words.strip(), int(gain)) for words, gain in told] == [(str(step.title), step.gain) for step in STEPS]
+def test_docs_list_the_gain_of_each_step() -> None:
+    documented = re.findall(r"^\| ([^|]+) \| (\d+) \|", (BASE_DIR / "docs" / "profiles.md").read_text(), re.MULTILINE)
+    assert [(title.strip(), int(gain)) for title, gain in documented] == [
+        (str(step.title), step.gain) for step in STEPS
+    ]
 
 
-def test_an_empty_page_is_at_zero_and_a_full_one_at_a_hundred() -> None:
+def test_empty_page_is_0_and_full_page_100_percent() -> None:
     assert completeness_of(BuilderProfileFactory.create()).percent == 0
     done = completeness_of(full())
     assert (done.percent, done.missing) == (100, [])
 
 
 @pytest.mark.parametrize(
-    ("fact", "lost"),
+    ("override", "reduction"),
     (
         ({"headline": ""}, 20),
         ({"user__image_url": ""}, 15),
@@ -71,16 +73,16 @@ def test_an_empty_page_is_at_zero_and_a_full_one_at_a_hundred() -> None:
         ({"links": []}, 5),
     ),
 )
-def test_each_step_that_is_missing_costs_what_it_gains(fact: dict[str, Any], lost: int) -> None:
-    profile = BuilderProfileFactory.create(**FULL | fact)
+def test_missing_step_reduces_the_percentage_by_its_gain(override: dict[str, Any], reduction: int) -> None:
+    profile = BuilderProfileFactory.create(**FULL | override)
     Project.objects.create(builder=profile, title="Ferry times")
     found = completeness_of(profile)
-    assert found.percent == 100 - lost
+    assert found.percent == 100 - reduction
     [(step, _)] = found.missing
-    assert step.gain == lost
+    assert step.gain == reduction
 
 
-def test_what_gains_most_comes_first_with_the_way_to_it() -> None:
+def test_missing_steps_are_sorted_by_gain_and_have_urls() -> None:
     profile = BuilderProfileFactory.create(**FULL | {"bio": "", "links": []})
     missing = completeness_of(profile).missing
     assert [step.gain for step, _ in missing] == [20, 10, 5]
@@ -88,7 +90,7 @@ def test_what_gains_most_comes_first_with_the_way_to_it() -> None:
     assert missing[2][1] == f"/builders/{profile.slug}/edit/links/"
 
 
-def test_the_owner_sees_the_ring_and_the_next_step() -> None:
+def test_owner_sees_percentage_and_next_step() -> None:
     profile = BuilderProfileFactory.create(**FULL)
     text = page(signed_in(profile.user), profile)
     assert 'aria-label="80% complete"' in text
@@ -98,25 +100,25 @@ def test_the_owner_sees_the_ring_and_the_next_step() -> None:
     assert "Your page is complete." in page(signed_in((done := full()).user), done)
 
 
-def test_the_ring_has_no_style_of_its_own() -> None:
+def test_ring_has_no_inline_style() -> None:
     profile = BuilderProfileFactory.create(introduced=True)
     assert "style=" not in page(signed_in(profile.user), profile)
 
 
-@pytest.mark.parametrize("person", ("nobody", "visitor", "other builder", "admin"))
-def test_nobody_else_sees_the_bar(person: str) -> None:
+@pytest.mark.parametrize("role", ("anonymous", "visitor", "other builder", "admin"))
+def test_others_do_not_see_the_bar(role: str) -> None:
     profile = BuilderProfileFactory.create(introduced=True)
     browsers = {
-        "nobody": Client(),
+        "anonymous": Client(),
         "visitor": signed_in(UserFactory.create()),
         "other builder": signed_in(BuilderProfileFactory.create().user),
         "admin": signed_in(UserFactory.create(admin=True)),
     }
-    text = page(browsers[person], profile)
+    text = page(browsers[role], profile)
     assert [marker for marker in MARKERS if marker in text] == []
 
 
-def test_the_bar_says_who_sees_the_page_and_why_an_admin_hid_it() -> None:
+def test_bar_shows_visibility_and_the_reason_for_hiding() -> None:
     profile = BuilderProfileFactory.create(introduced=True)
     browser = signed_in(profile.user)
     assert "Your page is public" in page(browser, profile)
@@ -126,7 +128,7 @@ def test_the_bar_says_who_sees_the_page_and_why_an_admin_hid_it() -> None:
     assert "The links lead to &lt;b&gt;malware&lt;/b&gt;." in text
 
 
-def test_the_bar_takes_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_completeness_uses_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     profile = BuilderProfileFactory.create(introduced=True)
     with django_assert_num_queries(1):
         completeness_of(profile)

@@ -1,4 +1,4 @@
-"""What people write in Markdown becomes a few harmless elements, whatever they try."""
+"""Markdown is rendered to a small set of safe elements."""
 
 import re
 import time
@@ -33,7 +33,7 @@ from profiles.pages.markdown import ATTRIBUTES, MAX_LENGTH, TAGS, to_html
         ("", ""),
     ),
 )
-def test_it_is_shown_as_it_is_meant(written: str, shown: str) -> None:
+def test_markdown_is_rendered(written: str, shown: str) -> None:
     assert to_html(written) == shown
 
 
@@ -71,13 +71,13 @@ HOSTILE = (
     "\u202e<script>\u2066",
     "<a href=x>\n\n<a href=y>",
 )
-#: Elements and attributes as they stand in HTML; what people wrote of them is escaped.
+#: Elements and attributes in the rendered HTML. User-written markup is escaped.
 ELEMENT = re.compile(r"<(/?)(\w+)((?:\s[^<>]*)?)>")
 ATTRIBUTE = re.compile(r'\s([\w-]+)="([^"<>]*)"')
 
 
 @pytest.mark.parametrize("written", HOSTILE)
-def test_nothing_gets_through_but_the_few_elements(written: str) -> None:
+def test_hostile_markup_is_removed(written: str) -> None:
     html = to_html(written)
     rest = ELEMENT.sub("", html)
     assert "<" not in rest
@@ -116,14 +116,14 @@ SLOW = {
 
 
 @pytest.mark.parametrize("written", SLOW.values(), ids=SLOW)
-def test_what_is_made_to_be_slow_is_not(written: str) -> None:
+def test_pathological_input_is_rendered_quickly(written: str) -> None:
     def took_s(attempt: int) -> float:
         started = time.thread_time()
-        to_html(f"{written} {attempt}")  # another text each time, because the last ones are remembered
+        to_html(f"{written} {attempt}")  # a different text each time, because results are cached
         return time.thread_time() - started
 
-    assert any(took_s(attempt) < 0.5 for attempt in range(3))  # it is a tenth of it, but for a busy machine's hiccups
+    assert any(took_s(attempt) < 0.5 for attempt in range(3))  # typically below 0.1 s, with a margin for busy machines
 
 
-def test_more_than_forms_take_is_left_out() -> None:
+def test_text_above_the_limit_is_cut() -> None:
     assert to_html("a" * (MAX_LENGTH + 1)) == f"<p>{'a' * MAX_LENGTH}</p>\n"

@@ -1,4 +1,4 @@
-"""The public face shows published builders, and nothing of anybody else."""
+"""Public pages show published builders only."""
 
 import re
 from html import escape
@@ -33,10 +33,10 @@ def url_of(profile: BuilderProfile) -> str:
     return f"/builders/{quote(profile.slug or '')}/"
 
 
-# --- Who is shown ---
+# --- Visibility ---
 
 
-def test_a_published_builder_is_on_every_page(client: Client) -> None:
+def test_published_builder_is_on_all_pages(client: Client) -> None:
     profile = BuilderProfileFactory.create(introduced=True, user__name="Olive Owner")
     assert shown(client, "/") == shown(client, "/builders/") == ["Olive Owner"]
     detail = page(client, url_of(profile))
@@ -44,15 +44,15 @@ def test_a_published_builder_is_on_every_page(client: Client) -> None:
         assert text in detail
 
 
-AWAY: dict[str, dict[str, Any]] = {reason: {reason: SINCE} for reason in Profile.HIDDEN_BY_FIELDS} | {
+HIDDEN: dict[str, dict[str, Any]] = {reason: {reason: SINCE} for reason in Profile.HIDDEN_BY_FIELDS} | {
     "banned": {"user__banned": True},
     "deleted by Clerk": {"user__deleted": True},
     "several": {"archived": True, "hidden": True, "user__banned": True},
 }
 
 
-@pytest.mark.parametrize("facts", AWAY.values(), ids=AWAY)
-def test_who_is_away_is_nowhere(client: Client, facts: dict[str, Any]) -> None:
+@pytest.mark.parametrize("facts", HIDDEN.values(), ids=HIDDEN)
+def test_hidden_builder_is_on_no_page(client: Client, facts: dict[str, Any]) -> None:
     profile = BuilderProfileFactory.create(user__name="Olive Owner", introduced=True, **facts)
     for url, status in (("/", 200), ("/builders/", 200), (url_of(profile), 404)):
         text = page(client, url, status)
@@ -60,13 +60,13 @@ def test_who_is_away_is_nowhere(client: Client, facts: dict[str, Any]) -> None:
         assert profile.headline not in text
 
 
-def test_somebody_without_a_name_is_nowhere(client: Client) -> None:
+def test_builder_without_a_name_is_on_no_page(client: Client) -> None:
     BuilderProfileFactory.create(user__nameless=True, introduced=True)
     assert shown(client, "/") == shown(client, "/builders/") == []
     page(client, "/builders/None/", 404)
 
 
-def test_somebody_off_the_directory_has_a_page_and_is_not_listed(client: Client) -> None:
+def test_unlisted_builder_has_a_page(client: Client) -> None:
     profile = BuilderProfileFactory.create(unlisted=True, user__name="Olive Owner")
     assert shown(client, "/") == shown(client, "/builders/") == []
     assert "Olive Owner" in page(client, url_of(profile))
@@ -78,7 +78,7 @@ def test_clients_have_no_public_page(client: Client) -> None:
     page(client, "/builders/vera-visitor/", 404)
 
 
-def test_addresses_and_other_private_facts_are_on_no_page(client: Client) -> None:
+def test_private_fields_are_on_no_page(client: Client) -> None:
     profile = BuilderProfileFactory.create(user__email="olive@example.com", user__username="secretolive")
     text = page(client, "/") + page(client, "/builders/") + page(client, url_of(profile))
     assert profile.user.clerk_id
@@ -86,7 +86,7 @@ def test_addresses_and_other_private_facts_are_on_no_page(client: Client) -> Non
         assert private not in text
 
 
-def test_a_webhook_makes_a_page_and_a_deletion_takes_it_down(webhook: WebhookClient, client: Client) -> None:
+def test_webhooks_create_and_remove_a_page(webhook: WebhookClient, client: Client) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
     webhook.created(zofia)
     assert "Zofia Wąs" in page(client, "/builders/zofia-was/")
@@ -94,16 +94,16 @@ def test_a_webhook_makes_a_page_and_a_deletion_takes_it_down(webhook: WebhookCli
     assert "Zofia" not in page(client, "/builders/zofia-was/", 404)
 
 
-def test_nobody_yet_is_a_designed_page_too(client: Client) -> None:
+def test_empty_directory_and_home_page_have_a_message(client: Client) -> None:
     assert "No builders yet" in page(client, "/builders/")
     assert "They appear here as soon as they publish their pages." in page(client, "/")
 
 
-# --- What is shown ---
+# --- Content ---
 
 
 @pytest.mark.parametrize("field", ("user__name", "display_name", "headline"))
-def test_whatever_people_write_is_escaped(client: Client, field: str) -> None:
+def test_user_text_is_escaped(client: Client, field: str) -> None:
     profile = BuilderProfileFactory.create(**{"slug": "hostile", "headline": "x"} | {field: HOSTILE})
     for url in ("/", "/builders/", url_of(profile)):
         text = page(client, url)
@@ -112,7 +112,7 @@ def test_whatever_people_write_is_escaped(client: Client, field: str) -> None:
         assert "& Sons" not in text
 
 
-def test_a_hostile_name_from_clerk_is_escaped_too(webhook: WebhookClient, client: Client) -> None:
+def test_hostile_name_from_clerk_is_escaped(webhook: WebhookClient, client: Client) -> None:
     webhook.created(person(first_name="<img src=x onerror=alert(1)>", last_name="'\"&", roles=["BUILDER"]))
     [profile] = BuilderProfile.objects.all()
     for url in ("/", "/builders/", url_of(profile)):
@@ -124,7 +124,7 @@ def test_a_hostile_name_from_clerk_is_escaped_too(webhook: WebhookClient, client
 @pytest.mark.parametrize(
     ("tier", "name"), ((1, "Entry"), (2, "Established"), (3, "Expert")), ids=("one", "two", "three")
 )
-def test_the_tier_is_told_in_words(client: Client, tier: int, name: str) -> None:
+def test_tier_is_shown_with_its_meaning(client: Client, tier: int, name: str) -> None:
     profile = BuilderProfileFactory.create(validation_tier=tier)
     assert name in page(client, "/builders/")
     assert profile.validation_tier_meaning in page(client, url_of(profile))
@@ -140,7 +140,7 @@ def test_the_tier_is_told_in_words(client: Client, tier: int, name: str) -> None
         ({"unavailable": True, "availability": "limited"}, "Not available for hire", "Unavailable"),
     ),
 )
-def test_everybody_says_whether_they_are_free(
+def test_availability_is_shown_on_page_and_card(
     client: Client, facts: dict[str, Any], on_page: str, on_card: str
 ) -> None:
     profile = BuilderProfileFactory.create(**facts)
@@ -149,7 +149,7 @@ def test_everybody_says_whether_they_are_free(
         assert ["".join(found) for found in shown] == [words]
 
 
-def test_a_picture_is_shown_where_there_is_one(client: Client) -> None:
+def test_picture_is_shown_if_there_is_one(client: Client) -> None:
     picture = "https://img.clerk.com/olive"
     with_picture = BuilderProfileFactory.create(user__image_url=picture)
     assert f'src="{picture}"' in page(client, url_of(with_picture))
@@ -157,7 +157,7 @@ def test_a_picture_is_shown_where_there_is_one(client: Client) -> None:
     assert "<img" not in page(client, url_of(without))
 
 
-def test_search_engines_stay_away_until_there_is_an_introduction(client: Client) -> None:
+def test_page_without_headline_is_not_indexed(client: Client) -> None:
     robots = '<meta name="robots" content="noindex">'
     assert robots in page(client, url_of(BuilderProfileFactory.create()))
     introduced = page(client, url_of(BuilderProfileFactory.create(introduced=True)))
@@ -167,7 +167,7 @@ def test_search_engines_stay_away_until_there_is_an_introduction(client: Client)
 
 
 @pytest.mark.parametrize("name", ("ليلى منصور", "高橋 美咲", "Zofia Wąsowska-Łęcka"))
-def test_addresses_in_every_script_are_found(webhook: WebhookClient, client: Client, name: str) -> None:
+def test_slugs_in_every_script_work(webhook: WebhookClient, client: Client, name: str) -> None:
     webhook.created(person(first_name=name, last_name=None, roles=["BUILDER"]))
     [profile] = BuilderProfile.objects.all()
     listed = page(client, "/builders/")
@@ -177,10 +177,10 @@ def test_addresses_in_every_script_are_found(webhook: WebhookClient, client: Cli
     assert name in page(client, f"/builders/{profile.slug}/")
 
 
-# --- Addresses of nobody ---
+# --- Unknown URLs ---
 
 BAD_SLUGS = (
-    pytest.param("nobody", id="unknown"),
+    pytest.param("unknown", id="unknown"),
     pytest.param("\x00", id="NUL"),
     pytest.param("olive\x00-owner", id="NUL inside"),
     pytest.param("x" * 5000, id="5,000 characters"),
@@ -193,14 +193,14 @@ BAD_SLUGS = (
 
 
 @pytest.mark.parametrize("slug", BAD_SLUGS)
-def test_an_address_of_nobody_is_404(client: Client, slug: str) -> None:
+def test_unknown_slug_is_404(client: Client, slug: str) -> None:
     BuilderProfileFactory.create(slug="olive-owner")
     text = page(client, f"/builders/{quote(slug, safe='', errors='surrogatepass')}/", 404)
     assert "<script>" not in text
 
 
-@pytest.mark.parametrize("url", ("/nowhere", "/builders/nobody/", "/builders/a/b/", "/api/"))
-def test_the_404_page_is_designed_and_leads_home(client: Client, url: str) -> None:
+@pytest.mark.parametrize("url", ("/unknown", "/builders/unknown/", "/builders/a/b/", "/api/"))
+def test_404_page_links_to_home_and_directory(client: Client, url: str) -> None:
     text = page(client, url, 404)
     assert "Nobody is at this address" in text
     assert 'href="/"' in text
@@ -209,13 +209,13 @@ def test_the_404_page_is_designed_and_leads_home(client: Client, url: str) -> No
     assert "page-error" in text
 
 
-# --- Cost and manners ---
+# --- Queries, methods and cookies ---
 
 
-def test_pages_take_few_queries(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    """Of a builder's page see test_builder_page.py, of the directory's test_directory.py."""
+def test_pages_use_few_queries(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    """test_builder_page.py and test_directory.py cover the other pages."""
     BuilderProfileFactory.create_batch(30, introduced=True, user__image_url="https://img.clerk.com/x")
-    for url, queries in (("/", 1), ("/builders/nobody/", 2)):
+    for url, queries in (("/", 1), ("/builders/unknown/", 2)):
         with django_assert_num_queries(queries):
             client.get(url)
 
@@ -224,7 +224,7 @@ def test_pages_take_few_queries(client: Client, django_assert_num_queries: Djang
 @pytest.mark.parametrize(
     ("method", "status"), (("head", 200), ("post", 405), ("put", 405), ("patch", 405), ("delete", 405))
 )
-def test_pages_are_only_read(client: Client, url: str, method: str, status: int) -> None:
+def test_pages_accept_safe_methods_only(client: Client, url: str, method: str, status: int) -> None:
     BuilderProfileFactory.create(slug="olive-owner")
     response = getattr(client, method)(url)
     assert response.status_code == status
@@ -234,11 +234,11 @@ def test_pages_are_only_read(client: Client, url: str, method: str, status: int)
 
 def test_visitors_get_no_cookies(client: Client) -> None:
     profile = BuilderProfileFactory.create()
-    for url in ("/", "/builders/", url_of(profile), "/nowhere"):
+    for url in ("/", "/builders/", url_of(profile), "/unknown"):
         assert not client.get(url).cookies
 
 
-def test_an_address_without_its_slash_is_redirected(client: Client) -> None:
+def test_url_without_trailing_slash_is_redirected(client: Client) -> None:
     BuilderProfileFactory.create(slug="olive-owner")
     for url in ("/builders", "/builders/olive-owner"):
         response = client.get(url)

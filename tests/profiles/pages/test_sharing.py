@@ -1,4 +1,4 @@
-"""What other places show of a builder's page: cards with a picture, and facts for search engines."""
+"""Link previews and structured data of builder pages."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 URL = "/builders/olive-owner/"
-PICTURE = f"{URL}card.png"
+IMAGE_URL = f"{URL}card.png"
 HOSTILE = '</script><script>alert("x")</script><!-- & \u2028'
 
 
@@ -39,13 +39,13 @@ def olive() -> BuilderProfile:
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> InMemoryStorage:
     """Keep portraits in memory."""
-    kept = InMemoryStorage()
-    monkeypatch.setattr(BuilderProfile._meta.get_field("image"), "storage", kept)
-    return kept
+    memory = InMemoryStorage()
+    monkeypatch.setattr(BuilderProfile._meta.get_field("image"), "storage", memory)
+    return memory
 
 
 def meta(client: Client) -> dict[str, str]:
-    """Return what is told about the page to others."""
+    """Return the OpenGraph and Twitter tags of the page."""
     text = client.get(URL).content.decode()
     found = re.findall(r'<meta (?:property|name)="((?:og|twitter):[^"]+)" content="([^"]*)">', text)
     assert len(found) == len(dict(found))
@@ -53,24 +53,24 @@ def meta(client: Client) -> dict[str, str]:
 
 
 def json_ld(client: Client) -> Any:
-    """Return the facts for search engines, read as a browser and a search engine read them."""
+    """Return the JSON-LD data, parsed from the HTML."""
     [text] = re.findall(
         r'<script type="application/ld\+json" nonce="[^"]+">(.*?)</script', client.get(URL).content.decode(), re.DOTALL
     )
     return json.loads(text)
 
 
-# --- Facts ---
+# --- Metadata ---
 
 
-def test_a_shared_address_shows_who_it_is(olive: BuilderProfile, client: Client) -> None:
+def test_opengraph_tags(olive: BuilderProfile, client: Client) -> None:
     assert meta(client) == {
         "og:type": "profile",
         "og:site_name": "Buildappswith",
         "og:title": "Olive Owner",
         "og:description": "Field apps that work offline",
         "og:url": "http://testserver/builders/olive-owner/",
-        "og:image": f"http://testserver{PICTURE}?v={Card.from_profile(olive).digest}",
+        "og:image": f"http://testserver{IMAGE_URL}?v={Card.from_profile(olive).digest}",
         "og:image:type": "image/png",
         "og:image:width": "1200",
         "og:image:height": "630",
@@ -79,9 +79,9 @@ def test_a_shared_address_shows_who_it_is(olive: BuilderProfile, client: Client)
     }
 
 
-def test_search_engines_read_what_visitors_read(olive: BuilderProfile, client: Client) -> None:
-    told = {"tagline": "In mud", "location": "Kraków", "domains": ["data"], "skills": ["Maps"], "expertise": ["Sync"]}
-    BuilderProfile.objects.update(**told, links=["https://github.com/olive"])
+def test_json_ld_contains_public_fields(olive: BuilderProfile, client: Client) -> None:
+    fields = {"tagline": "In mud", "location": "Kraków", "domains": ["data"], "skills": ["Maps"], "expertise": ["Sync"]}
+    BuilderProfile.objects.update(**fields, links=["https://github.com/olive"])
     Badge.objects.create(builder=olive, kind="code", evidence="Seen", awarded_by=UserFactory.create())
     facts = json_ld(client)
     assert (facts["@context"], facts["@type"]) == ("https://schema.org", "ProfilePage")
@@ -100,7 +100,7 @@ def test_search_engines_read_what_visitors_read(olive: BuilderProfile, client: C
 
 
 @pytest.mark.parametrize("field", ("display_name", "headline", "tagline", "location"))
-def test_nothing_that_people_write_ends_the_element(olive: BuilderProfile, client: Client, field: str) -> None:
+def test_user_text_cannot_end_the_script_element(olive: BuilderProfile, client: Client, field: str) -> None:
     BuilderProfile.objects.update(**{field: HOSTILE})
     assert HOSTILE in json.dumps(json_ld(client), ensure_ascii=False).replace('\\"', '"')
     assert "<script>alert" not in client.get(URL).content.decode()
@@ -108,13 +108,13 @@ def test_nothing_that_people_write_ends_the_element(olive: BuilderProfile, clien
 
 
 @pytest.mark.usefixtures("olive")
-def test_the_block_of_facts_has_the_nonce_of_the_policy(client: Client) -> None:
+def test_json_ld_has_the_csp_nonce(client: Client) -> None:
     response = client.get(URL)
     [nonce] = re.findall(r'<script type="application/ld\+json" nonce="([^"]+)"', response.content.decode())
     assert f"'nonce-{nonce}'" in response["Content-Security-Policy"]
 
 
-def test_a_page_that_is_not_public_tells_nothing(olive: BuilderProfile) -> None:
+def test_hidden_page_has_no_metadata(olive: BuilderProfile) -> None:
     BuilderProfile.objects.update(hidden_at=SINCE)
     for url in (URL, f"{URL}?as=visitor"):
         text = signed_in(olive.user).get(url).content.decode()
@@ -122,10 +122,10 @@ def test_a_page_that_is_not_public_tells_nothing(olive: BuilderProfile) -> None:
         assert "ld+json" not in text
 
 
-# --- The picture ---
+# --- Share image ---
 
 
-def picture(client: Client, url: str = PICTURE) -> Image.Image:
+def share_image(client: Client, url: str = IMAGE_URL) -> Image.Image:
     response = client.get(url)
     assert (response.status_code, response["Content-Type"]) == (200, "image/png")
     assert len(response.content) < 400_000
@@ -135,81 +135,81 @@ def picture(client: Client, url: str = PICTURE) -> Image.Image:
 
 
 @pytest.mark.usefixtures("olive")
-def test_the_picture_has_the_size_that_is_told(client: Client) -> None:
-    assert picture(client).size == (1200, 630)
+def test_image_has_the_announced_size(client: Client) -> None:
+    assert share_image(client).size == (1200, 630)
 
 
 @pytest.mark.usefixtures("olive")
-def test_who_has_the_picture_is_not_sent_it_again(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    response = client.get(PICTURE)
+def test_matching_etag_returns_304(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    response = client.get(IMAGE_URL)
     assert "public" in response["Cache-Control"]
     assert "max-age=3600" in response["Cache-Control"]
     monkeypatch.setattr(share_card, "draw", None)
-    again = client.get(PICTURE, headers={"if-none-match": response["ETag"]})
+    again = client.get(IMAGE_URL, headers={"if-none-match": response["ETag"]})
     assert (again.status_code, again.content, again["ETag"]) == (304, b"", response["ETag"])
 
 
 @pytest.mark.parametrize(
     "changed", ({"display_name": "O."}, {"headline": "New"}, {"validation_tier": 2}, {"image": "portraits/new.png"})
 )
-def test_the_picture_changes_with_what_is_on_it(
+def test_etag_and_url_change_with_the_image(
     olive: BuilderProfile, client: Client, storage: InMemoryStorage, changed: dict[str, Any]
 ) -> None:
-    before, told = client.get(PICTURE)["ETag"], meta(client)["og:image"]
+    before, old_url = client.get(IMAGE_URL)["ETag"], meta(client)["og:image"]
     BuilderProfile.objects.update(**changed)
-    assert client.get(PICTURE)["ETag"] != before
-    assert meta(client)["og:image"] != told
+    assert client.get(IMAGE_URL)["ETag"] != before
+    assert meta(client)["og:image"] != old_url
 
 
-def test_what_is_not_on_it_does_not_change_it(olive: BuilderProfile) -> None:
+def test_other_fields_do_not_change_the_digest(olive: BuilderProfile) -> None:
     before = Card.from_profile(olive).digest
     olive.bio, olive.skills, olive.hourly_rate = "New", ["New"], None
     assert Card.from_profile(olive).digest == before
 
 
 @pytest.mark.parametrize("reason", ("hidden_at", "unpublished_at", "archived_at", "deleted_at"))
-def test_there_is_no_picture_of_a_page_that_is_not_public(olive: BuilderProfile, client: Client, reason: str) -> None:
-    client.get(PICTURE)
+def test_hidden_page_has_no_image(olive: BuilderProfile, client: Client, reason: str) -> None:
+    client.get(IMAGE_URL)
     BuilderProfile.objects.update(**{reason: SINCE})
     for browser in (client, signed_in(olive.user)):
-        assert browser.get(PICTURE).status_code == 404
+        assert browser.get(IMAGE_URL).status_code == 404
 
 
 @pytest.mark.usefixtures("olive")
-def test_a_picture_takes_one_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_image_uses_one_query(client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(1):
-        client.get(PICTURE)
+        client.get(IMAGE_URL)
 
 
-@pytest.mark.parametrize("slug", ("nobody", "\x00", "x" * 5000, "%", "' OR 1=1 --", ".."))
-def test_there_is_no_picture_of_nobody(client: Client, slug: str) -> None:
+@pytest.mark.parametrize("slug", ("unknown", "\x00", "x" * 5000, "%", "' OR 1=1 --", ".."))
+def test_unknown_slug_has_no_image(client: Client, slug: str) -> None:
     assert client.get(f"/builders/{quote(slug, safe='')}/card.png").status_code == 404
 
 
-def test_an_uploaded_portrait_is_on_it(olive: BuilderProfile, client: Client, storage: InMemoryStorage) -> None:
+def test_uploaded_portrait_is_drawn(olive: BuilderProfile, client: Client, storage: InMemoryStorage) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (900, 600), "#2040c0").save(buffer, "JPEG")
     BuilderProfile.objects.update(image=storage.save("portraits/a.jpg", ContentFile(buffer.getvalue())))
-    assert picture(client).convert("RGB").getpixel((1000, 300)) in ((32, 64, 192), (33, 64, 191))
+    assert share_image(client).convert("RGB").getpixel((1000, 300)) in ((32, 64, 192), (33, 64, 191))
 
 
-@pytest.mark.parametrize("content", (None, b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"x" * 99))
-def test_initials_stand_for_a_portrait_that_cannot_be_read(
+@pytest.mark.parametrize("content", (None, b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"x" * 99))
+def test_initials_replace_an_unreadable_portrait(
     olive: BuilderProfile, client: Client, storage: InMemoryStorage, content: bytes | None
 ) -> None:
-    plain = picture(client).tobytes()
+    plain = share_image(client).tobytes()
     name = "portraits/away.png" if content is None else storage.save("portraits/b.png", ContentFile(content))
     BuilderProfile.objects.update(image=name)
-    assert picture(client).tobytes() == plain
+    assert share_image(client).tobytes() == plain
 
 
-def test_a_picture_elsewhere_is_not_fetched(olive: BuilderProfile, client: Client) -> None:
-    plain = client.get(PICTURE)["ETag"]
+def test_clerk_picture_is_not_fetched(olive: BuilderProfile, client: Client) -> None:
+    plain = client.get(IMAGE_URL)["ETag"]
     type(olive.user).objects.update(image_url="https://img.clerk.com/olive")
-    assert client.get(PICTURE)["ETag"] == plain
+    assert client.get(IMAGE_URL)["ETag"] == plain
 
 
-# --- Letters ---
+# --- Text ---
 
 
 def drawn(name: str) -> bytes:
@@ -221,13 +221,13 @@ LONG = "Maximiliane Alexandra Wolkenstein-Hohenfels zu Donaueschingen " * 2
 
 
 @pytest.mark.parametrize("name", ("Olive", "Zofia Wąsowska-Łęcka", "Ægir Þór", LONG[:120], "W" * 120, "a" * 120))
-def test_names_in_latin_letters_are_drawn_anywhere(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_latin_names_need_no_system_fonts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
     assert drawn(name) != drawn(WITHOUT_NAME)
 
 
 @pytest.mark.parametrize("name", ("高橋 美咲", "ليلى منصور", "नेहा", "Ngozi Adébáyọ̀ 高", "\ufffe\uffff"))
-def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_name_without_a_font_is_left_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
     share_card.draw.cache_clear()
     assert drawn(name) == drawn(WITHOUT_NAME)
@@ -235,22 +235,22 @@ def test_a_name_that_no_font_has_is_left_out_and_never_boxes(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("name", ("Tiago Nascimento Brandão", LONG[:120], "W" * 120))
-def test_the_words_leave_room_for_the_wordmark_and_the_tier(name: str) -> None:
-    shown = Card(name, "Words and more words, " * 7, 1, "", "", "pine", "")
-    with Image.open(io.BytesIO(share_card.draw(shown))) as drawn_in:
-        left = drawn_in.convert("L").crop((0, 0, share_card.WIDTH - share_card.PORTRAIT_WIDTH, share_card.HEIGHT))
+def test_text_does_not_overlap_wordmark_and_tier(name: str) -> None:
+    card = Card(name, "Words and more words, " * 7, 1, "", "", "pine", "")
+    with Image.open(io.BytesIO(share_card.draw(card))) as image:
+        left = image.convert("L").crop((0, 0, share_card.WIDTH - share_card.PORTRAIT_WIDTH, share_card.HEIGHT))
     empty = Image.new("L", left.size, left.getpixel((0, 0)))
     for top, bottom in ((104, 124), (508, 520)):
         box = (0, top, left.width, bottom)
         assert ImageChops.difference(left.crop(box), empty.crop(box)).getbbox() is None
 
 
-def test_emoji_are_left_out_and_the_name_stays() -> None:
+def test_emoji_are_removed_from_names() -> None:
     assert text_rendering.drawable_text("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
     assert drawn("Olive 🌿") == drawn("Olive")
 
 
-def test_no_name_takes_long() -> None:
+def test_longest_text_is_drawn_quickly() -> None:
     def took_s() -> float:
         share_card.draw.cache_clear()
         started = time.thread_time()
@@ -260,6 +260,6 @@ def test_no_name_takes_long() -> None:
     assert any(took_s() < 1 for _ in range(3))
 
 
-def test_vietnamese_is_written_in_the_products_own_fonts() -> None:
+def test_vietnamese_uses_brand_fonts() -> None:
     assert text_rendering.Face(text_rendering.SERIF, 40, 480).uses_brand_fonts("Thảo Linh Nguyễn")
     assert text_rendering.Face(text_rendering.ITALIC, 40).uses_brand_fonts("Từ ý tưởng đến ứng dụng đầu tiên")
