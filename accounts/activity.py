@@ -1,4 +1,4 @@
-"""What happened to an account, in words for its person."""
+"""Recent activity of an account, described for its user."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,35 +13,35 @@ from audit.models import AuditLog
 
 Action = AuditLog.Action
 MAX_ENTRIES = 8
-#: What each action is called; those that are not here are our own business.
+#: Labels of the actions shown to users. Other actions are internal and not shown.
 ACTION_LABELS: dict[str, str | Promise] = {
     Action.USER_CREATED: _("Account created"),
-    Action.USER_UPDATED: _("Account changed"),
-    Action.ROLE_ADDED: _("Role given"),
-    Action.ROLE_REMOVED: _("Role taken"),
+    Action.USER_UPDATED: _("Account updated"),
+    Action.ROLE_ADDED: _("Role added"),
+    Action.ROLE_REMOVED: _("Role removed"),
     Action.PROFILE_CREATED: _("Profile created"),
-    Action.PROFILE_UPDATED: _("Profile changed"),
-    Action.IDENTITY_LINKED: _("Linked with your earlier account"),
-    Action.IDENTITY_MOVED: _("Joined with your other account"),
-    Action.DELETION_REQUESTED: _("Deletion of the account asked for"),
-    Action.DELETION_CANCELLED: _("Account kept after all"),
-    Action.DATA_EXPORT_REQUESTED: _("Copy of the data asked for"),
-    Action.DATA_EXPORTED: _("Copy of the data made"),
+    Action.PROFILE_UPDATED: _("Profile updated"),
+    Action.IDENTITY_LINKED: _("Linked to your earlier account"),
+    Action.IDENTITY_MOVED: _("Merged with your other account"),
+    Action.DELETION_REQUESTED: _("Account deletion requested"),
+    Action.DELETION_CANCELLED: _("Account deletion cancelled"),
+    Action.DATA_EXPORT_REQUESTED: _("Data export requested"),
+    Action.DATA_EXPORTED: _("Data export ready"),
 }
-#: Fields as people call them; others are called by a common word.
+#: Labels of changed fields. Several fields can share a label. Fields that are not listed are not mentioned.
 FIELD_LABELS: dict[str, str | Promise] = {
     "name": _("name"),
-    "email": _("e-mail"),
+    "email": _("email"),
     "username": _("username"),
-    "image_url": _("picture"),
-    "image": _("picture"),
+    "image_url": _("image"),
+    "image": _("portrait"),
     "portfolio": _("portfolio"),
     "banned": _("ban"),
-    "display_name": _("name shown"),
+    "display_name": _("display name"),
     "headline": _("headline"),
     "tagline": _("tagline"),
     "bio": _("about you"),
-    "location": _("place"),
+    "location": _("location"),
     "time_zone": _("time zone"),
     "domains": _("domains"),
     "skills": _("skills"),
@@ -54,58 +54,64 @@ FIELD_LABELS: dict[str, str | Promise] = {
     "hourly_rate": _("hourly rate"),
     "currency": _("hourly rate"),
     "adhd_friendly": _("ADHD-friendly focus"),
-    "searchable": _("listing in the directory"),
-    "slug": _("address of the page"),
-    "unpublished_at": _("whether it is published"),
-    "hidden_at": _("whether our team hides it"),
-    "hidden_reason": _("why our team hides it"),
+    "searchable": _("directory listing"),
+    "slug": _("page URL"),
+    "unpublished_at": _("publication"),
+    "hidden_at": _("hidden by our team"),
+    "hidden_reason": _("reason for hiding"),
     "validation_tier": _("tier"),
     "validation_evidence": _("tier"),
     "validated_at": _("tier"),
     "badges": _("badges"),
-    "featured_at": _("being featured"),
+    "featured_at": _("featured"),
     "completed_projects": _("track record"),
     "response_rate": _("track record"),
     "company_name": _("company"),
     "industry": _("industry"),
-    "project_preferences": _("what you look for"),
-    "archived_at": _("whether the role is there"),
-    "deleted_at": _("whether it is deleted"),
+    "project_preferences": _("project preferences"),
+    "archived_at": _("archived"),
+    "deleted_at": _("deleted"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityEntry:
-    """One line of the account's recent activity.
+    """One line of the recent activity.
 
     Attributes:
-        what: such as "Profile changed: headline".
-        by: who did it, if it was not the person.
+        text: such as "Profile updated: headline".
+        actor: who did it, or "" if it was the user or the system.
     """
 
     at: datetime
-    what: str
-    by: str
+    text: str
+    actor: str
 
 
 def recent_activity(user: User) -> list[ActivityEntry]:
-    """Return the latest things that happened to an account, newest first; one query."""
+    """Return the latest activity of an account, newest first, in one query."""
     rows = AuditLog.objects.about(user.pk).filter(action__in=ACTION_LABELS).order_by("-id")[:MAX_ENTRIES]
-    return [ActivityEntry(row.timestamp, _what(row), _by(row, user)) for row in rows]
+    return [ActivityEntry(row.timestamp, _text(row), _actor(row, user)) for row in rows]
 
 
-def _what(row: AuditLog) -> str:
-    detail = _role(row.details or {}) or ", ".join(
-        dict.fromkeys(str(FIELD_LABELS[f]) for f in row.changed_fields if f in FIELD_LABELS)
-    )
-    return (
-        f"{ACTION_LABELS[row.action]}: {detail}"
-        if detail and row.action not in _WITHOUT_DETAIL
-        else str(ACTION_LABELS[row.action])
-    )
+def _text(row: AuditLog) -> str:
+    if publication := _publication(row):
+        return publication
+    labels = (str(FIELD_LABELS[field]) for field in row.changed_fields if field in FIELD_LABELS)
+    detail = _role(row.details or {}) or ", ".join(dict.fromkeys(labels))
+    action = str(ACTION_LABELS[row.action])
+    return f"{action}: {detail}" if detail and row.action not in _WITHOUT_DETAIL else action
 
 
 _WITHOUT_DETAIL = {Action.USER_CREATED, Action.IDENTITY_LINKED}
+
+
+def _publication(row: AuditLog) -> str:
+    """Return whether the page was published or unpublished, or "" if something else changed."""
+    change = (row.details or {}).get("unpublished_at")
+    if row.action != Action.PROFILE_UPDATED or row.changed_fields != ["unpublished_at"] or not change:
+        return ""
+    return gettext("Page published") if change[1] is None else gettext("Page unpublished")
 
 
 def _role(details: dict[str, Any]) -> str:
@@ -113,10 +119,10 @@ def _role(details: dict[str, Any]) -> str:
     return str(User.Role(role).label) if role in User.Role.values else ""
 
 
-def _by(row: AuditLog, user: User) -> str:
-    """Return who did it: nobody is named who only looked after the product."""
+def _actor(row: AuditLog, user: User) -> str:
+    """Return who acted, without naming admins or support staff."""
     if row.impersonator:
-        return gettext("our support")
+        return gettext("our support team")
     if row.actor_id in (None, user.pk):
         return ""
     return gettext("an admin")

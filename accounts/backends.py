@@ -1,4 +1,4 @@
-"""What people may do in the Django admin."""
+"""Permissions in the Django admin."""
 
 from typing import Any
 
@@ -8,15 +8,13 @@ from accounts.models import User
 
 
 class AdminRoleBackend(BaseBackend):
-    """Lets whoever has the role ADMIN see everything in the admin. Nobody gets in through it; Clerk's sessions do that."""
+    """Grant users with the role ADMIN permission to view everything. Authentication is done by Clerk's session tokens."""
 
     def has_perm(self, user_obj: Any, perm: str, obj: object = None) -> bool:
-        """Return whether `perm` is one to view something, and the person is an admin."""
         _, _, name = perm.partition(".")
         return name.startswith("view_") and _is_admin(user_obj)
 
     def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
-        """Return whether the person may see the app at all."""
         return _is_admin(user_obj)
 
 

@@ -1,4 +1,4 @@
-"""System checks of the accounts app. Ids are never reused."""
+"""System checks of the accounts app. IDs are never reused."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from accounts.clerk import jwks
 
 
 @checks.register(checks.Tags.security)
-def check_parties(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: people can be sent to Clerk, but every token they bring back is refused."""
+def check_authorized_parties(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E001: sign-in is configured, but every session token would be rejected."""
     if not settings.CLERK_PUBLISHABLE_KEY or settings.CLERK_AUTHORIZED_PARTIES:
         return []
     return [
         checks.Error(
-            "CLERK_AUTHORIZED_PARTIES is not set, so every session token is refused.",
-            hint="List the origins of this site, with scheme: https://profiles.example.com",
+            "CLERK_AUTHORIZED_PARTIES is not set, so every session token is rejected.",
+            hint="Set it to the origins of this site, including the scheme: https://profiles.example.com",
             id="accounts.E001",
         )
     ]
@@ -25,7 +25,7 @@ def check_parties(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_jwt_key(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E002: the public key cannot be read."""
+    """E002: CLERK_JWT_KEY is not a valid public key."""
     try:
         if settings.CLERK_JWT_KEY:
             jwks.parse_pem(settings.CLERK_JWT_KEY)
@@ -35,14 +35,14 @@ def check_jwt_key(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 @checks.register(checks.Tags.security)
-def check_same_kind(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E003: the keys are of a development and of a production instance."""
+def check_keys_match(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E003: one key belongs to a development instance, the other to a production instance."""
     publishable, secret = settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_SECRET_KEY
     if not publishable or not secret or publishable.split("_")[1:2] == secret.split("_")[1:2]:
         return []
     return [
         checks.Error(
-            "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY are of different instances: one is test, the other live.",
+            "CLERK_PUBLISHABLE_KEY and CLERK_SECRET_KEY belong to different instances: one is a test key, the other a live key.",
             hint="Copy both from the API keys page of one instance in Clerk's dashboard.",
             id="accounts.E003",
         )
@@ -51,13 +51,13 @@ def check_same_kind(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security, deploy=True)
 def check_production(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W004: a deployment uses a development instance, whose users and limits are for trying things out."""
+    """W004: a deployment uses a development instance."""
     if settings.LOCAL_MODE or not settings.CLERK_PUBLISHABLE_KEY.startswith("pk_test_"):
         return []
     return [
         checks.Warning(
-            "CLERK_PUBLISHABLE_KEY belongs to a development instance: at most 100 users, and sessions that pass through the "
-            "address.",
+            "CLERK_PUBLISHABLE_KEY belongs to a development instance, which is limited to 100 users and passes session tokens "
+            "in URLs.",
             hint="Use the keys of the production instance (pk_live_…).",
             id="accounts.W004",
         )

@@ -1,4 +1,4 @@
-"""What every template may ask of accounts."""
+"""Context processors of the accounts app."""
 
 from django.http import HttpRequest
 
@@ -7,5 +7,5 @@ from accounts.clerk.instance import Instance
 
 
 def clerk(request: HttpRequest) -> dict[str, Instance | None]:
-    """Add the Clerk instance, for pages that load its scripts; None if there is none."""
+    """Add the configured Clerk instance, or None, for pages that load its scripts."""
     return {"clerk": instance.current()}

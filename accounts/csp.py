@@ -1,4 +1,4 @@
-"""What the Content-Security-Policy allows beyond the site's own, where Clerk's scripts run.
+"""Content Security Policies for pages that run Clerk's scripts.
 
 Source: https://clerk.com/docs/guides/secure/best-practices/csp-headers
 """
@@ -13,15 +13,15 @@ type Policy = dict[str, list[str]]
 _CLERK = [settings.CLERK_FRONTEND_API_URL] if settings.CLERK_FRONTEND_API_URL else []
 _CHALLENGES, _PROTECT = "https://challenges.cloudflare.com", "https://*.protect.clerk.com"
 
-#: Pages of somebody who is signed in: Clerk's script keeps their session fresh.
+#: Pages for signed-in users, on which Clerk's script refreshes the session token.
 SESSION: Policy = settings.SECURE_CSP | {
     "script-src": [*settings.SECURE_CSP["script-src"], *_CLERK],
     "connect-src": [CSP.SELF, *_CLERK],
     "worker-src": [CSP.SELF, "blob:"],
-    # A form posted with an expired token is led through the handshake, and Chromium asks this of every redirect.
+    # A form posted with an expired token is redirected through the handshake. Chromium checks every redirect.
     "form-action": [*settings.SECURE_CSP["form-action"], *_CLERK],
 }
-#: Pages with Clerk's widgets. Their styles are made at run time, and a nonce beside 'unsafe-inline' would switch it off.
+#: Pages with Clerk's widgets, which create styles at run time. A nonce would disable 'unsafe-inline'.
 WIDGETS: Policy = SESSION | {
     "script-src": [*SESSION["script-src"], _CHALLENGES, _PROTECT],
     "connect-src": [*SESSION["connect-src"], f"{_PROTECT}:*"],
@@ -32,5 +32,5 @@ WIDGETS: Policy = SESSION | {
 
 
 def set_policy(policy: Policy, request: HttpRequest, response: HttpResponse) -> None:
-    """Give `response` a policy of its own, as Django's decorator does for a view."""
+    """Override the policy of one response, as Django's decorator does for a view."""
     csp_override(policy)(lambda _: response)(request)

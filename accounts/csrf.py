@@ -1,4 +1,4 @@
-"""Changes whose CSRF token is not believed: the cookie went, or the page is from before it was renewed."""
+"""Handle CSRF failures, for example after the cookie was deleted or its token was rotated."""
 
 from django.http import HttpRequest, HttpResponse
 from django.views.csrf import csrf_failure
@@ -8,22 +8,26 @@ from accounts.http import json_error, json_unauthenticated
 
 
 def failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Refuse it in the way that whoever asks understands, and give people back what they typed into a form of ours."""
+    """Reject the request: JSON for API clients, otherwise the preserved form if possible, or the error page."""
     if request.path.startswith("/api/"):
-        return _refuse_program(request)
-    return _keep_form(request) or csrf_failure(request, reason)
+        return _reject_api_request(request)
+    return _preserve_form(request) or csrf_failure(request, reason)
 
 
-def _refuse_program(request: HttpRequest) -> HttpResponse:
+def _reject_api_request(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return json_unauthenticated(request)
-    return json_error(403, "csrf_failed", "Send a Bearer token, or the CSRF token as X-CSRFToken beside the cookies.")
+    return json_error(
+        403,
+        "csrf_failed",
+        "Send a Bearer token, or the CSRF token in the X-CSRFToken header together with the cookies.",
+    )
 
 
-def _keep_form(request: HttpRequest) -> HttpResponse | None:
-    """Keep what was typed, and return the way to its form; None unless it came from a page of ours.
+def _preserve_form(request: HttpRequest) -> HttpResponse | None:
+    """Preserve the form and return a redirect to it, or None if the request does not come from this site.
 
-    Browsers say where a post comes from, and no page can make them lie: another site can lay no words into a form.
+    Browsers set Sec-Fetch-Site and pages cannot forge it, so another site cannot plant content in a preserved form.
     """
     view = getattr(request.resolver_match.func, "view_class", object) if request.resolver_match else object
     if request.headers.get("Sec-Fetch-Site") == "same-origin" and issubclass(view, preserved_forms.PreservedFormMixin):

@@ -1,4 +1,4 @@
-"""Which parts of the product are on for whom. Admins switch them in the admin: docs/configuration.md"""
+"""Feature flags. Admins switch them in the Django admin; see docs/configuration.md."""
 
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
@@ -12,23 +12,23 @@ HANDSHAKE = "handshake"
 
 
 def is_enabled(request: HttpRequest, flag: str) -> bool:
-    """Return whether the part of the product that `flag` names is on for whoever is behind `request`.
+    """Return whether `flag` is on for the user of `request`.
 
-    It costs no query while the flag is in this process's cache, unless it depends on the person's groups.
+    Needs no query while the flag is in the cache of this process, unless the flag depends on groups.
     """
     return bool(flag_is_active(request, flag))
 
 
 def is_handshake_enabled(request: HttpRequest, expired: SessionClaims | None) -> bool:
-    """Return whether a page may be sent to Clerk for a fresh token; otherwise its visitor counts as signed out.
+    """Return whether a page may be redirected to Clerk for a new token. If not, its visitor is treated as signed out.
 
     Args:
-        expired: what the token says whose time is up. Nobody is signed in by it, but a flag may name the person.
+        expired: the claims of the expired token. They do not sign the user in, but a flag can be set for that user.
     """
-    request.user = SimpleLazyObject(lambda: _person(expired))  # type: ignore[assignment]
+    request.user = SimpleLazyObject(lambda: _flag_user(expired))  # type: ignore[assignment]
     return is_enabled(request, HANDSHAKE)
 
 
-def _person(claims: SessionClaims | None) -> User | AnonymousUser:
-    known = User.objects.filter(clerk_id=claims.clerk_id, is_active=True) if claims else User.objects.none()
-    return known.first() or AnonymousUser()
+def _flag_user(claims: SessionClaims | None) -> User | AnonymousUser:
+    users = User.objects.filter(clerk_id=claims.clerk_id, is_active=True) if claims else User.objects.none()
+    return users.first() or AnonymousUser()

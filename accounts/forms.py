@@ -1,4 +1,4 @@
-"""Forms about people's roles."""
+"""Forms for changing roles."""
 
 from typing import Any
 
@@ -11,20 +11,19 @@ Role = User.Role
 
 
 class RolesForm(forms.Form):
-    """What a person is here: a builder, a client, or both."""
+    """Let users choose their own roles: builder, client, or both."""
 
     builder = forms.BooleanField(
         label=_("I build apps"),
         required=False,
         help_text=_(
-            "You get a page with your work, which clients find. It is public when you publish it. "
-            "Giving this up takes it down."
+            "Get a public page for your work. It goes live when you publish it. Removing this role takes the page down."
         ),
     )
     client = forms.BooleanField(
         label=_("I look for builders"),
         required=False,
-        help_text=_("You get a profile of your company, which only you and our team see."),
+        help_text=_("Get a company profile that only you and our team can see."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -32,7 +31,7 @@ class RolesForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, list[User.Role]]:
-        """What the person wants to have and not to have, as `change_roles` takes it."""
+        """The keyword arguments for `change_roles`."""
         wanted = {Role.BUILDER: self.cleaned_data["builder"], Role.CLIENT: self.cleaned_data["client"]}
         return {
             "add": [role for role, is_wanted in wanted.items() if is_wanted],
@@ -41,9 +40,9 @@ class RolesForm(forms.Form):
 
 
 class RoleChangesForm(forms.Form):
-    """What an admin wants to give to people, or to take from them."""
+    """Let admins add roles to users and remove them."""
 
-    CHOICES = (("", _("leave as it is")), ("add", _("give")), ("remove", _("take")))
+    CHOICES = (("", _("No change")), ("add", _("Add")), ("remove", _("Remove")))
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,13 +50,14 @@ class RoleChangesForm(forms.Form):
             self.fields[role] = forms.ChoiceField(label=role.label, choices=self.CHOICES, required=False)
 
     def clean(self) -> dict[str, Any]:
-        """Ask for a change, if none was chosen."""
         chosen: dict[str, Any] = super().clean() or {}
         if not self.errors and not any(chosen.values()):
-            raise forms.ValidationError(_("Choose a role to give or to take."))
+            raise forms.ValidationError(_("Choose at least one role to add or remove."))
         return chosen
 
     @property
     def changes(self) -> dict[str, list[User.Role]]:
-        """What was chosen, as `change_roles` takes it."""
-        return {deed: [role for role in Role if self.cleaned_data.get(role) == deed] for deed in ("add", "remove")}
+        """The keyword arguments for `change_roles`."""
+        return {
+            action: [role for role in Role if self.cleaned_data.get(role) == action] for action in ("add", "remove")
+        }

@@ -1,4 +1,4 @@
-"""Requests of people who are signed in, and answers to those who are not."""
+"""Requests from signed-in users, and responses for anonymous ones."""
 
 from typing import Any
 
@@ -14,54 +14,55 @@ from accounts.models import User
 
 
 class AuthenticatedRequest(HttpRequest):
-    """A request that a view takes only from somebody who is signed in."""
+    """The request of a view that requires sign-in."""
 
     user: User
     htmx: HtmxDetails
 
 
 def sign_in_response(request: HttpRequest) -> HttpResponse:
-    """Return the way to the sign-in page, from where the person comes back to the page that was wanted.
+    """Return the response that sends an anonymous visitor to the sign-in page and back.
 
-    A fragment takes the whole page there, back to the page it is on. A posted form is kept as a draft if its person is
-    known; if htmx posted it, the page is told to post it by itself, since an answer to htmx cannot keep it.
+    An htmx GET redirects the whole page, and returns to that page after sign-in. A posted form is preserved if an expired
+    token identifies its user. An htmx POST gets 401, on which the page submits the form without htmx, because a response
+    to htmx cannot redirect to the preserved form.
     """
     htmx = getattr(request, "htmx", None)
     if request.method == "POST":
         if htmx:
             return json_unauthenticated(request)
-        return preserved_forms.preserve(request) or _to_sign_in(request.get_full_path())
+        return preserved_forms.preserve(request) or _sign_in_redirect(request.get_full_path())
     if htmx:
         return HttpResponseClientRedirect(_sign_in_url(htmx.current_url_abs_path or "/"))
-    return _to_sign_in(request.get_full_path())
+    return _sign_in_redirect(request.get_full_path())
 
 
 def is_internal_url(request: HttpRequest, target: str) -> bool:
-    """Return whether `target` is the address of a page of this site, to which somebody can be sent.
+    """Return whether `target` is a URL on this site that is safe to redirect to.
 
-    Part of a path is none: where that leads depends on the page on which it stands.
+    Relative paths are rejected, because their meaning depends on the current page.
     """
-    is_whole = target.startswith(("/", "http://", "https://"))
-    return is_whole and url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
+    is_absolute = target.startswith(("/", "http://", "https://"))
+    return is_absolute and url_has_allowed_host_and_scheme(target, {request.get_host()}, request.is_secure())
 
 
-def json_error(status: int, code: str, message: str, **facts: Any) -> JsonResponse:
-    """Return an error of the JSON API: a code for programs, a sentence for people, and further facts if there are any."""
-    return JsonResponse({"error": {"code": code, "message": message, **facts}}, status=status)
+def json_error(status: int, code: str, message: str, **details: Any) -> JsonResponse:
+    """Return an error of the JSON API: a code for programs, a message for people, and optional details."""
+    return JsonResponse({"error": {"code": code, "message": message, **details}}, status=status)
 
 
 def json_unauthenticated(request: HttpRequest) -> JsonResponse:
-    """Return 401 with the reason why the token was not accepted, or that there was none."""
+    """Return 401 with the reason why the session token is missing or was rejected."""
     state: Any = getattr(request, "clerk", None)
-    # A good token of somebody who is banned or deleted, or of a session that is over, is refused as well.
+    # A valid token is also rejected if its user is banned or deleted, or its session has ended.
     code = str(state.reason) if isinstance(state, SignedOut) else "session_ended"
-    message = "Send a session token of Clerk's." if code == NO_TOKEN else "Get a new session token, or sign in again."
+    message = "Send a Clerk session token." if code == NO_TOKEN else "Get a new session token, or sign in again."
     response = json_error(401, code, message)
     response["WWW-Authenticate"] = 'Bearer realm="buildappswith"'
     return response
 
 
-def _to_sign_in(target: str) -> HttpResponse:
+def _sign_in_redirect(target: str) -> HttpResponse:
     return HttpResponseRedirect(_sign_in_url(target))
 
 

@@ -1,8 +1,8 @@
-"""What an admin does about a conflict of identities. Each resolution is audited, and can be taken back.
+"""Resolve identity conflicts on behalf of an admin. Every resolution is audited and can be undone.
 
-To link, or to move a profile, the identity at Clerk moves and the accounts stay: the account that was there first, with its
-profiles and its history, gets the Clerk id and everything that Clerk says, and the other account gets what the first one had.
-Done twice, it is undone.
+To link two accounts or to move a profile, the accounts stay and the Clerk identity moves. The older account, with its
+profiles and history, receives the Clerk ID and all fields owned by Clerk. The other account receives the older account's
+former values. Doing the exchange twice undoes it.
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ from audit.models import AuditLog
 from core.db.statements import update
 
 State = IdentityConflict.State
-#: What belongs to an identity and moves with it.
-IDENTITY = (
+#: Fields that move with the identity.
+IDENTITY_FIELDS = (
     "clerk_id",
     *SYNCED_FIELDS,
     *UNAUDITED_FIELDS,
@@ -35,7 +35,7 @@ IDENTITY = (
 
 
 class ResolutionError(Exception):
-    """A resolution that is not possible; the message says why, to the admin."""
+    """The resolution is not possible. The message is shown to the admin."""
 
 
 @transaction.atomic
@@ -43,14 +43,14 @@ def resolve(conflict: IdentityConflict, state: State, *, actor: User, origin: lo
     """Resolve an open conflict.
 
     Args:
-        state: how: LINKED and MOVED join the two accounts, KEPT and DISMISSED leave them as they are.
+        state: LINKED or MOVED to join the two accounts, KEPT or DISMISSED to leave them unchanged.
 
     Raises:
-        ResolutionError: somebody else resolved it, or it cannot be resolved so.
+        ResolutionError: the conflict was already resolved, or this resolution does not apply to it.
     """
-    conflict, user, other = _locked(conflict)
+    conflict, user, other = _lock_conflict(conflict)
     if not conflict.is_open:
-        raise ResolutionError(_("Somebody has resolved this already: %s.") % conflict.get_state_display())
+        raise ResolutionError(_("This conflict has already been resolved: %s.") % conflict.get_state_display())
     if state in (State.LINKED, State.MOVED):
         _refuse_unless_joinable(state, user, other)
         _move_identity(user, other, actor, origin)
@@ -59,105 +59,108 @@ def resolve(conflict: IdentityConflict, state: State, *, actor: User, origin: lo
 
 @transaction.atomic
 def undo(conflict: IdentityConflict, *, actor: User, origin: log.Origin, note: str = "") -> None:
-    """Take a resolution back and open the conflict again. Roles that Clerk was told of meanwhile stay.
+    """Undo a resolution and reopen the conflict. Roles that were pushed to Clerk in the meantime are kept.
 
     Raises:
-        ResolutionError: it is open, or one of the accounts has changed so that it cannot be.
+        ResolutionError: the conflict is open, or the accounts have changed too much since.
     """
-    conflict, user, other = _locked(conflict)
+    conflict, user, other = _lock_conflict(conflict)
     if conflict.is_open:
-        raise ResolutionError(_("This conflict is open; there is nothing to take back."))
+        raise ResolutionError(_("This conflict is still open, so there is nothing to undo."))
     _refuse_if_erased(user, other)
     if conflict.state in (State.LINKED, State.MOVED):
-        # The identity is at `other` now, and goes back where it came from.
+        # `other` holds the identity now. Move it back to `user`.
         if other.clerk_id != conflict.evidence["user"]["clerk_id"]:
-            raise ResolutionError(_("The identity has moved on since, so this cannot be taken back."))
-        _move_identity(other, user, actor, origin, back_to=conflict.evidence["user"]["roles"])
+            raise ResolutionError(_("This cannot be undone, because the identity has been moved again since."))
+        _move_identity(other, user, actor, origin, restore_roles=conflict.evidence["user"]["roles"])
     _close(conflict, State.OPEN, actor, origin, note)
 
 
 def available_resolutions(conflict: IdentityConflict) -> list[State]:
-    """Return the resolutions an admin can choose of."""
-    found = []
+    """Return the resolutions that an admin can choose from."""
+    states = []
     for state in (State.LINKED, State.MOVED):
         try:
             _refuse_unless_joinable(state, conflict.user, conflict.other)
         except ResolutionError:
             continue
-        found.append(state)
-    return [*found, State.KEPT, State.DISMISSED] if conflict.is_open else []
+        states.append(state)
+    return [*states, State.KEPT, State.DISMISSED] if conflict.is_open else []
 
 
 def _refuse_if_erased(*accounts: User) -> None:
     for account in accounts:
         if account.erased_at:
-            raise ResolutionError(_("%s was erased, so nobody can tell any more who it was.") % account)
+            raise ResolutionError(_("%s has been erased and can no longer be identified.") % account)
 
 
 def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
     _refuse_if_erased(user, other)
     if user.clerk_id is None or user.deleted_at:
-        raise ResolutionError(_("%s is not at Clerk any more, so there is no identity to move.") % user)
+        raise ResolutionError(_("%s no longer exists at Clerk, so there is no identity to move.") % user)
     if other.is_superuser:
-        raise ResolutionError(_("%s is a local superuser: nobody gets that by an address.") % other)
+        raise ResolutionError(_("%s is a local superuser and cannot be joined with another account.") % other)
     if (state == State.LINKED) != (other.clerk_id is None):
-        raise ResolutionError(_("Link accounts from before Clerk, and move profiles of people who were at Clerk."))
+        raise ResolutionError(
+            _("Link accounts from before Clerk. For accounts that have a Clerk identity, move the profile instead.")
+        )
 
 
 def _move_identity(
-    giver: User, taker: User, actor: User, origin: log.Origin, *, back_to: list[str] | None = None
+    source: User, target: User, actor: User, origin: log.Origin, *, restore_roles: list[str] | None = None
 ) -> None:
-    """Exchange all that Clerk says between two accounts; whoever has no identity after it is put to rest.
+    """Exchange the identity fields of two accounts and deactivate the one left without an identity.
 
-    The taker keeps the roles that its profiles came with, but for power over others, and Clerk is told.
+    The receiving account keeps its self-service roles, never ADMIN, and they are pushed to Clerk.
 
     Args:
-        back_to: to undo it, the roles that the identity had; an account from before Clerk gets its life back then.
+        restore_roles: set to undo a move: the roles that the identity had. An account from before Clerk becomes
+            active again.
     """
-    before = {user.pk: matching.snapshot(user) for user in (giver, taker)}
-    roles_before = {user.pk: user.roles for user in (giver, taker)}
-    values = _exchange(giver, taker)
-    taker.is_active = _may_live(taker)
-    giver.is_active = (giver.clerk_id is not None or back_to is not None) and _may_live(giver)
-    if back_to is None:
-        taker.roles_added = sorted(
-            {*taker.roles_added, *(roles.SELF_SERVICE_ROLES & set(roles_before[taker.pk]) - set(taker.roles))}
+    before = {user.pk: matching.snapshot(user) for user in (source, target)}
+    roles_before = {user.pk: user.roles for user in (source, target)}
+    values = _exchange(source, target)
+    target.is_active = _can_be_active(target)
+    source.is_active = (source.clerk_id is not None or restore_roles is not None) and _can_be_active(source)
+    if restore_roles is None:
+        target.roles_added = sorted(
+            {*target.roles_added, *(roles.SELF_SERVICE_ROLES & set(roles_before[target.pk]) - set(target.roles))}
         )
     else:
-        taker.roles_added = [role for role in taker.roles_added if role in back_to]
-    taker.roles = roles.effective_roles(taker)
-    User.objects.filter(pk=giver.pk).update(clerk_id=None)  # it is unique at every moment
-    for user in (taker, giver):
-        update(user, list(IDENTITY))
-    for user in (taker, giver):
+        target.roles_added = [role for role in target.roles_added if role in restore_roles]
+    target.roles = roles.effective_roles(target)
+    User.objects.filter(pk=source.pk).update(clerk_id=None)  # the unique constraint is checked immediately
+    for user in (target, source):
+        update(user, list(IDENTITY_FIELDS))
+    for user in (target, source):
         moved: dict[str, Any] = {"before": before[user.pk], "after": matching.snapshot(user)}
         log.record(AuditLog.Action.IDENTITY_MOVED, actor=actor, target=user, origin=origin, **moved)
         if user.is_active:
             _announce(user, values, roles_before[user.pk], actor, origin)
 
 
-def _exchange(giver: User, taker: User) -> dict[str, tuple[Any, Any]]:
-    """Give each of two accounts what belongs to the other's identity, unsaved; return what the two had, by field."""
-    values = {field: (getattr(giver, field), getattr(taker, field)) for field in IDENTITY}
-    for field, (givers, takers) in values.items():
-        setattr(taker, field, givers)
-        setattr(giver, field, takers)
+def _exchange(source: User, target: User) -> dict[str, tuple[Any, Any]]:
+    """Swap the identity fields of two accounts without saving. Return the previous values of both by field."""
+    values = {field: (getattr(source, field), getattr(target, field)) for field in IDENTITY_FIELDS}
+    for field, (from_source, from_target) in values.items():
+        setattr(target, field, from_source)
+        setattr(source, field, from_target)
     return values
 
 
-def _may_live(user: User) -> bool:
+def _can_be_active(user: User) -> bool:
     return user.deleted_at is None and not user.banned
 
 
 def _announce(
     user: User, values: dict[str, tuple[Any, Any]], roles_before: list[str], actor: User, origin: log.Origin
 ) -> None:
-    """Tell the log and the apps above what is different about an account that lives on."""
+    """Audit the changes of an active account, send the signals and queue a push."""
     changes = {}
     for field in SYNCED_FIELDS:
-        one, another, now = *values[field], getattr(user, field)
-        if one != another:
-            changes[field] = (another if now == one else one, now)
+        one, other, now = *values[field], getattr(user, field)
+        if one != other:
+            changes[field] = (other if now == one else one, now)
     if changes:
         log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, origin=origin, changes=changes)
         signals.user_synced.send(User, user=user, changes=changes, created=False, origin=origin)
@@ -165,8 +168,8 @@ def _announce(
     outbox.queue_push(user)
 
 
-def _locked(conflict: IdentityConflict) -> tuple[IdentityConflict, User, User]:
-    """Return the conflict and its accounts, locked, the accounts in the order of their keys."""
+def _lock_conflict(conflict: IdentityConflict) -> tuple[IdentityConflict, User, User]:
+    """Return the conflict and its accounts, all locked. Accounts are locked in the order of their IDs to avoid deadlocks."""
     pair = (conflict.user_id, conflict.other_id)
     users = {user.pk: user for user in User.objects.select_for_update(no_key=True).filter(pk__in=pair).order_by("pk")}
     locked = IdentityConflict.objects.select_for_update(no_key=True).get(pk=conflict.pk)

@@ -1,4 +1,4 @@
-"""Who is asking: `request.user` from Clerk's session token, and the handshake for pages whose token has run out."""
+"""Set `request.user` from Clerk's session token, and refresh expired tokens with a handshake."""
 
 import logging
 
@@ -23,24 +23,24 @@ from accounts.sessions import services as sessions
 
 log = logging.getLogger(__name__)
 
-#: Paths that no person opens.
-NEVER_FOR_PEOPLE = ("/api/webhooks/", "/healthz", "/readyz", "/static/", "/media/")
-#: Programs are never sent anywhere: they get 401, and fetch a token themselves.
-API = "/api/"
+#: Paths that never need a user.
+ANONYMOUS_PREFIXES = ("/api/webhooks/", "/healthz", "/readyz", "/static/", "/media/")
+#: API clients are never redirected. They get 401 and fetch a new token themselves.
+API_PREFIX = "/api/"
 
 
 class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
-    """Set `request.clerk`, what is known of the token, and `request.user`, the person, who is loaded when asked for.
+    """Set `request.clerk` to the state of the session token, and `request.user` to the lazily loaded user.
 
-    A page whose token may be had afresh is sent to Clerk and back first. Nothing but whole pages ever is.
+    Full page requests whose token has expired are first redirected to Clerk and back for a new one.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.path.startswith(NEVER_FOR_PEOPLE):
+        if request.path.startswith(ANONYMOUS_PREFIXES):
             return self._respond(request, SignedOut(authentication.NO_TOKEN))
         configured = instance.current()
         if configured is None:
-            return self._answer(request, SignedOut(authentication.NO_TOKEN))
+            return self._respond_as(request, SignedOut(authentication.NO_TOKEN))
         found = ClerkCookies(request.META.get("HTTP_COOKIE", ""), configured)
         token = handshake.returned_token(request, found, configured)
         if token and handshake.is_eligible(request) and (morsels := handshake.parse_token(token)) is not None:
@@ -48,40 +48,43 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             handshake.set_cookies(response, morsels)
             add_never_cache_headers(response)
             return response
-        return self._decide(request, found, configured)
+        return self._authenticate(request, found, configured)
 
     def _after_handshake(self, request: HttpRequest, token: str, configured: Instance) -> HttpResponse:
-        """Answer the page that comes back from Clerk: by its clean address where the token came in the address."""
+        """Respond to the request that comes back from Clerk. In development the token is in the URL, so redirect to a clean one."""
         if configured.is_development:
             return HttpResponseRedirect(handshake.clean_url(request), preserve_request=True)
         state = authentication.authenticate_token(token) if token else SignedOut(authentication.NO_TOKEN)
-        return self._answer(request, state)
+        return self._respond_as(request, state)
 
-    def _decide(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:
+    def _authenticate(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:
         state = authentication.authenticate(request, found, configured)
         if not isinstance(state, NeedsHandshake):
-            return self._answer(request, state)
-        may_go = not request.path.startswith(API) and handshake.is_eligible(request)
-        if not may_go or not flags.is_handshake_enabled(request, state.expired_claims):
+            return self._respond_as(request, state)
+        can_redirect = not request.path.startswith(API_PREFIX) and handshake.is_eligible(request)
+        if not can_redirect or not flags.is_handshake_enabled(request, state.expired_claims):
             return self._without_handshake(request, SignedOut(state.reason, state.expired_claims))
         if handshake.is_loop(found):
-            log.error("Handshakes with Clerk lead nowhere (%s): compare the keys, and the clocks.", state.reason)
-            return _loop_page(request)
+            log.error(
+                "Redirect loop in the handshake with Clerk (%s). Check the Clerk keys and the server clock.",
+                state.reason,
+            )
+            return _redirect_loop_response(request)
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
 
     def _without_handshake(self, request: HttpRequest, state: SignedOut) -> HttpResponse:
         if request.headers.get("HX-Request") != "true" or state.reason in authentication.DEV_BROWSER_REASONS:
-            return self._answer(request, state)
-        # static/js/htmx-session.js gets a fresh token and asks again.
+            return self._respond_as(request, state)
+        # static/js/htmx-session.js fetches a new token and repeats the request.
         request.clerk = state  # type: ignore[attr-defined]
         return json_unauthenticated(request)
 
-    def _answer(self, request: HttpRequest, state: State) -> HttpResponse:
+    def _respond_as(self, request: HttpRequest, state: State) -> HttpResponse:
         if isinstance(state, SignedOut) and state.reason != authentication.NO_TOKEN:
-            log.info("A session token was not accepted: %s", state.reason)
+            log.info("Session token rejected: %s", state.reason)
         response = self._respond(request, state)
         patch_vary_headers(response, ["Cookie", "Authorization"])
-        if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # a view may have chosen its own
+        if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # unless the view set its own policy
             csp.set_policy(csp.SESSION, request, response)
         return response
 
@@ -89,7 +92,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         request.clerk = state  # type: ignore[attr-defined]
         request.impersonator = state.claims.impersonator if isinstance(state, SignedIn) else None  # type: ignore[attr-defined]
         if isinstance(state, SignedIn) and authentication.bearer_token(request) is not None:
-            # No browser sends this header by itself, so no other site can make it.
+            # Browsers never add this header themselves, so the request cannot be forged by another site.
             request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         request.user = SimpleLazyObject(lambda: _user(request, state))  # type: ignore[assignment]
         response: HttpResponse = self.get_response(request)  # type: ignore[assignment]  # nothing here is async
@@ -100,16 +103,16 @@ def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
     if isinstance(state, SignedIn):
         user = sessions.load_user(state.claims)
         if user.pk:
-            bind_contextvars(user_id=user.pk)  # for what is logged from here on
+            bind_contextvars(user_id=user.pk)  # for all following log lines
         return user
-    # A local operator's password opens the admin when Clerk is away, and nothing else.
+    # Password sessions of local operators work when Clerk is unreachable, but only in the admin.
     if request.path.startswith(reverse("admin:index")):
         operator = get_user(request)
         return operator if isinstance(operator, User) and operator.clerk_id is None else AnonymousUser()
     return AnonymousUser()
 
 
-def _loop_page(request: HttpRequest) -> HttpResponse:
+def _redirect_loop_response(request: HttpRequest) -> HttpResponse:
     response = render(request, "accounts/handshake_loop.html", status=503)
     response["Retry-After"] = str(handshake.LOOP_WINDOW_S)
     add_never_cache_headers(response)

@@ -1,4 +1,4 @@
-"""Views that ask for a role."""
+"""Mixins for views that require sign-in or a role."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from accounts.models import User
 
 
 class RoleRequiredMixin(AccessMixin, View):
-    """Lets in whoever has one of `roles`; with none named, whoever is signed in.
+    """Require one of `roles`, or only sign-in if `roles` is empty.
 
-    Others that are signed in get 403, and the rest are asked to sign in.
+    Signed-in users without the role get 403. Anonymous visitors are asked to sign in.
     """
 
     roles: tuple[User.Role, ...] = ()
@@ -28,5 +28,5 @@ class RoleRequiredMixin(AccessMixin, View):
         return super().dispatch(request, *args, **kwargs)
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
-        """Answer somebody who is not signed in; JSON views answer otherwise."""
+        """Return the response for anonymous visitors. JSON views override this."""
         return sign_in_response(request)

@@ -1,4 +1,4 @@
-"""What accounts hold about a person; see core.personal_data."""
+"""Personal data stored by accounts; see core.personal_data."""
 
 from typing import Any
 
@@ -11,28 +11,26 @@ from core.personal_data import PersonalData, export_rows
 
 
 def export(user: User) -> PersonalData:
-    """Return the account, its sessions and forms, and what passed between it and Clerk."""
-    of_person = {"clerk_id": user.clerk_id or ""}
+    """Return the account, its sessions, forms, exports, conflicts and pushes."""
+    owned_by_user = {"clerk_id": user.clerk_id or ""}
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     return PersonalData(
         {
             "account": export_rows(
                 User.objects.filter(pk=user.pk), exclude={"password", "is_superuser", "clerk_version"}
             ),
-            "ended_sessions": export_rows(EndedSession.objects.filter(**of_person)),
-            "unsaved_forms": export_rows(PreservedForm.objects.filter(**of_person)),
-            # The other account of a conflict may be somebody else's.
-            "same_address_as_another_account": export_rows(
-                conflicts, exclude={"evidence", "note", "user_id", "other_id"}
-            ),
-            "brought_to_clerk": export_rows(MetadataPush.objects.filter(user=user)),
+            "ended_sessions": export_rows(EndedSession.objects.filter(**owned_by_user)),
+            "preserved_forms": export_rows(PreservedForm.objects.filter(**owned_by_user)),
+            # The other account of a conflict may belong to another person.
+            "identity_conflicts": export_rows(conflicts, exclude={"evidence", "note", "user_id", "other_id"}),
+            "metadata_pushes": export_rows(MetadataPush.objects.filter(user=user)),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }
     )
 
 
 def erase(user: User) -> None:
-    """Leave of the account its ids, its roles and its times."""
+    """Erase everything except IDs, roles and timestamps."""
     written: dict[str, Any] = {
         "name": "",
         "username": "",
@@ -42,9 +40,9 @@ def erase(user: User) -> None:
         "clerk_metadata": {},
     }
     User.objects.filter(pk=user.pk).update(**written, login=None, password=UNUSABLE_PASSWORD_PREFIX)
-    of_person = {"clerk_id": user.clerk_id or ""}
-    EndedSession.objects.filter(**of_person).delete()
-    PreservedForm.objects.filter(**of_person).delete()
+    owned_by_user = {"clerk_id": user.clerk_id or ""}
+    EndedSession.objects.filter(**owned_by_user).delete()
+    PreservedForm.objects.filter(**owned_by_user).delete()
     DataExport.objects.filter(user=user).delete()
     MetadataPush.objects.filter(user=user).update(last_error="")
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))

@@ -1,4 +1,4 @@
-"""What accounts does when Django itself tells of something."""
+"""Receivers of Django's own signals."""
 
 from typing import Any
 
@@ -9,10 +9,9 @@ from accounts.sessions import services as sessions
 
 
 def connect() -> None:
-    """Connect the receivers; called once, when the app is ready."""
     user_logged_out.connect(end_session, dispatch_uid="accounts.end_session")
 
 
 def end_session(*, request: HttpRequest, **kwargs: Any) -> None:
-    """Whoever leaves by the admin's own way out leaves Clerk, too."""
+    """End the Clerk session as well when a user signs out of the admin."""
     sessions.sign_out(request)

@@ -1,4 +1,4 @@
-"""Jobs of the accounts app. They carry ids only."""
+"""Background jobs of the accounts app. Their arguments are IDs only."""
 
 import logging
 from datetime import timedelta
@@ -20,15 +20,18 @@ from audit.log import SYSTEM
 
 log = logging.getLogger(__name__)
 
-#: Numbers that differ make everybody be compared, but not more often than this.
+#: Differing user counts trigger a full reconciliation at most this often.
 RECOUNT_AFTER = timedelta(hours=6)
-#: Clerk's webhook usually comes first; this is for when it does not.
-CLERK_AWAY = RetryStrategy(max_attempts=8, exponential_wait=3)
+#: Retries for requests to Clerk.
+CLERK_RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
 
-@app.task(retry=CLERK_AWAY)
+@app.task(retry=CLERK_RETRY)
 def fetch_user(clerk_id: str) -> None:
-    """Ask Clerk who somebody is of whom only a session token has told, and apply the answer like an event."""
+    """Fetch a user known only from a session token and apply the payload like an event.
+
+    Clerk's webhook usually arrives first.
+    """
     payload = api.get_user(clerk_id)
     with transaction.atomic():
         apply_user(payload, origin=SYSTEM)
@@ -36,26 +39,26 @@ def fetch_user(clerk_id: str) -> None:
 
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
 def reconcile_user(clerk_id: str, report_id: int) -> None:
-    """Compare one person with Clerk, because an operator asked for it."""
+    """Compare one user with Clerk on behalf of an operator."""
     on_demand_fetch.run(clerk_id, report_id)
 
 
-@app.task(retry=CLERK_AWAY)
+@app.task(retry=CLERK_RETRY)
 def revoke_session(session_id: str) -> None:
-    """End a session at Clerk that was ended here."""
+    """End a session at Clerk that has already ended here."""
     api.revoke_session(session_id)
 
 
 @app.task
 def push_metadata(user_id: int) -> None:
-    """Bring what is ours of one person to Clerk; what fails is tried again by `push_due_metadata`."""
+    """Push the metadata of one user. Failures are retried by `push_due_metadata`."""
     push.push_user(user_id)
 
 
 @app.periodic(cron="* * * * *")
 @app.task(queue="upkeep", queueing_lock="push_due_metadata")
 def push_due_metadata(timestamp: int) -> None:
-    """Make the pushes that wait for another attempt, once a minute."""
+    """Retry due pushes every minute."""
     if settings.CLERK_SECRET_KEY:
         push.push_due()
 
@@ -63,7 +66,7 @@ def push_due_metadata(timestamp: int) -> None:
 @app.periodic(cron=settings.RECONCILE_CRON)
 @app.task(queue="upkeep", queueing_lock="reconcile_recent")
 def reconcile_recent(timestamp: int) -> None:
-    """Compare who changed since the last run with Clerk, and heal what differs; everybody, if the numbers say so."""
+    """Reconcile users that changed since the last run, and all users if the counts differ."""
     run = _reconcile(full=False)
     if run and reconciliation.counts_differ(run) and not reconciliation.has_recent_full_run(RECOUNT_AFTER):
         _reconcile(full=True)
@@ -72,32 +75,30 @@ def reconcile_recent(timestamp: int) -> None:
 @app.periodic(cron=settings.RECONCILE_FULL_CRON)
 @app.task(queue="upkeep", queueing_lock="reconcile_all")
 def reconcile_all(timestamp: int) -> None:
-    """Compare everybody with Clerk, and heal what differs."""
     _reconcile(full=True)
     reconciliation.delete_old()
 
 
 def _reconcile(*, full: bool) -> Reconciliation | None:
-    """Return the report; None if there was no run, or it failed, which its report says."""
+    """Return the report, or None if the run failed or CLERK_SECRET_KEY is not set."""
     if not settings.CLERK_SECRET_KEY:
         return None
     try:
         return reconciliation.reconcile(full=full)
     except (ClerkApiError, reconciliation.AlreadyRunningError) as error:
-        log.warning("The people here could not be compared with Clerk's: %s", error)
+        log.warning("Reconciliation with Clerk failed: %s", error)
         return None
 
 
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
 def build_data_export(export_id: int) -> None:
-    """Put together what is held about a person who asked for it."""
     exports.build_export(export_id)
 
 
 @app.periodic(cron="7 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_due_accounts")
 def delete_due_accounts(timestamp: int) -> None:
-    """Delete accounts whose people had time to change their mind, once an hour."""
+    """Delete accounts whose cooling-off period is over, every hour."""
     if settings.CLERK_SECRET_KEY:
         deletion.delete_due()
 
@@ -105,7 +106,7 @@ def delete_due_accounts(timestamp: int) -> None:
 @app.periodic(cron="47 3 * * *")
 @app.task(queue="upkeep", queueing_lock="erase_deleted_users")
 def erase_deleted_users(timestamp: int) -> None:
-    """Erase who people were whose accounts were deleted long ago, and exports whose time is over, once a night."""
+    """Erase users past the retention period and delete expired exports, every night."""
     erasure.erase_due()
     exports.delete_expired()
 
@@ -113,19 +114,18 @@ def erase_deleted_users(timestamp: int) -> None:
 @app.periodic(cron="17 3 * * *")
 @app.task(queue="upkeep", queueing_lock="delete_old_ended_sessions")
 def delete_old_ended_sessions(timestamp: int) -> None:
-    """Keep the table that every request looks into small, once a night."""
+    """Keep the table small, because every signed-in request reads it; every night."""
     sessions.delete_old()
 
 
 @app.periodic(cron="37 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_idle_rate_limits")
 def delete_idle_rate_limits(timestamp: int) -> None:
-    """Delete how fast metadata of users was written whose metadata is not written any more, once an hour."""
+    """Delete the rate limit rows of users whose metadata is no longer being written, every hour."""
     rate_limiter.delete_idle()
 
 
 @app.periodic(cron="27 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_expired_preserved_forms")
 def delete_expired_preserved_forms(timestamp: int) -> None:
-    """Delete what people typed and did not come back for, once an hour."""
     preserved_forms.delete_expired()

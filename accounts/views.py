@@ -1,4 +1,4 @@
-"""The account: what it is, what happened to it, and what can be done about it."""
+"""Account pages: overview, roles, data export and deletion."""
 
 from typing import Any
 from uuid import UUID
@@ -28,17 +28,15 @@ from audit.log import Origin
 
 @method_decorator(never_cache, name="dispatch")
 class AccountView(RoleRequiredMixin, TemplateView):
-    """Show who is signed in, which profiles that makes, what happened lately, and the ways out."""
+    """Show the account, its profiles and recent activity, or a waiting page until Clerk's data has arrived."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head"]
 
     def get_template_names(self) -> list[str]:
-        """Return the page that waits, for somebody of whom only a token has told."""
         return ["accounts/setting_up.html" if self.request.user.is_provisional else "accounts/account.html"]
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Add what there is to tell."""
         user = self.request.user
         if user.is_provisional:
             return super().get_context_data(**context)
@@ -48,26 +46,27 @@ class AccountView(RoleRequiredMixin, TemplateView):
 
 
 class ExportView(RoleRequiredMixin, View):
-    """Have everything that is held about the person put together."""
+    """Request an export of all personal data."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Lead to the button, whoever comes back here after signing in again."""
+        """Redirect users who return here after signing in again to the page with the button."""
         return redirect("accounts:account")
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Ask for it, and go back to the account, which says when it is there."""
         exports.request_export(request.user, actor=request.user, origin=Origin.from_request(request))
-        messages.success(request, gettext("A copy of your data is being made. You find it here in a minute."))
+        messages.success(
+            request, gettext("We are preparing a copy of your data. It will be available here in about a minute.")
+        )
         return redirect("accounts:account")
 
 
 @never_cache
 @require_safe
 def data_export(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Hand out what is held about the person who is signed in, if it is ready and its time is not over."""
+    """Download one of the user's own exports, if it is ready and has not expired."""
     if not request.user.is_authenticated:
         return sign_in_response(request)
     export = DataExport.objects.filter(public_id=public_id, user=request.user).first()
@@ -79,31 +78,29 @@ def data_export(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 class DeletionView(RoleRequiredMixin, View):
-    """Ask whether to delete the account, then have it done after a week; or keep it after all."""
+    """Confirm and schedule the deletion of the account, or cancel a scheduled deletion."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Say what follows."""
-        return render(request, "accounts/account_delete.html", {"cool_off": deletion.COOLING_OFF.days})
+        return render(request, "accounts/account_delete.html", {"days": deletion.COOLING_OFF.days})
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Delete the account when the time to change one's mind is over, or keep it, as chosen."""
-        who: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
+        audit_context: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
         try:
             if "keep" in request.POST:
-                deletion.cancel_deletion(request.user, **who)
-                messages.success(request, gettext("Your account stays."))
+                deletion.cancel_deletion(request.user, **audit_context)
+                messages.success(request, gettext("Account deletion cancelled."))
             else:
-                deletion.request_deletion(request.user, **who)
+                deletion.request_deletion(request.user, **audit_context)
         except deletion.DeletionError as error:
             messages.error(request, str(error))
         return redirect("accounts:account")
 
 
 class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignore[type-arg]
-    """Ask somebody who is signed in what they are here for."""
+    """Let users change their own roles."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -112,12 +109,10 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignor
     success_url = reverse_lazy("accounts:account")
 
     def get_initial(self) -> dict[str, Any]:
-        """Tick what the person is now."""
         roles_now = self.request.user.roles
         return {"builder": User.Role.BUILDER in roles_now, "client": User.Role.CLIENT in roles_now}
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Change the roles, and go back to the account."""
         user = self.request.user
         try:
             change_roles(user, actor=user, origin=Origin.from_request(self.request), **form.changes)
@@ -130,34 +125,32 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignor
 
 
 class RoleEndView(RoleRequiredMixin, View):
-    """Ask whether to stop being a builder or a client, then do it."""
+    """Confirm and remove one of the user's own roles."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest, role: str) -> HttpResponse:
-        """Say what follows."""
         return self._page(self._role(role))
 
     def post(self, request: AuthenticatedRequest, role: str) -> HttpResponse:
-        """Give the role up, and go back to the account."""
-        given_up, user = self._role(role), request.user
+        removed, user = self._role(role), request.user
         try:
-            change_roles(user, remove=[given_up], actor=user, origin=Origin.from_request(request))
+            change_roles(user, remove=[removed], actor=user, origin=Origin.from_request(request))
         except roles.RoleChangeError as error:
-            return self._page(given_up, str(error), status=422)
-        is_builder = given_up == User.Role.BUILDER
-        told = gettext("You are not a builder any more.") if is_builder else gettext("You are not a client any more.")
-        messages.success(request, told)
+            return self._page(removed, str(error), status=422)
+        is_builder = removed == User.Role.BUILDER
+        message = gettext("You are no longer a builder.") if is_builder else gettext("You are no longer a client.")
+        messages.success(request, message)
         return redirect("accounts:account")
 
-    def _page(self, role: User.Role, trouble: str = "", status: int = 200) -> HttpResponse:
-        return render(self.request, "accounts/role_end.html", {"role": role, "trouble": trouble}, status=status)
+    def _page(self, role: User.Role, error: str = "", status: int = 200) -> HttpResponse:
+        return render(self.request, "accounts/role_end.html", {"role": role, "error": error}, status=status)
 
     @staticmethod
-    def _role(word: str) -> User.Role:
-        """Return the role that the address names, if people may give it up."""
-        role = next((role for role in roles.SELF_SERVICE_ROLES if role.lower() == word), None)
+    def _role(slug: str) -> User.Role:
+        """Return the role named in the URL. Raise 404 unless users may remove it themselves."""
+        role = next((role for role in roles.SELF_SERVICE_ROLES if role.lower() == slug), None)
         if role is None:
             raise Http404
         return role

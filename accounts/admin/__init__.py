@@ -1,10 +1,10 @@
-"""People, and what passes between them and Clerk, in the Django admin."""
+"""Users, and the state of their sync with Clerk, in the Django admin."""
 
 from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin
 from accounts.admin.identity import IdentityConflictAdmin
-from accounts.admin.people import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
 from accounts.admin.reconciliation import ReconciliationAdmin
+from accounts.admin.users import DataExportAdmin, EndedSessionAdmin, MetadataPushAdmin, UserAdmin
 
 __all__ = [
     "DataExportAdmin",

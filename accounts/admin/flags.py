@@ -1,4 +1,4 @@
-"""Switches for parts of the product in the Django admin."""
+"""Feature flags in the Django admin."""
 
 from typing import Any
 
@@ -14,27 +14,26 @@ from audit.models import AuditLog
 
 @admin.register(Flag)
 class FlagAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs
-    """The switches. Code asks for them by name, so there is none to add or to delete."""
+    """Feature flags. The code refers to them by name, so they cannot be added or deleted here."""
 
     list_display = ("name", "note", "everyone", "percent", "staff", "authenticated")
     ordering = ("name",)
-    fields = ("name", "note", "everyone", "percent", "users", "people", "groups", "staff", "authenticated")
-    readonly_fields = ("name", "note", "people")
+    fields = ("name", "note", "everyone", "percent", "users", "user_names", "groups", "staff", "authenticated")
+    readonly_fields = ("name", "note", "user_names")
     raw_id_fields = ("users",)
     filter_horizontal = ("groups",)
 
-    @admin.display(description=_("Who they are"))
-    def people(self, flag: Flag) -> str:
-        """Return the names behind the ids."""
+    @admin.display(description=_("User names"))
+    def user_names(self, flag: Flag) -> str:
         return ", ".join(map(str, flag.users.all())) or "-"
 
     def save_model(self, request: HttpRequest, obj: Flag, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
-        """Remember how the flag was until now."""
+        """Remember the previous state for `save_related`."""
         form.before = _state(Flag.objects.select_for_update().get(pk=obj.pk))
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
-        """Record the change, now that people and groups are saved, too; Django's own history says no values."""
+        """Audit the change once users and groups are saved. Django's own history does not record values."""
         super().save_related(request, form, formsets, change)
         before, after = form.before, _state(form.instance)
         changes = {name: (before[name], value) for name, value in after.items() if value != before[name]}
@@ -43,20 +42,18 @@ class FlagAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic cl
             log.record(action, actor=request.user, target=form.instance, origin=origin, changes=changes)  # type: ignore[arg-type]
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See above."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may see them may switch them: admins, and local operators."""
+        """Return whether the user may view flags: admins and local operators may also change them."""
         return self.has_view_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """See above."""
         return False
 
 
 def _state(flag: Flag) -> dict[str, Any]:
-    """Return for whom a flag is on; people by their ids, so that the log needs no erasing."""
+    """Return the audited values. Users are listed by ID, so that the audit log needs no erasure."""
     return {
         "everyone": flag.everyone,
         "percent": None if flag.percent is None else float(flag.percent),

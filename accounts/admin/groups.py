@@ -1,4 +1,4 @@
-"""Groups in the Django admin. They can give permissions, so the audit log tells what they give, and to whom."""
+"""Groups in the Django admin. Groups grant permissions, so changes to permissions and members are audited."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +21,7 @@ Action = AuditLog.Action
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A group at a time; empty before it was made, and after it was deleted."""
+    """The audited values of a group; empty before it exists and after it is deleted."""
 
     name: str = ""
     permissions: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ class State:
 
 
 class MemberInline(admin.TabularInline):  # type: ignore[type-arg]  # not a generic class when it runs
-    """Who is in a group. Groups can give permissions, so only local operators put people there."""
+    """Members of a group. Groups grant permissions, so only local operators can change them."""
 
     model = User.groups.through
     verbose_name, verbose_name_plural = _("member"), _("members")
@@ -42,27 +42,27 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(StockGroupAdmin):
-    """Groups with their members."""
+    """Django's group admin with members and audit rows."""
 
     inlines = (MemberInline,)
 
     def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
-        """Remember how the group was until now."""
+        """Remember the previous state for `save_related`."""
         form.before = _state(Group.objects.select_for_update().get(pk=obj.pk)) if change else State()
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
-        """Record the change, now that permissions and members are saved, too."""
+        """Audit the change once permissions and members are saved."""
         super().save_related(request, form, formsets, change)
         _record(request, form.instance, form.before, _state(form.instance))
 
     def delete_model(self, request: HttpRequest, obj: Group) -> None:
-        """Record it, while it still has its number."""
+        """Audit the deletion before the group loses its primary key."""
         _record(request, obj, _state(obj), State())
         super().delete_model(request, obj)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
-        """Record each of them."""
+        """Delete groups one by one, so that each deletion is audited."""
         with transaction.atomic():
             for group in queryset:
                 self.delete_model(request, group)
@@ -78,14 +78,14 @@ def _state(group: Group) -> State:
 
 
 def _record(request: HttpRequest, group: Group, before: State, after: State) -> None:
-    """Write down what became of the group, and who joined and left it."""
-    who: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
+    """Audit changes of the group itself, and every user who joined or left it."""
+    audit_context: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
     pairs = {"name": (before.name, after.name), "permissions": (before.permissions, after.permissions)}
     if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
-        log.record(Action.GROUP_CHANGED, target=group, changes=changes, **who)
-    for person in User.objects.filter(pk__in=before.members ^ after.members).order_by("pk"):
-        others = person.groups.exclude(pk=group.pk).values_list("name", flat=True)
+        log.record(Action.GROUP_CHANGED, target=group, changes=changes, **audit_context)
+    for user in User.objects.filter(pk__in=before.members ^ after.members).order_by("pk"):
+        others = user.groups.exclude(pk=group.pk).values_list("name", flat=True)
         without, within = sorted(others), sorted([*others, group.name])
-        joined = person.pk in after.members
+        joined = user.pk in after.members
         action, pair = (Action.GROUP_JOINED, (without, within)) if joined else (Action.GROUP_LEFT, (within, without))
-        log.record(action, target=person, changes={"groups": pair}, **who)
+        log.record(action, target=user, changes={"groups": pair}, **audit_context)

@@ -1,4 +1,4 @@
-"""The reports of comparing people with Clerk in the Django admin, with how healthy things are and were."""
+"""Reconciliation reports in the Django admin, with the current match rate and its trend."""
 
 from typing import Any
 
@@ -12,14 +12,12 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.models import Reconciliation
 from core.admin.read_only import ReadOnlyAdmin
 
-#: Runs in the picture of the trend, and its size.
-TREND, WIDTH, HEIGHT = 60, 480, 72
+#: Number of runs in the trend chart, and its size.
+TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
 
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    """What each run found and did."""
-
     change_list_template = "admin/accounts/reconciliation/change_list.html"
     list_display = (
         "started_at",
@@ -40,20 +38,17 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("agreement", "by_field", "first_examples", "duration")
 
-    @admin.display(description=gettext_lazy("the same here and at Clerk"))
+    @admin.display(description=gettext_lazy("match rate"))
     def agreement(self, run: Reconciliation) -> str:
-        """Return the health as a percentage."""
         return "–" if run.match_rate is None else f"{run.match_rate:.2f} %"
 
     @admin.display(description=gettext_lazy("differences by field"))
     def by_field(self, run: Reconciliation) -> str:
-        """Return how often each field differed, most often first."""
         ordered = sorted(run.fields.items(), key=lambda item: -item[1])
         return ", ".join(f"{field}: {count}" for field, count in ordered) or "–"
 
     @admin.display(description=gettext_lazy("examples"))
     def first_examples(self, run: Reconciliation) -> SafeString | str:
-        """Return who differed and in what, as a list."""
         lines = [
             (e["clerk_id"], e["kind"], ", ".join(e["fields"]), e.get("reason") or e.get("since") or "")
             for e in run.examples
@@ -64,54 +59,54 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Say in a sentence what came of it, before all the figures."""
+        """Add a one-sentence summary of the run."""
         run = self.get_object(request, object_id)
-        context = {"title": str(run), "subtitle": _in_a_sentence(run)} if run else {}
+        context = {"title": str(run), "subtitle": _summary(run)} if run else {}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Put the latest figure and the trend above the list."""
-        runs = list(Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)[:TREND])
+        """Show the latest match rate and the trend above the list."""
+        runs = list(Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)[:TREND_RUNS])
         measured = [run for run in runs if run.match_rate is not None]
         context = {"latest": measured[0] if measured else None, "runs": measured[::-1], "bars": _bars(measured[::-1])}
         return super().changelist_view(request, (extra_context or {}) | context)
 
 
-def _in_a_sentence(run: Reconciliation) -> str:
-    """Return what came of a run."""
+def _summary(run: Reconciliation) -> str:
     if run.state == Reconciliation.State.FAILED:
-        return _("It failed: %s") % run.error
+        return _("Failed: %s") % run.error
     if run.state == Reconciliation.State.RUNNING:
-        return _("It is under way, or its worker was killed. Reload this page in a moment.")
+        return _("Running or interrupted. Reload this page in a moment.")
     if not run.differed:
-        return _("Nothing differed from Clerk.")
-    told = ngettext("One person differed, in: %(fields)s.", "%(count)d people differed, in: %(fields)s.", run.differed)
-    fields = ", ".join(sorted(run.fields)) or _("whether somebody is there")
-    return f"{told % {'count': run.differed, 'fields': fields}} {_what_is_left(run)}"
+        return _("No differences found.")
+    message = ngettext("%(count)d user differed: %(fields)s.", "%(count)d users differed: %(fields)s.", run.differed)
+    fields = ", ".join(sorted(run.fields)) or _("existence")
+    return f"{message % {'count': run.differed, 'fields': fields}} {_remaining_differences(run)}"
 
 
-def _what_is_left(run: Reconciliation) -> str:
-    """Return whether the people who differed are the same now."""
+def _remaining_differences(run: Reconciliation) -> str:
     if run.dry_run:
         return _("Nothing was changed.")
     if not run.still_differ:
-        return _("All is the same now.")
-    told = ngettext(
-        "One still does; the examples say why.", "%(left)d still do; the examples say why.", run.still_differ
+        return _("All differences were repaired.")
+    message = ngettext(
+        "%(count)d user still differs. See the examples for the reasons.",
+        "%(count)d users still differ. See the examples for the reasons.",
+        run.still_differ,
     )
-    return told % {"left": run.still_differ}
+    return message % {"count": run.still_differ}
 
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:
-    """Return a bar for each run, oldest first: the higher, the more people differed, on the scale of the worst."""
+    """Return one bar per run, oldest first. The height is the share of differing users, relative to the worst run."""
     worst = max((100 - (run.match_rate or 0) for run in runs), default=0) or 1
-    width = WIDTH / TREND
+    width = CHART_WIDTH / TREND_RUNS
     bars = []
     for number, run in enumerate(runs):
         share = 100 - (run.match_rate or 0)
-        height = max(share / worst * (HEIGHT - 4), 1)
+        height = max(share / worst * (CHART_HEIGHT - 4), 1)
         bars.append(
-            {"x": f"{number * width:.1f}", "y": f"{HEIGHT - height:.1f}", "width": f"{width - 2:.1f}", "run": run}
+            {"x": f"{number * width:.1f}", "y": f"{CHART_HEIGHT - height:.1f}", "width": f"{width - 2:.1f}", "run": run}
             | {"height": f"{height:.1f}", "is_bad": bool(share), "share": share}
         )
     return bars

@@ -1,4 +1,4 @@
-"""Deleting one's account: asked for, slept over, then done at Clerk, from where it comes back like any other deletion."""
+"""Account deletion: requested by the user, then done at Clerk after a cooling-off period, and applied here like any other."""
 
 import logging
 from datetime import timedelta
@@ -19,24 +19,23 @@ from core.db.statements import update
 
 log = logging.getLogger(__name__)
 
-#: For changing one's mind.
 COOLING_OFF = timedelta(days=7)
 
 
 class DeletionError(Exception):
-    """An account that cannot be deleted in this way; the message says why."""
+    """The account cannot be deleted this way. The message is shown to the user."""
 
 
 @transaction.atomic
 def request_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> User:
-    """Have an account deleted when the time to change one's mind is over; asked for twice, the first time counts.
+    """Schedule the deletion of an account after the cooling-off period. A repeated request does not extend it.
 
     Raises:
-        DeletionError: it is a local operator's, or deleted already.
+        DeletionError: the account belongs to a local operator or is already deleted.
     """
     locked: User = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not locked.clerk_id or locked.deleted_at:
-        raise DeletionError(_("%s is not at Clerk, so there is no account to delete.") % locked)
+        raise DeletionError(_("%s has no account at Clerk, so there is nothing to delete.") % locked)
     if locked.deletion_due_at is None:
         _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOLING_OFF, actor, origin)
     return locked
@@ -44,7 +43,7 @@ def request_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> Us
 
 @transaction.atomic
 def cancel_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> User:
-    """Keep an account after all; nothing happens if nobody asked for its deletion, or it is deleted."""
+    """Cancel a scheduled deletion. Does nothing if none is scheduled or the account is already deleted."""
     locked: User = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if locked.deletion_due_at is not None and locked.deleted_at is None:
         _set_due(locked, AuditLog.Action.DELETION_CANCELLED, None, actor, origin)
@@ -52,24 +51,24 @@ def cancel_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> Use
 
 
 def delete_due() -> int:
-    """Delete at Clerk and here whose time is over; return how many. Who cannot be deleted now is tried again."""
+    """Delete due accounts at Clerk and here, and return how many. Failures are retried by the next run."""
     due = User.objects.live().filter(deletion_due_at__lte=timezone.now(), clerk_id__isnull=False)
     deleted = 0
     for user_id, clerk_id in list(due.order_by("deletion_due_at").values_list("pk", "clerk_id")):
         try:
             deleted += _delete(user_id, clerk_id)
         except ClerkApiError as error:
-            log.warning("%s could not be deleted at Clerk, and is tried again: %s", clerk_id, error)
+            log.warning("Could not delete user %s at Clerk. The next run retries it: %s", clerk_id, error)
     return deleted
 
 
 def _delete(user_id: int, clerk_id: str) -> bool:
-    # Looked at just before, because the person may have changed their mind while others were deleted.
+    # Checked again, because the user may have cancelled while earlier accounts were being deleted.
     if not User.objects.live().filter(pk=user_id, deletion_due_at__lte=timezone.now()).exists():
         return False
     api.delete_user(clerk_id)
     with transaction.atomic():
-        # Clerk's event finds a tombstone then, and is stale; or it was faster, and this is.
+        # Clerk's own event is stale if it arrives later. If it was faster, this one is stale.
         apply_user(ClerkUserDeleted(clerk_id, timezone.now()), origin=SYSTEM)
     return True
 

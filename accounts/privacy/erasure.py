@@ -1,4 +1,4 @@
-"""Erasing who somebody was, some time after the account was deleted: ids, counts and the audit log's validity stay."""
+"""Erase personal data some time after an account was deleted. IDs, counts and the audit log's seals stay valid."""
 
 from datetime import timedelta
 from importlib import import_module
@@ -12,14 +12,14 @@ from audit import log
 from audit.log import SYSTEM
 from audit.models import AuditLog
 
-#: For questions, disputes, and people who want to come back.
+#: Time for questions, disputes and users who want to return.
 RETENTION = timedelta(days=30)
-#: People erased by one run of the job, so that no run takes long.
+#: Users per run of the job, so that each run is short.
 BATCH = 500
 
 
 def erase_due(*, dry_run: bool = False) -> list[str]:
-    """Erase people whose account was deleted long enough ago; return their Clerk ids."""
+    """Erase users whose retention period is over, and return their Clerk IDs."""
     due = User.objects.filter(deleted_at__lt=timezone.now() - RETENTION, erased_at=None).order_by("deleted_at")
     found = list(due.values_list("pk", "clerk_id")[:BATCH])
     for user_id, _clerk_id in found if not dry_run else ():
@@ -29,14 +29,14 @@ def erase_due(*, dry_run: bool = False) -> list[str]:
 
 @transaction.atomic
 def erase_user(user_id: int) -> None:
-    """Erase a deleted person everywhere, or nowhere, with the accounts that were joined to theirs.
+    """Erase a deleted user and the accounts linked to it, in every app and in one transaction.
 
     Raises:
-        ValueError: the person is not deleted.
+        ValueError: the user is not deleted.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user_id)
     if user.deleted_at is None:
-        raise ValueError(f"{user} is not deleted, so nothing of theirs is erased.")
+        raise ValueError(f"{user} is not deleted. Only deleted users can be erased.")
     if user.erased_at:
         return
     joined = IdentityConflict.objects.filter(other=user, state=IdentityConflict.State.LINKED)

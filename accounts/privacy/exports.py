@@ -1,4 +1,4 @@
-"""Everything held about a person, as JSON in a zip with their images; made in the background, there for a week."""
+"""Exports of all data held about a user: JSON files and images in a zip, built in the background."""
 
 import io
 import json
@@ -19,24 +19,24 @@ from audit.models import AuditLog
 from core.personal_data import PersonalData
 
 LIFETIME = timedelta(days=7)
-#: Asked for again within this time, the one that is there is the answer.
+#: A repeated request within this time returns the existing export.
 REUSE_WITHIN = timedelta(hours=1)
-README = """Everything Buildappswith holds about you.
+README = """All data that Buildappswith holds about you.
 
-One file for each part of the product, as JSON: times are in UTC, and null means that nothing is known.
-Pictures, where you gave us any, are below images/.
+There is one JSON file for each part of the product. Times are in UTC, and null means that a value is not set.
+Images that you uploaded are in the folder images/.
 """
 
 
 @transaction.atomic
 def request_export(user: User, *, actor: User, origin: log.Origin) -> DataExport:
-    """Have everything that is held about a person put together; one that is under way or fresh is returned again."""
-    # Of two requests at one time the second finds the first.
+    """Queue an export, or return an existing one requested within `REUSE_WITHIN`."""
+    # Serialises concurrent requests, so that the second one finds the export of the first.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     now = timezone.now()
     recent = DataExport.objects.filter(user=user, requested_at__gt=now - REUSE_WITHIN, expires_at__gt=now)
-    if found := recent.defer("archive").first():
-        return found
+    if existing := recent.defer("archive").first():
+        return existing
     export = DataExport.objects.create(user=user, expires_at=now + LIFETIME)
     log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user, origin=origin)
     queue.configure_task("accounts.tasks.build_data_export").defer(export_id=export.pk)
@@ -44,14 +44,14 @@ def request_export(user: User, *, actor: User, origin: log.Origin) -> DataExport
 
 
 def current_export(user: User) -> DataExport | None:
-    """Return the export that its person can have or wait for; one that was not made within `REUSE_WITHIN` never will be."""
+    """Return the export to show: ready, or requested within `REUSE_WITHIN`. An older unfinished one has failed."""
     now = timezone.now()
-    is_waited_for = Q(ready_at__isnull=False) | Q(requested_at__gt=now - REUSE_WITHIN)
-    return DataExport.objects.filter(is_waited_for, user=user, expires_at__gt=now).defer("archive").first()
+    is_current = Q(ready_at__isnull=False) | Q(requested_at__gt=now - REUSE_WITHIN)
+    return DataExport.objects.filter(is_current, user=user, expires_at__gt=now).defer("archive").first()
 
 
 def build_export(export_id: int) -> None:
-    """Put an export together, unless that is done or it is gone."""
+    """Build and store the zip file, unless it is already built or the export was deleted."""
     export = DataExport.objects.select_related("user").filter(pk=export_id, ready_at=None).first()
     if export is None:
         return
@@ -63,7 +63,6 @@ def build_export(export_id: int) -> None:
 
 
 def build_archive(user: User) -> bytes:
-    """Return the zip of everything that is held about a person."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("README.txt", README)
@@ -77,6 +76,6 @@ def build_archive(user: User) -> bytes:
 
 
 def delete_expired() -> int:
-    """Delete exports whose time is over; return how many."""
+    """Delete expired exports and return how many."""
     deleted, _ = DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
     return deleted

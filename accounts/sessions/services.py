@@ -1,4 +1,4 @@
-"""Sessions at Clerk: from a good token to the person, in one query, and sessions that are over."""
+"""Load the user of a verified session token with one query, and end sessions."""
 
 from datetime import timedelta
 from functools import cache
@@ -17,69 +17,69 @@ from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
 from core.db.statements import insert_if_new
 
-#: Tokens live for a minute. The rest is for a session that was ended here while Clerk was away and could not be told.
-REMEMBERED = timedelta(days=30)
+#: Tokens are valid for one minute. The rest covers sessions ended here while Clerk was unreachable.
+RETENTION = timedelta(days=30)
 
 
 def end_session(payload: ClerkSessionEnded) -> None:
-    """Refuse the tokens of a session from now on. It may be told of more than once, and never begins again."""
+    """Reject the tokens of a session from now on. Safe to call more than once."""
     session = EndedSession(session_id=payload.session_id, clerk_id=payload.clerk_id, ended_at=payload.ended_at)
     insert_if_new(session)
 
 
 def delete_old() -> int:
-    """Delete what is remembered of sessions that ended so long ago that no token of theirs can come; return how many."""
-    deleted, _ = EndedSession.objects.filter(ended_at__lt=timezone.now() - REMEMBERED).delete()
+    """Delete sessions that ended before the retention period and return how many."""
+    deleted, _ = EndedSession.objects.filter(ended_at__lt=timezone.now() - RETENTION).delete()
     return deleted
 
 
 def load_user(claims: SessionClaims) -> User | AnonymousUser:
-    """Return the person behind `claims`.
+    """Return the user of `claims`, or an anonymous user if the user is inactive or the session has ended.
 
-    Nobody, if Clerk deleted or banned the person or ended the session, of which webhooks tell before the token expires.
-    A person Clerk has not told of yet is welcomed provisionally: webhooks can be late, and people sign in at once.
+    A valid token can belong to a banned or deleted user for up to a minute. If no webhook about the user has arrived
+    yet, a provisional user is created: webhooks can be late, and new users start right away.
     """
-    found = _found(claims)
-    if found is None:
-        _welcome(claims.clerk_id)
-        found = _found(claims)
-    user, is_over = found or (AnonymousUser(), True)
-    return user if user.is_active and not is_over else AnonymousUser()
+    row = _load(claims)
+    if row is None:
+        _create_provisional(claims.clerk_id)
+        row = _load(claims)
+    user, has_ended = row or (AnonymousUser(), True)
+    return user if user.is_active and not has_ended else AnonymousUser()
 
 
-def _found(claims: SessionClaims) -> tuple[User, bool] | None:
-    """Return the person, and whether the session is over."""
+def _load(claims: SessionClaims) -> tuple[User, bool] | None:
+    """Return the user and whether the session has ended."""
     with connection.cursor() as cursor:
         cursor.execute(_select(), [claims.session_id, claims.clerk_id])
         row = cursor.fetchone()
     if row is None:
         return None
-    *values, is_over = row
-    return User.from_db(connection.alias, [field.attname for field in User._meta.concrete_fields], values), is_over
+    *values, has_ended = row
+    return User.from_db(connection.alias, [field.attname for field in User._meta.concrete_fields], values), has_ended
 
 
 @cache
 def _select() -> str:
-    """Return the query of `_found`, put together once: the ORM takes longer to compile it than PostgreSQL to run it."""
+    """Return the query of `_load`. It is cached because the ORM takes longer to compile it than PostgreSQL to run it."""
     ended, users = EndedSession._meta.db_table, User._meta.db_table
     columns = ", ".join(f'"{field.column}"' for field in User._meta.concrete_fields)
-    # Only names of tables and columns are put in here, and they come from models.
-    over = f'EXISTS (SELECT FROM "{ended}" WHERE "session_id" = %s)'
-    return f'SELECT {columns}, {over} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608
+    # Contains only table and column names, which come from the models.
+    ended_expression = f'EXISTS (SELECT FROM "{ended}" WHERE "session_id" = %s)'
+    return f'SELECT {columns}, {ended_expression} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608
 
 
 @transaction.atomic
-def _welcome(clerk_id: str) -> None:
-    """Make a provisional user, without roles and profiles, and have the rest fetched from Clerk if it can be asked."""
+def _create_provisional(clerk_id: str) -> None:
+    """Create a provisional user without roles and profiles, and queue a fetch of the rest from Clerk."""
     user = User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX)
     if insert_if_new(user) and settings.CLERK_SECRET_KEY:
-        # Named, because the task imports what imports this module.
+        # By name, because accounts.tasks imports this module.
         queue.configure_task("accounts.tasks.fetch_user").defer(clerk_id=clerk_id)
 
 
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
-    """End the session behind `request` here now, and at Clerk as soon as Clerk can be reached; an expired one, too."""
+    """End the session of `request` here, and queue ending it at Clerk. Works with expired tokens as well."""
     claims = claims_even_if_expired(request)
     if claims is None or not claims.session_id:
         return

@@ -1,4 +1,4 @@
-"""Signing in, up and out. The forms are Clerk's own components; without Clerk's script they cannot be shown."""
+"""Sign-in, sign-up and sign-out. The forms are Clerk's components and need Clerk's script."""
 
 from urllib.parse import urlsplit
 
@@ -17,27 +17,27 @@ from accounts.clerk import cookies, instance
 from accounts.http import is_internal_url
 from accounts.sessions import services as sessions
 
-_CHANGING = _("Sign in to change this profile.")
-#: What somebody was about to do on the page that was wanted, by its name. Nobody is named: any link can lead here.
+_EDIT = _("Sign in to edit this profile.")
+#: Why to sign in, by the view name of the requested page. Contains no names, because anyone can craft such a link.
 _PURPOSES = {
-    "profiles:contact": _("Sign in or join to write to this builder: the answer then reaches you."),
-    "profiles:welcome": _("Sign in or join to make your profile."),
-    "profiles:section_update": _CHANGING,
-    "profiles:portrait": _CHANGING,
-    "profiles:project_new": _CHANGING,
-    "profiles:project_update": _CHANGING,
-    "profiles:project_delete": _CHANGING,
-    "accounts:account": _("Sign in or join to see your account."),
-    "accounts:data_export": _("Sign in to download the copy of your data."),
+    "profiles:contact": _("Sign in or sign up to send this builder a message."),
+    "profiles:welcome": _("Sign in or sign up to create your profile."),
+    "profiles:section_update": _EDIT,
+    "profiles:portrait": _EDIT,
+    "profiles:project_new": _EDIT,
+    "profiles:project_update": _EDIT,
+    "profiles:project_delete": _EDIT,
+    "accounts:account": _("Sign in or sign up to view your account."),
+    "accounts:data_export": _("Sign in to download your data."),
 }
-_OTHER_PURPOSE = _("Sign in or join, and you go on to the page you asked for.")
+_DEFAULT_PURPOSE = _("Sign in or sign up to continue.")
 
 
 @never_cache
 @require_safe
 @csp_override(csp.WIDGETS)
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-in form; who is signed in already moves on."""
+    """Show Clerk's sign-in form, or redirect users who are already signed in."""
     return _widget_page(request, "accounts/sign_in.html", reverse("accounts:account"))
 
 
@@ -45,48 +45,48 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_safe
 @csp_override(csp.WIDGETS)
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-up form, which leads to the first questions; who is signed in already moves on."""
+    """Show Clerk's sign-up form, which leads to onboarding, or redirect users who are already signed in."""
     return _widget_page(request, "accounts/sign_up.html", reverse("profiles:welcome"))
 
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ask whether to sign out; on POST end the session here at once, and at Clerk."""
+    """Ask for confirmation; on POST, end the session here and at Clerk."""
     if request.method != "POST":
         return render(request, "accounts/sign_out.html")
     sessions.sign_out(request)
     response = redirect("profiles:home")
-    _forget_token(response)
+    _delete_token_cookies(response)
     return response
 
 
-def _widget_page(request: HttpRequest, template: str, otherwise: str) -> HttpResponse:
-    wanted = _wanted(request)
+def _widget_page(request: HttpRequest, template: str, default: str) -> HttpResponse:
+    requested = _requested_page(request)
     if request.user.is_authenticated:
-        return redirect(wanted or otherwise)
-    # Each form links to the other, which leads to the same page, if one was wanted.
-    onward = f"?{urlencode({'next': wanted})}" if wanted else ""
-    facts = {"target": wanted or otherwise, "onward": onward, "purpose": _purpose(wanted)}
-    return render(request, template, facts)
+        return redirect(requested or default)
+    # The two forms link to each other and pass the requested page on.
+    onward = f"?{urlencode({'next': requested})}" if requested else ""
+    context = {"target": requested or default, "onward": onward, "purpose": _purpose(requested)}
+    return render(request, template, context)
 
 
-def _wanted(request: HttpRequest) -> str:
-    """Return the page that was wanted, if it is one of our own, else ""."""
+def _requested_page(request: HttpRequest) -> str:
+    """Return the requested page, or "" if there is none or it is not on this site."""
     target = request.GET.get("next", "")
     return target if is_internal_url(request, target) and not target.startswith(reverse("accounts:sign_in")) else ""
 
 
-def _purpose(wanted: str) -> str | Promise:
-    """Return a sentence about what leads to the sign-in page, "" if it was opened for itself."""
+def _purpose(requested: str) -> str | Promise:
+    """Return the reason to sign in, or "" if the sign-in page was opened directly."""
     try:
-        page = resolve(urlsplit(wanted).path).view_name if wanted else ""
+        page = resolve(urlsplit(requested).path).view_name if requested else ""
     except Resolver404:
         page = ""
-    return _PURPOSES.get(page, _OTHER_PURPOSE) if wanted else ""
+    return _PURPOSES.get(page, _DEFAULT_PURPOSE) if requested else ""
 
 
-def _forget_token(response: HttpResponse) -> None:
+def _delete_token_cookies(response: HttpResponse) -> None:
     configured = instance.current()
     suffixes = ("", f"_{configured.cookie_suffix}") if configured else ("",)
     for suffix in suffixes:

@@ -90,12 +90,12 @@ def test_who_wanted_a_page_comes_back_to_it() -> None:
 @pytest.mark.parametrize(
     ("wanted", "purpose"),
     (
-        ("/builders/olive-o-owner/contact/", "Sign in or join to write to this builder: the answer then reaches you."),
-        ("/builders/%D9%84%D9%8A%D9%84%D9%89/contact/", "Sign in or join to write to this builder"),
-        ("/builders/olive/edit/about/?draft=1", "Sign in to change this profile."),
-        ("http://testserver/account/", "Sign in or join to see your account."),
-        ("/account/roles/", "Sign in or join, and you go on to the page you asked for."),
-        ("/nothing/is/here/", "Sign in or join, and you go on to the page you asked for."),
+        ("/builders/olive-o-owner/contact/", "Sign in or sign up to send this builder a message."),
+        ("/builders/%D9%84%D9%8A%D9%84%D9%89/contact/", "Sign in or sign up to send this builder a message"),
+        ("/builders/olive/edit/about/?draft=1", "Sign in to edit this profile."),
+        ("http://testserver/account/", "Sign in or sign up to view your account."),
+        ("/account/roles/", "Sign in or sign up to continue."),
+        ("/nothing/is/here/", "Sign in or sign up to continue."),
         ("https://evil.example/account/", ""),
         ("", ""),
     ),
@@ -104,7 +104,7 @@ def test_who_wanted_a_page_comes_back_to_it() -> None:
 def test_it_says_why_somebody_has_to_sign_in(olive: SampleUser, path: str, wanted: str, purpose: str) -> None:
     text = text_of(Client().get(path, {"next": wanted}))
     assert purpose in text
-    assert ("Sign in or join" in text or "Sign in to change" in text) == bool(purpose)
+    assert ("Sign in or sign up" in text or "Sign in to edit" in text) == bool(purpose)
     assert "Olive" not in text
 
 
@@ -149,8 +149,8 @@ class TestTheAccountPage:
         editing.save(profile, {"headline": "By me"}, actor=user, origin=SYSTEM)
         editing.save(profile, {"validation_tier": 2}, actor=adam, origin=SYSTEM)
         page = text_of(signed_in(olive).get("/account/"))
-        assert "Profile changed: headline</span>" in page
-        assert "Profile changed: tier (by an admin)</span>" in page
+        assert "Profile updated: headline</span>" in page
+        assert "Profile updated: tier (by an admin)</span>" in page
         assert "Adam" not in page
 
     def test_it_tells_of_what_admins_decide_in_words(self, olive: SampleUser) -> None:
@@ -158,8 +158,8 @@ class TestTheAccountPage:
         moderation.award(profile, "code", "Reviewed.", actor=adam, origin=SYSTEM)
         moderation.hide(profile, "Broken links.", actor=adam, origin=SYSTEM)
         page = text_of(signed_in(olive).get("/account/"))
-        assert "Profile changed: badges (by an admin)</span>" in page
-        assert "Profile changed: whether our team hides it, why our team hides it (by an admin)</span>" in page
+        assert "Profile updated: badges (by an admin)</span>" in page
+        assert "Profile updated: hidden by our team, reason for hiding (by an admin)</span>" in page
 
     def test_every_field_of_a_profile_has_a_word(self) -> None:
         fields = {field.name for model in (BuilderProfile, ClientProfile) for field in model._meta.concrete_fields}
@@ -168,7 +168,7 @@ class TestTheAccountPage:
     def test_roles_are_given_up_directly_after_what_follows_is_said(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         page = text_of(browser.get("/account/"))
-        assert page.index("Sign out") < page.index("Stop being a builder") < page.index("Delete my account")
+        assert page.index("Sign out") < page.index("Stop being a builder") < page.index("Delete account")
         for word, sentence in (
             ("builder", "Your page is hidden straight away"),
             ("client", "Your client profile is archived"),
@@ -180,7 +180,7 @@ class TestTheAccountPage:
                 assert (answer.status_code, answer["Location"]) == (302, "/account/")
         assert User.objects.get().roles == []
         page = text_of(browser.get("/account/"))
-        assert "You are not a client any more." in page
+        assert "You are no longer a client." in page
         assert "Stop being" not in page
         assert 'name="goal" value="builder">Become a builder' in page
         assert 'name="goal" value="client">Become a client' in page
@@ -197,7 +197,7 @@ class TestTheAccountPage:
         assert "is being made" in text_of(browser.get("/account/"))
         exports.build_export(DataExport.objects.get().pk)
         page = text_of(browser.get("/account/"))
-        assert "Download the copy of your data" in page
+        assert "Download your data" in page
         assert browser.get(f"/account/exports/{DataExport.objects.get().public_id}/").status_code == 200
 
     def test_a_copy_that_could_not_be_made_is_asked_for_again(self, olive: SampleUser) -> None:
@@ -207,25 +207,25 @@ class TestTheAccountPage:
         DataExport.objects.update(requested_at=timezone.now() - exports.REUSE_WITHIN)
         page = text_of(browser.get("/account/"))
         assert "Look again in a minute" not in page
-        assert "Make a copy of my data" in page
+        assert "Request a copy" in page
         browser.post("/account/exports/")
         assert DataExport.objects.count() == 2
 
     def test_the_account_is_deleted_after_a_question_and_kept_after_all(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
-        assert "For 7 days nothing happens" in text_of(browser.get("/account/delete/"))
+        assert "You have 7 days to change your mind" in text_of(browser.get("/account/delete/"))
         browser.post("/account/delete/")
         assert User.objects.get().deletion_due_at
         assert "This account will be deleted on" in text_of(browser.get("/account/"))
         browser.post("/account/delete/", {"keep": "1"})
         assert User.objects.get().deletion_due_at is None
-        assert "Your account stays." in text_of(browser.get("/account/"))
+        assert "Account deletion cancelled." in text_of(browser.get("/account/"))
 
     def test_a_button_pressed_with_an_expired_session_leads_back_to_it(self, olive: SampleUser) -> None:
         answer = signed_in(olive, expired=True).post("/account/exports/", headers=PAGE)
         assert answer.status_code == 303
         back = signed_in(olive).get(answer["Location"], follow=True)
-        assert "Make a copy of my data" in text_of(back)
+        assert "Request a copy" in text_of(back)
 
 
 def test_pages_of_people_who_are_signed_in_keep_their_session_fresh(olive: SampleUser) -> None:

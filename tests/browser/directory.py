@@ -179,7 +179,7 @@ class TestWithoutJavaScript:
 
     def test_the_sign_in_page_promises_no_form(self, quiet: Page, site: Site) -> None:
         quiet.goto(f"{site.app}/sign-in/")
-        expect(quiet.get_by_text("One moment, the form is on its way.")).to_be_hidden()
+        expect(quiet.get_by_text("Loading the form…")).to_be_hidden()
 
     def test_home_leads_there(self, quiet: Page, site: Site) -> None:
         quiet.goto(site.app)

@@ -154,7 +154,7 @@ class TestRules:
         address.fill("zofia-wasowska-lecka")
         own_page.get_by_role("button", name="Save visibility").click()
         expect(own_page.get_by_text("This URL is taken")).to_be_visible()
-        expect(own_page.get_by_role("alert").filter(has_text="Not saved. Look again at:")).to_be_visible()
+        expect(own_page.get_by_role("alert").filter(has_text="Not saved. Please check:")).to_be_visible()
         expect(address).to_have_value("zofia-wasowska-lecka")
         expect(address).to_be_focused()
 

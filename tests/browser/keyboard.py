@@ -211,13 +211,13 @@ def test_the_account(stage: Stage) -> None:
     go(page, "button", "Become a builder")
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     go(page, "link", "Skip for now")
-    go(page, "button", "Make a copy of my data")
-    told(page, "A copy of your data is being made.")
-    go(page, "link", "Delete my account")
-    go(page, "button", "Delete my account")
+    go(page, "button", "Request a copy")
+    told(page, "A copy of your data is being prepared.")
+    go(page, "link", "Delete account")
+    go(page, "button", "Delete account")
     told(page, "This account will be deleted on")
-    go(page, "button", "Keep my account")
-    told(page, "Your account stays.")
+    go(page, "button", "Keep account")
+    told(page, "Account deletion cancelled.")
 
 
 def test_looking_after_somebody(stage: Stage) -> None:
@@ -228,7 +228,7 @@ def test_looking_after_somebody(stage: Stage) -> None:
     tab_to(page, "combobox", "Tier")
     page.keyboard.press("ArrowDown")
     go(page, "button", "Save tier")
-    told(page, "Not saved. Look again at:")
+    told(page, "Not saved. Please check:")
     write(page, "Evidence", "Two apps read.")
     go(page, "button", "Save tier")
     told(page, "Tier saved.")

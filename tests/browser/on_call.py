@@ -118,7 +118,7 @@ class TestPersonalValues:
             faulty_site.execute("DELETE FROM accounts_user_groups")
             reveal(page, "Once more")
             expect(page.locator("body")).not_to_contain_text("Unlucky")
-            expect(page.get_by_role("heading", level=1)).to_have_text("This page is not open to you")
+            expect(page.get_by_role("heading", level=1)).to_have_text("You do not have access to this page")
 
 
 class TestFetch:
@@ -129,7 +129,7 @@ class TestFetch:
         with listening(tab):
             do(tab, "Fetch from Clerk", "She waits for it")
             expect(tab.locator(".messagelist")).to_contain_text("Fetching the user from Clerk.")
-            told = tab.get_by_role("heading", name="One person differed, in: name. All is the same now.")
+            told = tab.get_by_role("heading", name="1 user differed: name. All differences were repaired.")
             for _second in range(30):
                 if told.count():
                     break

@@ -279,7 +279,7 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert response.status_code == 401
     else:
         assert response.status_code == 403
-        assert "That form is no longer valid" in response.content.decode()
+        assert "This form has expired" in response.content.decode()
 
 
 def test_only_the_webhook_is_exempt_from_csrf_protection() -> None:

@@ -1,4 +1,4 @@
-"""Compare the people here with those at Clerk, and heal what differs."""
+"""Compare local users with Clerk and repair the differences."""
 
 from typing import Any
 
@@ -14,19 +14,26 @@ from accounts.sync import reconciliation
 
 MAX_LISTED = 10
 DifferenceKind = Reconciliation.DifferenceKind
+REPAIRABLE = (DifferenceKind.MISSING, DifferenceKind.STALE, DifferenceKind.DELETED, DifferenceKind.UNPUSHED)
+#: Examples that are printed with their reason.
+PROBLEMS = {DifferenceKind.UNREADABLE: "is unreadable and was skipped", "unrepaired": "still differs"}
 
 
 class Command(BaseCommand):
-    help = "Compare the people here with those at Clerk, and heal what differs."
+    help = "Compare local users with Clerk and repair the differences."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only tell what differs")
-        parser.add_argument("--full", action="store_true", help="everybody, not only who changed since the last run")
-        parser.add_argument("--user", metavar="ID", help="one person, by the id at Clerk: user_…")
+        parser.add_argument("--dry-run", action="store_true", help="report differences without repairing them")
+        parser.add_argument(
+            "--full", action="store_true", help="compare all users, not only those that changed since the last run"
+        )
+        parser.add_argument("--user", metavar="ID", help="compare one user, by Clerk ID: user_…")
 
     def handle(self, *, dry_run: bool, full: bool, user: str | None, **options: Any) -> None:
         if not settings.CLERK_SECRET_KEY:
-            raise CommandError("CLERK_SECRET_KEY is not set: copy the secret key from Clerk's API keys page.")
+            raise CommandError(
+                "CLERK_SECRET_KEY is not set. Copy the secret key from the API keys page in Clerk's dashboard."
+            )
         try:
             run = self._reconcile(full=full, dry_run=dry_run, user=user)
         except ClerkPayloadError as error:
@@ -34,14 +41,16 @@ class Command(BaseCommand):
         except (reconciliation.AlreadyRunningError, WrongInstanceError) as error:
             raise CommandError(str(error)) from None
         except ClerkApiError as error:
-            raise CommandError(f"{error} Nobody was deleted; what was repaired stays. Try again later.") from None
-        self._tell(run)
+            raise CommandError(
+                f"{error} No users were deleted, and completed repairs are kept. Try again later."
+            ) from None
+        self._print_report(run)
 
     def _reconcile(self, *, full: bool, dry_run: bool, user: str | None) -> Reconciliation:
         if user:
             return reconciliation.reconcile_user(user, dry_run=dry_run)
-        # On a terminal only: a log wants the report.
-        with tqdm(unit=" people", disable=None) as bar:
+        # Only shown on a terminal.
+        with tqdm(unit=" users", disable=None) as bar:
 
             def progress(done: int, of: int | None) -> None:
                 bar.total = of
@@ -49,31 +58,27 @@ class Command(BaseCommand):
 
             return reconciliation.reconcile(full=full, dry_run=dry_run, progress=progress)
 
-    def _tell(self, run: Reconciliation) -> None:
+    def _print_report(self, run: Reconciliation) -> None:
         kind = str(run.get_kind_display()).lower()
-        self.stdout.write(f"{run.compared} people at Clerk were compared ({kind}).")
-        deed = "would be repaired" if run.dry_run else "repaired"
-        for what in (DifferenceKind.MISSING, DifferenceKind.STALE, DifferenceKind.DELETED, DifferenceKind.UNPUSHED):
-            self.stdout.write(f"{getattr(run, what)} {what.label}, {deed}: {_listed(run, what)}")
+        self.stdout.write(f"Users compared at Clerk: {run.compared} ({kind}).")
+        action = "would be repaired" if run.dry_run else "repaired"
+        for difference in REPAIRABLE:
+            count = getattr(run, difference)
+            self.stdout.write(f"{count} {difference.label}, {action}: {_listed(run, difference)}")
         if run.skipped_deletions:
-            warning = "too many to believe, left alone; is CLERK_SECRET_KEY the right instance's?"
             self.stdout.write(
-                f"{run.skipped_deletions} not in Clerk's list, {warning} {_listed(run, 'skipped_deletions')}"
+                f"{run.skipped_deletions} missing from Clerk's list, not deleted because there are suspiciously many. "
+                f"Does CLERK_SECRET_KEY belong to the right instance? {_listed(run, 'skipped_deletions')}"
             )
         for example in run.examples:
-            if example["kind"] in (DifferenceKind.UNREADABLE, "unrepaired"):
-                problem = (
-                    "cannot be read and was left alone"
-                    if example["kind"] == DifferenceKind.UNREADABLE
-                    else "still differs"
-                )
+            if problem := PROBLEMS.get(example["kind"]):
                 self.stdout.write(f"{example['clerk_id']} {problem}: {example['reason']}")
-        self.stdout.write(f"The report is number {run.pk} in the admin.")
+        self.stdout.write(f"See report {run.pk} in the admin.")
 
 
-def _listed(run: Reconciliation, what: str) -> str:
-    """Return the first few of those who differ in this way, and how many more there are."""
-    ids = [example["clerk_id"] for example in run.examples if example["kind"] == what]
-    count = getattr(run, what)
+def _listed(run: Reconciliation, kind: str) -> str:
+    """Return the first Clerk IDs that differ in this way, and how many more there are."""
+    ids = [example["clerk_id"] for example in run.examples if example["kind"] == kind]
+    count = getattr(run, kind)
     more = [f"and {count - MAX_LISTED} more"] if count > MAX_LISTED else []
-    return ", ".join([*ids[:MAX_LISTED], *more]) or "nobody"
+    return ", ".join([*ids[:MAX_LISTED], *more]) or "none"

@@ -444,7 +444,7 @@ def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> N
     report = operator.get(f"/admin/accounts/reconciliation/{pk}/change/").content.decode()
     assert "88.89 %" in report
     assert "<li>Olive &lt;script&gt; &amp; Sons: stale name" in report
-    assert "One person differed, in: name. All is the same now." in report
+    assert "1 user differed: name. All differences were repaired." in report
 
 
 @pytest.mark.parametrize(
@@ -453,7 +453,7 @@ def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> N
         ({"state": "running"}, "It is under way, or its worker was killed."),
         ({"state": "failed", "error": "Clerk is <away>"}, "It failed: Clerk is &lt;away&gt;"),
         ({}, "Nothing differed from Clerk."),
-        ({"stale": 1, "fields": {"name": 1}}, "One person differed, in: name. All is the same now."),
+        ({"stale": 1, "fields": {"name": 1}}, "1 user differed: name. All differences were repaired."),
         ({"missing": 1}, "One person differed, in: whether somebody is there. All is the same now."),
         (
             {"stale": 2, "fields": {"roles": 1, "name": 1}, "dry_run": True},

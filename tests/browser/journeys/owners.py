@@ -146,10 +146,10 @@ def test_two_tabs_save_at_once(stage: Stage, own_page: Page) -> None:
 
 def test_pages_that_are_not_there_or_not_open(stage: Stage, own_page: Page) -> None:
     own_page.goto(f"{stage.site.app}/builders/nobody-at-all/")
-    expect(own_page.get_by_role("heading", level=1)).to_have_text("Nobody is at this address")
+    expect(own_page.get_by_role("heading", level=1)).to_have_text("Page not found")
     fits(own_page)
     own_page.goto(f"{stage.site.app}/builders/{ZOFIAS}/edit/about/")
-    expect(own_page.get_by_role("heading", level=1)).to_have_text("This page is not open to you")
+    expect(own_page.get_by_role("heading", level=1)).to_have_text("You do not have access to this page")
     fits(own_page)
     own_page.get_by_role("link", name="Browse builders").click()
     expect(own_page.get_by_role("heading", level=1)).to_have_text("Builders")

@@ -202,7 +202,7 @@ def test_unknown_slug_is_404(client: Client, slug: str) -> None:
 @pytest.mark.parametrize("url", ("/unknown", "/builders/unknown/", "/builders/a/b/", "/api/"))
 def test_404_page_links_to_home_and_directory(client: Client, url: str) -> None:
     text = page(client, url, 404)
-    assert "Nobody is at this address" in text
+    assert "Page not found" in text
     assert 'href="/"' in text
     assert 'href="/builders/"' in text
     assert '<meta name="robots" content="noindex">' in text

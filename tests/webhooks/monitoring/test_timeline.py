@@ -105,8 +105,8 @@ def test_timeline_has_all_entries_newest_first(zofia: User, operator: Client) ->
 
 def test_role_changes_show_direction_and_actor(zofia: User, operator: Client) -> None:
     lines = re.findall(r"<li>\s*<time.*?</li>", page(operator, zofia), re.DOTALL)
-    given = next(line for line in lines if "Role given: Builder" in line)
-    taken = next(line for line in lines if "Role taken: Builder" in line)
+    given = next(line for line in lines if "Role added: Builder" in line)
+    taken = next(line for line in lines if "Role removed: Builder" in line)
     assert "here → Clerk" in given
     assert "Adam &amp; Admin" in given
     assert "Clerk → here" in taken
@@ -270,7 +270,7 @@ def test_too_many_changes_make_values_unknown(zofia_since_now: User, monkeypatch
 def test_page_shows_state_and_entries_up_to_the_time(zofia_since_now: User, operator: Client) -> None:
     text = page(operator, zofia_since_now, at="2026-11-20T09:31:30")
     assert "State at 20 Nov 2026, 09:31:30 UTC" in text
-    assert "Role given: Builder" not in text
+    assert "Role added: Builder" not in text
     assert "zofia@example.com" in text
     assert "z@example.org" not in text
 

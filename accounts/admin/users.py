@@ -1,4 +1,4 @@
-"""People and sessions in the Django admin. Clerk owns most of what is shown here, so it is changed there."""
+"""Users and their related records in the Django admin. Mostly read-only, because Clerk owns most of the data."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -18,7 +18,7 @@ from core.admin.read_only import ReadOnlyAdmin
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    """People known to Clerk, tombstones of them, and local operators."""
+    """Clerk users, tombstones of deleted ones, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
     list_display = ("display_name", "email", "roles", "is_active", "created_at")
@@ -32,32 +32,32 @@ class UserAdmin(ReadOnlyAdmin):
         *("deletion_due_at", "erased_at"),
     )
 
-    @admin.action(description=_("Change roles of selected people"))
+    @admin.action(description=_("Change roles of selected users"))
     def change_roles(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
-        """Ask which roles to give and to take, then do it."""
+        """Show the form, or apply the submitted changes."""
         form = RoleChangesForm(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
             self._change_roles(request, queryset, form)
             return None
         title = gettext("Change roles")
         context = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
-        return render(request, "admin/accounts/user/change_roles.html", context | {"people": queryset, "form": form})
+        return render(request, "admin/accounts/user/change_roles.html", context | {"users": queryset, "form": form})
 
-    def _change_roles(self, request: HttpRequest, people: QuerySet[User], form: RoleChangesForm) -> None:
-        """Change what may be changed, and say of everybody else why not."""
+    def _change_roles(self, request: HttpRequest, users: QuerySet[User], form: RoleChangesForm) -> None:
+        """Change the roles of each user, and show an error for each change that is not allowed."""
         origin, changed = Origin.from_request(request), 0
-        for person in people:
+        for user in users:
             try:
-                changed += bool(change_roles(person, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]
+                changed += bool(change_roles(user, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]
             except roles.RoleChangeError as error:
-                self.message_user(request, f"{person}: {error}", messages.ERROR)
-        told = ngettext("The roles of %d person were changed.", "The roles of %d people were changed.", changed)
-        self.message_user(request, told % changed, messages.SUCCESS if changed else messages.INFO)
+                self.message_user(request, f"{user}: {error}", messages.ERROR)
+        message = ngettext("Changed the roles of %d user.", "Changed the roles of %d users.", changed)
+        self.message_user(request, message % changed, messages.SUCCESS if changed else messages.INFO)
 
 
 @admin.register(MetadataPush)
 class MetadataPushAdmin(ReadOnlyAdmin):
-    """What waits to be brought to Clerk, and what became of it."""
+    """The outbox of metadata pushes to Clerk, one row per user."""
 
     list_display = ("user", "state", "requested_at", "next_attempt_at", "attempts", "last_error")
     list_filter = ("state",)
@@ -65,17 +65,17 @@ class MetadataPushAdmin(ReadOnlyAdmin):
     search_fields = ("=user__clerk_id", "^user__email")
     actions = ("push_again",)
 
-    @admin.action(description=_("Bring selected to Clerk once more"))
+    @admin.action(description=_("Retry selected pushes"))
     def push_again(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> None:
-        """Let stopped and refused pushes begin anew, and waiting ones not wait any longer."""
+        """Restart stopped and refused pushes, and make pending ones due now."""
         count = sum(pushes.restart(push.user_id) for push in queryset)
-        told = ngettext("%d push begins anew.", "%d pushes begin anew.", count)
-        self.message_user(request, told % count, messages.SUCCESS)
+        message = ngettext("%d push queued again.", "%d pushes queued again.", count)
+        self.message_user(request, message % count, messages.SUCCESS)
 
 
 @admin.register(DataExport)
 class DataExportAdmin(ReadOnlyAdmin):
-    """Who asked for their data, and until when it can be had; what is in it is theirs alone."""
+    """Data exports. Admins can see the requests, but not the contents."""
 
     list_display = ("user", "requested_at", "ready_at", "expires_at")
     list_select_related = ("user",)
@@ -83,13 +83,13 @@ class DataExportAdmin(ReadOnlyAdmin):
     exclude = ("archive",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DataExport]:
-        """Leave out what is in them: a page of a hundred would fetch a hundred archives."""
+        """Defer the archives: a page of a hundred exports would load a hundred files."""
         return super().get_queryset(request).defer("archive")
 
 
 @admin.register(EndedSession)
 class EndedSessionAdmin(ReadOnlyAdmin):
-    """Sessions whose tokens are refused although they have not expired."""
+    """Sessions whose tokens are rejected even before they expire."""
 
     list_display = ("session_id", "clerk_id", "ended_at")
     search_fields = ("=session_id", "=clerk_id")
