@@ -1,4 +1,4 @@
-"""The admin's own door: a password for local operators, and a way to Clerk for everybody else."""
+"""The login page of the admin: a password for local operators, a link to Clerk for everyone else."""
 
 from datetime import timedelta
 from typing import Any
@@ -27,26 +27,26 @@ def log_in(browser: Client, password: str, **options: Any) -> int:
     return int(browser.post("/admin/login/", facts, **options).status_code)
 
 
-def test_a_password_opens_the_admin_and_nothing_else(operator: User) -> None:
+def test_password_session_is_valid_in_the_admin_only(operator: User) -> None:
     browser = Client()
     assert log_in(browser, PASSWORD) == 302
     assert browser.get("/admin/").status_code == 200
     assert not browser.get("/builders/").wsgi_request.user.is_authenticated
 
 
-def test_a_superuser_of_the_command_line_gets_in() -> None:
+def test_superuser_created_on_the_command_line_can_log_in() -> None:
     User.objects.create_superuser("operator", PASSWORD)
     assert log_in(Client(), PASSWORD) == 302
 
 
-def test_a_clerk_token_counts_before_a_password(operator: User) -> None:
+def test_session_token_takes_precedence_over_a_password(operator: User) -> None:
     olive = UserFactory.create()
     browser = signed_in(olive)
     log_in(browser, PASSWORD)
     assert browser.get("/builders/").wsgi_request.user == olive
 
 
-def test_guessing_passwords_is_ended_for_the_address(operator: User) -> None:
+def test_ip_address_is_locked_after_failed_attempts(operator: User) -> None:
     assert [log_in(Client(), f"guess {number}") for number in range(5)] == [200] * 4 + [429]
     assert log_in(Client(), PASSWORD) == 429
     assert log_in(Client(), PASSWORD, REMOTE_ADDR="203.0.113.5") == 302
@@ -54,13 +54,13 @@ def test_guessing_passwords_is_ended_for_the_address(operator: User) -> None:
         assert log_in(Client(), PASSWORD) == 302
 
 
-def test_changing_names_is_guessing_too(operator: User) -> None:
+def test_attempts_with_different_usernames_count(operator: User) -> None:
     for number in range(5):
         Client().post("/admin/login/", {"username": f"name{number}", "password": "x"})
     assert log_in(Client(), PASSWORD) == 429
 
 
-def test_the_address_is_that_behind_our_proxies(operator: User, settings: Settings) -> None:
+def test_lockout_uses_the_ip_address_behind_trusted_proxies(operator: User, settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     for number in range(5):
         log_in(Client(), "x", headers={"x-forwarded-for": f"6.6.6.{number}, 203.0.113.9"})
@@ -68,21 +68,21 @@ def test_the_address_is_that_behind_our_proxies(operator: User, settings: Settin
     assert log_in(Client(), PASSWORD, headers={"x-forwarded-for": "203.0.113.10"}) == 302
 
 
-def test_who_is_locked_out_reads_why(operator: User) -> None:
+def test_lockout_page_explains_the_reason(operator: User) -> None:
     for _ in range(5):
         log_in(Client(), "x")
     response = Client().post("/admin/login/", {"username": "operator", "password": PASSWORD})
     assert "Signing in with a password is blocked from your IP address for 15 minutes" in response.content.decode()
 
 
-def test_the_page_leads_to_clerk_and_back(settings: Settings) -> None:
+def test_login_page_links_to_clerk(settings: Settings) -> None:
     text = Client().get("/admin/login/?next=/admin/accounts/user/").content.decode()
     assert 'href="/sign-in/?next=%2Fadmin%2Faccounts%2Fuser%2F"' in text
     settings.CLERK_PUBLISHABLE_KEY = ""
     assert "/sign-in/" not in Client().get("/admin/login/").content.decode()
 
 
-def test_logging_out_of_the_admin_ends_the_session_at_clerk() -> None:
+def test_admin_logout_ends_the_clerk_session() -> None:
     adam = UserFactory.create(admin=True)
     browser = signed_in(adam)
     assert browser.post("/admin/logout/").status_code == 200

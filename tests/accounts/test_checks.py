@@ -1,4 +1,4 @@
-"""What is wrong with Clerk's keys is said at start-up."""
+"""System checks of the Clerk settings."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ PK_LIVE, PK_TEST = "pk_live_Y2xlcmsuY2xlcmsuZGV2JA", "pk_test_Y2xlcmsuY2xlcmsuZG
 GOOD: dict[str, Any] = {"CLERK_PUBLISHABLE_KEY": PK_LIVE, "CLERK_AUTHORIZED_PARTIES": ["https://x.example"]}
 
 
-def found(settings: Settings, **changed: Any) -> list[str]:
+def check_ids(settings: Settings, **changed: Any) -> list[str]:
     for name, value in (GOOD | {"LOCAL_MODE": False} | changed).items():
         setattr(settings, name, value)
     messages = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
@@ -20,16 +20,18 @@ def found(settings: Settings, **changed: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("changed", "ids"),
     (
-        pytest.param({}, [], id="good"),
+        pytest.param({}, [], id="valid"),
         pytest.param({"CLERK_PUBLISHABLE_KEY": ""}, [], id="without Clerk"),
-        pytest.param({"CLERK_PUBLISHABLE_KEY": "", "CLERK_AUTHORIZED_PARTIES": []}, [], id="without Clerk and parties"),
-        pytest.param({"CLERK_AUTHORIZED_PARTIES": []}, ["accounts.E001"], id="no parties"),
-        pytest.param({"CLERK_JWT_KEY": "nonsense"}, ["accounts.E002"], id="bad key"),
-        pytest.param({"CLERK_SECRET_KEY": "sk_live_x"}, [], id="same kind"),
-        pytest.param({"CLERK_SECRET_KEY": "sk_test_x"}, ["accounts.E003"], id="other kind"),
+        pytest.param(
+            {"CLERK_PUBLISHABLE_KEY": "", "CLERK_AUTHORIZED_PARTIES": []}, [], id="without Clerk and authorized parties"
+        ),
+        pytest.param({"CLERK_AUTHORIZED_PARTIES": []}, ["accounts.E001"], id="no authorized parties"),
+        pytest.param({"CLERK_JWT_KEY": "nonsense"}, ["accounts.E002"], id="invalid key"),
+        pytest.param({"CLERK_SECRET_KEY": "sk_live_x"}, [], id="matching keys"),
+        pytest.param({"CLERK_SECRET_KEY": "sk_test_x"}, ["accounts.E003"], id="test and live keys"),
         pytest.param({"CLERK_PUBLISHABLE_KEY": PK_TEST}, ["accounts.W004"], id="development"),
-        pytest.param({"CLERK_PUBLISHABLE_KEY": PK_TEST, "LOCAL_MODE": True}, [], id="development at home"),
+        pytest.param({"CLERK_PUBLISHABLE_KEY": PK_TEST, "LOCAL_MODE": True}, [], id="development in local mode"),
     ),
 )
-def test_wrong_settings_are_named(settings: Settings, changed: dict[str, Any], ids: list[str]) -> None:
-    assert found(settings, **changed) == ids
+def test_invalid_settings_are_reported(settings: Settings, changed: dict[str, Any], ids: list[str]) -> None:
+    assert check_ids(settings, **changed) == ids

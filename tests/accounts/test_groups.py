@@ -1,4 +1,4 @@
-"""Groups give permissions, so the audit log tells who is put into them, and what they give."""
+"""Audit rows for changes of groups, their permissions and members."""
 
 from typing import Any
 
@@ -32,23 +32,21 @@ def reveal() -> Permission:
     return Permission.objects.get(codename="reveal_payload")
 
 
-def send(browser: Client, page: str, name: str = "Lookers", **typed: Any) -> None:
-    form = {"name": name, "User_groups-TOTAL_FORMS": "1", "User_groups-INITIAL_FORMS": "0"} | typed
+def send(browser: Client, page: str, name: str = "Lookers", **submitted: Any) -> None:
+    form = {"name": name, "User_groups-TOTAL_FORMS": "1", "User_groups-INITIAL_FORMS": "0"} | submitted
     assert browser.post(f"/admin/auth/group/{page}", form).status_code == 302
 
 
-def told() -> list[tuple[str, str, Any]]:
-    """Return what the log has, oldest first: what happened to whom, and the details."""
+def audit_rows() -> list[tuple[str, str, Any]]:
+    """Return action, target and details of the audit rows, oldest first."""
     rows = AuditLog.objects.filter(action__startswith="GROUP_").order_by("pk")
     return [(row.action, row.target, row.details) for row in rows]
 
 
-def test_who_makes_a_group_with_which_permissions_and_people_is_told(
-    operator: Client, vera: User, reveal: Permission
-) -> None:
+def test_new_group_is_audited_with_permissions_and_members(operator: Client, vera: User, reveal: Permission) -> None:
     send(operator, "add/", permissions=[str(reveal.pk)], **{"User_groups-0-user": str(vera.pk)})
     group = Group.objects.get()
-    assert told() == [
+    assert audit_rows() == [
         ("GROUP_CHANGED", f"auth.group:{group.pk}", {"name": ["", "Lookers"], "permissions": [[], [REVEAL]]}),
         ("GROUP_JOINED", f"accounts.user:{vera.pk}", {"groups": [[], ["Lookers"]]}),
     ]
@@ -57,41 +55,41 @@ def test_who_makes_a_group_with_which_permissions_and_people_is_told(
     assert (row.subject, row.source, row.ip_address) == (vera, "request", "127.0.0.1")
 
 
-def test_changes_are_told_and_nothing_else(operator: Client, vera: User, reveal: Permission) -> None:
+def test_only_changes_are_audited(operator: Client, vera: User, reveal: Permission) -> None:
     group, other = Group.objects.create(name="Lookers"), Group.objects.create(name="Others")
     group.permissions.add(reveal)
     vera.groups.add(group, other)
     member = User.groups.through.objects.get(group=group)
-    as_it_is = {
+    unchanged = {
         "User_groups-INITIAL_FORMS": "1",
         "User_groups-0-id": str(member.pk),
         "User_groups-0-group": str(group.pk),
         "User_groups-0-user": str(vera.pk),
     }
-    send(operator, f"{group.pk}/change/", permissions=[str(reveal.pk)], **as_it_is)
-    assert told() == []
-    send(operator, f"{group.pk}/change/", "Readers", **as_it_is, **{"User_groups-0-DELETE": "on"})
+    send(operator, f"{group.pk}/change/", permissions=[str(reveal.pk)], **unchanged)
+    assert audit_rows() == []
+    send(operator, f"{group.pk}/change/", "Readers", **unchanged, **{"User_groups-0-DELETE": "on"})
     changes = {"name": ["Lookers", "Readers"], "permissions": [[REVEAL], []]}
-    assert told() == [
+    assert audit_rows() == [
         ("GROUP_CHANGED", f"auth.group:{group.pk}", changes),
         ("GROUP_LEFT", f"accounts.user:{vera.pk}", {"groups": [["Others", "Readers"], ["Others"]]}),
     ]
 
 
 @pytest.mark.parametrize("at_once", (False, True))
-def test_deleting_a_group_takes_everybody_out(
+def test_deleted_group_is_audited_with_its_members(
     operator: Client, vera: User, reveal: Permission, *, at_once: bool
 ) -> None:
     group = Group.objects.create(name="Lookers")
     group.permissions.add(reveal)
     vera.groups.add(group)
     if at_once:
-        typed = {"action": "delete_selected", "_selected_action": [str(group.pk)], "post": "yes"}
-        operator.post("/admin/auth/group/", typed)
+        submitted = {"action": "delete_selected", "_selected_action": [str(group.pk)], "post": "yes"}
+        operator.post("/admin/auth/group/", submitted)
     else:
         operator.post(f"/admin/auth/group/{group.pk}/delete/", {"post": "yes"})
     assert not Group.objects.exists()
-    assert told() == [
+    assert audit_rows() == [
         ("GROUP_CHANGED", f"auth.group:{group.pk}", {"name": ["Lookers", ""], "permissions": [[REVEAL], []]}),
         ("GROUP_LEFT", f"accounts.user:{vera.pk}", {"groups": [["Lookers"], []]}),
     ]

@@ -1,4 +1,4 @@
-"""Signing in, up and out, and the account."""
+"""Sign-in, sign-up and sign-out, and the account pages."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def text_of(response: Any) -> str:
 
 
 @pytest.mark.parametrize(("path", "widget"), (("/sign-in/", "sign-in"), ("/sign-up/", "sign-up")))
-def test_the_page_loads_clerks_own_form(path: str, widget: str) -> None:
+def test_page_loads_clerks_form(path: str, widget: str) -> None:
     text = text_of(Client().get(path))
     assert f'data-clerk-widget="{widget}"' in text
     assert f'src="{ISSUER}/npm/@clerk/clerk-js@6/dist/clerk.browser.js"' in text
@@ -50,15 +50,15 @@ def test_the_page_loads_clerks_own_form(path: str, widget: str) -> None:
     assert "<noscript>" in text
 
 
-def test_without_clerk_the_page_says_so(settings: Settings) -> None:
+def test_page_without_clerk_explains_why(settings: Settings) -> None:
     settings.CLERK_PUBLISHABLE_KEY = ""
     text = text_of(Client().get("/sign-in/"))
-    assert "Nobody can sign in here yet" in text
+    assert "Sign-in is not available yet" in text
     assert "clerk.browser.js" not in text
 
 
 @pytest.mark.parametrize(
-    ("wanted", "target"),
+    ("requested", "target"),
     (
         ("/builders/?before=7", "/builders/?before=7"),
         ("http://testserver/builders/", "http://testserver/builders/"),
@@ -76,19 +76,19 @@ def test_without_clerk_the_page_says_so(settings: Settings) -> None:
         ("builders/", "/account/"),
     ),
 )
-def test_only_our_own_pages_are_landed_on(olive: SampleUser, wanted: str, target: str) -> None:
-    response = signed_in(olive).get("/sign-in/", {"next": wanted})
+def test_redirect_target_must_be_on_this_site(olive: SampleUser, requested: str, target: str) -> None:
+    response = signed_in(olive).get("/sign-in/", {"next": requested})
     assert (response.status_code, response["Location"]) == (302, target)
-    assert f'data-target="{target.replace("&", "&amp;")}"' in text_of(Client().get("/sign-in/", {"next": wanted}))
+    assert f'data-target="{target.replace("&", "&amp;")}"' in text_of(Client().get("/sign-in/", {"next": requested}))
 
 
-def test_who_wanted_a_page_comes_back_to_it() -> None:
+def test_sign_in_link_contains_the_requested_page() -> None:
     response = Client().get("/account/?tab=1")
     assert (response.status_code, response["Location"]) == (302, "/sign-in/?next=%2Faccount%2F%3Ftab%3D1")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "purpose"),
+    ("requested", "purpose"),
     (
         ("/builders/olive-o-owner/contact/", "Sign in or sign up to send this builder a message."),
         ("/builders/%D9%84%D9%8A%D9%84%D9%89/contact/", "Sign in or sign up to send this builder a message"),
@@ -101,8 +101,8 @@ def test_who_wanted_a_page_comes_back_to_it() -> None:
     ),
 )
 @pytest.mark.parametrize("path", ("/sign-in/", "/sign-up/"))
-def test_it_says_why_somebody_has_to_sign_in(olive: SampleUser, path: str, wanted: str, purpose: str) -> None:
-    text = text_of(Client().get(path, {"next": wanted}))
+def test_page_explains_why_to_sign_in(olive: SampleUser, path: str, requested: str, purpose: str) -> None:
+    text = text_of(Client().get(path, {"next": requested}))
     assert purpose in text
     assert ("Sign in or sign up" in text or "Sign in to edit" in text) == bool(purpose)
     assert "Olive" not in text
@@ -111,7 +111,7 @@ def test_it_says_why_somebody_has_to_sign_in(olive: SampleUser, path: str, wante
 # --- The account ---
 
 
-def test_the_account_says_who_is_signed_in(olive: SampleUser) -> None:
+def test_account_page_shows_name_and_roles(olive: SampleUser) -> None:
     response = signed_in(olive).get("/account/")
     text = text_of(response)
     assert "Olive O &amp; Owner" in text
@@ -119,7 +119,7 @@ def test_the_account_says_who_is_signed_in(olive: SampleUser) -> None:
     assert "no-store" in response["Cache-Control"]
 
 
-def test_somebody_clerk_has_not_told_of_yet_sees_that_the_account_is_being_set_up(webhook: WebhookClient) -> None:
+def test_provisional_user_sees_the_waiting_page(webhook: WebhookClient) -> None:
     new = person(first_name="Zofia")
     client = signed_in(new)
     text = text_of(client.get("/account/"))
@@ -129,8 +129,8 @@ def test_somebody_clerk_has_not_told_of_yet_sees_that_the_account_is_being_set_u
     assert "Zofia" in text_of(client.get("/account/"))
 
 
-class TestTheAccountPage:
-    def test_it_says_what_each_profile_shows_to_whom(self, olive: SampleUser) -> None:
+class TestAccountPage:
+    def test_visibility_of_each_profile_is_described(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         page = text_of(browser.get("/account/"))
         assert "Your page is public and listed in the directory." in page
@@ -143,7 +143,7 @@ class TestTheAccountPage:
             BuilderProfile.objects.update(**fields)
             assert sentence in text_of(browser.get("/account/"))
 
-    def test_it_tells_what_happened_and_who_did_it(self, olive: SampleUser) -> None:
+    def test_activity_shows_changes_and_actors(self, olive: SampleUser) -> None:
         user, adam = User.objects.get(), UserFactory.create(admin=True, name="Adam")
         profile = BuilderProfile.objects.get()
         editing.save(profile, {"headline": "By me"}, actor=user, origin=SYSTEM)
@@ -153,7 +153,7 @@ class TestTheAccountPage:
         assert "Profile updated: tier (by an admin)</span>" in page
         assert "Adam" not in page
 
-    def test_it_tells_of_what_admins_decide_in_words(self, olive: SampleUser) -> None:
+    def test_activity_describes_decisions_of_admins(self, olive: SampleUser) -> None:
         profile, adam = BuilderProfile.objects.get(), UserFactory.create(admin=True)
         moderation.award(profile, "code", "Reviewed.", actor=adam, origin=SYSTEM)
         moderation.hide(profile, "Broken links.", actor=adam, origin=SYSTEM)
@@ -161,11 +161,11 @@ class TestTheAccountPage:
         assert "Profile updated: badges (by an admin)</span>" in page
         assert "Profile updated: hidden by our team, reason for hiding (by an admin)</span>" in page
 
-    def test_every_field_of_a_profile_has_a_word(self) -> None:
+    def test_every_profile_field_has_a_label(self) -> None:
         fields = {field.name for model in (BuilderProfile, ClientProfile) for field in model._meta.concrete_fields}
         assert fields - set(activity.FIELD_LABELS) == {"id", "user", "created_at", *indexing.COLUMNS}
 
-    def test_roles_are_given_up_directly_after_what_follows_is_said(self, olive: SampleUser) -> None:
+    def test_roles_are_removed_after_confirmation(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         page = text_of(browser.get("/account/"))
         assert page.index("Sign out") < page.index("Stop being a builder") < page.index("Delete account")
@@ -185,33 +185,35 @@ class TestTheAccountPage:
         assert 'name="goal" value="builder">Become a builder' in page
         assert 'name="goal" value="client">Become a client' in page
 
-    def test_it_takes_five_queries(self, olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    def test_page_takes_five_queries(
+        self, olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
         browser = signed_in(olive)
         browser.get("/account/")
-        with django_assert_num_queries(5):  # who is asking, two profiles, what happened, the export
+        with django_assert_num_queries(5):  # the user, two profiles, the activity and the export
             browser.get("/account/")
 
-    def test_a_copy_of_the_data_is_asked_for_and_downloaded(self, olive: SampleUser) -> None:
+    def test_export_is_requested_and_downloaded(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         assert browser.post("/account/exports/").status_code == 302
-        assert "is being made" in text_of(browser.get("/account/"))
+        assert "is being prepared" in text_of(browser.get("/account/"))
         exports.build_export(DataExport.objects.get().pk)
         page = text_of(browser.get("/account/"))
         assert "Download your data" in page
         assert browser.get(f"/account/exports/{DataExport.objects.get().public_id}/").status_code == 200
 
-    def test_a_copy_that_could_not_be_made_is_asked_for_again(self, olive: SampleUser) -> None:
-        """Its job is tried three times within a minute."""
+    def test_failed_export_can_be_requested_again(self, olive: SampleUser) -> None:
+        """The job is tried three times within a minute."""
         browser = signed_in(olive)
         browser.post("/account/exports/")
         DataExport.objects.update(requested_at=timezone.now() - exports.REUSE_WITHIN)
         page = text_of(browser.get("/account/"))
-        assert "Look again in a minute" not in page
+        assert "Check back in a minute" not in page
         assert "Request a copy" in page
         browser.post("/account/exports/")
         assert DataExport.objects.count() == 2
 
-    def test_the_account_is_deleted_after_a_question_and_kept_after_all(self, olive: SampleUser) -> None:
+    def test_deletion_is_confirmed_and_cancelled(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
         assert "You have 7 days to change your mind" in text_of(browser.get("/account/delete/"))
         browser.post("/account/delete/")
@@ -221,14 +223,14 @@ class TestTheAccountPage:
         assert User.objects.get().deletion_due_at is None
         assert "Account deletion cancelled." in text_of(browser.get("/account/"))
 
-    def test_a_button_pressed_with_an_expired_session_leads_back_to_it(self, olive: SampleUser) -> None:
+    def test_expired_session_returns_to_the_button(self, olive: SampleUser) -> None:
         answer = signed_in(olive, expired=True).post("/account/exports/", headers=PAGE)
         assert answer.status_code == 303
         back = signed_in(olive).get(answer["Location"], follow=True)
         assert "Request a copy" in text_of(back)
 
 
-def test_pages_of_people_who_are_signed_in_keep_their_session_fresh(olive: SampleUser) -> None:
+def test_pages_for_signed_in_users_refresh_the_session(olive: SampleUser) -> None:
     response = signed_in(olive).get("/builders/")
     assert "js/clerk-session.js" in text_of(response)
     assert ISSUER in response["Content-Security-Policy"]
@@ -237,7 +239,7 @@ def test_pages_of_people_who_are_signed_in_keep_their_session_fresh(olive: Sampl
     assert ISSUER not in stranger["Content-Security-Policy"]
 
 
-def test_the_admin_keeps_its_session_fresh_too(webhook: WebhookClient) -> None:
+def test_admin_refreshes_the_session(webhook: WebhookClient) -> None:
     adam = person(roles=["ADMIN"])
     webhook.created(adam)
     assert "js/clerk-session.js" in text_of(signed_in(adam).get("/admin/"))
@@ -246,7 +248,7 @@ def test_the_admin_keeps_its_session_fresh_too(webhook: WebhookClient) -> None:
 # --- Signing out ---
 
 
-def test_signing_out_counts_here_at_once_and_is_told_to_clerk(settings: Settings, olive: SampleUser) -> None:
+def test_signing_out_ends_the_session_here_and_at_clerk(settings: Settings, olive: SampleUser) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     client, other_tab = signed_in(olive), signed_in(olive)
     response = client.post("/sign-out/")
@@ -259,25 +261,25 @@ def test_signing_out_counts_here_at_once_and_is_told_to_clerk(settings: Settings
     assert (job.task_name, job.args) == ("accounts.tasks.revoke_session", {"session_id": session.session_id})
 
 
-def test_opening_the_page_signs_nobody_out(olive: SampleUser) -> None:
+def test_opening_the_page_does_not_sign_out(olive: SampleUser) -> None:
     client = signed_in(olive)
     assert "Sign out?" in text_of(client.get("/sign-out/"))
     assert client.get("/account/").status_code == 200
 
 
-def test_a_foreign_form_signs_nobody_out(olive: SampleUser) -> None:
+def test_cross_site_form_does_not_sign_out(olive: SampleUser) -> None:
     client = signed_in(olive, enforce_csrf_checks=True)
     assert client.post("/sign-out/").status_code == 403
     assert client.get("/account/").status_code == 200
 
 
-def test_signing_out_twice_is_no_error(olive: SampleUser) -> None:
+def test_signing_out_twice_succeeds(olive: SampleUser) -> None:
     assert Client().post("/sign-out/").status_code == 302
     assert "You are signed out" in text_of(Client().get("/sign-out/"))
 
 
-def test_forms_of_people_who_are_signed_in_may_be_led_through_the_handshake(olive: SampleUser) -> None:
-    """Chromium asks `form-action` of every redirect that answers a form."""
+def test_forms_of_signed_in_users_may_redirect_to_clerk(olive: SampleUser) -> None:
+    """Chromium checks `form-action` for every redirect of a form submission."""
     policy = signed_in(olive).get("/account/")["Content-Security-Policy"]
     assert f"form-action 'self' {ISSUER};" in policy + ";"
     assert "form-action 'self';" in Client().get("/builders/")["Content-Security-Policy"] + ";"

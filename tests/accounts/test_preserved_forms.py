@@ -1,4 +1,4 @@
-"""Forms posted with an expired session token: kept for their person, shown again, and forgotten."""
+"""Forms posted with an expired session token: preserved, shown again and deleted."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from tests.helpers.tokens import mint, new_key
 
 pytestmark = pytest.mark.django_db
 
-TYPED = {"display_name": "Olive", "headline": "Łódź & more: <b>", "searchable": "on"}
+SUBMITTED = {"display_name": "Olive", "headline": "Łódź & more: <b>", "searchable": "on"}
 
 
 def end_session(person: Any) -> None:
@@ -34,26 +34,26 @@ def form_url(page: BuilderProfile) -> str:
 
 
 def post(page: BuilderProfile, browser: Client, **headers: str) -> Any:
-    return browser.post(form_url(page), TYPED, headers=PAGE | headers)
+    return browser.post(form_url(page), SUBMITTED, headers=PAGE | headers)
 
 
-def test_what_was_typed_is_shown_again_and_can_be_saved(page: BuilderProfile) -> None:
-    kept = post(page, signed_in(page.user, expired=True))
-    assert (kept.status_code, kept["Location"]) == (303, f"{form_url(page)}?draft=1")
+def test_preserved_input_is_shown_again_and_can_be_saved(page: BuilderProfile) -> None:
+    saved = post(page, signed_in(page.user, expired=True))
+    assert (saved.status_code, saved["Location"]) == (303, f"{form_url(page)}?draft=1")
     browser = signed_in(page.user)
-    shown = browser.get(kept["Location"])
-    assert shown.context["form"].data["headline"] == TYPED["headline"]
+    shown = browser.get(saved["Location"])
+    assert shown.context["form"].data["headline"] == SUBMITTED["headline"]
     assert "Łódź &amp; more: &lt;b&gt;" in shown.content.decode()
-    assert "Nothing is lost" in shown.content.decode()
+    assert "Your changes have not been saved yet" in shown.content.decode()
     page.refresh_from_db()
     assert page.headline == ""
     assert post(page, browser).status_code == 302
     page.refresh_from_db()
-    assert page.headline == TYPED["headline"]
+    assert page.headline == SUBMITTED["headline"]
     assert not PreservedForm.objects.exists()
 
 
-def test_the_way_back_goes_through_the_handshake(page: BuilderProfile) -> None:
+def test_redirect_goes_through_the_handshake(page: BuilderProfile) -> None:
     browser = signed_in(page.user, expired=True)
     handshake = browser.get(post(page, browser)["Location"], headers=PAGE)
     assert handshake.status_code == 307
@@ -61,22 +61,22 @@ def test_the_way_back_goes_through_the_handshake(page: BuilderProfile) -> None:
     assert "%2Fedit%2Fintroduction%2F%3Fdraft%3D1" in handshake["Location"]
 
 
-def test_whose_session_is_over_finds_the_draft_after_signing_in(page: BuilderProfile) -> None:
+def test_form_of_an_ended_session_is_preserved_until_sign_in(page: BuilderProfile) -> None:
     end_session(page.user)
-    kept = post(page, signed_in(page.user))
-    assert kept.status_code == 303
-    to_sign_in = signed_in(page.user).get(kept["Location"], headers=PAGE)
+    saved = post(page, signed_in(page.user))
+    assert saved.status_code == 303
+    to_sign_in = signed_in(page.user).get(saved["Location"], headers=PAGE)
     assert to_sign_in["Location"] == f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F%3Fdraft%3D1"
 
 
-def test_nobody_else_sees_it(page: BuilderProfile) -> None:
+def test_other_users_do_not_see_the_preserved_form(page: BuilderProfile) -> None:
     post(page, signed_in(page.user, expired=True))
     shown = signed_in(UserFactory.create(admin=True)).get(f"{form_url(page)}?draft=1")
     assert shown.status_code == 200
     assert not shown.context["form"].is_bound
 
 
-def test_nothing_is_kept_of_a_forged_token(page: BuilderProfile) -> None:
+def test_form_with_a_forged_token_is_not_preserved(page: BuilderProfile) -> None:
     forged = with_token(mint(str(page.user.clerk_id), key=new_key(), age_s=3600))
     response = post(page, forged)
     assert (response.status_code, response["Location"]) == (
@@ -86,45 +86,45 @@ def test_nothing_is_kept_of_a_forged_token(page: BuilderProfile) -> None:
     assert not PreservedForm.objects.exists()
 
 
-def test_nothing_is_kept_of_what_another_site_posts(page: BuilderProfile) -> None:
+def test_form_from_another_site_is_not_preserved(page: BuilderProfile) -> None:
     response = post(page, signed_in(page.user, expired=True, enforce_csrf_checks=True))
     assert response.status_code == 403
     assert not PreservedForm.objects.exists()
 
 
-def test_a_form_of_ours_whose_csrf_token_is_not_believed_is_shown_again(page: BuilderProfile) -> None:
-    """The cookie was cleared, or is another one since the page was opened."""
+def test_form_with_an_invalid_csrf_token_is_preserved(page: BuilderProfile) -> None:
+    """The cookie was cleared or replaced after the page was opened."""
     browser = signed_in(page.user, enforce_csrf_checks=True)
-    kept = post(page, browser, **{"sec-fetch-site": "same-origin"})
-    assert (kept.status_code, kept["Location"]) == (303, f"{form_url(page)}?draft=1")
-    shown = browser.get(kept["Location"])
-    assert shown.context["form"]["headline"].value() == TYPED["headline"]
+    saved = post(page, browser, **{"sec-fetch-site": "same-origin"})
+    assert (saved.status_code, saved["Location"]) == (303, f"{form_url(page)}?draft=1")
+    shown = browser.get(saved["Location"])
+    assert shown.context["form"]["headline"].value() == SUBMITTED["headline"]
     token = shown.context["csrf_token"]
-    assert browser.post(form_url(page), TYPED | {"csrfmiddlewaretoken": token}).status_code == 302
+    assert browser.post(form_url(page), SUBMITTED | {"csrfmiddlewaretoken": token}).status_code == 302
 
 
 @pytest.mark.parametrize("site", ("cross-site", "same-site", "none", ""))
-def test_another_site_lays_no_words_into_a_form(page: BuilderProfile, site: str) -> None:
+def test_cross_site_form_is_rejected(page: BuilderProfile, site: str) -> None:
     browser = signed_in(page.user, enforce_csrf_checks=True)
     assert post(page, browser, **{"sec-fetch-site": site}).status_code == 403
     assert not PreservedForm.objects.exists()
 
 
-def test_without_csrf_token_nothing_is_kept_of_what_is_no_form_or_nobodys(page: BuilderProfile) -> None:
-    ours = {"sec-fetch-site": "same-origin"}
+def test_only_forms_of_known_users_are_preserved_without_a_csrf_token(page: BuilderProfile) -> None:
+    same_origin = {"sec-fetch-site": "same-origin"}
     browser = signed_in(page.user, enforce_csrf_checks=True)
-    assert browser.post("/account/exports/", headers=ours).status_code == 403
-    assert browser.post("/nowhere/", headers=ours).status_code == 404
-    assert Client(enforce_csrf_checks=True).post(form_url(page), TYPED, headers=ours).status_code == 403
+    assert browser.post("/account/exports/", headers=same_origin).status_code == 403
+    assert browser.post("/nowhere/", headers=same_origin).status_code == 404
+    assert Client(enforce_csrf_checks=True).post(form_url(page), SUBMITTED, headers=same_origin).status_code == 403
     assert not PreservedForm.objects.exists()
 
 
-def test_the_csrf_token_is_not_kept(page: BuilderProfile) -> None:
-    signed_in(page.user, expired=True).post(form_url(page), TYPED | {"csrfmiddlewaretoken": "x" * 64}, headers=PAGE)
+def test_csrf_token_is_not_stored(page: BuilderProfile) -> None:
+    signed_in(page.user, expired=True).post(form_url(page), SUBMITTED | {"csrfmiddlewaretoken": "x" * 64}, headers=PAGE)
     assert "csrf" not in PreservedForm.objects.get().fields
 
 
-def test_the_newest_counts(page: BuilderProfile) -> None:
+def test_latest_input_is_shown(page: BuilderProfile) -> None:
     browser = signed_in(page.user, expired=True)
     post(page, browser)
     browser.post(form_url(page), {"headline": "Second thoughts"}, headers=PAGE)
@@ -132,7 +132,7 @@ def test_the_newest_counts(page: BuilderProfile) -> None:
     assert shown.context["form"]["headline"].value() == "Second thoughts"
 
 
-def test_old_ones_are_neither_shown_nor_kept(page: BuilderProfile) -> None:
+def test_expired_forms_are_hidden_and_deleted(page: BuilderProfile) -> None:
     post(page, signed_in(page.user, expired=True))
     assert preserved_forms.delete_expired() == 0
     PreservedForm.objects.update(saved_at=timezone.now() - timedelta(minutes=61))
@@ -149,17 +149,17 @@ def test_signing_out_works_with_an_expired_token(page: BuilderProfile) -> None:
 
 
 @pytest.mark.parametrize("method", ("get", "post"))
-def test_htmx_is_told_to_get_a_fresh_token(page: BuilderProfile, method: str) -> None:
+def test_htmx_request_with_an_expired_token_gets_401(page: BuilderProfile, method: str) -> None:
     response = getattr(signed_in(page.user, expired=True), method)(form_url(page), headers=HTMX)
     assert response.status_code == 401
     assert response.json()["error"]["code"] == "session-token-expired"
     assert not PreservedForm.objects.exists()
 
 
-def test_htmx_of_a_session_that_is_over_is_told_the_same(page: BuilderProfile) -> None:
+def test_htmx_request_of_an_ended_session_gets_401(page: BuilderProfile) -> None:
     end_session(page.user)
-    assert signed_in(page.user).post(form_url(page), TYPED, headers=HTMX).status_code == 401
+    assert signed_in(page.user).post(form_url(page), SUBMITTED, headers=HTMX).status_code == 401
 
 
-def test_htmx_of_a_browser_clerk_does_not_know_is_answered_like_anybody() -> None:
+def test_anonymous_htmx_request_is_answered() -> None:
     assert Client().get("/builders/", headers=HTMX).status_code == 200

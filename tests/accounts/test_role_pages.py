@@ -1,4 +1,4 @@
-"""Changing roles by hand: one's own on a page, and others' in the admin."""
+"""Pages for changing roles: users change their own, admins those of others."""
 
 import pytest
 from django.contrib.messages import get_messages
@@ -12,108 +12,108 @@ from tests.helpers.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
-OWN, PEOPLE = "/account/roles/", "/admin/accounts/user/"
+ROLES_PAGE, USERS_ADMIN = "/account/roles/", "/admin/accounts/user/"
 
 
-class TestOnesOwn:
-    def test_a_client_becomes_a_builder_with_a_page_at_once(self) -> None:
+class TestRolesPage:
+    def test_client_becomes_a_builder_with_a_page(self) -> None:
         olive = UserFactory.create(client=True, name="Olive Owner")
         browser = signed_in(olive)
-        assert browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE).status_code == 302
+        assert browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE).status_code == 302
         assert browser.get("/builders/olive-owner/").status_code == 200
         assert AuditLog.objects.get(action="ROLE_ADDED").actor == olive
         assert MetadataPush.objects.get().state == "pending"
 
-    def test_giving_a_role_up_takes_the_page_down(self) -> None:
+    def test_removing_the_role_takes_the_page_down(self) -> None:
         olive = UserFactory.create(client=True, name="Olive Owner")
         browser = signed_in(olive)
-        browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
-        browser.post(OWN, {"client": "on"}, headers=PAGE)
+        browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE)
+        browser.post(ROLES_PAGE, {"client": "on"}, headers=PAGE)
         assert Client().get("/builders/olive-owner/").status_code == 404
         assert BuilderProfile.objects.get().archived_at
 
-    def test_whoever_comes_back_reads_everywhere_that_the_page_waits_to_be_published(self) -> None:
+    def test_returning_builder_is_asked_to_publish_the_page(self) -> None:
         browser = signed_in(UserFactory.create(client=True, name="Olive Owner"))
 
         def text(path: str) -> str:
             return str(browser.get(path, headers=PAGE).content.decode())
 
-        assert "It is public when you publish it." in text(OWN)
-        browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
+        assert "It goes live when you publish it." in text(ROLES_PAGE)
+        browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE)
         browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
         waits = "Its content is kept, and you can publish it again later."
         assert waits in text("/account/")
-        assert waits in text(f"{OWN}stop/builder/")
-        browser.post(f"{OWN}stop/builder/", headers=PAGE)
-        browser.post(OWN, {"client": "on", "builder": "on"}, headers=PAGE)
+        assert waits in text(f"{ROLES_PAGE}stop/builder/")
+        browser.post(f"{ROLES_PAGE}stop/builder/", headers=PAGE)
+        browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE)
         for path in ("/account/", "/builders/olive-owner/"):
             assert "Only you and our team can see your page until you publish it." in text(path)
             assert 'action="/builders/olive-owner/publish/"' in text(path)
         browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
         assert "/publish/" not in text("/account/")
 
-    def test_the_form_shows_what_one_is(self) -> None:
-        page = signed_in(UserFactory.create(builder=True)).get(OWN, headers=PAGE).content.decode()
+    def test_form_shows_current_roles(self) -> None:
+        page = signed_in(UserFactory.create(builder=True)).get(ROLES_PAGE, headers=PAGE).content.decode()
         assert page.count("checked") == 1
 
-    def test_the_admins_role_stays_what_it_is(self) -> None:
+    def test_form_does_not_change_the_admin_role(self) -> None:
         adam = UserFactory.create(admin=True)
-        signed_in(adam).post(OWN, {"builder": "on", "ADMIN": "", "admin": "off"}, headers=PAGE)
+        signed_in(adam).post(ROLES_PAGE, {"builder": "on", "ADMIN": "", "admin": "off"}, headers=PAGE)
         adam.refresh_from_db()
         assert adam.roles == ["BUILDER", "ADMIN"]
 
-    def test_nothing_is_lost_when_the_session_is_over(self) -> None:
+    def test_form_is_preserved_when_the_session_has_expired(self) -> None:
         olive = UserFactory.create(client=True)
-        answer = signed_in(olive, expired=True).post(OWN, {"builder": "on"}, headers=PAGE)
-        assert (answer.status_code, answer["Location"]) == (303, f"{OWN}?draft=1")
+        answer = signed_in(olive, expired=True).post(ROLES_PAGE, {"builder": "on"}, headers=PAGE)
+        assert (answer.status_code, answer["Location"]) == (303, f"{ROLES_PAGE}?draft=1")
         page = signed_in(olive).get(answer["Location"], headers=PAGE).content.decode()
-        assert "Nothing is lost" in page
+        assert "Your changes have not been saved yet" in page
         assert User.objects.get().roles == ["CLIENT"]
 
 
-class TestOthers:
-    def test_an_admin_gives_and_takes_roles_after_looking_at_whom(self) -> None:
+class TestAdmin:
+    def test_admin_changes_roles_after_confirmation(self) -> None:
         adam = UserFactory.create(admin=True)
         olive, bob = UserFactory.create(client=True, name="Olive & <b>"), UserFactory.create(builder=True)
         browser = signed_in(adam)
         selected = {"action": "change_roles", "_selected_action": [olive.pk, bob.pk]}
-        page = browser.post(PEOPLE, selected).content.decode()
+        page = browser.post(USERS_ADMIN, selected).content.decode()
         assert "Olive &amp; &lt;b&gt;" in page
-        assert "leave as it is" in page
-        browser.post(PEOPLE, {**selected, "confirmed": "1", "BUILDER": "add", "CLIENT": "remove"})
+        assert "No change" in page
+        browser.post(USERS_ADMIN, {**selected, "confirmed": "1", "BUILDER": "add", "CLIENT": "remove"})
         assert [User.objects.get(pk=user.pk).roles for user in (olive, bob)] == [["BUILDER"], ["BUILDER"]]
         assert set(AuditLog.objects.filter(action="ROLE_ADDED").values_list("actor", "subject")) == {
             (adam.pk, olive.pk)
         }
 
-    def test_what_may_not_be_is_told_and_the_rest_done(self) -> None:
+    def test_disallowed_changes_are_reported_and_others_applied(self) -> None:
         adam, olive = UserFactory.create(admin=True, name="Adam"), UserFactory.create(client=True)
-        chosen = {
+        form = {
             "action": "change_roles",
             "_selected_action": [adam.pk, olive.pk],
             "confirmed": "1",
             "ADMIN": "remove",
         }
-        answer = signed_in(adam).post(PEOPLE, chosen)
-        told = [str(message) for message in get_messages(answer.wsgi_request)]
-        assert "Adam: You cannot remove your own Admin role. Ask another admin to do it." in told
-        assert "The roles of 0 people were changed." in told
+        answer = signed_in(adam).post(USERS_ADMIN, form)
+        shown_messages = [str(message) for message in get_messages(answer.wsgi_request)]
+        assert "Adam: You cannot remove your own Admin role. Ask another admin to do it." in shown_messages
+        assert "Changed the roles of 0 users." in shown_messages
 
-    @pytest.mark.parametrize("nonsense", ({}, {"BUILDER": "double"}, {"BUILDER": ""}))
-    def test_nonsense_is_asked_about_again(self, nonsense: dict[str, str]) -> None:
+    @pytest.mark.parametrize("invalid", ({}, {"BUILDER": "double"}, {"BUILDER": ""}))
+    def test_invalid_choices_show_errors(self, invalid: dict[str, str]) -> None:
         olive = UserFactory.create(client=True)
-        chosen = {"action": "change_roles", "_selected_action": [olive.pk], "confirmed": "1", **nonsense}
-        page = signed_in(UserFactory.create(admin=True)).post(PEOPLE, chosen).content.decode()
+        form = {"action": "change_roles", "_selected_action": [olive.pk], "confirmed": "1", **invalid}
+        page = signed_in(UserFactory.create(admin=True)).post(USERS_ADMIN, form).content.decode()
         assert "errorlist" in page
         assert User.objects.get(pk=olive.pk).roles == ["CLIENT"]
 
-    def test_whoever_is_no_admin_gets_no_further_than_the_door(self) -> None:
+    def test_other_users_cannot_open_the_admin(self) -> None:
         olive = UserFactory.create(client=True)
-        chosen = {"action": "change_roles", "_selected_action": [olive.pk], "confirmed": "1", "ADMIN": "add"}
-        assert signed_in(olive).post(PEOPLE, chosen).status_code == 302
+        form = {"action": "change_roles", "_selected_action": [olive.pk], "confirmed": "1", "ADMIN": "add"}
+        assert signed_in(olive).post(USERS_ADMIN, form).status_code == 302
         assert User.objects.get().roles == ["CLIENT"]
 
-    def test_a_push_that_was_given_up_begins_anew(self) -> None:
+    def test_stopped_push_can_be_retried(self) -> None:
         olive = UserFactory.create(client=True)
         push = MetadataPush.objects.create(
             user=olive,
@@ -122,7 +122,7 @@ class TestOthers:
             next_attempt_at="2026-01-01T00:00Z",
             bounces=3,
         )
-        chosen = {"action": "push_again", "_selected_action": [push.pk]}
-        signed_in(UserFactory.create(admin=True)).post("/admin/accounts/metadatapush/", chosen)
+        form = {"action": "push_again", "_selected_action": [push.pk]}
+        signed_in(UserFactory.create(admin=True)).post("/admin/accounts/metadatapush/", form)
         push.refresh_from_db()
         assert (push.state, push.bounces) == ("pending", 0)

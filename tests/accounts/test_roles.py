@@ -1,4 +1,4 @@
-"""Changing roles: who may, what counts while Clerk does not know it yet, and what the log says."""
+"""Role changes: permissions, audit rows and the time until Clerk confirms them."""
 
 from typing import Any
 
@@ -21,73 +21,73 @@ Role = User.Role
 REQUEST = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.9")
 
 
-def known(webhook: WebhookClient, *held: str, **facts: Any) -> User:
-    """Return somebody Clerk has told of."""
-    someone = person(roles=list(held), **facts)
+def create_from_clerk(webhook: WebhookClient, *clerk_roles: str, **facts: Any) -> User:
+    """Return a user created by a webhook."""
+    someone = person(roles=list(clerk_roles), **facts)
     webhook.created(someone)
     found: User = User.objects.get(clerk_id=someone.clerk_id)
     return found
 
 
-class TestWhoMay:
-    """Olive owns, Adam is an admin, Vera is somebody else, Otto a local operator."""
+class TestPermissions:
+    """Olive is the user, Adam an admin, Vera another user and Otto a local operator."""
 
-    def test_people_become_and_stop_being_clients_and_builders(self, webhook: WebhookClient) -> None:
-        olive = known(webhook, "CLIENT", first_name="Olive")
+    def test_users_change_their_own_client_and_builder_roles(self, webhook: WebhookClient) -> None:
+        olive = create_from_clerk(webhook, "CLIENT", first_name="Olive")
         assert change_roles(olive, add=[Role.BUILDER], remove=[Role.CLIENT], actor=olive, origin=REQUEST) == [
             Role.CLIENT,
             Role.BUILDER,
         ]
         assert olive.roles == ["BUILDER"]
-        assert BuilderProfile.objects.get().unpublished_at  # it waits for olive to publish it
+        assert BuilderProfile.objects.get().unpublished_at  # Olive has to publish it first
         assert ClientProfile.objects.get().archived_at
 
-    def test_nobody_makes_themselves_an_admin(self, webhook: WebhookClient) -> None:
-        olive = known(webhook, "CLIENT")
+    def test_users_cannot_make_themselves_admins(self, webhook: WebhookClient) -> None:
+        olive = create_from_clerk(webhook, "CLIENT")
         with pytest.raises(RoleChangeError, match="Only an admin can change the role Admin"):
             change_roles(olive, add=[Role.ADMIN], actor=olive, origin=REQUEST)
         assert not MetadataPush.objects.exists()
 
-    def test_nobody_changes_the_roles_of_others(self, webhook: WebhookClient) -> None:
-        olive, vera = known(webhook, "CLIENT"), known(webhook, "BUILDER")
+    def test_users_cannot_change_the_roles_of_others(self, webhook: WebhookClient) -> None:
+        olive, vera = create_from_clerk(webhook, "CLIENT"), create_from_clerk(webhook, "BUILDER")
         with pytest.raises(RoleChangeError, match="Only an admin"):
             change_roles(olive, add=[Role.BUILDER], actor=vera, origin=REQUEST)
 
-    def test_admins_change_the_roles_of_others(self, webhook: WebhookClient) -> None:
-        olive, adam = known(webhook, "CLIENT"), known(webhook, "ADMIN")
+    def test_admins_can_change_the_roles_of_others(self, webhook: WebhookClient) -> None:
+        olive, adam = create_from_clerk(webhook, "CLIENT"), create_from_clerk(webhook, "ADMIN")
         change_roles(olive, add=[Role.ADMIN], actor=adam, origin=REQUEST)
         change_roles(adam, remove=[Role.ADMIN], actor=olive, origin=REQUEST)
         assert (olive.is_staff, adam.is_staff) == (True, False)
 
-    def test_an_admin_cannot_lock_the_door_behind_everybody(self, webhook: WebhookClient) -> None:
-        adam = known(webhook, "ADMIN")
+    def test_admins_cannot_remove_their_own_admin_role(self, webhook: WebhookClient) -> None:
+        adam = create_from_clerk(webhook, "ADMIN")
         with pytest.raises(RoleChangeError, match="Ask another admin"):
             change_roles(adam, remove=[Role.ADMIN], actor=adam, origin=REQUEST)
         change_roles(adam, add=[Role.BUILDER], actor=adam, origin=REQUEST)
 
-    def test_local_operators_change_roles_and_have_none(self, webhook: WebhookClient) -> None:
-        olive, otto = known(webhook, "CLIENT"), UserFactory.create(superuser=True)
+    def test_local_operators_change_roles_but_have_none(self, webhook: WebhookClient) -> None:
+        olive, otto = create_from_clerk(webhook, "CLIENT"), UserFactory.create(superuser=True)
         change_roles(olive, add=[Role.ADMIN], actor=otto, origin=REQUEST)
         with pytest.raises(RoleChangeError, match="not active at Clerk"):
             change_roles(otto, add=[Role.CLIENT], actor=otto, origin=REQUEST)
 
     @pytest.mark.parametrize("trait", ("banned", "deleted"))
-    def test_whoever_is_gone_has_no_roles_to_change(self, webhook: WebhookClient, trait: str) -> None:
-        adam, gone = known(webhook, "ADMIN"), UserFactory.create(**{trait: True})
+    def test_roles_of_inactive_users_cannot_be_changed(self, webhook: WebhookClient, trait: str) -> None:
+        adam, gone = create_from_clerk(webhook, "ADMIN"), UserFactory.create(**{trait: True})
         with pytest.raises(RoleChangeError, match="not active"):
             change_roles(gone, add=[Role.BUILDER], actor=adam, origin=REQUEST)
         with pytest.raises(RoleChangeError):
             change_roles(adam, add=[Role.BUILDER], actor=gone, origin=REQUEST)
 
-    def test_a_provisional_person_waits_for_clerk(self) -> None:
+    def test_roles_of_provisional_users_cannot_be_changed(self) -> None:
         new = UserFactory.create(clerk_version="")
         with pytest.raises(RoleChangeError, match="not active at Clerk"):
             change_roles(new, add=[Role.BUILDER], actor=new, origin=REQUEST)
 
 
-class TestTheLog:
-    def test_each_role_is_a_row_with_the_actor(self, webhook: WebhookClient) -> None:
-        olive, adam = known(webhook, "CLIENT"), known(webhook, "ADMIN")
+class TestAudit:
+    def test_each_role_change_is_audited_with_its_actor(self, webhook: WebhookClient) -> None:
+        olive, adam = create_from_clerk(webhook, "CLIENT"), create_from_clerk(webhook, "ADMIN")
         change_roles(olive, add=[Role.BUILDER], remove=[Role.CLIENT], actor=adam, origin=REQUEST)
         rows = AuditLog.objects.about(olive.pk).filter(actor=adam).order_by("id")
         assert [(row.action, row.details, row.ip_address) for row in rows] == [
@@ -95,22 +95,22 @@ class TestTheLog:
             ("ROLE_REMOVED", {"role": "CLIENT"}, "203.0.113.9"),
         ]
 
-    def test_what_is_so_already_is_no_change(self, webhook: WebhookClient) -> None:
-        olive = known(webhook, "CLIENT")
+    def test_roles_that_already_match_are_ignored(self, webhook: WebhookClient) -> None:
+        olive = create_from_clerk(webhook, "CLIENT")
         before = AuditLog.objects.count()
         assert change_roles(olive, add=[Role.CLIENT], remove=[Role.BUILDER], actor=olive, origin=REQUEST) == []
         assert (AuditLog.objects.count(), MetadataPush.objects.count()) == (before, 0)
 
 
-class TestWhilePending:
-    def test_a_change_waits_in_the_outbox_with_a_job(self, webhook: WebhookClient, settings: Any) -> None:
+class TestPendingChanges:
+    def test_change_queues_a_push(self, webhook: WebhookClient, settings: Any) -> None:
         settings.CLERK_SECRET_KEY = "sk_test_x"
-        olive = known(webhook, "CLIENT")
+        olive = create_from_clerk(webhook, "CLIENT")
         change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
         assert MetadataPush.objects.get().state == "pending"
         assert ProcrastinateJob.objects.get(task_name="accounts.tasks.push_metadata").args == {"user_id": olive.pk}
 
-    def test_it_counts_although_events_without_it_arrive(self, webhook: WebhookClient) -> None:
+    def test_pending_role_survives_events_without_it(self, webhook: WebhookClient) -> None:
         someone = person(roles=["CLIENT"], first_name="Olive")
         webhook.created(someone)
         olive = User.objects.get()
@@ -119,7 +119,7 @@ class TestWhilePending:
         olive.refresh_from_db()
         assert (olive.name[:5], olive.roles, olive.clerk_roles) == ("Oliva", ["CLIENT", "BUILDER"], ["CLIENT"])
 
-    def test_a_role_withdrawn_at_clerk_meanwhile_is_gone(self, webhook: WebhookClient) -> None:
+    def test_role_removed_at_clerk_is_removed_here(self, webhook: WebhookClient) -> None:
         someone = person(roles=["ADMIN"])
         webhook.created(someone)
         adam = User.objects.get()
@@ -128,8 +128,8 @@ class TestWhilePending:
         adam.refresh_from_db()
         assert (adam.roles, adam.is_staff) == (["BUILDER"], False)
 
-    def test_the_last_word_wins(self, webhook: WebhookClient) -> None:
-        olive = known(webhook, "CLIENT")
+    def test_latest_change_wins(self, webhook: WebhookClient) -> None:
+        olive = create_from_clerk(webhook, "CLIENT")
         for _ in range(2):
             change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
             change_roles(olive, remove=[Role.BUILDER], actor=olive, origin=REQUEST)
@@ -137,8 +137,8 @@ class TestWhilePending:
         assert (olive.roles_added, olive.roles_removed) == ([], ["BUILDER"])
         assert MetadataPush.objects.get().revision == 4
 
-    def test_a_failure_halfway_changes_nothing(self, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
-        olive = known(webhook, "CLIENT")
+    def test_failure_rolls_everything_back(self, webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
+        olive = create_from_clerk(webhook, "CLIENT")
         monkeypatch.setattr(outbox, "queue_push", lambda user: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
@@ -146,7 +146,7 @@ class TestWhilePending:
         assert not BuilderProfile.objects.exists()
 
 
-def test_a_deletion_at_clerk_ends_what_is_pending(webhook: WebhookClient) -> None:
+def test_deletion_at_clerk_with_pending_roles(webhook: WebhookClient) -> None:
     someone = person(roles=["CLIENT"])
     webhook.created(someone)
     olive = User.objects.get()

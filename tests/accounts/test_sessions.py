@@ -1,4 +1,4 @@
-"""Whom a good token stands for, and when it stops counting before its time is up."""
+"""Loading users from session tokens, and rejecting tokens before they expire."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,17 +32,17 @@ def olive(webhook: WebhookClient) -> SampleUser:
     return olive
 
 
-def who_is(token: str, path: str = "/builders/") -> Any:
+def user_of(token: str, path: str = "/builders/") -> Any:
     return Client().get(path, headers={"authorization": f"Bearer {token}"}).wsgi_request.user
 
 
-def test_a_good_token_is_its_person(olive: SampleUser) -> None:
-    user = who_is(mint(olive.clerk_id))
+def test_valid_token_authenticates_its_user(olive: SampleUser) -> None:
+    user = user_of(mint(olive.clerk_id))
     assert user.is_authenticated
     assert user == User.objects.get(clerk_id=olive.clerk_id)
 
 
-def test_loading_the_person_and_the_state_of_the_session_takes_one_query(
+def test_loading_user_and_session_takes_one_query(
     olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     headers = {"authorization": f"Bearer {mint(olive.clerk_id)}"}
@@ -51,40 +51,38 @@ def test_loading_the_person_and_the_state_of_the_session_takes_one_query(
         assert user.name == "Olive Owner"
 
 
-def test_nobody_is_loaded_who_is_not_asked_for(
-    olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_user_is_loaded_lazily(olive: SampleUser, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
         Client().get("/healthz", headers={"authorization": f"Bearer {mint(olive.clerk_id)}"})
 
 
-def test_banning_counts_with_the_next_request(webhook: WebhookClient, olive: SampleUser) -> None:
+def test_ban_takes_effect_with_the_next_request(webhook: WebhookClient, olive: SampleUser) -> None:
     token = mint(olive.clerk_id)
-    assert who_is(token).is_authenticated
+    assert user_of(token).is_authenticated
     banned = olive.later(banned=True)
     webhook.updated(banned)
-    assert not who_is(token).is_authenticated
+    assert not user_of(token).is_authenticated
     webhook.updated(banned.later(banned=False))
-    assert who_is(token).is_authenticated
+    assert user_of(token).is_authenticated
 
 
-def test_deletion_counts_with_the_next_request(webhook: WebhookClient, olive: SampleUser) -> None:
+def test_deletion_takes_effect_with_the_next_request(webhook: WebhookClient, olive: SampleUser) -> None:
     token = mint(olive.clerk_id)
     webhook.deleted(olive)
-    assert not who_is(token).is_authenticated
+    assert not user_of(token).is_authenticated
 
 
 @pytest.mark.parametrize("event_type", ("session.ended", "session.removed", "session.revoked"))
-def test_an_ended_session_counts_with_the_next_request(
+def test_ended_session_is_rejected_with_the_next_request(
     webhook: WebhookClient, olive: SampleUser, event_type: str
 ) -> None:
     token, other = mint(olive.clerk_id, sid="sess_2one"), mint(olive.clerk_id, sid="sess_2two")
     assert webhook.post(session_event(event_type, olive, "sess_2one")).json() == {"outcome": "processed"}
-    assert not who_is(token).is_authenticated
-    assert who_is(other).is_authenticated
+    assert not user_of(token).is_authenticated
+    assert user_of(other).is_authenticated
 
 
-def test_a_session_that_ended_stays_ended_however_often_it_is_told(webhook: WebhookClient, olive: SampleUser) -> None:
+def test_repeated_session_events_store_one_row(webhook: WebhookClient, olive: SampleUser) -> None:
     for event_type in ("session.ended", "session.removed", "session.ended"):
         webhook.post(session_event(event_type, olive, "sess_2one"))
     assert EndedSession.objects.count() == 1
@@ -94,7 +92,7 @@ def test_a_session_that_ended_stays_ended_however_often_it_is_told(webhook: Webh
 @pytest.mark.parametrize(
     "changed", ({"id": None}, {"id": "x"}, {"id": "sess_" + "a" * 90}, {"id": "sess_\x00"}, {"user_id": 5})
 )
-def test_a_session_without_usable_ids_is_kept_for_a_human(
+def test_session_event_with_invalid_ids_is_dead(
     webhook: WebhookClient, olive: SampleUser, changed: dict[str, Any]
 ) -> None:
     event = session_event("session.ended", olive, "sess_2one")
@@ -109,22 +107,22 @@ def session_event(event_type: str, user: SampleUser, session_id: str) -> dict[st
     return example | {"data": example["data"] | {"id": session_id, "user_id": user.clerk_id}}
 
 
-# --- People of whom Clerk has not told yet ---
+# --- Provisional users ---
 
 
-def test_a_person_not_known_yet_is_welcomed_without_roles_and_profiles() -> None:
+def test_unknown_user_is_created_provisionally() -> None:
     new = person(roles=["BUILDER"])
-    user = who_is(mint(new.clerk_id))
+    user = user_of(mint(new.clerk_id))
     assert user.is_authenticated
     assert (user.is_provisional, user.roles, user.email) == (True, [], None)
-    assert who_is(mint(new.clerk_id)) == user
+    assert user_of(mint(new.clerk_id)) == user
     assert not BuilderProfile.objects.exists()
 
 
 @pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
-def test_the_first_event_completes_a_provisional_person(webhook: WebhookClient, event_type: str) -> None:
+def test_first_event_completes_a_provisional_user(webhook: WebhookClient, event_type: str) -> None:
     new = person(first_name="Olive", last_name="Owner", roles=["BUILDER"])
-    user = who_is(mint(new.clerk_id))
+    user = user_of(mint(new.clerk_id))
     assert user.is_provisional
     assert webhook.send(event_type, new) == "processed"
     completed = User.objects.get()
@@ -138,32 +136,32 @@ def test_the_first_event_completes_a_provisional_person(webhook: WebhookClient, 
     ]
 
 
-def test_an_event_without_roles_makes_a_provisional_person_a_client(webhook: WebhookClient) -> None:
+def test_event_without_roles_makes_a_provisional_user_a_client(webhook: WebhookClient) -> None:
     new = person()
-    assert who_is(mint(new.clerk_id)).is_provisional
+    assert user_of(mint(new.clerk_id)).is_provisional
     webhook.created(new)
     assert User.objects.get().roles == ["CLIENT"]
 
 
-def test_a_deletion_ends_a_provisional_person(webhook: WebhookClient) -> None:
+def test_deletion_deactivates_a_provisional_user(webhook: WebhookClient) -> None:
     new = person()
     token = mint(new.clerk_id)
-    assert who_is(token).is_authenticated
+    assert user_of(token).is_authenticated
     webhook.deleted(new)
-    assert not who_is(token).is_authenticated
+    assert not user_of(token).is_authenticated
     assert webhook.created(new) == "stale"
 
 
-def test_a_deleted_person_is_not_welcomed_again(webhook: WebhookClient, olive: SampleUser) -> None:
+def test_deleted_user_is_not_created_again(webhook: WebhookClient, olive: SampleUser) -> None:
     webhook.deleted(olive)
-    assert not who_is(mint(olive.clerk_id)).is_authenticated
+    assert not user_of(mint(olive.clerk_id)).is_authenticated
     assert User.objects.count() == 1
 
 
-def test_clerk_is_asked_for_a_person_not_known_yet(fake: FakeClerk) -> None:
+def test_unknown_user_is_fetched_from_clerk(fake: FakeClerk) -> None:
     new = person(first_name="Olive", last_name="Owner", roles=["CLIENT"])
-    assert who_is(mint(new.clerk_id)).is_authenticated
-    assert who_is(mint(new.clerk_id)).is_authenticated
+    assert user_of(mint(new.clerk_id)).is_authenticated
+    assert user_of(mint(new.clerk_id)).is_authenticated
     job = ProcrastinateJob.objects.get()
     assert (job.task_name, job.args) == ("accounts.tasks.fetch_user", {"clerk_id": new.clerk_id})
 
@@ -175,19 +173,19 @@ def test_clerk_is_asked_for_a_person_not_known_yet(fake: FakeClerk) -> None:
     assert User.objects.get().name == "Olive Owner"
 
 
-def test_somebody_clerk_does_not_know_is_signed_out(fake: FakeClerk) -> None:
+def test_user_unknown_to_clerk_is_signed_out(fake: FakeClerk) -> None:
     token = mint(person().clerk_id)
-    user = who_is(token)
+    user = user_of(token)
     fake.respond_with(httpx.Response(404))
     tasks.fetch_user(user.clerk_id)
-    assert not who_is(token).is_authenticated
+    assert not user_of(token).is_authenticated
 
 
 @pytest.mark.parametrize(
     "response", (httpx.Response(500), httpx.Response(200, text="no JSON"), httpx.Response(200, json=[]))
 )
-def test_a_useless_answer_of_clerk_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
-    user = who_is(mint(person().clerk_id))
+def test_unusable_response_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
+    user = user_of(mint(person().clerk_id))
     fake.respond_with(response)
     with pytest.raises(ClerkApiError, match=user.clerk_id):
         tasks.fetch_user(user.clerk_id)
@@ -197,7 +195,7 @@ def test_a_useless_answer_of_clerk_changes_nothing(fake: FakeClerk, response: ht
 # --- Admins ---
 
 
-def test_the_role_admin_opens_the_admin_and_its_end_closes_it(webhook: WebhookClient) -> None:
+def test_admin_role_grants_and_revokes_admin_access(webhook: WebhookClient) -> None:
     adam = person(first_name="Adam", roles=["ADMIN"])
     webhook.created(adam)
     headers = {"authorization": f"Bearer {mint(adam.clerk_id)}"}
@@ -206,7 +204,7 @@ def test_the_role_admin_opens_the_admin_and_its_end_closes_it(webhook: WebhookCl
     assert Client().get("/admin/", headers=headers).status_code == 302
 
 
-def test_admins_may_look_and_not_touch(webhook: WebhookClient) -> None:
+def test_admins_have_view_permissions_only(webhook: WebhookClient) -> None:
     adam = person(roles=["ADMIN"])
     webhook.created(adam)
     user = User.objects.get()
@@ -218,26 +216,26 @@ def test_admins_may_look_and_not_touch(webhook: WebhookClient) -> None:
     assert not User.objects.get().has_perm("accounts.view_user")
 
 
-def test_others_may_not_look(olive: SampleUser) -> None:
+def test_other_users_have_no_admin_permissions(olive: SampleUser) -> None:
     user = User.objects.get()
     assert not user.has_perm("accounts.view_user")
     headers = {"authorization": f"Bearer {mint(olive.clerk_id)}"}
     assert Client().get("/admin/", headers=headers).status_code == 302
 
 
-def test_the_person_may_change_between_two_requests(webhook: WebhookClient, olive: SampleUser) -> None:
+def test_user_is_determined_by_each_request(webhook: WebhookClient, olive: SampleUser) -> None:
     vera = person(first_name="Vera")
     webhook.created(vera)
-    assert who_is(mint(olive.clerk_id)).clerk_id == olive.clerk_id
-    assert who_is(mint(vera.clerk_id)).clerk_id == vera.clerk_id
+    assert user_of(mint(olive.clerk_id)).clerk_id == olive.clerk_id
+    assert user_of(mint(vera.clerk_id)).clerk_id == vera.clerk_id
 
 
-def test_without_clerk_everybody_is_anonymous(settings: Settings, olive: SampleUser) -> None:
+def test_without_clerk_every_request_is_anonymous(settings: Settings, olive: SampleUser) -> None:
     settings.CLERK_PUBLISHABLE_KEY = ""
-    assert not who_is(mint(olive.clerk_id)).is_authenticated
+    assert not user_of(mint(olive.clerk_id)).is_authenticated
 
 
-def test_ended_sessions_are_forgotten_after_thirty_days(olive: SampleUser) -> None:
+def test_ended_sessions_are_deleted_after_thirty_days(olive: SampleUser) -> None:
     now = timezone.now()
     for days in (1, 29, 31, 400):
         EndedSession.objects.create(session_id=f"sess_{days}", clerk_id=olive.clerk_id, ended_at=now - timedelta(days))

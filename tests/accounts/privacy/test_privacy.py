@@ -1,4 +1,4 @@
-"""Deleting an account, taking one's data along, and being forgotten."""
+"""Account deletion, data exports and erasure of personal data."""
 
 import io
 import json
@@ -42,19 +42,19 @@ from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
 
-BY_HAND = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
+REQUEST = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
 NOW = timezone.now()
 GONE = httpx.Response(200, json={"object": "user", "deleted": True})
-#: What must be nowhere when she is forgotten.
+#: Texts that must not exist anywhere after the erasure.
 PERSONAL = (
     *("zofia", "łęcka", "secretfirm", "203.0.113.77", "zofiafox", "unheard-of headline", "+48600"),
-    *("beekeeping", "białowieża", "ateliermaps", "lately at zofias", "dear nemo", "what zofia showed us"),
+    *("beekeeping", "białowieża", "ateliermaps", "recently at zofias", "dear nemo", "what zofia showed us"),
 )
 
 
 @pytest.fixture
 def zofia(webhook: WebhookClient) -> User:
-    """Return somebody with both profiles and a past."""
+    """Return a user with both profiles and some history."""
     someone = person(
         first_name="Zofia", last_name="Łęcka", username="zofia", email="zofia@example.com", roles=["BUILDER", "CLIENT"]
     )
@@ -63,16 +63,16 @@ def zofia(webhook: WebhookClient) -> User:
     user: User = User.objects.get()
     builder, client = BuilderProfile.objects.get(), ClientProfile.objects.get()
     new = {"headline": "Unheard-of headline", "hourly_rate": Decimal(90)}
-    editing.save(builder, new, actor=user, origin=BY_HAND)
-    editing.save(client, {"company_name": "Secretfirm"}, actor=user, origin=BY_HAND)
+    editing.save(builder, new, actor=user, origin=REQUEST)
+    editing.save(client, {"company_name": "Secretfirm"}, actor=user, origin=REQUEST)
     PreservedForm.objects.create(clerk_id=str(user.clerk_id), path="/x/", fields="name=Zofia", saved_at=timezone.now())
     EndedSession.objects.create(session_id="sess_1", clerk_id=str(user.clerk_id), ended_at=timezone.now())
     return user
 
 
 @pytest.fixture
-def busy(zofia: User) -> User:
-    """Return her with every column filled in that people write in, and a row in every table about builders."""
+def full_zofia(zofia: User) -> User:
+    """Return Zofia with every text column filled in and a row in every table about builders."""
     builder = BuilderProfile.objects.get()
     BuilderProfile.objects.update(
         **dict.fromkeys(("tagline", "bio", "validation_evidence", "hidden_reason"), "What Zofia showed us"),
@@ -85,13 +85,13 @@ def busy(zofia: User) -> User:
     adam = UserFactory.create(admin=True, name="Adam")
     Badge.objects.create(builder=builder, kind="code", evidence="What Zofia showed us", awarded_by=adam)
     FormerSlug.objects.create(builder=builder, slug="zofia-before")
-    ContactMessage.objects.create(builder=builder, sender=adam, subject="Dear Zofia", body="I was lately at Zofias")
+    ContactMessage.objects.create(builder=builder, sender=adam, subject="Dear Zofia", body="I was recently at Zofias")
     nemo = BuilderProfileFactory.create(user__name="Nemo")
     ContactMessage.objects.create(builder=nemo, sender=zofia, subject="Dear Nemo", body="Zofia here", mailed_at=NOW)
     return zofia
 
 
-def after(delta: timedelta) -> Any:
+def travel_by(delta: timedelta) -> Any:
     return time_machine.travel(timezone.now() + delta, tick=False)
 
 
@@ -100,12 +100,12 @@ def actions(user: User) -> list[str]:
 
 
 class TestDeletion:
-    def test_it_is_slept_over_and_done_at_clerk(self, fake: FakeClerk, zofia: User) -> None:
+    def test_account_is_deleted_at_clerk_after_the_cooling_off_period(self, fake: FakeClerk, zofia: User) -> None:
         fake.respond_with(GONE)
-        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
+        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
         tasks.delete_due_accounts(0)
         assert fake.requests == []
-        with after(deletion.COOLING_OFF):
+        with travel_by(deletion.COOLING_OFF):
             tasks.delete_due_accounts(0)
             tasks.delete_due_accounts(0)
         [request] = fake.requests
@@ -115,54 +115,52 @@ class TestDeletion:
         assert not BuilderProfile.objects.published().exists()
         assert actions(zofia)[-2:] == ["DELETION_REQUESTED", "USER_DELETED"]
 
-    def test_the_event_that_comes_back_is_recognised(
-        self, fake: FakeClerk, webhook: WebhookClient, zofia: User
-    ) -> None:
+    def test_event_of_our_own_deletion_is_stale(self, fake: FakeClerk, webhook: WebhookClient, zofia: User) -> None:
         fake.respond_with(GONE)
-        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
-        with after(deletion.COOLING_OFF):
+        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
+        with travel_by(deletion.COOLING_OFF):
             deletion.delete_due()
         assert webhook.deleted(person(clerk_id=zofia.clerk_id)) == "stale"
         assert actions(zofia).count("USER_DELETED") == 1
 
-    def test_it_may_come_before_the_answer(self, fake: FakeClerk, webhook: WebhookClient, zofia: User) -> None:
+    def test_event_may_arrive_before_the_response(self, fake: FakeClerk, webhook: WebhookClient, zofia: User) -> None:
         def handler(request: httpx.Request) -> httpx.Response:
             assert webhook.deleted(person(clerk_id=zofia.clerk_id)) == "processed"
             return GONE
 
         fake.handler = handler
-        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
-        with after(deletion.COOLING_OFF):
+        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
+        with travel_by(deletion.COOLING_OFF):
             assert deletion.delete_due() == 1
         assert actions(zofia).count("USER_DELETED") == 1
 
-    def test_minds_are_changed(self, fake: FakeClerk, zofia: User) -> None:
-        deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND)
-        deletion.cancel_deletion(zofia, actor=zofia, origin=BY_HAND)
-        deletion.cancel_deletion(zofia, actor=zofia, origin=BY_HAND)
-        with after(deletion.COOLING_OFF):
+    def test_deletion_can_be_cancelled(self, fake: FakeClerk, zofia: User) -> None:
+        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
+        deletion.cancel_deletion(zofia, actor=zofia, origin=REQUEST)
+        deletion.cancel_deletion(zofia, actor=zofia, origin=REQUEST)
+        with travel_by(deletion.COOLING_OFF):
             assert deletion.delete_due() == 0
         assert (fake.requests, actions(zofia)[-1]) == ([], "DELETION_CANCELLED")
 
-    def test_asked_for_twice_the_first_time_counts(self, zofia: User) -> None:
-        first = deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND).deletion_due_at
-        with after(timedelta(days=3)):
-            assert deletion.request_deletion(zofia, actor=zofia, origin=BY_HAND).deletion_due_at == first
+    def test_second_request_keeps_the_first_date(self, zofia: User) -> None:
+        first = deletion.request_deletion(zofia, actor=zofia, origin=REQUEST).deletion_due_at
+        with travel_by(timedelta(days=3)):
+            assert deletion.request_deletion(zofia, actor=zofia, origin=REQUEST).deletion_due_at == first
         assert actions(zofia).count("DELETION_REQUESTED") == 1
 
     @pytest.mark.parametrize("facts", ({"superuser": True}, {"deleted": True}))
-    def test_there_must_be_an_account_at_clerk(self, facts: dict[str, bool]) -> None:
+    def test_account_without_a_clerk_identity_cannot_be_deleted(self, facts: dict[str, bool]) -> None:
         user = UserFactory.create(**facts)
-        with pytest.raises(DeletionError, match="is not at Clerk"):
-            deletion.request_deletion(user, actor=user, origin=BY_HAND)
+        with pytest.raises(DeletionError, match="has no account at Clerk"):
+            deletion.request_deletion(user, actor=user, origin=REQUEST)
 
-    def test_one_failure_stops_nobody_elses_and_is_tried_again(self, fake: FakeClerk, zofia: User) -> None:
+    def test_failed_deletion_does_not_stop_others_and_is_retried(self, fake: FakeClerk, zofia: User) -> None:
         other = UserFactory.create()
         for user in (zofia, other):
-            deletion.request_deletion(user, actor=user, origin=BY_HAND)
+            deletion.request_deletion(user, actor=user, origin=REQUEST)
         stubborn = f"/v1/users/{zofia.clerk_id}"
         fake.handler = lambda r: httpx.Response(409, json={"errors": []}) if r.url.path == stubborn else GONE
-        with after(deletion.COOLING_OFF):
+        with travel_by(deletion.COOLING_OFF):
             assert deletion.delete_due() == 1
             assert User.objects.live().get() == zofia
             fake.respond_with(httpx.Response(404))
@@ -171,13 +169,13 @@ class TestDeletion:
 
 @pytest.fixture
 def media(settings: Settings, tmp_path: Path) -> Path:
-    """Return the folder of the pictures, which is this test's own."""
+    """Store media in a temporary folder."""
     settings.MEDIA_ROOT = tmp_path
     return tmp_path
 
 
-def give_pictures() -> tuple[str, str]:
-    """Give her page a portrait and its project a picture; return their names in the storage."""
+def add_images() -> tuple[str, str]:
+    """Add a portrait and a project image, and return their names in the storage."""
     portrait = default_storage.save("portraits/zofia.webp", ContentFile(b"her face"))
     work = default_storage.save("projects/zofia.webp", ContentFile(b"her work"))
     BuilderProfile.objects.filter(user__name__startswith="Zofia").update(image=portrait)
@@ -186,8 +184,8 @@ def give_pictures() -> tuple[str, str]:
 
 
 class TestExport:
-    def make(self, user: User) -> DataExport:
-        exports.request_export(user, actor=user, origin=BY_HAND)
+    def build(self, user: User) -> DataExport:
+        exports.request_export(user, actor=user, origin=REQUEST)
         job = ProcrastinateJob.objects.get(task_name="accounts.tasks.build_data_export")
         tasks.build_data_export(**job.args)
         return DataExport.objects.get()
@@ -197,9 +195,9 @@ class TestExport:
             assert zipped.testzip() is None
             return {name: zipped.read(name) for name in zipped.namelist()}
 
-    def test_everything_is_in_it(self, zofia: User) -> None:
+    def test_export_contains_all_data(self, zofia: User) -> None:
         browser = signed_in(zofia)
-        export = self.make(zofia)
+        export = self.build(zofia)
         answer = browser.get(f"/account/exports/{export.public_id}/")
         assert (answer["Content-Type"], answer["Cache-Control"]) == (
             "application/zip",
@@ -214,25 +212,27 @@ class TestExport:
         for internal in ('"password"', "salt", "digest", "svix-signature", "fingerprint"):
             assert internal not in text, internal
 
-    def test_portfolio_badges_addresses_and_messages_are_in_it(self, busy: User) -> None:
-        found = json.loads(self.read(exports.build_archive(busy))["profiles.json"])
+    def test_export_contains_portfolio_badges_slugs_and_messages(self, full_zofia: User) -> None:
+        found = json.loads(self.read(exports.build_archive(full_zofia))["profiles.json"])
         assert found["portfolio"][0]["title"] == "Ateliermaps"
         assert found["former_slugs"][0]["slug"] == "zofia-before"
         assert found["messages_sent"][0]["body"] == "Zofia here"
         [badge], [received] = found["badges"], found["messages_received"]
         assert badge["evidence"] == "What Zofia showed us"
-        assert received["body"] == "I was lately at Zofias"
+        assert received["body"] == "I was recently at Zofias"
         assert "awarded_by_id" not in badge
         assert "sender_id" not in received
 
-    def test_her_pictures_are_in_it(self, busy: User, media: Path) -> None:
-        give_pictures()
-        found = self.read(exports.build_archive(busy))
+    def test_export_contains_portrait_and_project_images(self, full_zofia: User, media: Path) -> None:
+        add_images()
+        found = self.read(exports.build_archive(full_zofia))
         pictures = {name: content for name, content in found.items() if name.startswith("images/")}
         work = Project.objects.get()
         assert pictures == {"images/portrait.webp": b"her face", f"images/project-{work.pk}.webp": b"her work"}
 
-    def test_images_are_in_it(self, zofia: User, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_export_contains_files_of_every_app(
+        self, zofia: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         gallery = types.ModuleType("gallery.personal_data")
         gallery.export = lambda user: PersonalData({}, {"portrait.webp": b"RIFF"})  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "gallery", types.ModuleType("gallery"))
@@ -240,90 +240,90 @@ class TestExport:
         settings.PERSONAL_DATA_MODULES = [*settings.PERSONAL_DATA_MODULES, "gallery.personal_data"]
         assert self.read(exports.build_archive(zofia))["images/portrait.webp"] == b"RIFF"
 
-    def test_nobody_elses_is(self, webhook: WebhookClient, zofia: User) -> None:
+    def test_export_contains_no_data_of_other_users(self, webhook: WebhookClient, zofia: User) -> None:
         other = person(first_name="Nemo", email="nemo@example.com")
         webhook.created(other)
         assert b"nemo" not in b"".join(self.read(exports.build_archive(zofia)).values()).lower()
 
-    def test_a_second_request_is_answered_with_the_first(self, zofia: User) -> None:
-        first = exports.request_export(zofia, actor=zofia, origin=BY_HAND)
-        assert exports.request_export(zofia, actor=zofia, origin=BY_HAND) == first
+    def test_second_request_returns_the_first_export(self, zofia: User) -> None:
+        first = exports.request_export(zofia, actor=zofia, origin=REQUEST)
+        assert exports.request_export(zofia, actor=zofia, origin=REQUEST) == first
         assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.build_data_export").count() == 1
 
-    def test_a_job_that_runs_twice_makes_it_once(self, zofia: User) -> None:
-        export = self.make(zofia)
+    def test_repeated_job_builds_the_export_once(self, zofia: User) -> None:
+        export = self.build(zofia)
         exports.build_export(export.pk)
         assert actions(zofia).count("DATA_EXPORTED") == 1
 
-    def test_the_link_is_for_its_person_only_and_expires(self, zofia: User) -> None:
-        export = self.make(zofia)
+    def test_download_is_for_the_owner_only_and_expires(self, zofia: User) -> None:
+        export = self.build(zofia)
         path = f"/account/exports/{export.public_id}/"
         assert signed_in(UserFactory.create(admin=True)).get(path).status_code == 404
-        with after(exports.LIFETIME):
+        with travel_by(exports.LIFETIME):
             assert signed_in(zofia).get(path).status_code == 404
             assert exports.delete_expired() == 1
         assert not DataExport.objects.exists()
 
-    def test_the_admin_fetches_no_archives(self, zofia: User) -> None:
-        export, admin = self.make(zofia), signed_in(UserFactory.create(admin=True))
+    def test_admin_does_not_load_archives(self, zofia: User) -> None:
+        export, admin = self.build(zofia), signed_in(UserFactory.create(admin=True))
         for page in ("", f"{export.pk}/change/"):
             with CaptureQueriesContext(connection) as asked:
                 assert admin.get(f"/admin/accounts/dataexport/{page}").status_code == 200
             assert not [query["sql"] for query in asked.captured_queries if '"archive"' in query["sql"]]
 
-    def test_before_it_is_ready_there_is_nothing(self, zofia: User) -> None:
-        export = exports.request_export(zofia, actor=zofia, origin=BY_HAND)
+    def test_unfinished_export_cannot_be_downloaded(self, zofia: User) -> None:
+        export = exports.request_export(zofia, actor=zofia, origin=REQUEST)
         assert signed_in(zofia).get(f"/account/exports/{export.public_id}/").status_code == 404
 
 
 class TestErasure:
-    def forget(self, webhook: WebhookClient, user: User) -> None:
+    def delete_and_erase(self, webhook: WebhookClient, user: User) -> None:
         assert webhook.deleted(person(clerk_id=user.clerk_id)) == "processed"
-        with after(erasure.RETENTION + timedelta(days=1)):
+        with travel_by(erasure.RETENTION + timedelta(days=1)):
             tasks.erase_deleted_users(0)
 
-    def test_nothing_anywhere_tells_who_it_was(self, webhook: WebhookClient, busy: User) -> None:
-        TestExport().make(busy)
+    def test_no_table_contains_personal_data_afterwards(self, webhook: WebhookClient, full_zofia: User) -> None:
+        TestExport().build(full_zofia)
         adam = UserFactory.create(admin=True, name="Adam")
-        editing.save(BuilderProfile.objects.get(user=busy), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
-        # She did something to somebody else, too.
+        editing.save(BuilderProfile.objects.get(user=full_zofia), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
+        # Zofia also changed the profile of another user.
         other = BuilderProfileFactory.create(user=UserFactory.create(name="Mona", builder=True))
-        editing.save(other, {"headline": "Mona's own"}, actor=busy, origin=BY_HAND)
-        assert leftovers() >= set(PERSONAL) - {"+48600"}, "the search would find nothing"
-        self.forget(webhook, busy)
-        assert leftovers() == set()
+        editing.save(other, {"headline": "Mona's own"}, actor=full_zofia, origin=REQUEST)
+        assert remaining_personal_data() >= set(PERSONAL) - {"+48600"}, "the search would find nothing"
+        self.delete_and_erase(webhook, full_zofia)
+        assert remaining_personal_data() == set()
         other.refresh_from_db()
         assert other.headline == "Mona's own"
 
-    def test_her_pictures_go_when_it_is_certain(
+    def test_images_are_deleted_on_commit(
         self,
         webhook: WebhookClient,
-        busy: User,
+        full_zofia: User,
         media: Path,
         django_capture_on_commit_callbacks: Any,
     ) -> None:
-        names = give_pictures()
+        names = add_images()
         with django_capture_on_commit_callbacks() as callbacks:
-            self.forget(webhook, busy)
+            self.delete_and_erase(webhook, full_zofia)
         assert all(map(default_storage.exists, names))
         for callback in callbacks:
             callback()
         assert not any(map(default_storage.exists, names))
 
-    def test_what_she_wrote_to_others_is_emptied_and_what_they_wrote_to_her_goes(
-        self, webhook: WebhookClient, busy: User
+    def test_sent_messages_are_emptied_and_received_ones_deleted(
+        self, webhook: WebhookClient, full_zofia: User
     ) -> None:
-        self.forget(webhook, busy)
+        self.delete_and_erase(webhook, full_zofia)
         [message] = ContactMessage.objects.all()
-        assert (message.sender, message.subject, message.body, message.mailed_at) == (busy, "", "", NOW)
+        assert (message.sender, message.subject, message.body, message.mailed_at) == (full_zofia, "", "", NOW)
         assert message.builder.name == "Nemo"
 
-    def test_ids_counts_and_the_logs_validity_stay(self, webhook: WebhookClient, zofia: User) -> None:
+    def test_ids_counts_and_audit_digests_are_kept(self, webhook: WebhookClient, zofia: User) -> None:
         before = {model: model._default_manager.count() for model in (User, BuilderProfile, WebhookEvent)}
         log = {row.pk: (row.action, bytes(row.personal_digest)) for row in AuditLog.objects.all()}
         others = UserFactory.create(name="Nemo")
         preserved_forms.delete_expired()
-        self.forget(webhook, zofia)
+        self.delete_and_erase(webhook, zofia)
         assert WebhookEvent.objects.filter(clerk_user_id=zofia.clerk_id).count() == before[WebhookEvent] + 1
         assert User.objects.count() == before[User] + 1
         assert BuilderProfile.objects.count() == before[BuilderProfile]
@@ -333,31 +333,31 @@ class TestErasure:
         others.refresh_from_db()
         assert others.name == "Nemo"
 
-    def test_nobody_is_forgotten_early_or_while_alive(self, webhook: WebhookClient, zofia: User) -> None:
+    def test_active_and_recently_deleted_users_are_not_erased(self, webhook: WebhookClient, zofia: User) -> None:
         webhook.deleted(person(clerk_id=zofia.clerk_id))
         alive = UserFactory.create()
         assert erasure.erase_due() == []
         with pytest.raises(ValueError, match="is not deleted"):
             erasure.erase_user(alive.pk)
-        with after(erasure.RETENTION + timedelta(days=1)):
+        with travel_by(erasure.RETENTION + timedelta(days=1)):
             assert erasure.erase_due(dry_run=True) == [zofia.clerk_id]
             assert User.objects.get(pk=zofia.pk).name == "Zofia Łęcka"
             assert erasure.erase_due() == [zofia.clerk_id]
             assert erasure.erase_due() == []
 
-    def test_everywhere_or_nowhere(self, webhook: WebhookClient, zofia: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_erasure_is_atomic(self, webhook: WebhookClient, zofia: User, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(user: User) -> None:
             raise TimeoutError("not now")
 
         monkeypatch.setattr("audit.personal_data.erase", fail)
         with pytest.raises(TimeoutError):
-            self.forget(webhook, zofia)
+            self.delete_and_erase(webhook, zofia)
         zofia.refresh_from_db()
         assert (zofia.name, zofia.erased_at) == ("Zofia Łęcka", None)
 
-    def test_late_events_bring_nothing_back(self, webhook: WebhookClient, zofia: User) -> None:
+    def test_late_events_do_not_restore_personal_data(self, webhook: WebhookClient, zofia: User) -> None:
         failed = WebhookEvent.objects.filter(clerk_user_id=zofia.clerk_id)[0]
-        self.forget(webhook, zofia)
+        self.delete_and_erase(webhook, zofia)
         late = person(clerk_id=zofia.clerk_id, first_name="Zofia", updated_at=timezone.now())
         assert webhook.updated(late) == "stale"
         assert User.objects.get(pk=zofia.pk).name == ""
@@ -365,11 +365,8 @@ class TestErasure:
         assert failed.payload is None
 
 
-def leftovers() -> set[str]:
-    """Return which of the personal texts are anywhere in the database, in any column of any table of ours.
-
-    Events that come after the erasure are somebody's new telling, and the queue keeps ids only.
-    """
+def remaining_personal_data() -> set[str]:
+    """Return the personal texts that are still in any column of any table."""
     found: set[str] = set()
     with connection.cursor() as cursor:
         for model in apps.get_models(include_auto_created=True):
@@ -380,9 +377,9 @@ def leftovers() -> set[str]:
     return found
 
 
-def test_every_table_about_people_is_exported_or_said_why_not() -> None:
-    """A new model with a tie to people must not be forgotten."""
-    tied = {
+def test_every_model_with_personal_data_is_exported() -> None:
+    """A new model that refers to users must be added here and to the exports."""
+    user_models = {
         model._meta.label
         for model in apps.get_models()
         if model._meta.app_label in ("accounts", "profiles", "webhooks", "audit")
@@ -390,24 +387,24 @@ def test_every_table_about_people_is_exported_or_said_why_not() -> None:
         if (isinstance(field, models.ForeignKey) and field.related_model is User)
         or (isinstance(field, models.Field) and field.name in ("clerk_id", "clerk_user_id"))
     }
-    # What hangs on a profile is somebody's as well.
-    hanging = {
+    # Rows that belong to a profile are personal data as well.
+    profile_models = {
         model._meta.label
         for model in apps.get_models()
         for field in model._meta.get_fields()
         if isinstance(field, models.ForeignKey) and field.related_model in (BuilderProfile, ClientProfile)
     }
-    assert hanging == {"profiles.Badge", "profiles.ContactMessage", "profiles.FormerSlug", "profiles.Project"}
+    assert profile_models == {"profiles.Badge", "profiles.ContactMessage", "profiles.FormerSlug", "profiles.Project"}
     exported = {
         *("accounts.User", "accounts.EndedSession", "accounts.PreservedForm", "accounts.IdentityConflict"),
         *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
         *("profiles.BuilderProfile", "profiles.ClientProfile", "profiles.Badge", "profiles.ContactMessage"),
     }
-    # Who took care of an alert, or replayed events, is work, and the audit log, which is exported, has it too.
-    assert tied == exported | {"webhooks.Alert", "webhooks.Replay"}
+    # Handling alerts and replaying events is work, and the exported audit log covers it.
+    assert user_models == exported | {"webhooks.Alert", "webhooks.Replay"}
 
 
-def test_a_refused_deletion_is_an_error_of_clerks(fake: FakeClerk) -> None:
+def test_refused_deletion_raises_an_api_error(fake: FakeClerk) -> None:
     fake.respond_with(httpx.Response(409, json={"errors": [{"code": "user_managed_by_scim"}]}))
     with pytest.raises(ClerkApiError, match="user_managed_by_scim"):
         api.delete_user("user_2a")

@@ -1,4 +1,4 @@
-"""Whether somebody new is somebody known: linked when it is certain, asked about otherwise, and taken back on demand."""
+"""Matching new Clerk users with existing accounts: linking, identity conflicts and their resolutions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +24,12 @@ from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 pytestmark = pytest.mark.django_db
 
 State = IdentityConflict.State
-ADDRESS = "olive@example.com"
+EMAIL = "olive@example.com"
 
 
-def local(**facts: Any) -> User:
+def local_account(**facts: Any) -> User:
     """Return an account from before Clerk."""
-    facts = {"clerk_id": None, "login": "olive", "email": ADDRESS, "name": "Olive", "builder": True} | facts
+    facts = {"clerk_id": None, "login": "olive", "email": EMAIL, "name": "Olive", "builder": True} | facts
     account: User = UserFactory.create(**facts)
     return account
 
@@ -46,12 +46,10 @@ def adam() -> User:
 
 class TestLinking:
     @pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
-    def test_a_verified_address_links_the_one_account_that_has_it(
-        self, webhook: WebhookClient, event_type: str
-    ) -> None:
-        account = local(email="Olive@Example.com")
+    def test_verified_email_links_the_only_account_with_it(self, webhook: WebhookClient, event_type: str) -> None:
+        account = local_account(email="Olive@Example.com")
         profile = BuilderProfileFactory.create(user=account, slug="olive", headline="Old")
-        someone = person(email=ADDRESS, first_name="Olivia", last_name="", roles=["CLIENT"])
+        someone = person(email=EMAIL, first_name="Olivia", last_name="", roles=["CLIENT"])
         assert webhook.send(event_type, someone) == "processed"
         account.refresh_from_db()
         assert (User.objects.count(), account.clerk_id, account.name) == (1, someone.clerk_id, "Olivia")
@@ -61,35 +59,35 @@ class TestLinking:
         assert not IdentityConflict.objects.exists()
         row = AuditLog.objects.get(action="IDENTITY_LINKED")
         assert row.details is not None
-        assert row.details["email"] == ["Olive@Example.com", ADDRESS]
+        assert row.details["email"] == ["Olive@Example.com", EMAIL]
 
-    def test_somebody_who_signed_in_before_the_webhook_came_is_linked_too(self, webhook: WebhookClient) -> None:
-        account, someone = local(), person(email=ADDRESS)
+    def test_provisional_user_is_linked(self, webhook: WebhookClient) -> None:
+        account, someone = local_account(), person(email=EMAIL)
         Client().get("/account/", headers={"authorization": f"Bearer {mint(someone.clerk_id)}"})
         webhook.created(someone)
         account.refresh_from_db()
         assert account.clerk_id == someone.clerk_id
         assert signed_in(someone).get("/account/").wsgi_request.user == account
 
-    def test_a_linked_account_follows_clerk_from_then_on(self, webhook: WebhookClient) -> None:
-        account, someone = local(), person(email=ADDRESS)
+    def test_linked_account_is_updated_by_later_events(self, webhook: WebhookClient) -> None:
+        account, someone = local_account(), person(email=EMAIL)
         webhook.created(someone)
         webhook.updated(someone.later(email="moved@example.com"))
         account.refresh_from_db()
         assert account.email == "moved@example.com"
         row = AuditLog.objects.about(account.pk).filter(action="USER_UPDATED").latest("id")
         assert row.details is not None
-        assert row.details["email"] == [ADDRESS, "moved@example.com"]
+        assert row.details["email"] == [EMAIL, "moved@example.com"]
 
-    def test_its_password_opens_nothing_any_more(self, webhook: WebhookClient) -> None:
-        account = local()
+    def test_password_of_a_linked_account_stops_working(self, webhook: WebhookClient) -> None:
+        account = local_account()
         browser = Client()
         browser.force_login(account, backend="django.contrib.auth.backends.ModelBackend")
-        webhook.created(person(email=ADDRESS, roles=["ADMIN"]))
+        webhook.created(person(email=EMAIL, roles=["ADMIN"]))
         assert browser.get("/admin/").status_code == 302
 
-    def test_nobody_is_linked_by_a_name(self, webhook: WebhookClient) -> None:
-        local(email=None)
+    def test_names_do_not_link_accounts(self, webhook: WebhookClient) -> None:
+        local_account(email=None)
         webhook.created(person(username="olive", first_name="Olive", email=None))
         assert (User.objects.count(), IdentityConflict.objects.count()) == (2, 0)
 
@@ -98,19 +96,19 @@ class TestConflicts:
     @pytest.mark.parametrize(
         ("kind", "before", "verified"),
         (
-            ("unverified", lambda: [local()], False),
-            ("staff", lambda: [local(superuser=True, login="boss")], True),
-            ("staff", lambda: [local(admin=True)], True),
-            ("several", lambda: [local(), local(login="second")], True),
-            ("other_id", lambda: [UserFactory.create(email=ADDRESS)], True),
-            ("recreated", lambda: [UserFactory.create(email=ADDRESS, deleted=True)], True),
+            ("unverified", lambda: [local_account()], False),
+            ("staff", lambda: [local_account(superuser=True, login="boss")], True),
+            ("staff", lambda: [local_account(admin=True)], True),
+            ("several", lambda: [local_account(), local_account(login="second")], True),
+            ("other_id", lambda: [UserFactory.create(email=EMAIL)], True),
+            ("recreated", lambda: [UserFactory.create(email=EMAIL, deleted=True)], True),
         ),
     )
-    def test_whatever_is_not_certain_is_asked_about(
+    def test_uncertain_matches_open_a_conflict(
         self, webhook: WebhookClient, kind: str, before: Callable[[], list[User]], *, verified: bool
     ) -> None:
         others = before()
-        someone = person(email=ADDRESS, email_verified=verified, roles=["ADMIN"])
+        someone = person(email=EMAIL, email_verified=verified, roles=["ADMIN"])
         assert webhook.created(someone) == "processed"
         new = User.objects.get(clerk_id=someone.clerk_id)
         found = IdentityConflict.objects.order_by("other_id")
@@ -120,50 +118,53 @@ class TestConflicts:
             stored = User.objects.get(pk=other.pk)
             assert (stored.clerk_id, stored.roles, stored.name) == (other.clerk_id, other.roles, other.name)
 
-    def test_it_is_asked_about_once(self, webhook: WebhookClient) -> None:
-        local()
-        someone = person(email=ADDRESS, email_verified=False)
+    def test_conflict_is_opened_once(self, webhook: WebhookClient) -> None:
+        local_account()
+        someone = person(email=EMAIL, email_verified=False)
         webhook.created(someone)
         webhook.updated(someone.later(email_verified=True))
         webhook.updated(someone.later(first_name="Else"))
         assert IdentityConflict.objects.count() == 1
 
-    def test_an_address_that_moves_on_takes_the_conflict_along(self, webhook: WebhookClient) -> None:
-        first = person(email=ADDRESS)
+    def test_changed_email_makes_the_conflict_obsolete(self, webhook: WebhookClient) -> None:
+        first = person(email=EMAIL)
         webhook.created(first)
-        webhook.created(person(email=ADDRESS))
+        webhook.created(person(email=EMAIL))
         assert conflict().is_open
         webhook.updated(first.later(email="moved@example.com"))
         assert conflict().state == "obsolete"
 
-    def test_an_address_that_comes_back_is_asked_about_again(self, webhook: WebhookClient) -> None:
-        first, second = person(email=ADDRESS), person(email=ADDRESS)
+    def test_returning_email_reopens_the_conflict(self, webhook: WebhookClient) -> None:
+        first, second = person(email=EMAIL), person(email=EMAIL)
         webhook.created(first)
         webhook.created(second)
         for someone in (first, second):
-            away, back = someone.later(email="moved@example.com"), someone.later().later(email=ADDRESS)
+            away, back = someone.later(email="moved@example.com"), someone.later().later(email=EMAIL)
             webhook.updated(away)
             assert conflict().state == "obsolete"
             webhook.updated(back)
             assert (conflict().state, conflict().resolved_at, conflict().kind) == ("open", None, "other_id")
         assert AuditLog.objects.filter(action="CONFLICT_OPENED").count() == 3
 
-    def test_an_address_that_comes_later_is_asked_about(self, webhook: WebhookClient) -> None:
-        account, someone = local(), person(email="other@example.com")
+    def test_later_change_of_email_opens_a_conflict(self, webhook: WebhookClient) -> None:
+        account, someone = local_account(), person(email="other@example.com")
         webhook.created(someone)
-        webhook.updated(someone.later(email=ADDRESS))
+        webhook.updated(someone.later(email=EMAIL))
         assert (conflict().other, User.objects.count()) == (account, 2)
 
-    def test_accounts_that_existed_before_are_found(self) -> None:
-        someone, account = UserFactory.create(email=ADDRESS, email_verified_at=SINCE), local(email="Olive@example.com")
+    def test_missing_conflicts_with_local_accounts_are_opened(self) -> None:
+        someone, account = (
+            UserFactory.create(email=EMAIL, email_verified_at=SINCE),
+            local_account(email="Olive@example.com"),
+        )
         assert matching.open_missing_conflicts(SYSTEM) == 1
         assert matching.open_missing_conflicts(SYSTEM) == 0
         assert (conflict().user, conflict().other, conflict().kind) == (someone, account, "separate")
 
-    def test_people_at_clerk_with_one_address_are_found(self) -> None:
-        gone = UserFactory.create(email=ADDRESS, deleted=True)
-        first, second = UserFactory.create(email=ADDRESS), UserFactory.create(email="OLIVE@example.com")
-        UserFactory.create(email=ADDRESS, clerk_id=None, is_active=False)
+    def test_missing_conflicts_between_clerk_users_are_opened(self) -> None:
+        gone = UserFactory.create(email=EMAIL, deleted=True)
+        first, second = UserFactory.create(email=EMAIL), UserFactory.create(email="OLIVE@example.com")
+        UserFactory.create(email=EMAIL, clerk_id=None, is_active=False)
         assert (matching.open_missing_conflicts(SYSTEM), matching.open_missing_conflicts(SYSTEM)) == (3, 0)
         found = IdentityConflict.objects.order_by("user_id", "other_id").values_list("user_id", "other_id", "kind")
         assert list(found) == [
@@ -172,27 +173,25 @@ class TestConflicts:
             (second.pk, first.pk, "other_id"),
         ]
 
-    def test_finding_them_costs_no_statement_for_those_who_agree(
-        self, django_assert_num_queries: DjangoAssertNumQueries
-    ) -> None:
+    def test_finding_missing_conflicts_takes_one_query(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         for number in range(5):
-            local(login=f"local{number}", email=f"local{number}@example.com")
+            local_account(login=f"local{number}", email=f"local{number}@example.com")
             UserFactory.create(email=f"person{number}@example.com")
         with django_assert_num_queries(1):
             assert matching.open_missing_conflicts(SYSTEM) == 0
 
 
 class TestResolutions:
-    def unverified(self, webhook: WebhookClient) -> tuple[User, User]:
-        """Return an account from before Clerk with a page, and somebody new with its address."""
-        account = local()
+    def unverified_conflict(self, webhook: WebhookClient) -> tuple[User, User]:
+        """Return a new user with an unverified email, and an older account with a page and the same email."""
+        account = local_account()
         BuilderProfileFactory.create(user=account, slug="olive")
-        someone = person(email=ADDRESS, email_verified=False, first_name="Olivia", last_name="", roles=["CLIENT"])
+        someone = person(email=EMAIL, email_verified=False, first_name="Olivia", last_name="", roles=["CLIENT"])
         webhook.created(someone)
         return User.objects.get(clerk_id=someone.clerk_id), account
 
-    def test_linking_gives_the_older_account_the_identity(self, webhook: WebhookClient, adam: User) -> None:
-        new, account = self.unverified(webhook)
+    def test_linking_moves_the_identity_to_the_older_account(self, webhook: WebhookClient, adam: User) -> None:
+        new, account = self.unverified_conflict(webhook)
         clerk_id = new.clerk_id
         identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM, note="She called.")
         new.refresh_from_db()
@@ -205,8 +204,8 @@ class TestResolutions:
         assert set(moved.values_list("subject", flat=True)) == {new.pk, account.pk}
         assert AuditLog.objects.filter(action="CONFLICT_RESOLVED", actor=adam).count() == 1
 
-    def test_linking_can_be_taken_back(self, webhook: WebhookClient, adam: User) -> None:
-        new, account = self.unverified(webhook)
+    def test_linking_can_be_undone(self, webhook: WebhookClient, adam: User) -> None:
+        new, account = self.unverified_conflict(webhook)
         before = [matching.snapshot(user) for user in (new, account)]
         identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
         identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
@@ -214,13 +213,13 @@ class TestResolutions:
         assert (after, conflict().state) == (before, "open")
         assert all(User.objects.filter(pk__in=[new.pk, account.pk]).values_list("is_active", flat=True))
 
-    def test_somebody_who_signed_up_again_gets_the_old_profile_back(self, webhook: WebhookClient, adam: User) -> None:
-        old = person(email=ADDRESS, first_name="Olive", last_name="Owner", roles=["BUILDER"])
+    def test_user_who_signed_up_again_gets_the_old_profile_back(self, webhook: WebhookClient, adam: User) -> None:
+        old = person(email=EMAIL, first_name="Olive", last_name="Owner", roles=["BUILDER"])
         webhook.created(old)
         profile = BuilderProfile.objects.get()
         BuilderProfile.objects.update(headline="Years of work")
         webhook.deleted(old)
-        again = person(email=ADDRESS, first_name="Olive", last_name="Owner")
+        again = person(email=EMAIL, first_name="Olive", last_name="Owner")
         webhook.created(again)
         assert Client().get("/builders/olive-owner/").status_code == 404
         identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
@@ -231,18 +230,18 @@ class TestResolutions:
         assert webhook.updated(again.later(username="olive")) == "processed"
         assert User.objects.get(pk=profile.user_id).username == "olive"
 
-    def test_roles_with_power_do_not_come_along(self, webhook: WebhookClient, adam: User) -> None:
-        old = person(email=ADDRESS, roles=["ADMIN", "BUILDER"])
+    def test_admin_role_is_not_restored(self, webhook: WebhookClient, adam: User) -> None:
+        old = person(email=EMAIL, roles=["ADMIN", "BUILDER"])
         webhook.created(old)
         webhook.deleted(old)
-        again = person(email=ADDRESS)
+        again = person(email=EMAIL)
         webhook.created(again)
         identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
         assert User.objects.get(clerk_id=again.clerk_id).roles == ["CLIENT", "BUILDER"]
 
     @pytest.mark.parametrize("state", (State.KEPT, State.DISMISSED))
-    def test_leaving_them_as_they_are_is_remembered(self, webhook: WebhookClient, adam: User, state: State) -> None:
-        new, _account = self.unverified(webhook)
+    def test_accounts_kept_separate_stay_separate(self, webhook: WebhookClient, adam: User, state: State) -> None:
+        new, _account = self.unverified_conflict(webhook)
         identity_conflicts.resolve(conflict(), state, actor=adam, origin=SYSTEM)
         matching.refresh_conflicts(new, SYSTEM)
         matching.open_missing_conflicts(SYSTEM)
@@ -250,31 +249,29 @@ class TestResolutions:
         identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
         assert conflict().is_open
 
-    def test_two_people_are_not_asked_about_again_when_either_comes_back(
-        self, webhook: WebhookClient, adam: User
-    ) -> None:
-        first, second = person(email=ADDRESS), person(email=ADDRESS)
+    def test_kept_conflict_is_not_reopened_by_a_returning_email(self, webhook: WebhookClient, adam: User) -> None:
+        first, second = person(email=EMAIL), person(email=EMAIL)
         webhook.created(first)
         webhook.created(second)
         identity_conflicts.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
         for someone in (first, second):
             webhook.updated(someone.later(email="moved@example.com"))
-            webhook.updated(someone.later().later(email=ADDRESS))
+            webhook.updated(someone.later().later(email=EMAIL))
             assert conflict().state == "kept"
 
-    def test_a_wish_to_be_deleted_goes_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
-        new, account = self.unverified(webhook)
+    def test_scheduled_deletion_moves_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
+        new, account = self.unverified_conflict(webhook)
         due_at = deletion.request_deletion(new, actor=new, origin=SYSTEM).deletion_due_at
         identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
         for user in (new, account):
             user.refresh_from_db()
         assert (new.deletion_due_at, account.deletion_due_at) == (None, due_at)
 
-    def test_who_was_erased_is_nobody_to_join_or_part(self, webhook: WebhookClient, adam: User) -> None:
-        old = person(email=ADDRESS)
+    def test_erased_account_cannot_be_joined_or_separated(self, webhook: WebhookClient, adam: User) -> None:
+        old = person(email=EMAIL)
         webhook.created(old)
         webhook.deleted(old)
-        webhook.created(person(email=ADDRESS))
+        webhook.created(person(email=EMAIL))
         gone = conflict().other
         erasure.erase_user(gone.pk)
         assert (conflict().state, conflict().email, identity_conflicts.available_resolutions(conflict())) == (
@@ -283,38 +280,38 @@ class TestResolutions:
             [],
         )
         IdentityConflict.objects.update(state="open")
-        with pytest.raises(ResolutionError, match="was erased"):
+        with pytest.raises(ResolutionError, match="has been erased"):
             identity_conflicts.resolve(conflict(), State.MOVED, actor=adam, origin=SYSTEM)
         IdentityConflict.objects.update(state="moved")
-        with pytest.raises(ResolutionError, match="was erased"):
+        with pytest.raises(ResolutionError, match="has been erased"):
             identity_conflicts.undo(conflict(), actor=adam, origin=SYSTEM)
 
-    def test_nobody_becomes_a_superuser_by_an_address(self, webhook: WebhookClient, adam: User) -> None:
-        local(superuser=True, login="boss")
-        webhook.created(person(email=ADDRESS))
+    def test_superuser_cannot_be_linked(self, webhook: WebhookClient, adam: User) -> None:
+        local_account(superuser=True, login="boss")
+        webhook.created(person(email=EMAIL))
         with pytest.raises(ResolutionError, match="local superuser"):
             identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
         assert identity_conflicts.available_resolutions(conflict()) == [State.KEPT, State.DISMISSED]
 
-    def test_two_admins_do_not_resolve_it_twice(self, webhook: WebhookClient, adam: User) -> None:
-        self.unverified(webhook)
+    def test_resolved_conflict_cannot_be_resolved_again(self, webhook: WebhookClient, adam: User) -> None:
+        self.unverified_conflict(webhook)
         seen = conflict()
         identity_conflicts.resolve(conflict(), State.KEPT, actor=adam, origin=SYSTEM)
-        with pytest.raises(ResolutionError, match="resolved this already: Kept separate"):
+        with pytest.raises(ResolutionError, match="already been resolved: Kept separate"):
             identity_conflicts.resolve(seen, State.LINKED, actor=adam, origin=SYSTEM)
 
-    def test_an_identity_that_is_gone_is_not_moved(self, webhook: WebhookClient, adam: User) -> None:
-        local()
-        someone = person(email=ADDRESS, email_verified=False)
+    def test_deleted_identity_cannot_be_moved(self, webhook: WebhookClient, adam: User) -> None:
+        local_account()
+        someone = person(email=EMAIL, email_verified=False)
         webhook.created(someone)
         webhook.deleted(someone)
-        with pytest.raises(ResolutionError, match="not at Clerk any more"):
+        with pytest.raises(ResolutionError, match="no longer exists at Clerk"):
             identity_conflicts.resolve(conflict(), State.LINKED, actor=adam, origin=SYSTEM)
 
 
-class TestTheQueue:
-    def test_an_admin_sees_both_sides_and_resolves(self, webhook: WebhookClient, adam: User) -> None:
-        TestResolutions().unverified(webhook)
+class TestAdmin:
+    def test_admin_sees_both_accounts_and_resolves_the_conflict(self, webhook: WebhookClient, adam: User) -> None:
+        TestResolutions().unverified_conflict(webhook)
         browser, pk = signed_in(adam), conflict().pk
         page = browser.get(f"/admin/accounts/identityconflict/{pk}/change/").content.decode()
         assert "not verified at Clerk" in page
@@ -326,18 +323,20 @@ class TestTheQueue:
         answer = browser.post(f"/admin/accounts/identityconflict/{pk}/resolve/", {"resolution": "linked", "note": "x"})
         assert answer.status_code == 302
         assert (conflict().state, conflict().resolved_by) == ("linked", adam)
-        assert "Take back</button>" in browser.get(answer["Location"]).content.decode()
+        assert "Undo</button>" in browser.get(answer["Location"]).content.decode()
 
-    @pytest.mark.parametrize("nonsense", ({}, {"resolution": "open"}, {"resolution": "linked", "note": "x" * 3000}))
-    def test_nonsense_changes_nothing(self, webhook: WebhookClient, adam: User, nonsense: dict[str, str]) -> None:
-        TestResolutions().unverified(webhook)
-        answer = signed_in(adam).post(f"/admin/accounts/identityconflict/{conflict().pk}/resolve/", nonsense)
+    @pytest.mark.parametrize("invalid", ({}, {"resolution": "open"}, {"resolution": "linked", "note": "x" * 3000}))
+    def test_invalid_resolution_changes_nothing(
+        self, webhook: WebhookClient, adam: User, invalid: dict[str, str]
+    ) -> None:
+        TestResolutions().unverified_conflict(webhook)
+        answer = signed_in(adam).post(f"/admin/accounts/identityconflict/{conflict().pk}/resolve/", invalid)
         assert (answer.status_code, conflict().state) == (302, "open")
 
 
 @pytest.mark.django_db(transaction=True)
-def test_events_at_one_time_link_one_account_once(svix: Svix) -> None:
-    account, someone = local(), person(email=ADDRESS)
+def test_concurrent_events_link_an_account_once(svix: Svix) -> None:
+    account, someone = local_account(), person(email=EMAIL)
     events = [samples.user_event("user.created", someone), samples.user_event("user.updated", someone.later())]
     answers = svix.deliver_all([(event, new_svix_id()) for event in events * 3], threads=6)
     assert {answer.status_code for answer in answers} == {200}
@@ -346,9 +345,9 @@ def test_events_at_one_time_link_one_account_once(svix: Svix) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_new_people_at_one_time_do_not_get_one_account(svix: Svix) -> None:
-    account = local()
-    people = [person(email=ADDRESS) for _ in range(4)]
+def test_concurrent_new_users_do_not_share_an_account(svix: Svix) -> None:
+    account = local_account()
+    people = [person(email=EMAIL) for _ in range(4)]
     messages = [(samples.user_event("user.created", one), new_svix_id()) for one in people]
     svix.deliver_all(messages, threads=4)
     account.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Bringing roles and facts to Clerk, against the running stand-in: once, only what differs, whatever happens on the way."""
+"""Pushing roles and metadata to the running Clerk stand-in, also when requests fail or overlap."""
 
 import json
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture
 def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
-    """Return a Clerk that loses every webhook; `fake` sees each request to it first."""
+    """Return a stand-in that loses every webhook; `fake` records each request to it."""
     calm: dict[str, Any] = NO_FAULTS | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
     assert shared.call("PATCH", "/local/settings", calm)[0] == 200
     fake.handler = forward(shared)
@@ -53,7 +53,7 @@ def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
 
 @pytest.fixture
 def olive(clerk: StandIn, fake: FakeClerk) -> User:
-    """Return a builder at Clerk, with metadata of somebody else's, of whom all is known here."""
+    """Return a builder who is in sync with Clerk, where other systems also store roles and metadata."""
     at_clerk = clerk.create(first_name="Olive", public_metadata={"roles": ["BUILDER", "MODERATOR"], "plan": {"a": 1}})
     tasks.fetch_user(at_clerk["id"])
     fake.requests.clear()
@@ -62,8 +62,8 @@ def olive(clerk: StandIn, fake: FakeClerk) -> User:
 
 
 def metadata(clerk: StandIn, user: User) -> dict[str, Any]:
-    held: dict[str, Any] = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]["public_metadata"]
-    return held
+    public_metadata: dict[str, Any] = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]["public_metadata"]
+    return public_metadata
 
 
 def edit(user: User, **new: Any) -> None:
@@ -74,14 +74,14 @@ def change(user: User, *, add: tuple[Role, ...] = (), remove: tuple[Role, ...] =
     change_roles(User.objects.get(pk=user.pk), add=add, remove=remove, actor=user, origin=SYSTEM)
 
 
-def told_by_webhook(clerk: StandIn, user: User) -> None:
-    """Let an event about the user as Clerk has them now arrive."""
+def deliver_current_event(clerk: StandIn, user: User) -> None:
+    """Apply an event with the current state of the user at Clerk."""
     data = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]
     apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
 
 
 def patches(fake: FakeClerk) -> list[dict[str, Any]]:
-    """Return what was sent to Clerk's metadata."""
+    """Return the metadata values sent to Clerk."""
     return [json.loads(r.content)["public_metadata"] for r in fake.requests if r.method == "PATCH"]
 
 
@@ -89,10 +89,8 @@ def state(user: User) -> str:
     return MetadataPush.objects.get(user=user).state
 
 
-class TestWhatIsSent:
-    def test_a_role_is_given_without_touching_what_is_not_ours(
-        self, clerk: StandIn, fake: FakeClerk, olive: User
-    ) -> None:
+class TestPushedValues:
+    def test_role_change_keeps_other_roles_and_keys(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive) == {"roles": ["CLIENT", "BUILDER", "MODERATOR"], "plan": {"a": 1}}
@@ -100,14 +98,14 @@ class TestWhatIsSent:
         olive.refresh_from_db()
         assert (olive.roles, olive.clerk_roles, olive.roles_added) == (["CLIENT", "BUILDER"], ["CLIENT", "BUILDER"], [])
 
-    def test_facts_of_a_builder_and_of_a_client_reach_clerk(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_builder_and_client_metadata_is_pushed(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         edit(olive, validation_tier=3, available_for_hire=False, hourly_rate=Decimal("85.00"))
         client = ClientProfile.objects.get()
         editing.save(client, {"company_name": "Żubr & Söhne"}, actor=olive, origin=SYSTEM)
         assert pushes.push_user(olive.pk) is Outcome.SENT
-        held = metadata(clerk, olive)
-        assert {key: held[key] for key in held if key not in ("plan", "roles")} == {
+        public_metadata = metadata(clerk, olive)
+        assert {key: public_metadata[key] for key in public_metadata if key not in ("plan", "roles")} == {
             "validationTier": 3,
             "availableForHire": False,
             "hourlyRate": 85,
@@ -115,14 +113,14 @@ class TestWhatIsSent:
         }
         assert len(patches(fake)) == 1
 
-    def test_only_what_differs_is_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_only_differences_are_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         pushes.push_user(olive.pk)
         edit(olive, hourly_rate=Decimal("99.50"), headline="Not for Clerk")
         pushes.push_user(olive.pk)
         assert patches(fake) == [{"validationTier": 2}, {"hourlyRate": 99.5}]
 
-    def test_nothing_left_removes_the_key(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_empty_value_removes_the_key(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, hourly_rate=Decimal(50))
         pushes.push_user(olive.pk)
         edit(olive, hourly_rate=None)
@@ -130,7 +128,7 @@ class TestWhatIsSent:
         assert patches(fake)[-1] == {"hourlyRate": None}
         assert "hourlyRate" not in metadata(clerk, olive)
 
-    def test_giving_up_the_role_takes_its_facts_back(self, clerk: StandIn, olive: User) -> None:
+    def test_removing_a_role_removes_its_metadata(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=3, hourly_rate=Decimal(50))
         pushes.push_user(olive.pk)
         change(olive, remove=(Role.BUILDER,))
@@ -140,48 +138,48 @@ class TestWhatIsSent:
         pushes.push_user(olive.pk)
         assert metadata(clerk, olive)["validationTier"] == 3
 
-    def test_what_stays_here_asks_for_no_push(self, olive: User) -> None:
+    def test_fields_that_are_not_pushed_request_no_push(self, olive: User) -> None:
         edit(olive, headline="Only here", searchable=False)
         assert not MetadataPush.objects.exists()
 
-    def test_a_new_profile_asks_for_no_push(self, clerk: StandIn, olive: User) -> None:
+    def test_new_profile_requests_no_push(self, clerk: StandIn, olive: User) -> None:
         assert not MetadataPush.objects.exists()
         assert not ProcrastinateJob.objects.filter(task_name="accounts.tasks.push_metadata").exists()
 
-    def test_changes_back_and_forth_send_nothing(self, fake: FakeClerk, olive: User) -> None:
+    def test_reverted_change_sends_nothing(self, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         edit(olive, validation_tier=1)
         assert pushes.push_user(olive.pk) is Outcome.UP_TO_DATE
         assert (patches(fake), state(olive)) == ([], "done")
 
-    def test_a_role_that_clerk_holds_by_now_is_not_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_role_already_set_at_clerk_is_not_sent(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
         assert pushes.push_user(olive.pk) is Outcome.UP_TO_DATE
         olive.refresh_from_db()
         assert (patches(fake), olive.roles, olive.roles_added) == ([], ["CLIENT", "BUILDER"], [])
 
-    def test_many_changes_make_one_push(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_many_changes_result_in_one_push(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         for tier in (2, 3, 2):
             edit(olive, validation_tier=tier)
         for job in ProcrastinateJob.objects.filter(task_name="accounts.tasks.push_metadata"):
             tasks.push_metadata(**job.args)
         assert patches(fake) == [{"validationTier": 2}]
-        assert len(fake.requests) == 2  # look, and write
+        assert len(fake.requests) == 2  # one read and one write
 
     @pytest.mark.parametrize(("theirs", "agrees"), ((1, True), (1.0, True), (True, False), ("1", False), (None, True)))
-    def test_a_missing_key_means_the_default(self, olive: User, theirs: Any, *, agrees: bool) -> None:
+    def test_missing_key_means_the_default(self, olive: User, theirs: Any, *, agrees: bool) -> None:
         olive.clerk_metadata = {} if theirs is None else {"validationTier": theirs}
         assert (outbox.compare_metadata(olive, {"validationTier": 1}) == {}) == agrees
 
 
-class TestTheWayThere:
-    def test_a_change_during_its_push_is_brought_along(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+class TestConcurrencyAndFailures:
+    def test_change_during_a_push_is_pushed_as_well(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
-        go_on, later = forward(clerk), [3]
+        forward_request, later = forward(clerk), [3]
 
         def handler(request: httpx.Request) -> httpx.Response:
-            answer = go_on(request)
+            answer = forward_request(request)
             if request.method == "PATCH" and later:
                 edit(olive, validation_tier=later.pop())
             return answer
@@ -191,17 +189,15 @@ class TestTheWayThere:
         assert patches(fake) == [{"validationTier": 2}, {"validationTier": 3}]
         assert (metadata(clerk, olive)["validationTier"], state(olive)) == (3, "done")
 
-    def test_a_role_taken_back_during_its_push_is_taken_back(
-        self, clerk: StandIn, fake: FakeClerk, olive: User
-    ) -> None:
+    def test_role_change_reverted_during_a_push_is_reverted(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
-        go_on, once = forward(clerk), [1]
+        forward_request, once = forward(clerk), [1]
 
         def handler(request: httpx.Request) -> httpx.Response:
             if request.method == "PATCH" and once:
                 once.pop()
                 change(olive, remove=(Role.CLIENT,))
-            return go_on(request)
+            return forward_request(request)
 
         fake.handler = handler
         pushes.push_user(olive.pk)
@@ -209,31 +205,29 @@ class TestTheWayThere:
         assert (metadata(clerk, olive)["roles"], olive.roles) == (["BUILDER", "MODERATOR"], ["BUILDER"])
         assert (olive.roles_added, olive.roles_removed) == ([], [])
 
-    def test_a_lost_answer_costs_a_second_look_and_no_second_write(
-        self, clerk: StandIn, fake: FakeClerk, olive: User
-    ) -> None:
+    def test_lost_response_does_not_cause_a_second_write(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         clerk.call("PATCH", "/local/settings", {"api_lose_answer_percent": 100})
-        # What Clerk answers is useless, and the look before the write, too.
-        fake.handler = lambda r: forward(clerk)(r) if r.method == "PATCH" else look(clerk, r)
+        # The stand-in loses its responses, so the read before the write uses its local interface.
+        fake.handler = lambda r: forward(clerk)(r) if r.method == "PATCH" else fetch_locally(clerk, r)
         assert pushes.push_user(olive.pk) is Outcome.FAILED
         assert metadata(clerk, olive)["validationTier"] == 2
         clerk.call("PATCH", "/local/settings", {"api_lose_answer_percent": 0})
         fake.handler, sent = forward(clerk), len(patches(fake))
-        wait_is_over()
+        make_pushes_due()
         assert pushes.push_due() == 1
         assert (len(patches(fake)), state(olive)) == (sent, "done")
 
-    def test_a_role_withdrawn_at_clerk_unheard_is_not_given_back(self, clerk: StandIn, olive: User) -> None:
+    def test_role_removed_at_clerk_without_an_event_is_not_restored(self, clerk: StandIn, olive: User) -> None:
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["ADMIN", "BUILDER"]})
-        told_by_webhook(clerk, olive)
+        deliver_current_event(clerk, olive)
         change(olive, add=(Role.CLIENT,))
-        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["BUILDER"]})  # and no webhook comes
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["BUILDER"]})  # without a webhook
         pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert (metadata(clerk, olive)["roles"], olive.is_staff) == (["CLIENT", "BUILDER"], False)
 
-    def test_somebody_deleted_at_clerk_is_deleted_here(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_user_deleted_at_clerk_is_deleted_here(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         clerk.call("DELETE", f"/local/users/{olive.clerk_id}")
         pushes.push_user(olive.pk)
@@ -241,34 +235,32 @@ class TestTheWayThere:
         assert olive.deleted_at
         assert (patches(fake), state(olive)) == ([], "done")
 
-    def test_a_push_under_way_is_left_to_who_makes_it(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_concurrent_push_does_nothing(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         rival: list[Outcome] = []
-        go_on = forward(clerk)
+        forward_request = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
             rival.append(pushes.push_user(olive.pk))
-            return go_on(request)
+            return forward_request(request)
 
         fake.handler = handler
         pushes.push_user(olive.pk)
         assert set(rival) == {Outcome.NOTHING}
 
-    def test_the_claim_of_a_lost_worker_runs_out(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_claim_of_a_lost_worker_expires(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         assert pushes._claim(olive.pk)
         assert pushes.push_due() == 0
-        wait_is_over()
+        make_pushes_due()
         assert pushes.push_due() == 1
         assert metadata(clerk, olive)["validationTier"] == 2
 
-    def test_an_account_without_an_identity_has_nobody_to_be_told_of(
-        self, clerk: StandIn, fake: FakeClerk, olive: User
-    ) -> None:
-        """Its identity was moved to another account while the push waited."""
+    def test_push_of_an_account_without_identity_is_settled(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+        """The identity was moved to another account while the push was pending."""
         shell = UserFactory.create(clerk_id=None, is_active=False)
         outbox.queue_push(shell)
-        wait_is_over()
+        make_pushes_due()
         edit(olive, validation_tier=2)
         assert pushes.push_due() == 2
         assert (state(shell), state(olive)) == ("done", "done")
@@ -280,7 +272,7 @@ class TestOutage:
     def away(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         clerk.call("PATCH", "/local/settings", {"api_outage": True})
 
-    def test_people_keep_working_and_everything_arrives_once_afterwards(
+    def test_changes_during_an_outage_are_pushed_once_afterwards(
         self, clerk: StandIn, fake: FakeClerk, olive: User
     ) -> None:
         change(olive, add=(Role.CLIENT,))
@@ -291,22 +283,22 @@ class TestOutage:
         assert olive.roles == ["CLIENT", "BUILDER"]
         assert "503" in MetadataPush.objects.get().last_error
         clerk.call("PATCH", "/local/settings", {"api_outage": False})
-        wait_is_over()
+        make_pushes_due()
         fake.requests.clear()
         pushes.push_due()
         assert patches(fake) == [{"validationTier": 3, "roles": ["CLIENT", "BUILDER", "MODERATOR"]}]
         assert pushes.push_due() == 0
 
-    def test_the_wait_grows_to_five_minutes(self, olive: User) -> None:
+    def test_retry_delay_grows_to_five_minutes(self, olive: User) -> None:
         edit(olive, validation_tier=2)
         waits = []
         for _ in range(4):
-            wait_is_over()
+            make_pushes_due()
             pushes.push_user(olive.pk)
             waits.append((MetadataPush.objects.get().next_attempt_at - timezone.now()).total_seconds())
         assert waits == pytest.approx([15, 60, 300, 300], abs=3)
 
-    def test_the_job_gives_up_after_a_few_and_leaves_the_rest(self, fake: FakeClerk, clerk: StandIn) -> None:
+    def test_job_stops_after_three_failures(self, fake: FakeClerk, clerk: StandIn) -> None:
         clerk.call("PATCH", "/local/settings", {"api_outage": False})
         for number in range(8):
             person = clerk.create(first_name=f"Builder {number}", roles=["BUILDER"])
@@ -317,7 +309,7 @@ class TestOutage:
 
 
 class TestRefusal:
-    def test_clerks_roles_count_again_and_the_log_says_why(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_refused_role_change_is_reverted_and_audited(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
         assert pushes.push_user(olive.pk) is Outcome.REFUSED
@@ -330,13 +322,13 @@ class TestRefusal:
         assert row.details["refused"] == {"roles": ["CLIENT", "BUILDER", "MODERATOR"]}
         assert (state(olive), pushes.push_due()) == ("refused", 0)
 
-    def test_facts_that_are_ours_stay(self, clerk: StandIn, olive: User) -> None:
+    def test_refused_metadata_is_kept_here(self, clerk: StandIn, olive: User) -> None:
         edit(olive, hourly_rate=Decimal(70))
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
         pushes.push_user(olive.pk)
         assert BuilderProfile.objects.get().hourly_rate == 70
 
-    def test_the_next_change_is_tried_again(self, clerk: StandIn, olive: User) -> None:
+    def test_next_change_is_pushed_again(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
         pushes.push_user(olive.pk)
@@ -344,7 +336,7 @@ class TestRefusal:
         edit(olive, validation_tier=3)
         assert pushes.push_user(olive.pk) is Outcome.SENT
 
-    def test_a_refused_key_is_no_refusal_of_the_change(self, clerk: StandIn, settings: Settings, olive: User) -> None:
+    def test_rejected_secret_key_keeps_the_push_pending(self, clerk: StandIn, settings: Settings, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         settings.CLERK_SECRET_KEY = "sk_test_wrong"
         assert pushes.push_user(olive.pk) is Outcome.FAILED
@@ -353,23 +345,23 @@ class TestRefusal:
 
 
 class TestEcho:
-    def test_the_event_of_our_own_push_costs_nothing(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_event_caused_by_our_push_requests_no_push(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
         edit(olive, validation_tier=2)
         pushes.push_user(olive.pk)
         fake.requests.clear()
         jobs = ProcrastinateJob.objects.count()
-        told_by_webhook(clerk, olive)
+        deliver_current_event(clerk, olive)
         assert (fake.requests, ProcrastinateJob.objects.count(), state(olive)) == ([], jobs, "done")
 
-    def test_it_may_come_before_the_answer(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_event_may_arrive_before_the_response(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         change(olive, add=(Role.CLIENT,))
-        go_on = forward(clerk)
+        forward_request = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
-            answer = go_on(request)
+            answer = forward_request(request)
             if request.method == "PATCH":
-                told_by_webhook(clerk, olive)
+                deliver_current_event(clerk, olive)
             return answer
 
         fake.handler = handler
@@ -378,37 +370,37 @@ class TestEcho:
         assert (olive.roles, olive.roles_added, state(olive)) == (["CLIENT", "BUILDER"], [], "done")
         assert pushes.push_user(olive.pk) is Outcome.NOTHING
 
-    def test_what_clerk_changes_of_its_own_asks_for_no_push(self, clerk: StandIn, olive: User) -> None:
+    def test_other_changes_at_clerk_request_no_push(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)
         pushes.push_user(olive.pk)
         jobs = ProcrastinateJob.objects.count()
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
-        told_by_webhook(clerk, olive)
-        at_clerk(clerk, olive, plan="free", availableForHire=True)  # the default, spelt out
-        told_by_webhook(clerk, olive)
+        deliver_current_event(clerk, olive)
+        set_at_clerk(clerk, olive, plan="free", availableForHire=True)  # the explicit default
+        deliver_current_event(clerk, olive)
         olive.refresh_from_db()
         assert (olive.roles, olive.clerk_metadata["availableForHire"]) == (["CLIENT", "BUILDER"], True)
         assert (ProcrastinateJob.objects.count(), state(olive)) == (jobs, "done")
 
 
 class TestDriftAndBounces:
-    def test_a_fact_changed_at_clerk_is_put_right(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
-        at_clerk(clerk, olive, validationTier=3)
-        told_by_webhook(clerk, olive)
+    def test_metadata_changed_at_clerk_is_restored(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+        set_at_clerk(clerk, olive, validationTier=3)
+        deliver_current_event(clerk, olive)
         assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["validationTier"] == 1
 
     @pytest.mark.parametrize("value", (1, 1.0))
-    def test_what_python_takes_for_the_same_is_put_right(
+    def test_numbers_equal_to_true_are_corrected(
         self, clerk: StandIn, fake: FakeClerk, olive: User, value: float
     ) -> None:
-        at_clerk(clerk, olive, availableForHire=value)
-        told_by_webhook(clerk, olive)
+        set_at_clerk(clerk, olive, availableForHire=value)
+        deliver_current_event(clerk, olive)
         assert pushes.push_user(olive.pk) is Outcome.SENT
         assert metadata(clerk, olive)["availableForHire"] is True
         assert (state(olive), outbox.outdated_metadata(User.objects.get(pk=olive.pk))) == ("done", {})
 
-    def test_facts_of_somebody_new_are_put_right(self, clerk: StandIn, fake: FakeClerk) -> None:
+    def test_metadata_of_a_new_user_is_corrected(self, clerk: StandIn, fake: FakeClerk) -> None:
         person = clerk.create(first_name="Bob", public_metadata={"roles": ["CLIENT"], "hourlyRate": 5})
         tasks.fetch_user(person["id"])
         bob = User.objects.get()
@@ -416,14 +408,16 @@ class TestDriftAndBounces:
         assert metadata(clerk, bob) == {"roles": ["CLIENT"]}
 
     @pytest.mark.parametrize("value", ("\x00", "\ud800", {"a": ["b"]}, "x" * 5000, 10**40))
-    def test_a_fact_of_any_shape_can_be_stored_and_is_put_right(self, fake: FakeClerk, olive: User, value: Any) -> None:
+    def test_unexpected_metadata_values_are_stored_and_corrected(
+        self, fake: FakeClerk, olive: User, value: Any
+    ) -> None:
         data = json.loads(json.dumps(fake.handler(api_request(olive)).json()))
         data["public_metadata"]["validationTier"] = value
         data["updated_at"] += 1000
         apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
         assert state(olive) == "pending"
 
-    def test_whoever_keeps_writing_other_values_is_let_win(
+    def test_push_stops_when_another_system_keeps_changing_the_values(
         self,
         clerk: StandIn,
         fake: FakeClerk,
@@ -432,16 +426,16 @@ class TestDriftAndBounces:
         django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         for number in range(6):
-            at_clerk(clerk, olive, validationTier=2 + number % 2)
+            set_at_clerk(clerk, olive, validationTier=2 + number % 2)
             with django_capture_on_commit_callbacks(execute=True):
-                told_by_webhook(clerk, olive)
+                deliver_current_event(clerk, olive)
             pushes.push_user(olive.pk)
         assert len(patches(fake)) == outbox.MAX_BOUNCES
         assert state(olive) == "stopped"
         assert AuditLog.objects.filter(action="PUSH_STOPPED").count() == 1
         assert "another system keeps changing it" in caplog.text
 
-    def test_what_is_only_tried_and_undone_is_not_told(
+    def test_stop_in_a_rolled_back_transaction_is_not_logged(
         self,
         olive: User,
         caplog: pytest.LogCaptureFixture,
@@ -455,42 +449,42 @@ class TestDriftAndBounces:
             transaction.set_rollback(True)
         assert "Stopped pushing" not in caplog.text
 
-    def test_events_while_a_push_waits_are_no_bounces(self, clerk: StandIn, olive: User) -> None:
+    def test_events_during_a_pending_push_are_not_bounces(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=2)
         pushes.push_user(olive.pk)
         edit(olive, validation_tier=3)
         for number in range(6):
-            at_clerk(clerk, olive, validationTier=1 + number % 2)
-            told_by_webhook(clerk, olive)
+            set_at_clerk(clerk, olive, validationTier=1 + number % 2)
+            deliver_current_event(clerk, olive)
         assert (state(olive), MetadataPush.objects.get().bounces) == ("pending", 0)
 
-    def test_a_change_here_begins_anew(self, clerk: StandIn, olive: User) -> None:
+    def test_local_change_restarts_a_stopped_push(self, clerk: StandIn, olive: User) -> None:
         for _ in range(4):
-            at_clerk(clerk, olive, validationTier=3)
-            told_by_webhook(clerk, olive)
+            set_at_clerk(clerk, olive, validationTier=3)
+            deliver_current_event(clerk, olive)
             pushes.push_user(olive.pk)
         assert state(olive) == "stopped"
         edit(olive, validation_tier=2)
         assert pushes.push_user(olive.pk) is Outcome.SENT
 
-    def test_bounces_long_ago_do_not_count(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_old_bounces_do_not_count(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         for _ in range(6):
-            at_clerk(clerk, olive, validationTier=3)
-            told_by_webhook(clerk, olive)
+            set_at_clerk(clerk, olive, validationTier=3)
+            deliver_current_event(clerk, olive)
             pushes.push_user(olive.pk)
             MetadataPush.objects.update(done_at="2026-01-01T00:00:00Z")
         assert len(patches(fake)) == 6
 
 
-def look(clerk: StandIn, request: httpx.Request) -> httpx.Response:
-    """Answer a GET of a user by way of the stand-in's own interface, which knows no trouble."""
+def fetch_locally(clerk: StandIn, request: httpx.Request) -> httpx.Response:
+    """Respond to a GET of a user from the local interface of the stand-in, which has no faults injected."""
     return httpx.Response(200, json=clerk.call("GET", request.url.path.replace("/v1/", "/local/"))[1])
 
 
-def at_clerk(clerk: StandIn, user: User, **facts: Any) -> None:
-    """Change public metadata in Clerk's dashboard."""
-    held = metadata(clerk, user)
-    clerk.call("PATCH", f"/local/users/{user.clerk_id}", {"public_metadata": held | facts})
+def set_at_clerk(clerk: StandIn, user: User, **facts: Any) -> None:
+    """Change public metadata as in Clerk's dashboard."""
+    current = metadata(clerk, user)
+    clerk.call("PATCH", f"/local/users/{user.clerk_id}", {"public_metadata": current | facts})
 
 
 def api_request(user: User) -> httpx.Request:
@@ -498,7 +492,7 @@ def api_request(user: User) -> httpx.Request:
     return httpx.Request("GET", f"https://api.clerk.com{api._user_path(str(user.clerk_id))}", headers=key)
 
 
-def wait_is_over() -> None:
+def make_pushes_due() -> None:
     long_ago = "2026-01-01T00:00:00Z"
     MetadataPush.objects.filter(claimed_until=None).update(next_attempt_at=long_ago)
     MetadataPush.objects.exclude(claimed_until=None).update(claimed_until=long_ago)

@@ -1,4 +1,4 @@
-"""Healing what webhooks did not tell: `manage.py reconcile` against the running stand-in, which loses them all."""
+"""Reconciliation against the running Clerk stand-in, which loses every webhook."""
 
 import json
 import re
@@ -42,14 +42,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     folder = tmp_path_factory.mktemp("reconciled")
     with StandIn(folder, "http://127.0.0.1:9/", CLERK_SECRET_KEY=API_KEY) as stand_in:
         yield stand_in
-        transport.client().close()  # the one test module that asks Clerk as the product does
+        transport.client().close()  # the only test module that uses the real HTTP client
         transport.client.cache_clear()
         stand_in.stop()
 
 
 @pytest.fixture
 def clerk(shared: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
-    """Return the stand-in without people, as the Clerk that is asked, without waiting for limits."""
+    """Return the stand-in without users, and use it as Clerk without rate limits."""
     monkeypatch.setattr("accounts.clerk.rate_limiter.requests_per_window", lambda name: 1_000_000)
     settings.CLERK_API_URL, settings.CLERK_SECRET_KEY = f"http://127.0.0.1:{shared.port}", API_KEY
     settings.CLERK_INSTANCE_ID = INSTANCE_ID
@@ -67,7 +67,7 @@ def reconcile(*options: str) -> str:
     return output.getvalue()
 
 
-def test_people_missing_here_arrive_with_roles_and_profiles(clerk: StandIn) -> None:
+def test_missing_users_are_created_with_roles_and_profiles(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive", last_name="Owner", roles=["BUILDER"])
     assert f"1 missing here, repaired: {olive['id']}" in reconcile()
     user = User.objects.get()
@@ -76,16 +76,16 @@ def test_people_missing_here_arrive_with_roles_and_profiles(clerk: StandIn) -> N
     assert set(AuditLog.objects.values_list("source", flat=True)) == {"reconciliation"}
 
 
-def test_people_stale_here_are_brought_up_to_date(clerk: StandIn) -> None:
+def test_outdated_users_are_updated(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive", roles=["BUILDER"])
     reconcile()
     clerk.call("PATCH", f"/local/users/{olive['id']}", {"first_name": "Oliva", "roles": ["CLIENT"], "banned": True})
-    assert f"1 stale here, repaired: {olive['id']}" in reconcile()
+    assert f"1 out of date here, repaired: {olive['id']}" in reconcile()
     user = User.objects.get()
     assert (user.name, user.roles, user.banned, user.is_active) == ("Oliva", ["CLIENT"], True, False)
 
 
-def test_people_deleted_at_clerk_are_deleted_here(clerk: StandIn) -> None:
+def test_users_deleted_at_clerk_are_deleted_here(clerk: StandIn) -> None:
     olive, other = clerk.create(first_name="Olive"), clerk.create(first_name="Other")
     reconcile()
     clerk.call("DELETE", f"/local/users/{olive['id']}")
@@ -93,27 +93,27 @@ def test_people_deleted_at_clerk_are_deleted_here(clerk: StandIn) -> None:
     assert [user.clerk_id for user in User.objects.live()] == [other["id"]]
 
 
-def test_a_second_run_finds_and_writes_nothing(
-    clerk: StandIn, django_assert_num_queries: DjangoAssertNumQueries
-) -> None:
+def test_second_run_finds_and_writes_nothing(clerk: StandIn, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     for name in ("Ann", "Bea", "Cleo"):
         clerk.create(first_name=name, roles=["CLIENT"])
     reconcile()
-    with django_assert_num_queries(18) as captured:  # most of them once a run, whatever the size of the list
+    with django_assert_num_queries(18) as captured:  # most of them once per run, regardless of the number of users
         run = reconciliation.reconcile(full=True)
     assert (run.compared, run.differed, run.repaired, run.match_rate) == (3, 0, 0, 100)
-    of_people = [query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]]
-    # One page of people, the facts of two kinds of profile, people of unknown age, and accounts from before Clerk.
-    assert len(of_people) == 5
+    user_queries = [
+        query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]
+    ]
+    # One page of users, metadata of two kinds of profile, users without a sign-up time, and accounts from before Clerk.
+    assert len(user_queries) == 5
 
 
-def test_a_dry_run_only_tells(clerk: StandIn) -> None:
+def test_dry_run_changes_nothing(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive")
     assert f"1 missing here, would be repaired: {olive['id']}" in reconcile("--dry-run")
     assert not User.objects.exists()
 
 
-def test_one_person_can_be_reconciled(clerk: StandIn) -> None:
+def test_single_user_can_be_reconciled(clerk: StandIn) -> None:
     olive, _ = clerk.create(first_name="Olive"), clerk.create(first_name="Other")
     reconcile("--user", olive["id"])
     assert User.objects.get().name == "Olive"
@@ -122,7 +122,7 @@ def test_one_person_can_be_reconciled(clerk: StandIn) -> None:
     assert not User.objects.live().exists()
 
 
-def test_a_terminal_shows_how_far_it_is_and_a_log_does_not(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bar_is_shown_on_a_terminal_only(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     clerk.create(first_name="Olive")
     for is_terminal in (True, False):
         shown = StringIO()
@@ -132,19 +132,19 @@ def test_a_terminal_shows_how_far_it_is_and_a_log_does_not(clerk: StandIn, monke
         assert ("100%" in shown.getvalue()) is is_terminal
 
 
-def test_every_page_of_the_listing_is_read(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_of_the_list_is_read(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 2)
     people = {clerk.create(first_name=f"Person {number}")["id"] for number in range(5)}
     reconcile()
     assert set(User.objects.values_list("clerk_id", flat=True)) == people
 
 
-def test_nobody_is_asked_for_who_was_on_another_page(
+def test_users_listed_on_another_page_are_not_fetched(
     fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 3)
-    assert clerk.call("POST", "/local/users/crowd", {"count": 10})[0] == 201  # a millisecond apart
-    fake.handler = one_moment(forward(clerk))  # and all but the first few in one
+    assert clerk.call("POST", "/local/users/crowd", {"count": 10})[0] == 201  # one millisecond apart
+    fake.handler = same_sign_up_time(forward(clerk))  # all but the first few in the same millisecond
     reconciliation.reconcile(full=True)
     fake.requests.clear()
     run = reconciliation.reconcile(full=True)
@@ -152,11 +152,13 @@ def test_nobody_is_asked_for_who_was_on_another_page(
     assert {request.url.path for request in fake.requests} == {"/v1/users", "/v1/users/count"}
 
 
-def one_moment(go_on: Callable[[httpx.Request], httpx.Response]) -> Callable[[httpx.Request], httpx.Response]:
-    """Let everybody behind the second page's first have signed up in one millisecond."""
+def same_sign_up_time(
+    forward_request: Callable[[httpx.Request], httpx.Response],
+) -> Callable[[httpx.Request], httpx.Response]:
+    """Give all users after the first of the second page the same sign-up time."""
 
     def handler(request: httpx.Request) -> httpx.Response:
-        people = go_on(request).json()
+        people = forward_request(request).json()
         if isinstance(people, list):
             for person in people:
                 person["created_at"] = min(person["created_at"], edge.setdefault("at", person["created_at"] + 3))
@@ -166,36 +168,36 @@ def one_moment(go_on: Callable[[httpx.Request], httpx.Response]) -> Callable[[ht
     return handler
 
 
-# --- Nothing is believed that would delete many ---
+# --- Implausible deletions ---
 
 
-def test_an_empty_listing_deletes_nobody(clerk: StandIn) -> None:
+def test_empty_list_deletes_no_user(clerk: StandIn) -> None:
     UserFactory.create()
-    assert "is CLERK_SECRET_KEY the right instance's? user_" in reconcile()
+    assert "Does CLERK_SECRET_KEY belong to the right instance? user_" in reconcile()
     assert User.objects.live().count() == 1
 
 
-def test_a_key_of_another_instance_deletes_nobody(clerk: StandIn) -> None:
+def test_key_of_another_instance_deletes_no_user(clerk: StandIn) -> None:
     UserFactory.create_batch(12)
     for number in range(12):
         clerk.create(first_name=f"Stranger {number}")
-    told = reconcile()
-    assert "12 not in Clerk's list, too many to believe, left alone" in told
+    output = reconcile()
+    assert "12 missing from Clerk's list, not deleted because there are suspiciously many" in output
     assert Reconciliation.objects.get().match_rate == 0
-    assert "and 2 more" in told
+    assert "and 2 more" in output
     assert User.objects.live().count() == 24
 
 
-@pytest.mark.parametrize("kept", (1, 4), ids=("nearly nobody listed", "nearly everybody listed"))
-def test_a_listing_that_is_short_of_people_deletes_nobody(fake: FakeClerk, clerk: StandIn, kept: int) -> None:
-    """Each of them is asked for, because few enough are missing to be believed."""
+@pytest.mark.parametrize("kept", (1, 4), ids=("almost all missing", "almost all listed"))
+def test_incomplete_list_deletes_no_user(fake: FakeClerk, clerk: StandIn, kept: int) -> None:
+    """Few enough users are missing to be plausible, so each of them is checked."""
     for number in range(6):
         clerk.create(first_name=f"Person {number}")
-    fake.handler = go_on = forward(clerk)
+    fake.handler = forward_request = forward(clerk)
     reconciliation.reconcile(full=True)
 
     def handler(request: httpx.Request) -> httpx.Response:
-        people = go_on(request).json()
+        people = forward_request(request).json()
         return httpx.Response(200, json=people[:kept] if isinstance(people, list) else people)
 
     fake.handler = handler
@@ -203,7 +205,7 @@ def test_a_listing_that_is_short_of_people_deletes_nobody(fake: FakeClerk, clerk
     assert (run.deleted, User.objects.live().count()) == (0, 6)
 
 
-def test_local_operators_are_no_business_of_clerks(clerk: StandIn) -> None:
+def test_local_operators_are_not_compared(clerk: StandIn) -> None:
     operator = UserFactory.create(superuser=True)
     clerk.create(first_name="Olive")
     reconcile()
@@ -211,7 +213,7 @@ def test_local_operators_are_no_business_of_clerks(clerk: StandIn) -> None:
     assert operator.is_active
 
 
-# --- Runs over who changed lately ---
+# --- Recent runs ---
 
 
 def recent(*, dry_run: bool = False) -> Reconciliation:
@@ -221,9 +223,9 @@ def recent(*, dry_run: bool = False) -> Reconciliation:
 class TestRecentChanges:
     @pytest.fixture
     def people(self, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Return the ids of eight people who are known here, and read them two at a time."""
+        """Return the Clerk IDs of eight known users, and use small pages."""
         people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(8)]
-        assert recent().kind == "full"  # there is no run to begin from
+        assert recent().kind == "full"  # there is no previous run
         monkeypatch.setattr(api, "PAGE_SIZE", 4)
         monkeypatch.setattr(reconciliation, "OVERLAP", timedelta(0))
         return people
@@ -234,27 +236,27 @@ class TestRecentChanges:
         assert (run.kind, run.compared, run.stale, run.repaired) == ("recent", 4, 1, 1)
         assert User.objects.get(clerk_id=people[3]).name == "Changed"
 
-    def test_many_changes_are_read_over_pages_that_overlap(self, clerk: StandIn, people: list[str]) -> None:
+    def test_many_changes_are_read_from_overlapping_pages(self, clerk: StandIn, people: list[str]) -> None:
         for number, clerk_id in enumerate(people):
             clerk.call("PATCH", f"/local/users/{clerk_id}", {"username": f"name{number}"})
         run = recent()
         assert (run.compared, run.stale) == (8, 8)
         assert recent().stale == 0
 
-    def test_whoever_signed_up_is_found(self, clerk: StandIn, people: list[str]) -> None:
+    def test_new_user_is_found(self, clerk: StandIn, people: list[str]) -> None:
         new = clerk.create(first_name="New")
         assert recent().missing == 1
         assert User.objects.get(clerk_id=new["id"]).name == "New"
 
-    def test_whoever_is_deleted_while_it_reads_hides_nobody(
+    def test_deletion_during_the_run_hides_no_other_user(
         self, clerk: StandIn, people: list[str], fake: FakeClerk
     ) -> None:
         for number, clerk_id in enumerate(people):
             clerk.call("PATCH", f"/local/users/{clerk_id}", {"username": f"name{number}"})
-        go_on = forward(clerk)
+        forward_request = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
-            answer = go_on(request)
+            answer = forward_request(request)
             if request.url.params.get("offset") == "0":
                 clerk.call("DELETE", f"/local/users/{people[7]}")
             return answer
@@ -262,22 +264,22 @@ class TestRecentChanges:
         fake.handler = handler
         assert recent().stale == 8
 
-    def test_a_dry_run_moves_no_watermark(self, clerk: StandIn, people: list[str]) -> None:
+    def test_dry_run_does_not_move_the_watermark(self, clerk: StandIn, people: list[str]) -> None:
         clerk.call("PATCH", f"/local/users/{people[0]}", {"first_name": "Changed"})
         recent(dry_run=True)
         assert recent().stale == 1
 
-    def test_different_numbers_make_everybody_be_compared(self, clerk: StandIn, people: list[str]) -> None:
+    def test_differing_counts_trigger_a_full_run(self, clerk: StandIn, people: list[str]) -> None:
         clerk.call("DELETE", f"/local/users/{people[0]}")
         Reconciliation.objects.update(finished_at="2026-01-01T00:00:00Z")
         tasks.reconcile_recent(0)
         assert not User.objects.live().filter(clerk_id=people[0]).exists()
         clerk.call("DELETE", f"/local/users/{people[1]}")
-        tasks.reconcile_recent(0)  # and not more often than every six hours
+        tasks.reconcile_recent(0)  # at most every six hours
         assert User.objects.live().filter(clerk_id=people[1]).exists()
 
 
-# --- In the other direction ---
+# --- Pushes ---
 
 
 class TestPushes:
@@ -288,33 +290,33 @@ class TestPushes:
         found: User = User.objects.get(clerk_id=at_clerk["id"])
         return found
 
-    def held(self, clerk: StandIn, user: User) -> dict[str, Any]:
+    def public_metadata(self, clerk: StandIn, user: User) -> dict[str, Any]:
         metadata: dict[str, Any] = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]["public_metadata"]
         return metadata
 
-    def test_a_push_that_never_arrived_is_made(self, clerk: StandIn, olive: User) -> None:
+    def test_lost_push_is_repeated(self, clerk: StandIn, olive: User) -> None:
         change_roles(olive, add=[User.Role.CLIENT], actor=olive, origin=SYSTEM)
         MetadataPush.objects.update(next_attempt_at="2030-01-01T00:00:00Z")
-        assert f"1 not brought to Clerk yet, repaired: {olive.clerk_id}" in reconcile()
-        assert self.held(clerk, olive) == {"roles": ["CLIENT", "BUILDER"], "plan": "pro"}
+        assert f"1 not pushed to Clerk, repaired: {olive.clerk_id}" in reconcile()
+        assert self.public_metadata(clerk, olive) == {"roles": ["CLIENT", "BUILDER"], "plan": "pro"}
         assert reconciliation.reconcile(full=True).differed == 0
 
-    def test_a_fact_nobody_pushed_is_found(self, clerk: StandIn, olive: User) -> None:
+    def test_unpushed_metadata_is_found(self, clerk: StandIn, olive: User) -> None:
         BuilderProfile.objects.update(validation_tier=3)
         run = reconciliation.reconcile(full=True)
         assert (run.unpushed, run.pushed, run.fields) == (1, 1, {"validationTier": 1})
-        assert self.held(clerk, olive)["validationTier"] == 3
+        assert self.public_metadata(clerk, olive)["validationTier"] == 3
 
-    def test_a_role_taken_at_clerk_unheard_takes_its_facts_along(self, clerk: StandIn, olive: User) -> None:
+    def test_role_removed_at_clerk_removes_its_metadata(self, clerk: StandIn, olive: User) -> None:
         BuilderProfile.objects.update(validation_tier=3)
         reconcile()
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT"]})
         run = reconciliation.reconcile(full=True)
         assert (run.stale, run.pushed) == (1, 1)
-        assert "validationTier" not in self.held(clerk, olive)
+        assert "validationTier" not in self.public_metadata(clerk, olive)
         assert reconciliation.reconcile(full=True).differed == 0
 
-    def test_what_was_given_up_is_tried_by_full_runs_only(self, clerk: StandIn, olive: User) -> None:
+    def test_refused_push_is_retried_by_full_runs_only(self, clerk: StandIn, olive: User) -> None:
         BuilderProfile.objects.update(validation_tier=3)
         clerk.call("PATCH", "/local/settings", {"api_reject_metadata": True})
         run = reconciliation.reconcile(full=True)
@@ -324,38 +326,38 @@ class TestPushes:
         assert recent().unrepaired == 1
         assert reconciliation.reconcile(full=True).pushed == 1
 
-    def test_a_dry_run_brings_nothing(self, clerk: StandIn, olive: User) -> None:
+    def test_dry_run_pushes_nothing(self, clerk: StandIn, olive: User) -> None:
         BuilderProfile.objects.update(validation_tier=3)
-        assert "1 not brought to Clerk yet, would be repaired" in reconcile("--dry-run")
-        assert "validationTier" not in self.held(clerk, olive)
+        assert "1 not pushed to Clerk, would be repaired" in reconcile("--dry-run")
+        assert "validationTier" not in self.public_metadata(clerk, olive)
         assert not MetadataPush.objects.exists()
 
 
-# --- Breaking off, and going on ---
+# --- Interrupted runs ---
 
 
-class TestBrokenOff:
+class TestInterruptedRun:
     @pytest.fixture
     def people(self, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         monkeypatch.setattr(api, "PAGE_SIZE", 2)
         return [clerk.create(first_name=f"Person {number}")["id"] for number in range(6)]
 
-    def break_off(self, fake: FakeClerk, clerk: StandIn, at: str, failure: Exception) -> None:
-        """Let the request that goes on behind the person `at` fail."""
-        go_on = forward(clerk)
+    def interrupt(self, fake: FakeClerk, clerk: StandIn, at: str, failure: Exception) -> None:
+        """Let the request for the page after the user `at` fail."""
+        forward_request = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
             if request.url.params.get("starting_after") == at:
                 raise failure
-            return go_on(request)
+            return forward_request(request)
 
         fake.handler = handler
 
     @pytest.mark.parametrize("failure", (KeyboardInterrupt(), httpx.ConnectError("away")))
-    def test_the_next_run_goes_on_where_it_was(
+    def test_next_run_resumes_at_the_cursor(
         self, fake: FakeClerk, clerk: StandIn, people: list[str], failure: Exception
     ) -> None:
-        self.break_off(fake, clerk, people[3], failure)
+        self.interrupt(fake, clerk, people[3], failure)
         with pytest.raises((KeyboardInterrupt, ClerkApiError)):
             reconciliation.reconcile(full=True)
         fake.handler = forward(clerk)
@@ -365,13 +367,13 @@ class TestBrokenOff:
         assert asked[0] == people[3]
         assert (run.compared, run.missing, Reconciliation.objects.count()) == (6, 6, 1)
 
-    def test_deletions_on_pages_before_the_break_are_not_forgotten(
+    def test_deletions_on_earlier_pages_are_not_forgotten(
         self, fake: FakeClerk, clerk: StandIn, people: list[str]
     ) -> None:
         fake.handler = forward(clerk)
         reconciliation.reconcile(full=True)
         clerk.call("DELETE", f"/local/users/{people[1]}")
-        self.break_off(fake, clerk, people[4], httpx.ReadTimeout("slow"))
+        self.interrupt(fake, clerk, people[4], httpx.ReadTimeout("slow"))
         with pytest.raises(ClerkApiError):
             reconciliation.reconcile(full=True)
         assert User.objects.live().count() == 6
@@ -379,10 +381,8 @@ class TestBrokenOff:
         assert reconciliation.reconcile(full=True).deleted == 1
         assert User.objects.live().count() == 5
 
-    def test_whoever_it_would_go_on_behind_may_be_gone(
-        self, fake: FakeClerk, clerk: StandIn, people: list[str]
-    ) -> None:
-        self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
+    def test_user_at_the_cursor_may_be_deleted(self, fake: FakeClerk, clerk: StandIn, people: list[str]) -> None:
+        self.interrupt(fake, clerk, people[3], httpx.ConnectError("away"))
         with pytest.raises(ClerkApiError):
             reconciliation.reconcile(full=True)
         clerk.call("DELETE", f"/local/users/{people[3]}")
@@ -391,8 +391,8 @@ class TestBrokenOff:
         assert (run.state, User.objects.filter(clerk_id__in=people).count()) == ("finished", 6)
         assert reconciliation.reconcile(full=True).deleted == 1
 
-    def test_one_that_broke_off_long_ago_begins_anew(self, fake: FakeClerk, clerk: StandIn, people: list[str]) -> None:
-        self.break_off(fake, clerk, people[3], httpx.ConnectError("away"))
+    def test_old_interrupted_run_is_not_resumed(self, fake: FakeClerk, clerk: StandIn, people: list[str]) -> None:
+        self.interrupt(fake, clerk, people[3], httpx.ConnectError("away"))
         with pytest.raises(ClerkApiError):
             reconciliation.reconcile(full=True)
         Reconciliation.objects.update(started_at="2026-01-01T00:00:00Z")
@@ -400,7 +400,7 @@ class TestBrokenOff:
         assert reconciliation.reconcile(full=True).compared == 6
         assert Reconciliation.objects.count() == 2
 
-    def test_a_failed_run_says_why(self, fake: FakeClerk) -> None:
+    def test_failed_run_stores_the_error(self, fake: FakeClerk) -> None:
         fake.respond_with(httpx.Response(502))
         tasks.reconcile_all(0)
         run = Reconciliation.objects.get()
@@ -409,20 +409,20 @@ class TestBrokenOff:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_runs_do_not_get_in_each_others_way(clerk: StandIn, database_url: str) -> None:
+def test_concurrent_run_is_rejected(clerk: StandIn, database_url: str) -> None:
     with psycopg.connect(database_url) as rival:
         rival.execute("SELECT pg_advisory_lock(%s)", [reconciliation.LOCK])
-        with pytest.raises(CommandError, match="Another reconciliation is under way"):
+        with pytest.raises(CommandError, match="Another reconciliation is already running"):
             reconcile()
-        # Hanging up would do as well, but not at once: the server takes note of it when it comes round.
+        # Closing the connection would release the lock as well, but with a delay.
         rival.execute("SELECT pg_advisory_unlock(%s)", [reconciliation.LOCK])
-    assert "0 people" in reconcile()
+    assert "Users compared at Clerk: 0" in reconcile()
 
 
 # --- The report ---
 
 
-def test_the_report_says_what_differed_and_for_how_long(clerk: StandIn) -> None:
+def test_report_lists_differences_and_their_age(clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive", email="olive@example.com")
     reconcile()
     clerk.call("PATCH", f"/local/users/{olive['id']}", {"first_name": "Oliva", "email": "new@example.com"})
@@ -435,7 +435,7 @@ def test_the_report_says_what_differed_and_for_how_long(clerk: StandIn) -> None:
     assert run.match_rate == 0
 
 
-def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> None:
+def test_admin_shows_match_rate_and_differences(client: Client) -> None:
     pk = one_of_each()
     operator = with_password()
     page = operator.get("/admin/accounts/reconciliation/").content.decode()
@@ -450,47 +450,45 @@ def test_admins_see_how_well_things_agree_and_what_differed(client: Client) -> N
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     (
-        ({"state": "running"}, "It is under way, or its worker was killed."),
-        ({"state": "failed", "error": "Clerk is <away>"}, "It failed: Clerk is &lt;away&gt;"),
-        ({}, "Nothing differed from Clerk."),
+        ({"state": "running"}, "Running or interrupted."),
+        ({"state": "failed", "error": "Clerk is <away>"}, "Failed: Clerk is &lt;away&gt;"),
+        ({}, "No differences found."),
         ({"stale": 1, "fields": {"name": 1}}, "1 user differed: name. All differences were repaired."),
-        ({"missing": 1}, "One person differed, in: whether somebody is there. All is the same now."),
+        ({"missing": 1}, "1 user differed: existence. All differences were repaired."),
         (
             {"stale": 2, "fields": {"roles": 1, "name": 1}, "dry_run": True},
-            "2 people differed, in: name, roles. Nothing was",
+            "2 users differed: name, roles. Nothing was",
         ),
         (
             {"stale": 2, "fields": {"name": 2}, "unrepaired": 1},
-            "2 people differed, in: name. One still does; the examples say why.",
+            "2 users differed: name. 1 user still differs. See the examples for the reasons.",
         ),
         (
             {"stale": 2, "fields": {"name": 2}, "unrepaired": 2},
-            "2 people differed, in: name. 2 still do; the examples say why.",
+            "2 users differed: name. 2 users still differ. See the examples for the reasons.",
         ),
     ),
 )
-def test_a_report_says_in_a_sentence_what_came_of_it(facts: dict[str, Any], sentence: str) -> None:
+def test_report_page_shows_a_summary(facts: dict[str, Any], sentence: str) -> None:
     ended = None if facts.get("state") == "running" else timezone.now()
-    run = Reconciliation.objects.create(**{"kind": "person", "state": "finished", "finished_at": ended} | facts)
+    run = Reconciliation.objects.create(**{"kind": "user", "state": "finished", "finished_at": ended} | facts)
     page = with_password().get(f"/admin/accounts/reconciliation/{run.pk}/change/").content.decode()
     assert f"<h2>{sentence}" in page
 
 
-def test_old_reports_go() -> None:
+def test_old_reports_are_deleted() -> None:
     Reconciliation.objects.create(kind="full", started_at="2026-01-01T00:00:00Z")
     Reconciliation.objects.create(kind="full")
     assert reconciliation.delete_old() == 1
 
 
-# --- What Clerk may answer ---
+# --- Unusual responses ---
 
 
-def test_a_list_that_changes_while_it_is_read_ends_right(
-    fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_changes_during_the_run_are_handled(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 2)
     people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(6)]
-    go_on = forward(clerk)
+    forward_request = forward(clerk)
     turns: list[Callable[[], object]] = [
         lambda: clerk.call("DELETE", f"/local/users/{people[1]}"),
         lambda: clerk.create(first_name="Late"),
@@ -498,30 +496,30 @@ def test_a_list_that_changes_while_it_is_read_ends_right(
     ]
 
     def handler(request: httpx.Request) -> httpx.Response:
-        answer = go_on(request)
+        answer = forward_request(request)
         if "starting_after" in request.url.params and turns:
             turns.pop()()
         return answer
 
     fake.handler = handler
     reconciliation.reconcile(full=True)
-    fake.handler = go_on
+    fake.handler = forward_request
     assert reconciliation.reconcile(full=True).unrepaired == 0
     at_clerk = {user["id"]: user["first_name"] for user in clerk.call("GET", "/local/users")[1]}
     assert {user.clerk_id: user.name for user in User.objects.live()} == at_clerk
 
 
 @pytest.mark.parametrize("page_size", (1, 2))
-def test_the_last_of_a_page_may_be_deleted_before_the_next(
+def test_last_user_of_a_page_may_be_deleted_before_the_next_page(
     fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch, page_size: int
 ) -> None:
-    """Alone on the page, nobody before them is known, and the list is read from its beginning."""
+    """With one user per page no earlier user is known, so the list is read from the beginning."""
     monkeypatch.setattr(api, "PAGE_SIZE", page_size)
     people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(5)]
-    go_on = forward(clerk)
+    forward_request = forward(clerk)
 
     def handler(request: httpx.Request) -> httpx.Response:
-        answer = go_on(request)
+        answer = forward_request(request)
         if request.url.params.get("order_by") and "starting_after" not in request.url.params:
             clerk.call("DELETE", f"/local/users/{people[page_size - 1]}")
         return answer
@@ -529,34 +527,32 @@ def test_the_last_of_a_page_may_be_deleted_before_the_next(
     fake.handler = handler
     run = reconciliation.reconcile(full=True)
     assert (run.state, run.missing, run.skipped_deletions) == ("finished", 5, 0)
-    fake.handler = go_on
+    fake.handler = forward_request
     reconciliation.reconcile(full=True)
     assert set(User.objects.live().values_list("clerk_id", flat=True)) == set(people) - {people[page_size - 1]}
 
 
-def test_a_list_that_does_not_go_on_ends(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_list_that_does_not_advance_raises(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 1)
     olive = clerk.create(first_name="Olive")
-    one = seen_by_servers(clerk, olive)
+    one = fetch_from_backend_api(clerk, olive)
     fake.respond_with(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one]))
     with pytest.raises(CommandError, match=f"does not advance past {olive['id']}"):
         reconcile()
 
 
-def test_somebody_on_two_pages_is_one_person(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_on_two_pages_is_created_once(fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 2)
     for number in range(5):
         clerk.create(first_name=f"Person {number}")
-    everybody = clerk.call("GET", "/local/users")[1][::-1]
-    pages = [everybody[0:2], everybody[1:3], everybody[2:4], everybody[4:]]
+    users_at_clerk = clerk.call("GET", "/local/users")[1][::-1]
+    pages = [users_at_clerk[0:2], users_at_clerk[1:3], users_at_clerk[2:4], users_at_clerk[4:]]
     fake.respond_with(httpx.Response(200, json={"total_count": 5}), *(httpx.Response(200, json=page) for page in pages))
     assert reconciliation.reconcile(full=True).missing == 5
     assert sorted(User.objects.values_list("name", flat=True)) == [f"Person {number}" for number in range(5)]
 
 
-def test_somebody_who_cannot_be_healed_stops_nobody_elses_healing(
-    clerk: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_repair_does_not_stop_the_others(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     people = [clerk.create(first_name=name)["id"] for name in ("Ann", "Bea", "Cleo")]
 
     def stumble(payload: Any, **options: Any) -> Any:
@@ -565,15 +561,15 @@ def test_somebody_who_cannot_be_healed_stops_nobody_elses_healing(
         return apply_user(payload, **options)
 
     monkeypatch.setattr(reconciliation, "apply_user", stumble)
-    told = reconcile()
-    assert re.search(f"{people[1]} still differs: [A-Z][A-Za-z]+, see the log", told)
+    output = reconcile()
+    assert re.search(f"{people[1]} still differs: [A-Z][A-Za-z]+, see the log", output)
     assert set(User.objects.values_list("name", flat=True)) == {"Ann", "Cleo"}
     run = Reconciliation.objects.get()
     assert (run.state, run.missing, run.repaired, run.unrepaired) == ("finished", 3, 2, 1)
 
 
-def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandIn) -> None:
-    """Before a first run nobody knows when people signed up, and a dry run does not take note of it."""
+def test_dry_run_does_not_report_listed_users_as_deleted(clerk: StandIn) -> None:
+    """Before the first run no sign-up times are stored, and a dry run does not store them."""
     people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(15)]
     for clerk_id in people:
         UserFactory.create(clerk_id=clerk_id, clerk_created_at=None)
@@ -581,22 +577,22 @@ def test_a_dry_run_says_of_nobody_who_is_listed_that_they_are_gone(clerk: StandI
     assert (run.compared, run.deleted, run.skipped_deletions) == (15, 0, 0)
 
 
-def test_somebody_twice_in_the_list_is_one_person(fake: FakeClerk, clerk: StandIn) -> None:
+def test_user_listed_twice_is_created_once(fake: FakeClerk, clerk: StandIn) -> None:
     olive = clerk.create(first_name="Olive")
-    one = seen_by_servers(clerk, olive)
+    one = fetch_from_backend_api(clerk, olive)
     fake.respond_with(httpx.Response(200, json={"total_count": 1}), httpx.Response(200, json=[one, one]))
     reconciliation.reconcile(full=True)
     assert User.objects.get().name == "Olive"
 
 
-def test_somebody_deleted_between_list_and_question_is_deleted(fake: FakeClerk, clerk: StandIn) -> None:
+def test_user_deleted_after_the_list_was_read_is_deleted(fake: FakeClerk, clerk: StandIn) -> None:
     clerk.create(first_name="Other")
     UserFactory.create(clerk_created_at="2026-01-01T00:00:00Z")
     fake.handler = forward(clerk)
     assert reconciliation.reconcile(full=True).deleted == 1
 
 
-def test_people_without_an_address_are_people(clerk: StandIn) -> None:
+def test_user_without_an_email_is_created(clerk: StandIn) -> None:
     clerk.create(phone="+4915112345678")
     reconcile()
     assert User.objects.get().email is None
@@ -611,38 +607,38 @@ def test_people_without_an_address_are_people(clerk: StandIn) -> None:
         httpx.Response(404, json=[]),
     ),
 )
-def test_a_useless_listing_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
+def test_unusable_list_changes_nothing(fake: FakeClerk, response: httpx.Response) -> None:
     UserFactory.create()
     fake.respond_with(response)
-    with pytest.raises(CommandError, match="Nobody was deleted"):
+    with pytest.raises(CommandError, match="No users were deleted"):
         reconcile()
     assert User.objects.live().count() == 1
 
 
-def test_a_listing_that_breaks_off_keeps_what_was_healed(
+def test_interrupted_list_keeps_completed_repairs(
     fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 1)
     clerk.create(first_name="First"), clerk.create(first_name="Second")
     UserFactory.create(name="Unlisted")
-    go_on = forward(clerk)
-    fake.handler = lambda r: httpx.Response(502) if "starting_after" in r.url.params else go_on(r)
+    forward_request = forward(clerk)
+    fake.handler = lambda r: httpx.Response(502) if "starting_after" in r.url.params else forward_request(r)
     with pytest.raises(CommandError, match="502"):
         reconcile()
     assert set(User.objects.live().values_list("name", flat=True)) == {"First", "Unlisted"}
 
 
-def test_somebody_of_unknown_shape_is_told_of_and_left_alone(fake: FakeClerk, clerk: StandIn) -> None:
+def test_unreadable_user_is_reported_and_skipped(fake: FakeClerk, clerk: StandIn) -> None:
     olive, odd = clerk.create(first_name="Olive"), UserFactory.create()
-    listing = [seen_by_servers(clerk, olive), {"id": odd.clerk_id}, 7]
+    listing = [fetch_from_backend_api(clerk, olive), {"id": odd.clerk_id}, 7]
     fake.respond_with(httpx.Response(200, json=listing))
-    told = reconcile()
-    assert f"{odd.clerk_id} cannot be read and was left alone" in told
-    assert "7 cannot be read" in told
+    output = reconcile()
+    assert f"{odd.clerk_id} is unreadable and was skipped" in output
+    assert "7 is unreadable" in output
     assert set(User.objects.live().values_list("clerk_id", flat=True)) == {olive["id"], odd.clerk_id}
 
 
-def test_without_a_key_the_command_says_what_to_set(settings: Settings) -> None:
+def test_missing_key_is_named(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = ""
     with pytest.raises(CommandError, match="CLERK_SECRET_KEY is not set"):
         reconcile()
@@ -651,5 +647,5 @@ def test_without_a_key_the_command_says_what_to_set(settings: Settings) -> None:
 KEY = {"Authorization": f"Bearer {API_KEY}"}
 
 
-def seen_by_servers(clerk: StandIn, person: dict[str, Any]) -> Any:
+def fetch_from_backend_api(clerk: StandIn, person: dict[str, Any]) -> Any:
     return json.loads(clerk.request("GET", f"/v1/users/{person['id']}", None, KEY)[2])
