@@ -41,9 +41,9 @@ class TestRolesPage:
         assert "It goes live when you publish it." in text(ROLES_PAGE)
         browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE)
         browser.post("/builders/olive-owner/publish/", {"on": "1"}, headers=PAGE)
-        waits = "Its content is kept, and you can publish it again later."
-        assert waits in text("/account/")
-        assert waits in text(f"{ROLES_PAGE}stop/builder/")
+        hint = "Its content is kept, and you can publish it again later."
+        assert hint in text("/account/")
+        assert hint in text(f"{ROLES_PAGE}stop/builder/")
         browser.post(f"{ROLES_PAGE}stop/builder/", headers=PAGE)
         browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE)
         for path in ("/account/", "/builders/olive-owner/"):
