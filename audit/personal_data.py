@@ -22,7 +22,6 @@ _INTERNAL = {"personal_salt", "actor_salt", "column_digests", "personal_digest",
 
 
 def export(user: AbstractBaseUser) -> PersonalData:
-    """Return all rows about the user and all rows of their actions."""
     found = AuditLog.objects.filter(Q(subject_id=user.pk) | Q(actor_id=user.pk)).order_by("id")
     return PersonalData({"log": export_rows(found, exclude=_INTERNAL)})
 

@@ -25,7 +25,6 @@ def seal_audit_log(timestamp: int) -> None:
 @app.periodic(cron=settings.AUDIT_VERIFY_CRON)
 @app.task(queue="upkeep", queueing_lock="verify_audit_log")
 def verify_audit_log(timestamp: int) -> None:
-    """Verify the whole log and store the result."""
     if not settings.AUDIT_SEAL_KEYS:
         return
     started_at = timezone.now()

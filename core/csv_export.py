@@ -21,7 +21,6 @@ def file_response(lines: Iterable[str], content_type: str, *, name: str, extensi
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """Yield the header, then one line per row."""
     writer = csv.writer(_EchoFile())
     yield writer.writerow(columns)
     for row in rows:

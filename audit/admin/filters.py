@@ -62,7 +62,6 @@ class PeriodFilter(admin.ListFilter):
 
     @property
     def shown_since(self) -> str:
-        """Return the start in the format of a datetime-local input."""
         return self.since.strftime("%Y-%m-%dT%H:%M") if self.since else ""
 
     @property
@@ -90,7 +89,6 @@ class PeriodFilter(admin.ListFilter):
             yield {"selected": self.within == name, "query_string": link, "display": text}
 
     def queryset(self, request: HttpRequest, queryset: AuditLogQuerySet) -> AuditLogQuerySet:  # type: ignore[override]
-        """Apply the valid parts of the period. The template shows errors about the others."""
         if self.within in PERIODS:
             queryset = queryset.written_between(timezone.now() - PERIODS[self.within][0], None)
         return queryset.written_between(self.since, self.until)

@@ -148,7 +148,6 @@ class AuditLogAdmin(KeysetAdmin):
         return [path("export/", view, name="audit_auditlog_export"), *super().get_urls()]
 
     def export(self, request: HttpRequest) -> HttpResponseBase:
-        """Export the rows that match the filters in the URL."""
         if not self.has_view_permission(request):
             return self._reject(request, gettext("You do not have permission to view the audit log."))
         file_format = request.POST.get("format", "")
@@ -193,7 +192,6 @@ def _linked(label: str | None, note: str, **parameters: str) -> SafeString:
 
 
 def _heading(request: HttpRequest, first: AuditLog | None) -> str:
-    """Describe the active filter."""
     if target := request.GET.get("target"):
         label = first.target_label if first else None
         return gettext("Audit rows about %s") % (f"{label} ({target})" if label else target)

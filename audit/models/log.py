@@ -72,7 +72,6 @@ class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
         return self.filter(transaction__gte=NextTransaction())
 
     def last_id(self) -> int | None:
-        """Return the greatest id, or None if there are no rows."""
         return self.order_by("-pk").values_list("pk", flat=True).first()
 
 

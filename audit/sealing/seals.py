@@ -108,7 +108,6 @@ def newest() -> AuditSeal | None:
 
 
 def mac(seal: AuditSeal, key: keys.Key) -> bytes:
-    """Return the expected MAC of a seal."""
     fields = {
         **{
             name: getattr(seal, name) for name in ("number", "format_version", "last_transaction", "last_id", "cluster")

@@ -95,7 +95,6 @@ def verify(
 
 
 def store(result: Result, started_at: datetime) -> AuditVerification:
-    """Store a result for the admin and the alert rules."""
     first = result.problems[0] if result.problems else Problem("")
     return AuditVerification.objects.create(
         started_at=started_at,
@@ -132,7 +131,6 @@ class _Verification:
     # --- Seals ---
 
     def _verify_chain(self, from_seal: int, before: AuditSeal | None, last: AuditSeal) -> None:
-        """Verify all seals, and their rows several seals at a time."""
         total = last.total_rows - (before.total_rows if before else 0)
         for spans in _groups(self._trusted_seals(from_seal, before, last.number)):
             self._compare_rows(spans)
@@ -203,7 +201,6 @@ class _Verification:
     # --- Rows ---
 
     def _compare_rows(self, spans: list[_Span]) -> None:
-        """Compare the rows of consecutive trusted seals."""
         low, high = spans[0].ids
         last = spans[-1].seal
         rows = AuditLog.objects.after(*spans[0].after).up_to(last.last_transaction, last.last_id).filter(pk__gt=low)
@@ -217,7 +214,6 @@ class _Verification:
             self._compare(span.seal, found[begin:position])
 
     def _compare(self, seal: AuditSeal, rows: list[AuditLog]) -> None:
-        """Compare the rows in the range of a seal with its leaves."""
         leaves = bytes(seal.leaves)
         slices = (leaves[start : start + LEAF_SIZE] for start in range(0, len(leaves), LEAF_SIZE))
         expected = {_row_id(leaf): leaf for leaf in slices}

@@ -73,7 +73,6 @@ class Command(BaseCommand):
 
 
 def _open_checkpoints(path: Path) -> Any:
-    """Open a file that must contain at least one checkpoint."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             if not any(verification.CHECKPOINT.search(text) for text in file):
