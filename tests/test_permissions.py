@@ -292,7 +292,7 @@ PATTERNS = {
     "builders/<str:slug>/portfolio/order/": "/builders/{builder.slug}/portfolio/order/",
     "builders/<str:slug>/portfolio/<bigint:pk>/edit/": "/builders/{builder.slug}/portfolio/{project.pk}/edit/",
     "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
-    "media/<picture:name>": f"/media/projects/{'0' * 32}.webp",
+    "media/<image_name:name>": f"/media/projects/{'0' * 32}.webp",
     "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
     "account/client/": "/account/client/",
     "clients/<bigint:pk>/edit/": "/clients/{client.pk}/edit/",

@@ -33,7 +33,7 @@ TIER_SCORES: dict[int, int] = {
     BuilderProfile.Tier.EXPERT: 300,
 }
 #: Points for each completed field, 400 in total.
-COMPLETENESS_SCORES = {"headline": 80, "picture": 80, "bio": 80, "skills": 80, "domains": 40, "hourly_rate": 40}
+COMPLETENESS_SCORES = {"headline": 80, "portrait": 80, "bio": 80, "skills": 80, "domains": 40, "hourly_rate": 40}
 AVAILABILITY_SCORES: dict[str, int] = {
     Availability.AVAILABLE: 100,
     Availability.LIMITED: 50,
@@ -93,8 +93,8 @@ def batches(after: int) -> Iterator[list[int]]:
 def score(profile: BuilderProfile, now: datetime) -> tuple[int, datetime | None]:
     """Return the score of `profile`, and the time at which it changes next."""
     values = {
-        **{name: getattr(profile, name) for name in COMPLETENESS_SCORES if name != "picture"},
-        "picture": profile.image_url,
+        **{name: getattr(profile, name) for name in COMPLETENESS_SCORES if name != "portrait"},
+        "portrait": profile.image_url,
     }
     confirmation, due_at = _confirmation_score(profile.availability_confirmed_at, now)
     parts = (

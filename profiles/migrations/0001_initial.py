@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 ('display_name', models.CharField(blank=True, help_text='Replaces the name from Clerk.', max_length=120)),
                 ('headline', models.CharField(blank=True, max_length=160)),
                 ('tagline', models.CharField(blank=True, db_default='', default='', help_text="One line in the builder's own voice, below the headline.", max_length=160)),
-                ('image', models.ImageField(blank=True, db_default='', default='', help_text='Replaces the picture from Clerk.', upload_to='portraits/')),
+                ('image', models.ImageField(blank=True, db_default='', default='', help_text='Replaces the image from Clerk.', upload_to='portraits/')),
                 ('bio', models.TextField(blank=True, db_default='', default='', help_text='Markdown; see profiles.pages.markdown.')),
                 ('location', models.CharField(blank=True, db_default='', default='', max_length=120)),
                 ('time_zone', models.CharField(blank=True, db_default='', default='', help_text='IANA time zone name.', max_length=64)),

@@ -86,7 +86,7 @@ class BuilderProfile(Profile):
         blank=True,
         default="",
         db_default="",
-        help_text="Replaces the picture from Clerk.",
+        help_text="Replaces the image from Clerk.",
     )
     bio = models.TextField(blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown.")
     location = models.CharField(max_length=120, blank=True, default="", db_default="")
@@ -211,7 +211,7 @@ class BuilderProfile(Profile):
 
     @property
     def image_url(self) -> str:
-        """The uploaded portrait, else the picture from Clerk, else ""."""
+        """The uploaded portrait, else the image from Clerk, else ""."""
         return self.image.url if self.image else self.user.image_url
 
     @property

@@ -50,7 +50,7 @@ class Card:
     """The content of a share image.
 
     Attributes:
-        portrait: storage name of the uploaded portrait. Pictures at Clerk are not fetched, the initials are used instead.
+        portrait: storage name of the uploaded portrait. Images at Clerk are not fetched, the initials are used instead.
     """
 
     name: str

@@ -58,13 +58,13 @@ def _page(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str, 
 
 
 def _person(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str, Any]:
-    picture = profile.image_url
+    image_url = profile.image_url
     person = {
         "@type": "Person",
         "@id": f"{url}#person",
         "name": profile.name,
         "url": url,
-        "image": request.build_absolute_uri(picture) if picture else "",
+        "image": request.build_absolute_uri(image_url) if image_url else "",
         "jobTitle": profile.headline,
         "description": profile.tagline,
         "homeLocation": {"@type": "Place", "name": profile.location} if profile.location else None,

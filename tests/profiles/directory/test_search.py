@@ -217,7 +217,7 @@ class TestIndexUpdates:
         webhook.created(zofia)
         before = BuilderProfile.objects.get().score
         webhook.updated(zofia.later(has_image=True))
-        assert BuilderProfile.objects.get().score == before + indexing.COMPLETENESS_SCORES["picture"]
+        assert BuilderProfile.objects.get().score == before + indexing.COMPLETENESS_SCORES["portrait"]
 
     @pytest.mark.parametrize(
         ("field", "value", "typed"),

@@ -101,7 +101,7 @@ class TestStoring:
         before = page.score
         upload_portrait(page)
         page.refresh_from_db()
-        assert page.score == before + indexing.COMPLETENESS_SCORES["picture"]
+        assert page.score == before + indexing.COMPLETENESS_SCORES["portrait"]
         signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         page.refresh_from_db()
         assert page.score == before
