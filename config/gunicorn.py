@@ -13,7 +13,8 @@ _local = os.environ.get("LOCAL_MODE", "").lower() in {"1", "true", "yes", "on"}
 # Local mode is never reachable from other machines, so it ignores BIND.
 bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}" if _local else os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = "gthread"
+# gthread, but no thread waits for a slow client.
+worker_class = "config.gunicorn_worker.BufferingWorker"
 #: Per worker. With more threads than DATABASE_POOL_SIZE, threads would wait for connections.
 threads = 8
 # Imports happen once, and the workers share their memory.

@@ -1,0 +1,145 @@
+"""A gunicorn worker whose threads never wait for a slow client.
+
+gunicorn's own threaded worker reads a request in the thread that answers it, so as many slow clients as there are threads
+stop the site. Here the worker's event loop collects each request, and a thread gets it when it is complete.
+"""
+
+import contextlib
+import socket
+import struct
+import time
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn import http
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from config.request_buffer import RefusedRequest, RequestBuffer
+
+#: Seconds in which a request's head must arrive.
+HEAD_TIMEOUT_S = 10
+#: Seconds in which its body must arrive, and bytes a second that a longer body may take instead.
+BODY_TIMEOUT_S, MIN_BODY_RATE = 10, 8 * 1024
+#: Seconds after which a client that does not read its answer loses the connection.
+SEND_TIMEOUT_S = 20
+RECEIVE_BYTES = 64 * 1024
+
+
+class BufferedConnection(TConn):  # type: ignore[misc]
+    """A connection and the request that is arriving on it."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.initialized = True  # plain HTTP/1.1, read from the buffer and never from the socket
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
+        self.buffer = RequestBuffer()
+
+    def next_request(self) -> None:
+        """Start the next request with the bytes that have arrived of it."""
+        rest = self.buffer.rest
+        self.buffer.close()
+        self.buffer = RequestBuffer()
+        self.feed(rest)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes, and set the time by which the rest must arrive."""
+        had_head = bool(self.buffer.head)
+        self.buffer.feed(data)
+        if self.buffer.head and not had_head:
+            self.timeout = time.monotonic() + BODY_TIMEOUT_S + (self.buffer.announced_bytes or 0) / MIN_BODY_RATE
+            if self.buffer.expects_continue:
+                self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def refuse(self, status: str) -> None:
+        """Answer as far as the socket takes it; the connection ends afterwards."""
+        with contextlib.suppress(OSError):
+            self.sock.send(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
+
+    def close(self, *args: Any, **kwargs: Any) -> None:
+        self.buffer.close()
+        super().close(*args, **kwargs)
+
+
+class BufferingWorker(ThreadWorker):  # type: ignore[misc]
+    """Collects requests in the event loop and answers them in threads."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.receiving: set[BufferedConnection] = set()
+
+    def accept(self, listener: Any) -> None:
+        """Accept a connection and wait for its first request, without a thread."""
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        self.nr_conns += 1
+        self.receive(BufferedConnection(self.cfg, sock, address, listener.getsockname()))
+
+    def receive(self, conn: BufferedConnection) -> None:
+        """Collect the next request of a connection."""
+        conn.sock.settimeout(0)
+        if not conn.buffer.head:
+            conn.timeout = time.monotonic() + HEAD_TIMEOUT_S
+        self.on_data(conn)
+
+    def on_data(self, conn: BufferedConnection, _socket: Any = None) -> None:
+        """Take what has arrived, and pass a complete request to a thread."""
+        try:
+            data = conn.sock.recv(RECEIVE_BYTES)
+            if not data:
+                return self.forget(conn)
+            conn.feed(data)
+        except BlockingIOError:
+            pass  # nothing yet
+        except OSError:
+            return self.forget(conn)
+        except RefusedRequest as refused:
+            return self.forget(conn, refused.status)
+        if conn.buffer.is_complete:
+            self.stop_receiving(conn)
+            conn.parser = http.get_parser(self.cfg, conn.buffer.pieces(), conn.client)
+            self.enqueue_req(conn)
+        elif conn not in self.receiving:
+            self.receiving.add(conn)
+            self.poller.register(conn.sock, EVENT_READ, partial(self.on_data, conn))
+        return None
+
+    def finish_request(self, conn: BufferedConnection, future: Any) -> None:
+        """Keep or close the connection as gunicorn does. A request that is waiting on it is collected at once."""
+        super().finish_request(conn, future)
+        if conn.buffer.rest and conn in self.keepalived_conns:
+            self.on_client_socket_readable(conn, conn.sock)
+
+    def on_client_socket_readable(self, conn: BufferedConnection, client: Any) -> None:
+        """Collect the next request of a connection that was kept open."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        try:
+            conn.next_request()
+        except RefusedRequest as refused:
+            return self.forget(conn, refused.status)
+        return self.receive(conn)
+
+    def murder_pending(self) -> None:
+        """Close connections whose request did not arrive in time. gunicorn calls this once a second."""
+        now = time.monotonic()
+        for conn in list(self.receiving):
+            if conn.timeout < now:
+                self.forget(conn, "408 Request Timeout" if conn.buffer.has_started else "")
+            elif not self.alive and not conn.buffer.has_started:
+                self.forget(conn)
+
+    def stop_receiving(self, conn: BufferedConnection) -> None:
+        if conn in self.receiving:
+            self.receiving.remove(conn)
+            self.poller.unregister(conn.sock)
+
+    def forget(self, conn: BufferedConnection, status: str = "") -> None:
+        """Close a connection whose request will not be answered by the application."""
+        self.stop_receiving(conn)
+        if status:
+            conn.refuse(status)
+        self.nr_conns -= 1
+        conn.close()
