@@ -13,7 +13,7 @@ import pytest
 from accounts.clerk import samples
 from accounts.models import User
 from config.gunicorn_worker import HEAD_TIMEOUT_S
-from tests.helpers.processes import UNWATCHED, gunicorn
+from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import URL, Svix, new_svix_id, person
 from tests.settings import SECRET
 from webhooks.inbox import signatures
@@ -33,7 +33,7 @@ STALLED = {
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, database_url: str) -> Iterator[str]:
     log = tmp_path_factory.mktemp("slow clients") / "gunicorn.log"
-    with gunicorn(database_url, log, workers=1, configuration=UNWATCHED) as url:
+    with gunicorn(database_url, log, workers=1, configuration=WITHOUT_ALERT_THREAD) as url:
         yield url
 
 
