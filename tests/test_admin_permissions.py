@@ -1,4 +1,6 @@
-"""Every URL of the admin, for every kind of person, with the answer written by hand; see tests/test_permissions.py."""
+"""Permission matrix of the admin: the expected status of every URL for admins, superusers and everyone else."""
+
+from typing import NamedTuple
 
 import pytest
 from django.test import Client
@@ -6,53 +8,80 @@ from django.urls import get_resolver
 
 from tests.config.test_headers import patterns
 from tests.helpers.factories import UserFactory
-from tests.test_permissions import FOUND, NO, NONE, OK, PEOPLE, VERB, ask, browser_of, unused
+from tests.test_permissions import (
+    AUDIENCES,
+    FORBIDDEN,
+    FOUND,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    OK,
+    copy_of,
+    create_browser,
+    request_status,
+)
 
 pytestmark = pytest.mark.django_db
 
-#: What the role ADMIN and what a local superuser gets, by GET and by POST. Everybody else is sent to the login page.
-ADMIN: dict[str, tuple[int, int, int, int]] = {
-    # address: ADMIN GET, superuser GET, ADMIN POST, superuser POST
-    "/admin/": (OK, OK, OK, OK),
-    "/admin/login/": (FOUND, FOUND, OK, OK),
-    "/admin/logout/": (VERB, VERB, OK, OK),
-    "/admin/password_change/": (OK, OK, OK, OK),
-    "/admin/password_change/done/": (OK, OK, VERB, VERB),
-    "/admin/autocomplete/": (NO, NO, VERB, VERB),  # it is not said of what
-    "/admin/jsi18n/": (OK, OK, VERB, VERB),
-    "/admin/r/1/{pk}/": (NONE, NONE, NONE, NONE),  # no model has a page of its own by this way
-    # The role ADMIN looks, and edits no permissions.
-    "/admin/auth/group/": (OK, OK, OK, OK),
-    "/admin/auth/group/add/": (NO, OK, NO, OK),
-    "/admin/auth/group/{pk}/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/auth/group/{pk}/change/": (OK, OK, NO, OK),
-    "/admin/auth/group/{pk}/delete/": (NO, OK, NO, OK),
-    "/admin/auth/group/{pk}/history/": (OK, OK, OK, OK),
-    # Whoever is an admin switches parts of the product; which there are, the code says.
-    "/admin/accounts/flag/": (OK, OK, OK, OK),
-    "/admin/accounts/flag/add/": (NO, NO, NO, NO),
-    "/admin/accounts/flag/{pk}/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/accounts/flag/{pk}/change/": (OK, OK, FOUND, FOUND),  # nothing in the form has to be filled in
-    "/admin/accounts/flag/{pk}/delete/": (NO, NO, NO, NO),
-    "/admin/accounts/flag/{pk}/history/": (OK, OK, OK, OK),
-    "/admin/audit/": (OK, OK, OK, OK),  # and the same for every other app
-    # Where deeds are posted to, whoever only looks is led back to the form.
-    "/admin/accounts/identityconflict/{pk}/resolve/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/webhooks/alert/{pk}/action/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/webhooks/webhookevent/repair/": (OK, OK, FOUND, FOUND),  # it is not said why
-    "/admin/webhooks/webhookevent/{pk}/repair/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/webhooks/replay/{pk}/progress/": (OK, OK, VERB, VERB),
-    "/admin/webhooks/replay/{pk}/control/": (FOUND, FOUND, FOUND, FOUND),
-    "/admin/webhooks/webhookevent/{pk}/reveal/": (FOUND, FOUND, NO, OK),  # by a permission of its own
-    "/admin/webhooks/alert/runbooks/": (OK, OK, OK, OK),
-    "/admin/webhooks/alert/runbooks/silence/": (OK, OK, OK, OK),
-    "/admin/audit/auditlog/export/": (FOUND, FOUND, FOUND, FOUND),  # it is not said in which form
-    "/admin/webhooks/webhookevent/export/": (FOUND, FOUND, OK, OK),
-    "/admin/webhooks/dashboard/": (OK, OK, VERB, VERB),
-    "/admin/accounts/user/{pk}/timeline/": (OK, OK, VERB, VERB),
-    "/admin/nowhere": (NONE, NONE, NONE, NONE),
+
+class Statuses(NamedTuple):
+    """The statuses for the role ADMIN and for a superuser. Everyone else is redirected to the login page."""
+
+    admin_get: int
+    superuser_get: int
+    admin_post: int
+    superuser_post: int
+
+
+def both(*, get: int, post: int) -> Statuses:
+    """Return the same statuses for admins and superusers."""
+    return Statuses(get, get, post, post)
+
+
+ADMIN: dict[str, Statuses] = {
+    "/admin/": both(get=OK, post=OK),
+    "/admin/login/": both(get=FOUND, post=OK),
+    "/admin/logout/": both(get=NOT_ALLOWED, post=OK),
+    "/admin/password_change/": both(get=OK, post=OK),
+    "/admin/password_change/done/": both(get=OK, post=NOT_ALLOWED),
+    "/admin/autocomplete/": both(get=FORBIDDEN, post=NOT_ALLOWED),  # without parameters
+    "/admin/jsi18n/": both(get=OK, post=NOT_ALLOWED),
+    "/admin/r/1/{pk}/": both(get=NOT_FOUND, post=NOT_FOUND),  # the model has no page on the site
+    # Admins can view groups, but only superusers change permissions.
+    "/admin/auth/group/": both(get=OK, post=OK),
+    "/admin/auth/group/add/": Statuses(admin_get=FORBIDDEN, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK),
+    "/admin/auth/group/{pk}/": both(get=FOUND, post=FOUND),
+    "/admin/auth/group/{pk}/change/": Statuses(admin_get=OK, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK),
+    "/admin/auth/group/{pk}/delete/": Statuses(
+        admin_get=FORBIDDEN, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK
+    ),
+    "/admin/auth/group/{pk}/history/": both(get=OK, post=OK),
+    # Admins can change flags. The code defines which flags exist.
+    "/admin/accounts/flag/": both(get=OK, post=OK),
+    "/admin/accounts/flag/add/": both(get=FORBIDDEN, post=FORBIDDEN),
+    "/admin/accounts/flag/{pk}/": both(get=FOUND, post=FOUND),
+    "/admin/accounts/flag/{pk}/change/": both(get=OK, post=FOUND),  # all fields are optional
+    "/admin/accounts/flag/{pk}/delete/": both(get=FORBIDDEN, post=FORBIDDEN),
+    "/admin/accounts/flag/{pk}/history/": both(get=OK, post=OK),
+    "/admin/audit/": both(get=OK, post=OK),  # as for every other app
+    # URLs of actions redirect GET requests to the form.
+    "/admin/accounts/identityconflict/{pk}/resolve/": both(get=FOUND, post=FOUND),
+    "/admin/webhooks/alert/{pk}/action/": both(get=FOUND, post=FOUND),
+    "/admin/webhooks/webhookevent/repair/": both(get=OK, post=FOUND),  # without a reason
+    "/admin/webhooks/webhookevent/{pk}/repair/": both(get=FOUND, post=FOUND),
+    "/admin/webhooks/replay/{pk}/progress/": both(get=OK, post=NOT_ALLOWED),
+    "/admin/webhooks/replay/{pk}/control/": both(get=FOUND, post=FOUND),
+    "/admin/webhooks/webhookevent/{pk}/reveal/": Statuses(
+        admin_get=FOUND, superuser_get=FOUND, admin_post=FORBIDDEN, superuser_post=OK
+    ),  # requires a separate permission
+    "/admin/webhooks/alert/runbooks/": both(get=OK, post=OK),
+    "/admin/webhooks/alert/runbooks/silence/": both(get=OK, post=OK),
+    "/admin/audit/auditlog/export/": both(get=FOUND, post=FOUND),  # without a format
+    "/admin/webhooks/webhookevent/export/": both(get=FOUND, post=OK),
+    "/admin/webhooks/dashboard/": both(get=OK, post=NOT_ALLOWED),
+    "/admin/accounts/user/{pk}/timeline/": both(get=OK, post=NOT_ALLOWED),
+    "/admin/nowhere": both(get=NOT_FOUND, post=NOT_FOUND),
 }
-#: Models whose rows come from the code only: nobody makes, changes or deletes them here.
+#: Models whose rows cannot be added, changed or deleted in the admin.
 READ_ONLY = (
     "accounts/dataexport",
     "accounts/endedsession",
@@ -77,12 +106,12 @@ READ_ONLY = (
 )
 for model in READ_ONLY:
     ADMIN |= {
-        f"/admin/{model}/": (OK, OK, OK, OK),
-        f"/admin/{model}/add/": (NO, NO, NO, NO),
-        f"/admin/{model}/{{pk}}/": (FOUND, FOUND, FOUND, FOUND),
-        f"/admin/{model}/{{pk}}/change/": (OK, OK, NO, NO),
-        f"/admin/{model}/{{pk}}/delete/": (NO, NO, NO, NO),
-        f"/admin/{model}/{{pk}}/history/": (OK, OK, OK, OK),
+        f"/admin/{model}/": both(get=OK, post=OK),
+        f"/admin/{model}/add/": both(get=FORBIDDEN, post=FORBIDDEN),
+        f"/admin/{model}/{{pk}}/": both(get=FOUND, post=FOUND),
+        f"/admin/{model}/{{pk}}/change/": both(get=OK, post=FORBIDDEN),
+        f"/admin/{model}/{{pk}}/delete/": both(get=FORBIDDEN, post=FORBIDDEN),
+        f"/admin/{model}/{{pk}}/history/": both(get=OK, post=OK),
     }
 STAFF = ("admin", "superuser")
 OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE")
@@ -95,29 +124,28 @@ def pk(one_of_each_pk: int) -> int:
 
 @pytest.fixture(scope="module")
 def browsers(module_rows: None) -> dict[str, Client]:
-    """Return a browser of each of PEOPLE."""
     owner = UserFactory.create()
-    return {person: browser_of(person, owner) for person in PEOPLE}
+    return {audience: create_browser(audience, owner) for audience in AUDIENCES}
 
 
-@pytest.mark.parametrize("address", ADMIN)
-@pytest.mark.parametrize("person", STAFF)
-def test_staff(address: str, person: str, pk: int, browsers: dict[str, Client]) -> None:
-    path, place = address.format(pk=pk), STAFF.index(person)
-    assert ask(unused(browsers[person]), "GET", path) == ADMIN[address][place]
-    assert ask(unused(browsers[person]), "POST", path) == ADMIN[address][2 + place]
+@pytest.mark.parametrize("url", ADMIN)
+@pytest.mark.parametrize("audience", STAFF)
+def test_staff(url: str, audience: str, pk: int, browsers: dict[str, Client]) -> None:
+    path, expected = url.format(pk=pk), ADMIN[url]._asdict()
+    assert request_status(copy_of(browsers[audience]), "GET", path) == expected[f"{audience}_get"]
+    assert request_status(copy_of(browsers[audience]), "POST", path) == expected[f"{audience}_post"]
 
 
-@pytest.mark.parametrize("person", [person for person in PEOPLE if person not in STAFF])
-def test_everybody_else_gets_no_further_than_the_door(person: str, pk: int, browsers: dict[str, Client]) -> None:
-    for number, address in enumerate(ADMIN):
-        # Of the other methods one for each address and person; with nine people each address is asked by all of them.
-        for method in ("GET", "POST", OTHER_METHODS[(PEOPLE.index(person) + number) % len(OTHER_METHODS)]):
-            at_the_door = VERB if method in ("PATCH", "DELETE") else OK
-            expected = at_the_door if address == "/admin/login/" else FOUND
-            assert ask(unused(browsers[person]), method, address.format(pk=pk)) == expected, (method, address)
+@pytest.mark.parametrize("audience", [audience for audience in AUDIENCES if audience not in STAFF])
+def test_everyone_else_is_redirected_to_the_login_page(audience: str, pk: int, browsers: dict[str, Client]) -> None:
+    for number, url in enumerate(ADMIN):
+        # One of the other methods per URL and audience. Across the nine audiences, every URL is tested with all of them.
+        for method in ("GET", "POST", OTHER_METHODS[(AUDIENCES.index(audience) + number) % len(OTHER_METHODS)]):
+            login_page = NOT_ALLOWED if method in ("PATCH", "DELETE") else OK
+            expected = login_page if url == "/admin/login/" else FOUND
+            assert request_status(copy_of(browsers[audience]), method, url.format(pk=pk)) == expected, (method, url)
 
 
 def test_every_url_of_the_admin_is_in_the_matrix() -> None:
-    found = {address for address, _ in patterns(get_resolver("config.urls")) if address.startswith("/admin/")}
+    found = {url for url, _ in patterns(get_resolver("config.urls")) if url.startswith("/admin/")}
     assert found == set(ADMIN)

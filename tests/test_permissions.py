@@ -1,10 +1,10 @@
-"""Every URL and method of the product, for every kind of person, with the answer written by hand.
+"""Permission matrix: the expected status of every URL and method for every audience.
 
-Here the admin is its front door; its own URLs are in tests/test_admin_permissions.py.
+For the admin, only its index page is tested here; see tests/test_admin_permissions.py for the rest.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.db import transaction
@@ -25,248 +25,245 @@ from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
 
-#: The people of the columns below. Olive owns what the addresses name; Bella is another builder, Clio another client.
-PEOPLE = (
-    "nobody",
-    "visitor",
-    "owner",
-    "other builder",
-    "client",
-    "admin",
-    "superuser",
-    "banned",
-    "deleted",
-    "session over",
-    "provisional",
-)
-OK, MOVED, FOUND, SEE, BAD, WHO, NO, NONE, VERB, WRONG = 200, 301, 302, 303, 400, 401, 403, 404, 405, 422
-#: Longer than a real one, because browsers are made once for all tests.
-AS_LONG_AS_TESTS_S = 3600
-#: Somebody may do it, and has to say to which state of the profile.
-IF = 428
+OK, FOUND, SEE_OTHER = 200, 302, 303
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
+INVALID, PRECONDITION_REQUIRED = 422, 428
+#: Longer than usual, because the browsers are created once for all tests.
+TOKEN_LIFETIME_S = 3600
 
 
-def same(status: int) -> tuple[int, ...]:
-    return (status,) * len(PEOPLE)
+class Statuses(NamedTuple):
+    """The status that each audience gets.
+
+    The owner owns the builder page and the client profile in the URLs. The superuser has a password session, which is
+    valid in the admin only. The tokens of banned and deleted users and of ended sessions are well-formed but rejected.
+    """
+
+    anonymous: int
+    visitor: int
+    owner: int
+    other_builder: int
+    client: int
+    admin: int
+    superuser: int
+    banned: int
+    deleted: int
+    ended_session: int
+    provisional: int
 
 
-#: People:               nobody visit owner build clien admin super bannd delet over  provi
-SIGNED_IN_ONLY = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
-SIGNED_OUT_ONLY = (OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, OK, OK, FOUND)
-OWNER_AND_ADMIN = (NONE, NONE, OK, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE)
-EDITORS = (FOUND, NO, OK, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
-# Owners are told that it is their own page.
-WRITERS = (FOUND, OK, OK, OK, OK, OK, FOUND, FOUND, FOUND, FOUND, OK)
-WITH_TOKEN = (WHO, OK, OK, OK, OK, OK, WHO, WHO, WHO, WHO, OK)
-API_EDITORS = (WHO, NO, IF, NO, NO, IF, WHO, WHO, WHO, WHO, NO)
-API_HIDDEN = (NONE, NONE, IF, NONE, NONE, IF, NONE, NONE, NONE, NONE, NONE)
-ADMIN_SITE = (FOUND, FOUND, FOUND, FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND)
-ADMIN_ONLY = (FOUND, NO, NO, NO, NO, OK, FOUND, FOUND, FOUND, FOUND, NO)
-OWNERS_BUTTON = ("/builders/{builder.slug}/publish/",)
-ADMINS_PAGES = tuple(
+AUDIENCES = Statuses._fields
+#: Audiences that count as signed out, without and with a rejected token.
+WITHOUT_TOKEN, WITH_REJECTED_TOKEN = ("anonymous", "superuser"), ("banned", "deleted", "ended_session")
+
+
+def everyone(status: int, **exceptions: int) -> Statuses:
+    """Return the same status for all audiences except those named."""
+    return Statuses(**dict.fromkeys(AUDIENCES, status) | exceptions)
+
+
+def access(*, signed_in: int, signed_out: int, rejected_token: int | None = None, **exceptions: int) -> Statuses:
+    """Return statuses that depend on sign-in.
+
+    Args:
+        rejected_token: for audiences whose token is rejected, if it differs from `signed_out`.
+        exceptions: audiences with another status.
+    """
+    rejected = signed_out if rejected_token is None else rejected_token
+    statuses = dict.fromkeys(WITHOUT_TOKEN, signed_out) | dict.fromkeys(WITH_REJECTED_TOKEN, rejected)
+    return everyone(signed_in, **statuses | exceptions)
+
+
+def form(*, signed_in: int, **exceptions: int) -> Statuses:
+    """Return the statuses of a posted form: it is preserved (303) if the token is rejected."""
+    return access(signed_in=signed_in, signed_out=FOUND, rejected_token=SEE_OTHER, **exceptions)
+
+
+#: Pages and methods by audience.
+SIGN_IN_REQUIRED = access(signed_in=OK, signed_out=FOUND)
+SIGNED_OUT_ONLY = access(signed_in=FOUND, signed_out=OK)
+EDITORS_ONLY = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=OK, admin=OK)
+ADMIN_ONLY = access(signed_in=FORBIDDEN, signed_out=FOUND, admin=OK)
+HIDDEN_EXCEPT_EDITORS = everyone(NOT_FOUND, owner=OK, admin=OK)
+HIDDEN_EXCEPT_ADMIN = everyone(NOT_FOUND, owner=FORBIDDEN, admin=OK)
+OWN_BUILDER_ONLY = access(signed_in=FOUND, signed_out=FOUND, owner=OK, other_builder=OK, provisional=OK)
+OWN_CLIENT_ONLY = access(signed_in=FOUND, signed_out=FOUND, owner=OK, client=OK, provisional=OK)
+ADMIN_SITE = everyone(FOUND, admin=OK, superuser=OK)
+#: Redirects of pages that only accept POST.
+BUTTON_OF_OWNER = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=FOUND)
+BUTTON_OF_EDITORS = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=FOUND, admin=FOUND)
+BUTTON_OF_ADMIN = access(signed_in=FORBIDDEN, signed_out=FOUND, admin=FOUND)
+ADMIN_PAGES = tuple(
     f"/builders/{{builder.slug}}/{page}/" for page in ("verify", "badges", "badges/identity", "record", "hide")
 )
+MISSING_IMAGE = f"/media/projects/{'0' * 32}.webp"
 
-READ: dict[str, tuple[int, ...]] = {
-    "/": same(OK),
-    "/builders/": same(OK),
-    "/builders/{builder.slug}/": same(OK),
-    "/builders/{hidden.slug}/": OWNER_AND_ADMIN,
-    "/builders/nobody-at-all/": same(NONE),
-    "/builders/{builder.slug}/card.png": same(OK),
-    "/builders/{hidden.slug}/card.png": same(NONE),
-    "/builders/{builder.slug}/contact/": WRITERS,
-    "/builders/{hidden.slug}/contact/": (NONE, NONE, OK, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
-    "/builders/{builder.slug}/edit/introduction/": EDITORS,
-    "/builders/{hidden.slug}/edit/introduction/": OWNER_AND_ADMIN,
-    # What only its owner does with a page, and what only admins do.
-    **dict.fromkeys(OWNERS_BUTTON, (FOUND, NO, FOUND, NO, NO, NO, FOUND, FOUND, FOUND, FOUND, NO)),
-    "/builders/{builder.slug}/delete/": EDITORS,
-    "/builders/{hidden.slug}/delete/": OWNER_AND_ADMIN,
-    **dict.fromkeys(ADMINS_PAGES, ADMIN_ONLY),
-    "/builders/{builder.slug}/feature/": (FOUND, NO, NO, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
-    "/builders/{hidden.slug}/hide/": (NONE, NONE, NO, NONE, NONE, OK, NONE, NONE, NONE, NONE, NONE),
-    # Whoever has no profile of the kind begins at the beginning, and whoever is new waits.
-    "/welcome/": SIGNED_IN_ONLY,
-    "/welcome/builder/": (FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, OK),
-    "/welcome/client/": (FOUND, FOUND, OK, FOUND, OK, FOUND, FOUND, FOUND, FOUND, FOUND, OK),
-    "/welcome/preview/": (FOUND, FOUND, OK, OK, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, OK),
-    "/builders/{builder.slug}/picture/": EDITORS,
-    "/builders/{hidden.slug}/picture/": OWNER_AND_ADMIN,
-    "/builders/{builder.slug}/portfolio/new/": EDITORS,
-    "/builders/{hidden.slug}/portfolio/new/": OWNER_AND_ADMIN,
-    "/builders/{builder.slug}/portfolio/order/": (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
-    "/builders/{builder.slug}/portfolio/{project.pk}/edit/": EDITORS,
-    "/builders/{hidden.slug}/portfolio/{project.pk}/edit/": OWNER_AND_ADMIN,
-    "/builders/{builder.slug}/portfolio/{project.pk}/delete/": EDITORS,
-    "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": OWNER_AND_ADMIN,
-    f"/media/projects/{'0' * 32}.webp": same(NONE),  # nothing asks who looks at a picture; there is none of this name
-    "/builders/{builder.slug}/availability/": (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, FOUND, FOUND, FOUND, NO),
-    "/account/client/": (FOUND, NONE, OK, NONE, OK, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
-    "/clients/{client.pk}/edit/": OWNER_AND_ADMIN,
+#: GET and HEAD.
+READ: dict[str, Statuses] = {
+    "/": everyone(OK),
+    "/builders/": everyone(OK),
+    "/builders/{builder.slug}/": everyone(OK),
+    "/builders/{hidden.slug}/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/nobody-at-all/": everyone(NOT_FOUND),
+    "/builders/{builder.slug}/card.png": everyone(OK),
+    "/builders/{hidden.slug}/card.png": everyone(NOT_FOUND),
+    # Owners see a note that this is their own page.
+    "/builders/{builder.slug}/contact/": SIGN_IN_REQUIRED,
+    "/builders/{hidden.slug}/contact/": everyone(NOT_FOUND, owner=OK, admin=FORBIDDEN),
+    "/builders/{builder.slug}/edit/introduction/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/edit/introduction/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/publish/": BUTTON_OF_OWNER,
+    "/builders/{builder.slug}/delete/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/delete/": HIDDEN_EXCEPT_EDITORS,
+    **dict.fromkeys(ADMIN_PAGES, ADMIN_ONLY),
+    "/builders/{builder.slug}/feature/": BUTTON_OF_ADMIN,
+    "/builders/{hidden.slug}/hide/": HIDDEN_EXCEPT_ADMIN,
+    # Users without the profile are redirected to the first step. Provisional users see the waiting page.
+    "/welcome/": SIGN_IN_REQUIRED,
+    "/welcome/builder/": OWN_BUILDER_ONLY,
+    "/welcome/client/": OWN_CLIENT_ONLY,
+    "/welcome/preview/": OWN_BUILDER_ONLY,
+    "/builders/{builder.slug}/picture/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/picture/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/portfolio/new/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/portfolio/new/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/portfolio/order/": BUTTON_OF_EDITORS,
+    "/builders/{builder.slug}/portfolio/{project.pk}/edit/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/portfolio/{project.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/portfolio/{project.pk}/delete/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": HIDDEN_EXCEPT_EDITORS,
+    MISSING_IMAGE: everyone(NOT_FOUND),  # images are public; this one does not exist
+    "/builders/{builder.slug}/availability/": BUTTON_OF_EDITORS,
+    "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK, client=OK),
+    "/clients/{client.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
-    "/sign-out/": same(OK),
-    "/account/": SIGNED_IN_ONLY,
-    "/account/exports/{export}/": (FOUND, NONE, OK, NONE, NONE, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
-    "/account/roles/": SIGNED_IN_ONLY,
-    "/account/roles/stop/builder/": SIGNED_IN_ONLY,
-    "/account/roles/stop/admin/": (FOUND, NONE, NONE, NONE, NONE, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
-    "/account/delete/": SIGNED_IN_ONLY,
-    "/account/exports/": same(FOUND),  # to the account, or to sign in
-    "/api/profiles/me": WITH_TOKEN,
-    "/api/profiles/builders": same(OK),
-    "/api/profiles/builders/{builder.pk}": same(OK),
-    "/api/profiles/builders/{hidden.pk}": OWNER_AND_ADMIN,
-    "/api/profiles/clients/{client.pk}": OWNER_AND_ADMIN,
-    "/api/openapi.json": same(OK),
-    "/api/docs/": same(OK),
-    "/api/nowhere": same(NONE),
-    "/api/webhooks/clerk": same(VERB),
+    "/sign-out/": everyone(OK),
+    "/account/": SIGN_IN_REQUIRED,
+    "/account/exports/{export}/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK),
+    "/account/roles/": SIGN_IN_REQUIRED,
+    "/account/roles/stop/builder/": SIGN_IN_REQUIRED,
+    "/account/roles/stop/admin/": access(signed_in=NOT_FOUND, signed_out=FOUND),
+    "/account/delete/": SIGN_IN_REQUIRED,
+    "/account/exports/": everyone(FOUND),  # to the account page or to the sign-in page
+    "/api/profiles/me": access(signed_in=OK, signed_out=UNAUTHORIZED),
+    "/api/profiles/builders": everyone(OK),
+    "/api/profiles/builders/{builder.pk}": everyone(OK),
+    "/api/profiles/builders/{hidden.pk}": HIDDEN_EXCEPT_EDITORS,
+    "/api/profiles/clients/{client.pk}": HIDDEN_EXCEPT_EDITORS,
+    "/api/openapi.json": everyone(OK),
+    "/api/docs/": everyone(OK),
+    "/api/nowhere": everyone(NOT_FOUND),
+    "/api/webhooks/clerk": everyone(NOT_ALLOWED),
     "/admin/": ADMIN_SITE,
-    "/healthz": same(OK),
-    "/readyz": same(OK),
-    "/metrics": same(OK),  # from this machine, in local mode
+    "/healthz": everyone(OK),
+    "/readyz": everyone(OK),
+    "/metrics": everyone(OK),  # from localhost, in local mode
 }
-#: What posting an empty form does to the portfolio.
+#: Status of posting an empty form to the pages of the portfolio.
 PORTFOLIO = {
-    "picture": WRONG,
-    "portfolio/new": WRONG,
-    "portfolio/order": WRONG,
-    "portfolio/{project.pk}/edit": WRONG,
+    "picture": INVALID,
+    "portfolio/new": INVALID,
+    "portfolio/order": INVALID,
+    "portfolio/{project.pk}/edit": INVALID,
     "portfolio/{project.pk}/delete": FOUND,
 }
-#: Methods that an address has besides GET and HEAD, asked with a CSRF token.
-WRITE: dict[tuple[str, str], tuple[int, ...]] = {
-    ("POST", "/sign-out/"): same(FOUND),
-    # An empty form is a good one. Whose token is good and who is still not let in gets a draft.
-    ("POST", "/builders/{builder.slug}/edit/introduction/"): (
-        FOUND,
-        NO,
-        FOUND,
-        NO,
-        NO,
-        FOUND,
-        FOUND,
-        SEE,
-        SEE,
-        SEE,
-        NO,
-    ),
-    ("POST", "/builders/{hidden.slug}/edit/introduction/"): (
-        NONE,
-        NONE,
-        FOUND,
-        NONE,
-        NONE,
-        FOUND,
-        NONE,
-        NONE,
-        NONE,
-        NONE,
-        NONE,
-    ),
-    **{("POST", address): (FOUND, NO, SEE, NO, NO, NO, FOUND, SEE, SEE, SEE, NO) for address in OWNERS_BUTTON},
-    ("POST", "/builders/{builder.slug}/delete/"): (FOUND, NO, SEE, NO, NO, SEE, FOUND, SEE, SEE, SEE, NO),
-    ("POST", "/builders/{hidden.slug}/delete/"): (NONE, NONE, SEE, NONE, NONE, SEE, NONE, NONE, NONE, NONE, NONE),
-    # An empty form says nothing.
-    **{("POST", address): (FOUND, NO, NO, NO, NO, WRONG, FOUND, SEE, SEE, SEE, NO) for address in ADMINS_PAGES},
-    ("POST", "/builders/{builder.slug}/feature/"): (FOUND, NO, NO, NO, NO, SEE, FOUND, SEE, SEE, SEE, NO),
-    ("POST", "/builders/{hidden.slug}/hide/"): (NONE, NONE, NO, NONE, NONE, WRONG, NONE, NONE, NONE, NONE, NONE),
-    ("POST", "/welcome/"): (FOUND, WRONG, WRONG, WRONG, WRONG, WRONG, FOUND, SEE, SEE, SEE, OK),
-    # Whoever has none is led to the beginning. The model asks for an availability and a currency.
-    ("POST", "/welcome/builder/"): (FOUND, FOUND, WRONG, WRONG, FOUND, FOUND, FOUND, SEE, SEE, SEE, OK),
-    ("POST", "/welcome/client/"): (FOUND, FOUND, SEE, FOUND, SEE, FOUND, FOUND, SEE, SEE, SEE, OK),
-    ("POST", "/welcome/preview/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
-    # Pictures and projects: an empty form is a bad one, and deleting needs no more than the click.
+API_EDITORS_ONLY = access(
+    signed_in=FORBIDDEN, signed_out=UNAUTHORIZED, owner=PRECONDITION_REQUIRED, admin=PRECONDITION_REQUIRED
+)
+API_HIDDEN = everyone(NOT_FOUND, owner=PRECONDITION_REQUIRED, admin=PRECONDITION_REQUIRED)
+#: Methods other than GET and HEAD, sent with a CSRF token. Forms are posted empty.
+WRITE: dict[tuple[str, str], Statuses] = {
+    ("POST", "/sign-out/"): everyone(FOUND),
+    # All fields are optional.
+    ("POST", "/builders/{builder.slug}/edit/introduction/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
+    ("POST", "/builders/{hidden.slug}/edit/introduction/"): everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
+    ("POST", "/builders/{builder.slug}/publish/"): form(signed_in=FORBIDDEN, owner=SEE_OTHER),
+    ("POST", "/builders/{builder.slug}/delete/"): form(signed_in=FORBIDDEN, owner=SEE_OTHER, admin=SEE_OTHER),
+    ("POST", "/builders/{hidden.slug}/delete/"): everyone(NOT_FOUND, owner=SEE_OTHER, admin=SEE_OTHER),
+    **{("POST", url): form(signed_in=FORBIDDEN, admin=INVALID) for url in ADMIN_PAGES},
+    ("POST", "/builders/{builder.slug}/feature/"): form(signed_in=FORBIDDEN, admin=SEE_OTHER),
+    ("POST", "/builders/{hidden.slug}/hide/"): everyone(NOT_FOUND, owner=FORBIDDEN, admin=INVALID),
+    ("POST", "/welcome/"): form(signed_in=INVALID, provisional=OK),
+    # Users without the profile are redirected to the first step. Availability and currency are required.
+    ("POST", "/welcome/builder/"): form(signed_in=FOUND, owner=INVALID, other_builder=INVALID, provisional=OK),
+    ("POST", "/welcome/client/"): form(signed_in=FOUND, owner=SEE_OTHER, client=SEE_OTHER, provisional=OK),
+    ("POST", "/welcome/preview/"): form(signed_in=NOT_ALLOWED),
     **{
-        ("POST", f"/builders/{{builder.slug}}/{rest}/"): (FOUND, NO, answer, NO, NO, answer, FOUND, SEE, SEE, SEE, NO)
-        for rest, answer in PORTFOLIO.items()
+        ("POST", f"/builders/{{builder.slug}}/{page}/"): form(signed_in=FORBIDDEN, owner=status, admin=status)
+        for page, status in PORTFOLIO.items()
     },
     **{
-        ("POST", f"/builders/{{hidden.slug}}/{rest}/"): (NONE, NONE, answer, NONE, NONE, answer, *(NONE,) * 5)
-        for rest, answer in PORTFOLIO.items()
+        ("POST", f"/builders/{{hidden.slug}}/{page}/"): everyone(NOT_FOUND, owner=status, admin=status)
+        for page, status in PORTFOLIO.items()
     },
-    # The switch is asked without a position, which is no good.
-    ("POST", "/builders/{builder.slug}/availability/"): (FOUND, NO, FOUND, NO, NO, FOUND, FOUND, SEE, SEE, SEE, NO),
-    ("POST", "/account/client/"): (FOUND, NONE, FOUND, NONE, FOUND, NONE, FOUND, SEE, SEE, SEE, NONE),
-    ("POST", "/clients/{client.pk}/edit/"): (NONE, NONE, FOUND, NONE, NONE, FOUND, NONE, NONE, NONE, NONE, NONE),
-    # An empty message is none.
-    ("POST", "/builders/{builder.slug}/contact/"): (
-        *(FOUND, WRONG, NO, WRONG, WRONG, WRONG, FOUND, SEE, SEE, SEE, WRONG),
-    ),
-    # Whoever Clerk has not told of yet has no roles to change.
-    ("POST", "/account/roles/stop/builder/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
-    ("POST", "/account/roles/stop/admin/"): (FOUND, NONE, NONE, NONE, NONE, NONE, FOUND, SEE, SEE, SEE, NONE),
-    ("POST", "/account/roles/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, WRONG),
-    ("POST", "/account/"): (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, SEE, SEE, SEE, VERB),
-    ("POST", "/account/delete/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
-    ("POST", "/account/exports/"): (FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, SEE, SEE, SEE, FOUND),
-    **dict.fromkeys(
-        (("PATCH", "/api/profiles/builders/{builder.pk}"), ("DELETE", "/api/profiles/builders/{builder.pk}")),
-        API_EDITORS,
-    ),
+    # Without a value, the switch redirects without a change.
+    ("POST", "/builders/{builder.slug}/availability/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
+    ("POST", "/account/client/"): form(signed_in=NOT_FOUND, owner=FOUND, client=FOUND),
+    ("POST", "/clients/{client.pk}/edit/"): everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
+    ("POST", "/builders/{builder.slug}/contact/"): form(signed_in=INVALID, owner=FORBIDDEN),
+    # Provisional users have no roles that could be changed.
+    ("POST", "/account/roles/stop/builder/"): form(signed_in=FOUND, provisional=INVALID),
+    ("POST", "/account/roles/stop/admin/"): form(signed_in=NOT_FOUND),
+    ("POST", "/account/roles/"): form(signed_in=FOUND, provisional=INVALID),
+    ("POST", "/account/"): form(signed_in=NOT_ALLOWED),
+    ("POST", "/account/delete/"): form(signed_in=FOUND),
+    ("POST", "/account/exports/"): form(signed_in=FOUND),
+    **{(method, "/api/profiles/builders/{builder.pk}"): API_EDITORS_ONLY for method in ("PATCH", "DELETE")},
     **{
-        (method, address): API_HIDDEN
+        (method, url): API_HIDDEN
         for method in ("PATCH", "DELETE")
-        for address in ("/api/profiles/builders/{hidden.pk}", "/api/profiles/clients/{client.pk}")
+        for url in ("/api/profiles/builders/{hidden.pk}", "/api/profiles/clients/{client.pk}")
     },
-    ("POST", "/api/webhooks/clerk"): same(BAD),  # nothing is signed
+    ("POST", "/api/webhooks/clerk"): everyone(BAD_REQUEST),  # the request is not signed
 }
-#: Methods that an address does not have are 405, unless somebody may not even know what it has.
-OTHERWISE: dict[str, tuple[int, ...]] = {
-    **{
-        f"/builders/{{builder.slug}}/{rest}/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO)
-        for rest in PORTFOLIO
-    },
-    **{
-        f"/builders/{{hidden.slug}}/{rest}/": (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE)
-        for rest in PORTFOLIO
-    },
-    f"/media/projects/{'0' * 32}.webp": same(VERB),
-    "/builders/{builder.slug}/availability/": (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
-    "/account/client/": (FOUND, NONE, VERB, NONE, VERB, NONE, FOUND, FOUND, FOUND, FOUND, NONE),
-    "/builders/{builder.slug}/contact/": (FOUND, VERB, NO, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
-    "/builders/{hidden.slug}/contact/": (NONE, NONE, NO, NONE, NONE, NO, NONE, NONE, NONE, NONE, NONE),
+#: Methods that are not implemented get 405, unless the audience must not know about the page.
+NOT_ALLOWED_FOR_SIGNED_IN = access(signed_in=NOT_ALLOWED, signed_out=FOUND)
+NOT_ALLOWED_FOR_EDITORS = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
+HIDDEN_NOT_ALLOWED = everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
+OTHERWISE: dict[str, Statuses] = {
+    **{f"/builders/{{builder.slug}}/{page}/": NOT_ALLOWED_FOR_EDITORS for page in PORTFOLIO},
+    **{f"/builders/{{hidden.slug}}/{page}/": HIDDEN_NOT_ALLOWED for page in PORTFOLIO},
+    MISSING_IMAGE: everyone(NOT_ALLOWED),
+    "/builders/{builder.slug}/availability/": NOT_ALLOWED_FOR_EDITORS,
+    "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED),
+    "/builders/{builder.slug}/contact/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
+    "/builders/{hidden.slug}/contact/": everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    "/builders/{builder.slug}/edit/introduction/": NOT_ALLOWED_FOR_EDITORS,
+    "/builders/{builder.slug}/delete/": NOT_ALLOWED_FOR_EDITORS,
+    "/builders/{builder.slug}/publish/": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED),
     **dict.fromkeys(
-        ("/builders/{builder.slug}/edit/introduction/", "/builders/{builder.slug}/delete/"),
-        (FOUND, NO, VERB, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+        (*ADMIN_PAGES, "/builders/{builder.slug}/feature/"),
+        access(signed_in=FORBIDDEN, signed_out=FOUND, admin=NOT_ALLOWED),
     ),
-    **dict.fromkeys(OWNERS_BUTTON, (FOUND, NO, VERB, NO, NO, NO, FOUND, FOUND, FOUND, FOUND, NO)),
-    **dict.fromkeys(
-        (*ADMINS_PAGES, "/builders/{builder.slug}/feature/"),
-        (FOUND, NO, NO, NO, NO, VERB, FOUND, FOUND, FOUND, FOUND, NO),
+    "/builders/{hidden.slug}/hide/": everyone(NOT_FOUND, owner=FORBIDDEN, admin=NOT_ALLOWED),
+    "/welcome/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/welcome/preview/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/welcome/builder/": access(
+        signed_in=FOUND, signed_out=FOUND, owner=NOT_ALLOWED, other_builder=NOT_ALLOWED, provisional=NOT_ALLOWED
     ),
-    "/builders/{hidden.slug}/hide/": (NONE, NONE, NO, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
-    **dict.fromkeys(
-        ("/welcome/", "/welcome/preview/"), (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB)
+    "/welcome/client/": access(
+        signed_in=FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED, provisional=NOT_ALLOWED
     ),
-    "/welcome/builder/": (FOUND, FOUND, VERB, VERB, FOUND, FOUND, FOUND, FOUND, FOUND, FOUND, VERB),
-    "/welcome/client/": (FOUND, FOUND, VERB, FOUND, VERB, FOUND, FOUND, FOUND, FOUND, FOUND, VERB),
-    **dict.fromkeys(
-        (
-            *("/account/", "/account/roles/", "/account/delete/", "/account/exports/"),
-            *("/account/roles/stop/builder/", "/account/roles/stop/admin/"),
-        ),
-        (FOUND, VERB, VERB, VERB, VERB, VERB, FOUND, FOUND, FOUND, FOUND, VERB),
-    ),
-    "/api/profiles/me": (WHO, VERB, VERB, VERB, VERB, VERB, WHO, WHO, WHO, WHO, VERB),
-    **dict.fromkeys(
-        (
-            "/builders/{hidden.slug}/",
-            "/builders/{hidden.slug}/edit/introduction/",
-            "/builders/{hidden.slug}/delete/",
-            "/api/profiles/builders/{hidden.pk}",
-            "/api/profiles/clients/{client.pk}",
-            "/clients/{client.pk}/edit/",
-        ),
-        (NONE, NONE, VERB, NONE, NONE, VERB, NONE, NONE, NONE, NONE, NONE),
-    ),
-    **dict.fromkeys(("/builders/nobody-at-all/", "/api/nowhere"), same(NONE)),
+    "/account/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/roles/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/delete/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/exports/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/roles/stop/builder/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/roles/stop/admin/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/api/profiles/me": access(signed_in=NOT_ALLOWED, signed_out=UNAUTHORIZED),
+    "/builders/{hidden.slug}/": HIDDEN_NOT_ALLOWED,
+    "/builders/{hidden.slug}/edit/introduction/": HIDDEN_NOT_ALLOWED,
+    "/builders/{hidden.slug}/delete/": HIDDEN_NOT_ALLOWED,
+    "/api/profiles/builders/{hidden.pk}": HIDDEN_NOT_ALLOWED,
+    "/api/profiles/clients/{client.pk}": HIDDEN_NOT_ALLOWED,
+    "/clients/{client.pk}/edit/": HIDDEN_NOT_ALLOWED,
+    "/builders/nobody-at-all/": everyone(NOT_FOUND),
+    "/api/nowhere": everyone(NOT_FOUND),
 }
-#: The admin answers the methods it does not know like GET, as Django's own views do.
-NOT_CHECKED = {"/admin/"}
-#: Which addresses above stand for which pattern; a pattern that is not here fails the test.
+#: Django's admin views handle unknown methods like GET.
+OTHER_METHODS_NOT_TESTED = {"/admin/"}
+#: The URL above that tests each pattern. A pattern that is missing here fails the test.
 PATTERNS = {
     "": "/",
     "builders/": "/builders/",
@@ -292,7 +289,7 @@ PATTERNS = {
     "builders/<str:slug>/portfolio/order/": "/builders/{builder.slug}/portfolio/order/",
     "builders/<str:slug>/portfolio/<bigint:pk>/edit/": "/builders/{builder.slug}/portfolio/{project.pk}/edit/",
     "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
-    "media/<image_name:name>": f"/media/projects/{'0' * 32}.webp",
+    "media/<image_name:name>": MISSING_IMAGE,
     "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
     "account/client/": "/account/client/",
     "clients/<bigint:pk>/edit/": "/clients/{client.pk}/edit/",
@@ -320,8 +317,8 @@ PATTERNS = {
 
 
 @pytest.fixture(scope="module")
-def world(module_rows: None) -> dict[str, Any]:
-    """Return what the addresses name: a page, the same owner's client profile, and a page an admin has hidden."""
+def objects(module_rows: None) -> dict[str, Any]:
+    """Return the objects in the URLs, which all belong to the owner."""
     owner = UserFactory.create(builder=True, client=True, confirmed=True)
     builder = BuilderProfileFactory.create(user=owner)
     export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
@@ -331,96 +328,95 @@ def world(module_rows: None) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def browsers(world: dict[str, Any]) -> list[Client]:
-    """Return a browser of each of PEOPLE."""
-    return [browser_of(person, world["builder"].user) for person in PEOPLE]
+def browsers(objects: dict[str, Any]) -> list[Client]:
+    """Return one browser per audience."""
+    return [create_browser(audience, objects["builder"].user) for audience in AUDIENCES]
 
 
-def hide(world: dict[str, Any], address: str) -> str:
-    """Return `address` filled in. Olive has one page; where the hidden one is meant, hers is hidden."""
-    builder: BuilderProfile = world["builder"]
-    if "{hidden" in address:
+def fill_in(objects: dict[str, Any], url: str) -> str:
+    """Return `url` with its objects filled in. If it refers to a hidden page, hide the owner's page."""
+    builder: BuilderProfile = objects["builder"]
+    if "{hidden" in url:
         BuilderProfile.objects.filter(pk=builder.pk).update(hidden_at=SINCE)
-    return address.format(**world, hidden=builder)
+    return url.format(**objects, hidden=builder)
 
 
-def browser_of(person: str, owner: User) -> Client:
-    """Return a browser of one of PEOPLE, with Clerk's cookie, or with a password's session."""
-    if person == "superuser":
+def create_browser(audience: str, owner: User) -> Client:
+    """Return a browser with the session token of an audience, or with a password session for the superuser."""
+    if audience == "superuser":
         browser = with_password()
-    elif person == "nobody":
+    elif audience == "anonymous":
         browser = Client()
     else:
-        return with_token(mint(_clerk_id(person, owner), lifetime_s=AS_LONG_AS_TESTS_S))
+        return with_token(mint(_clerk_id(audience, owner), lifetime_s=TOKEN_LIFETIME_S))
     browser.cookies["__clerk_db_jwt"] = "dvb_any"
     return browser
 
 
-def _clerk_id(person: str, owner: User) -> str:
-    if person == "provisional":
+def _clerk_id(audience: str, owner: User) -> str:
+    if audience == "provisional":
         return "user_2neverheardof"
-    user = owner if person == "owner" else _somebody(person)
-    if person == "session over":
+    user = owner if audience == "owner" else _create_user(audience)
+    if audience == "ended_session":
         EndedSession.objects.create(
             session_id=f"sess_{str(user.clerk_id)[5:]}", clerk_id=str(user.clerk_id), ended_at=SINCE
         )
     return str(user.clerk_id)
 
 
-def _somebody(person: str) -> User:
-    if person == "other builder":
+def _create_user(audience: str) -> User:
+    if audience == "other_builder":
         builder: BuilderProfile = BuilderProfileFactory.create()
         return builder.user
-    if person == "client":
+    if audience == "client":
         client: ClientProfile = ClientProfileFactory.create()
         return client.user
-    traits = {person: True} if person in ("admin", "banned", "deleted") else {}
+    traits = {audience: True} if audience in ("admin", "banned", "deleted") else {}
     return UserFactory.create(**traits)
 
 
-def ask(browser: Client, method: str, address: str) -> int:
-    # As a browser asks for a page, but for a fragment of it, so that nobody is sent to Clerk first.
-    return int(browser.generic(method, address, headers={"sec-fetch-dest": "empty"}).status_code)
+def request_status(browser: Client, method: str, url: str) -> int:
+    # As a fragment, not a document, so that the request is not redirected to Clerk.
+    return int(browser.generic(method, url, headers={"sec-fetch-dest": "empty"}).status_code)
 
 
-def answers(browsers: list[Client], world: dict[str, Any], address: str, method: str) -> tuple[int, ...]:
-    """Return what each of PEOPLE gets, all in the same world."""
+def statuses(browsers: list[Client], objects: dict[str, Any], url: str, method: str) -> Statuses:
+    """Return the status of each audience. Every request starts from the same database state."""
     found = []
     for browser in browsers:
         with transaction.atomic():
-            found.append(ask(unused(browser), method, hide(world, address)))
+            found.append(request_status(copy_of(browser), method, fill_in(objects, url)))
             transaction.set_rollback(True)
-    return tuple(found)
+    return Statuses(*found)
 
 
-def unused(browser: Client) -> Client:
-    """Return one with the same cookies, which an answer may change."""
+def copy_of(browser: Client) -> Client:
+    """Return a browser with the same cookies, because a response may change them."""
     copy = Client()
     copy.cookies.load({name: cookie.value for name, cookie in browser.cookies.items()})
     return copy
 
 
-@pytest.mark.parametrize("address", READ)
-def test_reading(browsers: list[Client], world: dict[str, Any], address: str) -> None:
-    assert answers(browsers, world, address, "GET") == READ[address]
-    assert answers(browsers, world, address, "HEAD") == READ[address]
+@pytest.mark.parametrize("url", READ)
+def test_get_and_head(browsers: list[Client], objects: dict[str, Any], url: str) -> None:
+    assert statuses(browsers, objects, url, "GET") == READ[url]
+    assert statuses(browsers, objects, url, "HEAD") == READ[url]
 
 
-@pytest.mark.parametrize("address", [address for address in READ if address not in NOT_CHECKED])
+@pytest.mark.parametrize("url", [url for url in READ if url not in OTHER_METHODS_NOT_TESTED])
 @pytest.mark.parametrize("method", ("PUT", "PATCH", "DELETE", "POST"))
-def test_other_methods(browsers: list[Client], world: dict[str, Any], address: str, method: str) -> None:
-    expected = WRITE.get((method, address)) or OTHERWISE.get(address, same(VERB))
-    assert answers(browsers, world, address, method) == expected
+def test_other_methods(browsers: list[Client], objects: dict[str, Any], url: str, method: str) -> None:
+    expected = WRITE.get((method, url)) or OTHERWISE.get(url, everyone(NOT_ALLOWED))
+    assert statuses(browsers, objects, url, method) == expected
 
 
 def test_every_url_is_in_the_matrix() -> None:
-    found = set(patterns(get_resolver("config.urls")))
-    assert found == set(PATTERNS)
+    assert set(patterns(get_resolver("config.urls"))) == set(PATTERNS)
     assert set(PATTERNS.values()) <= set(READ)
 
 
 def patterns(resolver: URLResolver) -> Iterator[str]:
-    """Yield every pattern of the product's own; the admin is one."""
+    """Yield every URL pattern. The admin counts as a single one."""
     for entry in resolver.url_patterns:
         if isinstance(entry, URLPattern) or str(entry.pattern) == "admin/":
             yield str(entry.pattern)
