@@ -160,7 +160,7 @@ class TestOwner:
         expect(other.get_by_role("link", name="Edit Leśnik")).to_be_visible()
         press(zofia, "Save skills")
         press(zofia, "Save project")
-        expect(zofia.get_by_text("Not saved: this was changed")).to_be_visible()
+        expect(zofia.get_by_text("Not saved. This section was changed")).to_be_visible()
         expect(zofia.get_by_text("This project was changed while you were editing it")).to_be_visible()
         clean(zofia, axe)
         for button in ("Save my version", "Save project"):

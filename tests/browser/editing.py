@@ -119,8 +119,8 @@ class TestRules:
             ("rate and availability", "Hourly rate", "1e", "Enter the rate as a number"),
             ("skills", "Skills", ",".join(map(str, range(21))), "Enter at most 20. You entered 21."),
             ("skills", "Skills", "y" * 41, "has 41 characters. Use 40 or fewer."),
-            ("links", "Links", "javascript:alert(1)", "is not the address of a page"),
-            ("links", "Links", "https://google.com@evil.example", "is not the address of a page"),
+            ("links", "Links", "javascript:alert(1)", "is not a valid URL"),
+            ("links", "Links", "https://google.com@evil.example", "is not a valid URL"),
             ("visibility", "Page URL", "", "Enter a URL"),
         ),
     )
@@ -141,7 +141,7 @@ class TestRules:
         link = own_page.locator("form").get_by_label("Link", exact=True)
         link.fill("ftp://example.com/tides")
         own_page.get_by_role("button", name="Add project").click()
-        expect(own_page.get_by_text("“ftp://example.com/tides” is not the address of a page. Begin")).to_be_visible()
+        expect(own_page.get_by_text("“ftp://example.com/tides” is not a valid URL.")).to_be_visible()
         expect(link).to_be_focused()
         link.fill("example.com/tides")
         own_page.get_by_role("button", name="Add project").click()
@@ -350,7 +350,7 @@ class TestWithoutJavaScript:
         press(other, "Save skills")
         expect(other.get_by_text("Saved.")).to_be_visible()
         press(page, "Save skills")
-        expect(page.get_by_text("Not saved: this was changed")).to_be_visible()
+        expect(page.get_by_text("Not saved. This section was changed")).to_be_visible()
         press(page, "Save my version")
         expect(page).to_have_url(re.compile("/builders/[^/]+/$"))
         expect(page.get_by_text("Mine")).to_be_visible()

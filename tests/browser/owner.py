@@ -158,7 +158,7 @@ class TestOffline:
         own_page.context.set_offline(True)
         opening.click()
         expect(own_page.locator("[data-error]").filter(has_text="could not be opened")).to_be_in_viewport()
-        expect(own_page.locator(TOLD)).to_contain_text("Nothing you typed is lost")
+        expect(own_page.locator(TOLD)).to_contain_text("Your other changes are kept")
         expect(typed).to_have_value("Typed in the tunnel")
         own_page.get_by_role("button", name="Try again").click()  # still in the tunnel
         expect(own_page.get_by_role("button", name="Try again")).to_have_count(1)
@@ -213,11 +213,11 @@ class TestOffline:
         own_page.context.set_offline(True)
         own_page.get_by_role("link", name="use the current version").click()
         expect(own_page.locator("[data-editing] [data-error]")).to_be_visible()
-        assert own_page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('typed')).length") == 1
+        assert own_page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('unsaved')).length") == 1
         own_page.context.set_offline(False)
         own_page.get_by_role("link", name="use the current version").click()
         expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
-        assert own_page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('typed')).length") == 0
+        assert own_page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('unsaved')).length") == 0
 
 
 class TestTwiceAndBack:

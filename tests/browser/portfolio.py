@@ -102,10 +102,10 @@ def expect_kept(page: Page, *titles: str) -> None:
 class TestOrder:
     def test_by_keyboard(self, owner: Page) -> None:
         press(owner, "Move Atlas down")
-        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to place 2 of 3.")
+        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to position 2 of 3.")
         expect(owner.get_by_role("button", name="Move Atlas down")).to_be_focused()
         press(owner, "Move Atlas down")
-        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to place 3 of 3.")
+        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to position 3 of 3.")
         expect_kept(owner, "Ledger", "Meadow", "Atlas")
 
     def test_by_mouse(self, owner: Page) -> None:
@@ -116,7 +116,7 @@ class TestOrder:
             owner.mouse.down()
             owner.mouse.move(x, end, steps=12)
             owner.mouse.up()
-        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to place 3 of 3.")
+        expect(owner.locator("#portfolio-order [role=status]")).to_have_text("Moved to position 3 of 3.")
         expect_kept(owner, "Ledger", "Meadow", "Atlas")
 
     def test_what_is_dropped_where_it_was_is_not_sent(self, owner: Page) -> None:

@@ -134,7 +134,7 @@ def test_two_tabs_save_at_once(stage: Stage, own_page: Page) -> None:
     told(other, "Saved.")
     mine.fill("Mine")
     press(own_page, "Save bio")
-    told(own_page, "Not saved: this was changed")
+    told(own_page, "Not saved. This section was changed")
     expect(own_page.locator(".conflict").get_by_text("Theirs")).to_be_visible()
     expect(mine).to_have_value("Mine")
     press(own_page, "Save my version")
