@@ -51,6 +51,15 @@ def comma_separated(name: str, default: list[str] | None = None) -> list[str]:
     return [value.strip() for value in env.str(name, default="").split(",") if value.strip()] or default or []
 
 
+def choice(name: str, options: tuple[str, ...], default: str) -> str:
+    """Return the option that the variable `name` contains in any case, or `default` if it is unset."""
+    text = env.str(name, default="").strip() or default
+    for option in options:
+        if option.lower() == text.lower():
+            return option
+    raise ImproperlyConfigured(f"{name} must be {' or '.join(options)}, not {text!r}.")
+
+
 def header(name: str) -> tuple[str, str] | None:
     """Parse a `Header-Name: value` variable into the form of Django's SECURE_PROXY_SSL_HEADER. Return None if unset."""
     text = env.str(name, default="").strip()
@@ -71,10 +80,7 @@ def fraction(name: str) -> float:
 
 def log_format() -> str:
     """Return LOG_FORMAT: `json` or `console`. The default is `console` in local mode and `json` otherwise."""
-    text = env.str("LOG_FORMAT", default="").strip().lower() or ("console" if env.bool("LOCAL_MODE", False) else "json")
-    if text not in ("console", "json"):
-        raise ImproperlyConfigured(f"LOG_FORMAT must be console or json, not {text!r}.")
-    return text
+    return choice("LOG_FORMAT", ("console", "json"), "console" if env.bool("LOCAL_MODE", False) else "json")
 
 
 def deployment() -> str:

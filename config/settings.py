@@ -8,6 +8,7 @@ from django.utils.csp import CSP
 from config import sentry
 from config.environment import (
     BASE_DIR,
+    choice,
     comma_separated,
     database_config,
     deployment,
@@ -33,8 +34,9 @@ SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
 CSRF_TRUSTED_ORIGINS = comma_separated("CSRF_TRUSTED_ORIGINS")
-#: Number of our reverse proxies. Each appends one IP address to X-Forwarded-For.
+#: Number of our reverse proxies. Each appends one IP address to TRUSTED_PROXY_IP_HEADER.
 TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0)
+TRUSTED_PROXY_IP_HEADER = choice("TRUSTED_PROXY_IP_HEADER", ("X-Forwarded-For", "Forwarded"), "X-Forwarded-For")
 SECURE_PROXY_SSL_HEADER = header("TRUSTED_PROXY_SSL_HEADER")
 
 # --- Clerk ------------------------------------------------------------------------------------------------------------
@@ -187,10 +189,13 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "accounts.backends.AdminRoleBackend",
 ]
-# Only local operators have passwords. Lockouts apply to IP addresses, so that an attacker cannot lock out an account.
+# Only local operators have passwords. Lockouts apply to IP addresses, so that an attacker cannot lock out an account, and to
+# usernames only while addresses are unknown.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = ["ip_address"]
+AXES_LOCKOUT_PARAMETERS = "accounts.lockouts.lockout_parameters"
+AXES_USERNAME_FORM_FIELD = "username"
+AXES_USERNAME_CALLABLE = "accounts.lockouts.counted_username"
 AXES_CLIENT_IP_CALLABLE = "core.client_ip.get_client_ip"
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_RESET_ON_SUCCESS = True

@@ -1,30 +1,58 @@
 """Find the IP address of the client behind trusted proxies."""
 
 import ipaddress
+import re
 
 from django.conf import settings
 from django.http import HttpRequest
+
+#: An address in brackets, or an IPv4 address, with an optional port. Ports may be obfuscated in a Forwarded header.
+WITH_PORT = re.compile(r"(?:\[([^\[\]]{2,64})\]|([0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[\w.-]{1,32}))?", re.ASCII)
+#: One element of a reversed Forwarded header. Commas in quoted strings do not end it.
+FORWARDED_ELEMENT = re.compile(r'(?:[^",]|"(?:"\\|[^"])*+(?:"|$))++')
+FORWARDED_PARAMETER = re.compile(r'([\w-]{1,20})=("(?:[^"\\]|\\.)*+"|[^\s";]*)', re.ASCII)
 
 
 def get_client_ip(request: HttpRequest) -> str | None:
     """Return the IP address of the client, or None if it is unknown.
 
-    Each of the TRUSTED_PROXY_COUNT proxies appends the address it saw to X-Forwarded-For. Only that many entries from the
-    right are reliable: the client can send anything before them, so earlier entries are ignored.
+    Each of the TRUSTED_PROXY_COUNT proxies appends the address it saw to TRUSTED_PROXY_IP_HEADER. Only that many entries
+    from the right are reliable: the client can send anything before them, so earlier entries are ignored.
     """
-    candidate = request.META.get("REMOTE_ADDR", "")
     proxies = settings.TRUSTED_PROXY_COUNT
-    if proxies:
-        hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-        candidate = hops[-proxies] if len(hops) >= proxies else ""
-    return normalize_ip(candidate)
+    if not proxies:
+        return normalize_ip(request.META.get("REMOTE_ADDR", ""))
+    if settings.TRUSTED_PROXY_IP_HEADER == "Forwarded":
+        hops = _forwarded_hops(request.META.get("HTTP_FORWARDED", ""))
+    else:
+        hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")[::-1]
+    return normalize_ip(hops[proxies - 1]) if len(hops) >= proxies else None
 
 
 def normalize_ip(text: str) -> str | None:
-    """Return an IP address in canonical form, with IPv4-mapped IPv6 as IPv4, or None if `text` is not an IP address."""
+    """Return an IP address in canonical form, without its port, or None if `text` is not an IP address.
+
+    Brackets and zones are removed, and IPv4-mapped IPv6 addresses become IPv4 addresses.
+    """
+    text = text.strip()
+    if found := WITH_PORT.fullmatch(text):
+        text = found[1] or found[2]
     try:
-        address = ipaddress.ip_address(text.strip().partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)
+
+
+def _forwarded_hops(text: str) -> list[str]:
+    """Return the `for` parameters of a Forwarded header (RFC 7239), last first, with "" for a missing or repeated one.
+
+    The header is split from the right, so that a quote which the client left open cannot change what a proxy appended.
+    """
+    elements = [element[::-1] for element in FORWARDED_ELEMENT.findall(text[::-1])]
+    nodes = [
+        [value.strip('"') for name, value in FORWARDED_PARAMETER.findall(element) if name.lower() == "for"]
+        for element in elements
+    ]
+    return [found[0] if len(found) == 1 else "" for found in nodes]

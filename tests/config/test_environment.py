@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import environment
 from config.database import check_connection
 from config.environment import (
+    choice,
     comma_separated,
     database_config,
     fraction,
@@ -93,6 +94,26 @@ def test_comma_separated_values_are_parsed(monkeypatch: Environ, value: str | No
     set_variable(monkeypatch, value)
     assert comma_separated(NAME) == expected
     assert comma_separated(NAME, ["default"]) == (expected or ["default"])
+
+
+# --- choice ---
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    ((None, "X-Forwarded-For"), ("  ", "X-Forwarded-For"), ("forwarded", "Forwarded"), (" FORWARDED ", "Forwarded")),
+)
+def test_choice_ignores_case_and_has_a_default(monkeypatch: Environ, value: str | None, expected: str) -> None:
+    set_variable(monkeypatch, value)
+    assert choice(NAME, ("X-Forwarded-For", "Forwarded"), "X-Forwarded-For") == expected
+
+
+def test_unknown_choice_is_rejected(monkeypatch: Environ) -> None:
+    set_variable(monkeypatch, "X-Real-IP")
+    with pytest.raises(
+        ImproperlyConfigured, match="SOME_VARIABLE must be X-Forwarded-For or Forwarded, not 'X-Real-IP'"
+    ):
+        choice(NAME, ("X-Forwarded-For", "Forwarded"), "X-Forwarded-For")
 
 
 # --- header ---

@@ -62,7 +62,21 @@ FORWARDED = (
     pytest.param(2, CLIENT, None, id="two proxies, one bypassed"),
     pytest.param(1, f"{FORGED},", None, id="blank last"),
     pytest.param(1, "unknown", None, id="word"),
-    pytest.param(1, f"{CLIENT}:4711", None, id="port"),
+    pytest.param(1, f"{CLIENT}:4711", CLIENT, id="port"),
+    pytest.param(1, f"{FORGED}:1, {CLIENT}:4711", CLIENT, id="port, forged"),
+    pytest.param(1, "[2001:db8::7]:443", "2001:db8::7", id="brackets and port"),
+    pytest.param(1, "[2001:DB8::7]", "2001:db8::7", id="brackets"),
+    pytest.param(1, f"[::ffff:{CLIENT}]:443", CLIENT, id="IPv4 mapped, brackets and port"),
+    pytest.param(1, "[fe80::1%25eth0]:443", "fe80::1", id="brackets and zone"),
+    pytest.param(2, f"{CLIENT}:4711, [2001:db8::2]:443", CLIENT, id="two proxies, ports"),
+    pytest.param(1, f"{CLIENT}:", None, id="blank port"),
+    pytest.param(1, f"{CLIENT}:https", None, id="port name"),
+    pytest.param(1, f"{CLIENT}:1:2", None, id="two ports"),
+    pytest.param(1, "[2001:db8::7", None, id="open bracket"),
+    pytest.param(1, "2001:db8::7]", None, id="closed bracket"),
+    pytest.param(1, "[2001:db8::7]443", None, id="brackets without colon"),
+    pytest.param(1, "[]:443", None, id="empty brackets"),
+    pytest.param(1, "[" * 20_000, None, id="many brackets"),
     pytest.param(1, f"{FORGED} {CLIENT}", None, id="no comma"),
     pytest.param(1, "\x00", None, id="NUL"),
     pytest.param(1, "1" * 100_000, None, id="very long"),
@@ -79,6 +93,43 @@ def test_behind_proxies_it_is_the_address_the_outermost_proxy_saw(
     settings.TRUSTED_PROXY_COUNT = proxies
     request = RequestFactory().get("/", REMOTE_ADDR=PROXY, headers={"x-forwarded-for": forwarded})
     assert get_client_ip(request) == expected
+
+
+NODES = (
+    pytest.param(1, f"for={CLIENT}", CLIENT, id="IPv4"),
+    pytest.param(1, f"For={CLIENT};Proto=https;by=10.0.0.1", CLIENT, id="other parameters"),
+    pytest.param(1, f"by=10.0.0.1; for={CLIENT} ;", CLIENT, id="spaces and trailing semicolon"),
+    pytest.param(1, f'for="{CLIENT}:4711"', CLIENT, id="quoted port"),
+    pytest.param(1, f"for={CLIENT}:4711", CLIENT, id="port without quotes"),
+    pytest.param(1, f'for="{CLIENT}:_hidden"', CLIENT, id="obfuscated port"),
+    pytest.param(1, 'for="[2001:DB8::7]:443"', "2001:db8::7", id="IPv6 with port"),
+    pytest.param(1, 'for="[2001:db8::7]"', "2001:db8::7", id="IPv6"),
+    pytest.param(1, f'for={FORGED}, for="{CLIENT}";host="a,for={FORGED}"', CLIENT, id="forged, comma in the host"),
+    pytest.param(2, f'for={FORGED}, for={CLIENT}, for="[2001:db8::2]"', CLIENT, id="two proxies, forged"),
+    pytest.param(1, f"junk, for={CLIENT}", CLIENT, id="forged junk"),
+    pytest.param(1, f'for={FORGED};x=", for={CLIENT}', CLIENT, id="forged open quote"),
+    pytest.param(1, f'for={FORGED};x=", for="{CLIENT}"', CLIENT, id="forged open quote, closed by the proxy"),
+    pytest.param(1, f'for={CLIENT};host=";for={FORGED}"', CLIENT, id="forged host"),
+    pytest.param(1, f'for={CLIENT};host="\\",for={FORGED}"', CLIENT, id="forged host, escaped quote"),
+    pytest.param(1, f"for={CLIENT};for={FORGED}", None, id="for twice"),
+    pytest.param(1, "for=unknown", None, id="unknown"),
+    pytest.param(1, "for=_hidden", None, id="obfuscated"),
+    pytest.param(1, "proto=https", None, id="no for"),
+    pytest.param(1, CLIENT, None, id="X-Forwarded-For in Forwarded"),
+    pytest.param(1, "", None, id="blank"),
+    pytest.param(2, f"for={CLIENT}", None, id="two proxies, one bypassed"),
+    pytest.param(1, 'for="' * 20_000, None, id="many quotes"),
+    pytest.param(1, "for=\\" * 20_000, None, id="many backslashes"),
+)
+
+
+@pytest.mark.parametrize(("proxies", "forwarded", "expected"), NODES)
+def test_forwarded_header_is_used_if_configured(
+    settings: Settings, proxies: int, forwarded: str, expected: str | None
+) -> None:
+    settings.TRUSTED_PROXY_COUNT, settings.TRUSTED_PROXY_IP_HEADER = proxies, "Forwarded"
+    headers = {"forwarded": forwarded, "x-forwarded-for": FORGED}
+    assert get_client_ip(RequestFactory().get("/", REMOTE_ADDR=PROXY, headers=headers)) == expected
 
 
 def test_missing_header_behind_proxies_gives_no_client_ip(settings: Settings) -> None:

@@ -305,6 +305,7 @@ FORWARDED = (
     pytest.param(0, PROXY, SVIX_ADDRESS, 403, id="proxy that is not trusted"),
     pytest.param(1, PROXY, SVIX_ADDRESS, 200, id="one proxy"),
     pytest.param(1, PROXY, f"  {SVIX_ADDRESS}  ", 200, id="one proxy, spaces"),
+    pytest.param(1, PROXY, f"{SVIX_ADDRESS}:5678", 200, id="one proxy, port"),
     pytest.param(1, PROXY, f"{STRANGER}, {SVIX_ADDRESS}", 200, id="one proxy, claim of the sender"),
     pytest.param(1, PROXY, f"{SVIX_ADDRESS}, {STRANGER}", 403, id="one proxy, forged"),
     pytest.param(1, PROXY, f"{SVIX_ADDRESS},", 403, id="one proxy, blank last"),
