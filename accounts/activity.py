@@ -89,7 +89,6 @@ class ActivityEntry:
 
 
 def recent_activity(user: User) -> list[ActivityEntry]:
-    """Return the latest activity of an account, newest first, in one query."""
     rows = AuditLog.objects.about(user.pk).filter(action__in=ACTION_LABELS).order_by("-id")[:MAX_ENTRIES]
     return [ActivityEntry(row.timestamp, _text(row), _actor(row, user)) for row in rows]
 
@@ -107,7 +106,6 @@ _WITHOUT_DETAIL = {Action.USER_CREATED, Action.IDENTITY_LINKED}
 
 
 def _publication(row: AuditLog) -> str:
-    """Return whether the page was published or unpublished, or "" if something else changed."""
     change = (row.details or {}).get("unpublished_at")
     if row.action != Action.PROFILE_UPDATED or row.changed_fields != ["unpublished_at"] or not change:
         return ""

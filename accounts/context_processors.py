@@ -7,5 +7,4 @@ from accounts.clerk.instance import Instance
 
 
 def clerk(request: HttpRequest) -> dict[str, Instance | None]:
-    """Add the configured Clerk instance, or None, for pages that load its scripts."""
     return {"clerk": instance.current()}

@@ -31,7 +31,6 @@ class RolesForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, list[User.Role]]:
-        """The keyword arguments for `change_roles`."""
         wanted = {Role.BUILDER: self.cleaned_data["builder"], Role.CLIENT: self.cleaned_data["client"]}
         return {
             "add": [role for role, is_wanted in wanted.items() if is_wanted],
@@ -57,7 +56,6 @@ class RoleChangesForm(forms.Form):
 
     @property
     def changes(self) -> dict[str, list[User.Role]]:
-        """The keyword arguments for `change_roles`."""
         return {
             action: [role for role in Role if self.cleaned_data.get(role) == action] for action in ("add", "remove")
         }

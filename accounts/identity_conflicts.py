@@ -77,7 +77,6 @@ def undo(conflict: IdentityConflict, *, actor: User, origin: log.Origin, note: s
 
 
 def available_resolutions(conflict: IdentityConflict) -> list[State]:
-    """Return the resolutions that an admin can choose from."""
     states = []
     for state in (State.LINKED, State.MOVED):
         try:
@@ -155,7 +154,6 @@ def _can_be_active(user: User) -> bool:
 def _announce(
     user: User, values: dict[str, tuple[Any, Any]], roles_before: list[str], actor: User, origin: log.Origin
 ) -> None:
-    """Audit the changes of an active account, send the signals and queue a push."""
     changes = {}
     for field in SYNCED_FIELDS:
         one, other, now = *values[field], getattr(user, field)

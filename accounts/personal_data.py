@@ -11,7 +11,6 @@ from core.personal_data import PersonalData, export_rows
 
 
 def export(user: User) -> PersonalData:
-    """Return the account, its sessions, forms, exports, conflicts and pushes."""
     owned_by_user = {"clerk_id": user.clerk_id or ""}
     conflicts = IdentityConflict.objects.filter(Q(user=user) | Q(other=user))
     return PersonalData(

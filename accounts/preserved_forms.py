@@ -29,7 +29,7 @@ def preserve(request: HttpRequest) -> HttpResponse | None:
     The caller must have checked that the request comes from a page of this site.
 
     Returns:
-        A redirect to the page of the form, or None if there is no token to identify the user.
+        A redirect to the page of the form, or None if no token identifies the user.
     """
     claims = claims_even_if_expired(request)
     if claims is None:
@@ -46,7 +46,6 @@ def preserve(request: HttpRequest) -> HttpResponse | None:
 
 
 def delete_expired() -> int:
-    """Delete expired forms and return how many."""
     deleted, _ = PreservedForm.objects.filter(saved_at__lt=timezone.now() - LIFETIME).delete()
     return deleted
 
@@ -57,7 +56,6 @@ class PreservedFormMixin(FormMixin):  # type: ignore[type-arg]
     request: HttpRequest
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Bind the preserved input as if it had just been posted."""
         kwargs = super().get_form_kwargs()
         preserved = self._preserved_form() if self.request.method == "GET" and PARAMETER in self.request.GET else None
         return {**kwargs, "data": QueryDict(preserved.fields)} if preserved else kwargs

@@ -1,4 +1,4 @@
-"""Role rules: which roles count, and who may change them. accounts.role_changes applies a change.
+"""Role rules: which roles are effective and who can change them. accounts.role_changes applies a change.
 
 Clerk's copy is authoritative once it is known. A change made here takes effect immediately and stays pending until Clerk
 confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that concurrent changes at
@@ -24,7 +24,6 @@ class RoleChangeError(Exception):
 
 
 def changeable_roles(actor: User, user: User) -> frozenset[Role]:
-    """Return the roles that `actor` may add to or remove from `user`."""
     if not user.is_active or not user.clerk_id or user.is_provisional or not actor.is_active:
         return frozenset()
     is_own = actor.pk == user.pk

@@ -39,13 +39,11 @@ def fetch_user(clerk_id: str) -> None:
 
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
 def reconcile_user(clerk_id: str, report_id: int) -> None:
-    """Compare one user with Clerk on behalf of an operator."""
     on_demand_fetch.run(clerk_id, report_id)
 
 
 @app.task(retry=CLERK_RETRY)
 def revoke_session(session_id: str) -> None:
-    """End a session at Clerk that has already ended here."""
     api.revoke_session(session_id)
 
 
@@ -58,7 +56,6 @@ def push_metadata(user_id: int) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(queue="upkeep", queueing_lock="push_due_metadata")
 def push_due_metadata(timestamp: int) -> None:
-    """Retry due pushes every minute."""
     if settings.CLERK_SECRET_KEY:
         push.push_due()
 
@@ -98,7 +95,6 @@ def build_data_export(export_id: int) -> None:
 @app.periodic(cron="7 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_due_accounts")
 def delete_due_accounts(timestamp: int) -> None:
-    """Delete accounts whose cooling-off period is over, every hour."""
     if settings.CLERK_SECRET_KEY:
         deletion.delete_due()
 
@@ -106,7 +102,6 @@ def delete_due_accounts(timestamp: int) -> None:
 @app.periodic(cron="47 3 * * *")
 @app.task(queue="upkeep", queueing_lock="erase_deleted_users")
 def erase_deleted_users(timestamp: int) -> None:
-    """Erase users past the retention period and delete expired exports, every night."""
     erasure.erase_due()
     exports.delete_expired()
 
@@ -121,7 +116,6 @@ def delete_old_ended_sessions(timestamp: int) -> None:
 @app.periodic(cron="37 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_idle_rate_limits")
 def delete_idle_rate_limits(timestamp: int) -> None:
-    """Delete the rate limit rows of users whose metadata is no longer being written, every hour."""
     rate_limiter.delete_idle()
 
 

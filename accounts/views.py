@@ -66,7 +66,6 @@ class ExportView(RoleRequiredMixin, View):
 @never_cache
 @require_safe
 def data_export(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Download one of the user's own exports, if it is ready and has not expired."""
     if not request.user.is_authenticated:
         return sign_in_response(request)
     export = DataExport.objects.filter(public_id=public_id, user=request.user).first()

@@ -104,7 +104,7 @@ READ: dict[str, Statuses] = {
     "/builders/": everyone(OK),
     "/builders/{builder.slug}/": everyone(OK),
     "/builders/{hidden.slug}/": HIDDEN_EXCEPT_EDITORS,
-    "/builders/nobody-at-all/": everyone(NOT_FOUND),
+    "/builders/missing-page/": everyone(NOT_FOUND),
     "/builders/{builder.slug}/card.png": everyone(OK),
     "/builders/{hidden.slug}/card.png": everyone(NOT_FOUND),
     # Owners see a note that this is their own page.
@@ -258,7 +258,7 @@ OTHERWISE: dict[str, Statuses] = {
     "/api/profiles/builders/{hidden.pk}": HIDDEN_NOT_ALLOWED,
     "/api/profiles/clients/{client.pk}": HIDDEN_NOT_ALLOWED,
     "/clients/{client.pk}/edit/": HIDDEN_NOT_ALLOWED,
-    "/builders/nobody-at-all/": everyone(NOT_FOUND),
+    "/builders/missing-page/": everyone(NOT_FOUND),
     "/api/nowhere": everyone(NOT_FOUND),
 }
 #: Django's admin views handle unknown methods like GET.

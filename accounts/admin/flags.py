@@ -28,7 +28,6 @@ class FlagAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic cl
         return ", ".join(map(str, flag.users.all())) or "-"
 
     def save_model(self, request: HttpRequest, obj: Flag, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
-        """Remember the previous state for `save_related`."""
         form.before = _state(Flag.objects.select_for_update().get(pk=obj.pk))
         super().save_model(request, obj, form, change)
 

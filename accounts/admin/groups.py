@@ -47,7 +47,6 @@ class GroupAdmin(StockGroupAdmin):
     inlines = (MemberInline,)
 
     def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
-        """Remember the previous state for `save_related`."""
         form.before = _state(Group.objects.select_for_update().get(pk=obj.pk)) if change else State()
         super().save_model(request, obj, form, change)
 
@@ -78,7 +77,6 @@ def _state(group: Group) -> State:
 
 
 def _record(request: HttpRequest, group: Group, before: State, after: State) -> None:
-    """Audit changes of the group itself, and every user who joined or left it."""
     audit_context: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
     pairs = {"name": (before.name, after.name), "permissions": (before.permissions, after.permissions)}
     if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:

@@ -49,7 +49,6 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show both accounts and the available resolutions."""
         conflict = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if conflict is not None:
@@ -58,7 +57,6 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Apply the chosen resolution, or undo the current one."""
         conflict, form = self.get_object(request, object_id), ResolutionForm(request.POST)
         if conflict is None:
             raise Http404

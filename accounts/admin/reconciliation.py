@@ -59,13 +59,11 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add a one-sentence summary of the run."""
         run = self.get_object(request, object_id)
         context = {"title": str(run), "subtitle": _summary(run)} if run else {}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Show the latest match rate and the trend above the list."""
         runs = list(Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)[:TREND_RUNS])
         measured = [run for run in runs if run.match_rate is not None]
         context = {"latest": measured[0] if measured else None, "runs": measured[::-1], "bars": _bars(measured[::-1])}

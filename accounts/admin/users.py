@@ -34,7 +34,6 @@ class UserAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Change roles of selected users"))
     def change_roles(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
-        """Show the form, or apply the submitted changes."""
         form = RoleChangesForm(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
             self._change_roles(request, queryset, form)
@@ -44,7 +43,6 @@ class UserAdmin(ReadOnlyAdmin):
         return render(request, "admin/accounts/user/change_roles.html", context | {"users": queryset, "form": form})
 
     def _change_roles(self, request: HttpRequest, users: QuerySet[User], form: RoleChangesForm) -> None:
-        """Change the roles of each user, and show an error for each change that is not allowed."""
         origin, changed = Origin.from_request(request), 0
         for user in users:
             try:
@@ -67,7 +65,6 @@ class MetadataPushAdmin(ReadOnlyAdmin):
 
     @admin.action(description=_("Retry selected pushes"))
     def push_again(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> None:
-        """Restart stopped and refused pushes, and make pending ones due now."""
         count = sum(pushes.restart(push.user_id) for push in queryset)
         message = ngettext("%d push queued again.", "%d pushes queued again.", count)
         self.message_user(request, message % count, messages.SUCCESS)

@@ -29,5 +29,4 @@ class DataExport(models.Model):
 
     @property
     def is_ready(self) -> bool:
-        """Whether the file can be downloaded now: it has been built and has not expired."""
         return self.ready_at is not None and self.expires_at > timezone.now()

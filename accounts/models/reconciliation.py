@@ -101,7 +101,6 @@ class Reconciliation(models.Model):
 
     @property
     def differed(self) -> int:
-        """The number of users with any difference."""
         return self.missing + self.stale + self.deleted + self.unpushed + self.unreadable + self.skipped_deletions
 
     @property
@@ -120,6 +119,5 @@ class Reconciliation(models.Model):
         return self.finished_at - self.started_at if self.finished_at else None
 
     def add_example(self, example: dict[str, Any]) -> None:
-        """Append `example` unless the report already has `MAX_EXAMPLES`."""
         if len(self.examples) < MAX_EXAMPLES:
             self.examples.append(example)

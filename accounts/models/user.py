@@ -100,7 +100,6 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.username or gettext("New member")
 
     def get_short_name(self) -> str:
-        """Return the name in the header of the admin."""
         return str(self)
 
     @property
@@ -119,9 +118,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def has_pending_roles(self) -> bool:
-        """Whether Clerk has yet to confirm a role change made here."""
         return bool(self.roles_added or self.roles_removed)
 
     def has_role(self, role: Role) -> bool:
-        """Whether the user has `role` and is active."""
         return self.is_active and role in self.roles

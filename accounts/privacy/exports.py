@@ -76,6 +76,5 @@ def build_archive(user: User) -> bytes:
 
 
 def delete_expired() -> int:
-    """Delete expired exports and return how many."""
     deleted, _ = DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
     return deleted

@@ -28,7 +28,6 @@ def end_session(payload: ClerkSessionEnded) -> None:
 
 
 def delete_old() -> int:
-    """Delete sessions that ended before the retention period and return how many."""
     deleted, _ = EndedSession.objects.filter(ended_at__lt=timezone.now() - RETENTION).delete()
     return deleted
 
@@ -48,7 +47,6 @@ def load_user(claims: SessionClaims) -> User | AnonymousUser:
 
 
 def _load(claims: SessionClaims) -> tuple[User, bool] | None:
-    """Return the user and whether the session has ended."""
     with connection.cursor() as cursor:
         cursor.execute(_select(), [claims.session_id, claims.clerk_id])
         row = cursor.fetchone()

@@ -37,7 +37,6 @@ _DEFAULT_PURPOSE = _("Sign in or sign up to continue.")
 @require_safe
 @csp_override(csp.WIDGETS)
 def sign_in(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-in form, or redirect users who are already signed in."""
     return _widget_page(request, "accounts/sign_in.html", reverse("accounts:account"))
 
 
@@ -45,7 +44,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_safe
 @csp_override(csp.WIDGETS)
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Show Clerk's sign-up form, which leads to onboarding, or redirect users who are already signed in."""
     return _widget_page(request, "accounts/sign_up.html", reverse("profiles:welcome"))
 
 
@@ -72,7 +70,7 @@ def _widget_page(request: HttpRequest, template: str, default: str) -> HttpRespo
 
 
 def _requested_page(request: HttpRequest) -> str:
-    """Return the requested page, or "" if there is none or it is not on this site."""
+    """Return the requested page, or "" if it is missing or not on this site."""
     target = request.GET.get("next", "")
     return target if is_internal_url(request, target) and not target.startswith(reverse("accounts:sign_in")) else ""
 

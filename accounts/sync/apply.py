@@ -139,7 +139,6 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
 
 
 def user_fields(payload: ClerkUser) -> dict[str, Any]:
-    """Return all field values of a new user."""
     return {
         "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
         "clerk_roles": payload.roles,
@@ -234,7 +233,6 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
 def _announce(
     user: User, changes: dict[str, tuple[Any, Any]], *, roles_before: list[str], origin: log.Origin, created: bool
 ) -> bool:
-    """Send the signals, audit role changes, and return whether any role changed."""
     if changes:
         signals.user_synced.send(User, user=user, changes=changes, created=created, origin=origin)
     return roles.announce_changes(user, roles_before, actor=None, origin=origin)

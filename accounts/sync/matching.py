@@ -131,7 +131,6 @@ def open_missing_conflicts(origin: log.Origin) -> int:
 
 
 def snapshot(user: User) -> dict[str, Any]:
-    """Return the values by which an admin compares two accounts."""
     return {
         "clerk_id": user.clerk_id,
         "login": user.login,
@@ -150,7 +149,6 @@ def _without_shells(users: Any) -> Any:
 
 
 def _is_unclaimed(user: User) -> bool:
-    """Return whether the account is from before Clerk, active and without admin access."""
     return user.clerk_id is None and user.is_active and not _has_admin_access(user)
 
 

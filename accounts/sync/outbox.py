@@ -49,7 +49,6 @@ def outdated_metadata(user: User) -> dict[str, Any]:
 
 
 def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
-    """Do the comparison of `outdated_metadata` for values that were already loaded."""
     wanted = {key: ours.get(key) for key in METADATA_KEYS}
     return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_metadata.get(key))}
 
@@ -80,7 +79,6 @@ def stop_push(push: MetadataPush) -> None:
 
 
 def defer_push(user_id: int) -> None:
-    """Defer the job that makes the push, unless CLERK_SECRET_KEY is not set."""
     if settings.CLERK_SECRET_KEY:
         # By name, because accounts.tasks imports this module.
         queue.configure_task("accounts.tasks.push_metadata").defer(user_id=user_id)

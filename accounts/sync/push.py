@@ -62,7 +62,7 @@ class _Change:
 
 
 def push_user(user_id: int, *, ignore_schedule: bool = False) -> Outcome:
-    """Make the pending push of one user, unless there is none or another process is making it.
+    """Make the pending push of one user, if any. Do nothing if another process is making it.
 
     An unreachable Clerk does not raise. The outbox row stores the error and the time of the next attempt.
 
@@ -86,7 +86,7 @@ def push_user(user_id: int, *, ignore_schedule: bool = False) -> Outcome:
 
 
 def restart(user_id: int) -> bool:
-    """Make a push pending again, whatever its state, and queue it. Return False if the user has no outbox row."""
+    """Queue a push again, including a refused or stopped one. Return False if the user has no outbox row."""
     found = MetadataPush.objects.filter(user_id=user_id).update(
         state=State.PENDING, next_attempt_at=timezone.now(), attempts=0, bounces=0, revision=F("revision") + 1
     )
@@ -110,7 +110,6 @@ def push_due() -> int:
 
 
 def _claim(user_id: int, *, ignore_schedule: bool = False) -> MetadataPush | None:
-    """Claim and return the pending outbox row of the user, or return None."""
     now = timezone.now()
     waiting = _unclaimed(now).filter(user_id=user_id)
     if not ignore_schedule:

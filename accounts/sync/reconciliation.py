@@ -52,7 +52,7 @@ class AlreadyRunningError(Exception):
 def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda done, of: None) -> Reconciliation:
     """Compare all users, or those that changed since the previous run, and repair differences unless `dry_run`.
 
-    All users are compared if there is no previous run.
+    The first run compares all users.
 
     Raises:
         ClerkApiError: Clerk's list could not be read to the end, or belongs to another instance. Repairs made so far are
@@ -103,13 +103,11 @@ def counts_differ(run: Reconciliation) -> bool:
 
 
 def has_recent_full_run(age: timedelta) -> bool:
-    """Return whether a full run finished within `age`."""
     runs = Reconciliation.objects.repairing().filter(kind=Kind.FULL, state=State.FINISHED)
     return runs.filter(finished_at__gt=timezone.now() - age).exists()
 
 
 def delete_old() -> int:
-    """Delete reports past their retention period and return how many."""
     deleted, _ = Reconciliation.objects.older_than(RETENTION).delete()
     return deleted
 
@@ -275,7 +273,6 @@ def _count_users() -> int | None:
 
 
 def _watermark() -> datetime | None:
-    """Return the latest change seen by the last successful run."""
     runs = Reconciliation.objects.repairing().filter(state=State.FINISHED, watermark__isnull=False)
     return runs.values_list("watermark", flat=True).first()
 

@@ -77,7 +77,6 @@ class Command(BaseCommand):
 
 
 def _listed(run: Reconciliation, kind: str) -> str:
-    """Return the first Clerk IDs that differ in this way, and how many more there are."""
     ids = [example["clerk_id"] for example in run.examples if example["kind"] == kind]
     count = getattr(run, kind)
     more = [f"and {count - MAX_LISTED} more"] if count > MAX_LISTED else []

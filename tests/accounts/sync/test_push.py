@@ -237,16 +237,16 @@ class TestConcurrencyAndFailures:
 
     def test_concurrent_push_does_nothing(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
-        rival: list[Outcome] = []
+        concurrent: list[Outcome] = []
         forward_request = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
-            rival.append(pushes.push_user(olive.pk))
+            concurrent.append(pushes.push_user(olive.pk))
             return forward_request(request)
 
         fake.handler = handler
         pushes.push_user(olive.pk)
-        assert set(rival) == {Outcome.NOTHING}
+        assert set(concurrent) == {Outcome.NOTHING}
 
     def test_claim_of_a_lost_worker_expires(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)

@@ -410,12 +410,12 @@ class TestInterruptedRun:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_run_is_rejected(clerk: StandIn, database_url: str) -> None:
-    with psycopg.connect(database_url) as rival:
-        rival.execute("SELECT pg_advisory_lock(%s)", [reconciliation.LOCK])
+    with psycopg.connect(database_url) as other_connection:
+        other_connection.execute("SELECT pg_advisory_lock(%s)", [reconciliation.LOCK])
         with pytest.raises(CommandError, match="Another reconciliation is already running"):
             reconcile()
         # Closing the connection would release the lock as well, but with a delay.
-        rival.execute("SELECT pg_advisory_unlock(%s)", [reconciliation.LOCK])
+        other_connection.execute("SELECT pg_advisory_unlock(%s)", [reconciliation.LOCK])
     assert "Users compared at Clerk: 0" in reconcile()
 
 
