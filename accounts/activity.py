@@ -8,6 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.extensions import extensions
 from accounts.models import User
 from audit.models import AuditLog
 
@@ -28,48 +29,13 @@ ACTION_LABELS: dict[str, str | Promise] = {
     Action.DATA_EXPORT_REQUESTED: _("Data export requested"),
     Action.DATA_EXPORTED: _("Data export ready"),
 }
-#: Labels of changed fields. Several fields can share a label. Fields that are not listed are not mentioned.
+#: Labels of the fields of a user. Apps above add theirs; fields without a label are not mentioned.
 FIELD_LABELS: dict[str, str | Promise] = {
     "name": _("name"),
     "email": _("email"),
     "username": _("username"),
     "image_url": _("image"),
-    "image": _("portrait"),
-    "portfolio": _("portfolio"),
     "banned": _("ban"),
-    "display_name": _("display name"),
-    "headline": _("headline"),
-    "tagline": _("tagline"),
-    "bio": _("about you"),
-    "location": _("location"),
-    "time_zone": _("time zone"),
-    "domains": _("domains"),
-    "skills": _("skills"),
-    "expertise": _("areas of expertise"),
-    "links": _("links"),
-    "projects": _("portfolio"),
-    "available_for_hire": _("availability"),
-    "availability": _("availability"),
-    "availability_confirmed_at": _("availability"),
-    "hourly_rate": _("hourly rate"),
-    "currency": _("hourly rate"),
-    "adhd_friendly": _("ADHD-friendly focus"),
-    "searchable": _("directory listing"),
-    "slug": _("page URL"),
-    "unpublished_at": _("publication"),
-    "hidden_at": _("hidden by our team"),
-    "hidden_reason": _("reason for hiding"),
-    "validation_tier": _("tier"),
-    "validation_evidence": _("tier"),
-    "validated_at": _("tier"),
-    "badges": _("badges"),
-    "featured_at": _("featured"),
-    "completed_projects": _("track record"),
-    "response_rate": _("track record"),
-    "company_name": _("company"),
-    "industry": _("industry"),
-    "project_preferences": _("project preferences"),
-    "archived_at": _("archived"),
     "deleted_at": _("deleted"),
 }
 
@@ -96,7 +62,8 @@ def recent_activity(user: User) -> list[ActivityEntry]:
 def _text(row: AuditLog) -> str:
     if publication := _publication(row):
         return publication
-    labels = (str(FIELD_LABELS[field]) for field in row.changed_fields if field in FIELD_LABELS)
+    known = FIELD_LABELS | extensions.field_labels
+    labels = (str(known[field]) for field in row.changed_fields if field in known)
     detail = _role(row.details or {}) or ", ".join(dict.fromkeys(labels))
     action = str(ACTION_LABELS[row.action])
     return f"{action}: {detail}" if detail and row.action not in _WITHOUT_DETAIL else action

@@ -9,6 +9,9 @@ from django.utils import timezone
 from accounts.models import DataExport, EndedSession, IdentityConflict, MetadataPush, PreservedForm, User
 from core.personal_data import PersonalData, export_rows
 
+#: Models that this module exports and erases.
+COVERED = (User, EndedSession, PreservedForm, IdentityConflict, MetadataPush, DataExport)
+
 
 def export(user: User) -> PersonalData:
     owned_by_user = {"clerk_id": user.clerk_id or ""}

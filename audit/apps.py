@@ -1,8 +1,12 @@
 from django.apps import AppConfig
 
+from core.personal_data import register
+
 
 class AuditConfig(AppConfig):
     name = "audit"
 
     def ready(self) -> None:
-        from audit import checks  # noqa: F401  # importing checks registers them
+        from audit import checks, personal_data  # noqa: F401  # importing checks registers them
+
+        register(personal_data)

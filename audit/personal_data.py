@@ -20,6 +20,9 @@ WHERE actor_id = %s
 #: Not exported: these columns only serve to detect changes.
 _INTERNAL = {"personal_salt", "actor_salt", "column_digests", "personal_digest", "transaction"}
 
+#: Models that this module exports and erases.
+COVERED = (AuditLog,)
+
 
 def export(user: AbstractBaseUser) -> PersonalData:
     found = AuditLog.objects.filter(Q(subject_id=user.pk) | Q(actor_id=user.pk)).order_by("id")

@@ -63,14 +63,6 @@ if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
 #: Schedules of the reconciliation with Clerk: of recently changed users, and of all users. Cron syntax, in UTC.
 RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
 RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
-#: Returns the profile values that are pushed to Clerk. A setting, because accounts cannot import profiles.
-CLERK_METADATA_PROVIDER = "profiles.clerk_metadata.for_users"
-#: Returns the URL of a user's page. A setting, because webhooks cannot import profiles.
-PROFILE_URL_LOOKUP = "profiles.page_lookup.builder_page_url"
-
-#: Modules that export and erase a user's personal data; see core.personal_data. Audit is last, because it logs the others.
-PERSONAL_DATA_MODULES = [f"{name}.personal_data" for name in ("accounts", "profiles", "webhooks", "audit")]
-
 # --- Monitoring -------------------------------------------------------------------------------------------------------
 
 #: /metrics needs this Bearer token or one of these IP addresses. Without either setting it returns 404.
@@ -105,10 +97,10 @@ AUDIT_VERIFY_CRON: str = env.str("AUDIT_VERIFY_CRON", default="") or "23 4 * * *
 
 INSTALLED_APPS = [
     "procrastinate.contrib.django",  # before webhooks, which replaces its admin pages
-    "audit",
     "accounts",
     "profiles",
     "webhooks",
+    "audit",  # last, because it records the erasure of the others
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -1,10 +1,28 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+from core.personal_data import register
+
+_EDIT = _("Sign in to edit this profile.")
 
 
 class ProfilesConfig(AppConfig):
     name = "profiles"
 
     def ready(self) -> None:
-        from profiles import checks, receivers  # noqa: F401  # importing checks registers them
+        """Connect the receivers, and register what apps that cannot import profiles need from it."""
+        from accounts.extensions import extensions
+        from profiles import audit_labels, checks, clerk_metadata, page_lookup, personal_data, receivers  # noqa: F401
 
         receivers.connect()
+        register(personal_data)
+        extensions.pushed_metadata = clerk_metadata.for_users
+        extensions.page_url = page_lookup.builder_page_url
+        extensions.home, extensions.welcome = "profiles:home", "profiles:welcome"
+        extensions.field_labels |= audit_labels.field_labels()
+        extensions.sign_in_reasons |= {
+            "profiles:contact": _("Sign in or sign up to send this builder a message."),
+            "profiles:welcome": _("Sign in or sign up to create your profile."),
+            **dict.fromkeys(("profiles:section_update", "profiles:portrait"), _EDIT),
+            **dict.fromkeys(("profiles:project_new", "profiles:project_update", "profiles:project_delete"), _EDIT),
+        }

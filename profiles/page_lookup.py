@@ -1,4 +1,4 @@
-"""URLs of builder pages, for apps that cannot import profiles. See settings.PROFILE_URL_LOOKUP."""
+"""URLs of builder pages, for apps that cannot import profiles. See accounts.extensions."""
 
 from profiles.models import BuilderProfile
 

@@ -1,31 +1,21 @@
 """Export and erasure of the personal data in profiles. See core.personal_data."""
 
-from typing import Any
-
 from accounts.models import User
-from core.personal_data import PersonalData, export_rows
+from core.personal_data import PersonalData, erased_values, export_rows
 from profiles.directory import indexing
 from profiles.media import images
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 
-#: Values of erased builder profiles.
-_ERASED_BUILDER: dict[str, Any] = {
-    **dict.fromkeys(("display_name", "headline", "tagline", "bio", "location", "time_zone"), ""),
-    **{name: [] for name in ("domains", "skills", "expertise", "links")},
-    "hourly_rate": None,
-    "response_rate": None,
-    "completed_projects": 0,
-    "adhd_friendly": False,
-    "validation_tier": BuilderProfile.Tier.ENTRY,
-    "validation_evidence": "",
-    "hidden_reason": "",
-    # The slug and the search columns contain the name.
-    "slug": None,
-    "search": None,
-    "name_key": "",
-    "rate_usd": None,
-}
-_ERASED_CLIENT = dict.fromkeys(("company_name", "industry", "project_preferences", "hidden_reason"), "")
+#: Columns that say nothing about the person. Every other column is erased.
+_KEPT = ("id", "user", "archived_at", "hidden_at", "unpublished_at", "deleted_at", "created_at")
+_KEPT_BUILDER = (
+    *_KEPT,
+    *("available_for_hire", "availability", "availability_confirmed_at", "currency"),
+    *("validated_at", "featured_at", "searchable", "score", "index_due_at"),
+    "image",  # removed with its file, see erase()
+)
+#: Models that this module exports and erases.
+COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage)
 
 
 def export(user: User) -> PersonalData:
@@ -59,5 +49,5 @@ def erase(user: User) -> None:
     for model in (Project, Badge, FormerSlug, ContactMessage):
         model._default_manager.filter(builder__user=user).delete()
     ContactMessage.objects.filter(sender=user).update(subject="", body="")
-    BuilderProfile.objects.filter(user=user).update(**_ERASED_BUILDER)
-    ClientProfile.objects.filter(user=user).update(**_ERASED_CLIENT)
+    BuilderProfile.objects.filter(user=user).update(**erased_values(BuilderProfile, keep=_KEPT_BUILDER))
+    ClientProfile.objects.filter(user=user).update(**erased_values(ClientProfile, keep=_KEPT))

@@ -1,8 +1,12 @@
 from django.apps import AppConfig
 
+from core.personal_data import register
+
 
 class WebhooksConfig(AppConfig):
     name = "webhooks"
 
     def ready(self) -> None:
-        from webhooks import checks  # noqa: F401  # registers the system checks
+        from webhooks import checks, personal_data  # noqa: F401  # importing checks registers them
+
+        register(personal_data)

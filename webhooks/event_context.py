@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
 from accounts.clerk.payloads import SECRET_TYPES
+from accounts.extensions import extensions
 from accounts.models import User
 from audit.log import target_key
 from audit.models import AuditLog
@@ -35,7 +35,7 @@ def build_context(event: WebhookEvent) -> EventContext:
     if not event.clerk_user_id:
         return EventContext(None, "", None, None)
     user = User.objects.filter(clerk_id=event.clerk_user_id).first()
-    page_url = import_string(settings.PROFILE_URL_LOOKUP)(user.pk) if user else ""
+    page_url = extensions.page_url(user.pk) if user else ""
     events = WebhookEvent.objects.filter(clerk_user_id=event.clerk_user_id)
     events = events.only("event_type", "svix_id", "state", "received_at")
     previous = events.filter(pk__lt=event.pk).order_by("-pk").first()

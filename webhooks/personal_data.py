@@ -7,6 +7,9 @@ from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 #: Data about Svix as the sender, not about the user.
 _SENDER_FIELDS = {"source_address", "headers", "secret_fingerprint"}
 
+#: Models that this module exports and erases.
+COVERED = (WebhookEvent, Attempt, ReplayFinding)
+
 
 def export(user: User) -> PersonalData:
     """Return the events about the user, with their payloads."""

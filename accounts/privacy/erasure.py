@@ -1,9 +1,7 @@
 """Erase personal data some time after an account was deleted. IDs, counts and the audit log's seals stay valid."""
 
 from datetime import timedelta
-from importlib import import_module
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -11,6 +9,7 @@ from accounts.models import IdentityConflict, User
 from audit import log
 from audit.log import SYSTEM
 from audit.models import AuditLog
+from core import personal_data
 
 #: Time for questions, disputes and users who want to return.
 RETENTION = timedelta(days=30)
@@ -42,8 +41,8 @@ def erase_user(user_id: int) -> None:
     joined = IdentityConflict.objects.filter(other=user, state=IdentityConflict.State.LINKED)
     shells = User.objects.filter(pk__in=joined.values("user"), clerk_id=None, is_active=False)
     for account in (user, *shells):
-        for module in settings.PERSONAL_DATA_MODULES:
-            import_module(module).erase(account)
+        for module in personal_data.modules.values():
+            module.erase(account)
         User.objects.filter(pk=account.pk).update(erased_at=timezone.now())
     user.refresh_from_db()
     log.record(AuditLog.Action.PERSON_ERASED, actor=None, target=user, origin=SYSTEM)

@@ -4,9 +4,7 @@ import io
 import json
 import zipfile
 from datetime import timedelta
-from importlib import import_module
 
-from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Q
@@ -16,6 +14,7 @@ from procrastinate.contrib.django import app as queue
 from accounts.models import DataExport, User
 from audit import log
 from audit.models import AuditLog
+from core import personal_data
 from core.personal_data import PersonalData
 
 LIFETIME = timedelta(days=7)
@@ -66,10 +65,10 @@ def build_archive(user: User) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr("README.txt", README)
-        for module in settings.PERSONAL_DATA_MODULES:
-            held: PersonalData = import_module(module).export(user)
+        for app, module in personal_data.modules.items():
+            held: PersonalData = module.export(user)
             text = json.dumps(held.data, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False)
-            zipped.writestr(f"{module.partition('.')[0]}.json", text)
+            zipped.writestr(f"{app}.json", text)
             for name, content in held.files.items():
                 zipped.writestr(f"images/{name}", content)
     return buffer.getvalue()

@@ -14,19 +14,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import csp
 from accounts.clerk import cookies, instance
+from accounts.extensions import extensions
 from accounts.http import is_internal_url
 from accounts.sessions import services as sessions
 
-_EDIT = _("Sign in to edit this profile.")
-#: Why to sign in, by the view name of the requested page. Contains no names, because anyone can craft such a link.
+#: Why to sign in, by the URL name of the requested page. Contains no names, because anyone can craft such a link.
 _PURPOSES = {
-    "profiles:contact": _("Sign in or sign up to send this builder a message."),
-    "profiles:welcome": _("Sign in or sign up to create your profile."),
-    "profiles:section_update": _EDIT,
-    "profiles:portrait": _EDIT,
-    "profiles:project_new": _EDIT,
-    "profiles:project_update": _EDIT,
-    "profiles:project_delete": _EDIT,
     "accounts:account": _("Sign in or sign up to view your account."),
     "accounts:data_export": _("Sign in to download your data."),
 }
@@ -44,7 +37,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 @require_safe
 @csp_override(csp.WIDGETS)
 def sign_up(request: HttpRequest) -> HttpResponse:
-    return _widget_page(request, "accounts/sign_up.html", reverse("profiles:welcome"))
+    return _widget_page(request, "accounts/sign_up.html", reverse(extensions.welcome))
 
 
 @never_cache
@@ -54,7 +47,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/sign_out.html")
     sessions.sign_out(request)
-    response = redirect("profiles:home")
+    response = redirect(extensions.home)
     _delete_token_cookies(response)
     return response
 
@@ -81,7 +74,8 @@ def _purpose(requested: str) -> str | Promise:
         page = resolve(urlsplit(requested).path).view_name if requested else ""
     except Resolver404:
         page = ""
-    return _PURPOSES.get(page, _DEFAULT_PURPOSE) if requested else ""
+    purposes = _PURPOSES | extensions.sign_in_reasons
+    return purposes.get(page, _DEFAULT_PURPOSE) if requested else ""
 
 
 def _delete_token_cookies(response: HttpResponse) -> None:

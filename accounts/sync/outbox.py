@@ -14,10 +14,10 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from django.utils.module_loading import import_string
 from procrastinate.contrib.django import app as queue
 
 from accounts.clerk.fields import METADATA_KEYS
+from accounts.extensions import extensions
 from accounts.models import MetadataPush, User
 from audit import log as audit_log
 from audit.models import AuditLog
@@ -54,9 +54,8 @@ def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def local_metadata(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the pushed profile facts per user ID, from CLERK_METADATA_PROVIDER; users without any are left out."""
-    found: dict[int, dict[str, Any]] = import_string(settings.CLERK_METADATA_PROVIDER)(list(user_ids))
-    return found
+    """Return the profile values that are pushed, by user ID; users without any are left out."""
+    return dict(extensions.pushed_metadata(list(user_ids)))
 
 
 def record_bounce(push: MetadataPush) -> None:

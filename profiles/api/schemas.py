@@ -4,10 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
 
 from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
+from profiles.api.serializers import BUILDER_FIELDS, CLIENT_FIELDS, PRIVATE_FIELDS, SUMMARY_FIELDS
 from profiles.forms.fields import ListField
-from profiles.models import Availability, Badge, BuilderProfile, Currency, Domain, Profile, Project
+from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 
 #: Longer lists of choices, such as time zones, are left out.
 MAX_CHOICES = 20
@@ -68,6 +71,43 @@ def _type_schema(field: forms.Field) -> dict[str, Any]:
     return dict(TEXT)
 
 
+def column_schemas(model: type[models.Model], names: Iterable[str]) -> dict[str, Any]:
+    """Return the schemas of columns of a response, read from the model."""
+    columns = [model._meta.get_field(name) for name in names]
+    return {column.name: _column_schema(column) for column in columns}
+
+
+def _column_schema(column: Any) -> dict[str, Any]:
+    schema = _column_type(column)
+    if column.null:
+        schema["type"] = [schema["type"], "null"]
+    return schema | ({"description": str(column.help_text)} if column.help_text else {})
+
+
+def _column_type(column: Any) -> dict[str, Any]:
+    if column.choices:
+        return {"type": _column_kind(column), "enum": [value for value, _ in column.choices]}
+    match column:
+        case ArrayField():
+            return {"type": "array", "items": _column_type(column.base_field)}
+        case models.DecimalField():
+            return {"type": "string", "pattern": rf"^\d+\.\d{{{column.decimal_places}}}$"}
+        case models.DateTimeField():
+            return dict(MOMENT)
+        case models.URLField():
+            return {"type": "string", "format": "uri"}
+    return {"type": _column_kind(column)}
+
+
+def _column_kind(column: Any) -> str:
+    match column:
+        case models.BooleanField():
+            return "boolean"
+        case models.IntegerField():
+            return "integer"
+    return "string"
+
+
 def _values(field: Any) -> list[str]:
     return [value for value, _ in field.choices]
 
@@ -82,7 +122,7 @@ ACCESS = object_schema(
     role={"type": "string", "enum": ["owner", "admin"]}, can_edit=FLAG, can_delete=FLAG, can_verify=FLAG
 )
 FOR_EDITORS = {
-    "private": object_schema(display_name=TEXT, searchable=FLAG, **PRIVATE)
+    "private": object_schema(**column_schemas(BuilderProfile, PRIVATE_FIELDS), **PRIVATE)
     | {"description": "Only included for the owner and admins."},
     "access": ACCESS,
 }
@@ -92,25 +132,6 @@ SUMMARY = {
     "url": nullable("string"),
     "name": TEXT,
     "image_url": nullable("string"),
-    "headline": TEXT,
-    "tagline": TEXT,
-    "location": TEXT,
-    "time_zone": TEXT | {"description": "IANA time zone name, or empty."},
-    "domains": {"type": "array", "items": enum(Domain)},
-    "skills": TEXTS | {"description": "Most important first."},
-    "expertise": TEXTS,
-    "links": {"type": "array", "items": TEXT | {"format": "uri"}},
-    "validation_tier": enum(BuilderProfile.Tier),
-    "available_for_hire": FLAG,
-    "hourly_rate": nullable(
-        "string", pattern=r"^\d+\.\d{2}$", description="In `currency`. Null if the rate is negotiated."
-    ),
-    "currency": enum(Currency),
-    "availability": enum(Availability),
-    "availability_confirmed_at": nullable("string", format="date-time"),
-    "adhd_friendly": FLAG,
-    "completed_projects": NUMBER,
-    "response_rate": nullable("integer", minimum=0, maximum=100),
     "featured": FLAG,
     "created_at": MOMENT,
 }
@@ -121,12 +142,14 @@ SCHEMAS: dict[str, Any] = {
     "Builder": object_schema(
         optional=FOR_EDITORS,
         **SUMMARY,
-        bio=TEXT | {"description": "Markdown."},
+        **column_schemas(BuilderProfile, BUILDER_FIELDS),
         badges={"type": "array", "items": ref("Badge")},
         portfolio={"type": "array", "items": ref("Project")},
         **FOR_EDITORS,
     ),
-    "BuilderSummary": object_schema(optional=FOR_EDITORS, **SUMMARY, **FOR_EDITORS),
+    "BuilderSummary": object_schema(
+        optional=FOR_EDITORS, **SUMMARY, **column_schemas(BuilderProfile, SUMMARY_FIELDS), **FOR_EDITORS
+    ),
     "Badge": object_schema(kind=enum(Badge.Kind), evidence=TEXT, awarded_at=MOMENT),
     "Project": object_schema(
         id=NUMBER,
@@ -141,9 +164,7 @@ SCHEMAS: dict[str, Any] = {
     "Client": object_schema(
         id=NUMBER,
         name=TEXT,
-        company_name=TEXT,
-        industry=TEXT,
-        project_preferences=TEXT,
+        **column_schemas(ClientProfile, CLIENT_FIELDS),
         created_at=MOMENT,
         private=object_schema(**PRIVATE),
         access=ACCESS,
@@ -171,3 +192,11 @@ SCHEMAS: dict[str, Any] = {
         )
     ),
 }
+
+
+def _read_only(name: str) -> frozenset[str]:
+    return frozenset(SCHEMAS[name]["properties"]) - frozenset(SCHEMAS[f"{name}Change"]["properties"])
+
+
+#: Fields of responses that cannot be changed. They get a specific error message.
+READ_ONLY = {"builder": _read_only("Builder"), "client": _read_only("Client")}

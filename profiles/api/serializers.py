@@ -1,47 +1,50 @@
 """Serializes profiles to JSON. Fields that the viewer cannot see are left out."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.db import models
 
 from accounts.models import User
+from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
 from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 from profiles.permissions import ProfileAccess, access_for
 
-#: Public columns, serialized under their own names.
-BUILDER_FIELDS = (
-    *("headline", "tagline", "location", "time_zone", "domains", "skills", "expertise", "links"),
-    *("validation_tier", "available_for_hire", "hourly_rate", "currency"),
-    *("availability", "availability_confirmed_at", "adhd_friendly", "completed_projects", "response_rate"),
-)
-CLIENT_FIELDS = ("company_name", "industry", "project_preferences")
-#: Fields of the response that cannot be changed. They get a specific error message.
-READ_ONLY = {
-    "builder": frozenset(
-        {
-            *("id", "url", "name", "image_url", "validation_tier", "availability_confirmed_at", "created_at"),
-            *("featured", "completed_projects", "response_rate", "badges", "portfolio", "private", "access"),
-        }
-    ),
-    "client": frozenset({"id", "name", "created_at", "private", "access"}),
-}
+#: Fields that people edit but only editors may read.
+PRIVATE_FIELDS = ("display_name", "searchable")
+#: Public fields that nobody edits through the API.
+_READ_ONLY_FIELDS = ("validation_tier", "availability_confirmed_at", "completed_projects", "response_rate")
+
+
+def _edited_fields(form_classes: Forms) -> list[str]:
+    return [name for form_class in form_classes for name in form_class.base_fields]
+
+
+def _is_long(name: str) -> bool:
+    return isinstance(BuilderProfile._meta.get_field(name), models.TextField)
+
+
+#: Public columns, serialized under their own names: whatever the forms of the page edit. Lists leave long texts out.
+BUILDER_FIELDS = [
+    name for name in (*_edited_fields(BUILDER_FORMS), *_READ_ONLY_FIELDS) if name not in (*PRIVATE_FIELDS, "slug")
+]
+SUMMARY_FIELDS = [name for name in BUILDER_FIELDS if not _is_long(name)]
+CLIENT_FIELDS = _edited_fields(CLIENT_FORMS)
 
 
 def builder_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
     """Return a builder profile that `viewer` can view. Uses two queries."""
-    public = _summary(profile) | {
-        "bio": profile.bio,
+    public = _summary(profile, BUILDER_FIELDS) | {
         "badges": [_badge_json(badge) for badge in profile.badges.all()],
         "portfolio": [_project_json(project) for project in profile.projects.all()],
     }
-    private = {"display_name": profile.display_name, "searchable": profile.searchable}
-    return public | _private(profile, viewer, **private)
+    return public | _private(profile, viewer, *PRIVATE_FIELDS)
 
 
 def builder_summary_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
     """Return a builder profile for lists, without its longer fields. Uses no query."""
-    private = {"display_name": profile.display_name, "searchable": profile.searchable}
-    return _summary(profile) | _private(profile, viewer, **private)
+    return _summary(profile, SUMMARY_FIELDS) | _private(profile, viewer, *PRIVATE_FIELDS)
 
 
 def client_json(profile: ClientProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
@@ -64,7 +67,7 @@ def user_json(user: User) -> dict[str, Any]:
     }
 
 
-def _summary(profile: BuilderProfile) -> dict[str, Any]:
+def _summary(profile: BuilderProfile, names: Iterable[str]) -> dict[str, Any]:
     return {
         "id": profile.pk,
         "slug": profile.slug,
@@ -73,7 +76,7 @@ def _summary(profile: BuilderProfile) -> dict[str, Any]:
         "image_url": profile.image_url or None,
         "featured": profile.featured_at is not None,
         "created_at": profile.created_at,
-    } | {name: getattr(profile, name) for name in BUILDER_FIELDS}
+    } | {name: getattr(profile, name) for name in names}
 
 
 def _badge_json(badge: Badge) -> dict[str, Any]:
@@ -92,12 +95,13 @@ def _image_json(project: Project) -> dict[str, Any] | None:
     return {"url": project.image.url, "alt": project.image_alt, **size}
 
 
-def _private(profile: Profile, viewer: User | AnonymousUser, **fields: Any) -> dict[str, Any]:
+def _private(profile: Profile, viewer: User | AnonymousUser, *names: str) -> dict[str, Any]:
     access = access_for(viewer, profile)
     if not access.can_edit:
         return {}
     hidden_by = {name: getattr(profile, name) for name in Profile.HIDDEN_BY_FIELDS}
     common = {"email": profile.user.email, "clerk_id": profile.user.clerk_id, "hidden_reason": profile.hidden_reason}
+    fields = {name: getattr(profile, name) for name in names}
     return {"private": {**common, **fields, **hidden_by}, "access": _access_json(access)}
 
 

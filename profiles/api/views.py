@@ -15,7 +15,8 @@ from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
 from profiles.api.listing import next_page_links, parse_query
 from profiles.api.openapi import DOCUMENT
-from profiles.api.serializers import READ_ONLY, builder_json, builder_summary_json, client_json, user_json
+from profiles.api.schemas import READ_ONLY
+from profiles.api.serializers import builder_json, builder_summary_json, client_json, user_json
 from profiles.directory.results import find
 from profiles.models import BuilderProfile, ClientProfile
 

@@ -3,6 +3,7 @@ from typing import Self
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 
@@ -32,14 +33,18 @@ class Profile(models.Model):
 
     # PROTECT: user rows are anonymised, never deleted, so a profile and its history always keep their user.
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")
-    archived_at = models.DateTimeField(null=True, blank=True, help_text="When the user lost the role.")
-    hidden_at = models.DateTimeField(null=True, blank=True, help_text="When an admin hid the profile.")
-    hidden_reason = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text="Shown to the owner."
+    archived_at = models.DateTimeField(_("archived"), null=True, blank=True, help_text="When the user lost the role.")
+    hidden_at = models.DateTimeField(
+        _("hidden by our team"), null=True, blank=True, help_text="When an admin hid the profile."
     )
-    unpublished_at = models.DateTimeField(null=True, blank=True, help_text="When the owner unpublished the profile.")
+    hidden_reason = models.CharField(
+        _("reason for hiding"), max_length=500, blank=True, default="", db_default="", help_text="Shown to the owner."
+    )
+    unpublished_at = models.DateTimeField(
+        _("publication"), null=True, blank=True, help_text="When the owner unpublished the profile."
+    )
     deleted_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the owner or an admin deleted the profile."
+        _("deleted"), null=True, blank=True, help_text="When the owner or an admin deleted the profile."
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

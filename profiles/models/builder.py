@@ -71,10 +71,13 @@ class BuilderProfile(Profile):
         Tier.EXPERT: _("A track record of demanding projects, reviewed in depth."),
     }
 
-    slug = models.CharField(max_length=MAX_LENGTH, null=True, blank=True)
-    display_name = models.CharField(max_length=120, blank=True, help_text="Replaces the name from Clerk.")
-    headline = models.CharField(max_length=160, blank=True)
+    slug = models.CharField(_("page URL"), max_length=MAX_LENGTH, null=True, blank=True)
+    display_name = models.CharField(
+        _("display name"), max_length=120, blank=True, help_text="Replaces the name from Clerk."
+    )
+    headline = models.CharField(_("headline"), max_length=160, blank=True)
     tagline = models.CharField(
+        _("tagline"),
         max_length=160,
         blank=True,
         default="",
@@ -82,54 +85,90 @@ class BuilderProfile(Profile):
         help_text="One line in the builder's own voice, below the headline.",
     )
     image = models.ImageField(
+        _("portrait"),
         upload_to="portraits/",
         blank=True,
         default="",
         db_default="",
         help_text="Replaces the image from Clerk.",
     )
-    bio = models.TextField(blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown.")
-    location = models.CharField(max_length=120, blank=True, default="", db_default="")
-    time_zone = models.CharField(max_length=64, blank=True, default="", db_default="", help_text="IANA time zone name.")
-
-    domains = ArrayField(models.CharField(max_length=16, choices=Domain), default=list, db_default=[], blank=True)
-    skills = ArrayField(
-        models.CharField(max_length=40), default=list, db_default=[], blank=True, help_text="Most important first."
+    bio = models.TextField(
+        _("about you"), blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown."
     )
-    expertise = ArrayField(models.CharField(max_length=80), default=list, db_default=[], blank=True)
-    links = ArrayField(models.URLField(max_length=300), default=list, db_default=[], blank=True)
+    location = models.CharField(_("location"), max_length=120, blank=True, default="", db_default="")
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, blank=True, default="", db_default="", help_text="IANA time zone name."
+    )
+
+    domains = ArrayField(
+        verbose_name=_("domains"),
+        base_field=models.CharField(max_length=16, choices=Domain),
+        default=list,
+        db_default=[],
+        blank=True,
+    )
+    skills = ArrayField(
+        verbose_name=_("skills"),
+        base_field=models.CharField(max_length=40),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Most important first.",
+    )
+    expertise = ArrayField(
+        verbose_name=_("areas of expertise"),
+        base_field=models.CharField(max_length=80),
+        default=list,
+        db_default=[],
+        blank=True,
+    )
+    links = ArrayField(
+        verbose_name=_("links"), base_field=models.URLField(max_length=300), default=list, db_default=[], blank=True
+    )
 
     # Tier, availability and rate.
-    validation_tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ENTRY)
-    available_for_hire = models.BooleanField(default=True)
-    hourly_rate = models.DecimalField(max_digits=8, decimal_places=2, null=True, blank=True)
-    currency = models.CharField(max_length=3, choices=Currency, default=Currency.USD, db_default=Currency.USD)
+    validation_tier = models.PositiveSmallIntegerField(_("tier"), choices=Tier, default=Tier.ENTRY)
+    available_for_hire = models.BooleanField(_("available for hire"), default=True)
+    hourly_rate = models.DecimalField(_("hourly rate"), max_digits=8, decimal_places=2, null=True, blank=True)
+    currency = models.CharField(
+        _("currency"), max_length=3, choices=Currency, default=Currency.USD, db_default=Currency.USD
+    )
     availability = models.CharField(
-        max_length=16, choices=Availability, default=Availability.AVAILABLE, db_default=Availability.AVAILABLE
+        _("availability"),
+        max_length=16,
+        choices=Availability,
+        default=Availability.AVAILABLE,
+        db_default=Availability.AVAILABLE,
     )
     availability_confirmed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the owner last confirmed the availability."
+        _("availability confirmed"), null=True, blank=True, help_text="When the owner last confirmed the availability."
     )
     adhd_friendly = models.BooleanField(
-        default=False, db_default=False, help_text="Works in ways that suit people with ADHD."
+        _("ADHD-friendly focus"), default=False, db_default=False, help_text="Works in ways that suit people with ADHD."
     )
 
     # Written by admins only, and never by the profile's owner.
     validation_evidence = models.CharField(
-        max_length=500, blank=True, default="", db_default="", help_text="Evidence for the tier. Not public."
+        _("evidence for the tier"),
+        max_length=500,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Evidence for the tier. Not public.",
     )
-    validated_at = models.DateTimeField(null=True, blank=True)
+    validated_at = models.DateTimeField(_("tier set"), null=True, blank=True)
     featured_at = models.DateTimeField(
+        _("featured"),
         null=True,
         blank=True,
         help_text="When an admin featured the profile. Featured profiles come first in the directory.",
     )
-    completed_projects = models.PositiveIntegerField(default=0, db_default=0)
+    completed_projects = models.PositiveIntegerField(_("completed projects"), default=0, db_default=0)
     response_rate = models.PositiveSmallIntegerField(
-        null=True, blank=True, help_text="Percentage of messages answered."
+        _("response rate"), null=True, blank=True, help_text="Percentage of messages answered, 0 to 100."
     )
 
-    searchable = models.BooleanField(default=True, help_text="Listed in the directory.")
+    searchable = models.BooleanField(_("directory listing"), default=True, help_text="Listed in the directory.")
 
     # Search columns. Only profiles.directory.indexing.index writes them.
     search = SearchVectorField(null=True, editable=False)

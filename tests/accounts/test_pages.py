@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts import activity
 from accounts.clerk.samples import SampleUser
+from accounts.extensions import extensions
 from accounts.models import DataExport, EndedSession, User
 from accounts.privacy import exports
 from audit.log import SYSTEM
@@ -163,7 +164,8 @@ class TestAccountPage:
 
     def test_every_profile_field_has_a_label(self) -> None:
         fields = {field.name for model in (BuilderProfile, ClientProfile) for field in model._meta.concrete_fields}
-        assert fields - set(activity.FIELD_LABELS) == {"id", "user", "created_at", *indexing.COLUMNS}
+        labels = activity.FIELD_LABELS | extensions.field_labels
+        assert fields - set(labels) == {"id", "user", "created_at", *indexing.COLUMNS}
 
     def test_roles_are_removed_after_confirmation(self, olive: SampleUser) -> None:
         browser = signed_in(olive)

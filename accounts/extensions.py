@@ -1,0 +1,41 @@
+"""What apps above accounts offer to it. They fill in `extensions` in `AppConfig.ready`, so nothing here imports them."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.functional import Promise
+
+type Text = str | Promise
+
+
+def _no_metadata(user_ids: Collection[int]) -> Mapping[int, dict[str, Any]]:
+    return {}
+
+
+def _no_page(user_id: int) -> str:
+    return ""
+
+
+@dataclass
+class Extensions:
+    """Hooks of accounts.
+
+    Attributes:
+        pushed_metadata: returns the profile values that are pushed to Clerk, by user id.
+        page_url: returns the URL of a user's public page, or "".
+        home: name of the URL to show after signing out.
+        welcome: name of the URL to show after signing up.
+        sign_in_reasons: why a page asks visitors to sign in, by URL name.
+        field_labels: labels of audited fields, for the account's recent activity.
+    """
+
+    pushed_metadata: Callable[[Collection[int]], Mapping[int, dict[str, Any]]] = _no_metadata
+    page_url: Callable[[int], str] = _no_page
+    home: str = "accounts:account"
+    welcome: str = "accounts:account"
+    sign_in_reasons: dict[str, Text] = field(default_factory=dict)
+    field_labels: dict[str, Text] = field(default_factory=dict)
+
+
+extensions = Extensions()
