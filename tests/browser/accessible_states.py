@@ -185,7 +185,7 @@ class TestOwner:
         zofia.locator("form").get_by_label("Bio", exact=True).fill("Over lunch")
         zofia.context.clear_cookies(name=re.compile("csrftoken"))
         press(zofia, "Save bio")
-        expect(zofia.get_by_text("Nothing is lost")).to_be_visible()
+        expect(zofia.get_by_text("Your changes have not been saved yet")).to_be_visible()
         clean(zofia, axe)
 
 

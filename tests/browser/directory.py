@@ -119,7 +119,7 @@ class TestFilters:
     def test_the_order_is_explained(self, page: Page, site: Site) -> None:
         open_directory(page, site)
         page.get_by_label("Sort by").select_option("newest")
-        expect(page.get_by_text("Who joined last comes first.")).to_be_visible()
+        expect(page.get_by_text("Builders who joined most recently come first.")).to_be_visible()
         expect(page).to_have_url(f"{site.app}/builders/?sort=newest")
 
     def test_on_a_phone_they_are_a_sheet(self, page: Page, site: Site) -> None:

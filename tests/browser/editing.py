@@ -314,7 +314,7 @@ class TestNothingIsLost:
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before the cookie went")
         context.clear_cookies(name=re.compile("csrftoken"))
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(own_page.get_by_text("Your changes have not been saved yet")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value(
             "Typed before the cookie went"
         )
@@ -327,7 +327,7 @@ class TestNothingIsLost:
         own_page.locator("form").get_by_label("Bio", exact=True).fill("Typed over a long lunch")
         own_page.wait_for_timeout(IDLE_MS)
         own_page.get_by_role("button", name="Save bio").click()
-        expect(own_page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(own_page.get_by_text("Your changes have not been saved yet")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Bio", exact=True)).to_have_value("Typed over a long lunch")
 
 

@@ -62,7 +62,7 @@ class TestInPlace:
         open_form(page, site, "美咲 高橋")
         page.wait_for_timeout(IDLE_MS)
         save(page)
-        expect(page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(page.get_by_text("Your changes have not been saved yet")).to_be_visible()
         expect(page.get_by_label("Headline")).to_have_value(HEADLINE)
 
 
@@ -77,7 +77,7 @@ class TestWithoutJavaScript:
         page.wait_for_timeout(IDLE_MS)
         seen = addresses(page)
         save(page)
-        expect(page.get_by_text("Nothing is lost")).to_be_visible()
+        expect(page.get_by_text("Your changes have not been saved yet")).to_be_visible()
         expect(page.get_by_label("Headline")).to_have_value(HEADLINE)
         assert page.url.endswith("/edit/introduction/?draft=1")
         assert any("/v1/client/handshake" in url for url in seen)

@@ -164,7 +164,7 @@ def test_a_session_that_ended_keeps_what_was_typed(stage: Stage, own_page: Page,
     about.fill("Typed over a long lunch")
     expire(own_page.context, ended, own_page.wait_for_timeout)
     press(own_page, "Save bio")
-    told(own_page, "Nothing is lost")
+    told(own_page, "Your changes have not been saved yet")
     expect(about).to_have_value("Typed over a long lunch")
     own_page.unroute_all()
     press(own_page, "Save bio")

@@ -76,7 +76,7 @@ def test_the_directory(stage: Stage) -> None:
     page.get_by_label("Sort by").select_option("newest")
     if not stage.setting.scripts:
         press(page, "Search")
-    told(page, "Who joined last comes first.")
+    told(page, "Builders who joined most recently come first.")
 
 
 def filter_by_tier(page: Page, setting: Setting) -> None:

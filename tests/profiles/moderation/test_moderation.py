@@ -116,7 +116,7 @@ class TestTier:
         response = signed_in(adam, expired=True).post(path, {"tier": "2", "evidence": "Long review"}, headers=PAGE)
         assert (response.status_code, response["Location"]) == (303, f"{path}?draft=1")
         text = text_of(signed_in(adam), response["Location"])
-        assert "Nothing is lost" in text
+        assert "Your changes have not been saved yet" in text
         assert "Long review" in text
 
 

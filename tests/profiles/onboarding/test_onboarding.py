@@ -220,14 +220,14 @@ class TestQuestions:
         submit(signed_in(olive), "", {"goal": "builder"}, "/welcome/builder/")
         submit(signed_in(olive, expired=True), "builder/", ANSWERS, "/welcome/builder/?draft=1")
         text = text_of(signed_in(olive), "/welcome/builder/?draft=1")
-        assert "Nothing is lost" in text
+        assert "Your changes have not been saved yet" in text
         assert "Maps that work offline" in text
         assert text.count("checked") == 2
 
     def test_goal_survives_an_expired_session(self, olive: User) -> None:
         submit(signed_in(olive, expired=True), "", {"goal": "both"}, "/welcome/?draft=1")
         text = text_of(signed_in(olive), "/welcome/?draft=1")
-        assert "Nothing is lost" in text
+        assert "Your changes have not been saved yet" in text
         assert text.count("checked") == 1
 
 
