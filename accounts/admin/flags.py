@@ -10,10 +10,11 @@ from accounts.models import Flag
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
+from core.admin.declared_filters import DeclaredFiltersMixin
 
 
 @admin.register(Flag)
-class FlagAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not a generic class when it runs
+class FlagAdmin(DeclaredFiltersMixin):
     """Feature flags. The code refers to them by name, so they cannot be added or deleted here."""
 
     list_display = ("name", "note", "everyone", "percent", "staff", "authenticated")

@@ -15,6 +15,7 @@ from accounts.models import User
 from audit import log
 from audit.log import Origin
 from audit.models import AuditLog
+from core.admin.declared_filters import DeclaredFiltersMixin
 
 Action = AuditLog.Action
 
@@ -41,7 +42,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(StockGroupAdmin):
+class GroupAdmin(DeclaredFiltersMixin, StockGroupAdmin):
     """Django's group admin with members and audit rows."""
 
     inlines = (MemberInline,)

@@ -1,10 +1,9 @@
 """Admin change lists for tables with millions of rows: keyset pagination, and no counting."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin import ShowFacets
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import OperationalError, connection, transaction
@@ -37,23 +36,11 @@ class KeysetChangeList(ReadOnlyChangeList):
     older_link = newer_link = newest_link = ""
     timed_out = False
 
-    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
-        given, allowed = self._given_filters(params), self.model_admin.allowed_filters
-        return {name: values for name, values in given.items() if allowed is None or name in allowed}
-
-    def _given_filters(self, params: Any = None) -> dict[str, Any]:
-        given = super().get_filters_params(params)
-        return {name: values for name, values in given.items() if name not in (OLDER_THAN, NEWER_THAN, SORT)}
-
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         """Return the filtered rows, and drop the cursor from the parameters so that filter links do not keep it."""
-        for name in sorted(self._given_filters().keys() - self.get_filters_params().keys()):
-            self.add_warning(_("There is no filter “%s”.") % name)
         for name in (OLDER_THAN, NEWER_THAN):
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
-        if any("\x00" in value for values in self.filter_params.values() for value in values):
-            raise IncorrectLookupParameters("PostgreSQL text cannot contain NUL characters.")
         self.sort, self.order = self._ordering(request)
         return super().get_queryset(request, exclude_parameters)
 
@@ -116,8 +103,6 @@ class KeysetAdmin(ReadOnlyAdmin):
 
     Attributes:
         orderings: the available orderings by their names in the URL, each descending. The first is the default.
-        allowed_filters: the query parameters that may filter. The page warns about others. None leaves the check to
-            Django, which redirects to an error page.
         timeout_ms: statement timeout for one page in milliseconds. None keeps the timeout of the connection.
     """
 
@@ -126,7 +111,7 @@ class KeysetAdmin(ReadOnlyAdmin):
     show_facets = ShowFacets.NEVER  # each facet would count the table
     list_per_page = 50
     orderings: Mapping[str, Ordering] = {"id": Ordering()}
-    allowed_filters: Collection[str] | None = None
+    list_parameters = frozenset({OLDER_THAN, NEWER_THAN, SORT})
     timeout_ms: int | None = None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

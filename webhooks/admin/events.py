@@ -17,7 +17,7 @@ from core.admin.post_only import post_only
 from webhooks.admin.event_actions import RepairMixin
 from webhooks.admin.event_detail import EventDetail
 from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, auditable_filters, clerk_ids_by_email
-from webhooks.admin.filters import EventFilter, EventFilterForm
+from webhooks.admin.filters import EventFilter
 from webhooks.inbox import csv_export
 from webhooks.models import WebhookEvent
 
@@ -32,14 +32,10 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
     search_fields = ("svix_id",)  # enables the search box; see get_search_results
     search_help_text = _("Exact match of a delivery ID (msg_2abc), a Clerk user ID (user_2abc) or an email address.")
     orderings = ORDERS
-    allowed_filters = EventFilterForm.base_fields
     timeout_ms = 2000
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return EventChangeList
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        return lookup in EventFilterForm.base_fields
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[WebhookEvent], search_term: str
