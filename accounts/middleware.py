@@ -24,7 +24,7 @@ from accounts.sessions import services as sessions
 log = logging.getLogger(__name__)
 
 #: Paths that never need a user.
-ANONYMOUS_PREFIXES = ("/api/webhooks/", "/healthz", "/readyz", "/static/", "/media/")
+ANONYMOUS_PREFIXES = ("/api/webhooks/", "/static/", "/media/")
 #: API clients are never redirected. They get 401 and fetch a new token themselves.
 API_PREFIX = "/api/"
 

@@ -58,6 +58,15 @@ def json_formatter() -> logging.Formatter:
     )
 
 
+class RejectionFilter(logging.Filter):
+    """Removes stack traces from records about rejected requests (4xx), because any client can cause them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if 400 <= getattr(record, "status_code", 0) < 500:
+            record.exc_info = None
+        return True
+
+
 class _JsonRenderer:
     """The last structlog processor: renders a record and its bound values as one line."""
 

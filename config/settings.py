@@ -121,13 +121,14 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.AnonymousGZipMiddleware",  # after WhiteNoise, whose files are already compressed
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.probes.answer_probes",  # after the middleware that sets headers, before the first that checks the host
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.middleware.FlagCookiesMiddleware",  # before the next one, which may check a flag and return a response
     "accounts.middleware.ClerkAuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
     "config.middleware.DatabaseUnavailableMiddleware",
@@ -285,7 +286,8 @@ LOGGING: dict[str, Any] = {
         "console": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
         "json": {"()": "config.logs.json_formatter"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format()}},
+    "filters": {"rejections": {"()": "config.logs.RejectionFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["rejections"]}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="") or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},

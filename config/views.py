@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
 from django.views import defaults
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -54,9 +54,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
     A request needs METRICS_TOKEN as a Bearer token or an IP address in METRICS_ALLOWED_IPS. Others get 404.
     """
     if not _can_read_metrics(request):
-        raise Http404
+        return HttpResponseNotFound("Not found\n", content_type="text/plain")
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector())
+    try:
+        return _exposition(request, registry)
+    except DATABASE_UNAVAILABLE as error:
+        return service_unavailable(request, error)
+
+
+def _exposition(request: HttpRequest, registry: CollectorRegistry) -> HttpResponse:
     if "application/openmetrics-text" in request.headers.get("Accept", ""):
         return HttpResponse(openmetrics.generate_latest(registry), content_type=openmetrics.CONTENT_TYPE_LATEST)  # type: ignore[no-untyped-call]
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -154,6 +154,22 @@ def test_rejected_requests_are_not_reported(site: httpx.Client, sentry: Receiver
     assert [event["tags"]["request_id"] for event in sentry.items()] == ["last-request"]
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    (
+        pytest.param("/builders/", {"host": "10.0.3.17:8000"}, id="host"),
+        pytest.param("/account/roles/", {"content-type": "multipart/form-data; boundary=" + "x" * 300}, id="form"),
+    ),
+)
+def test_rejected_request_is_logged_without_a_stack_trace(
+    site: httpx.Client, log: Path, path: str, headers: dict[str, str]
+) -> None:
+    request_id = f"rejected-{path.strip('/').replace('/', '-')}"
+    assert site.post(path, headers=headers | {"x-request-id": request_id}, content=b"--x").status_code in (400, 403)
+    [line] = [line for line in lines_of_request(log, request_id) if line["logger"].startswith("django")]
+    assert "error.stack" not in line
+
+
 def test_delivery_id_is_on_every_line_and_payload_on_none(site: httpx.Client, log: Path) -> None:
     zofia, svix_id = person(first_name="Zofiątko"), new_svix_id()
     envelope = samples.user_event("user.created", zofia)

@@ -13,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.resolvers import RoutePattern
 from pytest_django import Settings
 
+from config import probes
 from config.environment import BASE_DIR
 from tests.helpers.factories import PASSWORD, UserFactory
 from tests.helpers.tokens import ISSUER
@@ -277,6 +278,8 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert response.json() == {"error": "missing_headers"}
     elif url.startswith("/api/"):
         assert response.status_code == 401
+    elif url in probes.VIEWS:  # answered before the CSRF check, and only to GET and HEAD
+        assert response.status_code == 405
     else:
         assert response.status_code == 403
         assert "This form has expired" in response.content.decode()

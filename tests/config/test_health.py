@@ -1,7 +1,9 @@
 """Liveness and readiness probes, and responses while the database is unavailable."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.core.cache import caches
@@ -141,6 +143,42 @@ def test_probes_set_no_cookie_and_accept_head(client: Client, url: str) -> None:
     assert client.head(url).status_code == 200
     response = client.post(url)
     assert (response.status_code, response["Allow"]) == (405, "GET, HEAD")
+
+
+PROBED_HOSTS = ("10.0.3.17:8000", "[2001:db8::7]:8000", "host.invalid", "not a host", "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("host", PROBED_HOSTS)
+@pytest.mark.parametrize("url", (HEALTHZ, READYZ, "/metrics"))
+def test_probes_answer_before_the_host_check(
+    client: Client, caplog: pytest.LogCaptureFixture, url: str, host: str
+) -> None:
+    response = client.get(url, headers={"host": host}, SERVER_NAME="10.0.3.17")
+    assert response.status_code == 200
+    assert caplog.records == []
+
+
+@pytest.mark.django_db
+def test_pages_still_check_the_host(client: Client) -> None:
+    for url in ("/", "/healthz/", "/builders/", "/admin/", "/api/profiles/builders"):
+        assert client.get(url, headers={"host": "10.0.3.17:8000"}).status_code == 400, url
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("host", ("", "Host: 10.0.3.17:8000\r\n"), ids=("none", "IP address"))
+@pytest.mark.parametrize("url", (HEALTHZ, READYZ, "/metrics"))
+def test_running_server_answers_probes_with_any_host(server: str, url: str, host: str) -> None:
+    address = urlsplit(server)
+    with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as probe:
+        probe.sendall(f"GET {url} HTTP/1.0\r\n{host}\r\n".encode())
+        assert probe.recv(100).startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+@pytest.mark.usefixtures("database_down")
+def test_metrics_return_503_while_the_database_is_down(client: Client) -> None:
+    response = client.get("/metrics")
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
 
 
 @pytest.mark.django_db
