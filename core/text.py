@@ -14,6 +14,11 @@ _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u2060-\u2064\ufff9-\ufffb\U00
 _VISIBLE = re.compile("[^\\s\u115f\u1160\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0]")
 #: No script stacks more than three of these marks. Taller stacks cover the lines around them.
 _EXCESS_MARKS = re.compile("([\u0300-\u036f\u0489]{3})[\u0300-\u036f\u0489]+")
+#: Marks of any kind in a row. Normalization sorts them, in quadratic time.
+#: https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format
+_MAX_MARKS = 30
+#: Sorting this many marks takes less than 0.1 ms.
+_SHORT_TEXT_LENGTH = 400
 
 
 def clean_line(value: object, *, limit: int | None = None) -> str:
@@ -46,5 +51,18 @@ def postgres_safe(text: str, *, nul: str = "\ufffd") -> str:
 
 
 def _normalize(text: str) -> str:
-    text = unicodedata.normalize("NFC", _EXCESS_MARKS.sub(r"\1", _INVISIBLE.sub("", text))).strip()
+    text = _limit_marks(_EXCESS_MARKS.sub(r"\1", _INVISIBLE.sub("", text)))
+    text = unicodedata.normalize("NFC", text).strip()
     return text if _VISIBLE.search(text) else ""
+
+
+def _limit_marks(text: str) -> str:
+    """Drop marks after the first `_MAX_MARKS` in a row. No writing system needs as many."""
+    if len(text) <= _SHORT_TEXT_LENGTH or text.isascii():
+        return text
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.category(character)[0] == "M" else 0
+        if marks <= _MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
