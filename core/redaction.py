@@ -6,15 +6,20 @@ Admins may see error messages but not the payload values that those can quote.
 import re
 
 REDACTED = "…"
-#: Keys, tokens, signatures, passwords and email addresses.
+#: Longer texts are cut before they are searched. Clients choose URLs and error messages quote input.
+MAX_TEXT_LENGTH = 4096
+#: Longest email address. A cut text loses this much at its end, which can contain the first half of one.
+MAX_EMAIL_LENGTH = 320
+#: Keys, tokens, signatures, passwords and email addresses. Every alternative starts at a fixed place and does not backtrack
+#: (`++`), so the time is proportional to the length of the text.
 SECRETS = re.compile(
     r"""
-    [\w.+%-]+@[\w-]+(?:\.[\w-]+)+                # an email address
-    | \b(?:whsec|sk_test|sk_live)_[\w+/=-]+      # Clerk and Svix keys
-    | \beyJ[\w-]*\.[\w-]+\.[\w-]*                # a session token
-    | \bv1a?,[A-Za-z0-9+/=]{20,}                 # a Svix signature
-    | (?i:\bbearer)\s+\S+
-    | (?<=://)[^\s/@]+:[^\s/@]+(?=@)             # username and password in a URL
+    (?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++  # an email address
+    | \b(?:whsec|sk_test|sk_live)_[\w+/=-]++        # Clerk and Svix keys
+    | \beyJ[\w-]*+(?:\.[\w-]++){0,2}               # a session token, which can be cut
+    | \bv1a?,[A-Za-z0-9+/=]{20,}+                   # a Svix signature
+    | (?i:\bbearer)\s++\S++
+    | (?<=://)[^\s/@:]++:[^\s/@]++(?=@)              # username and password in a URL
     """,
     re.VERBOSE,
 )
@@ -27,6 +32,8 @@ QUOTED = re.compile(
 )
 #: A quoted value that continues on the next line.
 UNCLOSED = re.compile(r"""(?<!\w)"[^"\n]*\Z""")
+#: A quoted value at the end of a text that was cut.
+CUT = re.compile(r"""(?<!\w)(?:"[^"\n]*|'[^'\n]*)\Z""")
 #: Phone numbers in the format that Clerk uses.
 PHONE = re.compile(r"\+\d[\d ().-]{5,}\d")
 #: The columns in a PostgreSQL error detail, which are followed by their values.
@@ -43,7 +50,9 @@ IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w
 
 
 def redact_text(text: str) -> str:
-    """Remove secrets, email addresses and URL query strings."""
+    """Remove secrets, email addresses and URL query strings. Text beyond `MAX_TEXT_LENGTH` is dropped."""
+    if len(text) > MAX_TEXT_LENGTH:
+        return redact_text(text[:MAX_TEXT_LENGTH])[:-MAX_EMAIL_LENGTH] + REDACTED
     if "@" in text or "_" in text or "?" in text or "eyJ" in text or "v1" in text or "earer" in text.lower():
         return QUERY.sub(REDACTED, SECRETS.sub(REDACTED, text))
     return text
@@ -55,6 +64,9 @@ def redact_error(text: str) -> str:
     The message can quote any input, and PostgreSQL writes the values of the row on the lines below the first.
     """
     first, _, _ = text.strip().partition("\n")
+    if len(first) > MAX_TEXT_LENGTH:
+        start = QUOTED.sub(REDACTED, first[:MAX_TEXT_LENGTH])
+        return redact_text(CUT.sub(REDACTED, start))[:-MAX_EMAIL_LENGTH] + REDACTED
     return redact_text(QUOTED.sub(REDACTED, first))
 
 
@@ -81,7 +93,8 @@ def redact_traceback(text: str) -> str:
         elif is_frame and (line.startswith("  ") or number == 1):
             lines.append(redact_text(line) if line.startswith("  ") else REDACTED)
         else:
-            message, is_frame = [*message, line], False
+            message.append(line)
+            is_frame = False
     return "\n".join([*lines, *_redact_message(message)])
 
 
