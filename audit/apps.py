@@ -1,5 +1,7 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
+from core.db import timeouts
 from core.personal_data import register
 
 
@@ -10,3 +12,5 @@ class AuditConfig(AppConfig):
         from audit import checks, personal_data  # noqa: F401  # importing checks registers them
 
         register(personal_data)
+        # core is not an app, and audit is the lowest one.
+        post_migrate.connect(timeouts.set_role_defaults, sender=self, dispatch_uid="timeouts")

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from sentry_sdk.utils import BadDsn, Dsn
 
 from config.database import check_connection
+from core.db.timeouts import STARTUP_OPTIONS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -153,12 +154,24 @@ def mailer_config(url: str) -> dict[str, Any]:
     return {"BACKEND": config["EMAIL_BACKEND"], "OPTIONS": options}
 
 
-def database_config(url: str, *, pool_size: int) -> dict[str, Any]:
+def pooler() -> str:
+    """Return DATABASE_POOLER: `transaction`, or "" for direct connections."""
+    text: str = env.str("DATABASE_POOLER", default="").strip().lower()
+    if text not in ("", "transaction"):
+        raise ImproperlyConfigured(
+            f"DATABASE_POOLER must be transaction, or blank for direct connections, not {text!r}. "
+            "Use transaction for PgBouncer in session mode too."
+        )
+    return text
+
+
+def database_config(url: str, *, pool_size: int, pooler: str = "") -> dict[str, Any]:
     """Return Django's DATABASES entry for DATABASE_URL, with a connection pool.
 
     Args:
         url: `postgresql://user:password@host:port/name`, or `postgresql://user@/name?host=/socket/folder`.
         pool_size: maximum number of connections per process.
+        pooler: `transaction` if the URL leads to a pooler that may change the session with each transaction.
 
     Raises:
         ImproperlyConfigured: the URL is malformed or has another scheme.
@@ -178,9 +191,10 @@ def database_config(url: str, *, pool_size: int) -> dict[str, Any]:
     # django-environ leaves the socket folder of ?host=… percent-encoded among the options.
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
     options["connect_timeout"] = 3
-    # Waiting for a lock ends with a 503 long before Svix times out after 15 s.
-    options["options"] = "-c lock_timeout=3000 -c statement_timeout=30000"
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
+    if pooler:  # it refuses start-up options, and a server-side cursor would outlive its transaction
+        return config | {"CONN_MAX_AGE": 0, "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": True}
+    options["options"] = STARTUP_OPTIONS
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}
 
 

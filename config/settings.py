@@ -19,6 +19,7 @@ from config.environment import (
     integer,
     log_format,
     mailer_config,
+    pooler,
     required,
     sentry_dsn,
     version,
@@ -156,10 +157,13 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 
+#: "transaction" if DATABASE_URL leads to PgBouncer in transaction mode.
+DATABASE_POOLER = pooler()
 DATABASES = {
     "default": database_config(
         required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),
         pool_size=integer("DATABASE_POOL_SIZE", 16),
+        pooler=DATABASE_POOLER,
     ),
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -172,6 +176,9 @@ PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "stalled_worker_timeout": 10.0,
     "worker_middleware": [job_context],
 }
+if DATABASE_POOLER:
+    # Notifications do not pass through a pooler in transaction mode, so a worker behind one polls for jobs.
+    PROCRASTINATE_WORKER_DEFAULTS |= {"listen_notify": False, "fetch_job_polling_interval": 1.0}
 RECOVERY_CRON = "* * * * * */5"  # the sixth field is seconds
 
 # --- Users and authentication -----------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Health checks, metrics and error pages."""
 
 import hmac
+import logging
 import sys
 from collections.abc import Iterator
 
@@ -19,8 +20,11 @@ from prometheus_client.registry import CollectorRegistry
 
 from config.middleware import DATABASE_UNAVAILABLE, service_unavailable
 from core.client_ip import get_client_ip
+from core.db import timeouts
 from webhooks.inbox import ip_allowlist
 from webhooks.monitoring.metrics import collect
+
+log = logging.getLogger(__name__)
 
 #: Whether all migrations were applied when this process last checked. Once true, it does not check again.
 _migrated = False
@@ -36,7 +40,7 @@ def healthz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """Readiness probe: return 200 if the database is reachable and migrated, otherwise 503."""
+    """Readiness probe: return 200 if the database is reachable and migrated and has timeouts, otherwise 503."""
     try:
         problem = _problem()
     except (DatabaseError, InterfaceError, ImproperlyConfigured):
@@ -105,9 +109,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 def _problem() -> str:
     global _migrated  # noqa: PLW0603
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    missing = timeouts.missing_timeouts()
     if not _migrated:
         executor = MigrationExecutor(connection)
         _migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return "" if _migrated else "migrations_pending"
+    if not _migrated:
+        return "migrations_pending"
+    if missing:
+        log.error("Database sessions have no %s. %s", " and no ".join(missing), timeouts.repair_hint(missing))
+    return "timeouts_missing" if missing else ""

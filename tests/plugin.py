@@ -47,6 +47,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
         postgres = EmbeddedPostgres(folder, **SETTINGS)
         os.environ["DATABASE_URL"], os.environ[STARTED_HERE] = postgres.start(), "yes"
+        os.environ["DATABASE_POOLER"] = ""  # tests of the pooler set it for their processes
         _cleanups.append(postgres.stop)
     yield
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.clerk import api, instance_guard
@@ -25,6 +25,7 @@ from accounts.sync.apply import apply_user
 from accounts.sync.differences import Difference, Span, compare
 from audit.log import Origin
 from audit.models import AuditLog
+from core.db.locks import try_lock
 
 log = logging.getLogger(__name__)
 
@@ -287,14 +288,7 @@ def _interrupted_run(*, dry_run: bool) -> Reconciliation | None:
 
 @contextmanager
 def _exclusive_run() -> Iterator[None]:
-    """Hold an advisory lock for the run. PostgreSQL releases it if the process is killed."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-        [is_acquired] = cursor.fetchone()
-    if not is_acquired:
-        raise AlreadyRunningError("Another reconciliation is already running. See its report in the admin.")
-    try:
+    with try_lock(LOCK) as is_held:
+        if not is_held:
+            raise AlreadyRunningError("Another reconciliation is already running. See its report in the admin.")
         yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

@@ -18,6 +18,7 @@ from config.environment import (
     integer,
     log_format,
     mailer_config,
+    pooler,
     required,
     sentry_dsn,
     version,
@@ -196,6 +197,29 @@ def test_connections_are_pooled_with_short_timeouts() -> None:
         "options": "-c lock_timeout=3000 -c statement_timeout=30000",
         "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "check": check_connection},
     }
+
+
+def test_transaction_pooler_gets_no_startup_options_and_no_server_side_cursors() -> None:
+    """PgBouncer refuses the former, and the latter would outlive their transaction."""
+    settings = database_config("postgresql://olive@localhost/main", pool_size=4, pooler="transaction")
+    assert settings["DISABLE_SERVER_SIDE_CURSORS"]
+    assert settings["OPTIONS"] == {
+        "connect_timeout": 3,
+        "pool": {"min_size": 1, "max_size": 4, "timeout": 3, "check": check_connection},
+    }
+
+
+@pytest.mark.parametrize("text", ("pgbouncer", "session", "statement", "1"))
+def test_unknown_pooler_mode_is_rejected(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("DATABASE_POOLER", text)
+    with pytest.raises(ImproperlyConfigured, match="DATABASE_POOLER must be transaction, or blank"):
+        pooler()
+
+
+@pytest.mark.parametrize(("text", "mode"), (("", ""), (" Transaction ", "transaction")))
+def test_pooler_mode_is_read(monkeypatch: pytest.MonkeyPatch, text: str, mode: str) -> None:
+    monkeypatch.setenv("DATABASE_POOLER", text)
+    assert pooler() == mode
 
 
 def test_url_options_are_kept() -> None:

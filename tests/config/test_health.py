@@ -110,6 +110,17 @@ def test_readiness_recovers_with_the_database(client: Client, error: Exception) 
 
 
 @pytest.mark.django_db
+def test_process_is_not_ready_without_lock_timeout(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A pooler that ignores start-up options dropped it, so a webhook could wait for a lock until Svix gives up."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = 0")
+        assert get(client, READYZ) == (503, {"status": "timeouts_missing"})
+        assert "Database sessions have no lock_timeout. Run manage.py migrate" in caplog.text
+        cursor.execute("SET LOCAL lock_timeout = 3000")
+    assert get(client, READYZ) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
 def test_process_is_not_ready_while_migrations_are_pending(client: Client) -> None:
     newest = MigrationRecorder.Migration.objects.filter(app="audit").latest("id")
     newest.delete()

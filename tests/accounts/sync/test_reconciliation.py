@@ -97,7 +97,7 @@ def test_second_run_finds_and_writes_nothing(clerk: StandIn, django_assert_num_q
     for name in ("Ann", "Bea", "Cleo"):
         clerk.create(first_name=name, roles=["CLIENT"])
     reconcile()
-    with django_assert_num_queries(18) as captured:  # most of them once per run, regardless of the number of users
+    with django_assert_num_queries(16) as captured:  # most of them once per run, regardless of the number of users
         run = reconciliation.reconcile(full=True)
     assert (run.compared, run.differed, run.repaired, run.match_rate) == (3, 0, 0, 100)
     user_queries = [

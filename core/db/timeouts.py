@@ -1,0 +1,68 @@
+"""Timeouts of database sessions.
+
+Direct connections send them as start-up options. PgBouncer refuses start-up options, or drops them if it is told to ignore
+them, so `migrate` also makes them defaults of the database role. Neither costs a statement.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core import checks
+from django.db import connection, connections
+
+#: In milliseconds. Waiting for a lock ends with a 503 long before Svix times out after 15 s.
+TIMEOUTS_MS = {"lock_timeout": 3000, "statement_timeout": 30000}
+STARTUP_OPTIONS = " ".join(f"-c {name}={value}" for name, value in TIMEOUTS_MS.items())
+
+_ROLE_DEFAULTS = """
+SELECT split_part(setting, '=', 1)
+FROM pg_db_role_setting
+JOIN pg_roles ON pg_roles.oid = setrole AND rolname = current_user
+LEFT JOIN pg_database ON pg_database.oid = setdatabase
+CROSS JOIN unnest(setconfig) AS setting
+WHERE setdatabase = 0 OR datname = current_database()
+"""
+
+
+def set_role_defaults(using: str = "default", **kwargs: Any) -> None:
+    """Make the timeouts defaults of the current role in this database. Values that were set by hand are kept.
+
+    A role may change its own defaults. They apply to new sessions only.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute(_ROLE_DEFAULTS)
+        known = {name for (name,) in cursor.fetchall()}
+        if missing := [name for name in TIMEOUTS_MS if name not in known]:
+            cursor.execute(_alter_role(using, missing))
+
+
+def missing_timeouts() -> list[str]:
+    """Return the timeouts that the current session does not have."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join(f"current_setting('{name}')" for name in TIMEOUTS_MS))
+        return [name for name, value in zip(TIMEOUTS_MS, cursor.fetchone(), strict=True) if value == "0"]
+
+
+def repair_hint(missing: list[str]) -> str:
+    return (
+        "Run manage.py migrate as the same database role and with a direct connection, or execute "
+        f"“{_alter_role('default', missing)}”. Then let the pooler reconnect (RECONNECT in PgBouncer's console)."
+    )
+
+
+@checks.register(checks.Tags.database)
+def check_timeouts(databases: Sequence[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """W001: a request could wait for a lock until Svix gives up."""
+    missing = missing_timeouts() if databases and "default" in databases else []
+    if not missing:
+        return []
+    message = f"Database sessions have no {' and no '.join(missing)}, because the pooler drops start-up options."
+    return [checks.Warning(message, hint=repair_hint(missing), id="core.W001")]
+
+
+def _alter_role(using: str, names: list[str]) -> str:
+    quote = connections[using].ops.quote_name
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT current_user, current_database()")
+        role, database = map(quote, cursor.fetchone())
+    return "; ".join(f"ALTER ROLE {role} IN DATABASE {database} SET {name} = {TIMEOUTS_MS[name]}" for name in names)

@@ -1,0 +1,86 @@
+"""A PgBouncer in transaction mode in front of the test database."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.helpers.processes import TIMEOUT_S, free_port, wait_until
+
+#: Debian installs it in a folder that only root has in PATH.
+SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
+CONFIGURATION = """
+[databases]
+{name} = {target}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = {pool_size}
+query_wait_timeout = 3
+{settings}
+"""
+
+
+@contextmanager
+def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iterator[str]:
+    """Run PgBouncer for the database until the block ends, and yield the URL that leads through it.
+
+    Args:
+        pool_size: number of server connections. With fewer of them than clients, clients share and swap sessions.
+        settings: further settings of PgBouncer.
+    """
+    port, target = free_port(), conninfo_to_dict(database_url)
+    if os.geteuid() == 0:  # it refuses to run as root, and gives up root after it has read its configuration
+        settings["user"] = pwd.getpwnam("nobody").pw_name
+    configuration = CONFIGURATION.format(
+        name=target["dbname"],
+        target=" ".join(f"{name}='{value}'" for name, value in target.items()),
+        port=port,
+        pool_size=pool_size,
+        settings="\n".join(f"{name} = {value}" for name, value in settings.items()),
+    )
+    url = f"postgresql://{target['user']}@127.0.0.1:{port}/{target['dbname']}"
+    with tempfile.TemporaryDirectory(prefix="pgbouncer-") as folder, _process(Path(folder), configuration) as running:
+        wait_until(lambda: running.poll() is not None or _accepts(url), "PgBouncer did not start")
+        assert running.poll() is None, Path(folder, "log.txt").read_text()
+        yield url
+
+
+@contextmanager
+def _process(folder: Path, configuration: str) -> Iterator[subprocess.Popen[bytes]]:
+    path = folder / "pgbouncer.ini"
+    path.write_text(configuration)
+    with (folder / "log.txt").open("wb") as log:
+        running = subprocess.Popen([_binary(), path], stdout=log, stderr=log)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait(TIMEOUT_S)
+
+
+def _binary() -> str:
+    found = shutil.which("pgbouncer", path=SEARCH_PATH)
+    if found is None:
+        pytest.skip("PgBouncer is not installed (Debian: apt-get install pgbouncer).")
+    return found
+
+
+def _accepts(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
