@@ -19,7 +19,8 @@ def export(user: User) -> PersonalData:
     return PersonalData(
         {
             "account": export_rows(
-                User.objects.filter(pk=user.pk), exclude={"password", "is_superuser", "clerk_version"}
+                User.objects.filter(pk=user.pk),
+                exclude={"password", "is_superuser", "clerk_version", "clerk_field_versions"},
             ),
             "ended_sessions": export_rows(EndedSession.objects.filter(**owned_by_user)),
             "preserved_forms": export_rows(PreservedForm.objects.filter(**owned_by_user)),

@@ -31,7 +31,7 @@ CLERK_KEYS = {
     *("first_name", "last_name", "updated_at", "has_image"),
 }
 KNOWS_CLERK = BASE_DIR / "accounts" / "clerk"
-PARSERS = ("payloads.py", "fields.py")
+PARSERS = ("payloads.py", "user_fields.py")
 SAMPLES = "accounts.clerk.samples"
 
 
@@ -102,11 +102,13 @@ def test_only_the_event_generator_imports_samples() -> None:
 
 
 def looked_up(node: ast.AST) -> str | None:
-    """Return the constant key that `node` reads from something: x["data"] or x.get("data")."""
+    """Return the constant key that `node` reads: x["data"], x.get("data"), or read_text(x, "data") and its like."""
     match node:
         case ast.Subscript(slice=ast.Constant(value=str(key)), ctx=ast.Load()):
             return key
         case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str(key)), *_]):
+            return key
+        case ast.Call(func=ast.Name(id="read" | "read_text" | "read_time"), args=[_, ast.Constant(value=str(key)), *_]):
             return key
     return None
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from accounts.clerk.fields import METADATA_KEYS
+from accounts.clerk.user_fields import METADATA_KEYS
 from accounts.sync import outbox
 from accounts.sync.apply import SYNCED_FIELDS
 from config.environment import BASE_DIR

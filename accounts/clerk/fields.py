@@ -1,17 +1,8 @@
-"""Parse single fields of Clerk's objects into the values that are stored here."""
+"""Read typed values from Clerk's objects."""
 
-import json
-import logging
 from datetime import UTC, datetime
 from typing import Any
 
-from accounts.models import User
-from core.text import clean_line, has_invisible
-
-log = logging.getLogger(__name__)
-
-#: Keys of `public_metadata` that this product writes, in addition to `roles`. docs/ownership.md
-METADATA_KEYS = ("validationTier", "availableForHire", "hourlyRate", "companyName")
 #: Smaller values are seconds, larger ones milliseconds (10¹¹ ms is in 1973). Clerk's specification shows seconds for some
 #: times, while its deliveries contain milliseconds.
 SECONDS_BELOW = 100_000_000_000
@@ -27,6 +18,36 @@ class ClerkPayloadError(ValueError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class KeyMissingError(Exception):
+    """The object does not say what the value is: a key is absent, or null although Clerk's schema has no null there."""
+
+
+#: JSON types by the Python type that represents them.
+_TYPE_NAMES: dict[type, str] = {str: "a string", bool: "true or false", list: "a list", dict: "an object"}
+
+
+def read[T: str | bool | list[Any] | dict[str, Any]](
+    data: dict[str, Any], key: str, kind: type[T], *, path: str = "data"
+) -> T:
+    """Return the value of `key`.
+
+    Raises:
+        KeyMissingError: the key is absent or null.
+        ClerkPayloadError: the value has another type.
+    """
+    value = data.get(key)
+    if value is None:
+        raise KeyMissingError(key)
+    if not isinstance(value, kind):
+        raise ClerkPayloadError(f"{path}.{key} is not {_TYPE_NAMES[kind]}.", reason="wrong_type")
+    return value
+
+
+def read_text(data: dict[str, Any], key: str, *, path: str = "data") -> str:
+    """Return the value of a key that may be null, which is returned as "". Raises the exceptions of `read`."""
+    return "" if key in data and data[key] is None else read(data, key, str, path=path)
 
 
 def parse_time(value: object, field: str) -> datetime:
@@ -49,6 +70,13 @@ def parse_time_or_none(value: object) -> datetime | None:
         return None
 
 
+def read_time(data: dict[str, Any], key: str, *, path: str = "data") -> datetime:
+    """Return the time in `key`. Raises the exceptions of `read`."""
+    if data.get(key) is None:
+        raise KeyMissingError(key)
+    return parse_time(data[key], f"{path}.{key}")
+
+
 def to_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
@@ -64,77 +92,3 @@ def parse_user_id(value: object) -> str:
     if len(value) > 64 or not value[5:].isalnum():
         raise ClerkPayloadError("The user id must be user_ and up to 59 letters and digits.", reason="user_without_id")
     return value
-
-
-def parse_primary_email(data: dict[str, Any], updated_at: datetime) -> tuple[str | None, datetime | None]:
-    """Return the primary email and the time at which it was verified.
-
-    The primary email is the one whose id is `primary_email_address_id`; the order of the list has no meaning. Clerk sends
-    no time of verification. The `updated_at` of the email entry is used instead, because verification is normally its
-    last change.
-    """
-    entries = data.get("email_addresses")
-    primary_id = data.get("primary_email_address_id")
-    for entry in entries if isinstance(entries, list) and primary_id else ():
-        if isinstance(entry, dict) and entry.get("id") == primary_id:
-            email = _email(entry.get("email_address"))
-            verification = entry.get("verification")
-            verified = isinstance(verification, dict) and verification.get("status") == "verified"
-            return email, _verified_at(entry, updated_at) if email and verified else None
-    return None, None
-
-
-def _verified_at(entry: dict[str, Any], updated_at: datetime) -> datetime:
-    return parse_time_or_none(entry.get("updated_at")) or updated_at
-
-
-def _email(value: object) -> str | None:
-    """Return the email in lower case, because users type either case and emails are compared here."""
-    # Removing invisible characters could turn this email into that of another user, so they make it invalid.
-    if isinstance(value, str) and has_invisible(value):
-        return None
-    email = clean_line(value, limit=255).lower()
-    local, at, domain = email.rpartition("@")
-    return email if at and local and domain and len(email) <= 254 and " " not in email else None
-
-
-def parse_image_url(value: object) -> str:
-    url = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
-    return url if url.startswith("https://") and len(url) <= 2000 and " " not in url else ""
-
-
-def parse_roles(metadata: object) -> tuple[list[User.Role] | None, list[Any]]:
-    """Return the known roles in the order of `User.Role`, and the other values of the list.
-
-    Roles are None if the metadata has no list of roles. Pass `public_metadata` only: users can write `unsafe_metadata`.
-    """
-    names = metadata.get("roles") if isinstance(metadata, dict) else None
-    if not isinstance(names, list):
-        return None, []
-    wanted = {_normalize(name) for name in names}
-    known = [role for role in User.Role if role in wanted]
-    if len(known) < len(names):
-        log.warning("Ignored unknown or repeated values in public_metadata.roles; kept %s", known)
-    return known, [name for name in names if _normalize(name) not in known]
-
-
-def _normalize(name: object) -> str:
-    return name.strip().upper() if isinstance(name, str) else ""
-
-
-def parse_metadata(metadata: object) -> dict[str, Any]:
-    """Return the values of METADATA_KEYS. A value that PostgreSQL cannot store becomes `{}`, which is never a valid value."""
-    found = (
-        {key: metadata[key] for key in METADATA_KEYS if metadata.get(key) is not None}
-        if isinstance(metadata, dict)
-        else {}
-    )
-    return {key: value if _is_storable(value) else {} for key, value in found.items()}
-
-
-def _is_storable(value: Any) -> bool:
-    text = json.dumps(value, ensure_ascii=False)
-    try:
-        return len(text.encode()) <= 1000 and "\\u0000" not in text
-    except UnicodeEncodeError:  # a lone surrogate
-        return False

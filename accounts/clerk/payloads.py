@@ -1,28 +1,21 @@
 """Parse Clerk's users and webhook events into typed values.
 
-Only this module and `accounts.clerk.fields` subscript dictionaries from Clerk. The shapes come from Clerk's OpenAPI file
+Only this module and `user_fields` subscript dictionaries from Clerk. The shapes come from Clerk's OpenAPI file
 webhooks/2025-04-15.yml and from captured deliveries; see docs/clerk.md.
 """
 
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from types import NoneType
 from typing import Any
 
-from accounts.clerk.fields import (
-    ClerkPayloadError,
-    parse_image_url,
-    parse_metadata,
-    parse_primary_email,
-    parse_roles,
-    parse_time,
-    parse_time_or_none,
-    parse_user_id,
-    to_ms,
-)
+from accounts.clerk import user_fields
+from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, parse_user_id, to_ms
 from accounts.models import User
 from core.client_ip import normalize_ip
 from core.text import clean_line
@@ -48,6 +41,7 @@ class ClerkUser:
     """The fields of a Clerk user object that are stored here.
 
     Attributes:
+        missing: names of the attributes for which the object lacks a key. Their values are empty and must not be stored.
         roles: known roles in `public_metadata.roles`; None if there is no such list.
         other_roles: the other values of that list, unchanged.
         metadata: the keys of `public_metadata` that are in `METADATA_KEYS`, with values of any JSON type.
@@ -68,6 +62,23 @@ class ClerkUser:
     updated_at: datetime
     rank: Rank
     version: str
+    missing: frozenset[str] = frozenset()
+
+
+#: The parser of each attribute that depends on keys of the user object, and the function that returns its value if one of
+#: these keys is missing.
+_PARSERS: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[], Any]]] = {
+    "name": (user_fields.parse_name, str),
+    "username": (user_fields.parse_username, str),
+    "email": (user_fields.parse_email, NoneType),
+    "email_verified_at": (user_fields.parse_email_verified_at, NoneType),
+    "image_url": (user_fields.parse_image_url, str),
+    "banned": (user_fields.parse_banned, bool),
+    "roles": (user_fields.parse_roles, NoneType),
+    "other_roles": (user_fields.parse_other_roles, list),
+    "metadata": (user_fields.parse_metadata, dict),
+    "created_at": (user_fields.parse_created_at, NoneType),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,33 +178,35 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
         occurred_at: the time of the event, or of the request to the Backend API.
 
     Raises:
-        ClerkPayloadError: `data` is not an object or has no valid `id` or `updated_at`.
+        ClerkPayloadError: `data` is not an object, has no valid `id` or `updated_at`, or a value has the wrong type.
     """
     if not isinstance(data, dict):
         raise ClerkPayloadError("The user is not a JSON object.", reason="user_not_an_object")
     updated_at = parse_time(data.get("updated_at"), "data.updated_at")
-    email, email_verified_at = parse_primary_email(data, updated_at)
-    names = (clean_line(data.get(key), limit=100) for key in ("first_name", "last_name"))
-    roles, other_roles = parse_roles(data.get("public_metadata"))
+    user_fields.check_types(data)
+    values, missing = _parse_fields(data)
     digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:32]
     return ClerkUser(
         clerk_id=parse_user_id(data.get("id")),
-        name=clean_line(" ".join(names), limit=200),
-        username=clean_line(data.get("username"), limit=150),
-        email=email,
-        email_verified_at=email_verified_at,
-        # If the user uploaded no image, Clerk sends a generated one. Our monogram looks better.
-        image_url="" if data.get("has_image") is False else parse_image_url(data.get("image_url")),
-        # `banned` is set by an administrator. `locked` is a temporary lockout after wrong passwords, which Clerk enforces.
-        banned=data.get("banned") is True,
-        roles=roles,
-        other_roles=other_roles,
-        metadata=parse_metadata(data.get("public_metadata")),
-        created_at=parse_time_or_none(data.get("created_at")),
         updated_at=updated_at,
         rank=rank,
         version=f"{to_ms(updated_at):015d}-{rank:d}-{to_ms(occurred_at):015d}-{digest}",
+        missing=missing,
+        **values,
     )
+
+
+def _parse_fields(data: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Return the value of each attribute in `_PARSERS`, and the names of those for which a key is missing."""
+    values: dict[str, Any] = {}
+    missing = set()
+    for attribute, (parse, empty) in _PARSERS.items():
+        try:
+            values[attribute] = parse(data)
+        except KeyMissingError:
+            values[attribute] = empty()
+            missing.add(attribute)
+    return values, frozenset(missing)
 
 
 def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None, Subject]:

@@ -43,7 +43,7 @@ class Migration(migrations.Migration):
                 ('deleted_at', models.DateTimeField(blank=True, null=True)),
                 ('clerk_updated_at', models.DateTimeField(blank=True, editable=False, null=True)),
                 ('clerk_version', models.CharField(blank=True, editable=False, max_length=128)),
-                ('clerk_roles_version', models.CharField(blank=True, editable=False, max_length=128)),
+                ('clerk_field_versions', models.JSONField(blank=True, default=dict, editable=False)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('deletion_due_at', models.DateTimeField(blank=True, help_text='When the account will be deleted.', null=True)),
                 ('erased_at', models.DateTimeField(blank=True, help_text='When the personal data was erased.', null=True)),

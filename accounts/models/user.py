@@ -47,7 +47,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     image_url = models.URLField(max_length=2000, blank=True)
     banned = models.BooleanField(default=False)
     roles = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True)
-    #: Roles from the latest payload that contained any; None if no payload has.
+    #: Roles from the latest payload that contained any; None if no payload has contained any.
     clerk_roles = ArrayField(models.CharField(max_length=16, choices=Role), null=True, blank=True, editable=False)
     #: Our metadata keys as of the latest payload; see accounts.sync.outbox.
     clerk_metadata = models.JSONField(default=dict, blank=True, editable=False)
@@ -61,7 +61,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     clerk_updated_at = models.DateTimeField(null=True, blank=True, editable=False)
     #: Compared with the version of the next payload; see accounts.clerk.payloads.ClerkUser.version.
     clerk_version = models.CharField(max_length=128, blank=True, editable=False)
-    clerk_roles_version = models.CharField(max_length=128, blank=True, editable=False)
+    #: Versions of the fields that the payload with `clerk_version` did not contain; "" if no payload has contained them.
+    clerk_field_versions = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deletion_due_at = models.DateTimeField(null=True, blank=True, help_text="When the account will be deleted.")
     erased_at = models.DateTimeField(null=True, blank=True, help_text="When the personal data was erased.")

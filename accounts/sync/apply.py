@@ -1,8 +1,8 @@
 """Apply user payloads from Clerk, in any order and any number of times.
 
-Webhooks, retries, replays, fetches and reconciliation all call `apply_user`. The payload with the highest version
-determines the fields of a user, the highest one that contains roles determines the roles, and a deletion is final. The
-same set of payloads therefore produces the same state in every order.
+Webhooks, retries, replays, fetches and reconciliation all call `apply_user`. Each field comes from the payload with the
+highest version that contains it, and a deletion is final. The same set of payloads therefore produces the same state in
+every order, even if some payloads lack keys.
 """
 
 import json
@@ -25,8 +25,16 @@ Action = AuditLog.Action
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
 #: Changes to these fields are written, but neither audited nor sent with signals.
 UNAUDITED_FIELDS = ("clerk_created_at", "clerk_metadata")
-VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at")
-ROLE_FIELDS = ("roles", "clerk_roles", "clerk_roles_version")
+#: Changes to `clerk_roles` are audited as changes to `roles`.
+ROLE_FIELDS = ("roles", "clerk_roles")
+VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at", "clerk_field_versions")
+#: The attribute of a payload that supplies each field.
+PAYLOAD_ATTRIBUTES = {
+    **{field: field for field in SYNCED_FIELDS},
+    "clerk_created_at": "created_at",
+    "clerk_metadata": "metadata",
+    "clerk_roles": "roles",
+}
 
 
 class Outcome(StrEnum):
@@ -61,14 +69,14 @@ def changed_fields(payload: ClerkUser, user: User) -> list[str]:
     """
     if user.deleted_at or (user.clerk_updated_at and payload.updated_at < user.clerk_updated_at):
         return []
-    found = [field for field in SYNCED_FIELDS if getattr(user, field) != getattr(payload, field)]
-    if user.is_provisional or payload.roles not in (None, user.clerk_roles):
-        found.append("roles")
-    if _differ(user.clerk_metadata, payload.metadata):
-        found.append("clerk_metadata")
-    if payload.created_at != user.clerk_created_at:
-        found.append("clerk_created_at")
-    return found
+    found = [
+        field
+        for field, attribute in PAYLOAD_ATTRIBUTES.items()
+        if attribute not in payload.missing and _differ(getattr(user, field), getattr(payload, attribute))
+    ]
+    if user.is_provisional and "clerk_roles" not in found:
+        found.append("clerk_roles")
+    return ["roles" if field == "clerk_roles" else field for field in found]
 
 
 def _differ(old: Any, new: Any) -> bool:
@@ -124,11 +132,11 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
         provisional.clerk_id, provisional.is_active = None, False
         update(provisional, ["clerk_id", "is_active"])
     before = {field: getattr(account, field) for field in SYNCED_FIELDS}
-    roles_before, facts = account.roles, user_fields(payload) | {"clerk_id": payload.clerk_id}
+    roles_before, facts = account.roles, _linked_fields(payload)
     for field, value in facts.items():
         setattr(account, field, value)
     account.roles_added = sorted(roles.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
-    account.roles = roles.effective_roles(account)
+    account.roles, account.is_active = roles.effective_roles(account), not account.banned
     update(account, [*facts, "roles_added"])
     # Where the two differ, the value from Clerk wins. The audit row records the old value.
     changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
@@ -139,17 +147,26 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
 
 
 def user_fields(payload: ClerkUser) -> dict[str, Any]:
+    """Return all field values of a new user. Fields that the payload lacks are empty."""
+    values = {field: getattr(payload, attribute) for field, attribute in PAYLOAD_ATTRIBUTES.items()}
     return {
+        **values,
         "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
-        "clerk_roles": payload.roles,
-        "clerk_roles_version": payload.version if payload.roles is not None else "",
+        "is_active": not payload.banned,
         "clerk_version": payload.version,
         "clerk_updated_at": payload.updated_at,
-        "clerk_created_at": payload.created_at,
-        "clerk_metadata": payload.metadata,
-        "is_active": not payload.banned,
-        **{field: getattr(payload, field) for field in SYNCED_FIELDS},
+        "clerk_field_versions": dict.fromkeys(_missing_fields(payload), ""),
     }
+
+
+def _linked_fields(payload: ClerkUser) -> dict[str, Any]:
+    """Return the field values of a linked account, which keeps its own values where the payload lacks them."""
+    values = user_fields(payload) | {"clerk_id": payload.clerk_id}
+    return {field: value for field, value in values.items() if field not in _missing_fields(payload)}
+
+
+def _missing_fields(payload: ClerkUser) -> list[str]:
+    return [field for field, attribute in PAYLOAD_ATTRIBUTES.items() if attribute in payload.missing]
 
 
 def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> None:
@@ -170,18 +187,13 @@ def _announce_new(user: User, origin: log.Origin) -> None:
 def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     if payload.version == user.clerk_version and not user.deleted_at:
         return Outcome.APPLIED
-    newer = payload.version > user.clerk_version
-    newer_roles = payload.roles if payload.version > user.clerk_roles_version else None
-    if user.deleted_at or not (newer or newer_roles is not None):
+    fields = _newer_fields(user, payload)
+    if user.deleted_at or not (fields or payload.version > user.clerk_version):
         return Outcome.STALE
     roles_before = user.roles
-    changes, unaudited = _copy_fields(user, payload) if newer else ({}, [])
-    written = [*changes, *unaudited, *(VERSION_FIELDS if newer else ())]
-    if newer_roles is not None:
-        user.clerk_roles, user.clerk_roles_version = newer_roles, payload.version
-        user.roles = roles.effective_roles(user)
-        written += ROLE_FIELDS
-    update(user, written)
+    changes, unaudited = _copy_fields(user, payload, fields)
+    versions = _raise_versions(user, payload, fields)
+    update(user, [*changes, *unaudited, *versions])
     if changes:
         log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
     if "email" in changes or "email_verified_at" in changes:
@@ -192,26 +204,50 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     return Outcome.APPLIED
 
 
-def _copy_fields(user: User, payload: ClerkUser) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
-    """Copy the fields of a newer payload.
+def _newer_fields(user: User, payload: ClerkUser) -> list[str]:
+    """Return the fields that `payload` contains and whose stored value is from an older payload."""
+    missing = _missing_fields(payload)
+    return [
+        field
+        for field in PAYLOAD_ATTRIBUTES
+        if field not in missing and payload.version > user.clerk_field_versions.get(field, user.clerk_version)
+    ]
+
+
+def _copy_fields(user: User, payload: ClerkUser, fields: list[str]) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
+    """Copy the named fields of a payload, and derive the roles and `is_active` from them.
 
     Returns:
         The changes of synced fields, and the names of other changed fields.
     """
-    changes = {}
-    for field in SYNCED_FIELDS:
-        old, new = getattr(user, field), getattr(payload, field)
-        if old != new:
+    roles_before, changes, unaudited = user.roles, {}, []
+    for field in fields:
+        old, new = getattr(user, field), getattr(payload, PAYLOAD_ATTRIBUTES[field])
+        if not _differ(old, new):
+            continue
+        setattr(user, field, new)
+        if field in SYNCED_FIELDS:
             changes[field] = (old, new)
-            setattr(user, field, new)
-    unaudited = []
-    for field, new in (("clerk_created_at", payload.created_at), ("clerk_metadata", payload.metadata)):
-        if _differ(getattr(user, field), new):
+        else:
             unaudited.append(field)
-            setattr(user, field, new)
-    user.is_active = not user.banned
-    user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
-    return changes, unaudited
+    user.roles, user.is_active = roles.effective_roles(user), not user.banned
+    return changes, [*unaudited, *(["roles"] if user.roles != roles_before else [])]
+
+
+def _raise_versions(user: User, payload: ClerkUser, fields: list[str]) -> list[str]:
+    """Store the version of the payload for the named fields, and return the names of the written columns."""
+    versions = {field: user.clerk_field_versions.get(field, user.clerk_version) for field in PAYLOAD_ATTRIBUTES}
+    versions |= dict.fromkeys(fields, payload.version)
+    written = ["is_active"]
+    if payload.version > user.clerk_version:
+        user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
+        written += ["clerk_version", "clerk_updated_at"]
+    # Usually empty, because payloads normally contain all fields.
+    older = {field: version for field, version in versions.items() if version != user.clerk_version}
+    if older != user.clerk_field_versions:
+        user.clerk_field_versions = older
+        written.append("clerk_field_versions")
+    return written
 
 
 def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:

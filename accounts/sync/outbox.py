@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
-from accounts.clerk.fields import METADATA_KEYS
+from accounts.clerk.user_fields import METADATA_KEYS
 from accounts.extensions import extensions
 from accounts.models import MetadataPush, User
 from audit import log as audit_log

@@ -1,6 +1,7 @@
 """Whatever happens at Clerk, and however its events arrive, the end is right."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from accounts.clerk import samples
 from accounts.models import User
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
-from tests.helpers.model import Expected, expected
+from tests.helpers.model import FIELD_KEYS, expected, state_of
 from tests.helpers.webhooks import Svix, new_svix_id, person
 from webhooks.models import WebhookEvent
 
@@ -22,9 +23,15 @@ pytestmark = pytest.mark.django_db(transaction=True)
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ROLES = ("BUILDER", "CLIENT", "ADMIN")
 
-#: One change of a user: what it says of the person, and how much later it is. No time at all makes versions collide.
+KEYS = sorted({key for keys in FIELD_KEYS.values() for key in keys})
+
+#: One change of a user: the new values, the keys that its event lacks, and the time since the previous change, which may
+#: be zero so that versions collide.
 changes = st.fixed_dictionaries(
-    {"later": st.integers(0, 3).map(lambda seconds: timedelta(seconds=seconds))},
+    {
+        "later": st.integers(0, 3).map(lambda seconds: timedelta(seconds=seconds)),
+        "without": st.just(()) | st.lists(st.sampled_from(KEYS), max_size=3).map(tuple),
+    },
     optional={
         "first_name": st.sampled_from(["Olive", "Zofia", "美咲", None]),
         "last_name": st.sampled_from(["Owner", "Łęcka", None]),
@@ -39,14 +46,17 @@ histories = st.lists(st.tuples(st.lists(changes, min_size=1, max_size=5), st.boo
 
 def tell(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[str, Any]]:
     """Return the events of one user's life."""
-    user = person(updated_at=START, **{k: v for k, v in history[0].items() if k != "later"})
-    events = [samples.user_event("user.created", user)]
-    for number, change in enumerate(history[1:], 1):
-        facts = dict(change)
-        user = user.later(facts.pop("later"), **facts)
-        events.append(samples.user_event("user.updated", user))
+    events = []
+    user = person(updated_at=START)
+    for number, change in enumerate(history):
+        fields = dict(change)
+        later, without = fields.pop("later"), fields.pop("without")
+        user = user.later(later, **fields) if number else replace(user.later(**fields), updated_at=START)
+        events.append(samples.user_event("user.updated" if number else "user.created", user))
         # Two changes in one millisecond are told apart by the time in the envelope.
         events[-1]["timestamp"] += number
+        for key in without:
+            events[-1]["data"].pop(key, None)
     if deleted:
         events.append(samples.user_event("user.deleted", user))
     return events
@@ -75,7 +85,7 @@ def test_every_order_of_every_history_ends_the_same(
 def assert_converged(life: list[dict[str, Any]]) -> None:
     user = User.objects.get(clerk_id=life[0]["data"]["id"])
     goal = expected(life)
-    assert seen(user) == goal
+    assert state_of(user) == goal
     told = Counter(AuditLog.objects.about(user.pk).values_list("action", flat=True))
     assert told["USER_CREATED"] <= 1
     assert told["USER_DELETED"] == goal.deleted
@@ -87,16 +97,3 @@ def assert_converged(life: list[dict[str, Any]]) -> None:
         named = bool(goal.name or goal.username)
         assert has_page >= ("BUILDER" in goal.roles and goal.active and named)
         assert has_page <= ("BUILDER" in goal.roles and goal.active)
-
-
-def seen(user: User) -> Expected:
-    if user.deleted_at:
-        return Expected(deleted=True)
-    return Expected(
-        deleted=False,
-        name=user.name,
-        username=user.username,
-        email=user.email,
-        active=user.is_active,
-        roles=tuple(sorted(user.roles)),
-    )

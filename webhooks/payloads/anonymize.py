@@ -14,7 +14,7 @@ from typing import Any
 
 from django.utils.crypto import salted_hmac
 
-from accounts.clerk.fields import METADATA_KEYS
+from accounts.clerk.user_fields import METADATA_KEYS
 from accounts.models import User
 
 #: Keys whose values are constants of Clerk's, such as "event" or "email_code".

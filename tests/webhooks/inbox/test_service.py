@@ -302,6 +302,14 @@ def test_template_of_the_invalid_bodies_is_valid(webhook: WebhookClient) -> None
         pytest.param(user_created(timestamp="{}"), id="time an object"),
         pytest.param(user_created(timestamp="9" * 400), id="time of 400 digits"),
         pytest.param(user_created(data__public_metadata=DEEP), id="20,000 levels of metadata"),
+        pytest.param(user_created(data__email_addresses="[7, null]"), id="emails numbers"),
+        pytest.param(user_created(data__image_url="{}"), id="image an object"),
+        pytest.param(user_created(data__has_image='"yes"'), id="has image a string"),
+        pytest.param(user_created(data__banned='"no"'), id="banned a string"),
+        pytest.param(user_created(data__username="[]"), id="username a list"),
+        pytest.param(user_created(data__last_name="7"), id="last name a number"),
+        pytest.param(user_created(data__public_metadata='["ADMIN"]'), id="metadata a list"),
+        pytest.param(user_created(data__public_metadata='"ADMIN"'), id="metadata a string"),
         pytest.param(user_created(type='"user.updated"', data="7"), id="update of a number"),
         pytest.param(user_created(type='"user.deleted"', data="null"), id="deletion of null"),
         pytest.param(user_created(type='"user.deleted"', data__id="7"), id="deletion of a number"),
@@ -364,10 +372,8 @@ def test_repeated_delivery_of_dead_event_is_another_attempt(webhook: WebhookClie
         pytest.param({"instance_id": '"ins_\\u0000\\ud800"'}, id="hostile instance"),
         pytest.param({"instance_id": f'"{"x" * 5000}"'}, id="long instance"),
         pytest.param({"data__email_addresses": "null", "data__primary_email_address_id": '"x"'}, id="addresses null"),
-        pytest.param({"data__email_addresses": "[7, null]", "data__primary_email_address_id": "7"}, id="addresses"),
         pytest.param({"data__image_url": '"javascript:alert(1)"'}, id="picture a script"),
-        pytest.param({"data__image_url": "{}", "data__has_image": '"yes"', "data__banned": '"no"'}, id="flags"),
-        pytest.param({"data__username": "[]", "data__last_name": "7"}, id="names"),
+        pytest.param({"data__image_url": "null", "data__has_image": "null", "data__banned": "null"}, id="flags null"),
     ),
 )
 def test_malformed_values_in_unused_fields_are_harmless(webhook: WebhookClient, replaced: dict[str, str]) -> None:
@@ -406,8 +412,6 @@ CLIENT, BUILDER, ADMIN = User.Role.CLIENT, User.Role.BUILDER, User.Role.ADMIN
         pytest.param({"roles": ["x" * 10_000, "CLIENT"]}, [CLIENT], id="long names"),
         pytest.param({"roles": ["CLIENT"] * 10_000}, [CLIENT], id="10,000 names"),
         pytest.param(None, [CLIENT], id="metadata null"),
-        pytest.param(["ADMIN"], [CLIENT], id="metadata a list"),
-        pytest.param("ADMIN", [CLIENT], id="metadata a string"),
     ),
 )
 def test_malformed_roles_are_reduced_to_valid_ones(webhook: WebhookClient, metadata: object, roles: list[str]) -> None:
@@ -435,7 +439,6 @@ def test_malformed_roles_are_reduced_to_valid_ones(webhook: WebhookClient, metad
         pytest.param("<b>Zofia</b>", "{{ 7*7 }}", "<b>Zofia</b> {{ 7*7 }}", id="markup"),
         pytest.param("'; DROP TABLE", "--", "'; DROP TABLE --", id="SQL"),
         pytest.param("\x00", "\u202e", "", id="only control characters"),
-        pytest.param(7, ["Wąs"], "", id="wrong types"),
         pytest.param("\U0001f9d1\u200d\U0001f680", "高橋", "\U0001f9d1\u200d\U0001f680 高橋", id="emoji"),
         pytest.param("ليلى", "منصور", "ليلى منصور", id="right-to-left name"),
     ),
