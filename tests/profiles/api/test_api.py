@@ -9,15 +9,17 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from profiles.api.openapi import DOCUMENT
+from profiles.api.patching import BUILDER_FORMS
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
 
-SUMMARY = {
-    *("id", "slug", "url", "name", "image_url", "headline", "tagline", "location", "time_zone", "created_at"),
-    *("domains", "skills", "expertise", "links", "validation_tier", "available_for_hire", "hourly_rate", "currency"),
-    *("availability", "availability_confirmed_at", "adhd_friendly", "completed_projects", "response_rate", "featured"),
+#: Every field that people edit, unless only editors may read it.
+EDITED = {name for form_class in BUILDER_FORMS for name in form_class.base_fields} - {"display_name", "searchable"}
+SUMMARY = EDITED - {"bio"} | {
+    *("id", "url", "name", "image_url", "created_at", "featured"),
+    *("validation_tier", "availability_confirmed_at", "completed_projects", "response_rate"),
 }
 PUBLIC = SUMMARY | {"bio", "badges", "portfolio"}
 
