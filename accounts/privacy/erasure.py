@@ -6,9 +6,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import IdentityConflict, User
-from audit import log
-from audit.log import SYSTEM
-from audit.models import AuditLog
 from core import personal_data
 
 #: Time for questions, disputes and users who want to return.
@@ -41,8 +38,7 @@ def erase_user(user_id: int) -> None:
     joined = IdentityConflict.objects.filter(other=user, state=IdentityConflict.State.LINKED)
     shells = User.objects.filter(pk__in=joined.values("user"), clerk_id=None, is_active=False)
     for account in (user, *shells):
+        # The audit log, which is last, requires that its user is marked as erased.
+        User.objects.filter(pk=account.pk).update(erased_at=timezone.now())
         for module in personal_data.modules.values():
             module.erase(account)
-        User.objects.filter(pk=account.pk).update(erased_at=timezone.now())
-    user.refresh_from_db()
-    log.record(AuditLog.Action.PERSON_ERASED, actor=None, target=user, origin=SYSTEM)

@@ -83,8 +83,8 @@ def action_choices() -> list[tuple[str, str]]:
 class AuditLog(AppendOnly):
     """A change: what was done to which object and by whom, with labels and values as they were at the time.
 
-    Personal columns may change from a value to NULL (erasure). Nothing else in a row may ever change, which a database
-    trigger enforces. `personal_digest` is a salted digest of those columns, so that erased rows can still be verified.
+    Personal columns may change from a value to NULL (erasure), but only once their user is marked as erased. Nothing else
+    in a row may ever change. A database trigger enforces this, see migration 0002_append_only. `personal_digest` is a salted digest of those columns, so that erased rows can still be verified.
     See audit.sealing.digests.
     """
 
@@ -161,6 +161,9 @@ class AuditLog(AppendOnly):
         REQUEST = "request"
         SYSTEM = "system"
 
+    #: Actions whose details contain only roles or groups. They are never erased.
+    PERMANENT_DETAILS = frozenset({Action.ROLE_ADDED, Action.ROLE_REMOVED, Action.GROUP_JOINED, Action.GROUP_LEFT})
+
     timestamp = models.DateTimeField()
     action = models.CharField(max_length=40, choices=action_choices)
     source = models.CharField(max_length=16, choices=Source)
@@ -185,7 +188,7 @@ class AuditLog(AppendOnly):
     )
     transaction = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 
-    # Personal data: may be erased to NULL, which is permanent.
+    # Personal data: erased to NULL with its user, permanently. Labels and details belong to the subject, the rest to the actor.
     actor_label = models.TextField(null=True)
     target_label = models.TextField(null=True)
     details = models.JSONField(null=True, help_text="[old, new] of each changed field, and other facts.")
@@ -194,7 +197,7 @@ class AuditLog(AppendOnly):
     # Salts are erased together with their columns: with the salt, an erased IP address could be found by brute force.
     personal_salt = models.BinaryField(null=True)
     actor_salt = models.BinaryField(null=True)
-    # A digest of each personal column, so that the remaining ones can be verified after an erasure. NULL in old rows.
+    # A digest of each personal column, so that the remaining ones can be verified after an erasure.
     column_digests = models.BinaryField(null=True)
     personal_digest = models.BinaryField()
 

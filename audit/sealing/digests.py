@@ -4,8 +4,7 @@ The serialisation must never change, because old seals depend on it. A new forma
 
 Each personal column is hashed with a salt. The row stores these digests (`column_digests`), and the seal covers the digest
 of all of them (`personal_digest`). An erased column can therefore be distinguished from a changed one, and the other
-columns of the row can still be verified. Rows written before `column_digests` existed have one digest over all five columns:
-after one of their columns is erased, the others can no longer be verified.
+columns of the row can still be verified. The details of PERMANENT_DETAILS are not personal: they have no salt and stay.
 """
 
 import hashlib
@@ -42,10 +41,7 @@ def row_digest(row: AuditLog) -> bytes:
 
 def personal_digest(row: AuditLog) -> bytes:
     """Return the digest of all personal columns. None of them must have been erased."""
-    if row.column_digests is not None:
-        return hashlib.sha256(column_digests(row)).digest()
-    values = [getattr(row, column) for column in PERSONAL_COLUMNS]
-    return hashlib.sha256(bytes(row.personal_salt or b"") + _to_json(values)).digest()
+    return hashlib.sha256(column_digests(row)).digest()
 
 
 def column_digests(row: AuditLog) -> bytes:
@@ -55,30 +51,41 @@ def column_digests(row: AuditLog) -> bytes:
 
 def changed_personal_column(row: AuditLog) -> str | None:
     """Return the first personal column that was changed other than by erasure, or None."""
-    if row.column_digests is None:
-        erased = any(getattr(row, column) is None for column in PERSONAL_COLUMNS)
-        return None if erased or personal_digest(row) == bytes(row.personal_digest) else next(iter(PERSONAL_COLUMNS))
-    stored = bytes(row.column_digests)
+    stored = bytes(row.column_digests or b"")
     if hashlib.sha256(stored).digest() != bytes(row.personal_digest):
         return "column_digests"
     for position, column in enumerate(PERSONAL_COLUMNS):
-        expected = stored[position * _DIGEST_SIZE : (position + 1) * _DIGEST_SIZE]
-        if getattr(row, column) is not None and _column_digest(row, column) != expected:
+        if getattr(row, column) is not None and _column_digest(row, column) != _at(stored, position):
             return column
     return None
 
 
-def is_erased(row: AuditLog) -> bool:
-    """Return whether any personal column was erased. The row must be otherwise unchanged."""
-    if row.column_digests is None:
-        return personal_digest(row) != bytes(row.personal_digest)
-    return row.actor_salt is None or row.personal_salt is None or column_digests(row) != bytes(row.column_digests)
+def erased_columns(row: AuditLog) -> list[str]:
+    """Return the personal columns that were erased, or whose salt was. The row must be otherwise unchanged."""
+    stored = bytes(row.column_digests or b"")
+    return [
+        column
+        for position, column in enumerate(PERSONAL_COLUMNS)
+        if _is_salt_missing(row, column) or _column_digest(row, column) != _at(stored, position)
+    ]
+
+
+def _is_salt_missing(row: AuditLog, column: str) -> bool:
+    return not is_permanent(row, column) and getattr(row, PERSONAL_COLUMNS[column]) is None
+
+
+def is_permanent(row: AuditLog, column: str) -> bool:
+    return column == "details" and row.action in AuditLog.PERMANENT_DETAILS
+
+
+def _at(stored: bytes, position: int) -> bytes:
+    return stored[position * _DIGEST_SIZE : (position + 1) * _DIGEST_SIZE]
 
 
 def _column_digest(row: AuditLog, column: str) -> bytes:
-    salt = getattr(row, PERSONAL_COLUMNS[column])
+    salt = b"" if is_permanent(row, column) else bytes(getattr(row, PERSONAL_COLUMNS[column]) or b"")
     # Including the column name gives equal values in different columns different digests.
-    return hashlib.sha256(bytes(salt or b"") + column.encode() + _to_json(getattr(row, column))).digest()
+    return hashlib.sha256(salt + column.encode() + _to_json(getattr(row, column))).digest()
 
 
 def _serializable(value: Any) -> Any:

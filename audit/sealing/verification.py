@@ -15,7 +15,7 @@ from itertools import batched, pairwise
 from django.utils import timezone
 
 from audit.models import AuditLog, AuditSeal, AuditVerification
-from audit.sealing import digests, keys, seals
+from audit.sealing import digests, erasures, keys, seals
 from audit.sealing.seals import LOWEST
 
 #: Problems beyond this number are only counted.
@@ -218,6 +218,7 @@ class _Verification:
         slices = (leaves[start : start + LEAF_SIZE] for start in range(0, len(leaves), LEAF_SIZE))
         expected = {_row_id(leaf): leaf for leaf in slices}
         present = {row.pk for row in rows}
+        erased: list[tuple[AuditLog, list[str]]] = []
         for row in rows:
             if row.pk not in expected:
                 self._add(seal, row.pk, "was inserted")
@@ -225,8 +226,11 @@ class _Verification:
                 self._add(seal, row.pk, "was changed")
             elif column := digests.changed_personal_column(row):
                 self._add(seal, row.pk, f"was changed: {column} has a different value")
-            elif digests.is_erased(row):
-                self.result.erased += 1
+            elif columns := digests.erased_columns(row):
+                erased.append((row, columns))
+        for row, column in erasures.unexplained(erased):
+            self._add(seal, row.pk, f"was changed: {column} was erased, but its user was not")
+        self.result.erased += len(erased)
         missing = [pk for pk in expected if pk not in present]
         moved = set(AuditLog.objects.filter(pk__in=missing).values_list("pk", flat=True)) if missing else set[int]()
         for pk in missing:

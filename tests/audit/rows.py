@@ -3,7 +3,9 @@
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils import timezone
 
+from accounts.models import User
 from audit import log
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
@@ -24,6 +26,13 @@ def create_row(**facts: Any) -> AuditLog:
         **facts,
     )
     return AuditLog.objects.latest("pk")
+
+
+def mark_erased(*users: User | int | None) -> None:
+    """Mark users as erased and record it, without erasing anything yet."""
+    for user in User.objects.filter(pk__in=[getattr(user, "pk", user) for user in users]):
+        User.objects.filter(pk=user.pk).update(erased_at=timezone.now(), deleted_at=timezone.now(), is_active=False)
+        log.record(AuditLog.Action.PERSON_ERASED, actor=None, target=user)
 
 
 def execute_as_owner(*statements: str) -> None:

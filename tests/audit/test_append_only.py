@@ -5,12 +5,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.db import ProgrammingError, transaction
 from psycopg import errors, sql
 
 from accounts.models import User
+from audit import log
 from audit.models import AppendOnlyError, AuditLog
-from tests.audit.rows import PERSONAL, create_row, execute
+from tests.audit.rows import PERSONAL, create_row, execute, mark_erased
+from tests.helpers.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -134,35 +137,104 @@ def test_deleting_users_keeps_their_audit_rows() -> None:
 
 # --- Erasure ---
 
+SUBJECTS = ["target_label", "details", "personal_salt"]
+ACTORS = ["actor_label", "ip_address", "user_agent", "actor_salt"]
+
+
+def erasable_row(**facts: Any) -> AuditLog:
+    """Create a row whose actor and subject are marked as erased."""
+    row = create_row(**facts)
+    mark_erased(row.actor_id, row.subject_id)
+    return row
+
+
+def erase(row: AuditLog, *columns: str) -> int:
+    return execute(f"UPDATE audit_auditlog SET {', '.join(f'{name} = NULL' for name in columns)} WHERE id = {row.pk}")
+
 
 @pytest.mark.parametrize("column", PERSONAL)
 def test_erasing_a_personal_column_is_permanent(column: str) -> None:
-    row = create_row()
-    assert execute(f"UPDATE audit_auditlog SET {column} = NULL") == 1
-    after: dict[str, Any] = dict(AuditLog.objects.values().get())
+    row = erasable_row()
+    assert erase(row, column) == 1
+    after: dict[str, Any] = dict(AuditLog.objects.values().get(pk=row.pk))
     assert after.pop(column) is None
     assert after.items() <= vars(row).items()
-    assert execute(f"UPDATE audit_auditlog SET {column} = NULL") == 1  # erasing again is allowed
-    assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
+    assert erase(row, column) == 1  # erasing again is allowed
+    assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]} WHERE id = {row.pk}")
 
 
 @pytest.mark.parametrize("column", ("personal_salt", "actor_salt"))
 def test_erasing_a_salt_is_permanent(column: str) -> None:
-    create_row()
-    assert execute(f"UPDATE audit_auditlog SET {column} = NULL") == 1
-    assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]}")
+    row = erasable_row()
+    assert erase(row, column) == 1
+    assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]} WHERE id = {row.pk}")
 
 
 def test_all_personal_columns_can_be_erased_at_once() -> None:
-    create_row()
-    assert execute(f"UPDATE audit_auditlog SET {', '.join(f'{column} = NULL' for column in PERSONAL)}") == 1
-    assert AuditLog.objects.values_list(*PERSONAL).get() == (None,) * len(PERSONAL)
+    row = erasable_row()
+    assert erase(row, *PERSONAL) == 1
+    assert AuditLog.objects.values_list(*PERSONAL).get(pk=row.pk) == (None,) * len(PERSONAL)
 
 
 @pytest.mark.parametrize("column", [column for column in COLUMNS if column != "user_agent"])
 def test_erasure_with_another_change_is_rejected(column: str) -> None:
-    create_row()
-    assert_rejected(f'UPDATE audit_auditlog SET user_agent = NULL, "{column}" = {OTHER[column]}')
+    row = erasable_row()
+    assert_rejected(f'UPDATE audit_auditlog SET user_agent = NULL, "{column}" = {OTHER[column]} WHERE id = {row.pk}')
+
+
+@pytest.mark.parametrize("column", (*SUBJECTS, *ACTORS))
+def test_columns_of_users_who_are_not_erased_cannot_be_erased(column: str) -> None:
+    row = create_row()
+    assert_rejected(f"UPDATE audit_auditlog SET {column} = NULL WHERE id = {row.pk}")
+
+
+def test_each_column_is_erased_with_its_own_user() -> None:
+    row = create_row()
+    mark_erased(row.subject_id)
+    for column in ACTORS:
+        assert_rejected(f"UPDATE audit_auditlog SET {column} = NULL WHERE id = {row.pk}")
+    assert erase(row, *SUBJECTS) == 1
+    mark_erased(row.actor_id)
+    assert erase(row, *ACTORS) == 1
+
+
+def test_erasure_needs_both_the_mark_and_the_audit_row() -> None:
+    row = create_row()
+    User.objects.filter(pk=row.subject_id).update(erased_at=row.timestamp)
+    assert_rejected(f"UPDATE audit_auditlog SET details = NULL WHERE id = {row.pk}")
+    mark_erased(row.subject_id)
+    User.objects.filter(pk=row.subject_id).update(erased_at=None)
+    assert_rejected(f"UPDATE audit_auditlog SET details = NULL WHERE id = {row.pk}")
+
+
+def test_temporary_table_does_not_deceive_the_trigger() -> None:
+    row = create_row()
+    with transaction.atomic():
+        execute(
+            f"CREATE TEMP TABLE accounts_user ON COMMIT DROP AS SELECT {row.subject_id}::bigint id, now() erased_at"
+        )
+        execute(
+            "CREATE TEMP TABLE audit_auditlog ON COMMIT DROP AS "
+            f"SELECT {row.subject_id}::bigint subject_id, 'PERSON_ERASED' action"
+        )
+        with pytest.raises(ProgrammingError, match="append-only"):
+            execute("UPDATE public.audit_auditlog SET details = NULL")
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("action", sorted(AuditLog.PERMANENT_DETAILS))
+def test_roles_and_groups_cannot_be_erased(action: str) -> None:
+    adam, olive = UserFactory.create(), UserFactory.create()
+    log.record(AuditLog.Action(action), actor=adam, target=olive, role="ADMIN")
+    row = AuditLog.objects.latest("pk")
+    mark_erased(adam, olive)
+    assert_rejected(f"UPDATE audit_auditlog SET details = NULL WHERE id = {row.pk}")
+    assert erase(row, "target_label", "personal_salt") == 1
+
+
+def test_rows_without_users_cannot_be_erased() -> None:
+    log.record(AuditLog.Action.FLAG_SWITCHED, actor=None, target=ContentType.objects.first() or ContentType())
+    assert_rejected("UPDATE audit_auditlog SET details = NULL")
 
 
 def test_update_without_changes_is_allowed() -> None:
