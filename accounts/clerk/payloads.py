@@ -210,24 +210,23 @@ def _parse_fields(data: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]
 
 
 def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None, Subject]:
-    """Return the time and the subject of an event. Only the types handled here must have the expected shape."""
-    data = envelope.get("data")
+    """Return the time and the subject of an event. Only the types in `PARSERS` must have the expected shape."""
+    data, parse = envelope.get("data"), PARSERS.get(event_type)
     try:
         occurred_at = parse_time(envelope.get("timestamp"), "timestamp")
     except ClerkPayloadError:
-        if event_type in USER_TYPES | SESSION_END_TYPES:
+        if parse:
             raise
         return None, UnknownEvent(_mentioned_user(data))
-    match event_type:
-        case "user.created":
-            return occurred_at, parse_user(data, rank=Rank.CREATED, occurred_at=occurred_at)
-        case "user.updated":
-            return occurred_at, parse_user(data, rank=Rank.UPDATED, occurred_at=occurred_at)
-        case "user.deleted":
-            return occurred_at, _deleted(data, occurred_at)
-    if event_type in SESSION_END_TYPES:
-        return occurred_at, _session_ended(data, occurred_at)
-    return occurred_at, UnknownEvent(_mentioned_user(data))
+    return occurred_at, parse(data, occurred_at) if parse else UnknownEvent(_mentioned_user(data))
+
+
+def _created(data: object, occurred_at: datetime) -> ClerkUser:
+    return parse_user(data, rank=Rank.CREATED, occurred_at=occurred_at)
+
+
+def _updated(data: object, occurred_at: datetime) -> ClerkUser:
+    return parse_user(data, rank=Rank.UPDATED, occurred_at=occurred_at)
 
 
 def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:
@@ -242,6 +241,15 @@ def _session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:
     if not isinstance(data, dict) or not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
         raise ClerkPayloadError("The session has no id that starts with sess_.", reason="session_without_id")
     return ClerkSessionEnded(parse_user_id(data.get("user_id")), session_id, occurred_at)
+
+
+#: Parsers of the handled event types. https://clerk.com/docs/guides/development/webhooks/overview
+PARSERS: dict[str, Callable[[object, datetime], Subject]] = {
+    "user.created": _created,
+    "user.updated": _updated,
+    "user.deleted": _deleted,
+    **dict.fromkeys(SESSION_END_TYPES, _session_ended),
+}
 
 
 def _json_object(text: str) -> dict[str, Any]:
