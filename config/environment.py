@@ -18,6 +18,7 @@ from core.db.timeouts import STARTUP_OPTIONS
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 MAIL_TIMEOUT_S = 20
+TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 
 env = environ.Env()
@@ -40,11 +41,24 @@ def required(name: str, purpose: str) -> str:
     return value
 
 
-def integer(name: str, default: int) -> int:
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
     text = env.str(name, default="").strip() or str(default)
     if not (text.isascii() and text.isdecimal()):
         raise ImproperlyConfigured(f"{name} must be a whole number such as {default}, not {text!r}.")
+    if int(text) < minimum:
+        raise ImproperlyConfigured(f"{name} must be at least {minimum}, not {int(text)}.")
     return int(text)
+
+
+def boolean(name: str) -> bool:
+    """Return whether the variable `name` is on. It is off if unset.
+
+    django-environ would treat every unknown word, such as a misspelt "treu", as off.
+    """
+    text = env.str(name, default="").strip().lower()
+    if text not in TRUE_WORDS | FALSE_WORDS:
+        raise ImproperlyConfigured(f"{name} must be on or off, not {text!r}.")
+    return text in TRUE_WORDS
 
 
 def comma_separated(name: str, default: list[str] | None = None) -> list[str]:
@@ -81,11 +95,11 @@ def fraction(name: str) -> float:
 
 def log_format() -> str:
     """Return LOG_FORMAT: `json` or `console`. The default is `console` in local mode and `json` otherwise."""
-    return choice("LOG_FORMAT", ("console", "json"), "console" if env.bool("LOCAL_MODE", False) else "json")
+    return choice("LOG_FORMAT", ("console", "json"), "console" if boolean("LOCAL_MODE") else "json")
 
 
 def deployment() -> str:
-    return env.str("DEPLOYMENT", default="").strip() or ("local" if env.bool("LOCAL_MODE", False) else "production")
+    return env.str("DEPLOYMENT", default="").strip() or ("local" if boolean("LOCAL_MODE") else "production")
 
 
 @cache

@@ -1,18 +1,15 @@
 """gunicorn configuration: gunicorn -c config/gunicorn.py config.wsgi"""
 
-import os
 import sys
 from pathlib import Path
 
 # gunicorn runs this file before it adds the project folder to the path.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from config.environment import log_format
-
-_local = os.environ.get("LOCAL_MODE", "").lower() in {"1", "true", "yes", "on"}
+from config.environment import boolean, env, integer, log_format
 
 # Local mode is never reachable from other machines, so it ignores BIND.
-bind = f"127.0.0.1:{os.environ.get('PORT', '8000')}" if _local else os.environ.get("BIND", "127.0.0.1:8000")
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+bind = f"127.0.0.1:{integer('PORT', 8000)}" if boolean("LOCAL_MODE") else env.str("BIND", "") or "127.0.0.1:8000"
+workers = integer("WEB_CONCURRENCY", 2, minimum=1)
 # gthread, but no thread waits for a slow client.
 worker_class = "config.gunicorn_worker.BufferingWorker"
 #: Per worker. With more threads than DATABASE_POOL_SIZE, threads would wait for connections.

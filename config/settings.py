@@ -8,6 +8,7 @@ from django.utils.csp import CSP
 from config import sentry
 from config.environment import (
     BASE_DIR,
+    boolean,
     choice,
     comma_separated,
     database_config,
@@ -26,8 +27,8 @@ from config.environment import (
 )
 from config.logs import job_context
 
-LOCAL_MODE: bool = env.bool("LOCAL_MODE", default=False)
-DEBUG: bool = env.bool("DEBUG", default=False)
+LOCAL_MODE = boolean("LOCAL_MODE")
+DEBUG = boolean("DEBUG")
 SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more random characters")
 
 # --- Hosts and proxies ------------------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="").strip()
 METRICS_ALLOWED_IPS = comma_separated("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL_MODE else [])
 
 #: Days after which the payload of an event is deleted. Svix can resend an event for as long.
-PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90)
+PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90, minimum=1)
 #: Channels for alert notifications: Apprise URLs such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = comma_separated("ALERT_URLS")
 
@@ -97,6 +98,7 @@ AUDIT_VERIFY_CRON: str = env.str("AUDIT_VERIFY_CRON", default="") or "23 4 * * *
 # --- Applications -----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "config",
     "procrastinate.contrib.django",  # before webhooks, which replaces its admin pages
     "accounts",
     "profiles",
@@ -162,7 +164,7 @@ DATABASE_POOLER = pooler()
 DATABASES = {
     "default": database_config(
         required("DATABASE_URL", "the PostgreSQL database, for example postgresql://user@host/name"),
-        pool_size=integer("DATABASE_POOL_SIZE", 16),
+        pool_size=integer("DATABASE_POOL_SIZE", 16, minimum=1),
         pooler=DATABASE_POOLER,
     ),
 }
@@ -230,8 +232,12 @@ CACHES = {
 SECURE_SSL_REDIRECT = not LOCAL_MODE
 # Health checks and Svix do not follow redirects, and Svix counts a redirect as a failed delivery.
 SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$", r"^metrics$"]
-SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else 365 * 24 * 3600
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = not LOCAL_MODE
+# Browsers obey HSTS until it expires, and it cannot be taken back. docs/configuration.md describes how to increase it.
+SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else integer("SECURE_HSTS_SECONDS", 3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not LOCAL_MODE and boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = not LOCAL_MODE and boolean("SECURE_HSTS_PRELOAD")
+# Django recommends subdomains and preload to everyone, but they affect other sites of the domain. config.W001 checks them.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 # accounts.csp extends this policy for signed-in users and for pages with Clerk's widgets.
 SECURE_CSP: dict[str, list[str]] = {

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config import environment
 from config.database import check_connection
 from config.environment import (
+    boolean,
     choice,
     comma_separated,
     database_config,
@@ -72,6 +73,35 @@ def test_invalid_integer_is_rejected(monkeypatch: Environ, value: str) -> None:
     set_variable(monkeypatch, value)
     with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be a whole number such as 16") as caught:
         integer(NAME, 16)
+    assert repr(value) in str(caught.value)
+
+
+def test_integer_below_the_minimum_is_rejected(monkeypatch: Environ) -> None:
+    set_variable(monkeypatch, "0")
+    with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be at least 1, not 0"):
+        integer(NAME, 16, minimum=1)
+
+
+# --- boolean ---
+
+
+@pytest.mark.parametrize("value", ("1", "TRUE", "yes", " on "))
+def test_boolean_is_on(monkeypatch: Environ, value: str) -> None:
+    set_variable(monkeypatch, value)
+    assert boolean(NAME) is True
+
+
+@pytest.mark.parametrize("value", (None, "", " ", "0", "False", "no", " off "))
+def test_boolean_is_off(monkeypatch: Environ, value: str | None) -> None:
+    set_variable(monkeypatch, value)
+    assert boolean(NAME) is False
+
+
+@pytest.mark.parametrize("value", ("treu", "2", "ok", "enabled", "https"))
+def test_other_words_are_not_boolean(monkeypatch: Environ, value: str) -> None:
+    set_variable(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match="SOME_VARIABLE must be on or off, not") as caught:
+        boolean(NAME)
     assert repr(value) in str(caught.value)
 
 
