@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
 from types import NoneType
 from typing import Any
@@ -113,8 +113,8 @@ class ClerkEvent:
     """A webhook event.
 
     Attributes:
-        occurred_at: the `timestamp` of the envelope; None only for an unknown type without one. Do not use the
-            `svix-timestamp` header instead: it is the time of the delivery attempt and does not order events.
+        occurred_at: the `timestamp` of the envelope, else `data.updated_at`, else None. Do not use the `svix-timestamp`
+            header instead: it is the time of the delivery attempt and does not order events.
         ip_address, user_agent: of the user who caused the event, not of Svix.
     """
 
@@ -213,12 +213,14 @@ def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime 
     """Return the time and the subject of an event. Only the types in `PARSERS` must have the expected shape."""
     data, parse = envelope.get("data"), PARSERS.get(event_type)
     try:
-        occurred_at = parse_time(envelope.get("timestamp"), "timestamp")
+        occurred_at = _event_time(envelope, data)
     except ClerkPayloadError:
         if parse:
             raise
         return None, UnknownEvent(_mentioned_user(data))
-    return occurred_at, parse(data, occurred_at) if parse else UnknownEvent(_mentioned_user(data))
+    # Deletions and ends of sessions are final. Without a time they are applied with the time of receipt.
+    subject = parse(data, occurred_at or datetime.now(UTC)) if parse else UnknownEvent(_mentioned_user(data))
+    return occurred_at, subject
 
 
 def _created(data: object, occurred_at: datetime) -> ClerkUser:
@@ -227,6 +229,15 @@ def _created(data: object, occurred_at: datetime) -> ClerkUser:
 
 def _updated(data: object, occurred_at: datetime) -> ClerkUser:
     return parse_user(data, rank=Rank.UPDATED, occurred_at=occurred_at)
+
+
+def _event_time(envelope: dict[str, Any], data: object) -> datetime | None:
+    """Return the time of the envelope, which older events lack, or that of the last change of the object."""
+    if envelope.get("timestamp") is not None:
+        return parse_time(envelope["timestamp"], "timestamp")
+    if isinstance(data, dict) and data.get("updated_at") is not None:
+        return parse_time(data["updated_at"], "data.updated_at")
+    return None
 
 
 def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:

@@ -104,8 +104,9 @@ def _is_verified(entry: dict[str, Any]) -> bool:
 
 def _email(value: str) -> str | None:
     """Return the email in lower case, because users type either case and emails are compared here."""
-    # Removing invisible characters could turn this email into that of another user, so they make it invalid.
-    if has_invisible(value):
+    # Removing invisible characters could turn this email into that of another user, so they make it invalid. So do letters
+    # whose lower case is ASCII, such as the Kelvin sign, which becomes k.
+    if has_invisible(value) or any(letter.lower()[0].isascii() for letter in value if not letter.isascii()):
         return None
     email = clean_line(value, limit=255).lower()
     local, at, domain = email.rpartition("@")
@@ -142,8 +143,8 @@ def parse_roles(data: dict[str, Any]) -> list[User.Role]:
 
 
 def parse_other_roles(data: dict[str, Any]) -> list[Any]:
-    """Return the values of the list of roles that are not known roles, unchanged."""
-    return [name for name in _role_names(data) if _normalize(name) not in list(User.Role)]
+    """Return the values of the list of roles that are not known roles, unchanged. Values that no JSON can contain are left out."""
+    return [name for name in _role_names(data) if _normalize(name) not in list(User.Role) and _is_json(name)]
 
 
 def _role_names(data: dict[str, Any]) -> list[Any]:
@@ -154,22 +155,41 @@ def _role_names(data: dict[str, Any]) -> list[Any]:
 
 
 def _normalize(name: object) -> str:
-    return name.strip().upper() if isinstance(name, str) else ""
+    # ASCII only, because the upper case of a dotless i is I, which would turn "admın" into a role.
+    return name.strip().upper() if isinstance(name, str) and name.isascii() else ""
 
 
 def parse_metadata(data: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of METADATA_KEYS. A value that PostgreSQL cannot store becomes `{}`, which is never a valid value."""
+    """Return the values of METADATA_KEYS.
+
+    A value that PostgreSQL cannot store becomes `{}`, which is never a valid value. One that contains a number beyond the
+    range of floats, such as 1e400, counts as absent.
+    """
     metadata = read(data, "public_metadata", dict)
     found = {key: metadata[key] for key in METADATA_KEYS if metadata.get(key) is not None}
-    return {key: value if _is_storable(value) else {} for key, value in found.items()}
+    return {key: value if _is_storable(value) else {} for key, value in found.items() if _is_finite(value)}
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether `value` can be sent to Clerk: it contains neither infinite numbers nor lone surrogates."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True
 
 
 def _is_storable(value: Any) -> bool:
     text = json.dumps(value, ensure_ascii=False)
-    try:
-        return len(text.encode()) <= 1000 and "\\u0000" not in text
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
+    return _is_json(value) and len(text.encode()) <= 1000 and "\\u0000" not in text
 
 
 def parse_created_at(data: dict[str, Any]) -> datetime:

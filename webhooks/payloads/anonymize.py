@@ -86,7 +86,7 @@ def _key(name: str, *, in_metadata: bool) -> str:
 def _text(value: str, key: str, *, in_metadata: bool) -> str:
     if not value or (not in_metadata and key in WORDS and WORD.fullmatch(value)):
         return value
-    if key == ROLES and value.strip().upper() in User.Role.values:
+    if key == ROLES and value.isascii() and value.strip().upper() in User.Role.values:
         return value
     return _replacement(value)
 

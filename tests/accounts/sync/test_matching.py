@@ -61,6 +61,18 @@ class TestLinking:
         assert row.details is not None
         assert row.details["email"] == ["Olive@Example.com", EMAIL]
 
+    @pytest.mark.parametrize("email", ("\u212aim@example.com", "K\u0130m@example.com"), ids=("Kelvin sign", "dotted I"))
+    def test_email_that_becomes_another_one_in_lower_case_links_nothing(
+        self, webhook: WebhookClient, email: str
+    ) -> None:
+        """The lower case of the Kelvin sign is the ASCII letter k."""
+        account = local_account(email="kim@example.com")
+        mallory = person(email=email)
+        assert webhook.created(mallory) == "processed"
+        account.refresh_from_db()
+        assert account.clerk_id is None
+        assert User.objects.get(clerk_id=mallory.clerk_id).email is None
+
     def test_provisional_user_is_linked(self, webhook: WebhookClient) -> None:
         account, someone = local_account(), person(email=EMAIL)
         Client().get("/account/", headers={"authorization": f"Bearer {mint(someone.clerk_id)}"})

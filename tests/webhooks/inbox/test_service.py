@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.clerk import samples
-from accounts.models import User
+from accounts.models import EndedSession, User
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
 from tests.helpers.webhooks import WebhookClient, person
@@ -296,7 +296,6 @@ def test_template_of_the_invalid_bodies_is_valid(webhook: WebhookClient) -> None
         pytest.param(user_created(data__updated_at="9" * 20), id="version of 20 digits"),
         pytest.param(user_created(data__updated_at="9" * 400), id="version of 400 digits"),
         pytest.param(user_created(data__updated_at="9" * 5000), id="version of 5,000 digits"),
-        pytest.param(user_created(timestamp="null"), id="time null"),
         pytest.param(user_created(timestamp='"now"'), id="time a word"),
         pytest.param(user_created(timestamp="-1"), id="time negative"),
         pytest.param(user_created(timestamp="{}"), id="time an object"),
@@ -313,7 +312,6 @@ def test_template_of_the_invalid_bodies_is_valid(webhook: WebhookClient) -> None
         pytest.param(user_created(type='"user.updated"', data="7"), id="update of a number"),
         pytest.param(user_created(type='"user.deleted"', data="null"), id="deletion of null"),
         pytest.param(user_created(type='"user.deleted"', data__id="7"), id="deletion of a number"),
-        pytest.param(user_created(type='"user.deleted"', timestamp="null"), id="deletion without time"),
     ),
 )
 def test_verified_body_of_unexpected_shape_is_stored_as_dead(webhook: WebhookClient, body: str) -> None:
@@ -383,6 +381,46 @@ def test_malformed_values_in_unused_fields_are_harmless(webhook: WebhookClient, 
     assert (user.is_active, user.email, user.image_url) == (True, None, "")
 
 
+# --- Events without the time of the envelope ---
+
+
+def without_time(envelope: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in envelope.items() if key != "timestamp"}
+
+
+@pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
+@pytest.mark.parametrize("null", (True, False), ids=("null", "no key"))
+def test_event_without_a_timestamp_is_ordered_by_the_update_time(
+    webhook: WebhookClient, event_type: str, *, null: bool
+) -> None:
+    zofia = person(first_name="Zofia", last_name=None)
+    webhook.updated(zofia)
+    later = without_time(samples.user_event(event_type, zofia.later(first_name="Zosia")))
+    response = webhook.post(later | ({"timestamp": None} if null else {}), svix_id="msg_1")
+    assert response.json() == {"outcome": "processed"}
+    assert User.objects.get().name == "Zosia"
+    assert WebhookEvent.objects.get(svix_id="msg_1").occurred_at == zofia.later().updated_at
+    older = without_time(samples.user_event(event_type, zofia.later(timedelta(hours=-1))))
+    assert webhook.post(older).json() == {"outcome": "stale"}
+
+
+def test_deletion_without_any_time_is_applied_with_the_time_of_receipt(webhook: WebhookClient) -> None:
+    """A deletion is final, so it needs no time to be ordered."""
+    zofia = person()
+    webhook.created(zofia)
+    with time_machine.travel(NOW, tick=False):
+        response = webhook.post(without_time(samples.user_event("user.deleted", zofia)))
+    assert response.json() == {"outcome": "processed"}
+    assert User.objects.get().deleted_at == NOW
+
+
+def test_session_end_without_a_timestamp_is_applied(webhook: WebhookClient) -> None:
+    data = {"id": "sess_1", "user_id": person().clerk_id, "updated_at": samples.milliseconds(EARLIER)}
+    response = webhook.post({"type": "session.ended", "instance_id": samples.INSTANCE_ID, "data": data})
+    assert response.json() == {"outcome": "processed"}
+    assert EndedSession.objects.get().ended_at == EARLIER
+
+
 # --- Hostile user data ---
 
 CLIENT, BUILDER, ADMIN = User.Role.CLIENT, User.Role.BUILDER, User.Role.ADMIN
@@ -409,6 +447,11 @@ CLIENT, BUILDER, ADMIN = User.Role.CLIENT, User.Role.BUILDER, User.Role.ADMIN
         pytest.param({"roles": [7, None, True, 1.5, "CLIENT"]}, [CLIENT], id="numbers"),
         pytest.param({"roles": ["SUPERUSER", "ADMIN;", "BUILDER"]}, [BUILDER], id="unknown names"),
         pytest.param({"roles": ["\x00ADMIN", "\u202eADMIN", "\ud800"]}, [], id="hostile names"),
+        pytest.param({"roles": ["adm\u0131n", "bu\u0131lder", "CL\u0130ENT", "\u212aCLIENT"]}, [], id="not ASCII"),
+        pytest.param({"roles": [float("inf"), "BUILDER"]}, [BUILDER], id="infinite number"),
+        pytest.param(
+            {"roles": ["CLIENT"], "hourlyRate": float("inf"), "x": float("nan")}, [CLIENT], id="infinite rate"
+        ),
         pytest.param({"roles": ["x" * 10_000, "CLIENT"]}, [CLIENT], id="long names"),
         pytest.param({"roles": ["CLIENT"] * 10_000}, [CLIENT], id="10,000 names"),
         pytest.param(None, [CLIENT], id="metadata null"),
@@ -422,6 +465,13 @@ def test_malformed_roles_are_reduced_to_valid_ones(webhook: WebhookClient, metad
     assert user.roles == roles
     assert BuilderProfile.objects.count() == roles.count(BUILDER)
     assert not user.is_superuser
+
+
+@pytest.mark.parametrize("number", ("1e400", "-1e400", "NaN", "Infinity", "[1e400]", '{"a": 1e400}'))
+def test_number_that_json_cannot_represent_is_absent_in_metadata(webhook: WebhookClient, number: str) -> None:
+    metadata = f'{{"roles":["BUILDER"],"hourlyRate":{number},"score":{number}}}'
+    assert webhook.post(user_created(data__public_metadata=metadata)).json() == {"outcome": "processed"}
+    assert (User.objects.get().roles, User.objects.get().clerk_metadata) == ([BUILDER], {})
 
 
 @pytest.mark.parametrize(
