@@ -76,6 +76,16 @@ def run(folder: Path, *arguments: str) -> None:
                 "tests/test_ownership.py",
             ],
         ),
+        (
+            "add_a_clerk_event.md",
+            "accounts",
+            7,
+            [
+                "tests/accounts/test_waitlist.py",
+                "tests/accounts/clerk/test_payloads.py",
+                "tests/webhooks/test_views.py",
+            ],
+        ),
     ),
 )
 def test_guide_works(copy: Path, guide: str, app: str, max_files: int, tests: list[str]) -> None:
