@@ -119,7 +119,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.logs.request_context",  # first, so that every log record of a request has its id
-    "django.middleware.security.SecurityMiddleware",
+    "config.https_redirect.HttpsMiddleware",
     "config.middleware.permissions_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.AnonymousGZipMiddleware",  # after WhiteNoise, whose files are already compressed

@@ -1,0 +1,90 @@
+"""Redirect HTTP to HTTPS, and detect a redirect that never ends.
+
+A proxy that terminates TLS passes requests on as HTTP. If TRUSTED_PROXY_SSL_HEADER does not match what it sends, every page
+redirects to itself.
+"""
+
+import logging
+import threading
+import time
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.utils.cache import add_never_cache_headers
+
+log = logging.getLogger(__name__)
+
+#: Browsers store and send a cookie with this prefix only over HTTPS. If it arrives, the browser did use HTTPS.
+COOKIE, COOKIE_AGE_S = "__Secure-https-redirect", 60
+#: Headers with which proxies mark HTTPS requests, quoted in the log as evidence.
+PROXY_HEADERS = (
+    "X-Forwarded-Proto",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Ssl",
+    "X-Scheme",
+    "Front-End-Https",
+    "Forwarded",
+)
+MAX_QUOTED = 60
+LOG_INTERVAL_S = 60.0
+LOOP_TEXT = """\
+This page redirects to itself, because the server cannot tell that this request used HTTPS.
+
+If you operate this site: set TRUSTED_PROXY_SSL_HEADER to the header with which your proxy marks HTTPS requests, for example
+X-Forwarded-Proto: https
+"""
+
+
+class HttpsMiddleware(SecurityMiddleware):
+    """Django's SecurityMiddleware, which answers 500 with an explanation instead of redirecting endlessly."""
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]  # also 500
+        response: HttpResponse | None = super().process_request(request)
+        if response is None:
+            return None
+        if COOKIE in request.COOKIES:
+            _log_loop(request)
+            response = HttpResponse(LOOP_TEXT, status=500, content_type="text/plain; charset=utf-8")
+        else:
+            response.set_cookie(COOKIE, "1", max_age=COOKIE_AGE_S, secure=True, httponly=True, samesite="Lax")
+        # Otherwise browsers would keep a redirect to itself after the setting was corrected.
+        add_never_cache_headers(response)
+        return response
+
+
+class _Interval:
+    """Allows something once per interval, because a client can send the cookie as often as it likes."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.next_at, self._lock = seconds, 0.0, threading.Lock()
+
+    def is_due(self) -> bool:
+        with self._lock:
+            if time.monotonic() < self.next_at:
+                return False
+            self.next_at = time.monotonic() + self.seconds
+            return True
+
+
+_interval = _Interval(LOG_INTERVAL_S)
+
+
+def _log_loop(request: HttpRequest) -> None:
+    if _interval.is_due():
+        log.error(
+            "A request that was redirected to HTTPS came again as HTTP. Set TRUSTED_PROXY_SSL_HEADER to the header with which "
+            "your proxy marks HTTPS requests. It is %s, and the request has %s.",
+            _configured(),
+            _evidence(request) or "none of the usual headers, so the proxy must be configured to send one",
+        )
+
+
+def _configured() -> str:
+    header = settings.SECURE_PROXY_SSL_HEADER
+    return f"{header[0].removeprefix('HTTP_').replace('_', '-').title()}: {header[1]}" if header else "not set"
+
+
+def _evidence(request: HttpRequest) -> str:
+    found = [(name, request.headers[name][:MAX_QUOTED]) for name in PROXY_HEADERS if name in request.headers]
+    return ", ".join(f"{name}: {value!r}" for name, value in found)
