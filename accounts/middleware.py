@@ -68,6 +68,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             log.error(
                 "Redirect loop in the handshake with Clerk (%s). Check the Clerk keys and the server clock.",
                 state.reason,
+                extra={"cause": "redirect loop"},
             )
             return _redirect_loop_response(request)
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
@@ -81,7 +82,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
 
     def _respond_as(self, request: HttpRequest, state: State) -> HttpResponse:
         if isinstance(state, SignedOut) and state.reason != authentication.NO_TOKEN:
-            log.info("Session token rejected: %s", state.reason)
+            log.info("Session token rejected: %s", state.reason, extra={"cause": f"session token {state.reason}"})
         response = self._respond(request, state)
         patch_vary_headers(response, ["Cookie", "Authorization"])
         if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # unless the view set its own policy

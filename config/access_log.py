@@ -1,4 +1,4 @@
-"""Write gunicorn's log and one line per request as JSON. config.gunicorn uses this if LOG_FORMAT is json."""
+"""Write gunicorn's log, limited, and one line per request as JSON if LOG_FORMAT is json."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,10 +6,21 @@ from typing import Any
 from gunicorn.glogging import Logger
 from structlog.contextvars import clear_contextvars
 
+from config.log_limits import LimitFilter, admits_access
 from config.logs import json_formatter
 
+#: Longest path in the access log, in characters. Clients choose it.
+MAX_PATH_LENGTH = 300
 
-class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
+
+class LimitedLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in self.error_log.handlers:
+            handler.addFilter(LimitFilter())
+
+
+class JsonLogger(LimitedLogger):
     def setup(self, cfg: Any) -> None:
         super().setup(cfg)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
@@ -20,10 +31,11 @@ class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn has no type hints
 
         gunicorn calls this in the thread that handled the request, so the context variables of the request are still bound.
         """
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")[:MAX_PATH_LENGTH]
         status = int(str(resp.status).split(None, 1)[0])
         fields = {"method": method, "path": path, "status": status, "bytes": getattr(resp, "sent", None)}
         fields["ms"] = round(request_time.total_seconds() * 1000, 1)
-        self.access_log.info("%s %s %s", method, path, status, extra={"http": fields})
+        if admits_access(path, status):
+            self.access_log.info("%s %s %s", method, path, status, extra={"http": fields})
         # The next request in this thread may never reach our middleware, which normally clears them.
         clear_contextvars()

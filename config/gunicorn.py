@@ -37,7 +37,7 @@ control_socket_disable = True
 
 proc_name = "buildappswith"
 errorlog = "-"
-accesslog = None
+logger_class, accesslog = "config.access_log.LimitedLogger", None
 if log_format() == "json":
     # One line per request, because a proxy's log does not contain user and delivery ids.
     logger_class, accesslog = "config.access_log.JsonLogger", "-"
@@ -53,7 +53,9 @@ def post_worker_init(worker: object) -> None:
 def worker_exit(server: object, worker: object) -> None:
     """Save the counters kept in memory and close the connection pool, whose threads would keep the process from exiting."""
     from config.database import close_pools
+    from config.log_limits import limiter
     from webhooks.inbox.rejections import rejection_counter
 
+    limiter.report()
     rejection_counter.flush()
     close_pools()

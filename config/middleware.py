@@ -89,7 +89,7 @@ class DatabaseUnavailableMiddleware:
 
 def service_unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Return 503 as JSON or HTML because of one of the errors in `DATABASE_UNAVAILABLE`."""
-    log.error("Database unavailable for %s: %s", request.path, error)
+    log.error("Database unavailable for %s: %s", request.path, error, extra={"cause": "database unavailable"})
     if request.path.startswith("/api/"):
         response: HttpResponse = json_error(
             503, "unavailable", "The service is temporarily unavailable. Try again in a few seconds."

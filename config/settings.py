@@ -299,8 +299,13 @@ LOGGING: dict[str, Any] = {
         "console": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
         "json": {"()": "config.logs.json_formatter"},
     },
-    "filters": {"rejections": {"()": "config.logs.RejectionFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["rejections"]}},
+    "filters": {
+        "limits": {"()": "config.log_limits.LimitFilter"},
+        "rejections": {"()": "config.logs.RejectionFilter"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["limits", "rejections"]}
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="") or "INFO"},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},

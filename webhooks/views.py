@@ -51,7 +51,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
     except signatures.NotVerified as error:
         return _rejected(request, error.reason, status=400)
     except signatures.NotConfigured as error:
-        log.error("A webhook could not be verified: %s", error)
+        log.error("A webhook could not be verified: %s", error, extra={"cause": f"{request.path} not_configured"})
         return JsonResponse({"error": "not_configured"}, status=500)
     except inbox.Unavailable as error:
         log.error("A webhook could not be stored; Svix will send it again: %s", error)
@@ -65,6 +65,7 @@ def _rejected(request: HttpRequest, reason: str, *, status: int) -> JsonResponse
         "Rejected a webhook from %s: %s. If Clerk sent it, check CLERK_WEBHOOK_SECRET and the clock of this server.",
         get_client_ip(request),
         reason,
+        extra={"cause": f"{request.path} {reason}"},
     )
     return JsonResponse({"error": reason}, status=status)
 

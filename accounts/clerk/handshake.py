@@ -83,7 +83,7 @@ def parse_token(token: str) -> list[Morsel[str]] | None:
     try:
         claims = tokens.verify_signed(token)
     except tokens.SessionTokenError as error:
-        log.warning("Rejected a handshake token: %s", error.reason)
+        log.warning("Rejected a handshake token: %s", error.reason, extra={"cause": "handshake token"})
         return None
     directives = claims.get("handshake")
     if not isinstance(directives, list):

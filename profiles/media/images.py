@@ -88,7 +88,7 @@ def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels() from None
     except Exception as error:  # noqa: BLE001  # decoders raise many exception types on hostile bytes
-        log.info("Rejected an upload that is not a readable image: %r", error)
+        log.info("Rejected an upload that is not a readable image: %r", error, extra={"cause": "unreadable image"})
         raise ValidationError(UNREADABLE, "unreadable") from None
     return ContentFile(content, f"{secrets.token_hex(16)}.webp")
 
@@ -149,7 +149,7 @@ def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
             profile = ImageCms.ImageCmsProfile(BytesIO(icc_profile))
             return ImageCms.profileToProfile(image, profile, SRGB, outputMode=mode) or image
         except (ImageCms.PyCMSError, OSError, TypeError, ValueError) as error:
-            log.info("Ignored an unusable colour profile: %s", error)
+            log.info("Ignored an unusable colour profile: %s", error, extra={"cause": "colour profile"})
     return image.convert(mode)
 
 

@@ -97,7 +97,7 @@ def _portrait(name: str) -> Image.Image | None:
             image.draft("RGB", (PORTRAIT_WIDTH, HEIGHT))
             return ImageOps.fit(image.convert("RGB"), (PORTRAIT_WIDTH, HEIGHT), centering=(0.5, 0.35))
     except OSError as error:
-        log.warning("Cannot read portrait %s, using initials instead: %s", name, error)
+        log.warning("Cannot read portrait %s, using initials instead: %s", name, error, extra={"cause": "share card"})
         return None
 
 

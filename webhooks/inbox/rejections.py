@@ -54,7 +54,11 @@ class RejectionCounter:
                 hour = start_of_hour(timezone.now())
                 cursor.executemany(UPSERT, [(hour, cause, counts[cause]) for cause in sorted(counts)])
         except (DatabaseError, InterfaceError) as error:
-            log.warning("Counts of rejected requests could not be written and are kept for the next flush: %s", error)
+            log.warning(
+                "Counts of rejected requests could not be written and are kept for the next flush: %s",
+                error,
+                extra={"cause": "rejection counts"},
+            )
             with self._lock:
                 self._counts += counts
 
