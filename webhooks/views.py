@@ -14,6 +14,7 @@ from core.text import postgres_safe
 from webhooks.inbox import ip_allowlist, signatures
 from webhooks.inbox import service as inbox
 from webhooks.inbox.rejections import rejection_counter
+from webhooks.inbox.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,12 @@ def receive(request: HttpRequest) -> HttpResponseBase:
     except signatures.NotVerified as error:
         return _rejected(request, error.reason, status=400)
     except signatures.NotConfigured as error:
+        rejection_counter.count("not_configured")
         log.error("A webhook could not be verified: %s", error, extra={"cause": f"{request.path} not_configured"})
         return JsonResponse({"error": "not_configured"}, status=500)
-    except inbox.Unavailable as error:
-        log.error("A webhook could not be stored; Svix will send it again: %s", error)
+    except Unavailable as error:
+        rejection_counter.count(error.cause)
+        log.error("A webhook could not be stored (%s); Svix will send it again: %s", error.cause, error)
         return JsonResponse({"error": "unavailable"}, status=503)
     return JsonResponse({"outcome": outcome})
 

@@ -120,6 +120,7 @@ class ClerkEvent:
 
     type: str
     occurred_at: datetime | None
+    clerk_id: str | None
     instance_id: str
     ip_address: str | None
     user_agent: str | None
@@ -163,6 +164,7 @@ def parse_event(text: str) -> ClerkEvent:
     return ClerkEvent(
         type=event_type,
         occurred_at=occurred_at,
+        clerk_id=subject.clerk_id,
         instance_id=clean_line(envelope.get("instance_id"), limit=64),
         ip_address=ip_address,
         user_agent=user_agent,

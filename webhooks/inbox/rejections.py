@@ -1,4 +1,4 @@
-"""Count rejected requests to the endpoint by cause and hour.
+"""Count requests to the endpoint that were not stored, by cause and hour.
 
 The endpoint is public, so rejected requests must neither fill the database nor load it. Each process counts them in
 memory, in a table of fixed size, and writes one upsert per cause every ten seconds.
@@ -19,7 +19,9 @@ FLUSH_DELAY_S = 10.0
 #: Causes with a counter. Any other cause is counted as "other", so that the table cannot grow.
 CAUSES = (
     *("bad_signature", "stale_timestamp", "missing_headers", "malformed_headers", "unreadable_body", "not_text"),
-    *("too_large", "address_not_allowed", "other"),
+    *("too_large", "address_not_allowed", "not_configured", "other"),
+    # The delivery was valid and is answered with 503; see webhooks.inbox.unavailable.
+    *("locked_row", "pool_exhausted", "database_away"),
 )
 UPSERT = """
 INSERT INTO webhooks_rejectioncount (hour, cause, requests) VALUES (%s, %s, %s)
@@ -38,11 +40,14 @@ class RejectionCounter:
     def count(self, cause: str) -> None:
         with self._lock:
             self._counts[cause if cause in CAUSES else "other"] += 1
-            if self._timer is None:
-                # A timer, because no later request may arrive that could write the count.
-                self._timer = threading.Timer(FLUSH_DELAY_S, self._flush_in_thread)
-                self._timer.daemon = True
-                self._timer.start()
+            self._schedule_flush()
+
+    def _schedule_flush(self) -> None:
+        """Start a timer unless one is running, because no later request may arrive that could write the counts."""
+        if self._timer is None:
+            self._timer = threading.Timer(FLUSH_DELAY_S, self._flush_in_thread)
+            self._timer.daemon = True
+            self._timer.start()
 
     def flush(self) -> None:
         """Write the counts, or keep them for the next flush if the database is unavailable."""
@@ -61,6 +66,7 @@ class RejectionCounter:
             )
             with self._lock:
                 self._counts += counts
+                self._schedule_flush()
 
     def _flush_in_thread(self) -> None:
         try:

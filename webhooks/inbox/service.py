@@ -17,16 +17,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 from psycopg import errors
 
-from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, parse_event, parse_partially
+from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, PartialEvent, parse_event, parse_partially
 from core.db.statements import insert_if_new, update
 from core.text import postgres_safe
 from webhooks.inbox import attempts, handlers, retry_policy
 from webhooks.inbox.signatures import Delivery
+from webhooks.inbox.unavailable import DATABASE_ERRORS, Unavailable
 from webhooks.models import Attempt, WebhookEvent
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,6 @@ DRY_RUN_TIMEOUTS = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeou
 
 class DuplicateDelivery(Exception):
     """Another request stored the same delivery first."""
-
-
-class Unavailable(Exception):
-    """The delivery could not be stored; the sender has to retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +81,8 @@ def receive(delivery: Delivery, sender: Sender) -> str:
             event = _attempt(claim, parsed, Trigger.DELIVERY)
         except DuplicateDelivery:  # rows are never deleted, so the second attempt finds it
             event = _attempt(claim, parsed, Trigger.DELIVERY)
-    except (OperationalError, InterfaceError) as error:
-        raise Unavailable(str(error)) from error
+    except DATABASE_ERRORS as error:
+        raise Unavailable(error) from error
     if event is None:
         return DUPLICATE
     return State.FAILED if event.state == State.DEAD else State(event.state)
@@ -258,6 +255,15 @@ def _parse(body: str) -> ClerkEvent | Exception:
         return error
 
 
+def _parse_partially(body: str) -> PartialEvent:
+    """Return the readable fields of a body, or none if our code fails, because the delivery must be stored."""
+    try:
+        return parse_partially(body)
+    except Exception:
+        log.exception("The readable fields of a rejected event could not be parsed.")
+        return PartialEvent()
+
+
 def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception) -> WebhookEvent:
     now = timezone.now()
     event = WebhookEvent(
@@ -274,9 +280,9 @@ def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception)
     )
     if isinstance(parsed, ClerkEvent):
         event.event_type, event.instance_id = parsed.type, parsed.instance_id
-        event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.subject.clerk_id
+        event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.clerk_id
     else:
-        found = parse_partially(delivery.body)
+        found = _parse_partially(delivery.body)
         event.event_type, event.instance_id, event.clerk_user_id = found.type, found.instance_id, found.clerk_id
     if event.event_type in SECRET_TYPES:
         event.payload = None

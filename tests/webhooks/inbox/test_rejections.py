@@ -1,16 +1,21 @@
 """Rejected requests are counted by cause and hour, and do not grow the database."""
 
-from typing import Any
+from typing import Any, NoReturn
 
+import psycopg
 import pytest
 import time_machine
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from psycopg_pool import PoolTimeout
 
+from accounts.clerk import samples
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.monitoring.test_hourly_counts import NOW
 from webhooks.inbox import rejections as module
+from webhooks.inbox import unavailable
 from webhooks.inbox.rejections import CAUSES, RejectionCounter
 from webhooks.models import RejectionCount, WebhookEvent
+from webhooks.models.events import WebhookEventQuerySet
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +26,11 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> RejectionCounter:
     fresh = RejectionCounter()
     monkeypatch.setattr("webhooks.views.rejection_counter", fresh)
     return fresh
+
+
+class UnavailableConnection:
+    def cursor(self) -> Any:
+        raise OperationalError("unavailable")
 
 
 def counted() -> dict[str, int]:
@@ -74,10 +84,6 @@ def test_unknown_causes_share_one_row(counter: RejectionCounter) -> None:
 def test_counts_are_kept_when_the_database_is_unavailable(
     counter: RejectionCounter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class UnavailableConnection:
-        def cursor(self) -> Any:
-            raise OperationalError("unavailable")
-
     counter.count("bad_signature")
     with monkeypatch.context() as patch:
         patch.setattr(module, "connection", UnavailableConnection())
@@ -91,6 +97,81 @@ def test_accepted_deliveries_are_not_counted(counter: RejectionCounter, webhook:
     webhook.created(person())
     counter.flush()
     assert counted() == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_locked_row_is_counted(
+    counter: RejectionCounter, webhook: WebhookClient, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zofia = person()
+    webhook.created(zofia)
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM accounts_user FOR UPDATE")
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        assert webhook.post(samples.user_event("user.updated", zofia.later())).status_code == 503
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+    counter.flush()
+    assert counted() == {"locked_row": 1}
+
+
+@pytest.mark.parametrize(
+    ("cause", "pool_size", "counted_as"),
+    (
+        pytest.param(PoolTimeout("no connection after 3 s"), 16, "pool_exhausted", id="all connections in use"),
+        pytest.param(PoolTimeout("no connection after 3 s"), 1, "database_away", id="no connection can be opened"),
+        pytest.param(psycopg.OperationalError("server closed the connection"), 16, "database_away", id="lost"),
+        pytest.param(None, 16, "database_away", id="unknown"),
+    ),
+)
+def test_unavailable_database_is_counted_by_cause(
+    counter: RejectionCounter,
+    webhook: WebhookClient,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    cause: Exception | None,
+    pool_size: int,
+    counted_as: str,
+) -> None:
+    def fail(*args: Any) -> NoReturn:
+        raise OperationalError("unavailable") from cause
+
+    class Pool:
+        max_size = 16
+
+        def get_stats(self) -> dict[str, int]:
+            return {"pool_size": pool_size}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WebhookEventQuerySet, "count_repeat", fail)
+        patch.setattr(unavailable, "_pool", Pool)
+        assert webhook.post(samples.user_event("user.created", person())).status_code == 503
+    counter.flush()
+    assert counted() == {counted_as: 1}
+
+
+def test_missing_secret_is_counted(counter: RejectionCounter, webhook: WebhookClient, settings: Any) -> None:
+    settings.CLERK_WEBHOOK_SECRETS = []
+    assert webhook.post({"type": "x"}).status_code == 500
+    counter.flush()
+    assert counted() == {"not_configured": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_counts_of_an_outage_are_written_without_a_later_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is away when the first flush happens, and no other request follows."""
+    monkeypatch.setattr(module, "FLUSH_DELAY_S", 0.01)
+    counter = RejectionCounter()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "connection", UnavailableConnection())
+        counter.count("database_away")
+        first = counter._timer
+        assert first is not None
+        first.join(10)
+    while counter._timer is not None:
+        counter._timer.join(10)
+    assert counted() == {"database_away": 1}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -2,7 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import time_machine
@@ -10,12 +10,13 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from accounts.clerk import samples
+from accounts.clerk import payloads, samples
 from accounts.models import EndedSession, User
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
 from tests.helpers.webhooks import WebhookClient, person
 from tests.settings import SECRET
+from webhooks.inbox import service as inbox
 from webhooks.inbox import signatures
 from webhooks.inbox.handlers import HANDLERS
 from webhooks.models import WebhookEvent
@@ -342,6 +343,43 @@ def test_unreadable_event_has_blank_fields(webhook: WebhookClient, body: str) ->
     webhook.post(body)
     event = WebhookEvent.objects.get()
     assert (event.state, event.event_type, event.instance_id, event.clerk_user_id) == (State.DEAD, "", "", None)
+
+
+class SubjectWithoutId:
+    """A payload class with a bug."""
+
+
+@pytest.mark.parametrize("partial_parser_fails", (False, True), ids=("parser", "both parsers"))
+@pytest.mark.parametrize("error", (AttributeError, RecursionError, KeyError, AssertionError))
+def test_any_exception_of_the_parser_is_stored(
+    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception], *, partial_parser_fails: bool
+) -> None:
+    def fail(*args: Any) -> NoReturn:
+        raise error("a bug")
+
+    monkeypatch.setitem(payloads.PARSERS, "user.created", fail)
+    if partial_parser_fails:
+        monkeypatch.setattr("webhooks.inbox.service.parse_partially", fail)
+    response = webhook.post(samples.user_event("user.created", person()))
+    assert (response.status_code, response.json()) == (200, {"outcome": "failed"})
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.error_class) == (State.FAILED, ErrorClass.INTERNAL)
+    assert event.last_error.startswith(f"{error.__name__}: ")
+
+
+def test_payload_class_without_an_id_is_stored_as_failed(
+    webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zofia = person()
+    monkeypatch.setitem(payloads.PARSERS, "user.created", lambda data, moment: SubjectWithoutId())
+    response = webhook.post(samples.user_event("user.created", zofia))
+    assert (response.status_code, response.json()) == (200, {"outcome": "failed"})
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.clerk_user_id) == (State.FAILED, zofia.clerk_id)
+    assert event.last_error.startswith("AttributeError: ")
+    monkeypatch.undo()  # the bug is fixed
+    assert inbox.retry(event.pk)
+    assert User.objects.get().clerk_id == zofia.clerk_id
 
 
 def test_repeated_delivery_of_dead_event_is_another_attempt(webhook: WebhookClient) -> None:

@@ -1,0 +1,41 @@
+"""Why a delivery could not be stored. Each cause is answered with 503 and counted; see webhooks.inbox.rejections."""
+
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+from procrastinate.exceptions import ConnectorException
+from psycopg import errors
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+#: ConnectorException: the job of a failed event could not be stored.
+DATABASE_ERRORS = (OperationalError, InterfaceError, ConnectorException)
+
+
+class Unavailable(Exception):
+    """The delivery could not be stored; the sender has to retry.
+
+    Attributes:
+        cause: `locked_row`, `pool_exhausted` or `database_away`.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.cause = _cause(error.__cause__)
+
+
+def _cause(error: BaseException | None) -> str:
+    if isinstance(error, errors.LockNotAvailable):
+        return "locked_row"
+    if isinstance(error, PoolTimeout | TooManyRequests) and _all_connections_exist():
+        return "pool_exhausted"
+    return "database_away"
+
+
+def _all_connections_exist() -> bool:
+    """Return whether the pool has all its connections, so that a timeout means that they were in use."""
+    pool = _pool()
+    return bool(pool and pool.get_stats()["pool_size"] >= pool.max_size)
+
+
+def _pool() -> Any:
+    return getattr(connection, "pool", None)  # only the PostgreSQL backend has it
