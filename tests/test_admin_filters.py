@@ -82,6 +82,15 @@ def test_private_message_cannot_be_guessed(browser: Client) -> None:
         assert listed_ids(browser, ContactMessage, **query) == [message.pk]
 
 
+def test_page_of_a_message_shows_neither_subject_nor_body(browser: Client) -> None:
+    builder = BuilderProfileFactory.create()
+    message = ContactMessage.objects.create(
+        builder=builder, sender=UserFactory.create(), subject="Private subject", body="Private body"
+    )
+    for path in (f"{message.pk}/change/", f"{message.pk}/history/", ""):
+        assert "Private" not in browser.get(list_url(ContactMessage) + path).content.decode()
+
+
 def test_rejected_filter_is_named_and_logged_without_its_value(
     browser: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
