@@ -11,6 +11,8 @@ from core.personal_data import PersonalData, export_rows
 
 #: Models that this module exports and erases.
 COVERED = (User, EndedSession, PreservedForm, IdentityConflict, MetadataPush, DataExport)
+#: Conflicts in which an admin decided that both accounts belong to the same person.
+_SAME_PERSON = (IdentityConflict.State.LINKED, IdentityConflict.State.MOVED)
 
 
 def export(user: User) -> PersonalData:
@@ -24,8 +26,11 @@ def export(user: User) -> PersonalData:
             ),
             "ended_sessions": export_rows(EndedSession.objects.filter(**owned_by_user)),
             "preserved_forms": export_rows(PreservedForm.objects.filter(**owned_by_user)),
-            # The other account of a conflict may belong to another person.
-            "identity_conflicts": export_rows(conflicts, exclude={"evidence", "note", "user_id", "other_id"}),
+            # Other conflicts would reveal that another person has an account with the same email address.
+            "joined_accounts": export_rows(
+                conflicts.filter(state__in=_SAME_PERSON),
+                exclude={"id", "kind", "evidence", "note", "user_id", "other_id", "resolved_by_id"},
+            ),
             "metadata_pushes": export_rows(MetadataPush.objects.filter(user=user)),
             "exports": export_rows(DataExport.objects.filter(user=user), exclude={"archive"}),
         }

@@ -1,5 +1,7 @@
 """Export and erase the personal data in the audit log. See core.personal_data."""
 
+from typing import Any
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection
@@ -7,7 +9,7 @@ from django.db.models import Q
 
 from audit import log
 from audit.models import AuditLog
-from core.personal_data import PersonalData, export_rows
+from core.personal_data import PersonalData
 
 #: Set the personal columns to NULL. The trigger allows no other change, and only for users who are marked as erased.
 _ERASE_SUBJECT = """
@@ -19,16 +21,47 @@ _ERASE_ACTOR = """
 UPDATE audit_auditlog SET actor_label = NULL, ip_address = NULL, user_agent = NULL, actor_salt = NULL
 WHERE actor_id = %(user)s OR actor_id IS NULL AND subject_id = %(user)s AND action <> 'PERSON_ERASED'
 """
-#: Not exported: these columns only serve to detect changes.
-_INTERNAL = {"personal_salt", "actor_salt", "column_digests", "personal_digest", "transaction"}
+Action = AuditLog.Action
+#: Rows that would reveal other people: that someone else has the same email address.
+_NOT_EXPORTED = (Action.CONFLICT_OPENED, Action.CONFLICT_RESOLVED)
+#: Rows whose details contain the name and email address of the other account.
+_WITHOUT_DETAILS = (Action.IDENTITY_MOVED,)
+YOU, ADMINISTRATOR = "you", "an administrator"
 
 #: Models that this module exports and erases.
 COVERED = (AuditLog,)
 
 
 def export(user: AbstractBaseUser) -> PersonalData:
-    found = AuditLog.objects.filter(Q(subject_id=user.pk) | Q(actor_id=user.pk)).order_by("id")
-    return PersonalData({"log": export_rows(found, exclude=_INTERNAL)})
+    """Return the rows about the user and the rows of their actions, with other people reduced to their part."""
+    found = AuditLog.objects.filter(Q(subject_id=user.pk) | Q(actor_id=user.pk)).exclude(action__in=_NOT_EXPORTED)
+    return PersonalData({"log": [_exported(row, user.pk) for row in found.order_by("id").iterator()]})
+
+
+def _exported(row: AuditLog, user_id: int) -> dict[str, Any]:
+    """Return a row without the other people in it.
+
+    Details and labels belong to the subject, the IP address and browser to the actor. Webhooks have those of whoever made
+    the change at Clerk, which can be an administrator.
+    """
+    is_about = row.subject_id == user_id
+    is_own = row.actor_id == user_id and row.impersonator is None
+    return {
+        "timestamp": row.timestamp,
+        "action": row.action,
+        "source": row.source,
+        "actor": YOU if is_own else _other_actor(row),
+        "target": row.target.partition(":")[0],
+        "target_label": row.target_label if is_about else None,
+        "changed_fields": row.changed_fields,
+        "details": row.details if is_about and row.action not in _WITHOUT_DETAILS else None,
+        "ip_address": row.ip_address if is_own else None,
+        "user_agent": row.user_agent if is_own else None,
+    }
+
+
+def _other_actor(row: AuditLog) -> str | None:
+    return None if row.actor_id is None else ADMINISTRATOR
 
 
 def erase(user: AbstractBaseUser) -> None:

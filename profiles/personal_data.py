@@ -1,5 +1,7 @@
 """Export and erasure of the personal data in profiles. See core.personal_data."""
 
+from django.db.models import F
+
 from accounts.models import User
 from core.personal_data import PersonalData, erased_values, export_rows
 from profiles.directory import indexing
@@ -33,7 +35,11 @@ def export(user: User) -> PersonalData:
             "client_profile": export_rows(ClientProfile.objects.filter(user=user)),
             # The sender is another user.
             "messages_received": export_rows(ContactMessage.objects.filter(**by_user), exclude={"sender_id"}),
-            "messages_sent": export_rows(ContactMessage.objects.filter(sender=user)),
+            "messages_sent": list(
+                ContactMessage.objects.filter(sender=user).values(
+                    *("subject", "body", "sent_at", "mailed_at"), recipient=F("builder__slug")
+                )
+            ),
         },
         dict(images.images_of(user)),
     )

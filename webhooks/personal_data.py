@@ -1,22 +1,33 @@
 """Export and erase the personal data in the inbox; see core.personal_data."""
 
-from accounts.models import User
-from core.personal_data import PersonalData, export_rows
-from webhooks.models import Attempt, ReplayFinding, WebhookEvent
+from typing import Any
 
-#: Data about Svix as the sender, not about the user.
-_SENDER_FIELDS = {"source_address", "headers", "secret_fingerprint"}
+from accounts.clerk.payload_exports import own_payload
+from accounts.models import User
+from core.personal_data import PersonalData
+from webhooks.models import Attempt, ReplayFinding, WebhookEvent
 
 #: Models that this module exports and erases.
 COVERED = (WebhookEvent, Attempt, ReplayFinding)
 
 
 def export(user: User) -> PersonalData:
-    """Return the events about the user, with their payloads."""
+    """Return the events about the user, with what their payloads say about the user."""
     if not user.clerk_id:
         return PersonalData({"events": []})
-    found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id).order_by("id")
-    return PersonalData({"events": export_rows(found, exclude=_SENDER_FIELDS)})
+    found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id).order_by("id").iterator()
+    return PersonalData({"events": [_exported(event) for event in found]})
+
+
+def _exported(event: WebhookEvent) -> dict[str, Any]:
+    return {
+        "svix_id": event.svix_id,
+        "event_type": event.event_type,
+        "state": event.state,
+        "occurred_at": event.occurred_at,
+        "received_at": event.received_at,
+        "payload": None if event.payload is None else own_payload(event.event_type, event.payload),
+    }
 
 
 def erase(user: User) -> None:

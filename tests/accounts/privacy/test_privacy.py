@@ -4,6 +4,7 @@ import io
 import json
 import types
 import zipfile
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,7 +25,7 @@ from pytest_django import Settings
 from accounts import preserved_forms, tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
-from accounts.models import DataExport, EndedSession, PreservedForm, User
+from accounts.models import DataExport, EndedSession, IdentityConflict, PreservedForm, User
 from accounts.privacy import deletion, erasure, exports
 from accounts.privacy.deletion import DeletionError
 from audit.log import SYSTEM, Origin
@@ -33,6 +34,7 @@ from core import personal_data
 from core.personal_data import PersonalData
 from profiles.editing import services as editing
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
+from profiles.moderation import services as moderation
 from tests.audit.test_log import is_digest_valid
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.clients import signed_in
@@ -241,6 +243,78 @@ class TestExport:
         other = person(first_name="Nemo", email="nemo@example.com")
         webhook.created(other)
         assert b"nemo" not in b"".join(self.read(exports.build_archive(zofia)).values()).lower()
+
+    def test_export_reduces_admins_to_their_part(self, zofia: User) -> None:
+        adam = UserFactory.create(admin=True, name="Adam Admin", email="adam@example.com")
+        by_adam = Origin(AuditLog.Source.REQUEST, ip_address="198.51.100.7", user_agent="Adamfox/1.0")
+        impersonated = replace(REQUEST, impersonator="user_adam", ip_address="198.51.100.8", user_agent="Adamfox/2.0")
+        builder = BuilderProfile.objects.get(user=zofia)
+        moderation.hide(builder, "Broken links.", actor=adam, origin=by_adam)
+        editing.save(builder, {"tagline": "By our support team"}, actor=zofia, origin=impersonated)
+        text = b"".join(self.read(exports.build_archive(zofia)).values()).decode()
+        for secret in ("Adam", "198.51.100", "user_adam", f'"actor_id": {adam.pk}'):
+            assert secret not in text, secret
+        rows = json.loads(self.read(exports.build_archive(zofia))["audit.json"])["log"]
+        hidden = next(row for row in rows if "hidden_at" in row["changed_fields"])
+        assert (hidden["actor"], hidden["details"]["hidden_reason"]) == ("an administrator", ["", "Broken links."])
+        own = next(row for row in rows if row["changed_fields"] == ["headline", "hourly_rate"])
+        assert (own["actor"], own["ip_address"], own["user_agent"]) == ("you", "203.0.113.77", "Zofiafox/1.0")
+
+    def test_export_of_an_admin_contains_no_data_of_other_users(self, zofia: User) -> None:
+        adam = UserFactory.create(admin=True, name="Adam Admin")
+        builder = BuilderProfile.objects.get(user=zofia)
+        editing.save(builder, {"headline": "Zofia's new headline"}, actor=adam, origin=REQUEST)
+        [row] = json.loads(self.read(exports.build_archive(adam))["audit.json"])["log"]
+        assert row["changed_fields"] == ["headline"]
+        assert (row["actor"], row["target"], row["target_label"], row["details"]) == (
+            "you",
+            "profiles.builderprofile",
+            None,
+            None,
+        )
+
+    def test_export_does_not_reveal_that_another_account_has_the_email(self, webhook: WebhookClient) -> None:
+        UserFactory.create(clerk_id=None, email="shared@example.com", name="Nemo Elder")
+        newcomer = person(email="shared@example.com", email_verified=False)
+        webhook.created(newcomer)
+        user, [conflict] = User.objects.get(clerk_id=newcomer.clerk_id), IdentityConflict.objects.all()
+        found = self.read(exports.build_archive(user))
+        text = b"".join(found.values()).decode()
+        assert "CONFLICT_OPENED" not in text
+        assert "Nemo" not in text
+        assert json.loads(found["accounts.json"])["joined_accounts"] == []
+        adam = UserFactory.create(admin=True)
+        for state in ("kept", "linked"):
+            IdentityConflict.objects.update(state=state, resolved_at=NOW, resolved_by=adam, note="Same phone as Nemo")
+            joined = json.loads(self.read(exports.build_archive(user))["accounts.json"])["joined_accounts"]
+            assert [sorted(row) for row in joined] == [["email", "opened_at", "resolved_at", "state"]] * (
+                state == "linked"
+            )
+        assert conflict.user == user
+
+    def test_export_of_events_contains_no_other_people(self, webhook: WebhookClient, zofia: User) -> None:
+        data = {"id": "sess_2", "user_id": zofia.clerk_id, "status": "ended", "actor": {"sub": "user_adam"}}
+        attributes = {"http_request": {"client_ip": "198.51.100.7", "user_agent": "Adamfox/1.0"}}
+        common = {"clerk_user_id": zofia.clerk_id, "state": "processed", "received_at": NOW, "last_delivery_at": NOW}
+        common |= {"processed_at": NOW, "secret_fingerprint": "x"}
+        for number, (kind, body) in enumerate(
+            {
+                "session.ended": {"data": data, "event_attributes": attributes},
+                "user.updated": {"data": {"id": zofia.clerk_id}, "event_attributes": attributes},
+                "organizationInvitation.created": {"data": {"user_id": zofia.clerk_id, "email": "nemo@example.com"}},
+                "user.deleted": [],
+            }.items()
+        ):
+            WebhookEvent.objects.create(svix_id=f"msg_x{number}", event_type=kind, payload=json.dumps(body), **common)
+        text = self.read(exports.build_archive(zofia))["webhooks.json"].decode()
+        for secret in ("user_adam", "198.51.100.7", "Adamfox", "nemo@example.com"):
+            assert secret not in text, secret
+        assert "impersonated_by" in text
+
+    def test_recipient_of_a_message_is_named_by_its_public_page(self, full_zofia: User) -> None:
+        [sent] = json.loads(self.read(exports.build_archive(full_zofia))["profiles.json"])["messages_sent"]
+        slug = ContactMessage.objects.get(sender=full_zofia).builder.slug
+        assert (sent["recipient"], sent.get("builder_id")) == (slug, None)
 
     def test_second_request_returns_the_first_export(self, zofia: User) -> None:
         first = exports.request_export(zofia, actor=zofia, origin=REQUEST)
