@@ -14,9 +14,10 @@ from structlog.contextvars import bind_contextvars
 
 from accounts import csp, flags
 from accounts.clerk import authentication, handshake, instance
-from accounts.clerk.authentication import NeedsHandshake, SignedIn, SignedOut, State
+from accounts.clerk.authentication import HandshakeReason, NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
 from accounts.clerk.instance import Instance
+from accounts.clerk.tokens import Reason
 from accounts.http import json_unauthenticated
 from accounts.models import User
 from accounts.sessions import services as sessions
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Paths that never need a user.
 ANONYMOUS_PREFIXES = ("/api/webhooks/", "/static/", "/media/")
+#: If the token that a page fetched names no site either, an error is shown for this long.
+REFRESH_S = 10
 #: API clients are never redirected. They get 401 and fetch a new token themselves.
 API_PREFIX = "/api/"
 
@@ -55,6 +58,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         if configured.is_development:
             return HttpResponseRedirect(handshake.clean_url(request), preserve_request=True)
         state = authentication.authenticate_token(token) if token else SignedOut(authentication.NO_TOKEN)
+        if isinstance(state, SignedOut) and state.reason == Reason.NO_PARTY:
+            return _refresh_response(request)
         return self._respond_as(request, state)
 
     def _authenticate(self, request: HttpRequest, found: ClerkCookies, configured: Instance) -> HttpResponse:
@@ -71,6 +76,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
                 extra={"cause": "redirect loop"},
             )
             return _redirect_loop_response(request)
+        if state.reason == HandshakeReason.NO_PARTY and found.redirect_count:
+            return _refresh_response(request)
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
 
     def _without_handshake(self, request: HttpRequest, state: SignedOut) -> HttpResponse:
@@ -111,6 +118,19 @@ def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
         operator = get_user(request)
         return operator if isinstance(operator, User) and operator.clerk_id is None else AnonymousUser()
     return AnonymousUser()
+
+
+def _refresh_response(request: HttpRequest) -> HttpResponse:
+    """Return a page whose script fetches a session token that names this site, and opens the requested page again.
+
+    Clerk names the site after the Origin header, which browsers send with a script's request but not with a redirect.
+    https://github.com/clerk/javascript/issues/8231
+    """
+    response = render(request, "accounts/session_refresh.html", status=401)
+    csp.set_policy(csp.SESSION, request, response)
+    handshake.count_redirects(response, handshake.MAX_HANDSHAKES, max_age_s=REFRESH_S)  # the page reloads only once
+    add_never_cache_headers(response)
+    return response
 
 
 def _redirect_loop_response(request: HttpRequest) -> HttpResponse:

@@ -27,6 +27,8 @@ class HandshakeReason(StrEnum):
     EXPIRED = "session-token-expired"
     NOT_YET_VALID = "session-token-not-active-yet"
     FROM_THE_FUTURE = "session-token-iat-in-the-future"
+    #: Not a value of @clerk/backend, which rejects these tokens. https://github.com/clerk/javascript/pull/7332 proposes it.
+    NO_PARTY = "session-token-missing-azp"
 
 
 #: Token errors that a fresh token fixes.
@@ -34,6 +36,7 @@ RENEWABLE = {
     tokens.Reason.EXPIRED: HandshakeReason.EXPIRED,
     tokens.Reason.NOT_YET_VALID: HandshakeReason.NOT_YET_VALID,
     tokens.Reason.FROM_THE_FUTURE: HandshakeReason.FROM_THE_FUTURE,
+    tokens.Reason.NO_PARTY: HandshakeReason.NO_PARTY,
 }
 #: A fresh token would not help, because Clerk does not know the browser yet.
 DEV_BROWSER_REASONS = frozenset({HandshakeReason.DEV_BROWSER_SYNC, HandshakeReason.DEV_BROWSER_MISSING})
@@ -53,7 +56,7 @@ class SignedOut:
 
     Attributes:
         reason: an error code for logs and API clients.
-        expired_claims: the claims of the token if it is valid except that it has expired.
+        expired_claims: the claims of the token if it is valid except that it has expired or names no site.
     """
 
     reason: str
@@ -65,7 +68,7 @@ class NeedsHandshake:
     """Clerk may issue a fresh token if the browser can be redirected there.
 
     Attributes:
-        expired_claims: the claims of the token if it is valid except that it has expired.
+        expired_claims: the claims of the token if it is valid except that it has expired or names no site.
     """
 
     reason: HandshakeReason
@@ -76,7 +79,7 @@ type State = SignedIn | SignedOut | NeedsHandshake
 
 
 def claims_even_if_expired(request: HttpRequest) -> SessionClaims | None:
-    """Return the claims of a token that Clerk signed, even if the token has expired or its session has ended.
+    """Return the claims of a token that Clerk signed, even if it has expired, names no site, or its session has ended.
 
     Use this only to return a user's own unsaved input or to sign the user out. It must never grant access.
     """

@@ -60,11 +60,13 @@ def redirect_to_clerk(
     url = f"{instance.frontend_api_url}/v1/client/handshake?{urlencode(query)}"
     # Clerk's own libraries answer 307 as well.
     response = HttpResponseRedirect(url, preserve_request=True)
-    response.set_cookie(
-        cookies.REDIRECT_COUNT, str(found.redirect_count + 1), max_age=LOOP_WINDOW_S, httponly=True, samesite="Lax"
-    )
+    count_redirects(response, found.redirect_count + 1)
     add_never_cache_headers(response)
     return response
+
+
+def count_redirects(response: HttpResponse, count: int, *, max_age_s: int = LOOP_WINDOW_S) -> None:
+    response.set_cookie(cookies.REDIRECT_COUNT, str(count), max_age=max_age_s, httponly=True, samesite="Lax")
 
 
 def returned_token(request: HttpRequest, found: ClerkCookies, instance: Instance) -> str:

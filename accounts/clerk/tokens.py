@@ -37,6 +37,7 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "token_bad_signature"
     NO_SUBJECT = "token_without_subject"
     WRONG_PARTY = "token_wrong_party"
+    NO_PARTY = "token_without_party"
     WRONG_ISSUER = "token_wrong_issuer"
     NO_EXPIRY = "token_without_expiry"
     EXPIRED = "token_expired"
@@ -50,7 +51,7 @@ class SessionTokenError(Exception):
     """The token is not valid for signing in.
 
     Attributes:
-        expired_claims: the claims of the token if it is valid except that it has expired.
+        expired_claims: the claims of the token if it is valid except that it has expired or names no site.
     """
 
     def __init__(self, reason: Reason, expired_claims: "SessionClaims | None" = None) -> None:
@@ -95,6 +96,8 @@ def verify(token: str) -> SessionClaims:
     # The user must finish a task at Clerk first. Clerk's own libraries treat this as signed out.
     if claims.get("sts") == "pending":
         raise SessionTokenError(Reason.PENDING)
+    if not claims.get("azp"):
+        raise SessionTokenError(Reason.NO_PARTY, found)
     return found
 
 
@@ -179,8 +182,9 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_party(claims: dict[str, Any]) -> None:
-    """Reject a token that was issued for another site, or that does not name a site (`azp`)."""
-    if claims.get("azp") not in settings.CLERK_AUTHORIZED_PARTIES:
+    """Reject a token that was issued for another site (`azp`). `verify` rejects tokens that name no site, at the end."""
+    party, allowed = claims.get("azp"), settings.CLERK_AUTHORIZED_PARTIES
+    if not allowed or (party and party not in allowed):
         raise SessionTokenError(Reason.WRONG_PARTY)
 
 

@@ -1,4 +1,4 @@
-// Applies the stored colour scheme before the first paint, to avoid a flash. theme-switch.js has the switch.
+// Applies the colour scheme chosen in theme-switch.js before the first paint.
 // Django's admin uses the same storage key and the same value "auto".
 (() => {
   try {

@@ -69,6 +69,13 @@ def test_form_of_an_ended_session_is_preserved_until_sign_in(page: BuilderProfil
     assert to_sign_in["Location"] == f"/sign-in/?next=%2Fbuilders%2F{page.slug}%2Fedit%2Fintroduction%2F%3Fdraft%3D1"
 
 
+def test_form_with_a_token_without_party_is_preserved(page: BuilderProfile) -> None:
+    saved = post(page, with_token(mint(page.user.clerk_id or "", azp=None)))
+    assert (saved.status_code, saved["Location"]) == (303, f"{form_url(page)}?draft=1")
+    shown = signed_in(page.user).get(saved["Location"])
+    assert shown.context["form"].data["headline"] == SUBMITTED["headline"]
+
+
 def test_other_users_do_not_see_the_preserved_form(page: BuilderProfile) -> None:
     post(page, signed_in(page.user, expired=True))
     shown = signed_in(UserFactory.create(admin=True)).get(f"{form_url(page)}?draft=1")

@@ -75,6 +75,18 @@ def frozen_clock() -> Iterator[None]:
         pytest.param({"__session": mint(OLIVE, header={"cat": "x"}), "__client_uat": FRESH}, None, id="other kind"),
         pytest.param({"__session": mint(OLIVE, sts="pending"), "__client_uat": FRESH}, None, id="pending"),
         pytest.param({"__session": mint(OLIVE, azp="https://x.example"), "__client_uat": FRESH}, None, id="party"),
+        pytest.param(
+            {"__session": mint(OLIVE, azp=None), "__client_uat": FRESH}, "session-token-missing-azp", id="no party"
+        ),
+        pytest.param(
+            {"__session": mint(OLIVE, azp=""), "__client_uat": FRESH}, "session-token-missing-azp", id="empty party"
+        ),
+        pytest.param(
+            {"__session": mint(OLIVE, azp=None, age_s=600), "__client_uat": "5"}, "session-token-expired", id="both"
+        ),
+        pytest.param(
+            {"__session": mint(OLIVE, azp=None, key=new_key()), "__client_uat": FRESH}, None, id="forged without party"
+        ),
     ),
 )
 def test_decision_table_of_production_instances(production: None, cookies: dict[str, str], reason: str | None) -> None:
@@ -156,6 +168,60 @@ def test_redirect_loop_ends_with_an_error_page(production: None) -> None:
     assert response.status_code == 503
     assert "clock" in response.content.decode()
     assert "no-store" in response["Cache-Control"]
+
+
+# --- Tokens without a party ---
+
+WITHOUT_PARTY = mint(OLIVE, azp=None)
+
+
+def assert_refreshes(response: Any) -> None:
+    """Assert that the page loads Clerk's script, which fetches a token that names this site."""
+    page = response.content.decode()
+    assert (response.status_code, handshake_reason(response)) == (401, None)
+    assert "Confirming your sign-in" in page
+    assert f"{ISSUER}/npm/@clerk/clerk-js@6" in page
+    assert "js/clerk-session.js" in page
+    assert ISSUER in response["Content-Security-Policy"]
+    assert "no-store" in response["Cache-Control"]
+
+
+def test_token_without_party_from_a_production_handshake_is_refreshed_in_the_page(production: None) -> None:
+    """Clerk names the site after the Origin header, which browsers do not send with a redirect."""
+    directives = (f"__session={WITHOUT_PARTY}; Path=/", f"__client_uat={FRESH}; Path=/")
+    response = get(cookies={"__clerk_handshake": handshake_token(*directives)})
+    assert_refreshes(response)
+    assert {morsel.key for morsel in response.cookies.values()} >= {"__session", "__client_uat"}
+
+
+def test_token_without_party_after_a_development_handshake_is_refreshed_in_the_page() -> None:
+    cookies = {"__clerk_db_jwt": "dvb_1", "__session": WITHOUT_PARTY, "__client_uat": FRESH}
+    assert handshake_reason(get(cookies=cookies)) == "session-token-missing-azp"
+    assert_refreshes(get(cookies=cookies | {"__clerk_redirect_count": "1"}))
+
+
+def test_page_is_refreshed_once_and_not_forever(production: None, caplog: pytest.LogCaptureFixture) -> None:
+    cookies = {"__session": WITHOUT_PARTY, "__client_uat": FRESH}
+    refreshing = get(cookies=cookies | {"__clerk_redirect_count": "1"})
+    count = refreshing.cookies["__clerk_redirect_count"]
+    assert (count.value, count["max-age"]) == ("3", 10)
+    assert get(cookies=cookies | {"__clerk_redirect_count": count.value}).status_code == 503
+    assert "session-token-missing-azp" in caplog.text
+
+
+def test_htmx_request_with_token_without_party_fetches_a_new_token(production: None) -> None:
+    cookies = {"__session": WITHOUT_PARTY, "__client_uat": FRESH}
+    response = get(cookies=cookies, hx_request="true", sec_fetch_dest="empty")
+    assert response.status_code == 401
+
+
+def test_token_without_party_grants_nothing(production: None) -> None:
+    headers = {"cookie": f"__session={WITHOUT_PARTY}; __client_uat={FRESH}", "sec-fetch-dest": "empty"}
+    response: Any = Client().get("/account/", headers=headers)
+    assert response.status_code == 302
+    assert not hasattr(response.wsgi_request.clerk, "claims")
+    response = Client().get("/api/profiles/me", headers={"authorization": f"Bearer {WITHOUT_PARTY}"})
+    assert response.status_code == 401
 
 
 # --- Returning from Clerk ---

@@ -78,7 +78,13 @@ def test_impersonator_is_returned() -> None:
         pytest.param(lambda: mint("mch_2machine"), Reason.NO_SUBJECT, id="machine subject"),
         pytest.param(lambda: mint(OLIVE, sub=None), Reason.NO_SUBJECT, id="no sub"),
         pytest.param(lambda: mint(OLIVE, sub="x"), Reason.NO_SUBJECT, id="invalid sub"),
-        pytest.param(lambda: mint(OLIVE, azp=None), Reason.WRONG_PARTY, id="no azp"),
+        pytest.param(lambda: mint(OLIVE, azp=None), Reason.NO_PARTY, id="no azp"),
+        pytest.param(lambda: mint(OLIVE, azp=""), Reason.NO_PARTY, id="empty azp"),
+        pytest.param(lambda: mint(OLIVE, azp=["https://evil.example"]), Reason.WRONG_PARTY, id="azp list"),
+        pytest.param(lambda: mint(OLIVE, azp=None, sts="pending"), Reason.PENDING, id="no azp, pending"),
+        pytest.param(
+            lambda: mint(OLIVE, azp=None, iss="https://x.example"), Reason.WRONG_ISSUER, id="no azp, other iss"
+        ),
         pytest.param(lambda: mint(OLIVE, azp="https://evil.example"), Reason.WRONG_PARTY, id="foreign azp"),
         pytest.param(lambda: mint(OLIVE, iss="https://clerk.other.example"), Reason.WRONG_ISSUER, id="other instance"),
         pytest.param(lambda: mint(OLIVE, iss=None), Reason.WRONG_ISSUER, id="no iss"),
