@@ -1,23 +1,46 @@
-"""Decide which failed password logins django-axes counts together.
+"""Decide which failed password logins django-axes counts together, and bound the rows that it stores.
 
-Logins are counted by IP address. Behind a misconfigured proxy every address is unknown, and counting these logins together
-would let one attacker lock everyone out. They are counted by username instead.
+Logins are counted by IP address, and by network for IPv6, because one client can use any address of its /64. Behind a
+misconfigured proxy every address is unknown, and counting these logins together would let one attacker lock everyone out. They
+are counted by username instead.
+
+axes stores a row for each username, address and user agent. The user agent never matters here, so its failures are five rows
+per address at most, and none while it is locked. Usernames are hashed into a fixed number of groups.
 """
 
+import hashlib
 from typing import Any
 
-from axes.helpers import get_client_ip_address
+from axes.models import AccessAttempt
+from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
+
+from core.client_ip import client_network
+
+#: Stored instead of an unknown address. NULL would defeat the unique constraint on the rows.
+UNKNOWN = "::"
 
 
 def lockout_parameters(request_or_attempt: Any, credentials: dict[str, Any] | None = None) -> list[str]:
     is_request = isinstance(request_or_attempt, HttpRequest)
-    address = get_client_ip_address(request_or_attempt) if is_request else request_or_attempt.ip_address
-    return ["ip_address"] if address else ["username"]
+    address = counted_address(request_or_attempt) if is_request else request_or_attempt.ip_address
+    return ["username"] if address == UNKNOWN else ["ip_address"]
 
 
-def counted_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str | None:
-    """Return the username of a login if it is needed, because axes stores a row per username."""
-    if get_client_ip_address(request):
-        return None
-    return str((credentials or request.POST).get("username") or "")
+def counted_address(request: HttpRequest) -> str:
+    return client_network(request) or UNKNOWN
+
+
+def counted_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
+    """Return the group of a username, or "" if the address is known. There are 4,096 groups."""
+    if client_network(request):
+        return ""
+    username = str((credentials or request.POST).get("username") or "")
+    return hashlib.sha256(username.encode("utf-8", "replace")).hexdigest()[:3]
+
+
+def delete_expired() -> int:
+    """Delete failures that no longer count. axes does this only when another login fails."""
+    deleted, _ = AccessAttempt.objects.filter(attempt_time__lte=timezone.now() - settings.AXES_COOLOFF_TIME).delete()
+    return int(deleted)

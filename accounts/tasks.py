@@ -8,7 +8,7 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import preserved_forms
+from accounts import lockouts, preserved_forms
 from accounts.clerk import api, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
@@ -123,3 +123,9 @@ def delete_idle_rate_limits(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="delete_expired_preserved_forms")
 def delete_expired_preserved_forms(timestamp: int) -> None:
     preserved_forms.delete_expired()
+
+
+@app.periodic(cron="*/15 * * * *")
+@app.task(queue="upkeep", queueing_lock="delete_expired_login_failures")
+def delete_expired_login_failures(timestamp: int) -> None:
+    lockouts.delete_expired()

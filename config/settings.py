@@ -191,14 +191,16 @@ AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "accounts.backends.AdminRoleBackend",
 ]
-# Only local operators have passwords. Lockouts apply to IP addresses, so that an attacker cannot lock out an account, and to
+# Only local operators have passwords. Lockouts apply to IP addresses (IPv6: /64), so that an attacker cannot lock out an account, and to
 # usernames only while addresses are unknown.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = "accounts.lockouts.lockout_parameters"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "accounts.lockouts.counted_username"
-AXES_CLIENT_IP_CALLABLE = "core.client_ip.get_client_ip"
+AXES_CLIENT_IP_CALLABLE = "accounts.lockouts.counted_address"
+# Failures while an address is locked are not stored and do not extend the lock.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True

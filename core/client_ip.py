@@ -29,6 +29,17 @@ def get_client_ip(request: HttpRequest) -> str | None:
     return normalize_ip(hops[proxies - 1]) if len(hops) >= proxies else None
 
 
+def client_network(request: HttpRequest) -> str | None:
+    """Return what identifies a client in limits: its IPv4 address, or its IPv6 network, or None if it is unknown.
+
+    Providers assign at least a /64 to each customer, who can use a new address for every request (RFC 6177).
+    """
+    address = get_client_ip(request)
+    if address is None or ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+
+
 def normalize_ip(text: str) -> str | None:
     """Return an IP address in canonical form, without its port, or None if `text` is not an IP address.
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.test import Client
+from axes.models import AccessAttempt
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts import lockouts, tasks
 from accounts.models import EndedSession, User
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import PASSWORD, UserFactory
@@ -81,6 +83,46 @@ def test_guesses_for_one_username_are_limited_without_ip_addresses(operator: Use
     attempts = [log_in(Client(), f"guess {number}", headers={"user-agent": f"b{number}"}) for number in range(5)]
     assert attempts == [200] * 4 + [429]
     assert log_in(Client(), PASSWORD) == 429
+
+
+def test_addresses_of_one_ipv6_network_share_a_lockout(operator: User) -> None:
+    for number in range(5):
+        log_in(Client(), "x", REMOTE_ADDR=f"2001:db8:1:2::{number}")
+    assert log_in(Client(), PASSWORD, REMOTE_ADDR="2001:db8:1:2:aaaa::1") == 429
+    assert log_in(Client(), PASSWORD, REMOTE_ADDR="2001:db8:1:3::1") == 302
+
+
+def test_failures_while_locked_are_not_stored(operator: User) -> None:
+    for number in range(30):
+        log_in(Client(), "x", headers={"user-agent": f"browser {number}"})
+    assert AccessAttempt.objects.count() == 5
+
+
+def test_usernames_are_stored_in_a_fixed_number_of_groups(settings: Settings) -> None:
+    settings.TRUSTED_PROXY_COUNT = 1
+    request = RequestFactory().post("/admin/login/")
+    groups = {lockouts.counted_username(request, {"username": f"name {number}"}) for number in range(20_000)}
+    assert len(groups) <= 4096
+
+
+@pytest.mark.parametrize("proxies", (0, 1), ids=["known address", "unknown address"])
+def test_failures_of_one_client_share_a_row(operator: User, settings: Settings, proxies: int) -> None:
+    settings.TRUSTED_PROXY_COUNT = proxies
+    for number in range(4):
+        log_in(Client(), f"guess {number}")
+    [attempt] = AccessAttempt.objects.all()
+    # Columns of a unique constraint that are NULL would allow two rows, and axes fails on two.
+    assert None not in (attempt.username, attempt.ip_address)
+    assert attempt.failures_since_start == 4
+
+
+def test_expired_failures_are_deleted(operator: User) -> None:
+    log_in(Client(), "x")
+    tasks.delete_expired_login_failures(0)
+    assert AccessAttempt.objects.count() == 1
+    with time_machine.travel(timezone.now() + timedelta(minutes=16)):
+        tasks.delete_expired_login_failures(0)
+    assert not AccessAttempt.objects.exists()
 
 
 def test_lockout_page_explains_the_reason(operator: User) -> None:
