@@ -1,4 +1,4 @@
-"""Redirect HTTP to HTTPS, and detect a redirect that never ends.
+"""Detect redirects to HTTPS that never end.
 
 A proxy that terminates TLS passes requests on as HTTP. If TRUSTED_PROXY_SSL_HEADER does not match what it sends, every page
 redirects to itself.
@@ -7,10 +7,10 @@ redirects to itself.
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.middleware.security import SecurityMiddleware
 from django.utils.cache import add_never_cache_headers
 
 log = logging.getLogger(__name__)
@@ -36,21 +36,29 @@ X-Forwarded-Proto: https
 """
 
 
-class HttpsMiddleware(SecurityMiddleware):
-    """Django's SecurityMiddleware, which answers 500 with an explanation instead of redirecting endlessly."""
+def detect_loops(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer 500 with an explanation where Django's SecurityMiddleware would redirect endlessly."""
 
-    def process_request(self, request: HttpRequest) -> HttpResponse | None:  # type: ignore[override]  # also 500
-        response: HttpResponse | None = super().process_request(request)
-        if response is None:
-            return None
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if not _is_https_redirect(request, response):
+            return response
         if COOKIE in request.COOKIES:
             _log_loop(request)
             response = HttpResponse(LOOP_TEXT, status=500, content_type="text/plain; charset=utf-8")
+            response["X-Content-Type-Options"] = "nosniff"
         else:
             response.set_cookie(COOKIE, "1", max_age=COOKIE_AGE_S, secure=True, httponly=True, samesite="Lax")
         # Otherwise browsers would keep a redirect to itself after the setting was corrected.
         add_never_cache_headers(response)
         return response
+
+    return middleware
+
+
+def _is_https_redirect(request: HttpRequest, response: HttpResponse) -> bool:
+    is_redirect = response.status_code == 301 and response["Location"].startswith("https://")
+    return is_redirect and settings.SECURE_SSL_REDIRECT and not request.is_secure()
 
 
 class _Interval:

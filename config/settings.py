@@ -119,7 +119,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.logs.request_context",  # first, so that every log record of a request has its id
-    "config.https_redirect.HttpsMiddleware",
+    "config.https_redirect.detect_loops",  # before the next one, which redirects
+    "django.middleware.security.SecurityMiddleware",
     "config.middleware.permissions_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.AnonymousGZipMiddleware",  # after WhiteNoise, whose files are already compressed
