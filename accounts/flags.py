@@ -1,5 +1,7 @@
 """Feature flags. Admins switch them in the Django admin; see docs/configuration.md."""
 
+from typing import cast
+
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -25,7 +27,7 @@ def is_handshake_enabled(request: HttpRequest, expired: SessionClaims | None) ->
     Args:
         expired: the claims of the expired token. They do not sign the user in, but a flag can be set for that user.
     """
-    request.user = SimpleLazyObject(lambda: _flag_user(expired))  # type: ignore[assignment]
+    request.user = cast("User", SimpleLazyObject(lambda: _flag_user(expired)))
     return is_enabled(request, HANDSHAKE)
 
 

@@ -1,7 +1,9 @@
-"""Requests from signed-in users, and responses for anonymous ones."""
+"""Types of requests, and responses for anonymous users."""
 
-from typing import Any
+from typing import Any, TypedDict
 
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -9,15 +11,48 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from accounts import preserved_forms
-from accounts.clerk.authentication import NO_TOKEN, SignedOut
+from accounts.clerk.authentication import NO_TOKEN, SignedOut, State
 from accounts.models import User
+from audit.log import Origin
 
 
-class AuthenticatedRequest(HttpRequest):
+class SiteRequest(HttpRequest):
+    """A request with the attributes that the middleware sets."""
+
+    user: User | AnonymousUser
+    clerk: State
+    impersonator: str | None
+    htmx: HtmxDetails
+    #: Read by Django's CSRF middleware.
+    _dont_enforce_csrf_checks: bool
+
+
+class AuthenticatedRequest(SiteRequest):
     """The request of a view that requires sign-in."""
 
     user: User
-    htmx: HtmxDetails
+
+
+class AuditContext(TypedDict):
+    """Who makes a change, as keyword arguments of services and of `audit.log.record`."""
+
+    actor: User
+    origin: Origin
+
+
+def signed_in_user(request: HttpRequest) -> User:
+    """Return the user of a request that only signed-in users can make, for example in the admin.
+
+    Raises:
+        PermissionDenied: the user is anonymous.
+    """
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Sign in to do this.")
+    return request.user
+
+
+def audit_context(request: HttpRequest) -> AuditContext:
+    return {"actor": signed_in_user(request), "origin": Origin.from_request(request)}
 
 
 def sign_in_response(request: HttpRequest) -> HttpResponse:
@@ -53,7 +88,7 @@ def json_error(status: int, code: str, message: str, **details: Any) -> JsonResp
 
 def json_unauthenticated(request: HttpRequest) -> JsonResponse:
     """Return 401 with the reason why the session token is missing or was rejected."""
-    state: Any = getattr(request, "clerk", None)
+    state: State | None = getattr(request, "clerk", None)
     # A valid token is also rejected if its user is banned or deleted, or its session has ended.
     code = str(state.reason) if isinstance(state, SignedOut) else "session_ended"
     message = "Send a Clerk session token." if code == NO_TOKEN else "Get a new session token, or sign in again."

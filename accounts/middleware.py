@@ -1,6 +1,7 @@
 """Set `request.user` from Clerk's session token, and refresh expired tokens with a handshake."""
 
 import logging
+from typing import cast
 
 from django.contrib.auth import get_user
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -18,7 +19,7 @@ from accounts.clerk.authentication import HandshakeReason, NeedsHandshake, Signe
 from accounts.clerk.cookies import ClerkCookies
 from accounts.clerk.instance import Instance
 from accounts.clerk.tokens import Reason
-from accounts.http import json_unauthenticated
+from accounts.http import SiteRequest, json_unauthenticated
 from accounts.models import User
 from accounts.sessions import services as sessions
 
@@ -84,7 +85,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         if request.headers.get("HX-Request") != "true" or state.reason in authentication.DEV_BROWSER_REASONS:
             return self._respond_as(request, state)
         # static/js/htmx-session.js fetches a new token and repeats the request.
-        request.clerk = state  # type: ignore[attr-defined]
+        cast("SiteRequest", request).clerk = state
         return json_unauthenticated(request)
 
     def _respond_as(self, request: HttpRequest, state: State) -> HttpResponse:
@@ -96,15 +97,15 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             csp.set_policy(csp.SESSION, request, response)
         return response
 
-    def _respond(self, request: HttpRequest, state: State) -> HttpResponse:
-        request.clerk = state  # type: ignore[attr-defined]
-        request.impersonator = state.claims.impersonator if isinstance(state, SignedIn) else None  # type: ignore[attr-defined]
+    def _respond(self, original: HttpRequest, state: State) -> HttpResponse:
+        request = cast("SiteRequest", original)
+        request.clerk = state
+        request.impersonator = state.claims.impersonator if isinstance(state, SignedIn) else None
         if isinstance(state, SignedIn) and authentication.bearer_token(request) is not None:
             # Browsers never add this header themselves, so the request cannot be forged by another site.
-            request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
-        request.user = SimpleLazyObject(lambda: _user(request, state))  # type: ignore[assignment]
-        response: HttpResponse = self.get_response(request)  # type: ignore[assignment]  # nothing here is async
-        return response
+            request._dont_enforce_csrf_checks = True
+        request.user = cast("User", SimpleLazyObject(lambda: _user(request, state)))
+        return cast("HttpResponse", self.get_response(request))  # nothing here is async
 
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:

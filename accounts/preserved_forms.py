@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from django.forms import BaseForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils import timezone
+from django.views.generic.base import TemplateResponseMixin
 from django.views.generic.edit import FormMixin
 
 from accounts.clerk.authentication import claims_even_if_expired
@@ -50,10 +52,8 @@ def delete_expired() -> int:
     return deleted
 
 
-class PreservedFormMixin(FormMixin):  # type: ignore[type-arg]
+class PreservedFormMixin[F: BaseForm](TemplateResponseMixin, FormMixin[F]):
     """Show the preserved input when the user returns to a page with a single form."""
-
-    request: HttpRequest
 
     def get_form_kwargs(self) -> dict[str, Any]:
         kwargs = super().get_form_kwargs()
@@ -64,9 +64,8 @@ class PreservedFormMixin(FormMixin):  # type: ignore[type-arg]
         context = super().get_context_data(**context)
         return {**context, "is_preserved": self.request.method == "GET" and context["form"].is_bound}
 
-    def form_invalid(self, form: Any, status: int = 422, **context: Any) -> HttpResponse:
-        page = self.get_context_data(form=form, **context)
-        return self.render_to_response(page, status=status)  # type: ignore[attr-defined,no-any-return]
+    def form_invalid(self, form: F, status: int = 422, **context: Any) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form, **context), status=status)
 
     def discard_preserved_form(self) -> None:
         self._preserved_forms().delete()

@@ -17,7 +17,7 @@ from django.views.generic.edit import FormView
 
 from accounts import activity, roles
 from accounts.forms import RolesForm
-from accounts.http import AuthenticatedRequest, sign_in_response
+from accounts.http import AuthenticatedRequest, audit_context, sign_in_response
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import DataExport, User
 from accounts.preserved_forms import PreservedFormMixin
@@ -86,19 +86,18 @@ class DeletionView(RoleRequiredMixin, View):
         return render(request, "accounts/account_delete.html", {"days": deletion.COOLING_OFF.days})
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
-        audit_context: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
         try:
             if "keep" in request.POST:
-                deletion.cancel_deletion(request.user, **audit_context)
+                deletion.cancel_deletion(request.user, **audit_context(request))
                 messages.success(request, gettext("Account deletion cancelled."))
             else:
-                deletion.request_deletion(request.user, **audit_context)
+                deletion.request_deletion(request.user, **audit_context(request))
         except deletion.DeletionError as error:
             messages.error(request, str(error))
         return redirect("accounts:account")
 
 
-class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignore[type-arg]
+class RolesView(RoleRequiredMixin, PreservedFormMixin[RolesForm], FormView[RolesForm]):
     """Let users change their own roles."""
 
     request: AuthenticatedRequest
@@ -111,7 +110,7 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin, FormView):  # type: ignor
         roles_now = self.request.user.roles
         return {"builder": User.Role.BUILDER in roles_now, "client": User.Role.CLIENT in roles_now}
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: RolesForm) -> HttpResponse:
         user = self.request.user
         try:
             change_roles(user, actor=user, origin=Origin.from_request(self.request), **form.changes)

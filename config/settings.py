@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import django_stubs_ext
 from django.utils.csp import CSP
 
 from config import sentry
@@ -26,6 +27,9 @@ from config.environment import (
     version,
 )
 from config.logs import job_context
+
+# Makes FormView[ContactForm] and the like possible at run time. Without it only the type stubs know these classes as generic.
+django_stubs_ext.monkeypatch()
 
 LOCAL_MODE = boolean("LOCAL_MODE")
 DEBUG = boolean("DEBUG")

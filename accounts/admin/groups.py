@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -29,7 +29,7 @@ class State:
     members: frozenset[int] = frozenset()
 
 
-class MemberInline(admin.TabularInline):  # type: ignore[type-arg]  # not a generic class when it runs
+class MemberInline(admin.TabularInline[Model, Group]):
     """Members of a group. Groups grant permissions, so only local operators can change them."""
 
     model = User.groups.through

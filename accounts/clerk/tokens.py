@@ -170,10 +170,22 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
         raise SessionTokenError(Reason.KEYS_UNAVAILABLE) from None
     if key is None:
         raise SessionTokenError(Reason.UNKNOWN_KEY)
-    # PyJWT verifies the signature only; the claims are checked by `verify`.
-    options = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")}
     try:
-        claims = jwt.decode(token, key, algorithms=["RS256"], options=options)  # type: ignore[arg-type]
+        # PyJWT verifies the signature only; the claims are checked by `verify`.
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=["RS256"],
+            options={
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+                "verify_aud": False,
+                "verify_iss": False,
+                "verify_sub": False,
+                "verify_jti": False,
+            },
+        )
     except jwt.InvalidSignatureError:
         raise SessionTokenError(Reason.BAD_SIGNATURE) from None
     except (jwt.PyJWTError, ValueError, RecursionError):

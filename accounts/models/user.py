@@ -18,13 +18,16 @@ class UserQuerySet(models.QuerySet["User"]):
         return self.filter(deleted_at__isnull=True)
 
 
-class UserManager(BaseUserManager["User"].from_queryset(UserQuerySet)):  # type: ignore[misc]
+class _OperatorManager(BaseUserManager["User"]):
     def create_superuser(self, login: str, password: str | None = None, **fields: Any) -> "User":
         """Create a local operator, who can sign in to the admin with a password when Clerk is unreachable."""
         user = User(login=login, is_superuser=True, **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
+
+
+UserManager = _OperatorManager.from_queryset(UserQuerySet)
 
 
 class User(AbstractBaseUser, PermissionsMixin):

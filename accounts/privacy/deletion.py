@@ -1,7 +1,7 @@
 """Account deletion: requested by the user, then done at Clerk after a cooling-off period, and applied here like any other."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -54,7 +54,8 @@ def delete_due() -> int:
     """Delete due accounts at Clerk and here, and return how many. Failures are retried by the next run."""
     due = User.objects.live().filter(deletion_due_at__lte=timezone.now(), clerk_id__isnull=False)
     deleted = 0
-    for user_id, clerk_id in list(due.order_by("deletion_due_at").values_list("pk", "clerk_id")):
+    rows = list(due.order_by("deletion_due_at").values_list("pk", "clerk_id"))
+    for user_id, clerk_id in [(user_id, clerk_id) for user_id, clerk_id in rows if clerk_id]:
         try:
             deleted += _delete(user_id, clerk_id)
         except ClerkApiError as error:
@@ -73,8 +74,10 @@ def _delete(user_id: int, clerk_id: str) -> bool:
     return True
 
 
-def _set_due(user: User, action: AuditLog.Action, due_at: object, actor: User, origin: audit_log.Origin) -> None:
+def _set_due(
+    user: User, action: AuditLog.Action, due_at: datetime | None, actor: User, origin: audit_log.Origin
+) -> None:
     changes = {"deletion_due_at": (user.deletion_due_at, due_at)}
-    user.deletion_due_at = due_at  # type: ignore[assignment]
+    user.deletion_due_at = due_at
     update(user, ["deletion_due_at"])
     audit_log.record(action, actor=actor, target=user, origin=origin, changes=changes)

@@ -195,7 +195,7 @@ def _check_type(name: str, value: object, types: dict[str, type]) -> None:
         raise BadRequest(f"{name} is not a known field. Known fields: {', '.join(sorted(types))}.")
     if value is not None and type(value) is not expected:
         raise BadRequest(f"{name} must have the type {expected.__name__}.")
-    if name == "roles" and not all(isinstance(role, str) for role in value or ()):  # type: ignore[attr-defined]
+    if name == "roles" and isinstance(value, list) and not all(isinstance(role, str) for role in value):
         raise BadRequest("roles must be a list of strings; use public_metadata for anything else.")
 
 

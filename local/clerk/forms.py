@@ -48,7 +48,7 @@ class EmailsField(forms.JSONField):
         return {"address": address, "verified": verified, "primary": primary}
 
 
-class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
+class UserForm(forms.ModelForm[User]):
     emails = EmailsField(required=False)
     phone = forms.CharField(required=False, max_length=20, validators=[check_phone])
     public_metadata = forms.JSONField(required=False)
@@ -80,7 +80,7 @@ class UserForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run
         return emails
 
 
-class FaultInjectionForm(forms.ModelForm):  # type: ignore[type-arg]  # as above
+class FaultInjectionForm(forms.ModelForm[FaultInjection]):
     delay_s = forms.IntegerField(
         label="Delay", min_value=0, max_value=3600, help_text="Seconds before the first attempt."
     )

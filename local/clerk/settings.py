@@ -7,10 +7,14 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.csp import CSP
 
 from local.project import PROJECT_ROOT
+
+# Makes ModelForm[User] possible at run time.
+django_stubs_ext.monkeypatch()
 
 
 def required(name: str) -> str:

@@ -180,9 +180,9 @@ def test_deletion_of_unknown_user_is_logged(webhook: WebhookClient) -> None:
 
 
 def test_every_row_of_an_event_has_its_origin(webhook: WebhookClient) -> None:
-    user = olive(updated_at=START)
+    sample = olive(updated_at=START)
     event = samples.event(
-        "user.created", user.data(), occurred_at=START, client_ip="2001:DB8::7", user_agent="Firefox/140"
+        "user.created", sample.data(), occurred_at=START, client_ip="2001:DB8::7", user_agent="Firefox/140"
     )
     with time_machine.travel(NOW, tick=False):
         webhook.post(event, svix_id="msg_42", REMOTE_ADDR="44.228.126.217")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -97,5 +98,5 @@ def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
     return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
 
 
-def _count(rows: QuerySet) -> int:  # type: ignore[type-arg]
+def _count(rows: QuerySet[Any]) -> int:
     return rows.order_by()[:MAX_COUNT].count()

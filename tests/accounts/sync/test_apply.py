@@ -30,7 +30,7 @@ def known(sample: SampleUser) -> User:
 
 def snapshot() -> list[dict[str, Any]]:
     """Return all columns of all users."""
-    return list(User.objects.order_by("pk").values())
+    return [dict(row) for row in User.objects.order_by("pk").values()]
 
 
 # --- Created, updated, deleted ---
