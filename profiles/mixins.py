@@ -11,15 +11,14 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.generic.base import View
 
-from accounts.http import sign_in_response
-from audit.log import Origin
+from accounts.http import AuditContext, audit_context, sign_in_response
 from core.text import postgres_safe
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, Profile
 from profiles.permissions import Permission, ProfileAccess, access_for
 from profiles.slugs import fold
 
 
-class ProfileAccessMixin(AccessMixin, View):
+class ProfileAccessMixin[P: Profile](AccessMixin, View):
     """Set `self.profile` and `self.access`, and check the `required` permission.
 
     Profiles the user may not see are 404. Without the permission, signed-out users are sent to sign in, and signed-in users
@@ -27,7 +26,7 @@ class ProfileAccessMixin(AccessMixin, View):
     """
 
     required: Permission = "view"
-    profile: Any
+    profile: P
     access: ProfileAccess
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -41,23 +40,23 @@ class ProfileAccessMixin(AccessMixin, View):
             return self.handle_forbidden(request)
         return super().dispatch(request, *args, **kwargs)
 
-    def get_queryset(self) -> QuerySet[Any]:
-        return BuilderProfile.objects.visible_to(self.request.user)
+    def get_profiles(self) -> QuerySet[P]:
+        """Return the profiles that the user can view."""
+        raise NotImplementedError
 
-    def get_profile(self, **url_kwargs: Any) -> Any:
+    def get_profile(self, **url_kwargs: Any) -> P:
         """Return the profile that the URL names, or raise 404."""
         cleaned = {
             name: postgres_safe(value) if isinstance(value, str) else value for name, value in url_kwargs.items()
         }
-        profile = self.get_queryset().filter(**cleaned).first()
+        profile = self.get_profiles().filter(**cleaned).first()
         if profile is None:
             raise Http404
         return profile
 
     @property
-    def audit_context(self) -> dict[str, Any]:
-        """The actor and origin of this request, as keyword arguments for services."""
-        return {"actor": self.request.user, "origin": Origin.from_request(self.request)}
+    def audit_context(self) -> AuditContext:
+        return audit_context(self.request)
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
         """Respond to a signed-in user who can see the profile but lacks the required permission."""
@@ -68,18 +67,21 @@ class ProfileAccessMixin(AccessMixin, View):
         return sign_in_response(request)
 
 
-class BuilderPageMixin(ProfileAccessMixin):
+class BuilderPageMixin(ProfileAccessMixin[BuilderProfile]):
     """A page below a builder's slug. It is also found by a former slug and by other spellings of the slug.
 
     So a form still saves if the slug was changed in another tab after the form was opened.
     """
 
-    def get_profile(self, **url_kwargs: Any) -> Any:
+    def get_profiles(self) -> QuerySet[BuilderProfile]:
+        return BuilderProfile.objects.visible_to(self.request.user)
+
+    def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         """Return the profile with this slug, or else the one that had it before."""
         spellings = _spellings(url_kwargs["slug"])
-        found = {profile.slug: profile for profile in self.get_queryset().filter(slug__in=spellings)}
+        found = {profile.slug: profile for profile in self.get_profiles().filter(slug__in=spellings)}
         current = next((found[slug] for slug in spellings if slug in found), None)
-        profile = current or self.get_queryset().filter(former_slugs__slug__in=spellings).first()
+        profile = current or self.get_profiles().filter(former_slugs__slug__in=spellings).first()
         if profile is None:
             raise Http404
         return profile

@@ -19,6 +19,7 @@ from profiles.api.errors import ApiError
 from profiles.api.parsers import read_object
 from profiles.editing import services as editing
 from profiles.mixins import ProfileAccessMixin
+from profiles.models import Profile
 from profiles.permissions import Permission, Viewer
 
 DISABLED = "The API is switched off. Try again later."
@@ -59,7 +60,7 @@ class JsonView(View):
         return json_unauthenticated(request)
 
 
-class ProfileView(JsonView, ProfileAccessMixin):
+class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
     """Read, change and delete one profile."""
 
     http_method_names = ["get", "head", "patch", "delete"]
@@ -75,10 +76,10 @@ class ProfileView(JsonView, ProfileAccessMixin):
         raise NotImplementedError
 
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
-        response = JsonResponse(self.represent())
+        response: HttpResponse = JsonResponse(self.represent())
         etag = etags.etag_of(response.content)
         if etags.matches_if_none_match(request, etag):
-            response = HttpResponse(status=304)  # type: ignore[assignment]
+            response = HttpResponse(status=304)
             del response["Content-Type"]
         response["ETag"] = etag
         patch_cache_control(response, private=True, no_cache=True)

@@ -13,7 +13,7 @@ from profiles.forms.fields import ListField
 from profiles.forms.sections import ClientForm, ProfileForm
 from profiles.models import BuilderProfile, Profile
 
-type Forms = Sequence[type[ProfileForm]]
+type Forms = Sequence[type[ProfileForm[Any]]]
 type Errors = dict[str, list[str]]
 
 BUILDER_FORMS: Forms = [section.form_class for section in BUILDER_SECTIONS.values()]
@@ -51,7 +51,7 @@ def invalid(errors: Errors) -> ApiError:
     return ApiError(422, "invalid", "Some fields are invalid. Nothing was changed. See `fields`.", fields=errors)
 
 
-def _bound_form(form_class: type[ProfileForm], profile: Profile, data: Mapping[str, Any]) -> ProfileForm:
+def _bound_form(form_class: type[ProfileForm[Any]], profile: Profile, data: Mapping[str, Any]) -> ProfileForm[Any]:
     # A copy, because validating a ModelForm writes to its instance.
     initial = form_class(instance=copy.copy(profile))
     values = {

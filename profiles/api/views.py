@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from django.views.generic.base import View
 
-from accounts.http import json_error
+from accounts.http import AuthenticatedRequest, json_error
 from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
 from profiles.api.listing import next_page_links, parse_query
@@ -26,8 +26,8 @@ PAGE_SIZE = 50
 class MeView(JsonView, RoleRequiredMixin):
     """The signed-in user and their profiles."""
 
-    def get(self, request: HttpRequest) -> HttpResponse:
-        user: Any = request.user
+    def get(self, request: AuthenticatedRequest) -> HttpResponse:
+        user = request.user
         builder = BuilderProfile.objects.visible_to(user).filter(user=user).first()
         client = ClientProfile.objects.visible_to(user).filter(user=user).first()
         return JsonResponse(
@@ -48,19 +48,22 @@ class BuilderListView(JsonView):
         return JsonResponse({"results": results, **next_page_links(page.next_query)})
 
 
-class BuilderView(ProfileView):
+class BuilderView(ProfileView[BuilderProfile]):
     read_only = READ_ONLY["builder"]
+
+    def get_profiles(self) -> QuerySet[BuilderProfile]:
+        return BuilderProfile.objects.visible_to(self.request.user)
 
     def represent(self) -> dict[str, Any]:
         return builder_json(self.profile, self.request.user)
 
 
-class ClientView(ProfileView):
+class ClientView(ProfileView[ClientProfile]):
     """A client profile. Only its owner and admins can view it."""
 
     read_only = READ_ONLY["client"]
 
-    def get_queryset(self) -> QuerySet[Any]:
+    def get_profiles(self) -> QuerySet[ClientProfile]:
         return ClientProfile.objects.visible_to(self.request.user)
 
     def represent(self) -> dict[str, Any]:

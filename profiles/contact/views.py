@@ -19,7 +19,7 @@ from profiles.permissions import Viewer
 
 
 @method_decorator(never_cache, name="dispatch")
-class ContactView(PreservedFormMixin, BuilderPageMixin, FormView):  # type: ignore[type-arg]
+class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[ContactForm]):
     """Send a message to a builder. The builder sees the sender's email address, but not the reverse."""
 
     request: AuthenticatedRequest

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Model
 from django.forms import BoundField
 from django.utils.translation import gettext
 
@@ -25,7 +26,7 @@ class Difference:
     submitted: str
 
 
-def differences(form: ProfileForm, stored: Any) -> list[Difference]:
+def differences(form: ProfileForm[Any], stored: Model) -> list[Difference]:
     """Return the fields of a valid `form` that differ from `stored`."""
     return [
         Difference(str(bound.label), _display(bound, current), _display(bound, submitted))

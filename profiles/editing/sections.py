@@ -1,6 +1,7 @@
 """The sections of a profile. Each is edited separately and has its own form and display template."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -36,7 +37,7 @@ class Section:
     title: Text
     edit: Text
     save: Text
-    form_class: type[ProfileForm]
+    form_class: type[ProfileForm[Any]]
     invitation: Text = ""
     confirms_availability: bool = False
 

@@ -10,7 +10,7 @@ from audit.log import Origin
 from profiles import slug_history
 from profiles.editing.versions import check_version
 from profiles.lifecycle import apply_changes, lock_profile
-from profiles.models import Profile
+from profiles.models import BuilderProfile, Profile
 
 
 def save[P: Profile](
@@ -50,8 +50,8 @@ def save[P: Profile](
     return stored
 
 
-def _write(stored: Any, new: Mapping[str, Any], actor: User, origin: Origin) -> None:
-    if "slug" in new:
+def _write(stored: Profile, new: Mapping[str, Any], actor: User, origin: Origin) -> None:
+    if isinstance(stored, BuilderProfile) and "slug" in new:
         slug_history.record_former_slug(stored, new["slug"])
     if new:
         apply_changes(stored, origin, actor=actor, **new)

@@ -1,11 +1,12 @@
 """Edit a builder page section by section, a client profile, and a builder's availability."""
 
 import copy
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 from django.contrib import messages
-from django.http import Http404, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -22,19 +23,19 @@ from profiles.editing import services as editing
 from profiles.editing.conflicts import differences, last_change
 from profiles.editing.sections import BUILDER_SECTIONS, CLIENT_SECTION, Section
 from profiles.editing.versions import EditConflictError, version_of
-from profiles.forms.sections import AvailabilityForm
+from profiles.forms.sections import AvailabilityForm, ProfileForm
 from profiles.mixins import BuilderPageMixin, ProfileAccessMixin
-from profiles.models import ClientProfile
+from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.permissions import Viewer
 
 
-class EditingMixin(ProfileAccessMixin):
+class EditingMixin[P: Profile](ProfileAccessMixin[P]):
     """Save a form to the profile of the URL."""
 
     request: AuthenticatedRequest
     required = "edit"
 
-    def save(self, form: Any, *, version: str = "", confirms_availability: bool = False) -> None:
+    def save(self, form: ProfileForm[P], *, version: str = "", confirms_availability: bool = False) -> None:
         """Save a valid form. Only owners confirm their availability by saving."""
         confirms = confirms_availability and self.access.role == Viewer.OWNER
         self.profile = editing.save(
@@ -46,18 +47,18 @@ class EditingMixin(ProfileAccessMixin):
         )
 
 
-class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[type-arg]
+class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], UpdateView[P, ProfileForm[P]]):
     """The form of one section, in place by htmx or on its own page."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
     section: Section
 
-    def get_object(self, queryset: Any = None) -> Any:
+    def get_object(self, queryset: QuerySet[P] | None = None) -> P:
         """Return a copy, because validation changes the instance and the rest of the page shows stored values."""
         return copy.copy(self.profile)
 
-    def get_form_class(self) -> Any:
+    def get_form_class(self) -> type[ProfileForm[P]]:
         return self.section.form_class
 
     def get_template_names(self) -> list[str]:
@@ -82,7 +83,7 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
             "in_place_editing": flags.in_place_editing(self.request),
         }
 
-    def version_for(self, form: Any) -> str:
+    def version_for(self, form: ProfileForm[P]) -> str:
         """Return the version to embed in `form`. A posted form keeps its own, so that an error does not hide a conflict."""
         if form.is_bound:
             return str(form.data.get("version", ""))
@@ -94,20 +95,20 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
         page = self.request.htmx.current_url_abs_path or ""
         return not self.request.htmx or unquote(page.partition("?")[0]) == self.request.path
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: ProfileForm[P]) -> HttpResponse:
         """Save the section and show it, or show the form again with the conflict."""
         url_before = self.get_success_url()
         try:
             self.save(form, version=self.version_for(form), confirms_availability=self.section.confirms_availability)
         except EditConflictError as conflict:
-            return self.form_in_conflict(form, conflict.stored)
+            return self.form_in_conflict(form, cast("P", conflict.stored))
         except slug_history.SlugTaken:
             form.add_error("slug", slug_history.SLUG_TAKEN)
             return self.form_invalid(form)
         self.discard_preserved_form()
         return self.saved(url_is_unchanged=self.get_success_url() == url_before)
 
-    def form_in_conflict(self, form: Any, stored: Any) -> HttpResponse:
+    def form_in_conflict(self, form: ProfileForm[P], stored: P) -> HttpResponse:
         """Show both versions. The form keeps the submitted values, and saving it again overwrites the stored ones."""
         context = {
             "version": version_of(stored, form.fields),
@@ -126,10 +127,10 @@ class EditView(EditingMixin, PreservedFormMixin, UpdateView):  # type: ignore[ty
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
 
 
-class SectionUpdateView(BuilderPageMixin, EditView):
+class SectionUpdateView(BuilderPageMixin, EditView[BuilderProfile]):
     """A section of a builder's page."""
 
-    def get_profile(self, **url_kwargs: Any) -> Any:
+    def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         """Return the profile, and set `self.section` from the URL."""
         section = BUILDER_SECTIONS.get(url_kwargs.pop("section"))
         if section is None:
@@ -141,20 +142,20 @@ class SectionUpdateView(BuilderPageMixin, EditView):
         return str(self.profile.get_absolute_url())
 
 
-class ClientUpdateView(EditView):
+class ClientUpdateView(EditView[ClientProfile]):
     """A client profile: any by id for admins, or the signed-in user's own."""
 
     section = CLIENT_SECTION
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not kwargs and not request.user.is_authenticated:
             return sign_in_response(request)
         return super().dispatch(request, *args, **kwargs)
 
-    def get_queryset(self) -> Any:
+    def get_profiles(self) -> QuerySet[ClientProfile]:
         return ClientProfile.objects.visible_to(self.request.user)
 
-    def get_profile(self, **url_kwargs: Any) -> Any:
+    def get_profile(self, **url_kwargs: Any) -> ClientProfile:
         return super().get_profile(**(url_kwargs or {"user": self.request.user}))
 
     def get_success_url(self) -> str:
@@ -165,10 +166,13 @@ class ClientUpdateView(EditView):
         return reverse("accounts:account")
 
 
-class AvailabilityView(EditingMixin):
+class AvailabilityView(EditingMixin[BuilderProfile]):
     """The availability switch, on the account page and in the owner bar of the builder page."""
 
     http_method_names = ["get", "head", "post"]
+
+    def get_profiles(self) -> QuerySet[BuilderProfile]:
+        return BuilderProfile.objects.visible_to(self.request.user)
 
     def get(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
         """Redirect users who return here after signing in again."""

@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Model
 from django.utils.translation import gettext_lazy as _
 
 from profiles import slug_history
@@ -49,7 +50,7 @@ class BrowserRulesMixin(forms.BaseForm):
             field.widget.attrs |= browser_rules.attributes(field)
 
 
-class ProfileForm(BrowserRulesMixin, forms.ModelForm):  # type: ignore[type-arg]
+class ProfileForm[M: Model](BrowserRulesMixin, forms.ModelForm[M]):
     """One section of a profile.
 
     Like every ModelForm it changes its `instance` while it validates. Pass a copy if the page also shows the profile.
@@ -64,7 +65,7 @@ class ProfileForm(BrowserRulesMixin, forms.ModelForm):  # type: ignore[type-arg]
             first.widget.attrs["autofocus"] = True
 
 
-class IntroductionForm(ProfileForm):
+class IntroductionForm(ProfileForm[BuilderProfile]):
     display_name = LineField(
         max_length=120,
         required=False,
@@ -88,7 +89,7 @@ class IntroductionForm(ProfileForm):
         self.fields["display_name"].widget.attrs |= attrs
 
 
-class AboutForm(ProfileForm):
+class AboutForm(ProfileForm[BuilderProfile]):
     bio = ParagraphsField(
         max_length=MAX_BIO_LENGTH,
         required=False,
@@ -101,7 +102,7 @@ class AboutForm(ProfileForm):
         fields = ("bio",)
 
 
-class SkillsForm(ProfileForm):
+class SkillsForm(ProfileForm[BuilderProfile]):
     skills = ListField(
         max_items=MAX_SKILLS,
         max_entry_length=40,
@@ -127,7 +128,7 @@ class SkillsForm(ProfileForm):
         fields = ("skills", "expertise", "domains")
 
 
-class TermsForm(ProfileForm):
+class TermsForm(ProfileForm[BuilderProfile]):
     """Availability, rate and location."""
 
     hourly_rate = forms.DecimalField(
@@ -175,7 +176,7 @@ class TermsForm(ProfileForm):
         }
 
 
-class LinksForm(ProfileForm):
+class LinksForm(ProfileForm[BuilderProfile]):
     links = LinksField(
         max_items=MAX_LINKS,
         max_entry_length=300,
@@ -189,7 +190,7 @@ class LinksForm(ProfileForm):
         fields = ("links",)
 
 
-class VisibilityForm(ProfileForm):
+class VisibilityForm(ProfileForm[BuilderProfile]):
     slug = PageSlugField(
         label=_("Page URL"),
         help_text=_("The last part of the URL: /builders/this-part/. Previous URLs redirect to the new one."),
@@ -208,7 +209,7 @@ class VisibilityForm(ProfileForm):
         return slug
 
 
-class AvailabilityForm(ProfileForm):
+class AvailabilityForm(ProfileForm[BuilderProfile]):
     """The availability switch."""
 
     class Meta:
@@ -216,7 +217,7 @@ class AvailabilityForm(ProfileForm):
         fields = ("availability",)
 
 
-class ClientForm(ProfileForm):
+class ClientForm(ProfileForm[ClientProfile]):
     company_name = LineField(max_length=120, required=False, label=_("Company"))
     industry = LineField(max_length=80, required=False, label=_("Industry"))
     project_preferences = ParagraphsField(
@@ -231,7 +232,7 @@ class ClientForm(ProfileForm):
         fields = ("company_name", "industry", "project_preferences")
 
 
-class ProjectForm(ProfileForm):
+class ProjectForm(ProfileForm[Project]):
     """A portfolio project without its image, which `ProjectPageForm` adds."""
 
     title = LineField(max_length=120, label=_("Title"), error_messages={"required": _("Enter a title.")})

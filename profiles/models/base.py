@@ -9,7 +9,7 @@ from accounts.models import User
 
 
 class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
-    def not_hidden(self) -> "ProfileQuerySet[P]":
+    def not_hidden(self) -> Self:
         """Profiles with none of `HIDDEN_BY_FIELDS` set, whose user is neither deleted nor banned."""
         return self.filter(**dict.fromkeys(Profile.HIDDEN_BY_FIELDS), user__is_active=True)
 

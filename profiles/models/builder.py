@@ -30,11 +30,11 @@ LISTED = Q(searchable=True, slug__isnull=False, **{f"{name}__isnull": True for n
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
-    def published(self) -> "BuilderProfileQuerySet":
+    def published(self) -> Self:
         """Profiles that the public can view. A profile without a slug (its user has no name yet) is not published."""
-        return self.not_hidden().filter(slug__isnull=False).select_related("user")  # type: ignore[return-value]
+        return self.not_hidden().filter(slug__isnull=False).select_related("user")
 
-    def listed(self) -> "BuilderProfileQuerySet":
+    def listed(self) -> Self:
         """Published profiles that their owners list in the directory."""
         return self.published().filter(searchable=True)
 

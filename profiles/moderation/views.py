@@ -17,9 +17,9 @@ from accounts.roles import RoleChangeError
 from profiles import lifecycle
 from profiles.editing import services as editing
 from profiles.mixins import BuilderPageMixin
-from profiles.models import Badge
+from profiles.models import Badge, BuilderProfile
 from profiles.moderation import services as moderation
-from profiles.moderation.forms import AwardForm, HideForm, RecordForm, TierForm, WithdrawForm
+from profiles.moderation.forms import AwardForm, HideForm, ModerationForm, RecordForm, TierForm, WithdrawForm
 from profiles.moderation.services import EvidenceMissing
 from profiles.pages.visibility import visibility_summary
 from profiles.permissions import Permission, Viewer
@@ -31,7 +31,7 @@ class ActionView(BuilderPageMixin):
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
 
-    def redirect_with_message(self, message: str | Promise, to: Any = None) -> HttpResponse:
+    def redirect_with_message(self, message: str | Promise, to: str = "") -> HttpResponse:
         """Show `message` on the builder page, or on the page `to`."""
         messages.success(self.request, str(message))
         return HttpResponseRedirect(resolve_url(to or self.profile), status=303)
@@ -78,19 +78,19 @@ class FeatureView(ToggleView):
         return gettext("The page is now featured.") if is_on else gettext("The page is no longer featured.")
 
 
-class ModerationView(PreservedFormMixin, ActionView, FormView):  # type: ignore[type-arg]
+class ModerationView[F: ModerationForm](PreservedFormMixin[F], ActionView, FormView[F]):
     """A page with a form for one decision of an admin about a builder."""
 
     request: AuthenticatedRequest
     required: Permission = "verify"
     template_name = "profiles/moderation_form.html"
     title: ClassVar[str | Promise]
-    explanation: ClassVar[str | Promise]
+    explanation: str | Promise
     button: ClassVar[str | Promise]
     #: Offer a button that makes a hidden page visible again.
     can_unhide = False
 
-    def apply(self, form: Any) -> str | Promise:
+    def apply(self, form: F) -> str | Promise:
         """Apply the valid form, and return the success message."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class ModerationView(PreservedFormMixin, ActionView, FormView):  # type: ignore[
         texts = {"title": self.title, "explanation": self.explanation, "button": self.button}
         return super().get_context_data(profile=self.profile, access=self.access, **texts, **context)
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: F) -> HttpResponse:
         try:
             message = self.apply(form)
         except EvidenceMissing as error:
@@ -111,27 +111,27 @@ class ModerationView(PreservedFormMixin, ActionView, FormView):  # type: ignore[
         return self.redirect_with_message(message)
 
 
-class TierView(ModerationView):
+class TierView(ModerationView[TierForm]):
     form_class = TierForm
     title, button = _("Validation tier"), _("Save tier")
     explanation = _("The tier shows clients how thoroughly we have reviewed this builder’s work.")
 
-    def apply(self, form: Any) -> str | Promise:
+    def apply(self, form: TierForm) -> str | Promise:
         moderation.set_tier(self.profile, **form.cleaned_data, **self.audit_context)
         return _("Tier saved.")
 
 
-class RecordView(ModerationView):
+class RecordView(ModerationView[RecordForm]):
     form_class = RecordForm
     title, button = _("Track record"), _("Save track record")
     explanation = _("What the builder has done on this site. Builders cannot change these figures.")
 
-    def apply(self, form: Any) -> str | Promise:
+    def apply(self, form: RecordForm) -> str | Promise:
         editing.save(self.profile, form.cleaned_data, **self.audit_context)
         return _("Track record saved.")
 
 
-class BadgesView(ModerationView):
+class BadgesView(ModerationView[AwardForm]):
     """Award a badge. The page also lists current badges with links to withdraw them."""
 
     template_name = "profiles/moderation_badges.html"
@@ -139,33 +139,30 @@ class BadgesView(ModerationView):
     title, button = _("Badges"), _("Award badge")
     explanation = _("The evidence for each badge is public.")
 
-    def apply(self, form: Any) -> str | Promise:
+    def apply(self, form: AwardForm) -> str | Promise:
         is_new = moderation.award(self.profile, **form.cleaned_data, **self.audit_context)
         return _("Badge awarded.") if is_new else _("This badge was already awarded. Its evidence was not changed.")
 
 
-class WithdrawView(ModerationView):
+class WithdrawView(ModerationView[WithdrawForm]):
     form_class = WithdrawForm
     title, button = _("Withdraw badge"), _("Withdraw badge")
 
-    def get_profile(self, **url_kwargs: Any) -> Any:
+    def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         """Return the profile, and set `self.kind` from the URL."""
         kind = url_kwargs.pop("kind")
         if kind not in Badge.Kind.values:
             raise Http404
         self.kind = Badge.Kind(kind)
+        self.explanation = self.kind.label
         return super().get_profile(**url_kwargs)
 
-    @property
-    def explanation(self) -> str | Promise:  # type: ignore[override]
-        return self.kind.label
-
-    def apply(self, form: Any) -> str | Promise:
+    def apply(self, form: WithdrawForm) -> str | Promise:
         moderation.withdraw(self.profile, self.kind, **form.cleaned_data, **self.audit_context)
         return _("Badge withdrawn.")
 
 
-class HideView(ModerationView):
+class HideView(ModerationView[HideForm]):
     """Hide a page, change the reason, or make the page visible again."""
 
     form_class = HideForm
@@ -179,7 +176,7 @@ class HideView(ModerationView):
         moderation.unhide(self.profile, **self.audit_context)
         return self.redirect_with_message(_("The page is no longer hidden."))
 
-    def apply(self, form: Any) -> str | Promise:
+    def apply(self, form: HideForm) -> str | Promise:
         moderation.hide(self.profile, **form.cleaned_data, **self.audit_context)
         return _("The page is hidden.")
 
@@ -198,7 +195,7 @@ class DeleteView(ActionView):
         except RoleChangeError as error:
             return self._confirmation(str(error), status=422)
         # Owners can no longer see the page, so they go to their account.
-        to = "accounts:account" if self.access.role is Viewer.OWNER else None
+        to = "accounts:account" if self.access.role is Viewer.OWNER else ""
         return self.redirect_with_message(_("Builder profile deleted."), to)
 
     def _confirmation(self, error: str = "", status: int = 200) -> HttpResponse:

@@ -20,7 +20,7 @@ class GoalForm(forms.Form):
     keep_other_role = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
-class BuilderQuestionsForm(ProfileForm):
+class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
     """The fields that a builder page needs first."""
 
     headline = IntroductionForm.base_fields["headline"]

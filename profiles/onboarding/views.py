@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
@@ -21,8 +22,8 @@ from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles import RoleChangeError
 from audit.log import Origin
 from profiles.editing import services as editing
-from profiles.forms.sections import ClientForm
-from profiles.models import BuilderProfile, ClientProfile
+from profiles.forms.sections import ClientForm, ProfileForm
+from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.onboarding import services as onboarding
 from profiles.onboarding.forms import BuilderQuestionsForm, GoalForm
 from profiles.onboarding.services import Goal
@@ -48,9 +49,10 @@ class OnboardingView(RoleRequiredMixin):
         return HttpResponseRedirect(resolve_url(onboarding.next_page(self.request.user, self.page)), status=303)
 
 
-class GoalView(OnboardingView, PreservedFormMixin, FormView):  # type: ignore[misc,type-arg]
+class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm]):
     """Choose to be a builder, a client, or both."""
 
+    request: AuthenticatedRequest
     page = onboarding.GOAL
     form_class = GoalForm
     template_name = "profiles/welcome.html"
@@ -62,7 +64,7 @@ class GoalView(OnboardingView, PreservedFormMixin, FormView):  # type: ignore[mi
             return {}
         return {"goal": Goal.BOTH if User.Role.CLIENT in roles else Goal.BUILDER}
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: GoalForm) -> HttpResponse:
         try:
             onboarding.start(self.request.user, **form.cleaned_data, origin=Origin.from_request(self.request))
         except RoleChangeError as error:
@@ -72,42 +74,46 @@ class GoalView(OnboardingView, PreservedFormMixin, FormView):  # type: ignore[mi
         return self.redirect_to_next_page()
 
 
-class QuestionsView(OnboardingView, PreservedFormMixin, UpdateView):  # type: ignore[misc,type-arg]
+class QuestionsView[P: Profile](OnboardingView, PreservedFormMixin[ProfileForm[P]], UpdateView[P, ProfileForm[P]]):
     """Questions about a profile. Users without that profile are redirected to the first step."""
 
+    request: AuthenticatedRequest
     context_object_name = "profile"
+    profile: P
     heading: str | Promise
     intro: str | Promise
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        self.profile = self.find_profile(request.user)
-        if self.profile is None and isinstance(request.user, User) and not request.user.is_provisional:
-            return redirect(onboarding.GOAL)
+        if isinstance(request.user, User) and not request.user.is_provisional:
+            profile = self.find_profile(request.user)
+            if profile is None:
+                return redirect(onboarding.GOAL)
+            self.profile = profile
         return super().dispatch(request, *args, **kwargs)
 
-    def find_profile(self, user: User | AnonymousUser) -> Any:
+    def find_profile(self, user: User) -> P | None:
         """Return the profile to fill in, or None."""
         raise NotImplementedError
 
-    def get_object(self, queryset: Any = None) -> Any:
+    def get_object(self, queryset: QuerySet[P] | None = None) -> P:
         return self.profile
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         number, count = onboarding.progress(self.request.user, self.page)
         return super().get_context_data(number=number, count=count, **context)
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: ProfileForm[P]) -> HttpResponse:
         origin = Origin.from_request(self.request)
         editing.save(self.profile, self.values(form), actor=self.request.user, origin=origin)
         self.discard_preserved_form()
         return self.redirect_to_next_page()
 
-    def values(self, form: Any) -> dict[str, Any]:
+    def values(self, form: ProfileForm[P]) -> dict[str, Any]:
         cleaned: dict[str, Any] = form.cleaned_data
         return cleaned
 
 
-class BuilderQuestionsView(QuestionsView):
+class BuilderQuestionsView(QuestionsView[BuilderProfile]):
     page = onboarding.BUILDER
     model = BuilderProfile
     form_class = BuilderQuestionsForm
@@ -115,15 +121,15 @@ class BuilderQuestionsView(QuestionsView):
     heading = _("About your work")
     intro = _("Your answers create your page. It is private until you publish it.")
 
-    def find_profile(self, user: User | AnonymousUser) -> Any:
-        return onboarding.builder_of(user) if isinstance(user, User) else None
+    def find_profile(self, user: User) -> BuilderProfile | None:
+        return onboarding.builder_of(user)
 
-    def values(self, form: Any) -> dict[str, Any]:
+    def values(self, form: ProfileForm[BuilderProfile]) -> dict[str, Any]:
         """Also confirm the availability, which the form has just asked for."""
         return super().values(form) | {"availability_confirmed_at": timezone.now()}
 
 
-class ClientQuestionsView(QuestionsView):
+class ClientQuestionsView(QuestionsView[ClientProfile]):
     page = onboarding.CLIENT
     model = ClientProfile
     form_class = ClientForm
@@ -131,8 +137,8 @@ class ClientQuestionsView(QuestionsView):
     heading = _("What are you looking for?")
     intro = _("Only you and our team can see this. It helps us match you with the right builders.")
 
-    def find_profile(self, user: User | AnonymousUser) -> Any:
-        return onboarding.client_of(user) if isinstance(user, User) else None
+    def find_profile(self, user: User) -> ClientProfile | None:
+        return onboarding.client_of(user)
 
 
 class PreviewView(OnboardingView, View):

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
@@ -20,7 +21,7 @@ from profiles.mixins import BuilderPageMixin
 from profiles.models import MAX_PROJECTS, BuilderProfile, Project
 from profiles.portfolio import services as portfolio
 from profiles.portfolio.forms import PortraitForm, ProjectPageForm
-from profiles.portfolio.services import PROJECT_FIELDS
+from profiles.portfolio.services import PROJECT_FIELDS, ImageFile
 
 #: Ids read from one posted order. Portfolios have fewer projects.
 MAX_IDS = 100
@@ -32,10 +33,9 @@ class PortfolioMixin(BuilderPageMixin):
     request: AuthenticatedRequest
     required = "edit"
     http_method_names = ["get", "head", "post"]
-    profile: BuilderProfile
     pk: int
 
-    def get_profile(self, **url_kwargs: Any) -> Any:
+    def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         self.pk = url_kwargs.pop("pk", 0)
         return super().get_profile(**url_kwargs)
 
@@ -56,7 +56,7 @@ class PortfolioMixin(BuilderPageMixin):
         return redirect(f"{self.profile.get_absolute_url()}{anchor}")
 
 
-class PortraitView(PreservedFormMixin, PortfolioMixin, FormView):  # type: ignore[type-arg]
+class PortraitView(PreservedFormMixin[PortraitForm], PortfolioMixin, FormView[PortraitForm]):
     request: AuthenticatedRequest
     form_class = PortraitForm
 
@@ -69,17 +69,17 @@ class PortraitView(PreservedFormMixin, PortfolioMixin, FormView):  # type: ignor
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self.save(None) if "remove" in request.POST else super().post(request, *args, **kwargs)
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: PortraitForm) -> HttpResponse:
         return self.save(form.cleaned_data["image"])
 
-    def save(self, image: Any) -> HttpResponse:
+    def save(self, image: ImageFile) -> HttpResponse:
         portfolio.set_portrait(self.profile, image, **self.audit_context)
         self.discard_preserved_form()
         self.profile.refresh_from_db(fields=["image"])
         return self.success_response("profiles/portrait_saved.html", gettext("Saved."))
 
 
-class ProjectFormView(PreservedFormMixin, PortfolioMixin, UpdateView):  # type: ignore[type-arg]
+class ProjectFormView(PreservedFormMixin[ProjectPageForm], PortfolioMixin, UpdateView[Project, ProjectPageForm]):
     request: AuthenticatedRequest
     form_class = ProjectPageForm
     context_object_name = "project"
@@ -98,7 +98,7 @@ class ProjectFormView(PreservedFormMixin, PortfolioMixin, UpdateView):  # type: 
 
 
 class ProjectCreateView(ProjectFormView):
-    def get_object(self, queryset: Any = None) -> Project:
+    def get_object(self, queryset: QuerySet[Project] | None = None) -> Project:
         return Project(builder=self.profile)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class ProjectCreateView(ProjectFormView):
         full = portfolio.FULL % {"limit": MAX_PROJECTS} if is_full else ""
         return super().get_context_data(full=full, **context)
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: ProjectPageForm) -> HttpResponse:
         image, token = form.cleaned_data["image"], form.cleaned_data["form_token"]
         try:
             added = portfolio.add(self.profile, form.text_values, image=image, token=token, **self.audit_context)
@@ -120,7 +120,7 @@ class ProjectCreateView(ProjectFormView):
 class ProjectUpdateView(ProjectFormView):
     """An existing project, which may have been deleted after the form was opened."""
 
-    def get_object(self, queryset: Any = None) -> Project:
+    def get_object(self, queryset: QuerySet[Project] | None = None) -> Project:
         return self.project
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -130,7 +130,7 @@ class ProjectUpdateView(ProjectFormView):
         self.object = self.project = Project(builder=self.profile)
         return self.form_invalid(self.get_form(), status=409, is_gone=True)
 
-    def form_valid(self, form: Any) -> HttpResponse:
+    def form_valid(self, form: ProjectPageForm) -> HttpResponse:
         data = form.cleaned_data
         options = {"image": data["image"], "remove_image": data.get("remove_image", False), "version": data["version"]}
         try:
@@ -139,12 +139,13 @@ class ProjectUpdateView(ProjectFormView):
             return self.form_in_conflict(form, conflict.stored)
         return self.saved(changed)
 
-    def form_in_conflict(self, form: Any, stored: Any) -> HttpResponse:
+    def form_in_conflict(self, form: ProjectPageForm, stored: Model | None) -> HttpResponse:
         """Show the stored values above the submitted form. Saving it again overwrites them."""
         if stored is None:
             return self.post(self.request)
-        form.data = form.data.copy()
-        form.data["version"] = version_of(stored, PROJECT_FIELDS)
+        data = self.request.POST.copy()
+        data["version"] = version_of(stored, PROJECT_FIELDS)
+        form.data = data
         change = last_change(self.profile, ["portfolio"], self.request.user, Origin.from_request(self.request))
         return self.form_invalid(form, status=409, stored=stored, change=change)
 

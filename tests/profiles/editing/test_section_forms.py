@@ -171,7 +171,7 @@ def test_browser_gets_the_same_rules_and_messages(page: BuilderProfile) -> None:
 
 
 @pytest.mark.parametrize("form_class", (*BUILDER_FORMS, ClientForm, ProjectForm), ids=lambda form: form.__name__)
-def test_every_max_length_has_a_message(form_class: type[ProfileForm]) -> None:
+def test_every_max_length_has_a_message(form_class: type[ProfileForm[Any]]) -> None:
     attributes = {name: browser_rules.attributes(field) for name, field in form_class.base_fields.items()}
     limited = {name: found for name, found in attributes.items() if "data-max-length" in found}
     assert all("tooLong" in json.loads(found["data-messages"]) for found in limited.values()), limited
