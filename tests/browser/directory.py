@@ -1,4 +1,4 @@
-"""Searching the directory in a real browser: as one types, back and forth, on a phone, and without JavaScript."""
+"""Search the directory: while typing, with back and forward, on a phone, and without JavaScript."""
 
 import re
 import time
@@ -27,22 +27,22 @@ def type_in(page: Page, text: str) -> None:
     page.get_by_label("Search builders").press_sequentially(text, delay=30)
 
 
-def later(route: Route) -> None:
-    """Let a request wait as on a slow line."""
+def delay(route: Route) -> None:
+    """Delay a request, as on a slow connection."""
     time.sleep(1.5)
     route.continue_()
 
 
 @pytest.fixture
-def quiet(chromium: Browser) -> Iterator[Page]:
-    """Return a page of a browser without JavaScript."""
+def plain_page(chromium: Browser) -> Iterator[Page]:
+    """Return a page with JavaScript disabled."""
     context = chromium.new_context(java_script_enabled=False)
     yield context.new_page()
     context.close()
 
 
 class TestSearchAsYouType:
-    def test_the_list_and_the_address_follow(self, page: Page, site: Site, complaints: list[str]) -> None:
+    def test_typing_updates_the_list_and_the_url(self, page: Page, site: Site, console_errors: list[str]) -> None:
         open_directory(page, site)
         expect(cards(page).filter(has_text=OMAR)).to_be_visible()
         type_in(page, "lecka")
@@ -50,27 +50,27 @@ class TestSearchAsYouType:
         expect(page).to_have_url(f"{site.app}/builders/?q=lecka")
         expect(page.get_by_role("status")).to_have_text("1 builder")
         expect(page.get_by_label("Search builders")).to_be_focused()
-        assert complaints == []
+        assert console_errors == []
 
-    def test_one_search_is_one_step_back(self, page: Page, site: Site) -> None:
+    def test_one_search_is_one_history_entry(self, page: Page, site: Site) -> None:
         open_directory(page, site)
-        everybody = cards(page).all_text_contents()
+        all_builders = cards(page).all_text_contents()
         for text in ("ha", "d", "dad"):
             type_in(page, text)
             expect(page).to_have_url(re.compile(f"={page.get_by_label('Search builders').input_value()}$"))
         expect(page).to_have_url(f"{site.app}/builders/?q=haddad")
         page.go_back()
         expect(page).to_have_url(f"{site.app}/builders/")
-        expect(cards(page)).to_have_text(everybody)
+        expect(cards(page)).to_have_text(all_builders)
         expect(page.get_by_label("Search builders")).to_have_value("")
         page.go_forward()
         expect(cards(page)).to_have_text([OMAR])
         expect(page.get_by_label("Search builders")).to_have_value("haddad")
-        # It works on as before.
+        # Searching still works.
         page.get_by_label("Search builders").fill("lecka")
         expect(cards(page)).to_have_text([ZOFIA])
 
-    def test_coming_back_from_a_builder_finds_the_same_list(self, page: Page, site: Site) -> None:
+    def test_going_back_from_a_builder_restores_the_list(self, page: Page, site: Site) -> None:
         open_directory(page, site)
         type_in(page, "高橋")
         expect(cards(page)).to_have_text([MISAKI])
@@ -80,22 +80,22 @@ class TestSearchAsYouType:
         expect(cards(page)).to_have_text([MISAKI])
         expect(page.get_by_label("Search builders")).to_have_value("高橋")
 
-    def test_typing_asks_once_it_pauses_and_the_last_answer_counts(self, page: Page, site: Site) -> None:
+    def test_requests_are_debounced_and_late_responses_are_ignored(self, page: Page, site: Site) -> None:
         open_directory(page, site)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url) if "builders/?" in request.url else None)
+        requested: list[str] = []
+        page.on("request", lambda request: requested.append(request.url) if "builders/?" in request.url else None)
         type_in(page, "lecka")
         expect(cards(page)).to_have_text([ZOFIA])
-        assert 1 <= len(asked) <= 3
-        # An answer that comes late does not overtake.
-        page.route(re.compile(r"q=om(&|$)"), later)
+        assert 1 <= len(requested) <= 3
+        # A late response does not replace a newer one.
+        page.route(re.compile(r"q=om(&|$)"), delay)
         with page.expect_request(re.compile(r"q=om(&|$)")):
             page.get_by_label("Search builders").fill("om")
         page.get_by_label("Search builders").fill("lecka")
         page.wait_for_timeout(2500)
         expect(cards(page)).to_have_text([ZOFIA])
 
-    def test_nothing_found_says_what_to_drop(self, page: Page, site: Site) -> None:
+    def test_empty_result_suggests_filters_to_remove(self, page: Page, site: Site) -> None:
         open_directory(page, site, "?tier=1")
         type_in(page, "zzzz")
         expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
@@ -105,7 +105,7 @@ class TestSearchAsYouType:
 
 
 class TestFilters:
-    def test_a_filter_narrows_and_its_chip_drops_it(self, page: Page, site: Site, complaints: list[str]) -> None:
+    def test_filter_is_applied_and_its_chip_removes_it(self, page: Page, site: Site, console_errors: list[str]) -> None:
         open_directory(page, site)
         page.get_by_role("checkbox", name="Entry").check()
         expect(page).to_have_url(f"{site.app}/builders/?tier=1")
@@ -114,15 +114,15 @@ class TestFilters:
         page.get_by_role("link", name="Remove Entry").click()
         expect(page).to_have_url(f"{site.app}/builders/")
         expect(page.get_by_role("checkbox", name="Entry")).not_to_be_checked()
-        assert complaints == []
+        assert console_errors == []
 
-    def test_the_order_is_explained(self, page: Page, site: Site) -> None:
+    def test_sort_order_is_explained(self, page: Page, site: Site) -> None:
         open_directory(page, site)
         page.get_by_label("Sort by").select_option("newest")
         expect(page.get_by_text("Builders who joined most recently come first.")).to_be_visible()
         expect(page).to_have_url(f"{site.app}/builders/?sort=newest")
 
-    def test_on_a_phone_they_are_a_sheet(self, page: Page, site: Site) -> None:
+    def test_filters_open_as_a_sheet_on_a_phone(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)
         open_directory(page, site)
         entry = page.get_by_role("checkbox", name="Entry")
@@ -139,7 +139,7 @@ class TestFilters:
         page.keyboard.press("Escape")
         expect(entry).to_be_hidden()
 
-    def test_on_a_tablet_nothing_shines_through_beside_its_button(self, page: Page, site: Site) -> None:
+    def test_buttons_of_the_sheet_cover_its_width_on_a_tablet(self, page: Page, site: Site) -> None:
         page.set_viewport_size({"width": 768, "height": 700})
         open_directory(page, site)
         page.get_by_role("button", name="Filters").click()
@@ -150,48 +150,48 @@ class TestFilters:
 
 
 class TestWithoutJavaScript:
-    def test_search_and_filters_are_a_form(self, quiet: Page, site: Site) -> None:
-        open_directory(quiet, site)
-        quiet.get_by_label("Search builders").fill("lecka")
-        quiet.get_by_role("button", name="Search").click()
-        expect(cards(quiet)).to_have_text([ZOFIA])
-        quiet.get_by_role("checkbox", name="Entry").check()
-        quiet.get_by_role("button", name="Apply filters").click()
-        expect(cards(quiet)).to_have_text([ZOFIA])
-        assert "q=lecka" in quiet.url
-        assert "tier=1" in quiet.url
-        quiet.get_by_role("link", name="Remove “lecka”").click()
-        expect(quiet).to_have_url(f"{site.app}/builders/?tier=1")
+    def test_search_and_filters_work_as_a_form(self, plain_page: Page, site: Site) -> None:
+        open_directory(plain_page, site)
+        plain_page.get_by_label("Search builders").fill("lecka")
+        plain_page.get_by_role("button", name="Search").click()
+        expect(cards(plain_page)).to_have_text([ZOFIA])
+        plain_page.get_by_role("checkbox", name="Entry").check()
+        plain_page.get_by_role("button", name="Apply filters").click()
+        expect(cards(plain_page)).to_have_text([ZOFIA])
+        assert "q=lecka" in plain_page.url
+        assert "tier=1" in plain_page.url
+        plain_page.get_by_role("link", name="Remove “lecka”").click()
+        expect(plain_page).to_have_url(f"{site.app}/builders/?tier=1")
 
-    def test_the_sheet_opens_on_a_phone(self, quiet: Page, site: Site) -> None:
-        quiet.set_viewport_size(PHONE)
-        open_directory(quiet, site)
-        quiet.get_by_role("button", name="Filters").click()
-        quiet.get_by_role("checkbox", name="Entry").check()
-        quiet.get_by_role("button", name="Apply filters").click()
-        expect(quiet.get_by_role("link", name="Remove Entry")).to_be_visible()
+    def test_filter_sheet_opens_on_a_phone(self, plain_page: Page, site: Site) -> None:
+        plain_page.set_viewport_size(PHONE)
+        open_directory(plain_page, site)
+        plain_page.get_by_role("button", name="Filters").click()
+        plain_page.get_by_role("checkbox", name="Entry").check()
+        plain_page.get_by_role("button", name="Apply filters").click()
+        expect(plain_page.get_by_role("link", name="Remove Entry")).to_be_visible()
 
-    def test_arabic_is_not_typed_upon_the_icon(self, quiet: Page, site: Site) -> None:
-        open_directory(quiet, site, "?q=ليلى")
-        field = quiet.get_by_label("Search builders")
+    def test_arabic_search_text_does_not_overlap_the_icon(self, plain_page: Page, site: Site) -> None:
+        open_directory(plain_page, site, "?q=ليلى")
+        field = plain_page.get_by_label("Search builders")
         expect(field).to_have_css("direction", "rtl")
         assert field.evaluate("field => parseFloat(getComputedStyle(field).paddingLeft)") > 45
 
-    def test_the_sign_in_page_promises_no_form(self, quiet: Page, site: Site) -> None:
-        quiet.goto(f"{site.app}/sign-in/")
-        expect(quiet.get_by_text("Loading the form…")).to_be_hidden()
+    def test_sign_in_page_shows_no_loading_message(self, plain_page: Page, site: Site) -> None:
+        plain_page.goto(f"{site.app}/sign-in/")
+        expect(plain_page.get_by_text("Loading the form…")).to_be_hidden()
 
-    def test_home_leads_there(self, quiet: Page, site: Site) -> None:
-        quiet.goto(site.app)
-        quiet.get_by_label("Search builders").fill("omar")
-        quiet.get_by_role("button", name="Search").click()
-        expect(cards(quiet)).to_have_text([OMAR])
+    def test_search_on_the_home_page_opens_the_directory(self, plain_page: Page, site: Site) -> None:
+        plain_page.goto(site.app)
+        plain_page.get_by_label("Search builders").fill("omar")
+        plain_page.get_by_role("button", name="Search").click()
+        expect(cards(plain_page)).to_have_text([OMAR])
 
 
 @pytest.mark.parametrize("name", ("Thảo Linh Nguyễn", "Fọlákẹ́ Ọládélé", "Wanjirũ Kamau", "Ẹ̀kọ́ Ọ̀rọ̀"))
 @pytest.mark.parametrize("style", ("normal", "italic"))
-def test_one_font_draws_all_of_a_name(page: Page, site: Site, name: str, style: str) -> None:
-    """A letter, or an accent, from another font stands out, and beside its place."""
+def test_name_is_rendered_in_one_font(page: Page, site: Site, name: str, style: str) -> None:
+    """Letters and accents from a fallback font look different and may be misplaced."""
     open_directory(page, site)
     page.locator("h1").evaluate(
         "(h1, [name, style]) => { h1.textContent = name; h1.style.fontStyle = style }", [name, style]
@@ -200,7 +200,7 @@ def test_one_font_draws_all_of_a_name(page: Page, site: Site, name: str, style: 
     assert [font for font in fonts_of(page, "h1") if not font["isCustomFont"]] == []
 
 
-def test_greek_is_not_drawn_by_a_font_for_japanese(page: Page, site: Site) -> None:
+def test_greek_is_not_rendered_in_a_japanese_font(page: Page, site: Site) -> None:
     open_directory(page, site)
     page.locator("h1").evaluate("(h1) => { h1.textContent = 'Ιωάννα Παπαδάκη Ткаченко' }")
     page.evaluate("document.fonts.ready")
@@ -208,7 +208,7 @@ def test_greek_is_not_drawn_by_a_font_for_japanese(page: Page, site: Site) -> No
 
 
 def fonts_of(page: Page, selector: str) -> list[dict[str, Any]]:
-    """Return the fonts that really draw an element."""
+    """Return the fonts that Chromium used to render an element."""
     protocol = page.context.new_cdp_session(page)
     protocol.send("DOM.enable")
     protocol.send("CSS.enable")
@@ -219,13 +219,15 @@ def fonts_of(page: Page, selector: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("width", (360, 768, 1280))
 @pytest.mark.parametrize("url", ("/", "/builders/", "/builders/?q=zzzz&tier=1&tier=2&availability=limited"))
-def test_no_page_is_wider_than_its_screen(page: Page, site: Site, width: int, url: str) -> None:
+def test_page_does_not_scroll_sideways(page: Page, site: Site, width: int, url: str) -> None:
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"{site.app}{url}")
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
-def test_an_address_of_the_api_is_in_one_piece(page: Page, site: Site) -> None:
+def test_api_paths_do_not_wrap(page: Page, site: Site) -> None:
     page.goto(f"{site.app}/api/docs/")
-    lines = page.locator("h2 > code").evaluate_all("(all) => all.map((each) => each.getClientRects().length)")
+    lines = page.locator("h2 > code").evaluate_all(
+        "(elements) => elements.map((element) => element.getClientRects().length)"
+    )
     assert set(lines) == {1}

@@ -1,4 +1,4 @@
-"""Editing one's page in place, in a real browser with the real product: `make browser-test`."""
+"""Edit a builder's page in place."""
 
 import re
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
-from tests.browser.people import IDLE_MS, Held, go_to_page, sign_in
+from tests.browser.steps import EXPIRY_MS, HeldPosts, go_to_page, sign_in
 from tests.helpers.site import Site
 
 OMAR, ZOFIA, LAYLA = "Omar Haddad", "Zofia Wąsowska-Łęcka", "ليلى منصور"
@@ -14,7 +14,7 @@ OMAR, ZOFIA, LAYLA = "Omar Haddad", "Zofia Wąsowska-Łęcka", "ليلى منص�
 
 @pytest.fixture
 def own_page(page: Page, site: Site) -> Page:
-    """Return the tab of Omar, on his own page."""
+    """Return a tab with Omar signed in on his own page."""
     sign_in(page, site, OMAR)
     go_to_page(page, site, OMAR)
     return page
@@ -24,19 +24,19 @@ def edit(page: Page, section: str) -> None:
     page.get_by_role("link", name=f"Edit {section}").click()
 
 
-#: What is told to screen readers.
-TOLD = "main > [role=status].visually-hidden"
+#: The status message for screen readers.
+ANNOUNCEMENT = "main > [role=status].visually-hidden"
 
 
 def press(page: Page, button: str) -> None:
-    """Press a button without JavaScript; the token may have run out since the page came, and then it takes another."""
+    """Press a button without JavaScript, and save the preserved form if the token has expired since the page was loaded."""
     page.get_by_role("button", name=button).click()
     if page.url.endswith("?draft=1"):
         page.get_by_role("button", name="Save").click()
 
 
 class TestInPlace:
-    def test_the_keyboard_is_enough(self, own_page: Page, complaints: list[str]) -> None:
+    def test_section_is_edited_by_keyboard(self, own_page: Page, console_errors: list[str]) -> None:
         link = own_page.get_by_role("link", name="Edit introduction")
         link.focus()
         own_page.keyboard.press("Enter")
@@ -47,12 +47,12 @@ class TestInPlace:
         own_page.keyboard.press("Enter")
         own_page.locator("form").get_by_label("Tagline", exact=True).fill("By keyboard")
         own_page.keyboard.press("Control+Enter")
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         expect(own_page.get_by_text("By keyboard")).to_be_visible()
         expect(link).to_be_focused()
-        assert complaints == []
+        assert console_errors == []
 
-    def test_a_form_is_in_effect_as_soon_as_it_is_in_sight(self, own_page: Page) -> None:
+    def test_form_submitted_as_soon_as_it_appears_is_saved_in_place(self, own_page: Page) -> None:
         own_page.evaluate(
             """() => {
                 window.same = true;
@@ -65,7 +65,7 @@ class TestInPlace:
             }"""
         )
         edit(own_page, "introduction")
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         assert own_page.evaluate("window.same")
 
     @pytest.mark.parametrize(
@@ -76,15 +76,17 @@ class TestInPlace:
             ("links", "Links", "example.com/omar", "example.com"),
         ),
     )
-    def test_every_section_does_so(self, own_page: Page, section: str, field: str, typed: str, shown: str) -> None:
+    def test_every_section_is_saved_in_place(
+        self, own_page: Page, section: str, field: str, typed: str, shown: str
+    ) -> None:
         edit(own_page, section)
         expect(own_page.locator("form").get_by_label(field, exact=True)).to_be_focused()
         own_page.locator("form").get_by_label(field, exact=True).fill(typed)
         own_page.get_by_role("button", name=f"Save {section}").click()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         expect(own_page.get_by_text(shown).first).to_be_visible()
 
-    def test_a_new_address_moves_the_page(self, page: Page, site: Site) -> None:
+    def test_new_slug_changes_the_url(self, page: Page, site: Site) -> None:
         sign_in(page, site, LAYLA)
         go_to_page(page, site, LAYLA)
         edit(page, "visibility")
@@ -94,8 +96,8 @@ class TestInPlace:
         expect(page.get_by_text("Saved.")).to_be_visible()
 
 
-class TestRules:
-    def test_the_browser_refuses_in_the_servers_words_and_sends_nothing(self, own_page: Page) -> None:
+class TestValidation:
+    def test_browser_shows_the_servers_message_and_sends_nothing(self, own_page: Page) -> None:
         posts: list[str] = []
         own_page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
         edit(own_page, "introduction")
@@ -124,7 +126,7 @@ class TestRules:
             ("visibility", "Page URL", "", "Enter a URL"),
         ),
     )
-    def test_lists_numbers_and_links_too(
+    def test_lists_numbers_and_links_are_validated_in_the_browser(
         self, own_page: Page, section: str, field: str, typed: str, message: str
     ) -> None:
         edit(own_page, section)
@@ -135,7 +137,7 @@ class TestRules:
         expect(own_page.get_by_text(message)).to_be_visible()
         expect(control).to_be_focused()
 
-    def test_a_projects_link_has_the_rules_of_the_links(self, own_page: Page) -> None:
+    def test_link_of_a_project_is_validated_like_other_links(self, own_page: Page) -> None:
         own_page.get_by_role("link", name="Add project").click()
         own_page.locator("form").get_by_label("Title", exact=True).fill("Tide tables")
         link = own_page.locator("form").get_by_label("Link", exact=True)
@@ -148,78 +150,78 @@ class TestRules:
         visit = own_page.get_by_role("link", name="Visit Tide tables")
         expect(visit).to_have_attribute("href", "https://example.com/tides")
 
-    def test_what_only_the_server_knows_comes_back_beside_its_field(self, own_page: Page) -> None:
+    def test_server_side_error_is_shown_beside_its_field(self, own_page: Page) -> None:
         edit(own_page, "visibility")
-        address = own_page.locator("form").get_by_label("Page URL", exact=True)
-        address.fill("zofia-wasowska-lecka")
+        slug = own_page.locator("form").get_by_label("Page URL", exact=True)
+        slug.fill("zofia-wasowska-lecka")
         own_page.get_by_role("button", name="Save visibility").click()
         expect(own_page.get_by_text("This URL is taken")).to_be_visible()
         expect(own_page.get_by_role("alert").filter(has_text="Not saved. Please check:")).to_be_visible()
-        expect(address).to_have_value("zofia-wasowska-lecka")
-        expect(address).to_be_focused()
+        expect(slug).to_have_value("zofia-wasowska-lecka")
+        expect(slug).to_be_focused()
 
 
-class TestAtOnce:
-    def test_the_new_value_shows_at_once_and_then_is_saved(self, own_page: Page) -> None:
+class TestOptimisticSaving:
+    def test_new_value_is_shown_before_it_is_saved(self, own_page: Page) -> None:
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Shown before it is saved")
-        held = Held(own_page)
+        held = HeldPosts(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # and it is not: the post is held
+        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # the POST is still held
         expect(own_page.get_by_text("Saving…").first).to_be_visible()
         expect(own_page.get_by_role("heading", level=1)).to_have_count(1)
         own_page.wait_for_timeout(3000)
         expect(own_page.get_by_text("Saving…").first).to_be_visible()
         held.take().continue_()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()
         expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
 
-    @pytest.mark.parametrize("trouble", ("offline", "500"))
-    def test_a_refusal_brings_the_form_back_with_what_was_typed_and_why(self, own_page: Page, trouble: str) -> None:
+    @pytest.mark.parametrize("failure", ("offline", "500"))
+    def test_failure_restores_the_form_with_its_values_and_an_error(self, own_page: Page, failure: str) -> None:
         edit(own_page, "introduction")
-        own_page.locator("form").get_by_label("Headline", exact=True).fill("Refused")
-        held = Held(own_page)
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Fails to save")
+        held = HeldPosts(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Refused")).to_be_visible()
+        expect(own_page.get_by_text("Fails to save")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_be_hidden()
         post = held.take()
-        post.abort() if trouble == "offline" else post.fulfill(status=500, body="Sorry")
+        post.abort() if failure == "offline" else post.fulfill(status=500, body="Server error")
         expect(
             own_page.locator("[data-editing] [data-error]").filter(has_text="Could not save because of a connection")
         ).to_be_visible()
-        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Refused")
+        expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Fails to save")
         own_page.unroute("**/edit/**")
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
 
-    def test_whoever_types_on_elsewhere_is_left_alone(self, own_page: Page) -> None:
+    def test_focus_stays_in_a_form_opened_while_another_is_saved(self, own_page: Page) -> None:
         edit(own_page, "bio")
         edit(own_page, "introduction")
-        own_page.locator("form").get_by_label("Tagline", exact=True).fill("Saved in passing")
-        held = Held(own_page)
+        own_page.locator("form").get_by_label("Tagline", exact=True).fill("Saved in the background")
+        held = HeldPosts(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
         bio = own_page.locator("form").get_by_label("Bio", exact=True)
         bio.focus()
         held.take().continue_()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         expect(bio).to_be_focused()
 
 
 class TestTwoTabs:
     @pytest.fixture
     def other(self, context: BrowserContext, own_page: Page) -> Page:
-        """Return another tab of the same page."""
+        """Return a second tab on the same page."""
         other = context.new_page()
         other.goto(own_page.url)
         return other
 
-    def conflict(self, own_page: Page, other: Page) -> None:
+    def cause_conflict(self, own_page: Page, other: Page) -> None:
         edit(own_page, "introduction")
         edit(other, "introduction")
         other.locator("form").get_by_label("Headline", exact=True).fill(f"Theirs {time.monotonic()}")
         other.get_by_role("button", name="Save introduction").click()
-        expect(other.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(other.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Mine")
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page.get_by_text("Not saved. This section was changed while you were editing it")).to_be_visible()
@@ -227,15 +229,15 @@ class TestTwoTabs:
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Mine")
         expect(own_page.locator(".conflict")).to_be_focused()
 
-    def test_ones_own_version_can_be_kept(self, own_page: Page, other: Page) -> None:
-        self.conflict(own_page, other)
+    def test_own_version_can_be_kept(self, own_page: Page, other: Page) -> None:
+        self.cause_conflict(own_page, other)
         own_page.get_by_role("button", name="Save my version").click()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         other.reload()
         expect(other.get_by_text("Mine")).to_be_visible()
 
     def test_the_other_version_can_be_taken(self, own_page: Page, other: Page) -> None:
-        self.conflict(own_page, other)
+        self.cause_conflict(own_page, other)
         own_page.get_by_role("link", name="use the current version").click()
         expect(own_page.get_by_text("Theirs")).to_be_visible()
         expect(own_page.get_by_role("link", name="Edit introduction")).to_be_focused()
@@ -243,8 +245,8 @@ class TestTwoTabs:
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value(re.compile("Theirs"))
 
 
-class TestNothingIsLost:
-    def test_leaving_and_cancelling_ask_first(self, own_page: Page) -> None:
+class TestUnsavedChanges:
+    def test_leaving_and_cancelling_ask_for_confirmation(self, own_page: Page) -> None:
         dialogs: list[str] = []
 
         def stay(dialog: Dialog) -> None:
@@ -254,7 +256,7 @@ class TestNothingIsLost:
         own_page.on("dialog", stay)
         edit(own_page, "introduction")
         expect(own_page.locator("form").get_by_label("Name", exact=True)).to_be_focused()
-        own_page.keyboard.press("Escape")  # nothing was typed
+        own_page.keyboard.press("Escape")  # without changes
         edit(own_page, "introduction")
         headline = own_page.locator("form").get_by_label("Headline", exact=True)
         headline.press_sequentially(" more")
@@ -271,7 +273,7 @@ class TestNothingIsLost:
         own_page.goto("about:blank")
         assert dialogs == ["confirm", "beforeunload"]
 
-    def test_saving_asks_nothing(self, own_page: Page) -> None:
+    def test_saving_asks_for_no_confirmation(self, own_page: Page) -> None:
         dialogs: list[str] = []
 
         def leave(dialog: Dialog) -> None:
@@ -286,16 +288,16 @@ class TestNothingIsLost:
         assert not own_page.url.endswith("/edit/introduction/")
         assert dialogs == []
 
-    def test_signed_out_in_another_tab_the_typed_words_wait_in_this_one(
+    def test_unsaved_changes_survive_signing_out_in_another_tab(
         self, own_page: Page, context: BrowserContext, site: Site
     ) -> None:
         own_page.on("dialog", lambda dialog: dialog.accept())
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before signing out")
-        context.clear_cookies(name=re.compile("^__"))  # Clerk's
+        context.clear_cookies(name=re.compile("^__"))  # Clerk's cookies
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page).to_have_url(re.compile("/sign-in/"))
-        own_page.get_by_role("button", name=ZOFIA).click()  # somebody else, who may not edit it
+        own_page.get_by_role("button", name=ZOFIA).click()  # another user, who cannot edit this page
         expect(own_page).to_have_url(re.compile("/edit/introduction/"))
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_count(0)
         context.clear_cookies(name=re.compile("^__"))
@@ -305,34 +307,34 @@ class TestNothingIsLost:
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value("Typed before signing out")
         expect(own_page.get_by_text("Your unsaved changes were restored")).to_be_visible()
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.locator(TOLD)).to_have_text(re.compile("^Saved\\."))
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text(re.compile("^Saved\\."))
         edit(own_page, "introduction")
         expect(own_page.get_by_text("Your unsaved changes were restored")).to_be_hidden()
 
-    def test_a_lost_csrf_cookie_loses_nothing(self, own_page: Page, context: BrowserContext) -> None:
+    def test_form_is_preserved_if_the_csrf_cookie_is_missing(self, own_page: Page, context: BrowserContext) -> None:
         edit(own_page, "introduction")
-        own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before the cookie went")
+        own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before the cookie was cleared")
         context.clear_cookies(name=re.compile("csrftoken"))
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page.get_by_text("Your changes have not been saved yet")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Headline", exact=True)).to_have_value(
-            "Typed before the cookie went"
+            "Typed before the cookie was cleared"
         )
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Typed before the cookie went")).to_be_visible()
+        expect(own_page.get_by_text("Typed before the cookie was cleared")).to_be_visible()
 
-    def test_a_session_that_ran_out_loses_nothing(self, own_page: Page) -> None:
+    def test_form_is_preserved_if_the_session_expires(self, own_page: Page) -> None:
         own_page.route("**/v1/client/sessions/*/tokens*", lambda route: route.abort())
         edit(own_page, "bio")
         own_page.locator("form").get_by_label("Bio", exact=True).fill("Typed over a long lunch")
-        own_page.wait_for_timeout(IDLE_MS)
+        own_page.wait_for_timeout(EXPIRY_MS)
         own_page.get_by_role("button", name="Save bio").click()
         expect(own_page.get_by_text("Your changes have not been saved yet")).to_be_visible()
         expect(own_page.locator("form").get_by_label("Bio", exact=True)).to_have_value("Typed over a long lunch")
 
 
 class TestWithoutJavaScript:
-    def test_forms_are_pages_and_conflicts_are_shown(self, chromium: Browser, site: Site) -> None:
+    def test_forms_are_pages_and_show_conflicts(self, chromium: Browser, site: Site) -> None:
         context = chromium.new_context(java_script_enabled=False)
         page = context.new_page()
         page.goto(f"{site.clerk}/sign-in")

@@ -1,22 +1,22 @@
-"""From signing up to a first published page, in a real browser: with the mouse, by keyboard alone, and without JavaScript."""
+"""Sign up and publish a first page: with a mouse, with the keyboard only, and without JavaScript."""
 
 import re
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.people import sign_up
+from tests.browser.steps import sign_up
 from tests.helpers.site import Site
 
 HEADLINE = "Maps for people who are rarely online"
 
 
-def arrive(page: Page, site: Site, first_name: str) -> None:
-    """Sign up, without having wanted any page, and wait until Clerk has told of the person."""
+def start_onboarding(page: Page, site: Site, first_name: str) -> None:
+    """Sign up from the home page, and wait for the webhook about the new user."""
     sign_up(page, site, first_name, target=None)
     expect(page.get_by_role("heading", level=1)).to_have_text("What brings you here?", timeout=20_000)
 
 
-def answer(page: Page) -> None:
+def fill_in_work(page: Page) -> None:
     page.get_by_label("Headline").fill(HEADLINE)
     page.get_by_label("Skills", exact=True).fill("Maps, Sync, Python")
     page.get_by_label("Web apps").check()
@@ -28,20 +28,18 @@ def answer(page: Page) -> None:
 
 def expect_public(chromium: Browser, url: str, *, is_public: bool) -> None:
     context = chromium.new_context()
-    stranger = context.new_page()
-    response = stranger.goto(url)
+    visitor = context.new_page()
+    response = visitor.goto(url)
     assert response
     assert response.status == (200 if is_public else 404)
     if is_public:
-        expect(stranger.get_by_text(HEADLINE)).to_be_visible()
-        expect(stranger.get_by_role("complementary")).to_have_count(0)
+        expect(visitor.get_by_text(HEADLINE)).to_be_visible()
+        expect(visitor.get_by_role("complementary")).to_have_count(0)
     context.close()
 
 
-def test_somebody_signs_up_and_publishes_a_page(
-    page: Page, site: Site, chromium: Browser, complaints: list[str]
-) -> None:
-    arrive(page, site, "Firstrun")
+def test_new_user_publishes_a_page(page: Page, site: Site, chromium: Browser, console_errors: list[str]) -> None:
+    start_onboarding(page, site, "Firstrun")
     url = f"{site.app}/builders/firstrun-browser/"
     page.get_by_label("I build apps").check()
     page.get_by_role("button", name="Continue").click()
@@ -51,11 +49,11 @@ def test_somebody_signs_up_and_publishes_a_page(
     page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_text("Enter a rate above zero")).to_be_visible()
     expect(page.get_by_label("Hourly rate")).to_be_focused()
-    answer(page)
+    fill_in_work(page)
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
     expect(page.get_by_text(HEADLINE)).to_be_visible()
     expect(page.get_by_role("img", name=re.compile(r"^\d+% complete$"))).to_be_visible()
-    # What little there is stands together, however high the column beside it is.
+    # Content is not spread over the height of the adjacent column.
     heading = page.get_by_role("heading", name="Skills").bounding_box()
     first = page.get_by_text("Top skills").bounding_box()
     assert heading
@@ -66,14 +64,14 @@ def test_somebody_signs_up_and_publishes_a_page(
     expect(page).to_have_url(url)
     expect(page.get_by_text("Page published. Your page is public and listed in the directory.")).to_be_visible()
     expect_public(chromium, url, is_public=True)
-    assert complaints == []
+    assert console_errors == []
 
 
-def test_it_is_gone_by_keyboard_alone(page: Page, site: Site, chromium: Browser) -> None:
-    arrive(page, site, "Keys")
+def test_onboarding_by_keyboard(page: Page, site: Site, chromium: Browser) -> None:
+    start_onboarding(page, site, "Keys")
 
-    def press_until(label: str, role: str = "button") -> None:
-        """Go on with Tab until something is focused, as somebody without a mouse does."""
+    def tab_to(label: str, role: str = "button") -> None:
+        """Press Tab until the target is focused."""
         target = page.get_by_role(role, name=label, exact=True)  # type: ignore[arg-type]
         for _ in range(60):
             if target.evaluate("element => element === document.activeElement"):
@@ -83,29 +81,29 @@ def test_it_is_gone_by_keyboard_alone(page: Page, site: Site, chromium: Browser)
 
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
-    # The group of radio buttons is one stop, where Space chooses.
+    # The group of radio buttons is a single tab stop, and Space selects an option.
     while not page.evaluate("document.activeElement.type === 'radio'"):
         page.keyboard.press("Tab")
     page.keyboard.press("Space")
     expect(page.get_by_label("I build apps")).to_be_checked()
-    press_until("Continue")
+    tab_to("Continue")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
-    press_until("Headline", "textbox")
+    tab_to("Headline", "textbox")
     page.keyboard.type(HEADLINE)
-    press_until("Web apps", "checkbox")
+    tab_to("Web apps", "checkbox")
     page.keyboard.press("Space")
-    press_until("Save and continue")
+    tab_to("Save and continue")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
-    press_until("Publish page")
+    tab_to("Publish page")
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{site.app}/builders/keys-browser/")
     expect_public(chromium, page.url, is_public=True)
 
 
-def test_a_client_becomes_a_builder_without_javascript(chromium: Browser, site: Site) -> None:
-    """Only signing up itself needs JavaScript, so this is somebody who was there before."""
+def test_client_becomes_a_builder_without_javascript(chromium: Browser, site: Site) -> None:
+    """Signing up requires JavaScript, so this user already exists."""
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site.clerk}/sign-in")
@@ -114,8 +112,8 @@ def test_a_client_becomes_a_builder_without_javascript(chromium: Browser, site: 
     page.get_by_role("button", name="Become a builder").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     page.goto(f"{site.app}/account/")
-    page.get_by_role("link", name="Continue setting up your profile").click()
-    answer(page)
+    page.get_by_role("link", name="Continue device up your profile").click()
+    fill_in_work(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("What are you looking for?")
     page.get_by_label("Company").fill("O’Sullivan & Daughters")
     page.get_by_role("button", name="Save and continue").click()

@@ -1,7 +1,4 @@
-"""Every journey by keyboard alone: nothing here clicks, or fills in what Tab did not reach.
-
-On a desktop with JavaScript, and on a telephone with a keyboard and without.
-"""
+"""Journeys by keyboard only, on a desktop with JavaScript and on a phone without. Each control is reached with Tab."""
 
 import re
 from collections.abc import Iterator
@@ -10,44 +7,44 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.stage import Setting, Stage, filled_site
+from tests.browser.scenario import Device, Scenario, demo_site
 from tests.helpers.site import Site
 
 ZOFIA, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
-SETTINGS = (Setting(1280, "light", scripts=True), Setting(360, "dark", scripts=False))
-#: More than any page has.
-MOST_STOPS = 250
-#: A ring around the element, around its card, or around the label that stands for it.
-SHOWS_FOCUS = """() => {
-  const { activeElement: at, body } = document;
-  const rings = [at, at.closest("label"), at.closest(".card")].filter(Boolean).map((each) => getComputedStyle(each));
-  const isShown = rings.some((ring) => ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) >= 1);
-  return at === body || isShown ? "" : at.outerHTML.slice(0, 200);
+DEVICES = (Device(1280, "light", scripts=True), Device(360, "dark", scripts=False))
+#: More than any page needs.
+MAX_TAB_STOPS = 250
+#: Returns the focused element if it has no focus ring. The ring may be on its label or card.
+MISSING_FOCUS_RING = """() => {
+  const { activeElement: focused, body } = document;
+  const styles = [focused, focused.closest("label"), focused.closest(".card")].filter(Boolean).map((element) => getComputedStyle(element));
+  const hasRing = styles.some((style) => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1);
+  return focused === body || hasRing ? "" : focused.outerHTML.slice(0, 200);
 }"""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with filled_site(tmp_path_factory.mktemp("keyboard"), 600) as site:
+    with demo_site(tmp_path_factory.mktemp("keyboard"), 600) as site:
         yield site
 
 
-@pytest.fixture(scope="module", params=SETTINGS, ids=lambda setting: setting.slug)
-def stage(request: pytest.FixtureRequest, chromium: Browser, site: Site) -> Iterator[Stage]:
-    stage = Stage(chromium, site, request.param)
-    yield stage
-    stage.close()
-    assert stage.complaints == []
+@pytest.fixture(scope="module", params=DEVICES, ids=lambda device: device.slug)
+def scenario(request: pytest.FixtureRequest, chromium: Browser, site: Site) -> Iterator[Scenario]:
+    scenario = Scenario(chromium, site, request.param)
+    yield scenario
+    scenario.close()
+    assert scenario.console_errors == []
 
 
 @pytest.fixture(scope="module")
-def olive(stage: Stage) -> Page:
-    return stage.tab(stage.person("Olive", "BUILDER"))
+def olive(scenario: Scenario) -> Page:
+    return scenario.open_tab(scenario.create_user("Olive", "BUILDER"))
 
 
 @pytest.fixture
-def own_page(olive: Page, stage: Stage) -> Page:
-    olive.goto(stage.address("Olive"))
+def own_page(olive: Page, scenario: Scenario) -> Page:
+    olive.goto(scenario.page_url("Olive"))
     return olive
 
 
@@ -56,36 +53,36 @@ def is_focused(target: Locator) -> bool:
 
 
 def tab_to(page: Page, role: Any, name: str, *, key: str = "Tab") -> Locator:
-    """Go on with Tab until something is focused, and see that each stop on the way shows where it is."""
-    # How many a filter would find is part of its name.
+    """Press Tab until an element is focused, and check that every tab stop on the way has a focus ring."""
+    # The name of a filter includes its number of results.
     target = page.get_by_role(role, name=re.compile(rf"^{re.escape(name)}( \d+)?$"))
     target.wait_for()
-    for _ in range(MOST_STOPS):
+    for _ in range(MAX_TAB_STOPS):
         if is_focused(target):
             return target
         page.keyboard.press(key)
-        assert page.evaluate(SHOWS_FOCUS) == ""
+        assert page.evaluate(MISSING_FOCUS_RING) == ""
     raise AssertionError(f"{name} cannot be reached with {key}.")
 
 
-def go(page: Page, role: Any, name: str, key: str = "Enter") -> None:
-    """Reach something and use it."""
+def activate(page: Page, role: Any, name: str, key: str = "Enter") -> None:
+    """Tab to an element and press a key, by default Enter."""
     tab_to(page, role, name)
     page.keyboard.press(key)
 
 
 def write(page: Page, label: str, text: str) -> None:
-    """Reach a field, and write over what is in it."""
+    """Tab to a field and replace its value."""
     tab_to(page, "textbox", label)
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(text)
 
 
-def told(page: Page, words: str) -> None:
-    expect(page.get_by_role("main").get_by_text(words).first).to_be_visible()
+def expect_message(page: Page, text: str) -> None:
+    expect(page.get_by_role("main").get_by_text(text).first).to_be_visible()
 
 
-def test_the_page_goes_round_and_its_head_can_be_skipped(own_page: Page, stage: Stage) -> None:
+def test_tab_order_wraps_around_and_the_header_can_be_skipped(own_page: Page, scenario: Scenario) -> None:
     own_page.keyboard.press("Tab")
     skip = own_page.get_by_role("link", name="Skip to content")
     expect(skip).to_be_focused()
@@ -97,61 +94,61 @@ def test_the_page_goes_round_and_its_head_can_be_skipped(own_page: Page, stage: 
     stops = 0
     while not is_focused(skip):
         own_page.keyboard.press("Tab")
-        assert own_page.evaluate(SHOWS_FOCUS) == ""
+        assert own_page.evaluate(MISSING_FOCUS_RING) == ""
         stops += 1
-        assert stops < MOST_STOPS, "Tab never comes round."
+        assert stops < MAX_TAB_STOPS, "Tab does not return to the first stop."
     tab_to(own_page, "link", "Edit visibility", key="Shift+Tab")
 
 
-def test_finding_somebody(stage: Stage) -> None:
-    page = stage.tab()
-    page.goto(f"{stage.site.app}/builders/")
-    if stage.setting.width < 1024:
-        go(page, "button", "Filters")
-    go(page, "checkbox", "Expert", "Space")
-    if stage.setting.scripts:
-        expect(page).to_have_url(f"{stage.site.app}/builders/?tier=3")
+def test_find_a_builder(scenario: Scenario) -> None:
+    page = scenario.open_tab()
+    page.goto(f"{scenario.site.app}/builders/")
+    if scenario.device.width < 1024:
+        activate(page, "button", "Filters")
+    activate(page, "checkbox", "Expert", "Space")
+    if scenario.device.scripts:
+        expect(page).to_have_url(f"{scenario.site.app}/builders/?tier=3")
     else:
         page.keyboard.press("Escape")
         expect(page.get_by_role("button", name="Filters")).to_be_focused()
-        go(page, "button", "Filters")
-        go(page, "button", "Apply filters")
+        activate(page, "button", "Filters")
+        activate(page, "button", "Apply filters")
     expect(page.get_by_role("link", name="Remove Expert")).to_be_visible()
     tab_to(page, "searchbox", "Search builders")
     page.keyboard.type("lecka")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=2)).to_have_count(1)
-    go(page, "link", ZOFIA)
+    activate(page, "link", ZOFIA)
     expect(page.get_by_role("heading", level=1)).to_have_text(ZOFIA)
     tab_to(page, "link", "Write a message")
 
 
-def test_writing_to_somebody(stage: Stage) -> None:
-    page = stage.tab(stage.person("Vera", "CLIENT"), PATH)
-    go(page, "link", "Write a message")
+def test_contact_a_builder(scenario: Scenario) -> None:
+    page = scenario.open_tab(scenario.create_user("Vera", "CLIENT"), PATH)
+    activate(page, "link", "Write a message")
     write(page, "Subject", "  ")
     write(page, "Message", "For foresters.")
-    go(page, "button", "Send message")
-    told(page, "Enter a subject.")
+    activate(page, "button", "Send message")
+    expect_message(page, "Enter a subject.")
     write(page, "Subject", "A map")
-    go(page, "button", "Send message")
-    told(page, "Your message to")
+    activate(page, "button", "Send message")
+    expect_message(page, "Your message to")
 
 
-def test_a_section_refused_and_saved(own_page: Page, stage: Stage) -> None:
-    go(own_page, "link", "Edit skills")
+def test_section_is_rejected_and_then_saved(own_page: Page, scenario: Scenario) -> None:
+    activate(own_page, "link", "Edit skills")
     skills = own_page.get_by_role("textbox", name="Skills", exact=True)
     expect(skills).to_be_focused()
     own_page.keyboard.insert_text(", ".join(map(str, range(21))))
-    go(own_page, "button", "Save skills")
-    told(own_page, "Enter at most 20. You entered 21.")
+    activate(own_page, "button", "Save skills")
+    expect_message(own_page, "Enter at most 20. You entered 21.")
     expect(skills).to_be_focused()
     own_page.keyboard.press("Control+A")
     own_page.keyboard.insert_text("Offline maps")
-    go(own_page, "checkbox", "Mobile apps", "Space")
-    own_page.keyboard.press("Control+Enter") if stage.setting.scripts else go(own_page, "button", "Save skills")
-    told(own_page, "Saved.")
-    if stage.setting.scripts:
+    activate(own_page, "checkbox", "Mobile apps", "Space")
+    own_page.keyboard.press("Control+Enter") if scenario.device.scripts else activate(own_page, "button", "Save skills")
+    expect_message(own_page, "Saved.")
+    if scenario.device.scripts:
         edit = own_page.get_by_role("link", name="Edit skills")
         expect(edit).to_be_focused()
         own_page.keyboard.press("Enter")
@@ -160,84 +157,84 @@ def test_a_section_refused_and_saved(own_page: Page, stage: Stage) -> None:
         expect(edit).to_be_focused()
 
 
-def test_two_versions(own_page: Page, stage: Stage) -> None:
+def test_edit_conflict(own_page: Page, scenario: Scenario) -> None:
     other = own_page.context.new_page()
     other.goto(own_page.url)
     for page in (own_page, other):
-        go(page, "link", "Edit bio")
+        activate(page, "link", "Edit bio")
         expect(page.get_by_role("textbox", name="Bio", exact=True)).to_be_focused()
         page.keyboard.insert_text("Theirs" if page is other else "Mine")
-    go(other, "button", "Save bio")
-    told(other, "Saved.")
+    activate(other, "button", "Save bio")
+    expect_message(other, "Saved.")
     own_page.bring_to_front()
-    go(own_page, "button", "Save bio")
+    activate(own_page, "button", "Save bio")
     expect(own_page.locator(".conflict")).to_be_focused()
-    go(own_page, "button", "Save my version")
-    told(own_page, "Saved.")
+    activate(own_page, "button", "Save my version")
+    expect_message(own_page, "Saved.")
     other.close()
 
 
-def test_the_portfolio(own_page: Page, stage: Stage) -> None:
+def test_portfolio(own_page: Page, scenario: Scenario) -> None:
     for title in ("Atlas", "Ledger"):
-        go(own_page, "link", "Add project")
+        activate(own_page, "link", "Add project")
         expect(own_page.get_by_role("textbox", name="Title", exact=True)).to_be_focused()
         own_page.keyboard.type(title)
-        go(own_page, "button", "Add project")
+        activate(own_page, "button", "Add project")
         expect(own_page.get_by_role("heading", name=title, exact=True)).to_be_visible()
-        if stage.setting.scripts:
+        if scenario.device.scripts:
             expect(own_page.get_by_role("link", name=f"Edit {title}")).to_be_focused()
-    own_page.get_by_text("Change order").focus()  # a summary, which has no role of its own
+    own_page.get_by_text("Change order").focus()  # a summary element, which has no role
     own_page.keyboard.press("Enter")
-    go(own_page, "button", "Move Ledger up")
+    activate(own_page, "button", "Move Ledger up")
     expect(own_page.locator(".project h3")).to_have_text(["Ledger", "Atlas"])
-    if stage.setting.scripts:
+    if scenario.device.scripts:
         expect(own_page.get_by_role("button", name="Move Ledger up")).to_be_focused()
     tab_to(own_page, "link", "Delete Ledger", key="Shift+Tab")
     own_page.keyboard.press("Enter")
     expect(own_page.get_by_role("button", name="Delete project")).to_be_focused()
     own_page.keyboard.press("Enter")
-    told(own_page, "“Ledger” deleted.")
-    if stage.setting.scripts:
+    expect_message(own_page, "“Ledger” deleted.")
+    if scenario.device.scripts:
         expect(own_page.locator("[data-announce]", has_text="“Ledger” deleted.")).to_be_focused()
 
 
-def test_the_account(stage: Stage) -> None:
-    page = stage.tab(stage.person("Ada", "BUILDER"))
-    go(page, "button", "Limited", "Space")
-    told(page, "Saved.")
-    go(page, "link", "Stop being a builder")
-    go(page, "button", "Stop being a builder")
-    told(page, "You are no longer a builder.")
-    go(page, "button", "Become a builder")
+def test_account(scenario: Scenario) -> None:
+    page = scenario.open_tab(scenario.create_user("Ada", "BUILDER"))
+    activate(page, "button", "Limited", "Space")
+    expect_message(page, "Saved.")
+    activate(page, "link", "Stop being a builder")
+    activate(page, "button", "Stop being a builder")
+    expect_message(page, "You are no longer a builder.")
+    activate(page, "button", "Become a builder")
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
-    go(page, "link", "Skip for now")
-    go(page, "button", "Request a copy")
-    told(page, "A copy of your data is being prepared.")
-    go(page, "link", "Delete account")
-    go(page, "button", "Delete account")
-    told(page, "This account will be deleted on")
-    go(page, "button", "Keep account")
-    told(page, "Account deletion cancelled.")
+    activate(page, "link", "Skip for now")
+    activate(page, "button", "Request a copy")
+    expect_message(page, "A copy of your data is being prepared.")
+    activate(page, "link", "Delete account")
+    activate(page, "button", "Delete account")
+    expect_message(page, "This account will be deleted on")
+    activate(page, "button", "Keep account")
+    expect_message(page, "Account deletion cancelled.")
 
 
-def test_looking_after_somebody(stage: Stage) -> None:
-    mona = stage.person("Mona", "BUILDER")
-    stage.tab(mona).context.close()  # the page is there once she was
-    page = stage.tab(stage.somebody("Ngozi"), f"/builders/mona-{stage.setting.slug}/")
-    go(page, "link", "Verify")
+def test_moderation(scenario: Scenario) -> None:
+    mona = scenario.create_user("Mona", "BUILDER")
+    scenario.open_tab(mona).context.close()  # signing in waits until the page exists
+    page = scenario.open_tab(scenario.demo_user("Ngozi"), f"/builders/mona-{scenario.device.slug}/")
+    activate(page, "link", "Verify")
     tab_to(page, "combobox", "Tier")
     page.keyboard.press("ArrowDown")
-    go(page, "button", "Save tier")
-    told(page, "Not saved. Please check:")
+    activate(page, "button", "Save tier")
+    expect_message(page, "Not saved. Please check:")
     write(page, "Evidence", "Two apps read.")
-    go(page, "button", "Save tier")
-    told(page, "Tier saved.")
-    go(page, "button", "Feature")
-    told(page, "The page is now featured.")
-    go(page, "link", "Hide")
-    write(page, "Reason", "The picture is of somebody else.")
-    go(page, "button", "Hide page")
-    told(page, "The page is hidden.")
-    go(page, "link", "Unhide")
-    go(page, "button", "Unhide page")
-    told(page, "The page is no longer hidden.")
+    activate(page, "button", "Save tier")
+    expect_message(page, "Tier saved.")
+    activate(page, "button", "Feature")
+    expect_message(page, "The page is now featured.")
+    activate(page, "link", "Hide")
+    write(page, "Reason", "The portrait shows a different person.")
+    activate(page, "button", "Hide page")
+    expect_message(page, "The page is hidden.")
+    activate(page, "link", "Unhide")
+    activate(page, "button", "Unhide page")
+    expect_message(page, "The page is no longer hidden.")

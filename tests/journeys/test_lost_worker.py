@@ -1,4 +1,4 @@
-"""A queue worker that is killed loses nothing, and one that is busy holds up nobody."""
+"""Jobs survive a killed queue worker, and a slow job does not block others."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def fail(**kwargs: object) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_job_whose_worker_was_killed_is_run_by_another(database_url: str, tmp_path: Path) -> None:
+def test_job_of_a_killed_worker_is_run_by_another_worker(database_url: str, tmp_path: Path) -> None:
     signals.user_synced.connect(fail)
     try:
         assert WebhookClient().created(person()) == "failed"
@@ -45,7 +45,7 @@ def test_a_job_whose_worker_was_killed_is_run_by_another(database_url: str, tmp_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_job_that_takes_long_holds_up_no_other(database_url: str, tmp_path: Path) -> None:
+def test_slow_job_does_not_block_other_jobs(database_url: str, tmp_path: Path) -> None:
     signals.user_synced.connect(fail)
     try:
         assert {WebhookClient().created(person()) for _ in range(2)} == {"failed"}
@@ -63,7 +63,7 @@ def test_a_job_that_takes_long_holds_up_no_other(database_url: str, tmp_path: Pa
 
 
 def make_due() -> None:
-    """Let the first wait be over."""
+    """Make the first retry due now."""
     WebhookEvent.objects.update(next_attempt_at="2026-01-01T00:00:00Z")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")

@@ -1,4 +1,4 @@
-"""Clerk's Backend API is away for a while: people keep working on their pages, and everything arrives once afterwards."""
+"""During an outage of Clerk's Backend API users edit their pages, and each change is pushed once afterwards."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.local.clerk.standin import StandIn
 
 pytestmark = pytest.mark.django_db
 
-PEOPLE = 6
+USERS = 6
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 
@@ -32,10 +32,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def people(shared: StandIn, fake: FakeClerk) -> list[User]:
-    """Return builders who are known here, as Clerk goes away."""
+def users(shared: StandIn, fake: FakeClerk) -> list[User]:
+    """Return builders, and start an outage of Clerk's API."""
     fake.handler = forward(shared)
-    for number in range(PEOPLE):
+    for number in range(USERS):
         person = shared.create(
             first_name=f"Builder {number}", last_name="", public_metadata={"roles": ["BUILDER"], "p": 1}
         )
@@ -45,36 +45,36 @@ def people(shared: StandIn, fake: FakeClerk) -> list[User]:
     return list(User.objects.order_by("pk"))
 
 
-def work(people: list[User]) -> None:
-    """Have everybody become a client, too, and change their page a few times, by hand."""
-    for user in people:
+def edit_pages(users: list[User]) -> None:
+    """Give each user the client role, and edit their pages several times."""
+    for user in users:
         browser = signed_in(user)
         assert browser.post("/account/roles/", {"builder": "on", "client": "on"}, headers=PAGE).status_code == 302
         slug = BuilderProfile.objects.get(user=user).slug
-        away = {"availability": "available", "currency": "USD"}
+        unavailable = {"availability": "available", "currency": "USD"}
         for section, form in (
-            ("introduction", {"headline": "Away"}),
-            *(("terms", terms) for terms in (away, away | {"available_for_hire": "on"}, away)),
-            ("introduction", {"headline": "Still away"}),
+            ("introduction", {"headline": "First edit"}),
+            *(("terms", terms) for terms in (unavailable, unavailable | {"available_for_hire": "on"}, unavailable)),
+            ("introduction", {"headline": "Second edit"}),
         ):
             assert browser.post(f"/builders/{slug}/edit/{section}/", form, headers=PAGE).status_code == 302
-        assert "Still away" in browser.get(f"/builders/{slug}/", headers=PAGE).content.decode()
+        assert "Second edit" in browser.get(f"/builders/{slug}/", headers=PAGE).content.decode()
         assert browser.get("/account/", headers=PAGE).status_code == 200
 
 
 def run_jobs() -> None:
-    """Run the jobs that wait, as a worker does, and the one that looks for due pushes."""
+    """Run the waiting jobs as a worker does, and the periodic job for due pushes."""
     for job in ProcrastinateJob.objects.filter(task_name="accounts.tasks.push_metadata", status="todo"):
         tasks.push_metadata(**job.args)
     tasks.push_due_metadata(0)
 
 
-def test_people_keep_working_and_everything_arrives_once(shared: StandIn, fake: FakeClerk, people: list[User]) -> None:
-    work(people)
+def test_changes_during_an_outage_are_pushed_once(shared: StandIn, fake: FakeClerk, users: list[User]) -> None:
+    edit_pages(users)
     run_jobs()
-    assert MetadataPush.objects.filter(state="pending").count() == PEOPLE
+    assert MetadataPush.objects.filter(state="pending").count() == USERS
     assert all(user.roles == ["CLIENT", "BUILDER"] for user in User.objects.all())
-    # The breaker opened: one person's pushes found out for all.
+    # The circuit breaker opened after the first failures, for the pushes of all users.
     assert len(fake.requests) <= 6
 
     shared.call("PATCH", "/local/settings", {"api_outage": False})
@@ -85,7 +85,7 @@ def test_people_keep_working_and_everything_arrives_once(shared: StandIn, fake: 
     run_jobs()
 
     written = [json.loads(r.content)["public_metadata"] for r in fake.requests if r.method == "PATCH"]
-    assert written == [{"availableForHire": False, "roles": ["CLIENT", "BUILDER"]}] * PEOPLE
+    assert written == [{"availableForHire": False, "roles": ["CLIENT", "BUILDER"]}] * USERS
     assert set(MetadataPush.objects.values_list("state", flat=True)) == {"done"}
     assert {json.dumps(user["public_metadata"]) for user in shared.call("GET", "/local/users")[1]} == {
         json.dumps({"roles": ["CLIENT", "BUILDER"], "p": 1, "availableForHire": False})

@@ -38,7 +38,7 @@ def pooled_url(database_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def site(pooled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Return a client of a web server whose database connections lead through PgBouncer."""
+    """Return a client of a web server whose database connections go through PgBouncer."""
     log = tmp_path_factory.mktemp("pooled") / "log.txt"
     server = gunicorn(pooled_url, log, configuration=WITHOUT_ALERT_THREAD, DATABASE_POOLER="transaction")
     with server as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
@@ -47,8 +47,8 @@ def site(pooled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 def test_webhooks_are_applied(site: httpx.Client) -> None:
     people = [person() for _ in range(MANY)]
-    created = [(samples.user_event("user.created", each), new_svix_id()) for each in people]
-    updated = [(samples.user_event("user.updated", each.later(first_name="Zosia")), new_svix_id()) for each in people]
+    created = [(samples.user_event("user.created", user), new_svix_id()) for user in people]
+    updated = [(samples.user_event("user.updated", user.later(first_name="Zosia")), new_svix_id()) for user in people]
     assert _outcomes(site, [*created, *updated]) <= {"processed", "stale"}
     assert _outcomes(site, created) == {"duplicate"}
     assert User.objects.filter(name__startswith="Zosia").count() == MANY

@@ -1,4 +1,4 @@
-"""Deliveries that arrive in the same instant, at several workers."""
+"""Deliveries that arrive at several workers at the same time."""
 
 from collections import Counter
 from datetime import timedelta
@@ -21,31 +21,31 @@ def test_eight_deliveries_of_one_event_have_one_effect(svix: Svix) -> None:
     for _ in range(ROUNDS):
         user, svix_id = person(roles=["BUILDER"]), new_svix_id()
         message = (samples.user_event("user.created", user), svix_id)
-        answers = svix.deliver_all([message] * 8, threads=8)
-        assert Counter(answer.json()["outcome"] for answer in answers) == {"processed": 1, "duplicate": 7}
-        known = User.objects.get(clerk_id=user.clerk_id)
-        assert BuilderProfile.objects.filter(user=known).count() == 1
-        assert AuditLog.objects.filter(subject=known, action="USER_CREATED").count() == 1
+        responses = svix.deliver_all([message] * 8, threads=8)
+        assert Counter(response.json()["outcome"] for response in responses) == {"processed": 1, "duplicate": 7}
+        stored = User.objects.get(clerk_id=user.clerk_id)
+        assert BuilderProfile.objects.filter(user=stored).count() == 1
+        assert AuditLog.objects.filter(subject=stored, action="USER_CREATED").count() == 1
         assert WebhookEvent.objects.get(svix_id=svix_id).deliveries == 8
 
 
-def test_eight_different_events_of_one_new_user_end_in_the_newest(svix: Svix) -> None:
+def test_newest_of_eight_simultaneous_events_wins(svix: Svix) -> None:
     for _ in range(ROUNDS):
         first = person(roles=["BUILDER"])
         versions = [first.later(timedelta(seconds=second), first_name=f"V{second}") for second in range(1, 8)]
         messages = [(samples.user_event("user.created", first), new_svix_id())]
         messages += [(samples.user_event("user.updated", version), new_svix_id()) for version in versions]
-        answers = svix.deliver_all(messages, threads=8)
-        assert {answer.status_code for answer in answers} == {200}
-        assert {answer.json()["outcome"] for answer in answers} <= {"processed", "stale"}
-        known = User.objects.get(clerk_id=first.clerk_id)
-        assert known.name == f"V7 {first.last_name}"
-        assert BuilderProfile.objects.get(user=known).slug
+        responses = svix.deliver_all(messages, threads=8)
+        assert {response.status_code for response in responses} == {200}
+        assert {response.json()["outcome"] for response in responses} <= {"processed", "stale"}
+        stored = User.objects.get(clerk_id=first.clerk_id)
+        assert stored.name == f"V7 {first.last_name}"
+        assert BuilderProfile.objects.get(user=stored).slug
 
 
-def test_namesakes_who_sign_up_at_once_get_pages_of_their_own(svix: Svix) -> None:
+def test_users_with_the_same_name_get_different_slugs(svix: Svix) -> None:
     people = [person(first_name="Olive", last_name="Owner", roles=["BUILDER"]) for _ in range(8)]
     messages = [(samples.user_event("user.created", user), new_svix_id()) for user in people]
-    answers = svix.deliver_all(messages, threads=8)
-    assert {answer.json()["outcome"] for answer in answers} == {"processed"}
+    responses = svix.deliver_all(messages, threads=8)
+    assert {response.json()["outcome"] for response in responses} == {"processed"}
     assert len(set(BuilderProfile.objects.published().values_list("slug", flat=True))) == 8

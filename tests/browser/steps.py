@@ -1,19 +1,20 @@
-"""What people do in browser tests."""
+"""Steps shared by browser tests."""
 
 import time
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import PATIENCE_MS, SKEW_S, TOKEN_LIFE_S
+from tests.browser.conftest import CLOCK_SKEW_S, TIMEOUT_MS, TOKEN_LIFETIME_S
 from tests.helpers.site import Site
 
-#: The one of the demo people who has the role.
+#: The demo user with the admin role.
 ADMIN = "Ngozi Adébáyọ̀"
-IDLE_MS = (TOKEN_LIFE_S + SKEW_S + 1) * 1000
+#: Time after which a token is certainly rejected as expired.
+EXPIRY_MS = (TOKEN_LIFETIME_S + CLOCK_SKEW_S + 1) * 1000
 
 
 def sign_up(page: Page, site: Site, first_name: str, target: str | None = "/account/") -> None:
-    """Sign up to see the page `target`; with None, no page was wanted, and the first questions come."""
+    """Sign up in order to open the path `target`, or with None, to start at the onboarding questions."""
     page.goto(f"{site.app}/sign-up/" + (f"?next={target}" if target else ""))
     page.get_by_label("First name").fill(first_name)
     page.get_by_label("Last name").fill("Browser")
@@ -23,22 +24,25 @@ def sign_up(page: Page, site: Site, first_name: str, target: str | None = "/acco
 
 
 def sign_in(page: Page, site: Site, name: str) -> None:
-    """Sign in as one of the people that are there from the start."""
+    """Sign in as a demo user."""
     page.goto(f"{site.app}/sign-in/")
     page.get_by_role("button", name=name).click()
     page.wait_for_url(f"{site.app}/account/")
 
 
 def go_to_page(page: Page, site: Site, name: str) -> None:
-    """Find somebody's own page from the directory, and wait until its scripts are there: without, links lead away."""
+    """Open the signed-in builder's own page from the directory, and wait until its scripts have run.
+
+    Before that, links to forms open a new page instead of editing in place.
+    """
     page.goto(f"{site.app}/builders/")
     page.get_by_role("link", name=name).click()
     expect(page.get_by_role("link", name="Edit introduction")).to_be_visible()
     page.wait_for_load_state()
 
 
-class Held:
-    """What a page posts, to addresses like `pattern`: each post waits until a test says what becomes of it."""
+class HeldPosts:
+    """Holds back POST requests to URLs that match `pattern`, until a test decides each of them."""
 
     def __init__(self, page: Page, pattern: str = "**/edit/**") -> None:
         self.page = page
@@ -49,32 +53,32 @@ class Held:
         self.routes.append(route) if route.request.method == "POST" else route.continue_()
 
     def take(self) -> Route:
-        """Return the post that waits, as soon as there is one."""
-        end = time.monotonic() + PATIENCE_MS / 1000
+        """Wait for the next held request, and return it."""
+        end = time.monotonic() + TIMEOUT_MS / 1000
         while not self.routes:
-            assert time.monotonic() < end, f"Nothing was posted from {self.page.url}."
+            assert time.monotonic() < end, f"No form was posted from {self.page.url}."
             self.page.wait_for_timeout(20)
         return self.routes.pop(0)
 
 
 def expect_signed_in(page: Page, first_name: str) -> None:
-    # The webhook may come a moment after the person; the page that waits for it moves on by itself.
+    # The webhook may arrive after the user; a waiting page then reloads itself.
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{first_name} Browser")
 
 
-def idle(page: Page) -> None:
-    """Leave every page, so that nothing keeps the session fresh, until the token has expired."""
+def let_token_expire(page: Page) -> None:
+    """Leave the site, so that no script renews the token, and wait until the token has expired."""
     page.goto("about:blank")
-    page.wait_for_timeout(IDLE_MS)
+    page.wait_for_timeout(EXPIRY_MS)
 
 
-def addresses(page: Page) -> list[str]:
-    """Return a list to which every address is added that the page asks from now on."""
-    seen: list[str] = []
-    page.on("response", lambda response: seen.append(response.url))
-    return seen
+def record_urls(page: Page) -> list[str]:
+    """Return a list to which the URL of every later response is added."""
+    urls: list[str] = []
+    page.on("response", lambda response: urls.append(response.url))
+    return urls
 
 
 def user_id(site: Site, first_name: str) -> str:
-    people = site.clerk_api("GET", "/local/users")
-    return str(next(person["id"] for person in people if person["first_name"] == first_name))
+    users = site.clerk_api("GET", "/local/users")
+    return str(next(user["id"] for user in users if user["first_name"] == first_name))
