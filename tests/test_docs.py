@@ -1,4 +1,4 @@
-"""What the manuals tell people to type is there to be typed, and what they lead to is there."""
+"""Check that the commands, options, make targets and links in the documentation exist."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from django.core.management import get_commands, load_command_class
 
 FOLDER = Path(__file__).resolve().parent.parent
 PAGES = [FOLDER / "README.md", *sorted((FOLDER / "docs").rglob("*.md"))]
-#: A command as far as it stands on one line and in one piece of code.
+#: A management command with its arguments on the same line.
 COMMAND = re.compile(r"(?:manage\.py |make manage ARGS=\")([a-z_]+)([^`#\"\n]*)")
 TARGET = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
@@ -27,19 +27,19 @@ def test_commands_and_their_options_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
-def test_targets_of_make_exist(page: Path) -> None:
+def test_make_targets_exist(page: Path) -> None:
     known = set(re.findall(r"^([a-z-]+):", (FOLDER / "Makefile").read_text(), re.MULTILINE))
     assert set(TARGET.findall(page.read_text())) <= known
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
-def test_links_lead_somewhere(page: Path) -> None:
-    for path, place in LINK.findall(page.read_text()):
-        there = page.parent / path if path else page
-        assert there.exists(), path
-        assert not place or place in anchors(there), f"{path}#{place}"
+def test_link_targets_exist(page: Path) -> None:
+    for path, anchor in LINK.findall(page.read_text()):
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the names that headings get where such pages are shown."""
+    """Return the anchors that GitHub generates for the headings."""
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(page.read_text())}

@@ -1,4 +1,4 @@
-"""The step-by-step guides work: their steps are performed on a copy, and what they claim is run there."""
+"""Perform the steps of each guide on a copy of the project, and run the tests there."""
 
 import os
 import re
@@ -13,7 +13,7 @@ GUIDES = ROOT / "docs" / "how-to"
 #: A step names the file that it changes or creates in its heading, and has blocks of code.
 STEP = re.compile(r"^## \d+\. `([^`]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(diff|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: Tests that any such change could break, and that must still pass.
+#: Tests that any of these changes could break.
 ALWAYS = ["tests/test_personal_data.py", "tests/test_migrations.py", "tests/test_import_rules.py"]
 
 
@@ -30,7 +30,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def follow(guide: Path, folder: Path) -> list[str]:
-    """Perform the steps, and return the files that they name."""
+    """Perform the steps, and return the files that they change."""
     files = []
     for name, text in STEP.findall(guide.read_text()):
         files.append(name)
@@ -53,7 +53,7 @@ def patch(path: Path, diff: str) -> None:
 
 
 def run(folder: Path, *arguments: str) -> None:
-    # The copy starts a PostgreSQL of its own.
+    # The copy starts a separate PostgreSQL.
     unset = {"DATABASE_URL": "", "TESTS_STARTED_POSTGRES": "", "PYTEST_XDIST_WORKER": "", "PYTEST_ADDOPTS": ""}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     done = subprocess.run(

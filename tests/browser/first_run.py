@@ -11,7 +11,7 @@ HEADLINE = "Maps for people who are rarely online"
 
 
 def start_onboarding(page: Page, site: Site, first_name: str) -> None:
-    """Sign up from the home page, and wait for the webhook about the new user."""
+    """Sign up, and wait for the webhook about the new user."""
     sign_up(page, site, first_name, target=None)
     expect(page.get_by_role("heading", level=1)).to_have_text("What brings you here?", timeout=20_000)
 

@@ -14,7 +14,7 @@ EXPIRY_MS = (TOKEN_LIFETIME_S + CLOCK_SKEW_S + 1) * 1000
 
 
 def sign_up(page: Page, site: Site, first_name: str, target: str | None = "/account/") -> None:
-    """Sign up in order to open the path `target`, or with None, to start at the onboarding questions."""
+    """Sign up, and expect to arrive at the path `target`, or with None at the onboarding questions."""
     page.goto(f"{site.app}/sign-up/" + (f"?next={target}" if target else ""))
     page.get_by_label("First name").fill(first_name)
     page.get_by_label("Last name").fill("Browser")

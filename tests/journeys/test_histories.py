@@ -1,4 +1,4 @@
-"""Any history of users at Clerk ends in the same state, in whatever order its events are delivered."""
+"""Users end in the same state, regardless of the order in which Clerk's events are delivered."""
 
 from collections import Counter
 from dataclasses import replace
