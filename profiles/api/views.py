@@ -52,7 +52,7 @@ class BuilderView(ProfileView[BuilderProfile]):
     read_only = READ_ONLY["builder"]
 
     def get_profiles(self) -> QuerySet[BuilderProfile]:
-        return BuilderProfile.objects.visible_to(self.request.user)
+        return BuilderProfile.objects.enumerable_by(self.request.user)
 
     def represent(self) -> dict[str, Any]:
         return builder_json(self.profile, self.request.user)

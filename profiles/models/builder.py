@@ -49,6 +49,16 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
             return self.select_related("user")
         return self.filter(published | Q(user=user, deleted_at=None)).select_related("user")
 
+    def enumerable_by(self, user: User | AnonymousUser) -> Self:
+        """Profiles that `user` may find by number: of those they can view, the listed ones and those they can edit.
+
+        Numbers are sequential, so finding unlisted profiles by number would reveal all of them.
+        """
+        found = self.visible_to(user)
+        if not isinstance(user, User) or not user.is_active:
+            return found.filter(searchable=True)
+        return found if user.has_role(User.Role.ADMIN) else found.filter(Q(searchable=True) | Q(user=user))
+
 
 class _DeferSearchManager(models.Manager["BuilderProfile"]):
     def get_queryset(self) -> "models.QuerySet[BuilderProfile]":

@@ -36,7 +36,8 @@ class BuilderDetailView(BuilderPageMixin):
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
         context = {**build_page_context(self.profile, access, request), "as_visitor": as_visitor}
-        return render(request, "profiles/builder_detail.html", context)
+        response = render(request, "profiles/builder_detail.html", context)
+        return response if is_indexed(self.profile) else _without_index(response)
 
 
 def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
         "profile": profile,
         "access": access,
         "is_public": public,
+        "is_indexed": is_indexed(profile),
         "is_reachable": is_reachable(profile),
         "sections": BUILDER_SECTIONS,
         "in_place_editing": access.can_edit and flags.in_place_editing(request),
@@ -67,4 +69,14 @@ def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
         response = HttpResponse(share_card.draw(card), content_type="image/png")
     response["ETag"] = etag
     patch_cache_control(response, public=True, max_age=CARD_MAX_AGE_S)
+    return response if profile.searchable else _without_index(response)
+
+
+def is_indexed(profile: BuilderProfile) -> bool:
+    """Return whether search engines may index the page: it is public, listed and has a headline."""
+    return is_public(profile) and profile.searchable and bool(profile.headline)
+
+
+def _without_index(response: HttpResponse) -> HttpResponse:
+    response["X-Robots-Tag"] = "noindex"
     return response
