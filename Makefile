@@ -21,7 +21,9 @@ BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
 # Settings of a deployment, for commands that need no database.
 PRODUCTION = @env -u LOCAL_MODE -u DEBUG SECRET_KEY="$$(.venv/bin/python -c 'import secrets; print(secrets.token_urlsafe(50))')" \
-	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0 \
+	DATABASE_URL=postgresql://app@/app?host=/nowhere ALLOWED_HOSTS=example.com CLERK_WEBHOOK_SECRET=whsec_bm90IGEgc2VjcmV0IG5vdCBhIHNlY3JldA== \
+	CLERK_PUBLISHABLE_KEY=pk_live_Y2xlcmsuZXhhbXBsZS5jb20k CLERK_SECRET_KEY=sk_live_not-a-secret-but-as-long \
+	CLERK_AUTHORIZED_PARTIES=https://example.com TRUSTED_PROXY_COUNT=1 TRUSTED_PROXY_SSL_HEADER='X-Forwarded-Proto: https' \
 	MEDIA_ROOT=. EMAIL_URL=smtp://localhost:25 ALERT_URLS=json://localhost AUDIT_SEAL_KEY=not-a-secret-but-as-long-as-one-has-to-be
 
 help: ## List all commands

@@ -61,10 +61,9 @@ CLERK_JWT_KEY: str = env.str("CLERK_JWT_KEY", default="")
 #: Origins of this site. Session tokens issued for other origins are rejected.
 CLERK_AUTHORIZED_PARTIES = comma_separated("CLERK_AUTHORIZED_PARTIES")
 CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
-#: Empty: derived from the publishable key.
-CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", default="").rstrip("/")
-if CLERK_PUBLISHABLE_KEY and not CLERK_FRONTEND_API_URL:
-    CLERK_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY)
+#: The URL that the publishable key contains. Another one must be on a domain of this site; see accounts.E009.
+CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PUBLISHABLE_KEY else ""
+CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
 
 #: Schedules of the reconciliation with Clerk: of recently changed users, and of all users. Cron syntax, in UTC.
 RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
@@ -299,6 +298,7 @@ LOGIN_URL = "admin:login"
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
 
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -313,7 +313,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["limits", "rejections"]}
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="") or "INFO"},
+    "root": {"handlers": ["console"], "level": choice("LOG_LEVEL", LOG_LEVELS, "INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
         # It logs every registered task, in every command.

@@ -8,10 +8,12 @@ from django.core import checks
 
 from webhooks.inbox import ip_allowlist, signatures
 
+MIN_TOKEN_LENGTH = 16
+
 
 @checks.register(checks.Tags.security)
 def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: no signing secret is set. E002: a signing secret is invalid."""
+    """E001: no signing secret is set. E002: a signing secret is invalid. E006: it is short enough to be guessed."""
     if not settings.CLERK_WEBHOOK_SECRETS:
         return [
             checks.Error(
@@ -20,15 +22,19 @@ def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
                 id="webhooks.E001",
             )
         ]
-    return [
-        checks.Error(
-            f"Entry {position} of CLERK_WEBHOOK_SECRET is not a signing secret.",
-            hint="Copy the whole secret again: whsec_ followed by base64.",
-            id="webhooks.E002",
-        )
-        for position, secret in enumerate(settings.CLERK_WEBHOOK_SECRETS, 1)
-        if not signatures.is_usable(secret)
-    ]
+    secrets = enumerate(settings.CLERK_WEBHOOK_SECRETS, 1)
+    return [found for position, secret in secrets if (found := _secret_problem(position, secret))]
+
+
+def _secret_problem(position: int, secret: str) -> checks.CheckMessage | None:
+    hint = "Copy the whole secret again: whsec_ followed by base64."
+    if not signatures.is_usable(secret):
+        message = f"Entry {position} of CLERK_WEBHOOK_SECRET is not a signing secret."
+        return checks.Error(message, hint=hint, id="webhooks.E002")
+    if not signatures.is_strong(secret):
+        message = f"Entry {position} of CLERK_WEBHOOK_SECRET has less than {signatures.MIN_SECRET_BYTES} bytes."
+        return checks.Error(message, hint=hint, id="webhooks.E006")
+    return None
 
 
 @checks.register(checks.Tags.security)
@@ -42,6 +48,25 @@ def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
             hint = 'Separate addresses or networks with commas, or use "svix".'
             found.append(checks.Error(f"{name} is invalid: {error}.", hint=hint, id=f"webhooks.E00{number}"))
     return found
+
+
+@checks.register(checks.Tags.security)
+def check_metrics_access(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E007: the token can be guessed. E008: most of the internet may read /metrics."""
+    found: list[checks.CheckMessage] = []
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < MIN_TOKEN_LENGTH:
+        message = f"METRICS_TOKEN is shorter than {MIN_TOKEN_LENGTH} characters, so it can be guessed."
+        hint = "Generate a token with: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        found.append(checks.Error(message, hint=hint, id="webhooks.E007"))
+    return found + [
+        checks.Error(
+            f"{entry!r} in METRICS_ALLOWED_IPS lets everyone read /metrics.",
+            hint="List the addresses of your scrapers, or set METRICS_TOKEN instead.",
+            id="webhooks.E008",
+        )
+        for entry in settings.METRICS_ALLOWED_IPS
+        if ip_allowlist.is_too_wide(entry)
+    ]
 
 
 @checks.register(checks.Tags.security)

@@ -49,6 +49,29 @@ def test_invalid_secret_is_an_error_that_does_not_reveal_it(settings: Settings, 
     assert secret not in f"{message().msg} {message().hint}"
 
 
+@pytest.mark.parametrize("secret", ("whsec_YQ==", "whsec_" + "a" * 28))
+def test_short_secret_is_an_error_that_does_not_reveal_it(settings: Settings, secret: str) -> None:
+    settings.CLERK_WEBHOOK_SECRETS = [SECRET, secret]
+    assert found() == ["webhooks.E006"]
+    assert "Entry 2 of CLERK_WEBHOOK_SECRET" in message().msg
+    assert secret not in f"{message().msg} {message().hint}"
+
+
+def test_short_metrics_token_is_an_error_that_does_not_reveal_it(settings: Settings) -> None:
+    settings.METRICS_TOKEN = "x"
+    assert found() == ["webhooks.E007"]
+    assert "METRICS_TOKEN" in message().msg
+    settings.METRICS_TOKEN = "x" * 16
+    assert found() == []
+
+
+@pytest.mark.parametrize("entry", ("0.0.0.0/0", "::/0", "128.0.0.0/1", "2000::/3"))
+def test_metrics_open_to_the_world_are_an_error(settings: Settings, entry: str) -> None:
+    settings.METRICS_ALLOWED_IPS = ["10.0.0.0/8", "fc00::/7", entry]
+    assert found() == ["webhooks.E008"]
+    assert repr(entry) in message().msg
+
+
 def test_each_invalid_secret_has_a_message(settings: Settings) -> None:
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_", SECRET, "whsec_a"]
     assert found() == ["webhooks.E002", "webhooks.E002"]

@@ -15,6 +15,9 @@ SVIX_ADDRESSES = (
     *("54.164.207.221", "54.90.7.123", "2600:1f28:37:4000::/56"),  # only in older versions of the list
 )
 
+#: Of entries that still restrict access, by IP version. The largest private networks are 10.0.0.0/8 and fc00::/7.
+MIN_PREFIX = {4: 8, 6: 7}
+
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -29,6 +32,15 @@ def is_in(address: str | None, entries: tuple[str, ...]) -> bool:
         return False
     sender = ipaddress.ip_address(address)
     return any(sender in network for network in networks(entries))
+
+
+def is_too_wide(entry: str) -> bool:
+    """Return whether a valid entry covers so many addresses that it restricts little."""
+    try:
+        found = networks((entry,))
+    except ValueError:
+        return False
+    return any(network.prefixlen < MIN_PREFIX[network.version] for network in found)
 
 
 @lru_cache(maxsize=16)

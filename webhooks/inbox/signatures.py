@@ -1,5 +1,6 @@
 """Verify the signature of a delivery with Svix's own package, on the raw bytes."""
 
+import base64
 import hashlib
 import re
 import time
@@ -14,6 +15,8 @@ from svix.webhooks import Webhook
 #: Svix's libraries accept five minutes either way. docs.svix.com/receiving/verifying-payloads/how-manual
 TOLERANCE_S = 300
 MAX_ID_LENGTH = 255
+#: github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
+MIN_SECRET_BYTES = 24
 #: Svix's library skips characters that are not base64, so it would accept another kind of key pasted by mistake.
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]+={0,2}")
 ID = re.compile(r"[!-~]+")
@@ -106,6 +109,11 @@ def is_usable(secret: str) -> bool:
     except NotConfigured:
         return False
     return True
+
+
+def is_strong(secret: str) -> bool:
+    """Return whether a usable secret is long enough to resist guessing."""
+    return len(base64.b64decode(secret.removeprefix("whsec_"))) >= MIN_SECRET_BYTES
 
 
 @lru_cache(maxsize=16)

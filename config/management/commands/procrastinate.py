@@ -1,0 +1,16 @@
+"""Procrastinate's command. A worker refuses to start with dangerous settings."""
+
+from typing import Any
+
+from procrastinate.contrib.django.management.commands import procrastinate
+
+from config.startup import check_settings
+
+
+class Command(procrastinate.Command):
+    requires_system_checks: list[str] = []  # check_settings() includes those for deployments
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["command"] == "worker":
+            check_settings()
+        super().handle(*args, **options)
