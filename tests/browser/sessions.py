@@ -1,13 +1,23 @@
 """Sign in, stay signed in and sign out."""
 
 import re
+import time
 
+import jwt
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser.conftest import npm_file
 from tests.browser.steps import EXPIRY_MS, expect_signed_in, let_token_expire, record_urls, sign_up, user_id
 from tests.helpers.site import Site
+
+
+def without_party(token: str, key: str) -> str:
+    """Return the token as Clerk issues it if the request had no Origin header."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    now = int(time.time())
+    claims |= {"azp": "", "iat": now, "nbf": now - 10, "exp": now + 60}
+    return jwt.encode(claims, key, algorithm="RS256", headers=jwt.get_unverified_header(token))
 
 
 class TestSignedIn:
@@ -43,6 +53,21 @@ class TestSignedIn:
         assert not any("/v1/client/handshake" in url for url in urls)
         # Chromium logs this when a page with a view transition is followed by a page without one.
         assert [text for text in console_errors if "ViewTransition opt-in disabled" not in text] == []
+
+    def test_token_that_names_no_site_is_replaced(self, page: Page, context: BrowserContext, site: Site) -> None:
+        """Clerk issues such tokens with redirects, so the page after the handshake can have one, too."""
+        sign_up(page, site, "Nowhere")
+        expect_signed_in(page, "Nowhere")
+        key = site.data.joinpath("localclerk.pem").read_text()
+        cookies = [each for each in context.cookies(site.app) if each["name"].startswith("__session")]
+        for cookie in cookies:
+            cookie["value"] = without_party(cookie["value"], key)
+        context.add_cookies([*cookies, {"name": "__clerk_redirect_count", "value": "1", "url": site.app}])  # type: ignore[list-item]
+        seen: list[int] = []
+        page.on("response", lambda response: seen.append(response.status) if "/account/" in response.url else None)
+        page.goto(f"{site.app}/account/")
+        expect_signed_in(page, "Nowhere")
+        assert seen == [401, 200]
 
     def test_sessions_work_without_javascript(self, chromium: Browser, site: Site) -> None:
         """With a real instance, only Clerk's sign-in page needs JavaScript."""
