@@ -14,7 +14,7 @@ from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bind_contextvars
 
 from accounts import csp, flags
-from accounts.clerk import authentication, handshake, instance
+from accounts.clerk import authentication, handshake, instance, outage
 from accounts.clerk.authentication import HandshakeReason, NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
 from accounts.clerk.instance import Instance
@@ -70,6 +70,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         can_redirect = not request.path.startswith(API_PREFIX) and handshake.is_eligible(request)
         if not can_redirect or not flags.is_handshake_enabled(request, state.expired_claims):
             return self._without_handshake(request, SignedOut(state.reason, state.expired_claims))
+        if outage.is_known():
+            return self._during_outage(request, state)
         if handshake.is_loop(found):
             log.error(
                 "Redirect loop in the handshake with Clerk (%s). Check the Clerk keys and the server clock.",
@@ -80,6 +82,13 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         if state.reason == HandshakeReason.NO_PARTY and found.redirect_count:
             return _refresh_response(request)
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
+
+    def _during_outage(self, request: HttpRequest, state: NeedsHandshake) -> HttpResponse:
+        """Respond as to a visitor, with a note for users who were signed in. The redirect would lead to an error."""
+        request.clerk_outage = state.reason not in authentication.DEV_BROWSER_REASONS  # type: ignore[attr-defined]
+        response = self._respond_as(request, SignedOut(state.reason, state.expired_claims))
+        add_never_cache_headers(response)
+        return response
 
     def _without_handshake(self, request: HttpRequest, state: SignedOut) -> HttpResponse:
         if request.headers.get("HX-Request") != "true" or state.reason in authentication.DEV_BROWSER_REASONS:

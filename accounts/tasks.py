@@ -9,7 +9,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from accounts import lockouts, preserved_forms
-from accounts.clerk import api, rate_limiter
+from accounts.clerk import api, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
@@ -111,6 +111,12 @@ def erase_deleted_users(timestamp: int) -> None:
 def delete_old_ended_sessions(timestamp: int) -> None:
     """Keep the table small, because every signed-in request reads it; every night."""
     sessions.delete_old()
+
+
+@app.periodic(cron="* * * * * */15")  # the sixth field is seconds
+@app.task(queue="upkeep", queueing_lock="probe_clerk")
+def probe_clerk(timestamp: int) -> None:
+    outage.probe()
 
 
 @app.periodic(cron="37 * * * *")

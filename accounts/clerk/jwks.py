@@ -116,10 +116,10 @@ def fetch_published() -> dict[str, RSAPublicKey]:
         httpx.HTTPError: the server is unreachable or returns an error.
         ValueError: the response is not a key set.
     """
-    return _fetch(f"{_resolve_localhost(settings.CLERK_FRONTEND_API_URL)}/.well-known/jwks.json", "")
+    return _fetch(f"{resolve_localhost(settings.CLERK_FRONTEND_API_URL)}/.well-known/jwks.json", "")
 
 
-def _resolve_localhost(url: str) -> str:
+def resolve_localhost(url: str) -> str:
     """Replace a host name below .localhost by 127.0.0.1 (RFC 6761), because not every resolver does."""
     host = urlsplit(url).hostname or ""
     return url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url

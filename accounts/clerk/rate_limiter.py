@@ -30,6 +30,8 @@ MIN_SUSPENSION_S, MAX_SUSPENSION_S = 5.0, 300.0
 #: Once a suspension ends, one request probes Clerk. Other requests wait this long for its result.
 PROBE_S = 15.0
 INSTANCE = "instance"
+#: The circuit of the Frontend API; see accounts.clerk.outage.
+FRONTEND = "frontend"
 
 _ACQUIRE = """
 INSERT INTO accounts_clerkratelimit AS bucket (name, next_slot_at, failures)
@@ -107,7 +109,7 @@ def pause(delay_s: float) -> None:
 def delete_idle() -> int:
     """Delete the rows of users whose metadata was not written within the window; return how many."""
     idle = timezone.now() - timedelta(seconds=WINDOW_S)
-    deleted, _ = ClerkRateLimit.objects.filter(next_slot_at__lt=idle).exclude(name=INSTANCE).delete()
+    deleted, _ = ClerkRateLimit.objects.filter(next_slot_at__lt=idle).exclude(name__in=[INSTANCE, FRONTEND]).delete()
     return deleted
 
 

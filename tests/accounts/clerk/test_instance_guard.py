@@ -140,4 +140,4 @@ class TestForeignSecretKey:
     ),
 )
 def test_localhost_names_resolve_to_loopback(url: str, resolved: str) -> None:
-    assert jwks._resolve_localhost(url) == resolved
+    assert jwks.resolve_localhost(url) == resolved

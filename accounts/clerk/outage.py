@@ -1,0 +1,81 @@
+"""Detect that Clerk's Frontend API is down, so that pages do not redirect browsers to it.
+
+A worker probes it every 15 s, because no page may wait for Clerk. The result is a circuit that all processes share: a row of
+`ClerkRateLimit`, which exists only while probes fail and lapses by itself if no worker runs.
+"""
+
+import logging
+from datetime import timedelta
+
+import httpx
+from django.core.cache import cache
+from django.db import connection
+from django.utils import timezone
+
+from accounts.clerk import instance, jwks
+from accounts.clerk.rate_limiter import FRONTEND
+from accounts.models import ClerkRateLimit
+
+log = logging.getLogger(__name__)
+
+TIMEOUT_S = 3.0
+#: A single lost request is not an outage.
+ATTEMPTS = 2
+#: The circuit stays open for three probes after the last failed one.
+OPEN_FOR = timedelta(seconds=45)
+#: Consecutive failed probes, two hours of them, after which this server's own network is blamed and the circuit closes.
+MAX_FAILURES = 480
+#: Each process reads the circuit at most this often.
+CACHE_S = 3
+CACHE_KEY = "clerk_outage"
+
+_OPEN = """
+INSERT INTO accounts_clerkratelimit AS circuit (name, next_slot_at, failures, suspended_until)
+VALUES (%s, now(), 1, now() + %s)
+ON CONFLICT (name) DO UPDATE SET failures = circuit.failures + 1, suspended_until = excluded.suspended_until
+RETURNING failures
+"""
+
+
+def probe() -> bool:
+    """Request the handshake of the Frontend API, record the result, and return whether it answered."""
+    configured = instance.current()
+    if configured is None:
+        return True
+    is_up = any(_answers(configured.frontend_api_url) for _ in range(ATTEMPTS))
+    if is_up:
+        if ClerkRateLimit.objects.filter(name=FRONTEND).delete()[0]:
+            log.warning("Clerk's Frontend API answers again.")
+    elif _open_circuit() == 1:
+        log.error(
+            "Clerk's Frontend API (%s) does not answer. Users whose session token expired see public pages as signed out.",
+            configured.frontend_api_url,
+        )
+    return is_up
+
+
+def is_known() -> bool:
+    """Return whether Clerk's Frontend API is known to be down. The answer is at most CACHE_S old."""
+    known: bool | None = cache.get(CACHE_KEY)
+    if known is None:
+        open_circuits = ClerkRateLimit.objects.filter(name=FRONTEND, failures__lte=MAX_FAILURES)
+        known = open_circuits.filter(suspended_until__gt=timezone.now()).exists()
+        cache.set(CACHE_KEY, known, CACHE_S)
+    return known
+
+
+def _answers(frontend_api_url: str) -> bool:
+    """Return whether a browser would be answered. A rejected request counts, because it reached Clerk."""
+    url = f"{jwks.resolve_localhost(frontend_api_url)}/v1/client/handshake"
+    try:
+        return not httpx.get(url, timeout=TIMEOUT_S, follow_redirects=False).is_server_error
+    except httpx.HTTPError:
+        return False
+
+
+def _open_circuit() -> int:
+    """Return the number of consecutive failed probes, including this one."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [FRONTEND, OPEN_FOR])  # type: ignore[list-item]  # psycopg adapts timedeltas
+        [failures] = cursor.fetchone()
+    return int(failures)
