@@ -1,6 +1,6 @@
 """Types of requests, and responses for anonymous users."""
 
-from typing import Any, TypedDict
+from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
@@ -13,7 +13,6 @@ from django_htmx.middleware import HtmxDetails
 from accounts import preserved_forms
 from accounts.clerk.authentication import NO_TOKEN, SignedOut, State
 from accounts.models import User
-from audit.log import Origin
 
 
 class SiteRequest(HttpRequest):
@@ -33,13 +32,6 @@ class AuthenticatedRequest(SiteRequest):
     user: User
 
 
-class AuditContext(TypedDict):
-    """Who makes a change, as keyword arguments of services and of `audit.log.record`."""
-
-    actor: User
-    origin: Origin
-
-
 def signed_in_user(request: HttpRequest) -> User:
     """Return the user of a request that only signed-in users can make, for example in the admin.
 
@@ -49,10 +41,6 @@ def signed_in_user(request: HttpRequest) -> User:
     if not isinstance(request.user, User):
         raise PermissionDenied("Sign in to do this.")
     return request.user
-
-
-def audit_context(request: HttpRequest) -> AuditContext:
-    return {"actor": signed_in_user(request), "origin": Origin.from_request(request)}
 
 
 def sign_in_response(request: HttpRequest) -> HttpResponse:

@@ -16,6 +16,7 @@ from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
 from accounts.sync.apply import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from core.db.statements import update
 
@@ -39,7 +40,7 @@ class ResolutionError(Exception):
 
 
 @transaction.atomic
-def resolve(conflict: IdentityConflict, state: State, *, actor: User, origin: log.Origin, note: str = "") -> None:
+def resolve(conflict: IdentityConflict, state: State, *, actor: Actor, note: str = "") -> None:
     """Resolve an open conflict.
 
     Args:
@@ -53,12 +54,12 @@ def resolve(conflict: IdentityConflict, state: State, *, actor: User, origin: lo
         raise ResolutionError(_("This conflict has already been resolved: %s.") % conflict.get_state_display())
     if state in (State.LINKED, State.MOVED):
         _refuse_unless_joinable(state, user, other)
-        _move_identity(user, other, actor, origin)
-    _close(conflict, state, actor, origin, note)
+        _move_identity(user, other, actor)
+    _close(conflict, state, actor, note)
 
 
 @transaction.atomic
-def undo(conflict: IdentityConflict, *, actor: User, origin: log.Origin, note: str = "") -> None:
+def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
     """Undo a resolution and reopen the conflict. Roles that were pushed to Clerk in the meantime are kept.
 
     Raises:
@@ -72,8 +73,8 @@ def undo(conflict: IdentityConflict, *, actor: User, origin: log.Origin, note: s
         # `other` holds the identity now. Move it back to `user`.
         if other.clerk_id != conflict.evidence["user"]["clerk_id"]:
             raise ResolutionError(_("This cannot be undone, because the identity has been moved again since."))
-        _move_identity(other, user, actor, origin, restore_roles=conflict.evidence["user"]["roles"])
-    _close(conflict, State.OPEN, actor, origin, note)
+        _move_identity(other, user, actor, restore_roles=conflict.evidence["user"]["roles"])
+    _close(conflict, State.OPEN, actor, note)
 
 
 def available_resolutions(conflict: IdentityConflict) -> list[State]:
@@ -105,9 +106,7 @@ def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
         )
 
 
-def _move_identity(
-    source: User, target: User, actor: User, origin: log.Origin, *, restore_roles: list[str] | None = None
-) -> None:
+def _move_identity(source: User, target: User, actor: Actor, *, restore_roles: list[str] | None = None) -> None:
     """Exchange the identity fields of two accounts and deactivate the one left without an identity.
 
     The receiving account keeps its self-service roles, never ADMIN, and they are pushed to Clerk.
@@ -133,9 +132,9 @@ def _move_identity(
         update(user, list(IDENTITY_FIELDS))
     for user in (target, source):
         moved: dict[str, Any] = {"before": before[user.pk], "after": matching.snapshot(user)}
-        log.record(AuditLog.Action.IDENTITY_MOVED, actor=actor, target=user, origin=origin, **moved)
+        log.record(AuditLog.Action.IDENTITY_MOVED, actor=actor, target=user, **moved)
         if user.is_active:
-            _announce(user, values, roles_before[user.pk], actor, origin)
+            _announce(user, values, roles_before[user.pk], actor)
 
 
 def _exchange(source: User, target: User) -> dict[str, tuple[Any, Any]]:
@@ -151,18 +150,16 @@ def _can_be_active(user: User) -> bool:
     return user.deleted_at is None and not user.banned
 
 
-def _announce(
-    user: User, values: dict[str, tuple[Any, Any]], roles_before: list[str], actor: User, origin: log.Origin
-) -> None:
+def _announce(user: User, values: dict[str, tuple[Any, Any]], roles_before: list[str], actor: Actor) -> None:
     changes = {}
     for field in SYNCED_FIELDS:
         one, other, now = *values[field], getattr(user, field)
         if one != other:
             changes[field] = (other if now == one else one, now)
     if changes:
-        log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, origin=origin, changes=changes)
-        signals.user_synced.send(User, user=user, changes=changes, created=False, origin=origin)
-    roles.announce_changes(user, roles_before, actor=actor, origin=origin)
+        log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, changes=changes)
+        signals.user_synced.send(User, user=user, changes=changes, created=False, actor=actor)
+    roles.announce_changes(user, roles_before, actor=actor)
     outbox.queue_push(user)
 
 
@@ -174,9 +171,9 @@ def _lock_conflict(conflict: IdentityConflict) -> tuple[IdentityConflict, User, 
     return locked, users[locked.user_id], users[locked.other_id]
 
 
-def _close(conflict: IdentityConflict, state: State, actor: User, origin: log.Origin, note: str) -> None:
+def _close(conflict: IdentityConflict, state: State, actor: Actor, note: str) -> None:
     changes = {"state": (conflict.state, state)}
-    conflict.state, conflict.note, conflict.resolved_by = state, note, actor
+    conflict.state, conflict.note, conflict.resolved_by = state, note, actor.user
     conflict.resolved_at = None if state == State.OPEN else timezone.now()
     conflict.save(update_fields=["state", "note", "resolved_by", "resolved_at"])
     log.record(
@@ -184,7 +181,6 @@ def _close(conflict: IdentityConflict, state: State, actor: User, origin: log.Or
         actor=actor,
         target=conflict,
         subject=conflict.user,
-        origin=origin,
         changes=changes,
         note=note,
     )

@@ -7,13 +7,13 @@ from django.db import transaction
 from accounts import roles
 from accounts.models import User
 from accounts.sync import outbox
-from audit import log
+from audit.log import Actor
 from core.db.statements import update
 
 
 @transaction.atomic
 def change_roles(
-    user: User, *, add: Iterable[User.Role] = (), remove: Iterable[User.Role] = (), actor: User, origin: log.Origin
+    user: User, *, add: Iterable[User.Role] = (), remove: Iterable[User.Role] = (), actor: Actor
 ) -> list[User.Role]:
     """Add and remove roles. Profiles follow at once, and Clerk as soon as it can be reached.
 
@@ -29,14 +29,14 @@ def change_roles(
     """
     locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
-    roles.check_permission(actor, locked, added | removed)
+    roles.check_permission(actor.user, locked, added | removed)
     if added or removed:
         before = locked.roles
         locked.roles_added = sorted((set(locked.roles_added) - removed) | added)
         locked.roles_removed = sorted((set(locked.roles_removed) - added) | removed)
         locked.roles = roles.effective_roles(locked)
         update(locked, ["roles", "roles_added", "roles_removed"])
-        roles.announce_changes(locked, before, actor=actor, origin=origin)
+        roles.announce_changes(locked, before, actor=actor)
         outbox.queue_push(locked)
     user.roles = locked.roles
     return [role for role in User.Role if role in added | removed]

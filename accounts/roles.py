@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from accounts import signals
 from accounts.models import User
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 
 Role = User.Role
@@ -55,14 +56,14 @@ def effective_roles(user: User, clerk_roles: Iterable[str] | None = None) -> lis
     return [role for role in Role if role in wanted]
 
 
-def announce_changes(user: User, before: Iterable[str], *, actor: User | None, origin: log.Origin) -> bool:
+def announce_changes(user: User, before: Iterable[str], *, actor: Actor) -> bool:
     """Audit every role added or removed since `before`, send the signal, and return whether anything changed."""
     before = list(before)
     added = [role for role in user.roles if role not in before]
     removed = [role for role in before if role not in user.roles]
     for action, roles in ((AuditLog.Action.ROLE_ADDED, added), (AuditLog.Action.ROLE_REMOVED, removed)):
         for role in roles:
-            log.record(action, actor=actor, target=user, origin=origin, role=role)
+            log.record(action, actor=actor, target=user, role=role)
     if added or removed:
-        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, actor=actor, origin=origin)
+        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, actor=actor)
     return bool(added or removed)

@@ -5,8 +5,8 @@ They are sent with `send`, so an exception in a receiver fails the whole webhook
 
 from django.dispatch import Signal
 
-#: Synced fields of an active user were written. Arguments: user, changes ({field: (old, new)}), created (bool), origin.
+#: Synced fields of an active user were written. Arguments: user, changes ({field: (old, new)}), created (bool), actor.
 user_synced = Signal()
-#: The effective roles of an active user changed. Arguments: user, added and removed (lists of roles), actor (None for
-#: Clerk or the system), origin.
+#: The effective roles of an active user changed. Arguments: user, added and removed (lists of roles), actor
+#: (`audit.log.Actor`).
 user_roles_changed = Signal()

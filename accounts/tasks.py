@@ -34,7 +34,7 @@ def fetch_user(clerk_id: str) -> None:
     """
     payload = api.get_user(clerk_id)
     with transaction.atomic():
-        apply_user(payload, origin=SYSTEM)
+        apply_user(payload, actor=SYSTEM)
 
 
 @app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))

@@ -17,13 +17,13 @@ from django.views.generic.edit import FormView
 
 from accounts import activity, roles
 from accounts.forms import RolesForm
-from accounts.http import AuthenticatedRequest, audit_context, sign_in_response
+from accounts.http import AuthenticatedRequest, sign_in_response
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import DataExport, User
 from accounts.preserved_forms import PreservedFormMixin
 from accounts.privacy import deletion, exports
 from accounts.role_changes import change_roles
-from audit.log import Origin
+from audit.log import Actor
 
 
 @method_decorator(never_cache, name="dispatch")
@@ -56,7 +56,7 @@ class ExportView(RoleRequiredMixin, View):
         return redirect("accounts:account")
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
-        exports.request_export(request.user, actor=request.user, origin=Origin.from_request(request))
+        exports.request_export(request.user, actor=Actor.from_request(request))
         messages.success(
             request, gettext("We are preparing a copy of your data. It will be available here in about a minute.")
         )
@@ -88,10 +88,10 @@ class DeletionView(RoleRequiredMixin, View):
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
         try:
             if "keep" in request.POST:
-                deletion.cancel_deletion(request.user, **audit_context(request))
+                deletion.cancel_deletion(request.user, actor=Actor.from_request(request))
                 messages.success(request, gettext("Account deletion cancelled."))
             else:
-                deletion.request_deletion(request.user, **audit_context(request))
+                deletion.request_deletion(request.user, actor=Actor.from_request(request))
         except deletion.DeletionError as error:
             messages.error(request, str(error))
         return redirect("accounts:account")
@@ -113,7 +113,7 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin[RolesForm], FormView[Roles
     def form_valid(self, form: RolesForm) -> HttpResponse:
         user = self.request.user
         try:
-            change_roles(user, actor=user, origin=Origin.from_request(self.request), **form.changes)
+            change_roles(user, actor=Actor.from_request(self.request), **form.changes)
         except roles.RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
@@ -134,7 +134,7 @@ class RoleEndView(RoleRequiredMixin, View):
     def post(self, request: AuthenticatedRequest, role: str) -> HttpResponse:
         removed, user = self._role(role), request.user
         try:
-            change_roles(user, remove=[removed], actor=user, origin=Origin.from_request(request))
+            change_roles(user, remove=[removed], actor=Actor.from_request(request))
         except roles.RoleChangeError as error:
             return self._page(removed, str(error), status=422)
         is_builder = removed == User.Role.BUILDER

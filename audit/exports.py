@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core import csv_export
 from core.db.keyset import Ordering
@@ -25,8 +25,7 @@ def export_response(
     rows: QuerySet[AuditLog],
     file_format: str,
     *,
-    actor: AbstractBaseUser | AnonymousUser,
-    origin: Origin,
+    actor: Actor,
     chosen_filters: Mapping[str, str],
 ) -> StreamingHttpResponse:
     """Log the export and stream the rows, newest first. Rows written during the export are not included.
@@ -35,14 +34,13 @@ def export_response(
         file_format: one of FORMATS.
         chosen_filters: the filters to record in the log.
     """
-    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # admin_view requires sign-in
+    assert isinstance(actor.user, AbstractBaseUser)  # noqa: S101  # admin_view requires sign-in
     content_type, extension, write = FORMATS[file_format]
     newest = AuditLog.objects.all().last_id() or 0
     log.record(
         AuditLog.Action.AUDIT_EXPORTED,
         actor=actor,
-        target=actor,
-        origin=origin,
+        target=actor.user,
         format=file_format,
         filters=chosen_filters,
     )

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
@@ -27,11 +27,14 @@ _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", defaul
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a change came from: the source, the webhook delivery, and the IP address and browser of the actor.
+class Actor:
+    """Who made a change, and from where.
 
     Attributes:
-        impersonator: the Clerk id of the admin who is signed in as the actor.
+        user: None means the system or Clerk.
+        delivery: the svix-id of the webhook behind the change.
+        ip_address, user_agent: of the person who acted.
+        impersonator: the Clerk id of the admin who is signed in as `user`.
     """
 
     source: AuditLog.Source = AuditLog.Source.SYSTEM
@@ -39,35 +42,40 @@ class Origin:
     ip_address: str | None = None
     user_agent: str | None = None
     impersonator: str | None = None
+    user: Any = None
 
     @classmethod
-    def from_request(cls, request: HttpRequest) -> "Origin":
+    def from_request(cls, request: HttpRequest) -> "Actor":
         agent = postgres_safe(request.headers.get("User-Agent", "")[:500], nul="")
+        user = getattr(request, "user", None)
         return cls(
             AuditLog.Source.REQUEST,
             ip_address=get_client_ip(request),
             user_agent=agent or None,
             impersonator=getattr(request, "impersonator", None),
+            user=user if user is not None and user.is_authenticated else None,
         )
 
+    def with_user(self, user: AbstractBaseUser | None) -> "Actor":
+        return replace(self, user=user)
 
-SYSTEM = Origin()
+
+SYSTEM = Actor()
 
 
 def record(
     action: AuditLog.Action,
     *,
-    actor: AbstractBaseUser | None,
+    actor: Actor,
     target: models.Model,
     subject: AbstractBaseUser | None = None,
-    origin: Origin = SYSTEM,
     changes: Mapping[str, tuple[Any, Any]] | None = None,
     **facts: Any,
 ) -> None:
     """Write one row. Call this in the transaction of the change.
 
     Args:
-        actor: the user who made the change. None means the system or Clerk.
+        actor: who made the change, and from where.
         target: the changed object.
         subject: the user it is about, if that is not the target.
         changes: old and new value of each field that changed.
@@ -83,18 +91,18 @@ def record(
     row = AuditLog(
         timestamp=timezone.now(),
         action=action,
-        source=origin.source,
-        actor_id=actor.pk if actor else None,
-        actor_label=str(actor) if actor else None,
+        source=actor.source,
+        actor_id=actor.user.pk if actor.user else None,
+        actor_label=str(actor.user) if actor.user else None,
         target=target_key(target),
         target_label=str(target),
         subject_id=(subject or target).pk if subject or isinstance(target, AbstractBaseUser) else None,
         changed_fields=sorted(changes or {}),
-        delivery=origin.delivery,
-        impersonator=origin.impersonator,
+        delivery=actor.delivery,
+        impersonator=actor.impersonator,
         details=details,
-        ip_address=origin.ip_address,
-        user_agent=origin.user_agent,
+        ip_address=actor.ip_address,
+        user_agent=actor.user_agent,
         personal_salt=os.urandom(16),
         actor_salt=os.urandom(16),
     )

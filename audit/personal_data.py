@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import Q
 
 from audit import log
+from audit.log import SYSTEM
 from audit.models import AuditLog
 from core.personal_data import PersonalData
 
@@ -71,7 +72,7 @@ def erase(user: AbstractBaseUser) -> None:
     """
     # Read again, because `user` may still have the name that was erased elsewhere.
     target = get_user_model()._default_manager.get(pk=user.pk)
-    log.record(AuditLog.Action.PERSON_ERASED, actor=None, target=target)
+    log.record(AuditLog.Action.PERSON_ERASED, actor=SYSTEM, target=target)
     with connection.cursor() as cursor:
         cursor.execute(_ERASE_SUBJECT, {"user": user.pk, "permanent": sorted(AuditLog.PERMANENT_DETAILS)})
         cursor.execute(_ERASE_ACTOR, {"user": user.pk})

@@ -10,6 +10,7 @@ from accounts.models import User
 from accounts.role_changes import change_roles
 from accounts.sync import outbox
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update
 from profiles import clerk_metadata, slug_history
@@ -27,21 +28,19 @@ PROFILE_OF_ROLE: dict[str, type[Profile]] = {
 INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
 
-def follow_roles(
-    user: User, added: list[str], removed: list[str], *, actor: User | None = None, origin: log.Origin
-) -> None:
+def follow_roles(user: User, added: list[str], removed: list[str], *, actor: Actor) -> None:
     """Create, restore and archive profiles after the roles of `user` changed.
 
     Args:
         actor: who changed the roles. A profile that users request for themselves stays unpublished until they publish it.
     """
     for role, model in PROFILE_OF_ROLE.items():
-        if role in added and actor == user:
-            request_profile(model, user, origin=origin)
+        if role in added and actor.user == user:
+            request_profile(model, user, actor=actor)
         elif role in added:
-            _create_or_restore(model, user, origin)
+            _create_or_restore(model, user, actor)
         elif role in removed:
-            _archive(model, user, origin)
+            _archive(model, user, actor)
 
 
 def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
@@ -49,7 +48,7 @@ def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
     return not any(changes.get(field, (getattr(user, field), None))[0] for field in ("name", "username"))
 
 
-def assign_slug(user: User, *, origin: log.Origin) -> None:
+def assign_slug(user: User, *, actor: Actor) -> None:
     """Give the builder profile of `user` a slug made of the name, if there is a profile without one."""
     profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
     if profile is None:
@@ -58,7 +57,7 @@ def assign_slug(user: User, *, origin: log.Origin) -> None:
     taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
     for slug in candidates:
         if slug not in taken:
-            apply_changes(profile, origin, slug=slug)
+            apply_changes(profile, actor=actor, slug=slug)
             return
 
 
@@ -73,9 +72,9 @@ def refresh_index(user: User) -> None:
 
 
 @transaction.atomic
-def request_profile(model: type[Profile], user: User, *, origin: log.Origin) -> None:
+def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
     """Create or restore, even from deletion, the profile that `user` asks for. Builder profiles start unpublished."""
-    created = _insert(model, user, origin)
+    created = _insert(model, user, actor)
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
     set_reasons = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
     values: dict[str, Any] = dict.fromkeys(set_reasons)
@@ -83,22 +82,22 @@ def request_profile(model: type[Profile], user: User, *, origin: log.Origin) -> 
         # Equal to created_at means that it was never published: see visibility.is_draft.
         values["unpublished_at"] = profile.created_at if created else timezone.now()
     if values:
-        apply_changes(profile, origin, actor=user, **values)
+        apply_changes(profile, actor=actor, **values)
 
 
-def _create_or_restore(model: type[Profile], user: User, origin: log.Origin) -> None:
-    if _insert(model, user, origin):
+def _create_or_restore(model: type[Profile], user: User, actor: Actor) -> None:
+    if _insert(model, user, actor):
         return
     profile = model._default_manager.select_for_update(no_key=True).get(user=user)
     if profile.archived_at:
-        apply_changes(profile, origin, archived_at=None)
+        apply_changes(profile, actor=actor, archived_at=None)
 
 
-def _insert(model: type[Profile], user: User, origin: log.Origin) -> bool:
+def _insert(model: type[Profile], user: User, actor: Actor) -> bool:
     """Insert the profile unless the user has one, and return whether it was inserted."""
     for profile in _variants(model, user):
         if insert_if_new(profile):
-            log.record(AuditLog.Action.PROFILE_CREATED, actor=None, target=profile, subject=user, origin=origin)
+            log.record(AuditLog.Action.PROFILE_CREATED, actor=actor, target=profile, subject=user)
             return True
     return False
 
@@ -115,10 +114,10 @@ def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
         yield profile
 
 
-def _archive(model: type[Profile], user: User, origin: log.Origin) -> None:
+def _archive(model: type[Profile], user: User, actor: Actor) -> None:
     profile = model._default_manager.select_for_update(no_key=True).filter(user=user, archived_at=None).first()
     if profile:
-        apply_changes(profile, origin, archived_at=timezone.now())
+        apply_changes(profile, actor=actor, archived_at=timezone.now())
 
 
 def lock_profile[P: Profile](profile: P) -> P:
@@ -132,7 +131,7 @@ def lock_profile[P: Profile](profile: P) -> P:
 
 
 @transaction.atomic
-def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
+def delete(profile: Profile, *, actor: Actor) -> None:
     """Soft-delete a profile and remove its role. The content is kept; only admins can see it.
 
     Raises:
@@ -140,14 +139,14 @@ def delete(profile: Profile, *, actor: User, origin: log.Origin) -> None:
     """
     [role] = (role for role, model in PROFILE_OF_ROLE.items() if isinstance(profile, model))
     # Lock order: users before profiles.
-    change_roles(profile.user, remove=[User.Role(role)], actor=actor, origin=origin)
+    change_roles(profile.user, remove=[User.Role(role)], actor=actor)
     stored = lock_profile(profile)
     if stored.deleted_at is None:
-        apply_changes(stored, origin, actor=actor, deleted_at=timezone.now())
+        apply_changes(stored, actor=actor, deleted_at=timezone.now())
 
 
-def apply_changes(profile: Profile, origin: log.Origin, *, actor: User | None = None, **new: object) -> None:
-    """Save fields of a locked profile, reindex it and record the change. No `actor` means the system or Clerk."""
+def apply_changes(profile: Profile, *, actor: Actor, **new: object) -> None:
+    """Save fields of a locked profile, reindex it and record the change."""
     changes = {field: (getattr(profile, field), value) for field, value in new.items()}
     for field, value in new.items():
         setattr(profile, field, value)
@@ -159,7 +158,6 @@ def apply_changes(profile: Profile, origin: log.Origin, *, actor: User | None = 
         actor=actor,
         target=profile,
         subject=profile.user,
-        origin=origin,
         changes=changes,
     )
     if not (clerk_metadata.PUSHED_FIELDS | clerk_metadata.PRESENCE_FIELDS).isdisjoint(new):

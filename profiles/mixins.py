@@ -11,7 +11,8 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.views.generic.base import View
 
-from accounts.http import AuditContext, audit_context, sign_in_response
+from accounts.http import sign_in_response
+from audit.log import Actor
 from core.text import postgres_safe
 from profiles.models import BuilderProfile, Profile
 from profiles.permissions import Permission, ProfileAccess, access_for
@@ -55,8 +56,9 @@ class ProfileAccessMixin[P: Profile](AccessMixin, View):
         return profile
 
     @property
-    def audit_context(self) -> AuditContext:
-        return audit_context(self.request)
+    def actor(self) -> Actor:
+        """The person behind this request, for the audit log."""
+        return Actor.from_request(self.request)
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
         """Respond to a signed-in user who can see the profile but lacks the required permission."""

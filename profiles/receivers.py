@@ -4,7 +4,7 @@ from typing import Any
 
 from accounts import signals
 from accounts.models import User
-from audit.log import Origin
+from audit.log import Actor
 from profiles import lifecycle
 
 
@@ -14,17 +14,15 @@ def connect() -> None:
 
 
 def follow_sync(
-    *, user: User, changes: dict[str, tuple[Any, Any]], created: bool, origin: Origin, **kwargs: object
+    *, user: User, changes: dict[str, tuple[Any, Any]], created: bool, actor: Actor, **kwargs: object
 ) -> None:
     if created:
         return
     if lifecycle.gained_name(user, changes):
-        lifecycle.assign_slug(user, origin=origin)
+        lifecycle.assign_slug(user, actor=actor)
     if not lifecycle.INDEXED_USER_FIELDS.isdisjoint(changes):
         lifecycle.refresh_index(user)
 
 
-def follow_roles(
-    *, user: User, added: list[str], removed: list[str], actor: User | None, origin: Origin, **kwargs: object
-) -> None:
-    lifecycle.follow_roles(user, added, removed, actor=actor, origin=origin)
+def follow_roles(*, user: User, added: list[str], removed: list[str], actor: Actor, **kwargs: object) -> None:
+    lifecycle.follow_roles(user, added, removed, actor=actor)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Flag
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.declared_filters import DeclaredFiltersMixin
 
@@ -38,8 +38,8 @@ class FlagAdmin(DeclaredFiltersMixin):
         before, after = form.before, _state(form.instance)
         changes = {name: (before[name], value) for name, value in after.items() if value != before[name]}
         if changes:
-            action, origin = AuditLog.Action.FLAG_SWITCHED, Origin.from_request(request)
-            log.record(action, actor=request.user, target=form.instance, origin=origin, changes=changes)  # type: ignore[arg-type]
+            actor = Actor.from_request(request)
+            log.record(AuditLog.Action.FLAG_SWITCHED, actor=actor, target=form.instance, changes=changes)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

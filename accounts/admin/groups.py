@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.declared_filters import DeclaredFiltersMixin
 
@@ -78,7 +78,7 @@ def _state(group: Group) -> State:
 
 
 def _record(request: HttpRequest, group: Group, before: State, after: State) -> None:
-    audit_context: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
+    audit_context: dict[str, Any] = {"actor": request.user, "origin": Actor.from_request(request)}
     pairs = {"name": (before.name, after.name), "permissions": (before.permissions, after.permissions)}
     if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
         log.record(Action.GROUP_CHANGED, target=group, changes=changes, **audit_context)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import identity_conflicts
 from accounts.models import IdentityConflict
-from audit.log import Origin
+from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 
@@ -69,7 +69,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:accounts_identityconflict_change", args=[conflict.pk]))
 
     def _resolve(self, request: HttpRequest, conflict: IdentityConflict, resolution: str, note: str) -> None:
-        options: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request), "note": note}
+        options: dict[str, Any] = {"actor": request.user, "origin": Actor.from_request(request), "note": note}
         try:
             if resolution == "undo":
                 identity_conflicts.undo(conflict, **options)

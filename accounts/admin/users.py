@@ -12,7 +12,7 @@ from accounts.forms import RoleChangesForm
 from accounts.models import DataExport, EndedSession, MetadataPush, User
 from accounts.role_changes import change_roles
 from accounts.sync import push as pushes
-from audit.log import Origin
+from audit.log import Actor
 from core.admin.read_only import ReadOnlyAdmin
 
 
@@ -43,10 +43,10 @@ class UserAdmin(ReadOnlyAdmin):
         return render(request, "admin/accounts/user/change_roles.html", context | {"users": queryset, "form": form})
 
     def _change_roles(self, request: HttpRequest, users: QuerySet[User], form: RoleChangesForm) -> None:
-        origin, changed = Origin.from_request(request), 0
+        actor, changed = Actor.from_request(request), 0
         for user in users:
             try:
-                changed += bool(change_roles(user, actor=request.user, origin=origin, **form.changes))  # type: ignore[arg-type]
+                changed += bool(change_roles(user, actor=actor.with_user(request.user), **form.changes))  # type: ignore[arg-type]
             except roles.RoleChangeError as error:
                 self.message_user(request, f"{user}: {error}", messages.ERROR)
         message = ngettext("Changed the roles of %d user.", "Changed the roles of %d users.", changed)

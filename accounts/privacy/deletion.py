@@ -13,7 +13,7 @@ from accounts.clerk.payloads import ClerkUserDeleted
 from accounts.models import User
 from accounts.sync.apply import apply_user
 from audit import log as audit_log
-from audit.log import SYSTEM
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from core.db.statements import update
 
@@ -27,7 +27,7 @@ class DeletionError(Exception):
 
 
 @transaction.atomic
-def request_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> User:
+def request_deletion(user: User, *, actor: Actor) -> User:
     """Schedule the deletion of an account after the cooling-off period. A repeated request does not extend it.
 
     Raises:
@@ -37,16 +37,16 @@ def request_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> Us
     if not locked.clerk_id or locked.deleted_at:
         raise DeletionError(_("%s has no account at Clerk, so there is nothing to delete.") % locked)
     if locked.deletion_due_at is None:
-        _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOLING_OFF, actor, origin)
+        _set_due(locked, AuditLog.Action.DELETION_REQUESTED, timezone.now() + COOLING_OFF, actor)
     return locked
 
 
 @transaction.atomic
-def cancel_deletion(user: User, *, actor: User, origin: audit_log.Origin) -> User:
+def cancel_deletion(user: User, *, actor: Actor) -> User:
     """Cancel a scheduled deletion. Does nothing if none is scheduled or the account is already deleted."""
     locked: User = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if locked.deletion_due_at is not None and locked.deleted_at is None:
-        _set_due(locked, AuditLog.Action.DELETION_CANCELLED, None, actor, origin)
+        _set_due(locked, AuditLog.Action.DELETION_CANCELLED, None, actor)
     return locked
 
 
@@ -70,14 +70,12 @@ def _delete(user_id: int, clerk_id: str) -> bool:
     api.delete_user(clerk_id)
     with transaction.atomic():
         # Clerk's own event is stale if it arrives later. If it was faster, this one is stale.
-        apply_user(ClerkUserDeleted(clerk_id, timezone.now()), origin=SYSTEM)
+        apply_user(ClerkUserDeleted(clerk_id, timezone.now()), actor=SYSTEM)
     return True
 
 
-def _set_due(
-    user: User, action: AuditLog.Action, due_at: datetime | None, actor: User, origin: audit_log.Origin
-) -> None:
+def _set_due(user: User, action: AuditLog.Action, due_at: datetime | None, actor: Actor) -> None:
     changes = {"deletion_due_at": (user.deletion_due_at, due_at)}
     user.deletion_due_at = due_at
     update(user, ["deletion_due_at"])
-    audit_log.record(action, actor=actor, target=user, origin=origin, changes=changes)
+    audit_log.record(action, actor=actor, target=user, changes=changes)

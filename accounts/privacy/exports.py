@@ -13,6 +13,7 @@ from procrastinate.contrib.django import app as queue
 
 from accounts.models import DataExport, User
 from audit import log
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from core import personal_data
 from core.personal_data import PersonalData
@@ -28,7 +29,7 @@ Images that you uploaded are in the folder images/. Other people are not named: 
 
 
 @transaction.atomic
-def request_export(user: User, *, actor: User, origin: log.Origin) -> DataExport:
+def request_export(user: User, *, actor: Actor) -> DataExport:
     """Queue an export, or return an existing one requested within `REUSE_WITHIN`."""
     # Serialises concurrent requests, so that the second one finds the export of the first.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -37,7 +38,7 @@ def request_export(user: User, *, actor: User, origin: log.Origin) -> DataExport
     if existing := recent.defer("archive").first():
         return existing
     export = DataExport.objects.create(user=user, expires_at=now + LIFETIME)
-    log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user, origin=origin)
+    log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user)
     queue.configure_task("accounts.tasks.build_data_export").defer(export_id=export.pk)
     return export
 
@@ -58,7 +59,7 @@ def build_export(export_id: int) -> None:
     export.ready_at, export.expires_at = timezone.now(), timezone.now() + LIFETIME
     with transaction.atomic():
         export.save(update_fields=["archive", "ready_at", "expires_at"])
-        log.record(AuditLog.Action.DATA_EXPORTED, actor=None, target=export, subject=export.user)
+        log.record(AuditLog.Action.DATA_EXPORTED, actor=SYSTEM, target=export, subject=export.user)
 
 
 def build_archive(user: User) -> bytes:

@@ -16,6 +16,7 @@ from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.models import User
 from accounts.sync import matching, outbox
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update
 
@@ -42,23 +43,23 @@ class Outcome(StrEnum):
     STALE = "stale"
 
 
-def apply_user(payload: ClerkUser | ClerkUserDeleted, *, origin: log.Origin) -> Outcome:
+def apply_user(payload: ClerkUser | ClerkUserDeleted, *, actor: Actor) -> Outcome:
     """Update the user from `payload`. Must run in a transaction; the user's row stays locked until it ends.
 
     Args:
         payload: the user or the deletion; a deletion must have a Clerk ID.
-        origin: where the payload came from, for the audit log.
+        actor: where the payload came from, for the audit log.
 
     Returns:
         STALE if a newer payload or a deletion was applied before, and nothing was written.
     """
     with log.batch():
         if isinstance(payload, ClerkUserDeleted):
-            return _delete(payload, origin)
+            return _delete(payload, actor)
         user = None if payload.rank is Rank.CREATED else _lock_user(payload.clerk_id)
         if user is None or user.is_provisional:
-            return _create(user, payload, origin)
-        return _update(user, payload, origin)
+            return _create(user, payload, actor)
+        return _update(user, payload, actor)
 
 
 def changed_fields(payload: ClerkUser, user: User) -> list[str]:
@@ -107,26 +108,26 @@ def _get_or_insert_locked(user: User, *, likely_new: bool) -> tuple[User, bool]:
     return known, False
 
 
-def _create(provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
+def _create(provisional: User | None, payload: ClerkUser, actor: Actor) -> Outcome:
     """Create the user, complete a provisional one, or link an account from before Clerk."""
     others = matching.users_with_email(payload.email, exclude_clerk_id=payload.clerk_id)
     if others and (account := matching.find_linkable(payload, others)):
         known = provisional or _lock_user(payload.clerk_id)
         if known is None or known.is_provisional:
-            return _link(account, known, payload, origin)
+            return _link(account, known, payload, actor)
     fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **user_fields(payload))
     user, created = (provisional, False) if provisional else _get_or_insert_locked(fresh, likely_new=True)
     if created:
-        _announce_new(user, origin)
+        _announce_new(user, actor)
     elif user.is_provisional:
-        _complete(user, payload, origin)
+        _complete(user, payload, actor)
     else:  # another transaction created it first
-        return _update(user, payload, origin)
-    matching.open_conflicts(user, others, origin)
+        return _update(user, payload, actor)
+    matching.open_conflicts(user, others, actor)
     return Outcome.APPLIED
 
 
-def _link(account: User, provisional: User | None, payload: ClerkUser, origin: log.Origin) -> Outcome:
+def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Actor) -> Outcome:
     """Give an account from before Clerk its Clerk identity. The account keeps its roles, and they are pushed to Clerk."""
     if provisional:
         provisional.clerk_id, provisional.is_active = None, False
@@ -140,8 +141,8 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, origin: l
     update(account, [*facts, "roles_added"])
     # Where the two differ, the value from Clerk wins. The audit row records the old value.
     changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
-    log.record(Action.IDENTITY_LINKED, actor=None, target=account, origin=origin, changes=changes)
-    _announce(account, changes, roles_before=roles_before, origin=origin, created=False)
+    log.record(Action.IDENTITY_LINKED, actor=actor, target=account, changes=changes)
+    _announce(account, changes, roles_before=roles_before, actor=actor, created=False)
     outbox.queue_push(account)
     return Outcome.APPLIED
 
@@ -169,22 +170,22 @@ def _missing_fields(payload: ClerkUser) -> list[str]:
     return [field for field, attribute in PAYLOAD_ATTRIBUTES.items() if attribute in payload.missing]
 
 
-def _complete(user: User, payload: ClerkUser, origin: log.Origin) -> None:
+def _complete(user: User, payload: ClerkUser, actor: Actor) -> None:
     for field, value in user_fields(payload).items():
         setattr(user, field, value)
     update(user, list(user_fields(payload)))
-    _announce_new(user, origin)
+    _announce_new(user, actor)
 
 
-def _announce_new(user: User, origin: log.Origin) -> None:
+def _announce_new(user: User, actor: Actor) -> None:
     changes = {field: (None, getattr(user, field)) for field in SYNCED_FIELDS if getattr(user, field)}
-    log.record(Action.USER_CREATED, actor=None, target=user, origin=origin, changes=changes)
-    _announce(user, changes, roles_before=[], origin=origin, created=True)
+    log.record(Action.USER_CREATED, actor=actor, target=user, changes=changes)
+    _announce(user, changes, roles_before=[], actor=actor, created=True)
     if user.clerk_metadata:
         outbox.queue_push_if_outdated(user)
 
 
-def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
+def _update(user: User, payload: ClerkUser, actor: Actor) -> Outcome:
     if payload.version == user.clerk_version and not user.deleted_at:
         return Outcome.APPLIED
     fields = _newer_fields(user, payload)
@@ -195,10 +196,10 @@ def _update(user: User, payload: ClerkUser, origin: log.Origin) -> Outcome:
     versions = _raise_versions(user, payload, fields)
     update(user, [*changes, *unaudited, *versions])
     if changes:
-        log.record(Action.USER_UPDATED, actor=None, target=user, origin=origin, changes=changes)
+        log.record(Action.USER_UPDATED, actor=actor, target=user, changes=changes)
     if "email" in changes or "email_verified_at" in changes:
-        matching.refresh_conflicts(user, origin)
-    roles_changed = _announce(user, changes, roles_before=roles_before, origin=origin, created=False)
+        matching.refresh_conflicts(user, actor)
+    roles_changed = _announce(user, changes, roles_before=roles_before, actor=actor, created=False)
     if roles_changed or "clerk_metadata" in unaudited:
         outbox.queue_push_if_outdated(user)
     return Outcome.APPLIED
@@ -250,7 +251,7 @@ def _raise_versions(user: User, payload: ClerkUser, fields: list[str]) -> list[s
     return written
 
 
-def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
+def _delete(payload: ClerkUserDeleted, actor: Actor) -> Outcome:
     """Turn the user's row into a tombstone, so that payloads arriving later are rejected as stale."""
     values = {"deleted_at": payload.deleted_at, "is_active": False}
     fresh = User(clerk_id=payload.clerk_id, password=UNUSABLE_PASSWORD_PREFIX, **values)
@@ -260,15 +261,13 @@ def _delete(payload: ClerkUserDeleted, origin: log.Origin) -> Outcome:
     if not created:
         user.deleted_at, user.is_active = payload.deleted_at, False
         update(user, list(values))
-    log.record(
-        Action.USER_DELETED, actor=None, target=user, origin=origin, changes={"deleted_at": (None, user.deleted_at)}
-    )
+    log.record(Action.USER_DELETED, actor=actor, target=user, changes={"deleted_at": (None, user.deleted_at)})
     return Outcome.APPLIED
 
 
 def _announce(
-    user: User, changes: dict[str, tuple[Any, Any]], *, roles_before: list[str], origin: log.Origin, created: bool
+    user: User, changes: dict[str, tuple[Any, Any]], *, roles_before: list[str], actor: Actor, created: bool
 ) -> bool:
     if changes:
-        signals.user_synced.send(User, user=user, changes=changes, created=created, origin=origin)
-    return roles.announce_changes(user, roles_before, actor=None, origin=origin)
+        signals.user_synced.send(User, user=user, changes=changes, created=created, actor=actor)
+    return roles.announce_changes(user, roles_before, actor=actor)

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.clerk.payloads import ClerkUser
 from accounts.models import IdentityConflict, User
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from core.db.statements import insert_if_new
 
@@ -62,7 +63,7 @@ def find_linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
     return next(iter(unclaimed), None)
 
 
-def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> int:
+def open_conflicts(user: User, others: Sequence[User], actor: Actor) -> int:
     """Open a conflict between `user` and each of `others`, and return how many were opened.
 
     Pairs that already had a conflict are skipped, except that obsolete conflicts are reopened.
@@ -83,17 +84,16 @@ def open_conflicts(user: User, others: Sequence[User], origin: log.Origin) -> in
         elif not insert_if_new(conflict):
             continue  # a concurrent transaction opened it
         opened += 1
-        _record_opened(conflict, origin)
+        _record_opened(conflict, actor)
     return opened
 
 
-def _record_opened(conflict: IdentityConflict, origin: log.Origin) -> None:
+def _record_opened(conflict: IdentityConflict, actor: Actor) -> None:
     log.record(
         AuditLog.Action.CONFLICT_OPENED,
-        actor=None,
+        actor=actor,
         target=conflict,
         subject=conflict.user,
-        origin=origin,
         kind=conflict.kind,
         other=conflict.other_id,
     )
@@ -106,14 +106,14 @@ def _existing_conflicts(user: User, others: Sequence[User]) -> dict[int, Identit
     return {c.other_id if c.user_id == user.pk else c.user_id: c for c in found}
 
 
-def refresh_conflicts(user: User, origin: log.Origin) -> None:
+def refresh_conflicts(user: User, actor: Actor) -> None:
     """Close obsolete conflicts and open new ones after the email of `user` changed."""
     involved = IdentityConflict.objects.filter(Q(user=user) | Q(other=user), state=State.OPEN)
     involved.exclude(email=(user.email or "")).update(state=State.OBSOLETE, resolved_at=timezone.now())
-    open_conflicts(user, users_with_email(user.email, exclude_clerk_id=user.clerk_id), origin)
+    open_conflicts(user, users_with_email(user.email, exclude_clerk_id=user.clerk_id), actor)
 
 
-def open_missing_conflicts(origin: log.Origin) -> int:
+def open_missing_conflicts(actor: Actor) -> int:
     """Open conflicts for accounts with the same email that existed before emails were compared.
 
     Returns:
@@ -126,7 +126,7 @@ def open_missing_conflicts(origin: log.Origin) -> int:
     opened = 0
     for person, found in groupby(pairs, key=itemgetter(0)):
         with transaction.atomic():
-            opened += open_conflicts(accounts[person], [accounts[other] for _, other in found], origin)
+            opened += open_conflicts(accounts[person], [accounts[other] for _, other in found], actor)
     return opened
 
 

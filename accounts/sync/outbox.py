@@ -20,6 +20,7 @@ from accounts.clerk.user_fields import METADATA_KEYS
 from accounts.extensions import extensions
 from accounts.models import MetadataPush, User
 from audit import log as audit_log
+from audit.log import SYSTEM
 from audit.models import AuditLog
 from core.db.statements import insert_if_new, update
 
@@ -74,7 +75,7 @@ def stop_push(push: MetadataPush) -> None:
     # Only on commit: a dry run of an event also gets here and is rolled back.
     message = "Stopped pushing the metadata of %s: another system keeps changing it. See the drift runbook."
     transaction.on_commit(partial(log.error, message, push.user.clerk_id))
-    audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=None, target=push.user, bounces=push.bounces)
+    audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=SYSTEM, target=push.user, bounces=push.bounces)
 
 
 def defer_push(user_id: int) -> None:

@@ -148,7 +148,7 @@ def _settle_without_identity(claimed: MetadataPush) -> Outcome:
 @transaction.atomic
 def _outdated_values(claimed: MetadataPush, payload: ClerkUser | ClerkUserDeleted) -> _Change:
     """Apply the current payload and return the values that must change at Clerk."""
-    apply_user(payload, origin=SYSTEM)
+    apply_user(payload, actor=SYSTEM)
     user = User.objects.get(pk=claimed.user_id)
     revision = MetadataPush.objects.values_list("revision", flat=True).get(pk=claimed.pk)
     if user.deleted_at or isinstance(payload, ClerkUserDeleted):
@@ -166,7 +166,7 @@ def _settle(claimed: MetadataPush, change: _Change, outcome: Outcome, response: 
     """Apply Clerk's response and mark the row as done, unless a newer change is pending."""
     user, is_latest = _clear_pending_roles(claimed, change)
     if response:
-        apply_user(response, origin=SYSTEM)
+        apply_user(response, actor=SYSTEM)
         user.refresh_from_db()
     if is_latest:
         _update_effective_roles(user)
@@ -191,7 +191,7 @@ def _give_up(claimed: MetadataPush, change: _Change, error: ClerkRejectedError) 
     if row.revision == change.revision:
         row.state = State.REFUSED
         action = AuditLog.Action.PUSH_REFUSED
-        audit_log.record(action, actor=None, target=user, code=error.code, refused=change.values, reason=str(error))
+        audit_log.record(action, actor=SYSTEM, target=user, code=error.code, refused=change.values, reason=str(error))
     row.last_error, row.next_attempt_at, row.claimed_until = str(error)[:2000], timezone.now(), None
     update(row, ["state", "last_error", "next_attempt_at", "claimed_until"])
     return Outcome.REFUSED
@@ -214,7 +214,7 @@ def _update_effective_roles(user: User) -> None:
     before, user.roles = user.roles, roles.effective_roles(user)
     if user.deleted_at is None and not user.is_provisional and user.roles != before:
         update(user, ["roles"])
-        roles.announce_changes(user, before, actor=None, origin=SYSTEM)
+        roles.announce_changes(user, before, actor=SYSTEM)
 
 
 def _schedule_retry(claimed: MetadataPush, error: BaseException) -> None:

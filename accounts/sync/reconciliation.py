@@ -23,14 +23,14 @@ from accounts.sync import matching, outbox, user_listing
 from accounts.sync import push as pushes
 from accounts.sync.apply import apply_user
 from accounts.sync.differences import Difference, Span, compare
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core.db.locks import try_lock
 
 log = logging.getLogger(__name__)
 
 Kind, State, DifferenceKind = Reconciliation.Kind, Reconciliation.State, Reconciliation.DifferenceKind
-ORIGIN = Origin(AuditLog.Source.RECONCILIATION)
+ORIGIN = Actor(AuditLog.Source.RECONCILIATION)
 #: More deletions than this and than 5 % of all users are skipped: the key may belong to another instance.
 MAX_DELETIONS = 10
 #: A recent run also rereads this period before the previous watermark, because Clerk's list may lag.
@@ -201,7 +201,7 @@ def _repair(run: Reconciliation, found: list[Difference]) -> None:
         _record(run, difference)
         if difference.payload and not run.dry_run:
             with _isolated(run, difference.clerk_id), transaction.atomic():
-                apply_user(difference.payload, origin=ORIGIN)
+                apply_user(difference.payload, actor=ORIGIN)
                 run.repaired += 1
     if run.dry_run:
         return

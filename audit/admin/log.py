@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import exports
 from audit.admin import filters
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog, AuditSeal
 from audit.sealing import seals
 from core import redaction
@@ -157,8 +157,7 @@ class AuditLogAdmin(KeysetAdmin):
         return exports.export_response(
             found.queryset,
             file_format,
-            actor=request.user,
-            origin=Origin.from_request(request),
+            actor=Actor.from_request(request),
             chosen_filters=chosen,
         )
 

@@ -105,7 +105,7 @@ class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
             self.lock()
             etags.check_condition(request, self.etag())
             try:
-                lifecycle.delete(self.profile, **self.audit_context)
+                lifecycle.delete(self.profile, actor=self.actor)
             except roles.RoleChangeError as error:
                 raise ApiError(409, "role_stays", str(error)) from None
         response = HttpResponse(status=204)
@@ -117,7 +117,7 @@ class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
         confirms = "availability" in new and self.access.role == Viewer.OWNER
         extra = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:
-            editing.save(self.profile, new, **self.audit_context, extra=extra)
+            editing.save(self.profile, new, actor=self.actor, extra=extra)
         except slug_history.SlugTaken:
             raise patching.invalid({"slug": [str(slug_history.SLUG_TAKEN)]}) from None
 

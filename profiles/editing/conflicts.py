@@ -9,8 +9,7 @@ from django.db.models import Model
 from django.forms import BoundField
 from django.utils.translation import gettext
 
-from accounts.models import User
-from audit.log import Origin, target_key
+from audit.log import Actor, target_key
 from audit.models import AuditLog
 from profiles.forms.sections import ProfileForm
 from profiles.models import Profile
@@ -43,26 +42,23 @@ class LastChange:
     at: datetime
 
 
-def last_change(profile: Profile, fields: Collection[str], viewer: User, origin: Origin) -> LastChange | None:
-    """Return the latest audited change to any of `fields`, or None; one query.
-
-    Args:
-        origin: of the viewer's request, to distinguish an impersonated session from the owner's own.
-    """
+def last_change(profile: Profile, fields: Collection[str], viewer: Actor) -> LastChange | None:
+    """Return the latest audited change to any of `fields`, or None; one query."""
     rows = AuditLog.objects.filter(target=target_key(profile), changed_fields__overlap=list(fields))
     row = rows.order_by("-id").first()
-    return LastChange(_actor_label(row, profile, viewer, origin), row.timestamp) if row else None
+    return LastChange(_actor_label(row, profile, viewer), row.timestamp) if row else None
 
 
-def _actor_label(row: AuditLog, profile: Profile, viewer: User, origin: Origin) -> str:
-    if (row.actor_id, row.impersonator) == (viewer.pk, origin.impersonator):
+def _actor_label(row: AuditLog, profile: Profile, viewer: Actor) -> str:
+    # An impersonated session is not the owner's own.
+    if (row.actor_id, row.impersonator) == (viewer.user.pk, viewer.impersonator):
         return gettext("you in another tab")
     if row.impersonator:
         return gettext("our support team")
     if row.actor_id is None:
         return gettext("Clerk") if row.source == AuditLog.Source.WEBHOOK else gettext("our system")
     # Owners do not learn the names of admins.
-    may_see_name = row.actor_id == profile.user_id or access_for(viewer, profile).role == Viewer.ADMIN
+    may_see_name = row.actor_id == profile.user_id or access_for(viewer.user, profile).role == Viewer.ADMIN
     return (may_see_name and row.actor_label) or gettext("an admin")
 
 

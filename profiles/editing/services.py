@@ -5,8 +5,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from accounts.models import User
-from audit.log import Origin
+from audit.log import Actor
 from profiles import slug_history
 from profiles.editing.versions import check_version
 from profiles.lifecycle import apply_changes, lock_profile
@@ -17,8 +16,7 @@ def save[P: Profile](
     profile: P,
     new: Mapping[str, Any],
     *,
-    actor: User,
-    origin: Origin,
+    actor: Actor,
     version: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> P:
@@ -42,7 +40,7 @@ def save[P: Profile](
             changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
             if changed and version:
                 check_version(stored, new, version)
-            _write(stored, changed | dict(extra or {}), actor, origin)
+            _write(stored, changed | dict(extra or {}), actor)
     except IntegrityError as error:
         if "slug" not in new:
             raise
@@ -50,8 +48,8 @@ def save[P: Profile](
     return stored
 
 
-def _write(stored: Profile, new: Mapping[str, Any], actor: User, origin: Origin) -> None:
+def _write(stored: Profile, new: Mapping[str, Any], actor: Actor) -> None:
     if isinstance(stored, BuilderProfile) and "slug" in new:
         slug_history.record_former_slug(stored, new["slug"])
     if new:
-        apply_changes(stored, origin, actor=actor, **new)
+        apply_changes(stored, actor=actor, **new)

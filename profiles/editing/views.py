@@ -17,7 +17,6 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.http import AuthenticatedRequest, is_internal_url, sign_in_response
 from accounts.preserved_forms import PreservedFormMixin
-from audit.log import Origin
 from profiles import flags, slug_history
 from profiles.editing import services as editing
 from profiles.editing.conflicts import differences, last_change
@@ -41,7 +40,7 @@ class EditingMixin[P: Profile](ProfileAccessMixin[P]):
         self.profile = editing.save(
             self.profile,
             form.cleaned_data,
-            **self.audit_context,
+            actor=self.actor,
             version=version,
             extra={"availability_confirmed_at": timezone.now()} if confirms else {},
         )
@@ -113,7 +112,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         context = {
             "version": version_of(stored, form.fields),
             "differences": differences(form, stored),
-            "change": last_change(stored, form.fields, self.request.user, Origin.from_request(self.request)),
+            "change": last_change(stored, form.fields, self.actor),
         }
         return self.form_invalid(form, 409, **context)
 

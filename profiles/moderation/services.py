@@ -7,8 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles.lifecycle import apply_changes, lock_profile
 from profiles.models import Badge, BuilderProfile
@@ -19,22 +19,22 @@ class EvidenceMissing(Exception):
 
 
 @transaction.atomic
-def publish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
+def publish(profile: BuilderProfile, *, actor: Actor) -> None:
     """Publish the page. It stays private while another reason applies, such as being hidden."""
     stored = lock_profile(profile)
     if stored.unpublished_at:
-        apply_changes(stored, origin, actor=actor, unpublished_at=None)
+        apply_changes(stored, actor=actor, unpublished_at=None)
 
 
 @transaction.atomic
-def unpublish(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
+def unpublish(profile: BuilderProfile, *, actor: Actor) -> None:
     stored = lock_profile(profile)
     if not stored.unpublished_at:
-        apply_changes(stored, origin, actor=actor, unpublished_at=timezone.now())
+        apply_changes(stored, actor=actor, unpublished_at=timezone.now())
 
 
 @transaction.atomic
-def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: User, origin: log.Origin) -> None:
+def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: Actor) -> None:
     """Set the validation tier, which is pushed to Clerk, and its evidence.
 
     Raises:
@@ -48,76 +48,75 @@ def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: User, 
     new = {"validation_tier": tier, "validation_evidence": evidence}
     changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
     if changed:
-        apply_changes(stored, origin, actor=actor, **changed, validated_at=timezone.now())
+        apply_changes(stored, actor=actor, **changed, validated_at=timezone.now())
 
 
 @transaction.atomic
-def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: User, origin: log.Origin) -> bool:
+def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: Actor) -> bool:
     """Award a badge, and return whether it is new. An existing badge keeps its evidence."""
     stored = lock_profile(profile)
     before = _kinds(stored)
     if kind in before:
         return False
-    Badge.objects.create(builder=stored, kind=kind, evidence=evidence, awarded_by=actor)
-    _record_badges(stored, before, evidence, actor, origin)
+    Badge.objects.create(builder=stored, kind=kind, evidence=evidence, awarded_by=actor.user)
+    _record_badges(stored, before, evidence, actor)
     return True
 
 
 @transaction.atomic
-def withdraw(profile: BuilderProfile, kind: str, reason: str, *, actor: User, origin: log.Origin) -> bool:
+def withdraw(profile: BuilderProfile, kind: str, reason: str, *, actor: Actor) -> bool:
     """Withdraw a badge, and return whether the profile had it."""
     stored = lock_profile(profile)
     before = _kinds(stored)
     if kind not in before:
         return False
     Badge.objects.filter(builder=stored, kind=kind).delete()
-    _record_badges(stored, before, reason, actor, origin)
+    _record_badges(stored, before, reason, actor)
     return True
 
 
 @transaction.atomic
-def feature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
+def feature(profile: BuilderProfile, *, actor: Actor) -> None:
     """List the page first in the directory."""
     stored = lock_profile(profile)
     if not stored.featured_at:
-        apply_changes(stored, origin, actor=actor, featured_at=timezone.now())
+        apply_changes(stored, actor=actor, featured_at=timezone.now())
 
 
 @transaction.atomic
-def unfeature(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
+def unfeature(profile: BuilderProfile, *, actor: Actor) -> None:
     stored = lock_profile(profile)
     if stored.featured_at:
-        apply_changes(stored, origin, actor=actor, featured_at=None)
+        apply_changes(stored, actor=actor, featured_at=None)
 
 
 @transaction.atomic
-def hide(profile: BuilderProfile, reason: str, *, actor: User, origin: log.Origin) -> None:
+def hide(profile: BuilderProfile, reason: str, *, actor: Actor) -> None:
     """Hide a page from the public, with a reason for its owner. If it is hidden already, update the reason."""
     stored = lock_profile(profile)
     if stored.hidden_at and stored.hidden_reason == reason:
         return
     since = {} if stored.hidden_at else {"hidden_at": timezone.now()}
-    apply_changes(stored, origin, actor=actor, **since, hidden_reason=reason)
+    apply_changes(stored, actor=actor, **since, hidden_reason=reason)
 
 
 @transaction.atomic
-def unhide(profile: BuilderProfile, *, actor: User, origin: log.Origin) -> None:
+def unhide(profile: BuilderProfile, *, actor: Actor) -> None:
     stored = lock_profile(profile)
     if stored.hidden_at:
-        apply_changes(stored, origin, actor=actor, hidden_at=None, hidden_reason="")
+        apply_changes(stored, actor=actor, hidden_at=None, hidden_reason="")
 
 
 def _kinds(profile: BuilderProfile) -> list[str]:
     return sorted(Badge.objects.filter(builder=profile).values_list("kind", flat=True))
 
 
-def _record_badges(profile: BuilderProfile, before: list[str], evidence: str, actor: User, origin: log.Origin) -> None:
+def _record_badges(profile: BuilderProfile, before: list[str], evidence: str, actor: Actor) -> None:
     log.record(
         AuditLog.Action.PROFILE_UPDATED,
         actor=actor,
         target=profile,
         subject=profile.user,
-        origin=origin,
         changes={"badges": (before, _kinds(profile))},
         evidence=evidence,
     )

@@ -50,7 +50,7 @@ class ToggleView(ActionView):
     def post(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
         is_on = bool(request.POST.get("on"))
         action = type(self).turn_on if is_on else type(self).turn_off
-        action(self.profile, **self.audit_context)
+        action(self.profile, actor=self.actor)
         self.profile.refresh_from_db()
         return self.redirect_with_message(self.success_message(is_on))
 
@@ -117,7 +117,7 @@ class TierView(ModerationView[TierForm]):
     explanation = _("The tier shows clients how thoroughly we have reviewed this builder’s work.")
 
     def apply(self, form: TierForm) -> str | Promise:
-        moderation.set_tier(self.profile, **form.cleaned_data, **self.audit_context)
+        moderation.set_tier(self.profile, **form.cleaned_data, actor=self.actor)
         return _("Tier saved.")
 
 
@@ -127,7 +127,7 @@ class RecordView(ModerationView[RecordForm]):
     explanation = _("What the builder has done on this site. Builders cannot change these figures.")
 
     def apply(self, form: RecordForm) -> str | Promise:
-        editing.save(self.profile, form.cleaned_data, **self.audit_context)
+        editing.save(self.profile, form.cleaned_data, actor=self.actor)
         return _("Track record saved.")
 
 
@@ -140,7 +140,7 @@ class BadgesView(ModerationView[AwardForm]):
     explanation = _("The evidence for each badge is public.")
 
     def apply(self, form: AwardForm) -> str | Promise:
-        is_new = moderation.award(self.profile, **form.cleaned_data, **self.audit_context)
+        is_new = moderation.award(self.profile, **form.cleaned_data, actor=self.actor)
         return _("Badge awarded.") if is_new else _("This badge was already awarded. Its evidence was not changed.")
 
 
@@ -158,7 +158,7 @@ class WithdrawView(ModerationView[WithdrawForm]):
         return super().get_profile(**url_kwargs)
 
     def apply(self, form: WithdrawForm) -> str | Promise:
-        moderation.withdraw(self.profile, self.kind, **form.cleaned_data, **self.audit_context)
+        moderation.withdraw(self.profile, self.kind, **form.cleaned_data, actor=self.actor)
         return _("Badge withdrawn.")
 
 
@@ -173,11 +173,11 @@ class HideView(ModerationView[HideForm]):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if "show" not in request.POST:
             return super().post(request, *args, **kwargs)
-        moderation.unhide(self.profile, **self.audit_context)
+        moderation.unhide(self.profile, actor=self.actor)
         return self.redirect_with_message(_("The page is no longer hidden."))
 
     def apply(self, form: HideForm) -> str | Promise:
-        moderation.hide(self.profile, **form.cleaned_data, **self.audit_context)
+        moderation.hide(self.profile, **form.cleaned_data, actor=self.actor)
         return _("The page is hidden.")
 
 
@@ -191,7 +191,7 @@ class DeleteView(ActionView):
 
     def post(self, request: AuthenticatedRequest, slug: str) -> HttpResponse:
         try:
-            lifecycle.delete(self.profile, **self.audit_context)
+            lifecycle.delete(self.profile, actor=self.actor)
         except RoleChangeError as error:
             return self._confirmation(str(error), status=422)
         # Owners can no longer see the page, so they go to their account.

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.role_changes import change_roles
-from audit import log
+from audit.log import Actor
 from profiles.lifecycle import PROFILE_OF_ROLE, request_profile
 from profiles.models import BuilderProfile, ClientProfile
 
@@ -31,7 +31,7 @@ GOAL, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_b
 
 
 @transaction.atomic
-def start(user: User, goal: Goal, *, keep_other_role: bool = False, origin: log.Origin) -> None:
+def start(user: User, goal: Goal, *, keep_other_role: bool = False, actor: Actor) -> None:
     """Give `user` the roles of `goal`. A new builder profile starts unpublished.
 
     Args:
@@ -41,10 +41,10 @@ def start(user: User, goal: Goal, *, keep_other_role: bool = False, origin: log.
         RoleChangeError: Clerk's webhook for this user has not arrived yet.
     """
     other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - goal.roles
-    changed = change_roles(user, add=goal.roles, remove=other, actor=user, origin=origin)
+    changed = change_roles(user, add=goal.roles, remove=other, actor=actor.with_user(user))
     # The user may have deleted the profile of a role that Clerk then gave back.
     for role in goal.roles - set(changed):
-        request_profile(PROFILE_OF_ROLE[role], user, origin=origin)
+        request_profile(PROFILE_OF_ROLE[role], user, actor=actor)
 
 
 def builder_of(user: User) -> BuilderProfile | None:

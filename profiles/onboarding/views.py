@@ -20,7 +20,7 @@ from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
 from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles import RoleChangeError
-from audit.log import Origin
+from audit.log import Actor
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm
 from profiles.models import BuilderProfile, ClientProfile, Profile
@@ -66,7 +66,7 @@ class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm])
 
     def form_valid(self, form: GoalForm) -> HttpResponse:
         try:
-            onboarding.start(self.request.user, **form.cleaned_data, origin=Origin.from_request(self.request))
+            onboarding.start(self.request.user, **form.cleaned_data, actor=Actor.from_request(self.request))
         except RoleChangeError as error:
             form.add_error(None, str(error))
             return self.form_invalid(form)
@@ -103,8 +103,8 @@ class QuestionsView[P: Profile](OnboardingView, PreservedFormMixin[ProfileForm[P
         return super().get_context_data(number=number, count=count, **context)
 
     def form_valid(self, form: ProfileForm[P]) -> HttpResponse:
-        origin = Origin.from_request(self.request)
-        editing.save(self.profile, self.values(form), actor=self.request.user, origin=origin)
+        actor = Actor.from_request(self.request)
+        editing.save(self.profile, self.values(form), actor=actor.with_user(self.request.user))
         self.discard_preserved_form()
         return self.redirect_to_next_page()
 

@@ -12,9 +12,8 @@ from django.core.files.base import ContentFile
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import User
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles.directory import indexing
 from profiles.editing.versions import EditConflictError, check_version
@@ -35,8 +34,7 @@ def add(
     *,
     image: ImageFile = None,
     token: UUID | None = None,
-    actor: User,
-    origin: Origin,
+    actor: Actor,
 ) -> Project:
     """Add a project at the end of the portfolio.
 
@@ -59,7 +57,7 @@ def add(
         position = projects[-1].position + 1 if projects else 0
         project = Project(builder=owner, position=position, form_token=None if duplicate else token, image=name, **new)
         project.save()
-        _record(owner, actor, origin, None, _values(project, PROJECT_FIELDS))
+        _record(owner, actor, None, _values(project, PROJECT_FIELDS))
     return project
 
 
@@ -70,8 +68,7 @@ def change(
     image: ImageFile = None,
     remove_image: bool = False,
     version: str,
-    actor: User,
-    origin: Origin,
+    actor: Actor,
 ) -> Project:
     """Write the values that differ from the stored ones.
 
@@ -96,25 +93,25 @@ def change(
         if fields:
             images.discard(old.get("image"))
             stored.save(update_fields=[*fields, "image_width", "image_height"])
-            _record(owner, actor, origin, old, _values(stored, ("title", *fields)))
+            _record(owner, actor, old, _values(stored, ("title", *fields)))
     return stored
 
 
 @transaction.atomic
-def remove(profile: BuilderProfile, pk: int, *, actor: User, origin: Origin) -> Project | None:
+def remove(profile: BuilderProfile, pk: int, *, actor: Actor) -> Project | None:
     """Delete a project and its image. Return the deleted project, or None if it was deleted before."""
     owner = lock_profile(profile)
     project = owner.projects.select_for_update().filter(pk=pk).first()
     if project:
         images.discard(project.image.name)
-        _record(owner, actor, origin, _values(project, PROJECT_FIELDS), None)
+        _record(owner, actor, _values(project, PROJECT_FIELDS), None)
         project.delete()
         project.pk = pk
     return project
 
 
 @transaction.atomic
-def reorder(profile: BuilderProfile, ids: Sequence[int], *, actor: User, origin: Origin) -> list[Project]:
+def reorder(profile: BuilderProfile, ids: Sequence[int], *, actor: Actor) -> list[Project]:
     """Put the projects in the order of `ids`, and return them.
 
     Ids of other or deleted projects are ignored. Projects that are missing from `ids` follow in their current order.
@@ -123,11 +120,11 @@ def reorder(profile: BuilderProfile, ids: Sequence[int], *, actor: User, origin:
     projects = list(owner.projects.select_for_update(no_key=True))
     positions = {pk: position for position, pk in enumerate(dict.fromkeys(ids))}
     ordered = sorted(projects, key=lambda project: positions.get(project.pk, len(positions)))
-    return _save_order(owner, projects, ordered, actor, origin)
+    return _save_order(owner, projects, ordered, actor)
 
 
 @transaction.atomic
-def move(profile: BuilderProfile, pk: int, by: int, *, actor: User, origin: Origin) -> list[Project]:
+def move(profile: BuilderProfile, pk: int, by: int, *, actor: Actor) -> list[Project]:
     """Move one project by a number of positions, stopping at either end. Return all projects in order."""
     owner = lock_profile(profile)
     projects = list(owner.projects.select_for_update(no_key=True))
@@ -135,10 +132,10 @@ def move(profile: BuilderProfile, pk: int, by: int, *, actor: User, origin: Orig
     for position, project in enumerate(projects):
         if project.pk == pk:
             ordered.insert(max(0, position + by), project)
-    return _save_order(owner, projects, ordered, actor, origin)
+    return _save_order(owner, projects, ordered, actor)
 
 
-def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: User, origin: Origin) -> None:
+def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: Actor) -> None:
     """Replace the portrait, or remove it if `image` is None."""
     with images.store(image, "portraits/") as name, transaction.atomic(durable=True):
         stored = lock_profile(profile)
@@ -150,18 +147,16 @@ def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: User, orig
         stored.save(update_fields=["image", *indexing.index(stored)])  # a portrait raises the directory score
         changes = {"image": (old, name)}
         action = AuditLog.Action.PROFILE_UPDATED
-        log.record(action, actor=actor, target=stored, subject=stored.user, origin=origin, changes=changes)
+        log.record(action, actor=actor, target=stored, subject=stored.user, changes=changes)
 
 
-def _save_order(
-    owner: BuilderProfile, projects: list[Project], ordered: list[Project], actor: User, origin: Origin
-) -> list[Project]:
+def _save_order(owner: BuilderProfile, projects: list[Project], ordered: list[Project], actor: Actor) -> list[Project]:
     if ordered != projects:
         for position, project in enumerate(ordered):
             if project.position != position:
                 project.position = position
                 project.save(update_fields=["position"])
-        _record(owner, actor, origin, [project.title for project in projects], [project.title for project in ordered])
+        _record(owner, actor, [project.title for project in projects], [project.title for project in ordered])
     return ordered
 
 
@@ -170,7 +165,7 @@ def _values(project: Project, fields: Sequence[str]) -> dict[str, Any]:
     return values | {"image": project.image.name or ""} if "image" in values else values
 
 
-def _record(owner: BuilderProfile, actor: User, origin: Origin, old: Any, new: Any) -> None:
+def _record(owner: BuilderProfile, actor: Actor, old: Any, new: Any) -> None:
     changes = {"portfolio": (old, new)}
     action = AuditLog.Action.PROFILE_UPDATED
-    log.record(action, actor=actor, target=owner, subject=owner.user, origin=origin, changes=changes)
+    log.record(action, actor=actor, target=owner, subject=owner.user, changes=changes)

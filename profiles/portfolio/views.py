@@ -13,7 +13,6 @@ from django.views.generic.edit import FormView, UpdateView
 
 from accounts.http import AuthenticatedRequest
 from accounts.preserved_forms import PreservedFormMixin
-from audit.log import Origin
 from profiles.cursors import parse_id_cursor
 from profiles.editing.conflicts import last_change
 from profiles.editing.versions import EditConflictError, version_of
@@ -73,7 +72,7 @@ class PortraitView(PreservedFormMixin[PortraitForm], PortfolioMixin, FormView[Po
         return self.save(form.cleaned_data["image"])
 
     def save(self, image: ImageFile) -> HttpResponse:
-        portfolio.set_portrait(self.profile, image, **self.audit_context)
+        portfolio.set_portrait(self.profile, image, actor=self.actor)
         self.discard_preserved_form()
         self.profile.refresh_from_db(fields=["image"])
         return self.success_response("profiles/portrait_saved.html", gettext("Saved."))
@@ -110,7 +109,7 @@ class ProjectCreateView(ProjectFormView):
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
         image, token = form.cleaned_data["image"], form.cleaned_data["form_token"]
         try:
-            added = portfolio.add(self.profile, form.text_values, image=image, token=token, **self.audit_context)
+            added = portfolio.add(self.profile, form.text_values, image=image, token=token, actor=self.actor)
         except ValidationError as error:
             form.add_error(None, error)
             return self.form_invalid(form)
@@ -134,7 +133,7 @@ class ProjectUpdateView(ProjectFormView):
         data = form.cleaned_data
         options = {"image": data["image"], "remove_image": data.get("remove_image", False), "version": data["version"]}
         try:
-            changed = portfolio.change(self.project, form.text_values, **options, **self.audit_context)
+            changed = portfolio.change(self.project, form.text_values, **options, actor=self.actor)
         except EditConflictError as conflict:
             return self.form_in_conflict(form, conflict.stored)
         return self.saved(changed)
@@ -146,7 +145,7 @@ class ProjectUpdateView(ProjectFormView):
         data = self.request.POST.copy()
         data["version"] = version_of(stored, PROJECT_FIELDS)
         form.data = data
-        change = last_change(self.profile, ["portfolio"], self.request.user, Origin.from_request(self.request))
+        change = last_change(self.profile, ["portfolio"], self.actor)
         return self.form_invalid(form, status=409, stored=stored, change=change)
 
 
@@ -157,7 +156,7 @@ class ProjectDeleteView(PortfolioMixin):
 
     def post(self, request: HttpRequest, **url_kwargs: Any) -> HttpResponse:
         """Delete the project. A second click finds it deleted, which is not an error."""
-        deleted = portfolio.remove(self.profile, self.pk, **self.audit_context)
+        deleted = portfolio.remove(self.profile, self.pk, actor=self.actor)
         title = {"title": deleted.title} if deleted else {}
         message = gettext("“%(title)s” deleted.") % title if title else gettext("Project deleted.")
         return self.success_response("profiles/_project_deleted.html", message, "#section-portfolio", pk=self.pk)
@@ -174,9 +173,9 @@ class ProjectOrderView(PortfolioMixin):
         up, down = (parse_id_cursor(request.POST.get(direction, "")) for direction in ("up", "down"))
         ids = [parse_id_cursor(text) or 0 for text in request.POST.getlist("project")[:MAX_IDS]]
         if moved := up or down:
-            portfolio.move(self.profile, moved, -1 if up else 1, **self.audit_context)
+            portfolio.move(self.profile, moved, -1 if up else 1, actor=self.actor)
         elif any(ids):
-            portfolio.reorder(self.profile, ids, **self.audit_context)
+            portfolio.reorder(self.profile, ids, actor=self.actor)
         else:
             return HttpResponse(gettext("The order contains no projects."), "text/plain", 422)
         if self.request.htmx:

@@ -13,7 +13,7 @@ from accounts.clerk.samples import SampleUser
 from accounts.extensions import extensions
 from accounts.models import DataExport, EndedSession, User
 from accounts.privacy import exports
-from audit.log import SYSTEM
+from audit.log import Actor
 from profiles.directory import indexing
 from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
@@ -147,8 +147,8 @@ class TestAccountPage:
     def test_activity_shows_changes_and_actors(self, olive: SampleUser) -> None:
         user, adam = User.objects.get(), UserFactory.create(admin=True, name="Adam")
         profile = BuilderProfile.objects.get()
-        editing.save(profile, {"headline": "By me"}, actor=user, origin=SYSTEM)
-        editing.save(profile, {"validation_tier": 2}, actor=adam, origin=SYSTEM)
+        editing.save(profile, {"headline": "By me"}, actor=Actor(user=user))
+        editing.save(profile, {"validation_tier": 2}, actor=Actor(user=adam))
         page = text_of(signed_in(olive).get("/account/"))
         assert "Profile updated: headline</span>" in page
         assert "Profile updated: tier (by an admin)</span>" in page
@@ -156,8 +156,8 @@ class TestAccountPage:
 
     def test_activity_describes_decisions_of_admins(self, olive: SampleUser) -> None:
         profile, adam = BuilderProfile.objects.get(), UserFactory.create(admin=True)
-        moderation.award(profile, "code", "Reviewed.", actor=adam, origin=SYSTEM)
-        moderation.hide(profile, "Broken links.", actor=adam, origin=SYSTEM)
+        moderation.award(profile, "code", "Reviewed.", actor=Actor(user=adam))
+        moderation.hide(profile, "Broken links.", actor=Actor(user=adam))
         page = text_of(signed_in(olive).get("/account/"))
         assert "Profile updated: badges (by an admin)</span>" in page
         assert "Profile updated: hidden by our team, reason for hiding (by an admin)</span>" in page

@@ -9,7 +9,7 @@ from accounts.models import MetadataPush, User
 from accounts.role_changes import change_roles
 from accounts.roles import RoleChangeError
 from accounts.sync import outbox
-from audit.log import SYSTEM, Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.factories import UserFactory
@@ -18,7 +18,7 @@ from tests.helpers.webhooks import WebhookClient, person
 pytestmark = pytest.mark.django_db
 
 Role = User.Role
-REQUEST = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.9")
+REQUEST = Actor(AuditLog.Source.REQUEST, ip_address="203.0.113.9")
 
 
 def create_from_clerk(webhook: WebhookClient, *clerk_roles: str, **facts: Any) -> User:
@@ -34,7 +34,7 @@ class TestPermissions:
 
     def test_users_change_their_own_client_and_builder_roles(self, webhook: WebhookClient) -> None:
         olive = create_from_clerk(webhook, "CLIENT", first_name="Olive")
-        assert change_roles(olive, add=[Role.BUILDER], remove=[Role.CLIENT], actor=olive, origin=REQUEST) == [
+        assert change_roles(olive, add=[Role.BUILDER], remove=[Role.CLIENT], actor=REQUEST.with_user(olive)) == [
             Role.CLIENT,
             Role.BUILDER,
         ]
@@ -45,50 +45,50 @@ class TestPermissions:
     def test_users_cannot_make_themselves_admins(self, webhook: WebhookClient) -> None:
         olive = create_from_clerk(webhook, "CLIENT")
         with pytest.raises(RoleChangeError, match="Only an admin can change the role Admin"):
-            change_roles(olive, add=[Role.ADMIN], actor=olive, origin=REQUEST)
+            change_roles(olive, add=[Role.ADMIN], actor=REQUEST.with_user(olive))
         assert not MetadataPush.objects.exists()
 
     def test_users_cannot_change_the_roles_of_others(self, webhook: WebhookClient) -> None:
         olive, vera = create_from_clerk(webhook, "CLIENT"), create_from_clerk(webhook, "BUILDER")
         with pytest.raises(RoleChangeError, match="Only an admin"):
-            change_roles(olive, add=[Role.BUILDER], actor=vera, origin=REQUEST)
+            change_roles(olive, add=[Role.BUILDER], actor=REQUEST.with_user(vera))
 
     def test_admins_can_change_the_roles_of_others(self, webhook: WebhookClient) -> None:
         olive, adam = create_from_clerk(webhook, "CLIENT"), create_from_clerk(webhook, "ADMIN")
-        change_roles(olive, add=[Role.ADMIN], actor=adam, origin=REQUEST)
-        change_roles(adam, remove=[Role.ADMIN], actor=olive, origin=REQUEST)
+        change_roles(olive, add=[Role.ADMIN], actor=REQUEST.with_user(adam))
+        change_roles(adam, remove=[Role.ADMIN], actor=REQUEST.with_user(olive))
         assert (olive.is_staff, adam.is_staff) == (True, False)
 
     def test_admins_cannot_remove_their_own_admin_role(self, webhook: WebhookClient) -> None:
         adam = create_from_clerk(webhook, "ADMIN")
         with pytest.raises(RoleChangeError, match="Ask another admin"):
-            change_roles(adam, remove=[Role.ADMIN], actor=adam, origin=REQUEST)
-        change_roles(adam, add=[Role.BUILDER], actor=adam, origin=REQUEST)
+            change_roles(adam, remove=[Role.ADMIN], actor=REQUEST.with_user(adam))
+        change_roles(adam, add=[Role.BUILDER], actor=REQUEST.with_user(adam))
 
     def test_local_operators_change_roles_but_have_none(self, webhook: WebhookClient) -> None:
         olive, otto = create_from_clerk(webhook, "CLIENT"), UserFactory.create(superuser=True)
-        change_roles(olive, add=[Role.ADMIN], actor=otto, origin=REQUEST)
+        change_roles(olive, add=[Role.ADMIN], actor=REQUEST.with_user(otto))
         with pytest.raises(RoleChangeError, match="not active at Clerk"):
-            change_roles(otto, add=[Role.CLIENT], actor=otto, origin=REQUEST)
+            change_roles(otto, add=[Role.CLIENT], actor=REQUEST.with_user(otto))
 
     @pytest.mark.parametrize("trait", ("banned", "deleted"))
     def test_roles_of_inactive_users_cannot_be_changed(self, webhook: WebhookClient, trait: str) -> None:
         adam, gone = create_from_clerk(webhook, "ADMIN"), UserFactory.create(**{trait: True})
         with pytest.raises(RoleChangeError, match="not active"):
-            change_roles(gone, add=[Role.BUILDER], actor=adam, origin=REQUEST)
+            change_roles(gone, add=[Role.BUILDER], actor=REQUEST.with_user(adam))
         with pytest.raises(RoleChangeError):
-            change_roles(adam, add=[Role.BUILDER], actor=gone, origin=REQUEST)
+            change_roles(adam, add=[Role.BUILDER], actor=REQUEST.with_user(gone))
 
     def test_roles_of_provisional_users_cannot_be_changed(self) -> None:
         new = UserFactory.create(clerk_version="")
         with pytest.raises(RoleChangeError, match="not active at Clerk"):
-            change_roles(new, add=[Role.BUILDER], actor=new, origin=REQUEST)
+            change_roles(new, add=[Role.BUILDER], actor=REQUEST.with_user(new))
 
 
 class TestAudit:
     def test_each_role_change_is_audited_with_its_actor(self, webhook: WebhookClient) -> None:
         olive, adam = create_from_clerk(webhook, "CLIENT"), create_from_clerk(webhook, "ADMIN")
-        change_roles(olive, add=[Role.BUILDER], remove=[Role.CLIENT], actor=adam, origin=REQUEST)
+        change_roles(olive, add=[Role.BUILDER], remove=[Role.CLIENT], actor=REQUEST.with_user(adam))
         rows = AuditLog.objects.about(olive.pk).filter(actor=adam).order_by("id")
         assert [(row.action, row.details, row.ip_address) for row in rows] == [
             ("ROLE_ADDED", {"role": "BUILDER"}, "203.0.113.9"),
@@ -98,7 +98,7 @@ class TestAudit:
     def test_roles_that_already_match_are_ignored(self, webhook: WebhookClient) -> None:
         olive = create_from_clerk(webhook, "CLIENT")
         before = AuditLog.objects.count()
-        assert change_roles(olive, add=[Role.CLIENT], remove=[Role.BUILDER], actor=olive, origin=REQUEST) == []
+        assert change_roles(olive, add=[Role.CLIENT], remove=[Role.BUILDER], actor=REQUEST.with_user(olive)) == []
         assert (AuditLog.objects.count(), MetadataPush.objects.count()) == (before, 0)
 
 
@@ -106,7 +106,7 @@ class TestPendingChanges:
     def test_change_queues_a_push(self, webhook: WebhookClient, settings: Any) -> None:
         settings.CLERK_SECRET_KEY = "sk_test_x"
         olive = create_from_clerk(webhook, "CLIENT")
-        change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
+        change_roles(olive, add=[Role.BUILDER], actor=REQUEST.with_user(olive))
         assert MetadataPush.objects.get().state == "pending"
         assert ProcrastinateJob.objects.get(task_name="accounts.tasks.push_metadata").args == {"user_id": olive.pk}
 
@@ -114,7 +114,7 @@ class TestPendingChanges:
         someone = person(roles=["CLIENT"], first_name="Olive")
         webhook.created(someone)
         olive = User.objects.get()
-        change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
+        change_roles(olive, add=[Role.BUILDER], actor=REQUEST.with_user(olive))
         webhook.updated(someone.later(first_name="Oliva"))
         olive.refresh_from_db()
         assert (olive.name[:5], olive.roles, olive.clerk_roles) == ("Oliva", ["CLIENT", "BUILDER"], ["CLIENT"])
@@ -123,7 +123,7 @@ class TestPendingChanges:
         someone = person(roles=["ADMIN"])
         webhook.created(someone)
         adam = User.objects.get()
-        change_roles(adam, add=[Role.BUILDER], actor=adam, origin=REQUEST)
+        change_roles(adam, add=[Role.BUILDER], actor=REQUEST.with_user(adam))
         webhook.updated(someone.later(roles=[]))
         adam.refresh_from_db()
         assert (adam.roles, adam.is_staff) == (["BUILDER"], False)
@@ -131,8 +131,8 @@ class TestPendingChanges:
     def test_latest_change_wins(self, webhook: WebhookClient) -> None:
         olive = create_from_clerk(webhook, "CLIENT")
         for _ in range(2):
-            change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
-            change_roles(olive, remove=[Role.BUILDER], actor=olive, origin=REQUEST)
+            change_roles(olive, add=[Role.BUILDER], actor=REQUEST.with_user(olive))
+            change_roles(olive, remove=[Role.BUILDER], actor=REQUEST.with_user(olive))
         olive.refresh_from_db()
         assert (olive.roles_added, olive.roles_removed) == ([], ["BUILDER"])
         assert MetadataPush.objects.get().revision == 4
@@ -141,7 +141,7 @@ class TestPendingChanges:
         olive = create_from_clerk(webhook, "CLIENT")
         monkeypatch.setattr(outbox, "queue_push", lambda user: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            change_roles(olive, add=[Role.BUILDER], actor=olive, origin=REQUEST)
+            change_roles(olive, add=[Role.BUILDER], actor=REQUEST.with_user(olive))
         assert User.objects.get().roles == ["CLIENT"]
         assert not BuilderProfile.objects.exists()
 
@@ -150,6 +150,6 @@ def test_deletion_at_clerk_with_pending_roles(webhook: WebhookClient) -> None:
     someone = person(roles=["CLIENT"])
     webhook.created(someone)
     olive = User.objects.get()
-    change_roles(olive, add=[Role.BUILDER], actor=olive, origin=SYSTEM)
+    change_roles(olive, add=[Role.BUILDER], actor=Actor(user=olive))
     webhook.deleted(someone)
     assert not User.objects.get().is_active

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from audit import log
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 
@@ -15,13 +16,12 @@ PERSONAL = ["actor_label", "target_label", "details", "ip_address", "user_agent"
 
 def create_row(**facts: Any) -> AuditLog:
     """Create an audit row with a value in every column."""
-    origin = log.Origin(AuditLog.Source.WEBHOOK, "msg_1", "203.0.113.9", "Firefox", impersonator="user_2adam")
-    actor, target = UserFactory.create(name="Adam Admin"), UserFactory.create(name="Olive Owner")
+    adam, target = UserFactory.create(name="Adam Admin"), UserFactory.create(name="Olive Owner")
+    actor = Actor(AuditLog.Source.WEBHOOK, "msg_1", "203.0.113.9", "Firefox", impersonator="user_2adam", user=adam)
     log.record(
         AuditLog.Action.USER_UPDATED,
         actor=actor,
         target=target,
-        origin=origin,
         changes={"name": ("Old", "New")},
         **facts,
     )
@@ -32,7 +32,7 @@ def mark_erased(*users: User | int | None) -> None:
     """Mark users as erased and record it, without erasing anything yet."""
     for user in User.objects.filter(pk__in=[getattr(user, "pk", user) for user in users]):
         User.objects.filter(pk=user.pk).update(erased_at=timezone.now(), deleted_at=timezone.now(), is_active=False)
-        log.record(AuditLog.Action.PERSON_ERASED, actor=None, target=user)
+        log.record(AuditLog.Action.PERSON_ERASED, actor=SYSTEM, target=user)
 
 
 def execute_as_owner(*statements: str) -> None:

@@ -17,6 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from audit import exports, log
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from core import csv_export
 from core.admin.keyset import KeysetAdmin
@@ -51,13 +52,15 @@ def browser(adam: User) -> Client:
 @pytest.fixture
 def rows(adam: User, olive: User) -> list[int]:
     """Write a row for each kind of actor and return their ids, oldest first."""
-    webhook = log.Origin(Source.WEBHOOK, "msg_1")
-    log.record(Action.USER_CREATED, actor=None, target=olive, origin=webhook)
-    log.record(Action.ROLE_ADDED, actor=adam, target=olive, origin=log.Origin(Source.REQUEST), role="BUILDER")
+    webhook = Actor(Source.WEBHOOK, "msg_1")
+    log.record(Action.USER_CREATED, actor=webhook, target=olive)
+    log.record(Action.ROLE_ADDED, actor=Actor(Source.REQUEST).with_user(adam), target=olive, role="BUILDER")
     log.record(
-        Action.PROFILE_UPDATED, actor=olive, target=olive, origin=log.Origin(Source.REQUEST, impersonator="user_2a")
+        Action.PROFILE_UPDATED,
+        actor=Actor(Source.REQUEST, impersonator="user_2a").with_user(olive),
+        target=olive,
     )
-    log.record(Action.USER_UPDATED, actor=None, target=adam, subject=adam)
+    log.record(Action.USER_UPDATED, actor=SYSTEM, target=adam, subject=adam)
     return sorted(AuditLog.objects.values_list("pk", flat=True))
 
 
@@ -102,7 +105,7 @@ def test_period_filter_limits_rows(browser: Client, olive: User) -> None:
     ids = []
     for hours in (1000, 200, 30, 5, 0.5):
         with time_machine.travel(timezone.now() - timedelta(hours=hours), tick=False):
-            log.record(Action.USER_UPDATED, actor=None, target=olive)
+            log.record(Action.USER_UPDATED, actor=SYSTEM, target=olive)
         ids.append(AuditLog.objects.latest("pk").pk)
     ids.reverse()
     assert listed_ids(browser, "?within=1h") == ids[:1]
@@ -217,7 +220,7 @@ def test_erased_values_are_marked(browser: Client, rows: list[int]) -> None:
 def test_pages_link_to_older_and_newer_rows(browser: Client, olive: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KeysetAdmin, "list_per_page", 3)
     for _ in range(8):
-        log.record(Action.USER_UPDATED, actor=None, target=olive)
+        log.record(Action.USER_UPDATED, actor=SYSTEM, target=olive)
     ids = sorted(AuditLog.objects.values_list("pk", flat=True), reverse=True)
     pages, query = [], "?action__exact=USER_UPDATED"
     while query:
@@ -293,9 +296,8 @@ FORMULAS = ('=HYPERLINK("https://evil.example")', "+1", "-2+3", "@SUM(A1)", "\t=
 def test_csv_cells_are_never_formulas(browser: Client, name: str) -> None:
     log.record(
         Action.USER_UPDATED,
-        actor=None,
+        actor=Actor(Source.REQUEST, user_agent=name),
         target=UserFactory.create(name=name),
-        origin=log.Origin(Source.REQUEST, user_agent=name),
     )
     [row] = csv.DictReader(io.StringIO(read_body(browser.post(EXPORT, {"format": "csv"})), newline=""))
     assert row["user_agent"] == f"'{name}"
@@ -308,7 +310,7 @@ def test_export_is_streamed(browser: Client, rows: list[int]) -> None:
     assert isinstance(response, StreamingHttpResponse)
     lines: Iterator[Any] = iter(response.streaming_content)
     first = json.loads(next(lines))
-    log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create())
+    log.record(Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create())
     assert [first["id"], *(json.loads(text)["id"] for text in lines)] == rows[::-1]
 
 

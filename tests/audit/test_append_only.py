@@ -11,6 +11,7 @@ from psycopg import errors, sql
 
 from accounts.models import User
 from audit import log
+from audit.log import SYSTEM, Actor
 from audit.models import AppendOnlyError, AuditLog
 from tests.audit.rows import PERSONAL, create_row, execute, mark_erased
 from tests.helpers.factories import UserFactory
@@ -225,7 +226,7 @@ def test_temporary_table_does_not_deceive_the_trigger() -> None:
 @pytest.mark.parametrize("action", sorted(AuditLog.PERMANENT_DETAILS))
 def test_roles_and_groups_cannot_be_erased(action: str) -> None:
     adam, olive = UserFactory.create(), UserFactory.create()
-    log.record(AuditLog.Action(action), actor=adam, target=olive, role="ADMIN")
+    log.record(AuditLog.Action(action), actor=Actor(user=adam), target=olive, role="ADMIN")
     row = AuditLog.objects.latest("pk")
     mark_erased(adam, olive)
     assert_rejected(f"UPDATE audit_auditlog SET details = NULL WHERE id = {row.pk}")
@@ -233,7 +234,7 @@ def test_roles_and_groups_cannot_be_erased(action: str) -> None:
 
 
 def test_rows_without_users_cannot_be_erased() -> None:
-    log.record(AuditLog.Action.FLAG_SWITCHED, actor=None, target=ContentType.objects.first() or ContentType())
+    log.record(AuditLog.Action.FLAG_SWITCHED, actor=SYSTEM, target=ContentType.objects.first() or ContentType())
     assert_rejected("UPDATE audit_auditlog SET details = NULL")
 
 

@@ -18,6 +18,7 @@ from accounts.clerk import samples
 from accounts.clerk.samples import BROWSER, SampleUser
 from accounts.models import User
 from audit import log
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from audit.sealing import digests
 from profiles.models import BuilderProfile
@@ -249,10 +250,9 @@ def test_row_keeps_labels_and_values_from_the_time_of_the_change() -> None:
     adam, profile = UserFactory.create(name="Adam Admin"), BuilderProfileFactory.create(user__name="Olive Owner")
     log.record(
         Action.PROFILE_UPDATED,
-        actor=adam,
+        actor=Actor.from_request(request),
         target=profile,
         subject=profile.user,
-        origin=log.Origin.from_request(request),
         changes={"hidden_at": (None, NOW)},
         reason="spam",
     )
@@ -270,7 +270,7 @@ def test_row_keeps_labels_and_values_from_the_time_of_the_change() -> None:
 
 
 def test_default_origin_is_the_system() -> None:
-    log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create())
+    log.record(Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create())
     row = AuditLog.objects.get()
     assert (row.source, row.actor, row.delivery, row.ip_address, row.user_agent) == ("system", None, None, None, None)
     assert (row.changed_fields, row.details) == ([], {})
@@ -286,15 +286,15 @@ def test_default_origin_is_the_system() -> None:
     ),
 )
 def test_user_agent_is_truncated_and_cleaned(sent: dict[str, str], kept: str | None) -> None:
-    origin = log.Origin.from_request(RequestFactory().get("/", headers=sent))
-    log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create(), origin=origin)
+    actor = Actor.from_request(RequestFactory().get("/", headers=sent))
+    log.record(Action.USER_UPDATED, actor=actor, target=UserFactory.create())
     assert AuditLog.objects.get().user_agent == kept
 
 
 def test_ip_address_of_a_request_is_the_one_seen_by_the_proxy(settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.9"}, REMOTE_ADDR="10.0.0.1")
-    assert log.Origin.from_request(request).ip_address == "203.0.113.9"
+    assert Actor.from_request(request).ip_address == "203.0.113.9"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +315,7 @@ def test_ip_address_of_a_request_is_the_one_seen_by_the_proxy(settings: Settings
 def test_names_of_secrets_are_rejected(name: str, kind: str) -> None:
     content: dict[str, Any] = {"changes": {name: ("old", "new")}} if kind == "changes" else {name: "hunter2"}
     with pytest.raises(ValueError, match=name) as caught:
-        log.record(Action.USER_UPDATED, actor=None, target=UserFactory.create(), **content)
+        log.record(Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create(), **content)
     assert "hunter2" not in str(caught.value)
     assert not AuditLog.objects.exists()
 
@@ -324,7 +324,7 @@ def test_row_is_rolled_back_with_its_change() -> None:
     user = UserFactory.create(name="Olive")
     with suppress(RuntimeError), transaction.atomic():
         User.objects.update(name="Oliwia")
-        log.record(Action.USER_UPDATED, actor=None, target=user, changes={"name": ("Olive", "Oliwia")})
+        log.record(Action.USER_UPDATED, actor=SYSTEM, target=user, changes={"name": ("Olive", "Oliwia")})
         assert AuditLog.objects.exists()
         raise RuntimeError
     assert not AuditLog.objects.exists()
@@ -341,7 +341,7 @@ def test_row_is_committed_with_its_change(database_url: str) -> None:
     user = UserFactory.create(name="Olive")
     with transaction.atomic():
         User.objects.update(name="Oliwia")
-        log.record(Action.USER_UPDATED, actor=None, target=user, changes={"name": ("Olive", "Oliwia")})
+        log.record(Action.USER_UPDATED, actor=SYSTEM, target=user, changes={"name": ("Olive", "Oliwia")})
         assert seen() == [("Olive", 0)]
     assert seen() == [("Oliwia", 1)]
 
@@ -350,17 +350,17 @@ def test_batch_inserts_rows_with_one_statement(django_assert_num_queries: Django
     user = UserFactory.create()
     with django_assert_num_queries(1), log.batch():
         for role in User.Role:
-            log.record(Action.ROLE_ADDED, actor=None, target=user, role=role)
+            log.record(Action.ROLE_ADDED, actor=SYSTEM, target=user, role=role)
     assert [details["role"] for _, _, details in written_rows()] == list(User.Role)
 
 
 def test_failed_batch_writes_nothing_and_ends() -> None:
     user = UserFactory.create()
     with suppress(RuntimeError), log.batch():
-        log.record(Action.ROLE_ADDED, actor=None, target=user)
+        log.record(Action.ROLE_ADDED, actor=SYSTEM, target=user)
         raise RuntimeError
     assert written_rows() == []
-    log.record(Action.ROLE_REMOVED, actor=None, target=user)
+    log.record(Action.ROLE_REMOVED, actor=SYSTEM, target=user)
     assert [action for action, _, _ in written_rows()] == ["ROLE_REMOVED"]
 
 
@@ -418,7 +418,7 @@ def test_equal_rows_have_different_digests() -> None:
     """The salt prevents a brute-force search of all IP addresses."""
     user = UserFactory.create()
     for _ in range(2):
-        log.record(Action.USER_UPDATED, actor=None, target=user)
+        log.record(Action.USER_UPDATED, actor=SYSTEM, target=user)
     first, second = AuditLog.objects.all()
     assert first.personal_salt
     assert second.personal_salt

@@ -19,7 +19,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.clerk import samples
-from audit.log import record
+from audit.log import SYSTEM, record
 from audit.models import AuditLog, AuditSeal
 from tests.helpers.factories import UserFactory
 from tests.helpers.processes import gunicorn, process, wait_until
@@ -104,7 +104,7 @@ def test_each_problem_sends_a_notification(system: System) -> None:
     assert WebhookEvent.objects.count() == stored
 
     # Tampering: a sealed row is changed with the triggers disabled.
-    record(AuditLog.Action.USER_UPDATED, actor=None, target=UserFactory.create(), reason="none")
+    record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create(), reason="none")
     row = AuditLog.objects.latest("pk")
     wait_until(AuditSeal.objects.filter(max_id__gte=row.pk).exists, "the row was not sealed")
     system.execute(f"""

@@ -17,7 +17,7 @@ from accounts.models import ClerkRateLimit, IdentityConflict, Reconciliation, Us
 from accounts.role_changes import change_roles
 from accounts.roles import RoleChangeError
 from accounts.sync import push, reconciliation
-from audit.log import SYSTEM
+from audit.log import Actor
 from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
@@ -149,7 +149,7 @@ class World:
         if user := self.user:
             wanted: dict[str, Any] = {operation: [User.Role(role)]}
             try:
-                changed = change_roles(user, actor=user, origin=SYSTEM, **wanted)
+                changed = change_roles(user, actor=Actor(user=user), **wanted)
             except RoleChangeError:
                 return  # banned, deleted or provisional
             if changed:
@@ -157,12 +157,12 @@ class World:
 
     def do_edit(self, new: dict[str, Any]) -> None:
         if profile := BuilderProfile.objects.filter(user__clerk_id=self.clerk_id).first():
-            editing.save(profile, new, actor=profile.user, origin=SYSTEM)
+            editing.save(profile, new, actor=Actor(user=profile.user))
             self.model.fields |= new
 
     def do_company(self, name: str) -> None:
         if profile := ClientProfile.objects.filter(user__clerk_id=self.clerk_id).first():
-            editing.save(profile, {"company_name": name}, actor=profile.user, origin=SYSTEM)
+            editing.save(profile, {"company_name": name}, actor=Actor(user=profile.user))
 
     # Synchronization
 

@@ -124,15 +124,15 @@ def test_replayed_role_change_creates_one_profile() -> None:
     """A replay can send the signal again."""
     olive = UserFactory.create(builder=True, client=True)
     for _ in range(2):
-        lifecycle.follow_roles(olive, ["BUILDER", "CLIENT"], [], origin=SYSTEM)
+        lifecycle.follow_roles(olive, ["BUILDER", "CLIENT"], [], actor=SYSTEM)
     assert (BuilderProfile.objects.count(), ClientProfile.objects.count()) == (1, 1)
     for _ in range(2):
-        lifecycle.follow_roles(olive, [], ["BUILDER", "CLIENT"], origin=SYSTEM)
+        lifecycle.follow_roles(olive, [], ["BUILDER", "CLIENT"], actor=SYSTEM)
     assert present() == set()
 
 
 def test_losing_a_role_without_a_profile_is_not_an_error() -> None:
-    lifecycle.follow_roles(UserFactory.create(), [], ["BUILDER", "CLIENT"], origin=SYSTEM)
+    lifecycle.follow_roles(UserFactory.create(), [], ["BUILDER", "CLIENT"], actor=SYSTEM)
     assert not BuilderProfile.objects.exists()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError
 
-from audit.log import SYSTEM
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles import page_lookup, slug_history
 from profiles.editing import services as editing
@@ -104,7 +104,7 @@ def test_new_builder_does_not_get_a_former_slug(page: BuilderProfile, webhook: W
 
 def test_other_integrity_errors_are_raised(page: BuilderProfile) -> None:
     with pytest.raises(IntegrityError):
-        editing.save(page, {"hourly_rate": -1}, actor=UserFactory.create(), origin=SYSTEM)
+        editing.save(page, {"hourly_rate": -1}, actor=Actor(user=UserFactory.create()))
 
 
 def test_profile_without_slug_has_no_url(page: BuilderProfile) -> None:

@@ -18,6 +18,7 @@ from pytest_django import Settings
 from accounts.clerk import samples
 from accounts.models import User
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
@@ -217,7 +218,7 @@ def test_event_links_to_neighbouring_events_of_the_user(webhook: WebhookClient, 
 
 def test_admin_actions_are_listed(webhook: WebhookClient, operator: Client, adam: User) -> None:
     event = received(webhook)
-    log.record(AuditLog.Action.EVENT_RETRIED, actor=adam, target=event, note="Fixed <it>")
+    log.record(AuditLog.Action.EVENT_RETRIED, actor=Actor(user=adam), target=event, note="Fixed <it>")
     assert "Event retried, by Adam: Fixed &lt;it&gt;" in text(operator, event)
 
 

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
-from audit.log import Origin
+from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from webhooks.models import Alert, WebhookEvent
@@ -83,7 +83,7 @@ class AlertAdmin(ReadOnlyAdmin):
     @staticmethod
     def _apply(request: HttpRequest, alert: Alert, chosen: dict[str, Any]) -> bool:
         snooze_for = timedelta(hours=chosen["hours"] or SNOOZE_HOURS[0])
-        actor: dict[str, Any] = {"actor": request.user, "origin": Origin.from_request(request)}
+        actor: dict[str, Any] = {"actor": request.user, "origin": Actor.from_request(request)}
         return apply_action(
             alert.pk, AlertAction(chosen["action"]), note=chosen["note"], snooze_for=snooze_for, **actor
         )

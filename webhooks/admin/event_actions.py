@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
 from webhooks.admin.pages import may_view_events, operators_page
@@ -64,7 +64,7 @@ def can_repair(request: HttpRequest) -> bool:
 
 
 def acting_admin(request: HttpRequest, reason: str) -> ActingAdmin:
-    return ActingAdmin(request.user, Origin.from_request(request), reason)  # type: ignore[arg-type]
+    return ActingAdmin(Actor.from_request(request), reason)
 
 
 class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
@@ -228,7 +228,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
             text = anonymize.make_fixture(event.payload)
         except anonymize.FixtureError as error:
             return self._back(request, str(error), event=event)
-        log.record(AuditLog.Action.EVENT_COPIED, actor=by.actor, target=event, origin=by.origin, note=by.reason)
+        log.record(AuditLog.Action.EVENT_COPIED, actor=by.actor, target=event, note=by.reason)
         name = f"{slugify(event.event_type.replace('.', '-')) or 'event'}-{event.pk}.json"
         if "download" in request.POST:
             headers = {"Content-Disposition": f'attachment; filename="{name}"'}

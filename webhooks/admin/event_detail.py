@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
@@ -110,9 +110,8 @@ def _record(request: HttpRequest, event: WebhookEvent, reason: str) -> None:
     user = User.objects.filter(clerk_id=event.clerk_user_id).first() if event.clerk_user_id else None
     log.record(
         AuditLog.Action.PAYLOAD_REVEALED,
-        actor=request.user,  # type: ignore[arg-type]  # the permission check excludes anonymous users
+        actor=Actor.from_request(request),
         target=event,
         subject=user,
-        origin=Origin.from_request(request),
         note=reason,
     )

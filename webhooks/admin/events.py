@@ -11,7 +11,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from audit.log import Origin
+from audit.log import Actor
 from core.admin.keyset import KeysetAdmin
 from core.admin.post_only import post_only
 from webhooks.admin.event_actions import RepairMixin
@@ -63,9 +63,9 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
         assert isinstance(changelist, EventChangeList)  # noqa: S101
         if changelist.warnings:
             return self._rejected(request, gettext("Nothing was exported.") + " " + " ".join(changelist.warnings))
-        origin = Origin.from_request(request)
+        actor = Actor.from_request(request)
         filters = auditable_filters(changelist)
-        return csv_export.response(changelist.queryset, RECEIVED, actor=request.user, origin=origin, filters=filters)
+        return csv_export.response(changelist.queryset, RECEIVED, actor=actor, filters=filters)
 
     def _rejected(self, request: HttpRequest, reason: str) -> HttpResponse:
         self.message_user(request, reason, messages.ERROR)

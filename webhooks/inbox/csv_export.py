@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import AbstractBaseUser
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core import csv_export
 from core.db.keyset import Ordering
@@ -25,8 +25,7 @@ def response(
     events: QuerySet[WebhookEvent],
     order: Ordering,
     *,
-    actor: AbstractBaseUser | AnonymousUser,
-    origin: Origin,
+    actor: Actor,
     filters: Mapping[str, Any],
 ) -> StreamingHttpResponse:
     """Stream events as CSV and record the export in the audit log.
@@ -37,9 +36,9 @@ def response(
         order: the order of the rows.
         filters: the filters of the list, for the audit log.
     """
-    assert isinstance(actor, AbstractBaseUser)  # noqa: S101  # the admin requires sign-in
+    assert isinstance(actor.user, AbstractBaseUser)  # noqa: S101  # the admin requires sign-in
     newest = WebhookEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor, origin=origin, format="csv", filters=filters)
+    log.record(AuditLog.Action.EVENTS_EXPORTED, actor=actor, target=actor.user, format="csv", filters=filters)
     found = order.iterate(events.filter(pk__lte=newest).only(*FIELDS, "duration", "last_error"))
     return csv_export.file_response(
         csv_export.csv_lines(COLUMNS, map(_row, found)), csv_export.CSV_CONTENT_TYPE, name="events", extension="csv"

@@ -7,7 +7,7 @@ from django.conf import settings
 from accounts.clerk.payloads import ClerkEvent, ClerkSessionEnded, ClerkUser, ClerkUserDeleted
 from accounts.sessions import services as sessions
 from accounts.sync.apply import Outcome, apply_user
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.models import WebhookEvent
 
@@ -23,20 +23,20 @@ def handle(event: ClerkEvent, *, svix_id: str) -> Result:
     handler = HANDLERS.get(event.type)
     if handler is None:
         return State.IGNORED, ""
-    origin = Origin(AuditLog.Source.WEBHOOK, svix_id, event.ip_address, event.user_agent)
-    return handler(event, origin)
+    actor = Actor(AuditLog.Source.WEBHOOK, svix_id, event.ip_address, event.user_agent)
+    return handler(event, actor)
 
 
-def handle_user(event: ClerkEvent, origin: Origin) -> Result:
+def handle_user(event: ClerkEvent, actor: Actor) -> Result:
     subject = event.subject
     if not isinstance(subject, ClerkUser | ClerkUserDeleted) or subject.clerk_id is None:
         # Clerk's schema allows a deletion without a user ID. Only reconciliation can detect that deletion.
         return State.IGNORED, "The event does not name the deleted user."
-    outcome = apply_user(subject, origin=origin)
+    outcome = apply_user(subject, actor=actor)
     return (State.STALE if outcome is Outcome.STALE else State.PROCESSED), ""
 
 
-def end_session(event: ClerkEvent, origin: Origin) -> Result:
+def end_session(event: ClerkEvent, actor: Actor) -> Result:
     """Reject the remaining tokens of an ended session."""
     if isinstance(event.subject, ClerkSessionEnded):
         sessions.end_session(event.subject)
@@ -44,7 +44,7 @@ def end_session(event: ClerkEvent, origin: Origin) -> Result:
 
 
 #: Events of other types are ignored. https://clerk.com/docs/guides/development/webhooks/overview
-HANDLERS: dict[str, Callable[[ClerkEvent, Origin], Result]] = {
+HANDLERS: dict[str, Callable[[ClerkEvent, Actor], Result]] = {
     "user.created": handle_user,
     "user.updated": handle_user,
     "user.deleted": handle_user,

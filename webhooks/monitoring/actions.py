@@ -7,9 +7,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import User
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.models import Alert, Notification
 from webhooks.monitoring import alerts
@@ -29,9 +28,7 @@ AUDIT_ACTIONS = {
 
 
 @transaction.atomic
-def apply_action(
-    alert_id: int, action: AlertAction, *, actor: User, origin: Origin, note: str, snooze_for: timedelta
-) -> bool:
+def apply_action(alert_id: int, action: AlertAction, *, actor: Actor, note: str, snooze_for: timedelta) -> bool:
     """Apply an action to an open alert and audit it.
 
     Args:
@@ -46,13 +43,13 @@ def apply_action(
         return False
     now = timezone.now()
     changes: dict[AlertAction, dict[str, Any]] = {
-        AlertAction.ACKNOWLEDGE: {"acknowledged_at": now, "acknowledged_by": actor, "snoozed_until": None},
+        AlertAction.ACKNOWLEDGE: {"acknowledged_at": now, "acknowledged_by": actor.user, "snoozed_until": None},
         AlertAction.SNOOZE: {"snoozed_until": now + snooze_for},
-        AlertAction.RESOLVE: {"resolved_at": now, "resolved_by": actor},
+        AlertAction.RESOLVE: {"resolved_at": now, "resolved_by": actor.user},
     }
     notes = "\n".join(filter(None, (alert.note, note)))
     Alert.objects.filter(pk=alert.pk).update(**changes[action], note=notes)
     if action == AlertAction.RESOLVE:
         alerts.queue_notifications(alert, Notification.Kind.RESOLVED)
-    log.record(AUDIT_ACTIONS[action], actor=actor, target=alert, origin=origin, rule=alert.rule, note=note)
+    log.record(AUDIT_ACTIONS[action], actor=actor, target=alert, rule=alert.rule, note=note)
     return True

@@ -89,8 +89,8 @@ def channel_name(url: str) -> str:
 
 
 def absolute_url(alert: Alert) -> str:
-    [origin, *_] = [*settings.CLERK_AUTHORIZED_PARTIES, f"https://{(settings.ALLOWED_HOSTS or ['localhost'])[0]}"]
-    return origin + reverse("admin:webhooks_alert_change", args=[alert.pk])
+    [actor, *_] = [*settings.CLERK_AUTHORIZED_PARTIES, f"https://{(settings.ALLOWED_HOSTS or ['localhost'])[0]}"]
+    return actor + reverse("admin:webhooks_alert_change", args=[alert.pk])
 
 
 @transaction.atomic

@@ -18,7 +18,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app as queue
 
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
 from webhooks.replay import event_actions
@@ -130,7 +130,7 @@ def delete_expired_details() -> None:
 
 @transaction.atomic
 def _create(events: QuerySet[WebhookEvent] | Replay, by: ActingAdmin, **fields: Any) -> Replay:
-    replay = Replay(requested_by=by.actor, reason=by.reason, **fields)
+    replay = Replay(requested_by=by.actor.user, reason=by.reason, **fields)
     if isinstance(events, Replay):
         # A concurrent request to resume the same replay waits for this lock and is then rejected.
         earlier = Replay.objects.select_for_update().get(pk=events.pk)
@@ -208,7 +208,7 @@ def _remaining_ids(replay: Replay) -> Iterator[int]:
 def _process_event(replay: Replay, event_id: int) -> EventResult:
     if replay.dry_run:
         return event_actions.dry_run(event_id)
-    by = ActingAdmin(replay.requested_by, Origin(AuditLog.Source.REQUEST), replay.reason)
+    by = ActingAdmin(Actor(AuditLog.Source.REQUEST, user=replay.requested_by), replay.reason)
     return event_actions.replay(event_id, by, replay=replay.pk)
 
 
@@ -268,4 +268,4 @@ def _defer(replay: Replay) -> None:
 
 
 def _record(action: AuditLog.Action, replay: Replay, by: ActingAdmin, **facts: Any) -> None:
-    log.record(action, actor=by.actor, target=replay, origin=by.origin, note=by.reason, **facts)
+    log.record(action, actor=by.actor, target=replay, note=by.reason, **facts)

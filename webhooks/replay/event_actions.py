@@ -3,7 +3,7 @@
 A dry run applies the event like a replay and rolls back, so it shows what a replay would do. All other actions are audited.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from django.db import OperationalError, transaction
@@ -13,7 +13,7 @@ from accounts.models import EndedSession, MetadataPush, Reconciliation, User
 from accounts.sync import on_demand_fetch
 from accounts.sync.apply import UNAUDITED_FIELDS
 from audit import log
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core.db.statements import update
 from core.db.transactions import CurrentTransaction
@@ -31,10 +31,9 @@ LOCK_ERRORS = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDet
 
 @dataclass(frozen=True, slots=True)
 class ActingAdmin:
-    """The admin behind an action, the origin of the request, and the stated reason."""
+    """An admin who acts on events, and the stated reason."""
 
-    actor: User
-    origin: Origin
+    actor: Actor
     reason: str
 
 
@@ -91,8 +90,8 @@ def replay(event_id: int, by: ActingAdmin, **facts: Any) -> EventResult:
     """
 
     def audit(event: WebhookEvent) -> None:
-        origin = Origin(by.origin.source, event.svix_id, by.origin.ip_address, by.origin.user_agent)
-        log.record(Action.EVENT_REPLAYED, actor=by.actor, target=event, origin=origin, note=by.reason, **facts)
+        actor = replace(by.actor, delivery=event.svix_id)
+        log.record(Action.EVENT_REPLAYED, actor=actor, target=event, note=by.reason, **facts)
 
     try:
         event = inbox.replay(event_id, audit=audit)
@@ -122,7 +121,6 @@ def resolve(event_id: int, by: ActingAdmin) -> bool:
         Action.EVENT_RESOLVED,
         actor=by.actor,
         target=event,
-        origin=by.origin,
         changes=changes,
         note=by.reason,
         error=error_kind,
@@ -139,7 +137,6 @@ def fetch_user(event: WebhookEvent, by: ActingAdmin) -> Reconciliation:
         actor=by.actor,
         target=event,
         subject=User.objects.filter(clerk_id=event.clerk_user_id).first(),
-        origin=by.origin,
         note=by.reason,
         report=report.pk,
     )

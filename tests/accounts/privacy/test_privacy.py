@@ -28,7 +28,7 @@ from accounts.clerk.api import ClerkApiError
 from accounts.models import DataExport, EndedSession, IdentityConflict, PreservedForm, User
 from accounts.privacy import deletion, erasure, exports
 from accounts.privacy.deletion import DeletionError
-from audit.log import SYSTEM, Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from core import personal_data
 from core.personal_data import PersonalData
@@ -44,7 +44,7 @@ from webhooks.models import WebhookEvent
 
 pytestmark = pytest.mark.django_db
 
-REQUEST = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
+REQUEST = Actor(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
 NOW = timezone.now()
 GONE = httpx.Response(200, json={"object": "user", "deleted": True})
 #: Texts that must not exist anywhere after the erasure.
@@ -65,8 +65,8 @@ def zofia(webhook: WebhookClient) -> User:
     user: User = User.objects.get()
     builder, client = BuilderProfile.objects.get(), ClientProfile.objects.get()
     new = {"headline": "Unheard-of headline", "hourly_rate": Decimal(90)}
-    editing.save(builder, new, actor=user, origin=REQUEST)
-    editing.save(client, {"company_name": "Secretfirm"}, actor=user, origin=REQUEST)
+    editing.save(builder, new, actor=REQUEST.with_user(user))
+    editing.save(client, {"company_name": "Secretfirm"}, actor=REQUEST.with_user(user))
     PreservedForm.objects.create(clerk_id=str(user.clerk_id), path="/x/", fields="name=Zofia", saved_at=timezone.now())
     EndedSession.objects.create(session_id="sess_1", clerk_id=str(user.clerk_id), ended_at=timezone.now())
     return user
@@ -104,7 +104,7 @@ def actions(user: User) -> list[str]:
 class TestDeletion:
     def test_account_is_deleted_at_clerk_after_the_cooling_off_period(self, fake: FakeClerk, zofia: User) -> None:
         fake.respond_with(GONE)
-        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
+        deletion.request_deletion(zofia, actor=REQUEST.with_user(zofia))
         tasks.delete_due_accounts(0)
         assert fake.requests == []
         with travel_by(deletion.COOLING_OFF):
@@ -119,7 +119,7 @@ class TestDeletion:
 
     def test_event_of_our_own_deletion_is_stale(self, fake: FakeClerk, webhook: WebhookClient, zofia: User) -> None:
         fake.respond_with(GONE)
-        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
+        deletion.request_deletion(zofia, actor=REQUEST.with_user(zofia))
         with travel_by(deletion.COOLING_OFF):
             deletion.delete_due()
         assert webhook.deleted(person(clerk_id=zofia.clerk_id)) == "stale"
@@ -131,35 +131,35 @@ class TestDeletion:
             return GONE
 
         fake.handler = handler
-        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
+        deletion.request_deletion(zofia, actor=REQUEST.with_user(zofia))
         with travel_by(deletion.COOLING_OFF):
             assert deletion.delete_due() == 1
         assert actions(zofia).count("USER_DELETED") == 1
 
     def test_deletion_can_be_cancelled(self, fake: FakeClerk, zofia: User) -> None:
-        deletion.request_deletion(zofia, actor=zofia, origin=REQUEST)
-        deletion.cancel_deletion(zofia, actor=zofia, origin=REQUEST)
-        deletion.cancel_deletion(zofia, actor=zofia, origin=REQUEST)
+        deletion.request_deletion(zofia, actor=REQUEST.with_user(zofia))
+        deletion.cancel_deletion(zofia, actor=REQUEST.with_user(zofia))
+        deletion.cancel_deletion(zofia, actor=REQUEST.with_user(zofia))
         with travel_by(deletion.COOLING_OFF):
             assert deletion.delete_due() == 0
         assert (fake.requests, actions(zofia)[-1]) == ([], "DELETION_CANCELLED")
 
     def test_second_request_keeps_the_first_date(self, zofia: User) -> None:
-        first = deletion.request_deletion(zofia, actor=zofia, origin=REQUEST).deletion_due_at
+        first = deletion.request_deletion(zofia, actor=REQUEST.with_user(zofia)).deletion_due_at
         with travel_by(timedelta(days=3)):
-            assert deletion.request_deletion(zofia, actor=zofia, origin=REQUEST).deletion_due_at == first
+            assert deletion.request_deletion(zofia, actor=REQUEST.with_user(zofia)).deletion_due_at == first
         assert actions(zofia).count("DELETION_REQUESTED") == 1
 
     @pytest.mark.parametrize("facts", ({"superuser": True}, {"deleted": True}))
     def test_account_without_a_clerk_identity_cannot_be_deleted(self, facts: dict[str, bool]) -> None:
         user = UserFactory.create(**facts)
         with pytest.raises(DeletionError, match="has no account at Clerk"):
-            deletion.request_deletion(user, actor=user, origin=REQUEST)
+            deletion.request_deletion(user, actor=REQUEST.with_user(user))
 
     def test_failed_deletion_does_not_stop_others_and_is_retried(self, fake: FakeClerk, zofia: User) -> None:
         other = UserFactory.create()
         for user in (zofia, other):
-            deletion.request_deletion(user, actor=user, origin=REQUEST)
+            deletion.request_deletion(user, actor=REQUEST.with_user(user))
         stubborn = f"/v1/users/{zofia.clerk_id}"
         fake.handler = lambda r: httpx.Response(409, json={"errors": []}) if r.url.path == stubborn else GONE
         with travel_by(deletion.COOLING_OFF):
@@ -187,7 +187,7 @@ def add_images() -> tuple[str, str]:
 
 class TestExport:
     def build(self, user: User) -> DataExport:
-        exports.request_export(user, actor=user, origin=REQUEST)
+        exports.request_export(user, actor=REQUEST.with_user(user))
         job = ProcrastinateJob.objects.get(task_name="accounts.tasks.build_data_export")
         tasks.build_data_export(**job.args)
         return DataExport.objects.get()
@@ -246,11 +246,11 @@ class TestExport:
 
     def test_export_reduces_admins_to_their_part(self, zofia: User) -> None:
         adam = UserFactory.create(admin=True, name="Adam Admin", email="adam@example.com")
-        by_adam = Origin(AuditLog.Source.REQUEST, ip_address="198.51.100.7", user_agent="Adamfox/1.0")
+        by_adam = Actor(AuditLog.Source.REQUEST, ip_address="198.51.100.7", user_agent="Adamfox/1.0")
         impersonated = replace(REQUEST, impersonator="user_adam", ip_address="198.51.100.8", user_agent="Adamfox/2.0")
         builder = BuilderProfile.objects.get(user=zofia)
-        moderation.hide(builder, "Broken links.", actor=adam, origin=by_adam)
-        editing.save(builder, {"tagline": "By our support team"}, actor=zofia, origin=impersonated)
+        moderation.hide(builder, "Broken links.", actor=by_adam.with_user(adam))
+        editing.save(builder, {"tagline": "By our support team"}, actor=impersonated.with_user(zofia))
         text = b"".join(self.read(exports.build_archive(zofia)).values()).decode()
         for secret in ("Adam", "198.51.100", "user_adam", f'"actor_id": {adam.pk}'):
             assert secret not in text, secret
@@ -263,7 +263,7 @@ class TestExport:
     def test_export_of_an_admin_contains_no_data_of_other_users(self, zofia: User) -> None:
         adam = UserFactory.create(admin=True, name="Adam Admin")
         builder = BuilderProfile.objects.get(user=zofia)
-        editing.save(builder, {"headline": "Zofia's new headline"}, actor=adam, origin=REQUEST)
+        editing.save(builder, {"headline": "Zofia's new headline"}, actor=REQUEST.with_user(adam))
         [row] = json.loads(self.read(exports.build_archive(adam))["audit.json"])["log"]
         assert row["changed_fields"] == ["headline"]
         assert (row["actor"], row["target"], row["target_label"], row["details"]) == (
@@ -317,8 +317,8 @@ class TestExport:
         assert (sent["recipient"], sent.get("builder_id")) == (slug, None)
 
     def test_second_request_returns_the_first_export(self, zofia: User) -> None:
-        first = exports.request_export(zofia, actor=zofia, origin=REQUEST)
-        assert exports.request_export(zofia, actor=zofia, origin=REQUEST) == first
+        first = exports.request_export(zofia, actor=REQUEST.with_user(zofia))
+        assert exports.request_export(zofia, actor=REQUEST.with_user(zofia)) == first
         assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.build_data_export").count() == 1
 
     def test_repeated_job_builds_the_export_once(self, zofia: User) -> None:
@@ -343,7 +343,7 @@ class TestExport:
             assert not [query["sql"] for query in asked.captured_queries if '"archive"' in query["sql"]]
 
     def test_unfinished_export_cannot_be_downloaded(self, zofia: User) -> None:
-        export = exports.request_export(zofia, actor=zofia, origin=REQUEST)
+        export = exports.request_export(zofia, actor=REQUEST.with_user(zofia))
         assert signed_in(zofia).get(f"/account/exports/{export.public_id}/").status_code == 404
 
 
@@ -356,10 +356,10 @@ class TestErasure:
     def test_no_table_contains_personal_data_afterwards(self, webhook: WebhookClient, full_zofia: User) -> None:
         TestExport().build(full_zofia)
         adam = UserFactory.create(admin=True, name="Adam")
-        editing.save(BuilderProfile.objects.get(user=full_zofia), {"validation_tier": 2}, actor=adam, origin=SYSTEM)
+        editing.save(BuilderProfile.objects.get(user=full_zofia), {"validation_tier": 2}, actor=Actor(user=adam))
         # Zofia also changed the profile of another user.
         other = BuilderProfileFactory.create(user=UserFactory.create(name="Mona", builder=True))
-        editing.save(other, {"headline": "Mona's own"}, actor=full_zofia, origin=REQUEST)
+        editing.save(other, {"headline": "Mona's own"}, actor=REQUEST.with_user(full_zofia))
         assert remaining_personal_data() >= set(PERSONAL) - {"+48600"}, "the search would find nothing"
         self.delete_and_erase(webhook, full_zofia)
         assert remaining_personal_data() == set()

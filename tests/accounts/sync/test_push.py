@@ -21,7 +21,7 @@ from accounts.sync import outbox
 from accounts.sync import push as pushes
 from accounts.sync.apply import apply_user
 from accounts.sync.push import Outcome
-from audit.log import SYSTEM
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
@@ -67,17 +67,17 @@ def metadata(clerk: StandIn, user: User) -> dict[str, Any]:
 
 
 def edit(user: User, **new: Any) -> None:
-    editing.save(BuilderProfile.objects.get(user=user), new, actor=user, origin=SYSTEM)
+    editing.save(BuilderProfile.objects.get(user=user), new, actor=Actor(user=user))
 
 
 def change(user: User, *, add: tuple[Role, ...] = (), remove: tuple[Role, ...] = ()) -> None:
-    change_roles(User.objects.get(pk=user.pk), add=add, remove=remove, actor=user, origin=SYSTEM)
+    change_roles(User.objects.get(pk=user.pk), add=add, remove=remove, actor=Actor(user=user))
 
 
 def deliver_current_event(clerk: StandIn, user: User) -> None:
     """Apply an event with the current state of the user at Clerk."""
     data = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]
-    apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
+    apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), actor=SYSTEM)
 
 
 def patches(fake: FakeClerk) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ class TestPushedValues:
         change(olive, add=(Role.CLIENT,))
         edit(olive, validation_tier=3, available_for_hire=False, hourly_rate=Decimal("85.00"))
         client = ClientProfile.objects.get()
-        editing.save(client, {"company_name": "Żubr & Söhne"}, actor=olive, origin=SYSTEM)
+        editing.save(client, {"company_name": "Żubr & Söhne"}, actor=Actor(user=olive))
         assert pushes.push_user(olive.pk) is Outcome.SENT
         public_metadata = metadata(clerk, olive)
         assert {key: public_metadata[key] for key in public_metadata if key not in ("plan", "roles")} == {
@@ -414,7 +414,7 @@ class TestDriftAndBounces:
         data = json.loads(json.dumps(fake.handler(api_request(olive)).json()))
         data["public_metadata"]["validationTier"] = value
         data["updated_at"] += 1000
-        apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), origin=SYSTEM)
+        apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), actor=SYSTEM)
         assert state(olive) == "pending"
 
     def test_push_stops_when_another_system_keeps_changing_the_values(

@@ -24,7 +24,7 @@ from accounts.models import MetadataPush, Reconciliation, User
 from accounts.role_changes import change_roles
 from accounts.sync import reconciliation
 from accounts.sync.apply import apply_user
-from audit.log import SYSTEM
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
 from tests.helpers.admin import one_of_each
@@ -295,7 +295,7 @@ class TestPushes:
         return metadata
 
     def test_lost_push_is_repeated(self, clerk: StandIn, olive: User) -> None:
-        change_roles(olive, add=[User.Role.CLIENT], actor=olive, origin=SYSTEM)
+        change_roles(olive, add=[User.Role.CLIENT], actor=Actor(user=olive))
         MetadataPush.objects.update(next_attempt_at="2030-01-01T00:00:00Z")
         assert f"1 not pushed to Clerk, repaired: {olive.clerk_id}" in reconcile()
         assert self.public_metadata(clerk, olive) == {"roles": ["CLIENT", "BUILDER"], "plan": "pro"}

@@ -10,6 +10,7 @@ from django.core import mail
 from pytest_django import Settings
 
 from audit import checks, log, tasks
+from audit.log import SYSTEM
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from audit.sealing import checkpoints, seals, verification
 from tests.audit.rows import execute_as_owner
@@ -30,7 +31,7 @@ def seal_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 def write_rows(count: int) -> None:
     user = UserFactory.create()
     for _ in range(count):
-        log.record(AuditLog.Action.USER_UPDATED, actor=None, target=user)
+        log.record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=user)
 
 
 def run_sealing_job() -> None:

@@ -14,6 +14,7 @@ from pytest_django import Settings
 
 from accounts.models import User
 from audit import log
+from audit.log import SYSTEM
 from audit.models import AuditLog, AuditSeal
 from audit.sealing import seals, verification
 from tests.helpers.factories import UserFactory
@@ -31,7 +32,7 @@ def seal_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_row(user: User, **facts: Any) -> None:
-    log.record(AuditLog.Action.USER_UPDATED, actor=None, target=user, **facts)
+    log.record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=user, **facts)
 
 
 def sealed_rows() -> Counter[int]:

@@ -15,6 +15,7 @@ from pytest_django import Settings
 from accounts.models import User
 from accounts.privacy import erasure
 from audit import log, personal_data
+from audit.log import SYSTEM, Actor
 from audit.models import AppendOnlyError, AuditLog, AuditSeal, AuditVerification
 from audit.sealing import checkpoints, digests, keys, seals, verification
 from tests.audit.rows import PERSONAL, create_row, execute, execute_as_owner, mark_erased
@@ -39,9 +40,8 @@ def write_rows(count: int) -> list[int]:
     for number in range(count):
         log.record(
             Action.USER_UPDATED,
-            actor=user,
+            actor=Actor(AuditLog.Source.REQUEST, None, "203.0.113.9", "Firefox").with_user(user),
             target=user,
-            origin=log.Origin(AuditLog.Source.REQUEST, None, "203.0.113.9", "Firefox"),
             changes={"name": ("Old", f"New {number}")},
         )
     return sorted(AuditLog.objects.values_list("pk", flat=True))[-count:]
@@ -282,7 +282,7 @@ def test_all_erased_details_are_reported(row_ids: list[int]) -> None:
 
 def test_erased_role_is_reported_even_if_its_user_was_erased() -> None:
     olive = UserFactory.create()
-    log.record(Action.ROLE_ADDED, actor=None, target=olive, role="ADMIN")
+    log.record(Action.ROLE_ADDED, actor=SYSTEM, target=olive, role="ADMIN")
     seals.seal()
     mark_erased(olive)
     execute_as_owner("UPDATE audit_auditlog SET details = NULL WHERE action = 'ROLE_ADDED'")
@@ -293,7 +293,7 @@ def test_erased_role_is_reported_even_if_its_user_was_erased() -> None:
 
 def test_roles_survive_the_erasure_of_their_user() -> None:
     adam, olive = UserFactory.create(name="Adam"), UserFactory.create(name="Olive")
-    log.record(Action.ROLE_ADDED, actor=adam, target=olive, role="ADMIN", origin=log.Origin(ip_address="203.0.113.9"))
+    log.record(Action.ROLE_ADDED, actor=Actor(ip_address="203.0.113.9").with_user(adam), target=olive, role="ADMIN")
     seals.seal()
     User.objects.filter(pk=olive.pk).update(deleted_at=timezone.now(), is_active=False)
     erasure.erase_user(olive.pk)
@@ -323,7 +323,7 @@ def test_chain_stays_valid_after_users_are_erased() -> None:
 def test_erasure_removes_the_salts(row_ids: list[int]) -> None:
     """With the salt, an IP address could be found by brute force."""
     actor, other = User.objects.get(), UserFactory.create()
-    log.record(Action.USER_UPDATED, actor=actor, target=other)
+    log.record(Action.USER_UPDATED, actor=Actor(user=actor), target=other)
     User.objects.filter(pk=actor.pk).update(erased_at=timezone.now())
     personal_data.erase(actor)
     rows = AuditLog.objects.exclude(action=Action.PERSON_ERASED).values_list("actor_salt", "personal_salt")

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from audit.log import SYSTEM
+from audit.log import Actor
 from profiles import personal_data, tasks
 from profiles.directory import indexing, terms
 from profiles.directory.exchange_rates import to_usd
@@ -180,7 +180,7 @@ class TestBadInput:
 
 def edit(**facts: Any) -> None:
     profile = BuilderProfile.objects.get()
-    editing.save(profile, facts, actor=profile.user, origin=SYSTEM)
+    editing.save(profile, facts, actor=Actor(user=profile.user))
 
 
 class TestIndexUpdates:
@@ -278,7 +278,7 @@ class TestIndexUpdates:
         profile = BuilderProfileFactory.create(user=UserFactory.create(roles=[]))
         # Savepoint, the locked row, its new values, the audit row, and the savepoint's end.
         with django_assert_num_queries(5):
-            editing.save(profile, {"headline": "New"}, actor=profile.user, origin=SYSTEM)
+            editing.save(profile, {"headline": "New"}, actor=Actor(user=profile.user))
 
 
 class TestScore:

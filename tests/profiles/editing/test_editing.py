@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.lifecycle import apply_changes
@@ -210,7 +210,7 @@ def test_conflict_shows_time_of_last_change_to_this_section(page: BuilderProfile
     typed = TYPED | current_version(page, browser)
     with transaction.atomic():
         stored = BuilderProfile.objects.select_related("user").select_for_update(of=("self",)).get()
-        apply_changes(stored, Origin(AuditLog.Source.WEBHOOK), headline="From Clerk")
+        apply_changes(stored, actor=Actor(AuditLog.Source.WEBHOOK), headline="From Clerk")
     signed_in(UserFactory.create(admin=True)).post(form_url(page, "about"), {"bio": "Something else"})
     with time_machine.travel(timezone.now() + timedelta(minutes=3), tick=False):
         browser = signed_in(page.user)

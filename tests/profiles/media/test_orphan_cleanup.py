@@ -12,7 +12,7 @@ from django.core.files.storage import default_storage
 from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
-from audit.log import SYSTEM
+from audit.log import Actor
 from profiles import tasks
 from profiles.media import images, orphan_cleanup
 from profiles.media.images import PORTRAIT, PROJECT
@@ -123,7 +123,7 @@ def test_replaced_image_whose_deletion_failed_is_deleted_later(
 
     with monkeypatch.context() as broken, django_capture_on_commit_callbacks(execute=True):
         broken.setattr(default_storage, "delete", fail)
-        portfolio.set_portrait(page, None, actor=page.user, origin=SYSTEM)
+        portfolio.set_portrait(page, None, actor=Actor(user=page.user))
     assert files(media) == {first}
     assert list(delete_orphans()) == [first]
     assert files(media) == set()

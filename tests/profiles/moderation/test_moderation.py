@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 
 from accounts.models import MetadataPush, User
-from audit.log import SYSTEM
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles import lifecycle
 from profiles.models import Badge, BuilderProfile
@@ -297,7 +297,7 @@ def test_simultaneous_clicks_have_one_effect(action: str) -> None:
 
     def click(_: int) -> None:
         try:
-            function(BuilderProfile.objects.get(pk=page.pk), *arguments, actor=page.user, origin=SYSTEM)
+            function(BuilderProfile.objects.get(pk=page.pk), *arguments, actor=Actor(user=page.user))
         finally:
             connection.close()
 

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from accounts.role_changes import change_roles
-from audit.log import SYSTEM
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
 from profiles.moderation import services as moderation
@@ -134,7 +134,7 @@ class TestSteps:
 
 class TestUnfinishedProfile:
     def test_new_profile_is_never_public(self, olive: User) -> None:
-        onboarding.start(olive, Goal.BUILDER, origin=SYSTEM)
+        onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
         profile = BuilderProfile.objects.get()
         assert profile.unpublished_at == profile.created_at
         created, unpublished = AuditLog.objects.filter(target__startswith="profiles").order_by("id")
@@ -149,13 +149,13 @@ class TestUnfinishedProfile:
 
     def test_choosing_twice_creates_one_profile(self, olive: User) -> None:
         for _ in range(2):
-            onboarding.start(olive, Goal.BUILDER, origin=SYSTEM)
+            onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
         assert AuditLog.objects.filter(changed_fields__contains=["unpublished_at"]).count() == 1
 
     def test_going_back_after_publishing_keeps_the_page_published(self, olive: User) -> None:
-        onboarding.start(olive, Goal.BUILDER, origin=SYSTEM)
-        moderation.publish(BuilderProfile.objects.get(), actor=olive, origin=SYSTEM)
-        onboarding.start(olive, Goal.BOTH, origin=SYSTEM)
+        onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
+        moderation.publish(BuilderProfile.objects.get(), actor=Actor(user=olive))
+        onboarding.start(olive, Goal.BOTH, actor=SYSTEM)
         assert BuilderProfile.objects.get().unpublished_at is None
 
     def test_unfinished_onboarding_can_be_continued(self, olive: User) -> None:
@@ -191,7 +191,7 @@ class TestUnfinishedProfile:
 
     def test_hidden_profile_stays_hidden(self) -> None:
         profile = BuilderProfileFactory.create(hidden_at=SINCE, deleted_at=SINCE)
-        onboarding.start(profile.user, Goal.BUILDER, origin=SYSTEM)
+        onboarding.start(profile.user, Goal.BUILDER, actor=SYSTEM)
         profile.refresh_from_db()
         assert profile.hidden_at == SINCE
 
@@ -233,7 +233,7 @@ class TestQuestions:
 
 class TestPreview:
     def test_preview_shows_what_visitors_see(self, olive: User) -> None:
-        onboarding.start(olive, Goal.BUILDER, origin=SYSTEM)
+        onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
         text = text_of(signed_in(olive), "/welcome/preview/")
         assert "/edit/" not in text
         assert 'id="owner-bar"' not in text
@@ -249,7 +249,7 @@ class TestPreview:
         assert here.partition("</article>")[0] == there.partition("</article>")[0]
 
     def test_preview_takes_few_queries(self, olive: User, django_assert_max_num_queries: Any) -> None:
-        onboarding.start(olive, Goal.BUILDER, origin=SYSTEM)
+        onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
         browser = signed_in(olive)
         with django_assert_max_num_queries(6):
             browser.get("/welcome/preview/")
@@ -295,12 +295,12 @@ class TestRolesForm:
     def test_role_given_by_admin_restores_the_published_page(self) -> None:
         profile = BuilderProfileFactory.create(archived_at=SINCE, user=UserFactory.create(client=True))
         adam = UserFactory.create(admin=True)
-        change_roles(profile.user, add=[User.Role.BUILDER], actor=adam, origin=SYSTEM)
+        change_roles(profile.user, add=[User.Role.BUILDER], actor=Actor(user=adam))
         assert Client().get(profile.get_absolute_url()).status_code == 200
 
 
 def test_questions_take_two_queries(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    onboarding.start(olive, Goal.BUILDER, origin=SYSTEM)
+    onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
     browser = signed_in(olive)
     with django_assert_num_queries(2):  # the user and the profile
         browser.get("/welcome/builder/")

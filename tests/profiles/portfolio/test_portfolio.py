@@ -14,7 +14,7 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from audit.log import SYSTEM
+from audit.log import Actor
 from audit.models import AuditLog
 from profiles.editing.versions import version_of
 from profiles.forms.sections import LinksForm, ProjectForm
@@ -446,7 +446,7 @@ def test_simultaneous_forms_add_one_project_and_respect_the_limit(page: BuilderP
 
     def send(number: int) -> None:
         try:
-            portfolio.add(page, values, token=token if number < 4 else uuid4(), actor=page.user, origin=SYSTEM)
+            portfolio.add(page, values, token=token if number < 4 else uuid4(), actor=Actor(user=page.user))
         except ValidationError:
             pass
         finally:

@@ -11,7 +11,7 @@ from django.test import Client
 from PIL import Image
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from audit.log import SYSTEM
+from audit.log import Actor
 from profiles.directory import indexing
 from profiles.media import images
 from profiles.media.images import PROJECT
@@ -135,7 +135,7 @@ class TestStoring:
 
     def test_nesting_in_another_transaction_raises(self, page: BuilderProfile) -> None:
         with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-            portfolio.set_portrait(page, None, actor=page.user, origin=SYSTEM)
+            portfolio.set_portrait(page, None, actor=Actor(user=page.user))
 
 
 def test_images_of_user_and_remove_all(

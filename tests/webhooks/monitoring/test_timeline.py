@@ -16,7 +16,7 @@ from accounts.privacy import erasure
 from accounts.role_changes import change_roles
 from accounts.sync import outbox
 from audit import log
-from audit.log import Origin
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from tests.helpers.clients import signed_in, with_password
 from tests.helpers.factories import UserFactory
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-HERE = Origin(AuditLog.Source.REQUEST, ip_address="203.0.113.9")
+HERE = Actor(AuditLog.Source.REQUEST, ip_address="203.0.113.9")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def zofia(webhook: WebhookClient, adam: User) -> User:
         webhook.updated(zofia)
     user: User = User.objects.get(clerk_id=zofia.clerk_id)
     with time_machine.travel(NOW + 2 * MINUTE, tick=False):
-        change_roles(user, add=[User.Role.BUILDER], actor=adam, origin=HERE)
+        change_roles(user, add=[User.Role.BUILDER], actor=HERE.with_user(adam))
     User.objects.filter(pk=user.pk).update(roles_added=[], clerk_roles=["CLIENT", "BUILDER"])
     with time_machine.travel(NOW + 3 * MINUTE, tick=False):
         webhook.updated(zofia.later(roles=["CLIENT"], email="z@example.org"))
@@ -123,7 +123,7 @@ def test_change_links_to_its_event(zofia: User, operator: Client) -> None:
 def test_empty_values_are_dashes_but_zero_is_shown(zofia: User, operator: Client) -> None:
     changes: dict[str, Any] = {"hourly_rate": (0, None), "skills": ([], ["<b>"]), "tagline": ("", "x")}
     changes |= {"portfolio": (None, {"url": "", "image": "a.webp", "title": "Rota"})}
-    log.record(AuditLog.Action.PROFILE_UPDATED, actor=None, target=zofia, changes=changes)
+    log.record(AuditLog.Action.PROFILE_UPDATED, actor=SYSTEM, target=zofia, changes=changes)
     found = re.findall(r"<li>(\w+): <del[^>]*>(.*?)</del> → <ins[^>]*>(.*?)</ins></li>", page(operator, zofia))
     assert {("hourly_rate", "0", "–"), ("skills", "–", "&lt;b&gt;"), ("tagline", "–", "x")} <= set(found)
     assert ("portfolio", "–", "title: Rota, image: a.webp") in found
@@ -136,7 +136,7 @@ def test_operator_actions_are_shown_with_their_event(webhook: WebhookClient, ada
         webhook.updated(zofia.later(first_name="Nova"))
     failed = WebhookEvent.objects.get(state="failed")
     inbox.retry(failed.pk)
-    log.record(AuditLog.Action.EVENT_RETRIED, actor=adam, target=failed, note="Fixed <it>")
+    log.record(AuditLog.Action.EVENT_RETRIED, actor=Actor(user=adam), target=failed, note="Fixed <it>")
     text = page(operator, User.objects.get(clerk_id=zofia.clerk_id))
     assert "after 2 attempts" in text
     assert "Fixed &lt;it&gt;" in text
@@ -166,7 +166,7 @@ def test_pages_have_no_gaps_or_repeats(zofia: User) -> None:
         event(at, clerk_user_id=zofia.clerk_id)
         if number % 2:
             with time_machine.travel(at, tick=False):
-                log.record(AuditLog.Action.USER_UPDATED, actor=None, target=zofia, changes={"name": ("a", "b")})
+                log.record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=zofia, changes={"name": ("a", "b")})
     before = {(entry.source, entry.row.pk) for entry in all_entries(zofia)}
     first = timeline.fetch_page(zofia)
     event(NOW + 2 * DAY, clerk_user_id=zofia.clerk_id)  # arrives between two pages
@@ -217,7 +217,12 @@ def test_fields_have_their_values_at_the_time(zofia_since_now: User) -> None:
 def test_next_change_determines_value(zofia_since_now: User) -> None:
     for minutes, old, new in ((10, "Zofia <New>", "Second"), (20, "Second", "Third")):
         with time_machine.travel(NOW + minutes * MINUTE, tick=False):
-            log.record(AuditLog.Action.USER_UPDATED, actor=None, target=zofia_since_now, changes={"name": (old, new)})
+            log.record(
+                AuditLog.Action.USER_UPDATED,
+                actor=SYSTEM,
+                target=zofia_since_now,
+                changes={"name": (old, new)},
+            )
     for minutes, name in ((5, "Zofia <New>"), (15, "Second")):
         assert state_at(zofia_since_now, NOW + minutes * MINUTE)["Name"] == name
 
@@ -254,7 +259,7 @@ def test_moved_identity_is_shown_at_previous_account(adam: User) -> None:
     older = UserFactory.create(name="Older", clerk_id=None, roles=[])
     moved = {"name": "Newer", "email": "n@example.com", "clerk_id": "user_n", "deleted_at": None, "roles": ["CLIENT"]}
     left: dict[str, Any] = {"name": "Older", "email": None, "clerk_id": None, "deleted_at": None, "roles": []}
-    log.record(AuditLog.Action.IDENTITY_MOVED, actor=adam, target=older, before=moved, after=left)
+    log.record(AuditLog.Action.IDENTITY_MOVED, actor=Actor(user=adam), target=older, before=moved, after=left)
     found = state_at(older, older.created_at)
     assert (found["Name"], found["Clerk id"], found["Roles"]) == ("Newer", "user_n", "Client")
     assert "was moved to another account" in found["Username"]
@@ -318,7 +323,7 @@ def test_events_under_former_clerk_id_are_shown_until_it_moved(adam: User) -> No
     of_the_new = event(NOW, clerk_user_id="user_new")
     conflict = IdentityConflict.objects.create(kind="other_id", user=new, other=old, email="zofia@example.com")
     with time_machine.travel(NOW + DAY, tick=False):
-        identity_conflicts.resolve(conflict, IdentityConflict.State.MOVED, actor=adam, origin=HERE)
+        identity_conflicts.resolve(conflict, IdentityConflict.State.MOVED, actor=HERE.with_user(adam))
     event(NOW + 2 * DAY, clerk_user_id="user_old")
     old.refresh_from_db()
     assert old.clerk_id == "user_new"
@@ -335,8 +340,8 @@ def test_query_count_does_not_depend_on_length(zofia: User, operator: Client, mo
     for number in range(more):
         event(NOW + number * MINUTE, clerk_user_id=zofia.clerk_id)
     outbox.queue_push(zofia)
-    origin = Origin(AuditLog.Source.WEBHOOK, delivery=WebhookEvent.objects.earliest("pk").svix_id)
-    log.record(AuditLog.Action.USER_UPDATED, actor=None, target=zofia, origin=origin)
+    actor = Actor(AuditLog.Source.WEBHOOK, delivery=WebhookEvent.objects.earliest("pk").svix_id)
+    log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=zofia)
     with CaptureQueriesContext(connection) as queries:
         page(operator, zofia)
     assert len(queries) == STATEMENTS

@@ -14,7 +14,7 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import User
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 from tests.helpers.processes import process, wait_until
@@ -44,7 +44,7 @@ SELECT 'msg_' || n, 'role.created', '{"type": "role.created"}', 'ignored', 1, 1,
 
 @pytest.fixture
 def ngozi() -> ActingAdmin:
-    return ActingAdmin(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the profiles were broken")
+    return ActingAdmin(Actor(user=UserFactory.create(name="Ngozi", superuser=True)), "the profiles were broken")
 
 
 def failed(webhook: WebhookClient, number: int) -> list[WebhookEvent]:
@@ -321,7 +321,7 @@ def test_resumed_replay_continues_after_the_last_event(ngozi: ActingAdmin, monke
     first = stopped(ngozi, monkeypatch, after=3)
     assert (first.state, first.done) == (State.CANCELLED, 3)
     assert replays.can_resume(first)
-    zoe = ActingAdmin(UserFactory.create(name="Zoe", superuser=True), Origin(), "the rest")
+    zoe = ActingAdmin(Actor(user=UserFactory.create(name="Zoe", superuser=True)), "the rest")
     rest = work(start(zoe, events=first))
     assert (rest.state, rest.done, rest.total, rest.previous_run) == (State.DONE, 4, 4, first)
     assert [batch.event_ids for batch in rest.batches.order_by("number")] == [

@@ -16,7 +16,7 @@ from pytest_django import Settings
 
 from accounts import signals
 from accounts.models import EndedSession, MetadataPush, User
-from audit.log import Origin
+from audit.log import Actor
 from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient
@@ -36,7 +36,7 @@ ZOSIA = ZOFIA.later(first_name="Zosia", roles=["BUILDER"])
 
 @pytest.fixture
 def ngozi() -> ActingAdmin:
-    return ActingAdmin(UserFactory.create(name="Ngozi", superuser=True), Origin(), "the instance id was wrong")
+    return ActingAdmin(Actor(user=UserFactory.create(name="Ngozi", superuser=True)), "the instance id was wrong")
 
 
 def only_event() -> WebhookEvent:
@@ -171,7 +171,8 @@ def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kin
     if kind in ("new", "changed"):
         assert any(d.target == "push to Clerk" for d in result.differences)
         assert (
-            event_actions.replay(event.pk, ActingAdmin(UserFactory.create(), Origin(), "x")).outcome == State.PROCESSED
+            event_actions.replay(event.pk, ActingAdmin(Actor(user=UserFactory.create()), "x")).outcome
+            == State.PROCESSED
         )
         assert MetadataPush.objects.exists()  # so the dry run had something to roll back
 

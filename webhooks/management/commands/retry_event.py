@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from audit import log
+from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
@@ -41,8 +42,8 @@ def _find(name: str) -> WebhookEvent:
 def _retry(event: WebhookEvent) -> str:
     if event.is_settled:
         return f"skipped, already {event.state}"
-    origin = log.Origin(AuditLog.Source.COMMAND, delivery=event.svix_id)
-    log.record(AuditLog.Action.EVENT_RETRIED, actor=None, target=event, origin=origin)
+    actor = Actor(AuditLog.Source.COMMAND, delivery=event.svix_id)
+    log.record(AuditLog.Action.EVENT_RETRIED, actor=actor, target=event)
     result = inbox.retry(event.pk)
     if result is None:
         return "skipped, settled in the meantime"
