@@ -78,13 +78,13 @@ def _state(group: Group) -> State:
 
 
 def _record(request: HttpRequest, group: Group, before: State, after: State) -> None:
-    audit_context: dict[str, Any] = {"actor": request.user, "origin": Actor.from_request(request)}
+    actor = Actor.from_request(request)
     pairs = {"name": (before.name, after.name), "permissions": (before.permissions, after.permissions)}
     if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
-        log.record(Action.GROUP_CHANGED, target=group, changes=changes, **audit_context)
+        log.record(Action.GROUP_CHANGED, target=group, changes=changes, actor=actor)
     for user in User.objects.filter(pk__in=before.members ^ after.members).order_by("pk"):
         others = user.groups.exclude(pk=group.pk).values_list("name", flat=True)
         without, within = sorted(others), sorted([*others, group.name])
         joined = user.pk in after.members
         action, pair = (Action.GROUP_JOINED, (without, within)) if joined else (Action.GROUP_LEFT, (within, without))
-        log.record(action, target=user, changes={"groups": pair}, **audit_context)
+        log.record(action, target=user, changes={"groups": pair}, actor=actor)

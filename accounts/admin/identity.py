@@ -69,7 +69,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:accounts_identityconflict_change", args=[conflict.pk]))
 
     def _resolve(self, request: HttpRequest, conflict: IdentityConflict, resolution: str, note: str) -> None:
-        options: dict[str, Any] = {"actor": request.user, "origin": Actor.from_request(request), "note": note}
+        options: dict[str, Any] = {"actor": Actor.from_request(request), "note": note}
         try:
             if resolution == "undo":
                 identity_conflicts.undo(conflict, **options)

@@ -248,6 +248,7 @@ def test_event_without_changes_writes_no_row(
 def test_row_keeps_labels_and_values_from_the_time_of_the_change() -> None:
     request = RequestFactory().get("/", headers={"user-agent": "Firefox"}, REMOTE_ADDR="203.0.113.9")
     adam, profile = UserFactory.create(name="Adam Admin"), BuilderProfileFactory.create(user__name="Olive Owner")
+    request.user = adam
     log.record(
         Action.PROFILE_UPDATED,
         actor=Actor.from_request(request),
@@ -269,7 +270,7 @@ def test_row_keeps_labels_and_values_from_the_time_of_the_change() -> None:
     assert str(row) == f"PROFILE_UPDATED profiles.builderprofile:{profile.pk}"
 
 
-def test_default_origin_is_the_system() -> None:
+def test_default_actor_is_the_system() -> None:
     log.record(Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create())
     row = AuditLog.objects.get()
     assert (row.source, row.actor, row.delivery, row.ip_address, row.user_agent) == ("system", None, None, None, None)

@@ -83,9 +83,9 @@ class AlertAdmin(ReadOnlyAdmin):
     @staticmethod
     def _apply(request: HttpRequest, alert: Alert, chosen: dict[str, Any]) -> bool:
         snooze_for = timedelta(hours=chosen["hours"] or SNOOZE_HOURS[0])
-        actor: dict[str, Any] = {"actor": request.user, "origin": Actor.from_request(request)}
+        actor = Actor.from_request(request)
         return apply_action(
-            alert.pk, AlertAction(chosen["action"]), note=chosen["note"], snooze_for=snooze_for, **actor
+            alert.pk, AlertAction(chosen["action"]), note=chosen["note"], snooze_for=snooze_for, actor=actor
         )
 
     def runbooks(self, request: HttpRequest) -> HttpResponse:
