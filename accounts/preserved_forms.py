@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.views.generic.base import TemplateResponseMixin
 from django.views.generic.edit import FormMixin
 
-from accounts.clerk.authentication import claims_even_if_expired
 from accounts.models import PreservedForm
+from accounts.sessions import services as sessions
 
 #: Long enough to sign in again.
 LIFETIME = timedelta(hours=1)
@@ -31,9 +31,9 @@ def preserve(request: HttpRequest) -> HttpResponse | None:
     The caller must have checked that the request comes from a page of this site.
 
     Returns:
-        A redirect to the page of the form, or None if no token identifies the user.
+        A redirect to the page of the form, or None if no recent token identifies an active user.
     """
-    claims = claims_even_if_expired(request)
+    claims = sessions.recent_claims(request)
     if claims is None:
         return None
     fields = request.POST.copy()

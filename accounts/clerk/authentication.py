@@ -79,7 +79,7 @@ type State = SignedIn | SignedOut | NeedsHandshake
 
 
 def claims_even_if_expired(request: HttpRequest) -> SessionClaims | None:
-    """Return the claims of a token that Clerk signed, even if it has expired, names no site, or its session has ended.
+    """Return the claims of a token that Clerk signed, even if it expired recently, names no site, or its session has ended.
 
     Use this only to return a user's own unsaved input or to sign the user out. It must never grant access.
     """

@@ -19,6 +19,8 @@ from accounts.clerk import instance, jwks
 
 #: Allowed difference between the clocks of Clerk and this server.
 SKEW_S = 5
+#: How long after its expiry a token still identifies whose form to preserve and which session to sign out.
+MAX_EXPIRED_S = 3600
 #: Twice the largest cookie that browsers store, which is 4 kB.
 MAX_LENGTH = 8192
 #: Clerk signs several kinds of token with one key and names the kind in the `cat` header. These are session and handshake
@@ -51,7 +53,8 @@ class SessionTokenError(Exception):
     """The token is not valid for signing in.
 
     Attributes:
-        expired_claims: the claims of the token if it is valid except that it has expired or names no site.
+        expired_claims: the claims of the token if it is valid except that it expired at most MAX_EXPIRED_S ago or names
+            no site.
     """
 
     def __init__(self, reason: Reason, expired_claims: "SessionClaims | None" = None) -> None:
@@ -220,8 +223,9 @@ def _lifetime(claims: dict[str, Any]) -> tuple[datetime, datetime]:
 
 def _check_times(claims: SessionClaims, not_before_s: float | None) -> None:
     now = time.time()
-    if claims.expires_at.timestamp() <= now - SKEW_S:
-        raise SessionTokenError(Reason.EXPIRED, claims)
+    expired_s = now - claims.expires_at.timestamp()
+    if expired_s >= SKEW_S:
+        raise SessionTokenError(Reason.EXPIRED, claims if expired_s <= MAX_EXPIRED_S else None)
     if not_before_s is not None and not_before_s > now + SKEW_S:
         raise SessionTokenError(Reason.NOT_YET_VALID)
     if claims.issued_at.timestamp() > now + SKEW_S:

@@ -21,10 +21,10 @@ from core.db.statements import insert_if_new
 RETENTION = timedelta(days=30)
 
 
-def end_session(payload: ClerkSessionEnded) -> None:
-    """Reject the tokens of a session from now on. Safe to call more than once."""
+def end_session(payload: ClerkSessionEnded) -> bool:
+    """Reject the tokens of a session from now on. Return False if it had already ended."""
     session = EndedSession(session_id=payload.session_id, clerk_id=payload.clerk_id, ended_at=payload.ended_at)
-    insert_if_new(session)
+    return insert_if_new(session)
 
 
 def delete_old() -> int:
@@ -75,12 +75,23 @@ def _create_provisional(clerk_id: str) -> None:
         queue.configure_task("accounts.tasks.fetch_user").defer(clerk_id=clerk_id)
 
 
-@transaction.atomic
-def sign_out(request: HttpRequest) -> None:
-    """End the session of `request` here, and queue ending it at Clerk. Works with expired tokens as well."""
+def recent_claims(request: HttpRequest) -> SessionClaims | None:
+    """Return the claims of a valid or recently expired token, if it names a session of an active user.
+
+    They identify whose form to preserve and which session to sign out. They must never grant access.
+    """
     claims = claims_even_if_expired(request)
     if claims is None or not claims.session_id:
+        return None
+    return claims if User.objects.filter(clerk_id=claims.clerk_id, is_active=True).exists() else None
+
+
+@transaction.atomic
+def sign_out(request: HttpRequest) -> None:
+    """End the session of `request` here, and queue ending it at Clerk. Works with recently expired tokens as well."""
+    claims = recent_claims(request)
+    if claims is None:
         return
-    end_session(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
-    if settings.CLERK_SECRET_KEY:
+    is_new = end_session(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
+    if is_new and settings.CLERK_SECRET_KEY:
         queue.configure_task("accounts.tasks.revoke_session").defer(session_id=claims.session_id)

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
+from pytest_django import Settings
 
 from accounts import preserved_forms
 from accounts.models import EndedSession, PreservedForm
@@ -150,6 +152,51 @@ def test_expired_forms_are_hidden_and_deleted(page: BuilderProfile) -> None:
 def test_signing_out_works_with_an_expired_token(page: BuilderProfile) -> None:
     signed_in(page.user, expired=True).post("/sign-out/", headers=PAGE)
     assert EndedSession.objects.get().clerk_id == page.user.clerk_id
+
+
+def old_token(page: BuilderProfile) -> Client:
+    return with_token(mint(str(page.user.clerk_id), age_s=400 * 24 * 3600))
+
+
+def test_form_with_an_old_token_is_not_preserved(page: BuilderProfile) -> None:
+    response = post(page, old_token(page))
+    assert (response.status_code, response["Location"].partition("?")[0]) == (302, "/sign-in/")
+    csrf_failure = post(
+        page, with_token(mint(str(page.user.clerk_id), age_s=400 * 24 * 3600), enforce_csrf_checks=True)
+    )
+    assert csrf_failure.status_code == 403
+    assert not PreservedForm.objects.exists()
+
+
+def test_old_token_does_not_end_a_session(page: BuilderProfile, settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    response = old_token(page).post("/sign-out/", headers=PAGE)
+    assert (response.status_code, response["Location"]) == (302, "/")
+    assert not EndedSession.objects.exists()
+    assert not ProcrastinateJob.objects.exists()
+
+
+@pytest.mark.parametrize("facts", ({"banned": True}, {"deleted": True}, None), ids=("banned", "deleted", "unknown"))
+def test_expired_token_of_an_unknown_user_does_nothing(page: BuilderProfile, facts: dict[str, bool] | None) -> None:
+    clerk_id = "user_unknown" if facts is None else str(UserFactory.create(**facts).clerk_id)
+    browser = with_token(mint(clerk_id, age_s=600))
+    assert post(page, browser).status_code == 302
+    browser.post("/sign-out/", headers=PAGE)
+    assert not PreservedForm.objects.exists()
+    assert not EndedSession.objects.exists()
+
+
+def test_expired_token_without_a_session_does_nothing(page: BuilderProfile) -> None:
+    assert post(page, with_token(mint(str(page.user.clerk_id), age_s=600, sid=None))).status_code == 302
+    assert not PreservedForm.objects.exists()
+
+
+def test_repeated_sign_out_asks_clerk_once(page: BuilderProfile, settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    token = mint(str(page.user.clerk_id), age_s=600)
+    for _ in range(3):
+        with_token(token).post("/sign-out/", headers=PAGE)
+    assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.revoke_session").count() == 1
 
 
 # --- htmx ---

@@ -6,6 +6,7 @@ import hmac
 import json
 import math
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -142,6 +143,13 @@ def test_expired_token_error_carries_its_claims() -> None:
         tokens.verify(mint(OLIVE, age_s=3600))
     assert caught.value.expired_claims
     assert caught.value.expired_claims.clerk_id == OLIVE
+
+
+@pytest.mark.parametrize("age", (timedelta(hours=1, minutes=2), timedelta(days=400)))
+def test_old_token_identifies_nobody(age: timedelta) -> None:
+    with pytest.raises(SessionTokenError) as caught:
+        tokens.verify(mint(OLIVE, age_s=age.total_seconds()))
+    assert (caught.value.reason, caught.value.expired_claims) == (Reason.EXPIRED, None)
 
 
 def test_payload_that_is_not_an_object_is_rejected() -> None:
