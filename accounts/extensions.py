@@ -2,9 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.utils.functional import Promise
+
+if TYPE_CHECKING:
+    from accounts.models import User
+    from audit.log import Actor
 
 type Text = str | Promise
 
@@ -17,6 +21,10 @@ def _no_page(user_id: int) -> str:
     return ""
 
 
+def _ensure_nothing(user: "User", actor: "Actor") -> None:
+    pass
+
+
 @dataclass
 class Extensions:
     """Hooks of accounts.
@@ -27,6 +35,8 @@ class Extensions:
         home: name of the URL to show after signing out.
         welcome: name of the URL to show after signing up.
         sign_in_reasons: why a page asks visitors to sign in, by URL name.
+        outdated_state_sql: a condition on a row of accounts_user that is true if the state derived from it is outdated.
+        ensure_derived_state: brings the state derived from a locked user up to date.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 
@@ -35,6 +45,8 @@ class Extensions:
     home: str = "accounts:account"
     welcome: str = "accounts:account"
     sign_in_reasons: dict[str, Text] = field(default_factory=dict)
+    outdated_state_sql: str = "FALSE"
+    ensure_derived_state: Callable[["User", "Actor"], None] = _ensure_nothing
     field_labels: dict[str, Text] = field(default_factory=dict)
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import roles, signals
+from accounts.extensions import extensions
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
 from accounts.sync.apply import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
@@ -160,6 +161,7 @@ def _announce(user: User, values: dict[str, tuple[Any, Any]], roles_before: list
         log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, changes=changes)
         signals.user_synced.send(User, user=user, changes=changes, created=False, actor=actor)
     roles.announce_changes(user, roles_before, actor=actor)
+    extensions.ensure_derived_state(user, actor)
     outbox.queue_push(user)
 
 

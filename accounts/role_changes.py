@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from accounts import roles
+from accounts import derived_state, roles
 from accounts.models import User
 from accounts.sync import outbox
 from audit.log import Actor
@@ -27,7 +27,7 @@ def change_roles(
     Raises:
         RoleChangeError: `actor` may not make this change, or the user is not active at Clerk.
     """
-    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    locked = derived_state.locked().get(pk=user.pk)
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
     roles.check_permission(actor.user, locked, added | removed)
     if added or removed:
@@ -38,5 +38,6 @@ def change_roles(
         update(locked, ["roles", "roles_added", "roles_removed"])
         roles.announce_changes(locked, before, actor=actor)
         outbox.queue_push(locked)
+    derived_state.repair(locked, actor)
     user.roles = locked.roles
     return [role for role in User.Role if role in added | removed]

@@ -8,7 +8,7 @@ from django.db import transaction
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import lockouts, preserved_forms
+from accounts import derived_state, lockouts, preserved_forms
 from accounts.clerk import api, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
@@ -123,6 +123,13 @@ def probe_clerk(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="delete_idle_rate_limits")
 def delete_idle_rate_limits(timestamp: int) -> None:
     rate_limiter.delete_idle()
+
+
+@app.periodic(cron="37 4 * * *")
+@app.task(queue="upkeep", queueing_lock="repair_derived_state")
+def repair_derived_state(timestamp: int) -> None:
+    """Repair profiles that do not match the roles of their users, every night."""
+    derived_state.repair_all()
 
 
 @app.periodic(cron="27 * * * *")

@@ -12,11 +12,13 @@ class ProfilesConfig(AppConfig):
     def ready(self) -> None:
         """Connect the receivers, and register what apps that cannot import profiles need from it."""
         from accounts.extensions import extensions
-        from profiles import audit_labels, checks, clerk_metadata, page_lookup, personal_data, receivers  # noqa: F401
+        from profiles import audit_labels, checks, clerk_metadata, lifecycle, page_lookup, personal_data, receivers  # noqa: F401
 
         receivers.connect()
         register(personal_data)
         extensions.pushed_metadata = clerk_metadata.for_users
+        extensions.outdated_state_sql = lifecycle.OUTDATED_PROFILES
+        extensions.ensure_derived_state = lifecycle.ensure_profiles
         extensions.page_url = page_lookup.builder_page_url
         extensions.home, extensions.welcome = "profiles:home", "profiles:welcome"
         extensions.field_labels |= audit_labels.field_labels()

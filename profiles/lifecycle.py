@@ -24,6 +24,18 @@ PROFILE_OF_ROLE: dict[str, type[Profile]] = {
     User.Role.CLIENT: ClientProfile,
 }
 
+#: True for users whose profiles do not match their roles, or whose builder profile has no slug although they have a name.
+#: SQL, because it is part of the statement that locks a user on the webhook path.
+OUTDATED_PROFILES = """
+('BUILDER' = ANY(accounts_user.roles)) <> EXISTS (
+    SELECT FROM profiles_builderprofile profile
+    WHERE profile.user_id = accounts_user.id AND profile.archived_at IS NULL
+      AND (profile.slug IS NOT NULL OR (accounts_user.name = '' AND accounts_user.username = ''))
+) OR ('CLIENT' = ANY(accounts_user.roles)) <> EXISTS (
+    SELECT FROM profiles_clientprofile profile
+    WHERE profile.user_id = accounts_user.id AND profile.archived_at IS NULL
+)
+"""
 #: User fields that the directory indexes.
 INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
@@ -41,6 +53,16 @@ def follow_roles(user: User, added: list[str], removed: list[str], *, actor: Act
             _create_or_restore(model, user, actor)
         elif role in removed:
             _archive(model, user, actor)
+
+
+def ensure_profiles(user: User, actor: Actor) -> None:
+    """Create, restore and archive profiles until they match the roles of a locked user, whatever the cause of the drift."""
+    for role, model in PROFILE_OF_ROLE.items():
+        if role in user.roles:
+            _create_or_restore(model, user, actor)
+        else:
+            _archive(model, user, actor)
+    assign_slug(user, actor=actor)
 
 
 def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:

@@ -1,5 +1,6 @@
 """Background jobs of the profiles app. Their arguments are ids only."""
 
+import logging
 from collections import deque
 
 from procrastinate import RetryStrategy
@@ -8,6 +9,8 @@ from procrastinate.contrib.django import app
 from profiles.contact import emails
 from profiles.directory import indexing
 from profiles.media import orphan_cleanup
+
+log = logging.getLogger(__name__)
 
 #: Retries for about a day.
 EMAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4)
@@ -24,6 +27,14 @@ def mail_contact_message(message_id: int) -> None:
 @app.task(queue="upkeep", queueing_lock="index_due_profiles")
 def index_due_profiles(timestamp: int) -> None:
     indexing.index_due(MAX_PROFILES_PER_RUN)
+
+
+@app.periodic(cron="27 4 * * *")
+@app.task(queue="upkeep", queueing_lock="repair_search_index")
+def repair_search_index(timestamp: int) -> None:
+    """Compare every search column with the profile it is computed from, every night."""
+    if outdated := indexing.repair_all():
+        log.warning("Repaired the search columns of %d outdated builder profiles.", outdated)
 
 
 @app.periodic(cron="57 3 * * *")

@@ -11,8 +11,9 @@ from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from accounts import roles, signals
+from accounts import derived_state, roles, signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
+from accounts.extensions import extensions
 from accounts.models import User
 from accounts.sync import matching, outbox
 from audit import log
@@ -51,7 +52,7 @@ def apply_user(payload: ClerkUser | ClerkUserDeleted, *, actor: Actor) -> Outcom
         actor: where the payload came from, for the audit log.
 
     Returns:
-        STALE if a newer payload or a deletion was applied before, and nothing was written.
+        STALE if a newer payload or a deletion was applied before, and no field was written.
     """
     with log.batch():
         if isinstance(payload, ClerkUserDeleted):
@@ -75,9 +76,11 @@ def changed_fields(payload: ClerkUser, user: User) -> list[str]:
         for field, attribute in PAYLOAD_ATTRIBUTES.items()
         if attribute not in payload.missing and _differ(getattr(user, field), getattr(payload, attribute))
     ]
-    if user.is_provisional and "clerk_roles" not in found:
-        found.append("clerk_roles")
-    return ["roles" if field == "clerk_roles" else field for field in found]
+    if user.is_active == user.banned:
+        found.append("is_active")
+    if user.is_provisional or "clerk_roles" in found or roles.effective_roles(user) != user.roles:
+        found.append("roles")
+    return [field for field in found if field != "clerk_roles"]
 
 
 def _differ(old: Any, new: Any) -> bool:
@@ -86,10 +89,8 @@ def _differ(old: Any, new: Any) -> bool:
 
 
 def _lock_user(clerk_id: str | None) -> User | None:
-    # NO KEY UPDATE lets other transactions insert rows that refer to this one.
     # Not first(), which would sort. The ID is unique, so there is at most one row.
-    found = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id)
-    return next(iter(found), None)
+    return next(iter(derived_state.locked().filter(clerk_id=clerk_id)), None)
 
 
 def _get_or_insert_locked(user: User, *, likely_new: bool) -> tuple[User, bool]:
@@ -143,6 +144,8 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Ac
     changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
     log.record(Action.IDENTITY_LINKED, actor=actor, target=account, changes=changes)
     _announce(account, changes, roles_before=roles_before, actor=actor, created=False)
+    # The account kept roles from before Clerk, so no signal has created their profiles.
+    extensions.ensure_derived_state(account, actor)
     outbox.queue_push(account)
     return Outcome.APPLIED
 
@@ -186,6 +189,12 @@ def _announce_new(user: User, actor: Actor) -> None:
 
 
 def _update(user: User, payload: ClerkUser, actor: Actor) -> Outcome:
+    outcome = _apply_newer(user, payload, actor)
+    derived_state.repair(user, actor)
+    return outcome
+
+
+def _apply_newer(user: User, payload: ClerkUser, actor: Actor) -> Outcome:
     if payload.version == user.clerk_version and not user.deleted_at:
         return Outcome.APPLIED
     fields = _newer_fields(user, payload)

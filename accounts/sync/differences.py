@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from accounts import derived_state
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
 from accounts.sync import outbox
@@ -67,7 +68,7 @@ def compare(
     """
     wanted = Q(clerk_id__in=[payload.clerk_id for payload in payloads])
     users = User.objects.filter(wanted | span.condition if span else wanted).select_related("metadata_push")
-    here = {str(user.clerk_id): user for user in users}
+    here = {str(user.clerk_id): user for user in derived_state.with_check(users)}
     listed = {payload.clerk_id for payload in payloads} | known_ids
     metadata = outbox.local_metadata(user.pk for user in here.values() if user.clerk_id in listed)
     found = [difference for p in payloads for difference in _differences(p, here.get(p.clerk_id), metadata)]
@@ -81,8 +82,11 @@ def _differences(payload: ClerkUser, user: User | None, metadata: dict[int, dict
         return
     if user.deleted_at:
         return
-    if fields := changed_fields(payload, user):
-        yield Difference(payload.clerk_id, DifferenceKind.STALE, payload, tuple(fields), payload.updated_at)
+    fields = changed_fields(payload, user)
+    derived = ["profiles"] if derived_state.is_outdated(user) else []
+    if fields or derived:  # applying the payload also repairs the derived state
+        since = payload.updated_at if fields else None
+        yield Difference(payload.clerk_id, DifferenceKind.STALE, payload, (*fields, *derived), since)
     push: MetadataPush | None = getattr(user, "metadata_push", None)
     is_waiting = push is not None and push.state == MetadataPush.State.PENDING
     unpushed = [

@@ -39,8 +39,11 @@ def queue_push(user: User) -> None:
 
 
 def queue_push_if_outdated(user: User) -> None:
-    """Queue a push if the last payload from Clerk differed from the local values. Must run in a transaction."""
-    if user.deleted_at is None and outdated_metadata(user):
+    """Queue a push if the last payload from Clerk differed from the local values, or roles are pending.
+
+    Must run in a transaction.
+    """
+    if user.deleted_at is None and (user.has_pending_roles or outdated_metadata(user)):
         _queue(user, changed_here=False)
 
 

@@ -5,11 +5,11 @@ that it returns. `profiles.lifecycle` does so for every change.
 """
 
 from bisect import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from profiles.directory import terms
@@ -21,6 +21,7 @@ COLUMNS = ("search", "name_key", "score", "rate_usd", "index_due_at")
 #: Number of profiles locked at a time.
 BATCH_SIZE = 200
 MAX_NAME_LENGTH = 120
+_NORMALIZE = "SELECT text::tsvector::text FROM unnest(%s::text[]) WITH ORDINALITY AS given(text, n) ORDER BY n"
 #: Lower bounds of the rate ranges in US dollars. The first range starts at 0.
 RATE_STEPS = (40, 80, 120, 200)
 
@@ -64,6 +65,37 @@ def index_profiles(ids: Sequence[int]) -> int:
         index(profile)
     BuilderProfile.objects.bulk_update(profiles, COLUMNS)
     return len(profiles)
+
+
+@transaction.atomic
+def repair_index(ids: Sequence[int]) -> int:
+    """Index these profiles, save those whose stored columns were outdated, and return their number."""
+    locked = BuilderProfile._base_manager.select_for_update(of=["self"], no_key=True, skip_locked=True)
+    profiles = list(locked.select_related("user").filter(pk__in=ids))
+    stored = {profile.pk: _values(profile) for profile in profiles}
+    for profile in profiles:
+        index(profile)
+    for profile, search in zip(profiles, _normalize(str(p.search) for p in profiles), strict=True):
+        profile.search = search
+    outdated = [profile for profile in profiles if _values(profile) != stored[profile.pk]]
+    BuilderProfile.objects.bulk_update(outdated, COLUMNS)
+    return len(outdated)
+
+
+def repair_all() -> int:
+    """Repair the index of all profiles, and return how many were outdated."""
+    return sum(map(repair_index, batches(after=0)))
+
+
+def _values(profile: BuilderProfile) -> list[object]:
+    return [getattr(profile, column) for column in COLUMNS]
+
+
+def _normalize(vectors: Iterable[str]) -> list[str]:
+    """Return tsvector literals as PostgreSQL writes them, so that they can be compared with stored ones."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NORMALIZE, [list(vectors)])
+        return [row[0] for row in cursor.fetchall()]
 
 
 def index_due(max_profiles: int) -> int:

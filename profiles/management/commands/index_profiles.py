@@ -23,15 +23,15 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, after: int, **options: Any) -> None:
-        done = 0
+        done = outdated = 0
         # disable=None shows the progress bar only on a terminal.
         with tqdm(unit=" profiles", disable=None) as bar:
             try:
                 for batch in indexing.batches(after):
-                    indexing.index_profiles(batch)
+                    outdated += indexing.repair_index(batch)
                     after, done = batch[-1], done + len(batch)
                     bar.update(len(batch))
             except KeyboardInterrupt:
                 self.stdout.write(f"Interrupted after {done} profiles. Continue with --after {after}.")
                 return
-        self.stdout.write(f"Indexed {done} profiles.")
+        self.stdout.write(f"Indexed {done} profiles. {outdated} were outdated.")

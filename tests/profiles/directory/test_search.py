@@ -1,5 +1,6 @@
 """Search words, spelling variants and updates of the search columns."""
 
+import logging
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
@@ -348,10 +349,37 @@ class TestReindexing:
         BuilderProfile.objects.update(search=None)
         output = StringIO()
         call_command("index_profiles", after=profiles[1].pk, stdout=output)
-        assert output.getvalue() == "Indexed 3 profiles.\n"
+        assert output.getvalue() == "Indexed 3 profiles. 3 were outdated.\n"
         assert len(names("beekeepers")) == 3
         call_command("index_profiles", stdout=output)
         assert len(names("beekeepers")) == 5
+
+    @pytest.mark.parametrize(
+        "drift",
+        (
+            {"search": None},
+            {"search": "'other':1A"},
+            {"name_key": "other"},
+            {"score": 1},
+            {"rate_usd": 1},
+            {"index_due_at": None},
+        ),
+        ids=lambda drift: next(iter(drift)),
+    )
+    def test_nightly_job_finds_and_repairs_outdated_columns(
+        self, drift: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        now = timezone.now()
+        kept = BuilderProfileFactory.create(headline="Größe", skills=["C++", "Rock'n'\\Roll"], hourly_rate=90)
+        profile = BuilderProfileFactory.create(headline="beekeepers", hourly_rate=50, availability_confirmed_at=now)
+        columns = ("id", *indexing.COLUMNS)
+        before = list(BuilderProfile.objects.order_by("id").values(*columns))
+        BuilderProfile.objects.filter(pk=profile.pk).update(**drift)
+        with caplog.at_level(logging.WARNING):
+            tasks.repair_search_index(0)
+        assert "Repaired the search columns of 1 outdated builder profiles." in caplog.text
+        assert list(BuilderProfile.objects.order_by("id").values(*columns)) == before
+        assert indexing.repair_index([kept.pk, profile.pk]) == 0
 
     def test_reindexing_is_idempotent(self) -> None:
         BuilderProfileFactory.create(headline="Größe", skills=["C++", "Rock'n'\\Roll"], featured_at=SINCE)
