@@ -1,50 +1,23 @@
-"""Background jobs of the accounts app. Their arguments are IDs only."""
+"""Periodic jobs of the accounts app. Other jobs are declared beside the function that does the work."""
 
 import logging
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
-from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from accounts import derived_state, lockouts, preserved_forms
-from accounts.clerk import api, outage, rate_limiter
+from accounts.clerk import outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
 from accounts.sessions import services as sessions
-from accounts.sync import on_demand_fetch, push, reconciliation
-from accounts.sync.apply import apply_user
-from audit.log import SYSTEM
+from accounts.sync import on_demand_fetch, push, reconciliation  # noqa: F401  # on_demand_fetch registers its job
 
 log = logging.getLogger(__name__)
 
 #: Differing user counts trigger a full reconciliation at most this often.
 RECOUNT_AFTER = timedelta(hours=6)
-#: Retries for requests to Clerk.
-CLERK_RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
-
-
-@app.task(retry=CLERK_RETRY)
-def fetch_user(clerk_id: str) -> None:
-    """Fetch a user known only from a session token and apply the payload like an event.
-
-    Clerk's webhook usually arrives first.
-    """
-    payload = api.get_user(clerk_id)
-    with transaction.atomic():
-        apply_user(payload, actor=SYSTEM)
-
-
-@app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
-def reconcile_user(clerk_id: str, report_id: int) -> None:
-    on_demand_fetch.run(clerk_id, report_id)
-
-
-@app.task(retry=CLERK_RETRY)
-def revoke_session(session_id: str) -> None:
-    api.revoke_session(session_id)
 
 
 @app.task
@@ -85,11 +58,6 @@ def _reconcile(*, full: bool) -> Reconciliation | None:
     except (ClerkApiError, reconciliation.AlreadyRunningError) as error:
         log.warning("Reconciliation with Clerk failed: %s", error)
         return None
-
-
-@app.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
-def build_data_export(export_id: int) -> None:
-    exports.build_export(export_id)
 
 
 @app.periodic(cron="7 * * * *")

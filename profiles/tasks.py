@@ -1,26 +1,18 @@
-"""Background jobs of the profiles app. Their arguments are ids only."""
+"""Periodic jobs of the profiles app. Other jobs are declared beside the function that does the work."""
 
 import logging
 from collections import deque
 
-from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from profiles.contact import emails
+from profiles.contact import emails  # noqa: F401  # registers the job for emails
 from profiles.directory import indexing
 from profiles.media import orphan_cleanup
 
 log = logging.getLogger(__name__)
 
-#: Retries for about a day.
-EMAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4)
 #: Limits one run, so that it ends well before the next one starts.
 MAX_PROFILES_PER_RUN = 5000
-
-
-@app.task(retry=EMAIL_RETRY)
-def mail_contact_message(message_id: int) -> None:
-    emails.send_contact_message(message_id)
 
 
 @app.periodic(cron="*/5 * * * *")

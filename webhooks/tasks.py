@@ -1,34 +1,18 @@
-"""Background jobs. Their arguments are IDs only."""
+"""Periodic jobs. Other jobs are declared beside the function that does the work."""
 
 import logging
 
 from django.conf import settings
-from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
-from webhooks.inbox import service as inbox
+from webhooks.inbox import service as inbox  # noqa: F401  # registers the job for retries
+from webhooks.inbox.retry_policy import MAX_JOB_RUNS
 from webhooks.monitoring import alerts, hourly_counts
 from webhooks.payloads import retention
 from webhooks.replay import bulk as replays
 
 log = logging.getLogger(__name__)
-
-#: A job that keeps killing its worker is abandoned after this many runs, so that it cannot block the queue.
-MAX_RUNS = 5
-#: The inbox stores failures of events and schedules its own retries. This strategy handles a lost database connection.
-LOST_DATABASE = RetryStrategy(max_attempts=MAX_RUNS, exponential_wait=4)
-
-
-@app.task(retry=LOST_DATABASE)
-def retry_event(event_id: int) -> None:
-    """Retry a failed event, unless it has been settled or rescheduled."""
-    inbox.retry(event_id, only_if_due=True)
-
-
-@app.task(retry=LOST_DATABASE)
-def run_replay(replay_id: int) -> None:
-    replays.run(replay_id)
 
 
 @app.periodic(cron=settings.RECOVERY_CRON)
@@ -38,7 +22,7 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
     manager = app.job_manager
     timeout_s = settings.PROCRASTINATE_WORKER_DEFAULTS["stalled_worker_timeout"]
     for job in await manager.get_stalled_jobs(seconds_since_heartbeat=timeout_s):
-        if job.attempts < MAX_RUNS:
+        if job.attempts < MAX_JOB_RUNS:
             await manager.retry_job(job)
         else:
             await manager.finish_job(job, status=Status.FAILED, delete_job=False)

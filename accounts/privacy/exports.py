@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
 from accounts.models import DataExport, User
@@ -39,7 +40,7 @@ def request_export(user: User, *, actor: Actor) -> DataExport:
         return existing
     export = DataExport.objects.create(user=user, expires_at=now + LIFETIME)
     log.record(AuditLog.Action.DATA_EXPORT_REQUESTED, actor=actor, target=export, subject=user)
-    queue.configure_task("accounts.tasks.build_data_export").defer(export_id=export.pk)
+    build_data_export.defer(export_id=export.pk)
     return export
 
 
@@ -48,6 +49,11 @@ def current_export(user: User) -> DataExport | None:
     now = timezone.now()
     is_current = Q(ready_at__isnull=False) | Q(requested_at__gt=now - REUSE_WITHIN)
     return DataExport.objects.filter(is_current, user=user, expires_at__gt=now).defer("archive").first()
+
+
+@queue.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+def build_data_export(export_id: int) -> None:
+    build_export(export_id)
 
 
 def build_export(export_id: int) -> None:

@@ -9,16 +9,22 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import connection, transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
+from accounts.clerk import api
 from accounts.clerk.authentication import claims_even_if_expired
 from accounts.clerk.payloads import ClerkSessionEnded
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
+from accounts.sync.apply import apply_user
+from audit.log import SYSTEM
 from core.db.statements import insert_if_new
 
 #: Tokens are valid for one minute. The rest covers sessions ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
+#: Retries for requests to Clerk.
+CLERK_RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
 
 def end_session(payload: ClerkSessionEnded) -> bool:
@@ -71,8 +77,18 @@ def _create_provisional(clerk_id: str) -> None:
     """Create a provisional user without roles and profiles, and queue a fetch of the rest from Clerk."""
     user = User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX)
     if insert_if_new(user) and settings.CLERK_SECRET_KEY:
-        # By name, because accounts.tasks imports this module.
-        queue.configure_task("accounts.tasks.fetch_user").defer(clerk_id=clerk_id)
+        fetch_user.defer(clerk_id=clerk_id)
+
+
+@queue.task(retry=CLERK_RETRY)
+def fetch_user(clerk_id: str) -> None:
+    """Fetch a user known only from a session token and apply the payload like an event.
+
+    Clerk's webhook usually arrives first.
+    """
+    payload = api.get_user(clerk_id)
+    with transaction.atomic():
+        apply_user(payload, actor=SYSTEM)
 
 
 def recent_claims(request: HttpRequest) -> SessionClaims | None:
@@ -94,4 +110,10 @@ def sign_out(request: HttpRequest) -> None:
         return
     is_new = end_session(ClerkSessionEnded(claims.clerk_id, claims.session_id, timezone.now()))
     if is_new and settings.CLERK_SECRET_KEY:
-        queue.configure_task("accounts.tasks.revoke_session").defer(session_id=claims.session_id)
+        revoke_session.defer(session_id=claims.session_id)
+
+
+@queue.task(retry=CLERK_RETRY)
+def revoke_session(session_id: str) -> None:
+    """End a session at Clerk that has already ended here."""
+    api.revoke_session(session_id)

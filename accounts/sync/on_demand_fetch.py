@@ -1,6 +1,7 @@
 """Compare one user with Clerk on behalf of an operator. A worker makes the request, so that no page waits for Clerk."""
 
 from django.utils import timezone
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
 from accounts.clerk.api import ClerkApiError
@@ -18,9 +19,13 @@ def request(clerk_id: str) -> Reconciliation:
         The report, which stays in the state "running" until the worker has finished.
     """
     report = Reconciliation.objects.create(kind=Reconciliation.Kind.USER)
-    # By name, because accounts.tasks imports this module.
-    queue.configure_task("accounts.tasks.reconcile_user").defer(clerk_id=clerk_id, report_id=report.pk)
+    reconcile_user.defer(clerk_id=clerk_id, report_id=report.pk)
     return report
+
+
+@queue.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+def reconcile_user(clerk_id: str, report_id: int) -> None:
+    run(clerk_id, report_id)
 
 
 def run(clerk_id: str, report_id: int) -> None:

@@ -83,7 +83,7 @@ def stop_push(push: MetadataPush) -> None:
 
 def defer_push(user_id: int) -> None:
     if settings.CLERK_SECRET_KEY:
-        # By name, because accounts.tasks imports this module.
+        # By name: the push imports this module.
         queue.configure_task("accounts.tasks.push_metadata").defer(user_id=user_id)
 
 

@@ -8,11 +8,26 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app as queue
 
+from accounts.models import User
 from core.text import clean_line
-from profiles.contact.services import can_receive_replies
 from profiles.models import ContactMessage
 from profiles.permissions import is_reachable
+
+#: Retries for about a day.
+EMAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4)
+
+
+def can_receive_replies(sender: User) -> bool:
+    """Return whether Clerk has verified the email address of `sender`, so that replies reach this person."""
+    return bool(sender.email and sender.email_verified_at)
+
+
+@queue.task(retry=EMAIL_RETRY)
+def mail_contact_message(message_id: int) -> None:
+    send_contact_message(message_id)
 
 
 @transaction.atomic

@@ -8,9 +8,10 @@ from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from procrastinate.contrib.django import app as queue
 
 from accounts.models import User
+from profiles.contact import emails
+from profiles.contact.emails import can_receive_replies
 from profiles.forms.fields import LineField, ParagraphsField
 from profiles.forms.sections import BrowserRulesMixin
 from profiles.models import BuilderProfile, ContactMessage
@@ -47,13 +48,8 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
         raise MessageRejectedError(gettext("You have already sent this message to %(name)s.") % {"name": builder.name})
     _check_limits(sender)
     message = ContactMessage.objects.create(builder=builder, sender=sender, subject=subject, body=body)
-    queue.configure_task("profiles.tasks.mail_contact_message").defer(message_id=message.pk)
+    emails.mail_contact_message.defer(message_id=message.pk)
     return message
-
-
-def can_receive_replies(sender: User) -> bool:
-    """Return whether Clerk has verified the email address of `sender`, so that replies reach this person."""
-    return bool(sender.email and sender.email_verified_at)
 
 
 def _check_limits(sender: User) -> None:

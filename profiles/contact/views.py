@@ -12,6 +12,7 @@ from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
 from accounts.preserved_forms import PreservedFormMixin
+from profiles.contact import emails
 from profiles.contact import services as contact
 from profiles.contact.services import ContactForm, MessageRejectedError
 from profiles.mixins import BuilderPageMixin
@@ -43,7 +44,7 @@ class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[Co
         return super().handle_forbidden(request)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        can_receive_replies = contact.can_receive_replies(self.request.user)
+        can_receive_replies = emails.can_receive_replies(self.request.user)
         return super().get_context_data(profile=self.profile, can_receive_replies=can_receive_replies, **context)
 
     def form_valid(self, form: ContactForm) -> HttpResponse:

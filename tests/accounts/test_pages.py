@@ -260,7 +260,10 @@ def test_signing_out_ends_the_session_here_and_at_clerk(settings: Settings, oliv
     session = EndedSession.objects.get()
     assert session.clerk_id == olive.clerk_id
     job = ProcrastinateJob.objects.get()
-    assert (job.task_name, job.args) == ("accounts.tasks.revoke_session", {"session_id": session.session_id})
+    assert (job.task_name, job.args) == (
+        "accounts.sessions.services.revoke_session",
+        {"session_id": session.session_id},
+    )
 
 
 def test_opening_the_page_does_not_sign_out(olive: SampleUser) -> None:

@@ -15,6 +15,7 @@ from accounts.clerk import samples
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.samples import SampleUser
 from accounts.models import EndedSession, User
+from accounts.sessions import services as sessions
 from audit.models import AuditLog
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk
@@ -163,10 +164,10 @@ def test_unknown_user_is_fetched_from_clerk(fake: FakeClerk) -> None:
     assert user_of(mint(new.clerk_id)).is_authenticated
     assert user_of(mint(new.clerk_id)).is_authenticated
     job = ProcrastinateJob.objects.get()
-    assert (job.task_name, job.args) == ("accounts.tasks.fetch_user", {"clerk_id": new.clerk_id})
+    assert (job.task_name, job.args) == ("accounts.sessions.services.fetch_user", {"clerk_id": new.clerk_id})
 
     fake.respond_with(httpx.Response(200, json=new.data()))
-    tasks.fetch_user(**job.args)
+    sessions.fetch_user(**job.args)
     [request] = fake.requests
     assert (request.method, str(request.url)) == ("GET", f"https://api.clerk.com/v1/users/{new.clerk_id}")
     assert request.headers["Authorization"] == f"Bearer {API_KEY}"
@@ -177,7 +178,7 @@ def test_user_unknown_to_clerk_is_signed_out(fake: FakeClerk) -> None:
     token = mint(person().clerk_id)
     user = user_of(token)
     fake.respond_with(httpx.Response(404))
-    tasks.fetch_user(user.clerk_id)
+    sessions.fetch_user(user.clerk_id)
     assert not user_of(token).is_authenticated
 
 
@@ -188,7 +189,7 @@ def test_unusable_response_changes_nothing(fake: FakeClerk, response: httpx.Resp
     user = user_of(mint(person().clerk_id))
     fake.respond_with(response)
     with pytest.raises(ClerkApiError, match=user.clerk_id):
-        tasks.fetch_user(user.clerk_id)
+        sessions.fetch_user(user.clerk_id)
     assert User.objects.get().is_provisional
 
 

@@ -13,7 +13,7 @@ from webhooks.models import Alert, Replay, WebhookEvent
 #: Beyond the reach of any sequence.
 PK = 1_000_000_007
 HOSTILE = "Olive <script> & Sons"
-JOB = "INSERT INTO procrastinate_jobs (id, queue_name, task_name) VALUES (%s, 'default', 'webhooks.tasks.retry_event')"
+JOB = "INSERT INTO procrastinate_jobs (id, queue_name, task_name) VALUES (%s, 'default', 'webhooks.inbox.service.retry_event')"
 
 
 def one_of_each() -> int:

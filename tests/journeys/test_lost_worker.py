@@ -28,7 +28,7 @@ def test_job_of_a_killed_worker_is_run_by_another_worker(database_url: str, tmp_
     finally:
         signals.user_synced.disconnect(fail)
     make_due()
-    job = ProcrastinateJob.objects.get(task_name="webhooks.tasks.retry_event")
+    job = ProcrastinateJob.objects.get(task_name="webhooks.inbox.service.retry_event")
 
     with psycopg.connect(database_url) as rival:
         rival.execute("SELECT FROM webhooks_webhookevent FOR UPDATE")  # the job waits for this lock
@@ -52,7 +52,7 @@ def test_slow_job_does_not_block_other_jobs(database_url: str, tmp_path: Path) -
     finally:
         signals.user_synced.disconnect(fail)
     make_due()
-    slow, quick = ProcrastinateJob.objects.filter(task_name="webhooks.tasks.retry_event").order_by("id")
+    slow, quick = ProcrastinateJob.objects.filter(task_name="webhooks.inbox.service.retry_event").order_by("id")
 
     with psycopg.connect(database_url) as rival:
         rival.execute("SELECT FROM webhooks_webhookevent WHERE id = %s FOR UPDATE", [slow.args["event_id"]])

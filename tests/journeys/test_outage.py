@@ -9,6 +9,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts import tasks
 from accounts.models import ClerkRateLimit, MetadataPush, User
+from accounts.sessions import services as sessions
 from accounts.sync import push
 from profiles.models import BuilderProfile
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
@@ -39,7 +40,7 @@ def users(shared: StandIn, fake: FakeClerk) -> list[User]:
         person = shared.create(
             first_name=f"Builder {number}", last_name="", public_metadata={"roles": ["BUILDER"], "p": 1}
         )
-        tasks.fetch_user(person["id"])
+        sessions.fetch_user(person["id"])
     shared.call("PATCH", "/local/settings", {"api_outage": True})
     fake.requests.clear()
     return list(User.objects.order_by("pk"))

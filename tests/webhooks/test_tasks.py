@@ -13,7 +13,12 @@ from webhooks import tasks
 
 def stalled(attempts: int) -> Job:
     return Job(
-        id=7, attempts=attempts, task_name="webhooks.tasks.run_replay", queue="default", lock=None, queueing_lock=None
+        id=7,
+        attempts=attempts,
+        task_name="webhooks.replay.bulk.run_replay",
+        queue="default",
+        lock=None,
+        queueing_lock=None,
     )
 
 
@@ -40,4 +45,4 @@ def test_job_that_keeps_killing_workers_is_abandoned_and_logged(
     job = stalled(attempts=5)
     manager = recover(monkeypatch, job)
     manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)  # type: ignore[attr-defined]
-    assert "Job 7 (webhooks.tasks.run_replay) was abandoned: its worker was killed 5 times." in caplog.text
+    assert "Job 7 (webhooks.replay.bulk.run_replay) was abandoned: its worker was killed 5 times." in caplog.text

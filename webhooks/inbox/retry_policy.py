@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.utils import timezone
+from procrastinate import RetryStrategy
 
 from accounts.clerk.fields import ClerkPayloadError
 from core.text import postgres_safe
@@ -12,6 +13,10 @@ from webhooks.models import WebhookEvent
 
 ErrorClass = WebhookEvent.ErrorClass
 
+#: A job that keeps killing its worker is abandoned after this many runs, so that it cannot block the queue.
+MAX_JOB_RUNS = 5
+#: The inbox stores failures of events and schedules its own retries. This strategy handles a lost database connection.
+JOB_RETRY = RetryStrategy(max_attempts=MAX_JOB_RUNS, exponential_wait=4)
 #: Delays between attempts. They add up to about a day, which is as long as Svix retries.
 RETRY_DELAYS = (
     *(timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30)),

@@ -26,6 +26,7 @@ from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, PartialEvent, pars
 from core.db.statements import insert_if_new, update
 from core.text import postgres_safe
 from webhooks.inbox import attempts, handlers, retry_policy
+from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.inbox.signatures import Delivery
 from webhooks.inbox.unavailable import DATABASE_ERRORS, Unavailable
 from webhooks.models import Attempt, WebhookEvent
@@ -237,9 +238,14 @@ def _save_result(event: WebhookEvent) -> None:
     elif not insert_if_new(event):
         raise DuplicateDelivery
     if event.state == State.FAILED:
-        # By name, because the module of the task imports this one. The job is part of the transaction.
-        job = queue.configure_task("webhooks.tasks.retry_event", schedule_at=event.next_attempt_at)
-        job.defer(event_id=event.pk)
+        # The job is part of the transaction.
+        retry_event.configure(schedule_at=event.next_attempt_at).defer(event_id=event.pk)
+
+
+@queue.task(retry=JOB_RETRY)
+def retry_event(event_id: int) -> None:
+    """Retry a failed event, unless it has been settled or rescheduled."""
+    retry(event_id, only_if_due=True)
 
 
 def _parse_stored(event_id: int) -> Parsed:

@@ -20,6 +20,7 @@ from procrastinate.contrib.django import app as queue
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
 from webhooks.replay import event_actions
 from webhooks.replay.event_actions import ActingAdmin, EventResult
@@ -262,9 +263,13 @@ def _finish(replay: Replay, state: Replay.State, error: str = "") -> None:
 
 
 def _defer(replay: Replay) -> None:
-    # By name, because the module of the task imports this one. Jobs with the same lock never run concurrently.
-    job = queue.configure_task("webhooks.tasks.run_replay", lock=f"replay {replay.pk}")
-    job.defer(replay_id=replay.pk)
+    # Jobs with the same lock never run concurrently.
+    run_replay.configure(lock=f"replay {replay.pk}").defer(replay_id=replay.pk)
+
+
+@queue.task(retry=JOB_RETRY)
+def run_replay(replay_id: int) -> None:
+    run(replay_id)
 
 
 def _record(action: AuditLog.Action, replay: Replay, by: ActingAdmin, **facts: Any) -> None:

@@ -8,12 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from accounts import tasks
 from accounts.clerk import api, instance_guard, jwks
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.instance_guard import WrongInstanceError
 from accounts.models import MetadataPush, Reconciliation, User
 from accounts.privacy import deletion
+from accounts.sessions import services as sessions
 from accounts.sync import push
 from tests.helpers.clerk import FakeClerk
 from tests.helpers.factories import UserFactory
@@ -94,7 +94,7 @@ class TestVerifySecretKey:
 
 @pytest.mark.usefixtures("foreign")
 class TestForeignSecretKey:
-    @pytest.mark.parametrize("call", (api.get_user, api.delete_user, tasks.fetch_user))
+    @pytest.mark.parametrize("call", (api.get_user, api.delete_user, sessions.fetch_user))
     def test_missing_user_is_not_deleted(self, call: Callable[[str], Any]) -> None:
         user = UserFactory.create()
         with pytest.raises(WrongInstanceError):

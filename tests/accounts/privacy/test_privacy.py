@@ -188,8 +188,8 @@ def add_images() -> tuple[str, str]:
 class TestExport:
     def build(self, user: User) -> DataExport:
         exports.request_export(user, actor=REQUEST.with_user(user))
-        job = ProcrastinateJob.objects.get(task_name="accounts.tasks.build_data_export")
-        tasks.build_data_export(**job.args)
+        job = ProcrastinateJob.objects.get(task_name="accounts.privacy.exports.build_data_export")
+        exports.build_data_export(**job.args)
         return DataExport.objects.get()
 
     def read(self, archive: bytes) -> dict[str, Any]:
@@ -319,7 +319,7 @@ class TestExport:
     def test_second_request_returns_the_first_export(self, zofia: User) -> None:
         first = exports.request_export(zofia, actor=REQUEST.with_user(zofia))
         assert exports.request_export(zofia, actor=REQUEST.with_user(zofia)) == first
-        assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.build_data_export").count() == 1
+        assert ProcrastinateJob.objects.filter(task_name="accounts.privacy.exports.build_data_export").count() == 1
 
     def test_repeated_job_builds_the_export_once(self, zofia: User) -> None:
         export = self.build(zofia)

@@ -17,6 +17,7 @@ from accounts.clerk import api
 from accounts.clerk.payloads import Rank, parse_user
 from accounts.models import MetadataPush, User
 from accounts.role_changes import change_roles
+from accounts.sessions import services as sessions
 from accounts.sync import outbox
 from accounts.sync import push as pushes
 from accounts.sync.apply import apply_user
@@ -55,7 +56,7 @@ def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
 def olive(clerk: StandIn, fake: FakeClerk) -> User:
     """Return a builder who is in sync with Clerk, where other systems also store roles and metadata."""
     at_clerk = clerk.create(first_name="Olive", public_metadata={"roles": ["BUILDER", "MODERATOR"], "plan": {"a": 1}})
-    tasks.fetch_user(at_clerk["id"])
+    sessions.fetch_user(at_clerk["id"])
     fake.requests.clear()
     found: User = User.objects.get(clerk_id=at_clerk["id"])
     return found
@@ -302,7 +303,7 @@ class TestOutage:
         clerk.call("PATCH", "/local/settings", {"api_outage": False})
         for number in range(8):
             person = clerk.create(first_name=f"Builder {number}", roles=["BUILDER"])
-            tasks.fetch_user(person["id"])
+            sessions.fetch_user(person["id"])
             edit(User.objects.get(clerk_id=person["id"]), validation_tier=2)
         clerk.call("PATCH", "/local/settings", {"api_outage": True})
         assert pushes.push_due() == 3
@@ -402,7 +403,7 @@ class TestDriftAndBounces:
 
     def test_metadata_of_a_new_user_is_corrected(self, clerk: StandIn, fake: FakeClerk) -> None:
         person = clerk.create(first_name="Bob", public_metadata={"roles": ["CLIENT"], "hourlyRate": 5})
-        tasks.fetch_user(person["id"])
+        sessions.fetch_user(person["id"])
         bob = User.objects.get()
         assert pushes.push_user(bob.pk) is Outcome.SENT
         assert metadata(clerk, bob) == {"roles": ["CLIENT"]}

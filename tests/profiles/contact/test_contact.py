@@ -15,7 +15,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import PreservedForm, User
-from profiles import tasks
+from profiles.contact import emails
 from profiles.contact.services import RATE_LIMITS
 from profiles.models import BuilderProfile, ContactMessage
 from tests.helpers.clients import signed_in
@@ -56,9 +56,9 @@ def rejection(response: Any) -> str:
 
 def deliver() -> list[mail.EmailMessage]:
     """Run the queued jobs like a worker, and return the sent emails."""
-    for job in ProcrastinateJob.objects.filter(task_name="profiles.tasks.mail_contact_message"):
+    for job in ProcrastinateJob.objects.filter(task_name="profiles.contact.emails.mail_contact_message"):
         assert set(job.args) == {"message_id"}
-        tasks.mail_contact_message(**job.args)
+        emails.mail_contact_message(**job.args)
     return list(mail.outbox)
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import User
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import ZOFIA, HandlerError, failed_event, failing_handlers
-from webhooks import personal_data, tasks
+from webhooks import personal_data
 from webhooks.inbox import attempts
 from webhooks.inbox import service as inbox
 from webhooks.models import Attempt, WebhookEvent
@@ -61,7 +61,7 @@ def test_every_later_attempt_has_a_row_including_the_successful_one(webhook: Web
     event = failed_event(webhook)
     failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     assert recorded() == [
         (1, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
         (2, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),

@@ -22,7 +22,6 @@ from audit.models import AuditLog
 from profiles import lifecycle
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.webhooks import WebhookClient, person
-from webhooks import tasks
 from webhooks.inbox import retry_policy
 from webhooks.inbox import service as inbox
 from webhooks.models import WebhookEvent
@@ -109,7 +108,7 @@ def test_failing_handler_leaves_only_the_event_and_a_job(webhook: WebhookClient)
     assert event.clerk_user_id == ZOFIA.clerk_id
     assert event.payload == samples.encode(samples.user_event("user.created", ZOFIA))
     job = ProcrastinateJob.objects.get()
-    assert (job.task_name, job.args) == ("webhooks.tasks.retry_event", {"event_id": event.pk})
+    assert (job.task_name, job.args) == ("webhooks.inbox.service.retry_event", {"event_id": event.pk})
     assert (job.status, job.scheduled_at) == ("todo", event.next_attempt_at)
 
 
@@ -165,7 +164,7 @@ def test_failed_event_is_stale_after_a_newer_one(webhook: WebhookClient) -> None
     event = failed_event(webhook)
     assert webhook.updated(ZOFIA.later(first_name="Zosia")) == "processed"
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     event.refresh_from_db()
     assert event.state == State.STALE
     assert User.objects.get().name == "Zosia Wąs"
@@ -201,7 +200,7 @@ def test_repeated_delivery_that_fails_again_waits_longer(webhook: WebhookClient)
 def test_due_retry_succeeds(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(seconds=30)):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     assert_full_effect()
     event.refresh_from_db()
     assert (event.state, event.attempts, event.deliveries) == (State.PROCESSED, 2, 1)
@@ -213,7 +212,7 @@ def test_due_retry_that_fails_again_schedules_another_job(webhook: WebhookClient
     event = failed_event(webhook)
     with time_machine.travel(NOW, tick=False), failing_handlers(TimeoutError("still unavailable")):
         WebhookEvent.objects.update(next_attempt_at=NOW)
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     event.refresh_from_db()
     assert (event.state, event.attempts, event.error_class) == (State.FAILED, 2, ErrorClass.TRANSIENT)
     assert event.next_attempt_at == NOW + timedelta(minutes=2)
@@ -246,7 +245,7 @@ def test_early_retry_job_does_nothing(webhook: WebhookClient) -> None:
         event = failed_event(webhook)
         before = WebhookEvent.objects.values().get()
     with time_machine.travel(NOW + timedelta(seconds=28), tick=False):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     assert WebhookEvent.objects.values().get() == before
     assert ProcrastinateJob.objects.count() == 1
     assert_no_effect()
@@ -256,7 +255,7 @@ def test_early_retry_job_does_nothing(webhook: WebhookClient) -> None:
 def test_retry_job_of_unscheduled_event_does_nothing(webhook: WebhookClient, body: str) -> None:
     webhook.post(body)
     before = WebhookEvent.objects.values().get()
-    tasks.retry_event(before["id"])
+    inbox.retry_event(before["id"])
     assert WebhookEvent.objects.values().get() == before
 
 
@@ -265,14 +264,14 @@ def test_retry_job_of_settled_event_does_nothing(webhook: WebhookClient) -> None
     webhook.created(ZOFIA, svix_id="msg_1")
     before = WebhookEvent.objects.values().get()
     with time_machine.travel(datetime.now(UTC) + timedelta(days=1)):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     assert WebhookEvent.objects.values().get() == before
     assert_full_effect()
 
 
 def test_retry_job_of_unknown_event_raises(db: None) -> None:
     with pytest.raises(WebhookEvent.DoesNotExist):
-        tasks.retry_event(2**62)
+        inbox.retry_event(2**62)
 
 
 # --- Error classes and retry schedule ---
@@ -317,7 +316,7 @@ def test_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
         while event.next_attempt_at is not None and len(waits) < 100:
             waits.append(event.next_attempt_at - datetime.now(UTC))
             clock.move_to(event.next_attempt_at)
-            tasks.retry_event(event.pk)
+            inbox.retry_event(event.pk)
             event.refresh_from_db()
     assert waits == list(retry_policy.RETRY_DELAYS)
     assert (event.state, event.error_class) == (State.DEAD, ErrorClass.INTERNAL)

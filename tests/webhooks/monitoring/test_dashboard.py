@@ -348,9 +348,9 @@ def test_query_count_does_not_depend_on_data(operator: Client) -> None:
 
 
 def test_unscheduled_jobs_become_overdue() -> None:
-    queue.configure_task("webhooks.tasks.retry_event").defer(event_id=1)
-    queue.configure_task("webhooks.tasks.retry_event", schedule_in={"seconds": 1}).defer(event_id=2)
-    queue.configure_task("webhooks.tasks.retry_event", schedule_in={"hours": 1}).defer(event_id=3)
+    queue.configure_task("webhooks.inbox.service.retry_event").defer(event_id=1)
+    queue.configure_task("webhooks.inbox.service.retry_event", schedule_in={"seconds": 1}).defer(event_id=2)
+    queue.configure_task("webhooks.inbox.service.retry_event", schedule_in={"hours": 1}).defer(event_id=3)
     assert measure().overdue_jobs == 0
     with time_machine.travel(timezone.now() + 2 * MINUTE, tick=False):
         assert measure().overdue_jobs == 2

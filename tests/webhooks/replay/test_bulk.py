@@ -65,16 +65,16 @@ def start(by: ActingAdmin, *, dry_run: bool = False, **options: Any) -> Replay:
 
 def work(replay: Replay) -> Replay:
     """Run the jobs of a replay like a worker."""
-    while jobs := list(ProcrastinateJob.objects.filter(task_name="webhooks.tasks.run_replay", status="todo")):
+    while jobs := list(ProcrastinateJob.objects.filter(task_name="webhooks.replay.bulk.run_replay", status="todo")):
         for job in jobs:
             ProcrastinateJob.objects.filter(pk=job.pk).delete()
-            tasks.run_replay(**job.args)
+            replays.run_replay(**job.args)
     replay.refresh_from_db()
     return replay
 
 
 def jobs() -> list[dict[str, Any]]:
-    found = ProcrastinateJob.objects.filter(task_name="webhooks.tasks.run_replay")
+    found = ProcrastinateJob.objects.filter(task_name="webhooks.replay.bulk.run_replay")
     return list(found.values("args", "lock", "status"))
 
 
@@ -299,7 +299,7 @@ def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monk
     assert AuditLog.objects.get(action="REPLAY_CHANGED").changed_fields == ["state"]
     assert not replays.cancel(replay.pk, ngozi)
     assert not replays.set_rate_limit(replay.pk, 5, ngozi)
-    tasks.run_replay(replay.pk)
+    replays.run_replay(replay.pk)
     assert Replay.objects.get().done == 1
 
 
@@ -311,7 +311,7 @@ def stopped(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> 
         patch.setattr(
             replays, "_still_active", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, by)
         )
-        tasks.run_replay(replay.pk)
+        replays.run_replay(replay.pk)
     return work(replay)
 
 
@@ -339,7 +339,7 @@ def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(event_actions, "replay", lambda event_id: None)  # has the wrong signature
         with pytest.raises(TypeError):
-            tasks.run_replay(replay.pk)
+            replays.run_replay(replay.pk)
     replay.refresh_from_db()
     assert replay.state == State.FAILED
     assert work(start(ngozi, events=replay)).done == 2
@@ -365,7 +365,7 @@ def test_replay_cannot_be_resumed_after_a_day(ngozi: ActingAdmin, monkeypatch: p
 
 
 def test_job_of_unknown_replay_does_nothing(db: None) -> None:
-    tasks.run_replay(2**62)
+    replays.run_replay(2**62)
 
 
 def test_internal_error_fails_the_replay(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,7 +376,7 @@ def test_internal_error_fails_the_replay(ngozi: ActingAdmin, monkeypatch: pytest
     many(2)
     replay = start(ngozi, dry_run=True)
     with pytest.raises(KeyError):
-        tasks.run_replay(replay.pk)
+        replays.run_replay(replay.pk)
     replay.refresh_from_db()
     assert (replay.state, replay.error) == (State.FAILED, "KeyError, see the log")
 
@@ -390,7 +390,7 @@ def test_lost_database_does_not_end_the_replay(ngozi: ActingAdmin, monkeypatch: 
     with monkeypatch.context() as patch:
         patch.setattr(event_actions, "dry_run", fail)
         with pytest.raises(OperationalError):
-            tasks.run_replay(replay.pk)
+            replays.run_replay(replay.pk)
     assert work(replay).done == 2
 
 

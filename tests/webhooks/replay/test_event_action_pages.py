@@ -128,7 +128,7 @@ def test_fetch_queues_a_job_and_shows_the_report(webhook: WebhookClient, browser
     assert fake.requests == []
     job, report = ProcrastinateJob.objects.get(), Reconciliation.objects.get()
     assert (job.task_name, job.args) == (
-        "accounts.tasks.reconcile_user",
+        "accounts.sync.on_demand_fetch.reconcile_user",
         {"clerk_id": ZOFIA.clerk_id, "report_id": report.pk},
     )
     row = AuditLog.objects.get(action="PERSON_FETCHED")

@@ -21,7 +21,6 @@ from audit.models import AuditLog
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient
 from tests.webhooks.inbox.test_retry_policy import ZOFIA, HandlerError, failed_event, failing_handlers
-from webhooks import tasks
 from webhooks.inbox import service as inbox
 from webhooks.models import Attempt, WebhookEvent
 from webhooks.monitoring import hourly_counts
@@ -284,7 +283,7 @@ def test_processed_event_stays_processed_and_counted(
     assert WebhookEvent.objects.filter(pk=event.pk).values().get() == before | {"attempts": 2}
     assert (hourly_counts.totals(since), hourly_counts.timings(since)) == (totals, timings)
     assert Attempt.objects.get(event=event).outcome == outcome
-    assert not ProcrastinateJob.objects.filter(task_name="webhooks.tasks.retry_event").exists()
+    assert not ProcrastinateJob.objects.filter(task_name="webhooks.inbox.service.retry_event").exists()
 
 
 def test_replay_applies_a_wrongly_ignored_event(webhook: WebhookClient, ngozi: ActingAdmin, settings: Settings) -> None:
@@ -313,7 +312,7 @@ def test_scheduled_retry_does_nothing_after_a_replay(webhook: WebhookClient, ngo
     event_actions.replay(event.pk, ngozi)
     before = WebhookEvent.objects.values().get()
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     assert WebhookEvent.objects.values().get() == before
 
 
@@ -338,7 +337,7 @@ def test_resolved_event_is_not_reoutcomes(webhook: WebhookClient, ngozi: ActingA
     assert (event.state, event.last_error) == (State.IGNORED, "Resolved by hand: the instance id was wrong")
     assert event.next_attempt_at is None
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
-        tasks.retry_event(event.pk)
+        inbox.retry_event(event.pk)
     assert WebhookEvent.objects.get().state == State.IGNORED
     row = AuditLog.objects.get(action="EVENT_RESOLVED")
     assert row.actor_label == "Ngozi"
