@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -20,6 +19,8 @@ class SiteRequest(HttpRequest):
 
     user: User | AnonymousUser
     clerk: State
+    #: Whether the user was signed in, but their token cannot be renewed now.
+    clerk_outage: bool
     impersonator: str | None
     htmx: HtmxDetails
     #: Read by Django's CSRF middleware.
@@ -30,17 +31,6 @@ class AuthenticatedRequest(SiteRequest):
     """The request of a view that requires sign-in."""
 
     user: User
-
-
-def signed_in_user(request: HttpRequest) -> User:
-    """Return the user of a request that only signed-in users can make, for example in the admin.
-
-    Raises:
-        PermissionDenied: the user is anonymous.
-    """
-    if not isinstance(request.user, User):
-        raise PermissionDenied("Sign in to do this.")
-    return request.user
 
 
 def sign_in_response(request: HttpRequest) -> HttpResponse:

@@ -85,7 +85,8 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
 
     def _during_outage(self, request: HttpRequest, state: NeedsHandshake) -> HttpResponse:
         """Respond as to a visitor, with a note for users who were signed in. The redirect would lead to an error."""
-        request.clerk_outage = state.reason not in authentication.DEV_BROWSER_REASONS  # type: ignore[attr-defined]
+        was_signed_in = state.reason not in authentication.DEV_BROWSER_REASONS
+        cast("SiteRequest", request).clerk_outage = was_signed_in
         response = self._respond_as(request, SignedOut(state.reason, state.expired_claims))
         add_never_cache_headers(response)
         return response

@@ -26,7 +26,7 @@ SEND_TIMEOUT_S = 20
 RECEIVE_BYTES = 64 * 1024
 
 
-class BufferedConnection(TConn):  # type: ignore[misc]
+class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type hints
     """A connection and the request that is arriving on it."""
 
     def __init__(self, *args: Any) -> None:
@@ -61,7 +61,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]
         super().close(*args, **kwargs)
 
 
-class BufferingWorker(ThreadWorker):  # type: ignore[misc]
+class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
     """Collects requests in the event loop and answers them in threads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

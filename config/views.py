@@ -69,7 +69,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _exposition(request: HttpRequest, registry: CollectorRegistry) -> HttpResponse:
     if "application/openmetrics-text" in request.headers.get("Accept", ""):
-        return HttpResponse(openmetrics.generate_latest(registry), content_type=openmetrics.CONTENT_TYPE_LATEST)  # type: ignore[no-untyped-call]
+        return HttpResponse(openmetrics.generate_latest(registry), content_type=openmetrics.CONTENT_TYPE_LATEST)
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 

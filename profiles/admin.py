@@ -7,7 +7,7 @@ from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage
 
 
 @admin.register(BuilderProfile)
-class BuilderProfileAdmin(ReadOnlyAdmin):
+class BuilderProfileAdmin(ReadOnlyAdmin[BuilderProfile]):
     list_display = (
         "name",
         "headline",
@@ -26,14 +26,14 @@ class BuilderProfileAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ClientProfile)
-class ClientProfileAdmin(ReadOnlyAdmin):
+class ClientProfileAdmin(ReadOnlyAdmin[ClientProfile]):
     list_display = ("name", "company_name", "hidden_at", "archived_at")
     list_select_related = ("user",)
     search_fields = ("^user__name", "=user__clerk_id")
 
 
 @admin.register(Project)
-class ProjectAdmin(ReadOnlyAdmin):
+class ProjectAdmin(ReadOnlyAdmin[Project]):
     list_display = ("title", "builder", "status", "created_at")
     list_filter = ("status",)
     list_select_related = ("builder__user",)
@@ -42,7 +42,7 @@ class ProjectAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Badge)
-class BadgeAdmin(ReadOnlyAdmin):
+class BadgeAdmin(ReadOnlyAdmin[Badge]):
     list_display = ("kind", "builder", "evidence", "awarded_at", "awarded_by")
     list_filter = ("kind",)
     list_select_related = ("builder__user", "awarded_by")
@@ -51,7 +51,7 @@ class BadgeAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(ReadOnlyAdmin):
+class ContactMessageAdmin(ReadOnlyAdmin[ContactMessage]):
     """Messages without their subject and body, which are private."""
 
     list_display = ("sent_at", "sender", "builder", "mailed_at")
@@ -62,7 +62,7 @@ class ContactMessageAdmin(ReadOnlyAdmin):
 
 
 @admin.register(FormerSlug)
-class FormerSlugAdmin(ReadOnlyAdmin):
+class FormerSlugAdmin(ReadOnlyAdmin[FormerSlug]):
     list_display = ("slug", "builder", "replaced_at")
     list_select_related = ("builder__user",)
     search_fields = ("=slug", "=builder__slug")

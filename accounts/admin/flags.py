@@ -1,8 +1,10 @@
 """Feature flags in the Django admin."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, override
 
 from django.contrib import admin
+from django.forms import BaseFormSet, ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -13,10 +15,16 @@ from audit.models import AuditLog
 from core.admin.declared_filters import DeclaredFiltersMixin
 
 
+class FlagForm(ModelForm[Flag]):
+    #: The audited values before the form is saved.
+    before: dict[str, Any]
+
+
 @admin.register(Flag)
-class FlagAdmin(DeclaredFiltersMixin):
+class FlagAdmin(DeclaredFiltersMixin[Flag]):
     """Feature flags. The code refers to them by name, so they cannot be added or deleted here."""
 
+    form = FlagForm
     list_display = ("name", "note", "everyone", "percent", "staff", "authenticated")
     ordering = ("name",)
     fields = ("name", "note", "everyone", "percent", "users", "user_names", "groups", "staff", "authenticated")
@@ -28,11 +36,15 @@ class FlagAdmin(DeclaredFiltersMixin):
     def user_names(self, flag: Flag) -> str:
         return ", ".join(map(str, flag.users.all())) or "-"
 
-    def save_model(self, request: HttpRequest, obj: Flag, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
+    @override
+    def save_model(self, request: HttpRequest, obj: Flag, form: FlagForm, change: bool) -> None:
         form.before = _state(Flag.objects.select_for_update().get(pk=obj.pk))
         super().save_model(request, obj, form, change)
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
+    @override
+    def save_related(
+        self, request: HttpRequest, form: FlagForm, formsets: Sequence[BaseFormSet[Any]], change: bool
+    ) -> None:
         """Audit the change once users and groups are saved. Django's own history does not record values."""
         super().save_related(request, form, formsets, change)
         before, after = form.before, _state(form.instance)
@@ -41,14 +53,14 @@ class FlagAdmin(DeclaredFiltersMixin):
             actor = Actor.from_request(request)
             log.record(AuditLog.Action.FLAG_SWITCHED, actor=actor, target=form.instance, changes=changes)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Flag | None = None) -> bool:
         """Return whether the user may view flags: admins and local operators may also change them."""
         return self.has_view_permission(request, obj)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Flag | None = None) -> bool:
         return False
 
 

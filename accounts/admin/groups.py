@@ -1,13 +1,15 @@
 """Groups in the Django admin. Groups grant permissions, so changes to permissions and members are audited."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, override
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model, QuerySet
+from django.forms import BaseFormSet, ModelForm
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -41,17 +43,27 @@ class MemberInline(admin.TabularInline[Model, Group]):
 admin.site.unregister(Group)
 
 
+class GroupForm(ModelForm[Group]):
+    #: The audited values before the form is saved.
+    before: State
+
+
 @admin.register(Group)
-class GroupAdmin(DeclaredFiltersMixin, StockGroupAdmin):
+class GroupAdmin(DeclaredFiltersMixin[Group], StockGroupAdmin):
     """Django's group admin with members and audit rows."""
 
+    form = GroupForm
     inlines = (MemberInline,)
 
-    def save_model(self, request: HttpRequest, obj: Group, form: Any, change: bool) -> None:  # noqa: FBT001  # as Django has it
+    @override
+    def save_model(self, request: HttpRequest, obj: Group, form: GroupForm, change: bool) -> None:
         form.before = _state(Group.objects.select_for_update().get(pk=obj.pk)) if change else State()
         super().save_model(request, obj, form, change)
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
+    @override
+    def save_related(
+        self, request: HttpRequest, form: GroupForm, formsets: Sequence[BaseFormSet[Any]], change: bool
+    ) -> None:
         """Audit the change once permissions and members are saved."""
         super().save_related(request, form, formsets, change)
         _record(request, form.instance, form.before, _state(form.instance))

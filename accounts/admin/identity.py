@@ -31,7 +31,7 @@ class ResolutionForm(forms.Form):
 
 
 @admin.register(IdentityConflict)
-class IdentityConflictAdmin(ReadOnlyAdmin):
+class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
     """Pairs of accounts with the same email. Open conflicts need a decision by an admin."""
 
     change_form_template = "admin/accounts/identityconflict/change_form.html"
@@ -69,12 +69,12 @@ class IdentityConflictAdmin(ReadOnlyAdmin):
         return redirect(reverse("admin:accounts_identityconflict_change", args=[conflict.pk]))
 
     def _resolve(self, request: HttpRequest, conflict: IdentityConflict, resolution: str, note: str) -> None:
-        options: dict[str, Any] = {"actor": Actor.from_request(request), "note": note}
+        actor = Actor.from_request(request)
         try:
             if resolution == "undo":
-                identity_conflicts.undo(conflict, **options)
+                identity_conflicts.undo(conflict, note=note, actor=actor)
             else:
-                identity_conflicts.resolve(conflict, State(resolution), **options)
+                identity_conflicts.resolve(conflict, State(resolution), note=note, actor=actor)
         except identity_conflicts.ResolutionError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:

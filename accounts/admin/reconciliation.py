@@ -17,7 +17,7 @@ TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
 
 
 @admin.register(Reconciliation)
-class ReconciliationAdmin(ReadOnlyAdmin):
+class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
     change_list_template = "admin/accounts/reconciliation/change_list.html"
     list_display = (
         "started_at",

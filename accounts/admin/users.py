@@ -17,7 +17,7 @@ from core.admin.read_only import ReadOnlyAdmin
 
 
 @admin.register(User)
-class UserAdmin(ReadOnlyAdmin):
+class UserAdmin(ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted ones, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
@@ -46,7 +46,7 @@ class UserAdmin(ReadOnlyAdmin):
         actor, changed = Actor.from_request(request), 0
         for user in users:
             try:
-                changed += bool(change_roles(user, actor=actor.with_user(request.user), **form.changes))  # type: ignore[arg-type]
+                changed += bool(change_roles(user, actor=actor, **form.changes))
             except roles.RoleChangeError as error:
                 self.message_user(request, f"{user}: {error}", messages.ERROR)
         message = ngettext("Changed the roles of %d user.", "Changed the roles of %d users.", changed)
@@ -54,7 +54,7 @@ class UserAdmin(ReadOnlyAdmin):
 
 
 @admin.register(MetadataPush)
-class MetadataPushAdmin(ReadOnlyAdmin):
+class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
     """The outbox of metadata pushes to Clerk, one row per user."""
 
     list_display = ("user", "state", "requested_at", "next_attempt_at", "attempts", "last_error")
@@ -71,7 +71,7 @@ class MetadataPushAdmin(ReadOnlyAdmin):
 
 
 @admin.register(DataExport)
-class DataExportAdmin(ReadOnlyAdmin):
+class DataExportAdmin(ReadOnlyAdmin[DataExport]):
     """Data exports. Admins can see the requests, but not the contents."""
 
     list_display = ("user", "requested_at", "ready_at", "expires_at")
@@ -85,7 +85,7 @@ class DataExportAdmin(ReadOnlyAdmin):
 
 
 @admin.register(EndedSession)
-class EndedSessionAdmin(ReadOnlyAdmin):
+class EndedSessionAdmin(ReadOnlyAdmin[EndedSession]):
     """Sessions whose tokens are rejected even before they expire."""
 
     list_display = ("session_id", "clerk_id", "ended_at")

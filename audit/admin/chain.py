@@ -13,7 +13,7 @@ from core.admin.read_only import ReadOnlyAdmin
 
 
 @admin.register(AuditSeal)
-class AuditSealAdmin(KeysetAdmin):
+class AuditSealAdmin(KeysetAdmin[AuditSeal]):
     list_display = ("number", "sealed_at", "row_count", "total_rows", "key_id", "short_mac")
     fields = (
         *("number", "sealed_at", "row_count", "total_rows", "last_transaction", "last_id", "cluster", "floor_id"),
@@ -37,7 +37,7 @@ class AuditSealAdmin(KeysetAdmin):
 
 
 @admin.register(AuditVerification)
-class AuditVerificationAdmin(KeysetAdmin):
+class AuditVerificationAdmin(KeysetAdmin[AuditVerification]):
     list_display = (
         "started_at",
         "is_intact",
@@ -64,5 +64,5 @@ class AuditVerificationAdmin(KeysetAdmin):
 
 
 @admin.register(CheckpointTarget)
-class CheckpointTargetAdmin(ReadOnlyAdmin):
+class CheckpointTargetAdmin(ReadOnlyAdmin[CheckpointTarget]):
     list_display = ("destination", "last_sent_seal", "sent_at", "last_error")

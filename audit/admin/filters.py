@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -88,10 +88,11 @@ class PeriodFilter(admin.ListFilter):
             link = changelist.get_query_string({"within": name}, list(self.parameters))
             yield {"selected": self.within == name, "query_string": link, "display": text}
 
-    def queryset(self, request: HttpRequest, queryset: AuditLogQuerySet) -> AuditLogQuerySet:  # type: ignore[override]
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> AuditLogQuerySet:
+        rows = cast("AuditLogQuerySet", queryset)
         if self.within in PERIODS:
-            queryset = queryset.written_between(timezone.now() - PERIODS[self.within][0], None)
-        return queryset.written_between(self.since, self.until)
+            rows = rows.written_between(timezone.now() - PERIODS[self.within][0], None)
+        return rows.written_between(self.since, self.until)
 
     def _time(self, name: str, label: str | Promise) -> datetime | None:
         try:

@@ -39,7 +39,7 @@ class AuditChangeList(KeysetChangeList):
 
 
 @admin.register(AuditLog)
-class AuditLogAdmin(KeysetAdmin):
+class AuditLogAdmin(KeysetAdmin[AuditLog]):
     change_list_template = "admin/audit/auditlog/change_list.html"
     list_display = ("written_at", "action", "target_link", "actor_link", "source", "changed_field_names")
     list_display_links = ("written_at",)

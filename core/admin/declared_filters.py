@@ -11,7 +11,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR, ChangeList
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -31,7 +31,7 @@ class DeclaredFiltersChangeList(ChangeList):
         warnings: sentences about query parameters that were invalid and therefore ignored.
     """
 
-    model_admin: "DeclaredFiltersMixin"
+    model_admin: "DeclaredFiltersMixin[Any]"
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.warnings: list[str] = []
@@ -43,11 +43,13 @@ class DeclaredFiltersChangeList(ChangeList):
         if sentence not in self.warnings:  # admin actions call get_queryset twice
             self.warnings.append(sentence)
 
-    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+    def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         given = super().get_filters_params(params)
         return {name: values for name, values in given.items() if name not in self.model_admin.list_parameters}
 
-    def get_filters(self, request: HttpRequest) -> Any:
+    def get_filters(
+        self, request: HttpRequest
+    ) -> tuple[list[admin.ListFilter], bool, dict[str, bool | str], bool, bool]:
         """Reject values outside a column's choices. PostgreSQL raises an error for an unknown value of an enum."""
         found = super().get_filters(request)
         for spec in found[0]:
@@ -57,7 +59,7 @@ class DeclaredFiltersChangeList(ChangeList):
                     raise IncorrectLookupParameters(f"{spec.field_path} must be one of its choices.")
         return found
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
         for name in self.model_admin.undeclared_parameters(request):
             self.add_warning(_("There is no filter “%s”.") % name)
             self.params.pop(name, None)
@@ -67,7 +69,7 @@ class DeclaredFiltersChangeList(ChangeList):
         return super().get_queryset(request, exclude_parameters)
 
 
-class DeclaredFiltersMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
+class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
     """An admin whose list filters by the parameters of `list_filter` only."""
 
     #: Query parameters of the list itself that do not filter.
@@ -104,10 +106,12 @@ class DeclaredFiltersMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not g
     def _filter(self, request: HttpRequest, declared: Any) -> admin.ListFilter:
         """Build one entry of `list_filter` without parameters, as `ChangeList.get_filters` does with them."""
         if isinstance(declared, type):
-            return declared(request, {}, self.model, self)  # type: ignore[no-any-return]
+            simple: admin.ListFilter = declared(request, {}, self.model, self)
+            return simple
         path, factory = declared if isinstance(declared, tuple | list) else (declared, admin.FieldListFilter.create)
         field = get_fields_from_path(self.model, path)[-1]
-        return factory(field, request, {}, self.model, self, field_path=path)  # type: ignore[no-any-return]
+        by_field: admin.ListFilter = factory(field, request, {}, self.model, self, field_path=path)
+        return by_field
 
 
 def _invalid_url_warning(request: HttpRequest) -> str:

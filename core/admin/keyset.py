@@ -7,7 +7,7 @@ from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -32,11 +32,11 @@ class KeysetChangeList(ReadOnlyChangeList):
         timed_out: whether the query took longer than `timeout_ms`, so that the list is empty.
     """
 
-    model_admin: "KeysetAdmin"
+    model_admin: "KeysetAdmin[Any]"
     older_link = newer_link = newest_link = ""
     timed_out = False
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
         """Return the filtered rows, and drop the cursor from the parameters so that filter links do not keep it."""
         for name in (OLDER_THAN, NEWER_THAN):
             self.params.pop(name, None)
@@ -98,7 +98,7 @@ class KeysetChangeList(ReadOnlyChangeList):
         return self.get_query_string({name: self.order.encode_cursor(self.order.cursor_for(row))})
 
 
-class KeysetAdmin(ReadOnlyAdmin):
+class KeysetAdmin[M: Model](ReadOnlyAdmin[M]):
     """A read-only admin with keyset pagination.
 
     Attributes:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.text import capfirst
 
@@ -18,7 +19,7 @@ class ReadOnlyChangeList(DeclaredFiltersChangeList):
         self.title = str(capfirst(self.opts.verbose_name_plural))
 
 
-class ReadOnlyAdmin(DeclaredFiltersMixin):
+class ReadOnlyAdmin[M: Model](DeclaredFiltersMixin[M]):
     """An admin without add, change and delete, also for superusers. Only code writes these rows."""
 
     change_form_template = "admin/read_only_form.html"
@@ -30,15 +31,15 @@ class ReadOnlyAdmin(DeclaredFiltersMixin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ReadOnlyChangeList
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
         """Return the row, or None for a key that PostgreSQL cannot store."""
         return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False

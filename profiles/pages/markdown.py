@@ -32,7 +32,7 @@ def _is_link(url: str) -> bool:
 _parser = MarkdownIt("zero", {"html": False, "linkify": False, "typographer": False, "breaks": True, "maxNesting": 20})
 _parser.enable(RULES)
 # Other schemes are left as plain text.
-_parser.validateLink = _is_link  # type: ignore[method-assign]
+_parser.validateLink = _is_link  # type: ignore[method-assign]  # as markdown-it-py documents
 
 
 @lru_cache(maxsize=256)

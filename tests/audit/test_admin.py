@@ -72,7 +72,7 @@ def listed_ids(browser: Client, query: str = "") -> list[int]:
 
 def read_body(response: Any) -> str:
     assert isinstance(response, StreamingHttpResponse)
-    return b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    return response.getvalue().decode()
 
 
 # --- Filters ---

@@ -1,6 +1,7 @@
 """Sign up and publish a first page: with a mouse, with the keyboard only, and without JavaScript."""
 
 import re
+from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -70,9 +71,9 @@ def test_new_user_publishes_a_page(page: Page, site: Site, chromium: Browser, co
 def test_onboarding_by_keyboard(page: Page, site: Site, chromium: Browser) -> None:
     start_onboarding(page, site, "Keys")
 
-    def tab_to(label: str, role: str = "button") -> None:
+    def tab_to(label: str, role: Literal["button", "checkbox", "textbox"] = "button") -> None:
         """Press Tab until the target is focused."""
-        target = page.get_by_role(role, name=label, exact=True)  # type: ignore[arg-type]
+        target = page.get_by_role(role, name=label, exact=True)
         for _ in range(60):
             if target.evaluate("element => element === document.activeElement"):
                 return

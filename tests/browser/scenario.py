@@ -142,4 +142,4 @@ def use_expired_token(context: BrowserContext, old: dict[str, Any], wait: Callab
         for cookie in context.cookies()
         if str(cookie.get("name")).startswith("__session")
     ]
-    context.add_cookies(expired)  # type: ignore[arg-type]
+    context.add_cookies(expired)  # type: ignore[arg-type]  # the type of its argument is not public

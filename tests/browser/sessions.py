@@ -62,7 +62,7 @@ class TestSignedIn:
         cookies = [each for each in context.cookies(site.app) if each["name"].startswith("__session")]
         for cookie in cookies:
             cookie["value"] = without_party(cookie["value"], key)
-        context.add_cookies([*cookies, {"name": "__clerk_redirect_count", "value": "1", "url": site.app}])  # type: ignore[list-item]
+        context.add_cookies([*cookies, {"name": "__clerk_redirect_count", "value": "1", "url": site.app}])  # type: ignore[list-item]  # as in scenario.py
         seen: list[int] = []
         page.on("response", lambda response: seen.append(response.status) if "/account/" in response.url else None)
         page.goto(f"{site.app}/account/")

@@ -14,6 +14,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from config import views
+from config.database import close_pools
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 
@@ -30,14 +31,12 @@ def just_started(monkeypatch: pytest.MonkeyPatch) -> None:
 def database_down(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Point the connection at a host that does not exist."""
     options = connection.settings_dict["OPTIONS"]
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]  # only the PostgreSQL backend has it
+    close_pools()
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "HOST", "/nowhere")
         patch.setitem(options, "pool", options["pool"] | {"timeout": 0.1, "min_size": 0})
         yield
-        connection.close()
-        connection.close_pool()  # type: ignore[attr-defined]
+        close_pools()
 
 
 def get(client: Client, url: str) -> tuple[int, Any]:

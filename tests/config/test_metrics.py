@@ -34,7 +34,7 @@ def scrape() -> dict[tuple[str, ...], float]:
     assert text.endswith("# EOF\n")
     return {
         (sample.name.removeprefix("buildappswith_"), *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+        for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
 

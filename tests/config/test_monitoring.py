@@ -39,7 +39,7 @@ def metrics(webhook: WebhookClient) -> dict[str, set[str]]:
     webhook.created(zofia)
     text = Client().get("/metrics", headers={"accept": "application/openmetrics-text"}).content.decode()
     names: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(text):  # type: ignore[no-untyped-call]
+    for family in text_string_to_metric_families(text):
         # A family without samples has no name here. The drift metrics have no samples before the first reconciliation.
         for sample in family.samples:
             names.setdefault(sample.name, set()).update(sample.labels)

@@ -28,7 +28,7 @@ def test_event_and_spans_keep_only_allowed_fields() -> None:
     record = logging.LogRecord("any", logging.ERROR, "", 0, "Lost %s", (PRIVATE,), None)
     clear_contextvars()  # from requests of earlier tests; a server clears them before each request
     with bound_contextvars(request_id="r1", user_id=7, something_else=PRIVATE):
-        scrubbed: Any = sentry._scrub_event(event, {"log_record": record})  # type: ignore[arg-type]
+        scrubbed: Any = sentry._scrub_event(event, {"log_record": record})  # type: ignore[arg-type]  # has more keys than the type Event
     assert scrubbed == {
         "event_id": "a1",
         "transaction": "/builders/",

@@ -405,7 +405,7 @@ def test_admin_actions_get_selected_rows_and_filtered_events(
 
 def rows_of(response: Any) -> list[dict[str, str]]:
     assert isinstance(response, StreamingHttpResponse)
-    text = b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    text = response.getvalue().decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
-from unittest.mock import create_autospec
+from unittest.mock import Mock, create_autospec
 
 import pytest
 from procrastinate.jobs import Job, Status
@@ -22,10 +22,10 @@ def stalled(attempts: int) -> Job:
     )
 
 
-def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> JobManager:
+def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> Mock:
     """Run the recovery with one stalled job, and return the mocked job manager."""
-    manager: JobManager = create_autospec(JobManager, instance=True)
-    manager.get_stalled_jobs.return_value = [job]  # type: ignore[attr-defined]
+    manager: Mock = create_autospec(JobManager, instance=True)
+    manager.get_stalled_jobs.return_value = [job]
     monkeypatch.setattr(tasks, "app", SimpleNamespace(job_manager=manager))
     asyncio.run(tasks.recover_jobs_of_lost_workers.func(0))
     return manager
@@ -34,7 +34,7 @@ def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> JobManager:
 def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     job = stalled(attempts=4)
     manager = recover(monkeypatch, job)
-    manager.retry_job.assert_awaited_once_with(job)  # type: ignore[attr-defined]
+    manager.retry_job.assert_awaited_once_with(job)
     assert caplog.text == ""
 
 
@@ -44,5 +44,5 @@ def test_job_that_keeps_killing_workers_is_abandoned_and_logged(
     """The job itself never gets to log anything."""
     job = stalled(attempts=5)
     manager = recover(monkeypatch, job)
-    manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)  # type: ignore[attr-defined]
+    manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)
     assert "Job 7 (webhooks.replay.bulk.run_replay) was abandoned: its worker was killed 5 times." in caplog.text

@@ -40,7 +40,7 @@ class ResolvedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin):
+class AlertAdmin(ReadOnlyAdmin[Alert]):
     change_form_template = "admin/webhooks/alert/change_form.html"
     change_list_template = "admin/webhooks/alert/change_list.html"
     list_display = ("rule", "state", "summary", "opened_at", "resolved_at")

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 from django.views.decorators.vary import vary_on_headers
 
+from accounts.http import SiteRequest
 from accounts.models import IdentityConflict, MetadataPush
 from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
@@ -33,7 +34,7 @@ SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
 @operators_page
 @require_safe
 @vary_on_headers("HX-Request")
-def dashboard(request: HttpRequest) -> HttpResponse:
+def dashboard(request: SiteRequest) -> HttpResponse:
     """Show the dashboard. An open page polls its live part every ten seconds."""
     if not may_view_events(request):
         raise PermissionDenied
@@ -42,7 +43,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         messages.warning(request, _("Unknown time range. Showing the last 24 hours."))
         span = "24h"
     context = build_context(span)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         # Screen readers announce the status whenever it is replaced, so it is sent only if it changed.
         context["status_changed"] = request.GET.get("status") != context["status_digest"]
         return render(request, "admin/webhooks/dashboard.html#live", context)

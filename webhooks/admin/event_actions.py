@@ -7,7 +7,6 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.db.models import QuerySet
@@ -23,6 +22,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
+from webhooks.admin.event_list import EventChangeList
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import WebhookEvent
 from webhooks.payloads import anonymize
@@ -40,6 +40,13 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=500, label=gettext_lazy("Reason"), widget=forms.TextInput(attrs={"size": 40}))
 
 
+class EventIdsField(forms.TypedMultipleChoiceField):
+    """IDs of events. They are looked up later, so any number is valid."""
+
+    def valid_value(self, value: str) -> bool:
+        return value.isdecimal()
+
+
 class ReplayForm(ReasonForm):
     """An action on several events: those in `events`, or else all that match the filters in the URL.
 
@@ -51,7 +58,7 @@ class ReplayForm(ReasonForm):
         min_value=0, max_value=1000, initial=20, required=False, label=gettext_lazy("Rate limit (events per second)")
     )
     newest = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
-    events = forms.TypedMultipleChoiceField(coerce=int, required=False)
+    events = EventIdsField(coerce=int, required=False)
 
     def clean_per_second(self) -> int:
         return self.cleaned_data["rate_limit"] or 0
@@ -67,7 +74,7 @@ def acting_admin(request: HttpRequest, reason: str) -> ActingAdmin:
     return ActingAdmin(Actor.from_request(request), reason)
 
 
-class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at runtime
+class RepairMixin(admin.ModelAdmin[WebhookEvent]):
     """Adds actions to the pages of events. Every request checks the permission again."""
 
     actions = ("repair_selected",)
@@ -103,9 +110,10 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
             changelist = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return self._back(request, _("Nothing was changed, because the filter is invalid. Filter the list again."))
-        if warnings := getattr(changelist, "warnings", None):
-            return self._back(request, _("Nothing was changed.") + " " + " ".join(warnings))
-        if getattr(changelist, "timed_out", False):
+        assert isinstance(changelist, EventChangeList)  # noqa: S101
+        if changelist.warnings:
+            return self._back(request, _("Nothing was changed.") + " " + " ".join(changelist.warnings))
+        if changelist.timed_out:
             return self._back(
                 request, _("Nothing was changed, because the search took too long. Narrow the time range.")
             )
@@ -113,14 +121,13 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         if request.method != "POST":
             return self._show_form(request, events, description)
         form = ReplayForm(request.POST)
-        form.fields["events"].choices = [(pk, pk) for pk in request.POST.getlist("events") if pk.isdecimal()]  # type: ignore[attr-defined]
         if not form.is_valid():
             message = _("Nothing was changed. Enter a reason (up to 500 characters) and a rate limit from 0 to 1000.")
             return self._back(request, message)
         return self._apply_many(request, events, description, form.cleaned_data)
 
     def _show_form(
-        self, request: HttpRequest, events: QuerySet[Any], description: str = "", ids: list[int] | None = None
+        self, request: HttpRequest, events: QuerySet[WebhookEvent], description: str = "", ids: list[int] | None = None
     ) -> HttpResponse:
         number = len(ids) if ids is not None else events.order_by().values("pk")[: MAX_COUNTED + 1].count()
         context = {
@@ -139,7 +146,7 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         )
 
     def _apply_many(
-        self, request: HttpRequest, events: QuerySet[Any], description: str, data: dict[str, Any]
+        self, request: HttpRequest, events: QuerySet[WebhookEvent], description: str, data: dict[str, Any]
     ) -> HttpResponse:
         by, ids = acting_admin(request, data["reason"]), data["events"]
         if data["action"] == "resolve":
@@ -246,8 +253,8 @@ class RepairMixin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at
         return redirect("admin:webhooks_webhookevent_changelist")
 
 
-def describe_filters(changelist: ChangeList) -> str:
+def describe_filters(changelist: EventChangeList) -> str:
     """Describe the active filters in words, without email addresses, because the description is stored."""
-    chips = [(chip.label, str(chip.value)) for chip in changelist.chips()]  # type: ignore[attr-defined]  # EventChangeList
+    chips = [(chip.label, str(chip.value)) for chip in changelist.chips()]
     words = [f"{label}: {_('(an email address)') if '@' in value else value}" for label, value in chips]
     return ", ".join(words)[:500] or _("all events")

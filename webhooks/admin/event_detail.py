@@ -36,7 +36,7 @@ class RevealForm(forms.Form):
     )
 
 
-class EventDetail(ReadOnlyAdmin):
+class EventDetail(ReadOnlyAdmin[WebhookEvent]):
     """The parts of WebhookEventAdmin that show a single event."""
 
     def get_urls(self) -> list[URLPattern]:

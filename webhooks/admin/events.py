@@ -23,7 +23,7 @@ from webhooks.models import WebhookEvent
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin):
+class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin[WebhookEvent]):
     """Read-only list and pages of events, with export and actions."""
 
     change_list_template = "admin/webhooks/webhookevent/change_list.html"

@@ -158,7 +158,8 @@ class EventFilter(admin.ListFilter):
     def chips(self, changelist: ChangeList) -> Iterator[Chip]:
         for name, values in self.given.items():
             field = self.form.fields[name]
-            labels: dict[Any, Any] = dict(field.choices) if isinstance(field, forms.ChoiceField) else {}  # type: ignore[arg-type]
+            choices: Any = field.choices if isinstance(field, forms.ChoiceField) else ()  # pairs; the stubs allow more
+            labels: dict[str, Any] = dict(choices)
             # States may have several values. Of other filters, the last value counts.
             for value in values if name == "state" else values[-1:]:
                 kept = [other for other in values if other != value] if name == "state" else []

@@ -9,7 +9,7 @@ admin.site.unregister(ProcrastinateJob)
 
 
 @admin.register(ProcrastinateJob)
-class JobAdmin(ReadOnlyAdmin):
+class JobAdmin(ReadOnlyAdmin[ProcrastinateJob]):
     """Read-only list of jobs, which only code and workers may change."""
 
     list_display = ("id", "task_name", "queue_name", "status", "scheduled_at", "attempts")

@@ -46,7 +46,7 @@ class ReplayControlForm(ReasonForm):
 
 
 @admin.register(Replay)
-class ReplayAdmin(ReadOnlyAdmin):
+class ReplayAdmin(ReadOnlyAdmin[Replay]):
     """Read-only list and pages of replays, with a form to control them."""
 
     change_form_template = "admin/webhooks/replay/change_form.html"

@@ -1,7 +1,7 @@
 """Page loads with an expired token are redirected to Clerk and back; other requests are not."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -299,8 +299,8 @@ def test_handshake_sets_only_clerks_cookies(production: None, directive: str) ->
         pytest.param(lambda: mint(OLIVE, handshake=[1, None, {}]), id="not strings"),
     ),
 )
-def test_invalid_handshake_token_sets_no_cookies(production: None, token: object) -> None:
-    response = get(cookies={"__clerk_handshake": token()})  # type: ignore[operator]
+def test_invalid_handshake_token_sets_no_cookies(production: None, token: Callable[[], str]) -> None:
+    response = get(cookies={"__clerk_handshake": token()})
     assert response.status_code == 200
     assert not [morsel for morsel in response.cookies.values() if morsel.key.startswith("__")]
 

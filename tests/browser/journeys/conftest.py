@@ -18,7 +18,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module", params=DEVICES, ids=lambda device: device.slug)
 def device(request: pytest.FixtureRequest) -> Device:
-    return request.param  # type: ignore[no-any-return]
+    chosen: Device = request.param
+    return chosen
 
 
 @pytest.fixture

@@ -68,14 +68,14 @@ def headers(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"Authorization": f"Bearer {mint(str(people[request.param].clerk_id), lifetime_s=3600)}"}
 
 
-@for_owner.parametrize()  # type: ignore[untyped-decorator]
+@for_owner.parametrize()  # type: ignore[untyped-decorator]  # schemathesis has no type hints here
 @pytest.mark.parametrize("headers", ("owner",), indirect=True)
 @limits
 def test_owner_requests_match_the_schema(case: Any, headers: dict[str, str]) -> None:
     case.call_and_validate(headers=headers)
 
 
-@for_others.parametrize()  # type: ignore[untyped-decorator]
+@for_others.parametrize()  # type: ignore[untyped-decorator]  # schemathesis has no type hints here
 @pytest.mark.parametrize("headers", ("visitor", "admin"), indirect=True)
 @limits
 def test_other_requests_match_the_schema(case: Any, headers: dict[str, str]) -> None:

@@ -129,7 +129,9 @@ def test_colours_are_converted_to_srgb() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
     for mode in ("RGB", "RGBA"):
-        red, green, blue = reencoded(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))  # type: ignore[misc]
+        colour = reencoded(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))
+        assert isinstance(colour, tuple)
+        red, green, blue = colour
         assert green > 150
         assert max(red, blue) < 90
 
