@@ -113,7 +113,7 @@ def test_client_becomes_a_builder_without_javascript(chromium: Browser, site: Si
     page.get_by_role("button", name="Become a builder").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     page.goto(f"{site.app}/account/")
-    page.get_by_role("link", name="Continue device up your profile").click()
+    page.get_by_role("link", name="Continue setting up your profile").click()
     fill_in_work(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("What are you looking for?")
     page.get_by_label("Company").fill("O’Sullivan & Daughters")

@@ -14,6 +14,7 @@ from tests.helpers.faulty_site import FaultySite
 from tests.helpers.site import Site, running_site
 
 EVENTS = "/admin/webhooks/webhookevent/"
+NO_RECONCILIATION = {"RECONCILE_CRON": "0 0 29 2 *", "RECONCILE_FULL_CRON": "0 0 29 2 *"}
 #: A worker has to start the job, and the page of a replay is refreshed every two seconds.
 TIMEOUT_MS = 30_000
 _numbers = count(1)
@@ -21,8 +22,11 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run the product with the usual lifetime of tokens, because these tests are not about sessions."""
-    with running_site(tmp_path_factory.mktemp("repairing")) as site:
+    """Run the product with the usual lifetime of tokens, because these tests are not about sessions.
+
+    The reconciliation every 15 minutes is turned off, because it would repair users whose events are replayed here.
+    """
+    with running_site(tmp_path_factory.mktemp("repairing"), **NO_RECONCILIATION) as site:
         yield site
 
 
