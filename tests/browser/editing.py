@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
 
-from tests.browser.steps import EXPIRY_MS, HeldPosts, go_to_page, sign_in
+from tests.browser.steps import EXPIRY_MS, HeldPosts, go_to_page, sign_in, submit
 from tests.helpers.site import Site
 
 OMAR, ZOFIA, LAYLA = "Omar Haddad", "Zofia Wąsowska-Łęcka", "ليلى منصور"
@@ -26,13 +26,6 @@ def edit(page: Page, section: str) -> None:
 
 #: The status message for screen readers.
 ANNOUNCEMENT = "main > [role=status].visually-hidden"
-
-
-def press(page: Page, button: str) -> None:
-    """Press a button without JavaScript, and save the preserved form if the token has expired since the page was loaded."""
-    page.get_by_role("button", name=button).click()
-    if page.url.endswith("?draft=1"):
-        page.get_by_role("button", name="Save").click()
 
 
 class TestInPlace:
@@ -343,17 +336,17 @@ class TestWithoutJavaScript:
         edit(page, "skills")
         expect(page.get_by_role("heading", level=1)).to_have_text("Skills")
         page.locator("form").get_by_label("Skills", exact=True).fill(",".join(map(str, range(21))))
-        press(page, "Save skills")
+        submit(page, "Save skills")
         expect(page.get_by_text("Enter at most 20. You entered 21.")).to_be_visible()
         page.locator("form").get_by_label("Skills", exact=True).fill("Mine")
         other = context.new_page()
         other.goto(page.url)
         other.locator("form").get_by_label("Skills", exact=True).fill("Theirs")
-        press(other, "Save skills")
+        submit(other, "Save skills")
         expect(other.get_by_text("Saved.")).to_be_visible()
-        press(page, "Save skills")
+        submit(page, "Save skills")
         expect(page.get_by_text("Not saved. This section was changed")).to_be_visible()
-        press(page, "Save my version")
+        submit(page, "Save my version")
         expect(page).to_have_url(re.compile("/builders/[^/]+/$"))
         expect(page.get_by_text("Mine")).to_be_visible()
         context.close()

@@ -5,7 +5,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.steps import sign_up
+from tests.browser.steps import sign_up, submit
 from tests.helpers.site import Site
 
 HEADLINE = "Maps for people who are rarely online"
@@ -24,7 +24,7 @@ def fill_in_work(page: Page) -> None:
     page.get_by_label("Availability").select_option("Limited")
     page.get_by_label("Hourly rate").fill("85")
     page.get_by_label("Currency").select_option("EUR")
-    page.get_by_role("button", name="Save and continue").click()
+    submit(page, "Save and continue")
 
 
 def expect_public(chromium: Browser, url: str, *, is_public: bool) -> None:
@@ -117,7 +117,7 @@ def test_client_becomes_a_builder_without_javascript(chromium: Browser, site: Si
     fill_in_work(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("What are you looking for?")
     page.get_by_label("Company").fill("O’Sullivan & Daughters")
-    page.get_by_role("button", name="Save and continue").click()
+    submit(page, "Save and continue")
     page.get_by_role("button", name="Publish page").click()
     expect(page.get_by_text("Page published. Your page is public")).to_be_visible()
     expect_public(chromium, page.url, is_public=True)

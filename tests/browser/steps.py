@@ -41,6 +41,13 @@ def go_to_page(page: Page, site: Site, name: str) -> None:
     page.wait_for_load_state()
 
 
+def submit(page: Page, button: str) -> None:
+    """Submit a form without JavaScript, and submit the preserved form if the token has expired since the page was loaded."""
+    page.get_by_role("button", name=button).click()
+    if page.url.endswith("?draft=1"):
+        page.get_by_role("button", name="Save").click()
+
+
 class HeldPosts:
     """Holds back POST requests to URLs that match `pattern`, until a test decides each of them."""
 
