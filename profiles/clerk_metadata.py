@@ -12,6 +12,7 @@ BUILDER_FIELDS = {
     "validation_tier": "validationTier",
     "available_for_hire": "availableForHire",
     "hourly_rate": "hourlyRate",
+    "currency": "hourlyRateCurrency",
 }
 CLIENT_FIELDS = {"company_name": "companyName"}
 PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS)
@@ -26,6 +27,9 @@ def for_users(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
         profiles = model._default_manager.filter(user_id__in=user_ids, archived_at=None, deleted_at=None)
         for user_id, *values in profiles.values_list("user_id", *keys):
             metadata[user_id] |= dict(zip(keys.values(), map(_as_json, values), strict=True))
+    for pushed in metadata.values():
+        if "hourlyRate" in pushed and pushed["hourlyRate"] is None:
+            pushed["hourlyRateCurrency"] = None  # a currency without a rate has no meaning
     return metadata
 
 

@@ -17,7 +17,7 @@ from core.text import clean_line, has_invisible
 log = logging.getLogger(__name__)
 
 #: Keys of `public_metadata` that this product writes, in addition to `roles`. docs/ownership.md
-METADATA_KEYS = ("validationTier", "availableForHire", "hourlyRate", "companyName")
+METADATA_KEYS = ("validationTier", "availableForHire", "hourlyRate", "hourlyRateCurrency", "companyName")
 #: The keys that are read, with their types in Clerk's OpenAPI file.
 _USER_TYPES: dict[str, type] = {
     "first_name": str,

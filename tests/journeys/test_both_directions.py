@@ -37,7 +37,7 @@ PUSHED_FIELDS = {
 }
 
 role_lists = st.lists(st.sampled_from(ROLES), unique=True)
-keys = st.sampled_from([key for key, _ in PUSHED_FIELDS.values()] + ["companyName"])
+keys = st.sampled_from([key for key, _ in PUSHED_FIELDS.values()] + ["hourlyRateCurrency", "companyName"])
 clerk_changes = st.one_of(
     st.tuples(st.just("clerk"), st.fixed_dictionaries({"roles": role_lists})),
     st.tuples(st.just("clerk"), st.fixed_dictionaries({"first_name": st.sampled_from(["Olive", "美咲", ""])})),
@@ -50,6 +50,7 @@ local_changes = st.one_of(
     st.tuples(st.just("edit"), st.fixed_dictionaries({"validation_tier": st.sampled_from([1, 2, 3])})),
     st.tuples(st.just("edit"), st.fixed_dictionaries({"available_for_hire": st.booleans()})),
     st.tuples(st.just("edit"), st.fixed_dictionaries({"hourly_rate": st.sampled_from([None, 50, 70])})),
+    st.tuples(st.just("edit"), st.fixed_dictionaries({"currency": st.sampled_from(["EUR", "JPY"])})),
     st.tuples(st.just("company"), st.sampled_from(["", "x", "Żubr"])),
 )
 events = st.tuples(st.just("deliver"), st.integers(0, 20))
@@ -260,6 +261,8 @@ def assert_pushed_fields_agree(world: World, user: User, metadata: dict[str, Any
     for name, (key, default) in PUSHED_FIELDS.items():
         ours = getattr(builder, name) if builder and "BUILDER" in user.roles else default
         assert metadata.get(key, default) == ours, key
+    currency = builder.currency if builder and "hourlyRate" in metadata else None
+    assert metadata.get("hourlyRateCurrency") == currency
     client = ClientProfile.objects.filter(user=user).first()
     assert metadata.get("companyName", "") == (client.company_name if client and "CLIENT" in user.roles else "")
 

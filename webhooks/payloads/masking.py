@@ -60,6 +60,9 @@ NUMBERS = frozenset(
 )
 WORDS = frozenset({"object", "type", "status", "strategy", "provider", "role", "charge_type", "enrollment_mode"})
 
+#: An ISO 4217 code.
+CURRENCY = re.compile(r"[A-Z]{3}")
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
@@ -83,6 +86,7 @@ METADATA_VALIDATORS: dict[str, Callable[[Any], bool]] = {
     "validationTier": _is_number,
     "availableForHire": lambda value: isinstance(value, bool),
     "hourlyRate": lambda value: value is None or _is_number(value),
+    "hourlyRateCurrency": _matches(CURRENCY),
 }
 
 

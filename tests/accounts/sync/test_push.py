@@ -110,6 +110,7 @@ class TestPushedValues:
             "validationTier": 3,
             "availableForHire": False,
             "hourlyRate": 85,
+            "hourlyRateCurrency": "USD",
             "companyName": "Żubr & Söhne",
         }
         assert len(patches(fake)) == 1
@@ -119,15 +120,40 @@ class TestPushedValues:
         pushes.push_user(olive.pk)
         edit(olive, hourly_rate=Decimal("99.50"), headline="Not for Clerk")
         pushes.push_user(olive.pk)
-        assert patches(fake) == [{"validationTier": 2}, {"hourlyRate": 99.5}]
+        assert patches(fake) == [{"validationTier": 2}, {"hourlyRate": 99.5, "hourlyRateCurrency": "USD"}]
 
     def test_empty_value_removes_the_key(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, hourly_rate=Decimal(50))
         pushes.push_user(olive.pk)
         edit(olive, hourly_rate=None)
         pushes.push_user(olive.pk)
-        assert patches(fake)[-1] == {"hourlyRate": None}
-        assert "hourlyRate" not in metadata(clerk, olive)
+        assert patches(fake)[-1] == {"hourlyRate": None, "hourlyRateCurrency": None}
+        assert not {"hourlyRate", "hourlyRateCurrency"} & set(metadata(clerk, olive))
+
+    def test_changed_currency_is_pushed(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+        edit(olive, hourly_rate=Decimal(85), currency="EUR")
+        pushes.push_user(olive.pk)
+        edit(olive, currency="JPY")
+        assert pushes.push_user(olive.pk) is Outcome.SENT
+        assert patches(fake) == [{"hourlyRate": 85, "hourlyRateCurrency": "EUR"}, {"hourlyRateCurrency": "JPY"}]
+        assert metadata(clerk, olive)["hourlyRateCurrency"] == "JPY"
+
+    def test_currency_without_a_rate_is_not_pushed(self, fake: FakeClerk, olive: User) -> None:
+        edit(olive, currency="EUR")
+        pushes.push_user(olive.pk)
+        assert patches(fake) == []
+
+    def test_rate_that_was_pushed_without_its_currency_is_completed(
+        self, clerk: StandIn, fake: FakeClerk, olive: User
+    ) -> None:
+        edit(olive, hourly_rate=Decimal(85))
+        pushes.push_user(olive.pk)
+        current = metadata(clerk, olive)
+        del current["hourlyRateCurrency"]
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"public_metadata": current})
+        deliver_current_event(clerk, olive)
+        pushes.push_user(olive.pk)
+        assert patches(fake)[-1] == {"hourlyRateCurrency": "USD"}
 
     def test_removing_a_role_removes_its_metadata(self, clerk: StandIn, olive: User) -> None:
         edit(olive, validation_tier=3, hourly_rate=Decimal(50))

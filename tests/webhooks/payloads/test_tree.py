@@ -91,7 +91,17 @@ NOISE = st.recursive(
 KEYS = st.sampled_from(
     [
         *("data", "user", "email_addresses", "public_metadata", "private_metadata", "unsafe_metadata", "roles", "id"),
-        *("verification", "type", "object", "created_at", "banned", "validationTier", "hourlyRate", "unknown"),
+        *(
+            "verification",
+            "type",
+            "object",
+            "created_at",
+            "banned",
+            "validationTier",
+            "hourlyRate",
+            "hourlyRateCurrency",
+            "unknown",
+        ),
     ]
 )
 
