@@ -27,7 +27,7 @@ RECEIVE_BYTES = 64 * 1024
 
 
 class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type hints
-    """A connection and the request that is arriving on it."""
+    """A connection and the request being received on it."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -36,7 +36,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type h
         self.buffer = RequestBuffer()
 
     def next_request(self) -> None:
-        """Start the next request with the bytes that have arrived of it."""
+        """Start the next request from the bytes already received."""
         rest = self.buffer.rest
         self.buffer.close()
         self.buffer = RequestBuffer()

@@ -31,7 +31,7 @@ def _exported(event: WebhookEvent) -> dict[str, Any]:
 
 
 def erase(user: User) -> None:
-    """Empty the payloads of events about the user. Events without a payload can no longer be applied."""
+    """Clear the payloads of the user's events. Events without a payload can no longer be applied."""
     if user.clerk_id:
         found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id)
         found.update(payload=None, headers={}, last_error="")

@@ -108,7 +108,7 @@ class AuditLog(AppendOnly):
         IDENTITY_MOVED = "IDENTITY_MOVED"
         # Two accounts were found that may belong to the same person.
         CONFLICT_OPENED = "CONFLICT_OPENED"
-        # An admin decided an identity conflict.
+        # An admin resolved an identity conflict.
         CONFLICT_RESOLVED = "CONFLICT_RESOLVED"
         # Deletion of an account was requested, or the request was withdrawn.
         DELETION_REQUESTED = "DELETION_REQUESTED"
@@ -118,7 +118,7 @@ class AuditLog(AppendOnly):
         # A copy of all data about a user was requested, and was prepared.
         DATA_EXPORT_REQUESTED = "DATA_EXPORT_REQUESTED"
         DATA_EXPORTED = "DATA_EXPORTED"
-        # Clerk permanently rejected a metadata push. The roles in Clerk apply again.
+        # Clerk permanently rejected a metadata push, so the local roles were reset to Clerk's.
         PUSH_REFUSED = "PUSH_REFUSED"
         # Another system kept overwriting Clerk's metadata, so pushing stopped and its values were kept.
         PUSH_STOPPED = "PUSH_STOPPED"

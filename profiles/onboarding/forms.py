@@ -16,12 +16,12 @@ class GoalForm(forms.Form):
         label=_("What brings you here?"),
         error_messages={"required": _("Choose one. You can change it at any time.")},
     )
-    #: Set by the account page, whose buttons add a role and never remove one, even one gained after the page was loaded.
+    #: Set by the account page, where buttons only add roles.
     keep_other_role = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
 class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
-    """The fields that a builder page needs first."""
+    """The minimum fields of a new builder page."""
 
     headline = IntroductionForm.base_fields["headline"]
     skills = SkillsForm.base_fields["skills"]

@@ -64,7 +64,7 @@ def verify(request: HttpRequest) -> Delivery:
         raise NotConfigured("CLERK_WEBHOOK_SECRET is not set; copy it from the endpoint's page in Clerk's dashboard.")
     svix_id, timestamp, signature = _headers(request)
     body = _text(request)
-    # Pass only these three headers, so that the library cannot read another spelling of them.
+    # Pass only these three headers, so that the library ignores other header names.
     headers = {"svix-id": svix_id, "svix-timestamp": timestamp, "svix-signature": signature}
     for secret_fingerprint, verifier in secrets:
         try:
