@@ -2,6 +2,8 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,26 @@ MAY_IMPORT = {
     # It uses the product only over HTTP, like Clerk.
     "local": set[str](),
 }
+#: Modules of one kind, and the kinds that they must not import. The kind of a module is a part of its path.
+MUST_NOT_IMPORT = {
+    # Models are below everything that uses them.
+    "models": {"services", "forms", "views", "admin", "tasks"},
+    # Commands, jobs and pages all call services, so services know none of them.
+    "services": {"views", "admin"},
+    # Views use forms. A form does not know where it is shown.
+    "forms": {"views", "admin"},
+    # Template filters format values. They change nothing.
+    "templatetags": {"services", "forms", "views", "admin"},
+}
+#: Pairs of wings of which the first must not import the second, although that would not be a cycle.
+INDEPENDENT = {
+    # Events must be stored even if monitoring is broken.
+    ("webhooks.inbox", "webhooks.monitoring"),
+}
 PACKAGES = [*MAY_IMPORT, "tests"]
 FILES = sorted(path for package in MAY_IMPORT for path in BASE_DIR.joinpath(package).rglob("*.py"))
+#: The dotted name of each module.
+MODULES = {".".join(path.relative_to(BASE_DIR).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
 #: Keys that only the parser of Clerk's payloads and the samples may look up.
 CLERK_KEYS = {
@@ -39,6 +59,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(BASE_DIR).as_posix()
 
 
+@cache
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text("utf-8"), name_of(path))
 
@@ -53,8 +74,9 @@ def imported(node: ast.AST, path: Path) -> Iterator[str]:
         yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def imports_of(path: Path) -> set[str]:
-    return {name for node in ast.walk(tree_of(path)) for name in imported(node, path)}
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    return frozenset(name for node in ast.walk(tree_of(path)) for name in imported(node, path))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
@@ -62,6 +84,68 @@ def test_module_imports_only_allowed_packages(path: Path) -> None:
     package = path.relative_to(BASE_DIR).parts[0]
     imported_packages = {name.partition(".")[0] for name in imports_of(path)} & set(PACKAGES)
     assert imported_packages <= MAY_IMPORT[package] | {package}
+
+
+def project_imports(path: Path) -> set[str]:
+    """Return the names of the project's modules that a module imports."""
+    return {module for name in imports_of(path) if (module := module_of(name)) != ""}
+
+
+def module_of(name: str) -> str:
+    """Return the longest part of an imported name that is a module of the project, or ""."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def wing_of(module: str) -> str:
+    """Return the sub-package or top-level module of an app that `module` is in, for example webhooks.inbox."""
+    return ".".join(module.split(".")[:2])
+
+
+def wing_imports(package: str) -> dict[str, set[str]]:
+    """Return the wings of a package, and the other wings of the package that each imports."""
+    wings: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        if module.startswith(f"{package}."):
+            inside = {wing_of(name) for name in project_imports(path) if name.startswith(f"{package}.")}
+            wings.setdefault(wing_of(module), set()).update(inside - {wing_of(module)})
+    return wings
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_wings_import_each_other_one_way(package: str) -> None:
+    try:
+        TopologicalSorter(wing_imports(package)).prepare()
+    except CycleError as error:
+        pytest.fail(f"Wings import each other in a circle: {' <- '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize("kind", MUST_NOT_IMPORT)
+def test_kind_of_module_does_not_import_others(kind: str) -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        if kind in module.split(".")
+        for name in sorted(project_imports(path))
+        if MUST_NOT_IMPORT[kind] & set(name.split("."))
+    ]
+    assert wrong == []
+
+
+def test_template_tags_are_used_only_by_templates() -> None:
+    assert [name_of(path) for path in FILES if any(".templatetags" in name for name in project_imports(path))] == []
+
+
+@pytest.mark.parametrize(("wing", "other"), INDEPENDENT)
+def test_wing_does_not_import_the_other(wing: str, other: str) -> None:
+    importers = {wing_of(module) for module, path in MODULES.items() if other in map(wing_of, project_imports(path))}
+    assert wing not in importers
+
+
+@pytest.mark.parametrize("name", (*MUST_NOT_IMPORT, *set.union(*MUST_NOT_IMPORT.values())))
+def test_kinds_in_the_rules_exist(name: str) -> None:
+    assert any(name in module.split(".") for module in MODULES)
 
 
 @pytest.mark.parametrize("package", ("clerk", "demo"))

@@ -6,8 +6,8 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from webhooks.formatting import level, redacted_error, seconds
 from webhooks.models import WebhookEvent
-from webhooks.templatetags.operators import level, redacted_error, seconds
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 

@@ -15,8 +15,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import csp
 from accounts.clerk import cookies, instance
 from accounts.extensions import extensions
-from accounts.http import is_internal_url
 from accounts.sessions import services as sessions
+from core.redirects import is_internal_url
 
 #: Why to sign in, by the URL name of the requested page. Contains no names, because anyone can craft such a link.
 _PURPOSES = {

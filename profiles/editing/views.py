@@ -15,8 +15,9 @@ from django.utils.translation import gettext
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
-from accounts.http import AuthenticatedRequest, is_internal_url, sign_in_response
+from accounts.http import AuthenticatedRequest, sign_in_response
 from accounts.preserved_forms import PreservedFormMixin
+from core.redirects import is_internal_url
 from profiles import flags, slug_history
 from profiles.editing import services as editing
 from profiles.editing.conflicts import differences, last_change
