@@ -378,7 +378,7 @@ def test_form_with_expired_csrf_token_is_preserved(people: People, form: Form) -
     assert browser.get(response["Location"]).content.decode().count("Typed with care") >= len(form.texts)
     cross_site, _ = post(browser, people.url_for(form.url), typed, **{"sec-fetch-site": "cross-site"})
     assert cross_site.status_code == 403
-    assert "Go back, reload the page and send it once more." in cross_site.content.decode()
+    assert "Go back, reload the page and submit the form again." in cross_site.content.decode()
     assert sorted(stored()) == before
 
 
