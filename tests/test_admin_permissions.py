@@ -62,7 +62,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/flag/{pk}/change/": both(get=OK, post=FOUND),  # all fields are optional
     "/admin/accounts/flag/{pk}/delete/": both(get=FORBIDDEN, post=FORBIDDEN),
     "/admin/accounts/flag/{pk}/history/": both(get=OK, post=OK),
-    "/admin/audit/": both(get=OK, post=OK),  # as for every other app
+    "/admin/accounts/": both(get=OK, post=OK),  # as for every other app
     # URLs of actions redirect GET requests to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": both(get=FOUND, post=FOUND),
     "/admin/webhooks/alert/{pk}/action/": both(get=FOUND, post=FOUND),
