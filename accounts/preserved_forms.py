@@ -31,7 +31,7 @@ def preserve(request: HttpRequest) -> HttpResponse | None:
     The caller must have checked that the request comes from a page of this site.
 
     Returns:
-        A redirect to the page of the form, or None if no recent token identifies an active user.
+        A redirect to the page of the form, or None if no recent token identifies a known user.
     """
     claims = sessions.recent_claims(request)
     if claims is None:

@@ -92,14 +92,14 @@ def fetch_user(clerk_id: str) -> None:
 
 
 def recent_claims(request: HttpRequest) -> SessionClaims | None:
-    """Return the claims of a valid or recently expired token, if it names a session of an active user.
+    """Return the claims of a valid or recently expired token, if it names a session of a known user.
 
     They identify whose form to preserve and which session to sign out. They must never grant access.
     """
     claims = claims_even_if_expired(request)
     if claims is None or not claims.session_id:
         return None
-    return claims if User.objects.filter(clerk_id=claims.clerk_id, is_active=True).exists() else None
+    return claims if User.objects.filter(clerk_id=claims.clerk_id).exists() else None
 
 
 @transaction.atomic

@@ -176,10 +176,8 @@ def test_old_token_does_not_end_a_session(page: BuilderProfile, settings: Settin
     assert not ProcrastinateJob.objects.exists()
 
 
-@pytest.mark.parametrize("facts", ({"banned": True}, {"deleted": True}, None), ids=("banned", "deleted", "unknown"))
-def test_expired_token_of_an_unknown_user_does_nothing(page: BuilderProfile, facts: dict[str, bool] | None) -> None:
-    clerk_id = "user_unknown" if facts is None else str(UserFactory.create(**facts).clerk_id)
-    browser = with_token(mint(clerk_id, age_s=600))
+def test_expired_token_of_an_unknown_user_does_nothing(page: BuilderProfile) -> None:
+    browser = with_token(mint("user_unknown", age_s=600))
     assert post(page, browser).status_code == 302
     browser.post("/sign-out/", headers=PAGE)
     assert not PreservedForm.objects.exists()
@@ -196,7 +194,7 @@ def test_repeated_sign_out_asks_clerk_once(page: BuilderProfile, settings: Setti
     token = mint(str(page.user.clerk_id), age_s=600)
     for _ in range(3):
         with_token(token).post("/sign-out/", headers=PAGE)
-    assert ProcrastinateJob.objects.filter(task_name="accounts.tasks.revoke_session").count() == 1
+    assert ProcrastinateJob.objects.filter(task_name__endswith=".revoke_session").count() == 1
 
 
 # --- htmx ---

@@ -161,7 +161,13 @@ def test_one_bulk_replay_and_one_bulk_dry_run_at_a_time(ngozi: ActingAdmin) -> N
 
 
 def test_database_allows_only_one_bulk_replay_at_a_time(ngozi: ActingAdmin) -> None:
-    facts = {"requested_by": ngozi.actor.user, "reason": "x", "description": "x", "dry_run": False, "in_background": True}
+    facts = {
+        "requested_by": ngozi.actor.user,
+        "reason": "x",
+        "description": "x",
+        "dry_run": False,
+        "in_background": True,
+    }
     Replay.objects.create(**facts)
     with pytest.raises(IntegrityError):
         Replay.objects.create(**facts)
