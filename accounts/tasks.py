@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from procrastinate.contrib.django import app
 
-from accounts import derived_state, lockouts, preserved_forms
+from accounts import derived_state, lockouts, preserved_forms, request_counts
 from accounts.clerk import outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
@@ -110,3 +110,9 @@ def delete_expired_preserved_forms(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="delete_expired_login_failures")
 def delete_expired_login_failures(timestamp: int) -> None:
     lockouts.delete_expired()
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queue="upkeep", queueing_lock="delete_expired_request_counts")
+def delete_expired_request_counts(timestamp: int) -> None:
+    request_counts.delete_expired()

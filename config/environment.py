@@ -50,15 +50,15 @@ def integer(name: str, default: int, *, minimum: int = 0) -> int:
     return int(text)
 
 
-def boolean(name: str) -> bool:
-    """Return whether the variable `name` is on. It is off if unset.
+def boolean(name: str, *, default: bool = False) -> bool:
+    """Return whether the variable `name` is on, or `default` if it is unset.
 
     django-environ would treat every unknown word, such as a misspelt "treu", as off.
     """
     text = env.str(name, default="").strip().lower()
     if text not in TRUE_WORDS | FALSE_WORDS:
         raise ImproperlyConfigured(f"{name} must be on or off, not {text!r}.")
-    return text in TRUE_WORDS
+    return text in TRUE_WORDS if text else default
 
 
 def comma_separated(name: str, default: list[str] | None = None) -> list[str]:

@@ -135,6 +135,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "config.middleware.FlagCookiesMiddleware",  # before the next one, which may check a flag and return a response
     "accounts.middleware.ClerkAuthenticationMiddleware",
+    "config.request_limits.limit_requests",  # after the previous one, which knows the person
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -232,6 +233,11 @@ CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
 }
+
+# --- Request limits ---------------------------------------------------------------------------------------------------
+
+#: Whether config.request_limits answers 429 to clients that send too many requests. Off in local mode, for load tests.
+REQUEST_LIMITS = boolean("REQUEST_LIMITS", default=not LOCAL_MODE)
 
 # --- Security ---------------------------------------------------------------------------------------------------------
 

@@ -153,6 +153,19 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='RequestCount',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('limit', models.CharField(max_length=32)),
+                ('client', models.CharField(help_text='Keyed hash of a Clerk ID or network.', max_length=32)),
+                ('requests', models.PositiveIntegerField()),
+                ('ends_at', models.DateTimeField(help_text='When the time span ends and the count starts again.')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('limit', 'client'), name='accounts_request_count_unique')],
+            },
+        ),
+        migrations.CreateModel(
             name='PreservedForm',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

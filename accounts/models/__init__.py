@@ -6,6 +6,7 @@ from accounts.models.identity import IdentityConflict
 from accounts.models.preserved_forms import PreservedForm
 from accounts.models.privacy import DataExport
 from accounts.models.reconciliation import Reconciliation
+from accounts.models.request_counts import RequestCount
 from accounts.models.user import User
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "MetadataPush",
     "PreservedForm",
     "Reconciliation",
+    "RequestCount",
     "User",
 ]

@@ -24,7 +24,12 @@ def _error(description: str) -> dict[str, Any]:
     return _response(description, ref("Error"))
 
 
-UNAVAILABLE = {"503": _error("The API is switched off or temporarily unavailable. See `code`.")}
+UNAVAILABLE = {
+    "429": _response(
+        "You sent too many requests. Retry-After is the number of seconds to wait.", ref("Error"), Retry_After=True
+    ),
+    "503": _error("The API is switched off or temporarily unavailable. See `code`."),
+}
 UNAUTHENTICATED = {"401": _error("You are not signed in. `code` is the reason why the token was rejected.")}
 NOT_FOUND = {"404": _error("The profile does not exist, or you cannot view it.")}
 FORBIDDEN = {"403": _error("You do not have this permission, or the request used cookies without a CSRF token.")}
