@@ -351,7 +351,7 @@ class TestDelete:
         rows = AuditLog.objects.order_by("pk").values_list("action", "actor")
         assert list(rows) == [
             ("ROLE_REMOVED", olive.user_id),
-            ("PROFILE_UPDATED", None),
+            ("PROFILE_UPDATED", olive.user_id),
             ("PROFILE_UPDATED", olive.user_id),
         ]
 
