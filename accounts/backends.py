@@ -1,8 +1,8 @@
 """Permissions in the Django admin."""
 
-from typing import Any
-
 from django.contrib.auth.backends import BaseBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
 
@@ -10,11 +10,11 @@ from accounts.models import User
 class AdminRoleBackend(BaseBackend):
     """Grant users with the role ADMIN permission to view everything. Authentication is done by Clerk's session tokens."""
 
-    def has_perm(self, user_obj: Any, perm: str, obj: object = None) -> bool:
+    def has_perm(self, user_obj: AbstractBaseUser | AnonymousUser, perm: str, obj: object = None) -> bool:
         _, _, name = perm.partition(".")
         return name.startswith("view_") and _is_admin(user_obj)
 
-    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
+    def has_module_perms(self, user_obj: AbstractBaseUser | AnonymousUser, app_label: str) -> bool:
         return _is_admin(user_obj)
 
 

@@ -5,7 +5,6 @@ locks a user also evaluates the condition, so each sync checks it without anothe
 """
 
 import logging
-from typing import Any
 
 from django.db import transaction
 from django.db.models import BooleanField, QuerySet
@@ -39,8 +38,7 @@ def locked() -> QuerySet[User]:
 
 def is_outdated(user: User) -> bool:
     """Return whether the derived state of `user` was outdated when `with_check` loaded it."""
-    checked: Any = getattr(user, "has_outdated_state", False)
-    return bool(checked) and user.deleted_at is None
+    return bool(getattr(user, "has_outdated_state", False)) and user.deleted_at is None
 
 
 def repair(user: User, actor: Actor) -> None:

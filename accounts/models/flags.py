@@ -2,8 +2,8 @@
 
 import hashlib
 from decimal import Decimal
-from typing import Any
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from waffle.models import AbstractUserFlag
 
 
@@ -16,7 +16,7 @@ class Flag(AbstractUserFlag):
     class Meta(AbstractUserFlag.Meta):
         abstract = False
 
-    def is_active_for_user(self, user: Any) -> bool | None:
+    def is_active_for_user(self, user: AbstractBaseUser) -> bool | None:
         """Return whether the flag is on for `user`, or None if waffle has to pick at random and set a cookie.
 
         Signed-in users never need the cookie. Their share of a percentage is derived from their ID, so it is the same on
@@ -27,7 +27,7 @@ class Flag(AbstractUserFlag):
             return self._percentile_of(user) < self.percent
         return active
 
-    def _percentile_of(self, user: Any) -> Decimal:
+    def _percentile_of(self, user: AbstractBaseUser) -> Decimal:
         """Return a stable number from 0 to 100 for `user`, different for each flag."""
         digest = hashlib.sha256(f"{self.name}:{user.pk}".encode()).digest()
         return Decimal(int.from_bytes(digest[:4])) * 100 / 2**32

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.clerk.payloads import ClerkUser
@@ -143,7 +143,7 @@ def snapshot(user: User) -> dict[str, Any]:
     }
 
 
-def _without_shells(users: Any) -> Any:
+def _without_shells(users: QuerySet[User]) -> QuerySet[User]:
     """Exclude the empty accounts that linking leaves behind: inactive and without a Clerk ID."""
     return users.exclude(clerk_id=None, is_active=False)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -45,7 +45,9 @@ class PeriodFilter(admin.ListFilter):
     template = "admin/audit/auditlog/period_filter.html"
     parameters = ("within", "since", "until")
 
-    def __init__(self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, params: dict[str, list[str]], model: type[Model], model_admin: admin.ModelAdmin[Any]
+    ) -> None:
         super().__init__(request, params, model, model_admin)
         self.errors: list[str] = []
         self.hidden: list[tuple[str, str]] = []
@@ -113,10 +115,10 @@ class ActorKindFilter(admin.SimpleListFilter):
         "system": (_("System"), Q(actor__isnull=True) & ~Q(source=AuditLog.Source.WEBHOOK)),
     }
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [(kind, label) for kind, (label, _condition) in self.KINDS.items()]
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(kind, str(label)) for kind, (label, _condition) in self.KINDS.items()]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
         kind = self.value()
         if kind is None:
             return queryset
@@ -128,7 +130,9 @@ class _ValueFilter(admin.ListFilter):
 
     parameter = ""
 
-    def __init__(self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, params: dict[str, list[str]], model: type[Model], model_admin: admin.ModelAdmin[Any]
+    ) -> None:
         super().__init__(request, params, model, model_admin)
         values = params.pop(self.parameter, [""])
         self.value = values[-1].strip()
@@ -146,7 +150,7 @@ class _ValueFilter(admin.ListFilter):
         yield {"selected": False, "query_string": everything, "display": _("All")}
         yield {"selected": True, "query_string": changelist.get_query_string(), "display": self.value}
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditLog]) -> QuerySet[AuditLog]:
         if not self.value:
             return queryset
         condition = self.condition(self.value)

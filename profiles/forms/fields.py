@@ -25,7 +25,7 @@ class LineField(forms.CharField):
     def to_python(self, value: Any) -> str:
         return clean_line(super().to_python(value) or "")
 
-    def widget_attrs(self, widget: Any) -> dict[str, Any]:
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {**super().widget_attrs(widget), "dir": "auto"}
 
 
@@ -102,7 +102,7 @@ class ListField(forms.CharField):
     def join(entries: Sequence[str]) -> str:
         return ", ".join(entries)
 
-    def widget_attrs(self, widget: Any) -> dict[str, Any]:
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         rules: dict[str, Any] = {
             "data-max-items": self.max_items,
             "data-max-length": self.max_entry_length,
@@ -124,7 +124,7 @@ class LinkField(LineField):
         text = super().to_python(value)
         return text and link_validation.add_scheme(text)
 
-    def widget_attrs(self, widget: Any) -> dict[str, Any]:
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return {**super().widget_attrs(widget), **LINK_ATTRS, "inputmode": "url"}
 
 
@@ -154,5 +154,5 @@ class LinksField(ListField):
     def join(entries: Sequence[str]) -> str:
         return "\n".join(entries)
 
-    def widget_attrs(self, widget: Any) -> dict[str, Any]:
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return super().widget_attrs(widget) | LINK_ATTRS | {"rows": 4}

@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from profiles import slug_history
@@ -23,7 +24,7 @@ MAX_RATE = Decimal(99999)
 
 
 @cache  # listing the zones reads several hundred files
-def time_zones() -> list[tuple[str, Any]]:
+def time_zones() -> list[tuple[str, str | Promise]]:
     """Return the geographic time zones as choices."""
     zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
     return [("", _("Not stated")), *((zone, zone.replace("_", " ")) for zone in zones)]

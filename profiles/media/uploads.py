@@ -6,6 +6,7 @@ from django import forms
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import InMemoryUploadedFile
 from django.core.files.uploadhandler import FileUploadHandler
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from profiles.media import images
@@ -18,7 +19,7 @@ class CappedUploadHandler(FileUploadHandler):
     So a form can report that a file is too large without losing its other fields, and no upload fills the disk.
     """
 
-    def __init__(self, request: Any = None) -> None:
+    def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
         self.remaining = MAX_BYTES
 
@@ -31,7 +32,7 @@ class CappedUploadHandler(FileUploadHandler):
         self.content += kept
         self.remaining -= len(kept)
 
-    def file_complete(self, file_size: int) -> Any:
+    def file_complete(self, file_size: int) -> InMemoryUploadedFile:
         """Return the file with the size that was sent, even if part of it was dropped."""
         content = ContentFile(bytes(self.content))
         return InMemoryUploadedFile(
@@ -60,7 +61,7 @@ class ImageUploadField(forms.FileField):
         self.spec = spec
         super().__init__(**kwargs)
 
-    def to_python(self, data: Any) -> Any:
+    def to_python(self, data: Any) -> ContentFile[bytes] | None:
         file = super().to_python(data)
         return images.reencode(file, self.spec) if file else None
 

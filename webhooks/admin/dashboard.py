@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -107,7 +107,7 @@ def _list_urls() -> dict[str, str]:
     }
 
 
-def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Any, str]]]]:
+def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Model, str]]]]:
     """Yield items that need attention apart from alerts: label, number, key in _list_urls, and the first rows."""
     dead = WebhookEvent.objects.filter(state=EventState.DEAD).order_by("received_at").defer("payload", "headers")
     yield _("Dead events"), health.dead, "dead", _first_rows(dead)
@@ -117,7 +117,7 @@ def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Any, 
     yield _("Stopped pushes"), health.stopped_pushes, "stopped", _first_rows(stopped.order_by("requested_at"))
 
 
-def _first_rows(rows: QuerySet[Any]) -> list[tuple[Any, str]]:
+def _first_rows(rows: QuerySet[Any]) -> list[tuple[Model, str]]:
     opts = rows.model._meta
     name = f"admin:{opts.app_label}_{opts.model_name}_change"
     return [(row, reverse(name, args=[row.pk])) for row in rows[:MAX_LISTED]]

@@ -24,7 +24,7 @@ from audit.models import AuditLog
 from core.admin.post_only import post_only
 from webhooks.admin.event_list import EventChangeList
 from webhooks.admin.pages import may_view_events, operators_page
-from webhooks.models import WebhookEvent
+from webhooks.models import Replay, WebhookEvent
 from webhooks.payloads import anonymize
 from webhooks.replay import bulk as replays
 from webhooks.replay import event_actions
@@ -164,7 +164,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
         }
         return self._start(request, lambda: replays.start(events, by, **options))
 
-    def _start(self, request: HttpRequest, start: Callable[[], Any]) -> HttpResponse:
+    def _start(self, request: HttpRequest, start: Callable[[], Replay]) -> HttpResponse:
         try:
             return redirect(reverse("admin:webhooks_replay_change", args=[start().pk]))
         except replays.ReplayNotStarted as error:

@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest
+from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -14,6 +15,7 @@ from core import redaction
 from core.admin.keyset import SORT, KeysetChangeList
 from core.db.keyset import Ordering
 from webhooks.admin.filters import Chip, EventFilter
+from webhooks.models import WebhookEvent
 from webhooks.models.events import ATTEMPTS, LAG
 
 MICROSECOND = timedelta(microseconds=1)
@@ -40,7 +42,9 @@ class EventChangeList(KeysetChangeList):
         super().__init__(request, *args, **kwargs)
         self.title = gettext("Webhook events")
 
-    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet[WebhookEvent]:
         """Return the filtered events without their large columns.
 
         Invalid filters are reported and ignored. On POST, they select no events at all, so that no action applies to
@@ -69,7 +73,7 @@ class EventChangeList(KeysetChangeList):
         search = [Chip(_("Search"), self.query, self.get_query_string({"q": None}))] if self.query else []
         return [*search, *self.filter.chips(self)]
 
-    def sorts(self) -> list[tuple[Any, str, str]]:
+    def sorts(self) -> list[tuple[str | Promise, str, str]]:
         """Return the label and URL of each sort order, and "-" or "+" if it is the current one, descending or ascending.
 
         The current order links to its reverse, and the others to their descending order.

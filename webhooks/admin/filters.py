@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
@@ -28,8 +29,8 @@ SUGGESTION_PERIOD = timedelta(days=30)
 class Chip(NamedTuple):
     """An active filter, and the URL of the list without it."""
 
-    label: Any
-    value: Any
+    label: str | Promise
+    value: str | Promise
     without: str
 
 
@@ -136,7 +137,9 @@ class EventFilter(admin.ListFilter):
 
     title = _("events")
 
-    def __init__(self, request: HttpRequest, params: dict[str, list[str]], model: Any, model_admin: Any) -> None:
+    def __init__(
+        self, request: HttpRequest, params: dict[str, list[str]], model: type[Model], model_admin: admin.ModelAdmin[Any]
+    ) -> None:
         super().__init__(request, params, model, model_admin)
         given = {name: params.pop(name) for name in EventFilterForm.base_fields if name in params}
         self.given = {name: kept for name, values in given.items() if (kept := [v for v in values if v.strip()])}
@@ -152,7 +155,7 @@ class EventFilter(admin.ListFilter):
         """Yield nothing, because the page renders the form."""
         return iter(())
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEvent]) -> QuerySet[WebhookEvent]:
         return self.form.apply(queryset)
 
     def chips(self, changelist: ChangeList) -> Iterator[Chip]:
@@ -163,7 +166,9 @@ class EventFilter(admin.ListFilter):
             # States may have several values. Of other filters, the last value counts.
             for value in values if name == "state" else values[-1:]:
                 kept = [other for other in values if other != value] if name == "state" else []
-                yield Chip(field.label, labels.get(value, value), changelist.get_query_string({name: kept or None}))
+                yield Chip(
+                    field.label or name, labels.get(value, value), changelist.get_query_string({name: kept or None})
+                )
 
     def has_advanced_filters(self) -> bool:
         """Return whether a filter in the collapsed section is active."""

@@ -1,11 +1,9 @@
 """Why a delivery could not be stored. Each cause is answered with 503 and counted; see webhooks.inbox.rejections."""
 
-from typing import Any
-
 from django.db import InterfaceError, OperationalError, connection
 from procrastinate.exceptions import ConnectorException
 from psycopg import errors
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
 #: ConnectorException: the job of a failed event could not be stored.
 DATABASE_ERRORS = (OperationalError, InterfaceError, ConnectorException)
@@ -37,5 +35,5 @@ def _all_connections_exist() -> bool:
     return bool(pool and pool.get_stats()["pool_size"] >= pool.max_size)
 
 
-def _pool() -> Any:
+def _pool() -> ConnectionPool | None:
     return getattr(connection, "pool", None)  # only the PostgreSQL backend has it

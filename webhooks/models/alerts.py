@@ -1,12 +1,12 @@
 """Alerts, and the notifications sent about them."""
 
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 
@@ -86,7 +86,7 @@ class Alert(models.Model):
         return "attention" if self.is_quiet(timezone.now()) else "bad"
 
     @property
-    def state(self) -> Any:
+    def state(self) -> str | Promise:
         if not self.is_open:
             return _("resolved")
         if self.snoozed_until and self.snoozed_until > timezone.now():

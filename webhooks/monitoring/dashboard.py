@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db.models import Q, Sum
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from core.times import start_of_hour
@@ -46,7 +46,7 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Row:
     name: str
-    label: Any
+    label: str | Promise
     cells: list[Cell]
 
     @property
@@ -59,7 +59,7 @@ class Row:
 class Timing:
     """Durations in seconds at each of PERCENTILES, or None without data."""
 
-    label: Any
+    label: str | Promise
     seconds: list[float | None]
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils.dateparse import parse_datetime
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -43,7 +44,7 @@ ROLES = "roles"
 class FieldState:
     """A field's value at the time, or the reason why it is unknown."""
 
-    label: Any
+    label: str | Promise
     value: Any = None
     unknown_because: str = ""
 
