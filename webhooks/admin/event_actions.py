@@ -60,7 +60,7 @@ class ReplayForm(ReasonForm):
     newest = forms.IntegerField(min_value=0, max_value=2**63 - 1, required=False)
     events = EventIdsField(coerce=int, required=False)
 
-    def clean_per_second(self) -> int:
+    def clean_rate_limit(self) -> int:
         return self.cleaned_data["rate_limit"] or 0
 
 

@@ -237,6 +237,12 @@ def test_invalid_form_replays_nothing(browser: Client, data: dict[str, str]) -> 
     assert not Replay.objects.exists()
 
 
+def test_blank_rate_limit_means_no_limit(browser: Client) -> None:
+    many(1)
+    assert start(browser, rate_limit="").status_code == 200
+    assert Replay.objects.get().rate_limit == 0
+
+
 @pytest.mark.parametrize("ids", (["x"], ["999999999"], ["99999999999999999999"]))
 def test_unknown_event_ids_replay_nothing(browser: Client, ids: list[str]) -> None:
     many(3)
