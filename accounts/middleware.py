@@ -13,7 +13,7 @@ from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bind_contextvars
 
-from accounts import csp, flags
+from accounts import flags
 from accounts.clerk import authentication, handshake, instance, outage
 from accounts.clerk.authentication import HandshakeReason, NeedsHandshake, SignedIn, SignedOut, State
 from accounts.clerk.cookies import ClerkCookies
@@ -21,6 +21,7 @@ from accounts.clerk.instance import Instance
 from accounts.clerk.tokens import Reason
 from accounts.http import SiteRequest, json_unauthenticated
 from accounts.models import User
+from accounts.security import csp
 from accounts.sessions import services as sessions
 
 log = logging.getLogger(__name__)

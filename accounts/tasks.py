@@ -6,11 +6,12 @@ from datetime import timedelta
 from django.conf import settings
 from procrastinate.contrib.django import app
 
-from accounts import derived_state, lockouts, preserved_forms, request_counts
+from accounts import derived_state, preserved_forms
 from accounts.clerk import outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
+from accounts.security import lockouts, request_counts
 from accounts.sessions import services as sessions
 from accounts.sync import on_demand_fetch, push, reconciliation  # noqa: F401  # on_demand_fetch registers its job
 

@@ -15,7 +15,7 @@ from django.utils.cache import add_never_cache_headers
 
 from accounts.clerk.authentication import SignedIn
 from accounts.http import json_error
-from accounts.request_counts import Limit, request_counter
+from accounts.security.request_counts import Limit, request_counter
 from core.client_ip import client_network
 
 MINUTE, HOUR = 60, 3600

@@ -200,10 +200,10 @@ AUTHENTICATION_BACKENDS = [
 # usernames only while addresses are unknown.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-AXES_LOCKOUT_PARAMETERS = "accounts.lockouts.lockout_parameters"
+AXES_LOCKOUT_PARAMETERS = "accounts.security.lockouts.lockout_parameters"
 AXES_USERNAME_FORM_FIELD = "username"
-AXES_USERNAME_CALLABLE = "accounts.lockouts.counted_username"
-AXES_CLIENT_IP_CALLABLE = "accounts.lockouts.counted_address"
+AXES_USERNAME_CALLABLE = "accounts.security.lockouts.counted_username"
+AXES_CLIENT_IP_CALLABLE = "accounts.security.lockouts.counted_address"
 # Failures while an address is locked are not stored and do not extend the lock.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
@@ -251,7 +251,7 @@ SECURE_HSTS_PRELOAD = not LOCAL_MODE and boolean("SECURE_HSTS_PRELOAD")
 # Django recommends subdomains and preload to everyone, but they affect other sites of the domain. config.W001 checks them.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
-# accounts.csp extends this policy for signed-in users and for pages with Clerk's widgets.
+# accounts.security.csp extends this policy for signed-in users and for pages with Clerk's widgets.
 SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],
@@ -265,7 +265,7 @@ SECURE_CSP: dict[str, list[str]] = {
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL_MODE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "accounts.csrf.failure"
+CSRF_FAILURE_VIEW = "accounts.security.csrf.failure"
 if LOCAL_MODE:
     # Cookies are shared between ports, so two local servers would otherwise overwrite each other's sessions.
     SESSION_COOKIE_NAME = f"sessionid_{integer('PORT', 8000)}"

@@ -12,9 +12,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import csp
 from accounts.clerk import cookies, instance
 from accounts.extensions import extensions
+from accounts.security import csp
 from accounts.sessions import services as sessions
 from core.redirects import is_internal_url
 

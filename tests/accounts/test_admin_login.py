@@ -10,8 +10,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts import lockouts, tasks
+from accounts import tasks
 from accounts.models import EndedSession, User
+from accounts.security import lockouts
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import PASSWORD, UserFactory
 

@@ -13,9 +13,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from accounts import request_counts, tasks
+from accounts import tasks
 from accounts.models import RequestCount
-from accounts.request_counts import Limit, RequestCounter
+from accounts.security import request_counts
+from accounts.security.request_counts import Limit, RequestCounter
 from config import request_limits
 from config.request_limits import API, CARD, CONTACT, EXPORT, PASSWORD, SEARCH, UPLOAD, WRITE, Rule, rules_for
 from tests.helpers.clients import signed_in
