@@ -265,7 +265,7 @@ SECURE_CSP: dict[str, list[str]] = {
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not LOCAL_MODE
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
-CSRF_FAILURE_VIEW = "accounts.security.csrf.failure"
+CSRF_FAILURE_VIEW = "accounts.csrf.failure"
 if LOCAL_MODE:
     # Cookies are shared between ports, so two local servers would otherwise overwrite each other's sessions.
     SESSION_COOKIE_NAME = f"sessionid_{integer('PORT', 8000)}"
