@@ -299,7 +299,7 @@ class TestAlerts:
         assert admin_violations(admin, axe) == []
         url = admin.url
         admin.get_by_role("link", name="Open the runbook").click()
-        expect(admin.locator(".runbook")).to_contain_text("It is over")
+        expect(admin.locator(".runbook")).to_contain_text("The alert resolves")
         assert admin_violations(admin, axe) == []
         admin.goto(url)
         admin.get_by_label("Note").fill("Looking at it")

@@ -1,4 +1,4 @@
-"""Render the runbooks from docs/runbooks in the admin, so that they are at hand during an incident."""
+"""Show the runbooks from docs/runbooks as admin pages."""
 
 import re
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from markdown_it import MarkdownIt
 from webhooks.models import Alert
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks"
-#: A relative link between runbooks. The files keep the `.md` ending because they are also read outside the admin.
+#: A relative link between runbooks. The links end in `.md` so that they also work on GitHub and in the built documentation.
 LINK = re.compile(r"\]\(([a-z_]+)\.md\)")
 #: The first sentence of the section "What it means".
-MEANING = re.compile(r"\*\*(?:What it means\.\*\* |(?=It means))(.*?)(?:[.:](?=\s)|\n\n)", re.DOTALL)
+MEANING = re.compile(r"\*\*What it means\.\*\* (.*?)(?:[.:](?=\s)|\n\n)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Runbook:
-    """One page; `meaning` is a sentence that describes the problem."""
+    """A runbook. `meaning` is one sentence of HTML that describes the problem."""
 
     name: str
     title: str
@@ -29,7 +29,7 @@ class Runbook:
 
 
 def list_runbooks() -> list[Runbook]:
-    """Return the runbooks of the alert rules in their order, then all others."""
+    """Return the runbooks of the alert rules in the order of the rules, followed by all others."""
     others = sorted({path.stem for path in FOLDER.glob("*.md")} - set(Alert.Rule.values))
     return [_load(name) for name in [*filter(exists, Alert.Rule.values), *others]]
 
@@ -38,12 +38,12 @@ def _load(name: str) -> Runbook:
     title, _, text = (FOLDER / f"{name}.md").read_text().partition("\n")
     titles: dict[str, Any] = dict(Alert.Rule.choices)
     found = MEANING.search(text)
-    meaning = MarkdownIt("commonmark").renderInline(LINK.sub(r"](\1/)", found[1].replace("**", ""))) if found else ""
+    meaning = MarkdownIt("commonmark").renderInline(LINK.sub(r"](\1/)", found[1])) if found else ""
     return Runbook(name, titles.get(name) or _title(title), mark_safe(meaning))  # noqa: S308  # from our own files
 
 
 def _title(line: str) -> str:
-    return line.removeprefix("# ").removeprefix("Runbook: ").strip()
+    return line.removeprefix("# ").strip()
 
 
 def exists(name: str) -> bool:
@@ -54,7 +54,7 @@ def render_page(request: HttpRequest, name: str, context: dict[str, Any]) -> Htt
     """Render a runbook as an admin page.
 
     Raises:
-        Http404: there is no runbook with that name.
+        Http404: the runbook does not exist.
     """
     if not exists(name):
         raise Http404

@@ -502,7 +502,7 @@ def test_rule_has_runbook(adam: User, rule: Alert.Rule) -> None:
 def test_runbooks_link_to_each_other(adam: User) -> None:
     """Links between the files in docs/runbooks become links between admin pages."""
     response = signed_in(adam).get("/admin/webhooks/alert/runbooks/failure_rate/")
-    assertContains(response, '<a href="../dead_events/">dead events</a>')
+    assertContains(response, '<a href="../dead_events/">Dead events</a>')
     assertNotContains(response, ".md")
 
 
