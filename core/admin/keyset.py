@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from psycopg import errors
 
 from core.admin.read_only import ReadOnlyAdmin, ReadOnlyChangeList
-from core.db.keyset import Cursor, InvalidCursor, Ordering
+from core.db.cursors import InvalidCursor
+from core.db.keyset import Cursor, Ordering
 
 #: Query parameters: the cursor that the page starts after (older rows) or ends before (newer rows), and the ordering
 #: with "-" for descending.

@@ -4,7 +4,7 @@ A cursor is a value and a primary key, compared as a pair: `(value, id) < (…, 
 one, can start there. The same condition written with AND and OR would scan all rows that share a value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -12,8 +12,8 @@ from django.db.models import BooleanField, F, Func, QuerySet, Value
 from django.db.models.expressions import Combinable, OrderBy
 from django.db.models.lookups import GreaterThan, LessThan
 
-#: Separates the value and the primary key of a cursor in a URL.
-SEPARATOR = "~"
+from core.db.cursors import format_cursor, parse_cursor
+
 #: Rows per query in `iterate`.
 CHUNK_SIZE = 1000
 
@@ -23,10 +23,6 @@ class Cursor(NamedTuple):
 
     value: Any
     key: int
-
-
-class InvalidCursor(ValueError):
-    """The text is not a cursor of this ordering."""
 
 
 class _Row(Func):
@@ -40,13 +36,11 @@ class Ordering:
 
     Attributes:
         value: a column or expression that is never NULL. None orders by primary key only.
-        parse: converts the text from a URL to a value. Raises ValueError or OverflowError if the text is invalid.
-        format: converts a value to text for a URL.
+        value_type: the type of the value: int, datetime or timedelta.
     """
 
     value: Combinable | None = None
-    parse: Callable[[str], Any] = int
-    format: Callable[[Any], str] = str
+    value_type: type = int
     descending: bool = True
 
     def reversed(self) -> Self:
@@ -73,22 +67,16 @@ class Ordering:
         return Cursor(None if self.value is None else row.cursor_value, row.pk)
 
     def encode_cursor(self, cursor: Cursor) -> str:
-        return str(cursor.key) if self.value is None else f"{self.format(cursor.value)}{SEPARATOR}{cursor.key}"
+        return format_cursor([cursor.key] if self.value is None else cursor)
 
     def decode_cursor(self, text: str) -> Cursor:
         """Parse the text written by `encode_cursor`.
 
         Raises:
-            InvalidCursor: the text is not a cursor of this ordering, or its key does not fit a bigint.
+            InvalidCursor: the text is not a cursor of this ordering.
         """
-        value, _separator, key = text.rpartition(SEPARATOR)
-        try:
-            cursor = Cursor(None if self.value is None else self.parse(value), int(key))
-        except (ValueError, OverflowError) as error:
-            raise InvalidCursor(text) from error
-        if abs(cursor.key) >= 2**63 or (self.value is None and value):
-            raise InvalidCursor(text)
-        return cursor
+        *value, key = parse_cursor(text, [int] if self.value is None else [self.value_type, int])
+        return Cursor(value[0] if value else None, key)
 
     def iterate(self, rows: QuerySet[Any]) -> Iterator[Any]:
         """Yield all rows, reading CHUNK_SIZE at a time. Memory use is constant and no transaction stays open."""

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.urls import reverse
 
+from core.db.cursors import MAX_ID, parse_id
 from profiles.api.errors import ApiError
 from profiles.api.schemas import NUMBER
-from profiles.cursors import MAX_ID, parse_id_cursor
 from profiles.directory.facets import FACETS, MAX_SKILL_LENGTH, Facet
 from profiles.directory.query import MAX_FILTER_VALUES, MAX_TEXT_LENGTH, DirectoryQuery
 
@@ -32,7 +32,7 @@ def parse_query(params: QueryDict) -> DirectoryQuery:
     if errors := dict(_errors(params)):
         message = "Some parameters are invalid. See `fields`."
         raise ApiError(422, "invalid", message, fields=errors)
-    before = parse_id_cursor(params.get("before", ""))
+    before = parse_id(params.get("before", ""))
     if "before" in params and before is None:
         raise ApiError(400, "bad_cursor", "Set `before` to the next_before of the previous page.")
     return replace(DirectoryQuery.from_params(params), sort=NEWEST, after=(before,) if before else None)

@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.urls import reverse
 
+from core.db.cursors import InvalidCursor, format_cursor, parse_cursor
 from core.text import postgres_safe
-from profiles import cursors
 from profiles.directory import indexing
 from profiles.directory import terms as words
 from profiles.directory.facets import BEST, FACETS, SORTS
@@ -44,7 +44,7 @@ class DirectoryQuery:
             text=" ".join(postgres_safe(params.get("q", "")[:MAX_TEXT_LENGTH], nul="").split()),
             filters={key: values for key in FACETS if (values := _valid_values(key, params.getlist(key)))},
             sort=sort,
-            after=cursors.parse_cursor(params.get("after", ""), _cursor_types(sort)),
+            after=_parse_cursor(params.get("after", ""), sort),
         )
 
     @property
@@ -73,7 +73,7 @@ class DirectoryQuery:
 
     def parameters(self) -> str:
         """Return the query string, without parameters that have their default value."""
-        after = cursors.format_cursor(self.after) if self.after else ""
+        after = format_cursor(self.after) if self.after else ""
         rest = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
         return urlencode([*self.filter_parameters, *((name, value) for name, value in rest if value)])
 
@@ -99,5 +99,8 @@ def _valid_values(key: str, values: Iterable[str]) -> tuple[str, ...]:
     return tuple(valid.values())
 
 
-def _cursor_types(sort: str) -> tuple[type, ...]:
-    return tuple(datetime if name.endswith("_at") else int for name in SORTS[sort].fields)
+def _parse_cursor(text: str, sort: str) -> tuple[Any, ...] | None:
+    try:
+        return parse_cursor(text, [datetime if name.endswith("_at") else int for name in SORTS[sort].fields])
+    except InvalidCursor:
+        return None

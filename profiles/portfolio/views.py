@@ -13,7 +13,7 @@ from django.views.generic.edit import FormView, UpdateView
 
 from accounts.http import AuthenticatedRequest
 from accounts.preserved_forms import PreservedFormMixin
-from profiles.cursors import parse_id_cursor
+from core.db.cursors import parse_id
 from profiles.editing.conflicts import last_change
 from profiles.editing.versions import EditConflictError, version_of
 from profiles.mixins import BuilderPageMixin
@@ -170,8 +170,8 @@ class ProjectOrderView(PortfolioMixin):
 
     def post(self, request: HttpRequest, **url_kwargs: Any) -> HttpResponse:
         """Save the order. For htmx there is nothing to return: the page shows the new order already."""
-        up, down = (parse_id_cursor(request.POST.get(direction, "")) for direction in ("up", "down"))
-        ids = [parse_id_cursor(text) or 0 for text in request.POST.getlist("project")[:MAX_IDS]]
+        up, down = (parse_id(request.POST.get(direction, "")) for direction in ("up", "down"))
+        ids = [parse_id(text) or 0 for text in request.POST.getlist("project")[:MAX_IDS]]
         if moved := up or down:
             portfolio.move(self.profile, moved, -1 if up else 1, actor=self.actor)
         elif any(ids):

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -123,6 +122,7 @@ def seed(events: int) -> dict[str, str]:
 
     from accounts.models import User
     from config.database import close_pools
+    from core.db.cursors import format_cursor
     from webhooks.models import WebhookEvent
     from webhooks.monitoring import hourly_counts
 
@@ -153,7 +153,7 @@ def seed(events: int) -> dict[str, str]:
     end = WebhookEvent.objects.order_by("-received_at", "-pk").only("received_at")[999 * 50 - 1]
     close_pools()
     return {
-        "place": quote(f"{end.received_at.isoformat()}~{end.pk}"),
+        "place": format_cursor([end.received_at, end.pk]),
         "session": str(session.session_key),
         "event": str(middle),
         "user": str(users[7].pk),

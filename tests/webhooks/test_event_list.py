@@ -119,7 +119,7 @@ def test_dashboard_links_select_matching_events(operator: Client, events: dict[s
 
 
 def test_active_filters_are_shown_as_removable_chips(operator: Client, events: dict[str, WebhookEvent]) -> None:
-    found = get(operator, "?state=failed&state=dead&error_class=permanent&q=user_x&sort=-lag&before=1~1")
+    found = get(operator, "?state=failed&state=dead&error_class=permanent&q=user_x&sort=-lag&before=1.1")
     chips = {(str(chip.label), str(chip.value)): chip.without for chip in found.context["cl"].chips()}
     assert chips == {
         ("Search", "user_x"): "?error_class=permanent&sort=-lag&state=failed&state=dead",
@@ -162,11 +162,11 @@ INVALID_PARAMETERS = {
     "?sort=payload": "This list cannot be sorted that way, so the default order is shown.",
     "?sort=--lag": "This list cannot be sorted that way",
     "?before=x": "That page does not exist, so the first page is shown.",
-    "?before=2026-11-20T09:30:00~1": "That page does not exist",
-    "?before=2026-11-20T09:30:00%2B00:00~99999999999999999999": "That page does not exist",
-    "?sort=-lag&before=999999999999999999999999999~1": "That page does not exist",
+    "?before=2026-11-20T09:30:00.1": "That page does not exist",
+    "?before=1795167000000000.99999999999999999999": "That page does not exist",
+    "?sort=-lag&before=999999999999999999999999999.1": "That page does not exist",
     "?sort=attempts&after=1": "That page does not exist",
-    "?sort=attempts&after=x~1": "That page does not exist",
+    "?sort=attempts&after=x.1": "That page does not exist",
     "?e=1": "The URL was invalid, so the list is not filtered.",
 }
 
@@ -185,8 +185,8 @@ def test_invalid_parameters_are_reported_and_ignored(
     (
         *("?q=%00", "?event_type=%00", "?state=%00", "?user=%00"),
         *("?user=99999999999999999999999", "?user=²", "?q=²", "?q=@", "?q=%F0%9F%A4%B7", "?p=7", "?all=", "?o=1.2.-3"),
-        *("?_facets=True", "?_popup=1", "?before=1&after=1", "?sort=attempts&before=99999999999999999999~1"),
-        *("?after=2026-11-20T09:30:00%2B00:00~-5", "?state=failed&state=failed"),
+        *("?_facets=True", "?_popup=1", "?before=1&after=1", "?sort=attempts&before=99999999999999999999.1"),
+        *("?after=1795167000000000.-5", "?state=failed&state=failed"),
     ),
 )
 def test_no_query_string_causes_a_server_error(operator: Client, events: dict[str, WebhookEvent], query: str) -> None:
@@ -290,7 +290,7 @@ def test_pages_contain_each_event_exactly_once(
 
 
 def test_sort_links_keep_the_filters(operator: Client, events: dict[str, WebhookEvent]) -> None:
-    text = page(operator, "?state=failed&sort=-lag&before=5~5")
+    text = page(operator, "?state=failed&sort=-lag&before=5.5")
     assert '<a href="?sort=-received&amp;state=failed" >Received</a>' in text
     assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Lag' in text
     assert '<a href="?sort=-attempts&amp;state=failed" >Attempts</a>' in text
@@ -301,7 +301,7 @@ def test_sort_links_keep_the_filters(operator: Client, events: dict[str, Webhook
 
 
 def test_empty_page_links_to_the_first(operator: Client, events: dict[str, WebhookEvent]) -> None:
-    found = get(operator, "?before=2001-01-01T00:00:00%2B00:00~1").context["cl"]
+    found = get(operator, "?before=978307200000000.1").context["cl"]
     assert (found.result_list, found.newest_link) == ([], "?")
 
 
@@ -414,7 +414,7 @@ def test_export_contains_the_filtered_events_and_is_audited(
 ) -> None:
     monkeypatch.setattr(orders, "CHUNK_SIZE", 1)
     adam = UserFactory.create(admin=True)
-    response = signed_in(adam).post(f"{EXPORT}?state=unsettled&state=stale&sort=-attempts&before=1~1")
+    response = signed_in(adam).post(f"{EXPORT}?state=unsettled&state=stale&sort=-attempts&before=1.1")
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert response.headers["Content-Disposition"].startswith('attachment; filename="events-')
     found = rows_of(response)

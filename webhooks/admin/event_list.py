@@ -18,20 +18,13 @@ from webhooks.admin.filters import Chip, EventFilter
 from webhooks.models import WebhookEvent
 from webhooks.models.events import ATTEMPTS, LAG
 
-MICROSECOND = timedelta(microseconds=1)
-
-
-def _parse_time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(text)
-    return moment
-
-
-RECEIVED = Ordering(F("received_at"), parse=_parse_time, format=datetime.isoformat)
-LAG_ORDER = Ordering(LAG, parse=lambda text: int(text) * MICROSECOND, format=lambda lag: str(lag // MICROSECOND))
-#: The sort orders of the list, starting with the default, and their labels.
-ORDERS = {"received": RECEIVED, "lag": LAG_ORDER, "attempts": Ordering(ATTEMPTS)}
+RECEIVED = Ordering(F("received_at"), datetime)
+#: The sort orders of the list, starting with the default.
+ORDERS = {
+    "received": RECEIVED,
+    "lag": Ordering(LAG, timedelta),
+    "attempts": Ordering(ATTEMPTS),
+}
 ORDER_LABELS = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
 
 

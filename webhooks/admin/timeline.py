@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from core.db.cursors import InvalidCursor
 from webhooks.admin import changes
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.monitoring import point_in_time, timeline
@@ -64,7 +65,7 @@ def _parse_moment(request: HttpRequest) -> datetime | None:
 def _fetch_page(request: HttpRequest, user: User, until: datetime | None) -> timeline.Page:
     try:
         return timeline.fetch_page(user, cursor=request.GET.get("before", ""), until=until)
-    except timeline.InvalidCursor:
+    except InvalidCursor:
         messages.warning(request, _("Invalid page link. Showing the newest entries instead."))
         return timeline.fetch_page(user, until=until)
 

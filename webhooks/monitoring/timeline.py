@@ -4,8 +4,7 @@ Each table is read backwards by id, and the newest row of all tables comes next.
 from each table. Rows added in the meantime therefore do not shift later pages, and every page costs the same.
 """
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import reduce
@@ -17,15 +16,10 @@ from django.db.models import Q, QuerySet
 from accounts.models import EndedSession, MetadataPush, User
 from audit.log import target_key
 from audit.models import AuditLog
+from core.db.cursors import format_cursor, parse_cursor
 from webhooks.models import WebhookEvent
 
 PAGE_SIZE = 50
-#: The last id shown of each source.
-type Cursor = dict[str, int]
-
-
-class InvalidCursor(ValueError):
-    """The text is not a cursor returned by `format_cursor`."""
 
 
 @dataclass(slots=True)
@@ -94,7 +88,7 @@ def _sessions(user: User, known: list[Identity]) -> QuerySet[Any]:
     return _of_identities(EndedSession.objects.all(), known, "clerk_id", "ended_at")
 
 
-#: The source's letter in cursors, its rows, and its time field.
+#: The rows and the time field of each source.
 SOURCES: dict[str, tuple[Callable[[User, list[Identity]], QuerySet[Any]], str]] = {
     "e": (_events, "received_at"),
     "a": (lambda user, _known: AuditLog.objects.about(user.pk), "timestamp"),
@@ -113,8 +107,8 @@ def fetch_page(user: User, *, cursor: str = "", until: datetime | None = None) -
     Raises:
         InvalidCursor: `cursor` was not returned by a previous page.
     """
-    reached, known = parse_cursor(cursor), identities(user)
-    queues = {source: _fetch_rows(user, known, source, reached.get(source), until) for source in SOURCES}
+    reached, known = _parse_cursor(cursor), identities(user)
+    queues = {source: _fetch_rows(user, known, source, reached[source], until) for source in SOURCES}
     entries: list[Entry] = []
     while len(entries) < PAGE_SIZE and any(queues.values()):
         entry = max((rows[0] for rows in queues.values() if rows), key=lambda entry: entry.at)
@@ -123,31 +117,20 @@ def fetch_page(user: User, *, cursor: str = "", until: datetime | None = None) -
         entries.append(entry)
     _add_events(entries)
     _add_actions(entries, user)
-    return Page(entries, format_cursor(reached) if any(queues.values()) else "")
+    return Page(entries, format_cursor([*reached.values()]) if any(queues.values()) else "")
 
 
-def format_cursor(reached: Mapping[str, int]) -> str:
-    return ".".join(f"{source}{pk}" for source, pk in sorted(reached.items()))
+def _parse_cursor(text: str) -> dict[str, int]:
+    """Return the last ID shown of each source, or 0 if none of its rows has been shown."""
+    ids = parse_cursor(text, [int] * len(SOURCES)) if text else [0] * len(SOURCES)
+    return dict(zip(SOURCES, ids, strict=True))
 
 
-def parse_cursor(text: str) -> Cursor:
-    """Parse the result of `format_cursor`.
-
-    Raises:
-        InvalidCursor: the text has another format.
-    """
-    if not re.fullmatch(r"(?:[a-z]\d{1,18}(?:\.[a-z]\d{1,18})*)?", text, re.ASCII):
-        raise InvalidCursor(text)
-    return {part[0]: int(part[1:]) for part in text.split(".") if part}
-
-
-def _fetch_rows(
-    user: User, known: list[Identity], source: str, before: int | None, until: datetime | None
-) -> list[Entry]:
+def _fetch_rows(user: User, known: list[Identity], source: str, before: int, until: datetime | None) -> list[Entry]:
     """Return a source's candidates for the page, newest first, plus one to tell whether there is a next page."""
     rows_of, time_field = SOURCES[source]
     rows = rows_of(user, known).order_by("-pk")
-    if before is not None:
+    if before:
         rows = rows.filter(pk__lt=before)
     if until is not None:
         rows = rows.filter(**{f"{time_field}__lte": until})
