@@ -1,6 +1,7 @@
 """Streaming file downloads, and CSV that spreadsheets can open safely."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,8 +9,11 @@ from typing import Any
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-#: Spreadsheets run cells that start with these as formulas, and a formula can send other cells to a third party.
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: Places where a cell of some spreadsheet can start with a formula, which can send other cells to a third party. In many
+#: countries the separator is a semicolon, and such a spreadsheet also splits a quoted cell at `;`, tabs and line ends.
+#: Whitespace and quotes before the formula may be dropped. Runs of them contain no separator and do not backtrack (`*+`), so
+#: the time is proportional to the length of the text.
+FORMULA_STARTS = re.compile(r"""\A(?=[\t\r\n])|(\A|[;\t\r\n])((?:[^\S\t\r\n]|")*+)(?=[=+\-@＝＋－＠])""")
 CSV_CONTENT_TYPE = "text/csv; charset=utf-8"
 
 
@@ -28,8 +32,8 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator
 
 
 def safe_cell(value: Any) -> Any:
-    """Prefix a string that spreadsheets would run as a formula with an apostrophe."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_PREFIXES) else value
+    """Put an apostrophe before each part of a string that a spreadsheet could run as a formula."""
+    return FORMULA_STARTS.sub(r"\1'\2", value) if isinstance(value, str) else value
 
 
 class _EchoFile:

@@ -19,7 +19,6 @@ from accounts.models import User
 from audit import exports, log
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
-from core import csv_export
 from core.admin.keyset import KeysetAdmin
 from core.db import keyset
 from tests.audit.rows import execute_as_owner
@@ -289,19 +288,29 @@ def test_csv_export_contains_the_same_rows(browser: Client, rows: list[int], mon
     assert found[2]["details"] == '{"role":"BUILDER"}'
 
 
-FORMULAS = ('=HYPERLINK("https://evil.example")', "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "＝1+1")
+#: User input, and the cell that it becomes.
+FORMULAS = {
+    '=HYPERLINK("https://evil.example")': '\'=HYPERLINK("https://evil.example")',
+    "+1": "'+1",
+    "-2+3": "'-2+3",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\t=1": "'\t'=1",
+    "\r=1": "'\r'=1",
+    "＝1+1": "'＝1+1",
+    "Al;=cmd|' /C calc'!A0": "Al;'=cmd|' /C calc'!A0",
+}
 
 
-@pytest.mark.parametrize("name", FORMULAS)
-def test_csv_cells_are_never_formulas(browser: Client, name: str) -> None:
+@pytest.mark.parametrize(("name", "cell"), FORMULAS.items())
+def test_csv_cells_are_never_formulas(browser: Client, name: str, cell: str) -> None:
     log.record(
         Action.USER_UPDATED,
         actor=Actor(Source.REQUEST, user_agent=name),
         target=UserFactory.create(name=name),
     )
     [row] = csv.DictReader(io.StringIO(read_body(browser.post(EXPORT, {"format": "csv"})), newline=""))
-    assert row["user_agent"] == f"'{name}"
-    assert not any(cell.startswith(csv_export.FORMULA_PREFIXES) for cell in row.values())
+    assert row["user_agent"] == cell
+    assert not any(value.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝")) for value in row.values())
 
 
 def test_export_is_streamed(browser: Client, rows: list[int]) -> None:
