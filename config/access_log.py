@@ -8,6 +8,7 @@ from structlog.contextvars import clear_contextvars
 
 from config.log_limits import LimitFilter, admits_access
 from config.logs import json_formatter
+from core.redaction import redact_text
 
 #: Longest path in the access log, in characters. Clients choose it.
 MAX_PATH_LENGTH = 300
@@ -31,7 +32,7 @@ class JsonLogger(LimitedLogger):
 
         gunicorn calls this in the thread that handled the request, so the context variables of the request are still bound.
         """
-        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")[:MAX_PATH_LENGTH]
+        method, path = environ["REQUEST_METHOD"], _loggable_path(environ.get("PATH_INFO", ""))
         status = int(str(resp.status).split(None, 1)[0])
         fields = {"method": method, "path": path, "status": status, "bytes": getattr(resp, "sent", None)}
         fields["ms"] = round(request_time.total_seconds() * 1000, 1)
@@ -39,3 +40,8 @@ class JsonLogger(LimitedLogger):
             self.access_log.info("%s %s %s", method, path, status, extra={"http": fields})
         # The next request in this thread may never reach our middleware, which normally clears them.
         clear_contextvars()
+
+
+def _loggable_path(path: str) -> str:
+    """Redact a path and then cut it, because the start of a secret is not recognised as one."""
+    return redact_text(path)[:MAX_PATH_LENGTH]

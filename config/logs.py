@@ -23,21 +23,24 @@ from core import redaction
 
 SERVICE = "buildappswith"
 MAX_CHAINED_ERRORS = 5
-#: Accepted values of X-Request-ID. Others are replaced, because clients can send arbitrary text.
-REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+#: Values of X-Request-ID that are logged. Clients can send arbitrary text.
+CLIENT_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 #: https://www.w3.org/TR/trace-context/#traceparent-header
 TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Bind an id to each request and return it as X-Request-ID. A valid id from a proxy is kept."""
+    """Bind a new id to each request and return it as X-Request-ID.
+
+    The id that the client or a proxy sent is bound separately, so that no client can choose the id of its log lines.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
         # Not cleared afterwards, because Django and gunicorn log the request after this middleware returns.
         clear_contextvars()
-        given = request.META.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        bind_contextvars(request_id=request_id, **_trace(request.META.get("HTTP_TRACEPARENT", "")))
+        request_id = uuid.uuid4().hex
+        given = _client_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
+        bind_contextvars(request_id=request_id, **given, **_trace(request.META.get("HTTP_TRACEPARENT", "")))
         response = get_response(request)
         response["X-Request-ID"] = request_id
         return response
@@ -103,6 +106,11 @@ def _error(error: BaseException) -> dict[str, str]:
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     stack = "\n\nThe exception above caused this one:\n\n".join(parts)
     return {"error.kind": kind, "error.message": redaction.redact_error(str(error)), "error.stack": stack}
+
+
+def _client_request_id(given: str) -> dict[str, str]:
+    is_loggable = CLIENT_REQUEST_ID.fullmatch(given) and redaction.redact_text(given) == given
+    return {"client_request_id": given} if is_loggable else {}
 
 
 def _trace(traceparent: str) -> dict[str, str]:

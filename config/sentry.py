@@ -39,7 +39,7 @@ ALLOWED_SPAN_FIELDS = (
     "origin",
 )
 #: Context variables that become tags; see config.logs.
-TAGS = ("request_id", "delivery_id", "job", "job_id")
+TAGS = ("request_id", "client_request_id", "delivery_id", "job", "job_id")
 
 
 def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float = 0) -> None:

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from accounts.clerk import samples
+from core import redaction
 from tests.config import failing_jobs
 from tests.helpers.factories import UserFactory
 from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn, process, wait_until
@@ -21,6 +22,7 @@ from webhooks.inbox import signatures
 pytestmark = pytest.mark.django_db(transaction=True)
 
 OLIVE = "olive.secret@example.com"
+PROXY_ID = "proxy-4711"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "tests.config.failing_settings", "LOG_FORMAT": "json"}
 
@@ -69,14 +71,14 @@ def lines_of_request(log: Path, request_id: str) -> list[dict[str, Any]]:
     return [line for line in lines(log) if line.get("request_id") == request_id]
 
 
-def post_failing_form(site: httpx.Client, request_id: str) -> tuple[str, int, list[str]]:
+def post_failing_form(site: httpx.Client) -> tuple[str, int, list[str]]:
     """Post personal data and secrets to a failing page; return request id, user id, and the values that must not be reported."""
     user = UserFactory.create(email=OLIVE)
     token = mint(str(user.clerk_id))
     signature = signatures.sign("{}", SECRET, svix_id="msg_x")["svix-signature"]
     headers = {
         "svix-signature": signature,
-        "x-request-id": request_id,
+        "x-request-id": PROXY_ID,
         "traceparent": f"00-{TRACE}-{SPAN}-01",
         "cookie": f"__session={token}; __client_uat=1; __clerk_db_jwt=dvb_any",
         "user-agent": "OliveBrowser/1",
@@ -101,13 +103,13 @@ def post_failing_form(site: httpx.Client, request_id: str) -> tuple[str, int, li
 
 
 def test_page_error_is_reported_once_without_personal_data(site: httpx.Client, sentry: Receiver) -> None:
-    request_id, user_id, personal = post_failing_form(site, "proxy-4711-a")
+    request_id, user_id, personal = post_failing_form(site)
     wait_until(lambda: sentry.bodies, "Sentry received nothing")
     [event] = sentry.items()
     assert (event["release"], event["environment"], event["transaction"]) == ("1.2.3", "staging", "/fails/")
     assert event["exception"]["values"][0]["type"] == "ValueError"
     assert event["exception"]["values"][0]["stacktrace"]["frames"][-1]["function"] == "fail"
-    assert event["tags"] == {"request_id": "proxy-4711-a"} == {"request_id": request_id}
+    assert event["tags"] == {"request_id": request_id, "client_request_id": PROXY_ID}
     assert event["user"] == {"id": str(user_id)}
     assert "About to fail for %s (%s)." in sentry.bodies[0]
     assert [word for word in personal if word in sentry.bodies[0]] == []
@@ -115,7 +117,7 @@ def test_page_error_is_reported_once_without_personal_data(site: httpx.Client, s
 
 
 def test_page_error_is_logged_with_request_user_and_trace_ids(site: httpx.Client, log: Path) -> None:
-    request_id, user_id, personal = post_failing_form(site, "proxy-4711-b")
+    request_id, user_id, personal = post_failing_form(site)
     logged = lines_of_request(log, request_id)
     [error] = [line for line in logged if line["logger"] == "django.request"]
     assert (error["level"], error["user_id"], error["dd.service"]) == ("error", user_id, "buildappswith")
@@ -127,13 +129,47 @@ def test_page_error_is_logged_with_request_user_and_trace_ids(site: httpx.Client
     assert (access["method"], access["path"], access["status"]) == ("POST", "/fails/", 500)
     assert access["ms"] > 0
     assert access["user_id"] == user_id
+    assert {line["client_request_id"] for line in logged} == {PROXY_ID}
     assert [word for word in personal if word in json.dumps(logged, ensure_ascii=False)] == []
 
 
-@pytest.mark.parametrize("given", ("", "short", "x" * 65, "with space 1234", "a" * 12 + "@b.co", '{"evil": 123456}'))
-def test_invalid_request_id_is_replaced(site: httpx.Client, given: str) -> None:
-    assert len(site.get("/healthz", headers={"x-request-id": given}).headers["x-request-id"]) == 32
-    assert site.get("/healthz", headers={"x-request-id": "a1b2c3d4"}).headers["x-request-id"] == "a1b2c3d4"
+def test_client_cannot_choose_the_request_id(site: httpx.Client, log: Path) -> None:
+    """Otherwise a client could add lines to the log that seem to belong to another request."""
+    first, second = (site.get("/healthz", headers={"x-request-id": PROXY_ID}).headers["x-request-id"] for _ in "ab")
+    assert len({PROXY_ID, first, second}) == 3
+    assert (len(first), len(second)) == (32, 32)
+    for request_id in (first, second):
+        assert [line["client_request_id"] for line in lines_of_request(log, request_id)] == [PROXY_ID]
+
+
+@pytest.mark.parametrize(
+    "given",
+    (
+        *("", "short", "x" * 65, "with space 1234", "a" * 12 + "@b.co", '{"evil": 123456}'),
+        *("sk_live_abcdefgh", "eyJhbGciOiJub25lIn0.e30.e30"),
+    ),
+)
+def test_invalid_or_secret_client_request_id_is_not_logged(site: httpx.Client, log: Path, given: str) -> None:
+    [line] = lines_of_request(log, site.get("/healthz", headers={"x-request-id": given}).headers["x-request-id"])
+    assert "client_request_id" not in line
+
+
+@pytest.mark.parametrize(
+    "secret",
+    (
+        pytest.param(OLIVE, id="email"),
+        pytest.param("sk_live_0123456789abcdef", id="key"),
+        pytest.param("eyJhbGciOiJub25lIn0.e30.e30", id="token"),
+        pytest.param("whsec_" + "A" * 32, id="webhook secret"),
+        pytest.param("eyJ" + "a" * 400, id="long token"),
+    ),
+)
+def test_secrets_in_the_path_are_not_logged(site: httpx.Client, log: Path, secret: str) -> None:
+    logged = lines_of_request(log, site.get(f"/nowhere/{secret}").headers["x-request-id"])
+    assert [line["path"] for line in logged if line["logger"] == "gunicorn.access"] == [
+        f"/nowhere/{redaction.REDACTED}"
+    ]
+    assert secret[:40] not in json.dumps(logged)
 
 
 @pytest.mark.parametrize("given", ("junk", f"ff-{TRACE}-{SPAN}-01", f"00-{'0' * 32}-{SPAN}-01", f"00-{TRACE}-{SPAN}"))
@@ -149,9 +185,9 @@ def test_rejected_requests_are_not_reported(site: httpx.Client, sentry: Receiver
     assert site.get("/builders/", headers={"host": "evil.example.com"}).status_code == 400
     assert site.post("/account/roles/", data={"a": "b"}).status_code == 403
     # Events arrive in order, so this one proves that no other was sent before it.
-    post_failing_form(site, "last-request")
+    last, _, _ = post_failing_form(site)
     wait_until(lambda: sentry.bodies, "Sentry received nothing")
-    assert [event["tags"]["request_id"] for event in sentry.items()] == ["last-request"]
+    assert [event["tags"]["request_id"] for event in sentry.items()] == [last]
 
 
 @pytest.mark.parametrize(
@@ -164,9 +200,10 @@ def test_rejected_requests_are_not_reported(site: httpx.Client, sentry: Receiver
 def test_rejected_request_is_logged_without_a_stack_trace(
     site: httpx.Client, log: Path, path: str, headers: dict[str, str]
 ) -> None:
-    request_id = f"rejected-{path.strip('/').replace('/', '-')}"
-    assert site.post(path, headers=headers | {"x-request-id": request_id}, content=b"--x").status_code in (400, 403)
-    [line] = [line for line in lines_of_request(log, request_id) if line["logger"].startswith("django")]
+    response = site.post(path, headers=headers, content=b"--x")
+    assert response.status_code in (400, 403)
+    logged = lines_of_request(log, response.headers["x-request-id"])
+    [line] = [line for line in logged if line["logger"].startswith("django")]
     assert "error.stack" not in line
 
 
@@ -189,12 +226,10 @@ def test_delivery_id_is_on_every_line_and_payload_on_none(site: httpx.Client, lo
 
 
 def test_context_variables_do_not_leak_into_the_next_request(site: httpx.Client, log: Path) -> None:
-    post_failing_form(site, "first-request")
-    for number in range(8):
-        [line] = lines_of_request(
-            log, site.get("/healthz", headers={"x-request-id": f"after-{number}"}).headers["x-request-id"]
-        )
-        assert not {"user_id", "trace_id", "delivery_id"} & line.keys()
+    post_failing_form(site)
+    for _ in range(8):
+        [line] = lines_of_request(log, site.get("/healthz").headers["x-request-id"])
+        assert not {"client_request_id", "user_id", "trace_id", "delivery_id"} & line.keys()
 
 
 def test_job_error_is_reported_once_after_the_last_attempt(sentry: Receiver, database_url: str, tmp_path: Path) -> None:
