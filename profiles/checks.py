@@ -1,12 +1,15 @@
 """System checks of the profiles app. Ids are never reused."""
 
 import os
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.files.storage import FileSystemStorage, default_storage
+
+from core.mail_headers import mailbox
 
 
 @checks.register(checks.Tags.files, deploy=True)
@@ -40,5 +43,19 @@ def check_mail(**kwargs: Any) -> list[checks.CheckMessage]:
             "EMAIL_URL is not set. Email is sent to a mail server on this host, and is lost if there is none.",
             hint="Set EMAIL_URL to your mail server, for example smtp+tls://user:password@mail.example.com:587.",
             id="profiles.W001",
+        )
+    ]
+
+
+@checks.register(checks.Tags.security)
+def check_sender(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E004: DEFAULT_FROM_EMAIL is not an address that mail servers accept, so no email can be sent."""
+    if mailbox(parseaddr(settings.DEFAULT_FROM_EMAIL)[1]):
+        return []
+    return [
+        checks.Error(
+            f"DEFAULT_FROM_EMAIL is not an email address: {settings.DEFAULT_FROM_EMAIL!r}",
+            hint="Set it like Buildappswith <hello@example.com>, with only ASCII characters before the @.",
+            id="profiles.E004",
         )
     ]

@@ -7,6 +7,7 @@ from typing import Literal
 from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
+from core.mail_headers import mailbox
 from profiles.models import BuilderProfile, Profile
 
 type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact"]
@@ -71,5 +72,5 @@ def is_public(profile: Profile) -> bool:
 
 
 def is_reachable(profile: Profile) -> bool:
-    """Return whether `profile` is public and Clerk has verified the email address of its owner."""
-    return is_public(profile) and bool(profile.user.email and profile.user.email_verified_at)
+    """Return whether `profile` is public, and its owner has an email address that Clerk verified and mail servers accept."""
+    return is_public(profile) and bool(profile.user.email_verified_at and mailbox(profile.user.email))

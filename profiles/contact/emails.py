@@ -1,6 +1,6 @@
 """Emails to builders, as text and HTML."""
 
-from email.headerregistry import Address
+from email.policy import SMTP
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -12,7 +12,7 @@ from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
 from accounts.models import User
-from core.text import clean_line
+from core.mail_headers import header_text, mailbox
 from profiles.models import ContactMessage
 from profiles.permissions import is_reachable
 
@@ -23,6 +23,11 @@ EMAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4)
 def can_receive_replies(sender: User) -> bool:
     """Return whether Clerk has verified the email address of `sender`, so that replies reach this person."""
     return bool(sender.email and sender.email_verified_at)
+
+
+def build(message: ContactMessage) -> None:
+    """Build the email exactly as the job does, so that an error appears before the sender gets a confirmation."""
+    _build_email(message).message(policy=SMTP).as_bytes()
 
 
 @queue.task(retry=EMAIL_RETRY)
@@ -50,22 +55,24 @@ def _sender_can_be_reached(message: ContactMessage) -> bool:
 
 
 def _build_email(message: ContactMessage) -> EmailMultiAlternatives:
-    """Return the email from this site to the builder, with the sender as Reply-To."""
+    """Return the email from this site to the builder, with the sender as Reply-To.
+
+    If the sender's email address cannot be a header, the text of the email asks the builder to write to it.
+    """
     sender, builder = message.sender, message.builder
     # A job has no request. The first authorized party is the origin of this site.
     site = next(iter(settings.CLERK_AUTHORIZED_PARTIES), "")
-    context = {"message": message, "sender": sender, "builder": builder, "site": site}
+    reply_to = mailbox(sender.email, name=sender.display_name)
+    context = {"message": message, "sender": sender, "builder": builder, "can_reply": reply_to is not None}
     context["page"] = site + builder.get_absolute_url()
     email = EmailMultiAlternatives(
-        subject=gettext("%(name)s sent you a message: %(subject)s")
-        % {"name": clean_line(sender.display_name), "subject": clean_line(message.subject)},
+        subject=header_text(
+            gettext("%(name)s sent you a message: %(subject)s")
+            % {"name": sender.display_name, "subject": message.subject}
+        ),
         body=render_to_string("profiles/mail/contact.txt", context),
-        to=[str(builder.user.email)],
-        reply_to=[_format_address(sender.display_name, str(sender.email))],
+        to=[str(mailbox(builder.user.email))],
+        reply_to=[reply_to] if reply_to else [],
     )
     email.attach_alternative(render_to_string("profiles/mail/contact.html", context), "text/html")
     return email
-
-
-def _format_address(name: str, email: str) -> str:
-    return str(Address(display_name=clean_line(name), addr_spec=email))

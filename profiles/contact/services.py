@@ -1,5 +1,6 @@
 """Messages to builders, with rate limits. The sender does not see the builder's email address."""
 
+import logging
 from datetime import timedelta
 
 from django import forms
@@ -15,6 +16,8 @@ from profiles.contact.emails import can_receive_replies
 from profiles.forms.fields import LineField, ParagraphsField
 from profiles.forms.sections import BrowserRulesMixin
 from profiles.models import BuilderProfile, ContactMessage
+
+log = logging.getLogger(__name__)
 
 #: (messages, time span) per sender.
 RATE_LIMITS = ((5, timedelta(hours=1)), (20, timedelta(days=1)))
@@ -39,7 +42,8 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
     """Store a message and queue its email.
 
     Raises:
-        MessageRejectedError: the sender has no verified email address, sent the same message before, or exceeds a rate limit.
+        MessageRejectedError: the sender has no verified email address, sent the same message before, or exceeds a rate limit,
+            or the email cannot be built.
     """
     User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # serializes the checks below per sender
     if not can_receive_replies(sender):
@@ -48,8 +52,20 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
         raise MessageRejectedError(gettext("You have already sent this message to %(name)s.") % {"name": builder.name})
     _check_limits(sender)
     message = ContactMessage.objects.create(builder=builder, sender=sender, subject=subject, body=body)
+    _check_email(message)
     emails.mail_contact_message.defer(message_id=message.pk)
     return message
+
+
+def _check_email(message: ContactMessage) -> None:
+    try:
+        emails.build(message)
+    except Exception:
+        log.exception(
+            "The email of a message to builder %s cannot be built. The message was not stored.", message.builder_id
+        )
+        text = gettext("We cannot email this message. Nothing was sent. Change the text, or contact us.")
+        raise MessageRejectedError(text) from None
 
 
 def _check_limits(sender: User) -> None:

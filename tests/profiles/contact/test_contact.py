@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 import time_machine
 from django.core import checks, mail
+from django.core.mail.backends.smtp import EmailBackend
 from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -213,6 +214,68 @@ def test_any_name_is_valid_in_reply_to(olive: BuilderProfile, vera: User, name: 
 
 
 @pytest.mark.parametrize(
+    ("email", "header"),
+    (
+        ("a..b.@ezweb.ne.jp", '"a..b."@ezweb.ne.jp'),
+        (".a@docomo.ne.jp", '".a"@docomo.ne.jp'),
+        ('"a b"@example.com', '"a b"@example.com'),
+        ("a,b@example.com", '"a,b"@example.com'),
+        ("a@münchen.de", "a@xn--mnchen-3ya.de"),
+    ),
+)
+def test_unusual_email_addresses_of_both_sides_are_valid_in_headers(
+    olive: BuilderProfile, vera: User, email: str, header: str
+) -> None:
+    User.objects.filter(pk__in=[vera.pk, olive.user.pk]).update(email=email)
+    assert send(User.objects.get(pk=vera.pk)).status_code == 302
+    [sent] = deliver()
+    raw = sent.message().as_string()
+    assert f"\nTo: {header}\n" in raw
+    assert f"\nReply-To: Vera Visitor <{header}>\n" in raw
+    assert EmailBackend(alias="default", host="localhost").prep_address(sent.to[0])
+
+
+@pytest.mark.parametrize("email", ("jürgen@example.de", "用户@例子.广告", "a@faß.de", "a@x..de"))
+def test_sender_whose_email_address_cannot_be_a_header_is_named_in_the_text(
+    olive: BuilderProfile, vera: User, email: str
+) -> None:
+    User.objects.filter(pk=vera.pk).update(email=email)
+    assert send(User.objects.get(pk=vera.pk)).status_code == 302
+    [sent] = deliver()
+    assert sent.reply_to == []
+    assert f"To answer Vera Visitor, write to {email}. Replies to this email do not reach them." in sent.body
+    assert sent.message().as_bytes().isascii()
+
+
+def test_builder_whose_email_address_mail_servers_reject_cannot_be_contacted(olive: BuilderProfile, vera: User) -> None:
+    User.objects.filter(pk=olive.user.pk).update(email="jürgen@example.de")
+    assert send(vera).status_code == 403
+    assert not ContactMessage.objects.exists()
+
+
+@pytest.mark.parametrize("field", ("subject", "name"))
+def test_encoded_line_breaks_are_sent_as_text(olive: BuilderProfile, vera: User, field: str) -> None:
+    encoded = "=?utf-8?q?Hello=0D=0ABcc:_all@example.com?="
+    if field == "name":
+        User.objects.filter(pk=vera.pk).update(name=encoded)
+        vera.refresh_from_db()
+    assert send(vera, TYPED | ({field: encoded} if field == "subject" else {})).status_code == 302
+    [sent] = deliver()
+    raw = message_from_bytes(sent.message().as_bytes(), policy=policy.default)
+    assert raw["Bcc"] is None
+    assert "= ?utf-8?q?Hello=0D=0ABcc:_all@example.com?=" in raw["Subject"]
+
+
+def test_message_whose_email_cannot_be_built_is_not_confirmed(
+    olive: BuilderProfile, vera: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emails, "header_text", lambda text: f"{text}\r\nBcc: all@example.com")
+    assert "Nothing was sent. Change the text, or contact us." in rejection(send(vera))
+    assert not ContactMessage.objects.exists()
+    assert not ProcrastinateJob.objects.exists()
+
+
+@pytest.mark.parametrize(
     ("typed", "error"),
     (
         ({"subject": ""}, "Enter a subject."),
@@ -296,4 +359,19 @@ def test_page_takes_two_queries(
 def test_deployment_without_mail_server_gets_a_warning(settings: Settings, url: str, ids: list[str]) -> None:
     settings.EMAIL_URL = url
     found = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
+    assert [message.id for message in found if message.id and message.id.startswith("profiles.")] == ids
+
+
+@pytest.mark.parametrize(
+    ("sender", "ids"),
+    (
+        ("Buildappswith <hello@example.com>", []),
+        ("hello@example.com", []),
+        ("grüße@example.com", ["profiles.E004"]),
+        ("Buildappswith", ["profiles.E004"]),
+    ),
+)
+def test_sender_of_emails_must_be_an_email_address(settings: Settings, sender: str, ids: list[str]) -> None:
+    settings.DEFAULT_FROM_EMAIL = sender
+    found = checks.run_checks(tags=[checks.Tags.security])
     assert [message.id for message in found if message.id and message.id.startswith("profiles.")] == ids
