@@ -40,7 +40,7 @@ def check_mail(**kwargs: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            "EMAIL_URL is not set. Email is sent to a mail server on this host, and is lost if there is none.",
+            "EMAIL_URL is not set. Email is sent to a mail server on this host. If there is none, email is lost.",
             hint="Set EMAIL_URL to your mail server, for example smtp+tls://user:password@mail.example.com:587.",
             id="profiles.W001",
         )

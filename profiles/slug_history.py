@@ -8,7 +8,7 @@ from profiles.models import BuilderProfile, FormerSlug
 #: Former slugs stay reserved for their page, so their number is limited.
 MAX_FORMER_SLUGS = 10
 SLUG_TAKEN = _("This URL is taken. Choose a different one, for example your name and what you build.")
-TOO_MANY_SLUGS = _("Your page has already had ten URLs. Choose one of those, or contact us.")
+TOO_MANY_SLUGS = _("Your page has already had ten URLs. Choose a previous URL, or contact us.")
 
 
 class SlugTaken(Exception):

@@ -34,7 +34,7 @@ def parse_query(params: QueryDict) -> DirectoryQuery:
         raise ApiError(422, "invalid", message, fields=errors)
     before = parse_id(params.get("before", ""))
     if "before" in params and before is None:
-        raise ApiError(400, "bad_cursor", "Set `before` to the next_before of the previous page.")
+        raise ApiError(400, "bad_cursor", "Set `before` to the value of `next_before` on the previous page.")
     return replace(DirectoryQuery.from_params(params), sort=NEWEST, after=(before,) if before else None)
 
 

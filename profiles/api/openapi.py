@@ -8,7 +8,7 @@ from profiles.api.schemas import NUMBER, SCHEMAS, TEXT, nullable, object_schema,
 
 DESCRIPTION = """
 Profiles of builders and clients. Send a Clerk session token as a Bearer token, or Clerk's cookies with a CSRF token.
-Each profile has an ETag. Send it as If-None-Match to skip unchanged profiles, and as If-Match to change a profile. A PATCH
+Each profile has an ETag. Send it as If-None-Match to avoid downloading an unchanged profile, or as If-Match to change it. A PATCH
 contains only the fields to change. Either all of them are saved or none. List entries must not contain commas or line
 breaks, because both separate entries in the forms.
 """.strip().replace("\n", " ")
@@ -32,7 +32,9 @@ UNAVAILABLE = {
 }
 UNAUTHENTICATED = {"401": _error("You are not signed in. `code` is the reason why the token was rejected.")}
 NOT_FOUND = {"404": _error("The profile does not exist, or you cannot view it.")}
-FORBIDDEN = {"403": _error("You do not have this permission, or the request used cookies without a CSRF token.")}
+FORBIDDEN = {
+    "403": _error("You do not have the required permission, or the request used cookies without a CSRF token.")
+}
 STALE = {
     "412": _error("The profile has changed since you read it. Read it again."),
     "428": _error("If-Match is missing."),
@@ -50,7 +52,7 @@ IF_NONE_MATCH = {
     "in": "header",
     "required": False,
     "schema": TEXT,
-    "description": "The ETag of your copy. The response is 304 if it is current.",
+    "description": "The ETag of your copy. If the copy is current, the response is 304.",
 }
 IF_MATCH = {
     "name": "If-Match",
@@ -58,7 +60,7 @@ IF_MATCH = {
     "required": True,
     "schema": TEXT,
     "example": "*",
-    "description": "The ETag of the version you have read, or * to overwrite any version.",
+    "description": "The ETag of the version that you read, or * to overwrite any version.",
 }
 
 

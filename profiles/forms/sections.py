@@ -110,7 +110,7 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Skills"),
         help_text=_(
-            "Separate with commas, most important first. Your page shows the first seven; search covers them all."
+            "Separate with commas, most important first. Your page shows the first seven. Clients can search for all of them."
         ),
     )
     expertise = ListField(
@@ -171,9 +171,11 @@ class TermsForm(ProfileForm[BuilderProfile]):
             "adhd_friendly": _("ADHD-friendly"),
         }
         help_texts = {
-            "availability": _("Saving confirms it as of today. Recently confirmed builders rank higher."),
+            "availability": _(
+                "Saving confirms your availability as of today. Recently confirmed builders rank higher."
+            ),
             "available_for_hire": _("Turn this off if you are not taking on any work."),
-            "adhd_friendly": _("You work in small steps, with clear next steps and short calls."),
+            "adhd_friendly": _("You work in small steps, agree clear next actions and keep calls short."),
         }
 
 
@@ -194,7 +196,7 @@ class LinksForm(ProfileForm[BuilderProfile]):
 class VisibilityForm(ProfileForm[BuilderProfile]):
     slug = PageSlugField(
         label=_("Page URL"),
-        help_text=_("The last part of the URL: /builders/this-part/. Previous URLs redirect to the new one."),
+        help_text=_("The last part of your page’s URL: /builders/this-part/. Previous URLs redirect to the new one."),
     )
 
     class Meta:
@@ -241,7 +243,7 @@ class ProjectForm(ProfileForm[Project]):
         max_length=1000,
         required=False,
         label=_("Description"),
-        help_text=_("What it does, who it is for and your part in it."),
+        help_text=_("What it does, who it is for and what you contributed."),
     )
     url = LinkField(max_length=500, required=False, label=_("Link"))
     technologies = ListField(

@@ -76,7 +76,7 @@ class BuilderProfile(Profile):
         EXPERT = 3, _("Expert")
 
     TIER_MEANINGS = {
-        Tier.ENTRY: _("New to Buildappswith. Identity known, work not reviewed yet."),
+        Tier.ENTRY: _("New to Buildappswith. We know who they are but have not reviewed their work yet."),
         Tier.ESTABLISHED: _("Work reviewed by our team, with completed projects."),
         Tier.EXPERT: _("A track record of demanding projects, reviewed in depth."),
     }

@@ -119,7 +119,7 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
     form_class = BuilderQuestionsForm
     template_name = "profiles/welcome_builder.html"
     heading = _("About your work")
-    intro = _("Your answers create your page. It is private until you publish it.")
+    intro = _("We use your answers to create your page. It is private until you publish it.")
 
     def find_profile(self, user: User) -> BuilderProfile | None:
         return onboarding.builder_of(user)

@@ -5,7 +5,7 @@ from profiles.models import BuilderProfile
 
 def visibility_summary(profile: BuilderProfile) -> str:
     if not profile.slug:
-        return _("Your page is created once your account has a name.")
+        return _("Your page will be created when you add a name to your account.")
     if profile.deleted_at or profile.archived_at:
         return _("Only you and our team can see your page, because you are no longer a builder.")
     if profile.hidden_at:

@@ -18,7 +18,7 @@ IMAGE_HELP: str | Promise = _("JPEG, PNG, WebP or GIF, up to 8 MB. We remove loc
 
 
 class TokenField(forms.UUIDField):
-    """A hidden UUID that identifies one rendered form. An invalid one is ignored: users cannot correct it."""
+    """A hidden UUID that identifies one rendered form. Invalid tokens are ignored because users cannot correct them."""
 
     widget = forms.HiddenInput
 

@@ -25,7 +25,7 @@ type ImageFile = ContentFile[bytes] | None
 
 #: The editable fields of a project.
 PROJECT_FIELDS = ("title", "description", "url", "technologies", "status", "image_alt", "image")
-FULL = _("A portfolio can have %(limit)d projects. Delete one to add another.")
+FULL = _("A portfolio can have up to %(limit)d projects. Delete one to add another.")
 
 
 def add(

@@ -165,7 +165,7 @@ class TestEvent:
         admin.goto(failed)
         expect(admin.locator(".status-summary")).to_contain_text("Dead. Tried once. Needs attention")
         attempts = admin.get_by_role("list", name="Attempts")
-        expect(attempts).to_contain_text("attempt 1, by delivery")
+        expect(attempts).to_contain_text("attempt 1, triggered by delivery")
         expect(attempts).to_contain_text("out of order")
         trace = attempts.locator("pre")
         expect(trace).to_be_hidden()
@@ -222,7 +222,7 @@ class TestRepair:
         assert found.locator("ins").inner_text().endswith("Unlucky")
         assert admin_violations(tab, axe) == []
         tab.get_by_label("Reason").fill("It works again")
-        tab.get_by_role("button", name="Run for real").click()
+        tab.get_by_role("button", name="Replay events").click()
         expect(tab.locator(".status-summary")).to_have_text("Done: 1 event.", use_inner_text=True)
         expect(tab.get_by_role("link", name="Dry run")).to_be_visible()
         tab.goto(failed)
@@ -261,7 +261,7 @@ class TestRepair:
         assert admin_violations(admin, axe) == []
         admin.get_by_label("Reason").fill("It works again")
         admin.get_by_label("Rate limit (events per second)").fill("0")
-        admin.get_by_role("button", name="Run for real").click()
+        admin.get_by_role("button", name="Replay events").click()
         wait_for_status(admin, "Done")
         expect(admin.locator(".properties", has_text="Processed: applied")).to_be_visible()
         admin.goto(failed)

@@ -77,7 +77,7 @@ def received(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
 def test_processed_event_needs_no_action(webhook: WebhookClient, operator: Client) -> None:
     page = text(operator, received(webhook))
     assert "Processed. Applied on the first attempt. No action needed." in page
-    assert "attempt 1, by delivery" in page
+    assert "attempt 1, triggered by delivery" in page
 
 
 def test_state_has_a_colour_an_icon_and_a_label(webhook: WebhookClient, operator: Client) -> None:
@@ -130,9 +130,9 @@ def test_attempts_are_listed_with_errors_and_collapsed_tracebacks(webhook: Webho
     event = failed_event(webhook, error=ImproperlyConfigured("<unset>"))
     inbox.retry(event.pk)
     page = html(operator, event)
-    assert page.index("ImproperlyConfigured: &lt;unset&gt;") < page.index("attempt 2, by retry")
+    assert page.index("ImproperlyConfigured: &lt;unset&gt;") < page.index("attempt 2, triggered by retry")
     assert "<details><summary>Traceback</summary><pre" in page
-    assert "attempt 1, by delivery" in page
+    assert "attempt 1, triggered by delivery" in page
     assert "configuration" in page
     assert "<unset>" not in page
 
@@ -147,7 +147,7 @@ def test_missing_attempts_are_counted(webhook: WebhookClient, operator: Client) 
 def test_deleted_error_message_is_explained(webhook: WebhookClient, operator: Client) -> None:
     event = failed_event(webhook)
     Attempt.objects.update(error="", traceback="")
-    assert "The error message is no longer stored." in text(operator, event)
+    assert "The error message has been deleted." in text(operator, event)
 
 
 def test_repeated_deliveries_are_counted(webhook: WebhookClient, operator: Client) -> None:

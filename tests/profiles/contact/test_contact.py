@@ -68,7 +68,7 @@ def deliver() -> list[mail.EmailMessage]:
 
 def test_page_explains_who_sees_which_email_address(olive: BuilderProfile, vera: User) -> None:
     text = signed_in(vera).get(URL).content.decode()
-    assert "with your email address, vera@example.com" in text
+    assert "include your email address (vera@example.com)" in text
     assert "Write to Olive Owner" in text
     assert "olive@example.com" not in text
 

@@ -265,7 +265,7 @@ class TestDeleting:
     def test_deletion_by_admin_is_audited_as_the_admin(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
         path = f"/builders/{page.slug}/delete/"
-        assert "Delete the profile of Olive Owner?" in text_of(browser, path)
+        assert "Delete Olive Owner’s profile?" in text_of(browser, path)
         response = browser.post(path)
         assert (response.status_code, response["Location"]) == (303, f"/builders/{page.slug}/")
         assert "Deleted" in text_of(browser, response["Location"])

@@ -129,7 +129,7 @@ class TestSteps:
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         submit(browser, "builder/", ANSWERS, "/account/")
         assert browser.get("/welcome/preview/")["Location"] == "/account/"
-        assert "Your page is created once your account has a name." in text_of(browser, "/account/")
+        assert "Your page will be created when you add a name to your account." in text_of(browser, "/account/")
 
 
 class TestUnfinishedProfile:

@@ -96,7 +96,7 @@ def test_webhooks_create_and_remove_a_page(webhook: WebhookClient, client: Clien
 
 def test_empty_directory_and_home_page_have_a_message(client: Client) -> None:
     assert "No builders yet" in page(client, "/builders/")
-    assert "They appear here as soon as they publish their pages." in page(client, "/")
+    assert "Builders appear here as soon as they publish their pages." in page(client, "/")
 
 
 # --- Content ---

@@ -174,7 +174,7 @@ def test_tokens_are_scoped_to_a_profile(page: BuilderProfile) -> None:
 
 def test_full_portfolio_rejects_another_project(page: BuilderProfile, olive: Client, media: Path) -> None:
     ProjectFactory.create_batch(MAX_PROJECTS, builder=page)
-    full = "A portfolio can have 24 projects. Delete one to add another."
+    full = "A portfolio can have up to 24 projects. Delete one to add another."
     assert full in olive.get(url(page, "new")).content.decode()
     response = add(page, olive, image=upload(), image_alt="A map")
     assert response.status_code == 422

@@ -280,7 +280,7 @@ def test_page_polls_while_running_and_reloads_at_the_end(browser: Client) -> Non
     assert browser.get(address, headers=HTMX)["HX-Refresh"] == "true"
     over = browser.get(f"/admin/webhooks/replay/{replay.pk}/change/").content.decode()
     assert "hx-get" not in over
-    assert "Run for real" in over
+    assert "Replay events" in over
 
 
 def test_number_of_queries_is_independent_of_findings(browser: Client) -> None:
