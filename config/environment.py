@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import environ
+from croniter import croniter
 from django.core.exceptions import ImproperlyConfigured
 from sentry_sdk.utils import BadDsn, Dsn
 
@@ -73,6 +74,14 @@ def choice(name: str, options: tuple[str, ...], default: str) -> str:
         if option.lower() == text.lower():
             return option
     raise ImproperlyConfigured(f"{name} must be {' or '.join(options)}, not {text!r}.")
+
+
+def cron(name: str, default: str) -> str:
+    """Return the schedule in the variable `name`, or `default` if it is unset."""
+    text = env.str(name, default="").strip() or default
+    if not croniter.is_valid(text):
+        raise ImproperlyConfigured(f"{name} must be a schedule in cron syntax such as {default!r}, not {text!r}.")
+    return text
 
 
 def header(name: str) -> tuple[str, str] | None:

@@ -5,11 +5,18 @@ from pathlib import Path
 
 # gunicorn runs this file before it adds the project folder to the path.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from django.core.exceptions import ImproperlyConfigured
+
 from config.environment import boolean, env, integer, log_format
 
-# Local mode is never reachable from other machines, so it ignores BIND.
-bind = f"127.0.0.1:{integer('PORT', 8000)}" if boolean("LOCAL_MODE") else env.str("BIND", "") or "127.0.0.1:8000"
-workers = integer("WEB_CONCURRENCY", 2, minimum=1)
+try:
+    # Local mode is never reachable from other machines, so it ignores BIND.
+    bind = f"127.0.0.1:{integer('PORT', 8000)}" if boolean("LOCAL_MODE") else env.str("BIND", "") or "127.0.0.1:8000"
+    workers = integer("WEB_CONCURRENCY", 2, minimum=1)
+    logs_json = log_format() == "json"
+except ImproperlyConfigured as error:
+    raise SystemExit(f"Not started: {error}") from None
+
 # gthread, but no thread waits for a slow client.
 worker_class = "config.gunicorn_worker.BufferingWorker"
 #: Per worker. With more threads than DATABASE_POOL_SIZE, threads would wait for connections.
@@ -38,7 +45,7 @@ control_socket_disable = True
 proc_name = "buildappswith"
 errorlog = "-"
 logger_class, accesslog = "config.access_log.LimitedLogger", None
-if log_format() == "json":
+if logs_json:
     # One line per request, because a proxy's log does not contain user and delivery ids.
     logger_class, accesslog = "config.access_log.JsonLogger", "-"
 

@@ -12,6 +12,7 @@ from config.environment import (
     boolean,
     choice,
     comma_separated,
+    cron,
     database_config,
     deployment,
     env,
@@ -66,8 +67,8 @@ CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PU
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
 
 #: Schedules of the reconciliation with Clerk: of recently changed users, and of all users. Cron syntax, in UTC.
-RECONCILE_CRON: str = env.str("RECONCILE_CRON", default="") or "*/15 * * * *"
-RECONCILE_FULL_CRON: str = env.str("RECONCILE_FULL_CRON", default="") or "40 4 * * 0"
+RECONCILE_CRON = cron("RECONCILE_CRON", "*/15 * * * *")
+RECONCILE_FULL_CRON = cron("RECONCILE_FULL_CRON", "40 4 * * 0")
 # --- Monitoring -------------------------------------------------------------------------------------------------------
 
 #: /metrics needs this Bearer token or one of these IP addresses. Without either setting it returns 404.
@@ -95,8 +96,8 @@ AUDIT_SEAL_KEYS = comma_separated("AUDIT_SEAL_KEY")
 #: Where new seals are published: file:/path, mail:address, log.
 AUDIT_CHECKPOINTS = comma_separated("AUDIT_CHECKPOINTS")
 #: Schedules for sealing new rows and for verifying the whole log. Cron syntax, in UTC.
-AUDIT_SEAL_CRON: str = env.str("AUDIT_SEAL_CRON", default="") or "*/5 * * * *"
-AUDIT_VERIFY_CRON: str = env.str("AUDIT_VERIFY_CRON", default="") or "23 4 * * *"
+AUDIT_SEAL_CRON = cron("AUDIT_SEAL_CRON", "*/5 * * * *")
+AUDIT_VERIFY_CRON = cron("AUDIT_VERIFY_CRON", "23 4 * * *")
 
 # --- Applications -----------------------------------------------------------------------------------------------------
 

@@ -66,6 +66,13 @@ def test_process_names_every_dangerous_setting_and_ends(tmp_path: Path, command:
         (IMPORT, "SECRET_KEY", ""),
         (IMPORT, "TRUSTED_PROXY_COUNT", "one"),
         (IMPORT, "LOG_LEVEL", "loud"),
+        (IMPORT, "RECONCILE_CRON", "*/15 * *"),
+        (IMPORT, "RECONCILE_FULL_CRON", "weekly"),
+        (WORKER, "AUDIT_SEAL_CRON", "*/5 * * * 9"),
+        (WORKER, "AUDIT_VERIFY_CRON", "x"),
+        (WEB, "LOCAL_MODE", "treu"),
+        (WEB, "LOG_FORMAT", "xml"),
+        (WEB, "WEB_CONCURRENCY", "0"),
         (WORKER, "DEBUG", "treu"),
     ),
 )
@@ -74,7 +81,7 @@ def test_malformed_setting_ends_the_process_with_one_sentence(
 ) -> None:
     done = start(command, tmp_path, **{name: value})
     assert done.returncode == 1
-    [line] = done.stderr.splitlines()
+    [line] = filter(None, done.stderr.splitlines())
     assert name in line
 
 
