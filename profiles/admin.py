@@ -1,40 +1,99 @@
 """Read-only admin of profiles. Profiles are edited on their own pages."""
 
+from typing import Any, override
+
 from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from core.admin.read_only import ReadOnlyAdmin
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Profile, Project
+from profiles.visibility import HidingReason, hiding_reasons
+
+
+class PublicFilter(admin.SimpleListFilter):
+    title, parameter_name = _("visibility"), "public"
+
+    @override
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [
+            ("yes", _("Public")),
+            ("listed", _("Public and listed")),
+            ("no", _("Not public")),
+            ("archived", _("Archived")),
+        ]
+
+    @override
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        public = Q(pk__in=BuilderProfile.objects.published().values("pk"))
+        chosen = {"yes": public, "listed": public & Q(searchable=True), "no": ~public}
+        chosen["archived"] = Q(archived_at__isnull=False)
+        return queryset.filter(chosen.get(str(self.value()), Q()))
+
+
+class VisibilityColumnMixin[M: Model](admin.ModelAdmin[M]):
+    """A column with the visibility of a profile: public, or every reason why it is not."""
+
+    def profile_of(self, row: Any) -> Profile:
+        """Return the profile that a row belongs to."""
+        profile: Profile = row if isinstance(row, Profile) else row.builder
+        return profile
+
+    @admin.display(description=_("visibility"))
+    def visibility(self, row: M) -> SafeString:
+        profile = self.profile_of(row)
+        if reasons := hiding_reasons(profile):
+            lines = [(_describe(reason), reason.detail) for reason in reasons]
+            return format_html('<ul class="reasons">{}</ul>', format_html_join("", "<li>{} <q>{}</q></li>", lines))
+        is_listed = not isinstance(profile, BuilderProfile) or profile.searchable
+        return format_html("<span>{}</span>", gettext("Public") if is_listed else gettext("Public, not listed"))
+
+
+def _describe(reason: HidingReason) -> str:
+    if reason.since is None:
+        return str(reason.label)
+    return f"{reason.label}, {date_format(reason.since)}"
 
 
 @admin.register(BuilderProfile)
-class BuilderProfileAdmin(ReadOnlyAdmin[BuilderProfile]):
+class BuilderProfileAdmin(VisibilityColumnMixin[BuilderProfile], ReadOnlyAdmin[BuilderProfile]):
     list_display = (
         "name",
+        "visibility",
         "headline",
         "validation_tier",
         "available_for_hire",
         "searchable",
         "featured_at",
-        *("hidden_at", "hidden_reason", "unpublished_at", "archived_at", "deleted_at"),
     )
     list_filter = (
-        *("validation_tier", "available_for_hire", "availability", "searchable"),
-        *((name, admin.EmptyFieldListFilter) for name in ("featured_at", "hidden_at", "unpublished_at", "deleted_at")),
+        PublicFilter,
+        *("validation_tier", "available_for_hire", "availability", "searchable", "user__banned"),
+        *(
+            (name, admin.EmptyFieldListFilter)
+            for name in ("featured_at", "hidden_at", "unpublished_at", "deleted_at", "user__deleted_at")
+        ),
     )
     list_select_related = ("user",)
     search_fields = ("=slug", "^user__name", "=user__clerk_id")
 
 
 @admin.register(ClientProfile)
-class ClientProfileAdmin(ReadOnlyAdmin[ClientProfile]):
-    list_display = ("name", "company_name", "hidden_at", "archived_at")
+class ClientProfileAdmin(VisibilityColumnMixin[ClientProfile], ReadOnlyAdmin[ClientProfile]):
+    list_display = ("name", "visibility", "company_name")
+    list_filter = ("user__banned",)
     list_select_related = ("user",)
     search_fields = ("^user__name", "=user__clerk_id")
 
 
 @admin.register(Project)
-class ProjectAdmin(ReadOnlyAdmin[Project]):
-    list_display = ("title", "builder", "status", "created_at")
+class ProjectAdmin(VisibilityColumnMixin[Project], ReadOnlyAdmin[Project]):
+    list_display = ("title", "builder", "visibility", "status", "created_at")
     list_filter = ("status",)
     list_select_related = ("builder__user",)
     search_fields = ("=builder__slug", "=builder__user__clerk_id")
@@ -42,8 +101,8 @@ class ProjectAdmin(ReadOnlyAdmin[Project]):
 
 
 @admin.register(Badge)
-class BadgeAdmin(ReadOnlyAdmin[Badge]):
-    list_display = ("kind", "builder", "evidence", "awarded_at", "awarded_by")
+class BadgeAdmin(VisibilityColumnMixin[Badge], ReadOnlyAdmin[Badge]):
+    list_display = ("kind", "builder", "visibility", "evidence", "awarded_at", "awarded_by")
     list_filter = ("kind",)
     list_select_related = ("builder__user", "awarded_by")
     search_fields = ("=builder__slug", "=builder__user__clerk_id")
@@ -51,10 +110,10 @@ class BadgeAdmin(ReadOnlyAdmin[Badge]):
 
 
 @admin.register(ContactMessage)
-class ContactMessageAdmin(ReadOnlyAdmin[ContactMessage]):
+class ContactMessageAdmin(VisibilityColumnMixin[ContactMessage], ReadOnlyAdmin[ContactMessage]):
     """Messages without their subject and body, which are private."""
 
-    list_display = ("sent_at", "sender", "builder", "mailed_at")
+    list_display = ("sent_at", "sender", "builder", "visibility", "mailed_at")
     list_select_related = ("builder__user", "sender")
     search_fields = ("=builder__slug", "=builder__user__clerk_id", "=sender__clerk_id")
     raw_id_fields = ("builder", "sender")
@@ -62,8 +121,8 @@ class ContactMessageAdmin(ReadOnlyAdmin[ContactMessage]):
 
 
 @admin.register(FormerSlug)
-class FormerSlugAdmin(ReadOnlyAdmin[FormerSlug]):
-    list_display = ("slug", "builder", "replaced_at")
+class FormerSlugAdmin(VisibilityColumnMixin[FormerSlug], ReadOnlyAdmin[FormerSlug]):
+    list_display = ("slug", "builder", "visibility", "replaced_at")
     list_select_related = ("builder__user",)
     search_fields = ("=slug", "=builder__slug")
     raw_id_fields = ("builder",)

@@ -8,7 +8,8 @@ from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
 from core.mail_headers import mailbox
-from profiles.models import BuilderProfile, Profile
+from profiles.models import Profile
+from profiles.visibility import hiding_reasons
 
 type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact"]
 
@@ -66,9 +67,7 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
 
 def is_public(profile: Profile) -> bool:
     """Return whether the public can view `profile`. Client profiles are never public."""
-    if not isinstance(profile, BuilderProfile) or not profile.slug or not profile.user.is_active:
-        return False
-    return all(getattr(profile, name) is None for name in Profile.HIDDEN_BY_FIELDS)
+    return not hiding_reasons(profile)
 
 
 def is_reachable(profile: Profile) -> bool:

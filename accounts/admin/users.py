@@ -21,8 +21,8 @@ class UserAdmin(ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted ones, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
-    list_display = ("display_name", "email", "roles", "is_active", "created_at")
-    list_filter = ("is_active", "banned", "is_superuser")
+    list_display = ("display_name", "email", "roles", "status", "created_at")
+    list_filter = ("is_active", "banned", ("deleted_at", admin.EmptyFieldListFilter), "is_superuser")
     search_fields = ("=clerk_id", "^email", "^username", "^name")
     actions = ("change_roles",)
     fields = (
@@ -31,6 +31,11 @@ class UserAdmin(ReadOnlyAdmin[User]):
         *("clerk_roles", "roles_added", "roles_removed", "clerk_metadata", "clerk_updated_at", "created_at"),
         *("deletion_due_at", "erased_at"),
     )
+
+    @admin.display(description=_("status"))
+    def status(self, user: User) -> str:
+        """Return every reason why the account is inactive."""
+        return ", ".join(str(reason.label) for reason in user.inactive_reasons) or gettext("Active")
 
     @admin.action(description=_("Change roles of selected users"))
     def change_roles(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:

@@ -38,6 +38,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         BUILDER = "BUILDER", _("Builder")
         ADMIN = "ADMIN", _("Admin")
 
+    class Inactive(models.TextChoices):
+        """Why an account is inactive. Several reasons can apply at once."""
+
+        DELETED = "deleted", _("Account deleted")
+        BANNED = "banned", _("Account banned")
+        MOVED = "moved", _("Account inactive")
+
+        @property
+        def explanation(self) -> str:
+            return {
+                self.DELETED: gettext("The account was deleted at Clerk."),
+                self.BANNED: gettext("The account is banned at Clerk."),
+                self.MOVED: gettext("An admin has moved the Clerk identity of this account to another account."),
+            }[self]
+
     login = models.CharField(max_length=150, null=True, blank=True, help_text="Sign-in name. Only for local operators.")
 
     # Written by accounts.sync.apply.apply_user.
@@ -109,6 +124,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def role_labels(self) -> list[str]:
         return [str(self.Role(role).label) for role in self.roles]
+
+    @property
+    def inactive_reasons(self) -> list[Inactive]:
+        """Every reason why the account is inactive. Empty if it is active."""
+        reasons = [
+            *([self.Inactive.DELETED] if self.deleted_at else []),
+            *([self.Inactive.BANNED] if self.banned else []),
+        ]
+        return reasons if reasons or self.is_active else [self.Inactive.MOVED]
 
     @property
     def is_staff(self) -> bool:

@@ -1,10 +1,13 @@
 """Tags of the bars above a builder's page. As tags, they run queries only on pages that render a bar."""
 
+from collections.abc import Iterable
+
 from django import template
 
 from profiles.models import BuilderProfile
 from profiles.pages.completeness import Completeness, completeness_of
 from profiles.pages.visibility import is_draft, visibility_summary
+from profiles.visibility import HidingReason, hiding_reasons
 
 register = template.Library()
 
@@ -14,5 +17,11 @@ def completeness(profile: BuilderProfile) -> Completeness:
     return completeness_of(profile)
 
 
+@register.filter
+def labels(reasons: Iterable[HidingReason]) -> str:
+    return ", ".join(str(reason.label) for reason in reasons)
+
+
 register.filter("visibility_summary", visibility_summary)
 register.filter("is_draft", is_draft)
+register.filter("hiding_reasons", hiding_reasons)
