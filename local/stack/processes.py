@@ -74,9 +74,9 @@ def stop(process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, 
     process.wait()
 
 
-def run(command: Sequence[str | Path], environ: Mapping[str, str], log: Path) -> int:
+def run(command: Sequence[str | Path], environ: Mapping[str, str], log: Path, *, cwd: Path | None = None) -> int:
     """Run a command and return its exit code. It is killed if this process is interrupted."""
-    process = spawn(command, environ, log)
+    process = spawn(command, environ, log, cwd=cwd)
     try:
         return process.wait()
     finally:

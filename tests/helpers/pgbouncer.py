@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +14,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from core.db.timeouts import TIMEOUTS_MS
 from tests.helpers.processes import TIMEOUT_S, free_port, wait_until
+from tests.plugin import STARTED_HERE
 
 #: Debian installs it in a folder that only root has in PATH.
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -42,6 +45,8 @@ def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iter
         settings: further settings of PgBouncer.
     """
     port, target = free_port(), conninfo_to_dict(database_url)
+    if STARTED_HERE in os.environ:  # the embedded server accepts only the user who runs the tests
+        target |= _create_role(database_url)
     if os.geteuid() == 0:  # it refuses to run as root, and gives up root after it has read its configuration
         settings["user"] = pwd.getpwnam("nobody").pw_name
     configuration = CONFIGURATION.format(
@@ -56,6 +61,21 @@ def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iter
         wait_until(lambda: running.poll() is not None or _accepts(url), "PgBouncer did not start")
         assert running.poll() is None, Path(folder, "log.txt").read_text()
         yield url
+
+
+def _create_role(database_url: str) -> dict[str, str]:
+    """Create the role that PgBouncer uses, and return its name and password.
+
+    The role has the timeouts that `migrate` gives to the role of a deployment.
+    """
+    name, password = "pgbouncer", secrets.token_hex()
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        if owner.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone() is None:
+            owner.execute(f"CREATE ROLE {name} SUPERUSER LOGIN")
+        owner.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
+        for timeout, value in TIMEOUTS_MS.items():
+            owner.execute(f"ALTER ROLE {name} SET {timeout} = {value}")
+    return {"user": name, "password": password}
 
 
 @contextmanager
