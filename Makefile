@@ -93,9 +93,10 @@ lighthouse: ## Run Lighthouse on the public pages; needs Chromium, Node 18 or ne
 	@cd tests/lighthouse && npm ci --no-audit --no-fund --silent
 	$(IN_VENV) -m tests.lighthouse
 
-docs: ## Build the documentation as a site in docs/_build; fails on warnings and dead links
+docs: ## Build the documentation as a site in docs/_build, check its links, and follow the step-by-step guides
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -b html docs docs/_build
+	$(IN_VENV) -m pytest tests/guides.py
 
 bench: ## Run the benchmarks
 	$(INSTALL) dev.txt
