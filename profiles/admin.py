@@ -111,7 +111,7 @@ class BadgeAdmin(VisibilityColumnMixin[Badge], ReadOnlyAdmin[Badge]):
 
 @admin.register(ContactMessage)
 class ContactMessageAdmin(VisibilityColumnMixin[ContactMessage], ReadOnlyAdmin[ContactMessage]):
-    """Messages without their subject and body, which are private."""
+    """List contact messages without their private subject and body."""
 
     list_display = ("sent_at", "sender", "builder", "visibility", "mailed_at")
     list_select_related = ("builder__user", "sender")

@@ -10,7 +10,7 @@ class ProfilesConfig(AppConfig):
     name = "profiles"
 
     def ready(self) -> None:
-        """Connect the receivers, and register what apps that cannot import profiles need from it."""
+        """Connect receivers and register extensions for apps that cannot import this one."""
         from accounts.extensions import extensions
         from profiles import audit_labels, checks, clerk_metadata, lifecycle, page_lookup, personal_data, receivers  # noqa: F401
 

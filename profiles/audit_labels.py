@@ -1,11 +1,11 @@
-"""Labels of audited profile fields, for the recent activity of an account."""
+"""Labels for audited profile fields, shown in an account's recent activity."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from profiles.models import BuilderProfile, ClientProfile
 
-#: Fields that are mentioned together, and names in the log that are not fields. All others use their `verbose_name`.
+#: Labels for grouped fields and for logged names that are not fields. Other fields use their `verbose_name`.
 GROUPED: dict[str, str | Promise] = {
     **dict.fromkeys(("available_for_hire", "availability_confirmed_at"), _("availability")),
     "currency": _("hourly rate"),
@@ -17,7 +17,7 @@ GROUPED: dict[str, str | Promise] = {
 
 
 def field_labels() -> dict[str, str | Promise]:
-    """Return a label for every profile field with a translatable `verbose_name`. Fields without one are internal."""
+    """Return labels for all profile fields with a translatable `verbose_name`. Fields without one are internal."""
     columns = (*BuilderProfile._meta.concrete_fields, *ClientProfile._meta.concrete_fields)
     return {
         column.name: column.verbose_name for column in columns if isinstance(column.verbose_name, Promise)

@@ -1,4 +1,4 @@
-"""System checks of the profiles app. Ids are never reused."""
+"""System checks for the profiles app. IDs are never reused."""
 
 import os
 from email.utils import parseaddr

@@ -1,4 +1,4 @@
-"""Profile fields that are pushed to Clerk's public metadata. See docs/ownership.md."""
+"""Profile fields pushed to Clerk's public metadata. See docs/ownership.md."""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -16,12 +16,12 @@ BUILDER_FIELDS = {
 }
 CLIENT_FIELDS = {"company_name": "companyName"}
 PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS)
-#: Changing these adds or removes all pushed fields of a profile. accounts handles role changes itself.
+#: Changing one of these fields adds or removes all of a profile's pushed fields. The accounts app handles role changes.
 PRESENCE_FIELDS = frozenset({"deleted_at"})
 
 
 def for_users(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Return the pushed metadata of these users by user id. Empty values are None, users without a profile are left out."""
+    """Return the metadata to push, by user id. Empty values are None. Users without a profile are omitted."""
     metadata: dict[int, dict[str, Any]] = defaultdict(dict)
     for model, keys in ((BuilderProfile, BUILDER_FIELDS), (ClientProfile, CLIENT_FIELDS)):
         profiles = model._default_manager.filter(user_id__in=user_ids, archived_at=None, deleted_at=None)
@@ -29,7 +29,7 @@ def for_users(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
             metadata[user_id] |= dict(zip(keys.values(), map(_as_json, values), strict=True))
     for pushed in metadata.values():
         if "hourlyRate" in pushed and pushed["hourlyRate"] is None:
-            pushed["hourlyRateCurrency"] = None  # a currency without a rate has no meaning
+            pushed["hourlyRateCurrency"] = None  # A currency is meaningless without a rate.
     return metadata
 
 

@@ -1,4 +1,4 @@
-"""Feature flags of the profiles app. See accounts.flags."""
+"""Feature flags for the profiles app. See accounts.flags."""
 
 from django.http import HttpRequest
 
@@ -10,15 +10,15 @@ DIRECTORY_FACETS = "directory_facets"
 
 
 def in_place_editing(request: HttpRequest) -> bool:
-    """Return whether sections are edited in place. Otherwise each form opens as a separate page."""
+    """Return whether sections are edited in place. If not, each form opens on a separate page."""
     return is_enabled(request, IN_PLACE_EDITING)
 
 
 def public_api(request: HttpRequest) -> bool:
-    """Return whether /api/profiles/ is enabled. Otherwise it returns 503."""
+    """Return whether /api/profiles/ is enabled. If not, it returns 503."""
     return is_enabled(request, PUBLIC_API)
 
 
 def directory_facets(request: HttpRequest) -> bool:
-    """Return whether the directory has filters. Otherwise it only has the search field."""
+    """Return whether the directory shows filters. If not, it shows only the search field."""
     return is_enabled(request, DIRECTORY_FACETS)

@@ -1,4 +1,4 @@
-"""Views of one profile. The profile is fetched and access is checked before the handler runs."""
+"""Mixins for views of one profile. They fetch the profile and check access before the handler runs."""
 
 import unicodedata
 from typing import Any
@@ -22,8 +22,8 @@ from profiles.slugs import fold
 class ProfileAccessMixin[P: Profile](AccessMixin, View):
     """Set `self.profile` and `self.access`, and check the `required` permission.
 
-    Profiles the user may not see are 404. Without the permission, signed-out users are sent to sign in, and signed-in users
-    get 403.
+    Profiles that the user cannot view return 404. If the permission is missing, signed-out users are redirected to sign
+    in and signed-in users get 403.
     """
 
     required: Permission = "view"
@@ -33,7 +33,7 @@ class ProfileAccessMixin[P: Profile](AccessMixin, View):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         self.profile = self.get_profile(**kwargs)
         self.access = access_for(request.user, self.profile)
-        if not self.access.can_view:  # a subclass may return a wider queryset
+        if not self.access.can_view:  # A subclass may return a wider queryset.
             raise Http404
         if not self.access.allows(self.required):
             if not request.user.is_authenticated:
@@ -46,7 +46,7 @@ class ProfileAccessMixin[P: Profile](AccessMixin, View):
         raise NotImplementedError
 
     def get_profile(self, **url_kwargs: Any) -> P:
-        """Return the profile that the URL names, or raise 404."""
+        """Return the profile identified by the URL, or raise 404."""
         cleaned = {
             name: postgres_safe(value) if isinstance(value, str) else value for name, value in url_kwargs.items()
         }
@@ -57,29 +57,30 @@ class ProfileAccessMixin[P: Profile](AccessMixin, View):
 
     @property
     def actor(self) -> Actor:
-        """The person behind this request, for the audit log."""
+        """The request's actor, for the audit log."""
         return Actor.from_request(self.request)
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
-        """Respond to a signed-in user who can see the profile but lacks the required permission."""
+        """Respond to a signed-in user who can view the profile but does not have the required permission."""
         raise PermissionDenied(f"You do not have permission to {self.required} this profile.")
 
     def handle_anonymous(self, request: HttpRequest) -> HttpResponse:
-        """Send a signed-out user to sign in. JSON views override this."""
+        """Redirect a signed-out user to sign in. JSON views override this."""
         return sign_in_response(request)
 
 
 class BuilderPageMixin(ProfileAccessMixin[BuilderProfile]):
-    """A page below a builder's slug. It is also found by a former slug and by other spellings of the slug.
+    """A page under a builder's slug.
 
-    So a form still saves if the slug was changed in another tab after the form was opened.
+    Former slugs and other spellings of the slug also work. A form can therefore be saved if the slug was changed in
+    another tab after the form was opened.
     """
 
     def get_profiles(self) -> QuerySet[BuilderProfile]:
         return BuilderProfile.objects.visible_to(self.request.user)
 
     def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
-        """Return the profile with this slug, or else the one that had it before."""
+        """Return the profile with this current or former slug."""
         spellings = _spellings(url_kwargs["slug"])
         found = {profile.slug: profile for profile in self.get_profiles().filter(slug__in=spellings)}
         current = next((found[slug] for slug in spellings if slug in found), None)
@@ -94,6 +95,6 @@ class BuilderPageMixin(ProfileAccessMixin[BuilderProfile]):
 
 
 def _spellings(slug: str) -> list[str]:
-    """Return `slug`, then its lower-case, composed and unaccented forms."""
+    """Return `slug` and its lower-case, composed and unaccented forms."""
     slug = postgres_safe(slug)
     return list(dict.fromkeys([slug, unicodedata.normalize("NFC", slug.casefold()), fold(slug)]))

@@ -1,4 +1,4 @@
-"""Permissions on profiles. This is the only code that compares a user with the owner of a profile."""
+"""Profile permissions. Only this module compares users with profile owners."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +15,7 @@ type Permission = Literal["view", "edit", "publish", "delete", "verify", "contac
 
 
 class Viewer(StrEnum):
-    """The role of a user towards one profile."""
+    """A user's relationship to a profile."""
 
     VISITOR = "visitor"
     OWNER = "owner"
@@ -24,13 +24,13 @@ class Viewer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProfileAccess:
-    """The permissions of one user on one profile.
+    """A user's permissions on a profile.
 
     Attributes:
-        role: admins are the owner, not an admin, of their own profile.
-        can_publish: may publish and unpublish the profile. Only the owner may.
-        can_verify: may set the tier and badges, feature the profile and hide it.
-        can_contact: may send a message to the owner without seeing the owner's email address.
+        role: the user's relationship to the profile. For their own profile, admins have the role of owner.
+        can_publish: whether the user can publish and unpublish the profile. Only its owner can.
+        can_verify: whether the user can set the tier and badges, and feature or hide the profile.
+        can_contact: whether the user can send the owner a message, without seeing the owner's email address.
     """
 
     role: Viewer
@@ -46,9 +46,9 @@ class ProfileAccess:
 
 
 def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
-    """Return the permissions of `user` on `profile`.
+    """Return the user's permissions on `profile`.
 
-    Only admins can view a deleted profile, or the profile of a user who is banned or deleted in Clerk.
+    Only admins can view a deleted profile, or a profile whose user is banned or deleted in Clerk.
     """
     is_owner = user.is_authenticated and user.pk == profile.user_id
     is_admin = isinstance(user, User) and user.has_role(User.Role.ADMIN)
@@ -71,5 +71,5 @@ def is_public(profile: Profile) -> bool:
 
 
 def is_reachable(profile: Profile) -> bool:
-    """Return whether `profile` is public, and its owner has an email address that Clerk verified and mail servers accept."""
+    """Return whether `profile` is public and its owner has a valid email address that Clerk has verified."""
     return is_public(profile) and bool(profile.user.email_verified_at and mailbox(profile.user.email))

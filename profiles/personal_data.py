@@ -1,4 +1,4 @@
-"""Export and erasure of the personal data in profiles. See core.personal_data."""
+"""Export and erase the personal data in profiles. See core.personal_data."""
 
 from django.db.models import F
 
@@ -8,20 +8,20 @@ from profiles.directory import indexing
 from profiles.media import images
 from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
 
-#: Columns that say nothing about the person. Every other column is erased.
+#: Columns that contain no personal data. Every other column is erased.
 _KEPT = ("id", "user", "archived_at", "hidden_at", "unpublished_at", "deleted_at", "created_at")
 _KEPT_BUILDER = (
     *_KEPT,
     *("available_for_hire", "availability", "availability_confirmed_at", "currency"),
     *("validated_at", "featured_at", "searchable", "score", "index_due_at"),
-    "image",  # removed with its file, see erase()
+    "image",  # erase() removes it with its file
 )
 #: Models that this module exports and erases.
 COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage)
 
 
 def export(user: User) -> PersonalData:
-    """Return both profiles with all related rows and images, including archived and hidden profiles."""
+    """Return both of the user's profiles with all related rows and images, even if they are archived or hidden."""
     by_user = {"builder__user": user}
     return PersonalData(
         {
@@ -46,9 +46,9 @@ def export(user: User) -> PersonalData:
 
 
 def erase(user: User) -> None:
-    """Empty the profiles, and delete their related rows and images.
+    """Empty the profiles and delete their related rows and images.
 
-    Sent messages are emptied but their rows stay. The recipients have already received them by email.
+    Sent messages are emptied but their rows are kept. The recipients have already received them by email.
     """
     for profile in BuilderProfile.objects.filter(user=user):
         images.remove_all(profile)

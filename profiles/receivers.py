@@ -1,4 +1,4 @@
-"""Receivers of the signals of accounts."""
+"""Receivers for the accounts app's signals."""
 
 from typing import Any
 

@@ -1,24 +1,25 @@
-"""Changes of slugs. A former slug always redirects to its page."""
+"""Slug changes. Former slugs always redirect to their page."""
 
 from django.utils.translation import gettext_lazy as _
 
 from core.db.statements import insert_if_new
 from profiles.models import BuilderProfile, FormerSlug
 
-#: Former slugs stay reserved for their page, so their number is limited.
+#: Limited, because former slugs stay reserved for their page.
 MAX_FORMER_SLUGS = 10
 SLUG_TAKEN = _("This URL is taken. Choose a different one, for example your name and what you build.")
 TOO_MANY_SLUGS = _("Your page has already had ten URLs. Choose a previous URL, or contact us.")
 
 
 class SlugTaken(Exception):
-    """Another profile took the slug after it had been validated."""
+    """Another profile took the slug after validation."""
 
 
 def slug_error(slug: str, profile: BuilderProfile) -> str | None:
-    """Return an error message if `profile` cannot use `slug`, or None.
+    """Return an error message if `profile` cannot use `slug`, otherwise None.
 
-    Current slugs are checked before former ones, so that a slug released between the two queries is still found.
+    Current slugs are checked before former slugs, so that a slug that is released between the two queries is still
+    found.
     """
     if slug == profile.slug or FormerSlug.objects.filter(slug=slug, builder=profile).exists():
         return None
@@ -28,7 +29,7 @@ def slug_error(slug: str, profile: BuilderProfile) -> str | None:
 
 
 def record_former_slug(profile: BuilderProfile, slug: str) -> None:
-    """Store the current slug of a locked profile as a former slug, before the profile changes to `slug`."""
+    """Store a locked profile's current slug as a former slug before it changes to `slug`."""
     FormerSlug.objects.filter(slug=slug, builder=profile).delete()
     if profile.slug:
         insert_if_new(FormerSlug(slug=profile.slug, builder=profile))

@@ -1,4 +1,4 @@
-"""Readable slugs for names in any script."""
+"""Create readable slugs from names in any script."""
 
 import hashlib
 import unicodedata
@@ -7,23 +7,23 @@ from django.utils.text import slugify
 
 from accounts.models import User
 
-#: Letters that NFKD does not decompose into a base letter and an accent.
+#: Replacements for letters that NFKD does not decompose into a base letter and an accent.
 LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 MAX_LENGTH = 80
 
 
 def fold(text: str) -> str:
-    """Return `text` without case and accents, for example Łukasz as lukasz and ß as ss. Other scripts are unchanged."""
+    """Remove case and accents: Łukasz becomes lukasz and ß becomes ss. Other scripts are unchanged."""
     decomposed = unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
     bare = "".join(character for character in decomposed if not unicodedata.combining(character))
     return unicodedata.normalize("NFC", bare)
 
 
 def slug_candidates(user: User) -> list[str]:
-    """Return the slugs to try for a user, best first. The list is empty if the user has no name.
+    """Return candidate slugs for a user in order of preference. The list is empty if the user has no name.
 
-    The plain name comes first. The suffixes are derived from the Clerk id, so that retries produce the same slugs. A name
-    without letters or digits becomes "builder".
+    The plain name comes first. The suffixes are derived from the Clerk id, so that retries produce the same slugs. A
+    name without letters or digits becomes "builder".
     """
     name = user.name or user.username
     if not name:

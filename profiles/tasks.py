@@ -1,4 +1,4 @@
-"""Periodic jobs of the profiles app. Other jobs are declared beside the function that does the work."""
+"""Periodic jobs for the profiles app. Other jobs are declared next to the function that they run."""
 
 import logging
 from collections import deque
@@ -11,7 +11,7 @@ from profiles.media import orphan_cleanup
 
 log = logging.getLogger(__name__)
 
-#: Limits one run, so that it ends well before the next one starts.
+#: Maximum number of profiles per run, so that a run ends well before the next one starts.
 MAX_PROFILES_PER_RUN = 5000
 
 
@@ -24,7 +24,7 @@ def index_due_profiles(timestamp: int) -> None:
 @app.periodic(cron="27 4 * * *")
 @app.task(queue="upkeep", queueing_lock="repair_search_index")
 def repair_search_index(timestamp: int) -> None:
-    """Compare every search column with the profile it is computed from, every night."""
+    """Recompute every search column each night and repair outdated values."""
     if outdated := indexing.repair_all():
         log.warning("Repaired the search columns of %d outdated builder profiles.", outdated)
 
@@ -32,4 +32,4 @@ def repair_search_index(timestamp: int) -> None:
 @app.periodic(cron="57 3 * * *")
 @app.task(queue="upkeep", queueing_lock="sweep_pictures")
 def sweep_pictures(timestamp: int) -> None:
-    deque(orphan_cleanup.delete_orphans(), maxlen=0)  # consumes the generator
+    deque(orphan_cleanup.delete_orphans(), maxlen=0)  # Consume the generator to delete the images.

@@ -42,7 +42,7 @@ app_name = "profiles"
 urlpatterns = [
     path("", directory_views.home, name="home"),
     path("builders/", directory_views.builder_list, name="builder_list"),
-    # Slugs may contain letters of any script, which Django's ASCII-only <slug:> does not match.
+    # Slugs may contain letters of any script, but Django's <slug:> matches only ASCII letters.
     path("builders/<str:slug>/publish/", moderation_views.PublishView.as_view(), name="publish"),
     path("builders/<str:slug>/delete/", moderation_views.DeleteView.as_view(), name="profile_delete"),
     path("builders/<str:slug>/verify/", moderation_views.TierView.as_view(), name="tier_update"),

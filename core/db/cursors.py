@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-#: The maximum of PostgreSQL's bigint.
+#: PostgreSQL's maximum bigint.
 MAX_ID = 2**63 - 1
 _NUMBER = re.compile(r"-?[0-9]{1,19}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

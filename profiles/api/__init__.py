@@ -1,4 +1,4 @@
-"""The JSON API below /api/profiles/. profiles/api/openapi.py describes it."""
+"""JSON API under /api/profiles/. See profiles/api/openapi.py for its description."""
 
 from profiles.api.views import BuilderListView, BuilderView, ClientView, MeView, UnknownView, docs, openapi
 

@@ -26,7 +26,7 @@ DISABLED = "The API is switched off. Try again later."
 
 
 class JsonView(View):
-    """A view that returns JSON for all responses, including errors."""
+    """Base view that returns JSON for every response, including errors."""
 
     http_method_names = ["get", "head"]
 
@@ -38,7 +38,7 @@ class JsonView(View):
         return response
 
     def _dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        # Not 404, because clients with a copy would treat the profile as deleted.
+        # A 404 would make clients treat their copy of the profile as deleted.
         if not flags.public_api(request):
             return json_error(503, "switched_off", DISABLED)
         try:
@@ -86,7 +86,7 @@ class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
         return response
 
     def patch(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Change all given fields or none, and return the profile."""
+        """Validate all fields, save the changes and return the profile. If any field is invalid, save nothing."""
         etags.require_condition(request)
         data = read_object(request)
         with transaction.atomic():
@@ -113,7 +113,7 @@ class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
         return response
 
     def save(self, new: dict[str, Any]) -> None:
-        """Save validated values. An owner who sends an availability confirms it, even if it has not changed."""
+        """Save validated values. If the owner sends an availability, confirm it even if it has not changed."""
         confirms = "availability" in new and self.access.role == Viewer.OWNER
         extra = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:

@@ -9,8 +9,8 @@ class ApiError(Exception):
     """An error response of the API.
 
     Args:
-        code: a stable code for programs.
-        message: a sentence for people.
+        code: a stable, machine-readable code.
+        message: a human-readable description.
         fields: error messages by field name.
         headers: additional response headers.
     """

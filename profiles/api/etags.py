@@ -1,6 +1,7 @@
-"""ETags, which prevent clients from overwriting changes that they have not read. RFC 9110, section 13
+"""ETags, which prevent clients from overwriting changes that they have not read (RFC 9110, section 13).
 
-An ETag is a digest of the response for this viewer. It changes with every part of the response, and reveals nothing else.
+An ETag is a digest of the response for one viewer. It changes whenever the response changes and does not reveal hidden
+fields.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ def require_condition(request: HttpRequest) -> None:
 
 
 def check_condition(request: HttpRequest, etag: str) -> None:
-    """Reject a change to an outdated version. Call it while the row is locked.
+    """Reject a change to an outdated version. The caller must hold the row lock.
 
     Raises:
         ApiError: 412, If-Match does not contain the current ETag.

@@ -1,6 +1,6 @@
-"""The list of builders. It has the filters of the directory, and is always sorted newest first.
+"""List builders, newest first, with the same filters as the directory.
 
-Scores can change between two requests. The order by id guarantees that a client reading all pages gets each builder once.
+Scores can change between requests. Sorting by id guarantees that a client that reads every page gets each builder once.
 """
 
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ NEWEST = "newest"
 
 
 def parse_query(params: QueryDict) -> DirectoryQuery:
-    """Return the directory query of these parameters.
+    """Parse query parameters into a directory query.
 
-    The page ignores invalid parameters. The API rejects them, because a program would mistake the full list for its filtered
-    list, or read the first page again and again.
+    The directory page ignores invalid parameters. The API rejects them: otherwise a client could mistake the full list
+    for a filtered one, or fetch the first page repeatedly.
 
     Raises:
         ApiError: a parameter is invalid.
@@ -39,7 +39,7 @@ def parse_query(params: QueryDict) -> DirectoryQuery:
 
 
 def next_page_links(query: DirectoryQuery | None) -> dict[str, Any]:
-    """Return the next page as a URL and as a cursor. Both are None on the last page."""
+    """Return the next page's URL and cursor, or None for both on the last page."""
     if query is None or query.after is None:
         return {"next": None, "next_before": None}
     [before] = query.after

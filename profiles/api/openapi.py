@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the JSON API. Tests compare it with the responses of the API."""
+"""OpenAPI 3.1 document for the JSON API. Tests check the API's responses against it."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from profiles.api.schemas import NUMBER, SCHEMAS, TEXT, nullable, object_schema,
 
 DESCRIPTION = """
 Profiles of builders and clients. Send a Clerk session token as a Bearer token, or Clerk's cookies with a CSRF token.
-Each profile has an ETag. Send it as If-None-Match to avoid downloading an unchanged profile, or as If-Match to change it. A PATCH
-contains only the fields to change. Either all of them are saved or none. List entries must not contain commas or line
-breaks, because both separate entries in the forms.
+Each profile has an ETag. Send it as If-None-Match to avoid downloading an unchanged profile, or as If-Match to change
+it. A PATCH contains only the fields to change. If one field is invalid, no fields are saved. List entries must not contain
+commas or line breaks, because the website's forms use both as separators.
 """.strip().replace("\n", " ")
 
 
@@ -30,7 +30,7 @@ UNAVAILABLE = {
     ),
     "503": _error("The API is switched off or temporarily unavailable. See `code`."),
 }
-UNAUTHENTICATED = {"401": _error("You are not signed in. `code` is the reason why the token was rejected.")}
+UNAUTHENTICATED = {"401": _error("You are not signed in. `code` contains the reason why the token was rejected.")}
 NOT_FOUND = {"404": _error("The profile does not exist, or you cannot view it.")}
 FORBIDDEN = {
     "403": _error("You do not have the required permission, or the request used cookies without a CSRF token.")
@@ -81,7 +81,7 @@ def _profile_operations(name: str, get: dict[str, Any]) -> dict[str, Any]:
             "responses": {"200": success, **errors, **BAD_BODY},
         },
         "delete": {
-            "summary": f"Delete a {name.lower()} profile and remove its role",
+            "summary": f"Delete a {name.lower()} profile and remove the role that it belongs to",
             **write,
             "responses": {
                 "204": _response("The profile is deleted."),
@@ -99,7 +99,7 @@ ME = object_schema(
 )
 PAGE = object_schema(
     results={"type": "array", "items": ref("BuilderSummary")},
-    next=nullable("string", description="The URL of the next page with the same filters. Null on the last page."),
+    next=nullable("string", description="The next page's URL with the same filters, or null on the last page."),
     next_before=nullable("integer"),
 )
 DOCUMENT: dict[str, Any] = {
@@ -129,7 +129,7 @@ DOCUMENT: dict[str, Any] = {
             "Builder", {"summary": "Get a builder, with private fields for the owner and admins", "security": []}
         ),
         "/api/profiles/clients/{id}": _profile_operations(
-            # Anonymous requests get 404 instead of 401, so that they cannot find out whether a client exists.
+            # Anonymous requests get 404 instead of 401, so that they do not reveal whether a client exists.
             "Client",
             {"summary": "Get a client. Only the client and admins have access", "security": [{"session": []}, {}]},
         ),

@@ -1,4 +1,4 @@
-"""Parsing of request bodies: JSON of limited size, without duplicate keys."""
+"""Parse JSON request bodies. Bodies that are too large or contain duplicate keys are rejected."""
 
 import json
 from typing import Any, NoReturn
@@ -8,19 +8,19 @@ from django.http import HttpRequest, UnreadablePostError
 
 from profiles.api.errors import ApiError
 
-#: Several times the size of all fields together.
+#: Several times the combined maximum size of all fields.
 MAX_BODY_BYTES = 256 * 1024
 JSON = "application/json"
 
 
 class Number(str):
-    """A number kept as text, so that parsing very long or large numbers is cheap and cannot fail."""
+    """A JSON number stored as text, so that parsing very long or large numbers is cheap and cannot fail."""
 
     __slots__ = ()
 
 
 def read_object(request: HttpRequest) -> dict[str, Any]:
-    """Return the JSON object in the body. Its numbers are instances of `Number`.
+    """Return the request body's JSON object, with numbers as `Number` instances.
 
     Raises:
         ApiError: the body is not a JSON object, is too large, or is ambiguous.
@@ -64,7 +64,7 @@ def _reject_constant(name: str) -> NoReturn:
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the object. Reject duplicate keys, because parsers disagree about which value counts."""
+    """Build the object and reject duplicate keys, because parsers handle them differently."""
     data = dict(pairs)
     if len(data) < len(pairs):
         raise ValueError("an object contains a duplicate key.")

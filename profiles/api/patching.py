@@ -1,4 +1,4 @@
-"""Validation of PATCH requests with the forms of the pages."""
+"""Validate PATCH requests with the website's forms."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -27,8 +27,8 @@ def validated(profile: Profile, data: Mapping[str, Any], read_only: frozenset[st
     """Return the cleaned values of all fields in `data`.
 
     Args:
-        profile: the stored profile, locked. It provides the values of all other fields.
-        read_only: fields of the response that cannot be changed.
+        profile: the stored, locked profile, which provides the values of all other fields.
+        read_only: response fields that clients cannot change.
 
     Raises:
         ApiError: 422, with the errors of all fields.
@@ -39,7 +39,7 @@ def validated(profile: Profile, data: Mapping[str, Any], read_only: frozenset[st
     for form_class in form_classes:
         if data.keys() & form_class.base_fields.keys() - errors.keys():
             form = _bound_form(form_class, profile, {name: data[name] for name in data.keys() - errors.keys()})
-            # Errors of other fields existed before and do not concern this request.
+            # Other fields may contain older invalid values, which this request does not change.
             errors |= {name: [str(text) for text in form.errors[name]] for name in form.errors.keys() & data.keys()}
             cleaned |= {name: form.cleaned_data[name] for name in form.cleaned_data.keys() & data.keys()}
     if errors:
@@ -52,7 +52,7 @@ def invalid(errors: Errors) -> ApiError:
 
 
 def _bound_form(form_class: type[ProfileForm[Any]], profile: Profile, data: Mapping[str, Any]) -> ProfileForm[Any]:
-    # A copy, because validating a ModelForm writes to its instance.
+    # Pass a copy, because a ModelForm changes its instance during validation.
     initial = form_class(instance=copy.copy(profile))
     values = {
         name: field.prepare_value(data[name]) if name in data else initial[name].value()
@@ -74,7 +74,10 @@ def _type_errors(data: Mapping[str, Any], form_classes: Forms) -> Errors:
 
 
 def _type_error(field: forms.Field, value: Any) -> str:
-    """Return an error message if `value` has the wrong type, else "". Forms would convert ["x"] to a string."""
+    """Return an error message if `value` has the wrong type, otherwise "".
+
+    The forms do not check types: they would convert ["x"] to a string.
+    """
     match field:
         case forms.BooleanField():
             return "" if isinstance(value, bool) else EXPECTED_BOOLEAN

@@ -1,4 +1,4 @@
-"""JSON schemas of API responses and requests. Request schemas are generated from the forms."""
+"""JSON schemas for API requests and responses. Request schemas are generated from the forms."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +12,7 @@ from profiles.api.serializers import BUILDER_FIELDS, CLIENT_FIELDS, PRIVATE_FIEL
 from profiles.forms.fields import ListField
 from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 
-#: Longer lists of choices, such as time zones, are left out.
+#: Choices are omitted from a schema if there are more than this, as for time zones.
 MAX_CHOICES = 20
 
 MOMENT, TEXT, NUMBER, FLAG = (
@@ -48,7 +48,7 @@ def patch_schema(form_classes: Forms) -> dict[str, Any]:
 
 
 def _field_schema(field: forms.Field) -> dict[str, Any]:
-    # Not as maxItems, because empty and duplicate entries are removed before counting.
+    # maxItems would be wrong, because empty and duplicate entries are removed before they are counted.
     limit = f"At most {field.max_items}." if isinstance(field, ListField) else ""
     annotations = {"title": str(field.label), "description": f"{field.help_text} {limit}".strip()}
     return _type_schema(field) | {name: text for name, text in annotations.items() if text}
@@ -72,7 +72,7 @@ def _type_schema(field: forms.Field) -> dict[str, Any]:
 
 
 def column_schemas(model: type[models.Model], names: Iterable[str]) -> dict[str, Any]:
-    """Return the schemas of columns of a response, read from the model."""
+    """Return response schemas for model columns."""
     columns = [model._meta.get_field(name) for name in names]
     return {column.name: _column_schema(column) for column in columns}
 
@@ -123,7 +123,7 @@ ACCESS = object_schema(
 )
 FOR_EDITORS = {
     "private": object_schema(**column_schemas(BuilderProfile, PRIVATE_FIELDS), **PRIVATE)
-    | {"description": "Only included for the owner and admins."},
+    | {"description": "Included only for the owner and admins."},
     "access": ACCESS,
 }
 SUMMARY = {
@@ -187,7 +187,7 @@ SCHEMAS: dict[str, Any] = {
             fields={
                 "type": "object",
                 "additionalProperties": TEXTS,
-                "description": "Error messages by field or parameter. Only with the code `invalid`.",
+                "description": "Error messages by field or parameter. Present only if the code is `invalid`.",
             },
         )
     ),
@@ -198,5 +198,5 @@ def _read_only(name: str) -> frozenset[str]:
     return frozenset(SCHEMAS[name]["properties"]) - frozenset(SCHEMAS[f"{name}Change"]["properties"])
 
 
-#: Fields of responses that cannot be changed. They get a specific error message.
+#: Response fields that clients cannot change. Requests that contain them get a specific error message.
 READ_ONLY = {"builder": _read_only("Builder"), "client": _read_only("Client")}

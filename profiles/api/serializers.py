@@ -1,4 +1,4 @@
-"""Serializes profiles to JSON. Fields that the viewer cannot see are left out."""
+"""Serialize profiles to JSON, without fields that the viewer cannot see."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,9 +11,9 @@ from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
 from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 from profiles.permissions import ProfileAccess, access_for
 
-#: Fields that people edit but only editors may read.
+#: Editable fields that only users with edit permission can read.
 PRIVATE_FIELDS = ("display_name", "searchable")
-#: Public fields that nobody edits through the API.
+#: Public fields that the API cannot change.
 _READ_ONLY_FIELDS = ("validation_tier", "availability_confirmed_at", "completed_projects", "response_rate")
 
 
@@ -25,7 +25,7 @@ def _is_long(name: str) -> bool:
     return isinstance(BuilderProfile._meta.get_field(name), models.TextField)
 
 
-#: Public columns, serialized under their own names: whatever the forms of the page edit. Lists leave long texts out.
+#: Public columns that the builder page's forms edit, serialized under their column names. Lists omit long texts.
 BUILDER_FIELDS = [
     name for name in (*_edited_fields(BUILDER_FORMS), *_READ_ONLY_FIELDS) if name not in (*PRIVATE_FIELDS, "slug")
 ]
@@ -34,7 +34,7 @@ CLIENT_FIELDS = _edited_fields(CLIENT_FORMS)
 
 
 def builder_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
-    """Return a builder profile that `viewer` can view. Uses two queries."""
+    """Serialize a builder profile that `viewer` can view, using two queries."""
     public = _summary(profile, BUILDER_FIELDS) | {
         "badges": [_badge_json(badge) for badge in profile.badges.all()],
         "portfolio": [_project_json(project) for project in profile.projects.all()],
@@ -43,12 +43,12 @@ def builder_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[
 
 
 def builder_summary_json(profile: BuilderProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
-    """Return a builder profile for lists, without its longer fields. Uses no query."""
+    """Serialize a builder profile for lists, without its longer fields and without a query."""
     return _summary(profile, SUMMARY_FIELDS) | _private(profile, viewer, *PRIVATE_FIELDS)
 
 
 def client_json(profile: ClientProfile, viewer: User | AnonymousUser) -> dict[str, Any]:
-    """Return a client profile. Everyone who can view it sees all of its fields."""
+    """Serialize a client profile with all fields, which every permitted viewer can see."""
     fields = {name: getattr(profile, name) for name in CLIENT_FIELDS}
     return (
         {"id": profile.pk, "name": profile.name, "created_at": profile.created_at} | fields | _private(profile, viewer)

@@ -72,7 +72,7 @@ class ClientView(ProfileView[ClientProfile]):
 
 @method_decorator(never_cache, name="dispatch")
 class UnknownView(View):
-    """Returns 404 as JSON for all other URLs below /api/."""
+    """Return a JSON 404 for all other URLs under /api/."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return json_error(404, "not_found", "This URL does not exist. See /api/docs/.")

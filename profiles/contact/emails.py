@@ -21,7 +21,7 @@ EMAIL_RETRY = RetryStrategy(max_attempts=9, exponential_wait=4)
 
 
 def can_receive_replies(sender: User) -> bool:
-    """Return whether Clerk has verified the email address of `sender`, so that replies reach this person."""
+    """Return whether Clerk has verified the sender's email address, so that replies reach the sender."""
     return bool(sender.email and sender.email_verified_at)
 
 
@@ -37,9 +37,9 @@ def mail_contact_message(message_id: int) -> None:
 
 @transaction.atomic
 def send_contact_message(message_id: int) -> None:
-    """Email a message to its builder, unless it was sent before or either side can no longer be reached.
+    """Email a message to its builder, unless it was already sent or either user can no longer be contacted.
 
-    The row stays locked until the email is sent, so two simultaneous runs of the job send it once.
+    The row stays locked until the email is sent, so concurrent runs of the job cannot send it twice.
     """
     messages = ContactMessage.objects.select_related("builder__user", "sender").select_for_update(of=["self"])
     message = messages.filter(pk=message_id, mailed_at=None).first()
@@ -55,12 +55,12 @@ def _sender_can_be_reached(message: ContactMessage) -> bool:
 
 
 def _build_email(message: ContactMessage) -> EmailMultiAlternatives:
-    """Return the email from this site to the builder, with the sender as Reply-To.
+    """Build an email from this site to the builder, with the sender as Reply-To.
 
     If the sender's email address cannot be a header, the text of the email asks the builder to write to it.
     """
     sender, builder = message.sender, message.builder
-    # A job has no request. The first authorized party is the origin of this site.
+    # A job has no request, so use the first authorized party as the site's origin.
     site = next(iter(settings.CLERK_AUTHORIZED_PARTIES), "")
     reply_to = mailbox(sender.email, name=sender.display_name)
     context = {"message": message, "sender": sender, "builder": builder, "can_reply": reply_to is not None}

@@ -1,4 +1,4 @@
-"""Messages to builders, with rate limits. The sender does not see the builder's email address."""
+"""Rate-limited messages to builders. Senders never see a builder's email address."""
 
 import logging
 from datetime import timedelta
@@ -19,12 +19,12 @@ from profiles.models import BuilderProfile, ContactMessage
 
 log = logging.getLogger(__name__)
 
-#: (messages, time span) per sender.
+#: Maximum number of messages per sender, and the period that the limit covers.
 RATE_LIMITS = ((5, timedelta(hours=1)), (20, timedelta(days=1)))
 
 
 class MessageRejectedError(Exception):
-    """The message was not sent. The text is for its sender."""
+    """The message was rejected. The error text is shown to the sender."""
 
 
 class ContactForm(BrowserRulesMixin, forms.Form):
@@ -42,8 +42,8 @@ def send(builder: BuilderProfile, sender: User, *, subject: str, body: str) -> C
     """Store a message and queue its email.
 
     Raises:
-        MessageRejectedError: the sender has no verified email address, sent the same message before, or exceeds a rate limit,
-            or the email cannot be built.
+        MessageRejectedError: the sender has no verified email address, sent the same message before, or exceeds a rate
+            limit, or the email cannot be built.
     """
     User.objects.select_for_update(no_key=True).get(pk=sender.pk)  # serializes the checks below per sender
     if not can_receive_replies(sender):

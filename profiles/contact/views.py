@@ -21,7 +21,10 @@ from profiles.permissions import Viewer
 
 @method_decorator(never_cache, name="dispatch")
 class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[ContactForm]):
-    """Send a message to a builder. The builder sees the sender's email address, but not the reverse."""
+    """Send a message to a builder.
+
+    The builder sees the sender's email address, but the sender does not see the builder's.
+    """
 
     request: AuthenticatedRequest
     required = "contact"
@@ -30,7 +33,7 @@ class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[Co
     template_name = "profiles/contact_form.html"
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Show the form, or redirect to the current slug."""
+        """Render the form, or redirect to the current slug."""
         return (
             super().get(request, *args, **kwargs)
             if kwargs["slug"] == self.profile.slug
@@ -38,7 +41,7 @@ class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[Co
         )
 
     def handle_forbidden(self, request: HttpRequest) -> HttpResponse:
-        """Explain the button to owners who click it while viewing their page as a visitor."""
+        """Explain the contact button to owners who click it while viewing their page as a visitor."""
         if self.access.role == Viewer.OWNER and request.method in ("GET", "HEAD"):
             return render(request, "profiles/contact_own.html", {"profile": self.profile})
         return super().handle_forbidden(request)

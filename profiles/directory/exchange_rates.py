@@ -1,11 +1,14 @@
-"""Approximate conversion of rates to US dollars, for sorting and filtering only. Never shown as a price."""
+"""Approximate conversion of rates to US dollars, for sorting and filtering only.
+
+Converted rates are never displayed.
+"""
 
 from datetime import date
 from decimal import Decimal
 
 from profiles.models.choices import Currency
 
-#: Date of the European Central Bank's reference rates. NGN is not among them, so its rate is a rounded estimate.
+#: Date of the European Central Bank's reference rates. They do not include NGN, so its rate is a rounded estimate.
 #: Source: https://www.ecb.europa.eu/stats/eurofxref/ After a change, run `manage.py index_profiles`.
 AS_OF = date(2026, 10, 30)
 _DOLLARS_PER_EURO = Decimal("1.1172")

@@ -1,4 +1,4 @@
-"""Counts of the directory's filters: the number of builders for each filter value."""
+"""Count builders for each filter value in the directory."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -18,10 +18,10 @@ MAX_SUGGESTIONS = 6
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A value of a facet that can be selected.
+    """A selectable facet value.
 
     Attributes:
-        count: the number of builders with this value, formatted by `format_count`. "" if unknown.
+        count: the number of builders with this value, formatted by `format_count`, or "" if unknown.
     """
 
     element_id: str
@@ -37,7 +37,7 @@ class Chip:
 
     Attributes:
         query_without: the query without this filter.
-        count: the number of matches of `query_without`. "" if it was not counted.
+        count: the number of matches for `query_without`, or "" if they were not counted.
     """
 
     label: str
@@ -53,10 +53,10 @@ class FacetChoices:
 
 @dataclass(frozen=True, slots=True)
 class FacetCounts:
-    """The number of builders in a sample for each value of each facet.
+    """The number of sampled builders for each facet value.
 
     Attributes:
-        spellings: the spelling that is shown for each skill key, taken from the first builder with the skill.
+        spellings: the displayed spelling of each skill key, taken from the first builder with that skill.
     """
 
     counts: Mapping[str, Counter[str]]
@@ -100,8 +100,8 @@ def format_count(number: int, *, is_complete: bool) -> str:
 def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
     """Return all facets with their choices and the number of builders for each.
 
-    Facets with `match_all` are counted in the sample of the page. For the others, selecting another value adds builders, so
-    they are counted in a sample without that facet.
+    Facets with `match_all` are counted in the page's sample. In the other facets, selecting another value adds
+    builders, so they are counted in a sample without that facet.
     """
     any_of = [key for key, facet in FACETS.items() if key in query.filters and not facet.match_all]
     queries = {key: query.without(key) for key in any_of}
@@ -122,7 +122,7 @@ def active_filters(query: DirectoryQuery) -> list[Chip]:
 
 
 def removal_suggestions(query: DirectoryQuery) -> list[Chip]:
-    """Return filters to remove if there are no matches, those that give the most matches first."""
+    """Suggest filters to remove if there are no matches, sorted by the resulting number of matches."""
     chips = active_filters(query)[:MAX_SUGGESTIONS]
     counts = directory.count([chip.query_without for chip in chips])
     ranked = sorted(zip(counts, chips, strict=True), key=lambda pair: -pair[0])
@@ -143,7 +143,7 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
     values = facet.labels or _skills(selected, counts)
     for number, value in enumerate(values):
         count = counts.formatted(facet.key, value)
-        # Values without matches are not offered.
+        # Omit values without matches.
         if count != "0" or value in selected:
             yield Choice(f"{facet.key}-{number}", value, facet.label(value), count, value in selected)
 

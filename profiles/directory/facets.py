@@ -1,4 +1,4 @@
-"""The filters and sort orders of the directory."""
+"""Filters and sort orders for the directory."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ MAX_SKILL_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A filter of the directory.
+    """A directory filter.
 
     Attributes:
         key: the query parameter.
-        labels: labels by value, in display order. Empty for skills, which are free text.
-        match_all: builders must have all selected values. Otherwise one of them is enough.
+        labels: labels by value, in display order. Empty for skills, because skills are free text.
+        match_all: whether builders must have all selected values. If false, one selected value is enough.
     """
 
     key: str
@@ -59,13 +59,14 @@ FACETS = {
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """A sort order of the directory.
+    """A directory sort order.
 
     Attributes:
-        explanation: help text below the sort field.
-        fields: the columns to sort by. The last one is unique, so that a cursor identifies one row.
-        descending: applies to all fields, so that the cursor can be compared with the columns as one row value.
-        required_field: builders without a value in this column are left out.
+        explanation: help text displayed below the sort field.
+        fields: the columns to sort by. The last column is unique, so that a cursor identifies one row.
+        descending: the direction for all fields. They share one direction, so that a cursor can be compared as a row
+            value.
+        required_field: a column that must have a value. Builders without one are omitted.
     """
 
     label: str | Promise

@@ -1,7 +1,7 @@
-"""The search columns of a builder profile: its search words, its score and its rate in US dollars.
+"""Compute a builder profile's search columns: search words, score and rate in US dollars.
 
-They are computed from the profile and its user. Code that saves a profile calls `index` first and also saves the columns
-that it returns. `profiles.lifecycle` does so for every change.
+The columns depend on the profile and its user. Code that saves a profile must call `index` first and also save the
+columns that `index` returns. `profiles.lifecycle` does this for every change.
 """
 
 from bisect import bisect
@@ -16,16 +16,16 @@ from profiles.directory import terms
 from profiles.directory.exchange_rates import to_usd
 from profiles.models import Availability, BuilderProfile, Domain
 
-#: The columns that `index` sets.
+#: Columns set by `index`.
 COLUMNS = ("search", "name_key", "score", "rate_usd", "index_due_at")
 #: Number of profiles locked at a time.
 BATCH_SIZE = 200
 MAX_NAME_LENGTH = 120
 _NORMALIZE = "SELECT text::tsvector::text FROM unnest(%s::text[]) WITH ORDINALITY AS given(text, n) ORDER BY n"
-#: Lower bounds of the rate ranges in US dollars. The first range starts at 0.
+#: Lower bounds of the rate ranges in US dollars, except for the first range, which starts at 0.
 RATE_STEPS = (40, 80, 120, 200)
 
-# --- Score: integers that add up, so that every position in the directory can be explained ---
+# --- Score: a sum of integers, so that every position in the directory can be explained ---
 
 FEATURED_SCORE = 10_000
 TIER_SCORES: dict[int, int] = {
@@ -33,19 +33,19 @@ TIER_SCORES: dict[int, int] = {
     BuilderProfile.Tier.ESTABLISHED: 150,
     BuilderProfile.Tier.EXPERT: 300,
 }
-#: Points for each completed field, 400 in total.
+#: Points for each completed field. They add up to 400.
 COMPLETENESS_SCORES = {"headline": 80, "portrait": 80, "bio": 80, "skills": 80, "domains": 40, "hourly_rate": 40}
 AVAILABILITY_SCORES: dict[str, int] = {
     Availability.AVAILABLE: 100,
     Availability.LIMITED: 50,
     Availability.UNAVAILABLE: 0,
 }
-#: Points for confirming the availability, by the time since then. A recent confirmation shows that the builder is active.
+#: Points by the time since the availability was confirmed. A recent confirmation shows that the builder is active.
 CONFIRMATION_SCORES = {timedelta(days=7): 100, timedelta(days=30): 60, timedelta(days=90): 20}
 
 
 def index(profile: BuilderProfile) -> tuple[str, ...]:
-    """Set the search columns of `profile` without saving, and return their names."""
+    """Set the profile's search columns without saving, and return their names."""
     now = timezone.now()
     profile.search, profile.name_key = vector(profile), name_key(profile.name)
     profile.score, profile.index_due_at = score(profile, now)
@@ -55,9 +55,9 @@ def index(profile: BuilderProfile) -> tuple[str, ...]:
 
 @transaction.atomic
 def index_profiles(ids: Sequence[int]) -> int:
-    """Index and save these profiles, and return their number.
+    """Index and save these profiles, and return how many were indexed.
 
-    Locked profiles are skipped, because the transaction that holds the lock indexes them.
+    Locked profiles are skipped, because the transaction that holds the lock will index them.
     """
     locked = BuilderProfile.objects.select_for_update(of=["self"], no_key=True, skip_locked=True)
     profiles = list(locked.select_related("user").filter(pk__in=ids))
@@ -69,7 +69,7 @@ def index_profiles(ids: Sequence[int]) -> int:
 
 @transaction.atomic
 def repair_index(ids: Sequence[int]) -> int:
-    """Index these profiles, save those whose stored columns were outdated, and return their number."""
+    """Index these profiles, save the ones with outdated columns, and return how many were saved."""
     locked = BuilderProfile._base_manager.select_for_update(of=["self"], no_key=True, skip_locked=True)
     profiles = list(locked.select_related("user").filter(pk__in=ids))
     stored = {profile.pk: _values(profile) for profile in profiles}
@@ -83,7 +83,7 @@ def repair_index(ids: Sequence[int]) -> int:
 
 
 def repair_all() -> int:
-    """Repair the index of all profiles, and return how many were outdated."""
+    """Repair the search columns of all profiles, and return how many were outdated."""
     return sum(map(repair_index, batches(after=0)))
 
 
@@ -92,29 +92,30 @@ def _values(profile: BuilderProfile) -> list[object]:
 
 
 def _normalize(vectors: Iterable[str]) -> list[str]:
-    """Return tsvector literals as PostgreSQL writes them, so that they can be compared with stored ones."""
+    """Return tsvector literals in PostgreSQL's output format, so that they can be compared with stored vectors."""
     with connection.cursor() as cursor:
         cursor.execute(_NORMALIZE, [list(vectors)])
         return [row[0] for row in cursor.fetchall()]
 
 
 def index_due(max_profiles: int) -> int:
-    """Index profiles whose `index_due_at` has passed, and return their number.
+    """Index profiles whose `index_due_at` has passed, and return how many were indexed.
 
-    Rows inserted by an older version of the code are due at once, because of the column default.
+    Rows inserted by an older version of the code are due immediately because of the column default.
     """
     done = 0
     while done < max_profiles:
         due = BuilderProfile.objects.filter(index_due_at__lte=timezone.now()).order_by("index_due_at")
         indexed = index_profiles(list(due.values_list("pk", flat=True)[:BATCH_SIZE]))
         done += indexed
-        if indexed < BATCH_SIZE:  # none are left, or the rest are locked and wait for the next run
+        # No rows are left, or the remaining rows are locked and will be indexed in the next run.
+        if indexed < BATCH_SIZE:
             break
     return done
 
 
 def batches(after: int) -> Iterator[list[int]]:
-    """Yield batches of the ids of all profiles with an id above `after`, without holding a transaction open."""
+    """Yield batches of profile ids greater than `after`, without holding a transaction open."""
     while ids := list(
         BuilderProfile.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True)[:BATCH_SIZE]
     ):
@@ -123,7 +124,7 @@ def batches(after: int) -> Iterator[list[int]]:
 
 
 def score(profile: BuilderProfile, now: datetime) -> tuple[int, datetime | None]:
-    """Return the score of `profile`, and the time at which it changes next."""
+    """Return the profile's score and the time of its next change."""
     values = {
         **{name: getattr(profile, name) for name in COMPLETENESS_SCORES if name != "portrait"},
         "portrait": profile.image_url,
@@ -150,7 +151,7 @@ def _confirmation_score(at: datetime | None, now: datetime) -> tuple[int, dateti
 
 
 def vector(profile: BuilderProfile) -> str:
-    """Return the search words and filter terms of `profile` as a tsvector literal. The weight of a word depends on its field."""
+    """Return the profile's search words and filter terms as a tsvector literal. Each word is weighted by its field."""
     weights: dict[str, str] = {}
     for weight, texts in _texts(profile):
         for word in chain.from_iterable(map(terms.index_words, texts)):
@@ -160,7 +161,10 @@ def vector(profile: BuilderProfile) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return `name` without case, accents, punctuation and spaces: "Ana O’Neil" and "ana oneil" have the same key."""
+    """Normalize `name`: remove case, accents, punctuation and spaces.
+
+    "Ana O’Neil" and "ana oneil" have the same key.
+    """
     return terms.term_key(name).replace(" ", "")[:MAX_NAME_LENGTH]
 
 
@@ -173,7 +177,7 @@ def _texts(profile: BuilderProfile) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _filter_terms(profile: BuilderProfile) -> Iterator[str]:
-    """Yield the terms that filters search for. They start with a slash, which search words never do."""
+    """Yield the terms that filters search for. They start with a slash, so they never match a search word."""
     yield from (filter_term("domain", domain) for domain in profile.domains)
     yield from {filter_term("skill", skill) for skill in profile.skills if terms.term_key(skill)}
     yield filter_term("tier", str(profile.validation_tier))
@@ -187,7 +191,7 @@ def filter_term(facet: str, value: str) -> str:
 
 
 def rate_range(dollars: int) -> str:
-    """Return the index of the range of `RATE_STEPS` that contains `dollars`, "0" for the lowest."""
+    """Return the index of the `RATE_STEPS` range that contains `dollars`. The lowest range is "0"."""
     return str(bisect(RATE_STEPS, dollars))
 
 

@@ -1,4 +1,4 @@
-"""A directory query, parsed from query parameters and converted to tsqueries."""
+"""Directory queries, parsed from query parameters and converted to tsqueries."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from profiles.directory import indexing
 from profiles.directory import terms as words
 from profiles.directory.facets import BEST, FACETS, SORTS
 
-#: Longer text, further words and further filter values are ignored.
+#: Text, words and filter values beyond these limits are ignored.
 MAX_TEXT_LENGTH, MAX_WORDS, MAX_FILTER_VALUES = 200, 8, 8
 #: Shorter prefixes match too many words to be selective.
 MIN_PREFIX_LENGTH = 3
@@ -23,12 +23,12 @@ MIN_PREFIX_LENGTH = 3
 
 @dataclass(frozen=True, slots=True)
 class DirectoryQuery:
-    """The search text, filters, sort order and cursor of one page of the directory.
+    """The search text, filters, sort order and cursor for one directory page.
 
     Attributes:
-        filters: the selected values of each facet.
+        filters: selected values by facet.
         sort: a key of `facets.SORTS`.
-        after: the cursor that the page starts after, or None for the first page.
+        after: the cursor of the last row on the previous page, or None for the first page.
     """
 
     text: str = ""
@@ -38,7 +38,7 @@ class DirectoryQuery:
 
     @classmethod
     def from_params(cls, params: QueryDict) -> Self:
-        """Return the query of these parameters. Invalid parameters are ignored."""
+        """Parse query parameters. Invalid parameters are ignored."""
         sort = params.get("sort", BEST) if params.get("sort") in SORTS else BEST
         return cls(
             text=" ".join(postgres_safe(params.get("q", "")[:MAX_TEXT_LENGTH], nul="").split()),
@@ -55,8 +55,8 @@ class DirectoryQuery:
     def tsqueries(self) -> list[str]:
         """One or two tsqueries that must all match.
 
-        Prefixes of one or two letters are kept in a separate tsquery, if there are other terms. They match so many words
-        that the index would take longer to collect them than PostgreSQL takes to check each row.
+        If there are other terms, prefixes of one or two letters go into a separate tsquery. They match so many words
+        that collecting the matches from the index would take longer than checking each row.
         """
         prefixes = list(dict.fromkeys(words.query_prefixes(self.text)))[:MAX_WORDS]
         by_shortness: dict[bool, list[str]] = {False: [], True: []}
@@ -72,7 +72,7 @@ class DirectoryQuery:
         return [*text, *((key, value) for key, values in self.filters.items() for value in values)]
 
     def parameters(self) -> str:
-        """Return the query string, without parameters that have their default value."""
+        """Return the query string without default values."""
         after = format_cursor(self.after) if self.after else ""
         rest = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
         return urlencode([*self.filter_parameters, *((name, value) for name, value in rest if value)])
@@ -86,7 +86,10 @@ class DirectoryQuery:
         return replace(self, after=None)
 
     def without(self, key: str, value: str | None = None) -> "DirectoryQuery":
-        """Return the query without one value of a facet, or without all of its values. "q" removes the search text."""
+        """Return a copy without one value of a facet, or without the whole facet.
+
+        The key "q" removes the search text.
+        """
         if key == "q":
             return replace(self, text="", after=None)
         kept = tuple(each for each in self.filters.get(key, ()) if value is not None and each != value)

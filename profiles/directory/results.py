@@ -1,10 +1,10 @@
 """Directory search. Pages and the JSON API both call `find`.
 
-Words and filters form one tsquery, so that PostgreSQL combines them in one index. There are two ways to find the best
-matches. If many builders match, scanning the sorted list from the top needs few rows. If few match, collecting all of them
-from the index leaves few rows to sort. PostgreSQL's statistics do not cover word prefixes, so it cannot choose well.
-Therefore `scan` reads the first `SCAN_LIMIT` rows, and the index is used only if those do not contain enough matches.
-docs/decisions.md has measurements.
+Words and filters form one tsquery, so that PostgreSQL can use one index for both. There are two ways to find the best
+matches. If many builders match, scanning the sorted list from the top reads few rows. If few builders match, collecting
+them from the index leaves few rows to sort. PostgreSQL's statistics do not cover word prefixes, so the planner cannot
+choose well. Therefore, `scan` first reads `SCAN_LIMIT` rows. The index is used only if these rows do not contain enough
+matches. See docs/decisions.md for measurements.
 """
 
 import sys
@@ -21,14 +21,15 @@ from profiles.directory.query import MIN_PREFIX_LENGTH, DirectoryQuery
 from profiles.models import BuilderProfile
 
 PAGE_SIZE = 24
-#: Number of matches that are counted exactly. With more matches, counts are lower bounds.
+#: Maximum number of matches to count exactly. If there are more, counts are lower bounds.
 SAMPLE_SIZE = 500
-#: Number of rows of the sorted list that `scan` reads.
+#: Number of sorted rows that `scan` reads.
 SCAN_LIMIT = 2000
-#: Number of name matches shown first, and number of names read to find them.
+#: Maximum number of name matches to show first, and maximum number of names to read.
 MAX_NAME_MATCHES, NAME_SCAN_LIMIT = 12, 200
 
-#: The conditions of `BuilderProfileQuerySet.listed`, except `user.is_active`, which is checked for matching rows only.
+#: The same conditions as `BuilderProfileQuerySet.listed`, except `user.is_active`, which is checked for matching rows
+#: only.
 _LISTED = "searchable AND slug IS NOT NULL" + "".join(
     f" AND {name} IS NULL" for name in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
 )
@@ -37,7 +38,7 @@ _COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availabili
 
 
 class Row(NamedTuple):
-    """The columns of a matching builder that are counted by facet."""
+    """The columns needed to count a matching builder in each facet."""
 
     id: int
     domains: list[str]
@@ -53,7 +54,7 @@ class Sample:
     """The first matches of a query.
 
     Attributes:
-        is_complete: `rows` contains all matches.
+        is_complete: whether `rows` contains all matches.
     """
 
     rows: list[Row]
@@ -62,11 +63,11 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the directory.
+    """A directory page.
 
     Attributes:
-        next_query: the query of the next page, or None on the last page.
-        sample: the matches from this page on.
+        next_query: the query for the next page, or None on the last page.
+        sample: the matches on this page and the following pages.
     """
 
     builders: list[BuilderProfile]
@@ -79,9 +80,9 @@ def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[Bu
 
     Args:
         size: the number of builders per page, less than `SAMPLE_SIZE`.
-        queryset: the listed builders, limited to the columns that the caller needs. The default loads all columns.
+        queryset: listed builders with the columns that the caller needs. By default, all columns are loaded.
     """
-    # Name matches are shown on the first page, so the other pages leave them out.
+    # Name matches appear on the first page and are therefore omitted from later pages.
     name_matches, [sample] = find_by_name(query), scan([query])
     if len(sample.rows) <= size + len(name_matches) and not sample.is_complete:
         rows = [Row(*values) for values in _fetch(*_select(query, SAMPLE_SIZE + 1))]
@@ -103,13 +104,13 @@ def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[Bu
 def find_by_name(query: DirectoryQuery) -> list[int]:
     """Return the ids of up to `MAX_NAME_MATCHES` builders whose name starts with the search text, exact matches first.
 
-    Only the first `NAME_SCAN_LIMIT` names in alphabetical order are read, so that a common prefix costs no more than a
-    rare one. Other builders keep their normal position in the list.
+    Only the first `NAME_SCAN_LIMIT` names in alphabetical order are read, which limits the cost of common prefixes. All
+    other builders keep their normal position in the list.
     """
     key = indexing.name_key(query.text)
     if not key or query.sort != BEST:
         return []
-    # One or two ASCII letters must match the whole name. Two Han characters may already be a family name.
+    # One or two ASCII letters must match the whole name, but two Han characters can be a family name.
     last = key if len(key) < MIN_PREFIX_LENGTH and key.isascii() else key + chr(sys.maxunicode)
     candidates = (
         f"SELECT * FROM profiles_builderprofile WHERE {_LISTED} AND name_key BETWEEN %s AND %s "  # noqa: S608
@@ -122,7 +123,7 @@ def find_by_name(query: DirectoryQuery) -> list[int]:
 
 
 def scan(queries: Sequence[DirectoryQuery]) -> list[Sample]:
-    """Return the matches of each query among the first `SCAN_LIMIT` rows of its order, in one statement."""
+    """Return each query's matches among the first `SCAN_LIMIT` rows of its sort order, in one statement."""
     samples: list[list[Row]] = [[] for _ in queries]
     has_more: list[bool] = [True for _ in queries]
     statements = [_select(query, SAMPLE_SIZE + 1, scan_limit=SCAN_LIMIT) for query in queries]
@@ -140,7 +141,7 @@ def scan(queries: Sequence[DirectoryQuery]) -> list[Sample]:
 
 
 def count(queries: Sequence[DirectoryQuery]) -> list[int]:
-    """Return the number of matches of each query, at most `SAMPLE_SIZE + 1`, in one statement."""
+    """Count each query's matches, up to `SAMPLE_SIZE + 1`, in one statement."""
     statements = [_select(query.first_page, SAMPLE_SIZE + 1, is_sorted=False) for query in queries]
     sql = " UNION ALL ".join(
         f"SELECT {number}, count(*) FROM ({one}) AS one"  # noqa: S608
@@ -159,17 +160,17 @@ def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
 def _select(
     query: DirectoryQuery, limit: int, *, scan_limit: int | None = None, is_sorted: bool = True
 ) -> tuple[str, list[Any]]:
-    """Return the SELECT of the first `limit` matches, and its parameters.
+    """Build the SELECT statement for the first `limit` matches, and return it with its parameters.
 
     Args:
-        scan_limit: read only this number of rows of the list, and add a column that is true if the list continues.
-        is_sorted: return the matches in order.
+        scan_limit: the maximum number of rows to read. Adds a column that is true if there are more rows.
+        is_sorted: whether to sort the matches.
     """
     conditions, values = _list_condition(query)
     tsqueries: list[Any] = query.tsqueries
     matches = _match_condition(tsqueries)
     order = f"ORDER BY {_order(query.sort)}" if is_sorted else ""
-    # Only column names and operators defined in this package are interpolated. All user input is passed as parameters.
+    # Only column names and operators from this package are interpolated. All user input is passed as parameters.
     listed = f"FROM profiles_builderprofile WHERE {conditions}"
     source, columns = f"(SELECT * {listed})", _COLUMNS
     if scan_limit:
@@ -191,7 +192,7 @@ def _list_condition(query: DirectoryQuery) -> tuple[str, list[Any]]:
     if sort.required_field:
         conditions.append(f"{sort.required_field} IS NOT NULL")
     if len(tiers := query.filters.get("tier", ())) == 1:
-        # Lower tiers are far down in the list. An index that starts with the tier finds them quickly.
+        # Lower tiers are far down the list. An index that starts with the tier finds them quickly.
         conditions.append("validation_tier = %s")
         values.append(int(tiers[0]))
     if query.after:

@@ -1,4 +1,4 @@
-"""Splits text into search words, without case, accents and common spelling variants.
+"""Split text into search words, ignoring case, accents and common spelling variants.
 
 The same functions process indexed text and search text. PostgreSQL only compares the resulting words and does not use a
 text search configuration, dictionary or parser.
@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from profiles.slugs import fold
 
-#: Text beyond this length is not indexed.
+#: Maximum length of indexed text. The rest is ignored.
 MAX_TEXT_LENGTH = 6000
 MAX_WORD_LENGTH = 60
 
@@ -27,13 +27,13 @@ _RUN = re.compile(f"([{_SPACELESS}]+)|[^{_SPACELESS}]+")
 
 
 def normalize(text: str) -> str:
-    """Return `text` without case and spelling variants: Łukasz as lukasz, ß as ss, ٣ as 3, أحمد as احمد."""
+    """Normalize case and spelling variants: Łukasz becomes lukasz, ß becomes ss, ٣ becomes 3, أحمد becomes احمد."""
     folded = fold(text[:MAX_TEXT_LENGTH]).casefold().translate(_SPELLINGS)
     return "".join(str(digit) if (digit := unicodedata.digit(char, None)) is not None else char for char in folded)
 
 
 def index_words(text: str) -> Iterator[str]:
-    """Yield the words to index `text` under. Scripts without spaces are indexed as pairs of letters."""
+    """Yield index words for `text`. Scripts without spaces are indexed as pairs of letters."""
     for chunk in normalize(text).split():
         words = list(_words(chunk))
         for word, is_run in words:
@@ -44,19 +44,22 @@ def index_words(text: str) -> Iterator[str]:
 
 
 def query_prefixes(text: str) -> Iterator[str]:
-    """Yield prefixes that must each match an indexed word."""
+    """Yield prefixes. Each one must match an indexed word."""
     for word, is_run in (each for chunk in normalize(text).split() for each in _words(chunk)):
         yield from (word[i : i + 2] for i in range(max(1, len(word) - 1))) if is_run else (word,)
 
 
 @lru_cache(4096)
 def term_key(text: str) -> str:
-    """Return the same key for spelling variants of a skill: "Node.JS" equals "node js", but "C" differs from "C#"."""
+    """Return a key that is equal for all spelling variants of a skill.
+
+    "Node.JS" and "node js" have the same key, but "C" and "C#" do not.
+    """
     return " ".join(word for chunk in normalize(text).split() for word, _ in _words(chunk))
 
 
 def _words(chunk: str) -> Iterator[tuple[str, bool]]:
-    """Yield each word, and whether it is a run of a script without spaces."""
+    """Yield each word, and whether it belongs to a script without spaces."""
     # Format characters (Cf) are dropped. Vowel signs stay with their letter, and # and + are kept for C# and C++.
     categories = [(char, unicodedata.category(char)) for char in chunk]
     kept = (char if category[0] in "LMN" or char in "+#" else " " for char, category in categories if category != "Cf")

@@ -54,7 +54,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
         "sorts": SORTS,
         "sort": SORTS[query.sort],
     }
-    # A history restore request by htmx needs the whole page.
+    # htmx needs the whole page to restore its history.
     is_partial = request.htmx and not request.htmx.history_restore_request
     response = render(request, f"profiles/builder_list.html{'#found' if is_partial else ''}", context)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
@@ -62,7 +62,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
 
 
 def _update_history(request: DirectoryRequest, query: DirectoryQuery, response: HttpResponse) -> HttpResponse:
-    """Update the browser URL. While the user types, the history entry is replaced instead of adding one for each letter."""
+    """Update the browser URL. While the user types, replace the history entry instead of adding one for each letter."""
     before = DirectoryQuery.from_params(QueryDict(urlsplit(request.htmx.current_url or "").query))
     is_same_search = bool(before.text) == bool(query.text) and before.without("q") == query.without("q")
     return replace_url(response, query.url) if is_same_search else push_url(response, query.url)

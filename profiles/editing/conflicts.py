@@ -1,4 +1,4 @@
-"""Explain an edit conflict: who saved in the meantime, when, and both versions field by field."""
+"""Describe an edit conflict: who saved last, when, and how the two versions differ."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from profiles.permissions import Viewer, access_for
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field whose stored value differs from the submitted one, both as text."""
+    """A field with different stored and submitted values, formatted as text."""
 
     label: str
     stored: str
@@ -26,7 +26,7 @@ class Difference:
 
 
 def differences(form: ProfileForm[Any], stored: Model) -> list[Difference]:
-    """Return the fields of a valid `form` that differ from `stored`."""
+    """Return the fields in which a valid `form` differs from `stored`."""
     return [
         Difference(str(bound.label), _display(bound, current), _display(bound, submitted))
         for bound in form
@@ -36,28 +36,28 @@ def differences(form: ProfileForm[Any], stored: Model) -> list[Difference]:
 
 @dataclass(frozen=True, slots=True)
 class LastChange:
-    """Who saved last, worded for the viewer, and when."""
+    """The last change: its actor, described for the viewer, and its time."""
 
     by: str
     at: datetime
 
 
 def last_change(profile: Profile, fields: Collection[str], viewer: Actor) -> LastChange | None:
-    """Return the latest audited change to any of `fields`, or None; one query."""
+    """Return the latest audited change to any of `fields`, or None, using one query."""
     rows = AuditLog.objects.filter(target=target_key(profile), changed_fields__overlap=list(fields))
     row = rows.order_by("-id").first()
     return LastChange(_actor_label(row, profile, viewer), row.timestamp) if row else None
 
 
 def _actor_label(row: AuditLog, profile: Profile, viewer: Actor) -> str:
-    # An impersonated session is not the owner's own.
+    # An admin who impersonates the owner is not described as the owner.
     if (row.actor_id, row.impersonator) == (viewer.user.pk, viewer.impersonator):
         return gettext("you in another tab")
     if row.impersonator:
         return gettext("our support team")
     if row.actor_id is None:
         return gettext("Clerk") if row.source == AuditLog.Source.WEBHOOK else gettext("our system")
-    # Owners do not learn the names of admins.
+    # Admin names are not shown to owners.
     may_see_name = row.actor_id == profile.user_id or access_for(viewer.user, profile).role == Viewer.ADMIN
     return (may_see_name and row.actor_label) or gettext("an admin")
 

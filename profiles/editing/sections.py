@@ -1,4 +1,4 @@
-"""The sections of a profile. Each is edited separately and has its own form and display template."""
+"""Profile sections. Each section has a form and a display template, and is edited separately."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,14 +22,14 @@ type Text = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One section.
+    """A profile section.
 
     Attributes:
-        key: part of its URL and of the id of its element, `section-<key>`.
-        title: heading of the form.
-        edit: label of the link that opens the form.
-        save: label of the submit button.
-        invitation: shown to the owner while the section is empty.
+        key: used in the section's URL and element id (`section-<key>`).
+        title: the form's heading.
+        edit: the label of the link that opens the form.
+        save: the submit button's label.
+        invitation: the text shown to the owner while the section is empty.
         confirms_availability: whether saving also confirms the availability as of today.
     """
 

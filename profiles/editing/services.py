@@ -1,4 +1,4 @@
-"""Profile edits. Each is one transaction with one audit row, and writes only the fields that changed."""
+"""Save profile edits. Each edit is one transaction that writes only the changed fields and one audit row."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,11 +20,11 @@ def save[P: Profile](
     version: str = "",
     extra: Mapping[str, Any] | None = None,
 ) -> P:
-    """Write the values of `new` that differ from the stored ones, and record who changed them.
+    """Save the values in `new` that differ from the stored values, and record the actor.
 
     Args:
-        version: of the fields of `new` when the form was opened; blank overwrites newer values.
-        extra: values to write even if nothing else changes.
+        version: the version of the fields in `new` when the form was opened. If blank, newer values are overwritten.
+        extra: values to save even if no other value changes.
 
     Returns:
         The stored profile after the change.
@@ -32,7 +32,7 @@ def save[P: Profile](
     Raises:
         DoesNotExist: the profile was deleted.
         EditConflictError: the stored values match neither `version` nor `new`.
-        slug_history.SlugTaken: another profile took the slug a moment ago.
+        slug_history.SlugTaken: another profile took the slug after validation.
     """
     try:
         with transaction.atomic():

@@ -1,7 +1,7 @@
 """Detect edit conflicts, so that an old form does not overwrite newer values.
 
-A form carries the version of its fields at the time it was opened. Saving compares it with the stored version while the row
-is locked.
+A form contains the version that its fields had when it was opened. Saving compares this version with the stored one
+while the row is locked.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ class EditConflictError(Exception):
     """The stored values changed after the form was opened. Nothing was saved.
 
     Attributes:
-        stored: the locked row as it is now, or None if it was deleted.
+        stored: the current row, locked, or None if it was deleted.
     """
 
     def __init__(self, stored: Model | None) -> None:
@@ -30,10 +30,10 @@ def version_of(instance: Model, fields: Iterable[str]) -> str:
 
 
 def check_version(stored: Model, fields: Iterable[str], version: str) -> None:
-    """Refuse to overwrite a newer version.
+    """Check that the stored version has not changed.
 
     Raises:
-        EditConflictError: the stored fields do not have this version.
+        EditConflictError: the stored fields have a different version.
     """
     if version_of(stored, fields) != version:
         raise EditConflictError(stored)

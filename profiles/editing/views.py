@@ -1,4 +1,4 @@
-"""Edit a builder page section by section, a client profile, and a builder's availability."""
+"""Views for editing builder page sections, client profiles and availability."""
 
 import copy
 from typing import Any, cast
@@ -30,13 +30,13 @@ from profiles.permissions import Viewer
 
 
 class EditingMixin[P: Profile](ProfileAccessMixin[P]):
-    """Save a form to the profile of the URL."""
+    """Save a form to the profile identified by the URL."""
 
     request: AuthenticatedRequest
     required = "edit"
 
     def save(self, form: ProfileForm[P], *, version: str = "", confirms_availability: bool = False) -> None:
-        """Save a valid form. Only owners confirm their availability by saving."""
+        """Save a valid form. If the owner saves it, also confirm the availability."""
         confirms = confirms_availability and self.access.role == Viewer.OWNER
         self.profile = editing.save(
             self.profile,
@@ -48,14 +48,14 @@ class EditingMixin[P: Profile](ProfileAccessMixin[P]):
 
 
 class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], UpdateView[P, ProfileForm[P]]):
-    """The form of one section, in place by htmx or on its own page."""
+    """Edit one section, either in place with htmx or on a separate page."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
     section: Section
 
     def get_object(self, queryset: QuerySet[P] | None = None) -> P:
-        """Return a copy, because validation changes the instance and the rest of the page shows stored values."""
+        """Return a copy, because validation changes the instance while the rest of the page must show stored values."""
         return copy.copy(self.profile)
 
     def get_form_class(self) -> type[ProfileForm[P]]:
@@ -75,7 +75,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         return self.get_success_url()
 
     def section_context(self) -> dict[str, Any]:
-        """Return the context of a section's display template."""
+        """Build the context for a section's display template."""
         return {
             "profile": self.profile,
             "access": self.access,
@@ -84,19 +84,22 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         }
 
     def version_for(self, form: ProfileForm[P]) -> str:
-        """Return the version to embed in `form`. A posted form keeps its own, so that an error does not hide a conflict."""
+        """Return the version to embed in `form`.
+
+        A posted form keeps its version, so that a validation error does not hide a conflict.
+        """
         if form.is_bound:
             return str(form.data.get("version", ""))
         return version_of(self.profile, form.fields)
 
     @property
     def is_page(self) -> bool:
-        """Whether the form is on its own page instead of in place on the builder page."""
+        """Whether the form is on a separate page instead of in place on the builder page."""
         page = self.request.htmx.current_url_abs_path or ""
         return not self.request.htmx or unquote(page.partition("?")[0]) == self.request.path
 
     def form_valid(self, form: ProfileForm[P]) -> HttpResponse:
-        """Save the section and show it, or show the form again with the conflict."""
+        """Save the section and render it. If there is a conflict, render the form again."""
         url_before = self.get_success_url()
         try:
             self.save(form, version=self.version_for(form), confirms_availability=self.section.confirms_availability)
@@ -109,7 +112,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         return self.saved(url_is_unchanged=self.get_success_url() == url_before)
 
     def form_in_conflict(self, form: ProfileForm[P], stored: P) -> HttpResponse:
-        """Show both versions. The form keeps the submitted values, and saving it again overwrites the stored ones."""
+        """Show both versions. The form keeps the submitted values, and saving it again overwrites the stored values."""
         context = {
             "version": version_of(stored, form.fields),
             "differences": differences(form, stored),
@@ -118,7 +121,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         return self.form_invalid(form, 409, **context)
 
     def saved(self, *, url_is_unchanged: bool) -> HttpResponse:
-        """Swap the saved section and the bar into the page, or redirect to the page."""
+        """Return the saved section and the bar for htmx, otherwise redirect to the page."""
         if self.request.htmx and url_is_unchanged and not self.is_page:
             context = {**self.section_context(), "is_saved": True}
             return render(self.request, "profiles/section_saved.html", context)
@@ -128,7 +131,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
 
 
 class SectionUpdateView(BuilderPageMixin, EditView[BuilderProfile]):
-    """A section of a builder's page."""
+    """Edit a section of a builder's page."""
 
     def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         """Return the profile, and set `self.section` from the URL."""
@@ -143,7 +146,7 @@ class SectionUpdateView(BuilderPageMixin, EditView[BuilderProfile]):
 
 
 class ClientUpdateView(EditView[ClientProfile]):
-    """A client profile: any by id for admins, or the signed-in user's own."""
+    """Edit the signed-in user's client profile. Admins can edit any client profile by id."""
 
     section = CLIENT_SECTION
 
@@ -159,7 +162,7 @@ class ClientUpdateView(EditView[ClientProfile]):
         return super().get_profile(**(url_kwargs or {"user": self.request.user}))
 
     def get_success_url(self) -> str:
-        """Return the URL of the form itself: client profiles have no public page."""
+        """Return the form's URL, because client profiles have no public page."""
         return self.request.path
 
     def get_back_url(self) -> str:
@@ -167,7 +170,7 @@ class ClientUpdateView(EditView[ClientProfile]):
 
 
 class AvailabilityView(EditingMixin[BuilderProfile]):
-    """The availability switch, on the account page and in the owner bar of the builder page."""
+    """The availability switch on the account page and in the builder page's owner bar."""
 
     http_method_names = ["get", "head", "post"]
 
@@ -186,7 +189,10 @@ class AvailabilityView(EditingMixin[BuilderProfile]):
         return self.render_switch(200, is_confirmed=True)
 
     def render_switch(self, status: int, **context: Any) -> HttpResponse:
-        """Return the switch for htmx, with its bar and section if it is on the builder page; else redirect back."""
+        """Return the switch for htmx, including the bar and the section on the builder page.
+
+        Otherwise redirect back.
+        """
         if not self.request.htmx:
             add_message = messages.error if "error" in context else messages.success
             add_message(self.request, context.get("error") or gettext("Saved."))
@@ -199,6 +205,6 @@ class AvailabilityView(EditingMixin[BuilderProfile]):
 
     @property
     def next_url(self) -> str:
-        """The page the switch was on if it is on this site, else the builder page."""
+        """The page that contained the switch, or the builder page if that page is not on this site."""
         target = self.request.POST.get("next", "")
         return target if is_internal_url(self.request, target) else str(self.profile.get_absolute_url())

@@ -7,8 +7,8 @@ from typing import Any
 
 from django import forms
 
-#: ValidityState flags, and the error code whose message each one shows. HTML has no lists: static/js/editing-validity.js
-#: checks the last three itself.
+#: Error codes by ValidityState flag. static/js/editing-validity.js sets the last three, because HTML cannot validate
+#: lists.
 MESSAGE_CODES = {
     "valueMissing": "required",
     "badInput": "invalid",
@@ -24,7 +24,7 @@ MESSAGE_CODES = {
 
 
 def attributes(field: forms.Field) -> dict[str, Any]:
-    """Return the data attributes for the widget of `field`: its messages, and its maximum length."""
+    """Return data attributes for the field's widget: error messages and maximum length."""
     messages = {
         flag: _interpolate(str(field.error_messages[code]), _limits(field, code))
         for flag, code in MESSAGE_CODES.items()
@@ -36,7 +36,7 @@ def attributes(field: forms.Field) -> dict[str, Any]:
 
 
 def _limits(field: Any, code: str) -> dict[str, Any]:
-    """Return the message parameters that do not depend on the typed value."""
+    """Return message parameters that do not depend on the entered value."""
     if code in ("too_many", "too_long"):
         return {"max_items": field.max_items, "max_entry_length": field.max_entry_length}
     return {"limit_value": getattr(field, code, "")}

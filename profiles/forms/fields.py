@@ -1,4 +1,4 @@
-"""Form fields for single lines, longer texts, lists and links. They clean the value before they validate it."""
+"""Form fields for single lines, longer texts, lists and links. Values are cleaned before they are validated."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ TOO_LONG = _("Use %(limit_value)d characters or fewer. You entered %(show_value)
 
 
 class LineField(forms.CharField):
-    """One line of text in any script and direction."""
+    """A single line of text in any script and direction."""
 
     default_error_messages = {"max_length": TOO_LONG}
 
@@ -30,7 +30,7 @@ class LineField(forms.CharField):
 
 
 class ParagraphsField(LineField):
-    """Text of several lines."""
+    """Multi-line text."""
 
     widget = forms.Textarea
 
@@ -39,7 +39,7 @@ class ParagraphsField(LineField):
 
 
 class PageSlugField(LineField):
-    """The slug of a page, in any script. Text with at least one letter or digit is converted to a slug."""
+    """A page slug in any script. Input is converted to a slug and must contain at least one letter or digit."""
 
     default_error_messages = {"required": _("Enter a URL with at least one letter or digit.")}
 
@@ -47,7 +47,7 @@ class PageSlugField(LineField):
         super().__init__(**{"max_length": MAX_LENGTH} | kwargs)
 
     def to_python(self, value: Any) -> str:
-        """Return the slug. If a whole URL was pasted, use its last part."""
+        """Convert the input to a slug. If the user pasted a full URL, use its last part."""
         last = super().to_python(value).rstrip("/").rpartition("/")[2]
         return slugify(fold(last), allow_unicode=True).strip("-_")
 
@@ -55,7 +55,7 @@ class PageSlugField(LineField):
 class ListField(forms.CharField):
     """Short entries separated by commas or line breaks, without duplicates (ignoring case and accents)."""
 
-    #: A regular expression that Python and JavaScript read alike.
+    #: A regular expression that works in both Python and JavaScript.
     separator = "[,;\\n、،]"
     default_error_messages = {
         "too_many": _("Enter at most %(max_items)d. You entered %(count)d."),
@@ -88,14 +88,14 @@ class ListField(forms.CharField):
                 raise ValidationError(self.error_messages["too_long"], "too_long", params)
 
     def run_validators(self, value: Any) -> None:
-        """Skip the validators of CharField, which expect a string."""
+        """Skip CharField's validators, which expect a string."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return bool(list(initial or []) != self.to_python(data))
 
     @staticmethod
     def duplicate_key(entry: str) -> str:
-        """Return a key that is equal for entries that count as duplicates."""
+        """Return a key for detecting duplicates."""
         return fold(entry)
 
     @staticmethod
@@ -112,9 +112,9 @@ class ListField(forms.CharField):
 
 
 class LinkField(LineField):
-    """An http or https URL; `https://` may be omitted.
+    """An http or https URL. `https://` may be omitted.
 
-    Not HTML's URL input: that requires a scheme and accepts any.
+    The widget is a text input, because HTML's URL input requires a scheme and accepts any scheme.
     """
 
     default_error_messages = link_validation.MESSAGES
@@ -129,7 +129,7 @@ class LinkField(LineField):
 
 
 class LinksField(ListField):
-    """http or https URLs, one per line; `https://` may be omitted."""
+    """A list of http or https URLs, one per line. `https://` may be omitted."""
 
     widget = forms.Textarea
     separator = "\\s+"  # URLs can contain commas
@@ -147,7 +147,7 @@ class LinksField(ListField):
 
     @staticmethod
     def duplicate_key(entry: str) -> str:
-        """Return the URL unchanged: paths are case-sensitive."""
+        """Return the URL unchanged, because paths are case-sensitive."""
         return entry
 
     @staticmethod

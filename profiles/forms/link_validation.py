@@ -1,4 +1,4 @@
-"""Validate links on profiles: they must be public http or https URLs whose host cannot be mistaken for another."""
+"""Validate profile links. They must be public http or https URLs without lookalike hosts."""
 
 import ipaddress
 import re
@@ -10,17 +10,18 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
-#: The host needs a dot. User names are refused, because they can be mistaken for the host. Also used by the browser.
+#: The host must contain a dot. User names are rejected because they can be mistaken for the host. The browser uses it
+#: too.
 PATTERN = "https?://[^\\s/?#@\\\\:]+\\.[^\\s/?#@\\\\:.]+\\.?(:\\d+)?([/?#]\\S*)?"
 MESSAGES: dict[str, Any] = {
     "not_a_link": _("“%(entry)s” is not a valid URL. Enter a full URL that starts with https://."),
     "private_link": _("“%(entry)s” is on a private network. Link to a public page."),
     "disguised_link": _("“%(entry)s” has letters that imitate another domain. Use a URL without lookalike letters."),
 }
-#: Names that resolve only on private networks: RFC 6761, RFC 6762, RFC 8375, and .internal, which ICANN reserves.
+#: Domains for private networks, from RFC 6761, RFC 6762 and RFC 8375, and .internal, which ICANN has reserved.
 _PRIVATE_DOMAINS = ("localhost", "local", "internal", "home.arpa")
 _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE")
-#: Cyrillic letters that look like Latin ones. A label that consists of these only looks Latin.
+#: Cyrillic letters that look like Latin letters. A label that contains no other letters looks Latin.
 _LOOKALIKES = frozenset("асԁеһіјӏорԛѕԝхуԍѵ")
 _validate_url = URLValidator(schemes=["https", "http"])
 
@@ -43,7 +44,7 @@ def validate_link(link: str) -> None:
 
 
 def add_scheme(link: str) -> str:
-    """Return `link` with `https://` in front, unless it has a scheme."""
+    """Prepend `https://` to `link` if it has no scheme."""
     return link if ":" in link.split("/", maxsplit=1)[0] else f"https://{link}"
 
 
@@ -59,7 +60,7 @@ def _is_private(host: str) -> bool:
 
 
 def _is_disguised(label: str, *, tld_is_latin: bool) -> bool:
-    """Return whether a host label mixes alphabets, or consists of lookalikes under a Latin top-level domain."""
+    """Return whether a host label mixes alphabets, or has only lookalike letters under a Latin top-level domain."""
     letters = {character for character in label.casefold() if character.isalpha()}
     alphabets = {unicodedata.name(letter, "").split(" ")[0] for letter in letters} & set(_ALPHABETS)
     return len(alphabets) > 1 or (tld_is_latin and bool(letters) and letters <= _LOOKALIKES)

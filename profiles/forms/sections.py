@@ -1,4 +1,4 @@
-"""Forms for profile fields. Pages and the JSON API use the same forms, so the same rules apply to both."""
+"""Forms for profile fields. Pages and the JSON API use the same forms, and therefore the same validation rules."""
 
 from decimal import Decimal
 from functools import cache
@@ -19,19 +19,19 @@ from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
 from profiles.models.portfolio import MAX_TECHNOLOGIES
 
 MAX_BIO_LENGTH = 5000
-#: In any currency. A higher rate is assumed to be a typing mistake.
+#: In any currency. A higher rate is probably a typo.
 MAX_RATE = Decimal(99999)
 
 
-@cache  # listing the zones reads several hundred files
+@cache  # Listing the zones reads several hundred files.
 def time_zones() -> list[tuple[str, str | Promise]]:
-    """Return the geographic time zones as choices."""
+    """Return choices for all geographic time zones."""
     zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
     return [("", _("Not stated")), *((zone, zone.replace("_", " ")) for zone in zones)]
 
 
 class DescribedField(forms.BoundField):
-    """A field whose aria-describedby always includes its error list, because the browser adds errors later."""
+    """A bound field whose aria-describedby always includes its error list, because the browser can add errors later."""
 
     @property
     def aria_describedby(self) -> str:
@@ -39,7 +39,7 @@ class DescribedField(forms.BoundField):
 
 
 class BrowserRulesMixin(forms.BaseForm):
-    """Add the rules and messages of each field for static/js/editing-validity.js."""
+    """Add each field's rules and messages for static/js/editing-validity.js."""
 
     bound_field_class = DescribedField
 
@@ -52,17 +52,17 @@ class BrowserRulesMixin(forms.BaseForm):
 
 
 class ProfileForm[M: Model](BrowserRulesMixin, forms.ModelForm[M]):
-    """One section of a profile.
+    """Base form for a profile section.
 
-    Like every ModelForm it changes its `instance` while it validates. Pass a copy if the page also shows the profile.
+    Like every ModelForm, it changes its `instance` during validation. Pass a copy if the page also shows the profile.
     """
 
     def focus_first(self) -> None:
-        """Autofocus the first field with an error, or else the first field."""
+        """Autofocus the first field with an error, or the first field if there are no errors."""
         first = next(
             (self.fields[name] for name in self.fields if name in self.errors), next(iter(self.fields.values()))
         )
-        if not first.widget.use_fieldset:  # every checkbox would get the attribute
+        if not first.widget.use_fieldset:  # Every checkbox would get the attribute.
             first.widget.attrs["autofocus"] = True
 
 
@@ -110,7 +110,7 @@ class SkillsForm(ProfileForm[BuilderProfile]):
         required=False,
         label=_("Skills"),
         help_text=_(
-            "Separate with commas, most important first. Your page shows the first seven. Clients can search for all of them."
+            "Separate with commas, most important first. Your page shows the first seven. Clients can search for all."
         ),
     )
     expertise = ListField(
@@ -236,7 +236,7 @@ class ClientForm(ProfileForm[ClientProfile]):
 
 
 class ProjectForm(ProfileForm[Project]):
-    """A portfolio project without its image, which `ProjectPageForm` adds."""
+    """A portfolio project without its image. `ProjectPageForm` adds the image field."""
 
     title = LineField(max_length=120, label=_("Title"), error_messages={"required": _("Enter a title.")})
     description = ParagraphsField(

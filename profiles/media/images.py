@@ -1,7 +1,7 @@
-"""Decode uploaded images and encode them again, and store the result under random names.
+"""Re-encode uploaded images and store them under random names.
 
-The pixels are decoded, rotated upright, converted to sRGB, resized and encoded as WebP. So neither metadata nor other hidden
-content reaches the storage. The format is detected from the bytes: the uploaded name and content type are ignored.
+The pixels are decoded, rotated upright, converted to sRGB, resized and encoded as WebP. This removes metadata and other
+hidden content. The format is detected from the file's bytes. The uploaded name and content type are ignored.
 """
 
 import logging
@@ -28,19 +28,19 @@ from profiles.models import BuilderProfile, Project
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 8 * 1024 * 1024
-#: A WebP of 24 megapixels takes 0.5 s and 380 MB. The largest common screens have 20 megapixels.
+#: Decoding a 24-megapixel WebP takes 0.5 s and 380 MB. The largest common screens have 20 megapixels.
 MAX_PIXELS = 24_000_000
-#: JPEGs are decoded at a reduced size: 40 megapixels take at most 0.4 s and 125 MB.
+#: JPEGs are decoded at a reduced size: a 40-megapixel JPEG takes at most 0.4 s and 125 MB.
 MAX_JPEG_PIXELS = 40_000_000
 JPEG_START = b"\xff\xd8"
-#: Seconds that an upload waits for another one to be decoded. Its thread serves no other request meanwhile.
+#: Maximum time in seconds that an upload waits while another image is decoded. Waiting blocks a server thread.
 MAX_WAIT_S = 5
-#: Not AVIF: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file that declared 10 x 10.
+#: AVIF is excluded: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file declaring 10 x 10.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-#: Each scan of a progressive JPEG takes 60 bytes of the file and a pass over the whole image (25 ms at 40 megapixels).
-#: Cameras and editors write about ten, and embedded previews add a few.
+#: A scan in a progressive JPEG needs only 60 bytes but takes a pass over the whole image (25 ms at 40 megapixels).
+#: Cameras and editors write about ten scans, and embedded previews add a few.
 MAX_SCANS = 50
-#: Before any slow operation, images are shrunk by an integer factor that keeps the shorter side at least this long.
+#: Minimum length of the shorter side, in pixels, when images are shrunk by an integer factor before slow operations.
 MIN_WORKING_SIDE = 1200
 #: The transposition that undoes each EXIF orientation.
 TRANSPOSE_FOR_ORIENTATION = {
@@ -59,15 +59,15 @@ TOO_MANY_PIXELS = _("This image has more than %(limit)d million pixels. Choose a
 BUSY = _("Other images are being processed. Try again in a few seconds.")
 UNREADABLE = _("This file is not a readable image. Choose a JPEG, PNG, WebP or GIF.")
 
-# One at a time in each process, because each needs hundreds of megabytes.
+# Each process decodes one image at a time, because decoding needs hundreds of megabytes.
 _decoding = threading.Lock()
-# Pillow enforces the limit too, in case a file is larger than its header says.
+# Also set Pillow's limit, in case an image is larger than its header declares.
 Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """Maximum size of one kind of image, and whether larger images are cropped to it or only scaled down."""
+    """The maximum size for one kind of image, and whether larger images are cropped or only scaled down."""
 
     width: int
     height: int
@@ -82,7 +82,8 @@ def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
     """Return the image in `file` as a WebP with a random name.
 
     Raises:
-        ValidationError: the file is too large, has too many pixels, or is not an image. The message is for the user.
+        ValidationError: the file is too large, has too many pixels, or is not an image. The message
+            is shown to the user.
     """
     if file.size > MAX_BYTES:
         params = {"size": filesizeformat(file.size), "limit": filesizeformat(MAX_BYTES)}
@@ -118,7 +119,10 @@ def _turn() -> Iterator[None]:
 
 
 def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
-    """Return the pixels, upright, in sRGB and resized to `spec`. Only the first frame of an animation is used."""
+    """Decode an image, rotate it upright, convert it to sRGB and resize it to `spec`.
+
+    Use only an animation's first frame.
+    """
     with Image.open(BytesIO(content), formats=FORMATS) as opened:
         _check_pixel_count(opened, max_pixels)
         if content.startswith(JPEG_START) and content.count(b"\xff\xda") > MAX_SCANS:
@@ -127,7 +131,8 @@ def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
         # JPEGs decode much faster at a reduced size.
         opened.draft(None, (opened.width // factor, opened.height // factor))
         opened.load()
-        _check_pixel_count(opened, max_pixels)  # again: the first frame of a GIF can exceed the size in its header
+        # Check again, because a GIF's first frame can exceed the size in its header.
+        _check_pixel_count(opened, max_pixels)
         image = _normalize_mode(opened)
     if (factor := min(image.size) // MIN_WORKING_SIDE) > 1:
         image = image.reduce(factor)
@@ -139,7 +144,7 @@ def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
         image = ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
     else:
         image.thumbnail((spec.width, spec.height), Image.Resampling.LANCZOS)
-    # Flatten onto white, so that pixels hidden by transparency are not in the copy.
+    # Flatten onto white, so that the copy does not contain pixels hidden by transparency.
     canvas = Image.new("RGB", image.size, "white")
     canvas.paste(image, mask=image if image.mode == "RGBA" else None)
     return canvas
@@ -161,15 +166,15 @@ def _check_pixel_count(image: Image.Image, limit: int) -> None:
 
 
 def _normalize_mode(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey, which convert() clips instead of scaling
+    if image.mode.startswith("I"):  # convert() clips 16-bit grey instead of scaling it.
         image = image.point(lambda value: value / 256).convert("L")
-    # Not converted without need, because a copy of the largest image takes 100 MB.
+    # Convert only if necessary, because a copy of the largest image takes 100 MB.
     is_plain = image.mode in ("CMYK", "RGB", "RGBA") and "transparency" not in image.info
     return image if is_plain else image.convert("RGBA")
 
 
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
-    """Convert to sRGB. A broken or mismatched colour profile is ignored."""
+    """Convert to sRGB, ignoring broken or mismatched colour profiles."""
     mode: Any = "RGBA" if image.mode == "RGBA" else "RGB"
     if icc_profile:
         try:
@@ -192,9 +197,9 @@ def _orientation(image: Image.Image) -> int:
 
 @contextmanager
 def store(image: "ContentFile[bytes] | None", folder: str) -> Iterator[str]:
-    """Store an image from `reencode` and yield its name, or "" for None. If the block raises, delete the file.
+    """Store an image returned by `reencode` and yield its name, or "" for None. Delete the file if the block raises.
 
-    The block must contain the whole transaction. A transaction opened outside could still roll back later.
+    The block must contain the whole transaction, because an outer transaction could still roll back later.
     """
     name = default_storage.save(f"{folder}{image.name}", image) if image else ""
     try:
@@ -212,9 +217,9 @@ def discard(name: str | None) -> None:
 
 
 def remove_all(profile: BuilderProfile) -> None:
-    """Remove the portrait and all project images of a profile, and delete the files after the commit.
+    """Remove a profile's portrait and all its project images, and delete the files after the commit.
 
-    Call it in a transaction, before the rows that hold the names are deleted. The caller writes the audit row.
+    Call it in a transaction, before the rows that contain the file names are deleted. The caller writes the audit row.
     """
     stored = BuilderProfile.objects.select_for_update(no_key=True).get(pk=profile.pk)
     projects = Project.objects.filter(builder=stored).exclude(image="").select_for_update(no_key=True)
@@ -226,7 +231,7 @@ def remove_all(profile: BuilderProfile) -> None:
 
 
 def images_of(user: User) -> Iterator[tuple[str, bytes]]:
-    """Yield the name and content of each stored image of `user`, for the personal data export."""
+    """Yield the name and content of each of the user's stored images, for the personal data export."""
     portraits = BuilderProfile.objects.filter(user=user).exclude(image="").values_list("image", flat=True)
     projects = Project.objects.filter(builder__user=user).exclude(image="").values_list("pk", "image")
     named = [("portrait.webp", name) for name in portraits]

@@ -14,9 +14,10 @@ from profiles.media.images import MAX_BYTES, ImageSpec
 
 
 class CappedUploadHandler(FileUploadHandler):
-    """Keep the files of a request in memory up to the image size limit. Count and drop bytes beyond it.
+    """Keep a request's files in memory up to the image size limit, then count the remaining bytes and drop them.
 
-    So a form can report that a file is too large without losing its other fields, and no upload fills the disk.
+    A form can therefore report that a file is too large without losing its other fields, and uploads cannot fill the
+    disk.
     """
 
     def __init__(self, request: HttpRequest | None = None) -> None:
@@ -33,7 +34,7 @@ class CappedUploadHandler(FileUploadHandler):
         self.remaining -= len(kept)
 
     def file_complete(self, file_size: int) -> InMemoryUploadedFile:
-        """Return the file with the size that was sent, even if part of it was dropped."""
+        """Return the file with the size that was sent, even if some bytes were dropped."""
         content = ContentFile(bytes(self.content))
         return InMemoryUploadedFile(
             content,

@@ -1,4 +1,4 @@
-"""Builder and client profiles. They are created and archived with the roles of their user."""
+"""Builder and client profiles, which are created and archived when their user gains or loses a role."""
 
 from profiles.models.badges import Badge
 from profiles.models.base import Profile, ProfileQuerySet

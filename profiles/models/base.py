@@ -10,11 +10,14 @@ from accounts.models import User
 
 class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
     def not_hidden(self) -> Self:
-        """Profiles with none of `HIDDEN_BY_FIELDS` set, whose user is neither deleted nor banned."""
+        """Return profiles that are not hidden by a `HIDDEN_BY_FIELDS` field and whose user is not deleted or banned."""
         return self.filter(**dict.fromkeys(Profile.HIDDEN_BY_FIELDS), user__is_active=True)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Profiles that `profiles.permissions.access_for` lets `user` view: their own, or all of them for admins."""
+        """Return profiles that `user` can view: their own profiles, or all profiles for admins.
+
+        See `profiles.permissions.access_for`.
+        """
         profiles = self.select_related("user")
         if not isinstance(user, User) or not user.is_active:
             return profiles.none()
@@ -22,16 +25,16 @@ class ProfileQuerySet[P: "Profile"](models.QuerySet[P]):
 
 
 class Profile(models.Model):
-    """Base class of builder and client profiles.
+    """Base class for builder and client profiles.
 
-    A profile can be hidden for several reasons at once. Each reason has its own field, so clearing one does not clear
-    the others. Deleted and banned users are hidden as well: see `User.is_active`.
+    A profile can be hidden for several reasons at once. Each reason has its own field, so clearing one reason does not
+    clear the others. Profiles of deleted and banned users are also hidden: see `User.is_active`.
     """
 
     #: Each of these fields hides the profile from the public while it is set.
     HIDDEN_BY_FIELDS = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
 
-    # PROTECT: user rows are anonymised, never deleted, so a profile and its history always keep their user.
+    # PROTECT, because user rows are anonymised but never deleted. A profile and its history always keep their user.
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, help_text="When the user lost the role.")
     hidden_at = models.DateTimeField(

@@ -16,22 +16,25 @@ from profiles.models.base import Profile, ProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
 from profiles.slugs import MAX_LENGTH
 
-#: Skills shown on the page. The others are still searchable.
+#: Number of skills shown on the page. Users can search for all skills.
 SKILLS_SHOWN = 7
 MAX_SKILLS = 20
 MAX_EXPERTISE = 10
 MAX_LINKS = 8
 
-#: A letter with its accents and vowel signs.
+#: Matches a letter with its accents and vowel signs.
 INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
 
-#: The conditions of `BuilderProfileQuerySet.listed` on the profile's own columns, for partial indices.
+#: The `BuilderProfileQuerySet.listed` conditions that use only profile columns, for partial indexes.
 LISTED = Q(searchable=True, slug__isnull=False, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS})
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
     def published(self) -> Self:
-        """Profiles that the public can view. A profile without a slug (its user has no name yet) is not published."""
+        """Return profiles that the public can view.
+
+        A profile without a slug is not published, because its user has no name yet.
+        """
         return self.not_hidden().filter(slug__isnull=False).select_related("user")
 
     def listed(self) -> Self:
@@ -39,7 +42,7 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         return self.published().filter(searchable=True)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """Profiles that `user` can view: published ones, their own, or all of them for admins."""
+        """Return profiles that `user` can view: published profiles and their own, or all profiles for admins."""
         published = Q(
             slug__isnull=False, user__is_active=True, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS}
         )
@@ -50,9 +53,9 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         return self.filter(published | Q(user=user, deleted_at=None)).select_related("user")
 
     def enumerable_by(self, user: User | AnonymousUser) -> Self:
-        """Profiles that `user` may find by number: of those they can view, the listed ones and those they can edit.
+        """Return profiles that `user` can look up by id: listed profiles, and profiles that they can edit.
 
-        Numbers are sequential, so finding unlisted profiles by number would reveal all of them.
+        Ids are sequential, so looking up unlisted profiles by id would reveal all of them.
         """
         found = self.visible_to(user)
         if not isinstance(user, User) or not user.is_active:
@@ -157,7 +160,7 @@ class BuilderProfile(Profile):
         _("ADHD-friendly focus"), default=False, db_default=False, help_text="Works in ways that suit people with ADHD."
     )
 
-    # Written by admins only, and never by the profile's owner.
+    # Only admins can change these fields, never the profile's owner.
     validation_evidence = models.CharField(
         _("evidence for the tier"),
         max_length=500,
@@ -182,7 +185,7 @@ class BuilderProfile(Profile):
 
     # Search columns. Only profiles.directory.indexing.index writes them.
     search = SearchVectorField(null=True, editable=False)
-    # The C collation lets one index find all names with a given prefix.
+    # With the C collation, one index can find all names with a given prefix.
     name_key = models.CharField(
         max_length=120,
         default="",
@@ -217,7 +220,7 @@ class BuilderProfile(Profile):
         indexes = [
             # The directory's default order. The other sort orders follow below.
             models.Index(F("score").desc(), F("id").desc(), name="profiles_builder_best", condition=LISTED),
-            # Filtered by one tier. Lower tiers start far down in the default order.
+            # For filtering by one tier. Lower tiers start far down in the default order.
             models.Index(
                 F("validation_tier"),
                 F("score").desc(),
@@ -234,9 +237,9 @@ class BuilderProfile(Profile):
                 name="profiles_builder_confirmed",
                 condition=LISTED & Q(availability_confirmed_at__isnull=False),
             ),
-            # Search words and filters, used when few builders match. See profiles.directory.results.
+            # For search words and filters that few builders match. See profiles.directory.results.
             GinIndex(fields=["search"], name="profiles_builder_words", condition=LISTED),
-            # Builders whose name starts with the search text.
+            # For finding builders whose name starts with the search text.
             models.Index(fields=["name_key"], name="profiles_builder_name", condition=LISTED),
             # profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_builder_image", condition=~Q(image="")),
@@ -255,23 +258,26 @@ class BuilderProfile(Profile):
 
     @property
     def effective_availability(self) -> str:
-        """The availability shown to clients: `unavailable` while the builder is not available for hire."""
+        """The availability shown to clients. It is `unavailable` if the builder is not available for hire."""
         return self.availability if self.available_for_hire else Availability.UNAVAILABLE
 
     @property
     def image_url(self) -> str:
-        """The uploaded portrait, else the image from Clerk, else ""."""
+        """URL of the uploaded portrait or of the image from Clerk, or "" if there is neither."""
         return self.image.url if self.image else self.user.image_url
 
     @property
     def initials(self) -> str:
-        """The first letters of the first and last name, or "" if the name contains no letters."""
+        """Initials of the first and last name, or "" if the name contains no letters."""
         letters = [match.group() for word in self.name.split() if (match := INITIAL.search(word))]
         return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property
     def monogram_color(self) -> str:
-        """Background of the initials. It depends on the slug only, and each color is used for a third of builders."""
+        """Background for the initials.
+
+        It is derived from the slug, and each colour is used for about a third of builders.
+        """
         return ("sand", "clay", "pine", "sand", "pine", "clay")[len(self.slug or "") % 6]
 
     @property
@@ -280,7 +286,7 @@ class BuilderProfile(Profile):
 
     @property
     def tier_label(self) -> str:
-        """The label of the tier. Much faster than `get_validation_tier_display`, which hashes all choices."""
+        """The tier's label. Much faster than `get_validation_tier_display`, which hashes all choices."""
         return str(self.Tier(self.validation_tier).label)
 
     @property

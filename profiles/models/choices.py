@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Domain(models.TextChoices):
-    """The purpose or technology of an app. The values are used in directory URLs."""
+    """An app's purpose or technology. The values are used in directory URLs."""
 
     AI = "ai", _("AI and machine learning")
     WEB = "web", _("Web apps")
@@ -31,7 +31,7 @@ class Availability(models.TextChoices):
 
 
 class Currency(models.TextChoices):
-    """Currencies of hourly rates, as ISO 4217 codes."""
+    """ISO 4217 codes for hourly rates."""
 
     AUD = "AUD", "AUD"
     BRL = "BRL", "BRL"

@@ -6,7 +6,7 @@ from profiles.models.builder import BuilderProfile
 
 
 class ContactMessage(models.Model):
-    """A message from a signed-in user to a builder. It is emailed without revealing the builder's email address."""
+    """A message from a signed-in user to a builder, emailed without revealing the builder's address to the sender."""
 
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="messages")
     sender = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="messages_sent")
@@ -23,4 +23,4 @@ class ContactMessage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"message {self.pk}"  # the admin shows this, and the subject is private
+        return f"message {self.pk}"  # The admin displays this string, and the subject is private.

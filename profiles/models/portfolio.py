@@ -44,7 +44,7 @@ class Project(models.Model):
             models.UniqueConstraint(fields=["builder", "form_token"], name="profiles_project_form_token_unique")
         ]
         indexes = [
-            # The portfolio on a builder's page.
+            # For the portfolio on a builder's page.
             models.Index(fields=["builder", "position", "id"], name="profiles_project_order"),
             # profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_project_image", condition=~Q(image="")),

@@ -6,7 +6,7 @@ from profiles.slugs import MAX_LENGTH
 
 
 class FormerSlug(models.Model):
-    """A slug that a builder's page had before. It always redirects to the page, and no other builder can use it."""
+    """A builder page's former slug. It always redirects to the page, and no other builder can use it."""
 
     slug = models.CharField(max_length=MAX_LENGTH)
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="former_slugs")

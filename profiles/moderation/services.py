@@ -1,6 +1,7 @@
-"""Actions on a whole profile by its owner or an admin. Each locks the row and writes one audit row.
+"""Actions by owners and admins on a whole profile.
 
-A repeated action, such as a double click, changes nothing, because each compares the new state with the locked row.
+Each action locks the profile row and writes one audit row. Each action also compares the new state with the locked row,
+so a repeated action, such as a double click, changes nothing.
 """
 
 from django.db import transaction
@@ -15,12 +16,12 @@ from profiles.models import Badge, BuilderProfile
 
 
 class EvidenceMissing(Exception):
-    """A higher tier needs evidence. The message is for the admin."""
+    """Evidence for a higher tier is missing. The message is shown to the admin."""
 
 
 @transaction.atomic
 def publish(profile: BuilderProfile, *, actor: Actor) -> None:
-    """Publish the page. It stays private while another reason applies, such as being hidden."""
+    """Publish the page. It stays private if there is another reason, for example if an admin has hidden it."""
     stored = lock_profile(profile)
     if stored.unpublished_at:
         apply_changes(stored, actor=actor, unpublished_at=None)
@@ -35,7 +36,7 @@ def unpublish(profile: BuilderProfile, *, actor: Actor) -> None:
 
 @transaction.atomic
 def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: Actor) -> None:
-    """Set the validation tier, which is pushed to Clerk, and its evidence.
+    """Set the validation tier and its evidence. The tier is pushed to Clerk.
 
     Raises:
         EvidenceMissing: the tier is higher and the evidence is blank.
@@ -53,7 +54,7 @@ def set_tier(profile: BuilderProfile, tier: int, evidence: str, *, actor: Actor)
 
 @transaction.atomic
 def award(profile: BuilderProfile, kind: str, evidence: str, *, actor: Actor) -> bool:
-    """Award a badge, and return whether it is new. An existing badge keeps its evidence."""
+    """Award a badge, and return whether it is new. An existing badge's evidence is not changed."""
     stored = lock_profile(profile)
     before = _kinds(stored)
     if kind in before:
@@ -77,7 +78,7 @@ def withdraw(profile: BuilderProfile, kind: str, reason: str, *, actor: Actor) -
 
 @transaction.atomic
 def feature(profile: BuilderProfile, *, actor: Actor) -> None:
-    """List the page first in the directory."""
+    """Feature the profile, so that it comes first in the directory."""
     stored = lock_profile(profile)
     if not stored.featured_at:
         apply_changes(stored, actor=actor, featured_at=timezone.now())
@@ -92,7 +93,10 @@ def unfeature(profile: BuilderProfile, *, actor: Actor) -> None:
 
 @transaction.atomic
 def hide(profile: BuilderProfile, reason: str, *, actor: Actor) -> None:
-    """Hide a page from the public, with a reason for its owner. If it is hidden already, update the reason."""
+    """Hide a page from the public and store a reason for its owner.
+
+    If the page is already hidden, update the reason.
+    """
     stored = lock_profile(profile)
     if stored.hidden_at and stored.hidden_reason == reason:
         return

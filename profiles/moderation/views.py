@@ -1,4 +1,4 @@
-"""Views behind the owner bar and the admin bar. They act on a builder profile as a whole."""
+"""Views for the actions in the owner and admin bars, which apply to a whole builder profile."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -26,19 +26,19 @@ from profiles.permissions import Permission, Viewer
 
 
 class ActionView(BuilderPageMixin):
-    """An action on a whole profile."""
+    """Base view for an action on a whole profile."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
 
     def redirect_with_message(self, message: str | Promise, to: str = "") -> HttpResponse:
-        """Show `message` on the builder page, or on the page `to`."""
+        """Redirect to the builder page or to `to`, and show `message` there."""
         messages.success(self.request, str(message))
         return HttpResponseRedirect(resolve_url(to or self.profile), status=303)
 
 
 class ToggleView(ActionView):
-    """Turn something on or off. The posted `on` is the wanted state, so a repeated request changes nothing."""
+    """Turn a setting on or off. The request contains the new state as `on`, so a repeated request changes nothing."""
 
     turn_on: ClassVar[Callable[..., None]]
     turn_off: ClassVar[Callable[..., None]]
@@ -79,7 +79,7 @@ class FeatureView(ToggleView):
 
 
 class ModerationView[F: ModerationForm](PreservedFormMixin[F], ActionView, FormView[F]):
-    """A page with a form for one decision of an admin about a builder."""
+    """A form page for one admin decision about a builder."""
 
     request: AuthenticatedRequest
     required: Permission = "verify"
@@ -87,7 +87,7 @@ class ModerationView[F: ModerationForm](PreservedFormMixin[F], ActionView, FormV
     title: ClassVar[str | Promise]
     explanation: str | Promise
     button: ClassVar[str | Promise]
-    #: Offer a button that makes a hidden page visible again.
+    #: Whether to show a button that makes a hidden page visible again.
     can_unhide = False
 
     def apply(self, form: F) -> str | Promise:
@@ -132,7 +132,7 @@ class RecordView(ModerationView[RecordForm]):
 
 
 class BadgesView(ModerationView[AwardForm]):
-    """Award a badge. The page also lists current badges with links to withdraw them."""
+    """Award a badge. The page also lists the current badges, with links to withdraw them."""
 
     template_name = "profiles/moderation_badges.html"
     form_class = AwardForm

@@ -1,4 +1,4 @@
-"""Onboarding forms. They reuse the fields, and so the rules, of the profile sections."""
+"""Onboarding forms. They reuse the profile sections' fields and validation rules."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
@@ -16,12 +16,12 @@ class GoalForm(forms.Form):
         label=_("What brings you here?"),
         error_messages={"required": _("Choose one. You can change it at any time.")},
     )
-    #: Set by the account page, where buttons only add roles.
+    #: Set by the account page, where the buttons only add roles.
     keep_other_role = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
 
 class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
-    """The minimum fields of a new builder page."""
+    """The minimum fields for a new builder page."""
 
     headline = IntroductionForm.base_fields["headline"]
     skills = SkillsForm.base_fields["skills"]

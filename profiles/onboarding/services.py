@@ -1,7 +1,7 @@
-"""Onboarding at /welcome/: choose a goal, answer three questions, preview the page, publish it.
+"""Onboarding at /welcome/: choose a goal, answer three questions, then preview and publish the page.
 
-A builder profile that is created here starts unpublished, so no unfinished page is ever public. One that is created by
-Clerk's webhook is public at once; docs/profiles.md explains why.
+A builder profile created here starts unpublished, so an unfinished page is never public. A builder profile created by
+Clerk's webhook is public immediately. docs/profiles.md explains why.
 """
 
 from django.db import models, transaction
@@ -26,34 +26,34 @@ class Goal(models.TextChoices):
         return {Goal.BUILDER: {Role.BUILDER}, Goal.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
 
 
-#: URL names of the steps. Which steps a user sees depends on the roles.
+#: URL names of the steps. The user's roles determine which steps they see.
 GOAL, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_builder", "_client", "_preview"))
 
 
 @transaction.atomic
 def start(user: User, goal: Goal, *, keep_other_role: bool = False, actor: Actor) -> None:
-    """Give `user` the roles of `goal`. A new builder profile starts unpublished.
+    """Give `user` the roles for `goal`. A new builder profile starts unpublished.
 
     Args:
-        keep_other_role: keep the other role of builder and client instead of removing it.
+        keep_other_role: whether to keep the other role (builder or client) instead of removing it.
 
     Raises:
         RoleChangeError: Clerk's webhook for this user has not arrived yet.
     """
     other = set() if keep_other_role else {Role.BUILDER, Role.CLIENT} - goal.roles
     changed = change_roles(user, add=goal.roles, remove=other, actor=actor.with_user(user))
-    # The user may have deleted the profile of a role that Clerk then gave back.
+    # Clerk may have restored a role after the user deleted its profile.
     for role in goal.roles - set(changed):
         request_profile(PROFILE_OF_ROLE[role], user, actor=actor)
 
 
 def builder_of(user: User) -> BuilderProfile | None:
-    """Return the builder profile of `user` unless it is archived or deleted."""
+    """Return the user's builder profile unless it is archived or deleted."""
     return BuilderProfile.objects.visible_to(user).filter(user=user, archived_at=None, deleted_at=None).first()
 
 
 def client_of(user: User) -> ClientProfile | None:
-    """Return the client profile of `user` unless it is archived or deleted."""
+    """Return the user's client profile unless it is archived or deleted."""
     return ClientProfile.objects.visible_to(user).filter(user=user, archived_at=None, deleted_at=None).first()
 
 
@@ -70,7 +70,7 @@ def next_page(user: User, page: str) -> str:
 
 
 def progress(user: User, page: str) -> tuple[int, int]:
-    """Return the number of this step and the number of steps for the roles of `user`."""
+    """Return this step's number and the total number of steps for the user's roles."""
     is_builder = user.has_role(Role.BUILDER)
     steps = {GOAL: True, BUILDER: is_builder, CLIENT: user.has_role(Role.CLIENT), PREVIEW: is_builder}
     pages = [name for name, is_shown in steps.items() if is_shown]

@@ -1,4 +1,7 @@
-"""The pages of /welcome/. They work without JavaScript, and submitted forms survive an expired session."""
+"""Onboarding pages at /welcome/.
+
+They work without JavaScript and preserve forms that are submitted after the session expires.
+"""
 
 from typing import Any
 
@@ -33,7 +36,10 @@ from profiles.permissions import access_for
 
 @method_decorator(never_cache, name="dispatch")
 class OnboardingView(RoleRequiredMixin):
-    """One onboarding step. Users whose webhook has not arrived see a page that reloads until it has."""
+    """Base view for an onboarding step.
+
+    While Clerk's webhook for the user is pending, it shows a page that reloads automatically.
+    """
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -75,7 +81,7 @@ class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm])
 
 
 class QuestionsView[P: Profile](OnboardingView, PreservedFormMixin[ProfileForm[P]], UpdateView[P, ProfileForm[P]]):
-    """Questions about a profile. Users without that profile are redirected to the first step."""
+    """Questions about a profile. Users without the profile are redirected to the first step."""
 
     request: AuthenticatedRequest
     context_object_name = "profile"
@@ -92,7 +98,7 @@ class QuestionsView[P: Profile](OnboardingView, PreservedFormMixin[ProfileForm[P
         return super().dispatch(request, *args, **kwargs)
 
     def find_profile(self, user: User) -> P | None:
-        """Return the profile to fill in, or None."""
+        """Return the profile to complete, or None."""
         raise NotImplementedError
 
     def get_object(self, queryset: QuerySet[P] | None = None) -> P:
@@ -125,7 +131,7 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
         return onboarding.builder_of(user)
 
     def values(self, form: ProfileForm[BuilderProfile]) -> dict[str, Any]:
-        """Also confirm the availability, which the form has just asked for."""
+        """Also confirm the availability, because it is part of this form."""
         return super().values(form) | {"availability_confirmed_at": timezone.now()}
 
 
@@ -142,7 +148,7 @@ class ClientQuestionsView(QuestionsView[ClientProfile]):
 
 
 class PreviewView(OnboardingView, View):
-    """The builder page as visitors will see it, with a button to publish it."""
+    """Preview the builder page as visitors will see it, with a publish button."""
 
     http_method_names = ["get", "head"]
     page = onboarding.PREVIEW

@@ -1,4 +1,4 @@
-"""Completeness of a builder's page, and the next steps for its owner. docs/profiles.md explains the weights."""
+"""Compute a builder page's completeness and the next steps for its owner. docs/profiles.md explains the weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles.models import BuilderProfile
 
-#: Number of skills needed to complete the step.
+#: Minimum number of skills for a complete step.
 MIN_SKILLS = 3
 
 
@@ -19,10 +19,10 @@ class Step:
 
     Attributes:
         gain: percentage points that the step adds.
-        title: the instruction for the owner.
+        title: an instruction for the owner.
         benefit: why the step is useful.
-        is_done: checks the profile. The portfolio step runs a query.
-        target: the key of a section, or the name of a URL pattern.
+        is_done: returns whether the profile has completed the step. The portfolio step runs a query.
+        target: a section key or a URL name.
     """
 
     gain: int
@@ -114,7 +114,7 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Completeness:
-    """The completeness of a page.
+    """A page's completeness.
 
     Attributes:
         percent: from 0 to 100.
@@ -126,7 +126,7 @@ class Completeness:
 
 
 def completeness_of(profile: BuilderProfile) -> Completeness:
-    """Return the completeness of a profile that has a slug. Uses one query."""
+    """Compute the completeness of a profile with a slug, using one query."""
     missing = [step for step in STEPS if not step.is_done(profile)]
     missing.sort(key=lambda step: -step.gain)
     percent = 100 - sum(step.gain for step in missing)

@@ -1,4 +1,4 @@
-"""Renders user-written Markdown as safe HTML: few elements, no images, and links marked as user-generated."""
+"""Render user-written Markdown as safe HTML: a small set of elements, no images, and links marked as user-generated."""
 
 import re
 from functools import lru_cache
@@ -8,12 +8,13 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-#: Longer text is cut. Forms accept no more. Rendering text of this length takes at most 0.1 s.
+#: Maximum length, which forms also enforce. Longer text is truncated. Rendering this length takes at most 0.1 s.
 MAX_LENGTH = 5000
-#: The page itself uses h1 and h2.
+#: The page uses h1 and h2.
 TOP_HEADING_LEVEL, LOWEST_HEADING_LEVEL = 3, 6
 
-#: No raw HTML, link reference definitions or indented code. Images are parsed, so that sanitizing removes them.
+#: Raw HTML, link reference definitions and indented code are disabled. Images are parsed and then removed by the
+#: sanitizer.
 RULES = [
     *("paragraph", "heading", "lheading", "blockquote", "list", "hr", "fence"),
     *("text", "newline", "escape", "entity", "backticks", "emphasis", "link", "image", "autolink"),
@@ -41,13 +42,13 @@ def to_html(text: str) -> SafeString:
     tokens = _parser.parse(text[:MAX_LENGTH])
     _lower_headings(tokens)
     html = _parser.renderer.render(tokens, _parser.options, {})
-    # Defence in depth: an independent sanitizer catches mistakes in the configuration of the parser.
+    # Defence in depth: an independent sanitizer catches mistakes in the parser's configuration.
     clean = nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES, link_rel="nofollow ugc noopener")
     return mark_safe(clean)  # noqa: S308  # sanitized by nh3
 
 
 def _lower_headings(tokens: list[Token]) -> None:
-    """Shift headings below those of the page, without gaps between levels."""
+    """Move headings below the page's heading levels, without gaps between levels."""
     headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
     tags = sorted({token.tag for token in headings})
     previous = TOP_HEADING_LEVEL - 1

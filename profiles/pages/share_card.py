@@ -1,4 +1,4 @@
-"""Draws the share image of a builder's page (1200 by 630 pixels), which link previews show."""
+"""Draw a builder page's share image for link previews (1200 by 630 pixels)."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from profiles.pages.text_rendering import ITALIC, SANS, SERIF, Face, drawable_te
 log = logging.getLogger(__name__)
 
 WIDTH, HEIGHT = 1200, 630
-#: The portrait fills the right side.
+#: Left edge of the portrait, which fills the right side.
 PORTRAIT_WIDTH, MARGIN = 480, 72
 TEXT_WIDTH = WIDTH - PORTRAIT_WIDTH - 2 * MARGIN
 #: Increase this when the drawing changes, so that caches do not serve the old image.
@@ -22,12 +22,12 @@ VERSION = 1
 #: Number of images cached per process, about 100 KB each.
 CACHE_SIZE = 32
 
-# The light colours of tokens.css.
+# Light theme colours from tokens.css.
 PAPER, INK, INK_SOFT, ACCENT, ACCENT_DEEP = "#fcfaf6", "#1d1a15", "#59554d", "#005f48", "#004332"
 MONOGRAM_COLORS = {"pine": "#e0f2ea", "sand": "#f4ead8", "clay": "#f5e8e1"}
-#: Opacity of the monogram lines, from 0 to 255.
+#: Opacity of the monogram's lines, from 0 to 255.
 LINE_OPACITY = 92
-#: The monogram drawings of sprite.svg in a 200 by 200 square: circles as (x, y, radius), strokes as (x1, y1, x2, y2).
+#: Monograms from sprite.svg in a 200 by 200 square: circles as (x, y, radius), strokes as (x1, y1, x2, y2).
 CIRCLES = {"clay": [(100, 100, 72)], "pine": [(74, 100, 52), (126, 100, 52)], "sand": [(100, 100, 40), (100, 100, 97)]}
 STROKES = {
     "clay": [
@@ -47,10 +47,11 @@ STROKES = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The content of a share image.
+    """A share image's content.
 
     Attributes:
-        portrait: storage name of the uploaded portrait. Images at Clerk are not fetched, the initials are used instead.
+        portrait: the uploaded portrait's storage name. Images hosted by Clerk are not fetched. The initials are drawn
+            instead.
     """
 
     name: str
@@ -113,7 +114,7 @@ def _monogram(card: Card) -> Image.Image:
 
 @lru_cache
 def _lines(color: str) -> Image.Image:
-    """Return a mask of the monogram lines. They are drawn at double size and scaled down for smooth edges."""
+    """Return a mask of the monogram's lines, drawn at double size and scaled down for smooth edges."""
     scale, left = 2 * HEIGHT / 200, HEIGHT - PORTRAIT_WIDTH
     mask = Image.new("L", (2 * PORTRAIT_WIDTH, 2 * HEIGHT))
     pen = ImageDraw.Draw(mask)
@@ -150,14 +151,14 @@ def _headline_block(text: str) -> Block:
 
 
 def _fit_text(text: str, faces: list[tuple[Face, int]], *, leading: float) -> Block:
-    """Return the text in the first face in which it fits into the given number of lines.
+    """Lay out the text in the first typeface in which it fits into the given number of lines.
 
-    Text that fits into none is truncated. Text with letters that no font supports is left out.
+    Text that does not fit in any typeface is truncated. Text with letters that no font supports is omitted.
     """
     last, max_lines = faces[-1]
     if not last.can_write(text):
         return last, [], 0
-    # Marks above and below letters of other scripts need more space.
+    # Other scripts need more space for marks above and below letters.
     leading = leading if last.uses_brand_fonts(text) else max(leading, 1.3)
     for face, face_max_lines in faces:
         if lines := face.lines(text, TEXT_WIDTH, face_max_lines):

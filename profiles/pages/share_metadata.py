@@ -1,4 +1,4 @@
-"""Metadata of public pages for search engines and link previews."""
+"""Public page metadata for search engines and link previews."""
 
 import json
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from profiles.models import BuilderProfile, Domain
 from profiles.pages import share_card
 
-#: Characters that could end the script element, escaped as in Django's json_script.
+#: Escapes for characters that could end the script element, as in Django's json_script.
 _ESCAPED = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
 
 
@@ -21,7 +21,7 @@ class Sharing:
     """Values for OpenGraph and Twitter tags, and JSON-LD for a script element.
 
     Attributes:
-        image: URL of the share image. It changes with the image, so that caches do not serve an old one.
+        image: the share image's URL. It changes with the image, so that caches do not serve an old image.
     """
 
     title: str
@@ -33,7 +33,7 @@ class Sharing:
 
 
 def build_sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
-    """Return the metadata of a public page. It contains nothing that visitors do not see on the page."""
+    """Return a public page's metadata. It contains only values that visitors can see on the page."""
     url = request.build_absolute_uri(profile.get_absolute_url())
     card = reverse("profiles:builder_card", args=[profile.slug])
     return Sharing(

@@ -1,6 +1,6 @@
-"""Draws text in images with the brand fonts, or with system fonts for other scripts.
+"""Draw text in images with the brand fonts, or with system fonts for other scripts.
 
-Text that no font supports is not drawn, because missing-glyph boxes would look worse than no text.
+Text that no font supports is omitted, because missing-glyph boxes would look worse.
 """
 
 import unicodedata
@@ -11,10 +11,10 @@ from django.contrib.staticfiles import finders
 from PIL import ImageDraw, ImageFont, features
 from PIL.ImageFont import FreeTypeFont
 
-#: Each family is split into several files, as in tokens.css. Pillow can read WOFF2.
+#: Font files by family, split into subsets as in tokens.css. Pillow can read WOFF2.
 SERIF, ITALIC, SANS = "newsreader", "newsreader-italic", "instrument-sans"
 PARTS = ("latin", "latin-ext", "vietnamese")
-#: System fonts, tried in this order. Pillow searches the system's font folders.
+#: System fonts in order of preference. Pillow searches the system's font folders.
 SYSTEM_FONTS = (
     "NotoSerif-Regular.ttf",
     "DejaVuSerif.ttf",
@@ -30,7 +30,7 @@ SYSTEM_FONTS = (
 )
 #: Unicode categories to remove: other symbols, modifier symbols, surrogates, private use and unassigned.
 SYMBOLS = ("So", "Sk", "Cs", "Co", "Cn")
-#: No font contains this character, so it always draws the missing-glyph box.
+#: A character that no font contains, so fonts draw the missing-glyph box for it.
 MISSING_CHARACTER = "\uffff"
 type Run = tuple[FreeTypeFont, str]
 
@@ -59,7 +59,7 @@ class Face:
         return sum(font.getlength(part) for font, part in self._runs(text) or [])
 
     def write(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, fill: str) -> None:
-        """Draw one line. `at` is the left end of its baseline."""
+        """Draw one line. `at` is the left end of the baseline."""
         x, y = at
         for font, part in self._runs(text) or []:
             draw.text((x, y), part, fill, font, anchor="ls")
@@ -84,7 +84,7 @@ class Face:
         if None not in fonts:
             pairs = groupby(zip(fonts, text, strict=True), key=lambda pair: pair[0])
             return [(font, "".join(letter for _, letter in group)) for font, group in pairs if font]
-        # Letters of other scripts may join or change direction, so one font must draw the whole text.
+        # Letters in other scripts may join or change direction, so one font must draw the whole text.
         font = next((font for font in self._system_fonts() if all(has_glyph(font, letter) for letter in text)), None)
         return [(font, text)] if font and (_can_shape() or not _needs_shaping(text)) else None
 
@@ -93,7 +93,7 @@ class Face:
 
 
 def drawable_text(text: str) -> str:
-    """Return `text` without emoji and other symbols that the fonts do not contain."""
+    """Remove emoji and other symbols that the fonts do not contain."""
     words = "".join(letter for letter in text if unicodedata.category(letter) not in SYMBOLS).split()
     return " ".join(word for word in words if any(unicodedata.category(letter) != "Cf" for letter in word))
 

@@ -1,4 +1,4 @@
-"""The public page of a builder, and its share image."""
+"""Views for a builder's public page and its share image."""
 
 from typing import Any
 
@@ -23,9 +23,10 @@ CARD_MAX_AGE_S = 3600
 
 
 class BuilderDetailView(BuilderPageMixin):
-    """A builder's page. Visitors see it while it is published, the owner and admins always see it.
+    """A builder's page.
 
-    `?as=visitor` shows the owner and admins the page as visitors see it, or would see it if it were published.
+    Visitors can see it while it is published. The owner and admins can always see it. With `?as=visitor`, they see the
+    page as visitors do, or as visitors would if it were published.
     """
 
     http_method_names = ["get", "head"]
@@ -41,7 +42,7 @@ class BuilderDetailView(BuilderPageMixin):
 
 
 def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
-    """Return the template context of a builder's page for a viewer with `access`. Uses two queries."""
+    """Build the builder page's context for a viewer with `access`, using two queries."""
     prefetch_related_objects([profile], "projects", "badges")
     public = is_public(profile)
     return {
@@ -58,7 +59,7 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
 
 @require_safe
 def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return the share image of a public page, or 304 if the client has the current one."""
+    """Return a public page's share image, or 304 if the client already has it."""
     profile = BuilderProfile.objects.published().filter(slug=postgres_safe(slug)).first()
     if profile is None:
         raise Http404
@@ -73,7 +74,7 @@ def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def is_indexed(profile: BuilderProfile) -> bool:
-    """Return whether search engines may index the page: it is public, listed and has a headline."""
+    """Return whether search engines may index the page. It must be public and listed, and have a headline."""
     return is_public(profile) and profile.searchable and bool(profile.headline)
 
 

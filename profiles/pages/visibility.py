@@ -11,7 +11,7 @@ def visibility_summary(profile: BuilderProfile) -> str:
     if profile.hidden_at:
         return _("Only you and our team can see your page, because our team has hidden it.")
     if profile.unpublished_at:
-        # Covers pages that the owner unpublished and pages of users who became builders again.
+        # Applies to pages that the owner unpublished, and to pages of users who became builders again.
         return _("Only you and our team can see your page until you publish it.")
     if not profile.searchable:
         return _("Anyone with the link can see your page. It is not listed in the directory.")

@@ -1,4 +1,4 @@
-"""The forms of the portrait and of portfolio projects."""
+"""Forms for the portrait and for portfolio projects."""
 
 import uuid
 from typing import Any
@@ -39,14 +39,15 @@ class PortraitForm(forms.Form):
 class ProjectPageForm(ProjectForm):
     """A project with its image.
 
-    `form_token` makes a form that is submitted twice add one project. `version` detects edit conflicts.
+    `form_token` ensures that submitting the form twice adds only one project. `version` is used to detect edit
+    conflicts.
     """
 
     image = ImageUploadField(spec=PROJECT, required=False, label=_("Image"), help_text=IMAGE_HELP)
     remove_image = forms.BooleanField(required=False, label=_("Remove image"))
     version = LineField(
         required=False, widget=forms.HiddenInput
-    )  # accepts anything: an error on a hidden field would not be visible
+    )  # Accept any value, because an error on a hidden field would not be visible.
     form_token = TokenField(required=False, initial=uuid.uuid4)
     field_order = ("title", "image", "remove_image", "image_alt", "description", "technologies", "status", "url")
 
@@ -56,13 +57,13 @@ class ProjectPageForm(ProjectForm):
         super().__init__(**kwargs, initial=initial, auto_id=f"id_project_{project.pk or 'new'}_%s")
         self.fields["title"].widget.attrs["autofocus"] = True
         self.fields["description"].widget.attrs["rows"] = 4
-        # Keep the chosen file when htmx shows the form again; HTML cannot do that.
+        # Keep the chosen file when htmx replaces the form, because HTML cannot set a file input's value.
         self.fields["image"].widget.attrs["hx-preserve"] = "true"
         if not project.image:
             del self.fields["remove_image"]
 
     def clean(self) -> dict[str, Any]:
-        """Require a description for an image."""
+        """Require a description if there is an image."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         keeps_image = self.instance.image and not cleaned.get("remove_image")
         if (self.files.get("image") or keeps_image) and not cleaned.get("image_alt") and "image_alt" not in self.errors:
@@ -71,5 +72,5 @@ class ProjectPageForm(ProjectForm):
 
     @property
     def text_values(self) -> dict[str, Any]:
-        """The cleaned fields of the project without its image."""
+        """Return the project's cleaned fields without its image."""
         return {field: self.cleaned_data[field] for field in self._meta.fields or ()}

@@ -1,6 +1,6 @@
-"""Changes to portraits and portfolios. Each is one transaction with one audit row.
+"""Change portraits and portfolios. Each change is one transaction with one audit row.
 
-Each locks the profile row, so that projects are added, counted and reordered one request at a time.
+Each change locks the profile row, so that concurrent requests cannot add, count or reorder projects at the same time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from profiles.models import MAX_PROJECTS, BuilderProfile, Project
 
 type ImageFile = ContentFile[bytes] | None
 
-#: The editable fields of a project.
+#: Editable project fields.
 PROJECT_FIELDS = ("title", "description", "url", "technologies", "status", "image_alt", "image")
 FULL = _("A portfolio can have up to %(limit)d projects. Delete one to add another.")
 
@@ -39,8 +39,8 @@ def add(
     """Add a project at the end of the portfolio.
 
     Args:
-        token: of the form. The same values with the same token are added once. Other values with the same token, as after
-            the browser's Back button, add another project.
+        token: the form's token. The same values with the same token are added only once. Different values with the same
+            token, for example after the browser's Back button, add another project.
 
     Raises:
         ValidationError: the portfolio is full.
@@ -70,10 +70,10 @@ def change(
     version: str,
     actor: Actor,
 ) -> Project:
-    """Write the values that differ from the stored ones.
+    """Save the values that differ from the stored values.
 
     Args:
-        version: of `PROJECT_FIELDS` when the form was opened.
+        version: the version of `PROJECT_FIELDS` when the form was opened.
 
     Raises:
         EditConflictError: the project was deleted, or its stored values match neither `version` nor the new values.
@@ -112,7 +112,7 @@ def remove(profile: BuilderProfile, pk: int, *, actor: Actor) -> Project | None:
 
 @transaction.atomic
 def reorder(profile: BuilderProfile, ids: Sequence[int], *, actor: Actor) -> list[Project]:
-    """Put the projects in the order of `ids`, and return them.
+    """Reorder the projects to match `ids`, and return them.
 
     Ids of other or deleted projects are ignored. Projects that are missing from `ids` follow in their current order.
     """
@@ -125,7 +125,7 @@ def reorder(profile: BuilderProfile, ids: Sequence[int], *, actor: Actor) -> lis
 
 @transaction.atomic
 def move(profile: BuilderProfile, pk: int, by: int, *, actor: Actor) -> list[Project]:
-    """Move one project by a number of positions, stopping at either end. Return all projects in order."""
+    """Move one project by a number of positions, but not beyond either end. Return all projects in order."""
     owner = lock_profile(profile)
     projects = list(owner.projects.select_for_update(no_key=True))
     ordered = [project for project in projects if project.pk != pk]
@@ -144,7 +144,7 @@ def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: Actor) -> 
             return
         images.discard(old)
         stored.image = name
-        stored.save(update_fields=["image", *indexing.index(stored)])  # a portrait raises the directory score
+        stored.save(update_fields=["image", *indexing.index(stored)])  # A portrait increases the directory score.
         changes = {"image": (old, name)}
         action = AuditLog.Action.PROFILE_UPDATED
         log.record(action, actor=actor, target=stored, subject=stored.user, changes=changes)

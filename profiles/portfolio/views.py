@@ -1,4 +1,4 @@
-"""Edit a builder's portrait and portfolio, in place by htmx or on separate pages."""
+"""Views for editing a builder's portrait and portfolio, either in place with htmx or on separate pages."""
 
 from typing import Any
 
@@ -22,12 +22,12 @@ from profiles.portfolio import services as portfolio
 from profiles.portfolio.forms import PortraitForm, ProjectPageForm
 from profiles.portfolio.services import PROJECT_FIELDS, ImageFile
 
-#: Ids read from one posted order. Portfolios have fewer projects.
+#: Maximum number of ids read from a posted order, which is more than a portfolio can contain.
 MAX_IDS = 100
 
 
 class PortfolioMixin(BuilderPageMixin):
-    """Require the edit permission. `self.pk` is the project id of the URL, or 0."""
+    """Require the edit permission. `self.pk` is the project id from the URL, or 0."""
 
     request: AuthenticatedRequest
     required = "edit"
@@ -47,7 +47,7 @@ class PortfolioMixin(BuilderPageMixin):
         return found
 
     def success_response(self, template: str, message: str, anchor: str = "", **context: Any) -> HttpResponse:
-        """Render `template` for htmx; otherwise redirect to the page and show `message` there."""
+        """Render `template` for htmx. Otherwise redirect to the page and show `message` there."""
         if self.request.htmx:
             context = {"profile": self.profile, "access": self.access, "message": message, **context}
             return render(self.request, template, context)
@@ -101,7 +101,7 @@ class ProjectCreateView(ProjectFormView):
         return Project(builder=self.profile)
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        """Show before the form is filled in that the portfolio is full."""
+        """If the portfolio is full, show a message before the user fills in the form."""
         is_full = self.request.method == "GET" and self.profile.projects.count() >= MAX_PROJECTS
         full = portfolio.FULL % {"limit": MAX_PROJECTS} if is_full else ""
         return super().get_context_data(full=full, **context)
@@ -117,13 +117,13 @@ class ProjectCreateView(ProjectFormView):
 
 
 class ProjectUpdateView(ProjectFormView):
-    """An existing project, which may have been deleted after the form was opened."""
+    """Edit an existing project, which may have been deleted after the form was opened."""
 
     def get_object(self, queryset: QuerySet[Project] | None = None) -> Project:
         return self.project
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """If the project was deleted, show the submitted form as one for a new project, so that no text is lost."""
+        """If the project was deleted, render the submitted form as a new project, so that the text is not lost."""
         if self.profile.projects.filter(pk=self.pk).exists():
             return super().post(request, *args, **kwargs)
         self.object = self.project = Project(builder=self.profile)
@@ -139,7 +139,7 @@ class ProjectUpdateView(ProjectFormView):
         return self.saved(changed)
 
     def form_in_conflict(self, form: ProjectPageForm, stored: Model | None) -> HttpResponse:
-        """Show the stored values above the submitted form. Saving it again overwrites them."""
+        """Show the stored values above the submitted form. Saving the form again overwrites them."""
         if stored is None:
             return self.post(self.request)
         data = self.request.POST.copy()
@@ -163,13 +163,13 @@ class ProjectDeleteView(PortfolioMixin):
 
 
 class ProjectOrderView(PortfolioMixin):
-    """The order of the projects: all their ids as `project`, or one id as `up` or `down`."""
+    """Reorder projects. The request contains all project ids as `project`, or one id as `up` or `down`."""
 
     def get(self, request: HttpRequest, **url_kwargs: Any) -> HttpResponse:
         return redirect(self.profile)
 
     def post(self, request: HttpRequest, **url_kwargs: Any) -> HttpResponse:
-        """Save the order. For htmx there is nothing to return: the page shows the new order already."""
+        """Save the order. The htmx response is empty, because the page already shows the new order."""
         up, down = (parse_id(request.POST.get(direction, "")) for direction in ("up", "down"))
         ids = [parse_id(text) or 0 for text in request.POST.getlist("project")[:MAX_IDS]]
         if moved := up or down:

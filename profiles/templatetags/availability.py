@@ -10,10 +10,10 @@ register = template.Library()
 
 @register.inclusion_tag("profiles/_availability_switch.html", takes_context=True)
 def availability_switch(context: template.Context, profile: BuilderProfile, *, in_bar: bool = False) -> dict[str, Any]:
-    """Render the form that changes and confirms the availability of a builder.
+    """Render the form that changes and confirms a builder's availability.
 
     Args:
-        in_bar: the form is part of the owner bar, and the response replaces the whole bar.
+        in_bar: whether the form is part of the owner bar. If so, the response replaces the whole bar.
     """
     state = {name: context.get(name) for name in ("error", "is_confirmed")}
     next_url = profile.get_absolute_url() if in_bar else reverse("accounts:account")

@@ -1,4 +1,4 @@
-"""Tags of the bars above a builder's page. As tags, they run queries only on pages that render a bar."""
+"""Template tags for the bars above a builder's page. Tags run their queries only if a page renders a bar."""
 
 from collections.abc import Iterable
 

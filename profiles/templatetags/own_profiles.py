@@ -1,4 +1,4 @@
-"""Profiles on the account page. This is a tag because accounts cannot import profiles."""
+"""The account page's profiles. This is a template tag because the accounts app cannot import profiles."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.simple_tag
 def own_profiles(user: User) -> dict[str, Any]:
-    """Return the builder and client profile of `user` in two queries. Missing profiles are None."""
+    """Return the user's builder and client profiles, or None for a missing profile, using two queries."""
     builder = BuilderProfile.objects.filter(user=user, deleted_at=None, archived_at=None).first()
     client = ClientProfile.objects.filter(user=user, deleted_at=None, archived_at=None).first()
     for profile in filter(None, (builder, client)):

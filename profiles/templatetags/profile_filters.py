@@ -15,9 +15,9 @@ from profiles.pages import markdown as rendering
 
 register = template.Library()
 
-#: Symbols used in English. Other currencies are shown by their code. Source: CLDR, en.
+#: English currency symbols from CLDR. Other currencies are shown with their code.
 SYMBOLS = {"AUD": "A$", "BRL": "R$", "CAD": "CA$", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "USD": "$"}
-#: Longer paths are not shown after the host of a link.
+#: Maximum length of a path shown after a link's host.
 MAX_PATH_LENGTH = 24
 
 
@@ -38,7 +38,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 @register.filter
 def days_ago(moment: datetime) -> str:
-    """Format a past time to the day: "today", "yesterday", "3 days ago" or "2 months ago"."""
+    """Format a past time in days or months: "today", "yesterday", "3 days ago" or "2 months ago"."""
     days = (timezone.now() - moment).days
     if days < 1:
         return gettext("today")
@@ -47,7 +47,7 @@ def days_ago(moment: datetime) -> str:
 
 @register.filter
 def time_ago(moment: datetime) -> str:
-    """Format a past time to the minute: "a moment ago" or "3 minutes ago"."""
+    """Format a past time in minutes or longer units: "a moment ago" or "3 minutes ago"."""
     if timezone.now() - moment < timedelta(minutes=1):
         return gettext("a moment ago")
     return gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
@@ -55,7 +55,7 @@ def time_ago(moment: datetime) -> str:
 
 @register.simple_tag
 def local_time(zone: str) -> datetime | str:
-    """Return the current time in an IANA time zone, displayed as local time there, or "" if the zone is unknown."""
+    """Return the current local time in an IANA time zone, or "" if the zone is unknown."""
     try:
         now: datetime | str = do_timezone(timezone.now(), zone) if zone else ""
     except (ValueError, OSError):  # zoneinfo treats values such as ../x as file names
@@ -75,6 +75,6 @@ def host(link: str) -> str:
 
 @register.filter
 def path(link: str) -> str:
-    """Return the path of a link, or "" if it is longer than `MAX_PATH_LENGTH`."""
+    """Return a link's path, or "" if it is longer than `MAX_PATH_LENGTH`."""
     link_path = urlsplit(link).path.rstrip("/")
     return link_path if len(link_path) <= MAX_PATH_LENGTH else ""

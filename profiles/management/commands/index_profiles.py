@@ -1,4 +1,4 @@
-"""Recompute the search columns of all builders, for example after a change of the score or the exchange rates."""
+"""Recompute all builders' search columns, for example after the scoring or the exchange rates have changed."""
 
 from typing import Any
 
@@ -9,9 +9,7 @@ from profiles.directory import indexing
 
 
 class Command(BaseCommand):
-    help = (
-        "Recompute the search columns of all builder profiles in small batches. Safe to run while the site is in use."
-    )
+    help = "Recompute all builder profiles' search columns in small batches. You can run it while the site is in use."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
