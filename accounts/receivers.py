@@ -1,17 +1,41 @@
-"""Receivers of Django's own signals."""
+"""Receivers of signals that Django and this app's models send."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth.signals import user_logged_out
+import axes.signals  # noqa: F401  # connects axes' receivers before ours
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 
+from accounts.models import User
+from accounts.security import sign_ins
 from accounts.sessions import services as sessions
+from accounts.signals import password_set
 
 
 def connect() -> None:
+    user_logged_in.connect(record_sign_in, dispatch_uid="accounts.record_sign_in")
+    user_login_failed.connect(record_failure, dispatch_uid="accounts.record_failure")
     user_logged_out.connect(end_session, dispatch_uid="accounts.end_session")
+    password_set.connect(record_password, dispatch_uid="accounts.record_password")
 
 
-def end_session(*, request: HttpRequest, **kwargs: Any) -> None:
+def record_sign_in(*, request: HttpRequest, user: User, **kwargs: Any) -> None:
+    sign_ins.record_sign_in(request, user)
+
+
+def record_failure(*, request: HttpRequest | None, credentials: Mapping[str, Any], **kwargs: Any) -> None:
+    """Record a failed sign-in after axes has counted it."""
+    if request is not None:
+        sign_ins.record_failure(request, credentials)
+
+
+def record_password(*, user: User, created: bool, **kwargs: Any) -> None:
+    sign_ins.record_password(user, created=created)
+
+
+def end_session(*, request: HttpRequest, user: User | None, **kwargs: Any) -> None:
     """End the Clerk session as well when a user signs out of the admin."""
+    if user is not None:
+        sign_ins.record_sign_out(request, user)
     sessions.sign_out(request)

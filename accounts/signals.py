@@ -10,3 +10,5 @@ user_synced = Signal()
 #: The effective roles of an active user changed. Arguments: user, added and removed (lists of roles), actor
 #: (`audit.log.Actor`).
 user_roles_changed = Signal()
+#: A user got a password. Arguments: user, created (bool).
+password_set = Signal()

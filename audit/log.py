@@ -112,8 +112,8 @@ def record(
 
 
 def target_key(row: models.Model) -> str:
-    """Return the value of `AuditLog.target` for a row, for example accounts.user:42."""
-    return f"{row._meta.label_lower}:{row.pk}"
+    """Return the value of `AuditLog.target` for a row, for example accounts.user:42, or accounts.user if it is not saved."""
+    return f"{row._meta.label_lower}:{row.pk}" if row.pk is not None else row._meta.label_lower
 
 
 @contextmanager

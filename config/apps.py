@@ -1,4 +1,7 @@
+"""Settings of Django apps that are this project's own or that it changes."""
+
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
 
 
 class SiteConfig(AppConfig):
@@ -6,3 +9,8 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401  # importing checks registers them
+
+
+class RecordingAdminConfig(admin_apps.AdminConfig):
+    default = False  # of the package config
+    default_site = "accounts.security.sign_ins.RecordingAdminSite"

@@ -108,7 +108,7 @@ INSTALLED_APPS = [
     "profiles",
     "webhooks",
     "audit",  # last, because it records the erasure of the others
-    "django.contrib.admin",
+    "config.apps.RecordingAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

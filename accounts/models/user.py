@@ -1,15 +1,17 @@
 """Users. Clerk owns the synced fields, and only `accounts.sync.apply.apply_user` writes them."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, override
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.db.models.functions import Lower
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+from accounts import signals
 
 
 class UserQuerySet(models.QuerySet["User"]):
@@ -109,6 +111,17 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="accounts_user_inactive_if_gone",
             ),
         ]
+
+    @override
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Send `password_set` after `set_password`, which commands and forms use."""
+        created, has_new_password = self._state.adding, getattr(self, "_password", None) is not None
+        if not has_new_password:
+            super().save(*args, **kwargs)
+            return
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            signals.password_set.send(sender=User, user=self, created=created)
 
     def __str__(self) -> str:
         return self.name or self.username or self.login or self.clerk_id or "?"

@@ -15,7 +15,7 @@ MAX_CLOCK_SKEW = timedelta(hours=1)
 #: Actions written by webhooks, which account for nearly all rows.
 COMMON_ACTIONS = [
     *("USER_CREATED", "USER_UPDATED", "USER_DELETED", "ROLE_ADDED", "ROLE_REMOVED"),
-    *("PROFILE_CREATED", "PROFILE_UPDATED"),
+    *("PROFILE_CREATED", "PROFILE_UPDATED", "USER_SIGNED_IN"),
 ]
 
 
@@ -153,6 +153,20 @@ class AuditLog(AppendOnly):
         GROUP_LEFT = "GROUP_LEFT"
         # An admin exported webhook events; written before the first row is sent.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
+        # A user signed in with Clerk.
+        USER_SIGNED_IN = "USER_SIGNED_IN"
+        # A local operator signed in to the admin with a password.
+        ADMIN_SIGNED_IN = "ADMIN_SIGNED_IN"
+        # An operator or admin signed out of the admin.
+        ADMIN_SIGNED_OUT = "ADMIN_SIGNED_OUT"
+        # A password was wrong, or its username unknown. The number of rows per hour is limited.
+        ADMIN_SIGN_IN_FAILED = "ADMIN_SIGN_IN_FAILED"
+        # A client was locked out after failed sign-ins. The number of rows per hour is limited.
+        ADMIN_LOCKED_OUT = "ADMIN_LOCKED_OUT"
+        # A local operator was created.
+        OPERATOR_CREATED = "OPERATOR_CREATED"
+        # The password of a local operator was changed, in the admin or on the command line.
+        PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105  # not a password
 
     class Source(models.TextChoices):
         WEBHOOK = "webhook"
