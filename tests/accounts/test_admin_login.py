@@ -130,7 +130,7 @@ def test_lockout_page_explains_the_reason(operator: User) -> None:
     for _ in range(5):
         log_in(Client(), "x")
     response = Client().post("/admin/login/", {"username": "operator", "password": PASSWORD})
-    assert "Signing in with a password is blocked for 15 minutes" in response.content.decode()
+    assert "Password sign-in is blocked for 15 minutes" in response.content.decode()
 
 
 def test_login_page_links_to_clerk(settings: Settings) -> None:
