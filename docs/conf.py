@@ -1,4 +1,4 @@
-"""The documentation as a site. `make docs` builds it and fails on warnings and dead links."""
+"""Sphinx configuration for `make docs`, which builds the documentation as a site."""
 
 project = "Buildappswith profiles"
 copyright = "Buildappswith"  # noqa: A001  # Sphinx reads this name
