@@ -16,7 +16,7 @@ INSTALL = @for p in $(CANDIDATES); do \
 	done; \
 	test -n "$$p" || { echo "$(strip $(MISSING))" >&2; exit 1; }; \
 	exec "$$p" -I local/stack/install.py
-# Clerk's scripts, to test that the content security policy allows them, and axe, which checks accessibility.
+# Clerk's scripts, to test that the Content-Security-Policy allows them, and axe, to check accessibility.
 BROWSER_SCRIPTS = @clerk/clerk-js@6.40.0 @clerk/ui@1.36.0 axe-core@4.14.1
 IN_VENV = @exec .venv/bin/python
 # Settings of a deployment, for commands that need no database.
@@ -30,15 +30,15 @@ help: ## List all commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | while IFS='|' read -r name text; do \
 		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-run: ## Run the database, web server, worker and stand-in for Clerk. Set PORT and DATA_DIR to run several copies
+run: ## Run the database, web server, worker and stand-in for Clerk; set PORT and DATA_DIR to run a second copy
 	$(INSTALL) local.txt
 	$(IN_VENV) -m local.stack
 
-manage: ## Run a manage.py command against a running `make run`: make manage ARGS="clerk_doctor"
+manage: ## Run a manage.py command while `make run` is running: make manage ARGS="clerk_doctor"
 	$(INSTALL) local.txt
 	$(IN_VENV) -m local.stack.manage $(ARGS)
 
-test: ## Run all tests against a real PostgreSQL, or some: make test ARGS="tests/webhooks -k retry"
+test: ## Run the tests with a real PostgreSQL. To run only some tests: make test ARGS="tests/webhooks -k retry"
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
 
@@ -59,7 +59,7 @@ check: ## Check lint, formatting, types, migrations, deployment settings and kno
 		esac; \
 		echo "$$found" | tail -n 1
 
-smoke: ## Test `make run` from an empty folder, from the first start to the last stop
+smoke: ## Test `make run` in an empty folder, including restart and stop
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.smoke
 
@@ -80,7 +80,7 @@ browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scri
 		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
 		operators.py repairing.py on_call.py accessibility.py accessible_states.py)
 
-alarms: ## Cause each kind of problem in a running system, and check that its alert arrives
+alarms: ## Cause each kind of problem in a running system, and check that its alert is sent
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m pytest -q tests/journeys/alarms.py
 
