@@ -7,7 +7,7 @@ from django.conf import settings
 from procrastinate.contrib.django import app
 
 from accounts import derived_state, preserved_forms
-from accounts.clerk import outage, rate_limiter
+from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
@@ -86,6 +86,8 @@ def delete_old_ended_sessions(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="probe_clerk")
 def probe_clerk(timestamp: int) -> None:
     outage.probe()
+    if settings.CLERK_SECRET_KEY:
+        http.probe()
 
 
 @app.periodic(cron="37 * * * *")

@@ -68,13 +68,27 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
         permit = _acquire_permit(description, rate_limit_key, deadline)
         response = _send(method, path, query, body)
         if isinstance(response, httpx.Response) and not _is_retryable(response):
-            rate_limiter.record_success(permit)
+            _report_answer(response, permit)
             return _parse(response, description)
         delay_s = _retry_delay_s(response, attempt)
         _report_failure(response, delay_s)
         if attempt == MAX_ATTEMPTS or time.monotonic() + delay_s > deadline:
             raise ClerkApiError(_error_message(response, description))
         time.sleep(delay_s)
+
+
+def probe() -> bool:
+    """Send one cheap request, also while the circuit is open, record the result and return whether Clerk answered.
+
+    The circuit therefore closes soon after an outage ends, and an outage is noticed without other requests.
+    """
+    permit = rate_limiter.acquire(max_wait_s=0) or rate_limiter.Permit(failures=1)
+    response = _send("GET", "/v1/users", {"limit": 1}, None)
+    if isinstance(response, httpx.Response) and not _is_retryable(response):
+        _report_answer(response, permit)
+        return True
+    _report_failure(response, _retry_delay_s(response, attempt=1))
+    return False
 
 
 @cache
@@ -104,6 +118,13 @@ def _send(method: str, path: str, query: Any, body: Any) -> httpx.Response | htt
 
 def _is_retryable(response: httpx.Response) -> bool:
     return response.status_code == codes.TOO_MANY_REQUESTS or response.is_server_error
+
+
+def _report_answer(response: httpx.Response, permit: rate_limiter.Permit) -> None:
+    if response.status_code in ACCOUNT_ERRORS:
+        rate_limiter.record_refusal()
+    else:
+        rate_limiter.record_success(permit)
 
 
 def _report_failure(response: httpx.Response | httpx.HTTPError, delay_s: float) -> None:

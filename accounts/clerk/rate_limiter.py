@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from accounts.models import ClerkRateLimit
@@ -41,7 +42,8 @@ ON CONFLICT (name) DO UPDATE SET
     suspended_until = CASE WHEN bucket.failures >= %(threshold)s THEN clock_timestamp() + %(probe)s END
 WHERE coalesce(bucket.suspended_until <= clock_timestamp(), true)
   AND bucket.next_slot_at - clock_timestamp() <= %(burst)s + %(max_wait)s
-RETURNING extract(epoch FROM next_slot_at - %(interval)s - %(burst)s - clock_timestamp())::float, failures
+RETURNING extract(epoch FROM next_slot_at - %(interval)s - %(burst)s - clock_timestamp())::float,
+    failures, refused_at IS NOT NULL
 """
 _RECORD_FAILURE = """
 UPDATE accounts_clerkratelimit SET
@@ -60,9 +62,11 @@ class Permit:
 
     Attributes:
         failures: consecutive failures before this request.
+        was_refused: whether Clerk refused the secret key of the previous request.
     """
 
     failures: int
+    was_refused: bool = False
 
 
 def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
@@ -77,15 +81,21 @@ def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
     found = _acquire(name, max_wait_s)
     if found is None:
         return None
-    wait_s, failures = found
+    wait_s, failures, was_refused = found
     if wait_s > 0:
         time.sleep(wait_s)
-    return Permit(failures)
+    return Permit(failures, was_refused)
 
 
 def record_success(permit: Permit) -> None:
-    if permit.failures:
-        ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None)
+    if permit.failures or permit.was_refused:
+        ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None, refused_at=None)
+
+
+def record_refusal() -> None:
+    """Record that Clerk answered, but refused the secret key or the account."""
+    since = Coalesce("refused_at", Now())
+    ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None, refused_at=since)
 
 
 def record_failure() -> None:
@@ -120,8 +130,8 @@ def requests_per_window(name: str) -> int:
     return MAX_PRODUCTION_REQUESTS if is_production else MAX_DEVELOPMENT_REQUESTS
 
 
-def _acquire(name: str, max_wait_s: float) -> tuple[float, int] | None:
-    """Reserve the next slot; return the seconds until it and the failures before it."""
+def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool] | None:
+    """Reserve the next slot; return the seconds until it, the failures before it, and whether the key was refused."""
     limit = requests_per_window(name)
     burst = max(1, round(limit * BURST))
     values: dict[str, Any] = {
@@ -134,5 +144,5 @@ def _acquire(name: str, max_wait_s: float) -> tuple[float, int] | None:
     }
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(_ACQUIRE, values)
-        found: tuple[float, int] | None = cursor.fetchone()
+        found: tuple[float, int, bool] | None = cursor.fetchone()
         return found

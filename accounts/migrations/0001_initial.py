@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ('next_slot_at', models.DateTimeField(help_text='When the next request may be sent if requests are spread evenly over the window.')),
                 ('failures', models.PositiveIntegerField(default=0, help_text='Consecutive failed requests.')),
                 ('suspended_until', models.DateTimeField(help_text='No request is sent to Clerk before this time.', null=True)),
+                ('refused_at', models.DateTimeField(help_text='Since when Clerk has refused the secret key.', null=True)),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('name',), name='accounts_rate_limit_name_unique')],

@@ -38,6 +38,7 @@ class ClerkRateLimit(models.Model):
     )
     failures = models.PositiveIntegerField(default=0, help_text="Consecutive failed requests.")
     suspended_until = models.DateTimeField(null=True, help_text="No request is sent to Clerk before this time.")
+    refused_at = models.DateTimeField(null=True, help_text="Since when Clerk has refused the secret key.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["name"], name="accounts_rate_limit_name_unique")]

@@ -205,6 +205,24 @@ class TestCircuitBreaker:
         assert suspensions[:3] == pytest.approx([10, 20, 40], abs=1)
         assert suspensions[-1] == pytest.approx(300, abs=1)
 
+    def test_probe_is_sent_while_the_circuit_is_open_and_closes_it(self, fake: FakeClerk) -> None:
+        fake.respond_with(httpx.Response(503), httpx.Response(200, json=[]))
+        assert not transport.probe()
+        assert ClerkRateLimit.objects.get().failures > 5
+        assert transport.probe()
+        assert (ClerkRateLimit.objects.get().failures, ClerkRateLimit.objects.get().suspended_until) == (0, None)
+
+    @pytest.mark.parametrize("status", (401, 402, 403))
+    def test_refused_key_is_recorded_until_clerk_accepts_it(self, fake: FakeClerk, status: int) -> None:
+        fake.respond_with(httpx.Response(status), httpx.Response(status), httpx.Response(200, json=[]))
+        transport.probe()
+        since = ClerkRateLimit.objects.get().refused_at
+        transport.probe()
+        assert since
+        assert ClerkRateLimit.objects.get().refused_at == since
+        transport.probe()
+        assert ClerkRateLimit.objects.get().refused_at is None
+
 
 def end_suspension() -> None:
     ClerkRateLimit.objects.update(suspended_until="2026-01-01T00:00:00Z")
