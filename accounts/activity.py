@@ -1,4 +1,4 @@
-"""Recent activity of an account, described for its user."""
+"""An account's recent activity, described for its user."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from audit.models import AuditLog
 
 Action = AuditLog.Action
 MAX_ENTRIES = 8
-#: Labels of the actions shown to users. Other actions are internal and not shown.
+#: Labels for the actions that users see. Other actions are internal.
 ACTION_LABELS: dict[str, str | Promise] = {
     Action.USER_CREATED: _("Account created"),
     Action.USER_UPDATED: _("Account updated"),
@@ -29,7 +29,7 @@ ACTION_LABELS: dict[str, str | Promise] = {
     Action.DATA_EXPORT_REQUESTED: _("Data export requested"),
     Action.DATA_EXPORTED: _("Data export ready"),
 }
-#: Labels of the fields of a user. Apps above add theirs; fields without a label are not mentioned.
+#: Labels for user fields. Apps above add their own labels. Fields without a label are not shown.
 FIELD_LABELS: dict[str, str | Promise] = {
     "name": _("name"),
     "email": _("email"),
@@ -42,11 +42,11 @@ FIELD_LABELS: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class ActivityEntry:
-    """One line of the recent activity.
+    """An entry in the recent activity.
 
     Attributes:
-        text: such as "Profile updated: headline".
-        actor: who did it, or "" if it was the user or the system.
+        text: for example "Profile updated: headline".
+        actor: a label for the actor, or "" if the actor was the user or the system.
     """
 
     at: datetime
@@ -85,7 +85,7 @@ def _role(details: dict[str, Any]) -> str:
 
 
 def _actor(row: AuditLog, user: User) -> str:
-    """Return who acted, without naming admins or support staff."""
+    """Return a label for the actor, without naming admins or support staff."""
     if row.impersonator:
         return gettext("our support team")
     if row.actor_id in (None, user.pk):

@@ -1,4 +1,4 @@
-"""Permissions in the Django admin."""
+"""Permissions for the Django admin."""
 
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -8,7 +8,7 @@ from accounts.models import User
 
 
 class AdminRoleBackend(BaseBackend):
-    """Grant users with the role ADMIN permission to view everything. Authentication is done by Clerk's session tokens."""
+    """Grant all view permissions to users with the role ADMIN. Clerk's session tokens authenticate the users."""
 
     def has_perm(self, user_obj: AbstractBaseUser | AnonymousUser, perm: str, obj: object = None) -> bool:
         _, _, name = perm.partition(".")

@@ -1,4 +1,4 @@
-"""System checks of the accounts app. IDs are never reused."""
+"""System checks for the accounts app. IDs are never reused."""
 
 import re
 from typing import Any
@@ -43,7 +43,7 @@ def check_jwt_key(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_keys_match(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E003: one key belongs to a development instance, the other to a production instance."""
+    """E003: one key belongs to a development instance and the other to a production instance."""
     publishable, secret = settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_SECRET_KEY
     if not publishable or not secret or publishable.split("_")[1:2] == secret.split("_")[1:2]:
         return []
@@ -109,7 +109,7 @@ def check_clerk_urls(**kwargs: Any) -> list[checks.CheckMessage]:
     for name in ("CLERK_API_URL", "CLERK_FRONTEND_API_URL"):
         url = getattr(settings, name)
         origin = canonical_origin(url) or ""
-        # The Frontend API can be proxied below a path of the site.
+        # The Frontend API can be proxied under a path on the site.
         has_wrong_path = name == "CLERK_API_URL" and urlsplit(url).path
         if url and (not origin.startswith("https://") or has_wrong_path):
             hint = "Leave it unset, or use an address such as https://api.clerk.com without a path."
@@ -120,7 +120,7 @@ def check_clerk_urls(**kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _frontend_problems() -> list[checks.CheckMessage]:
-    """Compare the Frontend API with the publishable key. A proxy on a domain of this site is allowed."""
+    """Compare the Frontend API with the publishable key. A proxy on one of this site's domains is allowed."""
     ours = {settings.CLERK_KEY_FRONTEND_API_URL, *settings.CLERK_AUTHORIZED_PARTIES}
     if not settings.CLERK_FRONTEND_API_URL or canonical_origin(settings.CLERK_FRONTEND_API_URL) in ours:
         return []

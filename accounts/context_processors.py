@@ -1,4 +1,4 @@
-"""Context processors of the accounts app."""
+"""Context processors for the accounts app."""
 
 from django.http import HttpRequest
 

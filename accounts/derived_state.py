@@ -1,7 +1,7 @@
-"""State that other apps derive from users, such as the profiles that follow from roles.
+"""State that other apps derive from users, for example profiles that depend on roles.
 
-`accounts.extensions` names a condition for outdated state and a function that brings it up to date. The statement that
-locks a user also evaluates the condition, so each sync checks it without another statement.
+`accounts.extensions` provides a condition for outdated state and a function that updates it. The statement that locks a
+user also evaluates the condition, so each sync can check it without an additional statement.
 """
 
 import logging
@@ -16,7 +16,7 @@ from audit.log import SYSTEM, Actor
 
 log = logging.getLogger(__name__)
 
-#: Users repaired by one run of `repair_all`. The next run continues.
+#: Maximum number of users that one run of `repair_all` repairs. The next run continues.
 MAX_USERS = 1000
 
 
@@ -26,31 +26,31 @@ def with_check(users: QuerySet[User]) -> QuerySet[User]:
 
 
 def _check() -> RawSQL:
-    # Safe: the condition is a constant of the app that registered it.
+    # This is safe, because the condition is a constant in the app that registered it.
     return RawSQL(f"({extensions.outdated_state_sql})", (), output_field=BooleanField())  # noqa: S611
 
 
 def locked() -> QuerySet[User]:
-    """Return a query of users that locks them and checks their derived state."""
-    # NO KEY UPDATE lets other transactions insert rows that refer to these.
+    """Return a queryset that locks users and checks their derived state."""
+    # NO KEY UPDATE allows other transactions to insert rows that refer to these users.
     return with_check(User.objects.select_for_update(no_key=True))
 
 
 def is_outdated(user: User) -> bool:
-    """Return whether the derived state of `user` was outdated when `with_check` loaded it."""
+    """Return whether the user's derived state was outdated when `with_check` loaded it."""
     return bool(getattr(user, "has_outdated_state", False)) and user.deleted_at is None
 
 
 def repair(user: User, actor: Actor) -> None:
-    """Bring the derived state of a locked user up to date if it was outdated when the user was loaded."""
+    """Update a locked user's derived state if it was outdated when the user was loaded."""
     if is_outdated(user):
         extensions.ensure_derived_state(user, actor)
-        # Only on commit: a dry run of an event also gets here and is rolled back.
+        # Log only on commit, because dry runs of events also reach this point and are rolled back.
         transaction.on_commit(lambda: log.warning("Repaired the state derived from user %s.", user.clerk_id))
 
 
 def repair_all() -> int:
-    """Repair outdated state of Clerk users, and return how many were repaired.
+    """Repair Clerk users with outdated state, and return how many were repaired.
 
     Accounts from before Clerk are repaired when they are linked.
     """

@@ -1,4 +1,7 @@
-"""What apps above accounts offer to it. They fill in `extensions` in `AppConfig.ready`, so nothing here imports them."""
+"""Extension points for apps above accounts.
+
+They set `extensions` in `AppConfig.ready`, so accounts does not import them.
+"""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -27,16 +30,16 @@ def _ensure_nothing(user: "User", actor: "Actor") -> None:
 
 @dataclass
 class Extensions:
-    """Hooks of accounts.
+    """Hooks that other apps provide to accounts.
 
     Attributes:
-        pushed_metadata: returns the profile values that are pushed to Clerk, by user id.
+        pushed_metadata: returns the profile values to push to Clerk, by user id.
         page_url: returns the URL of a user's public page, or "".
-        home: name of the URL to show after signing out.
-        welcome: name of the URL to show after signing up.
-        sign_in_reasons: why a page asks visitors to sign in, by URL name.
-        outdated_state_sql: a condition on a row of accounts_user that is true if the state derived from it is outdated.
-        ensure_derived_state: brings the state derived from a locked user up to date.
+        home: the URL name for the page after signing out.
+        welcome: the URL name for the page after signing up.
+        sign_in_reasons: the reasons why pages require visitors to sign in, by URL name.
+        outdated_state_sql: a condition on an accounts_user row that is true if the user's derived state is outdated.
+        ensure_derived_state: updates a locked user's derived state.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 

@@ -1,4 +1,4 @@
-"""Feature flags. Admins switch them in the Django admin; see docs/configuration.md."""
+"""Feature flags, which admins can switch in the Django admin. See docs/configuration.md."""
 
 from typing import cast
 
@@ -14,18 +14,18 @@ HANDSHAKE = "handshake"
 
 
 def is_enabled(request: HttpRequest, flag: str) -> bool:
-    """Return whether `flag` is on for the user of `request`.
+    """Return whether `flag` is on for the request's user.
 
-    Needs no query while the flag is in the cache of this process, unless the flag depends on groups.
+    No query is needed if this process has cached the flag, unless the flag depends on groups.
     """
     return bool(flag_is_active(request, flag))
 
 
 def is_handshake_enabled(request: HttpRequest, expired: SessionClaims | None) -> bool:
-    """Return whether a page may be redirected to Clerk for a new token. If not, its visitor is treated as signed out.
+    """Return whether a page may be redirected to Clerk for a new token. If not, the visitor is treated as signed out.
 
     Args:
-        expired: the claims of the expired token. They do not sign the user in, but a flag can be set for that user.
+        expired: the expired token's claims. They do not sign the user in, but the flag can be on for this user.
     """
     request.user = cast("User", SimpleLazyObject(lambda: _flag_user(expired)))
     return is_enabled(request, HANDSHAKE)

@@ -11,7 +11,7 @@ Role = User.Role
 
 
 class RolesForm(forms.Form):
-    """Let users choose their own roles: builder, client, or both."""
+    """A form for users to choose their own roles: builder, client, or both."""
 
     builder = forms.BooleanField(
         label=_("I build apps"),
@@ -39,7 +39,7 @@ class RolesForm(forms.Form):
 
 
 class RoleChangesForm(forms.Form):
-    """Let admins add roles to users and remove them."""
+    """A form for admins to add and remove users' roles."""
 
     CHOICES = (("", _("No change")), ("add", _("Add")), ("remove", _("Remove")))
 

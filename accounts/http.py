@@ -1,4 +1,4 @@
-"""Types of requests, and responses for anonymous users."""
+"""Request types, and responses for anonymous users."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ from accounts.models import User
 
 
 class SiteRequest(HttpRequest):
-    """A request with the attributes that the middleware sets."""
+    """A request with the attributes set by the middleware."""
 
     user: User | AnonymousUser
     clerk: State
-    #: Whether the user was signed in, but their token cannot be renewed now.
+    #: Whether the user was signed in but their token cannot currently be renewed.
     clerk_outage: bool
     impersonator: str | None
     htmx: HtmxDetails
@@ -28,17 +28,17 @@ class SiteRequest(HttpRequest):
 
 
 class AuthenticatedRequest(SiteRequest):
-    """The request of a view that requires sign-in."""
+    """A request to a view that requires sign-in."""
 
     user: User
 
 
 def sign_in_response(request: HttpRequest) -> HttpResponse:
-    """Return the response that sends an anonymous visitor to the sign-in page and back.
+    """Return a redirect to the sign-in page, which sends the visitor back after sign-in.
 
-    An htmx GET redirects the whole page, and returns to that page after sign-in. A posted form is preserved if an expired
-    token identifies its user. An htmx POST gets 401, on which the page submits the form without htmx, because a response
-    to htmx cannot redirect to the preserved form.
+    For an htmx GET, the whole page is redirected, and the visitor returns to that page. A posted form is preserved if
+    an expired token identifies its user. An htmx POST gets 401, and the page then submits the form without htmx,
+    because a response to htmx cannot redirect to the preserved form.
     """
     htmx = getattr(request, "htmx", None)
     if request.method == "POST":
@@ -51,7 +51,7 @@ def sign_in_response(request: HttpRequest) -> HttpResponse:
 
 
 def json_error(status: int, code: str, message: str, **details: Any) -> JsonResponse:
-    """Return an error of the JSON API: a code for programs, a message for people, and optional details."""
+    """Return a JSON API error with a machine-readable code, a human-readable message and optional details."""
     return JsonResponse({"error": {"code": code, "message": message, **details}}, status=status)
 
 

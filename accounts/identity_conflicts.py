@@ -1,8 +1,8 @@
-"""Resolve identity conflicts on behalf of an admin. Every resolution is audited and can be undone.
+"""Resolve identity conflicts for an admin. Every resolution is audited and can be undone.
 
-To link two accounts or to move a profile, the accounts stay and the Clerk identity moves. The older account, with its
-profiles and history, receives the Clerk ID and all fields owned by Clerk. The other account receives the older account's
-former values. Doing the exchange twice undoes it.
+Linking two accounts or moving a profile does not move the accounts but exchanges their Clerk identities. The older
+account, which keeps its profiles and history, receives the Clerk ID and all fields owned by Clerk. The other account
+receives the older account's former values. A second exchange undoes the first.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ from audit.models import AuditLog
 from core.db.statements import update
 
 State = IdentityConflict.State
-#: Fields that move with the identity.
+#: Fields that belong to the identity and move with it.
 IDENTITY_FIELDS = (
     "clerk_id",
     *SYNCED_FIELDS,
@@ -37,7 +37,7 @@ IDENTITY_FIELDS = (
 
 
 class ResolutionError(Exception):
-    """The resolution is not possible. The message is shown to the admin."""
+    """The conflict cannot be resolved this way. The message is shown to the admin."""
 
 
 @transaction.atomic
@@ -45,10 +45,10 @@ def resolve(conflict: IdentityConflict, state: State, *, actor: Actor, note: str
     """Resolve an open conflict.
 
     Args:
-        state: LINKED or MOVED to join the two accounts, KEPT or DISMISSED to leave them unchanged.
+        state: LINKED or MOVED to join the two accounts, or KEPT or DISMISSED to leave them unchanged.
 
     Raises:
-        ResolutionError: the conflict was already resolved, or this resolution does not apply to it.
+        ResolutionError: the conflict was already resolved, or this resolution is not possible.
     """
     conflict, user, other = _lock_conflict(conflict)
     if not conflict.is_open:
@@ -71,7 +71,7 @@ def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
         raise ResolutionError(_("This conflict is still open, so there is nothing to undo."))
     _refuse_if_erased(user, other)
     if conflict.state in (State.LINKED, State.MOVED):
-        # `other` holds the identity now. Move it back to `user`.
+        # `other` currently has the identity. Move it back to `user`.
         if other.clerk_id != conflict.evidence["user"]["clerk_id"]:
             raise ResolutionError(_("This cannot be undone, because the identity has been moved again since."))
         _move_identity(other, user, actor, restore_roles=conflict.evidence["user"]["roles"])
@@ -108,13 +108,13 @@ def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
 
 
 def _move_identity(source: User, target: User, actor: Actor, *, restore_roles: list[str] | None = None) -> None:
-    """Exchange the identity fields of two accounts and deactivate the one left without an identity.
+    """Exchange two accounts' identity fields and deactivate the account without an identity.
 
-    The receiving account keeps its self-service roles, never ADMIN, and they are pushed to Clerk.
+    The receiving account keeps its self-service roles, but not ADMIN, and they are pushed to Clerk.
 
     Args:
-        restore_roles: set to undo a move: the roles that the identity had. An account from before Clerk becomes
-            active again.
+        restore_roles: the roles that the identity had before. Set this to undo a move. An account from before Clerk
+            then becomes active again.
     """
     before = {user.pk: matching.snapshot(user) for user in (source, target)}
     roles_before = {user.pk: user.roles for user in (source, target)}
@@ -128,7 +128,7 @@ def _move_identity(source: User, target: User, actor: Actor, *, restore_roles: l
     else:
         target.roles_added = [role for role in target.roles_added if role in restore_roles]
     target.roles = roles.effective_roles(target)
-    User.objects.filter(pk=source.pk).update(clerk_id=None)  # the unique constraint is checked immediately
+    User.objects.filter(pk=source.pk).update(clerk_id=None)  # PostgreSQL checks the unique constraint immediately.
     for user in (target, source):
         update(user, list(IDENTITY_FIELDS))
     for user in (target, source):
@@ -139,7 +139,7 @@ def _move_identity(source: User, target: User, actor: Actor, *, restore_roles: l
 
 
 def _exchange(source: User, target: User) -> dict[str, tuple[Any, Any]]:
-    """Swap the identity fields of two accounts without saving. Return the previous values of both by field."""
+    """Swap two accounts' identity fields without saving. Return both accounts' previous values by field."""
     values = {field: (getattr(source, field), getattr(target, field)) for field in IDENTITY_FIELDS}
     for field, (from_source, from_target) in values.items():
         setattr(target, field, from_source)
@@ -166,7 +166,7 @@ def _announce(user: User, values: dict[str, tuple[Any, Any]], roles_before: list
 
 
 def _lock_conflict(conflict: IdentityConflict) -> tuple[IdentityConflict, User, User]:
-    """Return the conflict and its accounts, all locked. Accounts are locked in the order of their IDs to avoid deadlocks."""
+    """Return the locked conflict and its locked accounts. Accounts are locked in ID order to avoid deadlocks."""
     pair = (conflict.user_id, conflict.other_id)
     users = {user.pk: user for user in User.objects.select_for_update(no_key=True).filter(pk__in=pair).order_by("pk")}
     locked = IdentityConflict.objects.select_for_update(no_key=True).get(pk=conflict.pk)

@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 
 #: Paths that never need a user.
 ANONYMOUS_PREFIXES = ("/api/webhooks/", "/static/", "/media/")
-#: If the token that a page fetched names no site either, an error is shown for this long.
+#: If the page fetches a token that also names no site, an error is shown for this long.
 REFRESH_S = 10
-#: API clients are never redirected. They get 401 and fetch a new token themselves.
+#: API clients are never redirected. They get 401 and must fetch a new token.
 API_PREFIX = "/api/"
 
 
 class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
-    """Set `request.clerk` to the state of the session token, and `request.user` to the lazily loaded user.
+    """Set `request.clerk` to the session token's state, and `request.user` to the lazily loaded user.
 
-    Full page requests whose token has expired are first redirected to Clerk and back for a new one.
+    Page loads with an expired token are first redirected to Clerk and back to get a new token.
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -56,7 +56,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         return self._authenticate(request, found, configured)
 
     def _after_handshake(self, request: HttpRequest, token: str, configured: Instance) -> HttpResponse:
-        """Respond to the request that comes back from Clerk. In development the token is in the URL, so redirect to a clean one."""
+        """Respond to a request that returns from Clerk. In development, redirect to a URL without the token."""
         if configured.is_development:
             return HttpResponseRedirect(handshake.clean_url(request), preserve_request=True)
         state = authentication.authenticate_token(token) if token else SignedOut(authentication.NO_TOKEN)
@@ -85,7 +85,10 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         return handshake.redirect_to_clerk(request, state.reason, found, configured)
 
     def _during_outage(self, request: HttpRequest, state: NeedsHandshake) -> HttpResponse:
-        """Respond as to a visitor, with a note for users who were signed in. The redirect would lead to an error."""
+        """Respond as for a visitor, because the redirect would lead to an error.
+
+        Users who were signed in see a note.
+        """
         was_signed_in = state.reason not in authentication.DEV_BROWSER_REASONS
         cast("SiteRequest", request).clerk_outage = was_signed_in
         response = self._respond_as(request, SignedOut(state.reason, state.expired_claims))
@@ -104,7 +107,7 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             log.info("Session token rejected: %s", state.reason, extra={"cause": f"session token {state.reason}"})
         response = self._respond(request, state)
         patch_vary_headers(response, ["Cookie", "Authorization"])
-        if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # unless the view set its own policy
+        if isinstance(state, SignedIn) and not hasattr(response, "_csp_config"):  # Keep a policy that the view has set.
             csp.set_policy(csp.SESSION, request, response)
         return response
 
@@ -113,19 +116,19 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
         request.clerk = state
         request.impersonator = state.claims.impersonator if isinstance(state, SignedIn) else None
         if isinstance(state, SignedIn) and authentication.bearer_token(request) is not None:
-            # Browsers never add this header themselves, so the request cannot be forged by another site.
+            # Browsers never add this header automatically, so another site cannot forge the request.
             request._dont_enforce_csrf_checks = True
         request.user = cast("User", SimpleLazyObject(lambda: _user(request, state)))
-        return cast("HttpResponse", self.get_response(request))  # nothing here is async
+        return cast("HttpResponse", self.get_response(request))  # All code here is synchronous.
 
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
     if isinstance(state, SignedIn):
         user = sessions.load_user(state.claims)
         if user.pk:
-            bind_contextvars(user_id=user.pk)  # for all following log lines
+            bind_contextvars(user_id=user.pk)  # Add the user to all following log lines.
         return user
-    # Password sessions of local operators work when Clerk is unreachable, but only in the admin.
+    # Local operators' password sessions also work while Clerk is unreachable, but only in the admin.
     if request.path.startswith(reverse("admin:index")):
         operator = get_user(request)
         return operator if isinstance(operator, User) and operator.clerk_id is None else AnonymousUser()
@@ -133,14 +136,15 @@ def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
 
 
 def _refresh_response(request: HttpRequest) -> HttpResponse:
-    """Return a page whose script fetches a session token that names this site, and opens the requested page again.
+    """Return a page whose script fetches a session token that names this site and then reloads the requested page.
 
-    Clerk names the site after the Origin header, which browsers send with a script's request but not with a redirect.
+        Clerk takes the site from the Origin header, which browsers send with a script's request but not with a
+        redirect.
     https://github.com/clerk/javascript/issues/8231
     """
     response = render(request, "accounts/session_refresh.html", status=401)
     csp.set_policy(csp.SESSION, request, response)
-    handshake.count_redirects(response, handshake.MAX_HANDSHAKES, max_age_s=REFRESH_S)  # the page reloads only once
+    handshake.count_redirects(response, handshake.MAX_HANDSHAKES, max_age_s=REFRESH_S)  # Reload the page only once.
     add_never_cache_headers(response)
     return response
 

@@ -15,7 +15,7 @@ from accounts.models import User
 class RoleRequiredMixin(AccessMixin, View):
     """Require one of `roles`, or only sign-in if `roles` is empty.
 
-    Signed-in users without the role get 403. Anonymous visitors are asked to sign in.
+    Signed-in users without the role get 403. Anonymous visitors are redirected to sign in.
     """
 
     roles: tuple[User.Role, ...] = ()

@@ -1,4 +1,4 @@
-"""Personal data stored by accounts; see core.personal_data."""
+"""Export and erase personal data in the accounts app. See core.personal_data."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.personal_data import PersonalData, export_rows
 
 #: Models that this module exports and erases.
 COVERED = (User, EndedSession, PreservedForm, IdentityConflict, MetadataPush, DataExport)
-#: Conflicts in which an admin decided that both accounts belong to the same person.
+#: States in which an admin decided that both accounts belong to the same person.
 _SAME_PERSON = (IdentityConflict.State.LINKED, IdentityConflict.State.MOVED)
 
 

@@ -1,7 +1,8 @@
 """Preserve forms posted with an expired session token, so that no input is lost.
 
 A token is valid for one minute. It can expire before a form is posted, for example without JavaScript or after a laptop
-wakes up. A POST cannot be redirected through Clerk. The page of the form can, and then shows the preserved input.
+wakes up. A POST cannot be redirected through Clerk. Instead, the form's page is redirected and then shows the preserved
+input.
 """
 
 from datetime import timedelta
@@ -17,21 +18,21 @@ from django.views.generic.edit import FormMixin
 from accounts.models import PreservedForm
 from accounts.sessions import services as sessions
 
-#: Long enough to sign in again.
+#: How long forms are kept, so that users have enough time to sign in again.
 LIFETIME = timedelta(hours=1)
-#: Query parameter of a page that should show the preserved form.
+#: Query parameter that tells a page to show the preserved form.
 PARAMETER = "draft"
 #: Never stored.
 SECRET_FIELDS = ("csrfmiddlewaretoken",)
 
 
 def preserve(request: HttpRequest) -> HttpResponse | None:
-    """Store the posted form for the user of the expired token, without files.
+    """Store the posted form, without files, for the user of the expired token.
 
-    The caller must have checked that the request comes from a page of this site.
+    The caller must check that the request comes from a page on this site.
 
     Returns:
-        A redirect to the page of the form, or None if no recent token identifies a known user.
+        A redirect to the form's page, or None if no recent token identifies a known user.
     """
     claims = sessions.recent_claims(request)
     if claims is None:

@@ -1,4 +1,4 @@
-"""Receivers of signals that Django and this app's models send."""
+"""Receivers for signals from Django and from this app's models."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def record_password(*, user: User, created: bool, **kwargs: Any) -> None:
 
 
 def end_session(*, request: HttpRequest, user: User | None, **kwargs: Any) -> None:
-    """End the Clerk session as well when a user signs out of the admin."""
+    """Also end the Clerk session when a user signs out of the admin."""
     if user is not None:
         sign_ins.record_sign_out(request, user)
     sessions.sign_out(request)

@@ -15,17 +15,17 @@ from core.db.statements import update
 def change_roles(
     user: User, *, add: Iterable[User.Role] = (), remove: Iterable[User.Role] = (), actor: Actor
 ) -> list[User.Role]:
-    """Add and remove roles. Profiles follow at once, and Clerk as soon as it can be reached.
+    """Add and remove roles. Profiles change immediately. The roles are pushed to Clerk as soon as it is reachable.
 
     Args:
-        user: whose roles to change; `user.roles` is updated in place.
-        add, remove: the roles to change. Roles that already match are ignored.
+        user: the user whose roles change. `user.roles` is updated in place.
+        add, remove: the roles to add and remove. Roles that already match are ignored.
 
     Returns:
         The roles that were actually added or removed.
 
     Raises:
-        RoleChangeError: `actor` may not make this change, or the user is not active at Clerk.
+        RoleChangeError: `actor` is not allowed to make this change, or the user is not active in Clerk.
     """
     locked = derived_state.locked().get(pk=user.pk)
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)

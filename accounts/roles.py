@@ -1,8 +1,8 @@
-"""Role rules: which roles are effective and who can change them. accounts.role_changes applies a change.
+"""Rules for effective roles and for role changes. accounts.role_changes applies changes.
 
-Clerk's copy is authoritative once it is known. A change made here takes effect immediately and stays pending until Clerk
-confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that concurrent changes at
-Clerk (such as a revoked admin role) are neither lost nor undone.
+Once Clerk has sent a user's roles, Clerk's copy is authoritative. A change made here takes effect immediately and stays
+pending until Clerk confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that
+concurrent changes at Clerk (such as a revoked admin role) are neither lost nor undone.
 """
 
 from collections.abc import Iterable
@@ -16,12 +16,12 @@ from audit.log import Actor
 from audit.models import AuditLog
 
 Role = User.Role
-#: Roles that users may give themselves and give up.
+#: Roles that users can add and remove themselves.
 SELF_SERVICE_ROLES = frozenset({Role.CLIENT, Role.BUILDER})
 
 
 class RoleChangeError(Exception):
-    """The role change is not allowed. The message is shown to the person who asked for it."""
+    """The role change is not allowed. The message is shown to the person who requested it."""
 
 
 def changeable_roles(actor: User, user: User) -> frozenset[Role]:
@@ -35,7 +35,7 @@ def changeable_roles(actor: User, user: User) -> frozenset[Role]:
 
 
 def check_permission(actor: User, user: User, roles: Iterable[Role]) -> None:
-    """Raise `RoleChangeError` if `actor` may not change every one of `roles` for `user`."""
+    """Raise `RoleChangeError` if `actor` is not allowed to change all of `roles` for `user`."""
     if not user.is_active or not user.clerk_id or user.is_provisional:
         raise RoleChangeError(_("%(name)s is not active at Clerk, so their roles cannot be changed.") % {"name": user})
     for role in sorted(set(roles) - changeable_roles(actor, user)):
@@ -45,10 +45,10 @@ def check_permission(actor: User, user: User, roles: Iterable[Role]) -> None:
 
 
 def effective_roles(user: User, clerk_roles: Iterable[str] | None = None) -> list[Role]:
-    """Return the roles at Clerk with the pending local changes applied.
+    """Apply pending local changes to the roles in Clerk, and return the result.
 
     Args:
-        clerk_roles: the roles at Clerk, if they differ from `user.clerk_roles`.
+        clerk_roles: the roles in Clerk, if they differ from `user.clerk_roles`.
     """
     held = user.clerk_roles if clerk_roles is None else clerk_roles
     base = {Role.CLIENT} if held is None else set(held)

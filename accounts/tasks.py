@@ -1,4 +1,4 @@
-"""Periodic jobs of the accounts app. Other jobs are declared beside the function that does the work."""
+"""Periodic jobs for the accounts app. Other jobs are declared next to the function that they run."""
 
 import logging
 from datetime import timedelta
@@ -17,7 +17,7 @@ from accounts.sync import on_demand_fetch, push, reconciliation  # noqa: F401  #
 
 log = logging.getLogger(__name__)
 
-#: Differing user counts trigger a full reconciliation at most this often.
+#: Minimum time between two full reconciliations triggered by differing user counts.
 RECOUNT_AFTER = timedelta(hours=6)
 
 
@@ -37,7 +37,7 @@ def push_due_metadata(timestamp: int) -> None:
 @app.periodic(cron=settings.RECONCILE_CRON)
 @app.task(queue="upkeep", queueing_lock="reconcile_recent")
 def reconcile_recent(timestamp: int) -> None:
-    """Reconcile users that changed since the last run, and all users if the counts differ."""
+    """Reconcile users that changed since the last run. If the user counts differ, reconcile all users."""
     run = _reconcile(full=False)
     if run and reconciliation.counts_differ(run) and not reconciliation.has_recent_full_run(RECOUNT_AFTER):
         _reconcile(full=True)
@@ -78,11 +78,11 @@ def erase_deleted_users(timestamp: int) -> None:
 @app.periodic(cron="17 3 * * *")
 @app.task(queue="upkeep", queueing_lock="delete_old_ended_sessions")
 def delete_old_ended_sessions(timestamp: int) -> None:
-    """Keep the table small, because every signed-in request reads it; every night."""
+    """Delete old rows every night to keep the table small, because every signed-in request reads it."""
     sessions.delete_old()
 
 
-@app.periodic(cron="* * * * * */15")  # the sixth field is seconds
+@app.periodic(cron="* * * * * */15")  # The sixth field is seconds.
 @app.task(queue="upkeep", queueing_lock="probe_clerk")
 def probe_clerk(timestamp: int) -> None:
     outage.probe()
@@ -99,7 +99,7 @@ def delete_idle_rate_limits(timestamp: int) -> None:
 @app.periodic(cron="37 4 * * *")
 @app.task(queue="upkeep", queueing_lock="repair_derived_state")
 def repair_derived_state(timestamp: int) -> None:
-    """Repair profiles that do not match the roles of their users, every night."""
+    """Repair profiles that do not match their users' roles, every night."""
     derived_state.repair_all()
 
 

@@ -1,4 +1,4 @@
-"""Account pages: overview, roles, data export and deletion."""
+"""Views for the account pages: overview, roles, data export and deletion."""
 
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from audit.log import Actor
 
 @method_decorator(never_cache, name="dispatch")
 class AccountView(RoleRequiredMixin, TemplateView):
-    """Show the account, its profiles and recent activity, or a waiting page until Clerk's data has arrived."""
+    """Show the account with its profiles and recent activity, or a waiting page until Clerk's data has arrived."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head"]
@@ -52,7 +52,7 @@ class ExportView(RoleRequiredMixin, View):
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Redirect users who return here after signing in again to the page with the button."""
+        """Redirect users who return here after signing in to the page with the button."""
         return redirect("accounts:account")
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
@@ -98,7 +98,7 @@ class DeletionView(RoleRequiredMixin, View):
 
 
 class RolesView(RoleRequiredMixin, PreservedFormMixin[RolesForm], FormView[RolesForm]):
-    """Let users change their own roles."""
+    """The page on which users change their own roles."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -123,7 +123,7 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin[RolesForm], FormView[Roles
 
 
 class RoleEndView(RoleRequiredMixin, View):
-    """Confirm and remove one of the user's own roles."""
+    """Ask for confirmation, then remove one of the user's own roles."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -147,7 +147,7 @@ class RoleEndView(RoleRequiredMixin, View):
 
     @staticmethod
     def _role(slug: str) -> User.Role:
-        """Return the role named in the URL. Raise 404 unless users may remove it themselves."""
+        """Return the role in the URL. Raise 404 if users cannot remove it themselves."""
         role = next((role for role in roles.SELF_SERVICE_ROLES if role.lower() == slug), None)
         if role is None:
             raise Http404

@@ -1,4 +1,4 @@
-"""Users, and the state of their sync with Clerk, in the Django admin."""
+"""Django admin pages for users and their sync with Clerk."""
 
 from accounts.admin.flags import FlagAdmin
 from accounts.admin.groups import GroupAdmin

@@ -1,4 +1,4 @@
-"""Feature flags in the Django admin."""
+"""Django admin pages for feature flags."""
 
 from collections.abc import Sequence
 from typing import Any, override
@@ -22,7 +22,7 @@ class FlagForm(ModelForm[Flag]):
 
 @admin.register(Flag)
 class FlagAdmin(DeclaredFiltersMixin[Flag]):
-    """Feature flags. The code refers to them by name, so they cannot be added or deleted here."""
+    """Feature flags. They cannot be added or deleted in the admin, because the code refers to them by name."""
 
     form = FlagForm
     list_display = ("name", "note", "everyone", "percent", "staff", "authenticated")
@@ -45,7 +45,7 @@ class FlagAdmin(DeclaredFiltersMixin[Flag]):
     def save_related(
         self, request: HttpRequest, form: FlagForm, formsets: Sequence[BaseFormSet[Any]], change: bool
     ) -> None:
-        """Audit the change once users and groups are saved. Django's own history does not record values."""
+        """Audit the change after users and groups are saved. Django's history does not record values."""
         super().save_related(request, form, formsets, change)
         before, after = form.before, _state(form.instance)
         changes = {name: (before[name], value) for name, value in after.items() if value != before[name]}
@@ -57,7 +57,10 @@ class FlagAdmin(DeclaredFiltersMixin[Flag]):
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Flag | None = None) -> bool:
-        """Return whether the user may view flags: admins and local operators may also change them."""
+        """Return whether the user can view flags.
+
+        Users who can view flags can also change them: admins and local operators.
+        """
         return self.has_view_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Flag | None = None) -> bool:
@@ -65,7 +68,10 @@ class FlagAdmin(DeclaredFiltersMixin[Flag]):
 
 
 def _state(flag: Flag) -> dict[str, Any]:
-    """Return the audited values. Users are listed by ID, so that the audit log needs no erasure."""
+    """Return the audited values.
+
+    Users are identified by ID, so that the audit log contains no personal data to erase.
+    """
     return {
         "everyone": flag.everyone,
         "percent": None if flag.percent is None else float(flag.percent),

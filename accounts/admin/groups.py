@@ -1,4 +1,4 @@
-"""Groups in the Django admin. Groups grant permissions, so changes to permissions and members are audited."""
+"""Django admin pages for groups. Changes to permissions and members are audited, because groups grant permissions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ Action = AuditLog.Action
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The audited values of a group; empty before it exists and after it is deleted."""
+    """A group's audited values. They are empty before the group exists and after it is deleted."""
 
     name: str = ""
     permissions: list[str] = field(default_factory=list)
@@ -32,7 +32,7 @@ class State:
 
 
 class MemberInline(admin.TabularInline[Model, Group]):
-    """Members of a group. Groups grant permissions, so only local operators can change them."""
+    """A group's members. Only local operators can change them, because groups grant permissions."""
 
     model = User.groups.through
     verbose_name, verbose_name_plural = _("member"), _("members")
@@ -50,7 +50,7 @@ class GroupForm(ModelForm[Group]):
 
 @admin.register(Group)
 class GroupAdmin(DeclaredFiltersMixin[Group], StockGroupAdmin):
-    """Django's group admin with members and audit rows."""
+    """Django's group admin, extended with members and audit rows."""
 
     form = GroupForm
     inlines = (MemberInline,)
@@ -64,7 +64,7 @@ class GroupAdmin(DeclaredFiltersMixin[Group], StockGroupAdmin):
     def save_related(
         self, request: HttpRequest, form: GroupForm, formsets: Sequence[BaseFormSet[Any]], change: bool
     ) -> None:
-        """Audit the change once permissions and members are saved."""
+        """Audit the change after permissions and members are saved."""
         super().save_related(request, form, formsets, change)
         _record(request, form.instance, form.before, _state(form.instance))
 

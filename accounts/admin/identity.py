@@ -1,4 +1,4 @@
-"""Identity conflicts in the Django admin."""
+"""Django admin pages for identity conflicts."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 
 State = IdentityConflict.State
-#: Button label and explanation of each resolution.
+#: Explanations of the resolutions, shown next to their buttons.
 CHOICES = {
     State.LINKED: (_("Link"), _("Same person. The older account receives the Clerk identity.")),
     State.MOVED: (_("Move profile"), _("Same person. The older account continues with the new identity.")),
@@ -32,7 +32,7 @@ class ResolutionForm(forms.Form):
 
 @admin.register(IdentityConflict)
 class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
-    """Pairs of accounts with the same email. Open conflicts need a decision by an admin."""
+    """Pairs of accounts with the same email address. An admin must resolve open conflicts."""
 
     change_form_template = "admin/accounts/identityconflict/change_form.html"
     list_display = ("opened_at", "kind", "email", "user", "other", "state", "resolved_by")

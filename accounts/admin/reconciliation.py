@@ -1,4 +1,4 @@
-"""Reconciliation reports in the Django admin, with the current match rate and its trend."""
+"""Django admin pages for reconciliation reports, with the current match rate and its trend."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.models import Reconciliation
 from core.admin.read_only import ReadOnlyAdmin
 
-#: Number of runs in the trend chart, and its size.
+#: Number of runs in the trend chart, and the chart's size.
 TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
 
 
@@ -96,7 +96,7 @@ def _remaining_differences(run: Reconciliation) -> str:
 
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:
-    """Return one bar per run, oldest first. The height is the share of differing users, relative to the worst run."""
+    """Return one bar per run, oldest first. Heights show the share of differing users, relative to the worst run."""
     worst = max((100 - (run.match_rate or 0) for run in runs), default=0) or 1
     width = CHART_WIDTH / TREND_RUNS
     bars = []

@@ -1,4 +1,4 @@
-"""Users and their related records in the Django admin. Mostly read-only, because Clerk owns most of the data."""
+"""Django admin pages for users and related records. They are mostly read-only, because Clerk owns most of the data."""
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -18,7 +18,7 @@ from core.admin.read_only import ReadOnlyAdmin
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin[User]):
-    """Clerk users, tombstones of deleted ones, and local operators."""
+    """Clerk users, tombstones of deleted users, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
     list_display = ("display_name", "email", "roles", "status", "created_at")
@@ -60,7 +60,7 @@ class UserAdmin(ReadOnlyAdmin[User]):
 
 @admin.register(MetadataPush)
 class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
-    """The outbox of metadata pushes to Clerk, one row per user."""
+    """The outbox for metadata pushes to Clerk, with one row per user."""
 
     list_display = ("user", "state", "requested_at", "next_attempt_at", "attempts", "last_error")
     list_filter = ("state",)
@@ -77,7 +77,7 @@ class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
 
 @admin.register(DataExport)
 class DataExportAdmin(ReadOnlyAdmin[DataExport]):
-    """Data exports. Admins can see the requests, but not the contents."""
+    """Data exports. Admins can see export requests but not the exported data."""
 
     list_display = ("user", "requested_at", "ready_at", "expires_at")
     list_select_related = ("user",)
@@ -85,13 +85,13 @@ class DataExportAdmin(ReadOnlyAdmin[DataExport]):
     exclude = ("archive",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DataExport]:
-        """Defer the archives: a page of a hundred exports would load a hundred files."""
+        """Defer the archives, because a page with a hundred exports would load a hundred files."""
         return super().get_queryset(request).defer("archive")
 
 
 @admin.register(EndedSession)
 class EndedSessionAdmin(ReadOnlyAdmin[EndedSession]):
-    """Sessions whose tokens are rejected even before they expire."""
+    """Ended sessions. Their tokens are rejected even before they expire."""
 
     list_display = ("session_id", "clerk_id", "ended_at")
     search_fields = ("=session_id", "=clerk_id")

@@ -1,6 +1,8 @@
-"""Client for the parts of Clerk's Backend API that this product uses. https://clerk.com/docs/reference/backend-api
+"""A client for the endpoints of Clerk's Backend API that this product uses.
 
-Call these functions outside of transactions. They raise the exceptions of `accounts.clerk.http.request`.
+https://clerk.com/docs/reference/backend-api
+
+Call these functions outside transactions. They raise the same exceptions as `accounts.clerk.http.request`.
 """
 
 from collections.abc import Mapping
@@ -21,13 +23,13 @@ from accounts.clerk.payloads import (
 
 __all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRejectedError"]
 
-#: Users per page. Clerk allows at most 500.
+#: Number of users per page. Clerk's maximum is 500.
 PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class UserPage:
-    """One page of Clerk's user list.
+    """A page of Clerk's user list.
 
     Attributes:
         unreadable: (id, error) of each entry that could not be parsed.
@@ -40,30 +42,30 @@ class UserPage:
 
 
 def get_user(clerk_id: str) -> ClerkUser | ClerkUserDeleted:
-    """Return the user as Clerk has it now, or a deletion if Clerk has no user with this id."""
+    """Return the user's current data in Clerk, or a deletion if Clerk has no user with this id."""
     now = datetime.now(UTC)
     path = _user_path(clerk_id)
     try:
         return _parse_response(request("GET", path), now, about=clerk_id)
     except ClerkNotFoundError:
-        # The key of another instance answers 404 for every user of ours.
+        # With another instance's key, Clerk returns 404 for all our users.
         instance_guard.verify_secret_key()
         return ClerkUserDeleted(clerk_id, now)
 
 
 def list_users(starting_after: str = "") -> UserPage:
-    """Return a page of users by sign-up time, oldest first.
+    """Return a page of users in order of sign-up, oldest first.
 
-    Pages are keyed by user id, not by offset, so sign-ups and deletions between requests do not shift them.
+    Pages are identified by user id instead of an offset, so sign-ups and deletions between requests do not shift them.
 
     Args:
-        starting_after: the last id of the previous page; empty for the first page.
+        starting_after: the last id on the previous page, or "" for the first page.
     """
     return _fetch_page({"order_by": "+created_at"} | ({"starting_after": starting_after} if starting_after else {}))
 
 
 def list_recent_users(offset: int = 0) -> UserPage:
-    """Return a page of users by last change, newest first."""
+    """Return a page of users, most recently changed first."""
     return _fetch_page({"order_by": "-updated_at", "offset": str(offset)})
 
 
@@ -79,7 +81,7 @@ def merge_public_metadata(clerk_id: str, values: Mapping[str, Any]) -> ClerkUser
     """Merge `values` into a user's public metadata and return the updated user.
 
     Args:
-        values: a JSON value for each key. None removes the key; keys that are not listed stay as they are.
+        values: a JSON value for each key. None removes the key. Other keys are not changed.
     """
     path = f"{_user_path(clerk_id)}/metadata"
     response = request("PATCH", path, body={"public_metadata": dict(values)}, rate_limit_key=clerk_id)
@@ -87,7 +89,7 @@ def merge_public_metadata(clerk_id: str, values: Mapping[str, Any]) -> ClerkUser
 
 
 def delete_user(clerk_id: str) -> None:
-    """Delete a user at Clerk. A user that does not exist there is not an error."""
+    """Delete a user in Clerk. Do nothing if the user does not exist there."""
     try:
         request("DELETE", _user_path(clerk_id))
     except ClerkNotFoundError:
@@ -95,7 +97,7 @@ def delete_user(clerk_id: str) -> None:
 
 
 def revoke_session(session_id: str) -> None:
-    """End a session so that Clerk issues no more tokens for it. A session that has already ended is not an error."""
+    """End a session so that Clerk issues no more tokens for it. Do nothing if the session has already ended."""
     if not SESSION_ID.fullmatch(session_id):
         raise ValueError(f"{session_id!r} is not a session id (sess_…).")
     try:

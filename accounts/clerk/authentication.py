@@ -1,8 +1,9 @@
 """Decide whether a request is signed in, signed out, or should be redirected to Clerk for a fresh token.
 
-This is the decision table of @clerk/backend 3.25 (request.ts) for a site that renders its own pages, accepts cookies or a
-Bearer header, and has no satellite domains. A session token lives for a minute, so the first page load after a pause comes
-with an expired one. The redirect to Clerk, called the handshake, renews it without the user noticing.
+This is the decision table of @clerk/backend 3.25 (request.ts) for a site that renders its own pages, accepts cookies or
+a Bearer header, and has no satellite domains. Session tokens are valid for one minute, so the first page load after a
+pause often has an expired token. A redirect to Clerk, called the handshake, renews the token without any action by the
+user.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from accounts.clerk.tokens import SessionClaims, SessionTokenError
 
 
 class HandshakeReason(StrEnum):
-    """Why a browser is redirected to Clerk. The values are Clerk's, because they are sent in the URL."""
+    """The reason for redirecting a browser to Clerk. Clerk defines the values, which are sent in the URL."""
 
     DEV_BROWSER_SYNC = "dev-browser-sync"
     DEV_BROWSER_MISSING = "dev-browser-missing"
@@ -31,7 +32,7 @@ class HandshakeReason(StrEnum):
     NO_PARTY = "session-token-missing-azp"
 
 
-#: Token errors that a fresh token fixes.
+#: Token errors that can be fixed by a fresh token.
 RENEWABLE = {
     tokens.Reason.EXPIRED: HandshakeReason.EXPIRED,
     tokens.Reason.NOT_YET_VALID: HandshakeReason.NOT_YET_VALID,
@@ -56,7 +57,7 @@ class SignedOut:
 
     Attributes:
         reason: an error code for logs and API clients.
-        expired_claims: the claims of the token if it is valid except that it has expired or names no site.
+        expired_claims: the token's claims, if its only problem is that it has expired or does not name a site.
     """
 
     reason: str
@@ -68,7 +69,7 @@ class NeedsHandshake:
     """Clerk may issue a fresh token if the browser can be redirected there.
 
     Attributes:
-        expired_claims: the claims of the token if it is valid except that it has expired or names no site.
+        expired_claims: the token's claims, if its only problem is that it has expired or does not name a site.
     """
 
     reason: HandshakeReason
@@ -79,7 +80,7 @@ type State = SignedIn | SignedOut | NeedsHandshake
 
 
 def claims_even_if_expired(request: HttpRequest) -> SessionClaims | None:
-    """Return the claims of a token that Clerk signed, even if it expired recently, names no site, or its session has ended.
+    """Return a signed token's claims, even if it expired recently, names no site, or belongs to an ended session.
 
     Use this only to return a user's own unsaved input or to sign the user out. It must never grant access.
     """

@@ -1,7 +1,7 @@
 """Read Clerk's cookies from a request.
 
-Clerk sets each cookie twice: with its plain name, which all Clerk instances on a host share, and with a suffix that belongs
-to one instance. The rules for choosing between the two are those of @clerk/backend 3.25, authenticateContext.ts.
+Clerk sets each cookie twice: with its plain name, which all Clerk instances on a host share, and with an
+instance-specific suffix. The code chooses between the two like @clerk/backend 3.25 (authenticateContext.ts).
 """
 
 import re
@@ -14,15 +14,16 @@ from accounts.clerk.instance import Instance
 
 SESSION, CLIENT_UAT, DEV_BROWSER = "__session", "__client_uat", "__clerk_db_jwt"
 HANDSHAKE, HANDSHAKE_NONCE, REDIRECT_COUNT = "__clerk_handshake", "__clerk_handshake_nonce", "__clerk_redirect_count"
-#: More than any browser stores for one host. Further cookies are ignored.
+#: Maximum number of cookies to parse, which is more than any browser stores for one host. Other cookies are ignored.
 MAX_COOKIES = 200
 DIGITS = re.compile(r"\s*(\d{1,15})")
 
 
 def parse(header: str) -> dict[str, str]:
-    """Parse a Cookie header. The first cookie of a name wins, and values are percent-decoded.
+    """Parse a Cookie header. If a name is repeated, keep the first cookie. Values are percent-decoded.
 
-    Python's SimpleCookie stops at the first malformed cookie, and Django's parser keeps the last cookie of a name.
+    Python's SimpleCookie stops at the first malformed cookie, and Django's parser keeps the last cookie with a repeated
+    name.
     """
     cookies: dict[str, str] = {}
     for part in header.split(";", MAX_COOKIES)[:MAX_COOKIES]:
@@ -33,28 +34,31 @@ def parse(header: str) -> dict[str, str]:
 
 
 class ClerkCookies:
-    """Clerk's cookies in one request, as they apply to one instance."""
+    """Clerk's cookies for one instance in one request."""
 
     def __init__(self, header: str, instance: Instance) -> None:
         self._cookies = parse(header)
         self._instance = instance
-        #: Whether the suffixed cookies are used instead of the plain ones.
+        #: Whether to use the suffixed cookies instead of the plain cookies.
         self.uses_suffixed = self._uses_suffixed()
 
     @property
     def session(self) -> str:
-        """The session token, or "". It is not verified, and usually expired: the cookie outlives the token by a year."""
+        """The unverified session token, or "".
+
+        It has usually expired, because the cookie expires a year after the token.
+        """
         return self._chosen(SESSION)
 
     @property
     def client_uat(self) -> int:
-        """When the sessions of this browser last changed, in seconds since the epoch; 0 if no user is signed in."""
+        """When this browser's sessions last changed, in seconds since the epoch, or 0 if no user is signed in."""
         digits = DIGITS.match(self._chosen(CLIENT_UAT))
         return int(digits[1]) if digits else 0
 
     @property
     def dev_browser(self) -> str:
-        """The token that identifies the browser to a development instance, or ""."""
+        """The token that identifies the browser to a development instance, otherwise ""."""
         return self._chosen(DEV_BROWSER)
 
     @property

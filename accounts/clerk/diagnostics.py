@@ -1,6 +1,6 @@
-"""Checks of the connection between this deployment and Clerk, for `manage.py clerk_doctor`.
+"""Check the connection between this deployment and Clerk, for `manage.py clerk_doctor`.
 
-Unlike the system checks, these send requests.
+Unlike the system checks, these checks send requests.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from accounts.clerk import instance, instance_guard, jwks, tokens
 from accounts.clerk.http import ClerkApiError
 
 TIMEOUT_S = 5.0
-#: Workers send a heartbeat more often than this; see PROCRASTINATE_WORKER_DEFAULTS.
+#: Maximum age of a running worker's last heartbeat. See PROCRASTINATE_WORKER_DEFAULTS.
 MAX_HEARTBEAT_AGE = timedelta(minutes=1)
 
 
@@ -28,7 +28,7 @@ class Finding:
 
     Attributes:
         subject: what was checked.
-        problem: what is wrong, or "" if the check passed.
+        problem: a description of the problem, or "" if the check passed.
         advice: how to fix the problem.
     """
 
@@ -41,7 +41,7 @@ def run_checks(webhook_url: str = "") -> Iterator[Finding]:
     """Yield the result of each check. Later checks depend on earlier ones.
 
     Args:
-        webhook_url: the URL of the webhook endpoint as registered at Clerk; the endpoint is not checked without it.
+        webhook_url: the webhook endpoint's URL as registered in Clerk. If it is empty, the endpoint is not checked.
     """
     yield from _check_settings()
     for check in (_check_key_server, _check_clock, _check_backend_api, _check_worker):
@@ -94,10 +94,10 @@ def _check_clock() -> Finding:
 
     def check() -> str:
         sent_at = datetime.now(UTC)
-        # The status does not matter; every response has a Date header.
+        # Ignore the status, because every response has a Date header.
         response = httpx.head(settings.CLERK_API_URL, timeout=TIMEOUT_S)
         off_s = abs((parsedate_to_datetime(response.headers["Date"]) - sent_at).total_seconds())
-        # The header has whole seconds, and the request takes time.
+        # Allow for the header's precision of one second and for the duration of the request.
         return f"The clock differs from Clerk's by {off_s:.0f} s." if off_s > tokens.SKEW_S + 2 else ""
 
     return _run("clock", check, "Synchronize the clock of this server with NTP.")
@@ -138,7 +138,10 @@ def _check_worker() -> Finding:
 
 
 def _check_webhook(url: str) -> Finding:
-    """Post without a signature. Only our endpoint answers 400 with the error code `missing_headers`."""
+    """Send a POST request without a signature.
+
+    Only our endpoint responds with 400 and the error code `missing_headers`.
+    """
 
     def check() -> str:
         response = httpx.post(url, content=b"{}", timeout=TIMEOUT_S)

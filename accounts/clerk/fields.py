@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any
 
-#: Smaller values are seconds, larger ones milliseconds (10¹¹ ms is in 1973). Clerk's specification shows seconds for some
-#: times, while its deliveries contain milliseconds.
+#: Smaller values are seconds, and larger values are milliseconds (10¹¹ ms is in 1973). Clerk's specification shows
+#: seconds for some times, but its deliveries contain milliseconds.
 SECONDS_BELOW = 100_000_000_000
 
 
 class ClerkPayloadError(ValueError):
-    """A payload that does not have the documented shape of its type.
+    """A payload does not have the documented structure for its type.
 
     Attributes:
         reason: an error code, such as `not_json` or `user_without_id`.
@@ -21,10 +21,10 @@ class ClerkPayloadError(ValueError):
 
 
 class KeyMissingError(Exception):
-    """The object does not say what the value is: a key is absent, or null although Clerk's schema has no null there."""
+    """The value is unknown: its key is missing, or is null although Clerk's schema does not allow null."""
 
 
-#: JSON types by the Python type that represents them.
+#: JSON type names by Python type.
 _TYPE_NAMES: dict[type, str] = {str: "a string", bool: "true or false", list: "a list", dict: "an object"}
 
 
@@ -46,12 +46,12 @@ def read[T: str | bool | list[Any] | dict[str, Any]](
 
 
 def read_text(data: dict[str, Any], key: str, *, path: str = "data") -> str:
-    """Return the value of a key that may be null, which is returned as "". Raises the exceptions of `read`."""
+    """Return the value of a nullable key, or "" for null. Raises the same exceptions as `read`."""
     return "" if key in data and data[key] is None else read(data, key, str, path=path)
 
 
 def parse_time(value: object, field: str) -> datetime:
-    """Convert one of Clerk's times, in milliseconds since the epoch, to an aware datetime."""
+    """Convert a Clerk timestamp, in milliseconds since the epoch, to an aware datetime."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ClerkPayloadError(f"{field} is not a number of milliseconds.", reason="bad_time")
     try:
@@ -71,7 +71,7 @@ def parse_time_or_none(value: object) -> datetime | None:
 
 
 def read_time(data: dict[str, Any], key: str, *, path: str = "data") -> datetime:
-    """Return the time in `key`. Raises the exceptions of `read`."""
+    """Return the time in `key`. Raises the same exceptions as `read`."""
     if data.get(key) is None:
         raise KeyMissingError(key)
     return parse_time(data[key], f"{path}.{key}")
@@ -82,7 +82,7 @@ def to_ms(moment: datetime) -> int:
 
 
 def parse_user_id(value: object) -> str:
-    """Validate a user id, so that it is safe in a URL of the Backend API.
+    """Validate a user id, so that it is safe in a Backend API URL.
 
     Raises:
         ClerkPayloadError: `value` is not `user_` followed by 1 to 59 ASCII letters and digits.

@@ -1,8 +1,8 @@
 """The handshake: a redirect to Clerk and back that renews an expired session token during a page load.
 
-The browser is redirected to Clerk's Frontend API, which recognizes it by Clerk's own cookie and redirects it back with a
-handshake token. That token lists the cookies to set. A development instance passes it in the URL, a production instance in
-a cookie of the shared domain. https://clerk.com/docs/guides/how-clerk-works/overview
+The browser is redirected to Clerk's Frontend API, which recognizes it by a Clerk cookie and redirects it back with a
+handshake token. The handshake token lists the cookies to set. A development instance passes the token in the URL, and a
+production instance passes it in a cookie on the shared domain. https://clerk.com/docs/guides/how-clerk-works/overview
 """
 
 import logging
@@ -20,19 +20,19 @@ from accounts.clerk.instance import Instance
 
 log = logging.getLogger(__name__)
 
-#: This many handshakes within LOOP_WINDOW_S are a redirect loop.
+#: Number of handshakes within LOOP_WINDOW_S that indicates a redirect loop.
 MAX_HANDSHAKES = 3
 LOOP_WINDOW_S = 2
-#: Cookies that a handshake may set, with or without the suffix of an instance. Others are dropped.
+#: Cookies that a handshake may set, with or without an instance suffix. Other cookies are ignored.
 ALLOWED_COOKIES = re.compile(
     r"(__session|__client_uat|__refresh|__clerk_db_jwt|__clerk_handshake(_nonce)?)(_[A-Za-z0-9_-]{8})?"
 )
-#: Query parameters of Clerk that are removed from URLs.
+#: Clerk's query parameters, which are removed from URLs.
 PARAMETERS = (cookies.HANDSHAKE, cookies.HANDSHAKE_NONCE, cookies.DEV_BROWSER, "__clerk_help")
 
 
 def is_eligible(request: HttpRequest) -> bool:
-    """Return whether `request` is a browser's page load. Other requests cannot follow a redirect through Clerk."""
+    """Return whether `request` is a page load in a browser. Other requests cannot follow a redirect through Clerk."""
     if request.method != "GET":
         return False
     destination = request.headers.get("Sec-Fetch-Dest")
@@ -56,9 +56,9 @@ def redirect_to_clerk(
     dev_browser = request.GET.get(cookies.DEV_BROWSER) or found.dev_browser
     if instance.is_development and dev_browser:
         query[cookies.DEV_BROWSER] = dev_browser
-    # Without the `format` parameter Clerk returns a signed token, which can be verified without another request.
+    # Omit the `format` parameter, so that Clerk returns a signed token that can be verified without another request.
     url = f"{instance.frontend_api_url}/v1/client/handshake?{urlencode(query)}"
-    # Clerk's own libraries answer 307 as well.
+    # Clerk's libraries also return 307.
     response = HttpResponseRedirect(url, preserve_request=True)
     count_redirects(response, found.redirect_count + 1)
     add_never_cache_headers(response)
@@ -70,10 +70,10 @@ def count_redirects(response: HttpResponse, count: int, *, max_age_s: int = LOOP
 
 
 def returned_token(request: HttpRequest, found: ClerkCookies, instance: Instance) -> str:
-    """Return the handshake token of a request that returns from Clerk, or "".
+    """Return the handshake token of a request that returns from Clerk, otherwise "".
 
-    The URL is read for development instances only. Otherwise an attacker's link could sign its victim in to the
-    attacker's account.
+    The token is read from the URL for development instances only. Otherwise, an attacker's link could sign a victim in
+    to the attacker's account.
     """
     if instance.is_development:
         return request.GET.get(cookies.HANDSHAKE, "")
@@ -81,7 +81,7 @@ def returned_token(request: HttpRequest, found: ClerkCookies, instance: Instance
 
 
 def parse_token(token: str) -> list[Morsel[str]] | None:
-    """Return the cookies that a handshake token sets, or None if our instance did not sign it."""
+    """Return the cookies listed in a handshake token, or None if our instance did not sign it."""
     try:
         claims = tokens.verify_signed(token)
     except tokens.SessionTokenError as error:
@@ -100,9 +100,12 @@ def session_token(morsels: list[Morsel[str]]) -> str:
 
 
 def set_cookies(response: HttpResponse, morsels: list[Morsel[str]]) -> None:
-    """Set the cookies on `response`. A name can occur several times, because Clerk clears it on each possible domain."""
+    """Set the cookies on `response`.
+
+    A name can be repeated, because Clerk clears the cookie on each possible domain.
+    """
     for number, morsel in enumerate(morsels):
-        # Django writes the name of the morsel, not the key, so unique keys keep all of them.
+        # Django writes the morsel's name instead of the key, so use unique keys to keep all cookies.
         dict.__setitem__(response.cookies, f"{morsel.key}#{number}", morsel)
 
 
@@ -117,7 +120,7 @@ def clean_url(request: HttpRequest) -> str:
 
 
 def _morsel(directive: str) -> Morsel[str] | None:
-    """Parse a Set-Cookie line. Return None if the cookie is not one of Clerk's or is malformed."""
+    """Parse a Set-Cookie line. Return None if the cookie is malformed or is not a Clerk cookie."""
     pair, *attributes = directive.split(";")
     name, _, value = pair.strip().partition("=")
     if not ALLOWED_COOKIES.fullmatch(name) or not value.isprintable() or not value.isascii():

@@ -1,4 +1,4 @@
-"""HTTP requests to Clerk's Backend API: rate limited, retried for a bounded time, with errors that say what to do."""
+"""HTTP requests to Clerk's Backend API, with rate limits, time-limited retries and actionable error messages."""
 
 import time
 from functools import cache
@@ -10,28 +10,28 @@ from httpx import codes
 
 from accounts.clerk import rate_limiter
 
-#: Fixes the shape of Clerk's responses. https://clerk.com/docs/guides/development/upgrading/versioning
+#: Fixes the structure of Clerk's responses. https://clerk.com/docs/guides/development/upgrading/versioning
 API_VERSION = "2026-05-12"
 TIMEOUT_S = 10.0
-#: Total time for one call including waits and retries. After that the task queue retries.
+#: Maximum total time for one call, including waits and retries. After that, the task queue retries.
 MAX_TOTAL_S = 30.0
 MAX_ATTEMPTS = 3
-#: Wait before the first retry if Clerk sends no Retry-After. It doubles with each retry.
+#: Delay before the first retry if Clerk sends no Retry-After. The delay doubles with each retry.
 RETRY_DELAY_S = 1.0
-#: The request itself is invalid, so retrying it cannot help.
+#: The request is invalid and must not be retried.
 PERMANENT_ERRORS = frozenset(
     {codes.BAD_REQUEST, codes.CONFLICT, codes.REQUEST_ENTITY_TOO_LARGE, codes.UNPROCESSABLE_ENTITY}
 )
-#: The secret key or the Clerk account has a problem; the request itself may be valid.
+#: There is a problem with the secret key or the Clerk account. The request may be valid.
 ACCOUNT_ERRORS = frozenset({codes.UNAUTHORIZED, codes.PAYMENT_REQUIRED, codes.FORBIDDEN})
 
 
 class ClerkApiError(Exception):
-    """Clerk did not return a usable response; retrying later may help."""
+    """Clerk did not return a usable response. The request can be retried later."""
 
 
 class ClerkRejectedError(ClerkApiError):
-    """Clerk rejected the request permanently; retrying cannot help.
+    """Clerk rejected the request permanently. It must not be retried.
 
     Attributes:
         code: Clerk's error code, such as `form_param_format_invalid`.
@@ -43,21 +43,21 @@ class ClerkRejectedError(ClerkApiError):
 
 
 class ClerkNotFoundError(ClerkApiError):
-    """Clerk has no such resource."""
+    """The resource does not exist in Clerk."""
 
 
 def request(method: str, path: str, *, query: Any = None, body: Any = None, rate_limit_key: str = "") -> Any:
-    """Send a request to the Backend API and return the JSON of the response.
+    """Send a request to the Backend API and return the response's JSON.
 
-    Call this outside of transactions, because it can take half a minute.
+    Call this outside transactions, because it can take half a minute.
 
     Args:
-        query, body: passed to httpx as `params` and `json`.
-        rate_limit_key: the Clerk id of the user whose metadata is written; Clerk limits those writes per user.
+        query, body: `params` and `json` for httpx.
+        rate_limit_key: the Clerk id of the user whose metadata is written. Clerk limits metadata writes per user.
 
     Raises:
         ClerkNotFoundError: the resource does not exist.
-        ClerkRejectedError: Clerk rejects this request permanently.
+        ClerkRejectedError: Clerk rejected this request permanently.
         ClerkApiError: Clerk is unreachable or overloaded, rejects the secret key, or returns something other than JSON.
     """
     description = f"{method} {path}"
@@ -93,7 +93,7 @@ def probe() -> bool:
 
 @cache
 def client() -> httpx.Client:
-    """Return the HTTP client of this process. It is created on first use, and therefore after gunicorn has forked."""
+    """Return this process's HTTP client. It is created on first use, and therefore after gunicorn has forked."""
     return httpx.Client(timeout=TIMEOUT_S, headers={"Clerk-API-Version": API_VERSION}, follow_redirects=False)
 
 
@@ -163,7 +163,7 @@ def _decode(response: httpx.Response, description: str) -> Any:
 
 
 def _error_message(response: httpx.Response | httpx.HTTPError, description: str) -> str:
-    """Describe a failure, with the trace id by which Clerk's support finds the request."""
+    """Describe a failure, including the trace id that Clerk's support needs to find the request."""
     if not isinstance(response, httpx.Response):
         return f"{description} could not reach Clerk: {str(response) or type(response).__name__}."
     error = _first_error(response)

@@ -1,4 +1,4 @@
-"""The Clerk instance of this deployment, derived from its publishable key."""
+"""The deployment's Clerk instance, derived from the publishable key."""
 
 import base64
 import hashlib
@@ -13,9 +13,10 @@ class Instance:
     """A Clerk instance: one set of users and keys. Development and production are separate instances.
 
     Attributes:
-        frontend_api_url: the URL at which browsers reach Clerk, without a trailing slash; also the issuer of its tokens.
-        is_development: development instances return handshakes in the URL, production instances in a cookie.
-        cookie_suffix: distinguishes the cookies of several instances on one host.
+        frontend_api_url: the URL that browsers use for Clerk, without a trailing slash. It is also the tokens' issuer.
+        is_development: whether it is a development instance. Development instances return handshakes in the URL, and
+            production instances return them in a cookie.
+        cookie_suffix: distinguishes the cookies of different instances on the same host.
     """
 
     publishable_key: str
@@ -25,7 +26,7 @@ class Instance:
 
 
 def current() -> Instance | None:
-    """Return the configured instance. Without a publishable key there is none, and signing in is not possible."""
+    """Return the configured instance, or None if there is no publishable key and users cannot sign in."""
     if not settings.CLERK_PUBLISHABLE_KEY:
         return None
     return _instance(settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_FRONTEND_API_URL)
@@ -38,6 +39,6 @@ def _instance(publishable_key: str, frontend_api_url: str) -> Instance:
         publishable_key=publishable_key,
         frontend_api_url=frontend_api_url,
         is_development=publishable_key.startswith("pk_test_"),
-        # Computed as in @clerk/shared, keys.ts.
+        # The same computation as in @clerk/shared (keys.ts).
         cookie_suffix=base64.urlsafe_b64encode(digest).decode()[:8],
     )

@@ -1,7 +1,7 @@
-"""Check that CLERK_SECRET_KEY belongs to our Clerk instance before users are created or deleted because of it.
+"""Check that CLERK_SECRET_KEY belongs to our Clerk instance before creating or deleting users.
 
-Clerk accepts the key of another instance, which has none of our users. Every lookup would then return 404, which would
-delete our users for good, and every listing would import strangers.
+Clerk also accepts keys for other instances, which do not contain our users. With such a key, every lookup would return
+404 and permanently delete a user, and every listing would import users of another site.
 """
 
 from functools import lru_cache
@@ -15,15 +15,15 @@ from accounts.clerk.http import ClerkApiError, request
 
 
 class WrongInstanceError(ClerkApiError):
-    """CLERK_SECRET_KEY belongs to a different instance than the other Clerk settings."""
+    """CLERK_SECRET_KEY and the other Clerk settings belong to different instances."""
 
 
 def verify_secret_key() -> None:
-    """Raise unless CLERK_SECRET_KEY belongs to our instance. Success is remembered for the life of the process.
+    """Check that CLERK_SECRET_KEY belongs to our instance. Success is cached for the lifetime of the process.
 
     Raises:
         WrongInstanceError: the key belongs to another instance.
-        ClerkApiError: the check was not possible.
+        ClerkApiError: the check could not be completed.
     """
     _verify(
         settings.CLERK_API_URL,
@@ -40,7 +40,7 @@ def _verify(*cache_key: str) -> None:
 
 
 def check_key_set(response: object) -> None:
-    """Raise like `verify_secret_key`, given the response to GET /v1/jwks with the secret key."""
+    """Check the response to GET /v1/jwks. Raises the same exceptions as `verify_secret_key`."""
     try:
         their_keys = jwks.parse_key_set(response)
     except ValueError as error:
@@ -53,15 +53,18 @@ def check_key_set(response: object) -> None:
 
 
 def _is_ours(their_keys: dict[str, RSAPublicKey]) -> bool:
-    """Return whether any setting identifies one of these keys. One match is enough, because other settings may be outdated."""
+    """Return whether any setting matches one of these keys.
+
+    One match is enough, because other settings may be outdated.
+    """
     numbers = {key.public_numbers() for key in their_keys.values()}
-    # The id of the signing key is the instance id.
+    # The signing key's id is the instance id.
     if settings.CLERK_INSTANCE_ID in their_keys:
         return True
     if settings.CLERK_JWT_KEY and jwks.parse_pem(settings.CLERK_JWT_KEY).public_numbers() in numbers:
         return True
     if instance.current() is None:
-        # Signing in is disabled, so there may be nothing to compare with.
+        # Sign-in is disabled, so there may be no keys to compare with.
         return not (settings.CLERK_INSTANCE_ID or settings.CLERK_JWT_KEY)
     return any(key.public_numbers() in numbers for key in _published_keys())
 

@@ -1,6 +1,6 @@
-"""The public keys that verify Clerk's tokens, in the format of a JSON Web Key Set (JWKS, RFC 7517).
+"""Public keys for verifying Clerk's tokens, as a JSON Web Key Set (JWKS, RFC 7517).
 
-If CLERK_JWT_KEY is set, it is the only key. Otherwise keys are fetched from the instance and cached in this process.
+If CLERK_JWT_KEY is set, it is the only key. Otherwise, keys are fetched from the instance and cached in this process.
 """
 
 import logging
@@ -25,22 +25,22 @@ from accounts.clerk import instance
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 3.0
-#: Age at which cached keys are fetched again.
+#: Age after which cached keys are fetched again.
 MAX_AGE_S = 300.0
-#: Minimum time between fetches, so that tokens with made-up key ids cannot cause a request each.
+#: Minimum time between fetches, so that each token with a made-up key id does not cause a request.
 MIN_INTERVAL_S = 60.0
 PEM_BOUNDARY = re.compile(r"-----(BEGIN|END) (RSA )?PUBLIC KEY-----")
 
 
 class KeysUnavailable(Exception):
-    """No key is cached and none can be fetched."""
+    """No key is cached, and the keys cannot be fetched."""
 
 
 class KeyServer:
-    """A cache of the keys of one server, by key id.
+    """A cache for one server's keys, by key id.
 
     Args:
-        fetch: returns the server's keys by id; may raise any exception.
+        fetch: returns the server's keys by id. It may raise any exception.
         clock: a monotonic clock in seconds.
     """
 
@@ -54,9 +54,9 @@ class KeyServer:
         self._lock = threading.Lock()
 
     def find(self, key_id: str) -> RSAPublicKey | None:
-        """Return the key, or None if the server has no such key.
+        """Return the key, or None if the server does not have it.
 
-        A cached key is returned immediately while another thread fetches, and while the server is down.
+        A cached key is returned immediately, even while another thread is fetching keys or the server is down.
 
         Raises:
             KeysUnavailable: no key is cached and the fetch failed.
@@ -75,7 +75,7 @@ class KeyServer:
         if not self._lock.acquire(blocking=wait):
             return
         try:
-            # A thread that waited for the lock finds that another thread has just fetched.
+            # Another thread may have fetched the keys while this thread waited for the lock.
             if self._clock() - self._tried_at >= MIN_INTERVAL_S:
                 self._tried_at = self._clock()
                 self._keys = self._fetch()
@@ -87,7 +87,7 @@ class KeyServer:
 
 
 def find(key_id: str) -> RSAPublicKey | None:
-    """Return the public key with this id, or None if there is none.
+    """Return the public key with this id, or None if it does not exist.
 
     Raises:
         KeysUnavailable: no key is cached and none could be fetched.
@@ -110,7 +110,7 @@ def fetch() -> dict[str, RSAPublicKey]:
 
 
 def fetch_published() -> dict[str, RSAPublicKey]:
-    """Fetch the keys that the instance of CLERK_PUBLISHABLE_KEY publishes, by id. This needs no secret key.
+    """Fetch the public keys for the instance in CLERK_PUBLISHABLE_KEY, by id. No secret key is required.
 
     Raises:
         httpx.HTTPError: the server is unreachable or returns an error.
@@ -120,13 +120,13 @@ def fetch_published() -> dict[str, RSAPublicKey]:
 
 
 def resolve_localhost(url: str) -> str:
-    """Replace a host name below .localhost by 127.0.0.1 (RFC 6761), because not every resolver does."""
+    """Replace a host name under .localhost with 127.0.0.1, because some resolvers ignore RFC 6761."""
     host = urlsplit(url).hostname or ""
     return url.replace(host, "127.0.0.1", 1) if host.endswith(".localhost") else url
 
 
 def parse_key_set(data: Any) -> dict[str, RSAPublicKey]:
-    """Return the RSA keys of a decoded JWKS document, by id.
+    """Return the RSA keys in a decoded JWKS document, by id.
 
     Raises:
         ValueError: `data` is not a key set.
@@ -140,7 +140,7 @@ def parse_key_set(data: Any) -> dict[str, RSAPublicKey]:
 
 @lru_cache(maxsize=8)
 def parse_pem(text: str) -> RSAPublicKey:
-    r"""Parse CLERK_JWT_KEY: PEM with newlines, with literal \n, on one line, or without its BEGIN and END lines.
+    r"""Parse CLERK_JWT_KEY. Accepts PEM with newlines, with literal \n, on one line, or without BEGIN and END lines.
 
     Raises:
         ImproperlyConfigured: `text` is not an RSA public key.

@@ -1,7 +1,7 @@
-"""Detect that Clerk's Frontend API is down, so that pages do not redirect browsers to it.
+"""Detect outages of Clerk's Frontend API, so that pages do not redirect browsers to it.
 
-A worker probes it every 15 s, because no page may wait for Clerk. The result is a circuit that all processes share: a row of
-`ClerkRateLimit`, which exists only while probes fail and lapses by itself if no worker runs.
+A worker probes the API every 15 s, because pages must not wait for Clerk. All processes share the result as a circuit
+breaker: a `ClerkRateLimit` row that exists only while probes fail and expires if no worker is running.
 """
 
 import logging
@@ -21,11 +21,12 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 3.0
 #: A single lost request is not an outage.
 ATTEMPTS = 2
-#: The circuit stays open for three probes after the last failed one.
+#: How long the circuit stays open after the last failed probe: three probe intervals.
 OPEN_FOR = timedelta(seconds=45)
-#: Consecutive failed probes, two hours of them, after which this server's own network is blamed and the circuit closes.
+#: Number of consecutive failed probes (two hours) after which the circuit closes, because the cause is probably this
+#: server's network.
 MAX_FAILURES = 480
-#: Each process reads the circuit at most this often.
+#: Minimum time between two reads of the circuit in the same process.
 CACHE_S = 3
 CACHE_KEY = "clerk_outage"
 
@@ -38,7 +39,7 @@ RETURNING failures
 
 
 def probe() -> bool:
-    """Request the handshake of the Frontend API, record the result, and return whether it answered."""
+    """Send a handshake request to the Frontend API, record the result, and return whether it responded."""
     configured = instance.current()
     if configured is None:
         return True
@@ -55,7 +56,7 @@ def probe() -> bool:
 
 
 def is_known() -> bool:
-    """Return whether Clerk's Frontend API is known to be down. The answer is at most CACHE_S old."""
+    """Return whether Clerk's Frontend API is known to be down. The result is cached for CACHE_S."""
     known: bool | None = cache.get(CACHE_KEY)
     if known is None:
         open_circuits = ClerkRateLimit.objects.filter(name=FRONTEND, failures__lte=MAX_FAILURES)
@@ -65,7 +66,10 @@ def is_known() -> bool:
 
 
 def _answers(frontend_api_url: str) -> bool:
-    """Return whether a browser would be answered. A rejected request counts, because it reached Clerk."""
+    """Return whether a browser would get a response.
+
+    A rejection is also a response, because the request reached Clerk.
+    """
     url = f"{jwks.resolve_localhost(frontend_api_url)}/v1/client/handshake"
     try:
         return not httpx.get(url, timeout=TIMEOUT_S, follow_redirects=False).is_server_error
@@ -74,7 +78,7 @@ def _answers(frontend_api_url: str) -> bool:
 
 
 def _open_circuit() -> int:
-    """Return the number of consecutive failed probes, including this one."""
+    """Return the number of consecutive failed probes, including the current probe."""
     with connection.cursor() as cursor:
         cursor.execute(_OPEN, [FRONTEND, OPEN_FOR])  # type: ignore[list-item]  # psycopg adapts timedeltas
         [failures] = cursor.fetchone()

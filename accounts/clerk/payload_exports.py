@@ -1,14 +1,14 @@
-"""The part of a stored payload that belongs into an export of its user's data."""
+"""Select the parts of a stored payload for a user's data export."""
 
 import json
 from typing import Any
 
 
 def own_payload(event_type: str, text: str) -> dict[str, Any] | None:
-    """Return a payload without other people: an admin who impersonates the user or changes them at Clerk.
+    """Return a payload without other people's data, for example an admin who impersonates or changes the user in Clerk.
 
-    Return None for other types than users and sessions, which can be about several people (an invitation, for example),
-    and for malformed payloads.
+    Return None for malformed payloads and for types other than users and sessions. Other types, such as invitations,
+    can contain data about several people.
     """
     if not event_type.startswith(("user.", "session.")):
         return None
@@ -21,6 +21,6 @@ def own_payload(event_type: str, text: str) -> dict[str, Any] | None:
     own = {"type": envelope.get("type"), "timestamp": envelope.get("timestamp"), "data": data}
     if is_impersonated:
         return own | {"impersonated_by": "an administrator"}
-    # The IP address and browser of a change to a user can be those of an administrator.
+    # The IP address and browser for a user change may belong to an administrator.
     is_session = event_type.startswith("session.")
     return own | ({"event_attributes": envelope.get("event_attributes")} if is_session else {})

@@ -1,7 +1,7 @@
 """Parse Clerk's users and webhook events into typed values.
 
-Only this module and `user_fields` subscript dictionaries from Clerk. The shapes come from Clerk's OpenAPI file
-webhooks/2025-04-15.yml and from captured deliveries; see docs/clerk.md.
+Only this module and `user_fields` read dictionaries from Clerk directly. The data structures come from Clerk's OpenAPI
+file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
 """
 
 import hashlib
@@ -24,12 +24,12 @@ SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
 #: These events contain valid one-time codes.
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
 USER_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
-#: The session was ended by the user, by its time limit, or by an administrator.
+#: A session was ended by the user, by an administrator, or by its time limit.
 SESSION_END_TYPES = frozenset({"session.ended", "session.removed", "session.revoked"})
 
 
 class Rank(IntEnum):
-    """Order of user payloads that have the same `updated_at`, from oldest to newest."""
+    """The order of user payloads with the same `updated_at`, from oldest to newest."""
 
     CREATED = 1
     UPDATED = 2
@@ -38,14 +38,15 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class ClerkUser:
-    """The fields of a Clerk user object that are stored here.
+    """The fields of a Clerk user object that this product stores.
 
     Attributes:
-        missing: names of the attributes for which the object lacks a key. Their values are empty and must not be stored.
-        roles: known roles in `public_metadata.roles`; None if there is no such list.
-        other_roles: the other values of that list, unchanged.
-        metadata: the keys of `public_metadata` that are in `METADATA_KEYS`, with values of any JSON type.
-        version: a string that sorts payloads of one user by age: updated_at, rank, event time, digest of the content.
+        missing: names of attributes whose keys are missing from the object. Their values are empty and must not be
+            stored.
+        roles: known roles in `public_metadata.roles`, or None if there is no such list.
+        other_roles: the other values in the list, unchanged.
+        metadata: values of any JSON type for the keys in `public_metadata` that are in `METADATA_KEYS`.
+        version: a string that sorts one user's payloads by age. It contains updated_at, rank, event time and a digest.
     """
 
     clerk_id: str
@@ -65,8 +66,8 @@ class ClerkUser:
     missing: frozenset[str] = frozenset()
 
 
-#: The parser of each attribute that depends on keys of the user object, and the function that returns its value if one of
-#: these keys is missing.
+#: For each attribute that depends on keys in the user object: its parser, and a function that returns its value if one
+#: of these keys is missing.
 _PARSERS: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[], Any]]] = {
     "name": (user_fields.parse_name, str),
     "username": (user_fields.parse_username, str),
@@ -83,7 +84,7 @@ _PARSERS: dict[str, tuple[Callable[[dict[str, Any]], Any], Callable[[], Any]]] =
 
 @dataclass(frozen=True, slots=True)
 class ClerkUserDeleted:
-    """A user was deleted at Clerk. The id is None if Clerk did not send it, which its schema allows."""
+    """A user was deleted in Clerk. The id is optional in Clerk's schema and may be None."""
 
     clerk_id: str | None
     deleted_at: datetime
@@ -91,7 +92,7 @@ class ClerkUserDeleted:
 
 @dataclass(frozen=True, slots=True)
 class ClerkSessionEnded:
-    """A session ended at Clerk. Its tokens can remain valid for up to a minute."""
+    """A session ended in Clerk. Its tokens can remain valid for up to a minute."""
 
     clerk_id: str
     session_id: str
@@ -100,7 +101,7 @@ class ClerkSessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
-    """An event of a type that this product does not handle."""
+    """An event with a type that this product does not handle."""
 
     clerk_id: str | None
 
@@ -113,9 +114,9 @@ class ClerkEvent:
     """A webhook event.
 
     Attributes:
-        occurred_at: the `timestamp` of the envelope, else `data.updated_at`, else None. Do not use the `svix-timestamp`
-            header instead: it is the time of the delivery attempt and does not order events.
-        ip_address, user_agent: of the user who caused the event, not of Svix.
+        occurred_at: the envelope's `timestamp`, otherwise `data.updated_at` or None. The `svix-timestamp` header cannot
+            replace it, because it contains the time of the delivery attempt and does not order events.
+        ip_address, user_agent: the client of the user who caused the event, not Svix's.
     """
 
     type: str
@@ -129,7 +130,10 @@ class ClerkEvent:
 
 @dataclass(frozen=True, slots=True)
 class PartialEvent:
-    """The readable fields of an event that `parse_event` rejected, so that operators can find it. Others are "" or None."""
+    """The readable fields of an event that `parse_event` rejected, so that operators can find it.
+
+    Other fields are "" or None.
+    """
 
     type: str = ""
     instance_id: str = ""
@@ -137,7 +141,10 @@ class PartialEvent:
 
 
 def parse_partially(text: str) -> PartialEvent:
-    """Return the readable fields of a body that `parse_event` rejected. For display only; never act on them."""
+    """Return the readable fields of a body that `parse_event` rejected.
+
+    They are for display only and must not be trusted.
+    """
     try:
         envelope = _json_object(text)
     except ClerkPayloadError:
@@ -150,10 +157,10 @@ def parse_partially(text: str) -> PartialEvent:
 
 
 def parse_event(text: str) -> ClerkEvent:
-    """Parse the body of a delivery whose signature has been verified.
+    """Parse the body of a verified delivery.
 
     Raises:
-        ClerkPayloadError: the body is not JSON or does not have the shape of its type. An unknown type is not an error.
+        ClerkPayloadError: the body is not JSON or does not match its type's schema. Unknown types are accepted.
     """
     envelope = _json_object(text)
     event_type = clean_line(envelope.get("type"), limit=100)
@@ -176,8 +183,8 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
     """Parse a Clerk user object from an event or from the Backend API.
 
     Args:
-        rank: the source of the object, which orders it among objects of equal age.
-        occurred_at: the time of the event, or of the request to the Backend API.
+        rank: the source of the object, which determines its order among objects of the same age.
+        occurred_at: the time of the event or of the Backend API request.
 
     Raises:
         ClerkPayloadError: `data` is not an object, has no valid `id` or `updated_at`, or a value has the wrong type.
@@ -199,7 +206,7 @@ def parse_user(data: object, *, rank: Rank, occurred_at: datetime) -> ClerkUser:
 
 
 def _parse_fields(data: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
-    """Return the value of each attribute in `_PARSERS`, and the names of those for which a key is missing."""
+    """Return the value of each attribute in `_PARSERS`, and the names of the attributes with missing keys."""
     values: dict[str, Any] = {}
     missing = set()
     for attribute, (parse, empty) in _PARSERS.items():
@@ -212,7 +219,7 @@ def _parse_fields(data: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]
 
 
 def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime | None, Subject]:
-    """Return the time and the subject of an event. Only the types in `PARSERS` must have the expected shape."""
+    """Return an event's time and subject. Only the types in `PARSERS` are validated."""
     data, parse = envelope.get("data"), PARSERS.get(event_type)
     try:
         occurred_at = _event_time(envelope, data)
@@ -220,7 +227,7 @@ def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime 
         if parse:
             raise
         return None, UnknownEvent(_mentioned_user(data))
-    # Deletions and ends of sessions are final. Without a time they are applied with the time of receipt.
+    # Deletions and session ends are final. If they have no time, the time of receipt is used.
     subject = parse(data, occurred_at or datetime.now(UTC)) if parse else UnknownEvent(_mentioned_user(data))
     return occurred_at, subject
 
@@ -234,7 +241,7 @@ def _updated(data: object, occurred_at: datetime) -> ClerkUser:
 
 
 def _event_time(envelope: dict[str, Any], data: object) -> datetime | None:
-    """Return the time of the envelope, which older events lack, or that of the last change of the object."""
+    """Return the envelope's time, or the object's last change for older events that have no envelope time."""
     if envelope.get("timestamp") is not None:
         return parse_time(envelope["timestamp"], "timestamp")
     if isinstance(data, dict) and data.get("updated_at") is not None:
@@ -268,7 +275,7 @@ PARSERS: dict[str, Callable[[object, datetime], Subject]] = {
 def _json_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
-    # A number of 5,000 digits raises ValueError, and 20,000 nested lists raise RecursionError.
+    # A number with 5,000 digits raises ValueError, and 20,000 nested lists raise RecursionError.
     except (ValueError, RecursionError) as error:
         raise ClerkPayloadError(f"The body is not JSON: {error}", reason="not_json") from None
     if not isinstance(value, dict):
@@ -287,7 +294,7 @@ def _request_context(envelope: dict[str, Any]) -> tuple[str | None, str | None]:
 
 
 def _mentioned_user(data: object) -> str | None:
-    """Return the user id in an event of any type, for the event list only; never act on it."""
+    """Return the user id in an event of any type. It is for the event list only and must not be trusted."""
     if not isinstance(data, dict):
         return None
     for key in ("user_id", "id"):

@@ -1,10 +1,9 @@
 """Rate limit and circuit breaker for requests to Clerk, shared by all processes.
 
-The state is kept in PostgreSQL: one row for the instance, and one for each user whose metadata was written recently.
-Acquiring a permit is one statement, which is committed before the request is sent.
-
-The limit is a GCRA: `next_slot_at` moves forward by one interval per request, and a request may be sent up to a burst
-ahead of it. https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
+The state is stored in PostgreSQL, in one row for the instance and one row for each user whose metadata was written
+recently. Acquiring a permit takes one statement, which is committed before the request is sent. The limit uses the GCRA
+algorithm: each request moves `next_slot_at` forward by one interval, and a request may be sent up to one burst ahead of
+it. https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
 """
 
 import time
@@ -19,19 +18,20 @@ from django.utils import timezone
 
 from accounts.models import ClerkRateLimit
 
-#: The window of Clerk's limits. https://clerk.com/docs/guides/how-clerk-works/system-limits
+#: The window for Clerk's limits. https://clerk.com/docs/guides/how-clerk-works/system-limits
 WINDOW_S = 10.0
-#: Requests per window: for a production or a development instance, and for the metadata of one user.
+#: Requests per window for production instances, development instances, and one user's metadata.
 MAX_PRODUCTION_REQUESTS, MAX_DEVELOPMENT_REQUESTS, MAX_METADATA_REQUESTS = 1000, 100, 10
-#: Share of a window's requests that may be sent at once. The rest is spread, so that no window exceeds the limit.
+#: Share of a window's requests that may be sent at once. The rest are spread out, so that no window exceeds the limit.
 BURST = 0.1
-#: Consecutive failures that open the circuit. It stays open for 5 s, then 10 s, 20 s and so on, up to five minutes.
+#: Number of consecutive failures that opens the circuit. It stays open for 5 s, then 10 s, 20 s and so on, up to five
+#: minutes.
 FAILURE_THRESHOLD = 5
 MIN_SUSPENSION_S, MAX_SUSPENSION_S = 5.0, 300.0
-#: Once a suspension ends, one request probes Clerk. Other requests wait this long for its result.
+#: After a suspension, one request probes Clerk. Other requests wait this long for the result.
 PROBE_S = 15.0
 INSTANCE = "instance"
-#: The circuit of the Frontend API; see accounts.clerk.outage.
+#: The circuit for the Frontend API. See accounts.clerk.outage.
 FRONTEND = "frontend"
 
 _ACQUIRE = """
@@ -58,7 +58,7 @@ WHERE name = %(name)s
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Permission to send one request.
+    """A permit to send one request.
 
     Attributes:
         failures: consecutive failures before this request.
@@ -70,13 +70,13 @@ class Permit:
 
 
 def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
-    """Wait for a permit and return it, or None if the circuit is open or the wait would exceed `max_wait_s`.
+    """Wait for a permit and return it. Return None if the circuit is open or the wait would exceed `max_wait_s`.
 
     Args:
         name: `INSTANCE`, or the Clerk id of the user whose metadata will be written.
 
     Raises:
-        RuntimeError: called inside a transaction, whose row lock would block every other process until it ends.
+        RuntimeError: the function was called in a transaction, whose row lock would block all other processes.
     """
     found = _acquire(name, max_wait_s)
     if found is None:
@@ -99,7 +99,7 @@ def record_refusal() -> None:
 
 
 def record_failure() -> None:
-    """Count a request that Clerk did not answer or answered with a server error, and open the circuit if needed."""
+    """Count a request that got no response or a server error from Clerk, and open the circuit if needed."""
     values: dict[str, Any] = {
         "name": INSTANCE,
         "threshold": FAILURE_THRESHOLD,
@@ -131,7 +131,7 @@ def requests_per_window(name: str) -> int:
 
 
 def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool] | None:
-    """Reserve the next slot; return the seconds until it, the failures before it, and whether the key was refused."""
+    """Reserve the next slot. Return the seconds until the slot, the previous failures, and whether the key was refused."""
     limit = requests_per_window(name)
     burst = max(1, round(limit * BURST))
     values: dict[str, Any] = {

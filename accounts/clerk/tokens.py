@@ -1,7 +1,7 @@
-"""Verify session tokens: JWTs that Clerk signs for a signed-in user and that live for a minute.
+"""Verify session tokens: JWTs that Clerk signs for a signed-in user and that are valid for one minute.
 
-The order of checks and the accepted token categories are those of @clerk/backend. The signature comes first, because an
-unsigned token must not influence the result. https://clerk.com/docs/guides/sessions/session-tokens
+The order of checks and the accepted token categories are the same as in @clerk/backend. The signature is checked first,
+because an unsigned token must not influence the result. https://clerk.com/docs/guides/sessions/session-tokens
 """
 
 import base64
@@ -17,19 +17,20 @@ from django.conf import settings
 
 from accounts.clerk import instance, jwks
 
-#: Allowed difference between the clocks of Clerk and this server.
+#: Allowed difference between Clerk's clock and this server's clock.
 SKEW_S = 5
-#: How long after its expiry a token still identifies whose form to preserve and which session to sign out.
+#: How long after its expiry a token still identifies the user of a preserved form and the session to sign out.
 MAX_EXPIRED_S = 3600
-#: Twice the largest cookie that browsers store, which is 4 kB.
+#: Twice the size of the largest cookie that browsers store (4 kB).
 MAX_LENGTH = 8192
-#: Clerk signs several kinds of token with one key and names the kind in the `cat` header. These are session and handshake
-#: tokens; tokens from a customer's JWT template or for a machine have other values (@clerk/backend, jwtCategories.ts).
+#: Token categories of session and handshake tokens. Clerk signs several categories with one key and sets the category
+#: in the `cat` header. Tokens from a customer's JWT template and machine tokens have other values (@clerk/backend,
+#: jwtCategories.ts).
 SESSION_CATEGORIES = frozenset({None, "cl_B7d4PD111AAA", "cl_I7d4PD111III"})
 
 
 class Reason(StrEnum):
-    """Why a token was rejected."""
+    """The reason why a token was rejected."""
 
     MALFORMED = "token_malformed"
     WRONG_TYPE = "token_type_mismatch"
@@ -50,11 +51,11 @@ class Reason(StrEnum):
 
 
 class SessionTokenError(Exception):
-    """The token is not valid for signing in.
+    """The token cannot be used to sign in.
 
     Attributes:
-        expired_claims: the claims of the token if it is valid except that it expired at most MAX_EXPIRED_S ago or names
-            no site.
+        expired_claims: the token's claims, if its only problem is that it expired at most MAX_EXPIRED_S ago or does not
+            name a site.
     """
 
     def __init__(self, reason: Reason, expired_claims: "SessionClaims | None" = None) -> None:
@@ -65,12 +66,12 @@ class SessionTokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SessionClaims:
-    """The claims of a valid session token.
+    """A valid session token's claims.
 
     Attributes:
         clerk_id: the user (`sub`).
         session_id: the session (`sid`).
-        impersonator: the person who is impersonating the user (`act.sub`), if any.
+        impersonator: the person who impersonates the user (`act.sub`), if any.
     """
 
     clerk_id: str
@@ -81,10 +82,10 @@ class SessionClaims:
 
 
 def verify(token: str) -> SessionClaims:
-    """Return the claims of a session token.
+    """Verify a session token and return its claims.
 
     Raises:
-        SessionTokenError: the token is not a session token of our instance, or is not valid now.
+        SessionTokenError: the token is not a session token from our instance, or is not currently valid.
     """
     claims = verify_signed(token)
     clerk_id = claims.get("sub")
@@ -96,7 +97,7 @@ def verify(token: str) -> SessionClaims:
     _check_times(found, _seconds(claims.get("nbf")))
     if not found.session_id:
         raise SessionTokenError(Reason.NO_SESSION)
-    # The user must finish a task at Clerk first. Clerk's own libraries treat this as signed out.
+    # The user must complete a task in Clerk first. Clerk's libraries treat this user as signed out.
     if claims.get("sts") == "pending":
         raise SessionTokenError(Reason.PENDING)
     if not claims.get("azp"):
@@ -105,15 +106,15 @@ def verify(token: str) -> SessionClaims:
 
 
 def verify_signed(token: str) -> dict[str, Any]:
-    """Return the claims of a session or handshake token after checking its type and signature only.
+    """Return a session or handshake token's claims after checking only its type and signature.
 
     Raises:
-        SessionTokenError: the token is of another kind or was not signed by our instance.
+        SessionTokenError: the token has another type or was not signed by our instance.
     """
     header = _header(token)
     if header.get("typ") != "JWT":
         raise SessionTokenError(Reason.WRONG_TYPE)
-    # Never trust the algorithm that the token names. It could be "none", or HMAC with the public key as its secret.
+    # Never trust the token's algorithm. It could be "none", or HMAC with the public key as the secret.
     if header.get("alg") != "RS256":
         raise SessionTokenError(Reason.WRONG_ALGORITHM)
     claims = _decode(token, header)
@@ -123,21 +124,21 @@ def verify_signed(token: str) -> dict[str, Any]:
 
 
 def is_other_kind(token: str) -> bool:
-    """Return whether an unverified token claims to be for a machine or from a JWT template."""
+    """Return whether an unverified token claims to be a machine token or to come from a JWT template."""
     category = _segment(token, 0).get("cat")
     is_known = isinstance(category, str | None) and category in SESSION_CATEGORIES
     return not is_known or str(unverified(token).get("sub", "")).startswith("mch_")
 
 
 def unverified(token: str) -> dict[str, Any]:
-    """Return the claims of a token without verifying it, or {} if it is malformed. Use only to choose between cookies."""
+    """Return an unverified token's claims, or {} if it is malformed. Use this only to choose between cookies."""
     return _segment(token, 1)
 
 
 def _segment(token: str, position: int) -> dict[str, Any]:
-    """Decode one part of a token without verifying it. Return {} if any part is malformed, as Clerk's library does.
+    """Decode one part of a token without verifying it. Like Clerk's library, return {} if any part is malformed.
 
-    This is called several times per request, and PyJWT is noticeably slower because it checks each character in Python.
+    This function runs several times per request. PyJWT is noticeably slower because it checks each character in Python.
     """
     try:
         header, claims, _ = (_decode_base64(part) for part in token[:MAX_LENGTH].split("."))
@@ -174,7 +175,7 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
     if key is None:
         raise SessionTokenError(Reason.UNKNOWN_KEY)
     try:
-        # PyJWT verifies the signature only; the claims are checked by `verify`.
+        # PyJWT verifies only the signature. `verify` checks the claims.
         claims = jwt.decode(
             token,
             key,
@@ -197,7 +198,10 @@ def _decode(token: str, header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_party(claims: dict[str, Any]) -> None:
-    """Reject a token that was issued for another site (`azp`). `verify` rejects tokens that name no site, at the end."""
+    """Reject a token that was issued for another site (`azp`).
+
+    `verify` later rejects tokens that do not name a site.
+    """
     party, allowed = claims.get("azp"), settings.CLERK_AUTHORIZED_PARTIES
     if not allowed or (party and party not in allowed):
         raise SessionTokenError(Reason.WRONG_PARTY)
@@ -233,10 +237,10 @@ def _check_times(claims: SessionClaims, not_before_s: float | None) -> None:
 
 
 def _seconds(value: object) -> float | None:
-    """Return a time claim, which is in seconds since the epoch, or None if it is not a valid time."""
+    """Return a time claim in seconds since the epoch, or None if it is not a valid time."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Python supports dates up to the year 9999. Infinity and NaN fail this comparison, too.
+    # Python supports dates up to the year 9999. Infinity and NaN also fail this comparison.
     return float(value) if 0 < value < 253_402_300_800 else None
 
 

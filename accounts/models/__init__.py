@@ -1,4 +1,4 @@
-"""Users, and the state shared with Clerk."""
+"""Models for users and for state shared with Clerk."""
 
 from accounts.models.clerk import ClerkRateLimit, EndedSession, MetadataPush
 from accounts.models.flags import Flag

@@ -1,4 +1,4 @@
-"""State of the connection to Clerk: ended sessions, the rate limit and pending metadata pushes."""
+"""Models for the connection to Clerk: ended sessions, rate limits and pending metadata pushes."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class EndedSession(models.Model):
-    """A session that has ended at Clerk. Its last token may still be valid for up to a minute."""
+    """A session that has ended in Clerk. Its last token may still be valid for up to a minute."""
 
     session_id = models.CharField(max_length=64)
     clerk_id = models.CharField(max_length=64)
@@ -15,11 +15,11 @@ class EndedSession(models.Model):
 
     class Meta:
         constraints = [
-            # Checked on every signed-in request.
+            # For the check on every signed-in request.
             models.UniqueConstraint(fields=["session_id"], name="accounts_session_id_unique")
         ]
         indexes = [
-            # The timeline of a user.
+            # For a user's timeline.
             models.Index(F("clerk_id"), F("id").desc(), name="accounts_session_by_user"),
         ]
 
@@ -28,7 +28,7 @@ class EndedSession(models.Model):
 
 
 class ClerkRateLimit(models.Model):
-    """Rate limit and circuit breaker state for requests to Clerk; see accounts.clerk.rate_limiter."""
+    """Rate limit and circuit breaker state for requests to Clerk. See accounts.clerk.rate_limiter."""
 
     name = models.CharField(
         max_length=64, help_text="The instance, or the Clerk ID of a user whose metadata is written."
@@ -48,15 +48,15 @@ class ClerkRateLimit(models.Model):
 
 
 class MetadataPush(models.Model):
-    """The outbox row of one user: the state of pushing their roles and metadata to Clerk; see accounts.sync.outbox.
+    """The state of a user's metadata push to Clerk. See accounts.sync.outbox.
 
-    The row does not store the values. They are read from the user and the profiles when the push is made.
+    The row does not store the values to push. They are read from the user and the profiles when the push runs.
     """
 
     class State(models.TextChoices):
         PENDING = "pending", _("Pending")
         DONE = "done", _("Up to date")
-        # Clerk will never accept the values. Clerk's roles were restored here.
+        # Clerk permanently rejected the values, and Clerk's roles were restored here.
         REFUSED = "refused", _("Refused by Clerk")
         STOPPED = "stopped", _("Stopped: another system keeps changing the values")
 
@@ -78,9 +78,9 @@ class MetadataPush(models.Model):
     class Meta:
         verbose_name_plural = "metadata pushes"
         indexes = [
-            # The job that looks for due pushes, and the number of pending pushes.
+            # For the job that finds due pushes, and for the number of pending pushes.
             models.Index(fields=["next_attempt_at"], name="accounts_push_pending", condition=Q(state="pending")),
-            # The number and the list of abandoned pushes.
+            # For the number and the list of abandoned pushes.
             models.Index(
                 fields=["requested_at"], name="accounts_push_given_up", condition=Q(state__in=["refused", "stopped"])
             ),

@@ -1,4 +1,4 @@
-"""Feature flags; docs/configuration.md describes how to use them."""
+"""Feature flags. docs/configuration.md describes how to use them."""
 
 import hashlib
 from decimal import Decimal
@@ -17,10 +17,10 @@ class Flag(AbstractUserFlag):
         abstract = False
 
     def is_active_for_user(self, user: AbstractBaseUser) -> bool | None:
-        """Return whether the flag is on for `user`, or None if waffle has to pick at random and set a cookie.
+        """Return whether the flag is on for `user`, or None if waffle must choose at random and set a cookie.
 
-        Signed-in users never need the cookie. Their share of a percentage is derived from their ID, so it is the same on
-        every device and for API clients, which send no cookies.
+        Signed-in users do not need the cookie. For a percentage, the choice is derived from their ID, so it is the same
+        on every device and for API clients, which send no cookies.
         """
         active = super().is_active_for_user(user)
         if active is None and self.percent and user.is_authenticated:
@@ -28,6 +28,6 @@ class Flag(AbstractUserFlag):
         return active
 
     def _percentile_of(self, user: AbstractBaseUser) -> Decimal:
-        """Return a stable number from 0 to 100 for `user`, different for each flag."""
+        """Return a number from 0 to 100 that is stable for `user` and differs between flags."""
         digest = hashlib.sha256(f"{self.name}:{user.pk}".encode()).digest()
         return Decimal(int.from_bytes(digest[:4])) * 100 / 2**32

@@ -9,10 +9,10 @@ from django.utils.translation import gettext_lazy as _
 
 
 class IdentityConflict(models.Model):
-    """Two accounts with the same email address. An admin decides whether to join them; see accounts.sync.matching."""
+    """Two accounts with the same email address. An admin decides whether to join them. See accounts.sync.matching."""
 
     class Kind(models.TextChoices):
-        """Why the accounts were not linked automatically."""
+        """The reason why the accounts were not linked automatically."""
 
         UNVERIFIED = "unverified", _("Email not verified at Clerk")
         SEVERAL = "several", _("Several accounts with this email")
@@ -56,7 +56,7 @@ class IdentityConflict(models.Model):
             ),
         ]
         indexes = [
-            # The queue of open conflicts, and its length.
+            # For the queue of open conflicts and its length.
             models.Index(fields=["opened_at"], name="accounts_conflict_open", condition=Q(state="open")),
         ]
 
@@ -69,5 +69,5 @@ class IdentityConflict(models.Model):
 
     @property
     def accounts(self) -> list[tuple[Any, dict[str, Any]]]:
-        """Both accounts as they are now, each with its snapshot from when the conflict was found."""
+        """Both accounts with their current values, and their snapshots from when the conflict was found."""
         return [(self.user, self.evidence.get("user", {})), (self.other, self.evidence.get("other", {}))]

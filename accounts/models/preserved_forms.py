@@ -1,10 +1,10 @@
-"""Forms kept until their user has signed in again."""
+"""Forms that are preserved until the user signs in again."""
 
 from django.db import models
 
 
 class PreservedForm(models.Model):
-    """A form posted with an expired session token; see accounts.preserved_forms."""
+    """A form posted with an expired session token. See accounts.preserved_forms."""
 
     clerk_id = models.CharField(max_length=64, help_text="Clerk ID from the expired token.")
     path = models.CharField(max_length=500, help_text="Path of the form's page.")

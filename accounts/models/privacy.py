@@ -8,7 +8,7 @@ from django.utils import timezone
 
 
 class DataExport(models.Model):
-    """A zip file with all data held about a user, available for a limited time; see accounts.privacy.exports.
+    """A zip file with all data about a user, available for a limited time. See accounts.privacy.exports.
 
     The file is stored in the database, so that every host can serve it and deleting the row deletes the data.
     """

@@ -1,4 +1,4 @@
-"""Reports of reconciliation runs, which compare the users here with those at Clerk."""
+"""Reports of reconciliation runs, which compare local users with Clerk's users."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,13 +8,13 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-#: Differences stored as examples on each report.
+#: Maximum number of differences stored as examples in each report.
 MAX_EXAMPLES = 200
 
 
 class ReconciliationQuerySet(models.QuerySet["Reconciliation"]):
     def repairing(self) -> "ReconciliationQuerySet":
-        """Runs over many users that were not dry runs."""
+        """Return runs that compared many users and were not dry runs."""
         return self.filter(dry_run=False).exclude(kind=Reconciliation.Kind.USER)
 
     def older_than(self, age: timedelta) -> "ReconciliationQuerySet":
@@ -22,7 +22,7 @@ class ReconciliationQuerySet(models.QuerySet["Reconciliation"]):
 
 
 class Reconciliation(models.Model):
-    """One run: its progress, the differences it found and what it repaired."""
+    """A run's progress, the differences that it found and its repairs."""
 
     class Kind(models.TextChoices):
         FULL = "full", _("All users")
@@ -30,13 +30,13 @@ class Reconciliation(models.Model):
         USER = "user", _("One user")
 
     class State(models.TextChoices):
-        # A killed run also keeps this state. The next full run resumes from its cursor.
+        # A killed run keeps this state. The next full run resumes from its cursor.
         RUNNING = "running", _("Running or interrupted")
         FINISHED = "finished", _("Finished")
         FAILED = "failed", _("Failed")
 
     class DifferenceKind(models.TextChoices):
-        """How a user can differ. Each value is also the name of the field that counts it."""
+        """The kinds of differences. Each value is also the name of the field with its count."""
 
         MISSING = "missing", _("missing here")
         STALE = "stale", _("out of date here")
@@ -55,9 +55,9 @@ class Reconciliation(models.Model):
     cursor = models.CharField(max_length=64, blank=True, help_text="Clerk ID of the last user that was compared.")
     cursor_created_at = models.DateTimeField(null=True, blank=True, help_text="When that user signed up.")
     watermark = models.DateTimeField(null=True, blank=True, help_text="Latest change at Clerk seen by this run.")
-    #: Clerk IDs of the users who signed up at `cursor_created_at`. The next page may continue in the same millisecond.
+    #: Clerk IDs of users who signed up at `cursor_created_at`. The next page may start in the same millisecond.
     boundary_ids = models.JSONField(default=list, blank=True)
-    #: Clerk IDs of local users missing from every page so far. They are checked when the list is complete.
+    #: Clerk IDs of local users missing from all pages so far. They are checked when the list is complete.
     unlisted_ids = models.JSONField(default=list, blank=True)
 
     # Differences found.
@@ -87,7 +87,7 @@ class Reconciliation(models.Model):
     class Meta:
         ordering = ["-started_at"]
         indexes = [
-            # The list of reports, and the latest report of a kind.
+            # For the list of reports and the latest report of each kind.
             models.Index(F("kind"), F("started_at").desc(), name="accounts_reconciliation_recent"),
         ]
         constraints = [
@@ -105,12 +105,12 @@ class Reconciliation(models.Model):
 
     @property
     def still_differ(self) -> int:
-        """The number of users that were not repaired, including skipped deletions and unreadable users."""
+        """The number of users who were not repaired, including skipped deletions and unreadable users."""
         return self.unrepaired + self.skipped_deletions + self.unreadable
 
     @property
     def match_rate(self) -> float | None:
-        """The percentage of users that were the same here and at Clerk, or None if no user was compared."""
+        """The percentage of users with no differences, or None if no user was compared."""
         total = max(self.compared + self.deleted + self.skipped_deletions, self.differed)
         return 100 * (total - self.differed) / total if total else None
 

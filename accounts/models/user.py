@@ -1,4 +1,4 @@
-"""Users. Clerk owns the synced fields, and only `accounts.sync.apply.apply_user` writes them."""
+"""The user model. Clerk owns the synced fields, and only `accounts.sync.apply.apply_user` writes them."""
 
 from typing import Any, ClassVar, override
 
@@ -16,7 +16,7 @@ from accounts import signals
 
 class UserQuerySet(models.QuerySet["User"]):
     def live(self) -> "UserQuerySet":
-        """Users that have not been deleted at Clerk. Includes banned users."""
+        """Return users who have not been deleted in Clerk, including banned users."""
         return self.filter(deleted_at__isnull=True)
 
 
@@ -33,7 +33,7 @@ UserManager = _OperatorManager.from_queryset(UserQuerySet)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A Clerk user, the tombstone of a deleted one, or a local operator without a Clerk ID."""
+    """A Clerk user, a deleted user's tombstone, or a local operator without a Clerk ID."""
 
     class Role(models.TextChoices):
         CLIENT = "CLIENT", _("Client")
@@ -59,7 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     # Written by accounts.sync.apply.apply_user.
     clerk_id = models.CharField(max_length=64, null=True, blank=True, editable=False)
-    # Not unique: an email or username can move from one user to another while events are still in flight.
+    # Not unique, because an email or username can move to another user while events are still in flight.
     email = models.EmailField(null=True, blank=True)
     username = models.CharField(max_length=150, blank=True)
     email_verified_at = models.DateTimeField(null=True, blank=True)
@@ -67,9 +67,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     image_url = models.URLField(max_length=2000, blank=True)
     banned = models.BooleanField(default=False)
     roles = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True)
-    #: Roles from the latest payload that contained any; None if no payload has contained any.
+    #: Roles from the latest payload with roles, or None if no payload has contained roles.
     clerk_roles = ArrayField(models.CharField(max_length=16, choices=Role), null=True, blank=True, editable=False)
-    #: Our metadata keys as of the latest payload; see accounts.sync.outbox.
+    #: Our metadata keys in the latest payload. See accounts.sync.outbox.
     clerk_metadata = models.JSONField(default=dict, blank=True, editable=False)
     clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Pending changes, written by accounts.role_changes.change_roles until Clerk confirms them.
@@ -77,11 +77,12 @@ class User(AbstractBaseUser, PermissionsMixin):
     roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     is_active = models.BooleanField(default=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
-    #: `data.updated_at` of the payload that last wrote the synced fields.
+    #: `data.updated_at` from the payload that last wrote the synced fields.
     clerk_updated_at = models.DateTimeField(null=True, blank=True, editable=False)
-    #: Compared with the version of the next payload; see accounts.clerk.payloads.ClerkUser.version.
+    #: Compared with the next payload's version. See accounts.clerk.payloads.ClerkUser.version.
     clerk_version = models.CharField(max_length=128, blank=True, editable=False)
-    #: Versions of the fields that the payload with `clerk_version` did not contain; "" if no payload has contained them.
+    #: Versions of fields that were missing from the payload with `clerk_version`, or "" if no payload has contained
+    #: them.
     clerk_field_versions = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     deletion_due_at = models.DateTimeField(null=True, blank=True, help_text="When the account will be deleted.")
@@ -95,9 +96,9 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         indexes = [
-            # Other accounts with the email of a new user.
+            # For finding other accounts with a new user's email.
             models.Index(Lower("email"), name="accounts_user_email"),
-            # Users who signed up in the period covered by one page of Clerk's list.
+            # For finding users who signed up in the period covered by one page of Clerk's list.
             models.Index(
                 fields=["clerk_created_at"], name="accounts_user_signed_up", condition=Q(deleted_at__isnull=True)
             ),
@@ -128,7 +129,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def display_name(self) -> str:
-        """First and last name, else the username, else "New member"."""
+        """First and last name. Falls back to the username, then to "New member"."""
         return self.name or self.username or gettext("New member")
 
     def get_short_name(self) -> str:
@@ -149,12 +150,12 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def is_staff(self) -> bool:
-        """Whether the user may open the Django admin: local operators and current admins."""
+        """Whether the user can open the Django admin. Only local operators and current admins can."""
         return self.is_active and (self.is_superuser or self.Role.ADMIN in self.roles)
 
     @property
     def is_provisional(self) -> bool:
-        """Whether the user was created from a session token and no data has arrived from Clerk yet."""
+        """Whether the user was created from a session token and Clerk has not sent any data yet."""
         return self.clerk_id is not None and not self.clerk_version and self.deleted_at is None
 
     @property

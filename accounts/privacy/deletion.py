@@ -1,4 +1,7 @@
-"""Account deletion: requested by the user, then done at Clerk after a cooling-off period, and applied here like any other."""
+"""Delete accounts in Clerk after a cooling-off period that starts with the user's request.
+
+The deletion is then applied here like any other deletion from Clerk.
+"""
 
 import logging
 from datetime import datetime, timedelta
@@ -28,7 +31,7 @@ class DeletionError(Exception):
 
 @transaction.atomic
 def request_deletion(user: User, *, actor: Actor) -> User:
-    """Schedule the deletion of an account after the cooling-off period. A repeated request does not extend it.
+    """Schedule the deletion of an account after the cooling-off period. A repeated request does not extend the period.
 
     Raises:
         DeletionError: the account belongs to a local operator or is already deleted.
@@ -43,7 +46,7 @@ def request_deletion(user: User, *, actor: Actor) -> User:
 
 @transaction.atomic
 def cancel_deletion(user: User, *, actor: Actor) -> User:
-    """Cancel a scheduled deletion. Does nothing if none is scheduled or the account is already deleted."""
+    """Cancel a scheduled deletion. Do nothing if no deletion is scheduled or the account is already deleted."""
     locked: User = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if locked.deletion_due_at is not None and locked.deleted_at is None:
         _set_due(locked, AuditLog.Action.DELETION_CANCELLED, None, actor)
@@ -64,12 +67,12 @@ def delete_due() -> int:
 
 
 def _delete(user_id: int, clerk_id: str) -> bool:
-    # Checked again, because the user may have cancelled while earlier accounts were being deleted.
+    # Check again, because the user may have cancelled while earlier accounts were being deleted.
     if not User.objects.live().filter(pk=user_id, deletion_due_at__lte=timezone.now()).exists():
         return False
     api.delete_user(clerk_id)
     with transaction.atomic():
-        # Clerk's own event is stale if it arrives later. If it was faster, this one is stale.
+        # If Clerk's event arrives later, it is stale. If it has already arrived, this deletion is stale.
         apply_user(ClerkUserDeleted(clerk_id, timezone.now()), actor=SYSTEM)
     return True
 

@@ -1,4 +1,7 @@
-"""Erase personal data some time after an account was deleted. IDs, counts and the audit log's seals stay valid."""
+"""Erase personal data after a deleted account's retention period.
+
+IDs, counts and the audit log's seals remain valid.
+"""
 
 from datetime import timedelta
 
@@ -8,14 +11,14 @@ from django.utils import timezone
 from accounts.models import IdentityConflict, User
 from core import personal_data
 
-#: Time for questions, disputes and users who want to return.
+#: Retention period for questions, disputes and users who want to return.
 RETENTION = timedelta(days=30)
-#: Users per run of the job, so that each run is short.
+#: Maximum number of users per run, so that each run is short.
 BATCH = 500
 
 
 def erase_due(*, dry_run: bool = False) -> list[str]:
-    """Erase users whose retention period is over, and return their Clerk IDs."""
+    """Erase users whose retention period has ended, and return their Clerk IDs."""
     due = User.objects.filter(deleted_at__lt=timezone.now() - RETENTION, erased_at=None).order_by("deleted_at")
     found = list(due.values_list("pk", "clerk_id")[:BATCH])
     for user_id, _clerk_id in found if not dry_run else ():
@@ -25,7 +28,7 @@ def erase_due(*, dry_run: bool = False) -> list[str]:
 
 @transaction.atomic
 def erase_user(user_id: int) -> None:
-    """Erase a deleted user and the accounts linked to it, in every app and in one transaction.
+    """Erase a deleted user and the linked accounts in all apps, in one transaction.
 
     Raises:
         ValueError: the user is not deleted.
@@ -38,7 +41,7 @@ def erase_user(user_id: int) -> None:
     joined = IdentityConflict.objects.filter(other=user, state=IdentityConflict.State.LINKED)
     shells = User.objects.filter(pk__in=joined.values("user"), clerk_id=None, is_active=False)
     for account in (user, *shells):
-        # The audit log, which is last, requires that its user is marked as erased.
+        # The audit log is last, because its trigger requires that the user is marked as erased.
         User.objects.filter(pk=account.pk).update(erased_at=timezone.now())
         for module in personal_data.modules.values():
             module.erase(account)

@@ -1,4 +1,4 @@
-"""Exports of all data held about a user: JSON files and images in a zip, built in the background."""
+"""Build exports of all data about a user in the background: zip files with JSON files and images."""
 
 import io
 import json
@@ -31,8 +31,8 @@ Images that you uploaded are in the folder images/. Other people are not named: 
 
 @transaction.atomic
 def request_export(user: User, *, actor: Actor) -> DataExport:
-    """Queue an export, or return an existing one requested within `REUSE_WITHIN`."""
-    # Serialises concurrent requests, so that the second one finds the export of the first.
+    """Queue an export, or return an existing export requested within `REUSE_WITHIN`."""
+    # Serialises concurrent requests, so that the second request finds the first request's export.
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     now = timezone.now()
     recent = DataExport.objects.filter(user=user, requested_at__gt=now - REUSE_WITHIN, expires_at__gt=now)
@@ -45,7 +45,10 @@ def request_export(user: User, *, actor: Actor) -> DataExport:
 
 
 def current_export(user: User) -> DataExport | None:
-    """Return the export to show: ready, or requested within `REUSE_WITHIN`. An older unfinished one has failed."""
+    """Return the export to show. It is ready or was requested within `REUSE_WITHIN`.
+
+    Older unfinished exports have failed.
+    """
     now = timezone.now()
     is_current = Q(ready_at__isnull=False) | Q(requested_at__gt=now - REUSE_WITHIN)
     return DataExport.objects.filter(is_current, user=user, expires_at__gt=now).defer("archive").first()

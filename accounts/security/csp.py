@@ -1,4 +1,4 @@
-"""Content Security Policies for pages that run Clerk's scripts.
+"""Content Security Policies for pages with Clerk's scripts.
 
 Source: https://clerk.com/docs/guides/secure/best-practices/csp-headers
 """
@@ -13,15 +13,15 @@ type Policy = dict[str, list[str]]
 _CLERK = [settings.CLERK_FRONTEND_API_URL] if settings.CLERK_FRONTEND_API_URL else []
 _CHALLENGES, _PROTECT = "https://challenges.cloudflare.com", "https://*.protect.clerk.com"
 
-#: Pages for signed-in users, on which Clerk's script refreshes the session token.
+#: For pages on which Clerk's script refreshes a signed-in user's session token.
 SESSION: Policy = settings.SECURE_CSP | {
     "script-src": [*settings.SECURE_CSP["script-src"], *_CLERK],
     "connect-src": [CSP.SELF, *_CLERK],
     "worker-src": [CSP.SELF, "blob:"],
-    # A form posted with an expired token is redirected through the handshake. Chromium checks every redirect.
+    # A form posted with an expired token is redirected through the handshake, and Chromium checks every redirect.
     "form-action": [*settings.SECURE_CSP["form-action"], *_CLERK],
 }
-#: Pages with Clerk's widgets, which create styles at run time. A nonce would disable 'unsafe-inline'.
+#: For pages with Clerk's widgets, which create styles at run time. A nonce would disable 'unsafe-inline'.
 WIDGETS: Policy = SESSION | {
     "script-src": [*SESSION["script-src"], _CHALLENGES, _PROTECT],
     "connect-src": [*SESSION["connect-src"], f"{_PROTECT}:*"],
@@ -32,5 +32,5 @@ WIDGETS: Policy = SESSION | {
 
 
 def set_policy(policy: Policy, request: HttpRequest, response: HttpResponse) -> None:
-    """Override the policy of one response, as Django's decorator does for a view."""
+    """Override the policy for one response, as Django's decorator does for a view."""
     csp_override(policy)(lambda _: response)(request)

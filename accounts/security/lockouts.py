@@ -1,11 +1,11 @@
-"""Decide which failed password logins django-axes counts together, and bound the rows that it stores.
+"""Group failed password logins for django-axes, and limit the number of rows that it stores.
 
-Logins are counted by IP address, and by network for IPv6, because one client can use any address of its /64. Behind a
-misconfigured proxy every address is unknown, and counting these logins together would let one attacker lock everyone out. They
-are counted by username instead.
+Logins are counted by IP address, or by /64 network for IPv6, because one client can use every address in its /64.
+Behind a misconfigured proxy, all addresses are unknown. Counting these logins together would allow one attacker to lock
+everyone out, so they are counted by username instead.
 
-axes stores a row for each username, address and user agent. The user agent never matters here, so its failures are five rows
-per address at most, and none while it is locked. Usernames are hashed into a fixed number of groups.
+axes stores a row for each username, address and user agent. The user agent never matters here, so its failures are five
+rows per address at most, and none while it is locked. Usernames are hashed into a fixed number of groups.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from core.client_ip import client_network
 
-#: Stored instead of an unknown address. NULL would defeat the unique constraint on the rows.
+#: Stored instead of an unknown address, because NULL values do not violate the rows' unique constraint.
 UNKNOWN = "::"
 
 
@@ -33,7 +33,7 @@ def counted_address(request: HttpRequest) -> str:
 
 
 def counted_username(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:
-    """Return the group of a username, or "" if the address is known. There are 4,096 groups."""
+    """Return a username's group, or "" if the address is known. There are 4,096 groups."""
     if client_network(request):
         return ""
     username = str((credentials or request.POST).get("username") or "")

@@ -1,7 +1,7 @@
-"""Count requests by client, so that all processes and hosts together enforce one limit.
+"""Count requests by client, so that all processes and hosts enforce a shared limit.
 
-Each process collects a batch of a client's requests in memory before it adds them to the client's row, in one upsert. People
-who use the site never fill a batch, so their requests cost no statement. A client with many connections can exceed a limit by
+Each process collects a batch of a client's requests in memory before it adds them to the client's row with one upsert.
+Normal use never fills a batch and therefore needs no statement. A client with many connections can exceed a limit by
 less than one batch per process.
 """
 
@@ -19,9 +19,9 @@ from accounts.models import RequestCount
 
 log = logging.getLogger(__name__)
 
-#: Clients that a process remembers. The one that was seen least recently is forgotten.
+#: Maximum number of clients that a process remembers. The least recently seen client is removed first.
 MAX_CLIENTS = 20_000
-# The times are the database's, because the clocks of hosts differ.
+# Times come from the database, because the hosts' clocks differ.
 UPSERT = """
 INSERT INTO accounts_requestcount AS known ("limit", client, requests, ends_at)
 VALUES (%(limit)s, %(client)s, %(requests)s, clock_timestamp() + %(span)s * interval '1 second')
@@ -34,7 +34,10 @@ RETURNING requests, extract(epoch FROM ends_at - clock_timestamp())::float8
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `requests` of one client in `span_s` seconds, of which a process collects `batch` before it counts them."""
+    """Allow one client `requests` requests in `span_s` seconds.
+
+    A process collects `batch` requests before it counts them.
+    """
 
     name: str
     requests: int
@@ -50,14 +53,14 @@ class _Client:
 
 
 class RequestCounter:
-    """Counts the requests of one process, and adds them to those of the others."""
+    """Count one process's requests and add them to the shared counts."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._clients: OrderedDict[tuple[str, str], _Client] = OrderedDict()
 
     def wait_s(self, limit: Limit, client: str) -> float:
-        """Count a request, and return for how many seconds the client must wait, or 0 if the request may pass."""
+        """Count a request, and return how many seconds the client must wait. 0 means that the request is allowed."""
         now = time.time()
         with self._lock:
             known = self._find(limit, client, now)
@@ -92,9 +95,9 @@ def delete_expired() -> int:
 
 
 def _add(limit: Limit, client: str, batch: int) -> tuple[int, float]:
-    """Add requests to the client's row, and return the sum and the seconds until the time span ends.
+    """Add requests to the client's row, and return the total and the seconds until the time span ends.
 
-    Requests pass while the database is unavailable, because the view has a better answer to that.
+    Requests are allowed while the database is unavailable, because the view returns a more specific error.
     """
     # Hashed, so that the table contains no personal data.
     digest = salted_hmac("accounts.request_counts", client, algorithm="sha256").hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""Load the user of a verified session token with one query, and end sessions."""
+"""Load a verified session token's user with one query, and end sessions."""
 
 from datetime import timedelta
 from functools import cache
@@ -21,14 +21,14 @@ from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
 from core.db.statements import insert_if_new
 
-#: Tokens are valid for one minute. The rest covers sessions ended here while Clerk was unreachable.
+#: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
-#: Retries for requests to Clerk.
+#: Number of retries for requests to Clerk.
 CLERK_RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
 
 def end_session(payload: ClerkSessionEnded) -> bool:
-    """Reject the tokens of a session from now on. Return False if it had already ended."""
+    """Record that a session has ended, so that its tokens are rejected. Return False if it had already ended."""
     session = EndedSession(session_id=payload.session_id, clerk_id=payload.clerk_id, ended_at=payload.ended_at)
     return insert_if_new(session)
 
@@ -39,10 +39,10 @@ def delete_old() -> int:
 
 
 def load_user(claims: SessionClaims) -> User | AnonymousUser:
-    """Return the user of `claims`, or an anonymous user if the user is inactive or the session has ended.
+    """Return the user for `claims`, or an anonymous user if the user is inactive or the session has ended.
 
-    A valid token can belong to a banned or deleted user for up to a minute. If no webhook about the user has arrived
-    yet, a provisional user is created: webhooks can be late, and new users start right away.
+    A banned or deleted user's token can remain valid for up to a minute. If no webhook about the user has arrived yet,
+    a provisional user is created, so that new users can start even if webhooks are delayed.
     """
     row = _load(claims)
     if row is None:
@@ -64,10 +64,10 @@ def _load(claims: SessionClaims) -> tuple[User, bool] | None:
 
 @cache
 def _select() -> str:
-    """Return the query of `_load`. It is cached because the ORM takes longer to compile it than PostgreSQL to run it."""
+    """Return the query for `_load`. It is cached because compiling it with the ORM takes longer than running it."""
     ended, users = EndedSession._meta.db_table, User._meta.db_table
     columns = ", ".join(f'"{field.column}"' for field in User._meta.concrete_fields)
-    # Contains only table and column names, which come from the models.
+    # Contains only table and column names from the models.
     ended_expression = f'EXISTS (SELECT FROM "{ended}" WHERE "session_id" = %s)'
     return f'SELECT {columns}, {ended_expression} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608
 
@@ -82,7 +82,7 @@ def _create_provisional(clerk_id: str) -> None:
 
 @queue.task(retry=CLERK_RETRY)
 def fetch_user(clerk_id: str) -> None:
-    """Fetch a user known only from a session token and apply the payload like an event.
+    """Fetch a user who is known only from a session token, and apply the payload like an event.
 
     Clerk's webhook usually arrives first.
     """
@@ -92,9 +92,9 @@ def fetch_user(clerk_id: str) -> None:
 
 
 def recent_claims(request: HttpRequest) -> SessionClaims | None:
-    """Return the claims of a valid or recently expired token, if it names a session of a known user.
+    """Return the claims of a valid or recently expired token, if it names a known user's session.
 
-    They identify whose form to preserve and which session to sign out. They must never grant access.
+    They identify the user of a preserved form and the session to sign out. They must never grant access.
     """
     claims = claims_even_if_expired(request)
     if claims is None or not claims.session_id:
@@ -104,7 +104,10 @@ def recent_claims(request: HttpRequest) -> SessionClaims | None:
 
 @transaction.atomic
 def sign_out(request: HttpRequest) -> None:
-    """End the session of `request` here, and queue ending it at Clerk. Works with recently expired tokens as well."""
+    """End the request's session here, and queue a job to end it in Clerk.
+
+    This also works with recently expired tokens.
+    """
     claims = recent_claims(request)
     if claims is None:
         return
@@ -115,5 +118,5 @@ def sign_out(request: HttpRequest) -> None:
 
 @queue.task(retry=CLERK_RETRY)
 def revoke_session(session_id: str) -> None:
-    """End a session at Clerk that has already ended here."""
+    """End a session in Clerk that has already ended here."""
     api.revoke_session(session_id)

@@ -1,4 +1,4 @@
-"""Sign-in, sign-up and sign-out. The forms are Clerk's components and need Clerk's script."""
+"""Views for sign-in, sign-up and sign-out. The forms are Clerk components and need Clerk's script."""
 
 from urllib.parse import urlsplit
 
@@ -18,7 +18,8 @@ from accounts.security import csp
 from accounts.sessions import services as sessions
 from core.redirects import is_internal_url
 
-#: Why to sign in, by the URL name of the requested page. Contains no names, because anyone can craft such a link.
+#: The reason to sign in, by the requested page's URL name. Reasons contain no user names, because anyone can craft a
+#: link to the sign-in page.
 _PURPOSES = {
     "accounts:account": _("Sign in or sign up to view your account."),
     "accounts:data_export": _("Sign in to download your data."),
@@ -43,7 +44,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """Ask for confirmation; on POST, end the session here and at Clerk."""
+    """Ask for confirmation. On POST, end the session here and in Clerk."""
     if request.method != "POST":
         return render(request, "accounts/sign_out.html")
     sessions.sign_out(request)
@@ -56,7 +57,7 @@ def _widget_page(request: HttpRequest, template: str, default: str) -> HttpRespo
     requested = _requested_page(request)
     if request.user.is_authenticated:
         return redirect(requested or default)
-    # The two forms link to each other and pass the requested page on.
+    # The two forms link to each other and preserve the requested page.
     onward = f"?{urlencode({'next': requested})}" if requested else ""
     context = {"target": requested or default, "onward": onward, "purpose": _purpose(requested)}
     return render(request, template, context)

@@ -1,4 +1,4 @@
-"""Find differences between local users and Clerk: a whole page of Clerk's list with three queries."""
+"""Find differences between local users and Clerk, using three queries for each page of Clerk's list."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ DifferenceKind = Reconciliation.DifferenceKind
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One user who differs between here and Clerk.
+    """A difference between a local user and Clerk.
 
     Attributes:
-        payload: the payload to apply here, or None if there is nothing to apply.
-        fields: the differing fields by their local names, or the metadata keys at Clerk for unpushed values.
-        since: the latest possible start of the difference, if known.
+        payload: the payload to apply here, or None if the local data is up to date.
+        fields: local names of the differing fields, or Clerk's metadata keys for values that have not been pushed.
+        since: the latest time at which the difference can have started, if known.
     """
 
     clerk_id: str
@@ -34,11 +34,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The range of sign-up times covered by one page of Clerk's list.
+    """The range of sign-up times on one page of Clerk's list.
 
     Attributes:
-        since: inclusive; None means from the first user.
-        before: exclusive, because the next page may continue in the same millisecond; None means to the last user.
+        since: the inclusive start, or None to start with the first user.
+        before: the exclusive end, or None to end with the last user. It is exclusive because the next page may start in
+            the same millisecond.
     """
 
     since: datetime | None
@@ -58,10 +59,10 @@ def compare(
     """Compare payloads from Clerk with the local users.
 
     Args:
-        payloads: the users at Clerk.
-        span: set if `payloads` contains everyone who signed up in this range. Local users in the range that are
-            missing from `payloads` are then reported as unlisted.
-        known_ids: users that exist at Clerk but have no usable payload.
+        payloads: the users in Clerk.
+        span: the range for which `payloads` contains all users, if any. Local users in this range who are missing from
+            `payloads` are reported as unlisted.
+        known_ids: users who exist in Clerk but have no usable payload.
 
     Returns:
         The differences, and the Clerk IDs of unlisted users.
@@ -84,7 +85,7 @@ def _differences(payload: ClerkUser, user: User | None, metadata: dict[int, dict
         return
     fields = changed_fields(payload, user)
     derived = ["profiles"] if derived_state.is_outdated(user) else []
-    if fields or derived:  # applying the payload also repairs the derived state
+    if fields or derived:  # Applying the payload also repairs the derived state.
         since = payload.updated_at if fields else None
         yield Difference(payload.clerk_id, DifferenceKind.STALE, payload, (*fields, *derived), since)
     push: MetadataPush | None = getattr(user, "metadata_push", None)

@@ -1,4 +1,4 @@
-"""Compare one user with Clerk on behalf of an operator. A worker makes the request, so that no page waits for Clerk."""
+"""Compare one user with Clerk for an operator. A worker sends the request, so that pages do not wait for Clerk."""
 
 from django.utils import timezone
 from procrastinate import RetryStrategy
@@ -13,10 +13,10 @@ State = Reconciliation.State
 
 
 def request(clerk_id: str) -> Reconciliation:
-    """Queue a comparison and repair of one user. Must run in a transaction.
+    """Queue a job to compare and repair one user. Call this in a transaction.
 
     Returns:
-        The report, which stays in the state "running" until the worker has finished.
+        The report, whose state is "running" until the worker has finished.
     """
     report = Reconciliation.objects.create(kind=Reconciliation.Kind.USER)
     reconcile_user.defer(clerk_id=clerk_id, report_id=report.pk)
@@ -29,7 +29,7 @@ def reconcile_user(clerk_id: str, report_id: int) -> None:
 
 
 def run(clerk_id: str, report_id: int) -> None:
-    """Do the comparison and complete the report. Errors from Clerk are stored on the report."""
+    """Run the comparison and complete the report. Errors from Clerk are stored in the report."""
     report = Reconciliation.objects.get(pk=report_id)
     if report.state != State.RUNNING:
         return

@@ -1,8 +1,8 @@
-"""The outbox: queue pushes of local roles and profile facts to a user's public metadata at Clerk.
+"""The outbox: queue pushes of local roles and profile data to a user's public metadata in Clerk.
 
-There is one row per user, written in the transaction of the change. It does not contain the values. accounts.sync.push
-reads them when it makes the push, so that many changes result in one push of the latest values. docs/ownership.md lists
-which side owns which field.
+There is one row per user, written in the same transaction as the change. The row does not contain the values.
+accounts.sync.push reads them when it runs, so that many changes result in one push of the latest values.
+docs/ownership.md lists the owner of each field.
 """
 
 import logging
@@ -27,28 +27,28 @@ from core.db.statements import insert_if_new, update
 log = logging.getLogger(__name__)
 
 State = MetadataPush.State
-#: The meaning of a missing key. A new profile with only defaults therefore needs no push.
+#: Values that a missing key stands for. A new profile that has only default values therefore needs no push.
 DEFAULTS: dict[str, Any] = {"validationTier": 1, "availableForHire": True}
-#: After this many consecutive pushes, each reverted within the window, pushing stops: another system owns the keys.
+#: Pushing stops after this many consecutive pushes that were each reverted within the window, because another system
+#: then owns the keys.
 MAX_BOUNCES, BOUNCE_WINDOW = 3, timedelta(hours=1)
 
 
 def queue_push(user: User) -> None:
-    """Queue a push after a local change. Must run in the transaction of the change."""
+    """Queue a push after a local change. Call this in the same transaction as the change."""
     _queue(user, changed_here=True)
 
 
 def queue_push_if_outdated(user: User) -> None:
-    """Queue a push if the last payload from Clerk differed from the local values, or roles are pending.
+    """Queue a push if roles are pending or Clerk's last payload differed from the local values.
 
-    Must run in a transaction.
-    """
+    Call this in a transaction."""
     if user.deleted_at is None and (user.has_pending_roles or outdated_metadata(user)):
         _queue(user, changed_here=False)
 
 
 def outdated_metadata(user: User) -> dict[str, Any]:
-    """Return the metadata keys whose value at Clerk is out of date, with the local values; None means to remove the key."""
+    """Return local values for the metadata keys that are outdated in Clerk. None removes the key."""
     return compare_metadata(user, local_metadata([user.pk]).get(user.pk, {}))
 
 
@@ -58,7 +58,7 @@ def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def local_metadata(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Return the profile values that are pushed, by user ID; users without any are left out."""
+    """Return the profile values to push, by user ID. Users without values are omitted."""
     return dict(extensions.pushed_metadata(list(user_ids)))
 
 
@@ -72,10 +72,10 @@ def record_bounce(push: MetadataPush) -> None:
 
 
 def stop_push(push: MetadataPush) -> None:
-    """Stop pushing without saving, because another system keeps changing the values; log and audit it."""
+    """Stop pushing because another system keeps changing the values, and log and audit it. Does not save the row."""
     push.state = State.STOPPED
     push.last_error = f"Another system changed the values after each of {push.bounces} pushes; see the drift runbook."
-    # Only on commit: a dry run of an event also gets here and is rolled back.
+    # Log only on commit, because dry runs of events also reach this point and are rolled back.
     message = "Stopped pushing the metadata of %s: another system keeps changing it. See the drift runbook."
     transaction.on_commit(partial(log.error, message, push.user.clerk_id))
     audit_log.record(AuditLog.Action.PUSH_STOPPED, actor=SYSTEM, target=push.user, bounces=push.bounces)
@@ -83,7 +83,7 @@ def stop_push(push: MetadataPush) -> None:
 
 def defer_push(user_id: int) -> None:
     if settings.CLERK_SECRET_KEY:
-        # By name: the push imports this module.
+        # Refer to the task by name, because the push module imports this module.
         queue.configure_task("accounts.tasks.push_metadata").defer(user_id=user_id)
 
 
@@ -96,7 +96,7 @@ def _queue(user: User, *, changed_here: bool) -> None:
     push = MetadataPush.objects.select_for_update(no_key=True).get(user=user)
     push.user = user
     if not changed_here and push.state != State.DONE:
-        return  # already pending, or abandoned
+        return  # The push is already pending or was abandoned.
     if push.state != State.PENDING:
         push.requested_at, push.attempts, push.last_error = now, 0, ""
         push.next_attempt_at = now
@@ -111,6 +111,9 @@ def _queue(user: User, *, changed_here: bool) -> None:
 
 
 def _agree(key: str, ours: Any, theirs: Any) -> bool:
-    """Return whether two values are equal after applying the defaults. In JSON, unlike Python, true is not 1."""
+    """Return whether two values are equal after applying the defaults.
+
+    Unlike in Python, true does not equal 1 in JSON.
+    """
     one, other = (DEFAULTS.get(key) if value is None else value for value in (ours, theirs))
     return one == other and isinstance(one, bool) == isinstance(other, bool)

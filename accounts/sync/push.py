@@ -1,7 +1,8 @@
-"""Push metadata to Clerk for pending outbox rows: only our own keys, and only values that differ at Clerk.
+"""Push metadata to Clerk for pending outbox rows. Only our own keys with different values in Clerk are written.
 
-Each push first fetches the user from Clerk. If the response of an earlier push was lost, nothing is left to do, and role
-changes are applied to the latest list of roles. Pushes of one user never overlap, because each one claims the outbox row.
+Each push first fetches the user from Clerk. Role changes are therefore applied to the latest list of roles, and no
+second write is needed if the response to an earlier push was lost. Pushes for the same user never overlap, because each
+push claims the outbox row.
 """
 
 import logging
@@ -30,12 +31,12 @@ from core.text import postgres_safe
 log = logging.getLogger(__name__)
 
 State = MetadataPush.State
-#: Longer than the two requests of a push can take, so that only abandoned claims expire.
+#: Longer than a push's two requests can take, so that only abandoned claims expire.
 CLAIM_DURATION = timedelta(minutes=3)
 RETRY_DELAYS = (timedelta(seconds=15), timedelta(minutes=1), timedelta(minutes=5))
-#: Changes made during a push are pushed in another round right away, up to this many rounds.
+#: Maximum number of rounds. Changes made during a push are pushed immediately in another round.
 MAX_ROUNDS = 5
-#: Due pushes per run of the job, and consecutive failures after which the run ends.
+#: Maximum number of due pushes per run, and number of consecutive failures after which the run ends.
 BATCH, MAX_FAILURES = 500, 3
 
 
@@ -50,11 +51,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """The values sent by one round of a push.
+    """The values sent in one round of a push.
 
     Attributes:
-        revision: the revision of the outbox row that the values belong to.
-        values: for Clerk's public metadata; empty if Clerk is up to date.
+        revision: the outbox row's revision for these values.
+        values: values for Clerk's public metadata. Empty if Clerk is up to date.
     """
 
     revision: int
@@ -62,12 +63,12 @@ class _Change:
 
 
 def push_user(user_id: int, *, ignore_schedule: bool = False) -> Outcome:
-    """Make the pending push of one user, if any. Do nothing if another process is making it.
+    """Run a user's pending push, if any. Do nothing if another process is running it.
 
-    An unreachable Clerk does not raise. The outbox row stores the error and the time of the next attempt.
+    No exception is raised if Clerk is unreachable. The outbox row stores the error and the time of the next attempt.
 
     Args:
-        ignore_schedule: push now, even if the next attempt is due later.
+        ignore_schedule: whether to push immediately, even if the next attempt is due later.
     """
     outcome = Outcome.NOTHING
     for _ in range(MAX_ROUNDS):
@@ -86,7 +87,7 @@ def push_user(user_id: int, *, ignore_schedule: bool = False) -> Outcome:
 
 
 def restart(user_id: int) -> bool:
-    """Queue a push again, including a refused or stopped one. Return False if the user has no outbox row."""
+    """Queue a push again, even if it was refused or stopped. Return False if the user has no outbox row."""
     found = MetadataPush.objects.filter(user_id=user_id).update(
         state=State.PENDING, next_attempt_at=timezone.now(), attempts=0, bounces=0, revision=F("revision") + 1
     )
@@ -96,7 +97,7 @@ def restart(user_id: int) -> bool:
 
 
 def push_due() -> int:
-    """Make due pushes and return how many were tried. Stop early if Clerk seems to be unreachable."""
+    """Run due pushes and return how many were attempted. Stop early if Clerk seems to be unreachable."""
     due = _unclaimed(timezone.now()).filter(next_attempt_at__lte=timezone.now())
     user_ids = list(due.order_by("next_attempt_at").values_list("user_id", flat=True)[:BATCH])
     failures = tried = 0
@@ -114,7 +115,7 @@ def _claim(user_id: int, *, ignore_schedule: bool = False) -> MetadataPush | Non
     waiting = _unclaimed(now).filter(user_id=user_id)
     if not ignore_schedule:
         waiting = waiting.filter(next_attempt_at__lte=now)
-    # A single UPDATE, so that only one of two concurrent processes claims the row.
+    # Use a single UPDATE, so that only one of two concurrent processes claims the row.
     if not waiting.update(claimed_until=now + CLAIM_DURATION, attempts=F("attempts") + 1):
         return None
     return MetadataPush.objects.select_related("user").get(user_id=user_id)
@@ -139,7 +140,7 @@ def _round(claimed: MetadataPush) -> Outcome:
 
 
 def _settle_without_identity(claimed: MetadataPush) -> Outcome:
-    """Settle the row of a user without a Clerk ID: the identity was moved to another account."""
+    """Settle the row of a user without a Clerk ID, because the identity was moved to another account."""
     now = timezone.now()
     MetadataPush.objects.filter(pk=claimed.pk).update(state=State.DONE, done_at=now, claimed_until=None, last_error="")
     return Outcome.NOTHING
@@ -147,7 +148,7 @@ def _settle_without_identity(claimed: MetadataPush) -> Outcome:
 
 @transaction.atomic
 def _outdated_values(claimed: MetadataPush, payload: ClerkUser | ClerkUserDeleted) -> _Change:
-    """Apply the current payload and return the values that must change at Clerk."""
+    """Apply the current payload and return the values that must change in Clerk."""
     apply_user(payload, actor=SYSTEM)
     user = User.objects.get(pk=claimed.user_id)
     revision = MetadataPush.objects.values_list("revision", flat=True).get(pk=claimed.pk)
@@ -176,14 +177,14 @@ def _settle(claimed: MetadataPush, change: _Change, outcome: Outcome, response: 
     if row.revision == change.revision:
         row.done_at, row.state = timezone.now(), State.DONE
         if user.deleted_at is None and outbox.outdated_metadata(user):
-            outbox.record_bounce(row)  # an event newer than the response was applied first
+            outbox.record_bounce(row)  # An event that is newer than the response has already been applied.
     update(row, ["state", "next_attempt_at", "claimed_until", "attempts", "last_error", "done_at", "bounces"])
     return Outcome.STOPPED if row.state == State.STOPPED else outcome
 
 
 @transaction.atomic
 def _give_up(claimed: MetadataPush, change: _Change, error: ClerkRejectedError) -> Outcome:
-    """Restore the roles from Clerk. Our metadata keeps its values here and shows up as drift."""
+    """Restore the roles from Clerk. Local metadata values are kept and reported as drift."""
     user, is_latest = _clear_pending_roles(claimed, change)
     if is_latest:
         _update_effective_roles(user)
@@ -198,9 +199,9 @@ def _give_up(claimed: MetadataPush, change: _Change, error: ClerkRejectedError) 
 
 
 def _clear_pending_roles(claimed: MetadataPush, change: _Change) -> tuple[User, bool]:
-    """Return the locked user and whether `change` is still the latest revision. If so, clear the pending roles.
+    """Return the locked user and whether `change` is still the latest revision. If it is, clear the pending roles.
 
-    Roles only change while the user's row is locked, so the pending roles are the ones that `change` contains.
+    Roles change only while the user's row is locked, so the pending roles are the same as in `change`.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=claimed.user_id)
     is_latest = MetadataPush.objects.filter(pk=claimed.pk, revision=change.revision).exists()

@@ -1,10 +1,10 @@
-"""Find and repair differences that missed webhooks and pushes leave behind, in both directions.
+"""Find and repair differences caused by missed webhooks and pushes, in both directions.
 
-Clerk's webhooks are "not guaranteed to be delivered immediately or at all", so a system that relies on them alone drifts.
-Payloads from Clerk are applied by `accounts.sync.apply.apply_user`, like events, and local values are pushed.
+Clerk's webhooks are "not guaranteed to be delivered immediately or at all", so a system that relies only on webhooks
+drifts. Payloads from Clerk are applied by `accounts.sync.apply.apply_user`, like events, and local values are pushed.
 
 A full run reads Clerk's list of users page by page. Its report stores the progress, so that an interrupted run can
-resume. A recent run reads the latest changes until it reaches those of the previous run.
+resume. A recent run reads the latest changes until it reaches the previous run's changes.
 """
 
 import logging
@@ -31,18 +31,19 @@ log = logging.getLogger(__name__)
 
 Kind, State, DifferenceKind = Reconciliation.Kind, Reconciliation.State, Reconciliation.DifferenceKind
 ORIGIN = Actor(AuditLog.Source.RECONCILIATION)
-#: More deletions than this and than 5 % of all users are skipped: the key may belong to another instance.
+#: Deletions are skipped if there are more than this and more than 5 % of all users, because the secret key may belong
+#: to another instance.
 MAX_DELETIONS = 10
-#: A recent run also rereads this period before the previous watermark, because Clerk's list may lag.
+#: A recent run also rereads this period before the previous watermark, because Clerk's list can be delayed.
 OVERLAP = timedelta(minutes=10)
-#: Users repeated on the next page of changes, because each deletion moves the following users up by one.
+#: Number of users to repeat on the next page of changes, because each deletion moves the following users up by one.
 PAGE_OVERLAP = 50
-#: An interrupted run can be resumed for this long.
+#: How long an interrupted run can be resumed.
 RESUME_WITHIN = timedelta(hours=24)
 RETENTION = timedelta(days=90)
-#: Advisory lock that prevents concurrent runs; any number that nothing else uses.
+#: An advisory lock that prevents concurrent runs. The number is arbitrary but must be unique.
 LOCK = 0x636C65726B
-#: Called with the number of users compared so far and the total, if known.
+#: A function that is called with the number of users compared so far and the total, if known.
 type Progress = Callable[[int, int | None], None]
 
 
@@ -51,13 +52,13 @@ class AlreadyRunningError(Exception):
 
 
 def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda done, of: None) -> Reconciliation:
-    """Compare all users, or those that changed since the previous run, and repair differences unless `dry_run`.
+    """Compare all users, or users that changed since the previous run, and repair differences unless `dry_run`.
 
     The first run compares all users.
 
     Raises:
-        ClerkApiError: Clerk's list could not be read to the end, or belongs to another instance. Repairs made so far are
-            kept, and no user was deleted. The report contains the error.
+        ClerkApiError: Clerk's list could not be read completely, or belongs to another instance. Completed repairs are
+            kept, no users are deleted, and the report contains the error.
         AlreadyRunningError: another reconciliation is running.
     """
     with _exclusive_run():
@@ -98,7 +99,7 @@ def reconcile_user(clerk_id: str, *, dry_run: bool = False, run: Reconciliation 
 
 
 def counts_differ(run: Reconciliation) -> bool:
-    """Return whether the number of users differs between Clerk and here. Only a full run can find out why."""
+    """Return whether Clerk and this site have different numbers of users. Only a full run can find the cause."""
     here = User.objects.live().filter(clerk_id__isnull=False).count()
     return run.clerk_total is not None and run.clerk_total != here
 
@@ -177,9 +178,10 @@ def _delete_unlisted(run: Reconciliation) -> None:
 
 
 def _users_without_sign_up_time(run: Reconciliation) -> Iterable[str]:
-    """Return users that no page could contain, because their sign-up time is unknown.
+    """Return users whose sign-up time is unknown, so that they are outside every page's range.
 
-    Repairing the listed users has set theirs, so the remaining ones are not in the list. In a dry run they might be.
+    Repairing listed users sets their sign-up time, so the remaining users are not in the list. In a dry run, they might
+    be.
     """
     if run.dry_run:
         return ()
@@ -191,12 +193,12 @@ def _check_user(run: Reconciliation, clerk_id: str) -> None:
     payload = api.get_user(clerk_id)
     if isinstance(payload, ClerkUserDeleted):
         _repair(run, [Difference(clerk_id, DifferenceKind.DELETED, payload)])
-    else:  # signed up, or was restored, while the list was being read
+    else:  # The user signed up or was restored while the list was being read.
         _repair(run, compare([payload])[0])
 
 
 def _repair(run: Reconciliation, found: list[Difference]) -> None:
-    """Record the differences, apply the payloads from Clerk, then push what still differs there."""
+    """Record the differences, apply the payloads from Clerk, then push values that still differ."""
     for difference in found:
         _record(run, difference)
         if difference.payload and not run.dry_run:
@@ -212,13 +214,13 @@ def _repair(run: Reconciliation, found: list[Difference]) -> None:
 
 @contextmanager
 def _isolated(run: Reconciliation, clerk_id: str) -> Iterator[None]:
-    """Report an error for one user instead of ending the run, which would block all later runs as well."""
+    """Report an error for one user instead of ending the run, which would also block all later runs."""
     try:
         yield
     except Exception as error:
         log.exception("User %s could not be repaired.", clerk_id)
         run.unrepaired += 1
-        # Only the exception type: database messages can quote personal data.
+        # Report only the exception type, because database messages can quote personal data.
         run.add_example(
             {"clerk_id": clerk_id, "kind": "unrepaired", "fields": [], "reason": f"{type(error).__name__}, see the log"}
         )
@@ -228,13 +230,13 @@ def _push_if_outdated(run: Reconciliation, clerk_id: str) -> None:
     with transaction.atomic():
         user = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
         if user is None:
-            return  # could not be created, or an admin has just moved the identity
+            return  # The user could not be created, or an admin has just moved the identity.
         outbox.queue_push_if_outdated(user)
     _push(run, user)
 
 
 def _push(run: Reconciliation, user: User) -> None:
-    """Make the pending push of a user. Full and single-user runs also retry abandoned pushes."""
+    """Run a user's pending push. Full and single-user runs also retry abandoned pushes."""
     push = MetadataPush.objects.filter(user=user).exclude(state=MetadataPush.State.DONE)
     if not push.exists():
         return
@@ -242,7 +244,7 @@ def _push(run: Reconciliation, user: User) -> None:
         pushes.restart(user.pk)
     run.pushed += pushes.push_user(user.pk, ignore_schedule=True) is pushes.Outcome.SENT
     if left := push.first():
-        # The next run and the periodic job will retry it.
+        # The next run and the periodic job will retry the push.
         run.unrepaired += 1
         reason = left.last_error or str(left.get_state_display())
         run.add_example({"clerk_id": str(user.clerk_id), "kind": "unrepaired", "fields": [], "reason": reason})
@@ -265,7 +267,7 @@ def _finish(run: Reconciliation, state: Reconciliation.State, error: str = "") -
 
 
 def _count_users() -> int | None:
-    """Return the number of users at Clerk, or None if it is unavailable. It is informative only."""
+    """Return the number of users in Clerk, or None if it is unavailable. It is only informative."""
     try:
         return api.count_users()
     except ClerkApiError as error:
@@ -279,7 +281,7 @@ def _watermark() -> datetime | None:
 
 
 def _interrupted_run(*, dry_run: bool) -> Reconciliation | None:
-    """Return the latest full run that was killed or failed, if it can still be resumed."""
+    """Return the latest killed or failed full run, if it can still be resumed."""
     runs = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run).exclude(state=State.FINISHED)
     runs = runs.filter(started_at__gt=timezone.now() - RESUME_WITHIN).exclude(cursor="")
     finished = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run, state=State.FINISHED).first()

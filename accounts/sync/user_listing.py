@@ -1,4 +1,4 @@
-"""Read Clerk's list of all users by cursor, even if users are created and deleted at the same time."""
+"""Read Clerk's list of all users by cursor, even while users are being created and deleted."""
 
 from collections.abc import Iterator
 
@@ -6,15 +6,15 @@ from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, UserPage
 from accounts.models import Reconciliation, User
 
-#: Alternative cursors to try before the list is read from the beginning.
+#: Number of alternative cursors to try before restarting from the beginning of the list.
 MAX_STEPS_BACK = 5
 
 
 def next_page(run: Reconciliation) -> UserPage:
-    """Return the page after the cursor of `run`.
+    """Return the page after the run's cursor.
 
-    If the cursor's user has been deleted, continue after a local user who signed up earlier. If that fails too, restart
-    from the first page. Some users are then listed twice, but none are skipped.
+    If the cursor's user has been deleted, continue after a local user who signed up earlier. If that also fails,
+    restart from the first page. Some users are then listed twice, but no user is skipped.
 
     Raises:
         ClerkApiError: Clerk returned no usable page, or the same page again.

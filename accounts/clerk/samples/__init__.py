@@ -24,7 +24,7 @@ BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (K
 
 @dataclass(frozen=True, slots=True)
 class SampleUser:
-    """A Clerk user. `later` returns a changed copy, and `data` renders the user as JSON data."""
+    """A Clerk user. `later` returns a changed copy, and `data` returns the user as JSON data."""
 
     clerk_id: str
     created_at: datetime
@@ -45,7 +45,7 @@ class SampleUser:
         """Return a new user with random names.
 
         Args:
-            fields: values for fields of this class, or `roles`, a list of role names for the public metadata.
+            fields: values for this class's fields, or `roles`, a list of role names for the public metadata.
         """
         clerk_id = new_id(random, "user")
         first_name, last_name = random.choice(NAMES)
@@ -63,13 +63,13 @@ class SampleUser:
         return cls(**defaults | fields)
 
     def later(self, by: timedelta = timedelta(seconds=1), **fields: Any) -> Self:
-        """Return a copy with changed fields and a later `updated_at`; `roles` is stored in the public metadata."""
+        """Return a copy with changed fields and a later `updated_at`. `roles` is stored in the public metadata."""
         if "roles" in fields:
             fields["public_metadata"] = {**self.public_metadata, "roles": fields.pop("roles")}
         return replace(self, **{"updated_at": self.updated_at + by} | fields)
 
     def data(self) -> dict[str, Any]:
-        """Return the `data` of a user.created or user.updated event."""
+        """Return the `data` for a user.created or user.updated event."""
         return {
             **DEFAULT_DATA,
             "id": self.clerk_id,
@@ -98,10 +98,10 @@ class SampleUser:
 def event(
     event_type: str, data: Any, *, occurred_at: datetime, client_ip: str = "203.0.113.7", user_agent: str = BROWSER
 ) -> dict[str, Any]:
-    """Return an event: `data` in Clerk's envelope.
+    """Return an event with `data` in Clerk's envelope.
 
     Args:
-        client_ip, user_agent: of the user who caused the event.
+        client_ip, user_agent: the client of the user who caused the event.
     """
     return {
         "data": data,
@@ -114,7 +114,7 @@ def event(
 
 
 def user_event(event_type: str, user: SampleUser) -> dict[str, Any]:
-    """Return an event about `user` that occurred when the user was last updated."""
+    """Return an event about `user` with the time of the user's last update."""
     data = user.deleted_data() if event_type == "user.deleted" else user.data()
     return event(event_type, data, occurred_at=user.updated_at)
 
@@ -132,7 +132,7 @@ def captured() -> list[dict[str, Any]]:
 
 
 def encode(envelope: dict[str, Any]) -> str:
-    """Return the body of a delivery, without white space between tokens, like Clerk's."""
+    """Return a delivery body without white space between tokens, as Clerk sends it."""
     return json.dumps(envelope, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -187,7 +187,7 @@ def _phone_number(user: SampleUser) -> dict[str, Any]:
     }
 
 
-#: Values that most users have in common.
+#: Values that are the same for most users.
 DEFAULT_DATA: dict[str, Any] = {
     "object": "user",
     "external_id": None,

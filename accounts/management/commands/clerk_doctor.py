@@ -9,7 +9,7 @@ from accounts.clerk import diagnostics
 
 class Command(BaseCommand):
     help = "Check settings, keys, clock, Backend API, queue worker and webhook endpoint, and suggest a fix for each problem."
-    # The system checks are among the checks below, so they must not stop the command before it starts.
+    # The command runs the system checks below, so Django must not run them first and stop the command.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

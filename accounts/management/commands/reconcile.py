@@ -15,7 +15,7 @@ from accounts.sync import reconciliation
 MAX_LISTED = 10
 DifferenceKind = Reconciliation.DifferenceKind
 REPAIRABLE = (DifferenceKind.MISSING, DifferenceKind.STALE, DifferenceKind.DELETED, DifferenceKind.UNPUSHED)
-#: Examples that are printed with their reason.
+#: Maximum number of examples to print with their reasons.
 PROBLEMS = {DifferenceKind.UNREADABLE: "is unreadable and was skipped", "unrepaired": "still differs"}
 
 
@@ -49,7 +49,7 @@ class Command(BaseCommand):
     def _reconcile(self, *, full: bool, dry_run: bool, user: str | None) -> Reconciliation:
         if user:
             return reconciliation.reconcile_user(user, dry_run=dry_run)
-        # Only shown on a terminal.
+        # Shown on terminals only.
         with tqdm(unit=" users", disable=None) as bar:
 
             def progress(done: int, of: int | None) -> None:
