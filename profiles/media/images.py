@@ -20,9 +20,11 @@ from django.core.files.storage import default_storage
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 
 from accounts.models import User
+from profiles.media import file_formats
+from profiles.media.file_formats import JPEG_START, PNG_START
 from profiles.models import BuilderProfile, Project
 
 log = logging.getLogger(__name__)
@@ -32,14 +34,16 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_PIXELS = 24_000_000
 #: JPEGs are decoded at a reduced size: a 40-megapixel JPEG takes at most 0.4 s and 125 MB.
 MAX_JPEG_PIXELS = 40_000_000
-JPEG_START = b"\xff\xd8"
 #: Maximum time in seconds that an upload waits while another image is decoded. Waiting blocks a server thread.
 MAX_WAIT_S = 5
 #: AVIF is excluded: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file declaring 10 x 10.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-#: A scan in a progressive JPEG needs only 60 bytes but takes a pass over the whole image (25 ms at 40 megapixels).
-#: Cameras and editors write about ten scans, and embedded previews add a few.
-MAX_SCANS = 50
+#: A truncated JPEG is accepted, without its missing rows, if fewer than one row in this number is missing.
+MAX_MISSING_SHARE = 20
+#: Decompressed bytes of an ICC profile in a PNG. Profiles of printers have 2 MB.
+MAX_PROFILE_BYTES = 4 * 1024 * 1024
+#: How far a decoded value may differ from the grey with which libjpeg fills missing rows.
+GREY_TOLERANCE = 3
 #: Minimum length of the shorter side, in pixels, when images are shrunk by an integer factor before slow operations.
 MIN_WORKING_SIDE = 1200
 #: The transposition that undoes each EXIF orientation.
@@ -56,6 +60,9 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 FILE_TOO_LARGE = _("This file is %(size)s. Choose an image of %(limit)s or less.")
 TOO_MANY_PIXELS = _("This image has more than %(limit)d million pixels. Choose a smaller image.")
+TOO_COMPLEX = _("This image is stored in too many parts. Save it again with an image editor.")
+INCOMPLETE = _("Part of this image is missing. Download or export it again.")
+UNSUPPORTED = _("%(format)s files are not supported. Choose a JPEG, PNG, WebP or GIF.")
 BUSY = _("Other images are being processed. Try again in a few seconds.")
 UNREADABLE = _("This file is not a readable image. Choose a JPEG, PNG, WebP or GIF.")
 
@@ -63,6 +70,7 @@ UNREADABLE = _("This file is not a readable image. Choose a JPEG, PNG, WebP or G
 _decoding = threading.Lock()
 # Also set Pillow's limit, in case an image is larger than its header declares.
 Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
+PngImagePlugin.MAX_TEXT_CHUNK = MAX_PROFILE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,23 @@ def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_many_pixels(limit) from None
+    except file_formats.TooComplexError:
+        raise ValidationError(TOO_COMPLEX, "too_complex") from None
     except Exception as error:  # noqa: BLE001  # decoders raise many exception types on hostile bytes
         log.info("Rejected an upload that is not a readable image: %r", error, extra={"cause": "unreadable image"})
-        raise ValidationError(UNREADABLE, "unreadable") from None
+        raise _unreadable(original, error) from None
     return ContentFile(content, f"{secrets.token_hex(16)}.webp")
+
+
+def _unreadable(content: bytes, error: Exception) -> ValidationError:
+    """Return the reason why Pillow cannot decode `content`."""
+    if name := file_formats.unsupported_format(content):
+        return ValidationError(UNSUPPORTED, "unsupported", {"format": name})
+    is_short_webp = content.startswith(b"RIFF") and int.from_bytes(content[4:8], "little") + 8 > len(content)
+    has_pixels = b"\xff\xda" in content or not content.startswith(JPEG_START)
+    if is_short_webp or (has_pixels and "truncated" in str(error).lower()):
+        return ValidationError(INCOMPLETE, "incomplete")
+    return ValidationError(UNREADABLE, "unreadable")
 
 
 @contextmanager
@@ -123,17 +144,21 @@ def _decode(content: bytes, spec: ImageSpec, max_pixels: int) -> Image.Image:
 
     Use only an animation's first frame.
     """
+    is_truncated = False
+    if content.startswith(JPEG_START):
+        jpeg = file_formats.read_jpeg(content)
+        content, is_truncated = jpeg.content, jpeg.is_truncated
+    elif content.startswith(PNG_START):
+        content = file_formats.strip_png(content)
     with Image.open(BytesIO(content), formats=FORMATS) as opened:
         _check_pixel_count(opened, max_pixels)
-        if content.startswith(JPEG_START) and content.count(b"\xff\xda") > MAX_SCANS:
-            raise ValueError("The JPEG has too many scans.")
         factor = max(1, min(opened.size) // MIN_WORKING_SIDE)
         # JPEGs decode much faster at a reduced size.
         opened.draft(None, (opened.width // factor, opened.height // factor))
         opened.load()
         # Check again, because a GIF's first frame can exceed the size in its header.
         _check_pixel_count(opened, max_pixels)
-        image = _normalize_mode(opened)
+        image = _normalize_mode(_without_missing_rows(opened) if is_truncated else opened)
     if (factor := min(image.size) // MIN_WORKING_SIDE) > 1:
         image = image.reduce(factor)
     image = _to_srgb(image, opened.info.get("icc_profile"))
@@ -163,6 +188,21 @@ def _too_many_pixels(limit: int) -> ValidationError:
 def _check_pixel_count(image: Image.Image, limit: int) -> None:
     if image.width * image.height > limit:
         raise _too_many_pixels(limit)
+
+
+def _without_missing_rows(image: Image.Image) -> Image.Image:
+    """Crop the grey rows with which libjpeg replaces missing data.
+
+    Raises:
+        ValidationError: too many rows are missing.
+    """
+    grey = Image.new(image.mode, image.size, (128,) * len(image.getbands()))
+    difference = ImageChops.difference(image, grey).point(lambda value: value > GREY_TOLERANCE and 255)
+    box = difference.getbbox()
+    height = box[3] if box else 0
+    if (image.height - height) * MAX_MISSING_SHARE > image.height:
+        raise ValidationError(INCOMPLETE, "incomplete")
+    return image.crop((0, 0, image.width, height))
 
 
 def _normalize_mode(image: Image.Image) -> Image.Image:

@@ -190,7 +190,7 @@ def test_portfolio_without_javascript(chromium: Browser, site: Site) -> None:
     follow("Upload portrait")
     page.get_by_label("Portrait", exact=True).set_input_files(UNREADABLE_IMAGE)
     page.get_by_role("button", name="Save portrait").click()
-    expect(page.get_by_text("This file is not a readable image.")).to_be_visible()
+    expect(page.get_by_text("SVG files are not supported.")).to_be_visible()
     follow("Cancel")
     follow("Upload portrait")
     page.get_by_label("Portrait", exact=True).set_input_files(FILE)

@@ -166,10 +166,77 @@ def test_polyglot_file_keeps_only_the_image(content: bytes) -> None:
     assert not [word for word in (b"<script", b"<?php", b"PK\x03\x04") if word in kept]
 
 
+# --- Files that browsers open although they have unusual parts ---
+
+
+def photo(**options: Any) -> bytes:
+    """Return a JPEG of noise, so that no row looks like a missing one."""
+    return encode(Image.effect_noise((640, 480), 90).convert("RGB"), **options)
+
+
+def motion_photo() -> bytes:
+    """Return a photo with a preview in its metadata and a video behind it. Both contain bytes that look like markers."""
+    exif = Image.Exif()
+    exif[0x9286] = photo()[:60_000]
+    video = b"\x00\x00\x00\x18ftypmp42" + (b"\xff\xda\xff\xd9\xff\xd8" + bytes(100)) * 1000
+    return image_file(exif=exif) + video
+
+
+def test_motion_photo_is_accepted() -> None:
+    image = reencoded(motion_photo())
+    assert image.size == (320, 240)
+    assert near(image.getpixel((20, 100)), RED)
+
+
+def test_photo_with_more_pictures_behind_it_is_accepted() -> None:
+    """Phones add depth maps and brighter versions."""
+    frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, BLUE)]
+    content = encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    assert near(reencoded(content).getpixel((30, 30)), RED)
+    assert near(reencoded(content[:-200]).getpixel((30, 30)), RED)
+
+
+@pytest.mark.parametrize("options", ({"zip": False}, {"zip": True}), ids=("plain", "compressed"))
+def test_png_with_megabytes_of_metadata_is_accepted(options: dict[str, bool]) -> None:
+    info = PngImagePlugin.PngInfo()
+    for number in range(5):
+        info.add_text(f"Note {number}", "x" * 1_500_000, **options)
+        info.add_itxt(f"Caption {number}", "x" * 1_500_000, zip=True)
+    content = image_file(kind="PNG", pnginfo=info)
+    assert near(reencoded(content).getpixel((20, 100)), RED)
+
+
+def test_png_with_a_large_colour_profile_is_accepted() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert reencoded(image_file(kind="PNG", icc_profile=profile + bytes(2_000_000))).size == (320, 240)
+
+
+@pytest.mark.parametrize("missing", (1, 2, 3, 100, 1000))
+@pytest.mark.parametrize("options", ({}, {"progressive": True}), ids=("baseline", "progressive"))
+def test_jpeg_without_its_last_bytes_is_accepted(missing: int, options: dict[str, Any]) -> None:
+    image = reencoded(photo(**options)[:-missing])
+    assert image.width == 640
+    assert 460 <= image.height <= 480
+    assert not near(image.getpixel((10, image.height - 4)), (128, 128, 128)) or image.height == 480
+
+
+@pytest.mark.parametrize("mode", ("L", "CMYK"))
+def test_truncated_jpeg_of_each_colour_mode_is_accepted_or_rejected_by_its_missing_rows(mode: str) -> None:
+    content = encode(Image.effect_noise((640, 480), 90).convert("RGB").convert(mode))
+    assert reencoded(content[:-500]).width == 640
+    assert error_for(content[: len(content) // 2]) == INCOMPLETE
+
+
 # --- Rejected files ---
 
+INCOMPLETE = "Part of this image is missing. Download or export it again."
 UNREADABLE = "This file is not a readable image. Choose a JPEG, PNG, WebP or GIF."
+TOO_COMPLEX = "This image is stored in too many parts. Save it again with an image editor."
 TOO_MANY_PIXELS = "This image has more than 24 million pixels. Choose a smaller image."
+
+
+def unsupported(name: str) -> str:
+    return f"{name} files are not supported. Choose a JPEG, PNG, WebP or GIF."
 
 
 def png_bomb(width: int, height: int) -> bytes:
@@ -200,6 +267,16 @@ def jpeg_with_many_scans() -> bytes:
     return content[:-2] + scan * 1000 + b"\xff\xd9"
 
 
+def jpeg_with_many_segments() -> bytes:
+    content = image_file()
+    return content[:2] + b"\xff\xfe\x00\x02" * 1_000_000 + content[2:]
+
+
+def png_with_many_chunks() -> bytes:
+    content = image_file(kind="PNG")
+    return content[:33] + b"\x00\x00\x00\x00tEXt\x90z\xe1\xa1" * 100_000 + content[33:]
+
+
 def avif_larger_than_header() -> bytes:
     content = bytearray(encode(Image.new("RGB", (640, 480)), "AVIF", speed=10))
     at = content.index(b"ispe") + 8
@@ -213,22 +290,25 @@ def avif_larger_than_header() -> bytes:
         pytest.param(b"", UNREADABLE, id="empty"),
         pytest.param(b"\x00" * 4096, UNREADABLE, id="zeros"),
         pytest.param(HTML, UNREADABLE, id="html"),
-        pytest.param(SVG, UNREADABLE, id="svg"),
-        pytest.param(b'<?xml version="1.0"?>' + SVG, UNREADABLE, id="svg with xml declaration"),
+        pytest.param(SVG, unsupported("SVG"), id="svg"),
+        pytest.param(b'<?xml version="1.0"?>' + SVG, unsupported("SVG"), id="svg with xml declaration"),
         pytest.param(b"\xff\xd8\xff\xe0" + HTML, UNREADABLE, id="html with jpeg signature"),
         pytest.param(b"GIF89a" + HTML, UNREADABLE, id="html with gif signature"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + PHP, UNREADABLE, id="php with png signature"),
-        pytest.param(b"%PDF-1.7\n%%EOF", UNREADABLE, id="pdf"),
+        pytest.param(b"%PDF-1.7\n%%EOF", unsupported("PDF"), id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", UNREADABLE, id="postscript"),
-        pytest.param(image_file(kind="BMP"), UNREADABLE, id="bmp"),
-        pytest.param(image_file(kind="TIFF"), UNREADABLE, id="tiff"),
+        pytest.param(image_file(kind="BMP"), unsupported("BMP"), id="bmp"),
+        pytest.param(image_file(kind="TIFF"), unsupported("TIFF"), id="tiff"),
+        pytest.param(b"\x00\x00\x00\x18ftypheic" + bytes(100), unsupported("HEIC"), id="heic"),
         pytest.param(image_file(kind="ICO"), UNREADABLE, id="ico"),
-        pytest.param(image_file(kind="AVIF"), UNREADABLE, id="avif"),
-        pytest.param(avif_larger_than_header(), UNREADABLE, id="avif larger than header"),
-        pytest.param(jpeg_with_many_scans(), UNREADABLE, id="jpeg with many scans"),
+        pytest.param(image_file(kind="AVIF"), unsupported("AVIF"), id="avif"),
+        pytest.param(avif_larger_than_header(), unsupported("AVIF"), id="avif larger than header"),
+        pytest.param(jpeg_with_many_scans(), TOO_COMPLEX, id="jpeg with many scans"),
+        pytest.param(jpeg_with_many_segments(), TOO_COMPLEX, id="jpeg with many segments"),
+        pytest.param(png_with_many_chunks(), TOO_COMPLEX, id="png with many chunks"),
         *(
             pytest.param(
-                image_file(kind=kind)[: len(image_file(kind=kind)) * 2 // 3], UNREADABLE, id=f"truncated {kind}"
+                image_file(kind=kind)[: len(image_file(kind=kind)) * 2 // 3], INCOMPLETE, id=f"truncated {kind}"
             )
             for kind in ("JPEG", "PNG", "WEBP", "GIF")
         ),

@@ -207,7 +207,7 @@ def test_link_follows_the_rules_of_the_links_section(page: BuilderProfile, typed
         ({"technologies": ",".join(map(str, range(13)))}, "Enter at most 12. You entered 13."),
         ({"technologies": "x" * 10_000}, "characters. Use 40 or fewer."),
         ({"status": "dead"}, "Choose one of the options."),
-        ({"image": upload(b"<svg/>")}, "This file is not a readable image."),
+        ({"image": upload(b"<svg/>")}, "SVG files are not supported."),
         ({"image": upload()}, "Describe the image for people who cannot see it."),
     ),
 )
