@@ -5,6 +5,8 @@ user also evaluates the condition, so each sync can check it without an addition
 """
 
 import logging
+from collections.abc import Collection, Iterable
+from functools import partial
 
 from django.db import transaction
 from django.db.models import BooleanField, QuerySet
@@ -13,6 +15,7 @@ from django.db.models.expressions import RawSQL
 from accounts.extensions import extensions
 from accounts.models import User
 from audit.log import SYSTEM, Actor
+from core.db import statements
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +33,10 @@ def _check() -> RawSQL:
     return RawSQL(f"({extensions.outdated_state_sql})", (), output_field=BooleanField())  # noqa: S611
 
 
-def locked() -> QuerySet[User]:
-    """Return a queryset that locks users and checks their derived state."""
-    # NO KEY UPDATE allows other transactions to insert rows that refer to these users.
-    return with_check(User.objects.select_for_update(no_key=True))
+def lock(column: str, values: Collection[object], *, skip_locked: bool = False) -> list[User]:
+    """Lock users in the order of their primary keys, and check their derived state. See `core.db.statements.lock`."""
+    check = (("has_outdated_state", f"({extensions.outdated_state_sql})"),)
+    return statements.lock(User, column, values, annotations=check, skip_locked=skip_locked)
 
 
 def is_outdated(user: User) -> bool:
@@ -41,12 +44,15 @@ def is_outdated(user: User) -> bool:
     return bool(getattr(user, "has_outdated_state", False)) and user.deleted_at is None
 
 
-def repair(user: User, actor: Actor) -> None:
-    """Update a locked user's derived state if it was outdated when the user was loaded."""
-    if is_outdated(user):
-        extensions.ensure_derived_state(user, actor)
+def repair(users: Iterable[tuple[User, Actor]]) -> None:
+    """Update the derived state of locked users where it was outdated when they were locked."""
+    outdated = [(user, actor) for user, actor in users if is_outdated(user)]
+    if outdated:
+        extensions.ensure_derived_state(outdated)
+    for user, _ in outdated:
+        user.has_outdated_state = False  # type: ignore[attr-defined]  # set by lock
         # Log only on commit, because dry runs of events also reach this point and are rolled back.
-        transaction.on_commit(lambda: log.warning("Repaired the state derived from user %s.", user.clerk_id))
+        transaction.on_commit(partial(log.warning, "Repaired the state derived from user %s.", user.clerk_id))
 
 
 def repair_all() -> int:
@@ -62,7 +68,7 @@ def repair_all() -> int:
 def _repair_isolated(pk: int) -> bool:
     try:
         with transaction.atomic():
-            repair(locked().get(pk=pk), SYSTEM)
+            repair((user, SYSTEM) for user in lock("id", [pk]))
     except Exception:
         log.exception("The state derived from user %s could not be repaired.", pk)
         return False

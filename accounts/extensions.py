@@ -3,7 +3,7 @@
 They set `extensions` in `AppConfig.ready`, so accounts does not import them.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ def _no_page(user_id: int) -> str:
     return ""
 
 
-def _ensure_nothing(user: "User", actor: "Actor") -> None:
+def _ensure_nothing(users: Sequence[tuple["User", "Actor"]]) -> None:
     pass
 
 
@@ -39,7 +39,7 @@ class Extensions:
         welcome: the URL name for the page after signing up.
         sign_in_reasons: the reasons why pages require visitors to sign in, by URL name.
         outdated_state_sql: a condition on an accounts_user row that is true if the user's derived state is outdated.
-        ensure_derived_state: updates a locked user's derived state.
+        ensure_derived_state: updates the derived state of locked users; takes each with the actor to record.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 
@@ -49,7 +49,7 @@ class Extensions:
     welcome: str = "accounts:account"
     sign_in_reasons: dict[str, Text] = field(default_factory=dict)
     outdated_state_sql: str = "FALSE"
-    ensure_derived_state: Callable[["User", "Actor"], None] = _ensure_nothing
+    ensure_derived_state: Callable[[Sequence[tuple["User", "Actor"]]], None] = _ensure_nothing
     field_labels: dict[str, Text] = field(default_factory=dict)
 
 

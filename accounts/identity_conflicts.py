@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import roles, signals
+from accounts.changes import UserSync
 from accounts.extensions import extensions
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
-from accounts.sync.apply import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
+from accounts.sync.fields import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
@@ -159,9 +160,9 @@ def _announce(user: User, values: dict[str, tuple[Any, Any]], roles_before: list
             changes[field] = (other if now == one else one, now)
     if changes:
         log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, changes=changes)
-        signals.user_synced.send(User, user=user, changes=changes, created=False, actor=actor)
-    roles.announce_changes(user, roles_before, actor=actor)
-    extensions.ensure_derived_state(user, actor)
+        signals.users_synced.send(User, syncs=[UserSync(user, changes, created=False, actor=actor)])
+    roles.announce_changes([(user, roles_before, actor)])
+    extensions.ensure_derived_state([(user, actor)])
     outbox.queue_push(user)
 
 

@@ -27,7 +27,7 @@ def change_roles(
     Raises:
         RoleChangeError: `actor` is not allowed to make this change, or the user is not active in Clerk.
     """
-    locked = derived_state.locked().get(pk=user.pk)
+    [locked] = derived_state.lock("id", [user.pk])
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
     roles.check_permission(actor.user, locked, added | removed)
     if added or removed:
@@ -36,8 +36,8 @@ def change_roles(
         locked.roles_removed = sorted((set(locked.roles_removed) - added) | removed)
         locked.roles = roles.effective_roles(locked)
         update(locked, ["roles", "roles_added", "roles_removed"])
-        roles.announce_changes(locked, before, actor=actor)
+        roles.announce_changes([(locked, before, actor)])
         outbox.queue_push(locked)
-    derived_state.repair(locked, actor)
+    derived_state.repair([(locked, actor)])
     user.roles = locked.roles
     return [role for role in User.Role if role in added | removed]

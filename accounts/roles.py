@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from django.utils.translation import gettext as _
 
 from accounts import signals
+from accounts.changes import RoleChange
 from accounts.models import User
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 
+Action = AuditLog.Action
 Role = User.Role
 #: Roles that users can add and remove themselves.
 SELF_SERVICE_ROLES = frozenset({Role.CLIENT, Role.BUILDER})
@@ -56,14 +58,26 @@ def effective_roles(user: User, clerk_roles: Iterable[str] | None = None) -> lis
     return [role for role in Role if role in wanted]
 
 
-def announce_changes(user: User, before: Iterable[str], *, actor: Actor) -> bool:
-    """Audit every role added or removed since `before`, send the signal, and return whether anything changed."""
-    before = list(before)
+def announce_changes(changed: Iterable[tuple[User, Iterable[str], Actor]]) -> list[User]:
+    """Audit every role that users gained or lost, and send one signal for all of them.
+
+    Args:
+        changed: users with their roles before the change, and who changed them.
+
+    Returns:
+        The users whose roles differ.
+    """
+    changes = [change for user, before, actor in changed if (change := _difference(user, list(before), actor))]
+    for change in changes:
+        for action, roles in ((Action.ROLE_ADDED, change.added), (Action.ROLE_REMOVED, change.removed)):
+            for role in roles:
+                log.record(action, actor=change.actor, target=change.user, role=role)
+    if changes:
+        signals.roles_changed.send(User, changes=changes)
+    return [change.user for change in changes]
+
+
+def _difference(user: User, before: list[str], actor: Actor) -> RoleChange | None:
     added = [role for role in user.roles if role not in before]
     removed = [role for role in before if role not in user.roles]
-    for action, roles in ((AuditLog.Action.ROLE_ADDED, added), (AuditLog.Action.ROLE_REMOVED, removed)):
-        for role in roles:
-            log.record(action, actor=actor, target=user, role=role)
-    if added or removed:
-        signals.user_roles_changed.send(User, user=user, added=added, removed=removed, actor=actor)
-    return bool(added or removed)
+    return RoleChange(user, added, removed, actor) if added or removed else None

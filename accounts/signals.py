@@ -1,14 +1,13 @@
 """Signals for apps that depend on accounts.
 
-They are sent with `send`, so an exception in a receiver causes the whole webhook event to fail and be rolled back.
+They are sent with `send`, so an exception in a receiver rolls the transaction back, and a webhook event is stored as failed.
 """
 
 from django.dispatch import Signal
 
-#: An active user's synced fields were written. Arguments: user, changes ({field: (old, new)}), created (bool), actor.
-user_synced = Signal()
-#: An active user's effective roles changed. Arguments: user, added and removed (lists of roles), actor
-#: (`audit.log.Actor`).
-user_roles_changed = Signal()
+#: Synced fields of active users were written, together in one transaction. Argument: syncs (list[accounts.changes.UserSync]).
+users_synced = Signal()
+#: The effective roles of active users changed. Argument: changes (list[accounts.changes.RoleChange]).
+roles_changed = Signal()
 #: A user got a password. Arguments: user, created (bool).
 password_set = Signal()

@@ -1,23 +1,27 @@
 """Profiles follow roles. Gaining a role creates or restores its profile, losing it archives the profile. No row is deleted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.changes import RoleChange
 from accounts.models import User
 from accounts.role_changes import change_roles
 from accounts.sync import outbox
 from audit import log
-from audit.log import Actor
+from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
-from core.db.statements import insert_if_new, update
+from core.db.statements import insert_new, lock, update_all
 from profiles import clerk_metadata, slug_history
 from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
+PROFILE_CREATED, PROFILE_UPDATED = AuditLog.Action.PROFILE_CREATED, AuditLog.Action.PROFILE_UPDATED
+#: A user, and who made the change that the profiles of this user follow.
+type Person = tuple[User, Actor]
 #: ADMIN has no profile.
 PROFILE_OF_ROLE: dict[str, type[Profile]] = {
     User.Role.BUILDER: BuilderProfile,
@@ -36,33 +40,44 @@ OUTDATED_PROFILES = """
     WHERE profile.user_id = accounts_user.id AND profile.archived_at IS NULL
 )
 """
+#: The first slug of the inserted row's `slugs` that no profile has or had.
+FREE_SLUG = (
+    (
+        "slug",
+        """(
+    SELECT candidate.slug FROM json_array_elements_text(item -> 'slugs') WITH ORDINALITY AS candidate (slug, place)
+    WHERE NOT EXISTS (SELECT FROM profiles_builderprofile taken WHERE taken.slug = candidate.slug)
+      AND NOT EXISTS (SELECT FROM profiles_formerslug former WHERE former.slug = candidate.slug)
+    ORDER BY place LIMIT 1
+)""",
+    ),
+)
+#: Attempts to insert a profile. Each failed one means that a concurrent transaction took the slug.
+MAX_SLUG_RACES = 3
 #: User fields that the directory indexes.
 INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
 
-def follow_roles(user: User, added: list[str], removed: list[str], *, actor: Actor) -> None:
-    """Create, restore and archive profiles after the roles of `user` changed.
+def follow_roles(changes: Sequence[RoleChange]) -> None:
+    """Create, restore and archive profiles after the roles of users changed.
 
-    Args:
-        actor: who changed the roles. A profile that users request for themselves stays unpublished until they publish it.
+    A profile that users request for themselves stays unpublished until they publish it.
     """
     for role, model in PROFILE_OF_ROLE.items():
-        if role in added and actor.user == user:
-            request_profile(model, user, actor=actor)
-        elif role in added:
-            _create_or_restore(model, user, actor)
-        elif role in removed:
-            _archive(model, user, actor)
+        gained = [change for change in changes if role in change.added]
+        for change in gained:
+            if change.actor.user == change.user:
+                request_profile(model, change.user, actor=change.actor)
+        _create_or_restore(model, [(c.user, c.actor) for c in gained if c.actor.user != c.user])
+        _archive(model, [(change.user, change.actor) for change in changes if role in change.removed])
 
 
-def ensure_profiles(user: User, actor: Actor) -> None:
-    """Create, restore and archive profiles until they match the roles of a locked user, whatever the cause of the drift."""
+def ensure_profiles(people: Sequence[Person]) -> None:
+    """Create, restore and archive profiles until they match the roles of locked users, whatever the cause of the drift."""
     for role, model in PROFILE_OF_ROLE.items():
-        if role in user.roles:
-            _create_or_restore(model, user, actor)
-        else:
-            _archive(model, user, actor)
-    assign_slug(user, actor=actor)
+        _create_or_restore(model, [person for person in people if role in person[0].roles])
+        _archive(model, [person for person in people if role not in person[0].roles])
+    assign_slugs(people)
 
 
 def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
@@ -70,34 +85,29 @@ def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
     return not any(changes.get(field, (getattr(user, field), None))[0] for field in ("name", "username"))
 
 
-def assign_slug(user: User, *, actor: Actor) -> None:
-    """Give the builder profile of `user` a slug made of the name, if there is a profile without one."""
-    profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user, slug__isnull=True).first()
-    if profile is None:
-        return
-    candidates = slug_history.exclude_former(slug_candidates(user))
-    taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
-    for slug in candidates:
-        if slug not in taken:
+def assign_slugs(people: Sequence[Person]) -> None:
+    """Give builder profiles without a slug one made of the user's name."""
+    for profile, actor in _locked(BuilderProfile, people, "slug IS NULL"):
+        candidates = slug_history.exclude_former(slug_candidates(profile.user))
+        taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
+        for slug in [slug for slug in candidates if slug not in taken][:1]:
             apply_changes(profile, actor=actor, slug=slug)
-            return
 
 
-def refresh_index(user: User) -> None:
-    """Reindex the profile of a builder whose name or image changed. An archived profile is indexed on restore."""
-    if User.Role.BUILDER not in user.roles:
-        return
-    profile = BuilderProfile.objects.select_for_update(no_key=True).filter(user=user).first()
-    if profile:
-        profile.user = user
-        update(profile, indexing.index(profile))
+def refresh_index(users: Sequence[User]) -> None:
+    """Reindex the profiles of builders whose name or image changed. An archived profile is indexed on restore."""
+    builders = [(user, SYSTEM) for user in users if User.Role.BUILDER in user.roles]
+    profiles = [profile for profile, _ in _locked(BuilderProfile, builders)]
+    for profile in profiles:
+        indexing.index(profile)
+    update_all(profiles, indexing.COLUMNS)
 
 
 @transaction.atomic
 def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
     """Create or restore, even from deletion, the profile that `user` asks for. Builder profiles start unpublished."""
-    created = _insert(model, user, actor)
-    profile = model._default_manager.select_for_update(no_key=True).get(user=user)
+    created = _insert(model, [(user, actor)])
+    [(profile, _)] = _locked(model, [(user, actor)])
     set_reasons = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
     values: dict[str, Any] = dict.fromkeys(set_reasons)
     if isinstance(profile, BuilderProfile) and (created or set_reasons):
@@ -107,39 +117,63 @@ def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
         apply_changes(profile, actor=actor, **values)
 
 
-def _create_or_restore(model: type[Profile], user: User, actor: Actor) -> None:
-    if _insert(model, user, actor):
-        return
-    profile = model._default_manager.select_for_update(no_key=True).get(user=user)
-    if profile.archived_at:
-        apply_changes(profile, actor=actor, archived_at=None)
+def _create_or_restore(model: type[Profile], people: Sequence[Person]) -> None:
+    created = _insert(model, people)
+    known = [person for person in people if person[0].pk not in created]
+    _save(
+        [(profile, actor, {"archived_at": None}) for profile, actor in _locked(model, known, "archived_at IS NOT NULL")]
+    )
 
 
-def _insert(model: type[Profile], user: User, actor: Actor) -> bool:
-    """Insert the profile unless the user has one, and return whether it was inserted."""
-    for profile in _variants(model, user):
-        if insert_if_new(profile):
-            log.record(AuditLog.Action.PROFILE_CREATED, actor=actor, target=profile, subject=user)
-            return True
-    return False
+def _archive(model: type[Profile], people: Sequence[Person]) -> None:
+    now = timezone.now()
+    _save([(profile, actor, {"archived_at": now}) for profile, actor in _locked(model, people, "archived_at IS NULL")])
 
 
-def _variants(model: type[Profile], user: User) -> Iterator[Profile]:
-    """Yield the rows to try to insert, preferred slug first."""
-    if model is not BuilderProfile:
-        yield model(user=user)
-        return
-    slugs: list[str] | list[None] = slug_history.exclude_former(slug_candidates(user)) or [None]
-    for slug in slugs:
-        profile = BuilderProfile(user=user, slug=slug)
-        indexing.index(profile)
-        yield profile
+def _locked[P: Profile](model: type[P], people: Sequence[Person], condition: str = "TRUE") -> list[tuple[P, Actor]]:
+    """Return the profiles of these people that meet an SQL condition, locked, each with the actor of its user."""
+    person_of = {user.pk: (user, actor) for user, actor in people}
+    profiles = lock(model, "user_id", list(person_of), condition=condition)
+    for profile in profiles:
+        profile.user = person_of[profile.user_id][0]
+    return [(profile, person_of[profile.user_id][1]) for profile in profiles]
 
 
-def _archive(model: type[Profile], user: User, actor: Actor) -> None:
-    profile = model._default_manager.select_for_update(no_key=True).filter(user=user, archived_at=None).first()
-    if profile:
-        apply_changes(profile, actor=actor, archived_at=timezone.now())
+def _insert(model: type[Profile], people: Sequence[Person]) -> set[int]:
+    """Insert profiles for users who have none, and return the IDs of these users."""
+    actor_of, inserted = {user.pk: actor for user, actor in people}, set[int]()
+    for _ in range(MAX_SLUG_RACES):
+        waiting = [user for user, _ in people if user.pk not in inserted]
+        for profile in _insert_new(model, waiting):
+            log.record(PROFILE_CREATED, actor=actor_of[profile.user_id], target=profile, subject=profile.user)
+            inserted.add(profile.user_id)
+        if model is ClientProfile or len(inserted) == len(people) or not _without_profile(waiting):
+            break
+    return inserted
+
+
+def _insert_new(model: type[Profile], users: Sequence[User]) -> list[Profile]:
+    profiles = [model(user=user) for user in users]
+    for profile in profiles:
+        if isinstance(profile, BuilderProfile):
+            indexing.index(profile)
+    if model is BuilderProfile:
+        return insert_new(profiles, key="user_id", expressions=FREE_SLUG, items=_slug_items(users))
+    return insert_new(profiles, key="user_id")
+
+
+def _slug_items(users: Sequence[User]) -> list[dict[str, list[str]]]:
+    """Return the slugs to try for each user. Users with the same name do not try each other's."""
+    offered, items = set[str](), []
+    for candidates in map(slug_candidates, users):
+        items.append({"slugs": [slug for slug in candidates if slug not in offered]})
+        offered |= set(candidates)
+    return items
+
+
+def _without_profile(users: Sequence[User]) -> bool:
+    """Return whether some of these users have no builder profile, because a concurrent transaction took the slug."""
+    return BuilderProfile.objects.filter(user__in=users).count() < len(users)
 
 
 def lock_profile[P: Profile](profile: P) -> P:
@@ -169,18 +203,22 @@ def delete(profile: Profile, *, actor: Actor) -> None:
 
 def apply_changes(profile: Profile, *, actor: Actor, **new: object) -> None:
     """Save fields of a locked profile, reindex it and record the change."""
-    changes = {field: (getattr(profile, field), value) for field, value in new.items()}
-    for field, value in new.items():
-        setattr(profile, field, value)
-    # Always reindex: it needs no extra statement, and no caller has to know which fields are indexed.
-    indexed = indexing.index(profile) if isinstance(profile, BuilderProfile) else ()
-    update(profile, [*new, *indexed])
-    log.record(
-        AuditLog.Action.PROFILE_UPDATED,
-        actor=actor,
-        target=profile,
-        subject=profile.user,
-        changes=changes,
+    _save([(profile, actor, new)])
+
+
+def _save(changed: Sequence[tuple[Profile, Actor, Mapping[str, object]]]) -> None:
+    """Save the same fields of locked profiles of one model in one statement, reindex them and record the changes."""
+    indexed: tuple[str, ...] = ()
+    for profile, actor, new in changed:
+        changes = {field: (getattr(profile, field), value) for field, value in new.items()}
+        for field, value in new.items():
+            setattr(profile, field, value)
+        # Always reindex: it needs no extra statement, and no caller has to know which fields are indexed.
+        indexed = indexing.index(profile) if isinstance(profile, BuilderProfile) else ()
+        log.record(PROFILE_UPDATED, actor=actor, target=profile, subject=profile.user, changes=changes)
+    update_all(
+        [profile for profile, _, _ in changed], [*{name: None for _, _, new in changed for name in new}, *indexed]
     )
-    if not (clerk_metadata.PUSHED_FIELDS | clerk_metadata.PRESENCE_FIELDS).isdisjoint(new):
-        outbox.queue_push(profile.user)
+    for profile, _, new in changed:
+        if not (clerk_metadata.PUSHED_FIELDS | clerk_metadata.PRESENCE_FIELDS).isdisjoint(new):
+            outbox.queue_push(profile.user)

@@ -5,7 +5,7 @@ import re
 
 from accounts.clerk.user_fields import METADATA_KEYS
 from accounts.sync import outbox
-from accounts.sync.apply import SYNCED_FIELDS
+from accounts.sync.fields import SYNCED_FIELDS
 from config.environment import BASE_DIR
 from profiles import clerk_metadata
 

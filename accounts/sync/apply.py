@@ -1,282 +1,268 @@
 """Apply user payloads from Clerk, in any order and any number of times.
 
-Webhooks, retries, replays, fetches and reconciliation all call `apply_user`. Each field comes from the payload with the
-highest version that contains it, and a deletion is final. The same set of payloads therefore produces the same state in
-every order, even if some payloads lack keys.
+Webhooks, retries, replays, fetches and reconciliation all call `apply_users`, with one payload or many. Each field comes
+from the payload with the highest version that contains it, and a deletion is final. The same set of payloads therefore
+produces the same state in every order, even if some payloads lack keys.
+
+Payloads that concern the same user or the same email are applied in separate rounds, in their order. Within a round, users
+are decided in memory, and each table is written with one statement.
 """
 
-import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
 from accounts import derived_state, roles, signals
+from accounts.changes import Changes, UserSync
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.extensions import extensions
 from accounts.models import User
-from accounts.sync import matching, outbox
+from accounts.sync import fields, matching, outbox
+from accounts.sync.fields import SYNCED_FIELDS, WRITTEN_FIELDS
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
-from core.db.statements import insert_if_new, update
+from core.db.statements import insert_new, update, update_all
 
 Action = AuditLog.Action
-
-#: Each changed field is written and audited.
-SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
-#: Changes to these fields are written, but neither audited nor sent with signals.
-UNAUDITED_FIELDS = ("clerk_created_at", "clerk_metadata")
-#: Changes to `clerk_roles` are audited as changes to `roles`.
-ROLE_FIELDS = ("roles", "clerk_roles")
-VERSION_FIELDS = ("is_active", "clerk_version", "clerk_updated_at", "clerk_field_versions")
-#: The attribute of a payload that supplies each field.
-PAYLOAD_ATTRIBUTES = {
-    **{field: field for field in SYNCED_FIELDS},
-    "clerk_created_at": "created_at",
-    "clerk_metadata": "metadata",
-    "clerk_roles": "roles",
-}
+type Payload = ClerkUser | ClerkUserDeleted
 
 
 class Outcome(StrEnum):
     APPLIED = "applied"
-    STALE = "stale"
+    STALE = "stale"  # a newer payload or a deletion was applied before, and no field was written
+    LEFT_OUT = "left out"  # must be applied alone; only with `skip_locked`
 
 
-def apply_user(payload: ClerkUser | ClerkUserDeleted, *, actor: Actor) -> Outcome:
-    """Update the user from `payload`. Must run in a transaction; the user's row stays locked until it ends.
+@dataclass(slots=True)
+class _Step:
+    """One payload, its user, and what applying it changed.
+
+    Attributes:
+        others: the other accounts with the email of a new user.
+        is_inserted, is_new: this transaction inserted the row; the user became known with this payload.
+        roles_before: None if the payload did not set the roles.
+    """
+
+    payload: Payload
+    actor: Actor
+    user: User | None = None
+    outcome: Outcome = Outcome.APPLIED
+    others: list[User] = field(default_factory=list)
+    is_inserted: bool = False
+    is_new: bool = False
+    is_done: bool = False
+    must_write: bool = False
+    changes: Changes = field(default_factory=dict)
+    roles_before: list[str] | None = None
+    metadata_changed: bool = False
+
+    @property
+    def clerk_id(self) -> str:
+        return str(self.payload.clerk_id)
+
+    def finish(self, outcome: Outcome) -> None:
+        self.outcome, self.is_done = outcome, True
+
+
+def apply_user(payload: Payload, *, actor: Actor) -> Outcome:
+    """Update one user. See `apply_users`."""
+    [outcome] = apply_users([(payload, actor)])
+    return outcome
+
+
+def apply_users(payloads: Sequence[tuple[Payload, Actor]], *, skip_locked: bool = False) -> list[Outcome]:
+    """Update users from their payloads. Must run in a transaction; the users' rows stay locked until it ends.
 
     Args:
-        payload: the user or the deletion; a deletion must have a Clerk ID.
-        actor: where the payload came from, for the audit log.
-
-    Returns:
-        STALE if a newer payload or a deletion was applied before, and no field was written.
+        payloads: each with its origin, for the audit log. A deletion must have a Clerk ID.
+        skip_locked: do not wait for users that other transactions have locked, and link no accounts. Such payloads are
+            left out, and the caller applies each of them alone.
     """
+    steps = [_Step(payload, actor) for payload, actor in payloads]
+    # The user of a single user.created event is not stored yet, except in a repeat, so a query for it would be wasted.
+    is_new = len(steps) == 1 and isinstance(steps[0].payload, ClerkUser) and steps[0].payload.rank is Rank.CREATED
+    users = {} if is_new else _lock([step.clerk_id for step in steps], skip_locked=skip_locked)
     with log.batch():
-        if isinstance(payload, ClerkUserDeleted):
-            return _delete(payload, actor)
-        user = None if payload.rank is Rank.CREATED else _lock_user(payload.clerk_id)
-        if user is None or user.is_provisional:
-            return _create(user, payload, actor)
-        return _update(user, payload, actor)
+        for group in _rounds(steps, users):
+            for step in group:
+                step.user = users.get(step.clerk_id)
+            _apply_round(group, skip_locked=skip_locked)
+            users |= {step.clerk_id: step.user for step in group if step.user}
+    return [step.outcome for step in steps]
 
 
-def changed_fields(payload: ClerkUser, user: User) -> list[str]:
-    """Return the names of the fields in which a fetched payload differs from `user`.
-
-    The contents are compared, not the versions: every fetch has a higher version than the webhook before it, even if
-    the data is the same.
-    """
-    if user.deleted_at or (user.clerk_updated_at and payload.updated_at < user.clerk_updated_at):
-        return []
-    found = [
-        field
-        for field, attribute in PAYLOAD_ATTRIBUTES.items()
-        if attribute not in payload.missing and _differ(getattr(user, field), getattr(payload, attribute))
-    ]
-    if user.is_active == user.banned:
-        found.append("is_active")
-    if user.is_provisional or "clerk_roles" in found or roles.effective_roles(user) != user.roles:
-        found.append("roles")
-    return [field for field in found if field != "clerk_roles"]
+def _lock(clerk_ids: list[str], *, skip_locked: bool = False) -> dict[str, User]:
+    found = derived_state.lock("clerk_id", clerk_ids, skip_locked=skip_locked)
+    return {str(user.clerk_id): user for user in found}
 
 
-def _differ(old: Any, new: Any) -> bool:
-    """Return whether two values differ. Dictionaries are compared as JSON, because 1 == True in Python."""
-    return old != new or (isinstance(new, dict) and json.dumps(old, sort_keys=True) != json.dumps(new, sort_keys=True))
+def _rounds(steps: list[_Step], users: dict[str, User]) -> list[list[_Step]]:
+    """Distribute steps so that no user and no email occurs twice in a round. Steps that share one keep their order."""
+    if len(steps) == 1:
+        return [steps]
+    keys = {clerk_id: {clerk_id, (user.email or "").lower()} - {""} for clerk_id, user in users.items()}
+    rounds: list[list[_Step]] = []
+    next_round: dict[str, int] = {}
+    for step in steps:
+        # All emails that the user has had so far, because an earlier step may change the email.
+        shared = keys.setdefault(step.clerk_id, {step.clerk_id})
+        if isinstance(step.payload, ClerkUser) and step.payload.email:
+            shared.add(step.payload.email.lower())
+        number = max(next_round.get(key, 0) for key in shared)
+        next_round |= dict.fromkeys(shared, number + 1)
+        rounds += [[]] if number == len(rounds) else []
+        rounds[number].append(step)
+    return rounds
 
 
-def _lock_user(clerk_id: str | None) -> User | None:
-    # Not first(), which would sort. The ID is unique, so there is at most one row.
-    return next(iter(derived_state.locked().filter(clerk_id=clerk_id)), None)
+def _apply_round(steps: list[_Step], *, skip_locked: bool) -> None:
+    _match_accounts([step for step in steps if _is_new(step)], skip_locked=skip_locked)
+    _insert_missing([step for step in steps if not step.is_done], skip_locked=skip_locked)
+    decided = [(step, step.user) for step in steps if step.user and not step.is_done]
+    for step, user in decided:
+        _decide(step, user)
+    update_all([user for step, user in decided if step.must_write], WRITTEN_FIELDS)
+    _announce(decided)
+    for step, user in decided:
+        if step.is_new:
+            matching.open_conflicts(user, step.others, step.actor)
+        elif "email" in step.changes or "email_verified_at" in step.changes:
+            matching.refresh_conflicts(user, step.actor)
+    derived_state.repair((user, step.actor) for step, user in decided if not step.is_new)
 
 
-def _get_or_insert_locked(user: User, *, likely_new: bool) -> tuple[User, bool]:
-    """Return the locked row with the Clerk ID of `user`, and whether this transaction created it.
-
-    Args:
-        likely_new: try the insert first, which saves a query if it succeeds.
-    """
-    known = None if likely_new else _lock_user(user.clerk_id)
-    if known is None and insert_if_new(user):
-        return user, True
-    # The insert waited for the concurrent transaction to commit, so the row exists now. User rows are never deleted.
-    known = known or _lock_user(user.clerk_id)
-    if known is None:
-        raise User.DoesNotExist(f"User {user.clerk_id} disappeared during the insert.")
-    return known, False
+def _is_new(step: _Step) -> bool:
+    return isinstance(step.payload, ClerkUser) and (step.user is None or step.user.is_provisional)
 
 
-def _create(provisional: User | None, payload: ClerkUser, actor: Actor) -> Outcome:
-    """Create the user, complete a provisional one, or link an account from before Clerk."""
-    others = matching.users_with_email(payload.email, exclude_clerk_id=payload.clerk_id)
-    if others and (account := matching.find_linkable(payload, others)):
-        known = provisional or _lock_user(payload.clerk_id)
-        if known is None or known.is_provisional:
-            return _link(account, known, payload, actor)
-    fresh = User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **user_fields(payload))
-    user, created = (provisional, False) if provisional else _get_or_insert_locked(fresh, likely_new=True)
-    if created:
-        _announce_new(user, actor)
-    elif user.is_provisional:
-        _complete(user, payload, actor)
-    else:  # another transaction created it first
-        return _update(user, payload, actor)
-    matching.open_conflicts(user, others, actor)
-    return Outcome.APPLIED
+def _match_accounts(steps: list[_Step], *, skip_locked: bool) -> None:
+    """Find the other accounts with the emails of new users, and link those that certainly belong to the same person."""
+    payloads = [(step, step.payload) for step in steps if isinstance(step.payload, ClerkUser) and step.payload.email]
+    emails = [str(payload.email).lower() for _, payload in payloads]
+    found = matching.users_with_emails(emails, exclude_clerk_ids=[step.clerk_id for step in steps])
+    for (step, payload), email in zip(payloads, emails, strict=True):
+        step.others = found.get(email, [])
+        if not matching.is_linkable(payload, step.others):
+            continue
+        if skip_locked:
+            step.finish(Outcome.LEFT_OUT)
+        elif account := matching.lock_unclaimed(step.others[0]):
+            step.user = step.user or _lock([step.clerk_id]).get(step.clerk_id)
+            if _is_new(step):
+                _link(account, step.user, payload, step.actor)
+                step.user = account
+                step.finish(Outcome.APPLIED)
 
 
-def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Actor) -> Outcome:
+def _insert_missing(steps: list[_Step], *, skip_locked: bool) -> None:
+    """Insert the users that are not stored, and lock those that other transactions have inserted in the meantime."""
+    missing = {step.clerk_id: step for step in steps if step.user is None}
+    # In one order everywhere, so that concurrent transactions do not wait for each other in a circle.
+    for user in insert_new([_new_user(missing[clerk_id].payload) for clerk_id in sorted(missing)], key="clerk_id"):
+        step = missing.pop(str(user.clerk_id))
+        step.user, step.is_inserted = user, True
+    # The insert waited for concurrent transactions to commit, so the rows exist now. User rows are never deleted.
+    for clerk_id, user in _lock(list(missing), skip_locked=skip_locked).items():
+        missing.pop(clerk_id).user = user
+    if missing and not skip_locked:
+        raise User.DoesNotExist(f"Users {', '.join(missing)} disappeared during the insert.")
+    for step in missing.values():
+        step.finish(Outcome.LEFT_OUT)
+
+
+def _new_user(payload: Payload) -> User:
+    values = _tombstone_fields(payload) if isinstance(payload, ClerkUserDeleted) else fields.user_fields(payload)
+    return User(password=UNUSABLE_PASSWORD_PREFIX, clerk_id=payload.clerk_id, **values)
+
+
+def _tombstone_fields(payload: ClerkUserDeleted) -> dict[str, Any]:
+    return {"deleted_at": payload.deleted_at, "is_active": False}
+
+
+def _decide(step: _Step, user: User) -> None:
+    """Apply a payload in memory, and record what changed."""
+    if isinstance(step.payload, ClerkUserDeleted):
+        _delete(step, user, step.payload)
+    elif step.is_inserted or user.is_provisional:
+        _complete(step, user, step.payload)
+    else:
+        _update(step, user, step.payload)
+
+
+def _delete(step: _Step, user: User, payload: ClerkUserDeleted) -> None:
+    """Turn the user into a tombstone, so that payloads arriving later are rejected as stale."""
+    if user.deleted_at and not step.is_inserted:
+        step.outcome = Outcome.STALE
+        return
+    _set(user, _tombstone_fields(payload))
+    step.must_write = not step.is_inserted
+    log.record(Action.USER_DELETED, actor=step.actor, target=user, changes={"deleted_at": (None, user.deleted_at)})
+
+
+def _complete(step: _Step, user: User, payload: ClerkUser) -> None:
+    """Fill in a user of whom nothing was known before."""
+    if not step.is_inserted:
+        _set(user, fields.user_fields(payload))
+    step.is_new, step.must_write = True, not step.is_inserted
+    step.changes, step.roles_before = fields.initial_changes(user), []
+    step.metadata_changed = bool(user.clerk_metadata)
+    log.record(Action.USER_CREATED, actor=step.actor, target=user, changes=step.changes)
+
+
+def _update(step: _Step, user: User, payload: ClerkUser) -> None:
+    if payload.version == user.clerk_version and not user.deleted_at:
+        return
+    newer = fields.newer_fields(user, payload)
+    if user.deleted_at or not (newer or payload.version > user.clerk_version):
+        step.outcome = Outcome.STALE
+        return
+    step.must_write, step.roles_before = True, user.roles
+    changes = fields.copy_fields(user, payload, newer)
+    step.metadata_changed = "clerk_metadata" in changes
+    step.changes = {name: change for name, change in changes.items() if name in SYNCED_FIELDS}
+    if step.changes:
+        log.record(Action.USER_UPDATED, actor=step.actor, target=user, changes=step.changes)
+
+
+def _announce(decided: list[tuple[_Step, User]]) -> None:
+    """Send the signals for all changed users, and queue pushes where the metadata at Clerk is out of date."""
+    active = [(step, user) for step, user in decided if isinstance(step.payload, ClerkUser)]
+    syncs = [UserSync(user, step.changes, step.is_new, step.actor) for step, user in active if step.changes]
+    if syncs:
+        signals.users_synced.send(User, syncs=syncs)
+    with_roles = [(user, step.roles_before, step.actor) for step, user in active if step.roles_before is not None]
+    changed = roles.announce_changes(with_roles)
+    outbox.queue_pushes_if_outdated(
+        [user for step, user in active if step.metadata_changed or (user in changed and not step.is_new)]
+    )
+
+
+def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Actor) -> None:
     """Give an account from before Clerk its Clerk identity. The account keeps its roles, and they are pushed to Clerk."""
     if provisional:
-        provisional.clerk_id, provisional.is_active = None, False
+        _set(provisional, {"clerk_id": None, "is_active": False})
         update(provisional, ["clerk_id", "is_active"])
-    before = {field: getattr(account, field) for field in SYNCED_FIELDS}
-    roles_before, facts = account.roles, _linked_fields(payload)
-    for field, value in facts.items():
-        setattr(account, field, value)
+    before = {name: getattr(account, name) for name in SYNCED_FIELDS}
+    roles_before, facts = account.roles, fields.linked_fields(payload)
+    _set(account, facts)
     account.roles_added = sorted(roles.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
     account.roles, account.is_active = roles.effective_roles(account), not account.banned
     update(account, [*facts, "roles_added"])
     # Where the two differ, the value from Clerk wins. The audit row records the old value.
-    changes = {field: (old, getattr(account, field)) for field, old in before.items() if old != getattr(account, field)}
+    changes = {name: (old, getattr(account, name)) for name, old in before.items() if old != getattr(account, name)}
     log.record(Action.IDENTITY_LINKED, actor=actor, target=account, changes=changes)
-    _announce(account, changes, roles_before=roles_before, actor=actor, created=False)
+    if changes:
+        signals.users_synced.send(User, syncs=[UserSync(account, changes, created=False, actor=actor)])
+    roles.announce_changes([(account, roles_before, actor)])
     # The account kept roles from before Clerk, so no signal has created their profiles.
-    extensions.ensure_derived_state(account, actor)
+    extensions.ensure_derived_state([(account, actor)])
     outbox.queue_push(account)
-    return Outcome.APPLIED
 
 
-def user_fields(payload: ClerkUser) -> dict[str, Any]:
-    """Return all field values of a new user. Fields that the payload lacks are empty."""
-    values = {field: getattr(payload, attribute) for field, attribute in PAYLOAD_ATTRIBUTES.items()}
-    return {
-        **values,
-        "roles": payload.roles if payload.roles is not None else [User.Role.CLIENT],
-        "is_active": not payload.banned,
-        "clerk_version": payload.version,
-        "clerk_updated_at": payload.updated_at,
-        "clerk_field_versions": dict.fromkeys(_missing_fields(payload), ""),
-    }
-
-
-def _linked_fields(payload: ClerkUser) -> dict[str, Any]:
-    """Return the field values of a linked account, which keeps its own values where the payload lacks them."""
-    values = user_fields(payload) | {"clerk_id": payload.clerk_id}
-    return {field: value for field, value in values.items() if field not in _missing_fields(payload)}
-
-
-def _missing_fields(payload: ClerkUser) -> list[str]:
-    return [field for field, attribute in PAYLOAD_ATTRIBUTES.items() if attribute in payload.missing]
-
-
-def _complete(user: User, payload: ClerkUser, actor: Actor) -> None:
-    for field, value in user_fields(payload).items():
-        setattr(user, field, value)
-    update(user, list(user_fields(payload)))
-    _announce_new(user, actor)
-
-
-def _announce_new(user: User, actor: Actor) -> None:
-    changes = {field: (None, getattr(user, field)) for field in SYNCED_FIELDS if getattr(user, field)}
-    log.record(Action.USER_CREATED, actor=actor, target=user, changes=changes)
-    _announce(user, changes, roles_before=[], actor=actor, created=True)
-    if user.clerk_metadata:
-        outbox.queue_push_if_outdated(user)
-
-
-def _update(user: User, payload: ClerkUser, actor: Actor) -> Outcome:
-    outcome = _apply_newer(user, payload, actor)
-    derived_state.repair(user, actor)
-    return outcome
-
-
-def _apply_newer(user: User, payload: ClerkUser, actor: Actor) -> Outcome:
-    if payload.version == user.clerk_version and not user.deleted_at:
-        return Outcome.APPLIED
-    fields = _newer_fields(user, payload)
-    if user.deleted_at or not (fields or payload.version > user.clerk_version):
-        return Outcome.STALE
-    roles_before = user.roles
-    changes, unaudited = _copy_fields(user, payload, fields)
-    versions = _raise_versions(user, payload, fields)
-    update(user, [*changes, *unaudited, *versions])
-    if changes:
-        log.record(Action.USER_UPDATED, actor=actor, target=user, changes=changes)
-    if "email" in changes or "email_verified_at" in changes:
-        matching.refresh_conflicts(user, actor)
-    roles_changed = _announce(user, changes, roles_before=roles_before, actor=actor, created=False)
-    if roles_changed or "clerk_metadata" in unaudited:
-        outbox.queue_push_if_outdated(user)
-    return Outcome.APPLIED
-
-
-def _newer_fields(user: User, payload: ClerkUser) -> list[str]:
-    """Return the fields that `payload` contains and whose stored value is from an older payload."""
-    missing = _missing_fields(payload)
-    return [
-        field
-        for field in PAYLOAD_ATTRIBUTES
-        if field not in missing and payload.version > user.clerk_field_versions.get(field, user.clerk_version)
-    ]
-
-
-def _copy_fields(user: User, payload: ClerkUser, fields: list[str]) -> tuple[dict[str, tuple[Any, Any]], list[str]]:
-    """Copy the named fields of a payload, and derive the roles and `is_active` from them.
-
-    Returns:
-        The changes of synced fields, and the names of other changed fields.
-    """
-    roles_before, changes, unaudited = user.roles, {}, []
-    for field in fields:
-        old, new = getattr(user, field), getattr(payload, PAYLOAD_ATTRIBUTES[field])
-        if not _differ(old, new):
-            continue
-        setattr(user, field, new)
-        if field in SYNCED_FIELDS:
-            changes[field] = (old, new)
-        else:
-            unaudited.append(field)
-    user.roles, user.is_active = roles.effective_roles(user), not user.banned
-    return changes, [*unaudited, *(["roles"] if user.roles != roles_before else [])]
-
-
-def _raise_versions(user: User, payload: ClerkUser, fields: list[str]) -> list[str]:
-    """Store the version of the payload for the named fields, and return the names of the written columns."""
-    versions = {field: user.clerk_field_versions.get(field, user.clerk_version) for field in PAYLOAD_ATTRIBUTES}
-    versions |= dict.fromkeys(fields, payload.version)
-    written = ["is_active"]
-    if payload.version > user.clerk_version:
-        user.clerk_version, user.clerk_updated_at = payload.version, payload.updated_at
-        written += ["clerk_version", "clerk_updated_at"]
-    # Usually empty, because payloads normally contain all fields.
-    older = {field: version for field, version in versions.items() if version != user.clerk_version}
-    if older != user.clerk_field_versions:
-        user.clerk_field_versions = older
-        written.append("clerk_field_versions")
-    return written
-
-
-def _delete(payload: ClerkUserDeleted, actor: Actor) -> Outcome:
-    """Turn the user's row into a tombstone, so that payloads arriving later are rejected as stale."""
-    values = {"deleted_at": payload.deleted_at, "is_active": False}
-    fresh = User(clerk_id=payload.clerk_id, password=UNUSABLE_PASSWORD_PREFIX, **values)
-    user, created = _get_or_insert_locked(fresh, likely_new=False)
-    if user.deleted_at and not created:
-        return Outcome.STALE
-    if not created:
-        user.deleted_at, user.is_active = payload.deleted_at, False
-        update(user, list(values))
-    log.record(Action.USER_DELETED, actor=actor, target=user, changes={"deleted_at": (None, user.deleted_at)})
-    return Outcome.APPLIED
-
-
-def _announce(
-    user: User, changes: dict[str, tuple[Any, Any]], *, roles_before: list[str], actor: Actor, created: bool
-) -> bool:
-    if changes:
-        signals.user_synced.send(User, user=user, changes=changes, created=created, actor=actor)
-    return roles.announce_changes(user, roles_before, actor=actor)
+def _set(user: User, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(user, name, value)

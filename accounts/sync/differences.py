@@ -10,7 +10,7 @@ from accounts import derived_state
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
 from accounts.sync import outbox
-from accounts.sync.apply import changed_fields
+from accounts.sync.fields import changed_fields
 
 DifferenceKind = Reconciliation.DifferenceKind
 

@@ -5,7 +5,8 @@ that email (ignoring case), has no admin access, and the email is verified at Cl
 let anyone take over an account.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -19,13 +20,17 @@ from accounts.models import IdentityConflict, User
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
-from core.db.statements import insert_if_new
+from core.db.statements import hot_cursor, insert_if_new
 
 Kind, State = IdentityConflict.Kind, IdentityConflict.State
 #: Runs for every new user. Written as SQL so that the ORM does not compile it each time.
-_SAME_EMAIL = (
-    "SELECT id FROM accounts_user WHERE lower(email) = %s AND clerk_id IS DISTINCT FROM %s ORDER BY id LIMIT 20"
-)
+_SAME_EMAIL = """
+SELECT given.email, other.id
+FROM unnest(%s::text[]) AS given (email) CROSS JOIN LATERAL (
+    SELECT id FROM accounts_user
+    WHERE lower(email) = given.email AND (clerk_id IS NULL OR clerk_id <> ALL(%s::text[])) ORDER BY id LIMIT 20
+) other
+"""
 
 #: Pairs of a Clerk user and another account that is from before Clerk, was deleted, or is older.
 _UNRECORDED_PAIRS = """
@@ -41,25 +46,31 @@ ORDER BY person.id, other.id LIMIT 1000
 """
 
 
-def users_with_email(email: str | None, *, exclude_clerk_id: str | None) -> list[User]:
-    """Return the accounts with this email, ignoring case, except the one with `exclude_clerk_id`.
+def users_with_emails(emails: Collection[str], *, exclude_clerk_ids: Collection[str]) -> dict[str, list[User]]:
+    """Return the accounts with these emails, ignoring case, except those with `exclude_clerk_ids`, by lowercase email.
 
     Deleted users are included. Empty accounts left behind by linking are not.
     """
-    if email is None:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(_SAME_EMAIL, [email.lower(), exclude_clerk_id])
-        ids = [row[0] for row in cursor.fetchall()]
-    return list(_without_shells(User.objects.filter(pk__in=ids).order_by("pk"))) if ids else []
+    if not emails:
+        return {}
+    with hot_cursor() as cursor:
+        cursor.execute(_SAME_EMAIL, [[email.lower() for email in emails], list(exclude_clerk_ids)])
+        email_of = {pk: email for email, pk in cursor.fetchall()}
+    found: dict[str, list[User]] = defaultdict(list)
+    if email_of:
+        for user in _without_shells(User.objects.filter(pk__in=email_of).order_by("pk")):
+            found[email_of[user.pk]].append(user)
+    return found
 
 
-def find_linkable(payload: ClerkUser, others: Sequence[User]) -> User | None:
-    """Return the account in `others` that certainly belongs to the same person, locked, or None."""
-    if len(others) != 1 or payload.email_verified_at is None or not _is_unclaimed(others[0]):
-        return None
-    # Not found if a concurrent transaction has linked it already.
-    unclaimed = User.objects.select_for_update(no_key=True).filter(pk=others[0].pk, clerk_id=None, is_active=True)
+def is_linkable(payload: ClerkUser, others: Sequence[User]) -> bool:
+    """Return whether `others` is one account that certainly belongs to the person of `payload`."""
+    return len(others) == 1 and payload.email_verified_at is not None and _is_unclaimed(others[0])
+
+
+def lock_unclaimed(account: User) -> User | None:
+    """Lock an account from before Clerk, or return None if a concurrent transaction has linked it already."""
+    unclaimed = User.objects.select_for_update(no_key=True).filter(pk=account.pk, clerk_id=None, is_active=True)
     return next(iter(unclaimed), None)
 
 
@@ -110,7 +121,8 @@ def refresh_conflicts(user: User, actor: Actor) -> None:
     """Close obsolete conflicts and open new ones after the email of `user` changed."""
     involved = IdentityConflict.objects.filter(Q(user=user) | Q(other=user), state=State.OPEN)
     involved.exclude(email=(user.email or "")).update(state=State.OBSOLETE, resolved_at=timezone.now())
-    open_conflicts(user, users_with_email(user.email, exclude_clerk_id=user.clerk_id), actor)
+    others = users_with_emails([user.email] if user.email else [], exclude_clerk_ids=[str(user.clerk_id)])
+    open_conflicts(user, [other for other in others.get((user.email or "").lower(), []) if other != user], actor)
 
 
 def open_missing_conflicts(actor: Actor) -> int:

@@ -6,7 +6,7 @@ docs/ownership.md lists the owner of each field.
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -39,12 +39,16 @@ def queue_push(user: User) -> None:
     _queue(user, changed_here=True)
 
 
-def queue_push_if_outdated(user: User) -> None:
-    """Queue a push if roles are pending or Clerk's last payload differed from the local values.
+def queue_pushes_if_outdated(users: Sequence[User]) -> None:
+    """Queue pushes for users whose last payload from Clerk differed from the local values, or whose roles are pending.
 
-    Call this in a transaction."""
-    if user.deleted_at is None and (user.has_pending_roles or outdated_metadata(user)):
-        _queue(user, changed_here=False)
+    Must run in a transaction.
+    """
+    live = [user for user in users if user.deleted_at is None]
+    ours = local_metadata([user.pk for user in live if not user.has_pending_roles]) if live else {}
+    for user in live:
+        if user.has_pending_roles or compare_metadata(user, ours.get(user.pk, {})):
+            _queue(user, changed_here=False)
 
 
 def outdated_metadata(user: User) -> dict[str, Any]:

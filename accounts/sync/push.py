@@ -215,7 +215,7 @@ def _update_effective_roles(user: User) -> None:
     before, user.roles = user.roles, roles.effective_roles(user)
     if user.deleted_at is None and not user.is_provisional and user.roles != before:
         update(user, ["roles"])
-        roles.announce_changes(user, before, actor=SYSTEM)
+        roles.announce_changes([(user, before, SYSTEM)])
 
 
 def _schedule_retry(claimed: MetadataPush, error: BaseException) -> None:

@@ -231,7 +231,7 @@ def _push_if_outdated(run: Reconciliation, clerk_id: str) -> None:
         user = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
         if user is None:
             return  # The user could not be created, or an admin has just moved the identity.
-        outbox.queue_push_if_outdated(user)
+        outbox.queue_pushes_if_outdated([user])
     _push(run, user)
 
 

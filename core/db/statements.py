@@ -1,21 +1,36 @@
-"""Write rows with SQL that is compiled once per model.
+"""Write and lock rows of one model with SQL that is compiled once, for any number of rows.
 
 `save()` and `bulk_create()` compile their SQL on every call, which takes several times longer than PostgreSQL needs to run
-it. When webhooks were processed, that was a third of all CPU time (docs/decisions.md). Values still pass through the fields.
+it. When webhooks were processed, that was a third of all CPU time (docs/performance.md). Rows are passed as one JSON
+document, so a statement has the same text for one row and for a hundred.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import DatabaseError, connection, models
+from psycopg import Cursor as ServerBindingCursor
+
+#: SQL expressions that replace the values of columns. They can refer to the JSON of the row as `item`.
+type Expressions = tuple[tuple[str, str], ...]
+
+
+def hot_cursor() -> Any:
+    """Return a cursor for statements that run often. Parameters are bound by the server, so that it can prepare them."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor: Any = ServerBindingCursor(connection.connection)
+    return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
 def insert(rows: Sequence[models.Model]) -> None:
     """Insert rows of one model in one statement, without setting their primary keys."""
-    with connection.cursor() as cursor:
-        cursor.execute(_insert_sql(type(rows[0]), len(rows)), [value for row in rows for value in _values(row)])
+    model = type(rows[0])
+    with hot_cursor() as cursor:
+        cursor.execute(_insert_sql(model), [_as_json(map(_values, rows))])
 
 
 def insert_if_new(row: models.Model) -> bool:
@@ -27,15 +42,34 @@ def insert_if_new(row: models.Model) -> bool:
     Returns:
         Whether the row was inserted. If not, the existing row is not locked.
     """
-    model = type(row)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_insert_sql(model)} ON CONFLICT DO NOTHING RETURNING {model._meta.pk.column}", _values(row))
-        found = cursor.fetchone()
-    if found is None:
-        return False
-    [row.pk] = found
-    row._state.adding, row._state.db = False, connection.alias  # as save() does
-    return True
+    return bool(insert_new([row], key=row._meta.pk.attname))
+
+
+def insert_new[Row: models.Model](
+    rows: Sequence[Row], *, key: str, expressions: Expressions = (), items: Sequence[Mapping[str, Any]] = ()
+) -> list[Row]:
+    """Insert the rows that violate no unique constraint, set their primary keys, and return them. See `insert_if_new`.
+
+    Args:
+        key: the name of a unique column, which identifies the inserted rows. One row alone needs none: name its primary key.
+        expressions: SQL for columns whose values PostgreSQL computes. Their attributes are set from the inserted row.
+        items: values for the expressions, one mapping for each row.
+    """
+    if not rows:
+        return []
+    values = [_values(row) | dict(extra) for row, extra in zip(rows, items or [{}] * len(rows), strict=True)]
+    with hot_cursor() as cursor:
+        cursor.execute(_insert_new_sql(type(rows[0]), key, expressions), [_as_json(values)])
+        found = {value: computed for value, *computed in cursor.fetchall()}
+    if len(rows) == 1 and found:
+        found = {getattr(rows[0], key): next(iter(found.values()))}
+    inserted = [row for row in rows if getattr(row, key) in found]
+    for row in inserted:
+        row.pk, *computed = found[getattr(row, key)]
+        for (name, _), value in zip(expressions, computed, strict=True):
+            setattr(row, name, value)
+        row._state.adding, row._state.db = False, connection.alias  # as save() does
+    return inserted
 
 
 def update(row: models.Model, fields: Sequence[str]) -> None:
@@ -44,32 +78,123 @@ def update(row: models.Model, fields: Sequence[str]) -> None:
     Raises:
         DatabaseError: the row does not exist.
     """
-    model = type(row)
-    prepared = [_prepared(row, field, add=False) for field in map(model._meta.get_field, fields)]
-    with connection.cursor() as cursor:
-        cursor.execute(_update_sql(model, tuple(fields)), [*prepared, row.pk])
-        if not cursor.rowcount:
-            raise DatabaseError(f"{row!r} was not updated because it does not exist.")
+    update_all([row], fields)
+
+
+def update_all(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
+    """Write the named fields of existing rows of one model in one statement, without signals.
+
+    Raises:
+        DatabaseError: one of the rows does not exist.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    columns = _named(model, tuple(fields))
+    values = [{field.column: field.pre_save(row, add=False) for field in columns} for row in rows]
+    with hot_cursor() as cursor:
+        cursor.execute(_update_sql(model, tuple(fields)), [_as_json(values)])
+        if cursor.rowcount != len(rows):
+            raise DatabaseError(f"{rows[0]!r} or a row updated with it does not exist.")
+
+
+def lock[Row: models.Model](
+    model: type[Row],
+    column: str,
+    values: Collection[Any],
+    *,
+    condition: str = "TRUE",
+    annotations: tuple[tuple[str, str], ...] = (),
+    skip_locked: bool = False,
+) -> list[Row]:
+    """Lock rows of a model in the order of their primary keys until the transaction ends, and return them.
+
+    The lock is NO KEY UPDATE, which lets other transactions insert rows that refer to these.
+
+    Args:
+        column: the column that must have one of `values`.
+        condition: further SQL that must hold.
+        annotations: names and SQL of attributes to add to each row.
+        skip_locked: omit rows that other transactions have locked, instead of waiting for them.
+    """
+    if not values:
+        return []
+    sql = _lock_sql(model, column, condition, annotations) + (" SKIP LOCKED" if skip_locked else "")
+    with hot_cursor() as cursor:
+        cursor.execute(sql, [list(values)])
+        found = cursor.fetchall()
+    size, names = len(loaded_fields(model)), [name for name, _ in annotations]
+    rows = [load(model, loaded[:size]) for loaded in found]
+    for row, loaded in zip(rows, found, strict=True):
+        row.__dict__.update(zip(names, loaded[size:], strict=True))
+    return rows
+
+
+def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
+    """Return a row of `model` from the values of `loaded_fields`."""
+    fields = loaded_fields(model)
+    converted = [
+        field.from_db_value(value, None, connection) if hasattr(field, "from_db_value") else value
+        for field, value in zip(fields, values, strict=True)
+    ]
+    return model.from_db(connection.alias, [field.attname for field in fields], converted)
 
 
 @cache
-def _insert_sql(model: type[models.Model], rows: int = 1) -> str:
+def loaded_fields(model: type[models.Model]) -> list[Any]:
+    """Return the fields that the model's default manager loads."""
+    deferred, _ = model._default_manager.all().query.deferred_loading
+    return [field for field in model._meta.concrete_fields if field.name not in deferred]
+
+
+# Safe: the statements below contain only table and column names, which come from models, and constants of callers.
+
+
+@cache
+def _lock_sql(model: type[models.Model], column: str, condition: str, annotations: tuple[tuple[str, str], ...]) -> str:
+    table = model._meta.db_table
+    names = [*(f'"{table}"."{field.column}"' for field in loaded_fields(model)), *(sql for _, sql in annotations)]
+    suffix = f'ORDER BY "{model._meta.pk.column}" FOR NO KEY UPDATE OF "{table}"'
+    return f'SELECT {", ".join(names)} FROM "{table}" WHERE "{column}" = ANY(%s) AND {condition} {suffix}'  # noqa: S608
+
+
+@cache
+def _insert_sql(model: type[models.Model], expressions: Expressions = ()) -> str:
     """Return an INSERT of all columns except the primary key and those with only a database default."""
+    table, replaced = model._meta.db_table, dict(expressions)
     columns = ", ".join(f'"{field.column}"' for field in _written(model))
-    row = f"({', '.join(_placeholder(field) for field in _written(model))})"
-    # Safe: only table and column names are interpolated, and they come from models.
-    return f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES {", ".join([row] * rows)}'  # noqa: S608
+    values = ", ".join(replaced.get(field.name, f'"{field.column}"') for field in _written(model))
+    source = f'json_populate_recordset(NULL::"{table}", %s)'
+    if expressions:
+        source = f'json_array_elements(%s) AS item, json_populate_record(NULL::"{table}", item)'
+    return f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM {source}'  # noqa: S608
 
 
-def _values(row: models.Model) -> list[Any]:
-    return [_prepared(row, field, add=True) for field in _written(type(row))]
+@cache
+def _insert_new_sql(model: type[models.Model], key: str, expressions: Expressions) -> str:
+    computed = _named(model, tuple(name for name, _ in expressions))[1:]
+    returned = ", ".join(
+        f'"{column}"' for column in (key, model._meta.pk.column, *(field.column for field in computed))
+    )
+    return f"{_insert_sql(model, expressions)} ON CONFLICT DO NOTHING RETURNING {returned}"
 
 
 @cache
 def _update_sql(model: type[models.Model], fields: tuple[str, ...]) -> str:
-    named: list[Any] = [model._meta.get_field(field) for field in fields]
-    changes = ", ".join(f'"{field.column}" = {_placeholder(field)}' for field in named)
-    return f'UPDATE "{model._meta.db_table}" SET {changes} WHERE "{model._meta.pk.column}" = %s'  # noqa: S608
+    table, pk = model._meta.db_table, model._meta.pk.column
+    changes = ", ".join(f'"{field.column}" = new."{field.column}"' for field in _named(model, fields)[1:])
+    source = f'json_populate_recordset(NULL::"{table}", %s) AS new'
+    return f'UPDATE "{table}" SET {changes} FROM {source} WHERE "{table}"."{pk}" = new."{pk}"'  # noqa: S608
+
+
+@cache
+def _named(model: type[models.Model], names: tuple[str, ...]) -> list[Any]:
+    """Return the primary key and the named fields."""
+    return [model._meta.pk, *map(model._meta.get_field, names)]
+
+
+def _values(row: models.Model) -> dict[str, Any]:
+    return {field.column: field.pre_save(row, add=True) for field in _written(type(row))}
 
 
 @cache
@@ -83,10 +208,18 @@ def _written(model: type[models.Model]) -> list[Any]:
     ]
 
 
-def _placeholder(field: Any) -> str:
-    # PostgreSQL cannot infer the type of an empty array.
-    return f"%s::{field.db_type(connection)}" if isinstance(field, ArrayField) else "%s"
+def _as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    return _encode(list(rows))
 
 
-def _prepared(row: models.Model, field: Any, *, add: bool) -> Any:
-    return field.get_db_prep_save(field.pre_save(row, add), connection)
+def _default(value: Any) -> Any:
+    """Return PostgreSQL's text for a value that JSON lacks."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(microseconds=1)} microseconds"
+    return f"\\x{bytes(value).hex()}" if isinstance(value, bytes | memoryview) else str(value)
+
+
+#: Created once, because json.dumps creates an encoder per call.
+_encode = json.JSONEncoder(default=_default, separators=(",", ":"), ensure_ascii=False).encode

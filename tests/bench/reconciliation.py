@@ -57,7 +57,7 @@ def store_users() -> None:
     """Store the users locally. This is faster than a reconciliation, which needs 9 statements for each new user."""
     from accounts.clerk import api
     from accounts.models import User
-    from accounts.sync.apply import user_fields
+    from accounts.sync.fields import user_fields
     from profiles.models import ClientProfile
 
     page = api.list_users()

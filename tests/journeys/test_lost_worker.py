@@ -22,11 +22,11 @@ def fail(**kwargs: object) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_job_of_a_killed_worker_is_run_by_another_worker(database_url: str, tmp_path: Path) -> None:
-    signals.user_synced.connect(fail)
+    signals.users_synced.connect(fail)
     try:
         assert WebhookClient().created(person()) == "failed"
     finally:
-        signals.user_synced.disconnect(fail)
+        signals.users_synced.disconnect(fail)
     make_due()
     job = ProcrastinateJob.objects.get(task_name="webhooks.inbox.service.retry_event")
 
@@ -46,11 +46,11 @@ def test_job_of_a_killed_worker_is_run_by_another_worker(database_url: str, tmp_
 
 @pytest.mark.django_db(transaction=True)
 def test_slow_job_does_not_block_other_jobs(database_url: str, tmp_path: Path) -> None:
-    signals.user_synced.connect(fail)
+    signals.users_synced.connect(fail)
     try:
         assert {WebhookClient().created(person()) for _ in range(2)} == {"failed"}
     finally:
-        signals.user_synced.disconnect(fail)
+        signals.users_synced.disconnect(fail)
     make_due()
     slow, quick = ProcrastinateJob.objects.filter(task_name="webhooks.inbox.service.retry_event").order_by("id")
 

@@ -94,11 +94,11 @@ def test_worker_retries_failed_events(pooled_url: str, tmp_path: Path) -> None:
     def fail(**kwargs: object) -> None:
         raise TimeoutError("not now")
 
-    signals.user_synced.connect(fail)
+    signals.users_synced.connect(fail)
     try:
         assert {WebhookClient().created(person()) for _ in range(MANY)} == {"failed"}
     finally:
-        signals.user_synced.disconnect(fail)
+        signals.users_synced.disconnect(fail)
     WebhookEvent.objects.update(next_attempt_at="2026-01-01T00:00:00Z")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")

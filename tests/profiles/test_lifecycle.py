@@ -9,6 +9,7 @@ import time_machine
 from django.db.models import ProtectedError
 from django.test import Client
 
+from accounts.changes import RoleChange
 from accounts.clerk.samples import SampleUser
 from audit.log import SYSTEM
 from profiles import lifecycle
@@ -124,15 +125,15 @@ def test_replayed_role_change_creates_one_profile() -> None:
     """A replay can send the signal again."""
     olive = UserFactory.create(builder=True, client=True)
     for _ in range(2):
-        lifecycle.follow_roles(olive, ["BUILDER", "CLIENT"], [], actor=SYSTEM)
+        lifecycle.follow_roles([RoleChange(olive, ["BUILDER", "CLIENT"], [], SYSTEM)])
     assert (BuilderProfile.objects.count(), ClientProfile.objects.count()) == (1, 1)
     for _ in range(2):
-        lifecycle.follow_roles(olive, [], ["BUILDER", "CLIENT"], actor=SYSTEM)
+        lifecycle.follow_roles([RoleChange(olive, [], ["BUILDER", "CLIENT"], SYSTEM)])
     assert present() == set()
 
 
 def test_losing_a_role_without_a_profile_is_not_an_error() -> None:
-    lifecycle.follow_roles(UserFactory.create(), [], ["BUILDER", "CLIENT"], actor=SYSTEM)
+    lifecycle.follow_roles([RoleChange(UserFactory.create(), [], ["BUILDER", "CLIENT"], SYSTEM)])
     assert not BuilderProfile.objects.exists()
 
 

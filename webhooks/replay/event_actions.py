@@ -11,7 +11,7 @@ from psycopg import errors
 
 from accounts.models import EndedSession, MetadataPush, Reconciliation, User
 from accounts.sync import on_demand_fetch
-from accounts.sync.apply import UNAUDITED_FIELDS
+from accounts.sync.fields import UNAUDITED_FIELDS
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog

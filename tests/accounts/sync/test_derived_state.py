@@ -1,6 +1,6 @@
 """Profiles, roles and pushes follow from the state of a user, so drift is found and repaired whatever its cause."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
@@ -133,10 +133,10 @@ def test_user_that_cannot_be_repaired_does_not_stop_the_others(
     first, second = builder_without_profile(webhook), builder_without_profile(webhook)
     ensure = extensions.ensure_derived_state
 
-    def fail(user: User, actor: Actor) -> None:
-        if user.clerk_id == first.clerk_id:
+    def fail(users: Sequence[tuple[User, Actor]]) -> None:
+        if first.clerk_id in [user.clerk_id for user, _ in users]:
             raise ValueError("a bug")
-        ensure(user, actor)
+        ensure(users)
 
     monkeypatch.setattr(extensions, "ensure_derived_state", fail)
     assert derived_state.repair_all() == 1

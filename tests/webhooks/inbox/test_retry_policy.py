@@ -45,13 +45,13 @@ def failing_handlers(error: Exception | None = None) -> Iterator[None]:
     def fail(**kwargs: Any) -> None:
         raise error or HandlerError("half-way")
 
-    signals.user_roles_changed.connect(fail)
-    signals.user_synced.connect(fail)
+    signals.roles_changed.connect(fail)
+    signals.users_synced.connect(fail)
     try:
         yield
     finally:
-        signals.user_roles_changed.disconnect(fail)
-        signals.user_synced.disconnect(fail)
+        signals.roles_changed.disconnect(fail)
+        signals.users_synced.disconnect(fail)
 
 
 def failed_event(webhook: WebhookClient, *, svix_id: str = "msg_1", error: Exception | None = None) -> WebhookEvent:
@@ -230,11 +230,11 @@ def test_retry_locks_out_deliveries_of_the_same_event(webhook: WebhookClient, da
         seen.append(event.pk)
 
     seen: list[int] = []
-    signals.user_synced.connect(compete)
+    signals.users_synced.connect(compete)
     try:
         inbox.retry(event.pk)
     finally:
-        signals.user_synced.disconnect(compete)
+        signals.users_synced.disconnect(compete)
     assert seen == [event.pk]
     assert_full_effect()
 

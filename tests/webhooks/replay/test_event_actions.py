@@ -157,12 +157,12 @@ def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kin
 
     calls: list[str] = []
     before = everything()
-    signals.user_synced.connect(listen)
+    signals.users_synced.connect(listen)
     try:
         with failing_handlers() if kind == "failing" else transaction.atomic():
             result = event_actions.dry_run(event.pk)
     finally:
-        signals.user_synced.disconnect(listen)
+        signals.users_synced.disconnect(listen)
     assert everything() == before
     assert after_commit == []
     assert calls

@@ -1,0 +1,30 @@
+"""What the signals of accounts report about each user."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from accounts.models import User
+from audit.log import Actor
+
+#: The old and new value of each changed field.
+type Changes = dict[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class UserSync:
+    """Synced fields of an active user were written."""
+
+    user: User
+    changes: Changes
+    created: bool
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class RoleChange:
+    """The effective roles of an active user changed."""
+
+    user: User
+    added: list[str]
+    removed: list[str]
+    actor: Actor
