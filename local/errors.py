@@ -1,5 +1,5 @@
-"""The error that local mode shows to the person who ran `make`."""
+"""Errors that `make` shows to the user."""
 
 
 class SetupError(Exception):
-    """Local mode cannot start on this machine. The message is one sentence that says what to do."""
+    """Local mode cannot start on this machine. The message is one sentence that tells the user what to do."""

@@ -30,13 +30,13 @@ def main() -> int:
         sys.stderr.write(f"local.clerk: cannot start on port {settings.PORT} with {settings.DATA_DIR}: {error}\n")
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
-        # shutdown() waits for the loop of serve_forever(), so the thread that runs the loop must not call it.
+        # shutdown() waits until serve_forever() returns, so another thread must call it.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     deliveries.start()
     server.serve_forever(poll_interval=0.1)
     deliveries.stop()
     server.server_close()
-    # Running attempts may take up to 15 s. They are not awaited, because the next start repeats them.
+    # Running attempts can take up to 15 s. Do not wait for them, because they are repeated after the next start.
     sys.stdout.flush()
     os._exit(0)
 

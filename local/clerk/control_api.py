@@ -1,4 +1,4 @@
-"""The stand-in's own JSON API, for `make run` and for tests. Its errors have the shape of Clerk's."""
+"""The stand-in's own JSON API, for `make run` and for tests. Errors have the same format as Clerk's."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ MAX_LISTED_DELIVERIES = 200
 MAX_BULK_USERS = 1_000_000
 
 
-#: The type of each accepted field. They are checked here, because a form would turn ["x"] into a name.
+#: The type of each accepted field. The types are checked here, because a form would convert ["x"] to a string.
 FIELD_TYPES: dict[str, type] = {
     **dict.fromkeys(("first_name", "last_name", "username", "phone", "email"), str),
     **dict.fromkeys(("banned", "locked", "duplicate", "api_outage", "api_reject_metadata"), bool),
@@ -37,7 +37,7 @@ FIELD_TYPES: dict[str, type] = {
 
 
 class BadRequest(Exception):
-    """The request is invalid. The message says why."""
+    """The request is invalid. The message contains the reason."""
 
 
 def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -104,7 +104,7 @@ def bulk_create(request: HttpRequest) -> HttpResponse:
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
     if request.method == "GET":
         return JsonResponse(serializers.user(User.objects.get(pk=user_id)))
-    # Also read under the lock, because otherwise the second of two simultaneous changes would undo the first.
+    # Read the user while holding the lock. Otherwise, the second of two simultaneous changes would undo the first.
     with transaction.atomic():
         user = User.objects.get(pk=user_id)
         if request.method == "DELETE":
@@ -140,12 +140,12 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Return the browser that sent `request`, for the attributes of an event."""
+    """Return the IP address and browser of `request` in the format of an event's attributes."""
     return Actor(request.META.get("REMOTE_ADDR", "127.0.0.1"), request.headers.get("User-Agent", "")[:500])
 
 
 def apply_data(user: User, data: dict[str, Any]) -> User:
-    """Return `user` with the fields in `data` changed, unsaved.
+    """Change the fields in `data` on `user` without saving, and return `user`.
 
     Raises:
         BadRequest: a value is invalid.
@@ -178,7 +178,7 @@ def read_body(request: HttpRequest, *extra_fields: str) -> dict[str, Any]:
     """
     try:
         body = json.loads(request.body)
-        # json.loads accepts infinity, NaN and lone surrogates, but they cannot be serialized again.
+        # json.loads accepts infinity, NaN and lone surrogates, which cannot be serialized again.
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON.") from None

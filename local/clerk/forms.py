@@ -24,7 +24,7 @@ check_phone = RegexValidator(r"^\+[1-9]\d{6,14}$", "Enter the number with its co
 
 
 class EmailsField(forms.JSONField):
-    """A list of {"address", "verified", "primary"}, of which at most one is primary."""
+    """A list of {"address", "verified", "primary"} objects. At most one of them is primary."""
 
     def clean(self, value: Any) -> list[dict[str, Any]]:
         emails = super().clean(value) or []
@@ -68,7 +68,7 @@ class UserForm(forms.ModelForm[User]):
         return metadata
 
     def clean_emails(self) -> list[dict[str, Any]]:
-        """Assign an id to each new address. Existing addresses keep theirs."""
+        """Assign an ID to each new address. Existing addresses keep their IDs."""
         existing = {email["address"]: email["id"] for email in self.instance.emails}
         emails: list[dict[str, Any]] = self.cleaned_data["emails"]
         for email in emails:

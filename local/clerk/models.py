@@ -1,4 +1,4 @@
-"""Models of the stand-in. Times ending in `_ms` are milliseconds since 1970, as at Clerk."""
+"""The stand-in's models. Fields ending in `_ms` contain milliseconds since 1970, as at Clerk."""
 
 import time
 from datetime import datetime
@@ -34,7 +34,7 @@ class User(models.Model):
     class Meta:
         ordering = ["-created_ms", "-id"]
         indexes = [
-            # The two orders of the list of users.
+            # The two sort orders of the user list.
             models.Index(fields=["created_ms", "id"], name="localclerk_user_created"),
             models.Index(fields=["updated_ms", "id"], name="localclerk_user_updated"),
         ]
@@ -59,7 +59,7 @@ class Client(models.Model):
     id = models.CharField(primary_key=True, max_length=64, default=new_client_id)
     #: A development instance passes this token in URLs, because browsers do not send its cookies from another site.
     dev_browser = models.CharField(max_length=64, unique=True, default=new_dev_browser)
-    #: When a session was last started, in seconds since 1970; 0 while signed out.
+    #: The time at which a session was last started, in seconds since 1970. 0 if signed out.
     changed_s = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
@@ -116,9 +116,9 @@ class Message(models.Model):
     body = models.TextField()
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
-    #: Attempts since the message was queued or last delivered.
+    #: Number of attempts since the message was queued or last delivered.
     tries = models.PositiveIntegerField(default=0)
-    #: Remaining deliveries; two make a duplicate.
+    #: Number of remaining deliveries. 2 for an event that is delivered twice.
     copies = models.PositiveIntegerField(default=1)
     next_attempt_at = models.DateTimeField(default=timezone.now)
 
@@ -158,7 +158,7 @@ class Attempt(models.Model):
 
 
 class FaultInjection(models.Model):
-    """Faults injected into deliveries and into the Backend API. There is a single row."""
+    """Faults injected into deliveries and into the Backend API. The table has a single row."""
 
     delay_s = models.PositiveIntegerField("delay", default=0, help_text="Seconds before the first attempt.")
     duplicate = models.BooleanField(default=False, help_text="Deliver every event twice.")

@@ -37,14 +37,14 @@ CONSTANT_FIELDS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The browser that made a change."""
+    """The IP address and user agent of a browser that made a change."""
 
     client_ip: str
     user_agent: str
 
 
 def user(user: User) -> dict[str, Any]:
-    """Return a user object as webhooks and the Backend API render it."""
+    """Return a user in the format of webhooks and the Backend API."""
     return CONSTANT_FIELDS | {
         "id": user.id,
         "first_name": user.first_name or None,
@@ -72,7 +72,7 @@ def deleted(user_id: str) -> dict[str, Any]:
 
 
 def session(session: Session) -> dict[str, Any]:
-    """Return a session as the Frontend and the Backend API render it."""
+    """Return a session in the format of the Frontend API and the Backend API."""
     day_ms = 24 * 3600 * 1000
     return {
         "object": "session",

@@ -13,12 +13,12 @@ from django.utils.csp import CSP
 
 from local.project import PROJECT_ROOT
 
-# Makes ModelForm[User] possible at run time.
+# Allows ModelForm[User] at run time.
 django_stubs_ext.monkeypatch()
 
 
 def required(name: str) -> str:
-    """Return an environment variable, or raise an error that names it."""
+    """Return an environment variable, or raise an error that names the variable."""
     value = os.environ.get(name, "").strip()
     if not value:
         raise ImproperlyConfigured(f"{name} is not set; start the stand-in for Clerk with `make run`.")
@@ -26,7 +26,7 @@ def required(name: str) -> str:
 
 
 def number[T: (int, float)](name: str, default: T, min_value: T, max_value: T) -> T:
-    """Return an environment variable as a number of the default's type, or raise an error that names it."""
+    """Return an environment variable as a number of the default's type, or raise an error that names the variable."""
     text = os.environ.get(name, "").strip()
     try:
         value = type(default)(text) if text else default
@@ -38,7 +38,7 @@ def number[T: (int, float)](name: str, default: T, min_value: T, max_value: T) -
 
 
 def url(name: str, default: str) -> str:
-    """Return an environment variable that is the URL of a server, or raise an error that names it."""
+    """Return an environment variable that contains a server's URL, or raise an error that names the variable."""
     value = os.environ.get(name, "").strip() or default
     try:
         parts = urlsplit(value)
@@ -56,7 +56,8 @@ def publishable_key(frontend_api_url: str) -> str:
 
 
 def webhook_secret() -> str:
-    """Return the signing secret. If there are several, it is the first, because Clerk's endpoint has one."""
+    """Return the signing secret. If there are several, use the first one, because an endpoint at Clerk has only one
+    secret."""
     secret = required("CLERK_WEBHOOK_SECRET").partition(",")[0].strip()
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
@@ -82,11 +83,11 @@ COOKIE_SUFFIX = base64.urlsafe_b64encode(hashlib.sha1(PUBLISHABLE_KEY.encode(), 
 ].decode()
 #: The domain that a production instance shares with the app: example.com for clerk.example.com.
 COOKIE_DOMAIN = (urlsplit(FRONTEND_API_URL).hostname or "").partition(".")[2]
-#: Of the Backend API. If it is empty, every request is rejected.
+#: The secret key of the Backend API. If the key is empty, all requests are rejected.
 API_KEY = os.environ.get("CLERK_SECRET_KEY", "").strip()
-#: The origins of the app. Only they receive tokens and may send cross-origin requests.
+#: The app's origins. Only these origins receive tokens and may send cross-origin requests.
 ORIGINS = frozenset({APP_URL, re.sub(r"//[^:/]+", "//127.0.0.1", APP_URL), re.sub(r"//[^:/]+", "//localhost", APP_URL)})
-#: Clerk's are valid for 60 s.
+#: Lifetime of session tokens in seconds. Clerk's tokens are valid for 60 s.
 TOKEN_LIFE_S = number("LOCALCLERK_TOKEN_LIFE_S", 60, 1, 86400)
 INSTANCE_ID = os.environ.get("CLERK_INSTANCE_ID") or "ins_2localclerk0000000000000000"
 
@@ -125,7 +126,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA_DIR / "localclerk.sqlite3",
-        # Writers wait for each other instead of failing, and readers never wait.
+        # With these options, writers wait for each other instead of failing, and readers never wait.
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -134,9 +135,9 @@ DATABASES = {
     }
 }
 
-# Stored in a cookie, so no session is needed.
+# Store messages in a cookie, so that no session is needed.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
-# Contains the port, because cookies ignore ports and two copies on one machine must not share them.
+# The name contains the port, because cookies ignore ports and two copies on one machine must not share cookies.
 CSRF_COOKIE_NAME = f"localclerk_csrf_{PORT}"
 CSRF_COOKIE_HTTPONLY = True
 SECURE_CSP: dict[str, list[str]] = {

@@ -37,11 +37,11 @@ def _generated_user(number: int, at_ms: int, roles: list[str]) -> User:
 
 
 def update(user: User, actor: Actor) -> bool:
-    """Save a user if it was changed, and return whether it was. Without a change no event is published."""
+    """Save a user and publish an event if the user was changed. Return whether the user was changed."""
     with transaction.atomic():
         stored = User.objects.get(pk=user.pk)
         user.updated_ms = stored.updated_ms
-        # Compared as text, because Python considers 1 and True equal.
+        # Compare the JSON text, because 1 and True are equal in Python.
         if _text(user) == _text(stored):
             return False
         user.updated_ms = max(now_ms(), stored.updated_ms + 1)

@@ -9,7 +9,7 @@ import httpx
 
 from local.project import APP_HOST, CLERK_HOST
 
-#: The headers of a browser that opens a page. They trigger Clerk's handshake.
+#: Headers that a browser sends when it opens a page. They trigger Clerk's handshake.
 PAGE = {"Accept": "text/html", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"}
 TIMEOUT_S = 20
 
@@ -19,7 +19,7 @@ class FormRejected(Exception):
 
 
 class Loopback(httpx.HTTPTransport):
-    """Sends all requests to 127.0.0.1. Browsers resolve *.localhost to this machine, but not every system does."""
+    """Sends all requests to 127.0.0.1. Browsers resolve *.localhost to this machine, but some systems do not."""
 
     @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -40,7 +40,7 @@ class Form:
     Attributes:
         action: the URL it is posted to; "" is the URL of the page.
         values: by the name of the field. Checkboxes can have several.
-        kinds: text, textarea, select, checkbox, radio, file or hidden, by the name of the field.
+        kinds: text, textarea, select, checkbox, radio, file or hidden, by field name.
         buttons: the value of each button, by name.
     """
 
@@ -50,7 +50,7 @@ class Form:
     buttons: dict[str, str] = field(default_factory=dict)
 
     def is_blank(self, names: set[str]) -> bool:
-        """Return whether these fields are empty. Only typed text counts, because choices always have a value."""
+        """Return whether these fields contain no text. Choices are ignored, because they always have a value."""
         written = [name for name in names if self.kinds.get(name) in ("text", "textarea", "number", "url")]
         return not any("".join(self.values[name]).strip(" 0") for name in written)
 
@@ -103,7 +103,7 @@ class FormReader(HTMLParser):
     @override
     def handle_data(self, data: str) -> None:
         if self._form and self._textarea:
-            # Browsers ignore the first line break, which Django adds.
+            # Like browsers, ignore the first line break, which Django adds.
             before = self._form.values[self._textarea]
             before[0] = (before[0] + data).removeprefix("\n").removeprefix("\r\n")
 
@@ -139,7 +139,7 @@ class Browser:
     """The browser of one user.
 
     Args:
-        port: of the application. The stand-in for Clerk uses the next one.
+        port: the application's port. The stand-in for Clerk uses the next port.
     """
 
     def __init__(self, port: int) -> None:
@@ -154,12 +154,12 @@ class Browser:
         self.client.post(url, data=form.values, follow_redirects=True).raise_for_status()
 
     def json(self, path: str) -> Any:
-        """Return a response of the API. Opening any page first renews the token, and this page is small."""
+        """Return an API response. Open a small page first to renew the token."""
         self.client.get(f"{self.app}/sign-out/", follow_redirects=True)
         return self.client.get(f"{self.app}{path}").raise_for_status().json()
 
     def form(self, path: str, field_or_action: str) -> Form | None:
-        """Return the form of a page that has this field or this action, or None if the page or the form does not exist."""
+        """Return the page's form with this field or action, or None if the page or the form does not exist."""
         response = self.client.get(f"{self.app}{path}", follow_redirects=True)
         if response.status_code == 404:
             return None
@@ -170,7 +170,7 @@ class Browser:
         """Post a form of the page `path`.
 
         Args:
-            image: the name of a file field, and a WebP file for it.
+            image: the name of a file field, and the path of a WebP file.
 
         Raises:
             FormRejected: the form has errors.

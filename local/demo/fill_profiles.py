@@ -1,6 +1,7 @@
 """Fill in the profiles of demo users: sign in at the stand-in for Clerk, and post the product's own forms.
 
-`make run` starts this in the background once it is ready: `python -m local.demo.fill_profiles`. An interrupted run
+`make run` starts this module in the background when the servers are ready: `python -m local.demo.fill_profiles`. An
+interrupted run
 continues at the next start. Existing content is never overwritten: profiles that were edited before the first run are
 skipped, and so is each form that has content.
 """
@@ -22,9 +23,9 @@ from local.demo.users import DEMO_USERS, DemoUser, call_stand_in, read_image
 log = logging.getLogger(__name__)
 
 ADMIN = "ngozi"
-#: A new account is created by a webhook, which may take a moment.
+#: Seconds to wait until a webhook has created a new account.
 SYNC_TIMEOUT_S = 30
-#: Fields of the API that contain what a builder or a client wrote.
+#: API fields that contain text written by a builder or a client.
 WRITTEN = (
     *("headline", "tagline", "bio", "location", "skills", "expertise", "links", "domains", "hourly_rate", "portfolio"),
     *("company_name", "industry", "project_preferences"),
@@ -35,7 +36,7 @@ class Progress:
     """Completed steps, stored in a file that survives an interruption.
 
     Args:
-        path: of the file. Each line records that a user was begun or is done.
+        path: the file's path. Each line records that a user's profile was started or completed.
     """
 
     def __init__(self, path: Path) -> None:
@@ -136,7 +137,7 @@ def assess(admin: Browser, user: DemoUser, builder: dict[str, Any]) -> None:
 
 
 def press(browser: Browser, path: str, action: str, button: str) -> None:
-    """Press a button of a page. A missing button is ignored, because it may have been pressed before."""
+    """Press a button on a page. A missing button is ignored, because a previous run may have pressed it."""
     form = browser.form(path, action)
     if form and button in form.buttons:
         form.press(button)
@@ -166,7 +167,7 @@ def _has_content(me: dict[str, Any]) -> bool:
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    os.nice(5)  # the servers that were just started have priority
+    os.nice(5)  # give priority to the servers, which have just started
     started = time.monotonic()
     try:
         Demo(int(os.environ["PORT"]), read_progress(Path(os.environ["DATA_DIR"]))).run()

@@ -1,4 +1,5 @@
-"""The demo users of a first start. They sign up at the stand-in for Clerk, and its signed webhooks create them here."""
+"""Create the demo users at the first start. They sign up at the stand-in for Clerk, which sends webhooks to the
+product."""
 
 import http.client
 import json
@@ -16,13 +17,13 @@ SECTIONS = ("introduction", "about", "skills", "terms", "links")
 
 @dataclass(frozen=True)
 class DemoUser:
-    """A user of demo.toml.
+    """A user in demo.toml.
 
     Attributes:
         sections: form data of each section of the builder's page.
         projects: form data of each portfolio project; `image` is a file in the folder `images`.
-        portrait: a file in the folder `images`, or "".
-        team: what the admin records about the builder: tier, evidence, badges, and whether to feature them.
+        portrait: a file in the folder `images`, or "" for no portrait.
+        team: the admin's assessment of the builder: tier, evidence, badges, and whether to feature the builder.
         client: form data of the client profile.
     """
 
@@ -65,11 +66,11 @@ def read_image(name: str) -> bytes:
 
 
 def sign_up_missing(clerk_port: int, progress: Path) -> int:
-    """Sign up the demo users that are not listed in `progress`, and return how many there were.
+    """Sign up the demo users that are not listed in `progress`, and return their number.
 
     Args:
-        clerk_port: of the stand-in, which must be running.
-        progress: a file with the usernames that are already signed up, so that an interrupted first start can continue.
+        clerk_port: the port of the stand-in, which must be running.
+        progress: a file with the usernames that have signed up, so that an interrupted first start can continue.
 
     Raises:
         SetupError: the stand-in rejected a user.

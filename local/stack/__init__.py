@@ -1,1 +1,1 @@
-"""The processes of `make run`. Production uses none of them."""
+"""The processes of `make run`, which are not used in production."""

@@ -7,7 +7,7 @@ from typing import IO
 
 from local.errors import SetupError
 
-#: PostgreSQL truncates paths at 1024 bytes (its MAXPGPATH) and appends its own names to the folder.
+#: PostgreSQL truncates paths at 1024 bytes (MAXPGPATH), and appends file names to the folder's path.
 MAX_PATH_BYTES = 900
 
 
@@ -34,14 +34,14 @@ def acquire_lock(path: Path, error_message: str = "") -> IO[str]:
     """Lock the file `path` until the returned file is closed. The system releases the lock if the process dies.
 
     Args:
-        path: created if missing, and not deleted afterwards.
+        path: the file, which is created if missing and not deleted afterwards.
         error_message: for the error if another process holds the lock. By default it says that the folder is in use.
 
     Raises:
         SetupError: another process holds the lock, or the file belongs to another user.
     """
     try:
-        # In a world-writable folder, a symbolic link could point to any of the user's files.
+        # In a world-writable folder, another user could create a symbolic link to any of this user's files.
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w")
     except OSError as error:
         raise SetupError(f"{path} cannot be locked ({error.strerror}); remove it and start again.") from None

@@ -14,12 +14,12 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-# Not imported from local.project: `python -I` does not put the project on the import path.
+# This cannot be imported from local.project, because `python -I` excludes the project from the import path.
 PROJECT_ROOT = Path(__file__).resolve().parent.parent.parent
 VENV = PROJECT_ROOT / ".venv"
 #: Contains a digest of each installed requirements file.
 INSTALLED = VENV / "installed.txt"
-#: The files that installing one file also covers.
+#: Requirements files that each file includes.
 INCLUDES = {"local.txt": ("local.txt",), "dev.txt": ("dev.txt", "local.txt")}
 
 

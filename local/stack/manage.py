@@ -16,7 +16,7 @@ from local.stack.postgres import EmbeddedPostgres
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Replace this process with manage.py, configured for the copy that PORT and DATA_DIR name."""
+    """Replace this process with manage.py, configured for the running copy with this PORT and DATA_DIR."""
     try:
         environ = environment_of_running_copy(os.environ)
     except SetupError as error:
@@ -34,7 +34,7 @@ def environment_of_running_copy(environ: Mapping[str, str]) -> dict[str, str]:
     postgres = EmbeddedPostgres(folder)
     is_running = environ.get("DATABASE_URL", "").strip() or postgres.sockets.exists()
     if not is_running or not (folder / "local.env").exists():
-        raise SetupError(f"Nothing runs with the data in {folder}; start `make run` first, or set its DATA_DIR.")
+        raise SetupError(f"No copy is running with the data in {folder}; start `make run` first, or set its DATA_DIR.")
     return {"DATABASE_URL": postgres.url, **environment.build(environ, folder, read_port(environ))}
 
 

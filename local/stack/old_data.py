@@ -1,4 +1,4 @@
-"""Detect data of an older version whose migrations no longer exist, before `migrate` fails on it with an obscure error."""
+"""Detect data from an older version whose migrations no longer exist. `migrate` would fail with an unclear error."""
 
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ def reject_old_database(url: str, advice: str) -> None:
     """Check that every migration recorded in the PostgreSQL at `url` exists.
 
     Args:
-        advice: what to do, in the imperative.
+        advice: an instruction for the user.
 
     Raises:
         SetupError: a recorded migration of this project does not exist.
@@ -25,7 +25,7 @@ def reject_old_database(url: str, advice: str) -> None:
     with psycopg.connect(url, connect_timeout=3) as connection:
         has_migrations = connection.execute("SELECT to_regclass('django_migrations')").fetchone()
         applied = connection.execute(APPLIED).fetchall() if has_migrations and has_migrations[0] else []
-    folders = {path.parent.name: path for path in PROJECT_ROOT.glob("*/migrations")}  # labels are names of folders
+    folders = {path.parent.name: path for path in PROJECT_ROOT.glob("*/migrations")}  # app labels are folder names
     _reject_unknown(applied, folders, advice)
 
 
@@ -33,8 +33,8 @@ def reject_old_stand_in(path: Path, advice: str) -> None:
     """Check that every migration recorded in the SQLite file of the stand-in for Clerk exists.
 
     Args:
-        path: may not exist yet.
-        advice: what to do, in the imperative.
+        path: the SQLite file, which may not exist yet.
+        advice: an instruction for the user.
 
     Raises:
         SetupError: a recorded migration of the stand-in does not exist.
@@ -45,7 +45,7 @@ def reject_old_stand_in(path: Path, advice: str) -> None:
         try:
             applied = connection.execute(APPLIED).fetchall()
         except sqlite3.DatabaseError:
-            return  # not migrated yet, or unreadable, which the stand-in reports itself
+            return  # the file has not been migrated yet, or the stand-in reports that it cannot be read
     _reject_unknown(applied, {"localclerk": PROJECT_ROOT / "local" / "clerk" / "migrations"}, advice)
 
 

@@ -12,7 +12,7 @@ from local.errors import SetupError
 from local.stack.environment import DEFAULT_PORT
 from local.stack.folders import acquire_lock
 
-#: Browsers try both for *.localhost, so another program on either would be mistaken for this one.
+#: Browsers try both addresses for *.localhost, so neither address may be in use by another program.
 LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 TAKEN = "is taken, perhaps by another copy of this"
 
@@ -31,14 +31,14 @@ def read_port(environ: Mapping[str, str]) -> int:
 
 @contextmanager
 def reserve_ports(port: int) -> Iterator[None]:
-    """Reserve the application's port and the next one, for the stand-in for Clerk, against other copies.
+    """Reserve the application's port and the stand-in's port, so that no other copy uses them.
 
     The servers start to listen only after some seconds. Until then a second copy would find the ports free, mistake the
-    first copy's servers for its own, and sign up its demo users there. So a copy first locks a file for each port, and
-    then checks that the port is free.
+    first copy's servers for its own, and sign up its demo users there. Therefore a copy first locks a file for each
+    port, and then checks that the port is free.
 
     Raises:
-        SetupError: a port is taken, or may not be used.
+        SetupError: a port is in use or not permitted.
     """
     with ExitStack() as stack:
         for wanted in (port, port + 1):
@@ -59,7 +59,7 @@ def lock_port(port: int, error_message: str) -> Iterator[None]:
     """
     path = port_lock_path(port)
     with acquire_lock(path, error_message) as file:
-        # A copy that ended in the meantime may have deleted this file, and the next copy would lock a new one.
+        # Another copy may have deleted this file in the meantime. The next copy would then lock a new file.
         if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
             raise SetupError(error_message)
         try:
@@ -84,7 +84,7 @@ def port_error(port: int, wanted: int, problem: str) -> str:
 
 
 def port_problem(family: socket.AddressFamily, host: str, port: int) -> str | None:
-    """Return why a server could not listen there, or None. Ports of recently closed connections count as free."""
+    """Return why a server cannot listen on the port, or None. Ports of recently closed connections are free."""
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,5 +95,5 @@ def port_problem(family: socket.AddressFamily, host: str, port: int) -> str | No
             errno.EADDRINUSE: TAKEN,
             errno.EACCES: "may not be used by ordinary users",
         }
-        return reasons.get(error.errno or 0)  # any other error: this machine does not have the address
+        return reasons.get(error.errno or 0)  # other errors mean that this machine does not have the address
     return None

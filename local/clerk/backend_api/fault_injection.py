@@ -1,4 +1,4 @@
-"""Inject faults into responses of the Backend API, to test how the product copes with them."""
+"""Inject faults into responses of the Backend API, to test how the product handles them."""
 
 import random
 import secrets
@@ -15,7 +15,7 @@ GATEWAY_PAGE = "<html><head><title>503 Service Unavailable</title></head><body>u
 
 
 def error(status: int, code: str, message: str, **headers: str) -> JsonResponse:
-    """Return an error in Clerk's shape, including the trace id that Clerk's support asks for."""
+    """Return an error in Clerk's format, including the trace ID for Clerk's support."""
     errors = [{"message": message, "long_message": message, "code": code}]
     body = {"errors": errors, "clerk_trace_id": secrets.token_hex(16)}
     return JsonResponse(body, status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -25,7 +25,7 @@ def respond_with_faults(respond: Callable[[], HttpResponse], *, metadata_user_id
     """Return the response of `respond`, changed or replaced according to the current fault injection.
 
     Args:
-        metadata_user_id: the user whose metadata the request writes. Such writes have their own rate limit.
+        metadata_user_id: the user whose metadata the request writes. Metadata updates have a separate rate limit.
     """
     faults = FaultInjection.current()
     time.sleep(faults.api_delay_ms / 1000)

@@ -14,7 +14,7 @@ ORDERS = {"created_at": "created_ms", "updated_at": "updated_ms"}
 
 
 class InvalidQuery(Exception):
-    """A parameter is invalid. The message says why."""
+    """A query parameter is invalid. The message contains the reason."""
 
 
 def page(query: QueryDict) -> QuerySet[User]:
@@ -42,7 +42,7 @@ def filtered(query: QueryDict) -> QuerySet[User]:
     if ids := _values(query, "user_id"):
         users = users.filter(pk__in=ids)
     if emails := _values(query, "email_address"):
-        # Compared with the JSON text, because SQLite cannot query lists in JSON.
+        # Search in the JSON text, because SQLite cannot query lists in JSON.
         users = users.filter(reduce(or_, [Q(emails__icontains=f'"{email}"') for email in emails]))
     if words := query.get("query", "").replace("\x00", ""):
         users = users.filter(Q(first_name__icontains=words) | Q(last_name__icontains=words) | Q(pk=words))
@@ -62,7 +62,7 @@ def _number(query: QueryDict, name: str, default: int) -> int:
 
 
 def _ordered(users: QuerySet[User], field: str, after: str, *, newest_first: bool) -> QuerySet[User]:
-    """Return the users in order, starting after the user with the id `after`."""
+    """Return the users in sort order, starting after the user with the ID `after`."""
     sign, comparison = ("-", "lt") if newest_first else ("", "gt")
     users = users.order_by(f"{sign}{field}", f"{sign}id")
     if not after:

@@ -1,4 +1,4 @@
-"""Merge or replace the metadata of users as Clerk does. https://clerk.com/docs/reference/backend-api"""
+"""Merge or replace users' metadata in the same way as Clerk. https://clerk.com/docs/reference/backend-api"""
 
 import json
 from typing import Any

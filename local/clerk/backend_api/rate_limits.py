@@ -13,11 +13,11 @@ _requests: dict[str, deque[float]] = defaultdict(deque)
 
 
 def count(key: str, limit: int) -> int:
-    """Count a request and return 0, or return the seconds until the next request is allowed.
+    """Count a request and return 0, or return the number of seconds until the next request is allowed.
 
     Args:
-        key: "" for the instance, or a user id for writes of that user's metadata.
-        limit: requests in any ten seconds.
+        key: "" for the instance, or a user ID for updates of that user's metadata.
+        limit: maximum number of requests in any ten seconds.
     """
     now = time.monotonic()
     with _lock:

@@ -83,7 +83,7 @@ def user(request: HttpRequest, user_id: str) -> HttpResponse:
 @backend_api
 @require_http_methods(["PATCH", "PUT"])
 def user_metadata(request: HttpRequest, user_id: str) -> HttpResponse:
-    """Merge metadata into that of a user (PATCH), or replace it (PUT)."""
+    """Merge new metadata into a user's metadata (PATCH), or replace the metadata (PUT)."""
     changes = metadata.read(request.body)
     with transaction.atomic():
         user = User.objects.get(pk=user_id)
@@ -97,7 +97,7 @@ def user_metadata(request: HttpRequest, user_id: str) -> HttpResponse:
 @backend_api
 @require_POST
 def user_ban(request: HttpRequest, user_id: str, verb: str) -> HttpResponse:
-    """Ban a user, which also ends their sessions, or remove the ban."""
+    """Ban a user and end the user's sessions, or remove the ban."""
     with transaction.atomic():
         user = User.objects.get(pk=user_id)
         user.banned = verb == "ban"
@@ -124,7 +124,7 @@ def session(request: HttpRequest, session_id: str) -> HttpResponse:
 @backend_api
 @require_POST
 def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
-    """End a session. Its last token stays valid until it expires."""
+    """End a session. The session's last token remains valid until it expires."""
     session = Session.objects.get(pk=session_id)
     sessions.end(session, Session.Status.REVOKED, actor(request))
     session.refresh_from_db()

@@ -24,10 +24,10 @@ from local.clerk.models import Attempt, FaultInjection, Message
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 15
-#: Waits after each failed attempt, before ±20 % of jitter. The attempt after the last wait is the final one.
+#: Seconds to wait after each failed attempt, with a jitter of ±20 %. The attempt after the last wait is the final one.
 RETRY_DELAYS_S = (5, 5 * 60, 30 * 60, 2 * 3600, 5 * 3600, 10 * 3600, 10 * 3600)
 JITTER = 0.2
-#: Several, so that a slow response does not delay other messages.
+#: Number of threads. A slow response must not delay other messages.
 SENDERS = 16
 #: Milliseconds between shuffled messages.
 SHUFFLE_GAP_MS = 50
@@ -49,7 +49,7 @@ def stop() -> None:
 
 
 def wake() -> None:
-    """Look for due messages immediately."""
+    """Check for due messages immediately."""
     _wake_up.set()
 
 
@@ -67,7 +67,7 @@ def release_held() -> int:
 
 
 def release_if_full(faults: FaultInjection) -> None:
-    """Release held messages once there are enough to shuffle, or if shuffling was turned off."""
+    """Release held messages if there are enough of them to shuffle, or if shuffling was turned off."""
     held = Message.objects.held().count()
     if held and held >= faults.shuffle:
         release_held()
@@ -95,7 +95,7 @@ def _run() -> None:
             try:
                 _submit_due(senders)
                 wait_s = _seconds_to_next()
-            except Exception:  # one failed round must not end the loop
+            except Exception:  # a failed round must not end the loop
                 log.exception("A round of deliveries failed.")
                 wait_s = 1.0
             _wake_up.wait(wait_s)
@@ -123,7 +123,7 @@ def _seconds_to_next() -> float:
 
 def _attempt(message: Message) -> None:
     try:
-        # The message may have been read just before an earlier attempt was recorded.
+        # The message may have been read before an earlier attempt was recorded.
         message.refresh_from_db()
         if message.is_due and not _stopping.is_set():
             attempt = _post(message)
@@ -137,7 +137,7 @@ def _attempt(message: Message) -> None:
 
 
 def _update_message(message: Message, attempt: Attempt) -> None:
-    """Set the state of the message and its next attempt after an attempt."""
+    """Update the message's state and the time of its next attempt after an attempt."""
     message.tries += 1
     now = timezone.now()
     if attempt.succeeded:

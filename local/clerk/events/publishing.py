@@ -1,4 +1,4 @@
-"""Publish an event: store it as a message, whose delivery is subject to fault injection."""
+"""Publish events as messages, which are delivered with fault injection."""
 
 import random
 from datetime import timedelta
@@ -14,7 +14,7 @@ from local.clerk.serializers import Actor
 
 
 def publish(event_type: str, user: User, actor: Actor, session: Session | None = None) -> None:
-    """Queue an event about `user`, or about one of their sessions. Call this in the transaction of the change."""
+    """Queue an event about `user` or one of the user's sessions. Must run in the transaction of the change."""
     data = _data(event_type, user, session)
     faults = FaultInjection.current()
     now = timezone.now()

@@ -11,7 +11,7 @@ from local.clerk.frontend_api import tokens
 from local.clerk.models import Client, Session, User, now_ms
 from local.clerk.serializers import Actor
 
-#: Contains the port, because cookies ignore ports and two copies on one machine must not share them.
+#: The name contains the port, because cookies ignore ports and two copies on one machine must not share cookies.
 CLIENT_COOKIE = f"__client_{settings.PORT}"
 DEV_BROWSER = "__clerk_db_jwt"
 YEAR_S = 365 * 24 * 3600
@@ -32,7 +32,7 @@ def set_client_cookie(response: HttpResponse, client: Client) -> None:
 
 @transaction.atomic
 def sign_in(client: Client, user: User, actor: Actor) -> Session:
-    """Start a session in the browser `client`, and end its current one."""
+    """Start a session in the browser `client`, and end the browser's current session."""
     if current := client.session:
         end(current, Session.Status.REMOVED, actor)
     session = Session.objects.create(client=client, user=user)
@@ -59,7 +59,7 @@ def revoke_all(user: User, actor: Actor) -> None:
 
 
 def cookies_for(client: Client, party: str) -> list[str]:
-    """Return the Set-Cookie lines for the app's host, each with and without the suffix of the instance."""
+    """Return the Set-Cookie lines for the app's host, each with and without the instance's suffix."""
     session = client.session
     token = tokens.session_token(session, party) if session else ""
     shared_domain = "" if settings.IS_DEVELOPMENT else f"; Domain={settings.COOKIE_DOMAIN}"

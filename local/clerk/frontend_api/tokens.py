@@ -17,12 +17,12 @@ from django.conf import settings
 
 from local.clerk.models import Session
 
-#: Distinguishes session and handshake tokens from other tokens signed with the same key.
+#: The token type, which distinguishes session and handshake tokens from other tokens signed with the same key.
 CATEGORY = "cl_B7d4PD111AAA"
 
 
 def session_token(session: Session, party: str) -> str:
-    """Return a token of `session` for the origin `party`."""
+    """Return a token for `session` and the origin `party`."""
     now = int(time.time())
     claims = {
         "v": 2,
@@ -41,7 +41,7 @@ def session_token(session: Session, party: str) -> str:
 
 
 def handshake_token(directives: list[str]) -> str:
-    """Return a token that carries Set-Cookie lines to the app."""
+    """Return a handshake token, which contains Set-Cookie lines for the app."""
     return _sign({"handshake": directives, "iss": settings.FRONTEND_API_URL, "iat": int(time.time())})
 
 
@@ -57,7 +57,7 @@ def _sign(claims: dict[str, Any]) -> str:
 
 @cache
 def _key() -> RSAPrivateKey:
-    """Return the key in the data folder. It is generated once, so that sessions stay valid after a restart."""
+    """Return the key in the data folder. It is generated only once, so that sessions remain valid after a restart."""
     path = settings.DATA_DIR / "localclerk.pem"
     if not path.exists():
         private = generate_private_key(public_exponent=65537, key_size=2048)

@@ -24,7 +24,7 @@ MAX_SIGN_IN_USERS = 30
 def frontend_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Allow cross-origin requests with cookies, but only from the app's origins."""
 
-    @csrf_exempt  # the origin is checked instead, as Clerk does
+    @csrf_exempt  # like Clerk, the view checks the origin instead
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         origin = request.headers.get("Origin", "")
@@ -137,7 +137,7 @@ def _signed_in(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _client_response(request: HttpRequest, client: Client) -> HttpResponse:
-    """Return the client in the shape that clerk-js expects, with the cookies to set on the app's host."""
+    """Return the client in the format that clerk-js expects, with the cookies for the app's host."""
     client.refresh_from_db()
     session = client.session
     data = {

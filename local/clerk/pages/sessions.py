@@ -19,7 +19,7 @@ from local.clerk.models import Client, Session, User
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 MAX_SESSIONS = 100
-# The response to the form redirects to the app, and Chromium applies form-action to redirects too.
+# The response to the form redirects to the app, and Chromium also applies form-action to redirects.
 SIGN_IN_CSP: dict[str, list[str]] = {**settings.SECURE_CSP, "form-action": [CSP.SELF, *sorted(settings.ORIGINS)]}
 
 

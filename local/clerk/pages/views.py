@@ -32,7 +32,7 @@ def urls(request: HttpRequest) -> dict[str, Any]:
 def user_list(request: HttpRequest) -> HttpResponse:
     query = request.GET.get("q", "").replace("\x00", "").strip()
     words = _folded(query).split()[:5]
-    # Filtered in Python, because SQLite folds the case of ASCII letters only. There are few users.
+    # Filter in Python, because SQLite ignores the case of ASCII letters only. There are few users.
     found = [user for user in User.objects.all() if all(word in _search_text(user) for word in words)]
     return render(request, "localclerk/user_list.html", {"users": found[:MAX_USERS], "query": query})
 
@@ -50,7 +50,7 @@ def user_create(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def user(request: HttpRequest, user_id: str) -> HttpResponse:
-    # A POST holds the lock from reading to writing.
+    # A POST request holds the lock while it reads and writes the user.
     with transaction.atomic() if request.method == "POST" else nullcontext():
         return _user(request, get_object_or_404(User, pk=user_id))
 
@@ -78,7 +78,7 @@ def user_delete(request: HttpRequest, user_id: str) -> HttpResponse:
 
 @require_safe
 def delivery_list(request: HttpRequest) -> HttpResponse:
-    """List deliveries, newest first. `?before=` is a timestamp and shows older ones."""
+    """List deliveries, newest first. `?before=TIMESTAMP` shows older deliveries."""
     found = Message.objects.prefetch_related("attempts")
     before = _parse_time(request.GET.get("before", ""))
     if before:
@@ -134,7 +134,7 @@ def _email_row(user: User, email: dict[str, Any]) -> dict[str, Any]:
 
 
 def _form_data(post: QueryDict, user: User) -> dict[str, Any]:
-    """Convert the fields of the page to the format of the JSON API."""
+    """Convert the form data to the JSON API's format."""
     names = ("first_name", "last_name", "username", "phone", "banned", "locked")
     verified, primary = post.getlist("verified"), post.get("primary")
     emails = [
@@ -143,7 +143,7 @@ def _form_data(post: QueryDict, user: User) -> dict[str, Any]:
         if address.strip()
     ]
     offered = {role for role, _ in ROLES}
-    # Roles that this page does not offer are kept.
+    # Keep roles that this page does not offer.
     roles = [role for role in user.roles if role not in offered] + [r for r in post.getlist("roles") if r in offered]
     metadata = {**user.public_metadata, "roles": roles}
     data: dict[str, Any] = {name: post.get(name, "") for name in names}

@@ -1,5 +1,5 @@
 // Replaces the part of clerk-js 6 that the product uses.
-// It refreshes the session token in the cookies of the page, and detects the end of the session.
+// It refreshes the session token in the page's cookies, and detects when the session ends.
 
 (() => {
   const api = new URL(document.currentScript.src).origin;
@@ -66,7 +66,7 @@
       if (cookie("__client_uat") !== seenUat) update(await call("GET", "/v1/client"));
       else await getToken();
     } catch {
-      // The stand-in cannot be reached. The next poll tries again.
+      // The stand-in cannot be reached. Try again at the next poll.
     }
   }
 

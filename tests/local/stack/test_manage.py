@@ -36,6 +36,8 @@ class TestManage:
         assert settings["CLERK_SECRET_KEY"] == environ["CLERK_SECRET_KEY"]
 
     def test_error_if_nothing_is_running(self, tmp_path: Path) -> None:
-        with pytest.raises(SystemExit, match=r"^make manage: Nothing runs with the data in .*; start `make run` first"):
+        with pytest.raises(
+            SystemExit, match=r"^make manage: No copy is running with the data in .*; start `make run` first"
+        ):
             manage.main(["check_alerts"])
         assert list(tmp_path.iterdir()) == []
