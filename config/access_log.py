@@ -37,7 +37,7 @@ class JsonLogger(LimitedLogger):
         fields = {"method": method, "path": path, "status": status, "bytes": getattr(resp, "sent", None)}
         fields["ms"] = round(request_time.total_seconds() * 1000, 1)
         if admits_access(path, status):
-            self.access_log.info("%s %s %s", method, path, status, extra={"http": fields})
+            self.access_log.info("%s %s %s", method, path, status, extra={"fields": fields})
         # The next request in this thread may never reach our middleware, which normally clears them.
         clear_contextvars()
 

@@ -89,7 +89,7 @@ class _JsonRenderer:
         job = getattr(record, "job", None)  # set by Procrastinate on its own records about a job
         if isinstance(job, dict):
             line |= {"job": job.get("task_name"), "job_id": job.get("id")}
-        line |= getattr(record, "http", {}) | self.constants | dict(event)
+        line |= getattr(record, "fields", {}) | self.constants | dict(event)
         if exc_info and exc_info[1] is not None:
             line |= _error(exc_info[1])
         return json.dumps(self.add_timestamp(logger, name, line), default=str, ensure_ascii=False)

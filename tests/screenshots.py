@@ -90,7 +90,7 @@ def make_history(faulty_site: FaultySite) -> None:
         user = site.clerk_api("POST", "/local/users", {"first_name": first_name, "last_name": "Brandt"})
         site.clerk_api("PATCH", f"/local/users/{user['id']}", {"last_name": "Brandt-Ito"})
     site.clerk_api("DELETE", f"/local/users/{user['id']}")
-    repeated, svix_id = samples.user_event("session.created", person(updated_at=datetime.now(UTC))), new_svix_id()
+    repeated, svix_id = samples.user_event("session.pending", person(updated_at=datetime.now(UTC))), new_svix_id()
     for _delivery in range(3):
         faulty_site.deliver(repeated, svix_id=svix_id)
     for _attempt in range(24):

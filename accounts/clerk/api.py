@@ -13,13 +13,8 @@ from typing import Any
 from accounts.clerk import instance_guard
 from accounts.clerk.fields import ClerkPayloadError, parse_user_id
 from accounts.clerk.http import ClerkApiError, ClerkNotFoundError, ClerkRejectedError, request
-from accounts.clerk.payloads import (
-    SESSION_ID,
-    ClerkUser,
-    ClerkUserDeleted,
-    Rank,
-    parse_user,
-)
+from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank, parse_user
+from accounts.clerk.session_payloads import SESSION_ID
 
 __all__ = ["ClerkApiError", "ClerkNotFoundError", "ClerkRejectedError"]
 

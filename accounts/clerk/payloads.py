@@ -1,12 +1,11 @@
 """Parse Clerk's users and webhook events into typed values.
 
-Only this module and `user_fields` read dictionaries from Clerk directly. The data structures come from Clerk's OpenAPI
-file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
+Only this module, `user_fields` and `session_payloads` read dictionaries from Clerk directly. The data structures come from
+Clerk's OpenAPI file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
 """
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +15,11 @@ from typing import Any
 
 from accounts.clerk import user_fields
 from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, parse_user_id, to_ms
+from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted, session_ended, session_started
 from accounts.models import User
 from core.client_ip import normalize_ip
 from core.text import clean_line
 
-SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
 #: These events contain valid one-time codes.
 SECRET_TYPES = frozenset({"email.created", "sms.created"})
 USER_TYPES = frozenset({"user.created", "user.updated", "user.deleted"})
@@ -91,22 +90,13 @@ class ClerkUserDeleted:
 
 
 @dataclass(frozen=True, slots=True)
-class ClerkSessionEnded:
-    """A session ended in Clerk. Its tokens can remain valid for up to a minute."""
-
-    clerk_id: str
-    session_id: str
-    ended_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class UnknownEvent:
     """An event with a type that this product does not handle."""
 
     clerk_id: str | None
 
 
-type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionEnded | UnknownEvent
+type Subject = ClerkUser | ClerkUserDeleted | ClerkSessionStarted | ClerkSessionEnded | UnknownEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,19 +246,13 @@ def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:
     return ClerkUserDeleted(clerk_id, occurred_at)
 
 
-def _session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:
-    session_id = data.get("id") if isinstance(data, dict) else None
-    if not isinstance(data, dict) or not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
-        raise ClerkPayloadError("The session has no id that starts with sess_.", reason="session_without_id")
-    return ClerkSessionEnded(parse_user_id(data.get("user_id")), session_id, occurred_at)
-
-
 #: Parsers of the handled event types. https://clerk.com/docs/guides/development/webhooks/overview
 PARSERS: dict[str, Callable[[object, datetime], Subject]] = {
     "user.created": _created,
     "user.updated": _updated,
     "user.deleted": _deleted,
-    **dict.fromkeys(SESSION_END_TYPES, _session_ended),
+    "session.created": session_started,
+    **dict.fromkeys(SESSION_END_TYPES, session_ended),
 }
 
 

@@ -14,7 +14,7 @@ from procrastinate.contrib.django import app as queue
 
 from accounts.clerk import api
 from accounts.clerk.authentication import claims_even_if_expired
-from accounts.clerk.payloads import ClerkSessionEnded
+from accounts.clerk.session_payloads import ClerkSessionEnded
 from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
 from accounts.sync.apply import apply_user
@@ -46,7 +46,7 @@ def load_user(claims: SessionClaims) -> User | AnonymousUser:
     """
     row = _load(claims)
     if row is None:
-        _create_provisional(claims.clerk_id)
+        create_provisional(claims.clerk_id)
         row = _load(claims)
     user, has_ended = row or (AnonymousUser(), True)
     return user if user.is_active and not has_ended else AnonymousUser()
@@ -73,7 +73,7 @@ def _select() -> str:
 
 
 @transaction.atomic
-def _create_provisional(clerk_id: str) -> None:
+def create_provisional(clerk_id: str) -> None:
     """Create a provisional user without roles and profiles, and queue a fetch of the rest from Clerk."""
     user = User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX)
     if insert_if_new(user) and settings.CLERK_SECRET_KEY:

@@ -227,7 +227,7 @@ UNCHANGED: dict[str, Callable[[WebhookClient, SampleUser], Any]] = {
     "same role in another spelling": lambda webhook, user: webhook.updated(user.later(roles=["builder", "WIZARD"])),
     "other metadata": lambda webhook, user: webhook.updated(user.later(public_metadata={"theme": "dark"})),
     "phone": lambda webhook, user: webhook.updated(user.later(phone="+48600100200")),
-    "another type": lambda webhook, user: webhook.send("session.created", user),
+    "another type": lambda webhook, user: webhook.send("session.pending", user),
 }
 
 

@@ -24,7 +24,7 @@ from webhooks.models import WebhookEvent, WebhookEventQuerySet
 pytestmark = pytest.mark.django_db
 
 URLS = (URL, f"{URL}/")
-BODY = samples.encode(samples.event("session.created", {"id": "sess_1"}, occurred_at=datetime(2026, 11, 1, tzinfo=UTC)))
+BODY = samples.encode(samples.event("session.pending", {"id": "sess_1"}, occurred_at=datetime(2026, 11, 1, tzinfo=UTC)))
 SVIX_ADDRESS = "44.228.126.217"
 STRANGER = "203.0.113.9"
 

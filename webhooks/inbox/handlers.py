@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from django.conf import settings
 
-from accounts.clerk.payloads import ClerkEvent, ClerkSessionEnded, ClerkUser, ClerkUserDeleted
+from accounts.clerk.payloads import ClerkEvent, ClerkUser, ClerkUserDeleted
+from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted
 from accounts.sessions import services as sessions
+from accounts.sessions import sign_ins
 from accounts.sync.apply import Outcome, apply_user
 from audit.log import Actor
 from audit.models import AuditLog
@@ -36,6 +38,21 @@ def handle_user(event: ClerkEvent, actor: Actor) -> Result:
     return (State.STALE if outcome is Outcome.STALE else State.PROCESSED), ""
 
 
+#: Results of sign-ins that are not recorded.
+SIGN_IN_NOTES = {
+    sign_ins.Outcome.UNKNOWN_USER: "The user is not known here.",
+    sign_ins.Outcome.DELETED_USER: "The user was deleted.",
+}
+
+
+def record_sign_in(event: ClerkEvent, actor: Actor) -> Result:
+    if not isinstance(event.subject, ClerkSessionStarted):
+        return State.IGNORED, ""
+    outcome = sign_ins.record(event.subject, actor=actor)
+    note = SIGN_IN_NOTES.get(outcome, "")
+    return (State.IGNORED if note else State.PROCESSED), note
+
+
 def end_session(event: ClerkEvent, actor: Actor) -> Result:
     """Reject the remaining tokens of an ended session."""
     if isinstance(event.subject, ClerkSessionEnded):
@@ -48,6 +65,7 @@ HANDLERS: dict[str, Callable[[ClerkEvent, Actor], Result]] = {
     "user.created": handle_user,
     "user.updated": handle_user,
     "user.deleted": handle_user,
+    "session.created": record_sign_in,
     "session.ended": end_session,
     "session.removed": end_session,
     "session.revoked": end_session,

@@ -25,7 +25,7 @@ from psycopg import errors
 from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, PartialEvent, parse_event, parse_partially
 from core.db.statements import insert_if_new, update
 from core.text import postgres_safe
-from webhooks.inbox import attempts, handlers, retry_policy
+from webhooks.inbox import attempts, delivery_log, handlers, retry_policy
 from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.inbox.signatures import Delivery
 from webhooks.inbox.unavailable import DATABASE_ERRORS, Unavailable
@@ -68,6 +68,7 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     Raises:
         Unavailable: the database cannot be reached, or a lock timed out. Nothing was stored.
     """
+    started = time.perf_counter()
     parsed = _parse(delivery.body)
 
     def claim() -> WebhookEvent | None:
@@ -84,6 +85,7 @@ def receive(delivery: Delivery, sender: Sender) -> str:
             event = _attempt(claim, parsed, Trigger.DELIVERY)
     except DATABASE_ERRORS as error:
         raise Unavailable(error) from error
+    delivery_log.write(delivery, parsed, event.state if event else DUPLICATE, time.perf_counter() - started)
     if event is None:
         return DUPLICATE
     return State.FAILED if event.state == State.DEAD else State(event.state)

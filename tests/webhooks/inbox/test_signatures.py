@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 UNKNOWN_SECRET = "whsec_" + base64.b64encode(b"a secret that is not configured").decode()
 #: A well-formed but wrong signature.
 WRONG = "v1," + base64.b64encode(bytes(32)).decode()
-BODY = samples.encode(samples.event("session.created", {"id": "sess_1"}, occurred_at=NOW))
+BODY = samples.encode(samples.event("session.pending", {"id": "sess_1"}, occurred_at=NOW))
 
 
 def compute_signature(body: bytes, *, svix_id: str, timestamp: str, secret: str = SECRET) -> str:

@@ -1,0 +1,54 @@
+"""Parse the sessions in Clerk's webhook events into typed values."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounts.clerk.fields import ClerkPayloadError, parse_user_id
+from core.text import clean_line
+
+SESSION_ID = re.compile(r"sess_[A-Za-z0-9]{1,59}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkSessionStarted:
+    """A user signed in.
+
+    Attributes:
+        impersonator: the Clerk id of the administrator who signed in as the user.
+    """
+
+    clerk_id: str
+    session_id: str
+    started_at: datetime
+    impersonator: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkSessionEnded:
+    """A session ended at Clerk. Its tokens can remain valid for up to a minute."""
+
+    clerk_id: str
+    session_id: str
+    ended_at: datetime
+
+
+def session_started(data: object, occurred_at: datetime) -> ClerkSessionStarted:
+    clerk_id, session_id, session = _session(data)
+    actor = session.get("actor")
+    impersonator = clean_line(actor.get("sub"), limit=64) if isinstance(actor, dict) else ""
+    return ClerkSessionStarted(clerk_id, session_id, occurred_at, impersonator or None)
+
+
+def session_ended(data: object, occurred_at: datetime) -> ClerkSessionEnded:
+    clerk_id, session_id, _ = _session(data)
+    return ClerkSessionEnded(clerk_id, session_id, occurred_at)
+
+
+def _session(data: object) -> tuple[str, str, dict[str, Any]]:
+    """Return the ids of the user and the session, and the session."""
+    session_id = data.get("id") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or not isinstance(session_id, str) or not SESSION_ID.fullmatch(session_id):
+        raise ClerkPayloadError("The session has no id that starts with sess_.", reason="session_without_id")
+    return parse_user_id(data.get("user_id")), session_id, data
