@@ -12,5 +12,5 @@ class AuditConfig(AppConfig):
         from audit import checks, personal_data  # noqa: F401  # importing checks registers them
 
         register(personal_data)
-        # core is not an app, and audit is the lowest one.
+        # Registered here, because core is not an app and audit is the lowest app.
         post_migrate.connect(timeouts.set_role_defaults, sender=self, dispatch_uid="timeouts")

@@ -1,4 +1,4 @@
-"""System checks of the audit app. Ids are never reused."""
+"""System checks for the audit app. IDs are never reused."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def check_sealing(**kwargs: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Warning(
-            "AUDIT_SEAL_KEY is not set, so the audit log is not sealed. The database owner could change it unnoticed.",
+            "AUDIT_SEAL_KEY is not set, so the audit log is not sealed. The database owner could change it without being detected.",
             hint="Set it to at least 32 random characters, and keep a copy outside the database and its backups.",
             id="audit.W001",
         )

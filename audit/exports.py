@@ -1,4 +1,4 @@
-"""Export audit rows to a file for auditors and other tools. Exports are themselves logged."""
+"""Export audit rows to a file for auditors and other tools. Each export is also logged."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,7 +32,7 @@ def export_response(
 
     Args:
         file_format: one of FORMATS.
-        chosen_filters: the filters to record in the log.
+        chosen_filters: the selected filters, which are recorded in the log.
     """
     assert isinstance(actor.user, AbstractBaseUser)  # noqa: S101  # admin_view requires sign-in
     content_type, extension, write = FORMATS[file_format]
@@ -69,7 +69,7 @@ def _json(value: Any) -> str:
 
 
 type Writer = Callable[[Iterable[AuditLog]], Iterator[str]]
-#: Content type, extension and writer of each format.
+#: Content type, file extension and writer for each format.
 FORMATS: dict[str, tuple[str, str, Writer]] = {
     "csv": (csv_export.CSV_CONTENT_TYPE, "csv", _csv),
     "jsonl": ("application/jsonl; charset=utf-8", "jsonl", _json_lines),

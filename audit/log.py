@@ -1,4 +1,4 @@
-"""Write the audit log. Nothing else writes to it."""
+"""Write the audit log. Only this module writes to it."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from core.client_ip import get_client_ip
 from core.db.statements import insert
 from core.text import postgres_safe
 
-#: Facts whose names contain these words are rejected, because many people read the log and it is kept permanently.
+#: Facts with these words in their names are rejected, because the log is permanent and many people can read it.
 SECRET_WORDS = ("password", "secret", "token")
 
 _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", default=None)
@@ -28,12 +28,12 @@ _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", defaul
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who made a change, and from where.
+    """The origin of a change.
 
     Attributes:
-        user: None means the system or Clerk.
-        delivery: the svix-id of the webhook behind the change.
-        ip_address, user_agent: of the person who acted.
+        user: the user who made the change, or None for the system or Clerk.
+        delivery: the svix-id of the webhook that caused the change.
+        ip_address, user_agent: the client of the person who made the change.
         impersonator: the Clerk id of the admin who is signed in as `user`.
     """
 
@@ -75,10 +75,10 @@ def record(
     """Write one row. Call this in the transaction of the change.
 
     Args:
-        actor: who made the change, and from where.
+        actor: the origin of the change.
         target: the changed object.
-        subject: the user it is about, if that is not the target.
-        changes: old and new value of each field that changed.
+        subject: the user that the change is about, if different from the target.
+        changes: old and new values of each changed field.
         facts: other details, JSON-serialisable.
 
     Raises:
@@ -112,7 +112,7 @@ def record(
 
 
 def target_key(row: models.Model) -> str:
-    """Return the value of `AuditLog.target` for a row, for example accounts.user:42, or accounts.user if it is not saved."""
+    """Return a row's `AuditLog.target`, for example accounts.user:42, or accounts.user for an unsaved row."""
     return f"{row._meta.label_lower}:{row.pk}" if row.pk is not None else row._meta.label_lower
 
 
@@ -133,7 +133,7 @@ def batch() -> Iterator[None]:
 
 
 def _as_json(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts as they will be read from JSON, so that digests of written and read rows are equal."""
+    """Return the facts as they will be read back from JSON, so that rows have the same digest when written and read."""
     decoded: dict[str, Any] = json.loads(json.dumps(facts, cls=DjangoJSONEncoder))
     return decoded
 

@@ -12,7 +12,7 @@ from audit.log import SYSTEM
 from audit.models import AuditLog
 from core.personal_data import PersonalData
 
-#: Set the personal columns to NULL. The trigger allows no other change, and only for users who are marked as erased.
+#: Sets the personal columns to NULL. The trigger allows only this change, and only for users who are marked as erased.
 _ERASE_SUBJECT = """
 UPDATE audit_auditlog SET target_label = NULL, personal_salt = NULL,
     details = CASE WHEN action = ANY (%(permanent)s) THEN details END
@@ -23,9 +23,9 @@ UPDATE audit_auditlog SET actor_label = NULL, ip_address = NULL, user_agent = NU
 WHERE actor_id = %(user)s OR actor_id IS NULL AND subject_id = %(user)s AND action <> 'PERSON_ERASED'
 """
 Action = AuditLog.Action
-#: Rows that would reveal other people: that someone else has the same email address.
+#: Rows that would reveal that another person has the same email address.
 _NOT_EXPORTED = (Action.CONFLICT_OPENED, Action.CONFLICT_RESOLVED)
-#: Rows whose details contain the name and email address of the other account.
+#: Rows whose details contain another account's name and email address.
 _WITHOUT_DETAILS = (Action.IDENTITY_MOVED,)
 YOU, ADMINISTRATOR = "you", "an administrator"
 
@@ -34,16 +34,16 @@ COVERED = (AuditLog,)
 
 
 def export(user: AbstractBaseUser) -> PersonalData:
-    """Return the rows about the user and the rows of their actions, with other people reduced to their part."""
+    """Return rows about the user and rows for the user's actions, without other people's personal data."""
     found = AuditLog.objects.filter(Q(subject_id=user.pk) | Q(actor_id=user.pk)).exclude(action__in=_NOT_EXPORTED)
     return PersonalData({"log": [_exported(row, user.pk) for row in found.order_by("id").iterator()]})
 
 
 def _exported(row: AuditLog, user_id: int) -> dict[str, Any]:
-    """Return a row without the other people in it.
+    """Return a row without other people's personal data.
 
-    Details and labels belong to the subject, the IP address and browser to the actor. Webhooks have those of whoever made
-    the change at Clerk, which can be an administrator.
+    Details and labels belong to the subject. The IP address and browser belong to the actor. For webhooks, they belong
+    to the person who made the change in Clerk, who can be an administrator.
     """
     is_about = row.subject_id == user_id
     is_own = row.actor_id == user_id and row.impersonator is None
@@ -66,11 +66,11 @@ def _other_actor(row: AuditLog) -> str | None:
 
 
 def erase(user: AbstractBaseUser) -> None:
-    """Record the erasure, then erase rows about the user and the actor's columns of rows of their actions.
+    """Record the erasure, then erase rows about the user, and the actor columns in rows for the user's actions.
 
-    The user must be marked as erased. The actor's columns of rows about the user that belong to someone else stay.
+    The user must be marked as erased. In rows about the user, actor columns that belong to another person are kept.
     """
-    # Read again, because `user` may still have the name that was erased elsewhere.
+    # Reload the user, because `user` may still contain the name that another module has erased.
     target = get_user_model()._default_manager.get(pk=user.pk)
     log.record(AuditLog.Action.PERSON_ERASED, actor=SYSTEM, target=target)
     with connection.cursor() as cursor:

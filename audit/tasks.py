@@ -1,4 +1,4 @@
-"""Background jobs of the audit app."""
+"""Background jobs for the audit app."""
 
 import logging
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 @app.periodic(cron=settings.AUDIT_SEAL_CRON)
 @app.task(queue="upkeep", queueing_lock="seal_audit_log")
 def seal_audit_log(timestamp: int) -> None:
-    """Seal committed rows and send checkpoints, including those that failed before."""
+    """Seal committed rows and send checkpoints, including checkpoints that failed before."""
     if settings.AUDIT_SEAL_KEYS:
         try:
             seals.seal()

@@ -1,4 +1,4 @@
-"""Write gunicorn's log, limited, and one line per request as JSON if LOG_FORMAT is json."""
+"""Write gunicorn's log with rate limits. If LOG_FORMAT is json, write each request as a line of JSON."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from config.log_limits import LimitFilter, admits_access
 from config.logs import json_formatter
 from core.redaction import redact_text
 
-#: Longest path in the access log, in characters. Clients choose it.
+#: Maximum length of a path in the access log, in characters, because clients choose the path.
 MAX_PATH_LENGTH = 300
 
 
@@ -28,9 +28,10 @@ class JsonLogger(LimitedLogger):
             handler.setFormatter(json_formatter())
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
-        """Log a request without its query string, client IP and user agent, because queries can contain search terms and tokens.
+        """Log a request without its query string, client IP and user agent.
 
-        gunicorn calls this in the thread that handled the request, so the context variables of the request are still bound.
+        Query strings can contain search terms and tokens. gunicorn calls this method in the thread that handled the
+        request, so the request's context variables are still bound.
         """
         method, path = environ["REQUEST_METHOD"], _loggable_path(environ.get("PATH_INFO", ""))
         status = int(str(resp.status).split(None, 1)[0])

@@ -1,4 +1,4 @@
-"""System checks of hosts, proxies and HTTPS. Ids are never reused."""
+"""System checks for hosts, proxies and HTTPS. IDs are never reused."""
 
 import re
 from collections.abc import Iterator
@@ -12,11 +12,12 @@ from core.origins import canonical_origin
 #: Required by hstspreload.org.
 MIN_PRELOAD_S = 365 * 24 * 3600
 MIN_KEY_LENGTH, MIN_KEY_CHARACTERS = 32, 5
-#: A host name or an IP address. A leading dot, which includes subdomains, needs two labels, because .com is too wide.
+#: A host name or an IP address. A leading dot includes subdomains and requires at least two labels, because .com is too
+#: broad.
 ALLOWED_HOST = re.compile(r"\.?[a-z0-9_-]+(?:\.[a-z0-9_-]+)+|[a-z0-9_-]+|\[[0-9a-f:.]+\]", re.ASCII | re.IGNORECASE)
 #: An origin, or all subdomains of a domain with at least two labels.
 WILDCARD = re.compile(r"(https?://)\*\.(?=[^.]+\.)")
-#: Words in the names of headers with which proxies mark HTTPS requests, and the values that they use.
+#: Words in the names and values of headers that proxies use to mark HTTPS requests.
 TLS_HEADER_WORDS = ("PROTO", "SCHEME", "SSL", "HTTPS", "TLS", "CF_VISITOR")
 TLS_HEADER_VALUES = ("https", "on", "1", "true", "yes", "ssl", '{"scheme":"https"}')
 
@@ -118,8 +119,7 @@ def _proxy_problems() -> Iterator[checks.CheckMessage]:
     header, count = settings.SECURE_PROXY_SSL_HEADER, settings.TRUSTED_PROXY_COUNT
     if header and not count:
         yield checks.Error(
-            "TRUSTED_PROXY_SSL_HEADER says that there is a proxy, and TRUSTED_PROXY_COUNT is 0, so that all clients seem to "
-            "have the proxy's IP address.",
+            "TRUSTED_PROXY_SSL_HEADER is set but TRUSTED_PROXY_COUNT is 0, so all clients seem to have the proxy's IP address.",
             hint="Set TRUSTED_PROXY_COUNT to the number of proxies between browsers and this server.",
             id="config.E008",
         )

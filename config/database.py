@@ -1,4 +1,4 @@
-"""Validate pooled connections without a round trip to the server before each request."""
+"""Validate pooled connections before each request without a round trip to the server."""
 
 import select
 from typing import Any
@@ -10,13 +10,13 @@ from psycopg_pool import ConnectionPool
 
 
 def check_connection(connection: psycopg.Connection[Any]) -> None:
-    """Raise if the server has closed a pooled connection. A healthy connection costs no round trip.
+    """Check whether the server has closed a pooled connection, without a round trip.
 
     A server that shuts down or closes a connection sends a message, which makes the socket readable. The first dead
-    connection drains the whole pool, because psycopg-pool would otherwise wait 1, 2, 4 … s for each one.
+    connection drains the whole pool, because psycopg-pool would otherwise wait 1, 2, 4 … s for each connection.
 
     Raises:
-        psycopg.OperationalError: the connection is dead; the pool then returns another one.
+        psycopg.OperationalError: the connection is dead. The pool then returns another connection.
     """
     readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
     if not readable:
@@ -30,8 +30,8 @@ def check_connection(connection: psycopg.Connection[Any]) -> None:
 
 
 def close_pools() -> None:
-    """Close all database connections of this process. Otherwise the threads of a pool delay its exit by 20 s."""
-    if not settings.configured:  # the settings could not be loaded, and that error is reported elsewhere
+    """Close all database connections in this process. Otherwise, the pool's threads delay the exit by 20 s."""
+    if not settings.configured:  # The settings could not be loaded. This error is reported elsewhere.
         return
     for connection in connections.all(initialized_only=True):
         connection.close()

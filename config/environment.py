@@ -1,4 +1,4 @@
-"""Readers for the environment variables in `.env.example`. An invalid value raises an error that names the variable."""
+"""Read the environment variables in `.env.example`. Errors for invalid values name the variable."""
 
 import base64
 import binascii
@@ -23,7 +23,7 @@ TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 
 env = environ.Env()
-env.read_env(BASE_DIR / ".env")  # variables that are already set take precedence
+env.read_env(BASE_DIR / ".env")  # Variables that are already set take precedence.
 
 
 def required(name: str, purpose: str) -> str:
@@ -35,7 +35,7 @@ def required(name: str, purpose: str) -> str:
     Raises:
         ImproperlyConfigured: the variable is unset or blank.
     """
-    # env.str() would treat a value that starts with $ as the name of another variable, and a key may start with it.
+    # Keys may start with $, but env.str() would treat such a value as the name of another variable.
     value: str = env.ENVIRON.get(name, "").strip()
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. It is {purpose}. See .env.example.")
@@ -54,7 +54,7 @@ def integer(name: str, default: int, *, minimum: int = 0) -> int:
 def boolean(name: str, *, default: bool = False) -> bool:
     """Return whether the variable `name` is on, or `default` if it is unset.
 
-    django-environ would treat every unknown word, such as a misspelt "treu", as off.
+    django-environ would treat every unknown word as off, including typos such as "treu".
     """
     text = env.str(name, default="").strip().lower()
     if text not in TRUE_WORDS | FALSE_WORDS:
@@ -63,12 +63,12 @@ def boolean(name: str, *, default: bool = False) -> bool:
 
 
 def comma_separated(name: str, default: list[str] | None = None) -> list[str]:
-    """Return the values of the comma-separated variable `name` without empty ones, or `default` if there are none."""
+    """Return the non-empty values in the comma-separated variable `name`, or `default` if there are none."""
     return [value.strip() for value in env.str(name, default="").split(",") if value.strip()] or default or []
 
 
 def choice(name: str, options: tuple[str, ...], default: str) -> str:
-    """Return the option that the variable `name` contains in any case, or `default` if it is unset."""
+    """Return the option in the variable `name`, ignoring case, or `default` if it is unset."""
     text = env.str(name, default="").strip() or default
     for option in options:
         if option.lower() == text.lower():
@@ -85,7 +85,7 @@ def cron(name: str, default: str) -> str:
 
 
 def header(name: str) -> tuple[str, str] | None:
-    """Parse a `Header-Name: value` variable into the form of Django's SECURE_PROXY_SSL_HEADER. Return None if unset."""
+    """Parse a `Header-Name: value` variable for Django's SECURE_PROXY_SSL_HEADER. Return None if it is unset."""
     text = env.str(name, default="").strip()
     if not text:
         return None
@@ -132,7 +132,7 @@ def sentry_dsn() -> str:
 
 
 def frontend_api_url(publishable_key: str) -> str:
-    """Return the URL of the Frontend API that is encoded in a publishable key.
+    """Return the Frontend API URL encoded in a publishable key.
 
     A publishable key is `pk_test_` or `pk_live_`, followed by the base64 encoding of the host name and a dollar sign.
 
@@ -154,7 +154,7 @@ def frontend_api_url(publishable_key: str) -> str:
 
 
 def mailer_config(url: str) -> dict[str, Any]:
-    """Return Django's MAILERS entry for EMAIL_URL. The default is a server on this machine.
+    """Return Django's MAILERS entry for EMAIL_URL. The default is a mail server on this machine.
 
     Args:
         url: `smtp+tls://user:password@host:587`, `smtp+ssl://…:465`, or `filemail:///folder`, which writes files.
@@ -194,12 +194,12 @@ def database_config(url: str, *, pool_size: int, pooler: str = "") -> dict[str, 
     Args:
         url: `postgresql://user:password@host:port/name`, or `postgresql://user@/name?host=/socket/folder`.
         pool_size: maximum number of connections per process.
-        pooler: `transaction` if the URL leads to a pooler that may change the session with each transaction.
+        pooler: `transaction` if the URL belongs to a pooler that can use a different session for each transaction.
 
     Raises:
         ImproperlyConfigured: the URL is malformed or has another scheme.
     """
-    # This check comes first, because django-environ's warning about an unknown engine contains the password.
+    # Check this first, because django-environ's warning about an unknown engine contains the password.
     if not url.startswith(("postgresql://", "postgres://")):
         raise ImproperlyConfigured(
             "DATABASE_URL must be the URL of a PostgreSQL database, such as postgresql://user:password@host:5432/name."
@@ -211,21 +211,21 @@ def database_config(url: str, *, pool_size: int, pooler: str = "") -> dict[str, 
             f"DATABASE_URL is malformed ({error}). It must look like postgresql://user:password@host:5432/name."
         ) from None
     options = config.pop("OPTIONS", {})
-    # django-environ leaves the socket folder of ?host=… percent-encoded among the options.
+    # django-environ does not decode the socket folder in ?host=….
     config["HOST"] = unquote(options.pop("host", config.get("HOST", "")))
     options["connect_timeout"] = 3
     options["pool"] = {"min_size": 1, "max_size": pool_size, "timeout": 3, "check": check_connection}
-    if pooler:  # it refuses start-up options, and a server-side cursor would outlive its transaction
+    if pooler:  # The pooler rejects start-up options, and a server-side cursor would outlive its transaction.
         return config | {"CONN_MAX_AGE": 0, "OPTIONS": options, "DISABLE_SERVER_SIDE_CURSORS": True}
     options["options"] = STARTUP_OPTIONS
     return config | {"CONN_MAX_AGE": 0, "OPTIONS": options}
 
 
 def _commit(git: Path) -> str:
-    """Return the commit of a checkout. It is read from files, because git may not be installed."""
+    """Return a checkout's commit. It is read from files, because git may not be installed."""
     try:
         head = (git / "HEAD").read_text().strip()
         reference = head.removeprefix("ref: ")
         return (head if reference == head else (git / reference).read_text()).strip()[:12]
-    except OSError:  # not a checkout, or its references are packed
+    except OSError:  # The folder is not a checkout, or its references are packed.
         return ""

@@ -17,29 +17,30 @@ try:
 except ImproperlyConfigured as error:
     raise SystemExit(f"Not started: {error}") from None
 
-# gthread, but no thread waits for a slow client.
+# Like gthread, but threads do not wait for slow clients.
 worker_class = "config.gunicorn_worker.BufferingWorker"
-#: Per worker. With more threads than DATABASE_POOL_SIZE, threads would wait for connections.
+#: Number of threads per worker. If there were more than DATABASE_POOL_SIZE, threads would wait for connections.
 threads = 8
-# Imports happen once, and the workers share their memory.
+# Import the application once, so that workers share its memory.
 preload_app = True
 
 #: Seconds without a heartbeat after which a worker is replaced. Requests end earlier because of the database timeouts.
 timeout = 60
-#: Seconds that running requests may take when the server stops. Svix times out after 15.
+#: Maximum time in seconds for running requests to finish when the server stops. Svix times out after 15 s.
 graceful_timeout = 15
-#: Longer than the 60 s for which load balancers keep idle connections, so that they never use one that is being closed.
+#: Longer than the 60 s for which load balancers keep idle connections, so that they never use a connection that is
+#: closing.
 keepalive = 75
-# Heartbeats are written to memory if possible, because a busy disk can delay them.
+# Write heartbeats to memory if possible, because a busy disk can delay them.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  # gunicorn creates a unique file
 
-#: Bytes. Clerk's handshake passes a token in the query string, and one header can contain several of its cookies.
+#: In bytes. Clerk's handshake passes a token in the query string, and one header can contain several Clerk cookies.
 limit_request_line = 8190
 limit_request_field_size = 16380
 limit_request_fields = 100
 # Only TRUSTED_PROXY_SSL_HEADER decides whether a request used HTTPS.
 forwarded_allow_ips = ""
-# The socket is in the home folder, where two servers of one user would conflict.
+# The socket would be in the home folder, where two servers run by one user would conflict.
 control_socket_disable = True
 
 proc_name = "buildappswith"
@@ -51,14 +52,14 @@ if logs_json:
 
 
 def post_worker_init(worker: object) -> None:
-    """Watch the queue workers from the web servers, because a worker that is down cannot report it."""
+    """Monitor the queue workers from the web servers, because a stopped worker cannot report its own failure."""
     from webhooks.monitoring import worker_watchdog
 
     worker_watchdog.start()
 
 
 def worker_exit(server: object, worker: object) -> None:
-    """Save the counters kept in memory and close the connection pool, whose threads would keep the process from exiting."""
+    """Save in-memory counters and close the connection pool, whose threads would prevent the process from exiting."""
     from config.database import close_pools
     from config.log_limits import limiter
     from webhooks.inbox.rejections import rejection_counter

@@ -1,7 +1,7 @@
-"""A gunicorn worker whose threads never wait for a slow client.
+"""A gunicorn worker whose threads do not wait for slow clients.
 
-gunicorn's own threaded worker reads a request in the thread that answers it, so as many slow clients as there are threads
-stop the site. Here the worker's event loop collects each request, and a thread gets it when it is complete.
+gunicorn's threaded worker reads a request in the thread that handles it, so a few slow clients can block all threads.
+Here, the worker's event loop collects each request and passes it to a thread when it is complete.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from config.request_buffer import RefusedRequest, RequestBuffer
 
-#: Seconds in which a request's head must arrive.
+#: Maximum time in seconds to receive a request's head.
 HEAD_TIMEOUT_S = 10
-#: Seconds in which its body must arrive, and bytes a second that a longer body may take instead.
+#: Maximum time in seconds to receive a request's body, and the minimum rate in bytes per second for longer bodies.
 BODY_TIMEOUT_S, MIN_BODY_RATE = 10, 8 * 1024
-#: Seconds after which a client that does not read its answer loses the connection.
+#: Time in seconds after which the connection is closed if the client does not read the response.
 SEND_TIMEOUT_S = 20
 RECEIVE_BYTES = 64 * 1024
 
@@ -31,7 +31,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type h
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.initialized = True  # plain HTTP/1.1, read from the buffer and never from the socket
+        self.initialized = True  # Plain HTTP/1.1 that is read from the buffer instead of the socket.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", SEND_TIMEOUT_S, 0))
         self.buffer = RequestBuffer()
 
@@ -43,7 +43,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type h
         self.feed(rest)
 
     def feed(self, data: bytes) -> None:
-        """Take bytes, and set the time by which the rest must arrive."""
+        """Process received bytes, and set the deadline for the rest of the request."""
         had_head = bool(self.buffer.head)
         self.buffer.feed(data)
         if self.buffer.head and not had_head:
@@ -52,7 +52,7 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type h
                 self.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def refuse(self, status: str) -> None:
-        """Answer as far as the socket takes it; the connection ends afterwards."""
+        """Send as much of the response as the socket accepts. The connection is closed afterwards."""
         with contextlib.suppress(OSError):
             self.sock.send(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
 
@@ -62,14 +62,14 @@ class BufferedConnection(TConn):  # type: ignore[misc]  # gunicorn has no type h
 
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type hints
-    """Collects requests in the event loop and answers them in threads."""
+    """A worker that collects requests in the event loop and handles them in threads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.receiving: set[BufferedConnection] = set()
 
     def accept(self, listener: Any) -> None:
-        """Accept a connection and wait for its first request, without a thread."""
+        """Accept a connection and wait for its first request without using a thread."""
         try:
             sock, address = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
@@ -78,14 +78,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         self.receive(BufferedConnection(self.cfg, sock, address, listener.getsockname()))
 
     def receive(self, conn: BufferedConnection) -> None:
-        """Collect the next request of a connection."""
+        """Collect a connection's next request."""
         conn.sock.settimeout(0)
         if not conn.buffer.head:
             conn.timeout = time.monotonic() + HEAD_TIMEOUT_S
         self.on_data(conn)
 
     def on_data(self, conn: BufferedConnection, _socket: Any = None) -> None:
-        """Take what has arrived, and pass a complete request to a thread."""
+        """Read the received bytes, and pass a complete request to a thread."""
         try:
             data = conn.sock.recv(RECEIVE_BYTES)
             if not data:
@@ -107,13 +107,16 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         return None
 
     def finish_request(self, conn: BufferedConnection, future: Any) -> None:
-        """Keep or close the connection as gunicorn does. A request that is waiting on it is collected at once."""
+        """Keep or close the connection as gunicorn does.
+
+        If another request is already waiting, collect it immediately.
+        """
         super().finish_request(conn, future)
         if conn.buffer.rest and conn in self.keepalived_conns:
             self.on_client_socket_readable(conn, conn.sock)
 
     def on_client_socket_readable(self, conn: BufferedConnection, client: Any) -> None:
-        """Collect the next request of a connection that was kept open."""
+        """Collect the next request on a keep-alive connection."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
         try:
@@ -123,7 +126,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
         return self.receive(conn)
 
     def murder_pending(self) -> None:
-        """Close connections whose request did not arrive in time. gunicorn calls this once a second."""
+        """Close connections whose requests exceed the deadline. gunicorn calls this method once a second."""
         now = time.monotonic()
         for conn in list(self.receiving):
             if conn.timeout < now:
@@ -137,7 +140,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no ty
             self.poller.unregister(conn.sock)
 
     def forget(self, conn: BufferedConnection, status: str = "") -> None:
-        """Close a connection whose request will not be answered by the application."""
+        """Close a connection whose request does not reach the application."""
         self.stop_receiving(conn)
         if status:
             conn.refuse(status)

@@ -1,7 +1,7 @@
-"""Detect redirects to HTTPS that never end.
+"""Detect HTTPS redirect loops.
 
-A proxy that terminates TLS passes requests on as HTTP. If TRUSTED_PROXY_SSL_HEADER does not match what it sends, every page
-redirects to itself.
+A proxy that terminates TLS forwards requests as HTTP. If TRUSTED_PROXY_SSL_HEADER does not match the proxy's header,
+every page redirects to itself.
 """
 
 import logging
@@ -15,9 +15,10 @@ from django.utils.cache import add_never_cache_headers
 
 log = logging.getLogger(__name__)
 
-#: Browsers store and send a cookie with this prefix only over HTTPS. If it arrives, the browser did use HTTPS.
+#: Browsers store and send a cookie with this prefix only over HTTPS. A request with this cookie was therefore sent over
+#: HTTPS.
 COOKIE, COOKIE_AGE_S = "__Secure-https-redirect", 60
-#: Headers with which proxies mark HTTPS requests, quoted in the log as evidence.
+#: Headers that proxies use to mark HTTPS requests. They are quoted in the log as evidence.
 PROXY_HEADERS = (
     "X-Forwarded-Proto",
     "X-Forwarded-Scheme",
@@ -37,7 +38,7 @@ X-Forwarded-Proto: https
 
 
 def detect_loops(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer 500 with an explanation where Django's SecurityMiddleware would redirect endlessly."""
+    """Return 500 with an explanation if Django's SecurityMiddleware would redirect endlessly."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
@@ -49,7 +50,7 @@ def detect_loops(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
             response["X-Content-Type-Options"] = "nosniff"
         else:
             response.set_cookie(COOKIE, "1", max_age=COOKIE_AGE_S, secure=True, httponly=True, samesite="Lax")
-        # Otherwise browsers would keep a redirect to itself after the setting was corrected.
+        # Otherwise, browsers would still use a cached redirect after the setting is corrected.
         add_never_cache_headers(response)
         return response
 
@@ -62,7 +63,7 @@ def _is_https_redirect(request: HttpRequest, response: HttpResponse) -> bool:
 
 
 class _Interval:
-    """Allows something once per interval, because a client can send the cookie as often as it likes."""
+    """Limit an action to once per interval, because a client can send the cookie any number of times."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.next_at, self._lock = seconds, 0.0, threading.Lock()

@@ -1,7 +1,7 @@
-"""Limit the log records that clients can cause, so that they cannot fill the disk.
+"""Limit log records caused by clients, so that clients cannot fill the disk.
 
-A few records of each cause are logged in full per minute and process. The others are counted, and the counts are logged once a
-minute. Code that logs what an unknown client did passes `extra={"cause": ...}`.
+Each process logs a few records per cause and minute in full. The others are counted, and the counts are logged once a
+minute. Code that logs an unknown client's action passes `extra={"cause": ...}`.
 """
 
 import logging
@@ -11,19 +11,19 @@ from collections import Counter
 log = logging.getLogger(__name__)
 
 INTERVAL_S = 60.0
-#: Records of one cause in an interval. Records of the webhook endpoint are limited to one.
+#: Maximum number of records per cause and interval. The limit for the webhook endpoint is one.
 MAX_RECORDS = 20
-#: Lines of the access log in an interval: of answered requests, and of requests rejected with one status.
+#: Maximum number of access log lines per interval: for successful requests, and for each status of rejected requests.
 MAX_ACCESS_RECORDS, MAX_REJECTED_ACCESS_RECORDS = 6000, 60
-#: Further causes share one count, so that the table cannot grow.
+#: Maximum number of separate causes. Further causes share one count, so that the table cannot grow.
 MAX_CAUSES, OTHER = 200, "other causes"
 WEBHOOK_PREFIX = "/api/webhooks/"
-#: Beginnings of gunicorn's messages about broken requests and connections.
+#: Prefixes of gunicorn's messages about malformed requests and broken connections.
 GUNICORN_MESSAGES = ("Invalid request", "Socket error", "Error handling request")
 
 
 class RecordLimiter:
-    """Counts log records by cause in one process."""
+    """Count log records by cause in one process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -38,7 +38,8 @@ class RecordLimiter:
                 cause = OTHER
             self._counts[cause] += 1
             self._limits[cause] = limit
-            # A timer, because no later record may arrive. It is not alive in a process that was forked after its start.
+            # Use a timer, because there may be no later record. The timer does not run in a process forked after its
+            # start.
             if self._timer is None or not self._timer.is_alive():
                 self._timer = threading.Timer(INTERVAL_S, self.report)
                 self._timer.daemon = True
@@ -46,7 +47,7 @@ class RecordLimiter:
             return self._counts[cause] <= limit
 
     def report(self) -> None:
-        """Log how many records of each cause were left out, and start to count again."""
+        """Log the number of dropped records for each cause, and reset the counts."""
         with self._lock:
             counts, limits, self._timer = self._counts, self._limits, None
             self._counts, self._limits = Counter(), {}
@@ -59,7 +60,10 @@ limiter = RecordLimiter()
 
 
 class LimitFilter(logging.Filter):
-    """Drops records beyond the limit of their cause. It belongs on handlers: a logger's filter skips its child loggers."""
+    """A filter that drops records above their cause's limit.
+
+    Attach it to handlers, because a logger's filters do not apply to its child loggers.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         cause = _cause(record)
@@ -71,7 +75,7 @@ class LimitFilter(logging.Filter):
 
 
 def admits_access(path: str, status: int) -> bool:
-    """Return whether a line of the access log should be written."""
+    """Return whether to write a line to the access log."""
     if status < 400:
         return limiter.admit("answered requests", MAX_ACCESS_RECORDS)
     if path.startswith(WEBHOOK_PREFIX):
@@ -80,7 +84,7 @@ def admits_access(path: str, status: int) -> bool:
 
 
 def _cause(record: logging.LogRecord) -> str | None:
-    """Return the cause of a record that an unknown client can cause, or None for other records."""
+    """Return the cause of a record that an unknown client can trigger, or None for other records."""
     if cause := getattr(record, "cause", None):
         return str(cause)
     if status := getattr(record, "status_code", 0):
@@ -93,7 +97,7 @@ def _cause(record: logging.LogRecord) -> str | None:
 
 
 def _place(record: logging.LogRecord) -> str:
-    """Return where the exception of a record was raised, so that each error is logged with its stack."""
+    """Return where a record's exception was raised, so that each different error is logged with its stack."""
     error = record.exc_info[1] if record.exc_info else None
     trace = error.__traceback__ if error else None
     if error is None or trace is None:

@@ -1,7 +1,8 @@
-"""Log records as lines of JSON with the ids of their request, webhook delivery, user and job.
+"""Log records as lines of JSON with request, webhook delivery, user and job ids.
 
-The ids are bound with `structlog.contextvars` as they become known: the request id by the middleware below, the delivery id
-by webhooks.views, the user id by accounts.middleware, and the job id by the worker middleware below.
+`structlog.contextvars` stores the ids as soon as they are known. The middleware below binds the request id,
+webhooks.views binds the delivery id, accounts.middleware binds the user id, and the worker middleware below binds the
+job id.
 """
 
 import json
@@ -36,7 +37,7 @@ def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        # Not cleared afterwards, because Django and gunicorn log the request after this middleware returns.
+        # The variables are not cleared here, because Django and gunicorn log the request after this middleware returns.
         clear_contextvars()
         request_id = uuid.uuid4().hex
         given = _client_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
@@ -49,7 +50,7 @@ def request_context(get_response: Callable[[HttpRequest], HttpResponse]) -> Call
 
 
 async def job_context(call_next: Callable[[], Awaitable[Any]], context: JobContext, worker: Any) -> Any:
-    """Bind the name and id of a job while it runs. The worker runs each job in a separate context."""
+    """Bind a job's name and id while it runs. The worker runs each job in a separate context."""
     with structlog.contextvars.bound_contextvars(job=context.job.task_name, job_id=context.job.id):
         return await call_next()
 
@@ -62,7 +63,7 @@ def json_formatter() -> logging.Formatter:
 
 
 class RejectionFilter(logging.Filter):
-    """Removes stack traces from records about rejected requests (4xx), because any client can cause them."""
+    """A filter that removes stack traces from records about rejected requests (4xx), because clients can cause them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if 400 <= getattr(record, "status_code", 0) < 500:
@@ -71,7 +72,7 @@ class RejectionFilter(logging.Filter):
 
 
 class _JsonRenderer:
-    """The last structlog processor: renders a record and its bound values as one line."""
+    """The last structlog processor, which renders a record and its bound values as one line."""
 
     def __init__(self, constants: dict[str, str]) -> None:
         self.constants = constants
@@ -86,7 +87,7 @@ class _JsonRenderer:
             "logger": record.name,
             "message": redaction.redact_text(str(message)),
         }
-        job = getattr(record, "job", None)  # set by Procrastinate on its own records about a job
+        job = getattr(record, "job", None)  # Procrastinate sets this on its records about a job.
         if isinstance(job, dict):
             line |= {"job": job.get("task_name"), "job_id": job.get("id")}
         line |= getattr(record, "fields", {}) | self.constants | dict(event)
@@ -96,7 +97,7 @@ class _JsonRenderer:
 
 
 def _error(error: BaseException) -> dict[str, str]:
-    """Return an exception in Datadog's attributes, without variables and with quoted values redacted."""
+    """Return an exception as Datadog attributes, without variables and with quoted values redacted."""
     parts: list[str] = []
     current: BaseException | None = error
     while current is not None and len(parts) < MAX_CHAINED_ERRORS:
@@ -114,7 +115,7 @@ def _client_request_id(given: str) -> dict[str, str]:
 
 
 def _trace(traceparent: str) -> dict[str, str]:
-    """Parse a W3C traceparent header into trace and span ids, in W3C's and in Datadog's format.
+    """Parse a W3C traceparent header into trace and span ids, in W3C and Datadog formats.
 
     Datadog uses the lower 64 bits as a decimal number: docs.datadoghq.com/tracing/connect_logs_and_traces/opentelemetry
     """

@@ -17,7 +17,7 @@ from accounts.http import json_error
 
 log = logging.getLogger(__name__)
 
-#: Raised while the database is unreachable or overloaded.
+#: Exceptions raised while the database is unreachable or overloaded.
 DATABASE_UNAVAILABLE = (OperationalError, InterfaceError)
 
 #: Browser features that no page needs. https://www.w3.org/TR/permissions-policy/
@@ -44,10 +44,10 @@ def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> C
 
 
 class AnonymousGZipMiddleware(GZipMiddleware):
-    """Compress HTML pages for visitors, because transfer dominates the load time on mobile networks.
+    """Compress HTML pages for visitors, because transfer time dominates page loads on mobile networks.
 
-    Pages of signed-in users are not compressed, because the length of a compressed page can reveal its secrets (BREACH).
-    API responses are not compressed, because compression weakens their strong ETags and If-Match would never match.
+    Pages for signed-in users are not compressed, because a compressed page's length can reveal its secrets (BREACH).
+    API responses are not compressed, because compression weakens strong ETags and If-Match would then never match.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -56,13 +56,13 @@ class AnonymousGZipMiddleware(GZipMiddleware):
 
 
 def _has_session(request: HttpRequest) -> bool:
-    """Return whether a request carries a session, valid or not. This needs no query."""
+    """Return whether a request contains a session, which may be invalid. No query is needed."""
     names = ("__session", settings.SESSION_COOKIE_NAME)
     return "Authorization" in request.headers or any(name.startswith(names) for name in request.COOKIES)
 
 
 class FlagCookiesMiddleware(WaffleMiddleware):
-    """Set HttpOnly and SameSite on waffle's cookies, which record whether a flag is on for a visitor."""
+    """Set HttpOnly and SameSite on waffle's cookies, which store whether a flag is on for a visitor."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
@@ -74,7 +74,7 @@ class FlagCookiesMiddleware(WaffleMiddleware):
 class DatabaseUnavailableMiddleware:
     """Return 503 instead of 500 while the database is unreachable or overloaded, so that clients retry later.
 
-    This handles exceptions from views. `config.views.server_error` handles those from other middleware.
+    This middleware handles exceptions in views. `config.views.server_error` handles exceptions in other middleware.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -88,7 +88,7 @@ class DatabaseUnavailableMiddleware:
 
 
 def service_unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
-    """Return 503 as JSON or HTML because of one of the errors in `DATABASE_UNAVAILABLE`."""
+    """Return a JSON or HTML 503 response for an error in `DATABASE_UNAVAILABLE`."""
     log.error("Database unavailable for %s: %s", request.path, error, extra={"cause": "database unavailable"})
     if request.path.startswith("/api/"):
         response: HttpResponse = json_error(

@@ -1,6 +1,7 @@
-"""Answer requests from load balancers, orchestrators and scrapers before other middleware checks them.
+"""Respond to load balancers, orchestrators and scrapers before other middleware rejects their requests.
 
-Probes often use an IP address as the host, or HTTP/1.0 without a Host header, which ALLOWED_HOSTS does not contain.
+Probes often use an IP address as the host, or HTTP/1.0 without a Host header. ALLOWED_HOSTS would reject these
+requests.
 """
 
 from collections.abc import Callable

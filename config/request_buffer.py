@@ -1,29 +1,29 @@
-"""One HTTP/1.1 request as its bytes arrive. It decides when the request is complete, before a thread is spent on it."""
+"""Buffer an HTTP/1.1 request until it is complete, so that no thread is used while it is being received."""
 
 import re
 from collections.abc import Generator, Iterator
 from tempfile import SpooledTemporaryFile
 
-#: Bytes of the request line and all headers.
+#: Maximum size of the request line and all headers, in bytes.
 MAX_HEAD_BYTES = 128 * 1024
-#: Bytes of a body. The views have lower limits with better answers.
+#: Maximum size of a body, in bytes. The views have lower limits and more specific error messages.
 MAX_BODY_BYTES = 32 * 1024 * 1024
-#: Bytes of a body that stay in memory; a longer body goes to a temporary file.
+#: Maximum size of a body kept in memory, in bytes. A longer body is written to a temporary file.
 MEMORY_BYTES = 256 * 1024
-#: Bytes of the line with a chunk's size, or of one trailer.
+#: Maximum length of a chunk size line or a trailer, in bytes.
 MAX_LINE_BYTES = 8 * 1024
 
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
-#: Headers that say how the body arrives. The application gets the whole body and its length instead.
+#: Headers that describe the body's transfer. The application gets the whole body and its length instead.
 _FRAMING = (b"transfer-encoding", b"content-length", b"expect")
 
-#: Yields whenever more bytes are needed.
+#: A generator that yields whenever it needs more bytes.
 type Reader[T] = Generator[None, None, T]
 
 
 class RefusedRequest(Exception):
-    """The request cannot be read; `status` is the status line to answer with, without the version."""
+    """The request cannot be read. `status` is the response's status line without the version."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)
@@ -31,15 +31,16 @@ class RefusedRequest(Exception):
 
 
 class RequestBuffer:
-    """Collects one request. Chunked bodies are decoded, so the application always sees a `Content-Length`.
+    """A buffer for one request. Chunked bodies are decoded, so the application always gets a `Content-Length`.
 
-    Django reads as many bytes as `Content-Length` says, and none without it. Some proxies forward every body in chunks.
+    Django reads `Content-Length` bytes, and does not read a body without this header. Some proxies forward every body
+    in chunks.
     """
 
     def __init__(self) -> None:
         self.head = b""
         self.body_bytes = 0
-        #: The length that the client announced; None for a chunked body.
+        #: The length declared by the client, or None for a chunked body.
         self.announced_bytes: int | None = None
         self.is_complete = False
         self._waiting = bytearray()
@@ -53,16 +54,16 @@ class RequestBuffer:
 
     @property
     def expects_continue(self) -> bool:
-        """Whether the client waits for an interim answer before it sends the body (RFC 9110, section 10.1.1)."""
+        """Whether the client waits for an interim response before it sends the body (RFC 9110, section 10.1.1)."""
         return not self.is_complete and self._values(b"expect") == [b"100-continue"]
 
     @property
     def rest(self) -> bytes:
-        """Bytes that belong to the next request on the connection."""
+        """Bytes of the connection's next request."""
         return bytes(self._waiting)
 
     def feed(self, data: bytes) -> None:
-        """Take bytes that arrived.
+        """Add received bytes.
 
         Raises:
             RefusedRequest: the request is malformed or too large.
@@ -102,7 +103,8 @@ class RequestBuffer:
         lengths, encodings = self._values(b"content-length"), self._values(b"transfer-encoding")
         if encodings == [b"chunked"] and not lengths:
             return None
-        # Two lengths, both headers, or another encoding: requests are smuggled past proxies like this (RFC 9112, 6.3).
+        # Reject repeated lengths, both headers, and other encodings, which are used for request smuggling (RFC 9112,
+        # 6.3).
         if encodings or len(lengths) > 1 or (lengths and not _LENGTH.fullmatch(lengths[0])):
             raise RefusedRequest("400 Bad Request")
         return int(lengths[0]) if lengths else 0
@@ -113,7 +115,7 @@ class RequestBuffer:
             if (yield from self._line()) != b"":
                 raise RefusedRequest("400 Bad Request")
         while (yield from self._line()):
-            pass  # trailers are dropped
+            pass  # Ignore trailers.
 
     def _chunk_size(self) -> Reader[int]:
         size = _CHUNK_SIZE.fullmatch((yield from self._line()))
@@ -129,7 +131,8 @@ class RequestBuffer:
         while (found := self._waiting.find(end, searched)) < 0:
             if len(self._waiting) > limit:
                 raise RefusedRequest(too_long)
-            searched = max(len(self._waiting) - len(end), 0)  # so that slow bytes are not searched again and again
+            # Do not search the same bytes again when data arrives slowly.
+            searched = max(len(self._waiting) - len(end), 0)
             yield
         taken = bytes(self._waiting[:found])
         del self._waiting[: found + len(end)]

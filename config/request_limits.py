@@ -1,6 +1,6 @@
-"""Limit how often a client may use what costs the site most: writes, messages, exports, searches, uploads and the API.
+"""Limit expensive requests: writes, messages, exports, searches, uploads and the API.
 
-The limits are far above what people do. They apply to each person, and to each network, which many people can share.
+The limits are far above normal use. They apply to each person and to each network, which many people can share.
 """
 
 import ipaddress
@@ -19,8 +19,8 @@ from accounts.security.request_counts import Limit, request_counter
 from core.client_ip import client_network
 
 MINUTE, HOUR = 60, 3600
-#: Addresses inside a site's own network. A proxy that TRUSTED_PROXY_COUNT does not include has one, and counting all its
-#: requests together would lock everyone out.
+#: Internal network addresses. A proxy that is missing from TRUSTED_PROXY_COUNT has such an address, and counting all
+#: its requests together would lock everyone out.
 INTERNAL = [ipaddress.ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 INTERNAL += [ipaddress.ip_network(text) for text in ("169.254.0.0/16", "100.64.0.0/10", "::1", "fc00::/7", "fe80::/10")]
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -28,7 +28,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The limits for one kind of request. Without a limit for people, only networks are counted."""
+    """The limits for one kind of request. Without a limit per person, only networks are counted."""
 
     network: Limit
     person: Limit | None = None
@@ -45,7 +45,7 @@ PASSWORD = Rule(Limit("password network", 30, MINUTE))
 
 
 def rules_for(request: HttpRequest) -> Iterator[Rule]:
-    """Yield the rules that apply to a request. Pages that are only read, and webhooks, have none."""
+    """Yield the rules for a request. No rules apply to webhooks and to reading pages."""
     path, is_write = request.path_info, request.method not in SAFE_METHODS
     if path.startswith("/api/webhooks/"):
         return
@@ -72,7 +72,7 @@ def _rules_for_write(request: HttpRequest, path: str) -> Iterator[Rule]:
 
 
 def limit_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer 429 to requests above a limit. This runs before the body is read."""
+    """Return 429 for requests above a limit, before reading the body."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.REQUEST_LIMITS and (wait_s := max(map(math.ceil, _waits(request)), default=0)):
@@ -83,7 +83,7 @@ def limit_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
 
 def _waits(request: HttpRequest) -> Iterator[float]:
-    """Yield the seconds to wait for each limit."""
+    """Yield the waiting time in seconds for each limit."""
     state = getattr(request, "clerk", None)
     person = state.claims.clerk_id if isinstance(state, SignedIn) else None
     for rule in rules_for(request):

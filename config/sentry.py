@@ -1,7 +1,7 @@
-"""Report errors of web servers and workers to Sentry without personal data.
+"""Report errors in web servers and workers to Sentry without personal data.
 
-Only allow-listed integrations and event fields are used. Rejected requests (an invalid signature, CSRF token or host, or an
-unknown URL) are not reported.
+Only allow-listed integrations and event fields are used. Rejected requests (for example, with an invalid signature,
+CSRF token or host, or an unknown URL) are not reported.
 """
 
 from typing import Any
@@ -18,9 +18,9 @@ from structlog.contextvars import get_contextvars
 
 from core import redaction
 
-#: Django logs invalid requests as errors of these loggers.
+#: Loggers to which Django writes invalid requests as errors.
 IGNORED_LOGGERS = "django.security.*"
-#: Other event fields are dropped: bodies, headers, cookies, variables, arguments, URLs.
+#: Allowed event fields. Other fields are dropped, including bodies, headers, cookies, variables, arguments and URLs.
 ALLOWED_FIELDS = (
     *("event_id", "timestamp", "type", "platform", "level", "logger", "sdk", "release", "environment", "server_name"),
     *("transaction", "transaction_info", "start_timestamp", "exception", "logentry", "breadcrumbs", "fingerprint"),
@@ -38,12 +38,12 @@ ALLOWED_SPAN_FIELDS = (
     "status",
     "origin",
 )
-#: Context variables that become tags; see config.logs.
+#: Context variables to report as tags. See config.logs.
 TAGS = ("request_id", "client_request_id", "delivery_id", "job", "job_id")
 
 
 def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float = 0) -> None:
-    """Report errors, and traces of a sample of requests if `traces_sample_rate` is not 0."""
+    """Report errors. If `traces_sample_rate` is not 0, also report traces for a sample of requests."""
     sentry_sdk.init(
         dsn,
         release=release or None,
@@ -53,7 +53,7 @@ def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float
         auto_enabling_integrations=False,
         integrations=[
             DjangoIntegration(transaction_style="url", middleware_spans=False),
-            # A job whose last attempt failed is logged as an error, so jobs need no integration.
+            # Jobs need no integration, because a job's last failed attempt is logged as an error.
             LoggingIntegration(),
             ExcepthookIntegration(),
             ThreadingIntegration(),
@@ -65,7 +65,7 @@ def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float
         include_local_variables=False,
         auto_session_tracking=False,
         send_client_reports=False,
-        trace_propagation_targets=[],  # do not send trace headers to Clerk
+        trace_propagation_targets=[],  # Do not send trace headers to Clerk.
         before_send=_scrub_event,
         before_send_transaction=_scrub_event,
         before_breadcrumb=_scrub_breadcrumb,
@@ -74,7 +74,7 @@ def start(dsn: str, *, release: str, environment: str, traces_sample_rate: float
 
 
 def _scrub_event(event: Event, hint: Hint) -> Event:
-    """Keep the allowed fields of an event, and add the ids of its request, delivery, user and job."""
+    """Keep only allowed event fields, and add request, delivery, user and job ids."""
     bound, record = get_contextvars(), hint.get("log_record")
     job = getattr(record, "job", None)
     kept: Any = {name: value for name, value in event.items() if name in ALLOWED_FIELDS}
@@ -83,7 +83,7 @@ def _scrub_event(event: Event, hint: Hint) -> Event:
     kept["tags"] = {name: str(bound[name]) for name in TAGS if name in bound}
     if "user_id" in bound:
         kept["user"] = {"id": str(bound["user_id"])}
-    if isinstance(job, dict):  # set by Procrastinate on its record about the end of a job
+    if isinstance(job, dict):  # Procrastinate sets this on its record about the end of a job.
         kept["tags"] |= {"job": str(job["task_name"]), "job_id": str(job["id"])}
     if "job" in kept["tags"]:
         kept["transaction"] = kept["tags"]["job"]
@@ -99,7 +99,7 @@ def _scrub_event(event: Event, hint: Hint) -> Event:
 def _scrub_span(span: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in span.items() if name in ALLOWED_SPAN_FIELDS}
     if str(kept.get("op", "")).startswith("http"):
-        kept.pop("description", None)  # a URL, which can contain a user id
+        kept.pop("description", None)  # This is a URL, which can contain a user id.
     return kept
 
 

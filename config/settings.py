@@ -1,4 +1,4 @@
-"""Django settings. Values that differ between deployments come from environment variables; see `.env.example`."""
+"""Django settings. Deployment-specific values come from environment variables. See `.env.example`."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,8 @@ from config.environment import (
 )
 from config.logs import job_context
 
-# Makes FormView[ContactForm] and the like possible at run time. Without it only the type stubs know these classes as generic.
+# Allows generic classes such as FormView[ContactForm] at run time. Without it, only the type stubs declare them as
+# generic.
 django_stubs_ext.monkeypatch()
 
 LOCAL_MODE = boolean("LOCAL_MODE")
@@ -41,20 +42,20 @@ SECRET_KEY = required("SECRET_KEY", "the key for Django's signatures, 50 or more
 LOCAL_HOSTS = [".localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = comma_separated("ALLOWED_HOSTS", LOCAL_HOSTS if LOCAL_MODE else [])
 CSRF_TRUSTED_ORIGINS = comma_separated("CSRF_TRUSTED_ORIGINS")
-#: Number of our reverse proxies. Each appends one IP address to TRUSTED_PROXY_IP_HEADER.
+#: Number of reverse proxies. Each proxy appends one IP address to TRUSTED_PROXY_IP_HEADER.
 TRUSTED_PROXY_COUNT = integer("TRUSTED_PROXY_COUNT", 0)
 TRUSTED_PROXY_IP_HEADER = choice("TRUSTED_PROXY_IP_HEADER", ("X-Forwarded-For", "Forwarded"), "X-Forwarded-For")
 SECURE_PROXY_SSL_HEADER = header("TRUSTED_PROXY_SSL_HEADER")
 
 # --- Clerk ------------------------------------------------------------------------------------------------------------
 
-#: Signing secrets of the webhook endpoint. There are several during a rotation.
+#: Signing secrets for the webhook endpoint. There is more than one during a rotation.
 CLERK_WEBHOOK_SECRETS = comma_separated("CLERK_WEBHOOK_SECRET")
-#: IP addresses and networks that may post webhooks, or the word "svix". Empty: no restriction.
+#: IP addresses and networks that may send webhooks, or the word "svix". If empty, there is no restriction.
 CLERK_WEBHOOK_ALLOWED_IPS = comma_separated("CLERK_WEBHOOK_ALLOWED_IPS")
-#: Events of other Clerk instances are stored as ignored. Empty: events of every instance are accepted.
+#: Events from other Clerk instances are stored as ignored. If empty, events from all instances are accepted.
 CLERK_INSTANCE_ID: str = env.str("CLERK_INSTANCE_ID", default="")
-#: Without a publishable key, users cannot sign in with Clerk.
+#: Required for sign-in with Clerk.
 CLERK_PUBLISHABLE_KEY: str = env.str("CLERK_PUBLISHABLE_KEY", default="")
 CLERK_SECRET_KEY: str = env.str("CLERK_SECRET_KEY", default="")
 #: The instance's public key in PEM. Without it, the key is fetched from Clerk.
@@ -62,38 +63,38 @@ CLERK_JWT_KEY: str = env.str("CLERK_JWT_KEY", default="")
 #: Origins of this site. Session tokens issued for other origins are rejected.
 CLERK_AUTHORIZED_PARTIES = comma_separated("CLERK_AUTHORIZED_PARTIES")
 CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
-#: The URL that the publishable key contains. Another one must be on a domain of this site; see accounts.E009.
+#: Defaults to the URL in the publishable key. A different URL must be on one of this site's domains. See accounts.E009.
 CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PUBLISHABLE_KEY else ""
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
 
-#: Schedules of the reconciliation with Clerk: of recently changed users, and of all users. Cron syntax, in UTC.
+#: Schedules for reconciling recently changed users and all users with Clerk. Cron syntax, in UTC.
 RECONCILE_CRON = cron("RECONCILE_CRON", "*/15 * * * *")
 RECONCILE_FULL_CRON = cron("RECONCILE_FULL_CRON", "40 4 * * 0")
 # --- Monitoring -------------------------------------------------------------------------------------------------------
 
-#: /metrics needs this Bearer token or one of these IP addresses. Without either setting it returns 404.
+#: /metrics requires this Bearer token or one of these IP addresses. If neither is set, it returns 404.
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="").strip()
 METRICS_ALLOWED_IPS = comma_separated("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"] if LOCAL_MODE else [])
 
-#: Days after which the payload of an event is deleted. Svix can resend an event for as long.
+#: Number of days after which an event's payload is deleted. Svix can resend events for the same period.
 PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90, minimum=1)
 #: Channels for alert notifications: Apprise URLs such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = comma_separated("ALERT_URLS")
 
-#: Name of this deployment and version of the code, for Sentry and the logs.
+#: This deployment's name and code version, for Sentry and the logs.
 DEPLOYMENT, VERSION = deployment(), version()
-#: The Sentry project to which errors are reported. Empty: errors are not reported.
+#: The Sentry project for error reports. If empty, errors are not reported.
 SENTRY_DSN = sentry_dsn()
-#: Share of requests and jobs that are traced, from 0 to 1.
+#: Share of requests and jobs to trace, from 0 to 1.
 SENTRY_TRACES_SAMPLE_RATE = fraction("SENTRY_TRACES_SAMPLE_RATE")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
 
-#: Keys that seal the audit log, newest first. Without a key the log is not sealed.
+#: Keys for sealing the audit log, newest first. Without a key, the log is not sealed.
 AUDIT_SEAL_KEYS = comma_separated("AUDIT_SEAL_KEY")
-#: Where new seals are published: file:/path, mail:address, log.
+#: Destinations for checkpoints of new seals: file:/path, mail:address or log.
 AUDIT_CHECKPOINTS = comma_separated("AUDIT_CHECKPOINTS")
 #: Schedules for sealing new rows and for verifying the whole log. Cron syntax, in UTC.
 AUDIT_SEAL_CRON = cron("AUDIT_SEAL_CRON", "*/5 * * * *")
@@ -103,11 +104,11 @@ AUDIT_VERIFY_CRON = cron("AUDIT_VERIFY_CRON", "23 4 * * *")
 
 INSTALLED_APPS = [
     "config",
-    "procrastinate.contrib.django",  # before webhooks, which replaces its admin pages
+    "procrastinate.contrib.django",  # Must come before webhooks, which replaces its admin pages.
     "accounts",
     "profiles",
     "webhooks",
-    "audit",  # last, because it records the erasure of the others
+    "audit",  # Must come last, because it records the other apps' erasure.
     "config.apps.RecordingAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -122,21 +123,23 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.logs.request_context",  # first, so that every log record of a request has its id
-    "config.https_redirect.detect_loops",  # before the next one, which redirects
+    "config.logs.request_context",  # Must come first, so that every log record for a request contains its id.
+    "config.https_redirect.detect_loops",  # Must come before the next middleware, which redirects.
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.permissions_policy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.AnonymousGZipMiddleware",  # after WhiteNoise, whose files are already compressed
+    "config.middleware.AnonymousGZipMiddleware",  # Must come after WhiteNoise, whose files are already compressed.
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.probes.answer_probes",  # after the middleware that sets headers, before the first that checks the host
+    # Must come after middleware that sets headers and before middleware that checks the host.
+    "config.probes.answer_probes",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "config.middleware.FlagCookiesMiddleware",  # before the next one, which may check a flag and return a response
+    # Must come before the next middleware, which may check a flag and return a response.
+    "config.middleware.FlagCookiesMiddleware",
     "accounts.middleware.ClerkAuthenticationMiddleware",
-    "config.request_limits.limit_requests",  # after the previous one, which knows the person
+    "config.request_limits.limit_requests",  # Must come after the previous middleware, which identifies the user.
     "django.contrib.messages.middleware.MessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -165,7 +168,7 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database ---------------------------------------------------------------------------------------------------------
 
-#: "transaction" if DATABASE_URL leads to PgBouncer in transaction mode.
+#: "transaction" if DATABASE_URL points to PgBouncer in transaction mode.
 DATABASE_POOLER = pooler()
 DATABASES = {
     "default": database_config(
@@ -176,7 +179,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# docs/architecture.md describes the pitfalls of the queue. The jobs of a killed worker run again after about 10 s.
+# docs/architecture.md describes the queue's pitfalls. A killed worker's jobs run again after about 10 s.
 # Jobs run concurrently, so that a full reconciliation, which takes minutes, does not delay retries.
 PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "concurrency": 4,
@@ -185,27 +188,27 @@ PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "worker_middleware": [job_context],
 }
 if DATABASE_POOLER:
-    # Notifications do not pass through a pooler in transaction mode, so a worker behind one polls for jobs.
+    # A pooler in transaction mode does not forward notifications, so workers behind it poll for jobs.
     PROCRASTINATE_WORKER_DEFAULTS |= {"listen_notify": False, "fetch_job_polling_interval": 1.0}
-RECOVERY_CRON = "* * * * * */5"  # the sixth field is seconds
+RECOVERY_CRON = "* * * * * */5"  # The sixth field is seconds.
 
 # --- Users and authentication -----------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",  # first, so that it can block brute-force attempts
+    "axes.backends.AxesStandaloneBackend",  # Must come first, so that it can block brute-force attempts.
     "django.contrib.auth.backends.ModelBackend",
     "accounts.backends.AdminRoleBackend",
 ]
-# Only local operators have passwords. Lockouts apply to IP addresses (IPv6: /64), so that an attacker cannot lock out an account, and to
-# usernames only while addresses are unknown.
+# Only local operators have passwords. Lockouts apply to IP addresses (/64 networks for IPv6), so that an attacker
+# cannot lock out an account. While addresses are unknown, lockouts apply to usernames.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = "accounts.security.lockouts.lockout_parameters"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "accounts.security.lockouts.counted_username"
 AXES_CLIENT_IP_CALLABLE = "accounts.security.lockouts.counted_address"
-# Failures while an address is locked are not stored and do not extend the lock.
+# Failures during a lockout are not stored and do not extend it.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_TEMPLATE = "admin/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
@@ -225,11 +228,12 @@ AUTH_PASSWORD_VALIDATORS = [
 
 WAFFLE_FLAG_MODEL = "accounts.Flag"
 WAFFLE_FLAG_DEFAULT = True
-#: accounts.admin has a page for flags. Waffle's samples and switches are not used.
+#: accounts.admin provides a page for flags. Waffle's samples and switches are not used.
 WAFFLE_ENABLE_ADMIN_PAGES = False
 WAFFLE_SECURE = not LOCAL_MODE
 WAFFLE_CACHE_NAME = "flags"
-# Each process caches flags in memory, so that checking one needs no query. Other processes see a change after TIMEOUT s.
+# Each process caches flags in memory, so that checking a flag needs no query. Other processes apply a change after
+# TIMEOUT s.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
@@ -237,7 +241,7 @@ CACHES = {
 
 # --- Request limits ---------------------------------------------------------------------------------------------------
 
-#: Whether config.request_limits answers 429 to clients that send too many requests. Off in local mode, for load tests.
+#: Whether config.request_limits returns 429 for clients that send too many requests. Off in local mode for load tests.
 REQUEST_LIMITS = boolean("REQUEST_LIMITS", default=not LOCAL_MODE)
 
 # --- Security ---------------------------------------------------------------------------------------------------------
@@ -245,11 +249,12 @@ REQUEST_LIMITS = boolean("REQUEST_LIMITS", default=not LOCAL_MODE)
 SECURE_SSL_REDIRECT = not LOCAL_MODE
 # Health checks and Svix do not follow redirects, and Svix counts a redirect as a failed delivery.
 SECURE_REDIRECT_EXEMPT = [r"^api/webhooks/clerk/?$", r"^healthz$", r"^readyz$", r"^metrics$"]
-# Browsers obey HSTS until it expires, and it cannot be taken back. docs/configuration.md describes how to increase it.
+# HSTS cannot be revoked before it expires. docs/configuration.md describes how to increase it.
 SECURE_HSTS_SECONDS = 0 if LOCAL_MODE else integer("SECURE_HSTS_SECONDS", 3600)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not LOCAL_MODE and boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS")
 SECURE_HSTS_PRELOAD = not LOCAL_MODE and boolean("SECURE_HSTS_PRELOAD")
-# Django recommends subdomains and preload to everyone, but they affect other sites of the domain. config.W001 checks them.
+# Django recommends subdomains and preload for all sites, but they affect other sites on the domain. config.W001 checks
+# them.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 # accounts.security.csp extends this policy for signed-in users and for pages with Clerk's widgets.
@@ -272,7 +277,7 @@ if LOCAL_MODE:
     SESSION_COOKIE_NAME = f"sessionid_{integer('PORT', 8000)}"
     CSRF_COOKIE_NAME = f"csrftoken_{integer('PORT', 8000)}"
 
-# Messages are stored in a cookie, so that they do not need a query on every page.
+# Store messages in a cookie, so that pages do not need a query for them.
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 
 # --- Mail -------------------------------------------------------------------------------------------------------------
@@ -292,7 +297,7 @@ USE_TZ = True
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default="") or BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-# Uploaded images. profiles.media.views serves them, and a proxy can do it instead.
+# Uploaded images. profiles.media.views or a proxy serves them.
 MEDIA_URL = "/media/"
 MEDIA_ROOT = env.str("MEDIA_ROOT", default="") or BASE_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["profiles.media.uploads.CappedUploadHandler"]
@@ -300,7 +305,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-#: Django's own admin pages redirect anonymous users here.
+#: Django's admin pages redirect anonymous users to this URL.
 LOGIN_URL = "admin:login"
 
 # --- Logging ----------------------------------------------------------------------------------------------------------
@@ -323,11 +328,12 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": choice("LOG_LEVEL", LOG_LEVELS, "INFO")},
     "loggers": {
         "django": {"handlers": [], "level": "INFO"},
-        # It logs every registered task, in every command.
+        # This logger logs every registered task in every command.
         "procrastinate": {"level": "WARNING"},
-        # It logs every request with its URL, which can contain a user id.
+        # This logger logs every request's URL, which can contain a user id.
         "httpx": {"level": "WARNING"},
-        # It logs invalid URLs including their tokens and passwords. webhooks.monitoring.alerts logs these errors instead.
+        # This logger logs invalid URLs with their tokens and passwords. webhooks.monitoring.alerts logs these errors
+        # instead.
         "apprise": {"level": "CRITICAL"},
     },
 }

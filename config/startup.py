@@ -1,4 +1,7 @@
-"""Refuse to start with dangerous settings. Web servers and workers call this; `manage.py check --deploy` shows the same."""
+"""Stop web servers and workers from starting with dangerous settings.
+
+`manage.py check --deploy` shows the same messages.
+"""
 
 import logging
 
@@ -9,10 +12,10 @@ log = logging.getLogger(__name__)
 
 
 def check_settings() -> None:
-    """Log the warnings of the system checks, and end the process if there are errors.
+    """Log warnings from the system checks, and exit if there are errors.
 
     Raises:
-        SystemExit: a setting is dangerous or malformed. Each line names a setting and its fix.
+        SystemExit: a setting is dangerous or malformed. Each line names a setting and how to fix it.
     """
     tags = [checks.Tags.security, checks.Tags.files]
     messages = checks.run_checks(tags=tags, include_deployment_checks=not settings.LOCAL_MODE)

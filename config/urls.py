@@ -10,7 +10,7 @@ handler404 = views.not_found
 #: Returns 503 while the database is unavailable.
 handler500 = views.server_error
 
-#: config.probes answers /healthz, /readyz and /metrics before the host check. They are listed here for reverse().
+#: config.probes handles /healthz, /readyz and /metrics before the host check. They are included here for reverse().
 urlpatterns = [
     path("", include("webhooks.urls")),
     path("", include("accounts.urls")),

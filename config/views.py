@@ -26,14 +26,14 @@ from webhooks.monitoring.metrics import collect
 
 log = logging.getLogger(__name__)
 
-#: Whether all migrations were applied when this process last checked. Once true, it does not check again.
+#: Whether all migrations were applied at this process's last check. Once true, there are no further checks.
 _migrated = False
 
 
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Liveness probe: return 200 while the process runs."""
+    """Liveness probe: return 200 while the process is running."""
     return JsonResponse({"status": "ok"})
 
 
@@ -53,9 +53,9 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @never_cache
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Return the metrics of webhooks.monitoring.metrics in OpenMetrics or Prometheus text format.
+    """Return the metrics from webhooks.monitoring.metrics in OpenMetrics or Prometheus text format.
 
-    A request needs METRICS_TOKEN as a Bearer token or an IP address in METRICS_ALLOWED_IPS. Others get 404.
+    Requests need METRICS_TOKEN as a Bearer token or an IP address in METRICS_ALLOWED_IPS. Other requests get 404.
     """
     if not _can_read_metrics(request):
         return HttpResponseNotFound("Not found\n", content_type="text/plain")
@@ -97,7 +97,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Render 500.html, or return 503 if middleware failed because the database is unavailable.
 
-    The authentication middleware queries the database, for the flags, if a page load has an expired token.
+    The authentication middleware queries the database for flags if a page load has an expired token.
     """
     error = sys.exc_info()[1]
     return (

@@ -12,6 +12,6 @@ try:
 except ImproperlyConfigured as error:
     raise SystemExit(f"Not started: {error}") from None
 
-from config.startup import check_settings  # needs the settings
+from config.startup import check_settings  # Must be imported after the settings are loaded.
 
 check_settings()

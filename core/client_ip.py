@@ -1,4 +1,4 @@
-"""Find the IP address of the client behind trusted proxies."""
+"""Find the client's IP address behind trusted proxies."""
 
 import ipaddress
 import re
@@ -8,16 +8,16 @@ from django.http import HttpRequest
 
 #: An address in brackets, or an IPv4 address, with an optional port. Ports may be obfuscated in a Forwarded header.
 WITH_PORT = re.compile(r"(?:\[([^\[\]]{2,64})\]|([0-9.]{7,15}))(?::(?:[0-9]{1,5}|_[\w.-]{1,32}))?", re.ASCII)
-#: One element of a reversed Forwarded header. Commas in quoted strings do not end it.
+#: An element in a reversed Forwarded header. Commas in quoted strings do not end the element.
 FORWARDED_ELEMENT = re.compile(r'(?:[^",]|"(?:"\\|[^"])*+(?:"|$))++')
 FORWARDED_PARAMETER = re.compile(r'([\w-]{1,20})=("(?:[^"\\]|\\.)*+"|[^\s";]*)', re.ASCII)
 
 
 def get_client_ip(request: HttpRequest) -> str | None:
-    """Return the IP address of the client, or None if it is unknown.
+    """Return the client's IP address, or None if it is unknown.
 
-    Each of the TRUSTED_PROXY_COUNT proxies appends the address it saw to TRUSTED_PROXY_IP_HEADER. Only that many entries
-    from the right are reliable: the client can send anything before them, so earlier entries are ignored.
+    Each of the TRUSTED_PROXY_COUNT proxies appends its client's address to TRUSTED_PROXY_IP_HEADER. Only the last
+    TRUSTED_PROXY_COUNT entries are reliable. Earlier entries are ignored, because the client can forge them.
     """
     proxies = settings.TRUSTED_PROXY_COUNT
     if not proxies:
@@ -30,9 +30,9 @@ def get_client_ip(request: HttpRequest) -> str | None:
 
 
 def client_network(request: HttpRequest) -> str | None:
-    """Return what identifies a client in limits: its IPv4 address, or its IPv6 network, or None if it is unknown.
+    """Return a client's IPv4 address or IPv6 network for use in limits, or None if it is unknown.
 
-    Providers assign at least a /64 to each customer, who can use a new address for every request (RFC 6177).
+    Providers assign at least a /64 network to each customer, who can use a new address for every request (RFC 6177).
     """
     address = get_client_ip(request)
     if address is None or ":" not in address:
@@ -41,9 +41,9 @@ def client_network(request: HttpRequest) -> str | None:
 
 
 def normalize_ip(text: str) -> str | None:
-    """Return an IP address in canonical form, without its port, or None if `text` is not an IP address.
+    """Return an IP address in canonical form without its port, or None if `text` is not an IP address.
 
-    Brackets and zones are removed, and IPv4-mapped IPv6 addresses become IPv4 addresses.
+    Brackets and zones are removed, and IPv4-mapped IPv6 addresses are converted to IPv4 addresses.
     """
     text = text.strip()
     if found := WITH_PORT.fullmatch(text):
@@ -57,9 +57,10 @@ def normalize_ip(text: str) -> str | None:
 
 
 def _forwarded_hops(text: str) -> list[str]:
-    """Return the `for` parameters of a Forwarded header (RFC 7239), last first, with "" for a missing or repeated one.
+    """Return a Forwarded header's `for` parameters (RFC 7239), last first, with "" for missing and repeated parameters.
 
-    The header is split from the right, so that a quote which the client left open cannot change what a proxy appended.
+    The header is split from the right, so that an unclosed quote from the client cannot affect entries appended by
+    proxies.
     """
     elements = [element[::-1] for element in FORWARDED_ELEMENT.findall(text[::-1])]
     nodes = [

@@ -1,4 +1,4 @@
-"""Origins of websites, in the form in which browsers send them."""
+"""Website origins, as sent by browsers."""
 
 from urllib.parse import urlsplit
 
@@ -6,7 +6,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def canonical_origin(text: str) -> str | None:
-    """Return the origin of a URL: in lower case, without a path and default port. Return None if it has none.
+    """Return a URL's origin in lower case, without a path or default port. Return None if the URL has no origin.
 
     https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
     """
@@ -14,7 +14,7 @@ def canonical_origin(text: str) -> str | None:
         parts = urlsplit(text)
         port, name = parts.port, parts.hostname or ""
         host = f"[{name}]" if ":" in name else name.encode("idna").decode()
-    except ValueError:  # a malformed port or host; UnicodeError is one as well
+    except ValueError:  # The port or host is malformed. UnicodeError is a subclass of ValueError.
         return None
     if parts.scheme not in DEFAULT_PORTS or not host:
         return None

@@ -1,7 +1,10 @@
-"""Export and erasure of personal data. Each app that stores personal data has a module `personal_data` and registers it.
+"""Export and erase personal data.
 
-The module has `export(user) -> PersonalData`, `erase(user) -> None`, and `COVERED`, the models that the two take care of.
-`accounts.privacy` calls them without importing the apps above it. A test fails if a model with personal data is missing.
+Each app that stores personal data has a module `personal_data` and registers it.
+
+The module defines `export(user) -> PersonalData`, `erase(user) -> None`, and `COVERED`, the models that both functions
+process. `accounts.privacy` calls them without importing the apps above it. A test fails if a model with personal data
+is missing.
 """
 
 from collections.abc import Collection, Mapping
@@ -11,17 +14,17 @@ from typing import Any
 
 from django.db import models
 
-#: Registered modules by the name of their app, in the order in which users are erased.
+#: Registered modules by app name, in the order of erasure.
 modules: dict[str, ModuleType] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """The data that one app stores about a user.
+    """An app's data about a user.
 
     Attributes:
-        data: JSON-serialisable, and readable without knowing the code.
-        files: content of images and other files by their names in the archive.
+        data: JSON-serialisable data that readers can understand without knowing the code.
+        files: the content of images and other files, by name in the archive.
     """
 
     data: Mapping[str, Any]
@@ -29,22 +32,22 @@ class PersonalData:
 
 
 def register(module: ModuleType) -> None:
-    """Add an app's module `personal_data`. Called in `AppConfig.ready`."""
+    """Register an app's `personal_data` module. Call this in `AppConfig.ready`."""
     modules[module.__name__.partition(".")[0]] = module
 
 
 def export_rows(
     queryset: "models.QuerySet[Any]", *, exclude: set[str] | frozenset[str] = frozenset()
 ) -> list[dict[str, Any]]:
-    """Return rows as dictionaries of all columns except those in `exclude`."""
+    """Return rows as dictionaries with all columns except the ones in `exclude`."""
     columns = [column.attname for column in queryset.model._meta.concrete_fields if column.attname not in exclude]
     return list(queryset.values(*columns))
 
 
 def erased_values(model: type[models.Model], *, keep: Collection[str]) -> dict[str, Any]:
-    """Return the values that erase a row: the default of every column that is not in `keep`.
+    """Return the values that erase a row: the default for every column that is not in `keep`.
 
-    A new column is thus erased unless its author decides otherwise.
+    New columns are therefore erased unless they are added to `keep`.
     """
     erased = [column for column in model._meta.concrete_fields if column.name not in keep]
     return {column.name: None if column.null else column.get_default() for column in erased}

@@ -1,17 +1,19 @@
-"""Remove secrets and personal data from text before it goes to logs, to Sentry or to admins.
+"""Remove secrets and personal data from text before it is logged, sent to Sentry or shown to admins.
 
-Admins may see error messages but not the payload values that those can quote.
+Admins can view error messages, but not the payload values that the messages can contain.
 """
 
 import re
 
 REDACTED = "…"
-#: Longer texts are cut before they are searched. Clients choose URLs and error messages quote input.
+#: Maximum length of the text to search. Longer text is truncated, because clients choose URLs and error messages quote
+#: input.
 MAX_TEXT_LENGTH = 4096
-#: Longest email address. A cut text loses this much at its end, which can contain the first half of one.
+#: Maximum length of an email address. Truncated text loses this many characters, because its end can contain half of an
+#: address.
 MAX_EMAIL_LENGTH = 320
-#: Keys, tokens, signatures, passwords and email addresses. Every alternative starts at a fixed place and does not backtrack
-#: (`++`), so the time is proportional to the length of the text.
+#: Keys, tokens, signatures, passwords and email addresses. Every alternative has a fixed start and does not backtrack
+#: (`++`), so the time is proportional to the text length.
 SECRETS = re.compile(
     r"""
     (?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)++  # an email address
@@ -23,29 +25,29 @@ SECRETS = re.compile(
     """,
     re.VERBOSE,
 )
-#: The query string of a URL, which can contain search terms and tokens.
+#: A URL's query string, which can contain search terms and tokens.
 QUERY = re.compile(r"(?<=[\w/])\?[^\s'\"]+")
-#: Quoted values in error messages. Quoted names of constraints, columns, attributes and so on stay.
+#: Quoted values in error messages. Quoted names, for example of constraints, columns and attributes, are kept.
 QUOTED = re.compile(
     r"""(?<!constraint )(?<!column )(?<!relation )(?<!table )(?<!attribute )(?<!argument )(?<!\w)"""
     r"""("[^"\n]*"|'[^'\n]*'(?! object))(?!\w)"""
 )
 #: A quoted value that continues on the next line.
 UNCLOSED = re.compile(r"""(?<!\w)"[^"\n]*\Z""")
-#: A quoted value at the end of a text that was cut.
+#: A quoted value at the end of truncated text.
 CUT = re.compile(r"""(?<!\w)(?:"[^"\n]*|'[^'\n]*)\Z""")
 #: Phone numbers in the format that Clerk uses.
 PHONE = re.compile(r"\+\d[\d ().-]{5,}\d")
-#: The columns in a PostgreSQL error detail, which are followed by their values.
+#: Columns in a PostgreSQL error detail, followed by their values.
 DETAIL_COLUMNS = re.compile(r"^DETAIL: +(Key \(.*?\))=\(", re.MULTILINE)
-#: The header of a traceback. Stack frames below it are indented, and the error message is not.
+#: A traceback header. Stack frames below it are indented, and the error message is not.
 TRACEBACK_HEADER = "Traceback (most recent call last):"
 #: The line between two chained exceptions.
 CHAIN = re.compile(r"\n\n((?:During handling of|The above exception was) [^\n]*:)\n*\Z")
-#: Lines that PostgreSQL adds below its message, which contain values.
+#: Lines that PostgreSQL adds below its message. They contain values.
 MESSAGE_CONTEXT = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
 
-#: Search terms that are safe to store permanently: a number, a reference to a row, or a Clerk or Svix id.
+#: Search terms that are safe to store permanently: numbers, row references, and Clerk and Svix ids.
 IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w{1,64}", re.ASCII)
 
 
@@ -61,7 +63,7 @@ def redact_text(text: str) -> str:
 def redact_error(text: str) -> str:
     """Return the first line of an exception message without quoted values.
 
-    The message can quote any input, and PostgreSQL writes the values of the row on the lines below the first.
+    The message can quote any input, and PostgreSQL adds row values below the first line.
     """
     first, _, _ = text.strip().partition("\n")
     if len(first) > MAX_TEXT_LENGTH:
@@ -71,15 +73,15 @@ def redact_error(text: str) -> str:
 
 
 def redact_search_term(term: str) -> str:
-    """Return a search term only if it is an id. Other terms may be personal data that must be erasable."""
+    """Return a search term only if it is an id. Other terms may be personal data, which must be erasable."""
     return term.strip() if IDS.fullmatch(term.strip()) else REDACTED
 
 
 def redact_traceback(text: str) -> str:
-    """Return an error message or traceback without values, for admins who investigate its cause.
+    """Return an error message or traceback without values, so that admins can investigate its cause.
 
     Args:
-        text: a message, or a traceback as Python prints it. Its stack frames are kept, because they show only our code.
+        text: a message, or a traceback in Python's format. Stack frames are kept, because they contain only code.
     """
     lines: list[str] = []
     message: list[str] = []
@@ -87,7 +89,7 @@ def redact_traceback(text: str) -> str:
     for number, line in enumerate(text.split("\n")):
         if line == TRACEBACK_HEADER or (
             number == 0 and line.startswith(REDACTED)
-        ):  # a long traceback is truncated at the start
+        ):  # Long tracebacks are truncated at the start.
             lines += [*_redact_message(message), line]
             message, is_frame = [], True
         elif is_frame and (line.startswith("  ") or number == 1):
@@ -99,7 +101,7 @@ def redact_traceback(text: str) -> str:
 
 
 def _redact_message(lines: list[str]) -> list[str]:
-    """Return the redacted message of one exception, the columns it names, and the link to the next exception."""
+    """Return an exception's redacted message, the columns that it names, and the link to the next exception."""
     text = "\n".join(lines).strip("\n")
     if not text:
         return []

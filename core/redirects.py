@@ -1,11 +1,11 @@
-"""Targets of redirects that come from a request."""
+"""Validate redirect targets from requests."""
 
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def is_internal_url(request: HttpRequest, target: str) -> bool:
-    """Return whether `target` is a URL on this site that is safe to redirect to.
+    """Return whether `target` is a safe redirect URL on this site.
 
     Relative paths are rejected, because their meaning depends on the current page.
     """

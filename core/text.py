@@ -1,23 +1,24 @@
-"""Clean text from outside before it is stored or displayed."""
+"""Clean external text before it is stored or displayed."""
 
 import re
 import unicodedata
 
 _BIDI_MARKS_AND_SURROGATES = "\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
-#: Control characters, lone surrogates, and invisible marks that change the direction of the text after them.
+#: Control characters, lone surrogates, and invisible marks that change the text direction.
 _CONTROL = re.compile(f"[\x00-\x1f\x7f-\x9f{_BIDI_MARKS_AND_SURROGATES}]+")
-#: The same without tabs and line breaks.
+#: The same characters except tabs and line breaks.
 _CONTROL_IN_PARAGRAPHS = re.compile(f"[\x00-\x08\x0b-\x1f\x7f-\x9f{_BIDI_MARKS_AND_SURROGATES}]+")
-#: Soft hyphens, zero-width spaces, marks of direction and annotation, and tags. They are invisible and break searches.
+#: Soft hyphens, zero-width spaces, direction marks, annotation marks and tags. They are invisible and break searches.
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u2060-\u2064\ufff9-\ufffb\U000e0000-\U000e007f]+")
-#: Joiners, variation selectors and fillers are part of words and emoji, but a text of nothing else looks blank.
+#: Joiners, variation selectors and fillers. They are part of words and emoji, but text that contains only these
+#: characters looks blank.
 _VISIBLE = re.compile("[^\\s\u115f\u1160\u200c\u200d\u2800\u3164\ufe00-\ufe0f\uffa0]")
-#: No script stacks more than three of these marks. Taller stacks cover the lines around them.
+#: Marks of which no script stacks more than three. Taller stacks overlap adjacent lines.
 _EXCESS_MARKS = re.compile("([\u0300-\u036f\u0489]{3})[\u0300-\u036f\u0489]+")
-#: Marks of any kind in a row. Normalization sorts them, in quadratic time.
+#: Consecutive marks of any kind, which normalization sorts in quadratic time.
 #: https://www.unicode.org/reports/tr15/#Stream_Safe_Text_Format
 _MAX_MARKS = 30
-#: Sorting this many marks takes less than 0.1 ms.
+#: Maximum number of consecutive marks. Sorting them takes less than 0.1 ms.
 _SHORT_TEXT_LENGTH = 400
 
 
@@ -30,7 +31,8 @@ def clean_line(value: object, *, limit: int | None = None) -> str:
     if not isinstance(value, str):
         return ""
     if limit is not None:
-        value = value[: limit * 4]  # bounds the work for very long text; truncated again below, as NFC can lengthen it
+        # Limits the work for very long text. It is truncated again below, because NFC can lengthen text.
+        value = value[: limit * 4]
     return _normalize(" ".join(_CONTROL.sub(" ", value).split()))[:limit].strip()
 
 
@@ -41,7 +43,7 @@ def clean_paragraphs(value: str) -> str:
 
 
 def has_invisible(text: str) -> bool:
-    """Return whether `clean_line` would remove invisible characters, so that the result could equal a different text."""
+    """Return whether `clean_line` would remove invisible characters, so that its result could equal another text."""
     return bool(_INVISIBLE.search(text))
 
 
@@ -57,7 +59,7 @@ def _normalize(text: str) -> str:
 
 
 def _limit_marks(text: str) -> str:
-    """Drop marks after the first `_MAX_MARKS` in a row. No writing system needs as many."""
+    """Remove consecutive marks after the first `_MAX_MARKS`. No writing system needs more."""
     if len(text) <= _SHORT_TEXT_LENGTH or text.isascii():
         return text
     kept, marks = [], 0

@@ -1,4 +1,4 @@
-"""Calculations with points in time."""
+"""Time calculations."""
 
 from datetime import datetime
 

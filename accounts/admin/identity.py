@@ -16,7 +16,7 @@ from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 
 State = IdentityConflict.State
-#: Explanations of the resolutions, shown next to their buttons.
+#: Button labels and explanations for the resolutions.
 CHOICES = {
     State.LINKED: (_("Link"), _("Same person. The older account receives the Clerk identity.")),
     State.MOVED: (_("Move profile"), _("Same person. The older account continues with the new identity.")),

@@ -1,4 +1,4 @@
-"""The audit log in the Django admin."""
+"""Django admin pages for the audit log."""
 
 from audit.admin.chain import AuditSealAdmin, AuditVerificationAdmin, CheckpointTargetAdmin
 from audit.admin.log import AuditLogAdmin

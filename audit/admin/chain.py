@@ -23,7 +23,7 @@ class AuditSealAdmin(KeysetAdmin[AuditSeal]):
 
     @admin.display(description=_("MAC"))
     def short_mac(self, seal: AuditSeal) -> str:
-        """Return enough digits to compare with a checkpoint by eye."""
+        """Return enough digits for a visual comparison with a checkpoint."""
         return f"{bytes(seal.mac).hex()[:16]}…"
 
     @admin.display(description=_("MAC"))
@@ -32,7 +32,7 @@ class AuditSealAdmin(KeysetAdmin[AuditSeal]):
         return bytes(seal.mac).hex()
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditSeal]:
-        """Do not load the leaves, which can be 40 KB."""
+        """Defer the leaves, which can be 40 KB."""
         return super().get_queryset(request).defer("leaves")
 
 

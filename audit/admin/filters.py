@@ -1,4 +1,4 @@
-"""Filters of the audit log. None of them queries the table for its distinct values."""
+"""Filters for the audit log. They do not query the table for distinct values."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuditLog, AuditLogQuerySet
 
-#: Preset periods by their names in the URL.
+#: Preset periods by URL name.
 PERIODS: dict[str, tuple[timedelta, str | Promise]] = {
     "1h": (timedelta(hours=1), _("Past hour")),
     "24h": (timedelta(hours=24), _("Past 24 hours")),
@@ -25,7 +25,7 @@ PERIODS: dict[str, tuple[timedelta, str | Promise]] = {
 
 
 def parse_time(text: str) -> datetime | None:
-    """Parse a time from the URL. Without an offset it is UTC. Return it in UTC, or None if the text is blank.
+    """Parse a time from the URL and return it in UTC, or None if the text is blank. Times without an offset are in UTC.
 
     Raises:
         ValueError: the text is not an ISO 8601 time between the years 2000 and 8999.
@@ -33,7 +33,7 @@ def parse_time(text: str) -> datetime | None:
     if not (text := text.strip()):
         return None
     time = datetime.fromisoformat(text)
-    if not 2000 <= time.year < 9000:  # avoids overflows when hours are added or subtracted
+    if not 2000 <= time.year < 9000:  # Avoids overflows when hours are added or subtracted.
         raise ValueError(text)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -77,7 +77,7 @@ class PeriodFilter(admin.ListFilter):
         return list(self.parameters)
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
-        """Yield a link for each period, and collect the hidden inputs that keep the other filters."""
+        """Yield a link for each period, and collect hidden inputs that preserve the other filters."""
         self.hidden = [
             (name, value)
             for name, values in changelist.filter_params.items()
@@ -126,7 +126,7 @@ class ActorKindFilter(admin.SimpleListFilter):
 
 
 class _ValueFilter(admin.ListFilter):
-    """Filter by a value from a link. Shown only while it is active, so that it can be removed."""
+    """Filter by a value from a link. The filter is shown only while it is active, so that it can be removed."""
 
     parameter = ""
 
@@ -157,7 +157,7 @@ class _ValueFilter(admin.ListFilter):
         return queryset.none() if condition is None else queryset.filter(condition)
 
     def condition(self, value: str) -> Q | None:
-        """Return the condition for a value, or None if no row can match it."""
+        """Return the condition for a value, or None if no row can match."""
         raise NotImplementedError
 
 

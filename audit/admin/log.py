@@ -1,4 +1,4 @@
-"""Admin pages of the audit log."""
+"""Django admin pages for audit rows."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ from core.admin.keyset import KeysetAdmin, KeysetChangeList
 from core.admin.post_only import post_only
 
 ERASED = _("erased")
-#: Parameters with free text, which can contain personal data.
+#: Free-text parameters, which can contain personal data.
 FREE_TEXT = ("q", "target", "delivery")
 
 
@@ -47,7 +47,7 @@ class AuditLogAdmin(KeysetAdmin[AuditLog]):
         *(filters.TargetFilter, filters.SubjectFilter, filters.ActorFilter, filters.DeliveryFilter),
         *(filters.PeriodFilter, "action", filters.ActorKindFilter, "source"),
     )
-    search_fields = ("target",)  # only enables the search box; see get_search_results
+    search_fields = ("target",)  # Only enables the search box. See get_search_results.
     search_help_text = _("Enter a row number, an object like accounts.user:42, or a delivery like msg_2abc.")
     fields = (
         *("written_at", "action", "source", "target_link", "subject_link", "actor_link", "impersonator"),
@@ -122,13 +122,13 @@ class AuditLogAdmin(KeysetAdmin[AuditLog]):
         return AuditChangeList
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
-        """Do not load salts and digests, which are not shown."""
+        """Defer salts and digests, which are not shown."""
         return super().get_queryset(request).defer("personal_salt", "actor_salt", "column_digests", "personal_digest")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditLog], search_term: str
     ) -> tuple[QuerySet[AuditLog], bool]:
-        """Find exact matches only, which indexes support."""
+        """Find exact matches only, because indexes support them."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -167,7 +167,7 @@ class AuditLogAdmin(KeysetAdmin[AuditLog]):
 
 
 def _loggable(name: str, value: str) -> str:
-    """Redact a filter value, because the log keeps it permanently."""
+    """Redact a filter value, because the log stores it permanently."""
     return redaction.redact_search_term(value) if name in FREE_TEXT and value else redaction.redact_text(value)
 
 
@@ -176,7 +176,10 @@ def _covers(seal: AuditSeal, row: AuditLog) -> bool:
 
 
 def _linked(label: str | None, note: str, **parameters: str) -> SafeString:
-    """Link a label, or "erased" if it is None, to all rows with these parameters, followed by a note."""
+    """Return a link to all rows with these parameters, followed by a note.
+
+    The link text is `label`, or "erased" if it is None.
+    """
     link = f"{reverse('admin:audit_auditlog_changelist')}?{urlencode(parameters)}"
     shown = format_html("<bdi>{}</bdi>", label) if label is not None else format_html("<em>{}</em>", ERASED)
     return format_html('<a href="{}">{}</a> <span class="quiet">{}</span>', link, shown, note)

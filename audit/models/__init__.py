@@ -1,4 +1,4 @@
-"""Models of the audit log and its seals."""
+"""Models for the audit log and its seals."""
 
 from audit.models.append_only import AppendOnlyError
 from audit.models.log import AuditLog, AuditLogQuerySet

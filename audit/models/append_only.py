@@ -1,4 +1,4 @@
-"""Base classes for rows that are written once and never changed."""
+"""Base classes for append-only rows."""
 
 from typing import Any, NoReturn
 

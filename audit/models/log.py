@@ -10,7 +10,7 @@ from django.db.models import F
 from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
 from core.db.transactions import CurrentTransaction, NextTransaction
 
-#: Upper bound for the clock difference between hosts plus the time between a row's timestamp and its insertion.
+#: Maximum clock difference between hosts plus the maximum time between a row's timestamp and its insertion.
 MAX_CLOCK_SKEW = timedelta(hours=1)
 #: Actions written by webhooks, which account for nearly all rows.
 COMMON_ACTIONS = [
@@ -20,7 +20,7 @@ COMMON_ACTIONS = [
 
 
 class _ComparedPosition(models.Func):
-    """Compare (transaction, id) with a position in sealing order. A row comparison can use the index."""
+    """Compare (transaction, id) with a position in sealing order. As a row comparison, it can use the index."""
 
     arity = 2
     output_field = models.BooleanField()
@@ -36,23 +36,23 @@ class _UpTo(_ComparedPosition):
 
 class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
     def about(self, user_id: int) -> "AuditLogQuerySet":
-        """Rows about one user, including the profiles of that user."""
+        """Return rows about a user, including the user's profiles."""
         return self.filter(subject_id=user_id)
 
     def after(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
-        """Rows after a position in sealing order, sorted in that order. See audit.sealing.seals."""
+        """Return rows after a position, in sealing order. See audit.sealing.seals."""
         return self.filter(_After(models.Value(transaction), models.Value(row_id))).order_by("transaction", "id")
 
     def up_to(self, transaction: int, row_id: int) -> "AuditLogQuerySet":
-        """Rows up to and including a position in sealing order."""
+        """Return rows up to and including a position in sealing order."""
         return self.filter(_UpTo(models.Value(transaction), models.Value(row_id)))
 
     def written_between(self, since: datetime | None, until: datetime | None) -> "AuditLogQuerySet":
-        """Rows from `since` up to but excluding `until`.
+        """Return rows from `since` (inclusive) to `until` (exclusive).
 
-        The planner assumes that matching rows are spread evenly and scans from the newest row, which took 0.7 s for two
-        hours among a million rows. Rows are inserted roughly in the order of their timestamps, so the range is also
-        limited by id. A margin of one hour on both sides allows for clock differences and for batched rows.
+        The planner assumes that matching rows are evenly distributed and scans from the newest row. This took 0.7 s for
+        a two-hour range in a million rows. Rows are inserted roughly in timestamp order, so the range is also limited
+        by id. A margin of one hour on both sides allows for clock differences and batched rows.
         """
         found = self
         if since:
@@ -68,7 +68,10 @@ class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
         return found
 
     def from_other_server(self) -> "AuditLogQuerySet":
-        """Rows whose transaction has not started on this server: restored from another server, or forged."""
+        """Return rows whose transaction has not started on this server.
+
+        They were restored from another server or forged.
+        """
         return self.filter(transaction__gte=NextTransaction())
 
     def last_id(self) -> int | None:
@@ -76,16 +79,16 @@ class AuditLogQuerySet(AppendOnlyQuerySet["AuditLog"]):
 
 
 def action_choices() -> list[tuple[str, str]]:
-    """Return the choices of `AuditLog.action`. Migrations refer to this function, so new actions need no migration."""
+    """Return the choices for `AuditLog.action`. Migrations refer to this function, so new actions need no migration."""
     return AuditLog.Action.choices
 
 
 class AuditLog(AppendOnly):
-    """A change: what was done to which object and by whom, with labels and values as they were at the time.
+    """A record of a change to an object by an actor, with the labels and values at that time.
 
-    Personal columns may change from a value to NULL (erasure), but only once their user is marked as erased. Nothing else
-    in a row may ever change. A database trigger enforces this, see migration 0002_append_only. `personal_digest` is a salted digest of those columns, so that erased rows can still be verified.
-    See audit.sealing.digests.
+    Personal columns may change from a value to NULL (erasure), but only after their user is marked as erased. All other
+    columns are immutable. A database trigger enforces this: see migration 0002_append_only. `personal_digest` is a
+    salted digest of the personal columns, so that erased rows can still be verified. See audit.sealing.digests.
     """
 
     class Action(models.TextChoices):
@@ -95,63 +98,63 @@ class AuditLog(AppendOnly):
         USER_UPDATED = "USER_UPDATED"
         # Clerk deleted the user. The row stays as a tombstone.
         USER_DELETED = "USER_DELETED"
-        # A user gained or lost a role; one row per role.
+        # A user gained or lost a role. There is one row per role.
         ROLE_ADDED = "ROLE_ADDED"
         ROLE_REMOVED = "ROLE_REMOVED"
-        # A profile was created because the user got its role.
+        # A profile was created because its user gained a role.
         PROFILE_CREATED = "PROFILE_CREATED"
-        # A field of a profile changed, including the reasons why it is not visible.
+        # A profile field changed, including fields that hide the profile.
         PROFILE_UPDATED = "PROFILE_UPDATED"
-        # An account from before Clerk was linked to the Clerk id of its user.
+        # An account from before Clerk was linked to its user's Clerk id.
         IDENTITY_LINKED = "IDENTITY_LINKED"
-        # An admin moved a Clerk identity from one account to another; one row for each account.
+        # An admin moved a Clerk identity from one account to another. There is one row per account.
         IDENTITY_MOVED = "IDENTITY_MOVED"
-        # Two accounts were found that may belong to the same person.
+        # Two accounts that may belong to the same person were found.
         CONFLICT_OPENED = "CONFLICT_OPENED"
         # An admin resolved an identity conflict.
         CONFLICT_RESOLVED = "CONFLICT_RESOLVED"
-        # Deletion of an account was requested, or the request was withdrawn.
+        # An account deletion was requested or cancelled.
         DELETION_REQUESTED = "DELETION_REQUESTED"
         DELETION_CANCELLED = "DELETION_CANCELLED"
-        # The personal data of a deleted user was erased.
+        # A deleted user's personal data was erased.
         PERSON_ERASED = "PERSON_ERASED"
-        # A copy of all data about a user was requested, and was prepared.
+        # A copy of all data about a user was requested or completed.
         DATA_EXPORT_REQUESTED = "DATA_EXPORT_REQUESTED"
         DATA_EXPORTED = "DATA_EXPORTED"
         # Clerk permanently rejected a metadata push, so the local roles were reset to Clerk's.
         PUSH_REFUSED = "PUSH_REFUSED"
-        # Another system kept overwriting Clerk's metadata, so pushing stopped and its values were kept.
+        # Another system kept overwriting Clerk's metadata. Pushing stopped, and the other system's values were kept.
         PUSH_STOPPED = "PUSH_STOPPED"
         # An admin requested a retry of a failed or dead event.
         EVENT_RETRIED = "EVENT_RETRIED"
         # An admin started a replay or a dry run.
         REPLAY_STARTED = "REPLAY_STARTED"
-        # An admin changed the speed of a replay, or stopped it.
+        # An admin changed a replay's rate limit or stopped the replay.
         REPLAY_CHANGED = "REPLAY_CHANGED"
-        # A replay applied an event; written in the same transaction.
+        # A replay applied an event. Written in the same transaction.
         EVENT_REPLAYED = "EVENT_REPLAYED"
-        # An admin marked a failed or dead event as needing nothing more.
+        # An admin marked a failed or dead event as resolved.
         EVENT_RESOLVED = "EVENT_RESOLVED"
         # An admin copied an event as a test fixture without personal data.
         EVENT_COPIED = "EVENT_COPIED"
         # An admin compared one user with Clerk.
         PERSON_FETCHED = "PERSON_FETCHED"
-        # An admin viewed the personal data in an event's payload; written before they are shown.
+        # An admin viewed the personal data in an event's payload. Written before the data is shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # An admin acknowledged, snoozed or resolved an alert.
         ALERT_ACKNOWLEDGED = "ALERT_ACKNOWLEDGED"
         ALERT_SNOOZED = "ALERT_SNOOZED"
         ALERT_RESOLVED = "ALERT_RESOLVED"
-        # An admin exported audit rows; written before the first row is sent.
+        # An admin exported audit rows. Written before the first row is sent.
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
-        # An admin turned a feature flag on or off, for all users or for some.
+        # An admin turned a feature flag on or off for all users or for some users.
         FLAG_SWITCHED = "FLAG_SWITCHED"
         # A local operator created, renamed or deleted a group, or changed its permissions.
         GROUP_CHANGED = "GROUP_CHANGED"
-        # A local operator added a user to a group or removed one; one row per user.
+        # A local operator added a user to a group or removed a user. There is one row per user.
         GROUP_JOINED = "GROUP_JOINED"
         GROUP_LEFT = "GROUP_LEFT"
-        # An admin exported webhook events; written before the first row is sent.
+        # An admin exported webhook events. Written before the first row is sent.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
         # A user signed in with Clerk.
         USER_SIGNED_IN = "USER_SIGNED_IN"
@@ -202,16 +205,18 @@ class AuditLog(AppendOnly):
     )
     transaction = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 
-    # Personal data: erased to NULL with its user, permanently. Labels and details belong to the subject, the rest to the actor.
+    # Personal data, permanently set to NULL when its user is erased. Labels and details belong to the subject. The
+    # other columns belong to the actor.
     actor_label = models.TextField(null=True)
     target_label = models.TextField(null=True)
     details = models.JSONField(null=True, help_text="[old, new] of each changed field, and other facts.")
     ip_address = models.GenericIPAddressField(null=True)
     user_agent = models.TextField(null=True)
-    # Salts are erased together with their columns: with the salt, an erased IP address could be found by brute force.
+    # Salts are erased together with their columns, because a salt would allow a brute-force search for an erased IP
+    # address.
     personal_salt = models.BinaryField(null=True)
     actor_salt = models.BinaryField(null=True)
-    # A digest of each personal column, so that the remaining ones can be verified after an erasure.
+    # A digest for each personal column, so that the remaining columns can be verified after an erasure.
     column_digests = models.BinaryField(null=True)
     personal_digest = models.BinaryField()
 
@@ -220,20 +225,20 @@ class AuditLog(AppendOnly):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            # A user's timeline, and recent activity on the account page.
+            # For a user's timeline and for recent activity on the account page.
             models.Index(F("subject"), F("id").desc(), name="audit_log_subject_recent"),
-            # The history of one object in the admin.
+            # For an object's history in the admin.
             models.Index(F("target"), F("id").desc(), name="audit_log_target_recent"),
-            # From an event to the rows it changed.
+            # For finding the rows that an event changed.
             models.Index(F("delivery"), name="audit_log_delivery", condition=models.Q(delivery__isnull=False)),
-            # The actions of one user in the admin, and their erasure.
+            # For a user's actions in the admin, and for their erasure.
             models.Index(
                 F("actor"), F("id").desc(), name="audit_log_actor_recent", condition=models.Q(actor__isnull=False)
             ),
-            # Sealing and verification read in this order; see audit.sealing.seals.
+            # For sealing and verification, which read in this order. See audit.sealing.seals.
             models.Index(F("transaction"), F("id"), name="audit_log_sealing"),
-            # The admin's filters by action and by source. Rows written by webhooks are so common that scanning the
-            # newest rows finds a page of them, so they are excluded and do not slow down ingestion.
+            # For the admin's filters by action and source. The index excludes rows written by webhooks, so that it does
+            # not slow down ingestion. These rows are so common that a scan of the newest rows finds a full page.
             models.Index(
                 F("action"),
                 F("id").desc(),
@@ -243,7 +248,7 @@ class AuditLog(AppendOnly):
             models.Index(
                 F("source"), F("id").desc(), name="audit_log_rare_source", condition=~models.Q(source="webhook")
             ),
-            # The admin's filter by kind of actor, for the rare kinds.
+            # For the admin's filter by kind of actor. Only rare kinds are indexed.
             models.Index(F("id").desc(), name="audit_log_by_people", condition=models.Q(actor__isnull=False)),
             models.Index(F("id").desc(), name="audit_log_impersonated", condition=models.Q(impersonator__isnull=False)),
             models.Index(
@@ -251,7 +256,7 @@ class AuditLog(AppendOnly):
                 name="audit_log_by_system",
                 condition=models.Q(actor__isnull=True) & ~models.Q(source="webhook"),
             ),
-            # The first and last id of a time range in the admin; see written_between.
+            # For the first and last id in a time range. See written_between.
             models.Index(F("timestamp"), name="audit_log_time"),
         ]
 

@@ -1,4 +1,4 @@
-"""Seals of the audit log, results of their verification, and checkpoint destinations."""
+"""Models for seals, verification results and checkpoint destinations."""
 
 from django.db import models
 
@@ -6,15 +6,16 @@ from audit.models.append_only import AppendOnly, AppendOnlyQuerySet
 
 
 class AuditSeal(AppendOnly):
-    """A link of the hash chain that protects rows of the audit log. See audit.sealing.seals."""
+    """A link in the hash chain that protects audit rows. See audit.sealing.seals."""
 
     number = models.BigIntegerField(primary_key=True, help_text="1, 2, 3 and so on without gaps.")
     sealed_at = models.DateTimeField()
     format_version = models.PositiveSmallIntegerField(help_text="How rows and seals were serialised for their digests.")
-    # The seal covers the rows after the previous seal up to and including this one, in the order (transaction, id).
+    # The seal covers the rows after the previous seal up to and including this position, in the order (transaction,
+    # id).
     last_transaction = models.BigIntegerField()
     last_id = models.BigIntegerField()
-    # For databases that were restored or moved; see audit.sealing.seals.
+    # For databases that were restored or moved. See audit.sealing.seals.
     cluster = models.CharField(max_length=32, help_text="The server that assigned the transaction ids.")
     floor_id = models.BigIntegerField(help_text="Only rows with greater ids were written on that server.")
     max_id = models.BigIntegerField(help_text="The greatest row id in this seal and all earlier ones.")
@@ -36,7 +37,7 @@ class AuditSeal(AppendOnly):
 
 
 class AuditVerification(models.Model):
-    """The result of one comparison of the audit log with its seals."""
+    """The result of verifying the audit log against its seals."""
 
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField()
@@ -60,7 +61,7 @@ class AuditVerification(models.Model):
 
 
 class CheckpointTarget(models.Model):
-    """The delivery status of one entry of AUDIT_CHECKPOINTS."""
+    """The delivery status for an AUDIT_CHECKPOINTS entry."""
 
     destination = models.CharField(max_length=500, primary_key=True, help_text="The entry in AUDIT_CHECKPOINTS.")
     last_sent_seal = models.BigIntegerField(default=0, help_text="Number of the last seal sent.")

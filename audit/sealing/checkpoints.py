@@ -1,7 +1,8 @@
-"""Send the number and MAC of each new seal to a destination that the database owner cannot change.
+"""Send each new seal's number and MAC to destinations that the database owner cannot change.
 
-The chain cannot show that its end was removed and sealed again. The sealing job would even do this itself, with the valid
-key. A checkpoint sent earlier reveals it. AUDIT_CHECKPOINTS lists the destinations: `file:/path`, `mail:address`, `log`.
+The chain cannot show that its end was removed and sealed again. If someone removes the last seals, the sealing job
+itself creates new seals with the valid key. Earlier checkpoints reveal this. AUDIT_CHECKPOINTS lists the destinations:
+`file:/path`, `mail:address`, `log`.
 """
 
 import logging
@@ -26,10 +27,10 @@ MAX_LINES = 1000
 
 
 def validate_destination(destination: str) -> None:
-    """Validate an entry of AUDIT_CHECKPOINTS.
+    """Validate an AUDIT_CHECKPOINTS entry.
 
     Raises:
-        ValueError: the entry is invalid. The message says why.
+        ValueError: the entry is invalid. The message contains the reason.
         ValidationError: the email address is invalid.
     """
     kind, _, rest = destination.partition(":")
@@ -42,7 +43,10 @@ def validate_destination(destination: str) -> None:
 
 
 def send() -> None:
-    """Send new seals to all destinations. A failed destination is retried in the next run and does not affect the others."""
+    """Send new seals to all destinations. If a destination fails, it is retried in the next run.
+
+    Other destinations are not affected.
+    """
     for destination in settings.AUDIT_CHECKPOINTS:
         CheckpointTarget.objects.bulk_create([CheckpointTarget(destination=destination)], ignore_conflicts=True)
         try:
@@ -57,7 +61,7 @@ def send() -> None:
 
 
 def line(seal: AuditSeal) -> str:
-    """Return the checkpoint of a seal. `audit_verify --checkpoint` finds it within any surrounding text."""
+    """Return a seal's checkpoint. `audit_verify --checkpoint` can find it in surrounding text."""
     time = seal.sealed_at.astimezone(UTC).isoformat(timespec="seconds")
     mac = bytes(seal.mac).hex()
     return f"audit-checkpoint seal={seal.number} mac={mac} time={time} rows={seal.row_count} total={seal.total_rows} key={seal.key_id}"
@@ -65,7 +69,7 @@ def line(seal: AuditSeal) -> str:
 
 @contextmanager
 def local_files() -> Iterator[list[Iterator[str]]]:
-    """Open the checkpoint files of AUDIT_CHECKPOINTS that exist on this host and yield their lines."""
+    """Open the AUDIT_CHECKPOINTS files that exist on this host, and yield their lines."""
     paths = [Path(entry.removeprefix("file:")) for entry in settings.AUDIT_CHECKPOINTS if entry.startswith("file:")]
     files = [path.open(encoding="utf-8", errors="replace") for path in paths if path.is_file()]
     try:
@@ -77,7 +81,10 @@ def local_files() -> Iterator[list[Iterator[str]]]:
 
 @transaction.atomic
 def _send(destination: str) -> str | None:
-    """Send to one destination. Return "" on success, or None if there is nothing to send or another process is sending."""
+    """Send to one destination.
+
+    Return "" on success, or None if there is nothing to send or another process is sending.
+    """
     target = CheckpointTarget.objects.select_for_update(skip_locked=True).filter(destination=destination).first()
     if target is None:
         return None
@@ -85,7 +92,7 @@ def _send(destination: str) -> str | None:
     if target.last_sent_seal:
         new = list(seals.filter(number__gt=target.last_sent_seal)[:MAX_LINES])
     else:
-        new = list(seals.reverse()[:1])  # the newest seal also protects all earlier ones
+        new = list(seals.reverse()[:1])  # The newest seal also protects all earlier seals.
     if not new:
         return None
     kind, _, rest = destination.partition(":")

@@ -1,10 +1,11 @@
-"""Serialise and digest rows of the audit log.
+"""Serialise and digest audit rows.
 
-The serialisation must never change, because old seals depend on it. A new format needs a new FORMAT_VERSION.
+The serialisation must never change, because existing seals depend on it. A new format needs a new FORMAT_VERSION.
 
-Each personal column is hashed with a salt. The row stores these digests (`column_digests`), and the seal covers the digest
-of all of them (`personal_digest`). An erased column can therefore be distinguished from a changed one, and the other
-columns of the row can still be verified. The details of PERMANENT_DETAILS are not personal: they have no salt and stay.
+Each personal column is hashed with a salt. The row stores these digests (`column_digests`), and the seal covers the
+digest of all of them (`personal_digest`). An erased column can therefore be distinguished from a changed one, and the
+other columns of the row can still be verified. Details of the actions in PERMANENT_DETAILS are not personal. They have
+no salt and are never erased.
 """
 
 import hashlib
@@ -14,14 +15,14 @@ from typing import Any
 
 from audit.models import AuditLog
 
-#: The serialisation format of rows and seals, stored in each seal.
+#: Version of the serialisation format for rows and seals, stored in each seal.
 FORMAT_VERSION = 1
-#: The sealed columns of a row, in this order: all except personal columns, their salts and their digests.
+#: The sealed columns in order: all columns except personal columns, their salts and their digests.
 SEALED_COLUMNS = (
     *("id", "timestamp", "action", "source", "actor_id", "target", "subject_id", "changed_fields", "delivery"),
     *("impersonator", "transaction", "personal_digest"),
 )
-#: Personal columns in the order of their digests, and the column of their salt.
+#: Personal columns in the order of their digests, and the column that contains their salt.
 PERSONAL_COLUMNS = {
     "actor_label": "actor_salt",
     "target_label": "personal_salt",
@@ -29,7 +30,7 @@ PERSONAL_COLUMNS = {
     "ip_address": "actor_salt",
     "user_agent": "actor_salt",
 }
-#: Created once, because json.dumps creates an encoder per call and each row has five columns to digest.
+#: A shared encoder, because json.dumps creates an encoder on each call and each row has five columns to digest.
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
@@ -40,7 +41,7 @@ def row_digest(row: AuditLog) -> bytes:
 
 
 def personal_digest(row: AuditLog) -> bytes:
-    """Return the digest of all personal columns. None of them must have been erased."""
+    """Return the digest of all personal columns. No column may have been erased."""
     return hashlib.sha256(column_digests(row)).digest()
 
 
@@ -50,7 +51,7 @@ def column_digests(row: AuditLog) -> bytes:
 
 
 def changed_personal_column(row: AuditLog) -> str | None:
-    """Return the first personal column that was changed other than by erasure, or None."""
+    """Return the first personal column with a change other than erasure, or None."""
     stored = bytes(row.column_digests or b"")
     if hashlib.sha256(stored).digest() != bytes(row.personal_digest):
         return "column_digests"
@@ -61,7 +62,7 @@ def changed_personal_column(row: AuditLog) -> str | None:
 
 
 def erased_columns(row: AuditLog) -> list[str]:
-    """Return the personal columns that were erased, or whose salt was. The row must be otherwise unchanged."""
+    """Return the personal columns that were erased or whose salt was erased. The row must be otherwise unchanged."""
     stored = bytes(row.column_digests or b"")
     return [
         column
@@ -84,7 +85,7 @@ def _at(stored: bytes, position: int) -> bytes:
 
 def _column_digest(row: AuditLog, column: str) -> bytes:
     salt = b"" if is_permanent(row, column) else bytes(getattr(row, PERSONAL_COLUMNS[column]) or b"")
-    # Including the column name gives equal values in different columns different digests.
+    # Include the column name, so that equal values in different columns have different digests.
     return hashlib.sha256(salt + column.encode() + _to_json(getattr(row, column))).digest()
 
 

@@ -1,4 +1,7 @@
-"""Find erased values that no erasure of a user explains. The trigger refuses them, but the database owner can disable it."""
+"""Find erased values of users who have not been erased.
+
+The trigger rejects such changes, but the database owner can disable it.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +12,7 @@ from audit.sealing import digests
 
 
 def unexplained(rows: Iterable[tuple[AuditLog, list[str]]]) -> Iterator[tuple[AuditLog, str]]:
-    """Yield each row with an erased column of a user who was not erased, and the first such column.
+    """Yield each row in which a column was erased although its user was not, and the first such column.
 
     Args:
         rows: rows with their erased columns.
@@ -23,7 +26,7 @@ def unexplained(rows: Iterable[tuple[AuditLog, list[str]]]) -> Iterator[tuple[Au
 
 
 def _owner(row: AuditLog, column: str) -> int | None:
-    """Return the user whose erasure may erase a column, or None if nothing may."""
+    """Return the user whose erasure allows the column to be erased, or None if the column must never be erased."""
     if digests.is_permanent(row, column):
         return None
     is_actors = digests.PERSONAL_COLUMNS[column] == "actor_salt" and row.actor_id is not None
@@ -31,7 +34,7 @@ def _owner(row: AuditLog, column: str) -> int | None:
 
 
 def _erased_users(ids: set[int]) -> set[int]:
-    """Return the users who are marked as erased and have an audit row that says so."""
+    """Return the users who are marked as erased and have an audit row for their erasure."""
     if not ids:
         return set()
     recorded = AuditLog.objects.filter(action=AuditLog.Action.PERSON_ERASED, subject_id__in=ids).values("subject_id")

@@ -1,11 +1,11 @@
-"""The sealing keys. They come from the environment, so that the database owner cannot create seals."""
+"""Sealing keys. They come from the environment, so that the database owner cannot create seals."""
 
 import hashlib
 from dataclasses import dataclass, field
 
 from django.conf import settings
 
-#: Shorter keys could be found by brute force.
+#: Minimum length in characters. Shorter keys are vulnerable to brute force.
 MIN_LENGTH = 32
 
 
@@ -15,11 +15,11 @@ class NoKeyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of AUDIT_SEAL_KEY.
+    """A key in AUDIT_SEAL_KEY.
 
     Attributes:
         key_id: identifies the key in seals without revealing it.
-        age: 0 for the newest key, which makes new seals, 1 for the previous key, and so on.
+        age: 0 for the newest key, which creates new seals, 1 for the previous key, and so on.
     """
 
     key_id: str
@@ -28,7 +28,7 @@ class Key:
 
 
 def current_key() -> Key:
-    """Return the key that makes new seals.
+    """Return the key for new seals.
 
     Raises:
         NoKeyError: AUDIT_SEAL_KEY is not set.

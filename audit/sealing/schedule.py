@@ -1,21 +1,24 @@
-"""Check that the audit log is verified on schedule. An attacker who stops the job could change the log unnoticed."""
+"""Check that the audit log is verified on schedule.
+
+If an attacker stopped the job, changes to the log would not be detected.
+"""
 
 from datetime import datetime, timedelta
 
-from croniter import croniter  # Procrastinate reads the same setting with it
+from croniter import croniter  # Procrastinate uses it for the same setting
 from django.conf import settings
 
 from audit.models import AuditSeal, AuditVerification
 
-#: Time for the job to wait for a worker and to finish.
+#: Maximum time for the job to wait for a worker and to finish.
 GRACE_PERIOD = timedelta(hours=2)
 
 
 def verification_overdue_since(now: datetime) -> datetime | None:
     """Return when the log was last verified, or None if verification is on schedule.
 
-    One missed run is allowed, for example when a worker restarts at that minute. If the log was never verified, the time
-    of the first seal counts. A log without seals is never overdue.
+    One missed run is allowed, for example if a worker restarts at that time. If the log has never been verified, the
+    first seal's time is used. A log without seals is never overdue.
     """
     since = _last_verified() or _first_sealed()
     return since if since and since < _second_last_due(now - GRACE_PERIOD) else None
@@ -30,7 +33,7 @@ def _first_sealed() -> datetime | None:
 
 
 def _second_last_due(now: datetime) -> datetime:
-    """Return when the run before the latest one was due."""
+    """Return when the run before the latest run was due."""
     times = croniter(settings.AUDIT_VERIFY_CRON, now)
     times.get_prev(datetime)
     due: datetime = times.get_prev(datetime)

@@ -1,23 +1,23 @@
-"""Seal committed rows of the audit log in a chain that only the holder of AUDIT_SEAL_KEY can create.
+"""Seal committed audit rows in a chain that only the holder of AUDIT_SEAL_KEY can create.
 
-A seal covers the rows after those of the previous seal. It stores the digest of each row, and a MAC over these digests and
-the MAC of the previous seal. `audit.sealing.verification` finds later changes. docs/audit.md describes what this proves
-and what it does not.
+A seal covers the rows after the previous seal. It stores each row's digest, and a MAC over these digests and the
+previous seal's MAC. `audit.sealing.verification` finds later changes. docs/audit.md describes what seals can and cannot
+prove.
 
-**Sealing order.** Ids come from a sequence and are assigned before the commit, so a row with a lower id can become visible
-after a row with a higher id was sealed. Timestamps are even less reliable. Rows are therefore sealed in the order
-(transaction, id), and only if their transaction id is below `pg_snapshot_xmin`: PostgreSQL guarantees that all transactions
-below it have ended. Their rows are visible and they can write no more. Later transactions get higher ids, so their rows
-sort after all sealed rows, even if their row ids are lower. A legitimate row therefore never sorts among sealed rows. If one
-does, its transaction id was forged, and verification reports it. A transaction that stays open for an hour delays sealing
-by an hour and has no other effect.
+**Sealing order.** Ids come from a sequence and are assigned before the commit, so a row with a lower id can become
+visible after a row with a higher id was sealed. Timestamps are even less reliable. Rows are therefore sealed in the
+order (transaction, id), and only if their transaction id is below `pg_snapshot_xmin`: PostgreSQL guarantees that all
+transactions below it have ended. Their rows are visible and they can write no more. Later transactions get higher ids,
+so their rows sort after all sealed rows, even if their row ids are lower. A legitimate row therefore never sorts among
+sealed rows. If a row does, its transaction id was forged, and verification reports it. A transaction that stays open
+for an hour delays sealing by an hour and has no other effect.
 
-**No blocking.** Sealing reads the log and writes a table that nothing else writes. An advisory lock that is only tried, never
-waited for, and the primary key keep two sealers apart.
+**No blocking.** Sealing reads the log and writes to a separate table. An advisory lock and the primary key prevent
+concurrent sealing. If the lock is taken, sealing does not wait for it.
 
-**Restored databases.** A new server counts transactions from the start, so after a restore new rows would sort among sealed
-rows. Seals therefore store the server (`cluster`). When the server changes, the remaining rows of the old server are sealed.
-Then a seal without rows starts a new part of the chain, which covers only rows with ids above `floor_id`.
+**Restored databases.** A new server counts transactions from the start, so after a restore new rows would sort among
+sealed rows. Seals therefore store the server (`cluster`). When the server changes, the remaining rows of the old server
+are sealed. Then a seal without rows starts a new part of the chain, which covers only rows with ids above `floor_id`.
 """
 
 import hashlib
@@ -33,28 +33,28 @@ from django.utils import timezone
 from audit.models import AuditLog, AuditLogQuerySet, AuditSeal, AuditVerification
 from audit.sealing import digests, keys
 
-#: Maximum number of rows per seal. Each row takes 40 bytes.
+#: Maximum number of rows per seal. Each row takes 40 bytes in the seal.
 MAX_ROWS = 1000
-#: Maximum number of seals per run, so that the first run on a large log ends. The next run continues.
+#: Maximum number of seals per run, which limits the first run on a large log. The next run continues.
 MAX_SEALS = 2000
 #: Lower than every transaction id and row id.
 LOWEST = -(2**63)
 #: Unsealed rows are counted up to this number.
 MAX_COUNTED = 10_000
-#: The cluster name if the server does not reveal its system identifier.
+#: The cluster name for servers that do not reveal their system identifier.
 UNKNOWN = "unknown"
-#: The advisory lock that prevents concurrent sealing. An arbitrary number that nothing else uses.
+#: An advisory lock that prevents concurrent sealing. The number is arbitrary but must be unique.
 LOCK = 0x7365616C
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The sealing status of the log.
+    """The log's sealing status.
 
     Attributes:
-        is_enabled: whether AUDIT_SEAL_KEY is set. Without it nothing is sealed.
+        is_enabled: whether AUDIT_SEAL_KEY is set. Without it, rows are not sealed.
         last: the newest seal, without its leaves.
-        unsealed: number of rows not sealed yet, counted up to MAX_COUNTED.
+        unsealed: the number of rows that are not sealed yet, up to MAX_COUNTED.
         unsealed_since: the timestamp of the oldest unsealed row.
         verification: the latest verification.
     """
@@ -68,7 +68,10 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class _Server:
-    """The database server and its transaction counters: ids below `ended_below` have ended, others may be running."""
+    """The database server and its transaction counters. Transactions with ids below `ended_below` have ended.
+
+    Others may still be running.
+    """
 
     cluster: str
     ended_below: int
@@ -76,7 +79,7 @@ class _Server:
 
 
 def seal() -> list[int]:
-    """Seal all committed rows and return the numbers of the new seals. Do nothing while another sealer runs.
+    """Seal all committed rows and return the new seals' numbers. Do nothing while another process is sealing.
 
     Raises:
         NoKeyError: AUDIT_SEAL_KEY is not set.
@@ -122,18 +125,20 @@ def mac(seal: AuditSeal, key: keys.Key) -> bytes:
 
 
 def leaf(row: AuditLog) -> bytes:
-    """Return the entry for a row in a seal: its id in 8 bytes, then its digest."""
+    """Return a row's entry in a seal: its id in 8 bytes, then its digest."""
     return row.pk.to_bytes(8, "big", signed=True) + digests.row_digest(row)
 
 
 def server() -> _Server:
     """Return the current server and its transaction counters.
 
-    Call this before reading the rows: rows of transactions that have ended by then are visible to later queries.
+    Call this before reading the rows, because rows of transactions that have already ended are visible to later
+    queries.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT has_function_privilege('pg_control_system()', 'execute')")
-        is_named = cursor.fetchone()[0]  # if hidden, only a transaction counter that went back reveals a restore
+        # Without it, a restore can be detected only by a transaction counter that has gone back.
+        is_named = cursor.fetchone()[0]
         name = "(SELECT system_identifier::text FROM pg_control_system())" if is_named else f"'{UNKNOWN}'"
         cursor.execute(
             f"SELECT {name}, pg_snapshot_xmin(now)::text::bigint, pg_snapshot_xmax(now)::text::bigint "  # noqa: S608
@@ -155,7 +160,7 @@ def _seal_next(key: keys.Key) -> int | None:
     if floor is None:
         rows = list(waiting.filter(transaction__lt=here.ended_below)[:MAX_ROWS])
         return _write(last, rows, key, cluster=here.cluster) if rows else None
-    # Rows of the old server: their transactions have ended, even if their ids suggest otherwise.
+    # The old server's transactions have ended, even if their ids are not below `ended_below`.
     rows = list(waiting.filter(pk__lte=floor)[:MAX_ROWS])
     if rows:
         return _write(last, rows, key, cluster=last.cluster if last else "before")
@@ -163,10 +168,10 @@ def _seal_next(key: keys.Key) -> int | None:
 
 
 def _new_floor(last: AuditSeal | None, here: _Server) -> int | None:
-    """Return the last row id of the old server, or None if the last seal was made on this server."""
+    """Return the old server's last row id, or None if the last seal was created on this server."""
     if last is not None and _is_same(last, here):
         return None
-    # New rows have greater ids than restored ones, because a restored sequence continues where it was.
+    # New rows have greater ids than restored rows, because a restored sequence continues from its last value.
     found = [
         pk for pk in (AuditLog.objects.from_other_server().last_id(), last.max_id if last else None) if pk is not None
     ]
@@ -179,7 +184,7 @@ def _is_same(last: AuditSeal, here: _Server) -> bool:
 
 
 def unsealed_rows(last: AuditSeal | None) -> AuditLogQuerySet:
-    """Return the rows after the newest seal in sealing order."""
+    """Return the rows after the newest seal, in sealing order."""
     if last is None:
         return AuditLog.objects.order_by("transaction", "id")
     return AuditLog.objects.after(last.last_transaction, last.last_id).filter(pk__gt=last.floor_id)
@@ -188,7 +193,7 @@ def unsealed_rows(last: AuditSeal | None) -> AuditLogQuerySet:
 def _write(
     last: AuditSeal | None, rows: list[AuditLog], key: keys.Key, *, cluster: str, floor: int | None = None
 ) -> int:
-    """Write a seal of `rows`, or the start of a new part of the chain if `floor` is given, and return its number."""
+    """Write a seal for `rows`, or start a new part of the chain if `floor` is given. Return the seal's number."""
     leaves = b"".join(leaf(row) for row in rows)
     new = AuditSeal(
         number=last.number + 1 if last else 1,

@@ -1,7 +1,7 @@
 """Compare the audit log with its seals and report rows and seals that were changed, deleted, inserted or reordered.
 
-Seals are read in order and trusted only if their MAC is valid. The rows of trusted seals are read in sealing order and
-compared with the digests in the seals. At most a few thousand rows are in memory.
+Seals are read in order and trusted only if their MAC is valid. Rows covered by trusted seals are read in sealing order
+and compared with the seals' digests. At most a few thousand rows are in memory at a time.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from audit.models import AuditLog, AuditSeal, AuditVerification
 from audit.sealing import digests, erasures, keys, seals
 from audit.sealing.seals import LOWEST
 
-#: Problems beyond this number are only counted.
+#: Maximum number of problems to describe. Further problems are only counted.
 MAX_PROBLEMS = 100
-#: Seals per query, and rows per query when consecutive seals have few rows.
+#: Number of seals per query, and number of rows per query if consecutive seals have few rows.
 SEALS_PER_QUERY, ROWS_PER_QUERY = 50, 2000
 LEAF_SIZE = 8 + hashlib.sha256().digest_size
 CHECKPOINT = re.compile(r"audit-checkpoint seal=(\d{1,18}) mac=([0-9a-f]{64})\b")
-#: Called with the number of rows verified so far and the total.
+#: A function that is called with the number of rows verified so far and the total.
 type Progress = Callable[[int, int], None]
 type Position = tuple[int, int]
 
@@ -35,11 +35,12 @@ class NoSealError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A difference between the log and its seals.
+    """A discrepancy between the log and its seals.
 
     Attributes:
-        seal: the number of the bad seal, or of the seal of the bad row. None if no seal covers the row.
-        row: the id of the bad row. None if the seal itself is bad.
+        seal: the number of the invalid seal, or of the seal that covers the invalid row. None if no seal covers the
+            row.
+        row: the invalid row's id. None if the seal itself is invalid.
     """
 
     text: str
@@ -49,7 +50,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Result:
-    """The result of a verification. `problems` has the first MAX_PROBLEMS; `problem_count` counts all."""
+    """A verification result. `problems` contains the first MAX_PROBLEMS problems, and `problem_count` is the total."""
 
     seals: int = 0
     rows: int = 0
@@ -67,7 +68,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """A trusted seal with the range of its rows, by position and by id. Both ranges exclude the start and include the end."""
+    """A trusted seal and its range of rows, by position and by id.
+
+    Both ranges exclude the start and include the end.
+    """
 
     seal: AuditSeal
     after: Position
@@ -80,11 +84,11 @@ def verify(
     checkpoints: Iterable[Iterable[str]] = (),
     progress: Progress = lambda done, of: None,
 ) -> Result:
-    """Verify the log up to the seal that is the newest when this starts.
+    """Verify the log up to the newest seal at the start of the verification.
 
     Args:
         from_seal: the first seal to verify. Earlier seals are trusted.
-        checkpoints: files, as iterables of lines, that contain checkpoint lines among others.
+        checkpoints: files, as iterables of lines. They can contain lines other than checkpoints.
         progress: called after each group of seals.
 
     Raises:
@@ -113,7 +117,7 @@ class _Verification:
         self.known_keys, self.progress = known_keys, progress
         self.result = Result()
         self.youngest_key: int | None = None
-        #: The number of each seal that starts a part of the chain, and the last row id of the previous part.
+        #: For each seal that starts a part of the chain: its number, and the last row id in the previous part.
         self.parts = list(AuditSeal.objects.filter(row_count=0).order_by("number").values_list("number", "floor_id"))
 
     def run(self, from_seal: int, checkpoints: Iterable[Iterable[str]]) -> Result:
@@ -137,7 +141,7 @@ class _Verification:
             self.progress(self.result.rows, total)
 
     def _trusted_seals(self, expected: int, before: AuditSeal | None, last: int) -> Iterator[_Span]:
-        """Yield seals with a valid MAC and the range of their rows. Report the other seals."""
+        """Yield seals with a valid MAC and their ranges of rows. Report other seals as problems."""
         if expected > 1 and before is None:
             self.result.add(f"Seal {expected - 1} is missing.", seal=expected - 1)
         stray = AuditSeal.objects.filter(number__lt=1).values_list("number", flat=True).first()
@@ -168,7 +172,7 @@ class _Verification:
             is_linked, before, expected = is_valid, seal, seal.number + 1
 
     def _is_valid(self, seal: AuditSeal) -> bool:
-        """Return whether the key, MAC and leaves of a seal are valid. Report a problem if not."""
+        """Return whether a seal's key, MAC and leaves are valid. If not, report a problem."""
         number, key = seal.number, self.known_keys.get(seal.key_id)
         if key is None:
             self.result.add(
@@ -195,7 +199,7 @@ class _Verification:
         return True
 
     def _ceiling(self, seal: AuditSeal) -> int | None:
-        """Return the last row id of the part of the chain that contains the seal, or None for the last part."""
+        """Return the last row id in the seal's part of the chain, or None for the last part."""
         return next((floor for number, floor in self.parts if number > seal.number), None)
 
     # --- Rows ---
@@ -243,7 +247,7 @@ class _Verification:
     # --- Outside the chain ---
 
     def _find_unsealable_rows(self, last: AuditSeal | None) -> None:
-        """Report forged rows at positions that sealing skips, so that no seal would ever cover them."""
+        """Report forged rows at positions that sealing skips, because no seal would ever cover them."""
         for (_, floor), (number, ceiling) in pairwise([(0, LOWEST), *self.parts]):
             end = AuditSeal.objects.filter(number=number - 1).defer("leaves").first()
             if end:
@@ -259,7 +263,10 @@ class _Verification:
                 self.result.add(text, row=pk)
 
     def _compare_checkpoints(self, lines: Iterable[str], last: AuditSeal | None) -> None:
-        """Compare checkpoints with the chain. Only this detects that its end was removed or replaced."""
+        """Compare checkpoints with the chain.
+
+        Only checkpoints can reveal that the end of the chain was removed or replaced.
+        """
         found_checkpoints = ((int(found[1]), found[2]) for line in lines if (found := CHECKPOINT.search(line)))
         for batch in batched(found_checkpoints, 1000):
             numbers = {number for number, _ in batch}
@@ -285,7 +292,7 @@ def _seals(first: int, last: int) -> Iterator[AuditSeal]:
 
 
 def _groups(spans: Iterator[_Span]) -> Iterator[list[_Span]]:
-    """Group consecutive spans until they have enough rows for one query."""
+    """Group consecutive spans so that each group has enough rows for one query."""
     group: list[_Span] = []
     for span in spans:
         is_consecutive = group and group[-1].ids == span.ids and _end(group[-1].seal) == span.after
@@ -306,13 +313,13 @@ def _end(seal: AuditSeal) -> Position:
 
 
 def _start_after(seal: AuditSeal, before: AuditSeal | None) -> Position:
-    """Return the position after which the rows of a seal start, given the previous seal."""
+    """Return the position after which a seal's rows start, given the previous seal."""
     starts_part = before is None or seal.floor_id != before.floor_id
     return (LOWEST, LOWEST) if starts_part or before is None else _end(before)
 
 
 def _start_from_leaves(seal: AuditSeal) -> Position:
-    """Return the position after which the rows of a seal start if the previous seal is missing or not trusted."""
+    """Return the position after which a seal's rows start if the previous seal is missing or not trusted."""
     leaves = bytes(seal.leaves)
     first = AuditLog.objects.filter(pk=_row_id(leaves[:LEAF_SIZE])).only("transaction").first() if leaves else None
     return (first.transaction, first.pk - 1) if first else _end(seal)

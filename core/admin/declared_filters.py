@@ -1,7 +1,7 @@
-"""Admin lists that filter by declared parameters only.
+"""Admin lists that accept only declared filters.
 
-Django's lists accept any look-up on any column of their model. With ?password__regex= or ?body__startswith=, an admin
-could guess values that the list does not show, one character at a time.
+Django's lists accept any look-up on any of their model's columns. With ?password__regex= or ?body__startswith=, an
+admin could guess hidden values one character at a time.
 """
 
 import logging
@@ -18,9 +18,9 @@ from django.utils.translation import gettext as _
 
 log = logging.getLogger(__name__)
 
-#: Query parameters of Django's lists that do not filter.
+#: Django's list parameters that do not filter.
 DJANGO_PARAMETERS = frozenset({*IGNORED_PARAMS, ERROR_FLAG, PAGE_VAR})
-#: Query parameters that neither filter nor search.
+#: List parameters that neither filter nor search.
 NON_FILTER_PARAMETERS = DJANGO_PARAMETERS - {SEARCH_VAR} | {"sort", "before", "after"}
 
 
@@ -28,7 +28,7 @@ class DeclaredFiltersChangeList(ChangeList):
     """A change list that ignores undeclared parameters and warns about them.
 
     Attributes:
-        warnings: sentences about query parameters that were invalid and therefore ignored.
+        warnings: messages about invalid query parameters that were ignored.
     """
 
     model_admin: "DeclaredFiltersMixin[Any]"
@@ -40,7 +40,7 @@ class DeclaredFiltersChangeList(ChangeList):
         super().__init__(request, *args, **kwargs)
 
     def add_warning(self, sentence: str) -> None:
-        if sentence not in self.warnings:  # admin actions call get_queryset twice
+        if sentence not in self.warnings:  # Admin actions call get_queryset twice.
             self.warnings.append(sentence)
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -50,7 +50,7 @@ class DeclaredFiltersChangeList(ChangeList):
     def get_filters(
         self, request: HttpRequest
     ) -> tuple[list[admin.ListFilter], bool, dict[str, bool | str], bool, bool]:
-        """Reject values outside a column's choices. PostgreSQL raises an error for an unknown value of an enum."""
+        """Reject values outside a column's choices, because PostgreSQL raises an error for unknown enum values."""
         found = super().get_filters(request)
         for spec in found[0]:
             if isinstance(spec, admin.ChoicesFieldListFilter):
@@ -70,16 +70,16 @@ class DeclaredFiltersChangeList(ChangeList):
 
 
 class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
-    """An admin whose list filters by the parameters of `list_filter` only."""
+    """An admin whose list accepts only the filters in `list_filter`."""
 
-    #: Query parameters of the list itself that do not filter.
+    #: The list's own query parameters that do not filter.
     list_parameters: frozenset[str] = frozenset()
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeclaredFiltersChangeList
 
     def declared_parameters(self, request: HttpRequest) -> frozenset[str]:
-        """Return the query parameters that the filters of the list read."""
+        """Return the query parameters for the list's filters."""
         names: set[str] = set()
         for declared in self.get_list_filter(request):
             names.update(name for name in self._filter(request, declared).expected_parameters() if name)
@@ -94,7 +94,7 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
         return lookup in self.declared_parameters(request)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Log undeclared parameters, and refuse actions on a list that would not be filtered as the URL says."""
+        """Log undeclared parameters, and reject actions on a list that does not apply all filters in its URL."""
         if unknown := self.undeclared_parameters(request):
             log.warning("Admin list of %s: ignored undeclared filters %s", self.opts.label, unknown)
             if request.method == "POST":
@@ -104,7 +104,7 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
         return super().changelist_view(request, extra_context)
 
     def _filter(self, request: HttpRequest, declared: Any) -> admin.ListFilter:
-        """Build one entry of `list_filter` without parameters, as `ChangeList.get_filters` does with them."""
+        """Build a `list_filter` entry without parameters. `ChangeList.get_filters` builds it with parameters."""
         if isinstance(declared, type):
             simple: admin.ListFilter = declared(request, {}, self.model, self)
             return simple
@@ -115,7 +115,7 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
 
 
 def _invalid_url_warning(request: HttpRequest) -> str:
-    """Return a warning. For an invalid parameter, Django redirects to the list without any filter and sets ERROR_FLAG."""
+    """Return a warning. If a parameter is invalid, Django redirects to the unfiltered list and sets ERROR_FLAG."""
     if request.GET.keys() - NON_FILTER_PARAMETERS:
         return _("Part of the URL was invalid and has been ignored.")
     return _("The URL was invalid, so the list is not filtered.")

@@ -1,4 +1,4 @@
-"""Admin change lists for tables with millions of rows: keyset pagination, and no counting."""
+"""Admin change lists for tables with millions of rows. They use keyset pagination and do not count rows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,14 +23,14 @@ OLDER_THAN, NEWER_THAN, SORT = "before", "after", "sort"
 
 
 class QueryTimeout(Exception):
-    """PostgreSQL cancelled the query because it ran longer than `timeout_ms`."""
+    """PostgreSQL cancelled the query because it exceeded `timeout_ms`."""
 
 
 class KeysetChangeList(ReadOnlyChangeList):
-    """A change list with links to older and newer rows, and without page numbers or totals.
+    """A change list with links to older and newer rows instead of page numbers and totals.
 
     Attributes:
-        timed_out: whether the query took longer than `timeout_ms`, so that the list is empty.
+        timed_out: whether the list is empty because the query exceeded `timeout_ms`.
     """
 
     model_admin: "KeysetAdmin[Any]"
@@ -38,7 +38,7 @@ class KeysetChangeList(ReadOnlyChangeList):
     timed_out = False
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
-        """Return the filtered rows, and drop the cursor from the parameters so that filter links do not keep it."""
+        """Return the filtered rows. Remove the cursor from the parameters, so that filter links do not contain it."""
         for name in (OLDER_THAN, NEWER_THAN):
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
@@ -49,7 +49,7 @@ class KeysetChangeList(ReadOnlyChangeList):
         return [*self.order.columns()]
 
     def get_results(self, request: HttpRequest) -> None:
-        """Read one page, plus one row to know whether there is another page."""
+        """Read one page, plus one row to determine whether there is another page."""
         older, newer = self._cursor(request, OLDER_THAN), self._cursor(request, NEWER_THAN)
         order = self.order if newer is None else self.order.reversed()
         found = self._fetch(order.after(self.queryset, older if newer is None else newer))
@@ -62,7 +62,8 @@ class KeysetChangeList(ReadOnlyChangeList):
         if has_newer:
             self.newest_link = self.get_query_string()
             self.newer_link = self._link(NEWER_THAN, rows[0]) if rows else ""
-        # Django's templates need these. Both counts are equal so that the page does not show its own length as a total.
+        # Django's templates need these attributes. The counts are equal, so that the page does not show its length as a
+        # total.
         self.result_list = rows
         self.result_count = self.full_result_count = len(rows)
         self.show_full_result_count = self.show_admin_actions = bool(rows)
@@ -77,7 +78,7 @@ class KeysetChangeList(ReadOnlyChangeList):
             return []
 
     def _ordering(self, request: HttpRequest) -> tuple[str, Ordering]:
-        """Return the value of the sort parameter, or its default, and the ordering it names."""
+        """Return the sort parameter's value, or its default, and the corresponding ordering."""
         orderings, sort = self.model_admin.orderings, request.GET.get(SORT, "")
         ordering = orderings.get(sort.removeprefix("-"))
         if ordering is not None:
@@ -103,13 +104,13 @@ class KeysetAdmin[M: Model](ReadOnlyAdmin[M]):
     """A read-only admin with keyset pagination.
 
     Attributes:
-        orderings: the available orderings by their names in the URL, each descending. The first is the default.
-        timeout_ms: statement timeout for one page in milliseconds. None keeps the timeout of the connection.
+        orderings: the available orderings by URL name, all descending. The first ordering is the default.
+        timeout_ms: the statement timeout for a page in milliseconds. None uses the connection's timeout.
     """
 
     change_list_template = "admin/keyset_change_list.html"
     sortable_by = ()
-    show_facets = ShowFacets.NEVER  # each facet would count the table
+    show_facets = ShowFacets.NEVER  # Each facet would count the table.
     list_per_page = 50
     orderings: Mapping[str, Ordering] = {"id": Ordering()}
     list_parameters = frozenset({OLDER_THAN, NEWER_THAN, SORT})
@@ -123,10 +124,10 @@ def fetch_rows(rows: QuerySet[Any], timeout_ms: int | None) -> list[Any]:
     """Evaluate a queryset under a statement timeout.
 
     Args:
-        timeout_ms: in milliseconds. None keeps the timeout of the connection.
+        timeout_ms: the timeout in milliseconds. None uses the connection's timeout.
 
     Raises:
-        QueryTimeout: the query took longer than `timeout_ms`.
+        QueryTimeout: the query exceeded `timeout_ms`.
     """
     if timeout_ms is None:
         return list(rows)

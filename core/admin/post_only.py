@@ -1,4 +1,4 @@
-"""Admin views that accept POST only and have no page of their own."""
+"""Admin views that accept only POST and have no separate page."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -13,13 +13,13 @@ from django.utils.translation import gettext as _
 
 
 def post_only(view: Callable[..., HttpResponseBase], back: str = "../change/") -> Callable[..., HttpResponseBase]:
-    """Accept POST only, and redirect GET and HEAD to the page with the form.
+    """Accept only POST, and redirect GET and HEAD to the page with the form.
 
-    A browser sends GET when the login page returns to this URL after the session expired, and when the user reloads
-    the response to a POST. A plain 405 would show an empty page.
+    Browsers send GET when the login page returns to this URL after the session expired, and when the user reloads the
+    response to a POST. A 405 response would show an empty page.
 
     Args:
-        back: the URL of the page with the form, relative to the URL of the view.
+        back: the form page's URL, relative to the view's URL.
     """
 
     @wraps(view)

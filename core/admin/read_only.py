@@ -1,4 +1,4 @@
-"""Admin pages that only display rows."""
+"""Read-only admin pages."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from core.admin.declared_filters import DeclaredFiltersChangeList, DeclaredFilte
 
 
 class ReadOnlyChangeList(DeclaredFiltersChangeList):
-    """A change list titled with the plural of its model, because "Select … to change" does not apply."""
+    """A change list whose title is the model's plural name, because "Select … to change" does not apply."""
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
@@ -20,19 +20,19 @@ class ReadOnlyChangeList(DeclaredFiltersChangeList):
 
 
 class ReadOnlyAdmin[M: Model](DeclaredFiltersMixin[M]):
-    """An admin without add, change and delete, also for superusers. Only code writes these rows."""
+    """An admin in which no user, including superusers, can add, change or delete rows. Only code writes these rows."""
 
     change_form_template = "admin/read_only_form.html"
     change_list_template = "admin/read_only_list.html"
     show_facets = ShowFacets.NEVER
-    show_full_result_count = False  # counting millions of rows is slow
+    show_full_result_count = False  # Counting millions of rows is slow.
     ordering = ("-pk",)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ReadOnlyChangeList
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
-        """Return the row, or None for a key that PostgreSQL cannot store."""
+        """Return the row, or None if PostgreSQL cannot store the key."""
         return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

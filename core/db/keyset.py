@@ -1,7 +1,8 @@
-"""Keyset pagination: a page starts after a cursor, which an index finds directly, so the table size does not matter.
+"""Keyset pagination: a page starts after a cursor that an index can find directly, whatever the table size.
 
-A cursor is a value and a primary key, compared as a pair: `(value, id) < (…, …)`. An index on both columns, or on the first
-one, can start there. The same condition written with AND and OR would scan all rows that share a value.
+A cursor consists of a value and a primary key, compared as a pair: `(value, id) < (…, …)`. A scan of an index on both
+columns, or on the first column, can start at the cursor. The same condition written with AND and OR would scan all rows
+with the same value.
 """
 
 from collections.abc import Iterator
@@ -14,12 +15,12 @@ from django.db.models.lookups import GreaterThan, LessThan
 
 from core.db.cursors import format_cursor, parse_cursor
 
-#: Rows per query in `iterate`.
+#: Number of rows per query in `iterate`.
 CHUNK_SIZE = 1000
 
 
 class Cursor(NamedTuple):
-    """The position of a row in an ordering. `value` is None if the rows are ordered by primary key only."""
+    """A row's position in an ordering. `value` is None if rows are ordered by primary key only."""
 
     value: Any
     key: int
@@ -27,15 +28,16 @@ class Cursor(NamedTuple):
 
 class _Row(Func):
     template = "ROW(%(expressions)s)"
-    output_field = BooleanField()  # required by Django but not used: a row has no field type
+    # Django requires an output field but does not use it, because a row has no field type.
+    output_field = BooleanField()
 
 
 @dataclass(frozen=True, slots=True)
 class Ordering:
-    """Order rows by a value, then by primary key. Descending by default.
+    """An ordering by a value and then by primary key, descending by default.
 
     Attributes:
-        value: a column or expression that is never NULL. None orders by primary key only.
+        value: a column or expression that is never NULL, or None to order by primary key only.
         value_type: the type of the value: int, datetime or timedelta.
     """
 
@@ -50,7 +52,7 @@ class Ordering:
         return [column.desc() if self.descending else column.asc() for column in self._columns()]
 
     def sort[Row: QuerySet[Any]](self, rows: Row) -> Row:
-        """Sort rows and annotate each with its value as `cursor_value`, which `cursor_for` needs."""
+        """Sort rows and annotate each row with its value as `cursor_value`, which `cursor_for` needs."""
         ordered = rows.order_by(*self.columns())
         return ordered if self.value is None else ordered.annotate(cursor_value=self.value)
 
@@ -63,7 +65,7 @@ class Ordering:
         return self.sort(rows.filter(lookup(_Row(*self._columns()), _Row(*values))))
 
     def cursor_for(self, row: Any) -> Cursor:
-        """Return the cursor of a row returned by `sort` or `after`."""
+        """Return the cursor for a row returned by `sort` or `after`."""
         return Cursor(None if self.value is None else row.cursor_value, row.pk)
 
     def encode_cursor(self, cursor: Cursor) -> str:
@@ -79,7 +81,7 @@ class Ordering:
         return Cursor(value[0] if value else None, key)
 
     def iterate(self, rows: QuerySet[Any]) -> Iterator[Any]:
-        """Yield all rows, reading CHUNK_SIZE at a time. Memory use is constant and no transaction stays open."""
+        """Yield all rows, reading CHUNK_SIZE rows at a time. Memory use is constant, and no transaction stays open."""
         cursor = None
         while chunk := list(self.after(rows, cursor)[:CHUNK_SIZE]):
             yield from chunk

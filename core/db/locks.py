@@ -1,4 +1,4 @@
-"""Advisory locks that are held for longer than one transaction of their holder."""
+"""Advisory locks that can be held across several transactions."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from django.db import DatabaseError, connection
 def try_lock(number: int) -> Iterator[bool]:
     """Try to hold the advisory lock `number` until the block ends, and yield whether it is held.
 
-    PostgreSQL releases the lock if the process is killed. It belongs to a transaction on a connection of its own, because
-    the lock of a session cannot be released behind PgBouncer, where the unlock may reach another session. The transaction
-    writes nothing and keeps no snapshot, so it delays neither vacuum nor the sealing of the audit log.
+    PostgreSQL releases the lock if the process is killed. The lock belongs to a transaction on a separate connection. A
+    session-level lock would not work with PgBouncer, because the unlock may reach another session. The transaction
+    writes nothing and holds no snapshot, so it does not delay vacuum or the sealing of the audit log.
     """
     holder = connection.copy()
     holder.set_autocommit(False)
@@ -22,6 +22,6 @@ def try_lock(number: int) -> Iterator[bool]:
             [is_held] = cursor.fetchone()
         yield is_held
     finally:
-        with contextlib.suppress(DatabaseError):  # the connection may be lost
+        with contextlib.suppress(DatabaseError):  # The connection may have been lost.
             holder.rollback()
         holder.close()

@@ -73,7 +73,7 @@ def insert_new[Row: models.Model](
 
 
 def update(row: models.Model, fields: Sequence[str]) -> None:
-    """Write the named fields of an existing row, like `save(update_fields=fields)` but without signals.
+    """Update fields in an existing row, like `save(update_fields=fields)` but without signals.
 
     Raises:
         DatabaseError: the row does not exist.
@@ -199,7 +199,7 @@ def _values(row: models.Model) -> dict[str, Any]:
 
 @cache
 def _written(model: type[models.Model]) -> list[Any]:
-    # A field with a Python default has a value even if it also has a database default. One with only a database
+    # A field with a Python default has a value even if it also has a database default. A field with only a database
     # default, such as the transaction id, has no value in Python.
     return [
         field

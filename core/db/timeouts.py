@@ -1,7 +1,8 @@
-"""Timeouts of database sessions.
+"""Timeouts for database sessions.
 
-Direct connections send them as start-up options. PgBouncer refuses start-up options, or drops them if it is told to ignore
-them, so `migrate` also makes them defaults of the database role. Neither costs a statement.
+Direct connections send the timeouts as start-up options. PgBouncer rejects start-up options, or drops them if
+configured to do so. Therefore, `migrate` also sets the timeouts as defaults for the database role. Both methods need no
+statement.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 from django.core import checks
 from django.db import connection, connections
 
-#: In milliseconds. Waiting for a lock ends with a 503 long before Svix times out after 15 s.
+#: In milliseconds. A request that waits for a lock returns 503 long before Svix times out after 15 s.
 TIMEOUTS_MS = {"lock_timeout": 3000, "statement_timeout": 30000}
 STARTUP_OPTIONS = " ".join(f"-c {name}={value}" for name, value in TIMEOUTS_MS.items())
 
@@ -25,9 +26,9 @@ WHERE setdatabase = 0 OR datname = current_database()
 
 
 def set_role_defaults(using: str = "default", **kwargs: Any) -> None:
-    """Make the timeouts defaults of the current role in this database. Values that were set by hand are kept.
+    """Set the timeouts as defaults for the current role in this database. Values that were set manually are kept.
 
-    A role may change its own defaults. They apply to new sessions only.
+    A role can change its own defaults. They apply only to new sessions.
     """
     with connections[using].cursor() as cursor:
         cursor.execute(_ROLE_DEFAULTS)
@@ -37,7 +38,7 @@ def set_role_defaults(using: str = "default", **kwargs: Any) -> None:
 
 
 def missing_timeouts() -> list[str]:
-    """Return the timeouts that the current session does not have."""
+    """Return the timeouts that are missing in the current session."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT " + ", ".join(f"current_setting('{name}')" for name in TIMEOUTS_MS))
         return [name for name, value in zip(TIMEOUTS_MS, cursor.fetchone(), strict=True) if value == "0"]
@@ -52,7 +53,7 @@ def repair_hint(missing: list[str]) -> str:
 
 @checks.register(checks.Tags.database)
 def check_timeouts(databases: Sequence[str] | None = None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: a request could wait for a lock until Svix gives up."""
+    """W001: a request could wait for a lock until Svix times out."""
     missing = missing_timeouts() if databases and "default" in databases else []
     if not missing:
         return []

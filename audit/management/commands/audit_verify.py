@@ -38,7 +38,7 @@ class Command(BaseCommand):
         with ExitStack() as stack:
             files = [*stack.enter_context(checkpoints.local_files())]
             files += [iter(stack.enter_context(_open_checkpoints(path))) for path in checkpoint]
-            # disable=None shows the progress bar on terminals only.
+            # disable=None hides the progress bar unless the output is a terminal.
             bar = stack.enter_context(tqdm(unit=" rows", disable=None))
 
             def progress(done: int, total: int) -> None:

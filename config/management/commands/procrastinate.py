@@ -1,4 +1,4 @@
-"""Procrastinate's command. A worker refuses to start with dangerous settings."""
+"""Procrastinate's command, extended so that workers do not start with dangerous settings."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from config.startup import check_settings
 
 
 class Command(procrastinate.Command):
-    requires_system_checks: list[str] = []  # check_settings() includes those for deployments
+    requires_system_checks: list[str] = []  # check_settings() also runs the deployment checks
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["command"] == "worker":
