@@ -41,14 +41,14 @@ def all_flags_enabled() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def fast_flush() -> Iterator[None]:
-    """Flush quickly between transactional tests, including the append-only log and the queue's unmanaged tables."""
+    """Empty all tables quickly after transactional tests, including the audit log and the queue's tables."""
     with quick_flush():
         yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_delayed_rejection_counts() -> Iterator[None]:
-    """Prevent the thread that writes counts of rejected requests ten seconds later, during another test."""
+    """Disable the thread that writes counts of rejected requests, because it could run during another test."""
     patch = pytest.MonkeyPatch()
     patch.setattr(rejections, "FLUSH_DELAY_S", 24 * 3600.0)
     yield
@@ -57,10 +57,10 @@ def no_delayed_rejection_counts() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def module_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """Allow other module fixtures to create rows once for all tests of the module.
+    """Allow module fixtures to create rows once for all tests of the module.
 
-    The tests run inside the transaction that created the rows, and each is rolled back to its start. Transactional tests
-    are therefore not allowed in the module.
+    All tests run inside the transaction that created the rows, and each test is rolled back to its start. The module
+    must not contain transactional tests.
     """
     patch = pytest.MonkeyPatch()
     with django_db_blocker.unblock(), transaction.atomic():
@@ -78,7 +78,7 @@ def one_of_each_pk(module_rows: None) -> int:
 
 @pytest.fixture
 def one_connection() -> Iterator[None]:
-    """Keep the connection of the test's transaction open during requests to the WSGI application, like Django's test client."""
+    """Keep the test's database connection open during requests to the WSGI application."""
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)

@@ -10,10 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDES = ROOT / "docs" / "how-to"
-#: A step names the file that it changes or creates in its heading, and has blocks of code.
+#: A step has the file that it changes or creates in its heading, and contains code blocks.
 STEP = re.compile(r"^## \d+\. `([^`]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```(diff|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: Tests that any of these changes could break.
+#: Tests that each of these changes could break.
 ALWAYS = ["tests/test_personal_data.py", "tests/test_migrations.py", "tests/test_import_rules.py"]
 
 

@@ -1,7 +1,7 @@
 """Start the embedded PostgreSQL before pytest-django reads the settings. `-p tests.plugin` loads this plugin.
 
-Each pytest-xdist worker gets its own server, because sealing the audit log and folding counts wait for the oldest open
-transaction of the server, across databases.
+Each pytest-xdist worker gets its own server, because sealing the audit log and aggregating counts wait for the
+server's oldest open transaction in any database.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 
 from local.stack.postgres import EmbeddedPostgres
 
-#: The data need not survive a crash, tests commit often, and tables are dropped before they need a vacuum.
+#: The data does not have to survive a crash, tests commit often, and tables are dropped before they need a vacuum.
 SETTINGS: dict[str, str | int] = {
     "fsync": "off",
     "synchronous_commit": "off",
@@ -33,7 +33,7 @@ STARTED_HERE = "TESTS_STARTED_POSTGRES"
 _cleanups: list[Callable[[], None]] = []
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)  # a wrapper, because wrappers run before pytest-django's hook
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # wrappers run before pytest-django's hook
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
     """Set MEDIA_ROOT, and DATABASE_URL unless the user has set it."""
     media = tempfile.mkdtemp(prefix="buildappswith-media-")
@@ -47,7 +47,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
         postgres = EmbeddedPostgres(folder, **SETTINGS)
         os.environ["DATABASE_URL"], os.environ[STARTED_HERE] = postgres.start(), "yes"
-        os.environ["DATABASE_POOLER"] = ""  # tests of the pooler set it for their processes
+        os.environ["DATABASE_POOLER"] = ""  # the PgBouncer tests set this variable for their processes
         _cleanups.append(postgres.stop)
     yield
 

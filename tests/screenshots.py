@@ -1,7 +1,7 @@
-"""Retake the screenshots of the documentation: `make screenshots`.
+"""Retake the documentation's screenshots: `make screenshots`.
 
-The product is started with demo content and a generated history, and each page is opened by the right user. A screenshot
-has 1280 × 800 pixels, or those of a phone, and at most 250 kB.
+The product is started with demo content and a generated history, and each page is opened by the right user. A
+screenshot has 1280 × 800 pixels or the size of a phone, and at most 250 kB.
 """
 
 import io
@@ -28,7 +28,7 @@ from tests.helpers.webhooks import new_svix_id, person
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}
-#: The number of colours is reduced until a screenshot fits.
+#: The number of colours is reduced until the screenshot is small enough.
 MAX_BYTES, COLOURS = 250_000, (256, 128, 64)
 OMAR, ADMIN = "Omar Haddad", "Ngozi Adébáyọ̀"
 EVENTS = "/admin/webhooks/webhookevent/"
@@ -43,7 +43,7 @@ class Camera:
 
     @contextmanager
     def tab(self, name: str = "", viewport: dict[str, int] = DESKTOP, scheme: str = "light") -> Iterator[Page]:
-        """Yield a page of a new browser, signed in as the named demo user or anonymous."""
+        """Yield a page in a new browser, signed in as the named demo user or anonymous."""
         options: dict[str, Any] = {"viewport": viewport, "color_scheme": scheme, "reduced_motion": "reduce"}
         context = self.browser.new_context(**options)
         page = context.new_page()
@@ -117,7 +117,7 @@ def take_public_pages(camera: Camera) -> None:
 
 
 def take_owners_pages(camera: Camera) -> None:
-    """Pages of a builder."""
+    """A builder's pages."""
     with camera.tab(OMAR) as page:
         camera.take(page, "account", "/account/")
         page.goto(f"{camera.site.app}/builders/omar-haddad/")
@@ -127,7 +127,7 @@ def take_owners_pages(camera: Camera) -> None:
 
 
 def take_operators_pages(camera: Camera) -> None:
-    """Pages of the admin."""
+    """Admin pages."""
     with camera.tab(ADMIN) as page:
         camera.take(page, "dashboard", "/admin/webhooks/dashboard/")
         camera.take(page, "events", EVENTS)
@@ -157,7 +157,7 @@ def load_images(page: Page) -> None:
 
 
 def compress(png: bytes) -> bytes:
-    """Return the image with as many colours as fit into MAX_BYTES."""
+    """Return the image with the largest number of colours that fits into MAX_BYTES."""
     for colours in COLOURS:
         if len(png) <= MAX_BYTES:
             break

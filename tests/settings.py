@@ -5,7 +5,7 @@ import os
 from tests.helpers import tokens
 
 SECRET = "whsec_" + "dGhlIGZpcnN0IHNlY3JldCBvZiB0aGUgdGVzdHM="
-#: The second secret during a rotation.
+#: The second signing secret, as during a rotation.
 NEXT_SECRET = "whsec_" + "dGhlIHNlY29uZCBzZWNyZXQgb2YgdGhlIHRlc3Rz"
 
 ENVIRONMENT = {
@@ -31,18 +31,18 @@ UNSET += ["REQUEST_LIMITS"]
 UNSET += ["TRUSTED_PROXY_COUNT", "TRUSTED_PROXY_IP_HEADER", "TRUSTED_PROXY_SSL_HEADER"]
 
 os.environ.update(ENVIRONMENT | dict.fromkeys(UNSET, ""))
-# For type checking, which loads the settings without a database.
+# mypy loads the settings without a database.
 os.environ.setdefault("DATABASE_URL", "postgresql://nobody@/nothing?host=/nowhere")
 
 from config.settings import *  # noqa: E402, F403
 
-# Secure password hashing is slow by design.
+# Secure password hashers are intentionally slow.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-# Tests run without collectstatic, which creates the manifest.
+# The manifest does not exist, because tests run without collectstatic.
 STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
 WHITENOISE_AUTOREFRESH = WHITENOISE_USE_FINDERS = True
 
-# In seconds. Short enough for tests to wait until killed workers and due jobs are detected.
+# In seconds. The values are small, because tests wait until killed workers and due jobs are detected.
 PROCRASTINATE_WORKER_DEFAULTS |= {  # noqa: F405
     "update_heartbeat_interval": 0.5,
     "stalled_worker_timeout": 2.0,

@@ -1,7 +1,7 @@
-"""Test `make run` from outside, as users and Clerk use it: `make smoke`.
+"""Test `make run` from outside, in the same way as users and Clerk: `make smoke`.
 
-It starts in an empty folder on free ports. The test posts signed events, loads pages, restarts and stops it, and checks
-that no process is left.
+The test starts `make run` in an empty folder on free ports, posts signed events and loads pages. It then restarts and
+stops `make run`, and checks that no processes remain.
 """
 
 import base64
@@ -28,9 +28,9 @@ import psutil
 from accounts.clerk.samples import SampleUser, encode, new_id, user_event
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-#: The first start may have to install dependencies.
+#: Seconds. The first start may have to install dependencies.
 FIRST_START_S, NEXT_START_S, STOP_S = 600, 60, 30
-#: Turned off, because the users of the events posted here do not exist at the stand-in and would be deleted.
+#: Reconciliation is turned off, because it would delete the test's users, which do not exist at the stand-in.
 NO_RECONCILIATION = {"RECONCILE_CRON": "0 0 29 2 *", "RECONCILE_FULL_CRON": "0 0 29 2 *"}
 SECRET = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
@@ -67,7 +67,7 @@ def main() -> None:
 
 @contextmanager
 def running(data_dir: Path, port: int, timeout_s: float) -> Iterator[None]:
-    """Run `make run` inside the block, then stop it with SIGTERM and check that none of its processes is left."""
+    """Run `make run` inside the block, then stop it with SIGTERM and check that no processes remain."""
     started = time.monotonic()
     environ = os.environ | NO_RECONCILIATION
     environ |= {"PORT": str(port), "DATA_DIR": str(data_dir), "CLERK_WEBHOOK_SECRET": SECRET}
@@ -101,7 +101,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: flo
 
 
 def start_error(**environ: object) -> str:
-    """Return the error output of `make run`, which must not start."""
+    """Expect that `make run` does not start, and return its error output."""
     done = subprocess.run(
         ["make", "--silent", "run"],
         cwd=BASE_DIR,

@@ -1,4 +1,4 @@
-"""Admin lists filter by declared parameters only, so that their URLs cannot be used to guess hidden values."""
+"""Admin lists accept only declared filters, so that URLs cannot be used to guess hidden values."""
 
 import logging
 from urllib.parse import urlencode
@@ -43,7 +43,7 @@ def listed_ids(browser: Client, model: type[models.Model], **query: str) -> list
 
 
 @pytest.mark.parametrize("label", ADMINS)
-def test_every_admin_filters_by_declared_parameters_only(label: str) -> None:
+def test_every_admin_accepts_only_declared_filters(label: str) -> None:
     model_admin = ADMINS[label]
     assert isinstance(model_admin, DeclaredFiltersMixin)
     hidden = {field.name for field in model_admin.model._meta.fields} - {
@@ -61,7 +61,7 @@ PRIVATE_WORDS = ("password", "body", "subject", "payload", "headers", "details",
 @pytest.mark.parametrize("label", ADMINS)
 def test_private_columns_are_never_declared(label: str) -> None:
     for name in declared_parameters(ADMINS[label]):
-        if name != "subject":  # the audit log's exact match of a user ID
+        if name != "subject":  # the audit log matches a user ID exactly
             assert not name.startswith(PRIVATE_WORDS), name
 
 
@@ -102,7 +102,7 @@ def test_rejected_filter_is_named_and_logged_without_its_value(
     assert "secret-value" not in record.getMessage()
 
 
-def test_links_of_the_list_drop_a_rejected_filter(browser: Client) -> None:
+def test_links_on_the_list_omit_a_rejected_filter(browser: Client) -> None:
     page = browser.get(f"{list_url(User)}?password__regex=x&is_active__exact=1").content.decode()
     assert "is_active__exact=1" in page
     assert "password__regex=" not in page

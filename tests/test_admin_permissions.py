@@ -45,7 +45,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/password_change/done/": both(get=OK, post=NOT_ALLOWED),
     "/admin/autocomplete/": both(get=FORBIDDEN, post=NOT_ALLOWED),  # without parameters
     "/admin/jsi18n/": both(get=OK, post=NOT_ALLOWED),
-    "/admin/r/1/{pk}/": both(get=NOT_FOUND, post=NOT_FOUND),  # the model has no page on the site
+    "/admin/r/1/{pk}/": both(get=NOT_FOUND, post=NOT_FOUND),  # objects have no page on the site
     # Admins can view groups, but only superusers change permissions.
     "/admin/auth/group/": both(get=OK, post=OK),
     "/admin/auth/group/add/": Statuses(admin_get=FORBIDDEN, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK),
@@ -62,7 +62,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/flag/{pk}/change/": both(get=OK, post=FOUND),  # all fields are optional
     "/admin/accounts/flag/{pk}/delete/": both(get=FORBIDDEN, post=FORBIDDEN),
     "/admin/accounts/flag/{pk}/history/": both(get=OK, post=OK),
-    "/admin/accounts/": both(get=OK, post=OK),  # as for every other app
+    "/admin/accounts/": both(get=OK, post=OK),  # as in every other app
     # URLs of actions redirect GET requests to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": both(get=FOUND, post=FOUND),
     "/admin/webhooks/alert/{pk}/action/": both(get=FOUND, post=FOUND),
@@ -139,7 +139,7 @@ def test_staff(url: str, audience: str, pk: int, browsers: dict[str, Client]) ->
 @pytest.mark.parametrize("audience", [audience for audience in AUDIENCES if audience not in STAFF])
 def test_everyone_else_is_redirected_to_the_login_page(audience: str, pk: int, browsers: dict[str, Client]) -> None:
     for number, url in enumerate(ADMIN):
-        # One of the other methods per URL and audience. Across the nine audiences, every URL is tested with all of them.
+        # Test one other method per URL and audience. Across the nine audiences, every URL is tested with all methods.
         for method in ("GET", "POST", OTHER_METHODS[(AUDIENCES.index(audience) + number) % len(OTHER_METHODS)]):
             login_page = NOT_ALLOWED if method in ("PATCH", "DELETE") else OK
             expected = login_page if url == "/admin/login/" else FOUND

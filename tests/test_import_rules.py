@@ -1,4 +1,4 @@
-"""Packages import each other in one direction, and only one package knows Clerk's wire format."""
+"""Packages import each other in one direction, and only one package uses Clerk's wire format."""
 
 import ast
 from collections.abc import Iterator
@@ -17,23 +17,23 @@ MAY_IMPORT = {
     "accounts": {"core", "audit"},
     "profiles": {"core", "audit", "accounts"},
     "webhooks": {"core", "audit", "accounts"},
-    # Apps read django.conf.settings; config knows their URLs and hooks.
+    # Apps read django.conf.settings. config contains their URLs and hooks.
     "config": {"core", "audit", "accounts", "profiles", "webhooks"},
-    # It uses the product only over HTTP, like Clerk.
+    # Like Clerk, it uses the product only over HTTP.
     "local": set[str](),
 }
-#: Modules of one kind, and the kinds that they must not import. The kind of a module is a part of its path.
+#: Kinds of modules, and the kinds that they must not import. The kind is part of the module's path.
 MUST_NOT_IMPORT = {
-    # Models are below everything that uses them.
+    # Models must not depend on code that uses them.
     "models": {"services", "forms", "views", "admin", "tasks"},
-    # Commands, jobs and pages all call services, so services know none of them.
+    # Commands, jobs and pages all call services, so services must not import them.
     "services": {"views", "admin"},
-    # Views use forms. A form does not know where it is shown.
+    # Views use forms, so forms must not import views.
     "forms": {"views", "admin"},
-    # Template filters format values. They change nothing.
+    # Template filters only format values.
     "templatetags": {"services", "forms", "views", "admin"},
 }
-#: Pairs of wings of which the first must not import the second, although that would not be a cycle.
+#: Pairs of wings (sub-packages or top-level modules). The first must not import the second, even without a cycle.
 INDEPENDENT = {
     # Events must be stored even if monitoring is broken.
     ("webhooks.inbox", "webhooks.monitoring"),
@@ -43,7 +43,7 @@ FILES = sorted(path for package in MAY_IMPORT for path in BASE_DIR.joinpath(pack
 #: The dotted name of each module.
 MODULES = {".".join(path.relative_to(BASE_DIR).with_suffix("").parts).removesuffix(".__init__"): path for path in FILES}
 
-#: Keys that only the parser of Clerk's payloads and the samples may look up.
+#: Keys that only the parser of Clerk's payloads and the samples may read.
 CLERK_KEYS = {
     *("data", "timestamp", "instance_id", "event_attributes", "http_request", "client_ip"),
     *("public_metadata", "unsafe_metadata", "private_metadata"),
@@ -65,7 +65,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imported(node: ast.AST, path: Path) -> Iterator[str]:
-    """Yield the dotted names that an import statement imports, with relative ones resolved."""
+    """Yield the dotted names that an import statement imports. Relative imports are resolved."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -104,7 +104,7 @@ def wing_of(module: str) -> str:
 
 
 def wing_imports(package: str) -> dict[str, set[str]]:
-    """Return the wings of a package, and the other wings of the package that each imports."""
+    """Return each wing of a package with the other wings of the package that it imports."""
     wings: dict[str, set[str]] = {}
     for module, path in MODULES.items():
         if module.startswith(f"{package}."):
@@ -167,7 +167,7 @@ def test_relative_and_nested_imports_are_found() -> None:
 
 @pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package not in {"config", "local"}])
 def test_functions_do_not_import_project_modules(package: str) -> None:
-    """A cycle that needs such an import has a wrong boundary. `AppConfig.ready` needs the registry and is the exception."""
+    """If such an import is needed because of a cycle, move the code. `AppConfig.ready` is an exception."""
     hidden = [
         f"{name_of(path)}: {name}"
         for path in BASE_DIR.joinpath(package).rglob("*.py")
@@ -186,7 +186,8 @@ def test_only_the_event_generator_imports_samples() -> None:
 
 
 def looked_up(node: ast.AST) -> str | None:
-    """Return the constant key that `node` reads: x["data"], x.get("data"), or read_text(x, "data") and its like."""
+    """Return the constant key that `node` reads: x["data"], x.get("data"), or read_text(x, "data") and similar
+    functions."""
     match node:
         case ast.Subscript(slice=ast.Constant(value=str(key)), ctx=ast.Load()):
             return key
@@ -199,7 +200,7 @@ def looked_up(node: ast.AST) -> str | None:
 
 # local.clerk is excluded, because it creates the payloads.
 @pytest.mark.parametrize("package", [package for package in MAY_IMPORT if package != "local"])
-def test_only_the_parser_reads_payloads_of_clerk(package: str) -> None:
+def test_only_the_parser_reads_clerks_payloads(package: str) -> None:
     readers = {
         f"{name_of(path)}: {key}"
         for path in BASE_DIR.joinpath(package).rglob("*.py")
@@ -210,8 +211,8 @@ def test_only_the_parser_reads_payloads_of_clerk(package: str) -> None:
     assert readers == set()
 
 
-def test_the_parser_reads_payloads_of_clerk() -> None:
-    """If this fails, the test above looks for the wrong keys."""
+def test_parser_reads_clerks_payloads() -> None:
+    """If this test fails, the test above checks the wrong keys."""
     keys = {looked_up(node) for name in PARSERS for node in ast.walk(tree_of(KNOWS_CLERK / name))}
     assert {"data", "public_metadata", "email_addresses"} <= keys
 
@@ -226,9 +227,9 @@ def test_only_the_parser_reads_payloads_in_its_package() -> None:
 
 
 def test_apps_use_only_the_signals_of_accounts() -> None:
-    """There are no other signals between apps, and no post_save receivers for the project's models.
+    """Other signals between apps, and post_save receivers for the project's models, are not allowed.
 
-    `post_migrate` concerns no rows: it sets defaults of the database role (core.db.timeouts).
+    The receiver of `post_migrate` is an exception, which sets defaults of the database role (core.db.timeouts).
     """
     imported_signals = {
         name

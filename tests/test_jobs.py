@@ -1,4 +1,4 @@
-"""Workers know every job: it is registered when Django has started, because a `tasks` module imports its module."""
+"""Every job is registered with workers. To register a job at start-up, a `tasks` module must import its module."""
 
 import ast
 import subprocess
@@ -10,7 +10,7 @@ APPS = ("accounts", "audit", "profiles", "webhooks")
 
 
 def declared_jobs() -> set[str]:
-    """Return the names of all functions with a decorator of the queue."""
+    """Return the names of all functions that are decorated as jobs."""
     return {
         f"{path.relative_to(BASE_DIR).with_suffix('').as_posix().replace('/', '.')}.{node.name}"
         for app in APPS
@@ -21,7 +21,7 @@ def declared_jobs() -> set[str]:
     }
 
 
-def test_workers_know_every_job() -> None:
+def test_every_job_is_registered_with_workers() -> None:
     code = "import django; django.setup(); from procrastinate.contrib.django import app; print(*app.tasks)"
     done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, text=True, check=True)
     jobs = declared_jobs()

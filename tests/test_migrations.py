@@ -1,4 +1,4 @@
-"""Migrations run while the previous release serves, so none may break or block it. `docs/how-to/change_the_schema.md`"""
+"""Migrations must not break or block the previous release. See docs/how-to/change_the_schema.md."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ from django.db.models import Q
 pytestmark = pytest.mark.django_db(transaction=True)
 
 APPS = ("accounts", "audit", "profiles", "webhooks")
-#: Everything up to here belongs to the first release: no older version runs beside it.
+#: The last migrations of the first release. Older versions never run at the same time as these.
 FIRST_RELEASE = {
     ("accounts", "0001_initial"),
     ("accounts", "0002_first_flags"),
@@ -28,7 +28,7 @@ FIRST_RELEASE = {
     ("webhooks", "0002_changed_in_trigger"),
 }
 SQUAWK = Path(sys.executable).with_name("squawk")
-#: Rules about taste, and about timeouts, which our connections always set.
+#: Excluded rules: rules about style, and rules about timeouts, which our connections always set.
 EXCLUDED = (
     *("prefer-text-field", "prefer-robust-stmts", "prefer-identity", "prefer-bigint-over-int"),
     *(
@@ -41,16 +41,16 @@ EXCLUDED = (
 
 
 def problems_of(sql: str) -> list[str]:
-    """Return the names of the rules that `sql` breaks, from squawk and from the one that squawk cannot know."""
+    """Return the names of the rules that `sql` violates: squawk's rules, and one additional rule."""
     command = [str(SQUAWK), "--pg-version=15", "--reporter=Json", f"--exclude={','.join(EXCLUDED)}"]
     done = subprocess.run(command, input=sql, capture_output=True, text=True, check=False)
     found = [each["rule_name"] for each in json.loads(done.stdout or "[]")]
-    # Django fills existing rows from a Python default, then drops it: the older version can no longer insert.
+    # Django fills existing rows with a Python default and then drops it, so the previous release cannot insert rows.
     return found + (["python-default-only"] if "DROP DEFAULT" in sql else [])
 
 
 def sql_of(operations: Sequence[Operation], app: str, state: Any) -> str:
-    """Return the SQL that `operations` run on the schema described by `state`."""
+    """Return the SQL of `operations` for the schema in `state`."""
     with connection.schema_editor(collect_sql=True, atomic=False) as editor:
         for operation in operations:
             after = state.clone()
@@ -66,7 +66,7 @@ def later_migrations() -> list[tuple[str, str]]:
     return sorted(key for key in names if key[0] in APPS and key not in FIRST_RELEASE)
 
 
-def test_migrations_work_while_the_older_version_serves() -> None:
+def test_migrations_are_compatible_with_the_previous_release() -> None:
     loader, found = MigrationLoader(connection), {}
     for app, name in later_migrations():
         operations = loader.disk_migrations[app, name].operations
@@ -136,10 +136,10 @@ SAFE: dict[str, list[Operation]] = {
 
 
 @pytest.mark.parametrize(("operations", "rule"), UNSAFE.values(), ids=UNSAFE)
-def test_unsafe_operation_is_found(operations: list[Operation], rule: str) -> None:
+def test_unsafe_operation_is_rejected(operations: list[Operation], rule: str) -> None:
     assert rule in problems_of(sql_of(operations, "profiles", MigrationLoader(connection).project_state()))
 
 
 @pytest.mark.parametrize("operations", SAFE.values(), ids=SAFE)
-def test_safe_operation_passes(operations: list[Operation]) -> None:
+def test_safe_operation_is_accepted(operations: list[Operation]) -> None:
     assert problems_of(sql_of(operations, "profiles", MigrationLoader(connection).project_state())) == []

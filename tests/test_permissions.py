@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 OK, FOUND, SEE_OTHER = 200, 302, 303
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
 INVALID, PRECONDITION_REQUIRED = 422, 428
-#: Longer than usual, because the browsers are created once for all tests.
+#: Lifetime of tokens. Longer than usual, because the browsers are created once for all tests.
 TOKEN_LIFETIME_S = 3600
 
 
@@ -53,7 +53,7 @@ class Statuses(NamedTuple):
 
 
 AUDIENCES = Statuses._fields
-#: Audiences that count as signed out, without and with a rejected token.
+#: Audiences that are treated as signed out, without and with a rejected token.
 WITHOUT_TOKEN, WITH_REJECTED_TOKEN = ("anonymous", "superuser"), ("banned", "deleted", "ended_session")
 
 
@@ -67,7 +67,7 @@ def access(*, signed_in: int, signed_out: int, rejected_token: int | None = None
 
     Args:
         rejected_token: for audiences whose token is rejected, if it differs from `signed_out`.
-        exceptions: audiences with another status.
+        exceptions: statuses of individual audiences.
     """
     rejected = signed_out if rejected_token is None else rejected_token
     statuses = dict.fromkeys(WITHOUT_TOKEN, signed_out) | dict.fromkeys(WITH_REJECTED_TOKEN, rejected)
@@ -89,7 +89,7 @@ HIDDEN_EXCEPT_ADMIN = everyone(NOT_FOUND, owner=FORBIDDEN, admin=OK)
 OWN_BUILDER_ONLY = access(signed_in=FOUND, signed_out=FOUND, owner=OK, other_builder=OK, provisional=OK)
 OWN_CLIENT_ONLY = access(signed_in=FOUND, signed_out=FOUND, owner=OK, client=OK, provisional=OK)
 ADMIN_SITE = everyone(FOUND, admin=OK, superuser=OK)
-#: Redirects of pages that only accept POST.
+#: Redirects from pages that only accept POST.
 BUTTON_OF_OWNER = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=FOUND)
 BUTTON_OF_EDITORS = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=FOUND, admin=FOUND)
 BUTTON_OF_ADMIN = access(signed_in=FORBIDDEN, signed_out=FOUND, admin=FOUND)
@@ -160,7 +160,7 @@ READ: dict[str, Statuses] = {
     "/readyz": everyone(OK),
     "/metrics": everyone(OK),  # from localhost, in local mode
 }
-#: Status of posting an empty form to the pages of the portfolio.
+#: Status when an empty form is posted to a portfolio page.
 PORTFOLIO = {
     "picture": INVALID,
     "portfolio/new": INVALID,
@@ -217,7 +217,7 @@ WRITE: dict[tuple[str, str], Statuses] = {
     },
     ("POST", "/api/webhooks/clerk"): everyone(BAD_REQUEST),  # the request is not signed
 }
-#: Methods that are not implemented get 405, unless the audience must not know about the page.
+#: Unsupported methods return 405, unless the page must not be revealed to the audience.
 NOT_ALLOWED_FOR_SIGNED_IN = access(signed_in=NOT_ALLOWED, signed_out=FOUND)
 NOT_ALLOWED_FOR_EDITORS = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
 HIDDEN_NOT_ALLOWED = everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
@@ -263,7 +263,7 @@ OTHERWISE: dict[str, Statuses] = {
 }
 #: Django's admin views handle unknown methods like GET.
 OTHER_METHODS_NOT_TESTED = {"/admin/"}
-#: The URL above that tests each pattern. A pattern that is missing here fails the test.
+#: The URL above that tests each pattern. The test fails if a pattern is missing.
 PATTERNS = {
     "": "/",
     "builders/": "/builders/",
@@ -334,7 +334,7 @@ def browsers(objects: dict[str, Any]) -> list[Client]:
 
 
 def fill_in(objects: dict[str, Any], url: str) -> str:
-    """Return `url` with its objects filled in. If it refers to a hidden page, hide the owner's page."""
+    """Return `url` with the objects' values. If the URL is for a hidden page, hide the owner's page."""
     builder: BuilderProfile = objects["builder"]
     if "{hidden" in url:
         BuilderProfile.objects.filter(pk=builder.pk).update(hidden_at=SINCE)
@@ -376,7 +376,7 @@ def _create_user(audience: str) -> User:
 
 
 def request_status(browser: Client, method: str, url: str) -> int:
-    # As a fragment, not a document, so that the request is not redirected to Clerk.
+    # Request a fragment instead of a page, so that the request is not redirected to Clerk.
     return int(browser.generic(method, url, headers={"sec-fetch-dest": "empty"}).status_code)
 
 
@@ -391,7 +391,7 @@ def statuses(browsers: list[Client], objects: dict[str, Any], url: str, method: 
 
 
 def copy_of(browser: Client) -> Client:
-    """Return a browser with the same cookies, because a response may change them."""
+    """Return a copy of the browser, because a response may change its cookies."""
     copy = Client()
     copy.cookies.load({name: cookie.value for name, cookie in browser.cookies.items()})
     return copy
@@ -416,7 +416,7 @@ def test_every_url_is_in_the_matrix() -> None:
 
 
 def patterns(resolver: URLResolver) -> Iterator[str]:
-    """Yield every URL pattern. The admin counts as a single one."""
+    """Yield every URL pattern. The admin is a single pattern."""
     for entry in resolver.url_patterns:
         if isinstance(entry, URLPattern) or str(entry.pattern) == "admin/":
             yield str(entry.pattern)

@@ -1,4 +1,4 @@
-"""Every model with personal data takes part in export and erasure, and every column of a profile is erased or kept on purpose."""
+"""Models with personal data are exported and erased, and profile columns are erased unless they are explicitly kept."""
 
 import re
 from typing import Any
@@ -13,17 +13,17 @@ from core.personal_data import erased_values
 from profiles.models import BuilderProfile, ClientProfile
 
 OUR_APPS = ("accounts", "audit", "profiles", "webhooks")
-#: Columns whose name says that they describe a person or hold what a person wrote.
+#: Names of columns that contain data about a person or text written by a person.
 PERSONAL = re.compile(
     r"(^|_)(email|name|username|address|ip|phone|user_agent|title|subject|body|bio|text|note|payload|fields|slug)(_|$)"
 )
-#: Models that look personal and are not.
+#: Models with such columns that contain no personal data, or are erased in another way.
 NOT_PERSONAL = {
-    "accounts.Flag": "Feature flags. The users of a flag are removed with their relation.",
-    "accounts.ClerkRateLimit": "Names of rate limits; rows about a user are deleted when they are idle.",
+    "accounts.Flag": "Feature flags. When a user is deleted, the relation to flags is also deleted.",
+    "accounts.ClerkRateLimit": "Rate limits. Rows about a user are deleted when they are idle.",
     "accounts.Reconciliation": "Reports with counts and Clerk ids.",
-    "webhooks.Alert": "Alerts about the system. Notes are written by admins about alerts.",
-    "webhooks.Replay": "Who started a replay and why; part of the operators' record.",
+    "webhooks.Alert": "Alerts about the system, with notes by admins.",
+    "webhooks.Replay": "Replays, with the admin who started the replay and the reason.",
 }
 
 
@@ -66,8 +66,8 @@ def test_new_column_is_erased_by_default(model: type[models.Model]) -> None:
 
 
 @pytest.mark.parametrize("model", (BuilderProfile, ClientProfile))
-def test_column_that_is_added_later_has_a_database_default(model: type[models.Model]) -> None:
-    """The older version inserts rows without it. `docs/how-to/change_the_schema.md`"""
+def test_new_column_has_a_database_default(model: type[models.Model]) -> None:
+    """The previous release inserts rows without the column. See docs/how-to/change_the_schema.md."""
     of_first_release = {
         *("id", "user", "created_at", "display_name", "headline", "company_name"),
         *("validation_tier", "available_for_hire", "searchable"),

@@ -1,4 +1,4 @@
-"""Ignored type errors are few, and each says why."""
+"""Few type errors are ignored, and each has a reason."""
 
 import re
 import subprocess

@@ -1,1 +1,1 @@
-"""How much of what is possible the endpoint reaches: `make bench`. Figures are ratios within one run."""
+"""Benchmarks of the webhook endpoint, reconciliation and pages: `make bench`. Figures are ratios within one run."""

@@ -50,12 +50,12 @@ def main() -> None:
                 compare(full, baseline, postgres)
     report(full, baseline)
     subprocess.run([sys.executable, "-m", "tests.bench.directory"], check=True)
-    # Uses its own PostgreSQL with other settings, and takes longer than everything else together.
+    # This benchmark uses a separate PostgreSQL with other settings, and takes longer than all others together.
     subprocess.run([sys.executable, "-m", "tests.bench.operators"], check=True)
 
 
 def compare(full: Variant, baseline: Variant, postgres: EmbeddedPostgres) -> None:
-    """Run the rounds. The first one is a warm-up and not measured."""
+    """Run the rounds. The first round is a warm-up and is not measured."""
     for number in range(ROUNDS + 1):
         for variant in (full, baseline) if number % 2 else (baseline, full):
             messages = load.requests(
@@ -112,7 +112,7 @@ def is_listening(port: int) -> bool:
 def cpu_seconds(variant: Variant, postgres: EmbeddedPostgres) -> float:
     """Return the total CPU time of the variant and of PostgreSQL."""
     database = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
-    # Backends live as long as the connection pools, so no CPU time is lost with an ended process.
+    # Backends exist as long as the connection pools, so the CPU time of all processes is included.
     processes = [*variant.processes, database, *database.children(recursive=True)]
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 

@@ -75,9 +75,10 @@ def seed() -> None:
 
 
 def multiply() -> None:
-    """Turn ten thousand builders into a million. Copies take the score of another builder, to spread similar profiles.
+    """Copy ten thousand builders until there are a million.
 
-    Indexes are created afterwards, which takes a third of the time.
+    A copy has another builder's score, so that similar profiles are not adjacent. Indexes are created afterwards, which
+    takes a third of the time.
     """
     from django.db import connection
 

@@ -1,9 +1,9 @@
-"""Compare the same pages of the directory with ten thousand and with a million builders, over HTTP.
+"""Compare the directory's pages with ten thousand and with a million builders, over HTTP.
 
     python -m tests.bench.directory
 
 One PostgreSQL has two databases. A gunicorn with one worker serves each, and one client sends alternating requests over
-keep-alive connections. Seeding takes some minutes and 12 GB, which are freed at the end.
+keep-alive connections. Seeding takes a few minutes and needs 12 GB of disk space, which is freed at the end.
 """
 
 import http.client
@@ -43,7 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name:
         folder = Path(name)
         settings = {"shared_buffers": "512MB", "max_wal_size": "4GB", "maintenance_work_mem": "256MB"}
-        # Safe, because nothing is written during the measurement and the data need not survive.
+        # This is safe, because nothing is written during the measurement and the data is not kept.
         with EmbeddedPostgres(folder, fsync="off", synchronous_commit="off", **settings) as postgres:
             urls = {"10,000": postgres.url, "1,000,000": postgres.url.replace("/app?", "/million?")}
             seed(*urls.values())
@@ -73,7 +73,7 @@ def run(*arguments: str, url: str) -> None:
 
 
 def pages(url: str) -> Pages:
-    """Return the URLs to request in turn, by label."""
+    """Return the URLs to request in each round, by label."""
     with psycopg.connect(url) as connection:
         rare, medium, common = (words_near(connection, percent) for percent in (RARE, MEDIUM, COMMON))
         deep_cursor = cursor_at(connection, 999 * PAGE_SIZE)
@@ -101,7 +101,7 @@ def pages(url: str) -> Pages:
 
 
 def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
-    """Return words that occur in about `percent` of the first builders, excluding the terms of facets."""
+    """Return words that about `percent` of the first builders have, excluding facet terms."""
     rows = connection.execute(
         "SELECT word FROM ts_stat('SELECT search FROM profiles_builderprofile WHERE id <= 10000') "
         "WHERE word ~ '^[a-z]{6}' ORDER BY abs(ndoc - %s), word LIMIT 5",
@@ -111,7 +111,7 @@ def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
 
 
 def cursor_at(connection: psycopg.Connection, position: int) -> str:
-    """Return the cursor of the page at `position`, or near the end if there are fewer builders."""
+    """Return the cursor of the page at `position`, or of a page near the end if there are fewer builders."""
     listed = "FROM profiles_builderprofile WHERE searchable AND archived_at IS NULL"
     count = connection.execute(f"SELECT count(*) {listed}").fetchone()
     assert count

@@ -13,7 +13,7 @@ from accounts.clerk import samples
 from accounts.clerk.samples import SampleUser
 from webhooks.inbox import signatures
 
-#: Shares of event types and delivery problems in the traffic of a growing site.
+#: Fractions of event types and delivery problems in a growing site's traffic.
 CREATED, UPDATED = 0.5, 0.4
 REPEATED, OUT_OF_ORDER = 0.05, 0.05
 CONNECTIONS = 16
@@ -28,7 +28,7 @@ class Result:
 
 
 def requests(events: int, seed: int, secret: str, port: int) -> list[bytes]:
-    """Return signed HTTP requests for `events` different events, some of them repeated or out of order."""
+    """Return signed HTTP requests for `events` different events. Some requests are repeated or out of order."""
     random = Random(seed)
     messages = _messages(events, random)
     for _ in range(int(events * OUT_OF_ORDER)):

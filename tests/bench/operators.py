@@ -1,8 +1,10 @@
 """Compare the operators' pages with fifty thousand and with five million events, in alternating rounds.
 
 One PostgreSQL has two databases, each served by its own gunicorn. The events are spread over a month, with payloads of 0.3
-to 1.5 kB, which is about the size of Clerk's payloads after compression by PostgreSQL. Hourly counts cover all but the
-latest events. `python -m tests.bench.operators` runs only this benchmark; it needs 12 GB of disk and ten minutes.
+to 1.5 kB, which is about the size of Clerk's payloads after compression by PostgreSQL. Hourly counts include all
+events except the latest.
+
+`python -m tests.bench.operators` runs only this benchmark. It needs 12 GB of disk space and ten minutes.
 """
 
 import json
@@ -69,7 +71,7 @@ FROM (
     FROM generate_series(%(first)s, %(last)s) AS number
 ) AS made
 """
-#: Events per statement, between which progress is printed.
+#: Number of events that one statement stores. Progress is printed after each statement.
 BATCH_SIZE = 250_000
 
 

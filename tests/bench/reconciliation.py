@@ -14,7 +14,7 @@ import django
 import psutil
 
 USERS = int(os.environ.get("PEOPLE", "100000"))
-#: Users created at the stand-in per request.
+#: Number of users that each request creates in the stand-in.
 BATCH_SIZE = 10_000
 #: With a production key, the product and the stand-in allow a thousand requests in ten seconds.
 API_KEY = "sk_live_of_the_bench"
@@ -105,7 +105,7 @@ def measure(name: str) -> None:
 
 @contextmanager
 def peak_memory() -> Iterator[list[float]]:
-    """Yield a list that finally contains the maximum growth of the process in MB."""
+    """Yield a list. At the end it contains the maximum increase in the process's memory, in MB."""
     process, stop, found = psutil.Process(), threading.Event(), [0.0]
     before = process.memory_info().rss
 

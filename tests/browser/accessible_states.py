@@ -12,12 +12,12 @@ from tests.browser.scenario import Device, Scenario, demo_site, expect_no_overfl
 from tests.browser.steps import HeldPosts
 from tests.helpers.site import Site
 
-#: Long enough for axe-core to check a page in all sizes while a form is open.
+#: Token lifetime in seconds. axe-core must be able to check an open form in all sizes.
 TOKEN_LIFETIME_S = 600
 PATH = "/builders/zofia-wasowska-lecka/"
 TOO_MANY_SKILLS = ", ".join(map(str, range(21)))
 SECTIONS = ("introduction", "rate and availability", "bio", "skills", "links", "visibility")
-#: An invalid value for each section that can have one.
+#: An invalid value for each section that validates its fields.
 INVALID_VALUES = {"Headline": "x" * 161, "Hourly rate": "-5", "Skills": TOO_MANY_SKILLS, "Links": "javascript:alert(1)"}
 #: Console messages of Chromium and htmx about a request that a test aborted.
 CONNECTION_ERRORS = re.compile("ERR_FAILED|htmx:(sendError|afterRequest)")
@@ -44,7 +44,7 @@ def zofia_tab(scenario: Scenario) -> Page:
 
 @pytest.fixture
 def zofia(zofia_tab: Page, scenario: Scenario) -> Page:
-    """Return the tab of a builder with a complete page, without unsaved changes from earlier tests."""
+    """Return a tab of a builder with a complete page, without unsaved changes from earlier tests."""
     zofia_tab.unroute_all()
     zofia_tab.evaluate("sessionStorage.clear()")
     zofia_tab.goto(scenario.site.app + PATH)
@@ -53,7 +53,7 @@ def zofia(zofia_tab: Page, scenario: Scenario) -> Page:
 
 @pytest.fixture(scope="module")
 def olive(scenario: Scenario) -> Page:
-    """Return the tab of a builder with an empty page."""
+    """Return a tab of a builder with an empty page."""
     return accept_dialogs(scenario.open_tab(scenario.create_user("Olive", "BUILDER", "CLIENT")))
 
 
@@ -90,7 +90,7 @@ def submit_invalid(page: Page, name: str) -> None:
 
 @contextmanager
 def ignoring_connection_errors(scenario: Scenario) -> Iterator[None]:
-    """Ignore console errors about connections that the test aborts on purpose."""
+    """Ignore console errors about connections that the test aborts intentionally."""
     before = len(scenario.console_errors)
     try:
         yield
@@ -123,7 +123,7 @@ class TestOwnerOfACompletePage:
         expect(zofia.get_by_text("This URL is taken")).to_be_visible()
         expect_accessible(zofia, axe)
 
-    def test_section_while_saving_after_saving_and_after_a_failure(
+    def test_section_during_and_after_saving_and_after_a_failure(
         self, zofia: Page, scenario: Scenario, axe: str
     ) -> None:
         zofia.evaluate("htmx.config.timeout = 0")  # axe-core may take longer than the usual timeout of 20 s

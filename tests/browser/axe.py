@@ -21,7 +21,7 @@ def violations(page: Page, axe: str, sizes: tuple[tuple[int, int], ...] = SIZES)
 
 
 def admin_violations(page: Page, axe: str) -> list[str]:
-    """Return the violations on a page of the admin, and the sizes in which it scrolls sideways.
+    """Return the violations on an admin page, and the sizes in which it scrolls sideways.
 
     Without JavaScript only the width is checked, because axe-core waits for timers that do not run.
     """
@@ -33,7 +33,7 @@ def admin_violations(page: Page, axe: str) -> list[str]:
             found.append(f"{page.url} is wider than {width} px")
         for scheme in schemes:
             page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            page.wait_for_timeout(400)  # the stock admin animates colours even with reduced motion
+            page.wait_for_timeout(400)  # Django's admin animates colours even with reduced motion
             found += _run(page, axe, f"{width} {scheme}")
     return found
 

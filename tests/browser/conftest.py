@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.helpers.site import Site, running_site
 
-#: Lifetime of a session token, instead of Clerk's sixty seconds, and the clock skew that is tolerated.
+#: Lifetime of a session token (sixty seconds at Clerk), and the tolerated clock skew.
 TOKEN_LIFETIME_S, CLOCK_SKEW_S = 2, 5
-#: Time limit of each step. Many tests share a machine.
+#: Timeout of each step. It is long, because many tests share a machine.
 TIMEOUT_MS = 15_000
 EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -43,7 +43,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
-    """Return a browser context without cookies."""
+    """Return a new browser context."""
     context = chromium.new_context()
     context.set_default_timeout(TIMEOUT_MS)
     yield context

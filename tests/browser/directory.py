@@ -1,4 +1,4 @@
-"""Search the directory: while typing, with back and forward, on a phone, and without JavaScript."""
+"""Search in the directory: search as you type, browser history, phones, and without JavaScript."""
 
 import re
 import time
@@ -66,7 +66,7 @@ class TestSearchAsYouType:
         page.go_forward()
         expect(cards(page)).to_have_text([OMAR])
         expect(page.get_by_label("Search builders")).to_have_value("haddad")
-        # Searching still works.
+        # The search still works.
         page.get_by_label("Search builders").fill("lecka")
         expect(cards(page)).to_have_text([ZOFIA])
 

@@ -160,7 +160,7 @@ class TestOptimisticSaving:
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Shown before it is saved")
         held = HeldPosts(own_page)
         own_page.get_by_role("button", name="Save introduction").click()
-        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # the POST is still held
+        expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # the POST request is still held
         expect(own_page.get_by_text("Saving…").first).to_be_visible()
         expect(own_page.get_by_role("heading", level=1)).to_have_count(1)
         own_page.wait_for_timeout(3000)
@@ -229,7 +229,7 @@ class TestTwoTabs:
         other.reload()
         expect(other.get_by_text("Mine")).to_be_visible()
 
-    def test_the_other_version_can_be_taken(self, own_page: Page, other: Page) -> None:
+    def test_newer_version_can_be_loaded(self, own_page: Page, other: Page) -> None:
         self.cause_conflict(own_page, other)
         own_page.get_by_role("link", name="use the current version").click()
         expect(own_page.get_by_text("Theirs")).to_be_visible()
@@ -239,7 +239,7 @@ class TestTwoTabs:
 
 
 class TestUnsavedChanges:
-    def test_leaving_and_cancelling_ask_for_confirmation(self, own_page: Page) -> None:
+    def test_leaving_and_cancelling_require_confirmation(self, own_page: Page) -> None:
         dialogs: list[str] = []
 
         def stay(dialog: Dialog) -> None:
@@ -266,7 +266,7 @@ class TestUnsavedChanges:
         own_page.goto("about:blank")
         assert dialogs == ["confirm", "beforeunload"]
 
-    def test_saving_asks_for_no_confirmation(self, own_page: Page) -> None:
+    def test_saving_requires_no_confirmation(self, own_page: Page) -> None:
         dialogs: list[str] = []
 
         def leave(dialog: Dialog) -> None:
@@ -287,7 +287,7 @@ class TestUnsavedChanges:
         own_page.on("dialog", lambda dialog: dialog.accept())
         edit(own_page, "introduction")
         own_page.locator("form").get_by_label("Headline", exact=True).fill("Typed before signing out")
-        context.clear_cookies(name=re.compile("^__"))  # Clerk's cookies
+        context.clear_cookies(name=re.compile("^__"))  # delete Clerk's cookies
         own_page.get_by_role("button", name="Save introduction").click()
         expect(own_page).to_have_url(re.compile("/sign-in/"))
         own_page.get_by_role("button", name=ZOFIA).click()  # another user, who cannot edit this page

@@ -54,7 +54,7 @@ def test_new_user_publishes_a_page(page: Page, site: Site, chromium: Browser, co
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
     expect(page.get_by_text(HEADLINE)).to_be_visible()
     expect(page.get_by_role("img", name=re.compile(r"^\d+% complete$"))).to_be_visible()
-    # Content is not spread over the height of the adjacent column.
+    # The content is not stretched to the height of the adjacent column.
     heading = page.get_by_role("heading", name="Skills").bounding_box()
     first = page.get_by_text("Top skills").bounding_box()
     assert heading
@@ -104,7 +104,7 @@ def test_onboarding_by_keyboard(page: Page, site: Site, chromium: Browser) -> No
 
 
 def test_client_becomes_a_builder_without_javascript(chromium: Browser, site: Site) -> None:
-    """Signing up requires JavaScript, so this user already exists."""
+    """Sign-up requires JavaScript, so the user is created first."""
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{site.clerk}/sign-in")

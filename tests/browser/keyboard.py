@@ -1,4 +1,4 @@
-"""Journeys by keyboard only, on a desktop with JavaScript and on a phone without. Each control is reached with Tab."""
+"""Keyboard-only journeys, on a desktop with JavaScript and on a phone without it. Each control is reached with Tab."""
 
 import re
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from tests.helpers.site import Site
 
 ZOFIA, PATH = "Zofia Wąsowska-Łęcka", "/builders/zofia-wasowska-lecka/"
 DEVICES = (Device(1280, "light", scripts=True), Device(360, "dark", scripts=False))
-#: More than any page needs.
+#: Maximum number of tab stops. No page has as many.
 MAX_TAB_STOPS = 250
-#: Returns the focused element if it has no focus ring. The ring may be on its label or card.
+#: Returns the focused element if it has no focus ring. The ring can also be on its label or card.
 MISSING_FOCUS_RING = """() => {
   const { activeElement: focused, body } = document;
   const styles = [focused, focused.closest("label"), focused.closest(".card")].filter(Boolean).map((element) => getComputedStyle(element));
@@ -183,7 +183,7 @@ def test_portfolio(own_page: Page, scenario: Scenario) -> None:
         expect(own_page.get_by_role("heading", name=title, exact=True)).to_be_visible()
         if scenario.device.scripts:
             expect(own_page.get_by_role("link", name=f"Edit {title}")).to_be_focused()
-    own_page.get_by_text("Change order").focus()  # a summary element, which has no role
+    own_page.get_by_text("Change order").focus()  # a summary element has no role
     own_page.keyboard.press("Enter")
     activate(own_page, "button", "Move Ledger up")
     expect(own_page.locator(".project h3")).to_have_text(["Ledger", "Atlas"])

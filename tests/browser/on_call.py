@@ -58,7 +58,7 @@ def expecting_no_errors(page: Page) -> Iterator[None]:
 
 
 def grant_reveal_permission(root: Page, faulty_site: FaultySite, clerk_id: str) -> None:
-    """Let the local operator create a group with the permission to reveal personal data, and add a user to it."""
+    """As the local operator, create a group with the permission to reveal personal data, and add a user to it."""
     [[number]] = faulty_site.execute(f"SELECT id FROM accounts_user WHERE clerk_id = '{clerk_id}'")
     root.goto(f"{faulty_site.site.app}/admin/auth/group/add/")
     root.get_by_label("Name:").fill(f"Readers, {number}")
@@ -92,7 +92,7 @@ class TestPersonalData:
             expect(tree).not_to_contain_text("Unlucky")
             actions = root.locator(".timeline", has_text="Payload revealed")
             expect(actions).to_contain_text("Her complaint, ticket 17")
-        # The page with personal data has no URL that can be opened again.
+        # The page with personal data cannot be opened again by its URL.
         root.goto(failed.replace("/change/", "/reveal/"))
         assert root.url == failed
         expect(root.locator(".messagelist")).to_contain_text("Nothing was done")
@@ -183,7 +183,7 @@ class TestReplay:
     def test_cancelled_replay_is_resumed(self, tab: Page, site: Site, faulty_site: FaultySite, axe: str) -> None:
         tab.goto(
             f"{site.app}{EVENTS}?event_type=email.created&state=ignored"
-        )  # about a hundred, and replaying does not change them
+        )  # there are about a hundred events, and replaying does not change them
         tab.get_by_role("link", name="Replay all of these…").click()
         tab.get_by_label("Reason").fill("Test of cancelling")
         tab.get_by_label("Rate limit (events per second)").fill("1")

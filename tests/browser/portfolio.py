@@ -36,7 +36,7 @@ def portfolio(chromium: Browser, site: Site) -> None:
         if title == "Atlas":
             page.get_by_label("Image", exact=True).set_input_files(FILE)
             page.get_by_role("button", name="Add project").click()
-            # The form keeps the chosen file and shows what is missing.
+            # The form keeps the chosen file and shows an error for the missing value.
             expect(page.get_by_text("Describe the image")).to_be_visible()
             page.get_by_label("Image description").fill("A map of a meadow")
         page.get_by_role("button", name="Add project").click()
@@ -84,7 +84,7 @@ def press(page: Page, name: str) -> None:
 
 
 def drag_positions(page: Page, source: str, target: str) -> tuple[float, float, float]:
-    """Return the centre (x, y) of the grip of one row, and a y in the lower part of another row."""
+    """Return the centre (x, y) of one row's grip, and a y coordinate in the lower part of another row."""
     grip = page.locator("[data-row]", has_text=source).locator("[data-grip]").bounding_box()
     row = page.locator("[data-row]", has_text=target).bounding_box()
     assert grip
@@ -179,7 +179,7 @@ def test_portfolio_without_javascript(chromium: Browser, site: Site) -> None:
     page = context.new_page()
 
     def follow(link: str) -> None:
-        """Follow a link with a new token, so that it does not expire while the form is filled in."""
+        """Follow a link with a new token, so that the token does not expire while the form is filled in."""
         context.clear_cookies(name=re.compile("^__(session|clerk_redirect_count)"))
         page.get_by_role("link", name=link).click()
 

@@ -15,16 +15,16 @@ from tests.helpers.site import Site, running_site
 
 EVENTS = "/admin/webhooks/webhookevent/"
 NO_RECONCILIATION = {"RECONCILE_CRON": "0 0 29 2 *", "RECONCILE_FULL_CRON": "0 0 29 2 *"}
-#: A worker has to start the job, and the page of a replay is refreshed every two seconds.
+#: Timeout in seconds. A worker has to start the job, and a replay's page is refreshed every two seconds.
 TIMEOUT_MS = 30_000
 _numbers = count(1)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Run the product with the usual lifetime of tokens, because these tests are not about sessions.
+    """Run the product with the usual token lifetime, because these tests do not test sessions.
 
-    The reconciliation every 15 minutes is turned off, because it would repair users whose events are replayed here.
+    Periodic reconciliation is turned off, because it would repair users whose events are replayed here.
     """
     with running_site(tmp_path_factory.mktemp("repairing"), **NO_RECONCILIATION) as site:
         yield site
@@ -41,7 +41,7 @@ def faulty_site(site: Site) -> FaultySite:
 
 @pytest.fixture
 def failed(site: Site, faulty_site: FaultySite) -> str:
-    """Return the URL of a dead event that renames Vera and would succeed now."""
+    """Return the URL of a dead event that renames Vera and would now succeed."""
     name = f"Vera{next(_numbers)}"
     vera = site.clerk_api("POST", "/local/users", {"first_name": name, "last_name": "Lind"})
     query = f"SELECT id FROM webhooks_webhookevent WHERE clerk_user_id = '{vera['id']}'"
@@ -67,7 +67,7 @@ def operator(chromium: Browser, site: Site, first_name: str = "Ngozi", **options
     context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
     page.goto(f"{site.clerk}/sign-in?redirect_url={site.app}/account/")  # the product's sign-in page needs JavaScript
-    # The stand-in has buttons for the first users only.
+    # The stand-in has buttons only for the first users.
     form = page.locator("form").filter(has=page.locator("[name=user_id]")).first
     form.locator("[name=user_id]").evaluate("(field, id) => { field.value = id }", user_id(site, first_name))
     form.get_by_role("button").click()
@@ -140,7 +140,7 @@ class TestEventList:
         admin.get_by_role("link", name="Newest").click()
         assert admin.url == f"{site.app}{EVENTS}?state=processed"
 
-    def test_search_by_email_finds_the_events_of_a_user(
+    def test_search_by_email_finds_the_users_events(
         self, admin: Page, site: Site, faulty_site: FaultySite, axe: str
     ) -> None:
         admin.goto(site.app + EVENTS)

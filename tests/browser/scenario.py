@@ -17,7 +17,7 @@ from tests.browser.steps import user_id
 from tests.helpers.processes import wait_until
 from tests.helpers.site import Site, running_site
 
-#: Lifetime of a session token: longer than filling in a form takes, but short enough to wait for its expiry.
+#: Lifetime of a session token in seconds. Long enough to fill in a form, but short enough to wait until it expires.
 TOKEN_LIFETIME_S = 20
 HEIGHTS = {360: 740, 768: 1024, 1280: 800}
 #: Chromium logs these responses as errors, although they are expected: rejections, conflicts and missing pages.
@@ -53,7 +53,7 @@ DEVICES = tuple(Device(width, scheme, scripts) for width in HEIGHTS for scheme i
 
 @contextmanager
 def demo_site(folder: Path, token_lifetime_s: int = TOKEN_LIFETIME_S) -> Iterator[Site]:
-    """Run the product with demo content. Tokens live long enough to fill in a form."""
+    """Run the product with demo content. Tokens are valid long enough to fill in a form."""
     with running_site(folder, DEMO_CONTENT="1", LOCALCLERK_TOKEN_LIFE_S=str(token_lifetime_s)) as site:
         is_filled = lambda: "demo profiles are filled in" in (folder / "run.log").read_text()  # noqa: E731
         wait_until(is_filled, "the demo profiles were not filled in", 120)
@@ -77,11 +77,11 @@ class Scenario:
         return str(self.site.clerk_api("POST", "/local/users", {**fields, "email": email})["id"])
 
     def page_url(self, first_name: str) -> str:
-        """Return the URL of the page of a builder created by `create_user`."""
+        """Return the page URL of a builder created by `create_user`."""
         return f"{self.site.app}/builders/{first_name.lower()}-{self.device.slug}/"
 
     def open_tab(self, user_id: str = "", to: str = "/account/") -> Page:
-        """Return a page in a new browser context, signed in and at the path `to`, or anonymous and blank."""
+        """Return a page in a new browser context: signed in and at the path `to`, or anonymous and blank."""
         context = self.chromium.new_context(**self.device.context_options)
         context.set_default_timeout(TIMEOUT_MS)
         context.on("console", lambda message: self._collect(message.text) if message.type == "error" else None)
@@ -99,7 +99,7 @@ class Scenario:
         form.locator("[name=user_id]").evaluate("(field, id) => { field.value = id }", user_id)
         form.get_by_role("button").click()
         page.wait_for_url(lambda url: url.startswith(self.site.app))
-        # Clerk's webhook may arrive after the user; a waiting page then reloads itself.
+        # If the user arrives before Clerk's webhook, a waiting page is shown, which reloads itself.
         expect(page.get_by_role("heading", level=1).and_(page.get_by_text("Setting up"))).to_have_count(0)
 
     def demo_user(self, first_name: str) -> str:
@@ -133,7 +133,7 @@ def session_cookie(context: BrowserContext) -> dict[str, Any]:
 
 
 def use_expired_token(context: BrowserContext, old: dict[str, Any], wait: Callable[[float], None]) -> None:
-    """Wait until an old token has expired, and put it back, as if the page could not reach Clerk for a while."""
+    """Wait until an old token has expired, and restore it, as if the page could not reach Clerk for a while."""
     claims = old["value"].split(".")[1]
     expiry = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]
     wait(max(0.0, expiry + CLOCK_SKEW_S + 1 - time.time()) * 1000)

@@ -13,7 +13,7 @@ from tests.helpers.site import Site
 
 
 def without_party(token: str, key: str) -> str:
-    """Return the token as Clerk issues it if the request had no Origin header."""
+    """Return the token that Clerk issues for a request without an Origin header."""
     claims = jwt.decode(token, options={"verify_signature": False})
     now = int(time.time())
     claims |= {"azp": "", "iat": now, "nbf": now - 10, "exp": now + 60}
@@ -51,11 +51,11 @@ class TestSignedIn:
         page.get_by_role("link", name="Groups").click()
         expect(page.get_by_role("heading", name="Select group to view")).to_be_visible()
         assert not any("/v1/client/handshake" in url for url in urls)
-        # Chromium logs this when a page with a view transition is followed by a page without one.
+        # Chromium logs this if the page has a view transition and the next page does not.
         assert [text for text in console_errors if "ViewTransition opt-in disabled" not in text] == []
 
-    def test_token_that_names_no_site_is_replaced(self, page: Page, context: BrowserContext, site: Site) -> None:
-        """Clerk issues such tokens with redirects, so the page after the handshake can have one, too."""
+    def test_token_without_azp_is_replaced(self, page: Page, context: BrowserContext, site: Site) -> None:
+        """Clerk issues such tokens during redirects, so the page after the handshake can also have one."""
         sign_up(page, site, "Nowhere")
         expect_signed_in(page, "Nowhere")
         key = site.data.joinpath("localclerk.pem").read_text()

@@ -9,12 +9,12 @@ from tests.helpers.site import Site
 
 #: The demo user with the admin role.
 ADMIN = "Ngozi Adébáyọ̀"
-#: Time after which a token is certainly rejected as expired.
+#: Seconds after which a token is always rejected as expired.
 EXPIRY_MS = (TOKEN_LIFETIME_S + CLOCK_SKEW_S + 1) * 1000
 
 
 def sign_up(page: Page, site: Site, first_name: str, target: str | None = "/account/") -> None:
-    """Sign up, and expect to arrive at the path `target`, or with None at the onboarding questions."""
+    """Sign up, and expect the page at the path `target`, or the onboarding questions if `target` is None."""
     page.goto(f"{site.app}/sign-up/" + (f"?next={target}" if target else ""))
     page.get_by_label("First name").fill(first_name)
     page.get_by_label("Last name").fill("Browser")
@@ -49,7 +49,7 @@ def submit(page: Page, button: str) -> None:
 
 
 class HeldPosts:
-    """Holds back POST requests to URLs that match `pattern`, until a test decides each of them."""
+    """Holds POST requests to URLs that match `pattern` until the test continues or aborts them."""
 
     def __init__(self, page: Page, pattern: str = "**/edit/**") -> None:
         self.page = page
@@ -69,12 +69,12 @@ class HeldPosts:
 
 
 def expect_signed_in(page: Page, first_name: str) -> None:
-    # The webhook may arrive after the user; a waiting page then reloads itself.
+    # If the user arrives before the webhook, a waiting page is shown, which reloads itself.
     expect(page.get_by_role("heading", level=1)).to_have_text(f"{first_name} Browser")
 
 
 def let_token_expire(page: Page) -> None:
-    """Leave the site, so that no script renews the token, and wait until the token has expired."""
+    """Leave the site so that no script renews the token, and wait until the token has expired."""
     page.goto("about:blank")
     page.wait_for_timeout(EXPIRY_MS)
 

@@ -10,7 +10,7 @@ from profiles.models import Badge, ContactMessage, FormerSlug, Project
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import Alert, Replay, WebhookEvent
 
-#: Beyond the reach of any sequence.
+#: An ID that no sequence reaches.
 PK = 1_000_000_007
 HOSTILE = "Olive <script> & Sons"
 JOB = "INSERT INTO procrastinate_jobs (id, queue_name, task_name) VALUES (%s, 'default', 'webhooks.inbox.service.retry_event')"

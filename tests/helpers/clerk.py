@@ -12,7 +12,7 @@ from tests.helpers.tokens import KEY, key_set
 from tests.local.clerk.standin import StandIn
 
 API_KEY = "sk_test_of_the_stand_in"
-#: Handles a request. Raise an httpx error to simulate an unreachable server.
+#: Returns the response to a request. Raises an httpx error to simulate an unreachable server.
 type Handler = Callable[[httpx.Request], httpx.Response]
 
 
@@ -22,8 +22,8 @@ class FakeClerk:
         clerk.handler = lambda request: httpx.Response(429, headers={"Retry-After": "3"})
 
     Attributes:
-        key_set: the public keys of the instance. Tests sign tokens with the private ones.
-        pauses: seconds passed to `time.sleep`, which does not wait.
+        key_set: the instance's public keys. Tests sign tokens with the private keys.
+        pauses: arguments of calls to `time.sleep`, which does not wait.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class FakeClerk:
         self.handler: Handler = lambda request: httpx.Response(500)
 
     def respond_with(self, *responses: httpx.Response | Exception, then: Handler | None = None) -> None:
-        """Return the responses one after the other, and then keep returning the last one, or call `then`."""
+        """Return the responses in order. Afterwards, call `then`, or repeat the last response."""
         queue = list(responses)
 
         def handler(request: httpx.Request) -> httpx.Response:
@@ -47,7 +47,7 @@ class FakeClerk:
         self.handler = handler
 
     def handle(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/v1/jwks":  # requested once per process, by any test
+        if request.url.path == "/v1/jwks":  # any test in the process can trigger this request
             return httpx.Response(200, json=self.key_set)
         self.requests.append(request)
         return self.handler(request)

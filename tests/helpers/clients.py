@@ -3,7 +3,7 @@
     browser = signed_in(UserFactory.create(builder=True))
     assert browser.get("/account/").status_code == 200
 
-To be banned or deleted is a property of the user, not of the token: `signed_in(UserFactory.create(banned=True))`.
+Bans and deletions are properties of the user, not of the token: `signed_in(UserFactory.create(banned=True))`.
 """
 
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from tests.helpers.tokens import mint
 #: Headers of a browser that opens a page, and of htmx.
 PAGE = {"sec-fetch-dest": "document", "accept": "text/html"}
 HTMX = {"hx-request": "true", "sec-fetch-dest": "empty"}
-#: Much longer than the minute for which a token is valid.
+#: An age at which a token has expired.
 EXPIRED_S = 3600
 
 
@@ -31,7 +31,7 @@ def with_token(token: str, **options: Any) -> Client:
     """Return a client with Clerk's cookies for `token`.
 
     Args:
-        options: of Django's test client, such as `enforce_csrf_checks` or `headers`.
+        options: options of Django's test client, such as `enforce_csrf_checks` or `headers`.
     """
     browser = Client(**options)
     browser.cookies.load({"__session": token, "__client_uat": "1", "__clerk_db_jwt": "dvb_any"})
@@ -50,12 +50,12 @@ def signed_in(user: HasClerkId, *, expired: bool = False, pending: bool = False,
 
 
 def impersonating(user: HasClerkId, operator: HasClerkId, **options: Any) -> Client:
-    """Return a client of `operator`, who impersonates `user`."""
+    """Return a client with a session token of `operator`, who impersonates `user`."""
     return with_token(mint(user.clerk_id, act={"sub": operator.clerk_id}), **options)
 
 
 def with_password(**options: Any) -> Client:
-    """Return a client of a local superuser who signed in with a password."""
+    """Return a client with the session of a local superuser who signed in with a password."""
     browser = Client(**options)
     browser.force_login(UserFactory.create(superuser=True), backend="django.contrib.auth.backends.ModelBackend")
     return browser

@@ -3,7 +3,7 @@
 All tests use the same names: Olive owns the profile, Adam is an admin, Vera is a signed-in visitor.
 """
 
-# factory-boy's classes are typed, but its declarations are not.
+# factory-boy's classes have type annotations, but its declarations do not.
 # mypy: disable-error-code="no-untyped-call"
 
 from datetime import UTC, datetime
@@ -21,13 +21,13 @@ from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.slugs import slug_candidates
 
 SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
-#: Of every superuser created here.
+#: The password of all superusers created here.
 PASSWORD = "an operator's password"
 _random = Random()
 
 
 class UserFactory(DjangoModelFactory[User]):
-    """A user at Clerk without roles. `builder=True` adds only the role. The factories below also create a profile."""
+    """A Clerk user without roles. `builder=True` adds only the role. The factories below create profiles."""
 
     class Meta:
         model = User
@@ -38,7 +38,7 @@ class UserFactory(DjangoModelFactory[User]):
         admin = False
         deleted = Trait(deleted_at=SINCE)
         nameless = Trait(name="")
-        #: Clerk has verified the email address.
+        #: The email address is verified at Clerk.
         confirmed = Trait(email_verified_at=SINCE)
         #: A local operator who does not exist at Clerk.
         superuser = Trait(
@@ -61,7 +61,7 @@ class UserFactory(DjangoModelFactory[User]):
 
 
 class ProfileFactory[P: Profile](DjangoModelFactory[P]):
-    """Traits of both kinds of profile, one for each reason why a profile is not public."""
+    """Traits for both kinds of profile. Each trait is a reason why a profile is not public."""
 
     class Meta:
         abstract = True
@@ -74,7 +74,7 @@ class ProfileFactory[P: Profile](DjangoModelFactory[P]):
 
 
 class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
-    """A public page. The slug has the long suffix, because the plain one may be taken."""
+    """A public builder page. The slug has a long suffix, because the slug without it may be taken."""
 
     class Meta:
         model = BuilderProfile
@@ -87,7 +87,7 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
 
     @classmethod
     def _create(cls, model_class: type[BuilderProfile], *args: Any, **values: Any) -> BuilderProfile:
-        """Index the profile for the directory, like every code path that creates one."""
+        """Index the profile for the directory, as all code that creates profiles does."""
         profile = model_class(*args, **values)
         indexing.index(profile)
         profile.save()

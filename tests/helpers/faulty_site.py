@@ -24,10 +24,10 @@ CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON accounts_user FOR EACH ROW WHEN
 EXECUTE FUNCTION refuse();
 """
 DROP_FAILING_TRIGGER = "DROP TRIGGER refuse ON accounts_user; DROP FUNCTION refuse()"
-#: Marks failed events as dead, so that no retry interferes.
+#: Marks failed events as dead, so that retries do not interfere.
 EXHAUST_RETRIES = "UPDATE webhooks_webhookevent SET state = 'dead', next_attempt_at = NULL WHERE state = 'failed'"
 
-#: The events of a typical day: more during daytime, mostly changes and sessions.
+#: The events of a typical day: mostly changes and sessions, and more events during the day than at night.
 YESTERDAY = """
 INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
     occurred_at, received_at, last_delivery_at, processed_at, duration, clerk_user_id, instance_id, headers, secret_fingerprint)
@@ -53,7 +53,7 @@ class FaultySite:
     site: Site
 
     def deliver(self, envelope: dict[str, Any], secret: str = "", svix_id: str = "") -> httpx.Response:
-        """Post an event, signed with `secret` or the secret of the site."""
+        """Post an event, signed with `secret` or the site's secret."""
         body = samples.encode(envelope)
         secret = secret or environment.read(self.site.data / "local.env")["CLERK_WEBHOOK_SECRET"]
         signed = signatures.sign(body, secret, svix_id=svix_id or new_svix_id()) | {"content-type": "application/json"}
@@ -70,14 +70,14 @@ class FaultySite:
         self.execute(YESTERDAY)
 
     def execute(self, statement: str) -> list[Any]:
-        """Run a statement as the owner of the database, and return its rows."""
+        """Run a statement as the database owner, and return its rows."""
         with psycopg.connect(EmbeddedPostgres(self.site.data).url, autocommit=True) as owner:
             cursor = owner.execute(statement)
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
     def failing_updates(self, name: str = FAILING_NAME) -> Iterator[None]:
-        """Make events about users with this name fail. Afterwards they would succeed, but are not retried automatically."""
+        """Make events about users with this name fail inside the block. They are not retried automatically."""
         self.execute(ADD_FAILING_TRIGGER.replace("{name}", name))
         try:
             yield

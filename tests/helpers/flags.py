@@ -18,21 +18,21 @@ NAMES = (
 
 
 def clear_cache() -> None:
-    """Clear the cache of this process, which normally expires."""
+    """Clear this process's cache instead of waiting until it expires."""
     caches["flags"].clear()
 
 
 def enable_all() -> None:
-    """Cache that no flag has a row, so that every feature is enabled and checking it needs no query."""
+    """Cache that no flags have rows, so that all features are enabled and checks need no queries."""
     clear_cache()
     caches["flags"].set_many({Flag._cache_key(name): CACHE_EMPTY for name in NAMES}, timeout=None)
 
 
 def set_flag(name: str, *, everyone: bool | None = None, percent: float | None = None, **members: Any) -> Flag:
-    """Store a flag like the admin does.
+    """Store a flag in the same way as the admin.
 
     Args:
-        members: `users` and `groups`, lists.
+        members: lists of `users` and `groups`.
     """
     values = {"everyone": everyone, "percent": percent, "superusers": False}
     flag: Flag

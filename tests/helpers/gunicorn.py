@@ -1,4 +1,4 @@
-"""gunicorn's configuration for tests: as in production, but without the thread that opens alerts, which would disturb tests."""
+"""gunicorn's configuration for tests: as in production, but without the thread that opens alerts."""
 
 import sys
 from pathlib import Path

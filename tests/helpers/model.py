@@ -1,4 +1,4 @@
-"""A reference model: the expected state after any history of events, independent of the implementation."""
+"""A reference model, independent of the implementation, of the expected state after any history of events."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from accounts.models import User
 
 RANKS = {"user.created": 1, "user.updated": 2}
-#: The keys that determine each field. A field comes from the newest event that contains all of its keys.
+#: The keys that determine each field. The value comes from the newest event that contains all of the field's keys.
 FIELD_KEYS = {
     "name": ("first_name", "last_name"),
     "username": ("username",),

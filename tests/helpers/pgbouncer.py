@@ -18,7 +18,7 @@ from core.db.timeouts import TIMEOUTS_MS
 from tests.helpers.processes import TIMEOUT_S, free_port, wait_until
 from tests.plugin import STARTED_HERE
 
-#: Debian installs it in a folder that only root has in PATH.
+#: Debian installs PgBouncer in a folder that is only in root's PATH.
 SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
 CONFIGURATION = """
 [databases]
@@ -38,16 +38,18 @@ query_wait_timeout = 3
 
 @contextmanager
 def pgbouncer(database_url: str, *, pool_size: int = 3, **settings: str) -> Iterator[str]:
-    """Run PgBouncer for the database until the block ends, and yield the URL that leads through it.
+    """Run PgBouncer for the database until the block ends, and yield the URL of the database behind PgBouncer.
 
     Args:
-        pool_size: number of server connections. With fewer of them than clients, clients share and swap sessions.
-        settings: further settings of PgBouncer.
+        pool_size: number of server connections. If there are more clients, they share sessions.
+        settings: additional PgBouncer settings.
     """
     port, target = free_port(), conninfo_to_dict(database_url)
     if STARTED_HERE in os.environ:  # the embedded server accepts only the user who runs the tests
         target |= _create_role(database_url)
-    if os.geteuid() == 0:  # it refuses to run as root, and gives up root after it has read its configuration
+    if (
+        os.geteuid() == 0
+    ):  # PgBouncer refuses to run as root, and drops root privileges after it has read its configuration
         settings["user"] = pwd.getpwnam("nobody").pw_name
     configuration = CONFIGURATION.format(
         name=target["dbname"],

@@ -15,7 +15,7 @@ from pathlib import Path
 from config.environment import BASE_DIR
 
 TIMEOUT_S = 30
-#: A configuration for servers that share the database with other tests.
+#: The configuration of servers that share the database with other tests.
 WITHOUT_ALERT_THREAD = "tests/helpers/gunicorn.py"
 
 
@@ -63,7 +63,7 @@ def wait_until(condition: Callable[[], object], message: str, timeout_s: float =
 def free_port() -> int:
     """Return a free even port. The next one is also free, for the stand-in for Clerk.
 
-    Ephemeral ports are avoided, because an outgoing connection of a browser could take one a moment later.
+    Ephemeral ports are excluded, because a browser's outgoing connection could use one before the server starts.
     """
     while True:
         port = 20_000 + 2 * secrets.randbelow(6_000)

@@ -27,7 +27,7 @@ class Receiver:
 
 @contextmanager
 def receiver() -> Iterator[Receiver]:
-    """Listen on a free local port until the block ends."""
+    """Run a fake Sentry server on a free local port until the block ends."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

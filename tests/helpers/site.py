@@ -37,7 +37,7 @@ class Site:
 def running_site(folder: Path, **environ_changes: str) -> Iterator[Site]:
     """Run the product in `folder`, without the test settings. Keyword arguments set environment variables.
 
-    Demo profiles are not filled in unless DEMO_CONTENT is set, because they would change during the tests.
+    Demo profiles stay empty unless DEMO_CONTENT is set, because they would change during the tests.
     """
     port, log = free_port(), folder / "run.log"
     environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-#: Of a development instance: base64 of clerk.bw.localhost:8001$.
+#: The publishable key of a development instance: base64 of clerk.bw.localhost:8001$.
 PUBLISHABLE_KEY = "pk_test_Y2xlcmsuYncubG9jYWxob3N0OjgwMDEk"
 ISSUER = "http://clerk.bw.localhost:8001"
 PARTY = "http://testserver"
@@ -29,7 +29,7 @@ def new_key() -> RSAPrivateKey:
 
 
 def public_pem(key: RSAPrivateKey) -> str:
-    """Return the public key in the format of Clerk's dashboard."""
+    """Return the public key in the same format as Clerk's dashboard."""
     return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
@@ -53,7 +53,7 @@ def key_set(key: RSAPublicKey, key_id: str = KEY_ID) -> dict[str, Any]:
 
 
 def claims(clerk_id: str, *, age_s: float = 0, lifetime_s: float = 60, **changed: Any) -> dict[str, Any]:
-    """Return the claims of a session token. Claims changed to None are omitted."""
+    """Return the claims of a session token. Claims that are None are omitted."""
     issued_at = int(time.time() - age_s)
     all_claims = {
         "v": 2,
@@ -96,5 +96,5 @@ def sign(
 
 
 def handshake_token(*cookies: str, **changed: Any) -> str:
-    """Return the token of a handshake that sets these cookies."""
+    """Return a handshake token that sets these cookies."""
     return sign({"handshake": list(cookies), "iss": ISSUER, "iat": int(time.time())} | changed)

@@ -1,4 +1,4 @@
-"""Post signed events like Svix."""
+"""Post signed events in the same way as Svix."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ class WebhookClient:
         headers: dict[str, str] | None = None,
         **extra: Any,
     ) -> Any:
-        """Deliver `body`. `headers` replace the signed ones, and an empty value removes a header."""
+        """Deliver `body`. `headers` replace the signed headers, and an empty value removes a header."""
         text = samples.encode(body) if isinstance(body, dict) else body
         signed = signatures.sign(
             text.decode("utf-8", "replace") if isinstance(text, bytes) else text,

@@ -1,8 +1,8 @@
-"""Cause each problem in a running system and wait for its notification: `make alarms`.
+"""Cause each kind of problem in a running system, and wait for its notification: `make alarms`.
 
-gunicorn and a queue worker run as in production, and ALERT_URLS points to a local receiver. The tests cause problems and wait
-for the notifications, which the worker sends once a minute, and the web processes once the worker is gone. This takes two
-minutes, mostly waiting, so it is not part of `make test`.
+gunicorn and a queue worker run as in production, and ALERT_URLS points to a local receiver. The tests wait for the
+notifications, which the worker sends once a minute, or the web processes after the worker has stopped. They take two
+minutes, so they are not part of `make test`.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from webhooks.models import Alert, WebhookEvent
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: Rules are evaluated once a minute, rejected requests are written within ten seconds, and a worker counts as gone after 30.
+#: Seconds to wait for a notification. Rules are evaluated once a minute, and a missing worker is detected after 30 s.
 PATIENCE_S = 150
 WRONG_SECRET = "whsec_" + "bm9ib2R5IGhhcyBhZ3JlZWQgdXBvbiB0aGlz"
 FAILING_HANDLER = """
@@ -60,7 +60,7 @@ class System:
         return message
 
     def execute(self, statements: str) -> None:
-        """Execute statements as the owner of the database."""
+        """Execute statements as the database owner."""
         with psycopg.connect(self.database_url, autocommit=True) as owner:
             owner.execute(statements)
 
@@ -92,18 +92,18 @@ def system(database_url: str, tmp_path: Path) -> Iterator[System]:
 
 
 def test_each_problem_sends_a_notification(system: System) -> None:
-    # Silence: events arrived all day and then stopped.
+    # Events arrived all day and then stopped.
     for number in range(120):
         event(timezone.now() - timedelta(hours=5, minutes=6 * number))
     assert "No events have arrived for" in system.wait_for_notification(Alert.Rule.SILENCE)["message"]
 
-    # A wrong secret: requests are rejected and not stored.
+    # With a wrong secret, requests are rejected and not stored.
     stored = WebhookEvent.objects.count()
     for _ in range(25):
         assert post_with_wrong_secret(system) == 400
     assert WebhookEvent.objects.count() == stored
 
-    # Tampering: a sealed row is changed with the triggers disabled.
+    # Change a sealed row while the triggers are disabled.
     record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=UserFactory.create(), reason="none")
     row = AuditLog.objects.latest("pk")
     wait_until(AuditSeal.objects.filter(max_id__gte=row.pk).exists, "the row was not sealed")
@@ -112,11 +112,11 @@ def test_each_problem_sends_a_notification(system: System) -> None:
         UPDATE audit_auditlog SET action = 'USER_DELETED' WHERE id = {row.pk}
     """)
 
-    # A failing handler: events are stored but cannot be applied.
+    # If the handler fails, events are stored but cannot be applied.
     system.execute(FAILING_HANDLER)
     assert {system.deliver(samples.user_event("user.created", person())) for _ in range(8)} == {"failed"}
 
-    # A payload that no retry can fix, and an event of another instance.
+    # Post an event with an invalid payload, and an event from another instance.
     assert system.deliver(samples.user_event("user.created", person()) | {"data": {"id": 7}}) == "failed"
     assert system.deliver(samples.user_event("user.created", person()) | {"instance_id": "ins_strange"}) == "ignored"
 
@@ -126,7 +126,7 @@ def test_each_problem_sends_a_notification(system: System) -> None:
     assert samples.INSTANCE_ID in system.wait_for_notification(Alert.Rule.OTHER_INSTANCE)["message"]
     assert str(row.pk) in system.wait_for_notification(Alert.Rule.AUDIT_CHAIN)["message"]
 
-    # The handler works again, and retries apply the failed events.
+    # The handler works again, so retries apply the failed events.
     system.execute(WORKING_AGAIN)
     wait_until(
         lambda: not WebhookEvent.objects.filter(state=WebhookEvent.State.FAILED).exists(),
@@ -134,7 +134,7 @@ def test_each_problem_sends_a_notification(system: System) -> None:
         PATIENCE_S,
     )
 
-    # The worker is gone: the web processes notice and send one notification.
+    # After the worker has stopped, the web processes send one notification.
     system.worker.kill()
     message = system.wait_for_notification(Alert.Rule.WORKER_GONE)
     assert "/admin/webhooks/alert/" in message["message"]

@@ -1,6 +1,7 @@
-"""Change the same user here and at Clerk, with lost, late and repeated events and failed pushes. In the end both sides agree.
+"""Change the same user here and at Clerk, with lost, late and repeated events and failed pushes.
 
-The stand-in plays the part of Clerk. A model, which is independent of the implementation, states what must be true in the end.
+In the end, both sides must have the same values. The stand-in is used as Clerk. The expected result comes from a model
+that is independent of the implementation.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 ROLES = ("CLIENT", "BUILDER", "ADMIN")
 SELF_SERVICE_ROLES = ("CLIENT", "BUILDER")
-#: Pushed fields, with their key in Clerk's metadata and the meaning of a missing key.
+#: Pushed fields, with the key in Clerk's metadata and the default value if the key is missing.
 PUSHED_FIELDS = {
     "validation_tier": ("validationTier", 1),
     "available_for_hire": ("availableForHire", True),
@@ -54,7 +55,7 @@ local_changes = st.one_of(
     st.tuples(st.just("company"), st.sampled_from(["", "x", "Żubr"])),
 )
 events = st.tuples(st.just("deliver"), st.integers(0, 20))
-# During a push anything may happen except a change of the roles at Clerk between reading and writing them. Clerk has no
+# Any step can run during a push, except a change of the roles at Clerk between reading and writing them. Clerk has no
 # conditional writes, so such a change cannot be detected.
 concurrent_steps = st.lists(st.one_of(local_changes, events), max_size=2)
 outcomes = st.sampled_from(["ok", "ok", "ok", "unavailable", "response lost", "garbled", "rejected"])
@@ -67,10 +68,10 @@ step_lists = st.lists(
 
 @dataclass
 class Model:
-    """The expected final state, as far as the steps determine it.
+    """The expected final state. Some values are not determined by the steps.
 
     Attributes:
-        roles: whether the user must have each role, or None if changes here and at Clerk crossed, so that either may win.
+        roles: whether the user must have each role, or None if concurrent changes allow either result.
         fields: the values of the builder's pushed fields.
         changed_roles: roles that changed here.
     """
@@ -87,12 +88,12 @@ class Model:
         self.changed_roles.add(role)
 
     def push_rejected(self) -> None:
-        """Accept any value for roles that changed here, because the roles at Clerk apply again."""
+        """Accept any value for roles that changed here, because Clerk's roles become effective again."""
         self.roles |= dict.fromkeys(self.changed_roles)
 
 
 class World:
-    """A user here and at Clerk, and the steps that can change them."""
+    """A user here and at Clerk, and the steps that can change the user."""
 
     def __init__(self, clerk: StandIn, fake: FakeClerk) -> None:
         self.clerk, self.fake, self.webhook = clerk, fake, WebhookClient()
@@ -115,11 +116,11 @@ class World:
 
     @property
     def person(self) -> dict[str, Any] | None:
-        """The user at Clerk, or None if deleted."""
+        """The user at Clerk, or None if the user was deleted."""
         status, person = self.clerk.call("GET", f"/local/users/{self.clerk_id}")
         return person if status == 200 else None
 
-    # Changes at Clerk. Their events are delivered separately: late, repeatedly or never.
+    # Changes at Clerk. Separate steps deliver their events: late, repeatedly or never.
 
     def do_clerk(self, fields: dict[str, Any]) -> None:
         if self.person:
@@ -177,7 +178,7 @@ class World:
         ClerkRateLimit.objects.update(failures=0, suspended_until=None)
 
     def respond(self, request: httpx.Request, outcome: str, callbacks: list[Callable[[], None]]) -> httpx.Response:
-        """Respond as Clerk would in the case of this outcome, and run other steps before and after the write."""
+        """Simulate Clerk's response for this outcome, and run other steps before and after the write."""
         if outcome == "unavailable":
             return httpx.Response(503, text="<html>")
         if request.method != "PATCH":

@@ -1,4 +1,4 @@
-"""Users end in the same state, regardless of the order in which Clerk's events are delivered."""
+"""A user's final state does not depend on the order in which Clerk's events are delivered."""
 
 from collections import Counter
 from dataclasses import replace
@@ -25,8 +25,8 @@ ROLES = ("BUILDER", "CLIENT", "ADMIN")
 
 KEYS = sorted({key for keys in FIELD_KEYS.values() for key in keys})
 
-#: One change of a user: the new values, the keys that its event lacks, and the time since the previous change, which may
-#: be zero so that versions collide.
+#: One change of a user: the new values, the keys that are missing from its event, and the time since the previous
+#: change. The time can be zero, so that two changes have the same version.
 changes = st.fixed_dictionaries(
     {
         "later": st.integers(0, 3).map(lambda seconds: timedelta(seconds=seconds)),
@@ -53,7 +53,7 @@ def events_of(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[str,
         later, without = fields.pop("later"), fields.pop("without")
         user = user.later(later, **fields) if number else replace(user.later(**fields), updated_at=START)
         events.append(samples.user_event("user.updated" if number else "user.created", user))
-        # The time in the envelope orders two changes in the same millisecond.
+        # Two changes in the same millisecond are ordered by the time in the envelope.
         events[-1]["timestamp"] += number
         for key in without:
             events[-1]["data"].pop(key, None)

@@ -1,4 +1,4 @@
-"""Jobs survive a killed queue worker, and a slow job does not block others."""
+"""Jobs of a killed queue worker run again, and a slow job does not block other jobs."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_slow_job_does_not_block_other_jobs(database_url: str, tmp_path: Path) -
 
 
 def make_due() -> None:
-    """Make the first retry due now."""
+    """Make the first retry due immediately."""
     WebhookEvent.objects.update(next_attempt_at="2026-01-01T00:00:00Z")
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_jobs SET scheduled_at = now()")

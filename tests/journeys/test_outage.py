@@ -1,4 +1,4 @@
-"""During an outage of Clerk's Backend API users edit their pages, and each change is pushed once afterwards."""
+"""Users edit their pages during an outage of Clerk's Backend API. Afterwards, each change is pushed once."""
 
 import json
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture
 def users(shared: StandIn, fake: FakeClerk) -> list[User]:
-    """Return builders, and start an outage of Clerk's API."""
+    """Start an outage of Clerk's API, and return builders."""
     fake.handler = forward(shared)
     for number in range(USERS):
         person = shared.create(
@@ -64,7 +64,7 @@ def edit_pages(users: list[User]) -> None:
 
 
 def run_jobs() -> None:
-    """Run the waiting jobs as a worker does, and the periodic job for due pushes."""
+    """Run all queued jobs like a worker, and the periodic job for due pushes."""
     for job in ProcrastinateJob.objects.filter(task_name="accounts.tasks.push_metadata", status="todo"):
         tasks.push_metadata(**job.args)
     tasks.push_due_metadata(0)
@@ -75,7 +75,7 @@ def test_changes_during_an_outage_are_pushed_once(shared: StandIn, fake: FakeCle
     run_jobs()
     assert MetadataPush.objects.filter(state="pending").count() == USERS
     assert all(user.roles == ["CLIENT", "BUILDER"] for user in User.objects.all())
-    # The circuit breaker opened after the first failures, for the pushes of all users.
+    # The circuit breaker opens after the first failures and applies to all users.
     assert len(fake.requests) <= 6
 
     shared.call("PATCH", "/local/settings", {"api_outage": False})

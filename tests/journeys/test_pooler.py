@@ -1,4 +1,4 @@
-"""The product works through PgBouncer in transaction mode, where each transaction may get another server session."""
+"""The product works with PgBouncer in transaction mode, in which each transaction can use a different session."""
 
 import contextlib
 import time
@@ -20,11 +20,11 @@ from tests.helpers.tokens import mint
 from tests.helpers.webhooks import Svix, WebhookClient, new_svix_id, person
 from webhooks.models import WebhookEvent
 
-#: Fewer sessions than clients, so that each session serves several of them.
+#: Number of sessions. There are more clients than sessions, so clients share sessions.
 SESSIONS = 3
-#: psycopg prepares a statement when it runs for the sixth time on a connection.
+#: By default, psycopg prepares a statement when it runs for the sixth time on a connection.
 MANY = 12
-#: Above the lock timeout of 3 s, and below Svix's 15 s.
+#: Seconds. More than the lock timeout of 3 s, and less than Svix's timeout of 15 s.
 MAX_WAIT_S = 6.0
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,7 +38,7 @@ def pooled_url(database_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def site(pooled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """Return a client of a web server whose database connections go through PgBouncer."""
+    """Return a client of a web server that connects to the database through PgBouncer."""
     log = tmp_path_factory.mktemp("pooled") / "log.txt"
     server = gunicorn(pooled_url, log, configuration=WITHOUT_ALERT_THREAD, DATABASE_POOLER="transaction")
     with server as url, httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
@@ -69,7 +69,7 @@ def test_webhook_does_not_wait_longer_than_the_lock_timeout(site: httpx.Client, 
 
 
 def test_webhook_does_not_wait_longer_for_a_session_of_the_pooler(site: httpx.Client, pooled_url: str) -> None:
-    """PgBouncer closes connections that waited for `query_wait_timeout`."""
+    """PgBouncer closes connections that have waited for `query_wait_timeout`."""
     with contextlib.ExitStack() as others:
         for _ in range(SESSIONS):
             others.enter_context(psycopg.connect(pooled_url)).execute("SELECT 1")  # and keep the transaction open

@@ -1,4 +1,4 @@
-"""Deliveries that arrive at several workers at the same time."""
+"""Several workers receive deliveries at the same time."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Compare our authentication decisions with those of Clerk's own library, request by request: `make oracle`.
+"""Compare authentication decisions with Clerk's own library for many requests: `make oracle`.
 
 The file is not named test_*, because it needs Node, which `make test` does not require.
 """
@@ -61,17 +61,17 @@ TOKENS = {
 }
 
 NO_PARTY = (
-    "Clerk issues tokens without a party to signed-in users, so a page load fetches a fresh one. Clerk's library shows these "
-    "users as signed out."
+    "Clerk issues tokens without a party to signed-in users, so a page load fetches a new token. Clerk's library treats "
+    "these users as signed out."
 )
 #: Deliberate differences and their reasons. Any other difference fails the test.
 EXPECTED_DIFFERENCES = {
     "no party": NO_PARTY,
     "empty party": NO_PARTY,
     "no party, expired": NO_PARTY,
-    "other instance": "Clerk's library checks the issuer only if configured to. Here a key must not serve two instances.",
+    "other instance": "Clerk's library checks the issuer only if configured to. Our middleware always checks it.",
     "no session": "A token without a session cannot be revoked, so it is rejected.",
-    "header": "A client that sends a Bearer header gets 401. Clerk's library redirects it if it also claims to be a page load.",
+    "header": "Clients that send a Bearer header get 401. Clerk's library redirects them if the request is a page load.",
 }
 
 
@@ -159,7 +159,7 @@ def test_decisions_match_clerks_own_library(settings: Settings) -> None:
     differences, expected = [], set()
     for (name, case), clerks in zip(cases, decisions, strict=True):
         settings.CLERK_PUBLISHABLE_KEY = INSTANCES[case["instance"]]
-        with time_machine.travel(MINTED_AT):  # tokens live for a minute, which all requests together may exceed
+        with time_machine.travel(MINTED_AT):  # tokens are valid for a minute, and all requests together may take longer
             ours = our_decision(case)
         if ours != clerks["status"]:
             reason = "header" if clerks["status"] == "handshake" and "authorization" in case["headers"] else name

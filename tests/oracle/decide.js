@@ -1,4 +1,4 @@
-// Reads {instances, requests} from stdin and prints what @clerk/backend decides for each request.
+// Reads {instances, requests} from stdin, and prints the decision of @clerk/backend for each request.
 
 import { createClerkClient } from "@clerk/backend";
 

@@ -11,7 +11,7 @@ from tests.helpers.processes import wait_until
 
 
 def test_sign_up_and_publish_a_page(scenario: Scenario) -> None:
-    """Without JavaScript the user exists already, because Clerk's sign-up form requires it."""
+    """Without JavaScript, the user is created first, because Clerk's sign-up form requires JavaScript."""
     if scenario.device.scripts:
         page = scenario.open_tab()
         sign_up(page, scenario.site, f"New {scenario.device.slug}".replace(" ", "-"), target=None)

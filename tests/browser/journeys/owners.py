@@ -18,7 +18,7 @@ FILE: Any = {"name": "holiday.jpg", "mimeType": "image/jpeg", "buffer": image_fi
 
 @pytest.fixture(scope="module")
 def olive(chromium: Browser, site: Site, device: Device) -> Iterator[Page]:
-    """Return the tab of a builder with an empty page, who is used on this device only."""
+    """Return a tab of a builder with an empty page. The builder is used only on this device."""
     scenario = Scenario(chromium, site, device)
     yield scenario.open_tab(scenario.create_user("Olive", "BUILDER"))
     scenario.close()
@@ -64,7 +64,7 @@ def test_value_is_shown_immediately_and_rejected_values_stay_in_the_form(scenari
     headline = open_section(own_page, "introduction", "Headline")
     headline.fill("Shown before it is saved")
     press(own_page, "Save introduction")
-    expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # the POST is still held
+    expect(own_page.get_by_text("Shown before it is saved")).to_be_visible()  # the POST request is still held
     expect(own_page.get_by_text("Saving…").first).to_be_visible()
     expect_no_overflow(own_page)
     held.take().continue_()
@@ -78,7 +78,7 @@ def test_value_is_shown_immediately_and_rejected_values_stay_in_the_form(scenari
 
 
 def expect_taken_slug(page: Page) -> None:
-    """Enter a slug that is taken, and expect an error beside the field, which keeps its value."""
+    """Enter a slug that is taken. Expect an error beside the field, and that the field keeps its value."""
     slug = page.get_by_label("Page URL")
     slug.fill(ZOFIA_SLUG)
     press(page, "Save visibility")
@@ -176,5 +176,5 @@ def test_form_is_preserved_if_the_session_expires(
 
 @pytest.fixture(scope="module", autouse=True)
 def old_token(olive: Page) -> dict[str, Any]:
-    """Return Olive's first token, which expires before the test that uses it."""
+    """Return Olive's first token, which expires before the test uses it."""
     return session_cookie(olive.context)

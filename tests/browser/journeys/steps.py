@@ -11,7 +11,7 @@ ZOFIA, ZOFIA_SLUG = "Zofia Wąsowska-Łęcka", "zofia-wasowska-lecka"
 
 
 def expect_message(page: Page, text: str | re.Pattern[str]) -> None:
-    """Expect a text on the page, and that the page does not scroll sideways."""
+    """Expect the text on the page, and no sideways scrolling."""
     expect(page.get_by_role("main").get_by_text(text).first).to_be_visible()
     expect_no_overflow(page)
 

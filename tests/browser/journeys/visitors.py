@@ -80,7 +80,7 @@ def test_search_and_filter_the_directory(scenario: Scenario) -> None:
 
 
 def filter_by_tier(page: Page, device: Device) -> None:
-    """Filter by the tier Expert, in narrow windows on the filter sheet."""
+    """Filter by the tier Expert. In narrow windows, use the filter sheet."""
     expect_no_overflow(page)
     sheet = page.get_by_role("button", name="Filters", exact=True)
     if is_sheet := sheet.is_visible():

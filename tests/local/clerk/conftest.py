@@ -1,4 +1,4 @@
-"""A stand-in and an endpoint shared by all tests that do not stop them."""
+"""A stand-in and an endpoint for all tests that do not stop them."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def shared_stand_in(shared_endpoint: Endpoint, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def endpoint(shared_endpoint: Endpoint) -> Iterator[Endpoint]:
-    """Return an endpoint that responds with 200. Fail the test if a signature was invalid."""
+    """Return an endpoint that responds with 200. Fail the test if a signature is invalid."""
     shared_endpoint.status, shared_endpoint.pause_s = 200, 0.0
     yield shared_endpoint
     shared_endpoint.status, shared_endpoint.pause_s = 200, 0.0

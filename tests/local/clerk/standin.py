@@ -22,7 +22,7 @@ from svix.webhooks import Webhook
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgc3RhbmQtaW4="
 INSTANCE_ID = "ins_2testtesttesttesttesttestte"
-#: Shortens the 27.6 hours of all retries to about one second.
+#: The factor for delays. It shortens the 27.6 hours of all retries to about one second.
 TIME_SCALE = 0.00001
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -64,7 +64,7 @@ class Endpoint:
         return f"http://127.0.0.1:{self.server.server_port}/api/webhooks/clerk"
 
     def of(self, user: dict[str, Any]) -> list[Delivery]:
-        """Return the deliveries about a user or a session in the order in which they arrived."""
+        """Return the deliveries about a user or a session, oldest first."""
         return [delivery for delivery in list(self.deliveries) if delivery.user_id == user["id"]]
 
     def wait_for(self, user: dict[str, Any], count: int = 1) -> list[Delivery]:
@@ -184,7 +184,7 @@ class StandIn:
         return [message for message in self.call("GET", "/local/deliveries")[1] if message["user_id"] == user["id"]]
 
     def wait_for_state(self, user: dict[str, Any], state: str) -> dict[str, Any]:
-        """Return the newest message about `user` once it is in `state`."""
+        """Wait until the newest message about `user` is in `state`, and return the message."""
         wait_until(lambda: self.messages(user)[0]["state"] == state, f"the message did not become {state}")
         return self.messages(user)[0]
 
@@ -207,7 +207,7 @@ class Browser:
         return page
 
     def post(self, path: str, fields: dict[str, Any], page: str) -> tuple[int, str]:
-        """Post a form of the page at `page`, and follow a redirect. Return the first status and the last page."""
+        """Post a form on the page at `page`, and follow a redirect. Return the first status and the last page."""
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(page))
         assert token, f"{page} has no form"
         body = urlencode({**fields, "csrfmiddlewaretoken": token[1]}, doseq=True)

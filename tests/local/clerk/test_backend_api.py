@@ -37,7 +37,7 @@ def request(clerk: StandIn, method: str, path: str, body: Any = None, **headers:
     sent = {"Authorization": f"Bearer {API_KEY}"} | {name.replace("_", "-"): value for name, value in headers.items()}
     status, response_headers, text = clerk.request(
         method, path, content, sent
-    )  # not with httpx, which loads TLS each time
+    )  # httpx is not used, because it loads TLS each time
     return httpx.Response(status, headers=list(response_headers.items()), text=text)
 
 
@@ -151,7 +151,7 @@ class TestRequests:
         assert code(request(clerk, "GET", "/v1/users", Clerk_API_Version=version)) == (400, "api_version_invalid")
         assert request(clerk, "GET", "/v1/users", Clerk_API_Version="2026-05-12").status_code == 200
 
-    def test_unsupported_method_returns_405_in_clerks_shape(self, clerk: StandIn) -> None:
+    def test_unsupported_method_returns_405_in_clerks_format(self, clerk: StandIn) -> None:
         assert code(request(clerk, "POST", "/v1/users/user_x/metadata"))[0] == 405
 
 

@@ -1,4 +1,4 @@
-"""The stand-in rejects invalid requests and settings with an explanation, and keeps working."""
+"""The stand-in rejects invalid requests and settings with an explanation, and continues to work."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ BAD_BODIES = {
 
 class TestInvalidRequests:
     @pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES)
-    def test_invalid_body_is_rejected_in_clerks_shape(self, stand_in: StandIn, body: str) -> None:
+    def test_invalid_body_is_rejected_in_clerks_format(self, stand_in: StandIn, body: str) -> None:
         before = stand_in.call("GET", "/local/users")[1]
         status, response = stand_in.call("POST", "/local/users", body)
         assert status == 400

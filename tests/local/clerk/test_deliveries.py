@@ -20,8 +20,8 @@ class TestDeliveries:
         assert {attempt.headers["svix-id"] for attempt in attempts} == {message["id"]}
         gaps = [later.at - earlier.at for earlier, later in pairwise(attempts)]
         for gap, wait_s in zip(gaps, RETRY_DELAYS_S, strict=True):
-            assert wait_s * TIME_SCALE * 0.8 <= gap + 0.01  # tolerates the difference between clocks
-            assert gap <= wait_s * TIME_SCALE * 1.2 + 3  # tolerates pauses of a busy machine
+            assert wait_s * TIME_SCALE * 0.8 <= gap + 0.01  # tolerate differences between clocks
+            assert gap <= wait_s * TIME_SCALE * 1.2 + 3  # tolerate delays on a busy machine
 
     def test_successful_retry_is_the_last_attempt(self, stand_in: StandIn, endpoint: Endpoint) -> None:
         endpoint.status = 503
@@ -33,7 +33,7 @@ class TestDeliveries:
         assert message["attempts"][-1]["status"] == 204
 
     @pytest.mark.parametrize("status", (302, 400))
-    def test_other_statuses_than_2xx_are_failures(self, status: int, stand_in: StandIn, endpoint: Endpoint) -> None:
+    def test_statuses_other_than_2xx_are_failures(self, status: int, stand_in: StandIn, endpoint: Endpoint) -> None:
         endpoint.status = status
         user = stand_in.create(first_name="Not yet")
         endpoint.wait_for(user, 2)

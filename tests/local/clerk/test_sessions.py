@@ -18,7 +18,7 @@ JSON = {"Content-Type": "application/json", "Origin": APP}
 
 
 class Visitor:
-    """A browser on a page of the app. It keeps the stand-in's cookie."""
+    """A browser on one of the app's pages. It stores the stand-in's cookie."""
 
     def __init__(self, stand_in: StandIn) -> None:
         self.stand_in, self.cookies = stand_in, SimpleCookie()
@@ -58,7 +58,7 @@ def visitor(stand_in: StandIn) -> Visitor:
 
 
 class TestFrontendApi:
-    def test_session_token_is_valid_for_a_minute_and_names_user_and_origin(self, visitor: Visitor) -> None:
+    def test_session_token_is_valid_for_a_minute_and_contains_user_and_origin(self, visitor: Visitor) -> None:
         user = visitor.stand_in.create(first_name="Vera")
         session = visitor.sign_in(user)
         status, headers, response = visitor.request("POST", f"/v1/client/sessions/{session['id']}/tokens")
@@ -134,7 +134,7 @@ class TestFrontendApi:
         assert visitor.request("POST", "/v1/client/sign_ins", {"user_id": user["id"]})[0] == 403
         assert "session.revoked" in {delivery.event["type"] for delivery in endpoint.wait_for(session, 2)}
 
-    def test_signing_up_creates_a_user_and_signs_them_in(self, visitor: Visitor, endpoint: Endpoint) -> None:
+    def test_sign_up_creates_a_user_and_a_session(self, visitor: Visitor, endpoint: Endpoint) -> None:
         data = {"first_name": "New", "email": "new-here@example.com", "roles": ["CLIENT"]}
         status, _, response = visitor.request("POST", "/v1/client/sign_ups", data)
         assert status == 200

@@ -22,7 +22,7 @@ VERA = {"first_name": "Vera", "last_name": "Łęcka", "username": "vera", "email
 
 
 class TestUsers:
-    def test_created_user_has_clerks_shape(self, stand_in: StandIn) -> None:
+    def test_created_user_has_clerks_format(self, stand_in: StandIn) -> None:
         user = stand_in.create(**VERA, roles=["BUILDER"], phone="+15555550100")
         assert len(REQUIRED) == 35
         assert user.keys() >= REQUIRED | {"image_url", "private_metadata", "unsafe_metadata"}

@@ -32,7 +32,7 @@ SECTIONS = [
 
 
 def post_data(form: Any, typed: dict[str, Any]) -> dict[str, Any]:
-    """Return the data that a browser posts after `typed` was entered into a displayed form."""
+    """Return the data that a browser posts after the user has entered `typed` into a form."""
     return {
         name: field.prepare_value(typed[name]) if name in typed else form[name].value()
         for name, field in form.fields.items()
@@ -40,7 +40,7 @@ def post_data(form: Any, typed: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestData:
-    def test_there_are_24_builders_and_the_users_that_tests_sign_in_as(self) -> None:
+    def test_demo_has_24_builders_and_the_users_that_tests_need(self) -> None:
         assert len(BUILDERS) == 24
         assert [demo_user.username for demo_user in DEMO_USERS[:6]] == [
             "zofia",
@@ -177,7 +177,7 @@ class TestFillingIn:
 
     @pytest.fixture
     def run(self, zofia: BuilderProfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-        """Return the function that a start of the product runs, for two of the users."""
+        """Return the function that fills in profiles at start-up, limited to two users."""
         users = {"zofia": zofia.user, "ngozi": UserFactory.create(admin=True, username="ngozi")}
         answer = json.dumps([{"username": name, "id": user.clerk_id} for name, user in users.items()])
         monkeypatch.setattr(

@@ -16,7 +16,7 @@ class TestManage:
         for name in ("DATABASE_URL", "CLERK_SECRET_KEY", "CLERK_PUBLISHABLE_KEY", "PORT"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("DATA_DIR", str(tmp_path))
-        monkeypatch.setattr("tempfile.tempdir", "/tmp")  # paths of sockets must be short
+        monkeypatch.setattr("tempfile.tempdir", "/tmp")  # socket paths must be short
 
     def test_command_gets_environment_of_running_copy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         executed: list[Any] = []

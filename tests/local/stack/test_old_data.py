@@ -16,7 +16,7 @@ MESSAGE = r"^The data was created by an older version and cannot be upgraded; de
 
 
 class FakeDatabase:
-    """A PostgreSQL that contains only the records of applied migrations."""
+    """A PostgreSQL that contains only records of applied migrations."""
 
     def __init__(self, applied: list[tuple[str, str]] | None) -> None:
         self.applied = applied

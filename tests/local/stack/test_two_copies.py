@@ -1,4 +1,4 @@
-"""If two copies of `make run` start at the same time, one runs and the other prints what to do."""
+"""If two copies of `make run` start at the same time, one runs and the other prints an error with a fix."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ PORT = 19000 + os.getpid() % 1000 * 10
 
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep lock files apart from those of a copy that is running on this machine."""
+    """Use a separate folder for lock files, because a copy may be running on this machine."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for name in ("CLERK_SECRET_KEY", "CLERK_PUBLISHABLE_KEY"):
         monkeypatch.delenv(name, raising=False)
@@ -25,7 +25,7 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 class TestTwoCopies:
     def start(self, stack: ExitStack, monkeypatch: pytest.MonkeyPatch, *, port: int, folder: Path) -> LocalRun:
-        """Run a start up to the point before the first server."""
+        """Run the start-up code until just before the first server starts."""
         monkeypatch.setenv("PORT", str(port))
         monkeypatch.setenv("DATA_DIR", str(folder))
         return LocalRun(stack)
