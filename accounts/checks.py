@@ -93,9 +93,7 @@ def _party_problem(party: str) -> checks.CheckMessage | None:
         message = f"{party!r} in CLERK_AUTHORIZED_PARTIES accepts session tokens of a site without HTTPS."
         return checks.Error(message, hint="Use https://.", id="accounts.E006")
     if urlsplit(party).port:
-        message = (
-            f"{party!r} in CLERK_AUTHORIZED_PARTIES has a port, and only matches if browsers show the port as well."
-        )
+        message = f"{party!r} in CLERK_AUTHORIZED_PARTIES has a port, and matches only if the site's address includes this port."
         return checks.Warning(message, hint="Remove the port if the site's address has none.", id="accounts.W007")
     return None
 

@@ -21,7 +21,7 @@ class RolesForm(forms.Form):
         ),
     )
     client = forms.BooleanField(
-        label=_("I look for builders"),
+        label=_("I’m looking for builders"),
         required=False,
         help_text=_("Get a company profile that only you and our team can see."),
     )

@@ -57,7 +57,7 @@ def check_allowed_hosts(**kwargs: Any) -> list[checks.CheckMessage]:
     if settings.LOCAL_MODE:
         return []
     if not settings.ALLOWED_HOSTS:
-        message = "ALLOWED_HOSTS is not set, so every page answers 400."
+        message = "ALLOWED_HOSTS is not set, so every page returns 400."
         return [checks.Error(message, hint="Set it to the host names of the site.", id="config.E004")]
     return [_host_error(host) for host in settings.ALLOWED_HOSTS if not ALLOWED_HOST.fullmatch(host)]
 

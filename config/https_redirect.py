@@ -30,9 +30,9 @@ PROXY_HEADERS = (
 MAX_QUOTED = 60
 LOG_INTERVAL_S = 60.0
 LOOP_TEXT = """\
-This page redirects to itself, because the server cannot tell that this request used HTTPS.
+This page redirects to itself, because the server cannot detect that this request used HTTPS.
 
-If you operate this site: set TRUSTED_PROXY_SSL_HEADER to the header with which your proxy marks HTTPS requests, for example
+If you operate this site, set TRUSTED_PROXY_SSL_HEADER to the header that your proxy adds to HTTPS requests, for example
 X-Forwarded-Proto: https
 """
 
@@ -82,8 +82,8 @@ _interval = _Interval(LOG_INTERVAL_S)
 def _log_loop(request: HttpRequest) -> None:
     if _interval.is_due():
         log.error(
-            "A request that was redirected to HTTPS came again as HTTP. Set TRUSTED_PROXY_SSL_HEADER to the header with which "
-            "your proxy marks HTTPS requests. It is %s, and the request has %s.",
+            "A request that was redirected to HTTPS came again as HTTP. Set TRUSTED_PROXY_SSL_HEADER to the header that "
+            "your proxy adds to HTTPS requests. It is %s, and the request has %s.",
             _configured(),
             _evidence(request) or "none of the usual headers, so the proxy must be configured to send one",
         )

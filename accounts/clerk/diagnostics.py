@@ -115,7 +115,7 @@ def _check_backend_api() -> Finding:
         headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}"}
         response = httpx.get(f"{settings.CLERK_API_URL}/v1/jwks", headers=headers, timeout=TIMEOUT_S)
         if not response.is_success:
-            return f"Clerk answered {response.status_code} to a request with CLERK_SECRET_KEY."
+            return f"Clerk returned {response.status_code} for a request with CLERK_SECRET_KEY."
         try:
             instance_guard.check_key_set(response.json())
         except ClerkApiError as error:
@@ -147,7 +147,7 @@ def _check_webhook(url: str) -> Finding:
         response = httpx.post(url, content=b"{}", timeout=TIMEOUT_S)
         if response.status_code == 400 and "missing_headers" in response.text:
             return ""
-        return f"{url} answered {response.status_code}, which is not a response of the webhook endpoint."
+        return f"{url} returned {response.status_code}, which is not a response from the webhook endpoint."
 
     advice = (
         "Svix does not follow redirects. Register the final URL: with https, and exactly the host name and slashes that the "

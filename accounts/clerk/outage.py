@@ -46,10 +46,10 @@ def probe() -> bool:
     is_up = any(_answers(configured.frontend_api_url) for _ in range(ATTEMPTS))
     if is_up:
         if ClerkRateLimit.objects.filter(name=FRONTEND).delete()[0]:
-            log.warning("Clerk's Frontend API answers again.")
+            log.warning("Clerk's Frontend API is responding again.")
     elif _open_circuit() == 1:
         log.error(
-            "Clerk's Frontend API (%s) does not answer. Users whose session token expired see public pages as signed out.",
+            "Clerk's Frontend API (%s) is not responding. Users whose session token has expired appear signed out on public pages.",
             configured.frontend_api_url,
         )
     return is_up

@@ -4,8 +4,8 @@ from typing import Any, NoReturn
 
 from django.db import models
 
-NEVER_CHANGED = "Rows of the audit log are never changed. Write a new row with audit.log.record()."
-NEVER_DELETED = "Rows of the audit log are never deleted."
+NEVER_CHANGED = "Audit log rows cannot be changed. Write a new row with audit.log.record()."
+NEVER_DELETED = "Audit log rows cannot be deleted."
 
 
 class AppendOnlyError(Exception):

@@ -1,5 +1,5 @@
-// Announces the text of an "announce" event, and the [data-announce] text of swapped-in content, to screen readers. A change
-// of the page's completeness is added, because a second announcement would interrupt the first.
+// Announces the text of an "announce" event, and the [data-announce] text of swapped-in content, to screen readers. A
+// change in the page's completeness is included, because a second announcement would interrupt the first.
 
 const region = document.createElement("p");
 region.className = "visually-hidden";

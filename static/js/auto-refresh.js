@@ -1,4 +1,4 @@
-// Content that htmx refreshes periodically pauses while the tab is hidden, and keeps its open <details> open.
+// Pauses htmx's periodic refreshes while the tab is hidden, and keeps open <details> elements open after a refresh.
 
 const AUTO_REFRESH = "[data-auto-refresh]";
 

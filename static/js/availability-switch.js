@@ -1,4 +1,5 @@
-// The chosen availability shows at once and is reverted if saving fails. A click during a request is sent after it.
+// Shows the chosen availability immediately and reverts it if saving fails. A click during a request is sent
+// afterwards.
 
 let pendingId; // the id of the button clicked during a request
 

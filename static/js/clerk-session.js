@@ -1,4 +1,5 @@
-// Keeps the session token fresh. Reloads the page on sign-out in another tab, or with the token that it waits for.
+// Refreshes the session token. Reloads the page after a sign-out in another tab, or when a token that it is waiting for
+// arrives.
 
 async function keepFresh() {
   const { Clerk } = window;

@@ -20,6 +20,6 @@ function fail() {
 }
 
 if (container) {
-  // Module scripts run after deferred ones. If Clerk is not loaded by now, it failed to load.
+  // Module scripts run after deferred scripts, so Clerk failed to load if it is still missing.
   (window.Clerk ? show(container.dataset) : Promise.reject(new Error("no Clerk"))).catch(fail);
 }

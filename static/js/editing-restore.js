@@ -1,5 +1,5 @@
-// Protects unsaved changes. The page asks before it is left or a form is cancelled, and stores them in the tab. They are
-// restored when the same user opens the form again, even after being signed out.
+// Protects unsaved changes. Asks before the user leaves the page or cancels a form, and stores the changes in the tab.
+// They are restored when the same user opens the form again.
 
 const store = window.sessionStorage;
 const key = (form) => `unsaved ${form.dataset.user} ${form.getAttribute("action")}`;

@@ -1,5 +1,5 @@
-// Validates fields in the browser with the server's rules and messages. Errors appear on save, not on blur, because a message
-// that appears on blur would move the button away from the pointer.
+// Validates fields in the browser with the server's rules and messages. Errors are shown on save, because a message
+// shown on blur could move the button away from the pointer.
 
 const length = (text) => [...text].length;
 const addScheme = (link) => (/^[^/]*:/.test(link) ? link : `https://${link}`);
@@ -39,7 +39,7 @@ function on(name, react) {
   document.addEventListener(name, (event) => controlOf(event) && react(controlOf(event), event), true);
 }
 
-// Without maxlength, pasted text is not truncated. The message reports its length instead.
+// Remove maxlength, so that pasted text is not truncated. The message reports the text's length instead.
 on("beforeinput", (control) => control.removeAttribute("maxlength"));
 on("input", (control) => (control.ariaInvalid === "true" ? show : check)(control));
 on("invalid", (control, event) => {

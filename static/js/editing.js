@@ -1,5 +1,5 @@
-// In-place editing. A section is replaced by its form and back. While a form is being saved, a preview of the new values is
-// shown; if saving fails, the form returns. Escape cancels, and Ctrl+Enter or Cmd+Enter saves.
+// In-place editing of sections. While a form is being saved, a preview of the new values is shown. If saving fails, the
+// form is shown again. Escape cancels, and Ctrl+Enter or Cmd+Enter saves.
 
 const displays = new Map(); // by id, the section that a form replaced
 const previews = new WeakMap(); // by form section, the preview shown while it is being saved
@@ -55,7 +55,7 @@ function removePreview(section) {
   section.hidden = false;
 }
 
-// Moves the focus into a section, unless the user is working somewhere else.
+// Moves the focus to a section, unless the focus is elsewhere on the page.
 function focusSection(section) {
   const { activeElement, body } = document;
   if (activeElement !== body && !section.contains(activeElement)) return;
@@ -97,7 +97,7 @@ document.addEventListener("htmx:beforeSwap", ({ target, detail }) => {
   removePreview(target);
 });
 
-// A section that is swapped while its form is open has no target. Keep it for when the form is cancelled.
+// A section that is refreshed while its form is open has no target. Keep it until the form is cancelled.
 document.addEventListener("htmx:oobErrorNoTarget", ({ detail }) => displays.set(detail.content.id, detail.content));
 
 document.addEventListener("htmx:afterSettle", ({ target }) => focusSection(target));

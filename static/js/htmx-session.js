@@ -1,5 +1,5 @@
-// Repeats an htmx request with a fresh session token if the token had expired. Without one it sends a normal request, and the
-// server preserves a posted form until the user signs in.
+// Repeats an htmx request with a fresh session token if the token has expired. Without a fresh token, it sends a normal
+// request, and the server preserves a posted form until the user signs in.
 
 const repeating = new WeakSet();
 

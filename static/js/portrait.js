@@ -1,4 +1,4 @@
-// Removes a [data-portrait] image that fails to load, so that the initials behind it show.
+// Removes a [data-portrait] image that fails to load, so that the initials behind it are visible.
 
 document.addEventListener("error", ({ target }) => target.matches?.("[data-portrait]") && target.remove(), true);
 

@@ -1,13 +1,14 @@
-// Reorders the rows of [data-reorder]. The new order shows at once, is saved by htmx, and is reverted if saving fails.
+// Reorders the rows in [data-reorder]. The new order is shown immediately, saved with htmx, and reverted if saving
+// fails.
 
 const orderOf = (list) => [...list.children].map((row) => row.dataset.row);
 
 const neighbourOf = (row, isUp) => (isUp ? row.previousElementSibling : row.nextElementSibling);
 
-// Move the neighbour, because a row that is moved loses the focus and the pointer capture.
+// Move the adjacent row, because a moved row loses the focus and the pointer capture.
 const step = (row, isUp) => row[isUp ? "after" : "before"](neighbourOf(row, isUp) ?? "");
 
-// Puts the projects on the page in the order of the rows, and shows a status message.
+// Sorts the projects on the page in the order of the rows, and shows a status message.
 function show(list, message) {
   const end = document.getElementById("project-new");
   for (const id of orderOf(list)) end.before(document.getElementById(`project-${id}`) ?? "");

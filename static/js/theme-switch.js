@@ -1,4 +1,4 @@
-// The colour scheme switch in [data-theme-switch]. The choice is stored in the browser.
+// The theme switch in [data-theme-switch]. The selected theme is stored in the browser.
 
 const root = document.documentElement;
 const bars = [...document.querySelectorAll('meta[name="theme-color"]')];
@@ -8,7 +8,7 @@ function remember(theme) {
   try {
     localStorage.setItem("theme", theme);
   } catch {
-    // Without storage, the choice applies to this page only.
+    // Without storage, the selection applies to this page only.
   }
 }
 

@@ -1,9 +1,9 @@
-// Applies the colour scheme chosen in theme-switch.js before the first paint.
+// Applies the theme selected in theme-switch.js before the first paint.
 // Django's admin uses the same storage key and the same value "auto".
 (() => {
   try {
     document.documentElement.dataset.theme = localStorage.getItem("theme") ?? "auto";
   } catch {
-    // Without storage, the scheme of the system applies.
+    // Without storage, the system's theme applies.
   }
 })();

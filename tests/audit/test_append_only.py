@@ -40,7 +40,7 @@ PYTHON_CHANGES: dict[str, Callable[[AuditLog], Any]] = {
 def test_model_and_queryset_methods_reject_changes(change: Callable[[AuditLog], Any]) -> None:
     row = create_row()
     [before] = AuditLog.objects.values()
-    with pytest.raises(AppendOnlyError, match="never"):
+    with pytest.raises(AppendOnlyError, match="cannot be"):
         change(row)
     assert list(AuditLog.objects.values()) == [before]
 

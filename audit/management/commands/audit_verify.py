@@ -28,7 +28,7 @@ class Command(BaseCommand):
             default=[],
             type=Path,
             metavar="FILE",
-            help="a file with checkpoints, such as a saved email or a log; the files in AUDIT_CHECKPOINTS are always read",
+            help="a file with checkpoints, such as a saved email or a log (files in AUDIT_CHECKPOINTS are always read)",
         )
 
     def handle(self, *, from_seal: int, checkpoint: list[Path], **options: Any) -> None:

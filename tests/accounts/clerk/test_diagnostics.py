@@ -78,9 +78,9 @@ def test_each_problem_is_reported(clerk: Clerk, settings: Settings) -> None:
     clerk.off_s, clerk.key_id = 0, "ins_another"
     assert "Its keys belong to ins_another" in run_doctor()
     clerk.key_id, clerk.status = KEY_ID, 401
-    assert "Clerk answered 401 to a request with CLERK_SECRET_KEY" in run_doctor()
+    assert "Clerk returned 401 for a request with CLERK_SECRET_KEY" in run_doctor()
     clerk.status, clerk.webhook = 200, httpx.Response(301)
-    assert "answered 301, which is not a response of the webhook endpoint" in run_doctor()
+    assert "returned 301, which is not a response from the webhook endpoint" in run_doctor()
     clerk.webhook = httpx.Response(400, json={"error": "missing_headers"})
     settings.CLERK_AUTHORIZED_PARTIES = []
     assert "accounts.E001" in run_doctor()
