@@ -1,9 +1,9 @@
 """Periodic jobs for the accounts app. Other jobs are declared next to the function that they run."""
 
 import logging
-from datetime import timedelta
 
 from django.conf import settings
+from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from accounts import derived_state, preserved_forms
@@ -13,12 +13,9 @@ from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
 from accounts.security import lockouts, request_counts
 from accounts.sessions import services as sessions
-from accounts.sync import on_demand_fetch, push, reconciliation  # noqa: F401  # on_demand_fetch registers its job
+from accounts.sync import on_demand_fetch, push, reconciliation, sweep, unlisted  # noqa: F401  # on_demand_fetch registers its job
 
 log = logging.getLogger(__name__)
-
-#: Minimum time between two full reconciliations triggered by differing user counts.
-RECOUNT_AFTER = timedelta(hours=6)
 
 
 @app.task
@@ -37,10 +34,10 @@ def push_due_metadata(timestamp: int) -> None:
 @app.periodic(cron=settings.RECONCILE_CRON)
 @app.task(queue="upkeep", queueing_lock="reconcile_recent")
 def reconcile_recent(timestamp: int) -> None:
-    """Reconcile users that changed since the last run. If the user counts differ, reconcile all users."""
+    """Reconcile users that changed since the last run, then a part of all users."""
     run = _reconcile(full=False)
-    if run and reconciliation.counts_differ(run) and not reconciliation.has_recent_full_run(RECOUNT_AFTER):
-        _reconcile(full=True)
+    if run and (pages := sweep.pages_due(run)):
+        _reconcile(full=True, max_pages=pages)
 
 
 @app.periodic(cron=settings.RECONCILE_FULL_CRON)
@@ -50,12 +47,18 @@ def reconcile_all(timestamp: int) -> None:
     reconciliation.delete_old()
 
 
-def _reconcile(*, full: bool) -> Reconciliation | None:
+@app.task(queue="upkeep", lock="delete_approved", retry=RetryStrategy(max_attempts=8, linear_wait=300))
+def delete_approved(run_id: int) -> None:
+    """Delete the users whose deletion an admin approved. A failed job continues where it stopped."""
+    unlisted.delete_approved(Reconciliation.objects.get(pk=run_id))
+
+
+def _reconcile(*, full: bool, max_pages: int | None = None) -> Reconciliation | None:
     """Return the report, or None if the run failed or CLERK_SECRET_KEY is not set."""
     if not settings.CLERK_SECRET_KEY:
         return None
     try:
-        return reconciliation.reconcile(full=full)
+        return reconciliation.reconcile(full=full, max_pages=max_pages)
     except (ClerkApiError, reconciliation.AlreadyRunningError) as error:
         log.warning("Reconciliation with Clerk failed: %s", error)
         return None

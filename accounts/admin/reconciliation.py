@@ -2,22 +2,44 @@
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.models import Reconciliation
+from accounts import tasks
+from accounts.models import Reconciliation, User
+from accounts.sync import unlisted
+from audit.log import Actor
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 
 #: Number of runs in the trend chart, and the chart's size.
 TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
+#: Users listed on the page of a report that has skipped deletions.
+MAX_USERS = 200
+
+
+class ApprovalForm(forms.Form):
+    count = forms.IntegerField(
+        min_value=1,
+        label=gettext_lazy("Number of deletions"),
+        help_text=gettext_lazy("Enter the number to confirm it."),
+    )
+    reason = forms.CharField(
+        max_length=2000, label=gettext_lazy("Reason"), widget=forms.Textarea(attrs={"rows": 2, "cols": 40})
+    )
 
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
+    change_form_template = "admin/accounts/reconciliation/change_form.html"
     change_list_template = "admin/accounts/reconciliation/change_list.html"
     list_display = (
         "started_at",
@@ -37,6 +59,33 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
         *("repaired", "pushed", "unrepaired", "first_examples"),
     )
     readonly_fields = ("agreement", "by_field", "first_examples", "duration")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(post_only(self.approve))
+        return [path("<path:object_id>/approve/", view, name="accounts_reconciliation_approve"), *super().get_urls()]
+
+    def approve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Approve the skipped deletions of a report, and queue them."""
+        run, form = self.get_object(request, object_id), ApprovalForm(request.POST)
+        if run is None:
+            raise Http404
+        if form.is_valid():
+            self._approve(request, run, form)
+        else:
+            message = _("Nothing was approved. Enter the number of deletions and a reason of at most 2,000 characters.")
+            self.message_user(request, message, messages.ERROR)
+        return redirect(reverse("admin:accounts_reconciliation_change", args=[run.pk]))
+
+    def _approve(self, request: HttpRequest, run: Reconciliation, form: ApprovalForm) -> None:
+        try:
+            with transaction.atomic():
+                unlisted.approve(run, **form.cleaned_data, actor=Actor.from_request(request))
+                tasks.delete_approved.defer(run_id=run.pk)
+        except unlisted.ApprovalError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            message = _("Approved and recorded in the audit log. Reload this page in a moment to see the deletions.")
+            self.message_user(request, message, messages.SUCCESS)
 
     @admin.display(description=gettext_lazy("match rate"))
     def agreement(self, run: Reconciliation) -> str:
@@ -60,7 +109,7 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
-        context = {"title": str(run), "subtitle": _summary(run)} if run else {}
+        context = {"title": str(run), "subtitle": _summary(run), **_approval_context(run)} if run else {}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -70,11 +119,23 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
         return super().changelist_view(request, (extra_context or {}) | context)
 
 
+def _approval_context(run: Reconciliation) -> dict[str, Any]:
+    ids = run.unlisted_ids[:MAX_USERS] if run.skipped_deletions else []
+    return {
+        "skipped": list(User.objects.filter(clerk_id__in=ids).order_by("name", "pk")),
+        "more": max(run.skipped_deletions - MAX_USERS, 0),
+        "can_be_approved": unlisted.can_be_approved(run),
+        "form": ApprovalForm(),
+    }
+
+
 def _summary(run: Reconciliation) -> str:
     if run.state == Reconciliation.State.FAILED:
         return _("Failed: %s") % run.error
     if run.state == Reconciliation.State.RUNNING:
         return _("Running or interrupted. Reload this page in a moment.")
+    if run.state == Reconciliation.State.PAUSED:
+        return _("Paused. The next job continues with the next part of Clerk’s list.")
     if not run.differed:
         return _("No differences found.")
     message = ngettext("%(count)d user differed: %(fields)s.", "%(count)d users differed: %(fields)s.", run.differed)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -32,6 +33,8 @@ class Reconciliation(models.Model):
     class State(models.TextChoices):
         # A killed run keeps this state. The next full run resumes from its cursor.
         RUNNING = "running", _("Running or interrupted")
+        # The periodic job reads a part of the list at a time.
+        PAUSED = "paused", _("Continues with the next job")
         FINISHED = "finished", _("Finished")
         FAILED = "failed", _("Failed")
 
@@ -74,6 +77,18 @@ class Reconciliation(models.Model):
     fields = models.JSONField(default=dict, blank=True, help_text="Number of differences per field.")
     examples = models.JSONField(default=list, blank=True, help_text="The first differences found.")
     longest_drift = models.DurationField(null=True, blank=True, help_text="Age of the oldest difference.")
+
+    # Approval of skipped deletions by an admin; see accounts.sync.unlisted.
+    deletions_approved_at = models.DateTimeField(null=True, blank=True)
+    deletions_approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty if a command approved them.",
+    )
+    approval_reason = models.TextField(blank=True)
 
     # Repairs.
     repaired = models.PositiveIntegerField(default=0)

@@ -3,43 +3,35 @@
 Clerk's webhooks are "not guaranteed to be delivered immediately or at all", so a system that relies only on webhooks
 drifts. Payloads from Clerk are applied by `accounts.sync.apply.apply_user`, like events, and local values are pushed.
 
-A full run reads Clerk's list of users page by page. Its report stores the progress, so that an interrupted run can
-resume. A recent run reads the latest changes until it reaches the previous run's changes.
+A full run reads Clerk's list of users page by page. Its report stores the progress, so that an interrupted or paused run
+can resume. A recent run reads the latest changes until it reaches the previous run's changes.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import count
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.clerk import api, instance_guard
 from accounts.clerk.api import ClerkApiError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
-from accounts.models import MetadataPush, Reconciliation, User
-from accounts.sync import matching, outbox, user_listing
-from accounts.sync import push as pushes
-from accounts.sync.apply import apply_user
+from accounts.models import Reconciliation, User
+from accounts.sync import matching, repairs, unlisted, user_listing
 from accounts.sync.differences import Difference, Span, compare
-from audit.log import Actor
-from audit.models import AuditLog
 from core.db.locks import try_lock
 
 log = logging.getLogger(__name__)
 
 Kind, State, DifferenceKind = Reconciliation.Kind, Reconciliation.State, Reconciliation.DifferenceKind
-ORIGIN = Actor(AuditLog.Source.RECONCILIATION)
-#: Deletions are skipped if there are more than this and more than 5 % of all users, because the secret key may belong
-#: to another instance.
-MAX_DELETIONS = 10
 #: A recent run also rereads this period before the previous watermark, because Clerk's list can be delayed.
 OVERLAP = timedelta(minutes=10)
 #: Number of users to repeat on the next page of changes, because each deletion moves the following users up by one.
 PAGE_OVERLAP = 50
-#: How long an interrupted run can be resumed.
-RESUME_WITHIN = timedelta(hours=24)
+#: How long an interrupted or paused run can be resumed.
+RESUME_WITHIN = timedelta(days=3)
 RETENTION = timedelta(days=90)
 #: An advisory lock that prevents concurrent runs. The number is arbitrary but must be unique.
 LOCK = 0x636C65726B
@@ -51,10 +43,19 @@ class AlreadyRunningError(Exception):
     """Another reconciliation is running."""
 
 
-def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda done, of: None) -> Reconciliation:
+def reconcile(
+    *,
+    full: bool,
+    dry_run: bool = False,
+    max_pages: int | None = None,
+    progress: Progress = lambda done, of: None,
+) -> Reconciliation:
     """Compare all users, or users that changed since the previous run, and repair differences unless `dry_run`.
 
     The first run compares all users.
+
+    Args:
+        max_pages: pause a full run after this many pages. The next call with `max_pages` continues it.
 
     Raises:
         ClerkApiError: Clerk's list could not be read completely, or belongs to another instance. Completed repairs are
@@ -63,18 +64,18 @@ def reconcile(*, full: bool, dry_run: bool = False, progress: Progress = lambda 
     """
     with _exclusive_run():
         since = None if full else _watermark()
-        run = _interrupted_run(dry_run=dry_run) if since is None else None
+        run = unfinished_run(dry_run=dry_run, paused=max_pages is not None) if since is None else None
         run = run or Reconciliation(kind=Kind.FULL if since is None else Kind.RECENT, dry_run=dry_run, watermark=since)
         run.state = State.RUNNING
         run.save()
         try:
             instance_guard.verify_secret_key()
             run.clerk_total = _count_users()
-            _read_recent(run, progress) if since else _read_all(run, progress)
+            is_complete = _read_recent(run, progress) if since else _read_all(run, progress, max_pages)
         except ClerkApiError as error:
             _finish(run, State.FAILED, str(error))
             raise
-        _finish(run, State.FINISHED)
+        _finish(run, State.FINISHED if is_complete else State.PAUSED)
     return run
 
 
@@ -91,22 +92,20 @@ def reconcile_user(clerk_id: str, *, dry_run: bool = False, run: Reconciliation 
     payload, run = api.get_user(clerk_id), run or Reconciliation(kind=Kind.USER, dry_run=dry_run)
     run.compared = 1
     if not isinstance(payload, ClerkUserDeleted):
-        _repair(run, compare([payload])[0])
+        repairs.repair(run, compare([payload])[0])
     elif User.objects.live().filter(clerk_id=clerk_id).exists():
-        _repair(run, [Difference(clerk_id, DifferenceKind.DELETED, payload)])
+        repairs.repair(run, [Difference(clerk_id, DifferenceKind.DELETED, payload)])
     _finish(run, State.FINISHED)
     return run
 
 
 def counts_differ(run: Reconciliation) -> bool:
     """Return whether Clerk and this site have different numbers of users. Only a full run can find the cause."""
-    here = User.objects.live().filter(clerk_id__isnull=False).count()
-    return run.clerk_total is not None and run.clerk_total != here
+    return run.clerk_total is not None and run.clerk_total != count_local_users()
 
 
-def has_recent_full_run(age: timedelta) -> bool:
-    runs = Reconciliation.objects.repairing().filter(kind=Kind.FULL, state=State.FINISHED)
-    return runs.filter(finished_at__gt=timezone.now() - age).exists()
+def count_local_users() -> int:
+    return User.objects.live().filter(clerk_id__isnull=False).count()
 
 
 def delete_old() -> int:
@@ -114,8 +113,9 @@ def delete_old() -> int:
     return deleted
 
 
-def _read_all(run: Reconciliation, progress: Progress) -> None:
-    while True:
+def _read_all(run: Reconciliation, progress: Progress, max_pages: int | None) -> bool:
+    """Read pages until the list or `max_pages` ends, and return whether the list ended."""
+    for _ in count() if max_pages is None else range(max_pages):
         page = user_listing.next_page(run)
         reached = max((user.created_at for user in page.users if user.created_at), default=run.cursor_created_at)
         span = Span(run.cursor_created_at, reached if page.last_id else None)
@@ -129,11 +129,14 @@ def _read_all(run: Reconciliation, progress: Progress) -> None:
         run.save()
         progress(run.compared, run.clerk_total)
         if not page.last_id:
-            break
-    _delete_unlisted(run)
+            if not run.dry_run:
+                matching.open_missing_conflicts(repairs.ORIGIN)
+            unlisted.delete_unlisted(run)
+            return True
+    return False
 
 
-def _read_recent(run: Reconciliation, progress: Progress) -> None:
+def _read_recent(run: Reconciliation, progress: Progress) -> bool:
     until = run.watermark - OVERLAP if run.watermark else None
     offset, met = 0, frozenset[str]()
     while True:
@@ -144,7 +147,7 @@ def _read_recent(run: Reconciliation, progress: Progress) -> None:
         run.save()
         progress(run.compared, None)
         if not page.last_id or not fresh or (until and fresh[-1].updated_at < until):
-            return
+            return True
         offset += api.PAGE_SIZE - min(PAGE_OVERLAP, api.PAGE_SIZE // 2)
 
 
@@ -158,107 +161,8 @@ def _process_page(
         run.unreadable += 1
         run.add_example({"clerk_id": clerk_id, "kind": DifferenceKind.UNREADABLE, "fields": [], "reason": reason})
     found, unlisted_ids = compare(users, span=span, known_ids=frozenset(clerk_id for clerk_id, _ in unreadable))
-    _repair(run, found)
+    repairs.repair(run, found)
     return unlisted_ids
-
-
-def _delete_unlisted(run: Reconciliation) -> None:
-    """Delete unlisted users that Clerk confirms no longer exist. If there are suspiciously many, delete none."""
-    unlisted_ids = {*run.unlisted_ids, *_users_without_sign_up_time(run)}
-    unlisted_ids -= {example["clerk_id"] for example in run.examples if example["kind"] == DifferenceKind.UNREADABLE}
-    if not run.dry_run:
-        matching.open_missing_conflicts(ORIGIN)
-    if len(unlisted_ids) > min(run.compared, max(MAX_DELETIONS, run.compared // 20)):
-        run.skipped_deletions = len(unlisted_ids)
-        for clerk_id in sorted(unlisted_ids):
-            run.add_example({"clerk_id": clerk_id, "kind": "skipped_deletions", "fields": []})
-        return
-    for clerk_id in sorted(unlisted_ids):
-        _check_user(run, clerk_id)
-
-
-def _users_without_sign_up_time(run: Reconciliation) -> Iterable[str]:
-    """Return users whose sign-up time is unknown, so that they are outside every page's range.
-
-    Repairing listed users sets their sign-up time, so the remaining users are not in the list. In a dry run, they might
-    be.
-    """
-    if run.dry_run:
-        return ()
-    found = User.objects.live().filter(clerk_id__isnull=False, clerk_created_at=None)
-    return (str(clerk_id) for clerk_id in found.values_list("clerk_id", flat=True))
-
-
-def _check_user(run: Reconciliation, clerk_id: str) -> None:
-    payload = api.get_user(clerk_id)
-    if isinstance(payload, ClerkUserDeleted):
-        _repair(run, [Difference(clerk_id, DifferenceKind.DELETED, payload)])
-    else:  # The user signed up or was restored while the list was being read.
-        _repair(run, compare([payload])[0])
-
-
-def _repair(run: Reconciliation, found: list[Difference]) -> None:
-    """Record the differences, apply the payloads from Clerk, then push values that still differ."""
-    for difference in found:
-        _record(run, difference)
-        if difference.payload and not run.dry_run:
-            with _isolated(run, difference.clerk_id), transaction.atomic():
-                apply_user(difference.payload, actor=ORIGIN)
-                run.repaired += 1
-    if run.dry_run:
-        return
-    for clerk_id in dict.fromkeys(difference.clerk_id for difference in found):
-        with _isolated(run, clerk_id):
-            _push_if_outdated(run, clerk_id)
-
-
-@contextmanager
-def _isolated(run: Reconciliation, clerk_id: str) -> Iterator[None]:
-    """Report an error for one user instead of ending the run, which would also block all later runs."""
-    try:
-        yield
-    except Exception as error:
-        log.exception("User %s could not be repaired.", clerk_id)
-        run.unrepaired += 1
-        # Report only the exception type, because database messages can quote personal data.
-        run.add_example(
-            {"clerk_id": clerk_id, "kind": "unrepaired", "fields": [], "reason": f"{type(error).__name__}, see the log"}
-        )
-
-
-def _push_if_outdated(run: Reconciliation, clerk_id: str) -> None:
-    with transaction.atomic():
-        user = User.objects.select_for_update(no_key=True).filter(clerk_id=clerk_id).first()
-        if user is None:
-            return  # The user could not be created, or an admin has just moved the identity.
-        outbox.queue_pushes_if_outdated([user])
-    _push(run, user)
-
-
-def _push(run: Reconciliation, user: User) -> None:
-    """Run a user's pending push. Full and single-user runs also retry abandoned pushes."""
-    push = MetadataPush.objects.filter(user=user).exclude(state=MetadataPush.State.DONE)
-    if not push.exists():
-        return
-    if run.kind != Kind.RECENT and not push.filter(state=MetadataPush.State.PENDING).exists():
-        pushes.restart(user.pk)
-    run.pushed += pushes.push_user(user.pk, ignore_schedule=True) is pushes.Outcome.SENT
-    if left := push.first():
-        # The next run and the periodic job will retry the push.
-        run.unrepaired += 1
-        reason = left.last_error or str(left.get_state_display())
-        run.add_example({"clerk_id": str(user.clerk_id), "kind": "unrepaired", "fields": [], "reason": reason})
-
-
-def _record(run: Reconciliation, difference: Difference) -> None:
-    setattr(run, difference.kind, getattr(run, difference.kind) + 1)
-    for field in difference.fields:
-        run.fields[field] = run.fields.get(field, 0) + 1
-    since = difference.since.isoformat() if difference.since else None
-    example = {"clerk_id": difference.clerk_id, "kind": difference.kind, "fields": list(difference.fields)}
-    run.add_example({**example, "since": since})
-    if difference.since:
-        run.longest_drift = max(run.longest_drift or timedelta(0), timezone.now() - difference.since)
 
 
 def _finish(run: Reconciliation, state: Reconciliation.State, error: str = "") -> None:
@@ -276,14 +180,20 @@ def _count_users() -> int | None:
 
 
 def _watermark() -> datetime | None:
+    """Return the time up to which all changes have been compared.
+
+    A full run may take hours, and users may change after their page was read. So only changes before its start count.
+    """
     runs = Reconciliation.objects.repairing().filter(state=State.FINISHED, watermark__isnull=False)
-    return runs.values_list("watermark", flat=True).first()
+    last = runs.first()
+    return min(last.watermark, last.started_at) if last and last.watermark else None
 
 
-def _interrupted_run(*, dry_run: bool) -> Reconciliation | None:
-    """Return the latest killed or failed full run, if it can still be resumed."""
+def unfinished_run(*, dry_run: bool = False, paused: bool) -> Reconciliation | None:
+    """Return the latest full run that was killed or failed, or also one that is paused, if it can still be resumed."""
     runs = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run).exclude(state=State.FINISHED)
     runs = runs.filter(started_at__gt=timezone.now() - RESUME_WITHIN).exclude(cursor="")
+    runs = runs if paused else runs.exclude(state=State.PAUSED)
     finished = Reconciliation.objects.filter(kind=Kind.FULL, dry_run=dry_run, state=State.FINISHED).first()
     return runs.filter(started_at__gt=finished.started_at).first() if finished else runs.first()
 

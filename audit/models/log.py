@@ -113,6 +113,8 @@ class AuditLog(AppendOnly):
         CONFLICT_OPENED = "CONFLICT_OPENED"
         # An admin resolved an identity conflict.
         CONFLICT_RESOLVED = "CONFLICT_RESOLVED"
+        # An admin approved deletions that reconciliation had skipped because there were suspiciously many.
+        DELETIONS_APPROVED = "DELETIONS_APPROVED"
         # An account deletion was requested or cancelled.
         DELETION_REQUESTED = "DELETION_REQUESTED"
         DELETION_CANCELLED = "DELETION_CANCELLED"

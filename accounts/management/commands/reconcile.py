@@ -10,7 +10,9 @@ from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.clerk.instance_guard import WrongInstanceError
 from accounts.models import Reconciliation
-from accounts.sync import reconciliation
+from accounts.sync import reconciliation, unlisted
+from audit.log import Actor
+from audit.models import AuditLog
 
 MAX_LISTED = 10
 DifferenceKind = Reconciliation.DifferenceKind
@@ -29,11 +31,25 @@ class Command(BaseCommand):
         )
         parser.add_argument("--user", metavar="ID", help="compare one user, by Clerk ID: user_…")
 
-    def handle(self, *, dry_run: bool, full: bool, user: str | None, **options: Any) -> None:
+        parser.add_argument(
+            "--approve-deletions",
+            metavar="REPORT",
+            type=int,
+            help="delete the users whose deletion a full run skipped, after you have checked its report",
+        )
+        parser.add_argument("--deletions", metavar="NUMBER", type=int, help="the number of deletions in that report")
+        parser.add_argument("--reason", default="", help="why the deletions are approved; kept in the audit log")
+
+    def handle(
+        self, *, dry_run: bool, full: bool, user: str | None, approve_deletions: int | None, **options: Any
+    ) -> None:
         if not settings.CLERK_SECRET_KEY:
             raise CommandError(
                 "CLERK_SECRET_KEY is not set. Copy the secret key from the API keys page in Clerk's dashboard."
             )
+        if approve_deletions is not None:
+            self._approve_deletions(approve_deletions, options["deletions"], options["reason"])
+            return
         try:
             run = self._reconcile(full=full, dry_run=dry_run, user=user)
         except ClerkPayloadError as error:
@@ -58,6 +74,22 @@ class Command(BaseCommand):
 
             return reconciliation.reconcile(full=full, dry_run=dry_run, progress=progress)
 
+    def _approve_deletions(self, pk: int, count: int | None, reason: str) -> None:
+        run = Reconciliation.objects.filter(pk=pk).first()
+        if run is None:
+            raise CommandError(f"There is no report {pk}. The reports are under Reconciliations in the admin.")
+        try:
+            if not run.deletions_approved_at or not run.skipped_deletions:
+                run = unlisted.approve(run, count=count or 0, reason=reason, actor=Actor(AuditLog.Source.COMMAND))
+            unlisted.delete_approved(run)
+        except unlisted.ApprovalError as error:
+            raise CommandError(f"{error} Use --approve-deletions {pk} --deletions NUMBER --reason TEXT.") from None
+        except ClerkApiError as error:
+            raise CommandError(f"{error} Run the command again to continue.") from None
+        self.stdout.write(
+            f"{run.deleted} users deleted, {run.unrepaired} not repaired. See report {run.pk} in the admin."
+        )
+
     def _print_report(self, run: Reconciliation) -> None:
         kind = str(run.get_kind_display()).lower()
         self.stdout.write(f"Users compared at Clerk: {run.compared} ({kind}).")
@@ -70,6 +102,11 @@ class Command(BaseCommand):
                 f"{run.skipped_deletions} missing from Clerk's list, not deleted because there are suspiciously many. "
                 f"Does CLERK_SECRET_KEY belong to the right instance? {_listed(run, 'skipped_deletions')}"
             )
+            if not run.dry_run:
+                self.stdout.write(
+                    "If these users were deleted on purpose, approve their deletion: manage.py reconcile "
+                    f'--approve-deletions {run.pk} --deletions {run.skipped_deletions} --reason "…"'
+                )
         for example in run.examples:
             if problem := PROBLEMS.get(example["kind"]):
                 self.stdout.write(f"{example['clerk_id']} {problem}: {example['reason']}")

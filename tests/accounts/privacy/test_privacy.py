@@ -471,8 +471,8 @@ def test_every_model_with_personal_data_is_exported() -> None:
         *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
         *("profiles.BuilderProfile", "profiles.ClientProfile", "profiles.Badge", "profiles.ContactMessage"),
     }
-    # Handling alerts and replaying events is work, and the exported audit log covers it.
-    assert user_models == exported | {"webhooks.Alert", "webhooks.Replay"}
+    # Handling alerts, replaying events and approving deletions is work, and the exported audit log covers it.
+    assert user_models == exported | {"webhooks.Alert", "webhooks.Replay", "accounts.Reconciliation"}
 
 
 def test_refused_deletion_raises_an_api_error(fake: FakeClerk) -> None:

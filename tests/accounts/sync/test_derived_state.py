@@ -14,7 +14,7 @@ from accounts.clerk.samples import SampleUser
 from accounts.extensions import extensions
 from accounts.models import IdentityConflict, MetadataPush, Reconciliation, User
 from accounts.role_changes import change_roles
-from accounts.sync import differences, reconciliation
+from accounts.sync import differences, reconciliation, repairs
 from audit.log import Actor
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
@@ -191,7 +191,7 @@ def test_reconciliation_queues_pending_roles_that_have_no_push(webhook: WebhookC
     payload = parse_user(zofia.data(), rank=Rank.FETCHED, occurred_at=timezone.now())
     found, _ = differences.compare([payload])
     assert [(one.kind, one.fields) for one in found] == [(Reconciliation.DifferenceKind.UNPUSHED, ("roles",))]
-    reconciliation._repair(Reconciliation(kind=Reconciliation.Kind.USER), found)
+    repairs.repair(Reconciliation(kind=Reconciliation.Kind.USER), found)
     assert MetadataPush.objects.get().user == known(zofia)
 
 
