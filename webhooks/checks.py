@@ -1,4 +1,4 @@
-"""System checks. IDs are never reused."""
+"""System checks of the webhook settings. The IDs of removed checks are never reused."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ MIN_TOKEN_LENGTH = 16
 
 @checks.register(checks.Tags.security)
 def check_secrets(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E001: no signing secret is set. E002: a signing secret is invalid. E006: it is short enough to be guessed."""
+    """E001: no signing secret is set. E002: a signing secret is invalid. E006: a signing secret is too short."""
     if not settings.CLERK_WEBHOOK_SECRETS:
         return [
             checks.Error(
@@ -52,7 +52,7 @@ def check_allowed_addresses(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_metrics_access(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E007: the token can be guessed. E008: most of the internet may read /metrics."""
+    """E007: the token is too short. E008: /metrics is open to most of the internet."""
     found: list[checks.CheckMessage] = []
     if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < MIN_TOKEN_LENGTH:
         message = f"METRICS_TOKEN is shorter than {MIN_TOKEN_LENGTH} characters, so it can be guessed."

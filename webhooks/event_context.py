@@ -14,9 +14,9 @@ from audit.models import AuditLog
 from webhooks.inbox import signatures
 from webhooks.models import Attempt, WebhookEvent
 
-#: Rows shown of each list on the page.
+#: Number of rows shown in each list on the page.
 MAX_ROWS = 50
-#: These headers are never stored. If one is, it is not shown.
+#: Headers that are never shown. They should not be stored either.
 HIDDEN_HEADERS = ("signature", "cookie", "authorization")
 
 
@@ -31,7 +31,7 @@ class EventContext:
 
 
 def build_context(event: WebhookEvent) -> EventContext:
-    """Return an event's context in four queries, or in none if the event has no user."""
+    """Return an event's user context, using four queries, or none if the event has no user."""
     if not event.clerk_user_id:
         return EventContext(None, "", None, None)
     user = User.objects.filter(clerk_id=event.clerk_user_id).first()

@@ -1,4 +1,4 @@
-"""Describe an event's state and what happens next, in one or two sentences for operators."""
+"""Describe an event's state and the next step for operators, in one or two sentences."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +54,7 @@ def _next_attempt(event: WebhookEvent, now: datetime) -> str:
 
 
 def _remedy(event: WebhookEvent) -> str:
-    """Return why a dead event needs a person, and what that person can do."""
+    """Return why a dead event needs attention, and how to resolve it."""
     match event.error_class:
         case ErrorClass.PERMANENT if event.clerk_user_id:
             return _(
@@ -65,5 +65,5 @@ def _remedy(event: WebhookEvent) -> str:
         case ErrorClass.CONFIGURATION:
             return _("Needs attention: correct the setting named in the error, then replay the event.")
         case ErrorClass.INTERNAL:
-            return _("Needs attention: applying it hit a bug. Replay the event once the bug is fixed.")
-    return _("Needs attention: all retries of a day failed. Replay the event once the cause is fixed.")
+            return _("Needs attention: an internal error occurred. Replay the event after the bug has been fixed.")
+    return _("Needs attention: all retries failed. Replay the event after the cause has been fixed.")

@@ -14,7 +14,7 @@ UNITS = (
     (48 * 3600.0, 3600, gettext_lazy("%s h")),
     (float("inf"), 86400, gettext_lazy("%s d")),
 )
-#: Severity of each state. static/css/operators.css has a colour for each name; other states are neutral.
+#: Severity of each state. static/css/operators.css defines a colour for each severity. Other states are neutral.
 LEVELS = {"processed": "good", "failed": "attention", "dead": "bad"}
 
 
@@ -23,7 +23,7 @@ def level(state: str) -> str:
 
 
 def redacted_error(row: Model) -> str:
-    """Return the error of a row without values, or the full note of a settled event.
+    """Return a row's error without quoted values, or the full note of a settled event.
 
     Args:
         row: an event, an attempt, a replay finding, or another row with a `last_error`.

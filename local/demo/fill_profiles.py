@@ -1,9 +1,8 @@
 """Fill in the profiles of demo users: sign in at the stand-in for Clerk, and post the product's own forms.
 
 `make run` starts this module in the background when the servers are ready: `python -m local.demo.fill_profiles`. An
-interrupted run
-continues at the next start. Existing content is never overwritten: profiles that were edited before the first run are
-skipped, and so is each form that has content.
+interrupted run continues at the next start. Existing content is never overwritten: profiles that were edited before
+the first run are skipped, and so is each form that has content.
 """
 
 import json

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 
 State, ErrorClass = WebhookEvent.State, WebhookEvent.ErrorClass
 ZOFIA = person(first_name="Zofia", last_name="<Wąs>", email="zofia@example.com", username="zofka", roles=["BUILDER"])
-#: Her personal data, which is hidden.
+#: Olive's personal data, which must be hidden.
 HIDDEN = ("zofia@example.com", "zofka", "https://img.clerk.com/")
 
 
@@ -101,10 +101,10 @@ def test_state_has_a_colour_an_icon_and_a_label(webhook: WebhookClient, operator
             "Fetch the user from Clerk instead.",
         ),
         ({"state": "dead", "error_class": "configuration"}, "correct the setting named in the error"),
-        ({"state": "dead", "error_class": "internal"}, "applying it hit a bug"),
+        ({"state": "dead", "error_class": "internal"}, "an internal error occurred"),
         (
             {"state": "dead", "error_class": "transient", "attempts": 10},
-            "Tried 10 times. Needs attention: all retries of a day failed.",
+            "Tried 10 times. Needs attention: all retries failed.",
         ),
         ({"state": "processed", "attempts": 2}, "Applied on attempt 2."),
         ({"state": "stale"}, "Newer data or a deletion was already stored"),
@@ -115,7 +115,7 @@ def test_state_has_a_colour_an_icon_and_a_label(webhook: WebhookClient, operator
         ),
     ),
 )
-def test_description_says_what_happens_next(change: dict[str, Any], description: str) -> None:
+def test_description_contains_the_next_step(change: dict[str, Any], description: str) -> None:
     now = datetime(2026, 11, 25, 9, tzinfo=UTC)
     event = WebhookEvent(state="failed", next_attempt_at=now + timedelta(seconds=change.pop("in", 0)))
     for name, value in change.items():
@@ -355,9 +355,11 @@ def test_values_in_errors_are_shown_only_with_the_revealed_payload(
         assert "duplicate key value violates unique constraint" in page, url
         assert not [value for value in PERSONAL_DATA_OF_OLIVE if value in page], url
     assert "DETAIL: Key (email)=(…)" in html(browser, event)
-    assert ", in fail" in html(browser, event)  # the call lines of the traceback
+    assert ", in fail" in html(browser, event)  # the traceback's call lines are shown
     page = reveal(operator, event).content.decode()
-    assert all(page.count(value) >= 2 for value in PERSONAL_DATA_OF_OLIVE)  # in the error and in the traceback
+    assert all(
+        page.count(value) >= 2 for value in PERSONAL_DATA_OF_OLIVE
+    )  # once in the error and once in the traceback
 
 
 @pytest.mark.parametrize("reason", ("", "   ", "x" * 501))
@@ -369,7 +371,7 @@ def test_reveal_requires_a_reason(webhook: WebhookClient, operator: Client, reas
     assert reveals() == []
 
 
-def test_admin_without_permission_sees_how_to_get_it(webhook: WebhookClient, adam: User) -> None:
+def test_admin_without_permission_sees_how_to_request_it(webhook: WebhookClient, adam: User) -> None:
     event, browser = received(webhook), signed_in(adam)
     page = text(browser, event)
     assert "Show personal data" not in page
@@ -378,7 +380,7 @@ def test_admin_without_permission_sees_how_to_get_it(webhook: WebhookClient, ada
     assert reveals() == []
 
 
-def test_group_grants_the_permission_until_it_is_left(webhook: WebhookClient, adam: User) -> None:
+def test_group_members_have_the_permission(webhook: WebhookClient, adam: User) -> None:
     event, browser = received(webhook), signed_in(adam)
     group = Group.objects.create(name="Privacy")
     group.permissions.add(Permission.objects.get(codename="reveal_payload"))

@@ -1,4 +1,4 @@
-"""Alerts in the Django admin, with their causes, notifications and actions."""
+"""Admin pages of alerts, with causes, notifications and actions."""
 
 from datetime import timedelta
 from typing import Any
@@ -98,7 +98,7 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
 
 
 def _details(alert: Alert) -> list[tuple[str, Any]]:
-    """Return the facts other than events as pairs of label and value."""
+    """Return the labels and values of all facts except the events."""
     details = []
     for name, value in alert.facts.items():
         if name != "events" and value is not None:

@@ -1,4 +1,4 @@
-"""Describe audit rows for operators: the action, its source, and the changed fields with old and new values."""
+"""Describe audit rows for operators: the action, the source, and the changed fields with their old and new values."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ FROM_CLERK = (Source.WEBHOOK, Source.RECONCILIATION)
 
 
 def describe(row: AuditLog) -> dict[str, Any]:
-    """Return what templates show of an audit row: icon, kind, title, source, changes, note, and the direction of roles."""
+    """Return an audit row for templates: icon, kind, title, source, changes, note, and whether roles were added."""
     summary = {
         "title": _title(row),
         "source": SOURCES[Source(row.source)],
@@ -60,7 +60,7 @@ def _changes(row: AuditLog) -> list[tuple[Any, Any, Any]]:
 def _display(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return ", ".join(value) or "–"
-    if isinstance(value, dict):  # such as a portfolio project, which is identified by its title
+    if isinstance(value, dict):  # for example, a portfolio project is identified by its title
         pairs = [(name, each) for name, each in value.items() if each not in (None, "", [])]
         pairs.sort(key=lambda pair: pair[0] != "title")
         return ", ".join(f"{name}: {_display(each)}" for name, each in pairs)
@@ -68,6 +68,6 @@ def _display(value: Any) -> Any:
 
 
 def _note(row: AuditLog) -> str:
-    """Return the stated reason, or the reason why Clerk rejected a push."""
+    """Return the reason that the actor entered, or Clerk's reason for rejecting a push."""
     details = row.details or {}
     return str(details.get("note") or details.get("reason") or "")

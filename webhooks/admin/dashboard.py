@@ -44,14 +44,14 @@ def dashboard(request: SiteRequest) -> HttpResponse:
         span = "24h"
     context = build_context(span)
     if request.htmx:
-        # Screen readers announce the status whenever it is replaced, so it is sent only if it changed.
+        # Screen readers announce the status when the element is replaced, so it is sent only if it has changed.
         context["status_changed"] = request.GET.get("status") != context["status_digest"]
         return render(request, "admin/webhooks/dashboard.html#live", context)
     return render(request, "admin/webhooks/dashboard.html", admin.site.each_context(request) | context)
 
 
 def build_context(span: str) -> dict[str, Any]:
-    """Return the template context. The number of statements does not depend on the amount of data."""
+    """Return the template context. The number of queries does not depend on the amount of data."""
     health, alerts = measure(), list(Alert.objects.open())
     status, list_urls = overall_status.evaluate(health, alerts), _list_urls()
     counts = dashboard_data.fetch_counts(health.at, span)
@@ -82,7 +82,7 @@ def build_context(span: str) -> dict[str, Any]:
 
 
 def _cell_url(cell: dashboard_data.Cell) -> str:
-    """Return the URL of the list of counted events, or "" for zero and for rows that are not event states."""
+    """Return the URL of the list of counted events, or "" if the count is zero or the row is not an event state."""
     if cell.state not in EventState.values or not cell.number:
         return ""
     return links.events_url(state=cell.state, since=cell.since)
@@ -108,7 +108,7 @@ def _list_urls() -> dict[str, str]:
 
 
 def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Model, str]]]]:
-    """Yield items that need attention apart from alerts: label, number, key in _list_urls, and the first rows."""
+    """Yield items other than alerts that need attention: label, number, key in _list_urls, and the first rows."""
     dead = WebhookEvent.objects.filter(state=EventState.DEAD).order_by("received_at").defer("payload", "headers")
     yield _("Dead events"), health.dead, "dead", _first_rows(dead)
     conflicts = IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN).order_by("opened_at")

@@ -30,7 +30,7 @@ from webhooks.replay import bulk as replays
 from webhooks.replay import event_actions
 from webhooks.replay.event_actions import ActingAdmin
 
-#: Selections are counted up to this limit before the form is shown.
+#: Maximum number of selected events that are counted for the form.
 MAX_COUNTED = 10_000
 
 
@@ -41,16 +41,16 @@ class ReasonForm(forms.Form):
 
 
 class EventIdsField(forms.TypedMultipleChoiceField):
-    """IDs of events. They are looked up later, so any number is valid."""
+    """Event IDs. Unknown IDs are valid, because the events are looked up later."""
 
     def valid_value(self, value: str) -> bool:
         return value.isdecimal()
 
 
 class ReplayForm(ReasonForm):
-    """An action on several events: those in `events`, or else all that match the filters in the URL.
+    """An action on several events: the events in `events`, or all events that match the filters in the URL.
 
-    `newest` is the highest event ID when the form was shown. Later events are not included.
+    `newest` is the highest event ID at the time when the form was shown. Later events are not included.
     """
 
     action = forms.ChoiceField(choices=[(name, name) for name in ("dry_run", "replay", "resolve")])
@@ -65,7 +65,7 @@ class ReplayForm(ReasonForm):
 
 
 def can_repair(request: HttpRequest) -> bool:
-    """Return whether the user may act on events: admins and local superusers."""
+    """Return whether the user may repair events. Only admins and local superusers may."""
     user = request.user
     return may_view_events(request) and isinstance(user, User) and (user.is_superuser or user.has_role(User.Role.ADMIN))
 
@@ -75,7 +75,7 @@ def acting_admin(request: HttpRequest, reason: str) -> ActingAdmin:
 
 
 class RepairMixin(admin.ModelAdmin[WebhookEvent]):
-    """Adds actions to the pages of events. Every request checks the permission again."""
+    """Adds actions to the event pages. Every request checks the permission again."""
 
     actions = ("repair_selected",)
 
@@ -103,7 +103,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
         return self._show_form(request, queryset, ids=list(queryset.order_by("pk").values_list("pk", flat=True)))
 
     def repair_many(self, request: HttpRequest) -> HttpResponse:
-        """Show the form for all events that match the filters in the URL, or apply it."""
+        """Show or process the form for all events that match the filters in the URL."""
         if not can_repair(request):
             raise PermissionDenied
         try:
@@ -221,7 +221,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
 
     def _fetch_user(self, request: HttpRequest, event: WebhookEvent, by: ActingAdmin) -> HttpResponse:
         if not event.clerk_user_id:
-            return self._back(request, _("The event does not name a user."), event=event)
+            return self._back(request, _("The event does not contain a user ID."), event=event)
         if not settings.CLERK_SECRET_KEY:
             return self._back(
                 request, _("The user cannot be fetched from Clerk: CLERK_SECRET_KEY is not set."), event=event
@@ -254,7 +254,7 @@ class RepairMixin(admin.ModelAdmin[WebhookEvent]):
 
 
 def describe_filters(changelist: EventChangeList) -> str:
-    """Describe the active filters in words, without email addresses, because the description is stored."""
+    """Return a description of the active filters. It contains no email addresses, because it is stored."""
     chips = [(chip.label, str(chip.value)) for chip in changelist.chips()]
     words = [f"{label}: {_('(an email address)') if '@' in value else value}" for label, value in chips]
     return ", ".join(words)[:500] or _("all events")

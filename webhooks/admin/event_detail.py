@@ -37,7 +37,7 @@ class RevealForm(forms.Form):
 
 
 class EventDetail(ReadOnlyAdmin[WebhookEvent]):
-    """The parts of WebhookEventAdmin that show a single event."""
+    """The part of WebhookEventAdmin for the page of a single event."""
 
     def get_urls(self) -> list[URLPattern]:
         """Add the reveal URL. Like all admin pages, its response is never cached."""
@@ -54,7 +54,7 @@ class EventDetail(ReadOnlyAdmin[WebhookEvent]):
         return self._page(request, event, RevealForm())
 
     def reveal(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Show the page once with personal data, to users with the permission who give a reason."""
+        """Show the page once with personal data. Users need the permission and have to enter a reason."""
         event, form = self.get_object(request, object_id), RevealForm(request.POST)
         if event is None:
             self.message_user(request, _("There is no event with the ID %s.") % object_id[:40], messages.WARNING)

@@ -40,8 +40,8 @@ class EventChangeList(KeysetChangeList):
     ) -> QuerySet[WebhookEvent]:
         """Return the filtered events without their large columns.
 
-        Invalid filters are reported and ignored. On POST, they select no events at all, so that no action applies to
-        more events than intended.
+        Invalid filters are reported and ignored. In POST requests, an invalid filter selects no events, so that no
+        action applies to more events than intended.
         """
         found = super().get_queryset(request, exclude_parameters).defer("payload", "headers")
         for message in self.filter.form.error_messages():
@@ -67,9 +67,9 @@ class EventChangeList(KeysetChangeList):
         return [*search, *self.filter.chips(self)]
 
     def sorts(self) -> list[tuple[str | Promise, str, str]]:
-        """Return the label and URL of each sort order, and "-" or "+" if it is the current one, descending or ascending.
+        """Return the label and URL of each sort order, and "-" or "+" for the current order (descending or ascending).
 
-        The current order links to its reverse, and the others to their descending order.
+        The link of the current order reverses the order. The links of all others sort in descending order.
         """
         current, descending = self.sort.removeprefix("-"), self.sort.startswith("-")
         return [
@@ -89,7 +89,7 @@ def clerk_ids_by_email(email: str) -> list[str]:
 
 
 def _auditable_search(term: str) -> str | list[str]:
-    """Return a search term without personal data: an ID, or the Clerk IDs that belong to an email address."""
+    """Return a search term without personal data: an ID, or the Clerk IDs of the accounts with an email address."""
     return clerk_ids_by_email(term.strip()) if "@" in term else redaction.redact_search_term(term)
 
 

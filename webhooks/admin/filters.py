@@ -48,7 +48,7 @@ class UTCDateTimeInput(forms.DateTimeInput):
 
 
 class UTCDateTimeField(forms.Field):
-    """A time with an optional time zone, by default UTC."""
+    """A time with an optional time zone. The default is UTC."""
 
     widget = UTCDateTimeInput(attrs={"step": "1"})
     default_error_messages = {"invalid": _("Enter a time such as 2026-11-24T09:30.")}
@@ -61,7 +61,7 @@ class UTCDateTimeField(forms.Field):
 
 
 class EventFilterForm(forms.Form):
-    """The filters of the list. Where possible they are named after columns, so that URLs are predictable."""
+    """The filters of the event list. Most filters have the same name as their column."""
 
     state = forms.MultipleChoiceField(
         choices=[*State.choices, (UNSETTLED, _("Unsettled"))],
@@ -122,7 +122,7 @@ class EventFilterForm(forms.Form):
         return events.filter(**{name: value for name, value in conditions.items() if value})
 
     def _since(self) -> datetime | None:
-        """Return the later of both lower limits."""
+        """Return the later of the two lower limits."""
         within, since = self.cleaned_data.get("within"), self.cleaned_data.get("received_at__gte")
         limits = [since] if since else []
         return max([*limits, timezone.now() - PERIODS[within][0]] if within else limits, default=None)
@@ -161,9 +161,10 @@ class EventFilter(admin.ListFilter):
     def chips(self, changelist: ChangeList) -> Iterator[Chip]:
         for name, values in self.given.items():
             field = self.form.fields[name]
-            choices: Any = field.choices if isinstance(field, forms.ChoiceField) else ()  # pairs; the stubs allow more
+            # The stubs allow other types than pairs.
+            choices: Any = field.choices if isinstance(field, forms.ChoiceField) else ()
             labels: dict[str, Any] = dict(choices)
-            # States may have several values. Of other filters, the last value counts.
+            # The state filter can have several values. For other filters, the last value is used.
             for value in values if name == "state" else values[-1:]:
                 kept = [other for other in values if other != value] if name == "state" else []
                 yield Chip(

@@ -15,10 +15,10 @@ from webhooks.models import WebhookEvent
 
 
 def operators_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Restrict a view to operators, as the admin site does for its own pages.
+    """Restrict a view to operators, in the same way as the admin site. Other users are redirected to the login page.
 
-    Others are redirected to the login page. htmx would follow that redirect and insert the login page into the open page,
-    so htmx requests get a client-side redirect instead.
+    htmx would follow the redirect and insert the login page into the current page. Therefore htmx requests get a
+    client-side redirect.
     """
     guarded = admin.site.admin_view(view)
 

@@ -1,4 +1,4 @@
-"""The job queue in the Django admin. Procrastinate's own pages use inline styles, which our content security policy blocks."""
+"""The job queue in the Django admin. Our Content-Security-Policy blocks the inline styles of Procrastinate's pages."""
 
 from django.contrib import admin
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -10,7 +10,7 @@ admin.site.unregister(ProcrastinateJob)
 
 @admin.register(ProcrastinateJob)
 class JobAdmin(ReadOnlyAdmin[ProcrastinateJob]):
-    """Read-only list of jobs, which only code and workers may change."""
+    """Read-only list of jobs, which are changed only by code and workers."""
 
     list_display = ("id", "task_name", "queue_name", "status", "scheduled_at", "attempts")
     list_filter = ("status",)

@@ -1,4 +1,4 @@
-"""Replays in the Django admin: their progress and results, and forms to change, cancel, resume or repeat them."""
+"""Admin pages of replays: progress and results, and forms to change, cancel, resume or repeat a replay."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from webhooks.models import Replay, WebhookEvent
 from webhooks.replay import bulk as replays
 from webhooks.replay.event_actions import ActingAdmin
 
-#: The label and icon of each outcome, and its meaning if no reason is stored.
+#: The label and icon of each outcome, and an explanation that is shown if no reason is stored.
 OUTCOMES = {
     "processed": (gettext_lazy("Processed"), "processed", gettext_lazy("no changes")),
     "ignored": (gettext_lazy("Ignored"), "ignored", gettext_lazy("not handled")),
@@ -31,7 +31,7 @@ OUTCOMES = {
     "busy": (gettext_lazy("Busy"), "attention", gettext_lazy("in use by another process; replay it again")),
     "gone": (gettext_lazy("Gone"), "attention", gettext_lazy("the event no longer exists")),
 }
-#: The meaning of "processed" after a replay. The audit log has the changes.
+#: The explanation of "processed" after a replay. The changes are in the audit log.
 APPLIED = gettext_lazy("applied")
 STATE_ICONS = {"waiting": "stale", "running": "failed", "done": "good", "cancelled": "ignored", "failed": "bad"}
 
@@ -164,13 +164,13 @@ def detail_context(replay: Replay) -> dict[str, Any]:
 
 
 def _icon(replay: Replay) -> str:
-    """Return the icon of the state. A replay that is done needs attention if some of its events are unsettled."""
+    """Return the icon of the state. A finished replay needs attention if some of its events are unsettled."""
     is_ok = replay.state != Replay.State.DONE or replay.counts.keys() <= {*WebhookEvent.SETTLED}
     return STATE_ICONS[replay.state] if is_ok else "attention"
 
 
 def _groups(replay: Replay) -> list[tuple[Any, ...]]:
-    """Return label, icon, reason and number of events for each outcome and reason, most frequent first."""
+    """Return the label, icon, reason and number of events for each outcome and reason, most frequent first."""
     rows = []
     for group, number in sorted(replay.groups.items(), key=lambda item: -item[1]):
         outcome, _bar, reason = group.partition("|")

@@ -46,13 +46,14 @@ def user_timeline(request: HttpRequest, user_id: int) -> HttpResponse:
 
 
 def _parse_moment(request: HttpRequest) -> datetime | None:
-    """Return the `at` parameter, in UTC unless it has an offset. Warn about an invalid one and ignore it."""
+    """Return the `at` parameter, in UTC unless it has an offset. Show a warning and return None if it is invalid."""
     text = request.GET.get("at", "")
     try:
         moment = parse_datetime(text)
         if moment and timezone.is_naive(moment):
             moment = timezone.make_aware(moment)
-        moment = moment.astimezone(UTC) if moment else None  # PostgreSQL accepts fewer offsets than Python
+        # PostgreSQL accepts fewer time zone offsets than Python.
+        moment = moment.astimezone(UTC) if moment else None
     except (ValueError, OverflowError):
         moment = None
     if text and moment is None:
@@ -71,7 +72,7 @@ def _fetch_page(request: HttpRequest, user: User, until: datetime | None) -> tim
 
 
 def _describe(entry: timeline.Entry) -> dict[str, Any]:
-    """Return the labels and the icon of an entry, and the changed fields of an audit log entry."""
+    """Return an entry's labels and icon. For an audit log entry, also return the changed fields."""
     row = entry.row
     match entry.source:
         case "e":

@@ -7,7 +7,7 @@ from core.db.statements import insert
 from core.text import postgres_safe
 from webhooks.models import Attempt, WebhookEvent
 
-#: In characters. Longer tracebacks lose their beginning, because the end shows where the error was raised.
+#: Maximum number of characters. The beginning of a longer traceback is removed, because the end shows the error.
 MAX_TRACEBACK_LENGTH = 8000
 TRUNCATION_MARK = "… (cut)\n"
 
@@ -35,6 +35,6 @@ def record(event: WebhookEvent, *, started_at: datetime, trigger: Attempt.Trigge
 
 
 def format_traceback(error: Exception) -> str:
-    """Format a traceback for storage: without the values of variables, shortened and free of NUL characters."""
+    """Format a traceback for storage: without the values of variables, truncated, and without NUL characters."""
     text = postgres_safe("".join(traceback.format_exception(error)))
     return text if len(text) <= MAX_TRACEBACK_LENGTH else TRUNCATION_MARK + text[-MAX_TRACEBACK_LENGTH:]

@@ -1,4 +1,4 @@
-"""Export events as CSV, without payloads and without the text of errors."""
+"""Export events as CSV, without payloads and error messages."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def response(
 def _row(event: WebhookEvent) -> list[Any]:
     lag = event.lag
     durations = (None if lag is None else lag.total_seconds(), event.duration.total_seconds())
-    # Only the class of an error is exported. Its text may quote the payload, such as a duplicate email address.
+    # Export only the class of an error, because the message may quote the payload, such as a duplicate email address.
     error, _colon, _text = event.last_error.partition(":")
     return [
         *(getattr(event, name) for name in FIELDS),

@@ -1,4 +1,4 @@
-"""The optional allowlist of addresses that may post webhooks, in addition to the signature check."""
+"""The optional IP allowlist for webhooks, which is checked in addition to the signature."""
 
 import ipaddress
 from functools import lru_cache
@@ -12,17 +12,17 @@ SVIX_ADDRESSES = (
     *("13.239.204.236", "54.66.246.217", "54.252.65.96", "2406:da2c:13:4000::/56"),  # Australia
     *("52.60.44.49", "3.98.68.230", "3.96.105.27", "2600:1f21:1c:4000::/56"),  # Canada
     *("13.126.41.108", "15.207.218.84", "65.2.133.31"),  # India
-    *("54.164.207.221", "54.90.7.123", "2600:1f28:37:4000::/56"),  # only in older versions of the list
+    *("54.164.207.221", "54.90.7.123", "2600:1f28:37:4000::/56"),  # listed only in older versions
 )
 
-#: Of entries that still restrict access, by IP version. The largest private networks are 10.0.0.0/8 and fc00::/7.
+#: Minimum prefix length by IP version. The largest private networks are 10.0.0.0/8 and fc00::/7.
 MIN_PREFIX = {4: 8, 6: 7}
 
 type Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def is_allowed(address: str | None) -> bool:
-    """Return whether `address` may post webhooks. An empty allowlist admits every address."""
+    """Return whether `address` may post webhooks. An empty allowlist allows all addresses."""
     allowed = tuple(settings.CLERK_WEBHOOK_ALLOWED_IPS)
     return not allowed or is_in(address, allowed)
 
@@ -35,7 +35,7 @@ def is_in(address: str | None, entries: tuple[str, ...]) -> bool:
 
 
 def is_too_wide(entry: str) -> bool:
-    """Return whether a valid entry covers so many addresses that it restricts little."""
+    """Return whether a valid entry covers too many addresses to restrict access."""
     try:
         found = networks((entry,))
     except ValueError:
@@ -48,7 +48,7 @@ def networks(entries: tuple[str, ...]) -> list[Network]:
     """Parse allowlist entries: addresses, networks, or the word "svix".
 
     Raises:
-        ValueError: an entry is something else.
+        ValueError: an entry is invalid.
     """
     names = [name for entry in entries for name in (SVIX_ADDRESSES if entry.lower() == "svix" else (entry,))]
     return [ipaddress.ip_network(name, strict=False) for name in names]

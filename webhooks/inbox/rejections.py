@@ -1,6 +1,6 @@
 """Count requests to the endpoint that were not stored, by cause and hour.
 
-The endpoint is public, so rejected requests must neither fill the database nor load it. Each process counts them in
+The endpoint is public, so rejected requests must not fill or slow down the database. Each process counts them in
 memory, in a table of fixed size, and writes one upsert per cause every ten seconds.
 """
 
@@ -20,7 +20,7 @@ FLUSH_DELAY_S = 10.0
 CAUSES = (
     *("bad_signature", "stale_timestamp", "missing_headers", "malformed_headers", "unreadable_body", "not_text"),
     *("too_large", "address_not_allowed", "not_configured", "other"),
-    # The delivery was valid and is answered with 503; see webhooks.inbox.unavailable.
+    # Valid deliveries that are answered with 503; see webhooks.inbox.unavailable.
     *("locked_row", "pool_exhausted", "database_away"),
 )
 UPSERT = """
@@ -43,7 +43,7 @@ class RejectionCounter:
             self._schedule_flush()
 
     def _schedule_flush(self) -> None:
-        """Start a timer unless one is running, because no later request may arrive that could write the counts."""
+        """Start a timer unless one is running, so that the counts are written even if no further requests arrive."""
         if self._timer is None:
             self._timer = threading.Timer(FLUSH_DELAY_S, self._flush_in_thread)
             self._timer.daemon = True
@@ -55,7 +55,7 @@ class RejectionCounter:
             counts, self._counts, self._timer = self._counts, Counter(), None
         try:
             with connection.cursor() as cursor:
-                # Sorted, so that two processes lock the rows in the same order and cannot deadlock.
+                # Sort the causes, so that all processes lock the rows in the same order and cannot deadlock.
                 hour = start_of_hour(timezone.now())
                 cursor.executemany(UPSERT, [(hour, cause, counts[cause]) for cause in sorted(counts)])
         except (DatabaseError, InterfaceError) as error:

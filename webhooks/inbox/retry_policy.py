@@ -15,9 +15,9 @@ ErrorClass = WebhookEvent.ErrorClass
 
 #: A job that keeps killing its worker is abandoned after this many runs, so that it cannot block the queue.
 MAX_JOB_RUNS = 5
-#: The inbox stores failures of events and schedules its own retries. This strategy handles a lost database connection.
+#: The inbox schedules retries of failed events itself. This strategy is only for lost database connections.
 JOB_RETRY = RetryStrategy(max_attempts=MAX_JOB_RUNS, exponential_wait=4)
-#: Delays between attempts. They add up to about a day, which is as long as Svix retries.
+#: Delays between attempts. Like Svix's delays, they add up to about a day.
 RETRY_DELAYS = (
     *(timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(minutes=30)),
     *(timedelta(hours=1), timedelta(hours=2), timedelta(hours=4), timedelta(hours=8), timedelta(hours=8)),
@@ -30,14 +30,15 @@ def classify(error: Exception) -> ErrorClass:
             return ErrorClass.PERMANENT
         case ImproperlyConfigured():
             return ErrorClass.CONFIGURATION
-        # Racing transactions violate unique constraints. A second attempt sees the row that the other one wrote.
+        # Concurrent transactions can violate unique constraints. The next attempt finds the row of the other
+        # transaction.
         case OperationalError() | InterfaceError() | IntegrityError() | TimeoutError() | ConnectionError():
             return ErrorClass.TRANSIENT
     return ErrorClass.INTERNAL
 
 
 def mark_failure(event: WebhookEvent, error: Exception) -> None:
-    """Mark an event, without saving it, as failed, or as dead if no retry is left or none can help."""
+    """Mark an event as failed, or as dead if no retries are left or the error is permanent. Does not save."""
     error_class = classify(error)
     text = postgres_safe(f"{type(error).__name__}: {error}")[:2000]
     delay = _delay_after(event.attempts)
@@ -48,7 +49,7 @@ def mark_failure(event: WebhookEvent, error: Exception) -> None:
 
 
 def is_due(event: WebhookEvent, now: datetime) -> bool:
-    """Return whether a scheduled retry is due. It is not if another attempt has moved the schedule."""
+    """Return whether a scheduled retry is due. Another attempt may have rescheduled it."""
     return event.next_attempt_at is not None and event.next_attempt_at <= now + timedelta(seconds=1)
 
 

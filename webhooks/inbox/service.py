@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
 
 State, Trigger = WebhookEvent.State, Attempt.Trigger
 DUPLICATE = "duplicate"
-#: Fields that an attempt may change.
+#: Fields that an attempt can change.
 RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
-#: The parsed body, or the exception that parsing raised. None if the payload is not stored, so that there is nothing to
-#: apply. A repeated delivery carries the body even if the stored payload was emptied.
+#: The parsed body, or the exception that was raised during parsing. None if the payload is not stored. A repeated
+#: delivery contains the body even if the stored payload was deleted.
 type Parsed = ClerkEvent | Exception | None
-#: Creates or locks the row. Returns None if there is nothing left to do.
+#: Creates or locks the row. Returns None if the event does not have to be applied.
 type Claim = Callable[[], WebhookEvent | None]
 #: Dry runs use short timeouts so that they never block ingestion.
 DRY_RUN_TIMEOUTS = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'"
@@ -81,7 +81,7 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     try:
         try:
             event = _attempt(claim, parsed, Trigger.DELIVERY)
-        except DuplicateDelivery:  # rows are never deleted, so the second attempt finds it
+        except DuplicateDelivery:  # rows are never deleted, so the second attempt finds the row
             event = _attempt(claim, parsed, Trigger.DELIVERY)
     except DATABASE_ERRORS as error:
         raise Unavailable(error) from error
@@ -145,10 +145,10 @@ def replay(event_id: int, *, audit: Callable[[WebhookEvent], None]) -> WebhookEv
 
 @contextmanager
 def dry_run(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
-    """Lock a stored event, yield it with a function that applies it like `replay`, and roll back after the block.
+    """Lock a stored event, yield it with a function that applies it, and roll back after the block.
 
-    Everything happens in one short transaction. It does not wait for locks held by others, and ingestion waits for it
-    only while the event is applied. Deferred jobs and `on_commit` callbacks are rolled back too.
+    Everything happens in one short transaction. It does not wait for locks of other transactions, and ingestion is
+    blocked only while the event is applied. Deferred jobs and `on_commit` callbacks are also rolled back.
 
     Raises:
         WebhookEvent.DoesNotExist: no event has this ID.
@@ -162,7 +162,7 @@ def dry_run(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
 
         def apply() -> None:
             _apply(event, parsed)
-            connection.check_constraints()  # deferred constraints would wait for a commit that never happens
+            connection.check_constraints()  # deferred constraints would not be checked, because the transaction is never committed
 
         yield event, apply
         transaction.set_rollback(True)
@@ -196,7 +196,7 @@ def _attempt(claim: Claim, parsed: Parsed, trigger: Attempt.Trigger) -> WebhookE
 
 
 def _log_level(event: WebhookEvent | None) -> int:
-    """Log an internal error at level ERROR once, so that Sentry reports it. Retries repeat it as a warning."""
+    """Log an internal error at level ERROR once, so that Sentry reports it. After retries, log a warning."""
     is_new_error = event is not None and event.error_class == WebhookEvent.ErrorClass.INTERNAL and event.attempts == 1
     return logging.ERROR if is_new_error else logging.WARNING
 
@@ -220,7 +220,7 @@ def _finish(
     started: float,
     trigger: Attempt.Trigger,
 ) -> None:
-    """Store the result of an attempt. A replay that must not change a settled event only counts the attempt."""
+    """Store the result of an attempt. If a replay must not change a settled event, only the attempt is counted."""
     event.duration = timedelta(seconds=time.perf_counter() - started)
     if trigger == Trigger.REPLAY and previous_state in WebhookEvent.SETTLED and not _supersedes(event, previous_state):
         # Keep the times and the duration of the attempt that settled the event, because the hourly counts use them.
@@ -256,7 +256,7 @@ def _parse_stored(event_id: int) -> Parsed:
 
 
 def _parse(body: str) -> ClerkEvent | Exception:
-    """Return the event, or the exception that parsing raised, so that the delivery is stored even if our code fails."""
+    """Return the event, or the exception raised during parsing. The delivery must be stored even if our code fails."""
     try:
         return parse_event(body)
     except Exception as error:  # noqa: BLE001  # it becomes the outcome of the attempt
@@ -264,7 +264,7 @@ def _parse(body: str) -> ClerkEvent | Exception:
 
 
 def _parse_partially(body: str) -> PartialEvent:
-    """Return the readable fields of a body, or none if our code fails, because the delivery must be stored."""
+    """Return the readable fields of a body. The delivery must be stored even if our code fails."""
     try:
         return parse_partially(body)
     except Exception:
@@ -276,7 +276,7 @@ def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception)
     now = timezone.now()
     event = WebhookEvent(
         svix_id=delivery.svix_id,
-        # PostgreSQL cannot store NUL. JSON cannot contain it either, so the event will be dead in any case.
+        # PostgreSQL cannot store NUL. The event will be dead, because JSON cannot contain NUL either.
         payload=postgres_safe(delivery.body),
         state=State.PROCESSED,
         received_at=now,

@@ -12,12 +12,12 @@ from django.conf import settings
 from django.http import HttpRequest, UnreadablePostError
 from svix.webhooks import Webhook
 
-#: Svix's libraries accept five minutes either way. docs.svix.com/receiving/verifying-payloads/how-manual
+#: Svix's libraries accept five minutes in both directions. docs.svix.com/receiving/verifying-payloads/how-manual
 TOLERANCE_S = 300
 MAX_ID_LENGTH = 255
 #: github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme
 MIN_SECRET_BYTES = 24
-#: Svix's library skips characters that are not base64, so it would accept another kind of key pasted by mistake.
+#: Svix's library ignores characters that are not base64, so it would accept other keys that were pasted by mistake.
 SECRET = re.compile(r"whsec_[A-Za-z0-9+/]+={0,2}")
 ID = re.compile(r"[!-~]+")
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
@@ -45,7 +45,7 @@ class NotConfigured(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A verified request. `svix_id` is the signed ID, which is the same on every retry."""
+    """A verified request. `svix_id` is the signed ID, which is the same for every retry."""
 
     svix_id: str
     body: str
@@ -76,7 +76,7 @@ def verify(request: HttpRequest) -> Delivery:
 
 
 def sign(body: str, secret: str, *, svix_id: str, at: datetime | None = None) -> dict[str, str]:
-    """Return the headers that Svix would send, for tests and `manage.py clerk_event`.
+    """Return the headers of a signed delivery, for tests and `manage.py clerk_event`.
 
     Args:
         body: the text to send, encoded as UTF-8.
@@ -112,7 +112,7 @@ def is_usable(secret: str) -> bool:
 
 
 def is_strong(secret: str) -> bool:
-    """Return whether a usable secret is long enough to resist guessing."""
+    """Return whether a valid secret is long enough that it cannot be guessed."""
     return len(base64.b64decode(secret.removeprefix("whsec_"))) >= MIN_SECRET_BYTES
 
 
@@ -129,7 +129,7 @@ def _verifier(secret: str) -> Webhook:
 
 
 def _headers(request: HttpRequest) -> tuple[str, str, str]:
-    """Return ID, timestamp and well-formed signatures from the svix-* headers, or else from the webhook-* headers."""
+    """Return the ID, timestamp and well-formed signatures from the svix-* headers or the webhook-* headers."""
     prefix = "svix" if request.headers.get("svix-id", "").strip() else "webhook"
     svix_id, timestamp, signature = (
         request.headers.get(f"{prefix}-{name}", "").strip() for name in ("id", "timestamp", "signature")

@@ -1,4 +1,4 @@
-"""Why a delivery could not be stored. Each cause is answered with 503 and counted; see webhooks.inbox.rejections."""
+"""Causes of 503 responses, when a delivery could not be stored. They are counted by webhooks.inbox.rejections."""
 
 from django.db import InterfaceError, OperationalError, connection
 from procrastinate.exceptions import ConnectorException
@@ -10,7 +10,7 @@ DATABASE_ERRORS = (OperationalError, InterfaceError, ConnectorException)
 
 
 class Unavailable(Exception):
-    """The delivery could not be stored; the sender has to retry.
+    """The delivery could not be stored, and the sender has to retry.
 
     Attributes:
         cause: `locked_row`, `pool_exhausted` or `database_away`.
@@ -30,10 +30,10 @@ def _cause(error: BaseException | None) -> str:
 
 
 def _all_connections_exist() -> bool:
-    """Return whether the pool has all its connections, so that a timeout means that they were in use."""
+    """Return whether the pool has opened all connections, so that a timeout means that all of them were in use."""
     pool = _pool()
     return bool(pool and pool.get_stats()["pool_size"] >= pool.max_size)
 
 
 def _pool() -> ConnectionPool | None:
-    return getattr(connection, "pool", None)  # only the PostgreSQL backend has it
+    return getattr(connection, "pool", None)  # only the PostgreSQL backend has a pool

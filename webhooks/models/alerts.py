@@ -17,7 +17,7 @@ class AlertQuerySet(models.QuerySet["Alert"]):
 
 
 class Alert(models.Model):
-    """One problem, from detection to resolution; see webhooks.monitoring.alerts."""
+    """A problem, from detection to resolution; see webhooks.monitoring.alerts."""
 
     class Rule(models.TextChoices):
         """The condition being monitored. The value is also the name of its runbook."""
@@ -75,7 +75,7 @@ class Alert(models.Model):
         return self.resolved_at is None
 
     def is_quiet(self, now: datetime) -> bool:
-        """Return whether the alert is acknowledged or snoozed, so that worsening sends no notification."""
+        """Return whether the alert is acknowledged or snoozed. No notification is sent if such an alert gets worse."""
         return bool(self.acknowledged_at or (self.snoozed_until and self.snoozed_until > now))
 
     @property

@@ -8,13 +8,13 @@ from webhooks.models.events import WebhookEvent
 class Attempt(models.Model):
     """A failed attempt, or any attempt after the first; see webhooks.inbox.attempts.
 
-    A first attempt that succeeds has no row, so that a healthy webhook does not pay for a second insert. First attempts
-    that failed before this table existed are missing.
+    A successful first attempt has no row, which saves an insert per webhook. First attempts that failed before this
+    table existed are missing.
     """
 
     class Trigger(models.TextChoices):
-        DELIVERY = "delivery", "Delivery"  # Svix delivered it
-        RETRY = "retry", "Retry"  # a scheduled retry, or `manage.py retry_event`
+        DELIVERY = "delivery", "Delivery"  # by Svix
+        RETRY = "retry", "Retry"  # scheduled, or by `manage.py retry_event`
         REPLAY = "replay", "Replay"  # an operator
 
     event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="attempt_rows", db_index=False)
@@ -30,7 +30,8 @@ class Attempt(models.Model):
     class Meta:
         ordering = ["event", "number"]
         constraints = [
-            # Attempts hold the event's lock, so that they are numbered one by one. It is also how those of an event are found.
+            # Attempts hold the event's lock, so their numbers are unique. The index is also used to find an event's
+            # attempts.
             models.UniqueConstraint(fields=["event", "number"], name="webhooks_attempt_number_unique"),
         ]
 

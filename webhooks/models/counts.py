@@ -1,4 +1,4 @@
-"""Hourly counts of events and rejected requests, so that no query has to count millions of rows."""
+"""Hourly counts of events and rejected requests, so that queries do not have to count millions of rows."""
 
 from django.db import models
 
@@ -43,7 +43,7 @@ class EventTiming(models.Model):
 
 
 class AggregationProgress(models.Model):
-    """How far events have been aggregated and payloads emptied. The table has a single row."""
+    """The progress of aggregating events and emptying payloads. The table has a single row."""
 
     transaction = models.BigIntegerField(
         default=0, help_text="Changes made by transactions before this one have been aggregated."

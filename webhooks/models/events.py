@@ -9,16 +9,16 @@ from django.utils import timezone
 
 from core.db.transactions import CurrentTransaction
 
-#: Detects, counts and locks a repeat in one statement. For a first delivery, which is the usual case, it finds no row.
+#: Finds, counts and locks a repeat in one statement. A first delivery, which is the usual case, has no row yet.
 COUNT_REPEAT = """
 UPDATE webhooks_webhookevent SET deliveries = deliveries + 1, last_delivery_at = %s WHERE svix_id = %s
 RETURNING id, state
 """
-#: Sort key of events without a lag, which were not applied or have no time of occurrence.
+#: Sort key of events without a lag, because they were not applied or their time of occurrence is unknown.
 NO_LAG = timedelta(days=-10_000)
 LAG = Coalesce(F("processed_at") - F("occurred_at"), Value(NO_LAG), output_field=models.DurationField())
-#: Sort key of attempts, then IDs, as one number. Most events have one attempt. For a pair of columns the planner looks at
-#: the first column only, estimates that no rows follow a page, and walks millions of rows.
+#: Sort key of attempts, then IDs, as one number. Most events have one attempt. For a pair of columns, the planner would
+#: consider only the first column, expect no further rows after a page, and scan millions of rows.
 ATTEMPTS = models.ExpressionWrapper(F("attempts") * Value(2**40) + F("id"), output_field=models.BigIntegerField())
 
 
@@ -47,13 +47,13 @@ class WebhookEvent(models.Model):
 
     class State(models.TextChoices):
         PROCESSED = "processed", "Processed"  # applied
-        IGNORED = "ignored", "Ignored"  # no handler, or not for this instance
-        STALE = "stale", "Stale"  # newer data was already stored
+        IGNORED = "ignored", "Ignored"  # the type has no handler, or the event is from another instance
+        STALE = "stale", "Stale"  # newer data is already stored
         FAILED = "failed", "Failed"  # a retry is scheduled
-        DEAD = "dead", "Dead"  # no retries left, or no retry can help
+        DEAD = "dead", "Dead"  # no retries are left, or the error is permanent
 
     class ErrorClass(models.TextChoices):
-        TRANSIENT = "transient", "Transient"  # resolves itself: locks, lost connections, races
+        TRANSIENT = "transient", "Transient"  # temporary: locks, lost connections, race conditions
         PERMANENT = "permanent", "Permanent"  # the payload is invalid
         CONFIGURATION = "configuration", "Configuration"  # a setting is wrong
         INTERNAL = "internal", "Internal"  # a bug in this application
@@ -92,7 +92,7 @@ class WebhookEvent(models.Model):
     class Meta:
         permissions = [("reveal_payload", "Can reveal personal data in payloads")]
         constraints = [
-            # Inserting the row detects duplicates.
+            # The constraint detects duplicates when the row is inserted.
             models.UniqueConstraint(fields=["svix_id"], name="webhooks_event_svix_id_unique"),
             models.CheckConstraint(
                 condition=Q(state="failed", next_attempt_at__isnull=False)
@@ -107,21 +107,21 @@ class WebhookEvent(models.Model):
         indexes = [
             # Events that need attention, oldest first.
             models.Index(F("received_at"), name="webhooks_event_unsettled", condition=Q(state__in=["failed", "dead"])),
-            # Recounting an hour, and lists ordered by time.
+            # For recounting an hour, and for lists ordered by time.
             models.Index(F("received_at"), name="webhooks_event_received"),
-            # Changes since the last hourly count.
+            # For finding changes since the last hourly count.
             models.Index(F("changed_in"), name="webhooks_event_changed"),
-            # The events of one user.
+            # For a user's events.
             models.Index(
                 F("clerk_user_id"),
                 F("id").desc(),
                 name="webhooks_event_user_recent",
                 condition=Q(clerk_user_id__isnull=False),
             ),
-            # Other sort orders of the admin list.
+            # For other sort orders of the admin list.
             models.Index(LAG, F("id"), name="webhooks_event_lag"),
             models.Index(ATTEMPTS, name="webhooks_event_attempts"),
-            # Selective filters of the admin list, for which a scan in sort order would find too few rows.
+            # For selective filters of the admin list. A scan in sort order would find too few rows.
             models.Index(F("event_type"), F("received_at"), name="webhooks_event_type"),
             models.Index(F("state"), F("received_at"), name="webhooks_event_unusual", condition=~Q(state="processed")),
             models.Index(F("received_at"), name="webhooks_event_error", condition=~Q(error_class="")),
@@ -141,16 +141,16 @@ class WebhookEvent(models.Model):
         return self.processed_at - self.occurred_at if self.processed_at and self.occurred_at else None
 
     def mark_settled(self, state: "WebhookEvent.State", note: str = "") -> None:
-        """Set, without saving, a settled state: processed, ignored or stale."""
+        """Set a settled state (processed, ignored or stale) without saving."""
         self.state, self.last_error, self.error_class = state, note, ""
         self.next_attempt_at, self.processed_at = None, timezone.now()
 
     def mark_failed(self, error: str, error_class: ErrorClass, next_attempt_at: datetime) -> None:
-        """Set, without saving, that the event failed and is retried at `next_attempt_at`."""
+        """Mark the event as failed without saving. It will be retried at `next_attempt_at`."""
         self.state, self.last_error, self.error_class = self.State.FAILED, error, error_class
         self.next_attempt_at, self.processed_at = next_attempt_at, None
 
     def mark_dead(self, error: str, error_class: ErrorClass) -> None:
-        """Set, without saving, that the event failed and is not retried."""
+        """Mark the event as dead without saving. It will not be retried."""
         self.state, self.last_error, self.error_class = self.State.DEAD, error, error_class
         self.next_attempt_at, self.processed_at = None, None

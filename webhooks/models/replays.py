@@ -58,7 +58,7 @@ class Replay(models.Model):
 
     class Meta:
         constraints = [
-            # Of the replays that a worker runs, one for real and one dry run at a time.
+            # A worker runs only one bulk replay and one bulk dry run at a time.
             models.UniqueConstraint(
                 fields=["dry_run"],
                 condition=Q(in_background=True, finished_at=None),
@@ -80,7 +80,7 @@ class Replay(models.Model):
 
 
 class ReplayBatch(models.Model):
-    """Event IDs of a replay in ascending order, fixed when it was requested. Deleted a day after the replay ends."""
+    """The IDs of a replay's events in ascending order. Deleted a day after the replay has ended."""
 
     replay = models.ForeignKey(Replay, models.CASCADE, related_name="batches", db_index=False)
     number = models.PositiveIntegerField()
@@ -96,7 +96,7 @@ class ReplayBatch(models.Model):
 
 
 class ReplayFinding(models.Model):
-    """The result of one event of a replay. It holds personal data and is deleted a day after the replay ends."""
+    """The result of a replay for one event. It contains personal data and is deleted a day after the replay ends."""
 
     replay = models.ForeignKey(Replay, models.CASCADE, related_name="findings")
     event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="+", db_index=False, db_constraint=False)

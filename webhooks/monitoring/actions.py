@@ -1,4 +1,4 @@
-"""Alert actions: acknowledge, snooze and resolve. Each one is audited; resolved alerts are left unchanged."""
+"""Alert actions: acknowledge, snooze and resolve. Each action is audited. Resolved alerts cannot be changed."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -32,11 +32,11 @@ def apply_action(alert_id: int, action: AlertAction, *, actor: Actor, note: str,
     """Apply an action to an open alert and audit it.
 
     Args:
-        note: the reason, or what was done; appended to the alert's note.
+        note: the reason or a description, which is appended to the alert's note.
         snooze_for: used by SNOOZE only.
 
     Returns:
-        False if the alert is already resolved, in which case nothing changes.
+        False, without changes, if the alert is already resolved.
     """
     alert = Alert.objects.open().select_for_update(of=["self"]).filter(pk=alert_id).first()
     if alert is None:

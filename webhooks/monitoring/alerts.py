@@ -1,8 +1,9 @@
 """Open, update and resolve alerts, and send notifications to the channels in ALERT_URLS.
 
-Each problem opens one alert. The alert resolves when its rule has found nothing for a while. If the problem returns soon
-afterwards, the same alert is reopened, which prevents flapping. Notifications are stored in the transaction that changes
-the alert, one row per channel, and sent afterwards, so a failing channel is retried without delaying the others.
+Each problem opens one alert. The alert resolves when its rule has not found the problem for RESOLVE_AFTER. If the
+problem returns soon afterwards, the same alert is reopened, which prevents flapping. Notifications are stored in the
+transaction that changes the alert, with one row per channel, and sent afterwards. A failing channel is therefore
+retried without delaying the others.
 
 Web servers may also run the checks. They reach PostgreSQL through PgBouncer, which can use another session for each
 transaction, so every lock taken here must end with its transaction.
@@ -27,16 +28,17 @@ from webhooks.monitoring.rules import RULES, Finding
 log = logging.getLogger(__name__)
 
 Kind = Notification.Kind
-#: A rule must find nothing for this long before its alert is resolved.
+#: An alert is resolved if its rule has not found the problem for this time.
 RESOLVE_AFTER = timedelta(minutes=5)
-#: A problem that returns within this time after resolution reopens its alert. Operators have been notified of the resolution,
-#: so another notification is sent if the problem persists until the end of this time.
+#: If the problem returns within this time after the resolution, the alert is reopened. Operators have been notified of
+#: the
+#: resolution, so another notification is sent if the problem still exists at the end of this time.
 REOPEN_WITHIN = timedelta(minutes=30)
-#: An alert is worse when its value is this many times the last notified value.
+#: An alert is worse if its value is at least this many times the last notified value.
 WORSE_FACTOR = 2
 MAX_ATTEMPTS, RETRY_AFTER = 5, timedelta(minutes=1)
-#: Together with the rule, the key of the advisory lock that lets one process at a time evaluate the rule. The number is
-#: arbitrary; it only has to differ from other locks.
+#: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
+#: number is arbitrary, but must differ from other locks.
 LOCK = 0x616C6572
 
 
@@ -77,7 +79,7 @@ def send_notifications() -> None:
 
 
 def queue_notifications(alert: Alert, kind: Notification.Kind) -> None:
-    """Queue a notification for every channel; it is sent within a minute."""
+    """Queue a notification for every channel, to be sent within a minute."""
     Notification.objects.bulk_create(
         Notification(alert=alert, kind=kind, channel=channel_name(url)) for url in settings.ALERT_URLS
     )
@@ -137,7 +139,7 @@ def _continue(alert: Alert, finding: Finding, now: datetime) -> None:
 
 
 def _notify_if_changed(alert: Alert, now: datetime) -> None:
-    """Notify if the alert is much worse, or has been open for REOPEN_WITHIN since its resolution was announced."""
+    """Notify if the alert is worse, or still open REOPEN_WITHIN after the notification of its resolution."""
     if alert.value >= WORSE_FACTOR * alert.notified_value:
         kind = Kind.WORSE
     elif _was_announced_resolved(alert, before=now - REOPEN_WITHIN):
@@ -159,13 +161,13 @@ def _resolve_if_ok(alert: Alert, now: datetime) -> None:
 
 
 def _was_announced_resolved(alert: Alert, *, before: datetime) -> bool:
-    """Return whether the latest notification announced the resolution, at or before the given time."""
+    """Return whether the latest notification was about the resolution and was due at or before the given time."""
     last = alert.notifications.order_by("pk").last()
     return last is not None and last.kind == Kind.RESOLVED and last.due_at <= before
 
 
 def _claim(notification: Notification) -> bool:
-    """Count an attempt and schedule the next one before sending, so that a killed process leaves a retry behind.
+    """Count an attempt and schedule the next one before sending, so that a retry exists even if the process is killed.
 
     Returns:
         False if another process claimed the notification first.
@@ -175,7 +177,8 @@ def _claim(notification: Notification) -> bool:
 
 
 def _send(url: str, notification: Notification) -> str:
-    """Send a notification and return an error message or "". The message never contains the URL, which has secrets."""
+    """Send a notification and return an error message or "". The message never contains the URL, which contains
+    secrets."""
     title = f"[{notification.get_kind_display()}] {notification.alert}"
     types = {Kind.OPENED: apprise.NotifyType.WARNING, Kind.WORSE: apprise.NotifyType.FAILURE}
     try:

@@ -1,13 +1,13 @@
-"""Geometry of stacked columns that templates draw as SVG. Labels are HTML next to the drawing, so they are not stretched."""
+"""Geometry of stacked columns, which templates draw as SVG. Labels are HTML, because the SVG is stretched."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-#: Size of the drawing in SVG units; the browser stretches it to the available width.
+#: Size of the drawing in SVG units. The browser stretches the drawing to the available width.
 WIDTH, HEIGHT = 720, 160
-#: Number of event types with their own colour. All others share one.
+#: Number of event types with a separate colour. All other types have the same colour.
 MAX_SERIES = 5
 OTHERS = "other"
 
@@ -43,7 +43,7 @@ class Chart:
     """Stacked columns with a legend.
 
     Attributes:
-        series: names with their totals, most frequent first.
+        series: names with total counts, most frequent first.
         top: number of events represented by the full height.
     """
 

@@ -70,7 +70,7 @@ def period_starts(now: datetime) -> dict[str, datetime]:
 
 
 def fetch_counts(now: datetime, span: str) -> DashboardCounts:
-    """Fetch the input of the build functions below; three statements."""
+    """Fetch the data for the functions below, using three statements."""
     return dashboard_query.fetch_counts(
         list(period_starts(now).values()),
         columns_since=_column_starts(now, span)[0],
@@ -80,7 +80,7 @@ def fetch_counts(now: datetime, span: str) -> DashboardCounts:
 
 
 def build_table(now: datetime, counts: DashboardCounts) -> list[Row]:
-    """Return the table rows; one statement, for rejected requests."""
+    """Return the table rows, using one statement for rejected requests."""
     starts = period_starts(now)
     numbers: dict[str, list[int]] = {name: [0] * len(starts) for name in ROW_LABELS}
     for state, pairs in counts.periods.items():
@@ -121,7 +121,7 @@ def _column_starts(now: datetime, span: str) -> list[datetime]:
 
 
 def _count_rejected(starts: Iterable[datetime]) -> list[int]:
-    """Return the number of rejected requests since the hour of each start; they are counted by the hour only."""
+    """Return the number of rejected requests since the hour of each start. They are counted only by hour."""
     hours = [start_of_hour(start) for start in starts]
     sums = {f"since_{index}": Sum("requests", filter=Q(hour__gte=hour)) for index, hour in enumerate(hours)}
     found = RejectionCount.objects.filter(hour__gte=min(hours)).aggregate(**sums)

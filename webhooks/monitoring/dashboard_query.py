@@ -1,4 +1,4 @@
-"""All counts of the dashboard in one statement, so that they agree with each other and read the events only once."""
+"""All counts of the dashboard in one statement, so that they are consistent and the events are read only once."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -50,11 +50,11 @@ class DashboardCounts(NamedTuple):
 def fetch_counts(
     starts: Sequence[datetime], *, columns_since: datetime, unit: str, timed_since: datetime
 ) -> DashboardCounts:
-    """Run the dashboard query; three statements, two of which find the dirty hours.
+    """Run the dashboard query, using three statements, two of which find the dirty hours.
 
     Args:
-        starts: the start of each period. An hour that a period splits is read from its events, so pass whole hours unless
-            the exact minute matters.
+        starts: the start of each period. If a period starts within an hour, the hour is read from its events, so pass
+            whole hours unless the exact minute is needed.
         columns_since: start of the first chart column.
         unit: the width of a chart column, "hour" or "day".
         timed_since: only events from this hour on are included in `timings`.

@@ -1,4 +1,4 @@
-"""Health signals: the current numbers behind the dashboard, the alert rules and the metrics."""
+"""Health signals: the current values for the dashboard, the alert rules and the metrics."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +12,9 @@ from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
 from webhooks.models import AggregationProgress, WebhookEvent
 
-#: Counting stops here, because an exact larger number would not help anyone.
+#: Maximum count. Larger numbers do not have to be exact.
 MAX_COUNT = 1000
-#: A worker without a heartbeat for this long counts as gone. Workers send one every three seconds.
+#: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
 
 
@@ -28,7 +28,7 @@ class Health:
         oldest_unsettled: when the oldest failed or dead event was received.
         last_received: when the newest event was received.
         pending_pushes: users whose latest changes have not reached Clerk yet.
-        stopped_pushes: pushes given up because Clerk refuses them or another writer interferes.
+        stopped_pushes: pushes that were abandoned because Clerk refuses them or another system changes the same keys.
         oldest_push: when the oldest pending push was requested.
         last_reconciliation: the latest finished reconciliation that also corrected differences.
         open_conflicts: identity conflicts waiting for an admin's decision.
@@ -88,9 +88,9 @@ def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:
 
 
 def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
-    """Return jobs that could have started a minute ago.
+    """Return jobs that should have started at least a minute ago.
 
-    Jobs to run immediately have no scheduled time, so their `deferred` event is used instead.
+    Jobs without a scheduled time should start immediately, so the time of their `deferred` event is used.
     """
     due = now - timedelta(minutes=1)
     deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)

@@ -144,7 +144,7 @@ def test_fetch_without_secret_key_is_rejected(webhook: WebhookClient, browser: C
 def test_fetch_of_event_without_user_is_rejected(webhook: WebhookClient, browser: Client, settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_any"
     webhook.post('{"type": "role.created"}')
-    assert "does not name a user" in text_of(act(browser, WebhookEvent.objects.get(), "fetch"))
+    assert "does not contain a user ID" in text_of(act(browser, WebhookEvent.objects.get(), "fetch"))
 
 
 def test_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser: Client) -> None:

@@ -1,4 +1,4 @@
-"""manage.py check_alerts: for cron, in deployments where no worker runs the periodic job."""
+"""manage.py check_alerts: evaluate the alert rules from cron, in deployments without a worker."""
 
 from typing import Any
 

@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 class RefuseRedirects(HTTPRedirectHandler):
-    """Treat redirects as failures, like Svix."""
+    """Treats redirects as failures, like Svix."""
 
     def redirect_request(self, *args: Any) -> None:
         """Return no follow-up request."""
@@ -103,7 +103,7 @@ def _envelope(event_type: str, random: Random, at: datetime, options: dict[str, 
 
 
 def _facts(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts that the options set. The sample user invents the others."""
+    """Return the values of the options. All other values of the sample user are generated."""
     named = {"clerk_id": "id", "first_name": "first_name", "last_name": "last_name", "username": "username"}
     facts = {fact: options[option] for fact, option in named.items() if options[option] is not None}
     if options["email"] is not None:

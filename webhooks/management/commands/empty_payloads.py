@@ -1,4 +1,4 @@
-"""manage.py empty_payloads: run the nightly job now, or show what it would do."""
+"""manage.py empty_payloads: delete old payloads now, or show how many would be deleted."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *, events: list[str], **options: Any) -> None:
         found = list(WebhookEvent.objects.unsettled()) if options["all"] else [_find(name) for name in events]
         if not found and not options["all"]:
-            raise CommandError("Name the events to retry, or use --all.")
+            raise CommandError("Enter the IDs of the events to retry, or use --all.")
         if not found:
             self.stdout.write("There are no failed or dead events.")
         for event in found:
