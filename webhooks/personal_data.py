@@ -12,7 +12,7 @@ COVERED = (WebhookEvent, Attempt, ReplayFinding)
 
 
 def export(user: User) -> PersonalData:
-    """Return the events about the user, with what their payloads say about the user."""
+    """Return the events about the user, with the personal data in their payloads."""
     if not user.clerk_id:
         return PersonalData({"events": []})
     found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id).order_by("id").iterator()
@@ -35,6 +35,6 @@ def erase(user: User) -> None:
     if user.clerk_id:
         found = WebhookEvent.objects.filter(clerk_user_id=user.clerk_id)
         found.update(payload=None, headers={}, last_error="")
-        ReplayFinding.objects.filter(event__in=found).delete()  # would otherwise be kept for up to a day
+        ReplayFinding.objects.filter(event__in=found).delete()  # findings would otherwise be kept for up to a day
         # Errors may quote personal data that could not be stored.
         Attempt.objects.filter(event__clerk_user_id=user.clerk_id).update(error="", traceback="")

@@ -1,4 +1,4 @@
-"""Periodic jobs. Other jobs are declared beside the function that does the work."""
+"""Periodic jobs. Other jobs are declared in the module that contains their code."""
 
 import logging
 

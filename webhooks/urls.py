@@ -5,13 +5,13 @@ from webhooks.admin.dashboard import dashboard
 from webhooks.admin.timeline import user_timeline
 
 app_name = "webhooks"
-#: Under the admin's prefix. They must come before the admin's own URLs.
+#: URLs below the admin's prefix. They must be listed before the admin's own URLs.
 operators = [
     path("webhooks/dashboard/", dashboard, name="dashboard"),
     path("accounts/user/<int:user_id>/timeline/", user_timeline, name="timeline"),
 ]
 urlpatterns = [
-    # With and without the slash, because Svix counts a redirect as a failed delivery.
+    # With and without the trailing slash, because Svix treats a redirect as a failed delivery.
     re_path(r"^api/webhooks/clerk/?$", views.receive, name="receive"),
     path("admin/", include(operators)),
 ]

@@ -18,7 +18,7 @@ from webhooks.inbox.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
 
-#: Svix accepts messages of about 350 kB; user events have 2 to 6 kB.
+#: Svix accepts messages of up to about 350 kB. User events have 2 to 6 kB.
 MAX_BODY_BYTES = 512 * 1024
 #: The signature is not stored: it has been verified and is not needed again.
 STORED_HEADERS = (
@@ -31,9 +31,9 @@ STORED_HEADERS = (
 )
 
 
-# The status codes are a contract with Svix. It counts any 2xx within 15 s as delivered, retries everything else for
-# more than a day, and disables an endpoint that fails for five days (docs.svix.com/retries). A stored delivery is
-# therefore answered with 200 even if applying it failed, because from then on this application retries it.
+# The status codes are a contract with Svix. Any 2xx within 15 s is a successful delivery. Svix retries
+# all others for more than a day, and disables an endpoint that fails for five days (docs.svix.com/retries). The
+# response to a stored delivery is 200 even if the event could not be applied, because this application retries it.
 @csrf_exempt  # the client is not a browser, and the signature authenticates it
 @transaction.non_atomic_requests  # the inbox manages its own transactions
 @never_cache
@@ -47,7 +47,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         return _rejected(request, "address_not_allowed", status=403)
     try:
         delivery = signatures.verify(request)
-        bind_contextvars(delivery_id=delivery.svix_id)  # added to all later log lines of this request
+        bind_contextvars(delivery_id=delivery.svix_id)  # added to all subsequent log lines of this request
         outcome = inbox.receive(delivery, _sender(request))
     except signatures.NotVerified as error:
         return _rejected(request, error.reason, status=400)
@@ -79,6 +79,6 @@ def _content_length(request: HttpRequest) -> int:
 
 
 def _sender(request: HttpRequest) -> inbox.Sender:
-    # A proxy may pass NUL through, which PostgreSQL cannot store.
+    # A proxy may not remove NUL, which PostgreSQL cannot store.
     headers = {name: postgres_safe(request.headers[name][:500]) for name in STORED_HEADERS if name in request.headers}
     return inbox.Sender(get_client_ip(request), headers)

@@ -1,13 +1,14 @@
-"""Totals of events that are always exact and never count millions of rows.
+"""Exact event totals without counting millions of rows.
 
-A periodic job aggregates events into one row per hour, type and state. It recounts every hour that changed since the last
-run, because a retry can change an event of an old hour. Each event stores the transaction that changed it last, and the job
-stores the oldest transaction that was still open when it started. An hour is "dirty" if one of its events changed since
-then. Readers take dirty hours from the events themselves, through two narrow indices, and all other hours from the
-aggregated rows. Ingestion updates no counter, so concurrent events never wait for each other.
+A periodic job aggregates events into one row per hour, type and state. It recounts each hour that has changed since
+the last run, because a retry can change an event in an old hour. Each event stores the transaction that last changed
+it. The job stores the oldest transaction that was open when the job started. An hour is "dirty" if one of its events
+has changed since then. Dirty hours are counted from the events with two small indexes, and all other hours are read
+from the aggregated rows. Ingestion does not update counters, so concurrent events never wait for each other.
 
-The dirty hours are queried first and then written into the counting statement. In a single statement PostgreSQL cannot
-know how few they are: it plans for billions of rows, and compiling such a plan (`jit`) alone takes a second.
+The dirty hours are queried first and then written into the counting statement. In a single statement, PostgreSQL would
+not know that there are only a few dirty hours. It would plan for billions of rows, and compiling such a plan (`jit`)
+alone takes a second.
 """
 
 from collections import Counter
@@ -21,7 +22,7 @@ from django.utils import timezone
 from core.times import start_of_hour
 from webhooks.models import AggregationProgress, EventTiming
 
-#: Upper bounds of the duration buckets, in seconds. One more bucket holds everything longer.
+#: Upper bounds of the duration buckets, in seconds. An additional bucket contains all longer durations.
 BUCKETS_S = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
     *(60, 300, 900, 3600, 6 * 3600, 24 * 3600),
@@ -30,7 +31,7 @@ BUCKETS_S = (
 ONE_HOUR = timedelta(hours=1)
 HOUR_SQL = "date_trunc('hour', received_at, 'UTC')"
 COLUMNS_SQL = "received_at, event_type, state, deliveries, duration, processed_at, occurred_at"
-# Intervals, because converting each duration to seconds takes longer than counting it.
+# Intervals are used, because converting each duration to seconds takes longer than counting it.
 BUCKETS_SQL = f"ARRAY[{', '.join(f"'{bound} s'" for bound in BUCKETS_S)}]::interval[]"
 COUNT_SQL = (
     "SELECT hour, event_type, state, count(*) AS events, sum(deliveries) AS deliveries FROM fresh GROUP BY 1, 2, 3"
@@ -61,7 +62,7 @@ class TypeCount(NamedTuple):
 def aggregate() -> int:
     """Recount the hours that changed since the last run.
 
-    A concurrent run waits for this one. Readers see the previous counts until it commits, which are just as exact.
+    A concurrent run waits for this run. Until it commits, readers see the previous counts, which are also exact.
 
     Returns:
         The number of hours that were recounted.
@@ -69,7 +70,7 @@ def aggregate() -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         progress, _ = AggregationProgress.objects.get_or_create(pk=1)
         progress = AggregationProgress.objects.select_for_update().get(pk=progress.pk)
-        # Every transaction before this one has ended, so none of them can change events any more.
+        # All earlier transactions have ended, so they can no longer change events.
         cursor.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
         [oldest_open] = cursor.fetchone()
         hours = _hours_changed_since(progress.transaction)
@@ -90,7 +91,7 @@ def dirty_hours() -> list[datetime]:
 
 
 def hourly(since: datetime) -> list[HourCount]:
-    """Return the counts of each hour, oldest first, starting with the hour of `since`."""
+    """Return the counts of each hour since the hour of `since`, oldest first."""
     query = f"""{COUNT_SQL} UNION ALL
         SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL}
         ORDER BY 1, 2, 3"""  # noqa: S608
@@ -98,7 +99,7 @@ def hourly(since: datetime) -> list[HourCount]:
 
 
 def totals(since: datetime, dirty: Sequence[datetime] | None = None) -> list[TypeCount]:
-    """Return the total counts of each type and state, starting with the hour of `since`."""
+    """Return the total counts of each type and state since the hour of `since`."""
     query = f"""SELECT event_type, state, sum(events)::bigint, sum(deliveries)::bigint FROM ({COUNT_SQL} UNION ALL
             SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL}
         ) AS counted GROUP BY 1, 2 ORDER BY 1, 2"""  # noqa: S608
@@ -134,10 +135,10 @@ def timing_sql(source: str = "fresh") -> str:
 
 
 def run_query(query: str, since: datetime, dirty: Sequence[datetime], **parameters: Any) -> list[Any]:
-    """Run a query over `fresh`, the events of the dirty hours, and over aggregated rows filtered by CLEAN_HOURS_SQL.
+    """Run a query on `fresh` (the events of the dirty hours) and on aggregated rows filtered by CLEAN_HOURS_SQL.
 
     Args:
-        query: the part that follows `WITH fresh AS (…)`.
+        query: the SQL after `WITH fresh AS (…)`.
         parameters: further parameters of the query.
     """
     spans = _merge_consecutive([hour for hour in dirty if hour >= start_of_hour(since)])
@@ -145,7 +146,7 @@ def run_query(query: str, since: datetime, dirty: Sequence[datetime], **paramete
     conditions = " OR ".join(
         f"received_at >= %(edge_{2 * index})s AND received_at < %(edge_{2 * index + 1})s" for index in range(len(spans))
     )
-    # Materialized, because starting parallel workers takes longer than reading a few thousand rows without them.
+    # MATERIALIZED prevents parallel workers, which take longer to start than reading a few thousand rows.
     fresh = f"SELECT {HOUR_SQL} AS hour, {COLUMNS_SQL} FROM webhooks_webhookevent WHERE {conditions or 'FALSE'}"  # noqa: S608
     with connection.cursor() as cursor:
         cursor.execute(
@@ -159,7 +160,7 @@ def run_query(query: str, since: datetime, dirty: Sequence[datetime], **paramete
 def percentile(histogram: Sequence[int], share: float) -> float | None:
     """Estimate a percentile from a histogram over BUCKETS_S.
 
-    The value is interpolated within its bucket, so the error is at most the width of the bucket.
+    The value is interpolated within its bucket, so the error is not larger than the bucket's width.
 
     Args:
         share: the percentile as a fraction between 0 and 1.

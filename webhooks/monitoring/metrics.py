@@ -1,4 +1,4 @@
-"""The metrics served at `/metrics`, read from the database at each scrape, so every process reports the same values.
+"""The metrics at `/metrics`. They are read from the database at each scrape, so every process reports the same values.
 
 docs/monitoring/ has dashboards and alert rules that use these names, and tests compare the two.
 """
@@ -53,7 +53,7 @@ def _events(dirty: Sequence[datetime]) -> Iterator[Metric]:
 
 
 def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
-    """Yield percentiles of the last day, because a histogram over all time would need to read every hour."""
+    """Yield percentiles of the last day. A histogram of all events would have to read every hour."""
     texts = {
         EventTiming.Metric.APPLY: ("apply_seconds", "Time from receipt to applied, over the last day"),
         EventTiming.Metric.LAG: ("lag_seconds", "Time from the change at Clerk to applied, over the last day"),
@@ -69,7 +69,7 @@ def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
 
 
 def _rejections() -> Metric:
-    """Count rejected requests. Unused causes report zero, so that the first rejection shows up as an increase."""
+    """Count rejected requests. Unused causes have the value zero, so that the first rejection is an increase."""
     family = CounterMetricFamily(f"{PREFIX}_rejected", "Rejected requests to the endpoint", labels=["cause"])
     counted = dict(RejectionCount.objects.values_list("cause").annotate(Sum("requests")))
     for cause in CAUSES:
@@ -78,7 +78,7 @@ def _rejections() -> Metric:
 
 
 def _alerts() -> Metric:
-    """Report open alerts, so that other systems can alert on conditions that have no metric."""
+    """Report open alerts, so that other systems can use conditions without a metric."""
     family = GaugeMetricFamily(f"{PREFIX}_alert_open", "1 while an alert of the rule is open", labels=["rule"])
     opened = set(Alert.objects.open().values_list("rule", flat=True))
     for rule in Alert.Rule:
@@ -102,14 +102,14 @@ def _unhealed(health: Health) -> float | None:
     return health.last_reconciliation.still_differ if health.last_reconciliation else None
 
 
-#: Name, description and reader. A metric whose reader returns None is left out.
+#: Name, description and function. If the function returns None, the metric is omitted.
 GAUGES: tuple[tuple[str, str, Callable[[Health], float | None]], ...] = (
     ("events_failed", "Failed events that will be retried, 1000 at most", lambda h: h.failed),
     ("events_dead", "Dead events that need manual action, 1000 at most", lambda h: h.dead),
     ("oldest_unsettled_seconds", "Age of the oldest failed or dead event", lambda h: _age(h, h.oldest_unsettled) or 0),
     ("last_event_age_seconds", "Time since the newest event was received", lambda h: _age(h, h.last_received)),
     ("pushes_pending", "Users with changes that have not reached Clerk, 1000 at most", lambda h: h.pending_pushes),
-    ("pushes_stopped", "Pushes that were given up, 1000 at most", lambda h: h.stopped_pushes),
+    ("pushes_stopped", "Abandoned pushes, 1000 at most", lambda h: h.stopped_pushes),
     ("oldest_push_seconds", "Waiting time of the oldest pending push", lambda h: _age(h, h.oldest_push) or 0),
     ("conflicts_open", "Open identity conflicts, 1000 at most", lambda h: h.open_conflicts),
     ("workers", "Running queue workers", lambda h: len(h.heartbeats)),

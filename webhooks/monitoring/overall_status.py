@@ -1,4 +1,4 @@
-"""The overall status: one paragraph that says whether everything works and, if not, what is wrong."""
+"""The overall status: one paragraph that describes whether the system works, and any current problems."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from webhooks.models import Alert
 from webhooks.monitoring.health import Health
 
 Rule = Alert.Rule
-#: Hourly counts are updated every minute. Counts older than this are out of date.
+#: Hourly counts are updated every minute. Older counts are out of date.
 COUNTS_STALE_AFTER = timedelta(minutes=5)
 
 
@@ -28,7 +28,7 @@ class OverallStatus:
     """The severity and its explanation.
 
     Attributes:
-        text: contains no number that changes by itself, so screen readers announce it only when something happens.
+        text: contains no numbers that change continuously, so that screen readers announce only relevant changes.
     """
 
     level: Level
@@ -38,8 +38,8 @@ class OverallStatus:
 def evaluate(health: Health, alerts: Iterable[Alert]) -> OverallStatus:
     """Combine health signals and open alerts into one status.
 
-    Signals count even before an alert has opened for them. A worker opens alerts once a minute, so their absence proves
-    nothing while no worker is running.
+    Signals are included even if no alert is open. A worker opens alerts only once a minute, and no alerts are opened
+    while no worker is running.
     """
     by_rule = {Rule(alert.rule): alert for alert in alerts}
     handled = [str(alert) for alert in by_rule.values() if alert.is_quiet(health.at)]

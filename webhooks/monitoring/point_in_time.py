@@ -1,7 +1,8 @@
-"""The state of a user at a point in time, reconstructed from the audit log, where every change keeps the previous value.
+"""The state of a user at a point in time, reconstructed from the audit log.
 
-The first change after that time contains the value; a field without later changes still has its current value. If the log
-cannot answer, because an entry was erased or never recorded the field, the reason is shown instead of a guess.
+Each entry of the log contains the previous values. A field's value is the previous value in the first change after that
+time. A field without later changes has its current value. If the log does not contain the value, because an entry was
+erased or the field was not recorded, the reason is shown.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ TIME_FIELDS = ("email_verified_at", "deleted_at", "deletion_due_at")
 PERSONAL_FIELDS = ("name", "username", "email", "email_verified_at", "image_url")
 #: Fields that an IDENTITY_MOVED entry records for both accounts.
 SNAPSHOT_FIELDS = ("name", "email", "deleted_at", "clerk_id")
-#: Limit on the changes read. Real users have far fewer.
+#: Maximum number of changes to read. Real users have far fewer.
 MAX_ROWS = 2000
 ROLES = "roles"
 
@@ -51,7 +52,7 @@ class FieldState:
 
 @dataclass(slots=True)
 class _History:
-    """Values found so far. Changes are read from the oldest, so the first value found for a field is kept."""
+    """The values found so far. Changes are read oldest first, so the first value found for a field is kept."""
 
     values: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
@@ -83,12 +84,12 @@ class _History:
             self.set(name, before[name])
         for role in User.Role.values:
             self.roles.setdefault(role, role in before[ROLES])
-        if after["clerk_id"] is None:  # the account that lost its identity has no other fields on record
+        if after["clerk_id"] is None:  # no other fields were recorded for the account that lost its identity
             for name in FIELDS:
                 self.set_unknown(name, _("The identity was moved to another account later, and this was not recorded."))
 
     def _undo_erased(self, row: AuditLog) -> None:
-        """Mark the changed fields as unknown. An erased entry keeps the field names but not the values."""
+        """Mark the changed fields as unknown. An erased entry contains the field names, but no values."""
         is_role = row.action in (Action.ROLE_ADDED, Action.ROLE_REMOVED)
         names = FIELDS if row.action == Action.IDENTITY_MOVED else row.changed_fields
         for name in (*names, *([ROLES] if is_role or row.action == Action.IDENTITY_MOVED else [])):
@@ -96,7 +97,7 @@ class _History:
 
 
 def fields_at(user: User, moment: datetime) -> list[FieldState] | None:
-    """Return the user's fields at a point in time, or None before the account existed. One statement."""
+    """Return the user's fields at a point in time, or None if the account did not exist. Uses one statement."""
     if moment < user.created_at:
         return None
     later = AuditLog.objects.filter(target=target_key(user), timestamp__gt=moment)

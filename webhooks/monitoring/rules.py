@@ -1,6 +1,6 @@
 """Alert rules. Each rule inspects the health signals and returns a finding, or None if there is no problem.
 
-Thresholds are defined here. docs/runbooks/ has a page for each rule, under the rule's name.
+Thresholds are defined here. docs/runbooks/ contains a file with the same name for each rule.
 """
 
 from collections.abc import Callable
@@ -27,13 +27,13 @@ HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
 MAX_UNSETTLED_AGE = timedelta(minutes=30)
 MIN_REJECTED = 20
-#: Silence must last this many average gaps between events, at least MIN_SILENCE, and longer than the week's longest quiet
-#: period. Averages need MIN_EVENTS.
+#: An alert opens if no event has arrived for this many average gaps, for at least MIN_SILENCE, and for longer than the
+#: week's longest quiet period. MIN_EVENTS are required to compute the average gap.
 SILENCE_GAPS, MIN_SILENCE, MIN_EVENTS = 20, timedelta(minutes=30), 50
 MAX_PENDING_AGE = timedelta(minutes=15)
-#: Reconciliation runs every 15 minutes, so a gap this long is a problem in itself.
+#: Reconciliation runs every 15 minutes. An alert opens if it has not run for this time.
 MAX_RECONCILIATION_AGE = timedelta(hours=2)
-#: Severity of missed verifications: low enough that finding a changed row counts as worse and sends a notification.
+#: Severity of missed verifications. It is low, so that a changed row is worse and causes another notification.
 UNVERIFIED_SEVERITY = 0.1
 MAX_IDS = 20
 
@@ -44,7 +44,7 @@ class Finding:
 
     Attributes:
         summary: one sentence for operators.
-        value: the severity. Twice the last notified value counts as worse and sends another notification.
+        value: the severity. If it is twice the last notified value, another notification is sent.
         facts: the cause, for the alert's page. `events` holds event ids, other keys hold values to display.
     """
 
@@ -94,7 +94,7 @@ def rejected(health: Health) -> Finding | None:
 
 
 def other_instance(health: Health) -> Finding | None:
-    """Check whether another Clerk instance sends events here; needs CLERK_INSTANCE_ID."""
+    """Check whether another Clerk instance sends events here. Requires CLERK_INSTANCE_ID."""
     if not settings.CLERK_INSTANCE_ID:
         return None
     foreign = WebhookEvent.objects.filter(received_at__gt=health.at - HOUR).exclude(
@@ -110,7 +110,7 @@ def other_instance(health: Health) -> Finding | None:
 def silence(health: Health) -> Finding | None:
     """Check whether events have stopped, compared with the week before the last event.
 
-    The week before now would become empty during a long silence, and the alert would then resolve itself.
+    The week before the current time would contain no events during a long silence, and the alert would resolve.
     """
     if health.last_received is None:
         return None
@@ -132,7 +132,7 @@ def pushes(health: Health) -> Finding | None:
     age = health.at - (health.oldest_push or health.at)
     if age < MAX_PENDING_AGE and not health.stopped_pushes:
         return None
-    text = _("%(pending)d users have changes waiting to reach Clerk. %(stopped)d pushes were given up.")
+    text = _("%(pending)d users have changes that have not been pushed to Clerk. %(stopped)d pushes were abandoned.")
     numbers = {"pending": health.pending_pushes, "stopped": health.stopped_pushes}
     paused_until = health.clerk_suspended_until
     facts = {
@@ -143,7 +143,7 @@ def pushes(health: Health) -> Finding | None:
 
 
 def drift(health: Health) -> Finding | None:
-    """Check for users that reconciliation could not correct, and for overdue reconciliations."""
+    """Check for users whom reconciliation could not correct, and for overdue reconciliations."""
     run = health.last_reconciliation
     if not settings.CLERK_SECRET_KEY or run is None or run.finished_at is None:
         return None
@@ -161,7 +161,7 @@ def drift(health: Health) -> Finding | None:
 
 
 def worker_gone(health: Health) -> Finding | None:
-    """Check whether a worker is running. The web processes evaluate this rule when there is none."""
+    """Check whether a worker is running. If no worker is running, the web processes evaluate this rule."""
     if health.heartbeats:
         return None
     text = _("No queue worker is running. Overdue jobs: %d.")
@@ -205,6 +205,6 @@ def _minutes(length: timedelta) -> int:
 
 
 def _longest_quiet_period(hours: list[datetime]) -> timedelta:
-    """Return the longest time between two hours with events, plus half, so that quiet nights raise no alert."""
+    """Return 1.5 times the longest period between two hours with events, so that quiet nights do not open alerts."""
     gaps = [after - before for before, after in pairwise(hours)]
     return max(gaps, default=HOUR) * 1.5

@@ -1,4 +1,4 @@
-"""Evaluate the alert rules in the web processes while no worker is running to do it."""
+"""Evaluate the alert rules in the web processes while no worker is running."""
 
 import logging
 import random
@@ -10,7 +10,7 @@ from webhooks.monitoring import alerts, health
 
 log = logging.getLogger(__name__)
 
-#: The pause is shortened at random, so that processes do not check at the same time.
+#: Seconds between checks. Each pause is shortened at random, so that processes do not check at the same time.
 INTERVAL_S = 30.0
 
 

@@ -1,8 +1,7 @@
-"""Turn a payload into a test fixture of the same shape without personal data.
+"""Convert a payload to a test fixture with the same structure and without personal data.
 
-Every value that is not known to be harmless is replaced. The same value always gets the same replacement, in every fixture
-of this deployment, so that IDs still match. The replacement depends on the secret key, so it cannot be used to confirm a
-guessed value.
+Every value that may contain personal data is replaced. A value has the same replacement in all fixtures of this
+deployment, so that IDs still match. Replacements depend on the secret key, so they cannot be used to confirm a guess.
 """
 
 import ipaddress
@@ -17,23 +16,23 @@ from django.utils.crypto import salted_hmac
 from accounts.clerk.user_fields import METADATA_KEYS
 from accounts.models import User
 
-#: Keys whose values are constants of Clerk's, such as "event" or "email_code".
+#: Keys whose values are Clerk's constants, such as "event" or "email_code".
 WORDS = {"object", "type", "status", "strategy", "provider", "protocol"}
 WORD = re.compile(r"[a-z][A-Za-z0-9_.]{0,39}")
 TIMES = re.compile(r"timestamp|expire_at|\w+_at")
 #: Numbers without personal data.
 COUNTS = {"attempts", "verification_attempts_remaining", "lockout_expires_in_seconds", "max_allowed_memberships"}
-#: An explicit list of prefixes, because a username may look like zofia_w.
+#: ID prefixes. The list is explicit, because a username such as zofia_w looks like an ID.
 ID = re.compile(r"(user|sess|client|idn|ins|org|orgmem|orginv|eac|dmn|perm|role)_[A-Za-z0-9]+")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 PHONE = re.compile(r"\+\d{5,15}")
 KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
-#: These may hold arbitrary data, including personal data in keys.
+#: Objects with arbitrary data. Their keys may also contain personal data.
 METADATA = re.compile(r"\w*metadata")
 ROLES = "roles"
 UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 DIGITS = "123456789"
-#: Smaller times are in seconds, larger ones in milliseconds; see accounts.clerk.fields.
+#: Smaller times are in seconds, and larger times are in milliseconds; see accounts.clerk.fields.
 SECONDS_BELOW = 100_000_000_000
 
 
@@ -59,7 +58,7 @@ def _anonymized(value: Any, key: str = "", *, in_metadata: bool = False) -> Any:
     """Return a value with personal data replaced.
 
     Args:
-        key: the key of the value, or of the list that holds it.
+        key: the key of the value, or of the list that contains the value.
         in_metadata: whether the value is part of metadata.
     """
     match value:
@@ -96,14 +95,14 @@ def _number(value: float, key: str, *, in_metadata: bool) -> float:
         return _shifted(value)
     if not in_metadata and key in COUNTS:
         return value
-    # The "e" of scientific notation would be scrambled like a letter.
+    # The "e" in scientific notation would be replaced like a letter.
     digits = f"{abs(value):f}" if "e" in str(value) else str(abs(value))
     number = type(value)(_scrambled(digits) if math.isfinite(value) else value)
     return -number if value < 0 else number
 
 
 def _shifted(moment: float) -> float:
-    """Move a time back by a fixed number of weeks, the same for all times, so that their order is kept."""
+    """Move a time back by a number of weeks that is the same for all times, so that their order is kept."""
     back_s = 7 * 24 * 3600 * _random_for("times").randint(2, 50)
     if moment < SECONDS_BELOW / 1000:
         return moment
@@ -142,7 +141,7 @@ def _other(character: str, random: Random) -> str:
     for letters in (LOWER, UPPER):
         if character in letters:
             return random.choice(letters.replace(character, ""))
-    if character.isalnum():  # choose a neighbour, which is likely in the same script
+    if character.isalnum():  # choose a neighbouring character, which is probably in the same script
         first = ord(character) & ~0x1F
         others = [chr(code) for code in range(first, first + 32) if chr(code).isalpha() and chr(code) != character]
         return random.choice(others or ["é"])

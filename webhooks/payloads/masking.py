@@ -1,7 +1,7 @@
-"""Payload fields that contain no personal data and are therefore visible to everyone who may see the inbox.
+"""Payload fields without personal data, which all users with access to the inbox can see.
 
-A value is shown only if its path is listed here and it has the expected format. New fields of Clerk and unknown keys in
-metadata stay hidden until they are added.
+A value is shown only if its path is listed here and it has the expected format. New fields from Clerk and unknown
+metadata keys are hidden until they are added.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Any
 from accounts.clerk.fields import parse_time_or_none
 from accounts.models import User
 
-#: The keys on the way to a value, without positions in lists.
+#: The keys from the root to a value, without list positions.
 type Path = tuple[str, ...]
 
 ID = re.compile(r"[a-z]{2,12}(?:_[a-z]{2,12}){0,2}_[0-9A-Za-z]{4,64}")
 WORD = re.compile(r"[a-z][A-Za-z_.:]{0,59}")
 KEY = re.compile(r"[a-z][a-z0-9_]{0,59}")
-#: Objects, and lists of objects, whose keys Clerk defines. Keys in metadata may be anything.
+#: Objects, and lists of objects, whose keys are defined by Clerk. Metadata can contain any keys.
 CONTAINERS = frozenset(
     {
         *("data", "event_attributes", "http_request", "verification", "linked_to", "latest_activity", "invitation"),
@@ -80,7 +80,7 @@ VALIDATORS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(NUMBERS, _is_number),
     **dict.fromkeys(WORDS, _matches(WORD)),
 }
-#: Keys in public metadata that this application owns (docs/ownership.md), except the company, which is a name.
+#: Keys in public metadata that this application owns (docs/ownership.md), except the company name.
 METADATA_VALIDATORS: dict[str, Callable[[Any], bool]] = {
     "roles": lambda value: value in User.Role.values,
     "validationTier": _is_number,

@@ -1,9 +1,8 @@
-"""Empty old payloads, which hold personal data. Svix cannot send an event again after 90 days.
+"""Empty old payloads, which contain personal data. Svix cannot send an event again after 90 days.
 
-The text of errors is removed too, because it may quote the payload: of an event's last error or note, only the part before
-the first colon is kept. All other columns and the counts are kept. Rows are emptied in small batches, each in its own
-transaction that skips locked rows, so that ingestion never waits. The progress is stored, so that later runs do not scan
-rows that are already empty.
+Error messages may quote the payload, so only the part of the last error or note before the first colon is kept. All
+other columns and the counts are kept. Rows are emptied in small batches. Each batch is a separate transaction that
+skips locked rows, so that ingestion never waits. The progress is stored, so that later runs do not scan empty rows.
 """
 
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from django.utils import timezone
 from webhooks.models import AggregationProgress, WebhookEvent
 
 BATCH_SIZE = 500
-#: Returns how many payloads were found, and how many of them were not locked and have been emptied.
+#: Returns the number of payloads that were found, and the number of unlocked payloads that were emptied.
 EMPTY_BATCH = """
 WITH old AS (
     SELECT id FROM webhooks_webhookevent
@@ -54,10 +53,10 @@ def empty_payloads() -> int:
         total += int(emptied)
         if not found:
             AggregationProgress.objects.update_or_create(pk=1, defaults={"payloads_emptied_before": until})
-        if not emptied:  # locked rows are left to the next run
+        if not emptied:  # locked rows are emptied in the next run
             return total
 
 
 def _emptied_before() -> datetime:
-    """Return the cutoff of the last complete run. Payloads before it are already gone, even if the retention is now longer."""
+    """Return the cutoff of the last complete run. Earlier payloads are empty, even if the retention is now longer."""
     return AggregationProgress.objects.values_list("payloads_emptied_before", flat=True).first() or EARLIEST

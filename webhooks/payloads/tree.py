@@ -1,6 +1,7 @@
-"""Build the tree of a payload for the page of an event, as a flat list of nodes so that nothing recurses.
+"""Build the tree of a payload for an event's page.
 
-The tree is limited in size and marks what it leaves out: a payload may have half a megabyte and any depth.
+The tree is a flat list of nodes, so that no recursion is needed. Payloads can have half a megabyte and any depth, so
+the size of the tree is limited, and omitted values are marked.
 """
 
 import json
@@ -17,7 +18,7 @@ from webhooks.payloads.masking import Path
 
 #: Limits: nodes in total, children of one container, nesting depth, and characters of one value.
 MAX_NODES, MAX_CHILDREN, MAX_DEPTH, MAX_TEXT_LENGTH = 1000, 100, 16, 500
-#: Characters shown of a payload that is not JSON.
+#: Maximum number of characters to show if a payload is not JSON.
 MAX_RAW_LENGTH = 20_000
 #: Containers up to this depth and size are initially expanded.
 OPEN_DEPTH, OPEN_CHILDREN = 2, 50
@@ -28,11 +29,11 @@ class Node:
     """One line of the tree.
 
     Attributes:
-        role: "open" or "close" for a container, "value", or "more" for children that are left out.
-        key: None in lists, and if the key itself may be personal data.
+        role: "open" or "close" for a container, "value", or "more" for omitted children.
+        key: None in lists, and if the key may be personal data.
         text: the value as JSON, or None if it is hidden.
-        size: the number of children of a container, or of those left out.
-        length: the full length in characters of a truncated value, or 0.
+        size: the number of children of a container, or of omitted children.
+        length: the original number of characters of a truncated value, or 0.
     """
 
     role: str
@@ -83,7 +84,7 @@ def build(body: str, *, revealed: bool) -> PayloadView:
 
 
 def _walk(value: Any, *, revealed: bool) -> tuple[list[Node], bool]:
-    """Return the nodes, and whether the payload was cut off."""
+    """Return the nodes, and whether the payload was truncated."""
     nodes: list[Node] = []
     stack: list[Iterator[Item | int]] = [iter([((), False, value)])]
     while stack and len(nodes) < MAX_NODES:
@@ -99,12 +100,12 @@ def _walk(value: Any, *, revealed: bool) -> tuple[list[Node], bool]:
         else:
             nodes.append(_value(item, revealed=revealed))
     if not stack:
-        return nodes[:-1], False  # without the last "close", which belongs to the root
+        return nodes[:-1], False  # without the last "close", which is for the root
     return nodes + [CLOSE] * (len(stack) - 1), True
 
 
 def _children(item: Item) -> Iterator[Item | int]:
-    """Yield the children of a container, then the number of those left out."""
+    """Yield the children of a container, then the number of omitted children."""
     path, _is_in_list, value = item
     if isinstance(value, dict):
         yield from (((*path, key), False, child) for key, child in islice(value.items(), MAX_CHILDREN))

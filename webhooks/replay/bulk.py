@@ -1,9 +1,9 @@
 """Replays and dry runs of many events by a worker, with a rate limit and cancellation.
 
-The IDs of the selected events are stored in batches when the replay is requested, so later events are not included and no
-filter has to be kept. A worker processes events for some seconds and then defers the rest to the next job, so a replay can
-be cancelled, or its worker killed, at any moment. Progress is stored after each event. If a worker is killed between an
-event and its progress, the attempt of that event shows that it was done.
+The IDs of the selected events are stored in batches when the replay is requested, so later events are not included
+and the filter is not stored. A worker processes events for some seconds and then defers the rest to the next job, so a
+replay can be cancelled, or its worker killed, at any time. Progress is stored after each event. If a worker is killed
+after an event but before it has stored the progress, the event's attempt shows that the event was replayed.
 """
 
 import time
@@ -26,14 +26,14 @@ from webhooks.replay import event_actions
 from webhooks.replay.event_actions import ActingAdmin, EventResult
 
 Action, State = AuditLog.Action, Replay.State
-#: Seconds of work per job, and IDs per batch.
+#: Maximum seconds per job, and number of IDs per batch.
 SLICE_S, BATCH_SIZE = 10.0, 1000
 #: Larger selections are rejected.
 MAX_EVENTS = 500_000
-#: Events with stored findings, and reasons with their own count.
+#: Maximum number of events with stored findings, and of reasons with a separate count.
 MAX_FINDINGS, MAX_GROUPS = 200, 50
 OTHER_REASONS = "…"
-#: How long findings and event IDs are kept after a replay ends.
+#: Time for which findings and event IDs are kept after a replay has ended.
 DETAILS_RETENTION = timedelta(days=1)
 #: Stores the IDs of a query in batches and returns the size of each batch.
 INSERT_BATCHES = """
@@ -49,7 +49,7 @@ SELECT id FROM (SELECT unnest(event_ids) AS id FROM webhooks_replaybatch WHERE r
 
 
 class ReplayNotStarted(Exception):
-    """A replay could not be started. The message explains why to the admin."""
+    """A replay could not be started. The message contains the reason for the admin."""
 
 
 def start(
@@ -58,9 +58,9 @@ def start(
     """Replay a single event immediately, or queue a replay of several events for a worker.
 
     Args:
-        events: the events; or a dry run to repeat for real; or a stopped replay to resume.
-        description: the selection in words.
-        rate_limit: events per second; 0 for no limit.
+        events: the events, a dry run to repeat for real, or a stopped replay to resume.
+        description: a description of the selection.
+        rate_limit: events per second, or 0 for no limit.
 
     Raises:
         ReplayNotStarted: there are no events, or too many, or another replay is running.
@@ -94,7 +94,7 @@ def run(replay_id: int) -> None:
 
 
 def can_resume(replay: Replay) -> bool:
-    """Return whether a replay was stopped early, still has its event IDs, and has not been resumed yet. Never a dry run."""
+    """Return whether a replay was stopped early, still has its event IDs, has not been resumed and is not a dry run."""
     is_stopped = not replay.dry_run and not replay.is_active and replay.done < replay.total
     return is_stopped and replay.batches.exists() and not Replay.objects.filter(previous_run=replay).exists()
 
@@ -143,7 +143,7 @@ def _create(events: QuerySet[WebhookEvent] | Replay, by: ActingAdmin, **fields: 
     replay.save()
     replay.total = _copy_events(replay, events) if isinstance(events, Replay) else _select_events(replay, events)
     if not replay.total:
-        raise ReplayNotStarted("No events match any more.")
+        raise ReplayNotStarted("No events match the selection any more.")
     if replay.total > MAX_EVENTS:
         raise ReplayNotStarted(f"The selection exceeds {MAX_EVENTS:,} events. Narrow the list first, such as by time.")
     replay.in_background = replay.total > 1
@@ -200,7 +200,7 @@ def _still_active(replay: Replay) -> bool:
 
 
 def _remaining_ids(replay: Replay) -> Iterator[int]:
-    """Yield the IDs that are left, loading one batch at a time to limit memory."""
+    """Yield the remaining IDs. Only one batch is loaded at a time, to limit memory use."""
     for number in range(replay.done // BATCH_SIZE, -(-replay.total // BATCH_SIZE)):
         [ids] = replay.batches.filter(number=number).values_list("event_ids", flat=True)
         yield from (event_id for event_id in ids if event_id > replay.last_event_id)
@@ -242,7 +242,7 @@ def _save_progress(replay: Replay, event_id: int, result: EventResult) -> bool:
 
 
 def _needs_finding(replay: Replay, result: EventResult) -> bool:
-    """Return whether to store details. The audit log already has the changes of successful replays."""
+    """Return whether to store details. The changes of successful replays are already in the audit log."""
     if replay.dry_run:
         return replay.done < MAX_FINDINGS
     return not replay.in_background or result.outcome not in WebhookEvent.SETTLED

@@ -1,6 +1,7 @@
 """Actions on single events: dry run, replay, resolve, and fetch the user from Clerk.
 
-A dry run applies the event like a replay and rolls back, so it shows what a replay would do. All other actions are audited.
+A dry run applies the event in the same way as a replay, rolls back, and shows the changes. All other actions are
+audited.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,20 +26,20 @@ Action, State = AuditLog.Action, WebhookEvent.State
 #: Outcomes in addition to the states of an event: it was locked, or it does not exist.
 BUSY, GONE = "busy", "gone"
 RESOLVED_FIELDS = ("state", "last_error", "error_class", "processed_at", "next_attempt_at")
-#: Another transaction holds a lock, or waiting for it took too long.
+#: Errors if another transaction holds a lock.
 LOCK_ERRORS = (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
 
 
 @dataclass(frozen=True, slots=True)
 class ActingAdmin:
-    """An admin who acts on events, and the stated reason."""
+    """The admin who performs an action, and the reason."""
 
     actor: Actor
     reason: str
 
 
 class Difference(NamedTuple):
-    """A changed field with its old and new value. `field` is "" if a whole object appears or disappears."""
+    """A changed field with its old and new value. `field` is "" if a whole object is created or deleted."""
 
     target: str
     label: str
@@ -64,7 +65,7 @@ class EventResult:
 
     @property
     def reason(self) -> str:
-        """The reason for the outcome, worded so that similar events share it and can be counted together."""
+        """The reason for the outcome. It is the same for similar events, so that they can be counted together."""
         if self.differences:
             return ", ".join(sorted({f"{d.target}.{d.field}" if d.field else d.target for d in self.differences}))
         return self.error_kind or ("" if self.outcome not in WebhookEvent.SETTLED else self.note)
@@ -104,8 +105,8 @@ def replay(event_id: int, by: ActingAdmin, **facts: Any) -> EventResult:
 def resolve(event_id: int, by: ActingAdmin) -> bool:
     """Settle a failed or dead event without applying it. A scheduled retry will skip it.
 
-    The audit log keeps only the kind of the error. Its text quotes values and would outlive the payload and the erasure of
-    the user.
+    The audit log contains only the kind of the error. The error's message may quote personal data, which must not be
+    kept longer than the payload.
 
     Returns:
         False if the event does not exist or is already settled.

@@ -25,13 +25,13 @@ def redacted(text: str) -> str:
 
 @register.filter
 def duration(value: timedelta | None) -> str:
-    """Format a duration in a readable unit: a dash for None, and zero for negative durations."""
+    """Format a duration in a readable unit. None is a dash, and negative durations are zero."""
     return seconds(None if value is None else max(value.total_seconds(), 0))
 
 
 @register.filter
 def since(moment: datetime) -> str:
-    """Format the time since a moment. Moments slightly in the future, by another clock, count as one second ago."""
+    """Format the time since a moment. If clocks differ and the moment is in the future, the result is one second."""
     return seconds(max((timezone.now() - moment).total_seconds(), 1) // 1)
 
 
