@@ -1,22 +1,62 @@
 """Create readable slugs from names in any script."""
 
 import hashlib
+import re
 import unicodedata
-
-from django.utils.text import slugify
 
 from accounts.models import User
 
 #: Replacements for letters that NFKD does not decompose into a base letter and an accent.
 LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 MAX_LENGTH = 80
+#: Marks that readers can do without: accents, vowel points of Hebrew and Arabic, and variants of symbols. Other marks are
+#: part of a letter, for example vowel signs in Devanagari and Thai, and the marks of й, ї and が.
+_ACCENTS = re.compile(
+    "(?<![\u0400-\u052f])[\u0306\u0308]|[\u0300-\u0305\u0307\u0309-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u0652\u0656-\u065f"
+    "\u0670\u06d6-\u06dc\u06df-\u06ed\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+    "\U000e0100-\U000e01ef]"
+)
+#: NFKD splits these Thai and Lao vowels, and NFC does not put them together again.
+_SPLIT_VOWELS = (("\u0e4d\u0e32", "\u0e33"), ("\u0ecd\u0eb2", "\u0eb3"))
+#: Letters without a shape. NFKD converts two more Hangul fillers to U+1160.
+_FILLERS = re.compile("[\u115f\u1160]")
 
 
 def fold(text: str) -> str:
-    """Remove case and accents: Łukasz becomes lukasz and ß becomes ss. Other scripts are unchanged."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
-    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    """Remove case and all marks: Łukasz becomes lukasz and ß becomes ss. Search uses it, where й equals и."""
+    bare = "".join(character for character in _decompose(text) if not unicodedata.combining(character))
     return unicodedata.normalize("NFC", bare)
+
+
+def fold_accents(text: str) -> str:
+    """Remove case and accents, but keep marks that are part of a letter."""
+    folded = unicodedata.normalize("NFC", _ACCENTS.sub("", _decompose(text)))
+    for split, vowel in _SPLIT_VOWELS:
+        folded = folded.replace(split, vowel)
+    return folded
+
+
+def slugify(text: str) -> str:
+    """Return the letters, marks and digits of `text` in lower case and without accents, with hyphens between words.
+
+    Django's slugify drops all marks, so कविता became two consonants.
+    """
+    words = re.split(r"[\s-]+", _FILLERS.sub("", fold_accents(text)))
+    kept = ("".join(filter(_is_in_slugs, word)) for word in words)
+    # A mark without a letter in front of it would attach itself to the slash in the URL.
+    return "-".join(bare for word in kept if (bare := word.lstrip(_marks(word)))).strip("-_")
+
+
+def _decompose(text: str) -> str:
+    return unicodedata.normalize("NFKD", text.casefold()).translate(LETTERS)
+
+
+def _is_in_slugs(character: str) -> bool:
+    return character == "_" or unicodedata.category(character)[0] in "LMN"
+
+
+def _marks(text: str) -> str:
+    return "".join(character for character in text if unicodedata.category(character)[0] == "M")
 
 
 def slug_candidates(user: User) -> list[str]:
@@ -28,6 +68,6 @@ def slug_candidates(user: User) -> list[str]:
     name = user.name or user.username
     if not name:
         return []
-    plain = slugify(fold(name), allow_unicode=True)[: MAX_LENGTH - 20].strip("-_") or "builder"
+    plain = slugify(name)[: MAX_LENGTH - 20].strip("-_") or "builder"
     digest = hashlib.sha256((user.clerk_id or str(user.pk)).encode()).hexdigest()
     return [plain, f"{plain}-{digest[:6]}", f"{plain}-{digest[:16]}"]

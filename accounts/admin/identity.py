@@ -14,6 +14,7 @@ from accounts.models import IdentityConflict
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.forms import ParagraphsField
 
 State = IdentityConflict.State
 #: Button labels and explanations for the resolutions.
@@ -27,7 +28,7 @@ CHOICES = {
 
 class ResolutionForm(forms.Form):
     resolution = forms.ChoiceField(choices=[*((state, state) for state in CHOICES), ("undo", "undo")])
-    note = forms.CharField(required=False, max_length=2000, label=_("Reason"), widget=forms.Textarea(attrs={"rows": 2}))
+    note = ParagraphsField(required=False, max_length=2000, label=_("Reason"), widget=forms.Textarea(attrs={"rows": 2}))
 
 
 @admin.register(IdentityConflict)

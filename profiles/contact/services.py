@@ -11,9 +11,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core.forms import LineField, ParagraphsField
 from profiles.contact import emails
 from profiles.contact.emails import can_receive_replies
-from profiles.forms.fields import LineField, ParagraphsField
 from profiles.forms.sections import BrowserRulesMixin
 from profiles.models import BuilderProfile, ContactMessage
 

@@ -1,41 +1,20 @@
-"""Form fields for single lines, longer texts, lists and links. Values are cleaned before they are validated."""
+"""Form fields for slugs, lists and links. Values are cleaned before they are validated."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.text import slugify
 from django.utils.translation import gettext_lazy as _
 
-from core.text import clean_line, clean_paragraphs
+from core.forms import LineField
+from core.text import clean_line
 from profiles.forms import link_validation
-from profiles.slugs import MAX_LENGTH, fold
+from profiles.slugs import MAX_LENGTH, fold_accents, slugify
 
 LINK_ATTRS = {"dir": "ltr", "spellcheck": "false", "data-pattern": link_validation.PATTERN}
-TOO_LONG = _("Use %(limit_value)d characters or fewer. You entered %(show_value)d.")
-
-
-class LineField(forms.CharField):
-    """A single line of text in any script and direction."""
-
-    default_error_messages = {"max_length": TOO_LONG}
-
-    def to_python(self, value: Any) -> str:
-        return clean_line(super().to_python(value) or "")
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        return {**super().widget_attrs(widget), "dir": "auto"}
-
-
-class ParagraphsField(LineField):
-    """Multi-line text."""
-
-    widget = forms.Textarea
-
-    def to_python(self, value: Any) -> str:
-        return clean_paragraphs(str(value or ""))
 
 
 class PageSlugField(LineField):
@@ -49,7 +28,7 @@ class PageSlugField(LineField):
     def to_python(self, value: Any) -> str:
         """Convert the input to a slug. If the user pasted a full URL, use its last part."""
         last = super().to_python(value).rstrip("/").rpartition("/")[2]
-        return slugify(fold(last), allow_unicode=True).strip("-_")
+        return slugify(unquote(last))
 
 
 class ListField(forms.CharField):
@@ -96,7 +75,7 @@ class ListField(forms.CharField):
     @staticmethod
     def duplicate_key(entry: str) -> str:
         """Return a key for detecting duplicates."""
-        return fold(entry)
+        return fold_accents(entry)
 
     @staticmethod
     def join(entries: Sequence[str]) -> str:

@@ -11,9 +11,10 @@ from django.db.models import Model
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from core.forms import LineField, ParagraphsField
 from profiles import slug_history
 from profiles.forms import browser_rules
-from profiles.forms.fields import LineField, LinkField, LinksField, ListField, PageSlugField, ParagraphsField
+from profiles.forms.fields import LinkField, LinksField, ListField, PageSlugField
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
 from profiles.models.portfolio import MAX_TECHNOLOGIES

@@ -1,4 +1,3 @@
-import re
 from typing import Self
 
 from django.contrib.auth.models import AnonymousUser
@@ -12,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from core.text import first_letter
 from profiles.models.base import Profile, ProfileQuerySet
 from profiles.models.choices import Availability, Currency, Domain
 from profiles.slugs import MAX_LENGTH
@@ -21,9 +21,6 @@ SKILLS_SHOWN = 7
 MAX_SKILLS = 20
 MAX_EXPERTISE = 10
 MAX_LINKS = 8
-
-#: Matches a letter with its accents and vowel signs.
-INITIAL = re.compile(r"[^\W\d_][\u0300-\u036f\u0900-\u0903\u093a-\u094f]*")
 
 #: The `BuilderProfileQuerySet.listed` conditions that use only profile columns, for partial indexes.
 LISTED = Q(searchable=True, slug__isnull=False, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS})
@@ -269,7 +266,7 @@ class BuilderProfile(Profile):
     @property
     def initials(self) -> str:
         """Initials of the first and last name, or "" if the name contains no letters."""
-        letters = [match.group() for word in self.name.split() if (match := INITIAL.search(word))]
+        letters = [initial for word in self.name.split() if (initial := first_letter(word))]
         return "".join(letter.title() for letter in letters[:1] + letters[1:][-1:])
 
     @property

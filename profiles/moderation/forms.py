@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from profiles.forms.fields import LineField, ParagraphsField
+from core.forms import LineField, ParagraphsField
 from profiles.models import Badge, BuilderProfile
 
 Tier = BuilderProfile.Tier

@@ -7,8 +7,8 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from core.forms import LineField
 from profiles.editing.versions import version_of
-from profiles.forms.fields import LineField
 from profiles.forms.sections import ProjectForm
 from profiles.media.images import PORTRAIT, PROJECT
 from profiles.media.uploads import ImageUploadField

@@ -257,6 +257,17 @@ SLUGS = (
     pytest.param("美咲", "高橋", "美咲-高橋", id="Japanese"),
     pytest.param("ليلى", "منصور", "ليلى-منصور", id="Arabic"),
     pytest.param("Иван", "Петров", "иван-петров", id="Russian"),
+    pytest.param("कविता", "हिन्दी", "कविता-हिन्दी", id="Devanagari"),
+    pytest.param("প্রিয়া", None, "প্রিয়া", id="Bengali"),
+    pytest.param("தமிழ்ச்செல்வி", None, "தமிழ்ச்செல்வி", id="Tamil"),
+    pytest.param("สุดา", "น้ำ", "สุดา-น้ำ", id="Thai"),
+    pytest.param("Андрей", "Їжак", "андрей-їжак", id="Cyrillic letters with marks"),
+    pytest.param("ガンダム", "が", "ガンダム-が", id="voiced kana"),
+    pytest.param("أحمد", "آدم", "أحمد-آدم", id="Arabic hamza"),
+    pytest.param("מֹשֶׁה", None, "משה", id="Hebrew points"),
+    pytest.param("김", "민준", "김-민준", id="Korean"),
+    pytest.param("\u3164-", "\u3164", "builder", id="filler and punctuation"),
+    pytest.param("\u0301Anna", None, "anna", id="leading mark"),
     pytest.param("Grace", "O’Sullivan", "grace-osullivan", id="apostrophe"),
     pytest.param("<script>", "&", "script", id="markup"),
     pytest.param("../../admin", None, "admin", id="path"),
@@ -275,6 +286,17 @@ def test_name_in_any_script_makes_a_working_slug(
     response = client.get(profile_of(olive).get_absolute_url())
     assert response.status_code == 200
     assert response.context["profile"] == profile_of(olive)
+
+
+@pytest.mark.parametrize(
+    "name", ("\u200b", "\u3164", "\u3164\u0301", "\U000e0100", "\ue000", "\u2800\u034f", "\u206a", "\u00ad \u115f")
+)
+def test_name_without_visible_characters_counts_as_missing(webhook: WebhookClient, name: str) -> None:
+    olive = builder(first_name=name, last_name=name, username=name)
+    webhook.created(olive)
+    assert slug_of(olive) is None
+    assert not is_public(olive)
+    assert profile_of(olive).name == "New member"
 
 
 def test_slug_of_very_long_name_is_truncated(webhook: WebhookClient) -> None:
@@ -420,6 +442,8 @@ def test_folding_removes_case_and_accents(text: str, folded: str) -> None:
         pytest.param("E\u0301mile Zola", "E\u0301Z", id="decomposed"),
         pytest.param("(Olive) 42 Owner", "OO", id="punctuation and numbers"),
         pytest.param("zofia wąs", "ZW", id="lower case"),
+        pytest.param("कविता हिन्दी", "कहि", id="Devanagari"),
+        pytest.param("সুমন প্রিয়া", "সুপ", id="Bengali"),
         pytest.param("42 !", "", id="none"),
     ),
 )

@@ -39,6 +39,8 @@ def change_slug(page: BuilderProfile, slug: str, **options: Any) -> Any:
         ("http://bw.localhost:8000/builders/olive-apps/", "olive-apps"),
         ("高橋 美咲", "高橋-美咲"),
         ("ليلى منصور", "ليلى-منصور"),
+        ("कविता हिन्दी", "कविता-हिन्दी"),
+        ("https://profiles.example.com/builders/%E0%A4%95%E0%A4%B5%E0%A4%BF%E0%A4%A4%E0%A4%BE/", "कविता"),
         ("Olive", "olive"),
     ),
 )

@@ -15,6 +15,7 @@ from django_stubs_ext import StrOrPromise
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.forms import ParagraphsField
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -25,7 +26,7 @@ SNOOZE_HOURS = (1, 4, 24)
 class AlertActionForm(forms.Form):
     action = forms.ChoiceField(choices=[(action, action) for action in AlertAction])
     hours = forms.TypedChoiceField(choices=[(hours, hours) for hours in SNOOZE_HOURS], coerce=int, required=False)
-    note = forms.CharField(required=False, max_length=2000, label=_("Note"), widget=forms.Textarea(attrs={"rows": 2}))
+    note = ParagraphsField(required=False, max_length=2000, label=_("Note"), widget=forms.Textarea(attrs={"rows": 2}))
 
 
 class ResolvedFilter(admin.SimpleListFilter):

@@ -22,6 +22,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
+from core.forms import LineField
 from webhooks.admin.event_list import EventChangeList
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Replay, WebhookEvent
@@ -37,7 +38,7 @@ MAX_COUNTED = 10_000
 class ReasonForm(forms.Form):
     """The reason for an action, for the audit log."""
 
-    reason = forms.CharField(max_length=500, label=gettext_lazy("Reason"), widget=forms.TextInput(attrs={"size": 40}))
+    reason = LineField(max_length=500, label=gettext_lazy("Reason"), widget=forms.TextInput(attrs={"size": 40}))
 
 
 class EventIdsField(forms.TypedMultipleChoiceField):

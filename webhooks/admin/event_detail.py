@@ -19,6 +19,7 @@ from audit.log import Actor
 from audit.models import AuditLog
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.forms import LineField
 from webhooks import event_context, event_status
 from webhooks.admin import changes, links
 from webhooks.models import WebhookEvent
@@ -28,7 +29,7 @@ REVEAL = "webhooks.reveal_payload"
 
 
 class RevealForm(forms.Form):
-    reason = forms.CharField(
+    reason = LineField(
         label=gettext_lazy("Reason"),
         max_length=500,
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
