@@ -5,6 +5,8 @@ from django.urls import include, path
 
 from config import views
 
+handler400 = views.bad_request
+handler403 = views.permission_denied
 #: Adds a header for search engines.
 handler404 = views.not_found
 #: Returns 503 while the database is unavailable.

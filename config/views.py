@@ -88,7 +88,18 @@ def _can_read_metrics(request: HttpRequest) -> bool:
     return bool(allowed) and ip_allowlist.is_in(get_client_ip(request), allowed)
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    _skip_csrf_check(request)
+    return defaults.bad_request(request, exception)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    _skip_csrf_check(request)
+    return defaults.permission_denied(request, exception)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    _skip_csrf_check(request)
     response = defaults.page_not_found(request, exception)
     response["X-Robots-Tag"] = "noindex"
     return response
@@ -100,11 +111,20 @@ def server_error(request: HttpRequest) -> HttpResponse:
     The authentication middleware queries the database for flags if a page load has an expired token.
     """
     error = sys.exc_info()[1]
+    _skip_csrf_check(request)
     return (
         service_unavailable(request, error)
         if isinstance(error, DATABASE_UNAVAILABLE)
         else defaults.server_error(request)
     )
+
+
+def _skip_csrf_check(request: HttpRequest) -> None:
+    """Keep Django's error pages from parsing the body, which may be malformed: the error page would then fail itself.
+
+    They check the CSRF token to render it. An error page changes nothing, so the check is not needed.
+    """
+    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
 
 
 def _problem() -> str:
