@@ -149,6 +149,7 @@ class ClientUpdateView(EditView[ClientProfile]):
     """Edit the signed-in user's client profile. Admins can edit any client profile by id."""
 
     section = CLIENT_SECTION
+    is_page = True  # no other page shows a client profile
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not kwargs and not request.user.is_authenticated:

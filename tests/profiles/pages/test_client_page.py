@@ -38,6 +38,12 @@ def test_owner_can_view_and_edit(clio: ClientProfile) -> None:
     assert AuditLog.objects.get().changed_fields == ["company_name", "industry", "project_preferences"]
 
 
+@pytest.mark.parametrize("page", ({}, {"hx-current-url": "http://testserver/account/"}))
+def test_htmx_request_from_any_page_is_redirected_to_the_form(clio: ClientProfile, page: dict[str, str]) -> None:
+    response = signed_in(clio.user).post(OWN, TYPED, headers=HTMX | page)
+    assert (response.status_code, response["HX-Redirect"]) == (200, OWN)
+
+
 def test_admin_edits_at_a_separate_url(clio: ClientProfile) -> None:
     adam = UserFactory.create(admin=True)
     url = f"/clients/{clio.pk}/edit/"
