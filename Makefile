@@ -1,7 +1,7 @@
 # All development commands. `make` lists them. Requires GNU make, a POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test check smoke oracle browser-test alarms screenshots lighthouse docs bench format migrations
+.PHONY: help run manage test check smoke fuzz oracle browser-test alarms screenshots lighthouse docs bench format migrations
 .PHONY: requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
@@ -62,6 +62,10 @@ check: ## Check lint, formatting, types, migrations, deployment settings and kno
 smoke: ## Test `make run` in an empty folder, including restart and stop
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m tests.smoke
+
+fuzz: ## Throw 100,000 mutated requests at the whole application: make fuzz ARGS="--requests=5000 --seed=7"
+	$(INSTALL) dev.txt
+	$(IN_VENV) -m tests.fuzz $(ARGS)
 
 oracle: ## Compare session verification with Clerk's JavaScript library; needs Node
 	$(INSTALL) dev.txt

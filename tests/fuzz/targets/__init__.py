@@ -1,0 +1,32 @@
+"""What the requests aim at. Each target builds one request from a random generator and the world."""
+
+from collections.abc import Callable
+from random import Random
+from typing import NamedTuple
+
+from tests.fuzz.requests import Request
+from tests.fuzz.targets import admin, identity, pages, webhooks
+from tests.fuzz.world import World
+
+
+class Target(NamedTuple):
+    """A target and its share of the requests, in per cent. Cheap requests have large shares."""
+
+    build: Callable[[Random, World], Request]
+    share: int
+
+
+TARGETS = {
+    "webhooks, signed": Target(webhooks.signed, 20),
+    "webhooks, not signed": Target(webhooks.forged, 15),
+    "session tokens": Target(identity.session_token, 15),
+    "cookies": Target(identity.cookies, 14),
+    "handshakes": Target(identity.handshake, 10),
+    "forms": Target(pages.form, 9),
+    "directory": Target(pages.directory, 4),
+    "API": Target(pages.api, 7),
+    "admin lists": Target(admin.admin_list, 2),
+    "admin pages": Target(admin.admin_page, 2),
+    "any URL": Target(pages.any_url, 2),
+}
+assert sum(target.share for target in TARGETS.values()) == 100

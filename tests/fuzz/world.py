@@ -1,0 +1,80 @@
+"""The users, profiles and events that requests are about."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from django.conf import settings
+
+from accounts.models import DataExport, User
+from profiles.models import BuilderProfile, ClientProfile, Project
+from tests.helpers.admin import one_of_each
+from tests.helpers.clients import with_password
+from tests.helpers.factories import (
+    SINCE,
+    BuilderProfileFactory,
+    ClientProfileFactory,
+    ProjectFactory,
+    UserFactory,
+)
+from tests.helpers.tokens import mint
+
+TOKEN_LIFETIME_S = 24 * 3600
+CSRF_TOKEN = "f" * 32
+LISTED_BUILDERS = 30
+#: Forms are kept for an hour after the token was issued, which is longer than a run of the default size.
+EXPIRED_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The same people as in all tests: Olive owns the page, Vera visits, Adam is an admin."""
+
+    olive: User
+    page: BuilderProfile
+    client: ClientProfile
+    project: Project
+    export: DataExport
+    #: Cookie headers by name: olive, vera, adam, operator and nobody.
+    cookies: dict[str, str]
+    #: Session tokens by name.
+    tokens: dict[str, str]
+    #: Session tokens with which a form is kept while the user signs in again.
+    expired_tokens: dict[str, str]
+    #: Of a row of every model in the admin.
+    row: int
+
+    @classmethod
+    def create(cls) -> Self:
+        olive = UserFactory.create(builder=True, client=True, confirmed=True, name="Olive Owner")
+        page = BuilderProfileFactory.create(user=olive, introduced=True, skills=["Django", "SQL"], hourly_rate=90)
+        people = {"olive": olive, "vera": UserFactory.create(confirmed=True), "adam": UserFactory.create(admin=True)}
+        tokens = {name: mint(str(user.clerk_id), lifetime_s=TOKEN_LIFETIME_S) for name, user in people.items()}
+        BuilderProfileFactory.create_batch(LISTED_BUILDERS, introduced=True, skills=["Python"])
+        return cls(
+            olive=olive,
+            page=page,
+            client=ClientProfileFactory.create(user=olive),
+            project=ProjectFactory.create(builder=page),
+            export=DataExport.objects.create(
+                user=olive, ready_at=SINCE, expires_at="2100-01-01T00:00Z", archive=b"zip"
+            ),
+            cookies={name: _clerk_cookies(token) for name, token in tokens.items()}
+            | {"nobody": "__clerk_db_jwt=dvb_any", "operator": _password_cookies()},
+            tokens=tokens,
+            expired_tokens={name: mint(str(user.clerk_id), age_s=EXPIRED_S) for name, user in people.items()},
+            row=one_of_each(),
+        )
+
+    def fill_in(self, url: str) -> str:
+        """Return a URL with the objects of this world filled in."""
+        names = {"slug": self.page.slug, "builder": self.page.pk, "client": self.client.pk, "project": self.project.pk}
+        return url.format(**names, export=self.export.public_id)
+
+
+def _clerk_cookies(token: str) -> str:
+    return f"__session={token}; __client_uat=1; __clerk_db_jwt=dvb_any"
+
+
+def _password_cookies() -> str:
+    name = settings.SESSION_COOKIE_NAME
+    return f"{name}={with_password().cookies[name].value}; __clerk_db_jwt=dvb_any"
