@@ -8,7 +8,7 @@ from webhooks.models import WebhookEvent
 
 
 def assert_rejected(response: Any, reason: str, *, status: int = 400) -> None:
-    """Assert that the response contains only `reason` and nothing was stored."""
+    """Assert that the response contains only `reason`, and that no data was stored."""
     assert response.status_code == status, response.content
     assert response.json() == {"error": reason}, response.content
     assert_nothing_stored()

@@ -10,7 +10,7 @@ from tests.settings import NEXT_SECRET, SECRET
 
 
 def found() -> list[str | None]:
-    """Return the IDs of the messages of this app."""
+    """Return the IDs of this app's messages."""
     messages = checks.run_checks(tags=[checks.Tags.security])
     return [message.id for message in messages if (message.id or "").startswith("webhooks.")]
 

@@ -70,7 +70,7 @@ def test_several_events_have_different_users_in_order() -> None:
     assert [each["timestamp"] - SECONDS_2026 * 1000 for each in printed] == [0, 1, 2, 3, 4]
 
 
-def test_options_set_the_facts_of_the_user() -> None:
+def test_options_set_the_users_fields() -> None:
     options = ["--id", "user_2abc", "--first-name", "Zofia", "--last-name", "Wąs", "--username", "zofia"]
     options += ["--email", "Zofia@Example.com", "--no-verified", "--roles", "BUILDER, CLIENT", "--banned"]
     data = event("user.updated", *options)["data"]
@@ -143,7 +143,7 @@ def test_command_fails_if_an_event_is_rejected(live_server: LiveServer, capsys: 
 
 
 class RedirectHandler(BaseHTTPRequestHandler):
-    """Responds with the status in the path. Redirects point to a URL that accepts everything."""
+    """Responds with the status in the path. Redirects point to a URL that returns 200."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))

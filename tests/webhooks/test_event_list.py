@@ -40,7 +40,7 @@ FAILED = {"state": "failed", "error_class": "transient", "last_error": ERROR, "p
 
 @pytest.fixture
 def operator() -> Client:
-    """Return the browser of a local superuser, who needs no session token, so that time can be frozen."""
+    """Return a client signed in as a local superuser. It needs no session token, so time can be frozen."""
     return with_password()
 
 
@@ -52,7 +52,7 @@ def olive() -> User:
 
 @pytest.fixture
 def events(olive: User) -> dict[str, WebhookEvent]:
-    """Return events that differ in every filter, oldest first."""
+    """Return events with different values for every filter, oldest first."""
     return {
         "old": event(NOW - 40 * DAY, event_type="user.created", clerk_user_id=olive.clerk_id),
         "ignored": event(NOW - 3 * DAY, event_type="email.created", state="ignored", source_address="203.0.113.9"),
@@ -208,7 +208,7 @@ def test_warning_reflects_the_remaining_filters(operator: Client, query: str) ->
 def test_long_filter_values_are_truncated(operator: Client) -> None:
     text = page(operator, f"?q={'x' * 3000}&event_type={'y' * 3000}")
     [chips] = re.findall(r'<ul class="chips".*?</ul>', text, re.DOTALL)
-    shown = re.sub(r'href="[^"]*"', "", chips)  # the links of the chips contain the other filters
+    shown = re.sub(r'href="[^"]*"', "", chips)  # the chips' links contain the other filters
     assert "x" * 70 in shown
     assert "y" * 70 in shown
     assert len(shown) < 1500
@@ -262,7 +262,7 @@ def by(name: str) -> Callable[[WebhookEvent], Any]:
 def test_pages_contain_each_event_exactly_once(
     operator: Client, monkeypatch: pytest.MonkeyPatch, name: str, sign: str, where: str
 ) -> None:
-    """Many events share a value, so page boundaries fall between equal values."""
+    """Many events have the same value, so pages start and end between equal values."""
     monkeypatch.setattr(WebhookEventAdmin, "list_per_page", 4)
     for number in range(23):
         facts: dict[str, Any] = {"attempts": 1 + number % 7 // 5}
@@ -345,7 +345,7 @@ def test_slow_query_times_out_with_advice(
     operator: Client, events: dict[str, WebhookEvent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WebhookEventAdmin, "timeout_ms", 50)
-    with connection.cursor() as cursor:  # a view that makes reading each row slow
+    with connection.cursor() as cursor:  # a view that makes each row slow to read
         cursor.execute("ALTER TABLE webhooks_webhookevent RENAME TO events_kept")
         cursor.execute("CREATE VIEW webhooks_webhookevent AS SELECT * FROM events_kept WHERE pg_sleep(0.1) IS NOT NULL")
     try:

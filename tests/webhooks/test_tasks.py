@@ -41,7 +41,7 @@ def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, cap
 def test_job_that_keeps_killing_workers_is_abandoned_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The job itself never gets to log anything."""
+    """The job cannot log the problem itself."""
     job = stalled(attempts=5)
     manager = recover(monkeypatch, job)
     manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)

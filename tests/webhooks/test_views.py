@@ -1,4 +1,4 @@
-"""Responses of the endpoint, independent of the content of events."""
+"""The endpoint's responses, independent of the content of events."""
 
 import logging
 import socket
@@ -76,7 +76,7 @@ def test_endpoint_is_never_redirected(webhook: WebhookClient, settings: Settings
 
 
 def test_other_pages_are_redirected_to_https(client: Client, settings: Settings) -> None:
-    """Proves that the test above is effective."""
+    """Show that the test above would detect a redirect."""
     settings.SECURE_SSL_REDIRECT = True
     assert client.get("/builders/").status_code == 301
 
@@ -264,7 +264,7 @@ def test_locked_event_returns_503(webhook: WebhookClient, other_connection: psyc
 
 
 @pytest.mark.parametrize("address", (STRANGER, "2001:db8::1", ""), ids=("IPv4", "IPv6", "unix socket"))
-def test_empty_allowlist_admits_every_address(webhook: WebhookClient, address: str) -> None:
+def test_empty_allowlist_allows_all_addresses(webhook: WebhookClient, address: str) -> None:
     assert webhook.post(BODY, REMOTE_ADDR=address).status_code == 200
 
 
@@ -284,7 +284,7 @@ LISTS = (
 
 
 @pytest.mark.parametrize(("allowed", "good", "bad"), LISTS)
-def test_allowlist_admits_only_listed_addresses(
+def test_allowlist_allows_only_listed_addresses(
     webhook: WebhookClient, settings: Settings, allowed: list[str], good: str, bad: str
 ) -> None:
     settings.CLERK_WEBHOOK_ALLOWED_IPS = allowed

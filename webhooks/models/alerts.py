@@ -35,11 +35,11 @@ class Alert(models.Model):
 
     rule = models.CharField(max_length=32, choices=Rule)
     opened_at = models.DateTimeField(default=timezone.now)
-    summary = models.CharField(max_length=500, help_text="One sentence describing the latest finding.")
+    summary = models.CharField(max_length=500, help_text="One sentence that describes the latest finding.")
     value = models.FloatField(help_text="Current severity. The unit depends on the rule.")
     notified_value = models.FloatField(help_text="Severity when the last notification was queued.")
     worst_value = models.FloatField()
-    facts = models.JSONField(default=dict, blank=True, help_text="The cause, such as event ids.")
+    facts = models.JSONField(default=dict, blank=True, help_text="The cause, such as event IDs.")
     last_seen_at = models.DateTimeField(default=timezone.now, help_text="When the rule last found the problem.")
     ok_since = models.DateTimeField(null=True, blank=True, help_text="When the rule stopped finding the problem.")
     resolved_at = models.DateTimeField(null=True, blank=True)
@@ -51,7 +51,7 @@ class Alert(models.Model):
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     note = models.TextField(blank=True, help_text="Notes from the operators who handled the alert.")
     reopened_count = models.PositiveIntegerField(
-        default=0, help_text="How many times the problem returned soon after it was resolved."
+        default=0, help_text="Number of times that the problem returned soon after it was resolved."
     )
 
     objects = AlertQuerySet.as_manager()

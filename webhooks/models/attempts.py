@@ -18,13 +18,13 @@ class Attempt(models.Model):
         REPLAY = "replay", "Replay"  # an operator
 
     event = models.ForeignKey(WebhookEvent, models.CASCADE, related_name="attempt_rows", db_index=False)
-    number = models.PositiveIntegerField(help_text="1 for the first.")
+    number = models.PositiveIntegerField(help_text="Number of the attempt, starting at 1.")
     started_at = models.DateTimeField()
     duration = models.DurationField()
     outcome = models.CharField(max_length=16, choices=WebhookEvent.State)
     error_class = models.CharField(max_length=16, choices=WebhookEvent.ErrorClass, blank=True)
     error = models.TextField(blank=True, help_text="The event's last error after this attempt.")
-    traceback = models.TextField(blank=True, help_text="Without the values of variables.")
+    traceback = models.TextField(blank=True, help_text="Traceback without the values of variables.")
     trigger = models.CharField(max_length=16, choices=Trigger)
 
     class Meta:

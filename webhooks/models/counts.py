@@ -10,7 +10,7 @@ class EventCount(models.Model):
     event_type = models.CharField(max_length=100, blank=True)
     state = models.CharField(max_length=16)
     events = models.PositiveIntegerField()
-    deliveries = models.PositiveIntegerField(help_text="Includes repeated deliveries.")
+    deliveries = models.PositiveIntegerField(help_text="Number of deliveries, including repeated deliveries.")
 
     class Meta:
         constraints = [
@@ -46,7 +46,7 @@ class AggregationProgress(models.Model):
     """The progress of aggregating events and emptying payloads. The table has a single row."""
 
     transaction = models.BigIntegerField(
-        default=0, help_text="Changes made by transactions before this one have been aggregated."
+        default=0, help_text="Changes by all transactions before this one have been aggregated."
     )
     aggregated_at = models.DateTimeField(null=True)
     payloads_emptied_before = models.DateTimeField(

@@ -63,7 +63,7 @@ class WebhookEvent(models.Model):
 
     svix_id = models.CharField(max_length=255)
     event_type = models.CharField(max_length=100, blank=True)
-    payload = models.TextField(null=True, help_text="The text exactly as signed, or NULL if it must not be kept.")
+    payload = models.TextField(null=True, help_text="The exact text that was signed, or NULL if it must not be stored.")
     state = models.CharField(max_length=16, choices=State)
     attempts = models.PositiveIntegerField(default=1, help_text="Number of attempts to apply the event.")
     deliveries = models.PositiveIntegerField(default=1, help_text="Number of deliveries by Svix.")
@@ -75,7 +75,7 @@ class WebhookEvent(models.Model):
     processed_at = models.DateTimeField(null=True, help_text="When the event was settled.")
     next_attempt_at = models.DateTimeField(null=True)
     duration = models.DurationField(
-        default=timedelta, help_text="Time from receipt, or from the start of the retry, to the result."
+        default=timedelta, help_text="Time from the receipt, or from the start of the retry, to the result."
     )
     clerk_user_id = models.CharField(max_length=64, null=True)
     instance_id = models.CharField(max_length=64, blank=True)
@@ -83,7 +83,7 @@ class WebhookEvent(models.Model):
         null=True, help_text="IP address of the sender, which is Svix and not the user."
     )
     headers = models.JSONField(default=dict)
-    secret_fingerprint = models.CharField(max_length=16, help_text="Identifies the signing secret that matched.")
+    secret_fingerprint = models.CharField(max_length=16, help_text="Identifier of the signing secret that matched.")
     #: The transaction that last changed a counted column. A trigger sets it; see webhooks.monitoring.hourly_counts.
     changed_in = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 

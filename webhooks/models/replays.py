@@ -29,23 +29,23 @@ class Replay(models.Model):
 
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     reason = models.TextField()
-    description = models.TextField(help_text="The selected events, in words.")
-    dry_run = models.BooleanField(help_text="Every change is rolled back.")
+    description = models.TextField(help_text="A description of the selected events.")
+    dry_run = models.BooleanField(help_text="Whether all changes are rolled back.")
     previous_run = models.ForeignKey(
         "self",
         models.SET_NULL,
         null=True,
         blank=True,
-        help_text="The dry run that it repeats for real, or the stopped replay that it resumes.",
+        help_text="The dry run that this replay repeats for real, or the stopped replay that it resumes.",
     )
-    in_background = models.BooleanField(default=False, help_text="A worker runs it.")
-    rate_limit = models.PositiveSmallIntegerField(default=0, help_text="Events per second; 0 for no limit.")
+    in_background = models.BooleanField(default=False, help_text="Whether a worker runs the replay.")
+    rate_limit = models.PositiveSmallIntegerField(default=0, help_text="Maximum events per second, or 0 for no limit.")
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
-    error = models.TextField(blank=True, help_text="Why the replay failed.")
+    error = models.TextField(blank=True, help_text="The reason why the replay failed.")
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
     last_event_id = models.BigIntegerField(
-        default=0, help_text="The last event done. Events are replayed in the order of their IDs."
+        default=0, help_text="ID of the last replayed event. Events are replayed in the order of their IDs."
     )
     counts = models.JSONField(default=dict, help_text="Number of events by outcome.")
     groups = models.JSONField(default=dict, help_text="Number of events by outcome and reason.")

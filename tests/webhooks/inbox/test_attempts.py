@@ -1,4 +1,4 @@
-"""Rows of attempts: written for failures and retries, but not for successful first attempts."""
+"""Attempts are stored for failures and retries, but not for successful first attempts."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Rejected requests are counted by cause and hour, and do not grow the database."""
+"""Rejected requests are counted by cause and hour, and do not make the database grow."""
 
 from typing import Any, NoReturn
 
@@ -160,7 +160,7 @@ def test_missing_secret_is_counted(counter: RejectionCounter, webhook: WebhookCl
 
 @pytest.mark.django_db(transaction=True)
 def test_counts_of_an_outage_are_written_without_a_later_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is away when the first flush happens, and no other request follows."""
+    """The database is unavailable during the first flush, and no other request follows."""
     monkeypatch.setattr(module, "FLUSH_DELAY_S", 0.01)
     counter = RejectionCounter()
     with monkeypatch.context() as patch:

@@ -40,7 +40,7 @@ class HandlerError(Exception):
 
 @contextmanager
 def failing_handlers(error: Exception | None = None) -> Iterator[None]:
-    """Make every user event fail after its user, audit rows and profiles were written."""
+    """Make every user event fail after the user, audit rows and profiles were written."""
 
     def fail(**kwargs: Any) -> None:
         raise error or HandlerError("half-way")
@@ -73,7 +73,7 @@ def assert_full_effect() -> None:
     assert actions == ["PROFILE_CREATED", "PROFILE_CREATED", "ROLE_ADDED", "ROLE_ADDED", "USER_CREATED"]
 
 
-def test_repeated_delivery_carries_the_body_of_an_emptied_event(webhook: WebhookClient) -> None:
+def test_repeated_delivery_restores_an_emptied_payload(webhook: WebhookClient) -> None:
     """Svix keeps bodies for 90 days, and PAYLOAD_RETENTION_DAYS may be shorter."""
     failed_event(webhook, error=DataError("too long"))
     WebhookEvent.objects.update(payload=None)
@@ -88,7 +88,7 @@ def test_retry_of_event_without_payload_is_ignored(webhook: WebhookClient) -> No
     now = datetime.now(UTC)
     WebhookEvent.objects.update(
         state=State.FAILED, processed_at=None, next_attempt_at=now
-    )  # such as after a lost connection
+    )  # as after a lost connection
     event = inbox.retry(WebhookEvent.objects.get().pk)
     assert event is not None
     assert event.state == State.IGNORED
@@ -130,7 +130,7 @@ def test_failed_profile_creation_fails_the_event(webhook: WebhookClient, monkeyp
 
 
 def test_database_error_fails_the_event(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error aborts the transaction, so another one has to store the row."""
+    """The error aborts the transaction, so another transaction has to store the row."""
 
     def fail(*args: Any) -> bool:
         with connection.cursor() as cursor:
@@ -240,7 +240,7 @@ def test_retry_locks_out_deliveries_of_the_same_event(webhook: WebhookClient, da
 
 
 def test_early_retry_job_does_nothing(webhook: WebhookClient) -> None:
-    """Another attempt has moved the schedule."""
+    """Another attempt has rescheduled the event."""
     with time_machine.travel(NOW, tick=False):
         event = failed_event(webhook)
         before = WebhookEvent.objects.values().get()
@@ -326,7 +326,7 @@ def test_event_that_fails_for_a_day_is_dead(webhook: WebhookClient) -> None:
 
 
 def test_dead_event_can_still_be_delivered_again(webhook: WebhookClient) -> None:
-    """After the bug is fixed, an operator or Svix can trigger another attempt."""
+    """After the bug has been fixed, an operator or Svix can trigger another attempt."""
     event = failed_event(webhook)
     WebhookEvent.objects.update(state=State.DEAD, next_attempt_at=None, attempts=10)
     assert webhook.created(ZOFIA, svix_id=event.svix_id) == "processed"

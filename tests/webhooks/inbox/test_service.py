@@ -41,7 +41,7 @@ def stored_fields(event: WebhookEvent) -> dict[str, Any]:
 def test_event_row_stores_all_details_of_the_delivery(webhook: WebhookClient) -> None:
     zofia = person(updated_at=EARLIER)
     envelope = samples.user_event("user.created", zofia)
-    # Neither compact nor sorted, to show that the signed text is stored byte for byte.
+    # The body is neither compact nor sorted, to test that the signed text is stored unchanged.
     body = json.dumps(envelope, ensure_ascii=False, indent=3) + "\r\n"
     with time_machine.travel(NOW, tick=False):
         forwarded = {"x-forwarded-for": "198.51.100.1"}
@@ -90,7 +90,7 @@ def test_long_headers_are_truncated(webhook: WebhookClient) -> None:
     assert WebhookEvent.objects.get().headers["User-Agent"] == "x" * 500
 
 
-def test_audit_rows_name_the_delivery_and_the_acting_user_instead_of_svix(webhook: WebhookClient) -> None:
+def test_audit_rows_contain_the_delivery_and_the_acting_user_instead_of_svix(webhook: WebhookClient) -> None:
     envelope = samples.event(
         "user.created", person().data(), occurred_at=NOW, client_ip="2001:db8::7", user_agent="Firefox"
     )
@@ -329,7 +329,7 @@ def test_verified_body_of_unexpected_shape_is_stored_as_dead(webhook: WebhookCli
 
 
 def test_dead_event_stores_its_readable_fields(webhook: WebhookClient) -> None:
-    """They make it part of the user's erasure and allow fetching the user from Clerk."""
+    """These fields are needed to erase the user and to fetch the user from Clerk."""
     zofia = person()
     envelope = samples.user_event("user.created", zofia)
     webhook.post(envelope | {"data": {**envelope["data"], "updated_at": "yesterday"}})
@@ -378,7 +378,7 @@ def test_payload_class_without_an_id_is_stored_as_failed(
     event = WebhookEvent.objects.get()
     assert (event.state, event.clerk_user_id) == (State.FAILED, zofia.clerk_id)
     assert event.last_error.startswith("AttributeError: ")
-    monkeypatch.undo()  # the bug is fixed
+    monkeypatch.undo()  # fix the bug
     assert inbox.retry(event.pk)
     assert User.objects.get().clerk_id == zofia.clerk_id
 
@@ -444,7 +444,7 @@ def test_event_without_a_timestamp_is_ordered_by_the_update_time(
 
 
 def test_deletion_without_any_time_is_applied_with_the_time_of_receipt(webhook: WebhookClient) -> None:
-    """A deletion is final, so it needs no time to be ordered."""
+    """A deletion is final, so no time is needed to order it."""
     zofia = person()
     webhook.created(zofia)
     with time_machine.travel(NOW, tick=False):
@@ -552,7 +552,7 @@ def statements(queries: CaptureQueriesContext) -> list[str]:
 
 @pytest.mark.django_db(transaction=True)
 def test_new_builder_takes_nine_queries(webhook: WebhookClient) -> None:
-    """Including BEGIN, COMMIT and the lookup in the slug history."""
+    """The queries include BEGIN, COMMIT and the lookup in the slug history."""
     webhook.created(person())
     with CaptureQueriesContext(connection) as queries:
         assert webhook.created(person(roles=["BUILDER"])) == "processed"
@@ -582,7 +582,7 @@ def test_rejected_request_takes_no_query(webhook: WebhookClient) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_endpoint_ignores_atomic_requests(webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Otherwise the response would precede the commit, and a failure would roll back the stored event."""
+    """With ATOMIC_REQUESTS, a failure would also roll back the stored event."""
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", value=True)
     with CaptureQueriesContext(connection) as queries:
         assert webhook.created(person()) == "processed"

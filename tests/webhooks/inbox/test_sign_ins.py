@@ -1,4 +1,4 @@
-"""Clerk's session.created adds one audit row with the address and browser of the person who signed in."""
+"""A session.created event adds one audit row with the user's IP address and browser."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -100,7 +100,7 @@ def test_sign_in_that_arrives_before_its_user_is_recorded(webhook: WebhookClient
 
 
 def test_old_sign_in_of_an_unknown_user_is_ignored(webhook: WebhookClient) -> None:
-    """Otherwise resending old events would create users who no longer exist."""
+    """Otherwise, resending old events would create users who no longer exist."""
     assert outcome(webhook, signed_in(person(), at=timezone.now() - timedelta(days=2))) == "ignored"
     assert WebhookEvent.objects.get().last_error == "The user is not known here."
     assert not User.objects.exists()

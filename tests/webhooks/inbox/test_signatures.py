@@ -27,7 +27,7 @@ BODY = samples.encode(samples.event("session.pending", {"id": "sess_1"}, occurre
 
 
 def compute_signature(body: bytes, *, svix_id: str, timestamp: str, secret: str = SECRET) -> str:
-    """Compute the signature header without code from this application or Svix."""
+    """Compute the signature header without using code from this application or Svix."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     digest = hmac.digest(key, f"{svix_id}.{timestamp}.".encode() + body, "sha256")
     return "v1," + base64.b64encode(digest).decode()
@@ -67,7 +67,7 @@ def test_retired_secret_is_rejected(webhook: WebhookClient, settings: Settings) 
 
 
 def renamed(headers: dict[str, str]) -> dict[str, str]:
-    """Rename headers to the Standard Webhooks names, and blank those of Svix."""
+    """Rename headers to the Standard Webhooks names, and set Svix's headers to blank values."""
     return {name.replace("svix", "webhook"): value for name, value in headers.items()} | dict.fromkeys(headers, "")
 
 
@@ -162,7 +162,7 @@ def test_one_valid_signature_entry_is_enough(webhook: WebhookClient, signature: 
 
 
 def test_signatures_of_rotated_secrets_are_accepted_with_either_secret(webhook: WebhookClient) -> None:
-    """Svix signs with the old and the new secret while one is being rotated."""
+    """During a rotation, Svix signs with the old and the new secret."""
     headers = signed_headers(svix_id="msg_rotated")
     timestamp = headers["svix-timestamp"]
     other = compute_signature(BODY.encode(), svix_id="msg_rotated", timestamp=timestamp, secret=UNKNOWN_SECRET)
@@ -212,7 +212,7 @@ def test_stale_timestamp_is_rejected(webhook: WebhookClient, sign: int) -> None:
     assert_rejected(response, "stale_timestamp")
 
 
-def test_recorded_request_cannot_be_resent_later(webhook: WebhookClient) -> None:
+def test_recorded_request_is_rejected_later(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW, tick=False):
         headers = signed_headers()
     with time_machine.travel(NOW + timedelta(hours=1), tick=False):

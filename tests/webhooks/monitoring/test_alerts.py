@@ -1,4 +1,4 @@
-"""The lifecycle of alerts, their notifications and actions, and every rule with a real cause."""
+"""The lifecycle, notifications and actions of alerts, and each alert rule with a real cause."""
 
 import re
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def worker() -> None:
-    """Register a worker with a heartbeat that is recent at any frozen time."""
+    """Register a worker whose heartbeat is recent at any frozen time."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
 
@@ -153,7 +153,7 @@ def test_recurring_problem_reopens_recent_alert(receiver: Receiver) -> None:
 
 
 def test_reopened_alert_that_persists_is_notified_once(receiver: Receiver) -> None:
-    """Operators were notified of the resolution, so they would otherwise miss it."""
+    """Operators were notified of the resolution, so they need to know that the problem has returned."""
     open_and_resolve()
     create_dead_events()
     for minutes in (20, 36, 39, 60, 90):
@@ -208,7 +208,7 @@ def test_failing_channel_is_retried_without_blocking_others(settings: Settings, 
 
 @pytest.mark.parametrize("url", ("nonsense://tok123/x", "slack://tok123", "pagerduty://tok123"))
 def test_channel_url_is_never_logged(settings: Settings, caplog: pytest.LogCaptureFixture, url: str) -> None:
-    """Apprise logs URLs that it cannot parse in full."""
+    """If Apprise cannot parse a URL, it logs the complete URL."""
     settings.ALERT_URLS = [url]
     assert [found.id for found in check_alert_channels()] == ["webhooks.E005"]
     create_dead_events()
@@ -231,7 +231,7 @@ def test_failing_rule_does_not_stop_other_rules(
 
 
 def test_locks_end_with_their_transaction() -> None:
-    """Behind PgBouncer a session lock would outlive its transaction and block all further checks."""
+    """Behind PgBouncer, a session lock would never be released and would block all further checks."""
     with CaptureQueriesContext(connection) as statements:
         check()
     locks = [each["sql"] for each in statements if "advisory" in each["sql"]]
@@ -388,7 +388,7 @@ def test_audit_chain_opens_after_two_missed_verifications(receiver: Receiver) ->
     create_verification(NOW - timedelta(hours=5))
     assert check() == []
     assert check(timedelta(days=1)) == []  # one missed night is tolerated
-    assert check(timedelta(days=1, hours=20)) == []  # the second night has just begun
+    assert check(timedelta(days=1, hours=20)) == []  # the deadline of the second night has not passed
     assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
     assert "not been verified for 53 hours" in Alert.objects.get().summary
     create_verification(NOW + timedelta(days=2))
@@ -500,7 +500,7 @@ def test_rule_has_runbook(adam: User, rule: Alert.Rule) -> None:
 
 
 def test_runbooks_link_to_each_other(adam: User) -> None:
-    """Links between the files in docs/runbooks become links between admin pages."""
+    """Links between files in docs/runbooks are converted to links between admin pages."""
     response = signed_in(adam).get("/admin/webhooks/alert/runbooks/failure_rate/")
     assertContains(response, '<a href="../dead_events/">Dead events</a>')
     assertNotContains(response, ".md")

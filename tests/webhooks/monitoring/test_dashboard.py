@@ -26,7 +26,7 @@ from webhooks.monitoring.health import measure
 
 pytestmark = pytest.mark.django_db
 
-#: Aggregation skips changes of open transactions, so these tests have to commit.
+#: These tests commit their data, because aggregation ignores changes of open transactions.
 committed = pytest.mark.django_db(transaction=True)
 
 URL = "/admin/webhooks/dashboard/"
@@ -43,7 +43,7 @@ def adam() -> User:
 
 @pytest.fixture(autouse=True)
 def worker() -> None:
-    """Register a worker with a heartbeat that is recent at any frozen time."""
+    """Register a worker whose heartbeat is recent at any frozen time."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
 
@@ -357,7 +357,7 @@ def test_unscheduled_jobs_become_overdue() -> None:
 
 
 def test_every_link_resolves(operator: Client) -> None:
-    """The admin redirects unknown filters to the unfiltered list with `?e=1`."""
+    """Django's admin redirects URLs with unknown filters to the unfiltered list with `?e=1`."""
     create_one_of_everything()
     links = {html.unescape(link) for link in re.findall(r'href="(/admin/[^"]+)"', page(operator, **HTMX))}
     assert len(links) > 20

@@ -1,4 +1,4 @@
-"""Totals always equal a full count of all events, whatever changed since the last aggregation."""
+"""Totals always equal a full count of all events, regardless of changes since the last aggregation."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -92,7 +92,7 @@ def test_emptying_payloads_does_not_make_hours_dirty(webhook: WebhookClient) -> 
 
 
 def test_transaction_open_during_aggregation_is_counted() -> None:
-    """Its row has a lower id and transaction than rows that were aggregated before it was committed."""
+    """Its row has a lower ID and transaction ID than rows that were aggregated before the commit."""
     written, counted = Event(), Event()
 
     def write_slowly() -> None:

@@ -47,7 +47,7 @@ def operator() -> Client:
 
 @pytest.fixture
 def zofia(webhook: WebhookClient, adam: User) -> User:
-    """Return a user who was renamed, made a builder by Adam, and lost that role at Clerk, one minute apart."""
+    """Return a user who was renamed, made a builder by Adam, and lost the role at Clerk, a minute apart."""
     zofia = person(first_name="Zofia", last_name="Old", email="zofia@example.com", roles=["CLIENT"], updated_at=NOW)
     with time_machine.travel(NOW, tick=False):
         webhook.created(zofia)
@@ -169,7 +169,7 @@ def test_pages_have_no_gaps_or_repeats(zofia: User) -> None:
                 log.record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=zofia, changes={"name": ("a", "b")})
     before = {(entry.source, entry.row.pk) for entry in all_entries(zofia)}
     first = timeline.fetch_page(zofia)
-    event(NOW + 2 * DAY, clerk_user_id=zofia.clerk_id)  # arrives between two pages
+    event(NOW + 2 * DAY, clerk_user_id=zofia.clerk_id)  # an event arrives between two pages
     entries, cursor = list(first.entries), first.next_cursor
     while cursor:
         found = timeline.fetch_page(zofia, cursor=cursor)
@@ -315,7 +315,7 @@ def test_user_page_links_to_timeline(zofia: User, operator: Client) -> None:
 
 
 def test_events_under_former_clerk_id_are_shown_until_it_moved(adam: User) -> None:
-    """The identity of a new account was moved to an older one and replaced its Clerk id."""
+    """A new account's identity was moved to an older account and replaced the older account's Clerk ID."""
     old, new = (
         UserFactory.create(clerk_id=clerk_id, email="zofia@example.com", email_verified_at=NOW)
         for clerk_id in ("user_old", "user_new")

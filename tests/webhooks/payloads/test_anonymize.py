@@ -1,4 +1,4 @@
-"""Test fixtures keep the shape of a payload and contain no personal data."""
+"""Test fixtures have the same structure as the payload and contain no personal data."""
 
 import json
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def test_no_personal_data_is_left() -> None:
     text = anonymize.make_fixture(json.dumps(original))
     personal = {value for value in values(original) if value not in IMPERSONAL and not isinstance(value, bool)}
     personal |= {"zofia@wasowska.example", 4711}
-    personal -= {42, "password"}  # too short to be distinctive, or part of a key of Clerk's
+    personal -= {42, "password"}  # too short to be distinctive, or part of one of Clerk's keys
     assert {
         "Zofia",
         "zofia@gmail.example",
@@ -93,7 +93,7 @@ def test_ids_custom_keys_and_custom_numbers_are_replaced() -> None:
     assert made["instance_id"].startswith("ins_")
 
 
-def test_shape_is_kept() -> None:
+def test_structure_is_kept() -> None:
     def shape(value: Any, *, is_free: bool = False) -> Any:
         if isinstance(value, dict):
             parts = [shape(part, is_free=is_free or name.endswith("metadata")) for name, part in value.items()]

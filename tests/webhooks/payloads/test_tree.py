@@ -41,7 +41,7 @@ def shown(body: str, *, revealed: bool = False) -> dict[str, str | None]:
 
 
 def personal(value: Any, key: str = "", *, metadata: bool = False) -> set[str]:
-    """Return the texts in an event that a human reader would call personal."""
+    """Return the texts in an event that are personal data."""
     if isinstance(value, dict):
         return set().union(*(personal(v, k, metadata=metadata or k.endswith("metadata")) for k, v in value.items()))
     if isinstance(value, list):
@@ -145,7 +145,7 @@ def test_metadata_shows_only_known_keys(noise: Any) -> None:
 @pytest.mark.parametrize("place", ("private_metadata", "unsafe_metadata", "public_metadata", "something_new"))
 @pytest.mark.parametrize("inside", ("", "data"))
 def test_harmless_looking_values_are_hidden_in_metadata(place: str, inside: str) -> None:
-    """Metadata may hold a name that looks like a Clerk ID, or who is banned elsewhere."""
+    """Metadata may contain a name that looks like a Clerk ID, or bans from another system."""
     values = {"id": "zofia_Lecka", "banned": True, "type": "zofia", "created_at": 1793534400000, "note": None}
     nodes = payload_tree.build(
         json.dumps({"data": {place: {inside: values} if inside else values}}), revealed=False

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.django_db
 State = Replay.State
 WORKER = ["manage.py", "procrastinate", "worker"]
 ALL = WebhookEvent.objects.all
-#: Ignored events as the inbox stores them.
+#: Field values of ignored events in the inbox.
 MANY = """
 INSERT INTO webhooks_webhookevent (svix_id, event_type, payload, state, attempts, deliveries, last_error, error_class,
     received_at, last_delivery_at, processed_at, duration, instance_id, headers, secret_fingerprint)
@@ -204,7 +204,7 @@ def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient
     assert not AuditLog.objects.filter(action="EVENT_REPLAYED").exists()
 
 
-def test_findings_are_limited_and_counts_are_not(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_findings_are_limited_but_counts_are_complete(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_FINDINGS", 2)
     many(5)
     replay = work(start(ngozi, dry_run=True))
@@ -310,7 +310,7 @@ def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monk
 
 
 def stopped(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
-    """Return a replay of all events that was cancelled after `after` of them."""
+    """Return a replay of all events that was cancelled after `after` events."""
     replay = start(by)
     done = iter(range(after))
     with monkeypatch.context() as patch:
@@ -343,7 +343,7 @@ def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.Mo
     many(2)
     replay = start(ngozi)
     with monkeypatch.context() as patch:
-        patch.setattr(event_actions, "replay", lambda event_id: None)  # has the wrong signature
+        patch.setattr(event_actions, "replay", lambda event_id: None)  # the function has the wrong signature
         with pytest.raises(TypeError):
             replays.run_replay(replay.pk)
     replay.refresh_from_db()

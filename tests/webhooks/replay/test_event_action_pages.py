@@ -348,7 +348,7 @@ def test_cancelled_dry_run_runs_all_events_for_real(browser: Client) -> None:
     assert Replay.objects.count() == 1
 
 
-def test_replay_with_failed_event_is_not_marked_as_good(webhook: WebhookClient, browser: Client) -> None:
+def test_replay_with_failed_event_is_not_marked_as_successful(webhook: WebhookClient, browser: Client) -> None:
     event = failed_event(webhook)
     assert "states.svg#good" in act(browser, event, "replay").content.decode()
     WebhookEvent.objects.update(payload="{")
@@ -380,7 +380,7 @@ def test_rate_limit_can_be_changed_and_replay_cancelled(browser: Client) -> None
     ),
 )
 def test_get_of_an_action_url_redirects_to_its_form(browser: Client, name: str, args: list[int], redirect: str) -> None:
-    """The login page redirects to the URL of the action, which accepts only POST."""
+    """After login, users are redirected to the action's URL, which accepts only POST."""
     address = reverse(f"admin:{name}", args=args) + ("" if args else "?state=dead")
     response = browser.get(address)
     assert (response.status_code, response["Location"]) == (302, redirect)
@@ -436,7 +436,7 @@ def test_error_of_a_dry_run_is_escaped(webhook: WebhookClient, browser: Client) 
 def test_only_admins_and_superusers_can_repair(
     rf: RequestFactory, monkeypatch: pytest.MonkeyPatch, facts: dict[str, bool], *, allowed: bool
 ) -> None:
-    """Even if a group grants the permission to view events."""
+    """A group's permission to view events is not sufficient."""
     monkeypatch.setattr(event_actions, "may_view_events", lambda request: True)
     request = rf.post("/")
     request.user = UserFactory.create(**facts)

@@ -135,7 +135,7 @@ def test_dry_run_without_payload_is_ignored_with_a_reason(webhook: WebhookClient
 @pytest.mark.parametrize("kind", ("new", "changed", "failing", "at commit"))
 @pytest.mark.django_db(transaction=True)
 def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kind: str) -> None:
-    """No row, job, count or `on_commit` callback is left. The secret key is set so that pushes would be deferred."""
+    """No rows, jobs, counts or `on_commit` callbacks remain. The secret key is set so that pushes would be deferred."""
     settings.CLERK_SECRET_KEY = "sk_test_any"
     metadata = {"roles": ["BUILDER"], "hourlyRate": 90}
     if kind == "changed":
@@ -173,7 +173,7 @@ def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kin
             event_actions.replay(event.pk, ActingAdmin(Actor(user=UserFactory.create()), "x")).outcome
             == State.PROCESSED
         )
-        assert MetadataPush.objects.exists()  # so the dry run had something to roll back
+        assert MetadataPush.objects.exists()  # the dry run must have changes to roll back
 
 
 @pytest.mark.parametrize("table", ("webhooks_webhookevent", "accounts_user"))
@@ -330,7 +330,7 @@ def test_replay_of_a_locked_event_is_busy(webhook: WebhookClient, ngozi: ActingA
 # --- Resolving ---
 
 
-def test_resolved_event_is_not_reoutcomes(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+def test_resolved_event_is_not_retried(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     event = failed_event(webhook)
     assert event_actions.resolve(event.pk, ngozi)
     event.refresh_from_db()
@@ -344,7 +344,7 @@ def test_resolved_event_is_not_reoutcomes(webhook: WebhookClient, ngozi: ActingA
     assert row.details == {
         "state": ["failed", "ignored"],
         "note": "the instance id was wrong",
-        "error": "internal: HandlerError",  # the text may quote personal data, and the log is kept forever
+        "error": "internal: HandlerError",  # the message may quote personal data, and the log is never deleted
     }
 
 
