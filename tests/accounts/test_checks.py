@@ -1,4 +1,4 @@
-"""System checks of the Clerk settings."""
+"""System checks for the Clerk settings."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ GOOD: dict[str, Any] = {
     "CLERK_FRONTEND_API_URL": FRONTEND,
     "CLERK_KEY_FRONTEND_API_URL": FRONTEND,
 }
-#: Changed settings of a deployment without Clerk.
+#: Settings to change for a deployment without Clerk.
 WITHOUT_CLERK = {"CLERK_PUBLISHABLE_KEY": "", "CLERK_FRONTEND_API_URL": "", "CLERK_KEY_FRONTEND_API_URL": ""}
 
 

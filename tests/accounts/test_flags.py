@@ -1,4 +1,4 @@
-"""Feature flags: evaluation, the admin, and the flag of the handshake."""
+"""Feature flags: evaluation, the admin, and the handshake's flag."""
 
 from typing import Any
 
@@ -127,7 +127,7 @@ class TestAdmin:
         flag = Flag.objects.get(name=profile_flags.PUBLIC_API)
         adam = UserFactory.create(admin=True)
         self.change(signed_in(adam), flag, users=str(vera.pk), percent="12.5")
-        self.change(signed_in(adam), flag, users=str(vera.pk), percent="12.5")  # unchanged, so not audited
+        self.change(signed_in(adam), flag, users=str(vera.pk), percent="12.5")  # Unchanged values are not audited.
         [row] = AuditLog.objects.filter(action="FLAG_SWITCHED")
         assert (row.actor, row.target, row.target_label) == (adam, f"accounts.flag:{flag.pk}", "public_api")
         assert row.details == {"everyone": [True, None], "percent": [None, 12.5], "users": [[], [vera.pk]]}

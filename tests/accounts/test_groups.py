@@ -1,4 +1,4 @@
-"""Audit rows for changes of groups, their permissions and members."""
+"""Audit rows for changes to groups, their permissions and their members."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def send(browser: Client, page: str, name: str = "Lookers", **submitted: Any) ->
 
 
 def audit_rows() -> list[tuple[str, str, Any]]:
-    """Return action, target and details of the audit rows, oldest first."""
+    """Return the action, target and details of each audit row, oldest first."""
     rows = AuditLog.objects.filter(action__startswith="GROUP_").order_by("pk")
     return [(row.action, row.target, row.details) for row in rows]
 

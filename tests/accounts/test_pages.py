@@ -1,4 +1,4 @@
-"""Sign-in, sign-up and sign-out, and the account pages."""
+"""Sign-in, sign-up, sign-out and account pages."""
 
 from typing import Any
 
@@ -192,7 +192,7 @@ class TestAccountPage:
     ) -> None:
         browser = signed_in(olive)
         browser.get("/account/")
-        with django_assert_num_queries(5):  # the user, two profiles, the activity and the export
+        with django_assert_num_queries(5):  # Queries for the user, two profiles, the activity and the export.
             browser.get("/account/")
 
     def test_export_is_requested_and_downloaded(self, olive: SampleUser) -> None:
@@ -205,7 +205,7 @@ class TestAccountPage:
         assert browser.get(f"/account/exports/{DataExport.objects.get().public_id}/").status_code == 200
 
     def test_failed_export_can_be_requested_again(self, olive: SampleUser) -> None:
-        """The job is tried three times within a minute."""
+        """The job is attempted three times within a minute."""
         browser = signed_in(olive)
         browser.post("/account/exports/")
         DataExport.objects.update(requested_at=timezone.now() - exports.REUSE_WITHIN)

@@ -1,4 +1,4 @@
-"""Forms posted with an expired session token: preserved, shown again and deleted."""
+"""Forms posted with an expired session token are preserved, shown again and deleted."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pages for changing roles: users change their own, admins those of others."""
+"""Pages on which users change their own roles and admins change other users' roles."""
 
 import pytest
 from django.contrib.messages import get_messages

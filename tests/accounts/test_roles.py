@@ -1,4 +1,4 @@
-"""Role changes: permissions, audit rows and the time until Clerk confirms them."""
+"""Role changes: permissions, audit rows and pending changes that Clerk has not confirmed."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ class TestPermissions:
             Role.BUILDER,
         ]
         assert olive.roles == ["BUILDER"]
-        assert BuilderProfile.objects.get().unpublished_at  # Olive has to publish it first
+        assert BuilderProfile.objects.get().unpublished_at  # Olive must publish it first.
         assert ClientProfile.objects.get().archived_at
 
     def test_users_cannot_make_themselves_admins(self, webhook: WebhookClient) -> None:

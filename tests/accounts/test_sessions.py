@@ -1,4 +1,4 @@
-"""Loading users from session tokens, and rejecting tokens before they expire."""
+"""Loading users for session tokens, and rejecting tokens before they expire."""
 
 from datetime import timedelta
 from typing import Any

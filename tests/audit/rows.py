@@ -29,14 +29,14 @@ def create_row(**facts: Any) -> AuditLog:
 
 
 def mark_erased(*users: User | int | None) -> None:
-    """Mark users as erased and record it, without erasing anything yet."""
+    """Mark users as erased and write the audit row, without erasing any data."""
     for user in User.objects.filter(pk__in=[getattr(user, "pk", user) for user in users]):
         User.objects.filter(pk=user.pk).update(erased_at=timezone.now(), deleted_at=timezone.now(), is_active=False)
         log.record(AuditLog.Action.PERSON_ERASED, actor=SYSTEM, target=user)
 
 
 def execute_as_owner(*statements: str) -> None:
-    """Run SQL without triggers, as the database owner can."""
+    """Run SQL with triggers disabled, as the database owner can."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL session_replication_role = replica")
         for statement in statements:

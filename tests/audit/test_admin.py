@@ -50,7 +50,7 @@ def browser(adam: User) -> Client:
 
 @pytest.fixture
 def rows(adam: User, olive: User) -> list[int]:
-    """Write a row for each kind of actor and return their ids, oldest first."""
+    """Write a row for each kind of actor and return the row ids, oldest first."""
     webhook = Actor(Source.WEBHOOK, "msg_1")
     log.record(Action.USER_CREATED, actor=webhook, target=olive)
     log.record(Action.ROLE_ADDED, actor=Actor(Source.REQUEST).with_user(adam), target=olive, role="BUILDER")
@@ -238,10 +238,10 @@ def test_pages_link_to_older_and_newer_rows(browser: Client, olive: User, monkey
 def test_page_needs_one_query_for_rows_and_no_count(
     browser: Client, rows: list[int], django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    with django_assert_num_queries(4) as captured:  # one for the user, two for permissions, one for the rows
+    with django_assert_num_queries(4) as captured:  # One query for the user, two for permissions and one for the rows.
         browser.get(LIST)
     assert not any("COUNT(" in query["sql"] or "DISTINCT" in query["sql"] for query in captured.captured_queries)
-    with django_assert_num_queries(6):  # two more for the first and last id of the period
+    with django_assert_num_queries(6):  # Two more queries for the first and last id in the period.
         browser.get(LIST + "?since=2026-01-01&until=2027-01-01")
 
 
@@ -314,7 +314,7 @@ def test_csv_cells_are_never_formulas(browser: Client, name: str, cell: str) -> 
 
 
 def test_export_is_streamed(browser: Client, rows: list[int]) -> None:
-    """Rows written during the export are not included, so that it ends."""
+    """Rows written during the export are not included. Otherwise, the export might not end."""
     response = browser.post(EXPORT, {"format": "jsonl"})
     assert isinstance(response, StreamingHttpResponse)
     lines: Iterator[Any] = iter(response.streaming_content)

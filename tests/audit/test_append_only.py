@@ -50,7 +50,7 @@ def test_manager_has_no_delete_method() -> None:
 
 
 COLUMNS = [field.column for field in AuditLog._meta.concrete_fields]
-#: A valid value for each column that differs from the one in `create_row`.
+#: A valid value for each column that differs from the value in `create_row`.
 OTHER = {
     **dict.fromkeys(("id", "actor_id", "subject_id", "transaction"), "999999"),
     **dict.fromkeys(
@@ -160,7 +160,7 @@ def test_erasing_a_personal_column_is_permanent(column: str) -> None:
     after: dict[str, Any] = dict(AuditLog.objects.values().get(pk=row.pk))
     assert after.pop(column) is None
     assert after.items() <= vars(row).items()
-    assert erase(row, column) == 1  # erasing again is allowed
+    assert erase(row, column) == 1  # Erasing a column again is allowed.
     assert_rejected(f"UPDATE audit_auditlog SET {column} = {OTHER[column]} WHERE id = {row.pk}")
 
 
@@ -199,7 +199,7 @@ def test_each_column_is_erased_with_its_own_user() -> None:
     assert erase(row, *ACTORS) == 1
 
 
-def test_erasure_needs_both_the_mark_and_the_audit_row() -> None:
+def test_erasure_requires_both_the_mark_and_the_audit_row() -> None:
     row = create_row()
     User.objects.filter(pk=row.subject_id).update(erased_at=row.timestamp)
     assert_rejected(f"UPDATE audit_auditlog SET details = NULL WHERE id = {row.pk}")
@@ -208,7 +208,7 @@ def test_erasure_needs_both_the_mark_and_the_audit_row() -> None:
     assert_rejected(f"UPDATE audit_auditlog SET details = NULL WHERE id = {row.pk}")
 
 
-def test_temporary_table_does_not_deceive_the_trigger() -> None:
+def test_temporary_table_does_not_bypass_the_trigger() -> None:
     row = create_row()
     with transaction.atomic():
         execute(

@@ -1,4 +1,4 @@
-"""Every change writes an audit row with the changed values and the actor."""
+"""Every change writes an audit row with its values and actor."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,7 +40,7 @@ def olive(**facts: Any) -> SampleUser:
 
 
 def written_rows(*, since: int = 0) -> list[tuple[str, str, Any]]:
-    """Return action, target model and details of the rows with ids above `since`, oldest first."""
+    """Return the action, target model and details of each row with an id above `since`, oldest first."""
     rows = AuditLog.objects.filter(pk__gt=since).order_by("pk")
     return [(row.action, row.target.partition(":")[0], row.details) for row in rows]
 
@@ -192,7 +192,8 @@ def test_every_row_of_an_event_has_its_origin(webhook: WebhookClient) -> None:
     assert len(rows) == 3
     for row in rows:
         assert (row.source, row.delivery, row.timestamp) == ("webhook", "msg_42", NOW)
-        assert (row.ip_address, row.user_agent) == ("2001:db8::7", "Firefox/140")  # the user's, not Svix's
+        # This is the user's value, not Svix's.
+        assert (row.ip_address, row.user_agent) == ("2001:db8::7", "Firefox/140")
         assert (row.actor_id, row.actor_label) == (None, None)
         assert (row.subject_id, row.target_label) == (user.pk, "Olive Owner")
     targets = [f"accounts.user:{user.pk}"] * 2 + [f"profiles.builderprofile:{profile.pk}"]
@@ -416,7 +417,7 @@ def test_digest_covers_every_personal_column(column: str) -> None:
 
 
 def test_equal_rows_have_different_digests() -> None:
-    """The salt prevents a brute-force search of all IP addresses."""
+    """The salt prevents a brute-force search for IP addresses."""
     user = UserFactory.create()
     for _ in range(2):
         log.record(Action.USER_UPDATED, actor=SYSTEM, target=user)

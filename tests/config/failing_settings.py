@@ -1,4 +1,4 @@
-"""Settings with JSON logs and Sentry, and with a page and a job that fail on purpose."""
+"""Settings with JSON logs and Sentry, and with a page and a job that fail intentionally."""
 
 from config import sentry
 from config.environment import env

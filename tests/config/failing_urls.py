@@ -1,4 +1,4 @@
-"""The product's URLs and a page that raises while it handles personal data."""
+"""The product's URLs and a page that raises an error while handling personal data."""
 
 import logging
 from typing import NoReturn

@@ -1,13 +1,13 @@
-"""Style sheets, scripts and fonts stay small and load in the right order."""
+"""Style sheets, scripts and fonts are below their size limits and load in the right order."""
 
 import pytest
 from django.test import Client
 
 from config.environment import BASE_DIR
 
-#: Bytes of all style sheets and scripts, uncompressed and without htmx.
+#: Maximum size in bytes of all style sheets and scripts, uncompressed and without htmx.
 MAX_BYTES = 60_000
-#: Files that only the admin loads.
+#: Files used only in the admin.
 ADMIN_FILES = {"admin.css", "operators.css", "auto-refresh.js"}
 
 

@@ -1,4 +1,4 @@
-"""System checks of hosts, proxies and HTTPS."""
+"""System checks for hosts, proxies and HTTPS."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.core import checks
 from pytest_django import Settings
 
 YEAR_S = 365 * 24 * 3600
-#: Settings of a sound deployment.
+#: Settings for a valid deployment.
 GOOD: dict[str, Any] = {
     "LOCAL_MODE": False,
     "ALLOWED_HOSTS": ["profiles.example.com", ".example.org", "web-1", "10.0.3.17", "[2001:db8::7]"],
@@ -130,6 +130,6 @@ def test_forwarded_header_needs_a_proxy(settings: Settings) -> None:
     assert ids(settings, **changed) == ["config.W009", "config.W010"]
 
 
-def test_local_mode_may_do_without_hosts_and_proxies(settings: Settings) -> None:
+def test_local_mode_does_not_require_hosts_and_proxies(settings: Settings) -> None:
     changed = {"LOCAL_MODE": True, "DEBUG": True, "ALLOWED_HOSTS": [], "SECURE_PROXY_SSL_HEADER": None}
     assert ids(settings, **changed) == []

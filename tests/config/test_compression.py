@@ -1,4 +1,4 @@
-"""Pages are compressed for visitors only; pages of signed-in users and API responses are not."""
+"""Pages are compressed only for visitors. Pages for signed-in users and API responses are not compressed."""
 
 import gzip
 from typing import Any

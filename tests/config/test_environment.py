@@ -230,7 +230,7 @@ def test_connections_are_pooled_with_short_timeouts() -> None:
 
 
 def test_transaction_pooler_gets_no_startup_options_and_no_server_side_cursors() -> None:
-    """PgBouncer refuses the former, and the latter would outlive their transaction."""
+    """PgBouncer rejects start-up options, and server-side cursors would outlive their transaction."""
     settings = database_config("postgresql://olive@localhost/main", pool_size=4, pooler="transaction")
     assert settings["DISABLE_SERVER_SIDE_CURSORS"]
     assert settings["OPTIONS"] == {

@@ -1,4 +1,4 @@
-"""Errors that a running server and worker report to Sentry and to the log, without personal data."""
+"""A running server and worker report errors to Sentry and to the log without personal data."""
 
 import json
 from collections.abc import Iterator
@@ -57,13 +57,13 @@ def environ(sentry: Receiver) -> dict[str, str]:
 
 
 def lines(log: Path, logger: str = "") -> list[dict[str, Any]]:
-    """Parse the lines of a log, each of which must be JSON."""
+    """Parse a log's lines, which must be JSON."""
     logged = [json.loads(line) for line in log.read_text().splitlines()]
     return [line for line in logged if line["logger"].startswith(logger)]
 
 
 def lines_of_request(log: Path, request_id: str) -> list[dict[str, Any]]:
-    """Wait for the access log line of a request, then return all its lines."""
+    """Wait for a request's access log line, then return all log lines for the request."""
     wait_until(
         lambda: any(line.get("request_id") == request_id for line in lines(log, "gunicorn.access")),
         f"the request {request_id} is not in the log",
@@ -72,7 +72,10 @@ def lines_of_request(log: Path, request_id: str) -> list[dict[str, Any]]:
 
 
 def post_failing_form(site: httpx.Client) -> tuple[str, int, list[str]]:
-    """Post personal data and secrets to a failing page; return request id, user id, and the values that must not be reported."""
+    """Post personal data and secrets to a failing page.
+
+    Return the request id, user id and values that must not be reported.
+    """
     user = UserFactory.create(email=OLIVE)
     token = mint(str(user.clerk_id))
     signature = signatures.sign("{}", SECRET, svix_id="msg_x")["svix-signature"]
@@ -184,7 +187,7 @@ def test_rejected_requests_are_not_reported(site: httpx.Client, sentry: Receiver
     assert site.get("/healthz", headers={"host": "evil.example.com"}).status_code in (200, 400)
     assert site.get("/builders/", headers={"host": "evil.example.com"}).status_code == 400
     assert site.post("/account/roles/", data={"a": "b"}).status_code == 403
-    # Events arrive in order, so this one proves that no other was sent before it.
+    # Events arrive in order, so this event proves that no other event was sent before it.
     last, _, _ = post_failing_form(site)
     wait_until(lambda: sentry.bodies, "Sentry received nothing")
     assert [event["tags"]["request_id"] for event in sentry.items()] == [last]
@@ -243,7 +246,7 @@ def test_job_error_is_reported_once_after_the_last_attempt(sentry: Receiver, dat
     assert event["tags"] == {"job": "failing.fail", "job_id": str(job_id)}
     assert event["exception"]["values"][0]["type"] == "LookupError"
     assert "olive17" not in sentry.bodies[0]
-    written = log.read_text().splitlines()[1:]  # the first line is printed by Procrastinate and not logged
+    written = log.read_text().splitlines()[1:]  # Procrastinate prints the first line and does not log it.
     [line] = [line for line in map(json.loads, written) if line["level"] == "error"]
     assert (line["job"], line["job_id"], line["error.kind"]) == ("failing.fail", job_id, "builtins.LookupError")
     assert "olive17" not in log.read_text()

@@ -1,4 +1,4 @@
-"""Every response has strict security headers, and every page complies with its own policy."""
+"""Every response has strict security headers, and every page complies with its Content Security Policy."""
 
 import re
 import runpy
@@ -49,7 +49,7 @@ REGEXES = {
 
 
 def patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
-    """Yield a path, to be formatted with the `pk` of an object, and the pattern of every URL."""
+    """Yield a path and the pattern for every URL. The path must be formatted with an object's `pk`."""
     for entry in resolver.url_patterns:
         path = prefix + path_of(entry)
         if isinstance(entry, URLResolver):
@@ -60,7 +60,7 @@ def patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, UR
 
 def path_of(entry: URLPattern | URLResolver) -> str:
     pattern = str(entry.pattern)
-    if app := re.search(r"\?P<app_label>(\w+)", pattern):  # the first of several alternatives
+    if app := re.search(r"\?P<app_label>(\w+)", pattern):  # Use the first of several alternatives.
         return f"{app[1]}/"
     if not isinstance(entry.pattern, RoutePattern):
         return REGEXES[pattern]
@@ -116,7 +116,7 @@ PRODUCTION = {
 
 @pytest.fixture(scope="module")
 def outside_local_mode() -> dict[str, Any]:
-    """Return the settings of config/settings.py outside local mode."""
+    """Return the settings in config/settings.py outside local mode."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in PRODUCTION.items():
             patch.setenv(name, value)
@@ -125,7 +125,7 @@ def outside_local_mode() -> dict[str, Any]:
 
 @pytest.fixture
 def production(settings: Settings, outside_local_mode: dict[str, Any]) -> dict[str, Any]:
-    """Apply the security settings of production, and return all settings."""
+    """Apply production security settings, and return all settings."""
     for name, value in outside_local_mode.items():
         if name.startswith(("SECURE_", "SESSION_COOKIE_", "CSRF_", "X_FRAME_", "ALLOWED_HOSTS")):
             setattr(settings, name, value)
@@ -183,14 +183,14 @@ def assert_strict(response: Any) -> None:
 
 
 def problems_of(response: Any) -> list[str]:
-    """Return the elements of a page that its own policy blocks."""
-    if not response["Content-Type"].startswith("text/html"):  # nosniff keeps browsers from rendering it
+    """Return the elements on a page that its policy blocks."""
+    if not response["Content-Type"].startswith("text/html"):  # nosniff prevents browsers from rendering it.
         return []
     return Page(response.content.decode(), nonces_of(response)).problems
 
 
 class Page(HTMLParser):
-    """Collects inline and external scripts and styles without a valid nonce."""
+    """Collect inline and external scripts and styles without a valid nonce."""
 
     def __init__(self, text: str, nonces: set[str]) -> None:
         super().__init__()
@@ -211,7 +211,7 @@ class Page(HTMLParser):
 
     @staticmethod
     def is_harmless(tag: str, given: dict[str, str | None]) -> bool:
-        """Return whether a tag loads no script or style, or loads it from an allowed URL."""
+        """Return whether a tag does not load a script or style, or loads it from an allowed URL."""
         if tag == "script":
             allowed = ("/static/", f"{ISSUER}/npm/")
             return (given.get("src") or "").startswith(allowed) or given.get("type") == "application/json"
@@ -228,14 +228,14 @@ def test_every_url_has_strict_headers_for_anonymous_users(stranger: Client, url:
     response = stranger.get(url.format(pk=pk))
     assert response.status_code in (200, 301, 302, 401, 404, 405)
     assert_strict(response)
-    assert response["X-Frame-Options"] == "DENY"  # for browsers that do not know frame-ancestors
+    assert response["X-Frame-Options"] == "DENY"  # For browsers that do not support frame-ancestors.
     assert problems_of(response) == []
 
 
 #: URLs that do not return a page or a redirect to an operator.
 EXCEPTIONS = {
     "/api/webhooks/clerk": 405,
-    # Signing in with a password gives access to the admin only.
+    # Signing in with a password only gives access to the admin.
     "/api/profiles/me": 401,
     "/api/profiles/builders/1": 404,
     "/api/profiles/clients/1": 404,
@@ -245,7 +245,7 @@ EXCEPTIONS = {
     "/admin/nowhere": 404,
     "/admin/logout/": 405,
     "/admin/autocomplete/": 403,
-    "/admin/r/1/{pk}/": 404,  # these objects have no public page
+    "/admin/r/1/{pk}/": 404,  # These objects have no public page.
 }
 # Only groups can be added and deleted in the admin. Other rows are written by the code.
 EXCEPTIONS |= {
@@ -266,7 +266,7 @@ def test_every_url_works_for_operators_and_complies_with_its_policy(operator: Cl
 @every_url
 def test_every_url_has_strict_headers_in_production(production: object, operator: Client, url: str, pk: int) -> None:
     response = operator.get(url.format(pk=pk), secure=True, headers={"host": HOST})
-    assert response["Strict-Transport-Security"] == f"max-age={HOUR_S}"  # this host only, and soon forgotten
+    assert response["Strict-Transport-Security"] == f"max-age={HOUR_S}"  # Applies to this host only and expires soon.
     assert_strict(response)
 
 
@@ -278,7 +278,7 @@ def test_post_without_csrf_token_is_rejected_except_at_the_webhook(stranger: Cli
         assert response.json() == {"error": "missing_headers"}
     elif url.startswith("/api/"):
         assert response.status_code == 401
-    elif url in probes.VIEWS:  # answered before the CSRF check, and only to GET and HEAD
+    elif url in probes.VIEWS:  # These URLs respond before the CSRF check, and only to GET and HEAD.
         assert response.status_code == 405
     else:
         assert response.status_code == 403

@@ -23,13 +23,13 @@ HEALTHZ, READYZ = "/healthz", "/readyz"
 
 @pytest.fixture(autouse=True)
 def just_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reset the cached result of the migration check."""
+    """Reset the migration check's cached result."""
     monkeypatch.setattr(views, "_migrated", False)
 
 
 @pytest.fixture
 def database_down(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Point the connection at a host that does not exist."""
+    """Connect to a database host that does not exist."""
     options = connection.settings_dict["OPTIONS"]
     close_pools()
     with monkeypatch.context() as patch:
@@ -52,7 +52,7 @@ def test_probes_succeed(client: Client, url: str) -> None:
 
 
 def test_liveness_does_not_depend_on_the_database(client: Client) -> None:
-    """pytest-django blocks queries here. Restarting the process would not repair the database."""
+    """pytest-django blocks queries in this test. Restarting the process would not repair the database."""
     assert get(client, HEALTHZ) == (200, {"status": "ok"})
 
 
@@ -110,7 +110,7 @@ def test_readiness_recovers_with_the_database(client: Client, error: Exception) 
 
 @pytest.mark.django_db
 def test_process_is_not_ready_without_lock_timeout(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """A pooler that ignores start-up options dropped it, so a webhook could wait for a lock until Svix gives up."""
+    """Without the timeout, which a pooler may drop, a webhook could wait for a lock until Svix times out."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL lock_timeout = 0")
         assert get(client, READYZ) == (503, {"status": "timeouts_missing"})
@@ -139,7 +139,7 @@ def test_process_is_not_ready_with_an_empty_database(client: Client) -> None:
 def test_migrations_are_checked_until_applied_and_not_again(
     client: Client, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    """A newer version can migrate the database while this process still runs."""
+    """A newer version can migrate the database while this process is still running."""
     get(client, READYZ)
     MigrationRecorder.Migration.objects.all().delete()
     with django_assert_num_queries(1):

@@ -1,4 +1,4 @@
-"""Redirects to HTTPS, and a proxy whose HTTPS requests are not recognized."""
+"""Redirects to HTTPS, and redirect loops behind a proxy whose HTTPS requests are not recognized."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""Clients without an account cannot fill the disk with log lines."""
+"""Unknown clients cannot fill the disk with log lines."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import URL
 
 REQUESTS = 100
-#: What a stranger can send, and the most bytes of log that a hundred of them may cause.
+#: Requests from unknown clients, and the maximum size of the log in bytes for a hundred such requests.
 REQUESTS_OF_STRANGERS: dict[str, tuple[dict[str, Any], int]] = {
     "unsigned webhook": ({"method": "POST", "url": URL, "content": "{}"}, 1500),
     "forged webhook": (
@@ -39,7 +39,7 @@ REQUESTS_OF_STRANGERS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 class LogFile:
-    """The part of a growing file that was written since the last `mark`."""
+    """The part of a growing file that was written after the last `mark`."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.start = path, 0
@@ -67,7 +67,7 @@ def site(log: LogFile, database_url: str) -> Iterator[httpx.Client]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("request_", "most_bytes"), REQUESTS_OF_STRANGERS.values(), ids=REQUESTS_OF_STRANGERS)
-def test_requests_of_strangers_write_few_lines(
+def test_requests_from_unknown_clients_write_few_log_lines(
     site: httpx.Client, log: LogFile, request_: dict[str, Any], most_bytes: int
 ) -> None:
     log.mark()

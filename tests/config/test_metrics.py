@@ -1,4 +1,4 @@
-"""/metrics: its values, formats and access control."""
+"""The values, formats and access control of /metrics."""
 
 from datetime import timedelta
 from typing import Any
@@ -26,7 +26,7 @@ STRANGER = {"REMOTE_ADDR": "203.0.113.9"}
 
 
 def scrape() -> dict[tuple[str, ...], float]:
-    """Return the value of each sample by its name and label values."""
+    """Return sample values by name and label values."""
     response = Client().get("/metrics", headers={"accept": OPENMETRICS})
     assert response.status_code == 200
     assert response["Content-Type"].startswith("application/openmetrics-text")

@@ -1,7 +1,7 @@
 """The files in docs/monitoring/ for Grafana, Prometheus and Datadog match the metrics of /metrics.
 
-promtool and the three products are not available here. PromQL is checked only for existing names, labels and functions, and
-for balanced brackets.
+promtool and the three products are not available in the tests. PromQL is checked only for existing names, labels and
+functions, and for balanced brackets.
 """
 
 import json
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 FOLDER = BASE_DIR / "docs" / "monitoring"
 PREFIX = "buildappswith_"
-#: PromQL functions and operators that our expressions use.
+#: PromQL functions and operators used in our expressions.
 PROMQL_WORDS = {"max", "sum", "by", "increase", "absent", "and", "or"}
 PROMQL_TOKEN = re.compile(
     r'\s+|"[^"\n]*"|[a-zA-Z_]\w*|\$__rate_interval|\[(?:\d+[smhdw]|\$__rate_interval)\]|\d+(?:\.\d+)?|[<>=!]=|[<>=+*/,(){}-]'
@@ -34,13 +34,14 @@ RUNBOOK = re.compile(r"/admin/webhooks/alert/runbooks/([a-z_]+)/")
 
 @pytest.fixture
 def metrics(webhook: WebhookClient) -> dict[str, set[str]]:
-    """Return the labels of each metric of a real response, by the name that Prometheus stores; counters end in _total."""
+    """Return each metric's labels in a real response, by its name in Prometheus. Counter names end in _total."""
     zofia = person()
     webhook.created(zofia)
     text = Client().get("/metrics", headers={"accept": "application/openmetrics-text"}).content.decode()
     names: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
-        # A family without samples has no name here. The drift metrics have no samples before the first reconciliation.
+        # Families without samples have no names here. The drift metrics have no samples before the first
+        # reconciliation.
         for sample in family.samples:
             names.setdefault(sample.name, set()).update(sample.labels)
     return names | {
@@ -76,7 +77,7 @@ def datadog_queries() -> list[str]:
 
 
 def as_datadog(name: str) -> str:
-    """Return the name that Datadog's OpenMetrics check stores for a metric; counters end in .count."""
+    """Return a metric's name in Datadog's OpenMetrics check. Counter names end in .count."""
     conf = read("openmetrics.d/conf.yaml")["instances"][0]
     short = name.removeprefix(conf["raw_metric_prefix"])
     counter = short.removesuffix("_total")
@@ -84,7 +85,7 @@ def as_datadog(name: str) -> str:
 
 
 def promql_errors(expr: str, metrics: dict[str, set[str]]) -> Iterator[str]:
-    """Yield the errors in a PromQL expression."""
+    """Yield errors in a PromQL expression."""
     if "".join(PROMQL_TOKEN.findall(expr)) != expr:
         yield f"not PromQL: {PROMQL_TOKEN.sub('', expr)}"
     rest = re.sub(r'"[^"]*"|\[[^\]]*\]', "", expr)
@@ -131,7 +132,7 @@ def test_datadog_queries_use_stored_metrics(metrics: dict[str, set[str]]) -> Non
             assert name in stored, query
             labels = {part.partition(":")[0].lstrip("$") for part in chosen.split(",") if part != "*"}
             assert labels | set(filter(None, by.split(","))) <= stored[name], query
-            # as_count() applies to counters only.
+            # as_count() can be used only with counters.
             assert (".as_count()" in query) == name.endswith(".count"), query
 
 
@@ -156,7 +157,7 @@ def test_every_rule_has_an_alert_with_a_runbook_in_both_systems() -> None:
         for tag in monitor["tags"]
         if tag.startswith("rule:")
     }
-    # The site cannot report its own outage. Datadog covers it with the "no data" option of another monitor.
+    # The site cannot report its own outage. In Datadog, another monitor's "no data" option detects it.
     assert set(rules) == set(Alert.Rule) | {"unreachable"}
     assert set(monitors) == set(Alert.Rule)
     for rule, text in [*rules.items(), *monitors.items()]:

@@ -1,4 +1,4 @@
-"""Requests are collected whole, whatever pieces they arrive in."""
+"""Requests are buffered until they are complete, however their bytes are split."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -61,7 +61,7 @@ def test_empty_chunked_body_has_the_length_zero() -> None:
 
 
 @given(st.sampled_from([GET, POST, CHUNKED]), st.lists(st.integers(0, len(CHUNKED)), max_size=12))
-def test_pieces_make_no_difference(request_bytes: bytes, cuts: list[int]) -> None:
+def test_result_does_not_depend_on_chunk_boundaries(request_bytes: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(request_bytes)) for cut in cuts), len(request_bytes)]
     pieces = [request_bytes[start:end] for start, end in pairwise(places)]
     buffer = collected(*pieces)
@@ -71,7 +71,7 @@ def test_pieces_make_no_difference(request_bytes: bytes, cuts: list[int]) -> Non
 
 
 @pytest.mark.parametrize("first", (GET, POST, CHUNKED))
-def test_bytes_of_the_next_request_stay(first: bytes) -> None:
+def test_bytes_of_the_next_request_are_kept(first: bytes) -> None:
     buffer = collected(first + POST)
     assert buffer.is_complete
     assert buffer.rest == POST
@@ -99,7 +99,7 @@ def test_client_that_expects_100_continue_is_recognised() -> None:
         pytest.param(b"Transfer-Encoding: chunked\r\n\r\nfffffff\r\n", "413", id="chunk that is too large"),
     ),
 )
-def test_malformed_request_is_refused(head: bytes, status: str | None) -> None:
+def test_malformed_request_is_rejected(head: bytes, status: str | None) -> None:
     request_bytes = b"POST / HTTP/1.1\r\n" + head + b"\r\n\r\n"
     if status is None:
         assert collected(request_bytes).is_complete
@@ -108,7 +108,7 @@ def test_malformed_request_is_refused(head: bytes, status: str | None) -> None:
             collected(request_bytes)
 
 
-def test_endless_head_is_refused() -> None:
+def test_endless_head_is_rejected() -> None:
     with pytest.raises(RefusedRequest, match=r"^431 "):
         collected(*[b"x" * 64 * 1024] * 3)
 

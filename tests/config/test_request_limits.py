@@ -1,4 +1,4 @@
-"""Clients that send too many requests get 429, and everyone else notices nothing."""
+"""Clients that send too many requests get 429. Other clients are not affected."""
 
 import json
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def counter(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> RequestCount
 
 @pytest.fixture
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit writes and the API to three requests of a person, and five of a network."""
+    """Limit writes and API requests to three per person and five per network."""
     rule = Rule(Limit("tight network", 5, 60), TIGHT)
     monkeypatch.setattr(request_limits, "WRITE", rule)
     monkeypatch.setattr(request_limits, "API", rule)
@@ -99,7 +99,9 @@ def test_memory_is_bounded(counter: RequestCounter, monkeypatch: pytest.MonkeyPa
     assert len(counter._clients) == 10
 
 
-def test_requests_pass_while_the_database_is_away(counter: RequestCounter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_are_allowed_while_the_database_is_unavailable(
+    counter: RequestCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class UnavailableConnection:
         def cursor(self) -> Any:
             raise OperationalError("unavailable")
@@ -141,19 +143,19 @@ def test_stored_counts_contain_no_address_and_expire(counter: RequestCounter) ->
         ("POST", "/admin/login/", [WRITE, PASSWORD]),
     ),
 )
-def test_rules_of_a_request(method: str, path: str, rules: list[Rule]) -> None:
+def test_request_rules(method: str, path: str, rules: list[Rule]) -> None:
     assert list(rules_for(RequestFactory().generic(method, path))) == rules
 
 
 def test_uploads_have_their_own_limit() -> None:
-    request = RequestFactory().post("/builders/zofia/picture/", {"image": "x"})  # multipart by default
+    request = RequestFactory().post("/builders/zofia/picture/", {"image": "x"})  # The default encoding is multipart.
     assert list(rules_for(request)) == [WRITE, UPLOAD]
 
 
 # --- Responses ---
 
 
-def test_person_above_the_limit_gets_a_page(tight: None) -> None:
+def test_person_above_the_limit_gets_an_error_page(tight: None) -> None:
     olive = signed_in(UserFactory.create())
     for _ in range(3):
         assert olive.post("/account/roles/", REMOTE_ADDR=NETWORK).status_code == 302
@@ -167,7 +169,7 @@ def test_person_above_the_limit_gets_a_page(tight: None) -> None:
     assert signed_in(UserFactory.create()).post("/account/roles/", REMOTE_ADDR=OTHER_NETWORK).status_code == 302
 
 
-def test_program_above_the_limit_gets_json(tight: None) -> None:
+def test_api_client_above_the_limit_gets_json(tight: None) -> None:
     for _ in range(5):
         assert Client().get("/api/profiles/me", REMOTE_ADDR=NETWORK).status_code == 401
     response = Client().get("/api/profiles/me", REMOTE_ADDR=NETWORK)
@@ -189,7 +191,7 @@ def test_addresses_of_one_ipv6_network_share_a_limit(tight: None) -> None:
 
 @pytest.mark.parametrize("address", ("127.0.0.1", "10.0.3.17", "fd00::1", "", "unknown"))
 def test_clients_with_an_unknown_or_internal_address_share_no_limit(tight: None, address: str) -> None:
-    """Otherwise one client behind a misconfigured proxy would lock out everyone."""
+    """Otherwise, one client behind a misconfigured proxy could lock everyone out."""
     assert 429 not in statuses(Client(), 10, address=address)
 
 

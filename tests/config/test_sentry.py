@@ -26,7 +26,7 @@ def test_event_and_spans_keep_only_allowed_fields() -> None:
         ],
     }
     record = logging.LogRecord("any", logging.ERROR, "", 0, "Lost %s", (PRIVATE,), None)
-    clear_contextvars()  # from requests of earlier tests; a server clears them before each request
+    clear_contextvars()  # Clear values from requests in earlier tests. A server clears them before each request.
     with bound_contextvars(request_id="r1", user_id=7, something_else=PRIVATE):
         scrubbed: Any = sentry._scrub_event(event, {"log_record": record})  # type: ignore[arg-type]  # has more keys than the type Event
     assert scrubbed == {

@@ -1,4 +1,7 @@
-"""Clients that send slowly, in chunks or not at all do not keep others waiting. A real server, without a proxy."""
+"""Clients that send data slowly, in chunks or not at all do not block other clients.
+
+The tests use a real server without a proxy.
+"""
 
 import http.client
 import socket
@@ -21,7 +24,7 @@ from webhooks.inbox import signatures
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SLOW_CLIENTS = 200
-#: What slow clients have sent when they stop sending.
+#: The data that slow clients send before they stop.
 STALLED = {
     "nothing": b"",
     "half a head": b"POST /api/webhooks/clerk HTTP/1.1\r\nHost: loc",
@@ -52,7 +55,7 @@ def stalled(url: str, sent: bytes) -> Iterator[list[socket.socket]]:
 
 
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
-def test_webhooks_and_pages_answer_beside_slow_clients(url: str, sent: bytes) -> None:
+def test_webhooks_and_pages_respond_while_other_clients_are_slow(url: str, sent: bytes) -> None:
     ada = person(first_name="Ada", last_name="Lovelace")
     with stalled(url, sent), httpx.Client(base_url=url, timeout=5) as fast:
         assert fast.get("/builders/").status_code == 200
@@ -61,7 +64,7 @@ def test_webhooks_and_pages_answer_beside_slow_clients(url: str, sent: bytes) ->
     assert User.objects.filter(clerk_id=ada.clerk_id).exists()
 
 
-def test_stalled_request_is_ended(url: str) -> None:
+def test_stalled_request_is_closed(url: str) -> None:
     begun = time.monotonic()
     with connect(url) as client:
         client.sendall(STALLED["one byte of a body"])
@@ -74,12 +77,12 @@ def test_webhook_without_a_length_is_processed(url: str) -> None:
     envelope = samples.user_event("user.created", ada)
     body = samples.encode(envelope).encode()
     headers = signatures.sign(body.decode(), SECRET, svix_id=new_svix_id()) | {"content-type": "application/json"}
-    pieces = (body[at : at + 100] for at in range(0, len(body), 100))  # httpx sends a generator in chunks
+    pieces = (body[at : at + 100] for at in range(0, len(body), 100))  # httpx sends data from a generator in chunks.
     response = httpx.post(url + URL, content=pieces, headers=headers)
     assert response.json() == {"outcome": "processed"}
 
 
-def test_pipelined_requests_are_both_answered(url: str) -> None:
+def test_both_pipelined_requests_get_a_response(url: str) -> None:
     with connect(url) as client:
         client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
         received = b""

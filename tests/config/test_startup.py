@@ -1,4 +1,4 @@
-"""Web servers and workers refuse to start with dangerous, malformed or missing settings."""
+"""Web servers and workers do not start with dangerous, malformed or missing settings."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from config.environment import BASE_DIR
 from tests.helpers.processes import free_port
 
 KEY = "a1B2c3D4" * 7
-#: A sound deployment, except that its database does not exist.
+#: Settings for a valid deployment whose database does not exist.
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DATABASE_URL": "postgresql://app@/app?host=/nowhere",
@@ -51,7 +51,7 @@ def test_sound_settings_raise_no_messages(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", (WEB, WORKER), ids=("web", "worker"))
-def test_process_names_every_dangerous_setting_and_ends(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_process_reports_every_dangerous_setting_and_exits(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = start(command, tmp_path, ALLOWED_HOSTS="*", DEBUG="1", METRICS_TOKEN="x")
     assert done.returncode == 1
     first, *errors = done.stderr.rstrip().rpartition("Not started")[2].splitlines()
@@ -76,7 +76,7 @@ def test_process_names_every_dangerous_setting_and_ends(tmp_path: Path, command:
         (WORKER, "DEBUG", "treu"),
     ),
 )
-def test_malformed_setting_ends_the_process_with_one_sentence(
+def test_malformed_setting_stops_the_process_with_one_sentence(
     tmp_path: Path, command: tuple[str, ...], name: str, value: str
 ) -> None:
     done = start(command, tmp_path, **{name: value})
@@ -89,5 +89,5 @@ def test_warnings_are_logged_at_the_start(tmp_path: Path) -> None:
     done = start(IMPORT, tmp_path, CLERK_SECRET_KEY="", TRUSTED_PROXY_SSL_HEADER="")
     assert done.returncode == 0
     logged = [line for line in done.stderr.splitlines() if "WARNING config.startup:" in line]
-    # Django keeps its checks in a set, so their order varies.
+    # Django stores its checks in a set, so their order varies.
     assert sorted(line.rpartition("(")[2] for line in logged) == ["accounts.W011)", "config.W009)"]

@@ -1,4 +1,4 @@
-"""The product's URLs and pages that raise each kind of error."""
+"""The product's URLs and a page for each kind of error."""
 
 from typing import NoReturn
 

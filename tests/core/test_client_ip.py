@@ -25,7 +25,7 @@ DIRECT = (
 
 
 @pytest.mark.parametrize(("remote", "expected"), DIRECT)
-def test_without_proxies_it_is_the_address_of_the_connection(remote: str, expected: str | None) -> None:
+def test_client_ip_without_proxies_is_the_connection_address(remote: str, expected: str | None) -> None:
     assert get_client_ip(RequestFactory().get("/", REMOTE_ADDR=remote)) == expected
 
 
@@ -87,7 +87,7 @@ FORWARDED = (
 
 
 @pytest.mark.parametrize(("proxies", "forwarded", "expected"), FORWARDED)
-def test_behind_proxies_it_is_the_address_the_outermost_proxy_saw(
+def test_client_ip_behind_proxies_is_the_address_seen_by_the_outermost_proxy(
     settings: Settings, proxies: int, forwarded: str, expected: str | None
 ) -> None:
     settings.TRUSTED_PROXY_COUNT = proxies
@@ -132,7 +132,7 @@ def test_forwarded_header_is_used_if_configured(
     assert get_client_ip(RequestFactory().get("/", REMOTE_ADDR=PROXY, headers=headers)) == expected
 
 
-def test_missing_header_behind_proxies_gives_no_client_ip(settings: Settings) -> None:
+def test_client_ip_is_unknown_if_the_header_is_missing_behind_proxies(settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     assert get_client_ip(RequestFactory().get("/", REMOTE_ADDR=PROXY)) is None
 

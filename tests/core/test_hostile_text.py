@@ -1,4 +1,4 @@
-"""Work on text that a stranger chooses grows with its length, not with the square of its length."""
+"""Processing time for untrusted text is proportional to its length, not to the square of its length."""
 
 import time
 from collections.abc import Callable
@@ -11,14 +11,14 @@ from profiles.forms.fields import LinksField
 from profiles.forms.link_validation import validate_link
 from webhooks.payloads import anonymize
 
-#: Twice this is below `redaction.MAX_TEXT_LENGTH`, so that the patterns are measured and not the cut.
+#: Less than half of `redaction.MAX_TEXT_LENGTH`, so that the text is not truncated.
 LENGTH = 2000
-#: Twice the text takes about twice the time; quadratic work takes four times.
+#: Processing twice the text takes about twice the time. With a quadratic algorithm, it takes four times as long.
 MAX_RATIO = 3
 
 
 def seconds(function: Callable[[str], object], text: str) -> float:
-    """Return the CPU time of one call, the best of five, because the machine may be busy."""
+    """Return the CPU time for one call. Use the best of five calls, because the machine may be busy."""
     times = []
     for _ in range(5):
         start = time.thread_time()

@@ -35,7 +35,7 @@ def test_lock_is_released_after_an_error(other: psycopg.Connection) -> None:
     assert other.execute(HELD, [LOCK]).fetchone() == (0,)
 
 
-def test_lock_belongs_to_a_transaction_that_delays_neither_vacuum_nor_sealing(other: psycopg.Connection) -> None:
+def test_lock_does_not_delay_vacuum_or_sealing(other: psycopg.Connection) -> None:
     with try_lock(LOCK):
         assert other.execute(HOLDER, [LOCK]).fetchone() == ("idle in transaction", True)
 

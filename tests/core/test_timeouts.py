@@ -1,4 +1,4 @@
-"""Timeouts of sessions behind a pooler, which drops start-up options."""
+"""Session timeouts behind a pooler that drops start-up options."""
 
 import psycopg
 import pytest
@@ -13,7 +13,7 @@ RESET = "ALTER ROLE CURRENT_USER IN DATABASE {database} RESET ALL"
 
 
 def without_options(database_url: str) -> tuple[object, ...]:
-    """Return the timeouts of a session that was opened without start-up options."""
+    """Return the timeouts in a session opened without start-up options."""
     with psycopg.connect(database_url) as session:
         found = session.execute(
             "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
@@ -23,7 +23,7 @@ def without_options(database_url: str) -> tuple[object, ...]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_migrate_makes_the_timeouts_defaults_of_the_role(database_url: str) -> None:
+def test_migrate_sets_the_timeouts_as_role_defaults(database_url: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(RESET.format(database=connection.ops.quote_name(connection.settings_dict["NAME"])))
     assert without_options(database_url) == ("0", "0")
@@ -32,7 +32,7 @@ def test_migrate_makes_the_timeouts_defaults_of_the_role(database_url: str) -> N
 
 
 @pytest.mark.django_db
-def test_timeouts_that_were_set_by_hand_are_kept() -> None:
+def test_manually_set_timeouts_are_kept() -> None:
     with connection.cursor() as cursor:
         database = connection.ops.quote_name(connection.settings_dict["NAME"])
         cursor.execute(f"ALTER ROLE CURRENT_USER IN DATABASE {database} SET lock_timeout = '5s'")

@@ -1,4 +1,4 @@
-"""Hostile values in every field of every form are rejected with a message at the field, or stored cleaned."""
+"""Hostile values in form fields are rejected with an error at the field, or cleaned before they are stored."""
 
 import html
 import json
@@ -96,7 +96,7 @@ EXECUTABLE = re.compile(
 
 
 def values_for_field(name: str) -> dict[str, str]:
-    """Return the values to test a field with."""
+    """Return the test values for a field."""
     return HOSTILE_TEXTS | (LINKS if name in LINK_FIELDS else {}) | (NUMBERS if name in NUMBER_FIELDS else {})
 
 
@@ -105,12 +105,12 @@ class Form:
     """A form and its fields.
 
     Attributes:
-        who: Olive owns the profiles, Vera is a visitor, and Adam is an admin.
-        filled: values of the other fields.
-        texts: free text fields.
+        who: the user who submits the form. Olive owns the profiles, Vera is a visitor, and Adam is an admin.
+        filled: values for the other fields.
+        texts: free-text fields.
         choices: fields with fixed choices.
         hidden: hidden fields.
-        is_covered: another form has the same fields, so a few values are enough.
+        is_covered: whether another form has the same fields, so that a few values are enough.
     """
 
     url: str
@@ -122,7 +122,7 @@ class Form:
     is_covered: bool = False
 
     def values_for(self, name: str) -> Iterable[str]:
-        """Return the labels of the values to test a field with."""
+        """Return the labels of the test values for a field."""
         return SELECTED if self.is_covered or name not in self.texts else values_for_field(name)
 
 
@@ -231,20 +231,20 @@ def stored() -> list[str]:
 
 
 def unwanted() -> list[str]:
-    """Return stored texts that contain unwanted characters."""
+    """Return stored texts with unwanted characters."""
     texts = stored()
     return [text[:40] for text in texts if UNWANTED.search(text) or not unicodedata.is_normalized("NFC", text)]
 
 
 def post(browser: Client, url: str, typed: dict[str, Any], **headers: str) -> tuple[Any, Any]:
-    """Post the form with unpaired surrogates, and return the response and the received data."""
+    """Submit the form with unpaired surrogates, and return the response and the received data."""
     body = urlencode(typed, errors="surrogatepass", doseq=True)
     response = browser.post(url, body, content_type="application/x-www-form-urlencoded", headers=headers)
     return response, QueryDict(body)
 
 
 def problem_with_error(response: Any, name: str, received: str, *, is_typed: bool) -> str:
-    """Return what is missing in the error response: the message at the field, or the submitted value."""
+    """Return a description of a missing error message or submitted value in the error response, or ""."""
     form, text = response.context["form"], html.unescape(response.content.decode())
     if response.status_code != 422 or name not in form.errors:
         return f"{response.status_code}, and the only messages are {dict(form.errors)}"
@@ -271,14 +271,14 @@ def test_hostile_values_are_rejected_or_cleaned(people: People, form: Form, name
             continue
         if bad := unwanted():
             failures[label] = f"stored: {bad[0]!r}"
-        people.page.refresh_from_db()  # the slug may have changed
+        people.page.refresh_from_db()  # The slug may have changed.
         if MARKUP.search(typed) and EXECUTABLE.search(Client().get(people.page.get_absolute_url()).content.decode()):
             failures[label] = "the page contains it as markup"
-        for model in (ContactMessage, Badge):  # avoids duplicates and limits for the next value
+        for model in (ContactMessage, Badge):  # Avoid duplicates and limits for the next value.
             model.objects.all().delete()
         Project.objects.exclude(pk=people.project.pk).delete()
         BuilderProfile.objects.filter(pk=people.page.pk).update(hidden_at=None)
-    assert (failures, unwanted()) == ({}, [])  # rejected forms stored nothing
+    assert (failures, unwanted()) == ({}, [])  # Rejected forms must not store anything.
 
 
 LINK_LABELS = sorted(LINKS.keys() - {"a protocol-relative URL"})

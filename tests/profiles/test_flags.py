@@ -1,4 +1,4 @@
-"""Feature flags of profiles, enabled and disabled. tests/accounts/test_flags.py tests the flags themselves."""
+"""The profiles app with its feature flags enabled and disabled. tests/accounts/test_flags.py tests flag evaluation."""
 
 import pytest
 from django.test import Client
@@ -35,7 +35,7 @@ class TestInPlaceEditing:
         assert form in owner.get(f"/builders/{page.slug}/").content.decode()
         assert owner.post(form, {"bio": "I build."}).status_code == 302
         assert "I build." in owner.get(f"/builders/{page.slug}/").content.decode()
-        # A page that was open when the flag was disabled still works.
+        # A page that was opened before the flag was disabled still works.
         assert owner.get(form, headers=HTMX).content.decode().lstrip().startswith("<section")
 
     def test_flag_applies_to_selected_users_only(self, page: BuilderProfile) -> None:

@@ -1,4 +1,4 @@
-"""Profiles follow roles, and each reason for not being public is independent of the others."""
+"""Profiles follow roles, and each reason for hiding a profile is independent of the others."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
 def builder(**facts: Any) -> SampleUser:
-    """Return Clerk's data of Olive, a builder."""
+    """Return Clerk's data for Olive, a builder."""
     return person(**{"first_name": "Olive", "last_name": "Owner", "roles": ["BUILDER"]} | facts)
 
 
@@ -55,7 +55,7 @@ WITH_ROLES = (
 
 
 def present() -> set[type[Profile]]:
-    """Return the models with a profile that is not archived."""
+    """Return the models that have a profile that is not archived."""
     kinds: list[type[Profile]] = [BuilderProfile, ClientProfile]
     return {kind for kind in kinds if kind._default_manager.filter(archived_at=None).exists()}
 
@@ -79,7 +79,7 @@ def test_profiles_follow_every_change_of_roles(
     assert present() == kinds
 
 
-def test_a_builder_starts_at_tier_one_and_available_for_hire(webhook: WebhookClient) -> None:
+def test_new_builder_has_tier_one_and_is_available_for_hire(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     profile = profile_of(olive)
@@ -151,7 +151,7 @@ OWN_REASONS = [reason for reason in Profile.HIDDEN_BY_FIELDS if reason != "archi
 
 
 @pytest.mark.parametrize("reason", OWN_REASONS)
-def test_other_reasons_survive_losing_and_regaining_the_role(webhook: WebhookClient, reason: str) -> None:
+def test_other_reasons_are_kept_when_the_role_is_lost_and_regained(webhook: WebhookClient, reason: str) -> None:
     olive = builder()
     webhook.created(olive)
     BuilderProfile.objects.update(**{reason: NOW})
@@ -167,7 +167,7 @@ def test_other_reasons_survive_losing_and_regaining_the_role(webhook: WebhookCli
 
 
 @pytest.mark.parametrize("order", list(permutations(["ban", "archive", "hide"])), ids="-".join)
-def test_page_is_public_once_the_last_reason_ends(webhook: WebhookClient, order: tuple[str, ...]) -> None:
+def test_page_is_public_after_the_last_reason_is_removed(webhook: WebhookClient, order: tuple[str, ...]) -> None:
     olive = builder()
     webhook.created(olive)
     state: dict[str, Any] = {"banned": False, "roles": ["BUILDER"]}
@@ -277,7 +277,7 @@ SLUGS = (
 
 
 @pytest.mark.parametrize(("first_name", "last_name", "slug"), SLUGS)
-def test_name_in_any_script_makes_a_working_slug(
+def test_name_in_any_script_produces_a_working_slug(
     webhook: WebhookClient, client: Client, first_name: str, last_name: str | None, slug: str
 ) -> None:
     olive = builder(first_name=first_name, last_name=last_name)
@@ -370,7 +370,7 @@ def test_unnamed_builder_becomes_public_once_a_name_is_known(
     assert is_public(unnamed)
 
 
-def test_name_that_arrives_with_the_role_makes_a_slug(webhook: WebhookClient) -> None:
+def test_name_that_arrives_with_the_role_creates_a_slug(webhook: WebhookClient) -> None:
     unnamed = builder(first_name=None, last_name=None, roles=[])
     webhook.created(unnamed)
     webhook.updated(unnamed.later(first_name="Olive", roles=["BUILDER"]))
@@ -378,7 +378,7 @@ def test_name_that_arrives_with_the_role_makes_a_slug(webhook: WebhookClient) ->
     assert is_public(unnamed)
 
 
-def test_name_that_arrives_while_archived_makes_a_slug(webhook: WebhookClient) -> None:
+def test_name_that_arrives_while_archived_creates_a_slug(webhook: WebhookClient) -> None:
     unnamed = builder(first_name=None, last_name=None)
     webhook.created(unnamed)
     webhook.updated(unnamed.later(timedelta(seconds=1), roles=[]))
@@ -388,14 +388,14 @@ def test_name_that_arrives_while_archived_makes_a_slug(webhook: WebhookClient) -
     assert is_public(unnamed)
 
 
-def test_name_known_before_the_role_makes_a_slug(webhook: WebhookClient) -> None:
+def test_name_known_before_the_role_creates_a_slug(webhook: WebhookClient) -> None:
     olive = builder(roles=["CLIENT"])
     webhook.created(olive)
     webhook.updated(olive.later(roles=["CLIENT", "BUILDER"]))
     assert slug_of(olive) == "olive-owner"
 
 
-def test_late_name_avoids_the_slugs_of_namesakes(webhook: WebhookClient) -> None:
+def test_late_name_does_not_reuse_a_namesakes_slug(webhook: WebhookClient) -> None:
     olive, unnamed = builder(), builder(first_name=None, last_name=None)
     webhook.created(olive)
     webhook.created(unnamed)
@@ -404,7 +404,7 @@ def test_late_name_avoids_the_slugs_of_namesakes(webhook: WebhookClient) -> None
     assert is_public(unnamed)
 
 
-def test_stale_name_makes_no_slug(webhook: WebhookClient) -> None:
+def test_stale_name_does_not_create_a_slug(webhook: WebhookClient) -> None:
     unnamed = builder(first_name=None, last_name=None)
     webhook.updated(unnamed.later())
     assert webhook.created(builder(clerk_id=unnamed.clerk_id)) == "stale"
@@ -458,7 +458,7 @@ def test_display_name_replaces_the_name_from_clerk() -> None:
 
 
 def test_user_row_with_a_profile_cannot_be_deleted() -> None:
-    """Users are tombstoned. Deleting the row would lose the history of the profile."""
+    """Deleted users are kept as tombstones. Deleting the row would lose the profile's history."""
     profile = BuilderProfileFactory.create()
     with pytest.raises(ProtectedError):
         profile.user.delete()

@@ -1,4 +1,4 @@
-"""Permissions of every viewer on profiles in every state."""
+"""Permissions for every viewer and profile state."""
 
 import pytest
 from django.contrib.auth.models import AnonymousUser
@@ -32,7 +32,7 @@ def viewers(owner: User) -> dict[str, User | AnonymousUser]:
     }
 
 
-#: Permissions on a builder profile that is published, hidden, and deleted by its owner.
+#: Permissions on a builder profile that is published, hidden, or deleted by its owner.
 EXPECTED = {
     "anonymous": (VIEW, NONE, NONE),
     "visitor": (VIEW, NONE, NONE),
@@ -83,8 +83,8 @@ def test_admin_cannot_verify_own_profile() -> None:
 
 @pytest.mark.parametrize("is_active", (True, False), ids=("active", "banned"))
 @pytest.mark.parametrize("state", ("published", *STATES, "nameless"))
-def test_queryset_agrees_with_access(state: str, is_active: object) -> None:
-    """A list and a page can never disagree."""
+def test_queryset_matches_access_for(state: str, is_active: object) -> None:
+    """Lists and pages must always apply the same permissions."""
     profile = builder(state)
     User.objects.filter(pk=profile.user.pk).update(banned=not is_active, is_active=is_active)
     profile.user.refresh_from_db()

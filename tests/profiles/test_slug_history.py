@@ -118,7 +118,7 @@ def test_profile_without_slug_has_no_url(page: BuilderProfile) -> None:
 @pytest.mark.parametrize(
     ("path", "typed"),
     (
-        ("edit/about/", {"bio": "Typed for an hour."}),
+        ("edit/about/", {"bio": "Written over an hour."}),
         ("portfolio/new/", {"title": "Hive notes", "status": "live"}),
         ("portfolio/order/", {"project": ["1", "2"]}),
         ("publish/", {}),

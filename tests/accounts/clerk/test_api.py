@@ -252,7 +252,7 @@ class TestRateLimit:
         api.merge_public_metadata("user_2another", {})
         assert max(fake.pauses, default=0) < 1  # the limit of the instance only
 
-    def test_too_long_a_wait_is_refused_immediately(self, fake: FakeClerk) -> None:
+    def test_excessive_wait_is_rejected_immediately(self, fake: FakeClerk) -> None:
         permits_within(5, name="user_2a")
         assert rate_limiter.acquire("user_2a", max_wait_s=0) is None
         assert fake.requests == []

@@ -1,4 +1,4 @@
-"""Parsing of Clerk's cookies and the choice between plain and suffixed ones."""
+"""Parsing Clerk's cookies and choosing between plain and suffixed cookies."""
 
 import dataclasses
 import time
@@ -36,7 +36,7 @@ def test_suffix_matches_clerks_own_libraries(settings: object) -> None:
         ("", {}),
     ),
 )
-def test_malformed_cookies_do_not_hide_others(header: str, expected: dict[str, str]) -> None:
+def test_malformed_cookies_do_not_affect_other_cookies(header: str, expected: dict[str, str]) -> None:
     assert parse(header) == expected
 
 

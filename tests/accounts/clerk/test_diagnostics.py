@@ -22,7 +22,7 @@ WEBHOOK_URL = "https://profiles.example.com/api/webhooks/clerk"
 
 
 class Clerk:
-    """Responses of Clerk and of our webhook endpoint."""
+    """Responses from Clerk and from our webhook endpoint."""
 
     def __init__(self) -> None:
         self.key_id, self.status, self.off_s = KEY_ID, 200, 0.0
@@ -51,13 +51,13 @@ def clerk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Clerk:
     monkeypatch.setattr(httpx, "get", clerk.get)
     monkeypatch.setattr(httpx, "head", clerk.get)
     monkeypatch.setattr(httpx, "post", clerk.post)
-    with connection.cursor() as cursor:  # Procrastinate's models are read-only
+    with connection.cursor() as cursor:  # Procrastinate's models are read-only.
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now())")
     return clerk
 
 
 def run_doctor() -> str:
-    """Return the output of the command, including its error."""
+    """Return the command's output, including its error."""
     output = StringIO()
     try:
         call_command("clerk_doctor", webhook_url=WEBHOOK_URL, stdout=output, no_color=True)
@@ -74,7 +74,7 @@ def test_working_connection_passes_every_check(clerk: Clerk) -> None:
 
 def test_each_problem_is_reported(clerk: Clerk, settings: Settings) -> None:
     clerk.off_s = -60
-    assert re.search(r"differs from Clerk's by 6[01] s", run_doctor())  # the header has whole seconds
+    assert re.search(r"differs from Clerk's by 6[01] s", run_doctor())  # The header has a precision of one second.
     clerk.off_s, clerk.key_id = 0, "ins_another"
     assert "Its keys belong to ins_another" in run_doctor()
     clerk.key_id, clerk.status = KEY_ID, 401

@@ -1,4 +1,4 @@
-"""Page loads with an expired token are redirected to Clerk and back; other requests are not."""
+"""Page loads with an expired token are redirected to Clerk and back. Other requests are not."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def get(path: str = "/builders/", *, cookies: dict[str, str] | None = None, **he
 
 
 def handshake_reason(response: Any) -> str | None:
-    """Return the reason of the redirect to Clerk, or None if there is no redirect."""
+    """Return the reason for the redirect to Clerk, or None if there is no redirect."""
     if response.status_code != 307:
         return None
     url = urlsplit(response["Location"])
@@ -50,7 +50,7 @@ EXPIRED, VALID = mint(OLIVE, age_s=600), mint(OLIVE)
 
 @pytest.fixture(autouse=True)
 def frozen_clock() -> Iterator[None]:
-    """Freeze the time at which the module's tokens were minted, because they live for a minute."""
+    """Freeze the time when the module's tokens were created, because they are valid for one minute."""
     with time_machine.travel(MINTED_AT):
         yield
 
@@ -176,7 +176,7 @@ WITHOUT_PARTY = mint(OLIVE, azp=None)
 
 
 def assert_refreshes(response: Any) -> None:
-    """Assert that the page loads Clerk's script, which fetches a token that names this site."""
+    """Check that the page loads Clerk's script, which fetches a token that names this site."""
     page = response.content.decode()
     assert (response.status_code, handshake_reason(response)) == (401, None)
     assert "Confirming your sign-in" in page
@@ -200,7 +200,7 @@ def test_token_without_party_after_a_development_handshake_is_refreshed_in_the_p
     assert_refreshes(get(cookies=cookies | {"__clerk_redirect_count": "1"}))
 
 
-def test_page_is_refreshed_once_and_not_forever(production: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_page_is_refreshed_only_once(production: None, caplog: pytest.LogCaptureFixture) -> None:
     cookies = {"__session": WITHOUT_PARTY, "__client_uat": FRESH}
     refreshing = get(cookies=cookies | {"__clerk_redirect_count": "1"})
     count = refreshing.cookies["__clerk_redirect_count"]
@@ -246,14 +246,14 @@ def test_production_handshake_renders_the_page(production: None) -> None:
 
 
 def test_production_handshake_in_the_url_is_ignored(production: None) -> None:
-    """A link must not sign its victim in to the attacker's account."""
+    """A link must not be able to sign a victim in to the attacker's account."""
     response = get(f"/builders/?__clerk_handshake={handshake_token(*SET)}")
     assert response.status_code == 200
     assert "__session" not in str(response.cookies)
     assert not hasattr(response.wsgi_request.clerk, "claims")
 
 
-def test_handshake_can_sign_out(production: None) -> None:
+def test_handshake_can_sign_the_user_out(production: None) -> None:
     cleared = ("__session=; Path=/; Max-Age=0", "__client_uat=0; Path=/")
     response = get(cookies={"__clerk_handshake": handshake_token(*cleared)})
     assert response.status_code == 200
@@ -317,7 +317,7 @@ def test_cookies_with_the_instance_suffix_are_read(settings: Settings, productio
 
 @pytest.mark.parametrize("header", ("Basic abc", "Digest x", "Bearer", "junk", f"Bearer {EXPIRED}", "Bearer a b c"))
 def test_invalid_authorization_header_is_not_redirected(production: None, header: str) -> None:
-    """The header takes precedence over cookies, so a handshake could not replace its token."""
+    """The header takes precedence over cookies, so a handshake could not replace the token."""
     response = get(authorization=header)
     assert response.status_code == 200
     assert not hasattr(response.wsgi_request.clerk, "claims")

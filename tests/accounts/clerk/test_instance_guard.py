@@ -1,4 +1,4 @@
-"""A secret key of another instance, which Clerk accepts, must not create or delete users."""
+"""Another instance's secret key must not create or delete users, even though Clerk accepts it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,7 +28,7 @@ THEIRS = THEIRS_PRIVATE.public_key()
 
 @pytest.fixture(autouse=True)
 def our_keys(fake: FakeClerk, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Publish our instance's key, and answer 404 for every user."""
+    """Publish our instance's key, and return 404 for every user."""
     instance_guard._verify.cache_clear()
     settings.CLERK_JWT_KEY = ""
     monkeypatch.setattr(jwks, "fetch_published", lambda: {KEY_ID: KEY.public_key()})

@@ -1,4 +1,4 @@
-"""Reading, fetching and caching the public keys that verify tokens."""
+"""Reading, fetching and caching public keys for token verification."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ PUBLIC = KEY.public_key()
 
 
 class Server:
-    """A key server that counts requests and can be down."""
+    """A key server that counts requests and can simulate an outage."""
 
     def __init__(self) -> None:
         self.requests = 0

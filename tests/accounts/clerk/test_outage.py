@@ -1,4 +1,4 @@
-"""While Clerk's Frontend API is down, public pages are shown instead of a redirect to it."""
+"""While Clerk's Frontend API is down, public pages are shown instead of redirecting to it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,7 +26,7 @@ NOTE = "Sign-in is temporarily unavailable"
 
 
 class FrontendApi:
-    """Scripted answers of the Frontend API to `httpx.get`."""
+    """Scripted Frontend API responses for `httpx.get`."""
 
     def __init__(self) -> None:
         self.urls: list[str] = []
@@ -67,7 +67,7 @@ def page() -> BuilderProfile:
 
 
 def probe() -> None:
-    """Run the worker's probe, and let this process read its result."""
+    """Run the worker's probe, and make this process read the result."""
     tasks.probe_clerk(0)
     cache.clear()
 
@@ -88,7 +88,7 @@ def test_public_page_is_shown_with_a_note(page: BuilderProfile, frontend: Fronte
     assert "no-store" in response["Cache-Control"]
 
 
-def test_handshake_returns_with_clerk(page: BuilderProfile, frontend: FrontendApi) -> None:
+def test_handshake_resumes_after_the_outage(page: BuilderProfile, frontend: FrontendApi) -> None:
     frontend.down()
     probe()
     frontend.up()
@@ -108,12 +108,12 @@ def test_valid_tokens_work_during_the_outage(page: BuilderProfile, frontend: Fro
 def test_visitors_see_no_note(frontend: FrontendApi) -> None:
     frontend.down()
     probe()
-    response = get(Client())  # in development, every browser is first sent to Clerk
+    response = get(Client())  # In development, every browser is first redirected to Clerk.
     assert response.status_code == 200
     assert NOTE not in response.content.decode()
 
 
-def test_private_page_leads_to_sign_in_with_the_note(page: BuilderProfile, frontend: FrontendApi) -> None:
+def test_private_page_redirects_to_sign_in_with_a_note(page: BuilderProfile, frontend: FrontendApi) -> None:
     frontend.down()
     probe()
     browser = signed_in(page.user, expired=True)
@@ -122,7 +122,7 @@ def test_private_page_leads_to_sign_in_with_the_note(page: BuilderProfile, front
     assert NOTE in get(browser, response["Location"]).content.decode()
 
 
-def test_typed_form_is_preserved_and_shown_after_the_outage(page: BuilderProfile, frontend: FrontendApi) -> None:
+def test_submitted_form_is_preserved_and_shown_after_the_outage(page: BuilderProfile, frontend: FrontendApi) -> None:
     frontend.down()
     probe()
     browser = signed_in(page.user, expired=True)
@@ -136,7 +136,7 @@ def test_typed_form_is_preserved_and_shown_after_the_outage(page: BuilderProfile
     assert "Typed during the outage" in get(signed_in(page.user), saved["Location"]).content.decode()
 
 
-def test_htmx_requests_and_api_clients_are_answered_as_before(page: BuilderProfile, frontend: FrontendApi) -> None:
+def test_htmx_requests_and_api_clients_get_the_usual_responses(page: BuilderProfile, frontend: FrontendApi) -> None:
     frontend.down()
     probe()
     browser = signed_in(page.user, expired=True)
@@ -172,8 +172,8 @@ def test_circuit_closes_by_itself_without_a_worker(frontend: FrontendApi) -> Non
         assert not outage.is_known()
 
 
-def test_server_without_access_to_clerk_is_believed_for_two_hours(frontend: FrontendApi) -> None:
-    """Browsers may reach Clerk all the time. Users must not appear signed out forever."""
+def test_circuit_closes_after_two_hours_of_failed_probes(frontend: FrontendApi) -> None:
+    """Clerk may be reachable for browsers, so users must not appear signed out permanently."""
     frontend.down()
     probe()
     ClerkRateLimit.objects.update(failures=outage.MAX_FAILURES)

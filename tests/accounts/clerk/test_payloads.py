@@ -1,4 +1,4 @@
-"""Parsing of Clerk's users and events."""
+"""Parsing Clerk's users and events."""
 
 import json
 from dataclasses import replace
@@ -38,7 +38,7 @@ def parsed_event(envelope: dict[str, Any]) -> ClerkEvent:
 
 
 def user_event(event_type: str = "user.updated", **envelope: Any) -> ClerkEvent:
-    """Parse an event about Zofia with some fields of its envelope replaced."""
+    """Parse an event about Zofia with some envelope fields replaced."""
     return parsed_event(samples.user_event(event_type, ZOFIA) | envelope)
 
 
@@ -84,7 +84,7 @@ def test_invalid_time_is_rejected(value: object) -> None:
     with pytest.raises(ClerkPayloadError, match="updated_at") as caught:
         parsed(updated_at=value)
     assert caught.value.reason == "bad_time"
-    if value is not None:  # a missing time is allowed in the envelope
+    if value is not None:  # The envelope's time is optional.
         with pytest.raises(ClerkPayloadError, match="timestamp"):
             user_event(timestamp=value)
 

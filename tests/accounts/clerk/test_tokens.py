@@ -1,4 +1,4 @@
-"""Verification of session tokens."""
+"""Verifying session tokens."""
 
 import base64
 import hashlib
@@ -39,7 +39,7 @@ def b64(data: bytes) -> str:
 def rejection_reason(token: str) -> Reason:
     with pytest.raises(SessionTokenError) as caught:
         tokens.verify(token)
-    assert str(caught.value) == caught.value.reason.value  # the message must not quote the token
+    assert str(caught.value) == caught.value.reason.value  # The message must not contain the token.
     return caught.value.reason
 
 
@@ -99,7 +99,8 @@ def test_impersonator_is_returned() -> None:
         pytest.param(lambda: mint(OLIVE, age_s=-8, nbf=None), Reason.FROM_THE_FUTURE, id="from the future"),
         pytest.param(lambda: mint(OLIVE, sid=None), Reason.NO_SESSION, id="no sid"),
         pytest.param(lambda: mint(OLIVE, sts="pending"), Reason.PENDING, id="pending"),
-        # Base64 works in groups of four characters, so one cut is invalid and the other leaves a shorter signature.
+        # Base64 uses groups of four characters, so one truncation is invalid and the other produces a shorter
+        # signature.
         pytest.param(lambda: mint(OLIVE)[:-21], Reason.MALFORMED, id="truncated"),
         pytest.param(lambda: mint(OLIVE)[:-22], Reason.BAD_SIGNATURE, id="truncated by whole groups"),
         pytest.param(lambda: mint(OLIVE, padding="x" * 9000), Reason.MALFORMED, id="oversized"),
@@ -138,7 +139,7 @@ def test_signature_is_checked_before_claims() -> None:
     )
 
 
-def test_expired_token_error_carries_its_claims() -> None:
+def test_expired_token_error_contains_its_claims() -> None:
     with pytest.raises(SessionTokenError) as caught:
         tokens.verify(mint(OLIVE, age_s=3600))
     assert caught.value.expired_claims
@@ -146,7 +147,7 @@ def test_expired_token_error_carries_its_claims() -> None:
 
 
 @pytest.mark.parametrize("age", (timedelta(hours=1, minutes=2), timedelta(days=400)))
-def test_old_token_identifies_nobody(age: timedelta) -> None:
+def test_old_token_does_not_identify_a_user(age: timedelta) -> None:
     with pytest.raises(SessionTokenError) as caught:
         tokens.verify(mint(OLIVE, age_s=age.total_seconds()))
     assert (caught.value.reason, caught.value.expired_claims) == (Reason.EXPIRED, None)

@@ -47,7 +47,7 @@ pytestmark = pytest.mark.django_db
 REQUEST = Actor(AuditLog.Source.REQUEST, ip_address="203.0.113.77", user_agent="Zofiafox/1.0")
 NOW = timezone.now()
 GONE = httpx.Response(200, json={"object": "user", "deleted": True})
-#: Texts that must not exist anywhere after the erasure.
+#: Texts that must not remain in any table after the erasure.
 PERSONAL = (
     *("zofia", "łęcka", "secretfirm", "203.0.113.77", "zofiafox", "unheard-of headline", "+48600"),
     *("beekeeping", "białowieża", "ateliermaps", "recently at zofias", "dear nemo", "what zofia showed us"),
@@ -56,7 +56,7 @@ PERSONAL = (
 
 @pytest.fixture
 def zofia(webhook: WebhookClient) -> User:
-    """Return a user with both profiles and some history."""
+    """Return a user with both profiles and a history."""
     someone = person(
         first_name="Zofia", last_name="Łęcka", username="zofia", email="zofia@example.com", roles=["BUILDER", "CLIENT"]
     )
@@ -74,7 +74,7 @@ def zofia(webhook: WebhookClient) -> User:
 
 @pytest.fixture
 def full_zofia(zofia: User) -> User:
-    """Return Zofia with every text column filled in and a row in every table about builders."""
+    """Return Zofia with a value in every text column and a row in every table about builders."""
     builder = BuilderProfile.objects.get()
     BuilderProfile.objects.update(
         **dict.fromkeys(("tagline", "bio", "validation_evidence", "hidden_reason"), "What Zofia showed us"),
@@ -177,7 +177,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 
 def add_images() -> tuple[str, str]:
-    """Add a portrait and a project image, and return their names in the storage."""
+    """Add a portrait and a project image, and return their storage names."""
     portrait = default_storage.save("portraits/zofia.webp", ContentFile(b"her face"))
     work = default_storage.save("projects/zofia.webp", ContentFile(b"her work"))
     BuilderProfile.objects.filter(user__name__startswith="Zofia").update(image=portrait)
@@ -357,7 +357,7 @@ class TestErasure:
         TestExport().build(full_zofia)
         adam = UserFactory.create(admin=True, name="Adam")
         editing.save(BuilderProfile.objects.get(user=full_zofia), {"validation_tier": 2}, actor=Actor(user=adam))
-        # Zofia also changed the profile of another user.
+        # Zofia also changed another user's profile.
         other = BuilderProfileFactory.create(user=UserFactory.create(name="Mona", builder=True))
         editing.save(other, {"headline": "Mona's own"}, actor=REQUEST.with_user(full_zofia))
         assert remaining_personal_data() >= set(PERSONAL) - {"+48600"}, "the search would find nothing"
@@ -437,7 +437,7 @@ class TestErasure:
 
 
 def remaining_personal_data() -> set[str]:
-    """Return the personal texts that are still in any column of any table."""
+    """Return the personal texts that remain in any column of any table."""
     found: set[str] = set()
     with connection.cursor() as cursor:
         for model in apps.get_models(include_auto_created=True):
@@ -458,7 +458,7 @@ def test_every_model_with_personal_data_is_exported() -> None:
         if (isinstance(field, models.ForeignKey) and field.related_model is User)
         or (isinstance(field, models.Field) and field.name in ("clerk_id", "clerk_user_id"))
     }
-    # Rows that belong to a profile are personal data as well.
+    # Rows that belong to a profile are also personal data.
     profile_models = {
         model._meta.label
         for model in apps.get_models()

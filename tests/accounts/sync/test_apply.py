@@ -1,4 +1,4 @@
-"""Applying events: the latest payload wins in any order, and a deletion is final."""
+"""Applying events: in any order, the latest payload wins and a deletion is final."""
 
 import logging
 from datetime import timedelta
@@ -177,7 +177,7 @@ NAMES = "CUVD"
 
 
 def deliver(webhook: WebhookClient, order: tuple[int, ...], *, same_id: bool) -> list[str]:
-    """Deliver the events in `order`; repeats have the ID of the first delivery or a new one."""
+    """Deliver the events in `order`. Repeated deliveries have either the first delivery's ID or a new ID."""
     outcomes = []
     for position, index in enumerate(order):
         response = webhook.post(EVENTS[index], svix_id=f"msg_{index if same_id else position}")
@@ -267,7 +267,7 @@ def test_second_deletion_changes_nothing(webhook: WebhookClient) -> None:
 
 
 def test_older_deletion_is_applied(webhook: WebhookClient) -> None:
-    """Clerk never reuses IDs, so a newer payload cannot mean a new user."""
+    """Clerk never reuses IDs, so a newer payload cannot belong to a new user."""
     zofia = person()
     webhook.updated(zofia.later(HOUR))
     assert webhook.deleted(zofia) == "processed"
@@ -350,7 +350,7 @@ def test_unknown_roles_are_logged(webhook: WebhookClient, caplog: pytest.LogCapt
 
 @pytest.mark.parametrize("key", ("unsafe_metadata", "private_metadata"))
 def test_only_public_metadata_grants_roles(webhook: WebhookClient, key: str) -> None:
-    """Users can write `unsafe_metadata` themselves."""
+    """Users can write to `unsafe_metadata`."""
     mallory = person()
     event = samples.user_event("user.created", mallory)
     event["data"][key] = {"roles": ["ADMIN"]}
@@ -376,7 +376,7 @@ VERSIONS = [
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 def test_roles_come_from_the_latest_payload_that_has_any(webhook: WebhookClient, order: tuple[int, ...]) -> None:
-    """The latest payload contains no roles, so roles from an older payload are applied even if it arrives later."""
+    """The latest payload contains no roles, so an older payload's roles are applied even if it arrives later."""
     for index in order:
         webhook.send("user.updated" if index else "user.created", VERSIONS[index])
     assert (known(WITHOUT_ROLES).name, known(WITHOUT_ROLES).roles) == ("Oliwia Owner", [BUILDER])
@@ -398,7 +398,7 @@ def test_latest_of_several_role_lists_wins(webhook: WebhookClient, order: tuple[
 
 
 def test_two_users_can_have_the_same_email(webhook: WebhookClient) -> None:
-    """Emails can move from one user to another while events are in flight."""
+    """An email can move to another user while events are still in flight."""
     olive, vera = person(email="shared@example.com"), person(email="Shared@Example.com")
     assert (webhook.created(olive), webhook.created(vera)) == ("processed", "processed")
     assert User.objects.filter(email="shared@example.com").count() == 2
@@ -406,7 +406,7 @@ def test_two_users_can_have_the_same_email(webhook: WebhookClient) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
-def test_email_that_moves_ends_with_its_new_owner(webhook: WebhookClient, order: tuple[int, ...]) -> None:
+def test_moved_email_belongs_to_its_new_owner(webhook: WebhookClient, order: tuple[int, ...]) -> None:
     olive, vera = person(email="desk@example.com"), person(email="vera@example.com")
     webhook.created(olive)
     moves = [olive.later(email="olive@example.com"), vera, vera.later(email="desk@example.com")]
@@ -436,7 +436,7 @@ def test_email_never_links_to_an_account_with_admin_access(
     assert snapshot()[0] == before
 
 
-def test_later_verification_sets_the_time_and_links_nothing(webhook: WebhookClient) -> None:
+def test_later_verification_sets_the_time_and_does_not_link_accounts(webhook: WebhookClient) -> None:
     vera = person(email="vera@example.com", email_verified=False)
     webhook.created(vera)
     assert known(vera).email_verified_at is None

@@ -1,4 +1,4 @@
-"""Profiles, roles and pushes follow from the state of a user, so drift is found and repaired whatever its cause."""
+"""Profiles, roles and pushes are derived from a user's state, so any drift is found and repaired."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -28,7 +28,7 @@ BUILDER, CLIENT = User.Role.BUILDER, User.Role.CLIENT
 
 
 def builder_without_profile(webhook: WebhookClient) -> SampleUser:
-    """Return a builder whose profile was lost."""
+    """Return a builder whose profile is missing."""
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
     webhook.created(zofia)
     BuilderProfile.objects.all().delete()
@@ -41,7 +41,7 @@ def known(sample: SampleUser) -> User:
 
 
 def fetched(sample: SampleUser) -> Callable[[str], object]:
-    """Return a stand-in for `api.get_user` that knows one user."""
+    """Return a stand-in for `api.get_user` that returns one user."""
     payload = parse_user(sample.data(), rank=Rank.FETCHED, occurred_at=timezone.now())
     return lambda clerk_id: payload
 
@@ -123,7 +123,7 @@ def test_nightly_job_repairs_profiles(webhook: WebhookClient) -> None:
     local = UserFactory.create(clerk_id=None, login="olive", builder=True)
     tasks.repair_derived_state(0)
     assert [profile.user for profile in BuilderProfile.objects.all()] == [known(zofia)]
-    assert not BuilderProfile.objects.filter(user=local).exists()  # not a user of Clerk yet
+    assert not BuilderProfile.objects.filter(user=local).exists()  # This user is not in Clerk yet.
     assert derived_state.repair_all() == 0
 
 
@@ -205,8 +205,8 @@ def statements(send: Callable[[], object]) -> int:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_check_takes_no_statement(webhook: WebhookClient) -> None:
-    """The statement that locks a user also compares the roles with the profiles."""
+def test_check_needs_no_additional_statement(webhook: WebhookClient) -> None:
+    """The statement that locks a user also compares roles with profiles."""
     zofia = person(first_name="Zofia", roles=["BUILDER"])
     webhook.created(zofia)
     counts = {

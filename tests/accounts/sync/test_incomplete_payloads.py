@@ -1,4 +1,4 @@
-"""Payloads that lack keys or have values of the wrong type never clear stored values."""
+"""Payloads with missing keys or wrong types never clear stored values."""
 
 from datetime import timedelta
 from random import Random
@@ -20,7 +20,7 @@ from webhooks.models import WebhookEvent
 pytestmark = pytest.mark.django_db
 
 KEYS = sorted({key for keys in FIELD_KEYS.values() for key in keys})
-#: The type that Clerk's schema gives each key.
+#: The type of each key in Clerk's schema.
 TYPES = {
     "first_name": str,
     "last_name": str,
@@ -44,7 +44,7 @@ def has_type(value: object, kind: type) -> bool:
 
 
 def olive(**fields: Any) -> SampleUser:
-    """Return a user whose fields all have values, so that clearing any of them shows."""
+    """Return a user with a value in every field, so that tests can detect cleared fields."""
     details: dict[str, Any] = {
         "first_name": "Olive",
         "last_name": "Owner",
@@ -58,14 +58,14 @@ def olive(**fields: Any) -> SampleUser:
 
 
 def event(event_type: str, user: SampleUser, without: tuple[str, ...] = (), **replaced: Any) -> dict[str, Any]:
-    """Return an event about `user` without some keys and with other values for some."""
+    """Return an event about `user` with some keys removed and some values replaced."""
     envelope = samples.user_event(event_type, user)
     data = {key: value for key, value in envelope["data"].items() if key not in without}
     return envelope | {"data": data | replaced}
 
 
 def stored(user: SampleUser) -> dict[str, Any]:
-    """Return the columns of a user that come from Clerk, without the versions."""
+    """Return a user's columns from Clerk, without the versions."""
     columns = User.objects.values().get(clerk_id=user.clerk_id)
     return {name: value for name, value in columns.items() if "version" not in name and name != "clerk_updated_at"}
 
@@ -121,7 +121,7 @@ def test_missing_verification_keeps_the_stored_email(webhook: WebhookClient) -> 
     assert stored(user) == before
 
 
-def test_linking_keeps_the_values_that_the_payload_lacks(webhook: WebhookClient) -> None:
+def test_linking_keeps_values_missing_from_the_payload(webhook: WebhookClient) -> None:
     account = UserFactory.create(clerk_id=None, email="olive@example.com", name="Olive Owner", username="olive")
     user = olive(banned=False)
     webhook.post(event("user.created", user, without=("last_name", "username")))
@@ -129,7 +129,7 @@ def test_linking_keeps_the_values_that_the_payload_lacks(webhook: WebhookClient)
     assert (account.clerk_id, account.name, account.username) == (user.clerk_id, "Olive Owner", "olive")
 
 
-def test_older_payload_supplies_what_the_newest_lacks(webhook: WebhookClient) -> None:
+def test_older_payload_supplies_fields_missing_from_the_newest(webhook: WebhookClient) -> None:
     user = olive(banned=False)
     newest = user.later(timedelta(hours=1), first_name="Oliwia")
     webhook.post(event("user.updated", newest, without=("email_addresses", "public_metadata")))
@@ -208,7 +208,7 @@ changes = st.fixed_dictionaries(
 
 @given(history=st.lists(changes, min_size=1, max_size=5), seed=st.integers(0, 2**32))
 @relaxed
-def test_every_order_of_incomplete_payloads_ends_the_same(
+def test_every_order_of_incomplete_payloads_has_the_same_result(
     webhook: WebhookClient, history: list[dict[str, Any]], seed: int
 ) -> None:
     user = olive()

@@ -1,4 +1,4 @@
-"""Pushing roles and metadata to the running Clerk stand-in, also when requests fail or overlap."""
+"""Pushing roles and metadata to the running Clerk stand-in, including failed and concurrent requests."""
 
 import json
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
 
 @pytest.fixture
 def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
-    """Return a stand-in that loses every webhook; `fake` records each request to it."""
+    """Return a stand-in that drops all webhooks. `fake` records each request to it."""
     calm: dict[str, Any] = NO_FAULTS | {"lose_percent": 100, "api_limit": 100_000, "api_user_limit": 100_000}
     assert shared.call("PATCH", "/local/settings", calm)[0] == 200
     fake.handler = forward(shared)
@@ -54,7 +54,7 @@ def clerk(shared: StandIn, fake: FakeClerk) -> StandIn:
 
 @pytest.fixture
 def olive(clerk: StandIn, fake: FakeClerk) -> User:
-    """Return a builder who is in sync with Clerk, where other systems also store roles and metadata."""
+    """Return a builder who is in sync with Clerk. Other systems also store roles and metadata there."""
     at_clerk = clerk.create(first_name="Olive", public_metadata={"roles": ["BUILDER", "MODERATOR"], "plan": {"a": 1}})
     sessions.fetch_user(at_clerk["id"])
     fake.requests.clear()
@@ -76,7 +76,7 @@ def change(user: User, *, add: tuple[Role, ...] = (), remove: tuple[Role, ...] =
 
 
 def deliver_current_event(clerk: StandIn, user: User) -> None:
-    """Apply an event with the current state of the user at Clerk."""
+    """Apply an event with the user's current state in Clerk."""
     data = clerk.call("GET", f"/local/users/{user.clerk_id}")[1]
     apply_user(parse_user(data, rank=Rank.UPDATED, occurred_at=timezone.now()), actor=SYSTEM)
 
@@ -192,7 +192,7 @@ class TestPushedValues:
         for job in ProcrastinateJob.objects.filter(task_name="accounts.tasks.push_metadata"):
             tasks.push_metadata(**job.args)
         assert patches(fake) == [{"validationTier": 2}]
-        assert len(fake.requests) == 2  # one read and one write
+        assert len(fake.requests) == 2  # One read and one write.
 
     @pytest.mark.parametrize(("theirs", "agrees"), ((1, True), (1.0, True), (True, False), ("1", False), (None, True)))
     def test_missing_key_means_the_default(self, olive: User, theirs: Any, *, agrees: bool) -> None:
@@ -201,7 +201,7 @@ class TestPushedValues:
 
 
 class TestConcurrencyAndFailures:
-    def test_change_during_a_push_is_pushed_as_well(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def test_change_during_a_push_is_also_pushed(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         forward_request, later = forward(clerk), [3]
 
@@ -235,7 +235,7 @@ class TestConcurrencyAndFailures:
     def test_lost_response_does_not_cause_a_second_write(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         edit(olive, validation_tier=2)
         clerk.call("PATCH", "/local/settings", {"api_lose_answer_percent": 100})
-        # The stand-in loses its responses, so the read before the write uses its local interface.
+        # The stand-in drops its responses, so the read before the write uses its local interface.
         fake.handler = lambda r: forward(clerk)(r) if r.method == "PATCH" else fetch_locally(clerk, r)
         assert pushes.push_user(olive.pk) is Outcome.FAILED
         assert metadata(clerk, olive)["validationTier"] == 2
@@ -249,7 +249,7 @@ class TestConcurrencyAndFailures:
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["ADMIN", "BUILDER"]})
         deliver_current_event(clerk, olive)
         change(olive, add=(Role.CLIENT,))
-        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["BUILDER"]})  # without a webhook
+        clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["BUILDER"]})  # No webhook is sent.
         pushes.push_user(olive.pk)
         olive.refresh_from_db()
         assert (metadata(clerk, olive)["roles"], olive.is_staff) == (["CLIENT", "BUILDER"], False)
@@ -403,7 +403,7 @@ class TestEcho:
         jobs = ProcrastinateJob.objects.count()
         clerk.call("PATCH", f"/local/users/{olive.clerk_id}", {"roles": ["CLIENT", "BUILDER"]})
         deliver_current_event(clerk, olive)
-        set_at_clerk(clerk, olive, plan="free", availableForHire=True)  # the explicit default
+        set_at_clerk(clerk, olive, plan="free", availableForHire=True)  # This is the explicit default.
         deliver_current_event(clerk, olive)
         olive.refresh_from_db()
         assert (olive.roles, olive.clerk_metadata["availableForHire"]) == (["CLIENT", "BUILDER"], True)
@@ -504,12 +504,12 @@ class TestDriftAndBounces:
 
 
 def fetch_locally(clerk: StandIn, request: httpx.Request) -> httpx.Response:
-    """Respond to a GET of a user from the local interface of the stand-in, which has no faults injected."""
+    """Respond to a GET request for a user with the stand-in's local interface, which has no fault injection."""
     return httpx.Response(200, json=clerk.call("GET", request.url.path.replace("/v1/", "/local/"))[1])
 
 
 def set_at_clerk(clerk: StandIn, user: User, **facts: Any) -> None:
-    """Change public metadata as in Clerk's dashboard."""
+    """Change public metadata as an admin would in Clerk's dashboard."""
     current = metadata(clerk, user)
     clerk.call("PATCH", f"/local/users/{user.clerk_id}", {"public_metadata": current | facts})
 

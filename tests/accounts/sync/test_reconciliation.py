@@ -1,4 +1,4 @@
-"""Reconciliation against the running Clerk stand-in, which loses every webhook."""
+"""Reconciliation with the running Clerk stand-in, which drops all webhooks."""
 
 import json
 import re
@@ -71,7 +71,8 @@ def test_second_run_finds_and_writes_nothing(clerk: StandIn, django_assert_num_q
     for name in ("Ann", "Bea", "Cleo"):
         clerk.create(first_name=name, roles=["CLIENT"])
     reconcile()
-    with django_assert_num_queries(16) as captured:  # most of them once per run, regardless of the number of users
+    # Most of these run once per run, regardless of the number of users.
+    with django_assert_num_queries(16) as captured:
         run = reconciliation.reconcile(full=True)
     assert (run.compared, run.differed, run.repaired, run.match_rate) == (3, 0, 0, 100)
     user_queries = [
@@ -117,8 +118,9 @@ def test_users_listed_on_another_page_are_not_fetched(
     fake: FakeClerk, clerk: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "PAGE_SIZE", 3)
-    assert clerk.call("POST", "/local/users/crowd", {"count": 10})[0] == 201  # one millisecond apart
-    fake.handler = same_sign_up_time(forward(clerk))  # all but the first few in the same millisecond
+    # These users signed up one millisecond apart.
+    assert clerk.call("POST", "/local/users/crowd", {"count": 10})[0] == 201
+    fake.handler = same_sign_up_time(forward(clerk))  # All except the first few signed up in the same millisecond.
     reconciliation.reconcile(full=True)
     fake.requests.clear()
     run = reconciliation.reconcile(full=True)
@@ -164,7 +166,7 @@ def test_key_of_another_instance_deletes_no_user(clerk: StandIn) -> None:
 
 @pytest.mark.parametrize("kept", (1, 4), ids=("almost all missing", "almost all listed"))
 def test_incomplete_list_deletes_no_user(fake: FakeClerk, clerk: StandIn, kept: int) -> None:
-    """Few enough users are missing to be plausible, so each of them is checked."""
+    """The number of missing users is plausible, so each user is checked."""
     for number in range(6):
         clerk.create(first_name=f"Person {number}")
     fake.handler = forward_request = forward(clerk)
@@ -199,7 +201,7 @@ class TestRecentChanges:
     def people(self, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         """Return the Clerk IDs of eight known users, and use small pages."""
         people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(8)]
-        assert recent().kind == "full"  # there is no previous run
+        assert recent().kind == "full"  # There is no previous run.
         monkeypatch.setattr(api, "PAGE_SIZE", 4)
         monkeypatch.setattr(reconciliation, "OVERLAP", timedelta(0))
         return people
@@ -317,7 +319,7 @@ class TestInterruptedRun:
         return [clerk.create(first_name=f"Person {number}")["id"] for number in range(6)]
 
     def interrupt(self, fake: FakeClerk, clerk: StandIn, at: str, failure: Exception) -> None:
-        """Let the request for the page after the user `at` fail."""
+        """Make the request for the page after user `at` fail."""
         forward_request = forward(clerk)
 
         def handler(request: httpx.Request) -> httpx.Response:
@@ -388,7 +390,7 @@ def test_concurrent_run_is_rejected(clerk: StandIn, database_url: str) -> None:
         other_connection.execute("SELECT pg_advisory_lock(%s)", [reconciliation.LOCK])
         with pytest.raises(CommandError, match="Another reconciliation is already running"):
             reconcile()
-        # Closing the connection would release the lock as well, but with a delay.
+        # Closing the connection would also release the lock, but with a delay.
         other_connection.execute("SELECT pg_advisory_unlock(%s)", [reconciliation.LOCK])
     assert "Users compared at Clerk: 0" in reconcile()
 
@@ -543,7 +545,7 @@ def test_failing_repair_does_not_stop_the_others(clerk: StandIn, monkeypatch: py
 
 
 def test_dry_run_does_not_report_listed_users_as_deleted(clerk: StandIn) -> None:
-    """Before the first run no sign-up times are stored, and a dry run does not store them."""
+    """Before the first run, no sign-up times are stored, and a dry run does not store them."""
     people = [clerk.create(first_name=f"Person {number}")["id"] for number in range(15)]
     for clerk_id in people:
         UserFactory.create(clerk_id=clerk_id, clerk_created_at=None)
@@ -612,7 +614,7 @@ def test_unreadable_user_is_reported_and_skipped(fake: FakeClerk, clerk: StandIn
     assert set(User.objects.live().values_list("clerk_id", flat=True)) == {olive["id"], odd.clerk_id}
 
 
-def test_missing_key_is_named(settings: Settings) -> None:
+def test_missing_secret_key_is_reported(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = ""
     with pytest.raises(CommandError, match="CLERK_SECRET_KEY is not set"):
         reconcile()

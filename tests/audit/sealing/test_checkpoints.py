@@ -1,4 +1,4 @@
-"""Checkpoints of new seals reach every destination, even if another destination fails."""
+"""Checkpoints for new seals are sent to every destination, even if another destination fails."""
 
 import logging
 import stat

@@ -1,4 +1,4 @@
-"""Sealing runs while rows are written: it misses no row and blocks no writer."""
+"""Sealing during concurrent writes does not miss rows or block writers."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ def sealed_rows() -> Counter[int]:
 
 
 class LateTransaction:
-    """A transaction that gets its id and inserts a row long before it commits."""
+    """A transaction that gets an id and inserts a row long before it commits."""
 
     def __init__(self, user: User) -> None:
         self.user, self.began, self.may_commit = user, threading.Event(), threading.Event()
@@ -63,13 +63,13 @@ class LateTransaction:
         self.thread.join(10)
 
 
-def test_rows_of_a_late_commit_are_sealed_after_it() -> None:
+def test_rows_committed_late_are_sealed_after_the_commit() -> None:
     user = UserFactory.create()
     write_row(user)
     late = LateTransaction(user)
-    write_row(user)  # starts later and commits earlier, with a greater row id than the first row of `late`
+    write_row(user)  # Starts later and commits earlier, with a greater row id than the first row in `late`.
     assert seals.seal() == [1]
-    assert sealed_rows().total() == 1  # rows that sort after those of `late` have to wait
+    assert sealed_rows().total() == 1  # Rows that sort after the rows in `late` must wait.
     late.commit()
     assert seals.seal() == [2]
     in_order = AuditLog.objects.order_by("transaction", "id").values_list("details", flat=True)
@@ -87,7 +87,7 @@ def write_rows(user: User, number: int) -> None:
                     write_row(user, writer=number, turn=turn, nested=True)
             time.sleep(0.001 * (turn % 4))
             if turn % 7 == 6:
-                raise ZeroDivisionError  # leaves gaps in the ids
+                raise ZeroDivisionError  # This leaves gaps in the ids.
     connections.close_all()
 
 
@@ -122,7 +122,7 @@ def test_sealing_does_not_block_inserts(database_url: str) -> None:
     user = UserFactory.create()
     write_row(user)
     with transaction.atomic():
-        assert seals.seal() == [1]  # the transaction stays open and holds its locks
+        assert seals.seal() == [1]  # The transaction stays open and holds its locks.
         statement = "INSERT INTO audit_auditlog (timestamp, action, source, target, changed_fields, personal_digest) VALUES (now(), 'x', 'x', 'x', '{}', '')"
         with psycopg.connect(database_url, options="-c lock_timeout=200") as other:
             other.execute(statement)

@@ -1,4 +1,4 @@
-"""The database owner can change the audit log, but verification detects it."""
+"""Verification detects changes that the database owner makes to the audit log."""
 
 import hashlib
 from collections.abc import Callable
@@ -117,7 +117,7 @@ def test_empty_log_has_no_problems() -> None:
 
 
 def test_every_column_is_sealed_or_personal() -> None:
-    """A new column needs a new format version, so that old seals stay valid."""
+    """A new column needs a new format version, so that existing seals remain valid."""
     columns = {field.attname for field in AuditLog._meta.concrete_fields}
     assert columns == {
         *digests.SEALED_COLUMNS,
@@ -172,7 +172,7 @@ def test_erased_salt_does_not_hide_a_change(row_ids: list[int]) -> None:
 
 
 def test_recomputed_column_digests_are_reported(row_ids: list[int]) -> None:
-    """An attacker can recompute the digests in the row, but the seal covers the old ones."""
+    """An attacker can recompute the digests in the row, but the seal covers the original digests."""
     row = AuditLog.objects.get(pk=row_ids[4])
     row.target_label = "Other Name"
     parts = digests.column_digests(row)
@@ -209,7 +209,7 @@ FROM audit_auditlog WHERE id = {like}
 
 @pytest.mark.parametrize("place", range(9))
 def test_inserted_row_is_reported(row_ids: list[int], place: int) -> None:
-    """The row has the transaction id of a sealed row and an unused row id."""
+    """The row has a sealed row's transaction id and an unused row id."""
     execute_as_owner(COPY.format(id=-row_ids[place], transaction="transaction", like=row_ids[place]))
     assert problem_texts() == [f"Row {-row_ids[place]} was inserted (seal {place // 3 + 1})."]
 
@@ -221,7 +221,7 @@ def test_row_inserted_before_all_others_is_reported(row_ids: list[int], transact
 
 
 def test_row_of_a_future_transaction_is_reported(row_ids: list[int]) -> None:
-    """It would never be sealed, so its removal would go unnoticed."""
+    """The row would never be sealed, so its removal could not be detected."""
     execute_as_owner(COPY.format(id=10**9, transaction=10**15, like=row_ids[0]))
     [found] = problem_texts()
     assert found.startswith(f"Row {10**9} was inserted: it claims to belong to a transaction that has not started")
@@ -264,7 +264,7 @@ def test_erased_column_of_a_user_who_was_not_erased_is_reported(row_ids: list[in
     [found] = problem_texts()
     assert found.startswith(f"Row {row_ids[4]} was changed: ")
     assert found.endswith("was erased, but its user was not (seal 2).")
-    # Neither a forged mark nor a forged audit row explains it.
+    # A forged mark or a forged audit row alone does not make the erasure valid.
     User.objects.update(erased_at=timezone.now())
     assert len(problem_texts()) == 1
     mark_erased(User.objects.get())
@@ -333,7 +333,7 @@ def test_erasure_removes_the_salts(row_ids: list[int]) -> None:
 
 
 def test_row_without_column_digests_is_reported(row_ids: list[int]) -> None:
-    """Otherwise a changed column could no longer be told from an erased one."""
+    """Otherwise, a changed column could not be distinguished from an erased column."""
     execute_as_owner(f"UPDATE audit_auditlog SET column_digests = NULL WHERE id = {row_ids[0]}")
     assert problem_texts() == [f"Row {row_ids[0]} was changed: column_digests has a different value (seal 1)."]
 
@@ -427,7 +427,7 @@ def test_database_rejects_changes_to_seals(row_ids: list[int]) -> None:
 
 
 def rebuild_chain(settings: Settings, change: Callable[[], Any], key: str) -> None:
-    """Change rows as the database owner, then seal all rows again with another key."""
+    """Change rows as the database owner could, then seal all rows again with another key."""
     change()
     execute_as_owner("TRUNCATE audit_auditseal")
     settings.AUDIT_SEAL_KEYS = [key]
@@ -494,7 +494,7 @@ def test_removed_end_of_the_chain_is_detected_by_a_checkpoint(row_ids: list[int]
 def test_resealed_end_of_the_chain_is_detected_by_a_checkpoint(
     row_ids: list[int], settings: Settings, tmp_path: Path
 ) -> None:
-    """The sealing job itself seals again after the newest seals are deleted. The file is read without an option."""
+    """After the newest seals are deleted, the sealing job creates new seals. The file is read without an option."""
     path = tmp_path / "checkpoints.txt"
     settings.AUDIT_CHECKPOINTS = [f"file:{path}"]
     checkpoints.send()
@@ -529,7 +529,7 @@ def test_key_can_be_changed(row_ids: list[int], settings: Settings) -> None:
 
 
 def test_new_seal_with_an_old_key_is_reported(row_ids: list[int], settings: Settings) -> None:
-    """Someone who knows the old key must not be able to make new seals."""
+    """An attacker who knows the old key must not be able to create new seals."""
     settings.AUDIT_SEAL_KEYS = [NEXT_KEY, KEY]
     write_rows(1)
     seals.seal()
@@ -557,7 +557,7 @@ def test_verification_can_start_at_a_later_seal(row_ids: list[int]) -> None:
 
 
 def simulate_other_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make existing rows look as if another server with greater transaction ids had written them."""
+    """Make existing rows appear to come from another server with greater transaction ids."""
     execute_as_owner("UPDATE audit_auditlog SET transaction = transaction + 1000000")
     real = seals.server()
     monkeypatch.setattr(
@@ -571,7 +571,7 @@ def test_restored_database_starts_a_new_part_of_the_chain(monkeypatch: pytest.Mo
         simulate_other_server(other_server)
         other_server.setattr(seals, "MAX_SEALS", 2)
         assert seals.seal() == [1, 2]
-    # The counter here is a million behind. One old row is unsealed, and a new row is written before the next run.
+    # This server's counter is a million behind. One old row is unsealed, and a new row is written before the next run.
     new = write_rows(1)
     assert seals.seal() == [3, 4, 5]
     assert [(seal.row_count, seal.floor_id) for seal in AuditSeal.objects.order_by("number")[2:]] == [

@@ -1,4 +1,4 @@
-"""Reading through the JSON API: fields by role, lists and errors."""
+"""Reading profiles with the JSON API: fields by role, lists and errors."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
 
-#: Every field that people edit, unless only editors may read it.
+#: Every editable field that all viewers can read.
 EDITED = {name for form_class in BUILDER_FORMS for name in form_class.base_fields} - {"display_name", "searchable"}
 SUMMARY = EDITED - {"bio"} | {
     *("id", "url", "name", "image_url", "created_at", "featured"),
@@ -51,14 +51,14 @@ class TestBuilder:
             assert data["access"]["role"] == role
 
     @pytest.mark.parametrize("trait", ("archived", "hidden", "unpublished", "deleted"))
-    def test_hidden_profile_is_404_for_others(self, trait: str) -> None:
+    def test_hidden_profile_returns_404_for_other_users(self, trait: str) -> None:
         profile = BuilderProfileFactory.create(**{trait: True})
         for user in (None, UserFactory.create()):
             status, data = get(f"/api/profiles/builders/{profile.pk}", user)
             assert (status, data["error"]["code"]) == (404, "not_found")
 
     @pytest.mark.parametrize("pk", ("0", "999999999999999999", "9" * 40, "-1", "x", "1.5", "%00"))
-    def test_invalid_ids_are_404(self, pk: str) -> None:
+    def test_invalid_ids_return_404(self, pk: str) -> None:
         assert get(f"/api/profiles/builders/{pk}")[0] == 404
 
 
@@ -100,7 +100,7 @@ class TestMe:
     )
     def test_401_contains_the_reason(self, token: str, code: str) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        # API requests are not redirected to Clerk, even with the headers of a page request.
+        # API requests are not redirected to Clerk, even if they have the headers of a page request.
         response = Client().get("/api/profiles/me", headers=headers | {"sec-fetch-dest": "document"})
         assert (response.status_code, response.json()["error"]["code"]) == (401, code)
         assert response["WWW-Authenticate"].startswith("Bearer")
@@ -115,7 +115,7 @@ class TestList:
         listed = [BuilderProfileFactory.create().pk for _ in range(52)]
         BuilderProfileFactory.create(unlisted=True)
         BuilderProfileFactory.create(hidden=True)
-        with django_assert_num_queries(2):  # the matching ids, and their rows
+        with django_assert_num_queries(2):  # One query for the matching ids and one for their rows.
             _, first = get("/api/profiles/builders")
         _, second = get(f"/api/profiles/builders?before={first['next_before']}")
         assert get(first["next"])[1] == second
@@ -180,14 +180,14 @@ class TestList:
 
 
 class TestApi:
-    def test_404_and_405_are_json(self) -> None:
+    def test_404_and_405_responses_are_json(self) -> None:
         assert get("/api/nowhere")[1]["error"]["code"] == "not_found"
         response = Client(enforce_csrf_checks=True).post(
             "/api/profiles/builders", headers={"authorization": f"Bearer {mint('user_2olive')}"}
         )
         assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
 
-    def test_only_cookies_need_a_csrf_token(self) -> None:
+    def test_only_cookie_authentication_requires_a_csrf_token(self) -> None:
         user = UserFactory.create()
         token = mint(str(user.clerk_id))
         by_header = Client(enforce_csrf_checks=True).post("/sign-out/", headers={"authorization": f"Bearer {token}"})

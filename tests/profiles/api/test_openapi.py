@@ -1,4 +1,4 @@
-"""Schemathesis generates valid and invalid requests from the OpenAPI document, and checks the responses against it."""
+"""Schemathesis generates valid and invalid requests from the OpenAPI document and validates the responses."""
 
 import copy
 from typing import Any
@@ -19,7 +19,7 @@ PK, UNKNOWN_PK = 7, 8
 
 
 def with_existing_ids(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the document with ids and ETags that exist, so that requests reach the views."""
+    """Return the document with existing ids and ETags, so that requests reach the views."""
     document = copy.deepcopy(document)
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         for parameter in operation.get("parameters", ()):
@@ -34,7 +34,7 @@ def load_schema(*, thorough: bool) -> Any:
     """Return the schema for schemathesis.
 
     Args:
-        thorough: also test the limits of every field.
+        thorough: whether to test the limits of every field.
     """
     schema = schemathesis.openapi.from_dict(with_existing_ids(DOCUMENT))
     schema.app = application
@@ -43,7 +43,7 @@ def load_schema(*, thorough: bool) -> Any:
     expected = (
         (checks.missing_required_header, ["428"]),
         (checks.negative_data_rejection, ["412"]),
-        # The schema does not describe the formats of time zones, slugs and rates.
+        # The schema does not define formats for time zones, slugs and rates.
         (checks.positive_data_acceptance, ["412", "422"]),
     )
     for check, statuses in expected:
@@ -51,7 +51,7 @@ def load_schema(*, thorough: bool) -> Any:
     return schema
 
 
-# Validation does not depend on the role, so one role is tested thoroughly.
+# Validation does not depend on the role, so only one role is tested thoroughly.
 for_owner, for_others = load_schema(thorough=True), load_schema(thorough=False)
 limits = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 

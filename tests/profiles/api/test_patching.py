@@ -1,4 +1,4 @@
-"""The JSON API: changing and deleting profiles."""
+"""Changing and deleting profiles with the JSON API."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def path_of(profile: BuilderProfile | ClientProfile) -> str:
 
 
 def api_client(user: User) -> Client:
-    """Return a client with a Bearer token that enforces CSRF checks."""
+    """Return a client that enforces CSRF checks and sends a Bearer token."""
     return Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {mint(str(user.clerk_id))}"})
 
 
@@ -249,7 +249,7 @@ class TestPatch:
         row = AuditLog.objects.get()
         assert (row.actor, row.impersonator) == (olive.user, adam.clerk_id)
 
-    def test_cookies_need_a_csrf_token(self, olive: BuilderProfile) -> None:
+    def test_cookie_authentication_requires_a_csrf_token(self, olive: BuilderProfile) -> None:
         browser = with_token(mint(str(olive.user.clerk_id)), enforce_csrf_checks=True, headers={"if-match": "*"})
         send: dict[str, Any] = {"data": {"headline": "After"}, "content_type": "application/json"}
         refused = browser.patch(path_of(olive), **send)
@@ -280,7 +280,7 @@ class TestConditions:
             assert client.get(path_of(olive), headers={"if-none-match": other}).status_code == 200
         assert first["Cache-Control"] == again["Cache-Control"] == "private, no-cache"
 
-    def test_etag_changes_with_every_part_of_the_response(self, olive: BuilderProfile) -> None:
+    def test_etag_changes_when_any_part_of_the_response_changes(self, olive: BuilderProfile) -> None:
         seen = set()
 
         def add_etag() -> None:
@@ -355,7 +355,7 @@ class TestDelete:
             ("PROFILE_UPDATED", olive.user_id),
         ]
 
-    def test_other_profile_of_the_user_stays(self) -> None:
+    def test_users_other_profile_is_kept(self) -> None:
         user = UserFactory.create(builder=True, client=True)
         client, builder = ClientProfileFactory.create(user=user), BuilderProfileFactory.create(user=user)
         assert self.delete(client) == 204

@@ -1,4 +1,4 @@
-"""Unlisted builder pages open by their URL only. No list, number or search engine leads to them."""
+"""Unlisted builder pages are accessible only by their URL, not through lists, ids or search engines."""
 
 import pytest
 from django.test import Client
@@ -25,7 +25,7 @@ def visitor(request: pytest.FixtureRequest) -> Client:
 
 
 @pytest.mark.parametrize("method", ("get", "head", "patch", "delete"))
-def test_number_of_an_unlisted_profile_answers_like_an_unknown_number(
+def test_unlisted_profile_id_returns_the_same_response_as_an_unknown_id(
     unlisted: BuilderProfile, visitor: Client, method: str
 ) -> None:
     found, unknown = (
@@ -36,9 +36,7 @@ def test_number_of_an_unlisted_profile_answers_like_an_unknown_number(
     assert found.status_code == 404
 
 
-def test_number_of_a_listed_profile_stops_working_once_it_is_unlisted(
-    unlisted: BuilderProfile, visitor: Client
-) -> None:
+def test_profile_id_stops_working_when_the_profile_is_unlisted(unlisted: BuilderProfile, visitor: Client) -> None:
     url = f"/api/profiles/builders/{unlisted.pk}"
     BuilderProfile.objects.update(searchable=True)
     assert visitor.get(url).status_code == 200
@@ -46,17 +44,17 @@ def test_number_of_a_listed_profile_stops_working_once_it_is_unlisted(
     assert visitor.get(url).status_code == 404
 
 
-def test_owner_and_admins_still_reach_it_by_number(unlisted: BuilderProfile) -> None:
+def test_owner_and_admins_can_access_an_unlisted_profile_by_id(unlisted: BuilderProfile) -> None:
     for user in (unlisted.user, UserFactory.create(admin=True)):
         assert signed_in(user).get(f"/api/profiles/builders/{unlisted.pk}").status_code == 200
 
 
-def test_lists_do_not_contain_it(unlisted: BuilderProfile, visitor: Client) -> None:
+def test_lists_do_not_contain_unlisted_profiles(unlisted: BuilderProfile, visitor: Client) -> None:
     for url in ("/", "/builders/", "/builders/?q=olive", "/api/profiles/builders", "/api/profiles/builders?q=olive"):
         assert b"olive-owner" not in visitor.get(url).content.lower(), url
 
 
-def test_page_opens_by_its_url_and_is_not_indexed(unlisted: BuilderProfile, visitor: Client) -> None:
+def test_unlisted_page_is_accessible_by_url_and_not_indexed(unlisted: BuilderProfile, visitor: Client) -> None:
     page = visitor.get("/builders/olive-owner/")
     assert page.status_code == 200
     assert '<meta name="robots" content="noindex">' in page.content.decode()

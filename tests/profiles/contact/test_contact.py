@@ -1,4 +1,4 @@
-"""Messages to builders: permissions, rate limits, and emails."""
+"""Messages to builders: permissions, rate limits and emails."""
 
 import html
 from datetime import timedelta
@@ -47,7 +47,7 @@ def send(sender: User, typed: dict[str, str] | None = None, url: str = URL) -> A
 
 
 def rejection(response: Any) -> str:
-    """Return the response, which must be the form with the submitted values."""
+    """Check that the response is the form with the submitted values, and return it."""
     text = response.content.decode()
     assert response.status_code == 422
     assert 'value="An app for my shop"' in text
@@ -56,7 +56,7 @@ def rejection(response: Any) -> str:
 
 
 def deliver() -> list[mail.EmailMessage]:
-    """Run the queued jobs like a worker, and return the sent emails."""
+    """Run the queued jobs as a worker would, and return the sent emails."""
     for job in ProcrastinateJob.objects.filter(task_name="profiles.contact.emails.mail_contact_message"):
         assert set(job.args) == {"message_id"}
         emails.mail_contact_message(**job.args)
@@ -120,7 +120,7 @@ def test_owner_who_clicks_the_contact_button_gets_an_explanation(olive: BuilderP
 
 
 @pytest.mark.parametrize("facts", ({"email": None}, {"email_verified_at": None}))
-def test_sender_without_verified_email_is_rejected_with_the_text_kept(
+def test_sender_without_verified_email_is_rejected_and_text_is_kept(
     olive: BuilderProfile, vera: User, facts: dict[str, Any]
 ) -> None:
     User.objects.filter(pk=vera.pk).update(**facts)
@@ -164,7 +164,7 @@ def test_job_that_runs_twice_sends_one_email(olive: BuilderProfile, vera: User) 
 @pytest.mark.parametrize(
     "gone", ("builder hidden", "builder banned", "sender banned", "sender unconfirmed", "message gone")
 )
-def test_no_email_is_sent_if_either_side_is_gone(olive: BuilderProfile, vera: User, gone: str) -> None:
+def test_no_email_is_sent_if_either_user_cannot_be_contacted(olive: BuilderProfile, vera: User, gone: str) -> None:
     send(vera)
     match gone:
         case "builder hidden":
@@ -183,7 +183,7 @@ HOSTILE = "Re\r\nBcc: all@example.com\n\n<script>alert(1)</script> & Sons"
 
 
 @pytest.mark.parametrize("field", ("subject", "body", "name"))
-def test_hostile_text_becomes_neither_header_nor_markup(olive: BuilderProfile, vera: User, field: str) -> None:
+def test_hostile_text_is_not_interpreted_as_header_or_markup(olive: BuilderProfile, vera: User, field: str) -> None:
     if field == "name":
         User.objects.filter(pk=vera.pk).update(name=HOSTILE)
         vera.refresh_from_db()

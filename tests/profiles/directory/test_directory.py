@@ -1,4 +1,4 @@
-"""Filters, sort orders, pagination and query counts of the directory."""
+"""The directory's filters, sort orders, pagination and query counts."""
 
 import re
 from dataclasses import replace
@@ -34,12 +34,12 @@ def page(client: Client, url: str = "/builders/", **headers: str) -> str:
 
 
 def names_on(text: str) -> list[str]:
-    """Return the names on the cards, in order."""
+    """Return the names on the cards in order."""
     return [unescape(name) for name in re.findall(r'class="card__name"[^>]*><a href="[^"]*">([^<]*)</a>', text)]
 
 
 def counts(text: str) -> dict[str, str]:
-    """Return the count of each filter value."""
+    """Return the count for each filter value."""
     found = re.findall(
         r'value="([^"]*)" (?:checked)?>\s*<span dir="auto">[^<]*</span>\s*(?:<span class="choice__count">([^<]*))?',
         text,
@@ -48,7 +48,7 @@ def counts(text: str) -> dict[str, str]:
 
 
 def active_filters(text: str) -> dict[str, str]:
-    """Return the removal URL of each active filter."""
+    """Return the URL that removes each active filter."""
     found = re.findall(
         r'class="chip" href="([^"]*)">\s*<span class="visually-hidden">Remove</span>\s*<span dir="auto">([^<]*)', text
     )
@@ -61,7 +61,7 @@ def next_url(text: str) -> str | None:
 
 
 def names_on_all_pages(client: Client, url: str) -> list[str]:
-    """Return the names on all pages from `url` on."""
+    """Return the names on the page at `url` and all following pages."""
     names: list[str] = []
     url_of_next: str | None = url
     while url_of_next:
@@ -120,7 +120,7 @@ class TestFacets:
         assert "health" not in counts(text)
         assert counts(text)["ai"] == "2"
 
-    def test_second_domain_narrows_and_second_tier_widens(self, client: Client) -> None:
+    def test_second_domain_narrows_results_and_second_tier_widens_results(self, client: Client) -> None:
         found = counts(page(client, "/builders/?domain=ai&tier=3"))
         assert (found["ai"], found["web"]) == ("1", "1")
         assert (found["3"], found["2"]) == ("1", "1")
@@ -159,7 +159,7 @@ class TestFacets:
         text = page(client)
         assert counts(text)["health"] in ("20+", "30+")
         assert "30+ builders" in text
-        # The count of values outside the sample is unknown.
+        # Counts for values outside the sample are unknown.
         assert counts(text).get("unavailable", "") in ("", "1+")
 
     def test_matches_beyond_the_scan_limit_are_found(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ MANY = 2 * PAGE_SIZE + 7
 
 @pytest.fixture
 def crowd(db: None) -> list[BuilderProfile]:
-    """Return more than two pages of builders that differ only in their ids."""
+    """Return more than two pages of builders who differ only in their ids."""
     users = User.objects.bulk_create(UserFactory.build_batch(MANY, builder=True))
     facts = {"hourly_rate": Decimal(50), "availability_confirmed_at": timezone.now(), "skills": ["React"]}
     profiles = [
@@ -267,7 +267,7 @@ class TestPages:
         assert second
         expected = names_on(page(client, second))
         newcomer = {"hourly_rate": Decimal(50), "availability_confirmed_at": timezone.now(), "skills": ["x"]}
-        if sort != "rate-low":  # the newest builder comes last in this order
+        if sort != "rate-low":  # The newest builder comes last in this order.
             BuilderProfileFactory.create(user__name="Newcomer", featured_at=SINCE, **newcomer)
         BuilderProfile.objects.filter(display_name__in=names_on(first)).update(unpublished_at=SINCE)
         assert names_on(page(client, second)) == expected
@@ -282,7 +282,7 @@ class TestPages:
         assert 'href="/builders/?q=react&amp;tier=1&amp;sort=rate-low">' in text
         assert "Back to the first page" in text
 
-    def test_later_pages_have_the_counts_of_the_first(self, client: Client, crowd: list[BuilderProfile]) -> None:
+    def test_later_pages_have_the_same_counts_as_the_first(self, client: Client, crowd: list[BuilderProfile]) -> None:
         second = next_url(page(client))
         assert second
         assert counts(page(client, second)) == counts(page(client))
@@ -300,7 +300,7 @@ class TestPages:
         self, client: Client, crowd: list[BuilderProfile], sort: str, after: str
     ) -> None:
         if sort == "newest" and after == "1":
-            return  # a valid cursor in this order
+            return  # This cursor is valid for this order.
         plain = names_on(page(client, f"/builders/?sort={sort}"))
         assert names_on(client.get("/builders/", {"sort": sort, "after": after}).content.decode()) == plain
 
@@ -357,7 +357,7 @@ class TestHtmx:
 
 
 class TestNameMatches:
-    """Builders whose name matches the search text come before builders who only mention it."""
+    """Builders whose name matches the search text come before builders whose page only mentions it."""
 
     @pytest.mark.parametrize(
         ("name", "typed"),
@@ -405,7 +405,7 @@ class TestNameMatches:
         assert names_on(page(client, "/builders/?q=ada")) == []
 
     def test_name_matches_appear_once_across_pages(self, client: Client) -> None:
-        """There are more name matches than the limit, and featured builders who only mention the name."""
+        """There are more name matches than the limit, and featured builders whose pages only mention the name."""
         for number in range(20):
             BuilderProfileFactory.create(user__name=f"Ada {number:02}", featured_at=SINCE if number % 3 else None)
         for number in range(40):
@@ -454,7 +454,7 @@ class TestCost:
         self, crowd: list[BuilderProfile], monkeypatch: pytest.MonkeyPatch, after: str,
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:  # fmt: skip
-        """The scan limit is so low that the index is needed."""
+        """The scan limit is so low that the search must use the index."""
         monkeypatch.setattr(directory, "SCAN_LIMIT", 5)
         browser = signed_in(UserFactory.create())
         params = "tier=1&tier=2&availability=available&availability=limited&rate=1&rate=2"
@@ -462,7 +462,9 @@ class TestCost:
             with django_assert_max_num_queries(6):
                 browser.get(f"/builders/?q={text}&{params}{after}")
 
-    def test_home_page_uses_one_query(self, client: Client, crowd: list[BuilderProfile], django_assert_num_queries: DjangoAssertNumQueries) -> None:  # fmt: skip
+    def test_home_page_uses_one_query(
+        self, client: Client, crowd: list[BuilderProfile], django_assert_num_queries: DjangoAssertNumQueries
+    ) -> None:
         with django_assert_num_queries(1):
             client.get("/")
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 
 
 def names(text: str, **filters: tuple[str, ...]) -> list[str]:
-    """Return the names of the builders that match."""
+    """Return the names of matching builders."""
     return [profile.name for profile in find(DirectoryQuery(text, filters)).builders]
 
 
@@ -123,7 +123,7 @@ class TestSpelling:
     @pytest.mark.parametrize(
         ("typed", "found"), (("c", ["C", "C++", "C#"]), ("c++", ["C++"]), ("c#", ["C#"]), ("nodejs", ["Node.js"]))
     )
-    def test_plus_and_hash_belong_to_language_names(self, typed: str, found: list[str]) -> None:
+    def test_plus_and_hash_are_kept_in_language_names(self, typed: str, found: list[str]) -> None:
         for skill in ("C", "C++", "C#", "Node.js"):
             BuilderProfileFactory.create(user__name=f"Knows {skill}", skills=[skill])
         assert {f"Knows {skill}" for skill in found} == set(names(typed))
@@ -185,7 +185,7 @@ def edit(**facts: Any) -> None:
 
 
 class TestIndexUpdates:
-    """Changes by every route update the search columns."""
+    """The search columns are updated whichever way a profile is changed."""
 
     def test_builder_created_by_webhook_is_found(self, webhook: WebhookClient) -> None:
         webhook.created(person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"]))
@@ -277,7 +277,7 @@ class TestIndexUpdates:
 
     def test_indexing_adds_no_statement_to_a_change(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profile = BuilderProfileFactory.create(user=UserFactory.create(roles=[]))
-        # Savepoint, the locked row, its new values, the audit row, and the savepoint's end.
+        # The savepoint, the locked row, its new values, the audit row, and the release of the savepoint.
         with django_assert_num_queries(5):
             editing.save(profile, {"headline": "New"}, actor=Actor(user=profile.user))
 

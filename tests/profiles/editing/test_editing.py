@@ -1,4 +1,4 @@
-"""Editing the sections of a builder page, in place and on their own pages."""
+"""Editing a builder page's sections, both in place and on separate pages."""
 
 import itertools
 from datetime import timedelta
@@ -40,7 +40,7 @@ def form_url(page: BuilderProfile, section: str = "introduction") -> str:
 
 
 def current_version(page: BuilderProfile, browser: Client, section: str = "introduction") -> dict[str, str]:
-    """Return the hidden version field of a form that is opened now."""
+    """Return the hidden version field for a form that is opened now."""
     return {"version": browser.get(form_url(page, section)).context["version"]}
 
 
@@ -131,7 +131,8 @@ def test_every_section_can_be_edited_in_place_and_on_its_own_page(page: BuilderP
     for headers in (HTMX, {}):
         form = browser.get(form_url(page, section.key), headers=headers).content.decode()
         assert str(section.save) in form
-        # On its own page the first field has autofocus. In place, a script focuses it unless the user is elsewhere.
+        # On a separate page, the first field has autofocus. In place, a script focuses it unless the focus is
+        # elsewhere.
         assert form.count(" autofocus") == (0 if headers else 1)
         assert ("<html" in form) == (not headers)
     shown = browser.get(f"/builders/{page.slug}/").content.decode()
@@ -139,7 +140,7 @@ def test_every_section_can_be_edited_in_place_and_on_its_own_page(page: BuilderP
     assert f'id="section-{section.key}"' in shown
 
 
-def test_invalid_form_shows_stored_values_around_it(page: BuilderProfile) -> None:
+def test_page_around_an_invalid_form_shows_stored_values(page: BuilderProfile) -> None:
     typed = {"display_name": "Another name", "headline": "x" * 161}
     text = save(page, signed_in(page.user), typed, headers=HTMX).content.decode()
     assert "Olive Owner</h1>" in text
@@ -282,7 +283,7 @@ def test_conflict_shows_labels_instead_of_stored_values(page: BuilderProfile) ->
 
 
 def test_invalid_form_keeps_its_version(page: BuilderProfile) -> None:
-    """Otherwise correcting an error would overwrite values saved in the meantime."""
+    """Otherwise, correcting an error would overwrite values that were saved in the meantime."""
     browser = signed_in(page.user)
     typed = current_version(page, browser)
     save(page, browser, {"headline": "The other tab"})
@@ -340,7 +341,7 @@ def test_switch_rejects_unknown_values(page: BuilderProfile, typed: dict[str, st
     assert not AuditLog.objects.exists()
 
 
-def test_error_without_javascript_does_not_look_like_success(page: BuilderProfile) -> None:
+def test_error_without_javascript_is_not_shown_as_success(page: BuilderProfile) -> None:
     browser, switch = signed_in(page.user), f"/builders/{page.slug}/availability/"
     rejected = browser.post(switch, {"availability": "sometimes"}, follow=True).content.decode()
     assert '<p class="mark mark--attention">Choose one of the options.</p>' in rejected

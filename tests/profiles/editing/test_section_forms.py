@@ -1,4 +1,4 @@
-"""Valid, invalid and hostile input to the section forms of a profile."""
+"""Valid, invalid and hostile input in a profile's section forms."""
 
 import html
 import json
@@ -105,7 +105,7 @@ def test_invalid_value_shows_an_error_and_changes_nothing(
     text = html.unescape(response.content.decode())
     [errors] = re.findall(rf'<ul class="errorlist" id="id_{field}_error">(.+?)</ul>', text, re.DOTALL)
     assert message in errors
-    if field not in ("domains", "currency", "availability", "time_zone"):  # an unknown choice cannot be shown
+    if field not in ("domains", "currency", "availability", "time_zone"):  # An unknown choice cannot be displayed.
         assert response.context["form"][field].value() == typed
         assert typed.replace("\x00", "") in text.replace("\x00", "")
     assert stored(page) == before

@@ -1,4 +1,4 @@
-"""Uploaded images are validated by their bytes and re-encoded. Invalid files are rejected with a message."""
+"""Uploaded images are validated from their bytes and re-encoded. Invalid files are rejected with an error message."""
 
 import struct
 import zlib
@@ -23,7 +23,7 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(
 
 
 def reencoded(content: bytes, spec: ImageSpec = PROJECT) -> Image.Image:
-    """Return the re-encoded image, and check that it is a WebP without metadata."""
+    """Re-encode an image, check that it is a WebP without metadata, and return it."""
     file = images.reencode(upload(content), spec)
     image = Image.open(BytesIO(file.read()))
     image.load()
@@ -76,7 +76,7 @@ def test_portrait_is_cropped_to_a_centred_square() -> None:
     assert image.size == (800, 800)
     assert near(image.getpixel((380, 400)), RED)
     assert near(image.getpixel((420, 400)), BLUE)
-    assert reencoded(image_file(90, 60), PORTRAIT).size == (60, 60)  # never enlarged
+    assert reencoded(image_file(90, 60), PORTRAIT).size == (60, 60)  # Images are never enlarged.
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_project_image_is_scaled_down_without_cropping(size: tuple[int, int], ex
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_applied(orientation: int) -> None:
-    """The top left of the visible image is red in every orientation."""
+    """The top left corner of the visible image is red in every orientation."""
     seen = Image.new("RGB", (64, 32), BLUE)
     seen.paste(RED, (0, 0, 16, 16))
     undo = {6: 8, 8: 6}.get(orientation, orientation)
@@ -118,7 +118,7 @@ def test_metadata_is_removed() -> None:
         reencoded(content)
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow only warns
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow only raises a warning.
 @pytest.mark.parametrize("exif", (b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00nonsense"))
 def test_broken_exif_is_ignored(exif: bytes) -> None:
     assert reencoded(image_file(exif=exif)).size == (320, 240)
@@ -175,7 +175,10 @@ def photo(**options: Any) -> bytes:
 
 
 def motion_photo() -> bytes:
-    """Return a photo with a preview in its metadata and a video behind it. Both contain bytes that look like markers."""
+    """Return a photo with a preview in its metadata and a video behind it.
+
+    Both contain bytes that look like markers.
+    """
     exif = Image.Exif()
     exif[0x9286] = photo()[:60_000]
     video = b"\x00\x00\x00\x18ftypmp42" + (b"\xff\xda\xff\xd9\xff\xd8" + bytes(100)) * 1000
@@ -323,7 +326,7 @@ def test_invalid_file_is_rejected_with_a_message(content: bytes, message: str) -
     assert error_for(content) == message
 
 
-@pytest.mark.filterwarnings("ignore")  # as in production, where Pillow's warning is not an error
+@pytest.mark.filterwarnings("ignore")  # As in production, Pillow's warning is not an error.
 def test_image_with_too_many_pixels_is_rejected_before_decoding() -> None:
     assert error_for(png_bomb(6_400, 6_400)) == TOO_MANY_PIXELS
 
@@ -344,7 +347,10 @@ def test_photo_above_40_megapixels_is_rejected() -> None:
 
 
 def test_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four at once took 1.6 GB. A thread that waited longer would be missing for other requests."""
+    """Decoding four images at once took 1.6 GB.
+
+    The waiting time is limited, because a waiting thread cannot handle other requests.
+    """
     monkeypatch.setattr(images, "MAX_WAIT_S", 0.01)
     messages = []
 
@@ -359,7 +365,7 @@ def test_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert reencoded(image_file()).size == (320, 240)
 
 
-def test_file_that_is_too_large_is_rejected_unread() -> None:
+def test_file_that_is_too_large_is_rejected_without_reading_it() -> None:
     content = image_file() + bytes(images.MAX_BYTES)
     assert error_for(content).replace("\xa0", " ").startswith("This file is 8.0 MB. Choose an image of 8.0 MB or less.")
 
@@ -386,7 +392,7 @@ def test_file_that_is_too_large_is_rejected_unread() -> None:
         "/etc/passwd",
     ),
 )
-def test_other_media_paths_are_404(client: Client, media: Path, name: str) -> None:
+def test_other_media_paths_return_404(client: Client, media: Path, name: str) -> None:
     for path in ("secret.txt", "portraits/evil.html"):
         (media / path).parent.mkdir(parents=True, exist_ok=True)
         (media / path).write_text("secret")
@@ -409,7 +415,7 @@ def test_missing_media_folder_is_reported(media: Path) -> None:
 
 def test_unwritable_media_folder_is_reported(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     media.mkdir()
-    monkeypatch.setattr("os.access", lambda path, mode: False)  # root can write anywhere
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root can write to any folder.
     assert media_check_ids() == ["profiles.E002"]
 
 

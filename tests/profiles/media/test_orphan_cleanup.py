@@ -28,7 +28,7 @@ DAYS_2 = timedelta(days=2)
 
 
 def stored(media: Path, folder: str, name: str = "", *, age: timedelta = DAYS_2) -> str:
-    """Store an image like a request does, and return its name."""
+    """Store an image as a request would, and return its name."""
     image = images.reencode(upload(), PORTRAIT if folder == "portraits/" else PROJECT)
     name = default_storage.save(f"{folder}{name or image.name}", image)
     then = time.time() - age.total_seconds()
@@ -42,7 +42,7 @@ def files(media: Path) -> set[str]:
 
 @pytest.fixture
 def used(media: Path) -> set[str]:
-    """Return the names of images in use: a portrait, a project image, and the portrait of a deleted profile."""
+    """Return the names of images in use: a portrait, a project image, and a deleted profile's portrait."""
     portrait, project, kept = stored(media, "portraits/"), stored(media, "projects/"), stored(media, "portraits/")
     page = BuilderProfileFactory.create(image=portrait)
     ProjectFactory.create(builder=page, image=project)
@@ -77,7 +77,7 @@ def test_empty_storage_is_not_an_error(media: Path) -> None:
 def test_image_whose_row_is_committed_meanwhile_is_kept(
     media: Path, used: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The row is committed after the first look-up, while the ages are read."""
+    """The row is committed after the first look-up, while the file ages are being read."""
     page = BuilderProfileFactory.create()
     late = stored(media, "portraits/")
     get_modified_time = default_storage.get_modified_time
@@ -134,7 +134,7 @@ def test_batch_takes_four_queries(
 ) -> None:
     for _ in range(5):
         stored(media, "portraits/")
-    with django_assert_num_queries(4):  # two tables, before and after reading the ages
+    with django_assert_num_queries(4):  # Two tables, each before and after reading the ages.
         list(delete_orphans())
     monkeypatch.setattr(orphan_cleanup, "BATCH", 1)
     with django_assert_num_queries(2 * len(used)):

@@ -1,4 +1,4 @@
-"""Actions of owners and admins on a whole page: permissions, effects and audit rows."""
+"""Owner and admin actions on a whole page: permissions, effects and audit rows."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,12 +53,12 @@ def log() -> list[tuple[str, list[str], int | None]]:
 
 
 class TestAdminBar:
-    def test_admin_sees_it_on_other_pages(self, page: BuilderProfile, adam: User) -> None:
+    def test_admin_sees_the_bar_on_other_pages(self, page: BuilderProfile, adam: User) -> None:
         text = text_of(signed_in(adam), f"/builders/{page.slug}/")
         assert [marker for marker in MARKERS if marker not in text] == []
         assert "logged under your name" in text
 
-    def test_others_do_not_see_it(self, page: BuilderProfile) -> None:
+    def test_other_users_do_not_see_the_bar(self, page: BuilderProfile) -> None:
         browsers = {
             "anonymous": Client(),
             "visitor": signed_in(UserFactory.create()),
@@ -151,7 +151,7 @@ class TestBadges:
         assert "errorlist" in response.content.decode()
         assert log() == []
 
-    def test_awarding_twice_keeps_the_first(self, page: BuilderProfile, adam: User) -> None:
+    def test_awarding_twice_keeps_the_first_evidence(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
         post(browser, page, "badges", kind="code", evidence="First.")
         again = browser.post(f"/builders/{page.slug}/badges/", {"kind": "code", "evidence": "Second."}, follow=True)
@@ -234,7 +234,7 @@ class TestPublishing:
             assert is_public(page) == bool(on)
         assert log() == [("PROFILE_UPDATED", ["unpublished_at"], page.user.pk)] * 2
 
-    def test_admin_may_not_publish(self, page: BuilderProfile, adam: User) -> None:
+    def test_admin_cannot_publish(self, page: BuilderProfile, adam: User) -> None:
         assert post(signed_in(adam), page, "publish").status_code == 403
         assert is_public(page)
 
@@ -262,7 +262,7 @@ class TestDeleting:
         assert page.user.roles == []
         assert "Become a builder" in text_of(browser, "/account/")
 
-    def test_deletion_by_admin_is_audited_as_the_admin(self, page: BuilderProfile, adam: User) -> None:
+    def test_deletion_by_admin_is_audited_with_the_admin_as_actor(self, page: BuilderProfile, adam: User) -> None:
         browser = signed_in(adam)
         path = f"/builders/{page.slug}/delete/"
         assert "Delete Olive Owner’s profile?" in text_of(browser, path)

@@ -1,4 +1,4 @@
-"""Onboarding from sign-up to a published page. Unfinished pages are never public, and no input is lost."""
+"""Onboarding from sign-up to a published page. Unfinished pages are never public, and user input is never lost."""
 
 from datetime import timedelta
 from typing import Any
@@ -203,7 +203,7 @@ class TestQuestions:
         submit(browser, "builder/", {"availability": "available", "currency": "USD"}, "/welcome/preview/")
         assert "Add a headline" in text_of(browser, "/welcome/preview/")
 
-    def test_rules_are_those_of_the_sections(self, olive: User) -> None:
+    def test_questions_use_the_sections_validation_rules(self, olive: User) -> None:
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         bad = ANSWERS | {"headline": "x" * 161, "hourly_rate": "-1", "domains": ["web", "sorcery"]}
@@ -239,8 +239,8 @@ class TestPreview:
         assert 'id="owner-bar"' not in text
         assert "noindex" in text
 
-    def test_preview_equals_the_page(self) -> None:
-        """The preview shows everything visitors see, including the contact button."""
+    def test_preview_is_identical_to_the_page(self) -> None:
+        """The preview shows everything that visitors see, including the contact button."""
         page = BuilderProfileFactory.create(introduced=True, reachable=True)
         owner = signed_in(page.user)
         _, _, there = text_of(owner, f"/builders/{page.slug}/?as=visitor").partition("<article")
@@ -274,7 +274,7 @@ def test_becoming_a_client_keeps_a_role_gained_meanwhile() -> None:
 
 
 class TestRolesForm:
-    """Profiles requested with the roles form also start unpublished."""
+    """Profiles created with the roles form also start unpublished."""
 
     def test_new_page_is_a_draft(self, olive: User) -> None:
         browser = signed_in(olive)
@@ -302,5 +302,5 @@ class TestRolesForm:
 def test_questions_take_two_queries(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     onboarding.start(olive, Goal.BUILDER, actor=SYSTEM)
     browser = signed_in(olive)
-    with django_assert_num_queries(2):  # the user and the profile
+    with django_assert_num_queries(2):  # One query for the user and one for the profile.
         browser.get("/welcome/builder/")

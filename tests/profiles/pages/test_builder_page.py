@@ -1,4 +1,4 @@
-"""A builder's page: its content for each role, its URLs and its query counts."""
+"""A builder's page: content for each role, URLs and query counts."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 24, 13, 5, tzinfo=UTC)
-#: A value for every field of a profile.
+#: A value for every profile field.
 FACTS: dict[str, Any] = {
     "user__name": "Olive Owner",
     "slug": "olive-owner",
@@ -67,7 +67,7 @@ VISIBLE_TEXTS = (
 
 @pytest.fixture
 def olive() -> BuilderProfile:
-    """Return a complete profile of a builder who can be contacted."""
+    """Return a complete profile for a builder who can be contacted."""
     profile: BuilderProfile = BuilderProfileFactory.create(reachable=True, **FACTS)
     adam = UserFactory.create(admin=True)
     Badge.objects.create(builder=profile, kind="code", evidence="Two repositories read", awarded_by=adam)
@@ -88,7 +88,7 @@ def test_page_shows_all_fields(client: Client) -> None:
     with time_machine.travel(NOW, tick=False):
         text = read(client)
     assert [text_part for text_part in VISIBLE_TEXTS if text_part not in text] == []
-    assert "Skill 8" not in text  # only the top seven are shown
+    assert "Skill 8" not in text  # Only the first seven are shown.
 
 
 @pytest.mark.usefixtures("olive")
@@ -163,7 +163,7 @@ def browsers(profile: BuilderProfile) -> dict[str, Client]:
     }
 
 
-#: Elements of a page, and the roles that see them.
+#: Page elements and the roles that can see them.
 MARKS = {
     "Write a message": {"anonymous", "visitor", "admin"},
     "/edit/": {"owner", "admin"},
@@ -192,7 +192,7 @@ def test_private_fields_are_never_shown(olive: BuilderProfile, private: str) -> 
 
 
 @pytest.mark.parametrize("who", ("owner", "admin"))
-def test_view_as_visitor_equals_the_visitor_page(olive: BuilderProfile, who: str) -> None:
+def test_view_as_visitor_is_identical_to_the_visitor_page(olive: BuilderProfile, who: str) -> None:
     with time_machine.travel(NOW, tick=False):
         clients = browsers(olive)
         as_visitor = read(clients[who], "/builders/olive-owner/?as=visitor")
@@ -202,7 +202,7 @@ def test_view_as_visitor_equals_the_visitor_page(olive: BuilderProfile, who: str
     assert found
     assert "This is what visitors see." in bar
     assert 'href="/builders/olive-owner/"' in bar
-    styles = '<link rel="stylesheet" href="/static/css/owner.css">'  # stylesheet of the bar
+    styles = '<link rel="stylesheet" href="/static/css/owner.css">'  # The bar's style sheet.
     assert (before + after).replace(styles, "").split() == visitors.split()
 
 
@@ -279,7 +279,7 @@ def test_former_slugs_redirect_to_the_current_one(olive: BuilderProfile, path: s
         assert (response.status_code, response["Location"]) == (301, f"/builders/olive-owner/{path}")
 
 
-def test_former_slugs_of_hidden_pages_are_404(olive: BuilderProfile, client: Client) -> None:
+def test_former_slugs_of_hidden_pages_return_404(olive: BuilderProfile, client: Client) -> None:
     FormerSlug.objects.create(slug="olive-before", builder=olive)
     BuilderProfile.objects.update(hidden_at=SINCE)
     assert client.get("/builders/olive-before/").status_code == 404

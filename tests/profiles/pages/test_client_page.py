@@ -1,4 +1,4 @@
-"""The form of a client profile, for its owner and admins."""
+"""The client profile form for its owner and for admins."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ def test_form_posted_after_sign_out_is_preserved(clio: ClientProfile) -> None:
     assert PreservedForm.objects.count() == 1
 
 
-def test_others_get_404(clio: ClientProfile) -> None:
+def test_other_users_get_404(clio: ClientProfile) -> None:
     vera = signed_in(UserFactory.create(builder=True))
     assert vera.get(OWN).status_code == 404
     for browser in (vera, Client()):

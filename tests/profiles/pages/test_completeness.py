@@ -1,4 +1,4 @@
-"""Completeness of a page, which only its owner sees."""
+"""A page's completeness, which only its owner can see."""
 
 import re
 from typing import Any
@@ -53,7 +53,7 @@ def test_docs_list_the_gain_of_each_step() -> None:
     ]
 
 
-def test_empty_page_is_0_and_full_page_100_percent() -> None:
+def test_empty_page_has_0_and_complete_page_100_percent() -> None:
     assert completeness_of(BuilderProfileFactory.create()).percent == 0
     done = completeness_of(full())
     assert (done.percent, done.missing) == (100, [])

@@ -1,4 +1,4 @@
-"""Markdown is rendered to a small set of safe elements."""
+"""Markdown is rendered with a small set of safe elements."""
 
 import re
 import time
@@ -71,7 +71,7 @@ HOSTILE = (
     "\u202e<script>\u2066",
     "<a href=x>\n\n<a href=y>",
 )
-#: Elements and attributes in the rendered HTML. User-written markup is escaped.
+#: Matches elements and attributes in the rendered HTML. User-written markup is escaped.
 ELEMENT = re.compile(r"<(/?)(\w+)((?:\s[^<>]*)?)>")
 ATTRIBUTE = re.compile(r'\s([\w-]+)="([^"<>]*)"')
 
@@ -119,11 +119,12 @@ SLOW = {
 def test_pathological_input_is_rendered_quickly(written: str) -> None:
     def took_s(attempt: int) -> float:
         started = time.thread_time()
-        to_html(f"{written} {attempt}")  # a different text each time, because results are cached
+        to_html(f"{written} {attempt}")  # Use a different text each time, because results are cached.
         return time.thread_time() - started
 
-    assert any(took_s(attempt) < 0.5 for attempt in range(3))  # typically below 0.1 s, with a margin for busy machines
+    # Usually takes less than 0.1 s. The limit includes a margin for busy machines.
+    assert any(took_s(attempt) < 0.5 for attempt in range(3))
 
 
-def test_text_above_the_limit_is_cut() -> None:
+def test_text_above_the_limit_is_truncated() -> None:
     assert to_html("a" * (MAX_LENGTH + 1)) == f"<p>{'a' * MAX_LENGTH}</p>\n"

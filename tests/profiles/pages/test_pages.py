@@ -1,4 +1,4 @@
-"""Public pages show published builders only."""
+"""Public pages show only published builders."""
 
 import re
 from html import escape
@@ -25,7 +25,7 @@ def page(client: Client, url: str, status: int = 200) -> str:
 
 
 def shown(client: Client, url: str = "/builders/") -> list[str]:
-    """Return the names on the cards of a page, in order."""
+    """Return the names on a page's cards in order."""
     return re.findall(r'class="card__name"[^>]*><a href="[^"]*">([^<]*)</a>', page(client, url))
 
 
@@ -149,7 +149,7 @@ def test_availability_is_shown_on_page_and_card(
         assert ["".join(found) for found in shown] == [words]
 
 
-def test_picture_is_shown_if_there_is_one(client: Client) -> None:
+def test_picture_is_shown_if_available(client: Client) -> None:
     picture = "https://img.clerk.com/olive"
     with_picture = BuilderProfileFactory.create(user__image_url=picture)
     assert f'src="{picture}"' in page(client, url_of(with_picture))
@@ -193,7 +193,7 @@ BAD_SLUGS = (
 
 
 @pytest.mark.parametrize("slug", BAD_SLUGS)
-def test_unknown_slug_is_404(client: Client, slug: str) -> None:
+def test_unknown_slug_returns_404(client: Client, slug: str) -> None:
     BuilderProfileFactory.create(slug="olive-owner")
     text = page(client, f"/builders/{quote(slug, safe='', errors='surrogatepass')}/", 404)
     assert "<script>" not in text

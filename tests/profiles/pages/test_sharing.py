@@ -1,4 +1,4 @@
-"""Link previews and structured data of builder pages."""
+"""Link previews and structured data for builder pages."""
 
 import io
 import json
@@ -38,14 +38,14 @@ def olive() -> BuilderProfile:
 
 @pytest.fixture
 def storage(monkeypatch: pytest.MonkeyPatch) -> InMemoryStorage:
-    """Keep portraits in memory."""
+    """Store portraits in memory."""
     memory = InMemoryStorage()
     monkeypatch.setattr(BuilderProfile._meta.get_field("image"), "storage", memory)
     return memory
 
 
 def meta(client: Client) -> dict[str, str]:
-    """Return the OpenGraph and Twitter tags of the page."""
+    """Return the page's OpenGraph and Twitter tags."""
     text = client.get(URL).content.decode()
     found = re.findall(r'<meta (?:property|name)="((?:og|twitter):[^"]+)" content="([^"]*)">', text)
     assert len(found) == len(dict(found))
@@ -135,7 +135,7 @@ def share_image(client: Client, url: str = IMAGE_URL) -> Image.Image:
 
 
 @pytest.mark.usefixtures("olive")
-def test_image_has_the_announced_size(client: Client) -> None:
+def test_image_size_matches_the_metadata(client: Client) -> None:
     assert share_image(client).size == (1200, 630)
 
 
@@ -227,7 +227,7 @@ def test_latin_names_need_no_system_fonts(monkeypatch: pytest.MonkeyPatch, name:
 
 
 @pytest.mark.parametrize("name", ("高橋 美咲", "ليلى منصور", "नेहा", "Ngozi Adébáyọ̀ 高", "\ufffe\uffff"))
-def test_name_without_a_font_is_left_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_name_without_a_font_is_omitted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
     share_card.draw.cache_clear()
     assert drawn(name) == drawn(WITHOUT_NAME)

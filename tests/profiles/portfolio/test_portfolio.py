@@ -86,7 +86,7 @@ def test_visitors_see_each_project(client: Client, page: BuilderProfile, olive: 
     assert f'href="{escape(TYPED["url"])}" rel="nofollow noopener ugc"' in text
 
 
-def test_visitors_see_no_controls_and_no_empty_portfolio(client: Client, page: BuilderProfile) -> None:
+def test_visitors_do_not_see_controls_or_an_empty_portfolio(client: Client, page: BuilderProfile) -> None:
     assert "section-portfolio" not in shown(client, page)
     ProjectFactory.create(builder=page)
     for browser in (client, signed_in(UserFactory.create(builder=True))):
@@ -107,8 +107,8 @@ def test_portfolio_takes_one_query(
     for number in range(5):
         add(page, olive, title=f"Project {number}", image=upload(), image_alt="A map")
     for file in media.rglob("*.webp"):
-        file.unlink()  # image sizes come from the database
-    with django_assert_num_queries(3):  # the profile, its projects and its badges
+        file.unlink()  # Image sizes come from the database.
+    with django_assert_num_queries(3):  # Queries for the profile, its projects and its badges.
         shown(client, page)
 
 
@@ -186,12 +186,12 @@ def test_full_portfolio_rejects_another_project(page: BuilderProfile, olive: Cli
     ("typed", "stored"),
     (("example.com/x", "https://example.com/x"), ("http://例え.jp", "http://例え.jp"), ("", "")),
 )
-def test_link_follows_the_rules_of_the_links_section(page: BuilderProfile, typed: str, stored: str) -> None:
+def test_link_has_the_same_rules_as_the_links_section(page: BuilderProfile, typed: str, stored: str) -> None:
     olive = signed_in(page.user)
     assert add(page, olive, url=typed).status_code == 302
     assert Project.objects.get().url == stored
     widget = ProjectForm(instance=Project()).fields["url"].widget
-    assert widget.input_type == "text"  # a URL input requires a scheme and accepts any
+    assert widget.input_type == "text"  # A URL input would require a scheme and accept any scheme.
     assert widget.attrs["data-pattern"] == LinksForm.base_fields["links"].widget.attrs["data-pattern"]
 
 
@@ -339,7 +339,7 @@ def test_htmx_replaces_the_deleted_project_with_a_message(page: BuilderProfile) 
 
 
 @pytest.mark.parametrize("action", ("edit", "delete"))
-def test_projects_of_others_are_404(page: BuilderProfile, olive: Client, action: str) -> None:
+def test_other_builders_projects_return_404(page: BuilderProfile, olive: Client, action: str) -> None:
     theirs = ProjectFactory.create(title="Theirs")
     assert olive.get(url(page, f"{theirs.pk}/{action}")).status_code == 404
     olive.post(url(page, f"{theirs.pk}/{action}"), TYPED)
@@ -466,7 +466,7 @@ def test_stored_image_is_deleted_if_the_transaction_fails(
     page: BuilderProfile, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
-        raise RuntimeError("no audit row, no change")
+        raise RuntimeError("writing the audit row failed")
 
     monkeypatch.setattr("audit.log.record", fail)
     with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""The portrait of a builder: upload, storage, replacement, removal and serving."""
+"""A builder's portrait: upload, storage, replacement, removal and serving."""
 
 from io import BytesIO
 from pathlib import Path
@@ -113,7 +113,7 @@ class TestStoring:
         before = files(media)
 
         def fail(*args: Any, **kwargs: Any) -> None:
-            raise RuntimeError("no audit row, no change")
+            raise RuntimeError("writing the audit row failed")
 
         monkeypatch.setattr("audit.log.record", fail)
         with pytest.raises(RuntimeError):
@@ -143,7 +143,7 @@ def test_images_of_user_and_remove_all(
 ) -> None:
     upload_portrait(page)
     project = ProjectFactory.create(builder=page, image=store("projects/"), image_alt="A map")
-    ProjectFactory.create(image=store("projects/"))  # of another builder
+    ProjectFactory.create(image=store("projects/"))  # Another builder's image.
     exported = dict(images.images_of(page.user))
     assert set(exported) == {"portrait.webp", f"project-{project.pk}.webp"}
     assert all(Image.open(BytesIO(content)).format == "WEBP" for content in exported.values())
@@ -161,7 +161,7 @@ def store(folder: str) -> str:
         return name
 
 
-def test_missing_file_is_left_out_of_the_export(page: BuilderProfile) -> None:
+def test_missing_file_is_omitted_from_the_export(page: BuilderProfile) -> None:
     BuilderProfile.objects.update(image=f"portraits/{'0' * 32}.webp")
     assert dict(images.images_of(page.user)) == {}
 
