@@ -39,7 +39,8 @@ class Extensions:
         welcome: the URL name for the page after signing up.
         sign_in_reasons: the reasons why pages require visitors to sign in, by URL name.
         outdated_state_sql: a condition on an accounts_user row that is true if the user's derived state is outdated.
-        ensure_derived_state: updates the derived state of locked users; takes each with the actor to record.
+        ensure_derived_state: updates locked users' derived state. Its argument contains each user and the actor to
+            record.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 

@@ -120,9 +120,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def _skip_csrf_check(request: HttpRequest) -> None:
-    """Keep Django's error pages from parsing the body, which may be malformed: the error page would then fail itself.
+    """Prevent Django's error pages from parsing the body, because a malformed body would cause another error.
 
-    They check the CSRF token to render it. An error page changes nothing, so the check is not needed.
+    Error pages check the CSRF token when they render it. They do not change any data, so the check is not needed.
     """
     request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
 

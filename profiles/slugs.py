@@ -43,7 +43,7 @@ def slugify(text: str) -> str:
     """
     words = re.split(r"[\s-]+", _FILLERS.sub("", fold_accents(text)))
     kept = ("".join(filter(_is_in_slugs, word)) for word in words)
-    # A mark without a letter in front of it would attach itself to the slash in the URL.
+    # A mark without a preceding letter would be combined with the slash in the URL.
     return "-".join(bare for word in kept if (bare := word.lstrip(_marks(word)))).strip("-_")
 
 

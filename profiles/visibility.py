@@ -1,4 +1,4 @@
-"""Why a profile is not public. Permissions, pages, the admin's bar and the admin lists all use these reasons."""
+"""The reasons why a profile is not public, for permissions, pages, the admin bar and admin lists."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from profiles.models import BuilderProfile, ClientProfile, Profile
 
 @dataclass(frozen=True, slots=True)
 class HidingReason:
-    """One reason why the public cannot view a profile.
+    """A reason why the public cannot view a profile.
 
     Attributes:
         explanation: one sentence for admins.
-        since: None if the time is not known.
+        since: when the profile was hidden for this reason, or None if the time is unknown.
         detail: the reason that an admin entered, or "".
     """
 
@@ -27,7 +27,7 @@ class HidingReason:
 
 
 def hiding_reasons(profile: Profile) -> list[HidingReason]:
-    """Return every reason why the public cannot view `profile`. A profile without a reason is public."""
+    """Return all reasons why the public cannot view `profile`. A profile is public if there are no reasons."""
     return [*_account_reasons(profile), *_profile_reasons(profile)]
 
 

@@ -39,7 +39,7 @@ RENEWABLE = {
     tokens.Reason.FROM_THE_FUTURE: HandshakeReason.FROM_THE_FUTURE,
     tokens.Reason.NO_PARTY: HandshakeReason.NO_PARTY,
 }
-#: A fresh token would not help, because Clerk does not know the browser yet.
+#: A fresh token would not help, because this browser has no session in Clerk yet.
 DEV_BROWSER_REASONS = frozenset({HandshakeReason.DEV_BROWSER_SYNC, HandshakeReason.DEV_BROWSER_MISSING})
 NO_TOKEN = "no_session_token"  # noqa: S105  # a reason, not a secret
 
@@ -105,7 +105,7 @@ def authenticate(request: HttpRequest, found: ClerkCookies, instance: Instance) 
 
 
 def bearer_token(request: HttpRequest) -> str | None:
-    """Return the token of the Authorization header, or None if there is no header or it uses another scheme."""
+    """Return the Authorization header's token, or None if the header is missing or uses another scheme."""
     scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
     if token:
         return token.strip() if scheme == "Bearer" else None

@@ -38,7 +38,7 @@ class Finding:
 
 
 def run_checks(webhook_url: str = "") -> Iterator[Finding]:
-    """Yield the result of each check. Later checks depend on earlier ones.
+    """Yield the result of each check. Later checks depend on earlier checks.
 
     Args:
         webhook_url: the webhook endpoint's URL as registered in Clerk. If it is empty, the endpoint is not checked.

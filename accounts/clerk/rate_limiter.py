@@ -62,7 +62,7 @@ class Permit:
 
     Attributes:
         failures: consecutive failures before this request.
-        was_refused: whether Clerk refused the secret key of the previous request.
+        was_refused: whether Clerk rejected the previous request's secret key.
     """
 
     failures: int
@@ -93,7 +93,7 @@ def record_success(permit: Permit) -> None:
 
 
 def record_refusal() -> None:
-    """Record that Clerk answered, but refused the secret key or the account."""
+    """Record that Clerk responded but rejected the secret key or the account."""
     since = Coalesce("refused_at", Now())
     ClerkRateLimit.objects.filter(name=INSTANCE).update(failures=0, suspended_until=None, refused_at=since)
 
@@ -117,7 +117,7 @@ def pause(delay_s: float) -> None:
 
 
 def delete_idle() -> int:
-    """Delete the rows of users whose metadata was not written within the window; return how many."""
+    """Delete rows of users whose metadata was not written within the window, and return how many were deleted."""
     idle = timezone.now() - timedelta(seconds=WINDOW_S)
     deleted, _ = ClerkRateLimit.objects.filter(next_slot_at__lt=idle).exclude(name__in=[INSTANCE, FRONTEND]).delete()
     return deleted
@@ -131,7 +131,10 @@ def requests_per_window(name: str) -> int:
 
 
 def _acquire(name: str, max_wait_s: float) -> tuple[float, int, bool] | None:
-    """Reserve the next slot. Return the seconds until the slot, the previous failures, and whether the key was refused."""
+    """Reserve the next slot.
+
+    Return the seconds until the slot, the previous failures, and whether the key was refused.
+    """
     limit = requests_per_window(name)
     burst = max(1, round(limit * BURST))
     values: dict[str, Any] = {

@@ -78,7 +78,7 @@ class Reconciliation(models.Model):
     examples = models.JSONField(default=list, blank=True, help_text="The first differences found.")
     longest_drift = models.DurationField(null=True, blank=True, help_text="Age of the oldest difference.")
 
-    # Approval of skipped deletions by an admin; see accounts.sync.unlisted.
+    # An admin's approval of skipped deletions. See accounts.sync.unlisted.
     deletions_approved_at = models.DateTimeField(null=True, blank=True)
     deletions_approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,

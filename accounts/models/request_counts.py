@@ -4,7 +4,7 @@ from django.db import models
 
 
 class RequestCount(models.Model):
-    """Requests of one client against one limit in the current time span; see accounts.security.request_counts."""
+    """A client's requests counted against one limit in the current period. See accounts.security.request_counts."""
 
     limit = models.CharField(max_length=32)
     client = models.CharField(max_length=32, help_text="Keyed hash of a Clerk ID or network.")

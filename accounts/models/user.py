@@ -41,7 +41,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         ADMIN = "ADMIN", _("Admin")
 
     class Inactive(models.TextChoices):
-        """Why an account is inactive. Several reasons can apply at once."""
+        """The reasons why an account is inactive. Several reasons can apply at once."""
 
         DELETED = "deleted", _("Account deleted")
         BANNED = "banned", _("Account banned")

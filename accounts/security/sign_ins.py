@@ -1,8 +1,8 @@
-"""Record sign-ins to the admin, failed ones, and new passwords in the audit log.
+"""Record admin sign-ins, failed sign-ins and password changes in the audit log.
 
-Any client can cause failures, and audit rows are kept permanently. Failures are therefore not recorded while the client is
-locked out, and at most `MAX_FAILURES` of each kind are recorded in an hour: for each operator, and for all unknown usernames
-together. The username of a failure is not stored if it is unknown, because it can be a password in the wrong field.
+Any client can cause failures, and audit rows are permanent. Failures are therefore not recorded while the client is
+locked out. At most `MAX_FAILURES` of each kind are recorded per hour for each operator, and for all unknown usernames
+together. Unknown usernames are not stored, because users may enter their password in the wrong field.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from audit.models import AuditLog
 
 Action = AuditLog.Action
 
-#: Recorded failures and lockouts in an hour: of one operator, and of all unknown usernames.
+#: Maximum number of recorded failures and lockouts per hour for each operator, and for all unknown usernames together.
 MAX_FAILURES, WINDOW = 50, timedelta(hours=1)
 
 COMMAND = Actor(AuditLog.Source.COMMAND)
@@ -31,7 +31,7 @@ _password_actor: ContextVar[Actor] = ContextVar("password_actor", default=COMMAN
 
 
 class RecordingAdminSite(AdminSite):
-    """Django's admin site. It records who changed a password, and from where."""
+    """Django's admin site, extended to record the origin of password changes."""
 
     @override
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
@@ -74,7 +74,10 @@ def _record_limited(action: AuditLog.Action, request: HttpRequest, credentials: 
 
 
 def _recent(action: AuditLog.Action, target: User) -> int:
-    """Return the number of rows in the last hour, up to the maximum. The query reads the newest rows of the target's index."""
+    """Return the number of rows in the last hour, up to the maximum.
+
+    The query reads the newest rows of the target's index.
+    """
     rows = AuditLog.objects.filter(action=action, target=log.target_key(target)).order_by("-id")
     times = rows.values_list("timestamp", flat=True)[:MAX_FAILURES]
     return sum(time > timezone.now() - WINDOW for time in times)

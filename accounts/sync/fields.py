@@ -63,7 +63,7 @@ def user_fields(payload: ClerkUser) -> dict[str, Any]:
 
 
 def linked_fields(payload: ClerkUser) -> dict[str, Any]:
-    """Return the field values of a linked account, which keeps its own values where the payload lacks them."""
+    """Return a linked account's field values. It keeps its values for fields that are missing from the payload."""
     values = user_fields(payload) | {"clerk_id": payload.clerk_id}
     return {field: value for field, value in values.items() if field not in _missing_fields(payload)}
 

@@ -1,4 +1,4 @@
-"""Pagination cursors in URLs: "812.4711" continues after the row with the value 812 and the ID 4711."""
+"""Pagination cursors for URLs. For example, "812.4711" starts after the row with the value 812 and the ID 4711."""
 
 import re
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ class InvalidCursor(ValueError):
 
 
 def format_cursor(values: Sequence[Any]) -> str:
-    """Return the cursor of the row with these values: datetimes, timedeltas or non-negative integers."""
+    """Return the cursor for a row. Values must be datetimes, timedeltas or non-negative integers."""
     return ".".join(str(_to_number(value)) for value in values)
 
 
 def parse_cursor(text: str, types: Sequence[type]) -> tuple[Any, ...]:
-    """Return the values of a cursor.
+    """Parse a cursor and return its values.
 
     Raises:
         InvalidCursor: the text is malformed, a number does not fit its type, or the number of values differs.

@@ -1,8 +1,8 @@
 """Write and lock rows of one model with SQL that is compiled once, for any number of rows.
 
-`save()` and `bulk_create()` compile their SQL on every call, which takes several times longer than PostgreSQL needs to run
-it. When webhooks were processed, that was a third of all CPU time (docs/performance.md). Rows are passed as one JSON
-document, so a statement has the same text for one row and for a hundred.
+`save()` and `bulk_create()` compile their SQL on every call, which takes several times longer than PostgreSQL needs to
+run it. When webhooks were processed, that was a third of all CPU time (docs/performance.md). Rows are passed as one
+JSON document, so a statement has the same text for one row and for a hundred.
 """
 
 import json
@@ -19,7 +19,10 @@ type Expressions = tuple[tuple[str, str], ...]
 
 
 def hot_cursor() -> Any:
-    """Return a cursor for statements that run often. Parameters are bound by the server, so that it can prepare them."""
+    """Return a cursor for statements that run often.
+
+    Parameters are bound by the server, so that it can prepare them.
+    """
     connection.ensure_connection()
     with connection.wrap_database_errors:
         cursor: Any = ServerBindingCursor(connection.connection)
@@ -51,7 +54,8 @@ def insert_new[Row: models.Model](
     """Insert the rows that violate no unique constraint, set their primary keys, and return them. See `insert_if_new`.
 
     Args:
-        key: the name of a unique column, which identifies the inserted rows. One row alone needs none: name its primary key.
+        key: the name of a unique column, which identifies the inserted rows. One row alone needs none: name its primary
+            key.
         expressions: SQL for columns whose values PostgreSQL computes. Their attributes are set from the inserted row.
         items: values for the expressions, one mapping for each row.
     """
@@ -109,7 +113,7 @@ def lock[Row: models.Model](
 ) -> list[Row]:
     """Lock rows of a model in the order of their primary keys until the transaction ends, and return them.
 
-    The lock is NO KEY UPDATE, which lets other transactions insert rows that refer to these.
+    The lock is NO KEY UPDATE, which allows other transactions to insert rows that refer to these rows.
 
     Args:
         column: the column that must have one of `values`.
@@ -160,7 +164,7 @@ def _lock_sql(model: type[models.Model], column: str, condition: str, annotation
 
 @cache
 def _insert_sql(model: type[models.Model], expressions: Expressions = ()) -> str:
-    """Return an INSERT of all columns except the primary key and those with only a database default."""
+    """Return an INSERT statement for all columns except the primary key and columns with only a database default."""
     table, replaced = model._meta.db_table, dict(expressions)
     columns = ", ".join(f'"{field.column}"' for field in _written(model))
     values = ", ".join(replaced.get(field.name, f'"{field.column}"') for field in _written(model))

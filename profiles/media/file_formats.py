@@ -1,4 +1,4 @@
-"""Read the structure of image files: where a JPEG ends, which PNG chunks matter, and which formats are not supported."""
+"""Parse image files: where a JPEG ends, which PNG chunks are relevant, and which formats are not supported."""
 
 import re
 from dataclasses import dataclass
@@ -34,14 +34,17 @@ class TooComplexError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """The first image of a JPEG file, without the videos and previews that cameras append. It always has an end marker."""
+    """The first image of a JPEG file, without the videos and previews that cameras append.
+
+    It always has an end marker.
+    """
 
     content: bytes
     is_truncated: bool
 
 
 def read_jpeg(content: bytes) -> Jpeg:
-    """Return the first image of a JPEG file.
+    """Return a JPEG file's first image.
 
     Raises:
         TooComplexError: it has too many scans or segments.

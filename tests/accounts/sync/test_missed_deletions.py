@@ -35,7 +35,7 @@ def live_ids() -> set[str]:
 class TestSweep:
     @pytest.fixture
     def people(self, clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """Return ten known users on five pages."""
+        """Return ten existing users on five pages."""
         people = create_people(clerk, 10)
         reconciliation.reconcile(full=True)
         monkeypatch.setattr(api, "PAGE_SIZE", 2)
