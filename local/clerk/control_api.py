@@ -90,7 +90,7 @@ def users(request: HttpRequest) -> HttpResponse:
 @json_api
 @require_POST
 def bulk_create(request: HttpRequest) -> HttpResponse:
-    """Sign up `count` users with `roles` at once and without events, for benchmarks."""
+    """Sign up `count` users with `roles` in one request and without events, for benchmarks."""
     body = read_body(request)
     count = body.get("count") or 0
     if not 1 <= count <= MAX_BULK_USERS:

@@ -28,16 +28,17 @@ from local.stack.folders import acquire_lock, make_folder
 from local.stack.processes import run, spawn, stop
 
 DATABASE = "app"
-# The same collation on every machine, independent of LANG. --no-sync is safe: after a crash the folder is created again.
+# The collation is the same on every machine, independent of LANG. --no-sync is safe: after a crash the folder is
+# created again.
 INITDB_OPTIONS = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no-sync"]
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 #: The user who started the server is its superuser. Other roles, which tests create, need a password.
 HBA = "local all,replication postgres peer map=owner\nlocal all all scram-sha-256\n"
-#: The lowest limit of all systems for the path of a socket (macOS).
+#: Maximum length of a socket's path. This is the limit of macOS, which is the lowest of all systems.
 MAX_SOCKET_PATH_BYTES = 103
-#: The server may have to recover from a crash before it answers.
+#: Seconds to wait for the server, which may have to recover from a crash first.
 START_TIMEOUT_S, STOP_TIMEOUT_S = 60, 30
-#: A server that exits at once is started again for this long: backends of a killed server need a moment to exit.
+#: Seconds for which a server that exits immediately is started again. Backends of a killed server need time to exit.
 RETRY_TIMEOUT_S = 5
 
 
@@ -107,7 +108,7 @@ class EmbeddedPostgres:
         return self.url
 
     def stop(self) -> None:
-        """Stop the server immediately, closing open connections, and unlock the folder."""
+        """Stop the server immediately, close all connections, and unlock the folder."""
         if self._process is not None:
             stop(self._process, signal.SIGINT, STOP_TIMEOUT_S)
             self._process = None
@@ -117,7 +118,7 @@ class EmbeddedPostgres:
             self._lock = None
 
     def restart_if_ended(self) -> bool:
-        """Start the server again if it ended unexpectedly, and return whether it did."""
+        """Start the server again if it ended unexpectedly. Return whether it was started."""
         if self._process is None or self._process.poll() is None:
             return False
         self._launch()
@@ -169,7 +170,7 @@ class EmbeddedPostgres:
         return [*server_user.command_prefix(), self._programs / program, "-D", data, *options]
 
     def _clear_leftover(self) -> None:
-        """Stop an orphaned server, and make a stale pid file harmless.
+        """Stop an orphaned server, and replace the pid in a stale pid file.
 
         This process holds the lock, so a server on this data is an orphan. Any other process with that pid started after a
         reboot. The file is kept, because PostgreSQL uses it to find out whether backends of a killed server still use the

@@ -1,4 +1,4 @@
-"""Child processes that never outlive this process, and are restarted if they end unexpectedly."""
+"""Child processes that end together with this process, and are restarted if they end unexpectedly."""
 
 import contextlib
 import ctypes
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-#: The wait before a child is restarted doubles each time up to the maximum. It is reset once a child has run for 30 s.
+#: The delay before a restart doubles each time up to the maximum. It is reset when a child has run for 30 s.
 FIRST_WAIT_S, MAX_WAIT_S, STABLE_AFTER_S = 0.5, 10.0, 30.0
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -42,12 +42,12 @@ def spawn(
     cwd: Path | None = None,
     death_signal: int = signal.SIGTERM,
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a new session, so that Ctrl-C reaches only this process and it can stop its children in order.
+    """Start a command in a new session. Ctrl-C then reaches only this process, which stops its children in order.
 
     Args:
         command: the program and its arguments.
         environ: the complete environment.
-        log: output is appended to this file.
+        log: the file to which output is appended.
         cwd: the working directory.
         death_signal: sent to the command when this process dies.
     """
@@ -65,7 +65,7 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], signal_number: int = signal.SIGTERM, timeout_s: float = 15) -> None:
-    """Send the signal, wait up to `timeout_s`, then kill everything that is left of the process's session."""
+    """Send the signal, wait up to `timeout_s`, then kill all remaining processes of the session."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.send_signal(signal_number)
         process.wait(timeout_s)
@@ -88,7 +88,7 @@ class Child:
 
     Args:
         name: the subject of messages, such as "The web server".
-        log: the file for output. It is emptied once, and kept over restarts.
+        log: the file for output. It is emptied at the first start, but not at restarts.
         start: starts the process.
     """
 
@@ -108,11 +108,11 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """None while the child runs. For a killed child it is the negative number of the signal."""
+        """The child's exit code. None while the child runs, and the negative signal number for a killed child."""
         return self._process.poll()
 
     def restart_if_ended(self, report: Callable[[str], None]) -> None:
-        """Restart an ended child after a wait, regardless of its exit code. Call this often; it does not block."""
+        """Restart an ended child after a delay, regardless of its exit code. Call this often; it does not block."""
         if self.exit_code is None:
             return
         now = time.monotonic()

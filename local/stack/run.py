@@ -25,7 +25,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StopRequested(BaseException):
-    """A stop signal arrived. Not an Exception, so that `except Exception` does not swallow it."""
+    """A stop signal arrived. This is a BaseException, so that `except Exception` does not catch it."""
 
 
 def main() -> int:
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def request_stop(number: int, frame: FrameType | None) -> NoReturn:
-    """Stop the run by raising an exception. Further signals are ignored, so that a second Ctrl-C cannot interrupt the shutdown."""
+    """Raise an exception to stop the run. Further signals are ignored, so that Ctrl-C cannot interrupt the shutdown."""
     for stop_signal in STOP_SIGNALS:
         signal.signal(stop_signal, signal.SIG_IGN)
     raise StopRequested
@@ -70,7 +70,7 @@ def step(text: str) -> Iterator[None]:
 
 
 class LocalRun:
-    """One run of the whole product. `stack` stops everything it started, in reverse order."""
+    """One run of the whole product. `stack` stops all processes in reverse order."""
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack

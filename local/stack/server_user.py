@@ -1,7 +1,7 @@
-"""The UNIX user that runs the embedded PostgreSQL: the current user, or "nobody" for root, because PostgreSQL refuses root.
+"""The UNIX user that runs the embedded PostgreSQL: the current user, or "nobody" if the current user is root.
 
-Other programs may run as "nobody" too, so the server gets none of root's rights. It has no capabilities and an empty
-environment, and root follows no link in a folder that "nobody" can change.
+PostgreSQL refuses to run as root. Other programs may also run as "nobody", so the server does not get root's rights: it
+has no capabilities and an empty environment. In folders that "nobody" can change, root does not follow links.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from local.errors import SetupError
 
-#: A server without access to the parents of its data folder reaches that folder as its working directory.
+#: The data folder is the server's working directory, because the server may not have access to its parent folders.
 WORKING_DIRECTORY = Path("/proc/self/cwd")
 
 _AS_NOBODY = ["setpriv", "--reuid=nobody", "--clear-groups", "--inh-caps=-all", "--no-new-privs", "--pdeathsig=INT"]
@@ -25,7 +25,7 @@ def server_uid() -> int:
 
 
 def command_prefix() -> list[str]:
-    """Return the start of a command line that runs a command as the server's user."""
+    """Return a command prefix that runs a command as the server's user."""
     if os.geteuid() != 0:
         return []
     if shutil.which("setpriv") is None:

@@ -1,4 +1,4 @@
-"""The steps of a start that finish: checking the database, migrating, collecting static files, waiting for servers."""
+"""Start-up steps: check the database, migrate, collect static files, and wait for servers."""
 
 import hashlib
 import http.client
@@ -23,7 +23,7 @@ def check_database(url: str) -> None:
     Raises:
         SetupError: the check failed.
     """
-    # Checked first, because psycopg's message about a URL that it cannot parse may contain the password.
+    # Check the URL first, because psycopg's error about an invalid URL may contain the password.
     if not url.startswith(("postgresql://", "postgres://")):
         raise SetupError("DATABASE_URL must name a PostgreSQL database: postgresql://user@host/name")
     try:
@@ -32,7 +32,7 @@ def check_database(url: str) -> None:
     except psycopg.ProgrammingError:
         raise SetupError("DATABASE_URL is not valid; write it as postgresql://user:password@host:5432/name") from None
     except psycopg.Error as error:
-        # The first line is the reason, and the others are hints.
+        # The first line contains the reason, and the other lines contain hints.
         reason = str(error).strip().partition("\n")[0]
         raise SetupError(
             f"The database of DATABASE_URL cannot be reached ({reason}); start it, or unset DATABASE_URL to use "
@@ -66,7 +66,7 @@ def collect_static(environ: Mapping[str, str], log: Path, digest_file: Path) -> 
 
 
 def static_digest() -> str:
-    """Return a digest of everything that affects static files: the project's files, its settings and requirements."""
+    """Return a digest of all inputs of the static files: the project's files, settings and requirements."""
     digest = hashlib.sha256((PROJECT_ROOT / "requirements" / "base.txt").read_bytes())
     folders = [PROJECT_ROOT / "static", *PROJECT_ROOT.glob("*/static")]
     files = sorted(file for folder in folders for file in folder.rglob("*") if file.is_file())

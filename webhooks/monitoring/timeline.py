@@ -1,7 +1,7 @@
 """The timeline of a user: events, audit log entries, ended sessions and pushes, newest first.
 
-Each table is read backwards by id, and the newest row of all tables comes next. The cursor of a page holds the last id shown
-from each table. Rows added in the meantime therefore do not shift later pages, and every page costs the same.
+Each table is read in descending order of IDs, and the rows are merged by time. A page's cursor contains the last ID
+shown from each table. Rows added in the meantime therefore do not shift later pages, and every page costs the same.
 """
 
 from collections.abc import Callable, Iterable

@@ -133,7 +133,7 @@ def test_alert_resolves_after_five_quiet_minutes(receiver: Receiver) -> None:
 
 
 def test_alert_does_not_flap(receiver: Receiver) -> None:
-    """A problem that comes and goes every two minutes opens one alert with one notification."""
+    """A problem that repeatedly appears and disappears opens one alert with one notification."""
     for number in range(6):
         create_dead_events()
         check(number * 2 * MINUTE)
