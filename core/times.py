@@ -1,7 +1,11 @@
 """Time calculations."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 
 def start_of_hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def minutes(length: timedelta) -> int:
+    return int(length.total_seconds() // 60)

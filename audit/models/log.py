@@ -135,6 +135,9 @@ class AuditLog(AppendOnly):
         REPLAY_CHANGED = "REPLAY_CHANGED"
         # A replay applied an event. Written in the same transaction.
         EVENT_REPLAYED = "EVENT_REPLAYED"
+        # An admin retried or discarded a background job that had failed.
+        JOB_RETRIED = "JOB_RETRIED"
+        JOB_DISCARDED = "JOB_DISCARDED"
         # An admin marked a failed or dead event as resolved.
         EVENT_RESOLVED = "EVENT_RESOLVED"
         # An admin copied an event as a test fixture without personal data.

@@ -1,6 +1,6 @@
 """The dashboard: overall status, event counts, health signals and items that need attention."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -21,9 +21,12 @@ from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
-from webhooks.monitoring import charts, overall_status
+from webhooks.monitoring import charts, overall_status, rules
 from webhooks.monitoring import dashboard as dashboard_data
+from webhooks.monitoring.alerts import RESOLVE_AFTER
 from webhooks.monitoring.health import Health, measure
+from webhooks.monitoring.rules import site
+from webhooks.monitoring.signals import Signal, State
 
 PushState, EventState = MetadataPush.State, WebhookEvent.State
 #: Number of rows listed for each kind of item that needs attention.
@@ -53,7 +56,8 @@ def dashboard(request: SiteRequest) -> HttpResponse:
 def build_context(span: str) -> dict[str, Any]:
     """Return the template context. The number of queries does not depend on the amount of data."""
     health, alerts = measure(), list(Alert.objects.open())
-    status, list_urls = overall_status.evaluate(health, alerts), _list_urls()
+    signals, list_urls = rules.evaluate(health), _list_urls()
+    status = overall_status.summarize(signals, alerts, health.at)
     counts = dashboard_data.fetch_counts(health.at, span)
     chart = dashboard_data.build_chart(health.at, span, counts)
     return {
@@ -61,7 +65,8 @@ def build_context(span: str) -> dict[str, Any]:
         "health": health,
         "overall_status": status,
         "status_digest": sha256(status.text.encode()).hexdigest()[:12],
-        "alerts": alerts,
+        "alerts": [(alert, alert.ok_since and alert.ok_since + RESOLVE_AFTER) for alert in alerts],
+        "signals": _without_alert(signals, alerts),
         "rows": [
             (row, [(cell, _cell_url(cell)) for cell in row.cells])
             for row in dashboard_data.build_table(health.at, counts)
@@ -73,12 +78,18 @@ def build_context(span: str) -> dict[str, Any]:
         "spans": SPAN_LABELS,
         "timings": dashboard_data.build_timings(counts),
         "percentiles": [f"p{round(100 * share)}" for share in dashboard_data.PERCENTILES],
-        "counts_are_stale": overall_status.counts_are_stale(health),
+        "counts_are_stale": site.counts_are_stale(health),
         "list_urls": list_urls,
         "attention": [
             (label, number, key, list_urls[key], rows) for label, number, key, rows in _attention(health) if number
         ],
     }
+
+
+def _without_alert(signals: Mapping[Alert.Rule, Signal], alerts: Iterable[Alert]) -> list[tuple[Alert.Rule, Signal]]:
+    """Return the signals that are not well and have no open alert that shows them."""
+    shown = {alert.rule for alert in alerts if alert.ok_since is None}
+    return [(rule, signal) for rule, signal in signals.items() if signal.state != State.WELL and rule not in shown]
 
 
 def _cell_url(cell: dashboard_data.Cell) -> str:
@@ -102,6 +113,7 @@ def _list_urls() -> dict[str, str]:
         "pending": links.changelist_url("accounts_metadatapush", state__exact=PushState.PENDING),
         "stopped": links.changelist_url("accounts_metadatapush", state__in=f"{PushState.STOPPED},{PushState.REFUSED}"),
         "conflicts": links.changelist_url("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),
+        "failed_jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="failed"),
         "jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="todo"),
         "dead": links.events_url(state="dead"),
     }

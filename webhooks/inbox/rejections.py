@@ -7,6 +7,7 @@ memory, in a table of fixed size, and writes one upsert per cause every ten seco
 import logging
 import threading
 from collections import Counter
+from datetime import datetime
 
 from django.db import DatabaseError, InterfaceError, connection, connections
 from django.utils import timezone
@@ -16,16 +17,18 @@ from core.times import start_of_hour
 log = logging.getLogger(__name__)
 
 FLUSH_DELAY_S = 10.0
+#: The delivery was valid and is answered with 503; see webhooks.inbox.unavailable.
+UNAVAILABLE = ("locked_row", "pool_exhausted", "database_away")
 #: Causes with a counter. Any other cause is counted as "other", so that the table cannot grow.
 CAUSES = (
     *("bad_signature", "stale_timestamp", "missing_headers", "malformed_headers", "unreadable_body", "not_text"),
     *("too_large", "address_not_allowed", "not_configured", "other"),
-    # Valid deliveries that are answered with 503; see webhooks.inbox.unavailable.
-    *("locked_row", "pool_exhausted", "database_away"),
+    *UNAVAILABLE,
 )
 UPSERT = """
-INSERT INTO webhooks_rejectioncount (hour, cause, requests) VALUES (%s, %s, %s)
-ON CONFLICT (hour, cause) DO UPDATE SET requests = webhooks_rejectioncount.requests + excluded.requests
+INSERT INTO webhooks_rejectioncount AS stored (hour, cause, requests, last_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (hour, cause) DO UPDATE SET
+    requests = stored.requests + excluded.requests, last_at = greatest(stored.last_at, excluded.last_at)
 """
 
 
@@ -35,11 +38,14 @@ class RejectionCounter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._last_at: dict[str, datetime] = {}
         self._timer: threading.Timer | None = None
 
     def count(self, cause: str) -> None:
+        cause = cause if cause in CAUSES else "other"
         with self._lock:
-            self._counts[cause if cause in CAUSES else "other"] += 1
+            self._counts[cause] += 1
+            self._last_at[cause] = timezone.now()
             self._schedule_flush()
 
     def _schedule_flush(self) -> None:
@@ -57,7 +63,8 @@ class RejectionCounter:
             with connection.cursor() as cursor:
                 # Sort the causes, so that all processes lock the rows in the same order and cannot deadlock.
                 hour = start_of_hour(timezone.now())
-                cursor.executemany(UPSERT, [(hour, cause, counts[cause]) for cause in sorted(counts)])
+                rows = [(hour, cause, counts[cause], self._last_at[cause]) for cause in sorted(counts)]
+                cursor.executemany(UPSERT, rows)
         except (DatabaseError, InterfaceError) as error:
             log.warning(
                 "Counts of rejected requests could not be written and are kept for the next flush: %s",

@@ -5,6 +5,7 @@ import datetime
 import django.contrib.postgres.fields
 import django.core.serializers.json
 import django.db.models.deletion
+import django.db.models.functions.datetime
 import django.db.models.expressions
 import django.db.models.functions.comparison
 import django.utils.timezone
@@ -105,6 +106,7 @@ class Migration(migrations.Migration):
                 ('hour', models.DateTimeField()),
                 ('cause', models.CharField(max_length=32)),
                 ('requests', models.PositiveIntegerField()),
+                ('last_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='When the last of these requests arrived.')),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('hour', 'cause'), name='webhooks_rejection_unique')],

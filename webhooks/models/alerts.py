@@ -20,17 +20,22 @@ class Alert(models.Model):
     """A problem, from detection to resolution; see webhooks.monitoring.alerts."""
 
     class Rule(models.TextChoices):
-        """The condition being monitored. The value is also the name of its runbook."""
+        """A health signal, and the condition that opens its alert. The value is also the name of its runbook."""
 
         FAILURE_RATE = "failure_rate", _("Many events are failing")
         DEAD_EVENTS = "dead_events", _("Dead events need attention")
         OLDEST_UNSETTLED = "oldest_unsettled", _("An event has been unsettled for too long")
-        REJECTED = "rejected_requests", _("Many requests are being rejected")
+        REJECTED = "rejected_requests", _("Deliveries are being rejected")
+        UNAVAILABLE = "unavailable_requests", _("Deliveries are answered with 503")
         OTHER_INSTANCE = "other_instance", _("Another Clerk instance is sending events")
         SILENCE = "silence", _("No events are arriving")
+        CLERK = "clerk_outage", _("Clerk does not respond as expected")
         PUSHES = "pending_pushes", _("Changes are not reaching Clerk")
         DRIFT = "drift", _("Users differ from Clerk")
+        CONFLICTS = "identity_conflict", _("Identity conflicts need a decision")
         WORKER_GONE = "worker_gone", _("No worker is running")
+        JOBS = "background_jobs", _("Background jobs are failing or late")
+        DISK_SPACE = "disk_space", _("The disk with uploaded images is almost full")
         AUDIT_CHAIN = "audit_chain_broken", _("The audit log is not verified")
 
     rule = models.CharField(max_length=32, choices=Rule)

@@ -1,6 +1,7 @@
 """Hourly counts of events and rejected requests, so that queries do not have to count millions of rows."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class EventCount(models.Model):
@@ -63,6 +64,7 @@ class RejectionCount(models.Model):
     hour = models.DateTimeField()
     cause = models.CharField(max_length=32)
     requests = models.PositiveIntegerField()
+    last_at = models.DateTimeField(db_default=Now(), help_text="When the last of these requests arrived.")
 
     class Meta:
         constraints = [

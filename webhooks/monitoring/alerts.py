@@ -1,6 +1,6 @@
 """Open, update and resolve alerts, and send notifications to the channels in ALERT_URLS.
 
-Each problem opens one alert. The alert resolves when its rule has not found the problem for RESOLVE_AFTER. If the
+Each broken signal opens one alert. The alert resolves when its signal has not been broken for RESOLVE_AFTER. If the
 problem returns soon afterwards, the same alert is reopened, which prevents flapping. Notifications are stored in the
 transaction that changes the alert, with one row per channel, and sent afterwards. A failing channel is therefore
 retried without delaying the others.
@@ -11,7 +11,6 @@ transaction, so every lock taken here must end with its transaction.
 
 import hashlib
 import logging
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import apprise
@@ -22,17 +21,18 @@ from django.urls import reverse
 from django.utils import timezone
 
 from webhooks.models import Alert, Notification
+from webhooks.monitoring import signals
 from webhooks.monitoring.health import Health, measure
-from webhooks.monitoring.rules import RULES, Finding
+from webhooks.monitoring.rules import RULES
+from webhooks.monitoring.signals import Signal, State
 
 log = logging.getLogger(__name__)
 
 Kind = Notification.Kind
-#: An alert is resolved if its rule has not found the problem for this time.
+#: An alert is resolved if its signal has not been broken for this time.
 RESOLVE_AFTER = timedelta(minutes=5)
 #: If the problem returns within this time after the resolution, the alert is reopened. Operators have been notified of
-#: the
-#: resolution, so another notification is sent if the problem still exists at the end of this time.
+#: the resolution, so another notification is sent if the problem still exists at the end of this time.
 REOPEN_WITHIN = timedelta(minutes=30)
 #: An alert is worse if its value is at least this many times the last notified value.
 WORSE_FACTOR = 2
@@ -45,17 +45,12 @@ LOCK = 0x616C6572
 def check() -> list[Alert]:
     """Evaluate every rule once and send notifications about changes.
 
-    A rule that raises an exception is logged and does not affect the other rules.
-
     Returns:
         The alerts that are open now.
     """
     health = measure()
     for rule, evaluate in RULES.items():
-        try:
-            _evaluate(rule, evaluate, health)
-        except Exception:
-            log.exception("Could not evaluate the alert rule %s. It will be evaluated again in a minute.", rule)
+        _evaluate(rule, evaluate, health)
     send_notifications()
     return list(Alert.objects.open())
 
@@ -96,27 +91,28 @@ def absolute_url(alert: Alert) -> str:
 
 
 @transaction.atomic
-def _evaluate(rule: Alert.Rule, evaluate: Callable[[Health], Finding | None], health: Health) -> None:
+def _evaluate(rule: Alert.Rule, evaluate: signals.Rule, health: Health) -> None:
     """Evaluate a rule and update its alert, unless another process is already doing so."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", [LOCK, rule])
         [has_lock] = cursor.fetchone()
     if has_lock:
-        _update_alert(rule, evaluate(health), health.at)
+        _update_alert(rule, signals.read(rule, evaluate, health), health.at)
 
 
-def _update_alert(rule: Alert.Rule, finding: Finding | None, now: datetime) -> None:
+def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
+    """Open, continue or resolve the alert of a signal. An unknown signal proves nothing, so its alert stays as it is."""
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
-    if finding and alert:
-        _continue(alert, finding, now)
-    elif finding:
-        _open(rule, finding, now)
-    elif alert:
+    if signal.state == State.BROKEN and alert:
+        _continue(alert, signal, now)
+    elif signal.state == State.BROKEN:
+        _open(rule, signal, now)
+    elif alert and signal.state != State.UNKNOWN:
         _resolve_if_ok(alert, now)
 
 
-def _open(rule: Alert.Rule, finding: Finding, now: datetime) -> None:
-    fields = {"summary": finding.summary, "value": finding.value, "facts": finding.facts, "last_seen_at": now}
+def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
+    fields = {"summary": signal.summary, "value": signal.value, "facts": signal.facts, "last_seen_at": now}
     recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
     if recent:
         Alert.objects.filter(pk=recent.pk).update(
@@ -124,14 +120,14 @@ def _open(rule: Alert.Rule, finding: Finding, now: datetime) -> None:
         )
         return
     alert = Alert.objects.create(
-        rule=rule, opened_at=now, notified_value=finding.value, worst_value=finding.value, **fields
+        rule=rule, opened_at=now, notified_value=signal.value, worst_value=signal.value, **fields
     )
     queue_notifications(alert, Kind.OPENED)
 
 
-def _continue(alert: Alert, finding: Finding, now: datetime) -> None:
-    alert.summary, alert.value, alert.facts = finding.summary, finding.value, finding.facts
-    alert.worst_value = max(alert.worst_value, finding.value)
+def _continue(alert: Alert, signal: Signal, now: datetime) -> None:
+    alert.summary, alert.value, alert.facts = signal.summary, signal.value, signal.facts
+    alert.worst_value = max(alert.worst_value, signal.value)
     alert.last_seen_at, alert.ok_since = now, None
     if not alert.is_quiet(now):
         _notify_if_changed(alert, now)
@@ -177,8 +173,7 @@ def _claim(notification: Notification) -> bool:
 
 
 def _send(url: str, notification: Notification) -> str:
-    """Send a notification and return an error message or "". The message never contains the URL, which contains
-    secrets."""
+    """Send a notification and return an error message without the URL, which contains secrets, or ""."""
     title = f"[{notification.get_kind_display()}] {notification.alert}"
     types = {Kind.OPENED: apprise.NotifyType.WARNING, Kind.WORSE: apprise.NotifyType.FAILURE}
     try:

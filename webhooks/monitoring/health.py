@@ -1,41 +1,60 @@
-"""Health signals: the current values for the dashboard, the alert rules and the metrics."""
+"""Health measurements: the current numbers that the signals, the dashboard and the metrics are derived from."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
+from django.conf import settings
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
 from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
-from webhooks.models import AggregationProgress, WebhookEvent
+from core.times import start_of_hour
+from webhooks.models import AggregationProgress, RejectionCount, WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.hourly_counts import TypeCount
 
 #: Maximum count. Larger numbers do not have to be exact.
 MAX_COUNT = 1000
 #: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
+HOUR = timedelta(hours=1)
+#: Reconciliations whose repairs are compared.
+RECENT_RUNS = 3
+
+
+class Rejections(NamedTuple):
+    """Requests rejected for one cause, and when the last one arrived."""
+
+    requests: int
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All signals at one point in time. Counts stop at MAX_COUNT.
+    """All measurements at one point in time. Counts stop at MAX_COUNT.
 
     Attributes:
         failed: events that will be retried automatically.
         dead: events that need manual action.
         oldest_unsettled: when the oldest failed or dead event was received.
         last_received: when the newest event was received.
+        recent: counts of the events received in the current and previous hour.
+        rejections: requests rejected in the current and previous hour, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
         stopped_pushes: pushes that were abandoned because Clerk refuses them or another system changes the same keys.
         oldest_push: when the oldest pending push was requested.
-        last_reconciliation: the latest finished reconciliation that also corrected differences.
+        reconciliations: the latest finished reconciliations that also corrected differences, newest first.
         open_conflicts: identity conflicts waiting for an admin's decision.
         heartbeats: the last heartbeat of each running worker.
         overdue_jobs: jobs that should have started at least a minute ago.
-        clerk_suspended_until: when requests to Clerk resume, if they are paused because Clerk does not respond.
+        failed_jobs: jobs that failed and will not be retried.
+        clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
+        media_free: free and total bytes of the disk with uploaded images, or None if this host has no such folder.
     """
 
     at: datetime
@@ -43,44 +62,68 @@ class Health:
     dead: int
     oldest_unsettled: datetime | None
     last_received: datetime | None
+    recent: list[TypeCount]
+    rejections: dict[str, Rejections]
     pending_pushes: int
     stopped_pushes: int
     oldest_push: datetime | None
-    last_reconciliation: Reconciliation | None
+    reconciliations: list[Reconciliation]
     open_conflicts: int
     heartbeats: list[datetime]
     overdue_jobs: int
-    clerk_suspended_until: datetime | None
+    failed_jobs: int
+    clerk: dict[str, ClerkRateLimit]
     aggregated_at: datetime | None
+    media_free: tuple[int, int] | None
+
+    @property
+    def last_reconciliation(self) -> Reconciliation | None:
+        return next(iter(self.reconciliations), None)
+
+    @property
+    def clerk_suspended_until(self) -> datetime | None:
+        """When requests to Clerk resume, if they are paused because Clerk does not respond."""
+        until = self.clerk[rate_limiter.INSTANCE].suspended_until if rate_limiter.INSTANCE in self.clerk else None
+        return until if until and until > self.at else None
 
 
 def measure() -> Health:
-    """Read every signal once. Each query uses a narrow index or a small table."""
+    """Take every measurement once. Each query uses a narrow index or a small table."""
     now = timezone.now()
     events, pushes = WebhookEvent.objects, MetadataPush.objects
     pending = pushes.filter(state=MetadataPush.State.PENDING)
+    finished = Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)
+    names = [rate_limiter.INSTANCE, rate_limiter.FRONTEND]
     return Health(
         at=now,
         failed=_count(events.filter(state=WebhookEvent.State.FAILED)),
         dead=_count(events.filter(state=WebhookEvent.State.DEAD)),
         oldest_unsettled=events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
         last_received=events.aggregate(newest=Max("received_at"))["newest"],
+        recent=hourly_counts.totals(now - HOUR),
+        rejections=_rejections(now),
         pending_pushes=_count(pending),
         stopped_pushes=_count(pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])),
         oldest_push=pending.aggregate(oldest=Min("requested_at"))["oldest"],
-        last_reconciliation=Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED).first(),
+        reconciliations=list(finished[:RECENT_RUNS]),
         open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
         heartbeats=list(_running_workers(now).values_list("last_heartbeat", flat=True)),
         overdue_jobs=_count(_overdue_jobs(now)),
-        clerk_suspended_until=ClerkRateLimit.objects.filter(name=rate_limiter.INSTANCE, suspended_until__gt=now)
-        .values_list("suspended_until", flat=True)
-        .first(),
+        failed_jobs=_count(ProcrastinateJob.objects.filter(status="failed")),
+        clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
         aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
+        media_free=_media_free(),
     )
 
 
 def has_worker() -> bool:
     return _running_workers(timezone.now()).exists()
+
+
+def _rejections(now: datetime) -> dict[str, Rejections]:
+    rows = RejectionCount.objects.filter(hour__gte=start_of_hour(now - HOUR)).order_by()
+    counted = rows.values_list("cause").annotate(Sum("requests"), Max("last_at"))
+    return {cause: Rejections(requests, last_at) for cause, requests, last_at in counted}
 
 
 def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:
@@ -96,6 +139,14 @@ def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
     deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
     immediate = Q(scheduled_at=None) & Exists(deferred)
     return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
+
+
+def _media_free() -> tuple[int, int] | None:
+    try:
+        usage = shutil.disk_usage(settings.MEDIA_ROOT)
+    except OSError:
+        return None
+    return usage.free, usage.total
 
 
 def _count(rows: QuerySet[Any]) -> int:

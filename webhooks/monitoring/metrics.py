@@ -13,8 +13,9 @@ from prometheus_client.metrics_core import Metric
 
 from webhooks.inbox.rejections import CAUSES
 from webhooks.models import Alert, EventTiming, RejectionCount, WebhookEvent
-from webhooks.monitoring import hourly_counts
+from webhooks.monitoring import hourly_counts, rules
 from webhooks.monitoring.health import Health, measure
+from webhooks.monitoring.signals import SEVERITY, worst
 
 PREFIX = "buildappswith"
 BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
@@ -29,6 +30,7 @@ def collect() -> Iterator[Metric]:
     yield _rejections()
     yield _alerts()
     health = measure()
+    yield from _signals(health)
     for name, text, read in GAUGES:
         value = read(health)
         if value is not None:
@@ -86,6 +88,18 @@ def _alerts() -> Metric:
     return family
 
 
+def _signals(health: Health) -> Iterator[Metric]:
+    """Report every signal, and the worst of them as the health of the system."""
+    signals = rules.evaluate(health)
+    states = "0 well, 1 unknown, 2 degraded, 3 broken"
+    family = GaugeMetricFamily(f"{PREFIX}_signal", f"State of a health signal: {states}", labels=["rule"])
+    for rule, signal in signals.items():
+        family.add_metric([rule], SEVERITY[signal.state])
+    yield family
+    overall = SEVERITY[worst(signal.state for signal in signals.values())]
+    yield GaugeMetricFamily(f"{PREFIX}_health", f"State of the whole system: {states}", value=overall)
+
+
 def _age(health: Health, moment: datetime | None) -> float | None:
     return (health.at - moment).total_seconds() if moment else None
 
@@ -113,8 +127,10 @@ GAUGES: tuple[tuple[str, str, Callable[[Health], float | None]], ...] = (
     ("oldest_push_seconds", "Waiting time of the oldest pending push", lambda h: _age(h, h.oldest_push) or 0),
     ("conflicts_open", "Open identity conflicts, 1000 at most", lambda h: h.open_conflicts),
     ("workers", "Running queue workers", lambda h: len(h.heartbeats)),
+    ("jobs_failed", "Jobs that failed and will not be retried, 1000 at most", lambda h: h.failed_jobs),
     ("jobs_overdue", "Jobs that should have started a minute ago, 1000 at most", lambda h: h.overdue_jobs),
     ("clerk_shut", "1 while requests to Clerk are paused", lambda h: int(bool(h.clerk_suspended_until))),
+    ("media_free_bytes", "Free space of the disk with uploaded images", lambda h: h.media_free and h.media_free[0]),
     ("reconciliation_age_seconds", "Time since the last reconciliation with Clerk", _reconciliation_age),
     ("drift_people", "Users who differed from Clerk in the last reconciliation", _drift),
     ("drift_unhealed_people", "Users who still differ from Clerk after the last reconciliation", _unhealed),

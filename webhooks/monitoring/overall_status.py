@@ -1,24 +1,21 @@
-"""The overall status: one paragraph that describes whether the system works, and any current problems."""
+"""The overall status: one paragraph that says whether everything works and, if not, what is wrong."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
 
 from webhooks.models import Alert
-from webhooks.monitoring.health import Health
-
-Rule = Alert.Rule
-#: Hourly counts are updated every minute. Older counts are out of date.
-COUNTS_STALE_AFTER = timedelta(minutes=5)
+from webhooks.monitoring.signals import Signal, State
 
 
 class Level(StrEnum):
     """Severity. Each value is also the name of an icon."""
 
     GOOD = "good"
+    UNKNOWN = "unknown"
     ATTENTION = "attention"
     BAD = "bad"
 
@@ -28,59 +25,38 @@ class OverallStatus:
     """The severity and its explanation.
 
     Attributes:
-        text: contains no numbers that change continuously, so that screen readers announce only relevant changes.
+        text: contains no number that changes by itself, so screen readers announce it only when something happens.
     """
 
     level: Level
     text: str
 
 
-def evaluate(health: Health, alerts: Iterable[Alert]) -> OverallStatus:
-    """Combine health signals and open alerts into one status.
-
-    Signals are included even if no alert is open. A worker opens alerts only once a minute, and no alerts are opened
-    while no worker is running.
-    """
-    by_rule = {Rule(alert.rule): alert for alert in alerts}
-    handled = [str(alert) for alert in by_rule.values() if alert.is_quiet(health.at)]
-    problems = [str(alert) for alert in by_rule.values() if not alert.is_quiet(health.at)]
-    problems += [str(rule.label) for rule in _visible_problems(health) if rule not in by_rule]
-    if counts_are_stale(health):
-        problems.append(_("Event counts are out of date"))
-    waiting = list(_waiting(health))
+def summarize(signals: Mapping[Alert.Rule, Signal], alerts: Iterable[Alert], now: datetime) -> OverallStatus:
+    """Combine all signals into one status. Broken ones that an operator has acknowledged or snoozed are not urgent."""
+    quiet = {alert.rule for alert in alerts if alert.is_quiet(now)}
+    broken = _with_state(signals, State.BROKEN)
+    problems = [_title(rule, signals) for rule in broken if rule not in quiet]
+    handled = [_title(rule, signals) for rule in broken if rule in quiet]
+    waiting = [_title(rule, signals) for rule in _with_state(signals, State.DEGRADED)]
+    missing = [_title(rule, signals) for rule in _with_state(signals, State.UNKNOWN)]
     if problems:
-        return OverallStatus(Level.BAD, _join(_("Action needed"), *problems, *handled, *waiting))
+        return OverallStatus(Level.BAD, _join(_("Action needed"), *problems, *handled))
     if handled:
-        return OverallStatus(Level.ATTENTION, _join(_("Problems acknowledged or snoozed"), *handled, *waiting))
+        return OverallStatus(Level.ATTENTION, _join(_("Problems acknowledged or snoozed"), *handled))
     if waiting:
         return OverallStatus(Level.ATTENTION, _join(_("Working, with items to review"), *waiting))
+    if missing:
+        return OverallStatus(Level.UNKNOWN, _join(_("No problems found, but some checks have no data yet"), *missing))
     return OverallStatus(Level.GOOD, _join(_("All systems operational")))
 
 
-def counts_are_stale(health: Health) -> bool:
-    """Return whether events exist that have not been aggregated recently."""
-    if health.aggregated_at is None:
-        return health.last_received is not None
-    return health.at - health.aggregated_at > COUNTS_STALE_AFTER
+def _title(rule: Alert.Rule, signals: Mapping[Alert.Rule, Signal]) -> str:
+    return signals[rule].title or str(rule.label)
 
 
-def _visible_problems(health: Health) -> Iterator[Alert.Rule]:
-    """Yield the problems that can be recognised without evaluating rules."""
-    if not health.heartbeats:
-        yield Rule.WORKER_GONE
-    if health.dead:
-        yield Rule.DEAD_EVENTS
-    if health.stopped_pushes:
-        yield Rule.PUSHES
-
-
-def _waiting(health: Health) -> Iterator[str]:
-    if health.clerk_suspended_until:
-        yield _("Clerk does not respond; requests to it are paused")
-    if health.heartbeats and health.overdue_jobs:
-        yield _("Jobs are overdue")
-    if health.open_conflicts:
-        yield _("Identity conflicts need a decision")
+def _with_state(signals: Mapping[Alert.Rule, Signal], state: State) -> list[Alert.Rule]:
+    return [rule for rule, signal in signals.items() if signal.state == state]
 
 
 def _join(*sentences: str) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 from pytest_django.asserts import assertContains, assertNotContains
 
-from accounts.models import MetadataPush, Reconciliation, User
+from accounts.models import ClerkRateLimit, MetadataPush, Reconciliation, User
 from audit.models import AuditLog, AuditSeal, AuditVerification
 from core.times import start_of_hour
 from tests.helpers.clients import signed_in
@@ -23,7 +24,7 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
-from webhooks.models import Alert, Notification, RejectionCount, WebhookEvent
+from webhooks.models import AggregationProgress, Alert, Notification, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.rules import RULES
@@ -47,9 +48,10 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
 
 @pytest.fixture(autouse=True)
 def worker() -> None:
-    """Register a worker whose heartbeat is recent at any frozen time."""
+    """Register a worker whose heartbeat and hourly counts are recent at any frozen time."""
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+    AggregationProgress.objects.create(aggregated_at=datetime(2099, 1, 1, tzinfo=UTC))
 
 
 def remove_workers() -> None:
@@ -255,11 +257,15 @@ def test_claimed_notification_is_not_sent_twice(receiver: Receiver, monkeypatch:
 
 def test_check_alerts_command_lists_open_alerts(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("check_alerts")
-    assert capsys.readouterr().out == "No open alerts.\n"
+    assert capsys.readouterr().out.splitlines() == [
+        "silence (unknown): No event has been received",
+        "audit_chain_broken (unknown): The audit log has never been verified",
+        "No open alerts.",
+    ]
     create_dead_events()
     with pytest.raises(SystemExit), time_machine.travel(NOW, tick=False):
         call_command("check_alerts")
-    assert capsys.readouterr().out == "dead_events: 1 event is dead and will not be retried.\n"
+    assert capsys.readouterr().out.splitlines()[0] == "dead_events: 1 event is dead and will not be retried."
 
 
 # --- Rules ---
@@ -292,11 +298,88 @@ def test_oldest_unsettled_opens_after_half_an_hour() -> None:
 
 
 def test_rejected_requests_opens_at_threshold() -> None:
-    RejectionCount.objects.create(hour=start_of_hour(NOW), cause="bad_signature", requests=19)
+    event(NOW)
+    reject("bad_signature", 19)
     assert check() == []
-    RejectionCount.objects.create(hour=start_of_hour(NOW), cause="too_large", requests=1)
+    reject("too_large", 1)
     assert check() == [Rule.REJECTED]
     assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
+
+
+def reject(cause: str, requests: int, at: datetime = NOW - MINUTE) -> None:
+    RejectionCount.objects.create(hour=start_of_hour(at), cause=cause, requests=requests, last_at=at)
+
+
+def test_wrong_secret_of_a_quiet_site_opens_after_two_deliveries() -> None:
+    event(NOW - timedelta(days=3))
+    reject("bad_signature", 1)
+    assert check() == []
+    RejectionCount.objects.update(requests=2)
+    assert check() == [Rule.REJECTED]
+    assert "No delivery has been accepted since." in Alert.objects.get().summary
+
+
+def test_noise_of_strangers_does_not_open_an_alert_on_a_busy_site() -> None:
+    reject("missing_headers", 30)
+    event(NOW - 2 * MINUTE, deliveries=3000)
+    assert check() == []
+
+
+def test_unavailable_opens_when_most_deliveries_get_503() -> None:
+    event(NOW - 2 * MINUTE)
+    reject("locked_row", 2)
+    assert check() == []
+    RejectionCount.objects.update(requests=16)
+    assert check() == [Rule.UNAVAILABLE]
+    assert "locked_row 16" in Alert.objects.get().summary
+
+
+def test_type_with_only_failures_opens_on_a_busy_site() -> None:
+    for number in range(200):
+        event(NOW - number * timedelta(seconds=5))
+    for _ in range(2):
+        event(NOW - MINUTE, event_type="session.created", state="failed", processed_at=None, next_attempt_at=NOW)
+    assert check() == [Rule.FAILURE_RATE]
+    assert "Every event of these types failed: session.created." in Alert.objects.get().summary
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    (
+        ({"failures": 5}, "Backend API failed 5 requests"),
+        ({"refused_at": NOW}, "refuses CLERK_SECRET_KEY"),
+        ({"name": "frontend", "failures": 1, "suspended_until": NOW + MINUTE}, "Frontend API does not answer"),
+    ),
+)
+def test_clerk_outage_opens(facts: dict[str, Any], words: str) -> None:
+    ClerkRateLimit.objects.create(**{"name": "instance", "next_slot_at": NOW} | facts)
+    assert check() == [Rule.CLERK]
+    assert words in Alert.objects.get().summary
+
+
+def test_repeated_corrections_open_drift(settings: Settings) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    for number in range(2):
+        at = NOW + number * MINUTE
+        Reconciliation.objects.create(kind="recent", state="finished", started_at=at, finished_at=at, repaired=1)
+        assert check(number * MINUTE) == [Rule.DRIFT] * number
+    assert "corrected 2 users" in Alert.objects.get().summary
+
+
+def test_failed_job_opens() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('mail', 'send', 'failed')"
+        )
+    assert check() == [Rule.JOBS]
+
+
+def test_full_disk_opens(monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = {"free": 10 * 1024**3}
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=100 * 1024**3, **usage))
+    assert check() == []
+    usage["free"] = 1024**3 // 2
+    assert check() == [Rule.DISK_SPACE]
 
 
 def test_other_instance_opens_for_foreign_events(settings: Settings, webhook: WebhookClient) -> None:

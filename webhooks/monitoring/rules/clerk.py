@@ -1,0 +1,100 @@
+"""Rules about the connection to Clerk and the agreement with it."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.clerk.outage import MAX_FAILURES
+from accounts.clerk.rate_limiter import FAILURE_THRESHOLD, FRONTEND, INSTANCE
+from core.times import minutes
+from webhooks.models import Alert
+from webhooks.monitoring.health import Health
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
+
+MAX_PENDING_AGE = timedelta(minutes=15)
+#: Reconciliation runs every 15 minutes. An alert opens if it has not run for this time.
+MAX_RECONCILIATION_AGE = timedelta(hours=2)
+#: If webhooks arrive, reconciliation has nothing to correct. Several users, or corrections in several runs, mean lost events.
+MIN_CORRECTED_USERS, MIN_CORRECTING_RUNS = 5, 2
+
+
+def clerk(health: Health) -> Signal:
+    """Check whether Clerk's APIs answer and accept the secret key. A worker probes both every 15 seconds."""
+    backend, frontend = health.clerk.get(INSTANCE), health.clerk.get(FRONTEND)
+    if backend and backend.refused_at:
+        text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
+        return broken(text, 1, {"refused_since": backend.refused_at.isoformat()})
+    if backend and backend.failures >= FAILURE_THRESHOLD:
+        text = _("Clerk's Backend API failed %d requests in a row. Requests are paused between probes.")
+        return broken(text % backend.failures, backend.failures)
+    if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
+        text = _("Clerk's Frontend API does not answer, so users cannot sign in or renew their session.")
+        return broken(text, min(frontend.failures, MAX_FAILURES))
+    if not settings.CLERK_SECRET_KEY or backend:
+        return (
+            degraded(_("A request to Clerk failed"), _("The last request to Clerk failed."))
+            if backend and backend.failures
+            else WELL
+        )
+    return unknown(_("No request has been sent to Clerk"))
+
+
+def pushes(health: Health) -> Signal:
+    age = health.at - (health.oldest_push or health.at)
+    if age < MAX_PENDING_AGE and not health.stopped_pushes:
+        return WELL
+    text = _("%(pending)d users have changes that have not been pushed to Clerk. %(stopped)d pushes were abandoned.")
+    numbers = {"pending": health.pending_pushes, "stopped": health.stopped_pushes}
+    paused_until = health.clerk_suspended_until
+    facts = {
+        "clerk_paused_until": paused_until.isoformat() if paused_until else None,
+        "oldest_push_minutes": minutes(age),
+    }
+    return broken(text % numbers, health.pending_pushes + health.stopped_pushes, facts)
+
+
+def drift(health: Health) -> Signal:
+    """Check whether users differ from Clerk, and whether reconciliation runs and has had to correct many."""
+    run = health.last_reconciliation
+    if not settings.CLERK_SECRET_KEY:
+        return WELL
+    if run is None or run.finished_at is None:
+        return unknown(_("Users have never been compared with Clerk"))
+    if remaining := run.still_differ:
+        text = ngettext(
+            "%d user still differs from Clerk after reconciliation.",
+            "%d users still differ from Clerk after reconciliation.",
+            remaining,
+        )
+        return broken(text % remaining, remaining, {"reconciliation": run.pk})
+    age = health.at - run.finished_at
+    if age >= MAX_RECONCILIATION_AGE:
+        return broken(_("Users were last compared with Clerk %d minutes ago.") % minutes(age), minutes(age))
+    return _corrected(health)
+
+
+def _corrected(health: Health) -> Signal:
+    """Judge the differences that recent reconciliations corrected, which webhooks should have prevented."""
+    correcting = [run for run in health.reconciliations if run.repaired]
+    users = sum(run.repaired for run in correcting)
+    if not users:
+        return WELL
+    text = ngettext(
+        "Recent reconciliations corrected %d user, whose events were probably lost.",
+        "Recent reconciliations corrected %d users, whose events were probably lost.",
+        users,
+    )
+    if users >= MIN_CORRECTED_USERS or len(correcting) >= MIN_CORRECTING_RUNS:
+        return broken(text % users, users, {"reconciliation": correcting[0].pk})
+    return degraded(_("Reconciliation corrected users"), text % users)
+
+
+def conflicts(health: Health) -> Signal:
+    if not health.open_conflicts:
+        return WELL
+    text = ngettext(
+        "%d identity conflict needs a decision.", "%d identity conflicts need a decision.", health.open_conflicts
+    )
+    return degraded(str(Alert.Rule.CONFLICTS.label), text % health.open_conflicts)

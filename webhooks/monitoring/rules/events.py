@@ -1,0 +1,169 @@
+"""Rules about events and deliveries."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from core.times import minutes, start_of_hour
+from webhooks.inbox.rejections import UNAVAILABLE
+from webhooks.models import WebhookEvent
+from webhooks.monitoring import hourly_counts
+from webhooks.monitoring.health import HOUR, Health
+from webhooks.monitoring.hourly_counts import TypeCount
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
+
+WEEK = timedelta(days=7)
+#: Both thresholds apply to the events of the current and previous hour.
+MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
+#: So many failures of one type, without a success, mean that its handler is broken. Works on quiet sites, too.
+MIN_TYPE_FAILURES = 2
+MAX_UNSETTLED_AGE = timedelta(minutes=30)
+#: Rejected requests are a problem above this number and share of all deliveries.
+MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
+#: Causes that need Svix headers or our own mistake, so that the deliveries are probably Clerk's. A few are a problem if
+#: nothing has been accepted since.
+PROBABLY_CLERK, MIN_PROBABLY_CLERK = ("bad_signature", "stale_timestamp", "not_configured"), 2
+MIN_UNAVAILABLE = 3
+#: An alert opens if no event has arrived for this many average gaps, for at least MIN_SILENCE, and for longer than the
+#: week's longest quiet period. MIN_EVENTS are required to compute the average gap.
+SILENCE_GAPS, MIN_SILENCE, MIN_EVENTS = 20, timedelta(minutes=30), 50
+MAX_IDS = 20
+
+
+def failure_rate(health: Health) -> Signal:
+    """Check whether many events fail, or every event of a type."""
+    events, failed = _count(health.recent), _count(health.recent, WebhookEvent.UNSETTLED)
+    types = _failing_types(health.recent)
+    if types or (failed >= MIN_FAILURES and failed >= MIN_FAILURE_SHARE * events):
+        text = _("%(failed)d of the last %(events)d events failed.") % {"failed": failed, "events": events}
+        if types:
+            text = f"{text} {_('Every event of these types failed: %s.') % ', '.join(types)}"
+        ids = _unsettled_ids(received_at__gte=start_of_hour(health.at - HOUR))
+        return broken(text, failed / events, {"events": ids})
+    if health.failed:
+        text = ngettext("%d event failed and will be retried.", "%d events failed and will be retried.", health.failed)
+        return degraded(_("Failed events are being retried"), text % health.failed)
+    return WELL
+
+
+def _failing_types(recent: list[TypeCount]) -> list[str]:
+    """Return the types of which every event failed. Dead events do not count, because they open another alert."""
+    by_type: dict[str, list[TypeCount]] = {}
+    for row in recent:
+        by_type.setdefault(row.event_type, []).append(row)
+    failed = [WebhookEvent.State.FAILED]
+    return [name for name, rows in by_type.items() if MIN_TYPE_FAILURES <= _count(rows, failed) == _count(rows)]
+
+
+def dead_events(health: Health) -> Signal:
+    if not health.dead:
+        return WELL
+    text = ngettext(
+        "%d event is dead and will not be retried.", "%d events are dead and will not be retried.", health.dead
+    )
+    return broken(text % health.dead, health.dead, {"events": _unsettled_ids(state="dead")})
+
+
+def oldest_unsettled(health: Health) -> Signal:
+    age = health.at - (health.oldest_unsettled or health.at)
+    if age < MAX_UNSETTLED_AGE:
+        return WELL
+    text = _("The oldest unsettled event was received %(minutes)d minutes ago.")
+    return broken(text % {"minutes": minutes(age)}, minutes(age), {"events": _unsettled_ids()[:1]})
+
+
+def rejected(health: Health) -> Signal:
+    """Check whether deliveries are rejected: many of them, or those that probably come from Clerk."""
+    causes = {cause: row.requests for cause, row in health.rejections.items() if cause not in UNAVAILABLE}
+    total, genuine = sum(causes.values()), sum(causes.get(cause, 0) for cause in PROBABLY_CLERK)
+    text = _("The endpoint rejected %(total)d requests in the current and previous hour: %(causes)s.")
+    summary = text % {"total": total, "causes": _listed(causes)}
+    is_blocked = genuine >= MIN_PROBABLY_CLERK and _accepted_nothing_since(health, PROBABLY_CLERK)
+    if is_blocked:
+        summary += " " + _("No delivery has been accepted since.")
+    if is_blocked or (total >= MIN_REJECTED and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))):
+        return broken(summary, total, {"causes": causes})
+    return degraded(_("Deliveries were rejected"), summary) if genuine else WELL
+
+
+def unavailable(health: Health) -> Signal:
+    """Check whether valid deliveries were answered with 503, so that Svix has to send them again."""
+    causes = {cause: row.requests for cause, row in health.rejections.items() if cause in UNAVAILABLE}
+    total = sum(causes.values())
+    if not total:
+        return WELL
+    text = _("%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.")
+    summary = text % {"total": total, "causes": _listed(causes)}
+    is_many = total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
+    if total >= MIN_UNAVAILABLE and (is_many or _accepted_nothing_since(health, UNAVAILABLE)):
+        return broken(summary, total, {"causes": causes})
+    return degraded(_("Deliveries were answered with 503"), summary)
+
+
+def other_instance(health: Health) -> Signal:
+    """Check whether another Clerk instance sends events here. Requires CLERK_INSTANCE_ID."""
+    if not settings.CLERK_INSTANCE_ID:
+        return WELL
+    foreign = WebhookEvent.objects.filter(received_at__gt=health.at - HOUR).exclude(
+        instance_id__in=["", settings.CLERK_INSTANCE_ID]
+    )
+    ids = list(foreign.values_list("pk", flat=True)[: MAX_IDS + 1])
+    if not ids:
+        return WELL
+    text = _("A Clerk instance other than %(ours)s is sending events here. They are ignored.")
+    return broken(text % {"ours": settings.CLERK_INSTANCE_ID}, len(ids), {"events": ids[:MAX_IDS]})
+
+
+def silence(health: Health) -> Signal:
+    """Check whether events have stopped, compared with the week before the last event.
+
+    The week before the current time would contain no events during a long silence, and the alert would resolve.
+    """
+    if health.last_received is None:
+        return unknown(_("No event has been received"))
+    counted = hourly_counts.hourly(health.last_received - WEEK)
+    events = sum(row.events for row in counted)
+    if events < MIN_EVENTS:
+        return WELL
+    hours = sorted({row.hour for row in counted})
+    usual_gap = (health.last_received - hours[0]) / events
+    threshold = max(SILENCE_GAPS * usual_gap, MIN_SILENCE, _longest_quiet_period(hours))
+    quiet = health.at - health.last_received
+    if quiet < threshold:
+        return WELL
+    text = _("No events have arrived for %(minutes)d minutes. Normally one arrives every %(gap)d seconds.")
+    return broken(text % {"minutes": minutes(quiet), "gap": usual_gap.total_seconds()}, minutes(quiet))
+
+
+def _count(rows: Iterable[TypeCount], states: Collection[str] | None = None) -> int:
+    return sum(row.events for row in rows if states is None or row.state in states)
+
+
+def _deliveries(health: Health) -> int:
+    return sum(row.deliveries for row in health.recent)
+
+
+def _accepted_nothing_since(health: Health, causes: Iterable[str]) -> bool:
+    """Return whether no event has been stored since the last request rejected for one of the causes."""
+    last_at = max((health.rejections[cause].last_at for cause in causes if cause in health.rejections), default=None)
+    return last_at is not None and (health.last_received is None or health.last_received < last_at)
+
+
+def _listed(causes: dict[str, int]) -> str:
+    return ", ".join(f"{cause} {count}" for cause, count in sorted(causes.items(), key=lambda item: -item[1]))
+
+
+def _unsettled_ids(**filters: Any) -> list[int]:
+    events = WebhookEvent.objects.unsettled().filter(**filters).order_by("received_at")
+    return list(events.values_list("pk", flat=True)[:MAX_IDS])
+
+
+def _longest_quiet_period(hours: list[datetime]) -> timedelta:
+    """Return 1.5 times the longest period between two hours with events, so that quiet nights do not open alerts."""
+    gaps = [after - before for before, after in pairwise(hours)]
+    return max(gaps, default=HOUR) * 1.5

@@ -1,0 +1,92 @@
+"""Health signals: what each measurement means.
+
+Every place that judges the health of the system reads these signals: the dashboard, the alerts, the metrics,
+`check_alerts` and `clerk_doctor`. docs/runbooks/ has a page for each signal, under the name of its rule. Thresholds are
+relative to the site's own traffic, with floors that work for a few events a week.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from django.db import DatabaseError, connection, transaction
+from django.utils.translation import gettext as _
+
+from webhooks.models import Alert
+from webhooks.monitoring.health import Health
+
+log = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """The judgement of a signal, from best to worst. Broken signals open alerts."""
+
+    WELL = "well"
+    #: There is no data yet, or the signal could not be read.
+    UNKNOWN = "unknown"
+    #: Works, but something needs a look or is being repaired automatically.
+    DEGRADED = "degraded"
+    BROKEN = "broken"
+
+
+SEVERITY = {state: index for index, state in enumerate(State)}
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The judgement of one rule.
+
+    Attributes:
+        title: what is the matter, without numbers. If it is empty, the label of the rule says it.
+        summary: one sentence for operators; empty if all is well.
+        value: the severity within a broken state. Twice the last notified value counts as worse and sends a notification.
+        facts: the cause, for the alert's page. `events` holds event IDs, other keys hold values to display.
+    """
+
+    state: State = State.WELL
+    title: str = ""
+    summary: str = ""
+    value: float = 0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tone(self) -> str:
+        """The name of the signal's colour and icon."""
+        return TONES[self.state]
+
+
+TONES = {State.WELL: "good", State.UNKNOWN: "unknown", State.DEGRADED: "attention", State.BROKEN: "bad"}
+WELL = Signal()
+
+
+def broken(summary: str, value: float, facts: dict[str, Any] | None = None, *, title: str = "") -> Signal:
+    return Signal(State.BROKEN, title, summary, value, facts or {})
+
+
+def degraded(title: str, summary: str) -> Signal:
+    return Signal(State.DEGRADED, title, summary)
+
+
+def unknown(title: str, summary: str = "") -> Signal:
+    return Signal(State.UNKNOWN, title, summary or title)
+
+
+type Rule = Callable[[Health], Signal]
+
+
+def read(name: Alert.Rule, rule: Rule, health: Health) -> Signal:
+    """Evaluate one rule. A rule that raises an exception is logged, and its signal is unknown."""
+    try:
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return rule(health)
+    except Exception as error:
+        log.exception("Could not evaluate the alert rule %s. It will be evaluated again in a minute.", name)
+        reason = _("the database did not respond in time") if isinstance(error, DatabaseError) else type(error).__name__
+        return unknown(_("%s: could not be checked") % name.label, _("This could not be checked: %s.") % reason)
+
+
+def worst(states: Iterable[State]) -> State:
+    return max(states, key=SEVERITY.__getitem__, default=State.UNKNOWN)
