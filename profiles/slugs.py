@@ -5,6 +5,7 @@ import re
 import unicodedata
 
 from accounts.models import User
+from profiles.reserved_slugs import reserved_slugs
 
 #: Replacements for letters that NFKD does not decompose into a base letter and an accent.
 LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
@@ -62,7 +63,7 @@ def _marks(text: str) -> str:
 def slug_candidates(user: User) -> list[str]:
     """Return candidate slugs for a user in order of preference. The list is empty if the user has no name.
 
-    The plain name comes first. The suffixes are derived from the Clerk id, so that retries produce the same slugs. A
+    The plain name comes first, unless it is reserved. The suffixes are derived from the Clerk id, so that retries produce the same slugs. A
     name without letters or digits becomes "builder".
     """
     name = user.name or user.username
@@ -70,4 +71,5 @@ def slug_candidates(user: User) -> list[str]:
         return []
     plain = slugify(name)[: MAX_LENGTH - 20].strip("-_") or "builder"
     digest = hashlib.sha256((user.clerk_id or str(user.pk)).encode()).hexdigest()
-    return [plain, f"{plain}-{digest[:6]}", f"{plain}-{digest[:16]}"]
+    suffixed = [f"{plain}-{digest[:6]}", f"{plain}-{digest[:16]}"]
+    return suffixed if plain in reserved_slugs() else [plain, *suffixed]

@@ -15,6 +15,7 @@ from audit.log import SYSTEM
 from profiles import lifecycle
 from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.reserved_slugs import reserved_slugs
 from profiles.slugs import MAX_LENGTH, fold, slug_candidates
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
 from tests.helpers.webhooks import WebhookClient, person
@@ -270,7 +271,7 @@ SLUGS = (
     pytest.param("\u0301Anna", None, "anna", id="leading mark"),
     pytest.param("Grace", "O’Sullivan", "grace-osullivan", id="apostrophe"),
     pytest.param("<script>", "&", "script", id="markup"),
-    pytest.param("../../admin", None, "admin", id="path"),
+    pytest.param("../../olive", None, "olive", id="path"),
     pytest.param("👩‍💻", None, "builder", id="emoji only"),
     pytest.param("___", "---", "builder", id="punctuation only"),
 )
@@ -286,6 +287,34 @@ def test_name_in_any_script_produces_a_working_slug(
     response = client.get(profile_of(olive).get_absolute_url())
     assert response.status_code == 200
     assert response.context["profile"] == profile_of(olive)
+
+
+@pytest.mark.parametrize(
+    "name", ("Admin", "../../admin", "ÁPI", "New", "edit", "Card.png", "sign-in", "Support", "Builders", "Healthz")
+)
+def test_reserved_name_gets_a_suffix(webhook: WebhookClient, client: Client, name: str) -> None:
+    olive = builder(first_name=name, last_name=None)
+    webhook.created(olive)
+    slug = slug_of(olive) or ""
+    assert slug not in reserved_slugs()
+    assert client.get(f"/builders/{slug}/").status_code == 200
+
+
+def test_fixed_parts_of_all_urls_are_reserved() -> None:
+    below_builders = {
+        "publish",
+        "delete",
+        "verify",
+        "badges",
+        "edit",
+        "contact",
+        "picture",
+        "portfolio",
+        "new",
+        "order",
+    }
+    assert reserved_slugs() >= below_builders | {"admin", "api", "account", "builders", "welcome", "media", "static"}
+    assert "" not in reserved_slugs()
 
 
 @pytest.mark.parametrize(

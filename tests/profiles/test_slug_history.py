@@ -79,6 +79,21 @@ def test_current_and_former_slugs_of_others_are_taken(page: BuilderProfile, type
     assert page.slug == "olive"
 
 
+@pytest.mark.parametrize("typed", ("admin", "New", "ÁPI", "/builders/edit/", "me"))
+def test_reserved_words_are_rejected(page: BuilderProfile, typed: str) -> None:
+    response = change_slug(page, typed)
+    assert response.status_code == 422
+    assert response.context["form"].errors == {"slug": [slug_history.SLUG_RESERVED]}
+    page.refresh_from_db()
+    assert page.slug == "olive"
+
+
+def test_page_with_a_word_that_became_reserved_can_be_saved(page: BuilderProfile) -> None:
+    BuilderProfile.objects.update(slug="edit")
+    page.refresh_from_db()
+    assert change_slug(page, "edit").status_code == 302
+
+
 def test_slug_taken_concurrently_is_rejected(page: BuilderProfile, monkeypatch: pytest.MonkeyPatch) -> None:
     BuilderProfileFactory.create(slug="vera")
     monkeypatch.setattr(slug_history, "slug_error", lambda slug, profile: None)
