@@ -119,7 +119,23 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
             # Browsers never add this header automatically, so another site cannot forge the request.
             request._dont_enforce_csrf_checks = True
         request.user = cast("User", SimpleLazyObject(lambda: _user(request, state)))
-        return cast("HttpResponse", self.get_response(request))  # All code here is synchronous.
+        response = cast("HttpResponse", self.get_response(request))  # All code here is synchronous.
+        if isinstance(state, SignedIn) or is_in_admin(request):
+            _forbid_storing(response)
+        return response
+
+
+def is_in_admin(request: HttpRequest) -> bool:
+    return request.path.startswith(reverse("admin:index"))
+
+
+def _forbid_storing(response: HttpResponse) -> None:
+    """Keep the response out of the browser's caches, where the next user of the computer could find it.
+
+    Images that are the same for everyone may be stored.
+    """
+    if "public" not in response.get("Cache-Control", ""):
+        add_never_cache_headers(response)
 
 
 def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
@@ -129,7 +145,7 @@ def _user(request: HttpRequest, state: State) -> User | AnonymousUser:
             bind_contextvars(user_id=user.pk)  # Add the user to all following log lines.
         return user
     # Local operators' password sessions also work while Clerk is unreachable, but only in the admin.
-    if request.path.startswith(reverse("admin:index")):
+    if is_in_admin(request):
         operator = get_user(request)
         return operator if isinstance(operator, User) and operator.clerk_id is None else AnonymousUser()
     return AnonymousUser()

@@ -7,9 +7,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
 
 from tests.helpers.site import Site, running_site
 
@@ -31,14 +32,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = launch(playwright.chromium)
+        yield browser
+        browser.close()
+
+
+def launch(chromium: BrowserType, **options: Any) -> Browser:
     """Start the installed Chromium. If it is missing, tests fail rather than being skipped."""
     path = next(filter(None, map(shutil.which, EXECUTABLES)), None)
     assert path, "Chromium was not found; on Debian: apt-get install chromium"
-    with sync_playwright() as playwright:
-        sandbox = [] if os.getuid() else ["--no-sandbox"]
-        browser = playwright.chromium.launch(executable_path=path, args=sandbox)
-        yield browser
-        browser.close()
+    sandbox = [] if os.getuid() else ["--no-sandbox"]
+    return chromium.launch(executable_path=path, args=sandbox, **options)
 
 
 @pytest.fixture

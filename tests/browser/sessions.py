@@ -2,14 +2,37 @@
 
 import re
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import jwt
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from tests.browser.conftest import npm_file
+from tests.browser.conftest import launch, npm_file
 from tests.browser.steps import EXPIRY_MS, expect_signed_in, let_token_expire, record_urls, sign_up, user_id
 from tests.helpers.site import Site
+
+#: Record whether a restored page is visible before the scripts of the page run.
+KEEP_VISIBILITY = """
+window.addEventListener("pageshow", (event) => {
+  const { visibility } = getComputedStyle(document.body);
+  if (event.persisted && visibility !== "hidden") sessionStorage.shown = visibility;
+}, { capture: true });
+"""
+
+
+def drop_cache_control(page: Page, pattern: str) -> None:
+    """Remove the Cache-Control header from responses before Chromium reads it."""
+    devtools = page.context.new_cdp_session(page)
+
+    def forward(event: dict[str, Any]) -> None:
+        kept = [header for header in event["responseHeaders"] if header["name"].lower() != "cache-control"]
+        changes = {"responseCode": event["responseStatusCode"], "responseHeaders": kept}
+        devtools.send("Fetch.continueResponse", {"requestId": event["requestId"]} | changes)
+
+    devtools.on("Fetch.requestPaused", forward)
+    devtools.send("Fetch.enable", {"patterns": [{"urlPattern": pattern, "requestStage": "Response"}]})
 
 
 def without_party(token: str, key: str) -> str:
@@ -120,6 +143,46 @@ class TestSignedOut:
         page.wait_for_timeout(1500)  # the webhook arrives meanwhile
         page.goto(f"{site.app}/account/")
         expect(page).to_have_url(re.compile("/sign-in/"))
+
+
+class TestRestoredPages:
+    """The back/forward cache keeps whole pages in memory. Playwright disables it, so these tests start another Chromium."""
+
+    @pytest.fixture
+    def context(self, chromium: Browser) -> Iterator[BrowserContext]:
+        browser = launch(chromium.browser_type, ignore_default_args=["--disable-back-forward-cache"])
+        context = browser.new_context()
+        context.add_init_script(
+            "addEventListener('pageshow', (event) => event.persisted && (sessionStorage.restored = 1))"
+        )
+        yield context
+        browser.close()
+
+    def sign_out_and_go_back(self, page: Page, site: Site) -> None:
+        """Sign out, and go back to the page that is open now."""
+        page.goto(f"{site.app}/account/")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+        page.evaluate("history.go(-2)")
+        page.wait_for_url(f"{site.app}/builders/")
+        expect(page.get_by_role("link", name="Sign in")).to_be_visible()
+
+    def test_page_is_not_restored_after_sign_out(self, page: Page, site: Site) -> None:
+        sign_up(page, site, "Gone")
+        page.goto(f"{site.app}/builders/")
+        self.sign_out_and_go_back(page, site)
+        assert page.evaluate("sessionStorage.restored") is None
+
+    def test_page_in_a_browser_that_ignores_no_store_is_loaded_again(self, page: Page, site: Site) -> None:
+        """Safari also restores pages with `Cache-Control: no-store`."""
+
+        sign_up(page, site, "Kept")
+        drop_cache_control(page, "*/builders/")
+        page.goto(f"{site.app}/builders/")
+        page.evaluate(KEEP_VISIBILITY)
+        self.sign_out_and_go_back(page, site)
+        assert page.evaluate("sessionStorage.restored") == "1"
+        assert page.evaluate("sessionStorage.shown") is None
 
 
 class TestClerkScripts:
