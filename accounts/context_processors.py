@@ -1,10 +1,12 @@
-"""Context processors for the accounts app."""
+"""Context processors of the accounts app."""
 
+from typing import Any
+
+from django.conf import settings
 from django.http import HttpRequest
 
 from accounts.clerk import instance
-from accounts.clerk.instance import Instance
 
 
-def clerk(request: HttpRequest) -> dict[str, Instance | None]:
-    return {"clerk": instance.current()}
+def clerk(request: HttpRequest) -> dict[str, Any]:
+    return {"clerk": instance.current(), "clerk_js": settings.CLERK_JS, "clerk_ui": settings.CLERK_UI}

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 MAIL_TIMEOUT_S = 20
 TRUE_WORDS, FALSE_WORDS = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+#: A release such as 6.40.0 and optionally its hash, which is 48 bytes in base64.
+CLERK_RELEASE = re.compile(r"((\d+)\.\d+\.\d+)(?: +(sha384-[A-Za-z0-9+/]{64}))?", re.ASCII)
 FRACTION = re.compile(r"0(\.[0-9]{1,6})?|1(\.0+)?")
 
 env = environ.Env()
@@ -93,6 +96,32 @@ def header(name: str) -> tuple[str, str] | None:
     if not separator or not key.strip() or not value.strip():
         raise ImproperlyConfigured(f"{name} must look like 'X-Forwarded-Proto: https', not {text!r}.")
     return "HTTP_" + key.strip().upper().replace("-", "_"), value.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ClerkScript:
+    """Which release of a script of Clerk pages load, and the hash that it must have, or ""."""
+
+    version: str
+    integrity: str
+
+
+def clerk_script(name: str, major: str) -> ClerkScript:
+    """Parse a variable such as `6.40.0 sha384-…`. By default, pages load the newest release of the version `major`.
+
+    Raises:
+        ImproperlyConfigured: the text is malformed, is of another major version, or has a hash for more than one release.
+    """
+    text = env.str(name, default="").strip() or major
+    found = CLERK_RELEASE.fullmatch(text)
+    if found and found[2] == major:
+        return ClerkScript(version=found[1], integrity=found[3] or "")
+    if text == major:
+        return ClerkScript(version=major, integrity="")
+    raise ImproperlyConfigured(
+        f"{name} must be {major}, a release such as {major}.1.0, or a release and its hash such as "
+        f"'{major}.1.0 sha384-…', not {text!r}."
+    )
 
 
 def fraction(name: str) -> float:

@@ -1,4 +1,4 @@
-"""Site-wide middleware: permissions policy, compression, flag cookies and database outages."""
+"""Site-wide middleware: browser policies, compression, flag cookies and database outages."""
 
 import logging
 from collections.abc import Callable
@@ -33,11 +33,16 @@ UNUSED_FEATURES = (
 PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in (*UNUSED_FEATURES, "midi", "payment", "usb"))
 
 
-def permissions_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+#: Other sites cannot embed our files, so that they cannot read them from a process that they share with us (Spectre).
+RESOURCE_POLICY = "same-origin"
+
+
+def browser_policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", RESOURCE_POLICY)
         return response
 
     return middleware

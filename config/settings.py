@@ -11,6 +11,7 @@ from config.environment import (
     BASE_DIR,
     boolean,
     choice,
+    clerk_script,
     comma_separated,
     cron,
     database_config,
@@ -58,6 +59,8 @@ CLERK_INSTANCE_ID: str = env.str("CLERK_INSTANCE_ID", default="")
 #: Required for sign-in with Clerk.
 CLERK_PUBLISHABLE_KEY: str = env.str("CLERK_PUBLISHABLE_KEY", default="")
 CLERK_SECRET_KEY: str = env.str("CLERK_SECRET_KEY", default="")
+#: Releases of Clerk's scripts. By default, pages load the newest release of the major version.
+CLERK_JS, CLERK_UI = clerk_script("CLERK_JS_VERSION", "6"), clerk_script("CLERK_UI_VERSION", "1")
 #: The instance's public key in PEM. Without it, the key is fetched from Clerk.
 CLERK_JWT_KEY: str = env.str("CLERK_JWT_KEY", default="")
 #: Origins of this site. Session tokens issued for other origins are rejected.
@@ -126,7 +129,7 @@ MIDDLEWARE = [
     "config.logs.request_context",  # Must come first, so that every log record for a request contains its id.
     "config.https_redirect.detect_loops",  # Must come before the next middleware, which redirects.
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.permissions_policy",
+    "config.middleware.browser_policies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.AnonymousGZipMiddleware",  # Must come after WhiteNoise, whose files are already compressed.
     "django.middleware.csp.ContentSecurityPolicyMiddleware",

@@ -69,6 +69,7 @@ def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
     if response is None:
         response = HttpResponse(share_card.draw(card), content_type="image/png")
     response["ETag"] = etag
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"  # Other sites show it in previews of links.
     patch_cache_control(response, public=True, max_age=CARD_MAX_AGE_S)
     return response if profile.searchable else _without_index(response)
 

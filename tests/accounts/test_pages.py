@@ -14,6 +14,7 @@ from accounts.extensions import extensions
 from accounts.models import DataExport, EndedSession, User
 from accounts.privacy import exports
 from audit.log import Actor
+from config.environment import ClerkScript
 from profiles.directory import indexing
 from profiles.editing import services as editing
 from profiles.models import BuilderProfile, ClientProfile
@@ -49,6 +50,15 @@ def test_page_loads_clerks_form(path: str, widget: str) -> None:
     assert f'src="{ISSUER}/npm/@clerk/ui@1/dist/ui.browser.js"' in text
     assert f'data-clerk-publishable-key="{PUBLISHABLE_KEY}"' in text
     assert "<noscript>" in text
+
+
+@pytest.mark.parametrize("integrity", ("", f"sha384-{'A' * 64}"))
+def test_page_loads_pinned_releases(settings: Settings, integrity: str) -> None:
+    settings.CLERK_JS, settings.CLERK_UI = ClerkScript("6.40.0", integrity), ClerkScript("1.36.0", integrity)
+    text = text_of(Client().get("/sign-in/"))
+    attribute = f' integrity="{integrity}"' if integrity else ""
+    assert f'src="{ISSUER}/npm/@clerk/clerk-js@6.40.0/dist/clerk.browser.js"{attribute}>' in text
+    assert f'src="{ISSUER}/npm/@clerk/ui@1.36.0/dist/ui.browser.js"{attribute}>' in text
 
 
 def test_page_without_clerk_explains_why(settings: Settings) -> None:

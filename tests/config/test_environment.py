@@ -9,8 +9,10 @@ from django.core.exceptions import ImproperlyConfigured
 from config import environment
 from config.database import check_connection
 from config.environment import (
+    ClerkScript,
     boolean,
     choice,
+    clerk_script,
     comma_separated,
     database_config,
     fraction,
@@ -392,3 +394,37 @@ def test_invalid_dsn_is_rejected_without_showing_it(monkeypatch: Environ, dsn: s
     with pytest.raises(ImproperlyConfigured, match="SENTRY_DSN must look like") as caught:
         sentry_dsn()
     assert "secretword" not in str(caught.value)
+
+
+# --- clerk_script ---
+
+HASH = f"sha384-{'aB3+' * 16}"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    (
+        (None, ClerkScript("6", "")),
+        ("  ", ClerkScript("6", "")),
+        ("6", ClerkScript("6", "")),
+        ("6.40.0", ClerkScript("6.40.0", "")),
+        (f" 6.40.0  {HASH} ", ClerkScript("6.40.0", HASH)),
+    ),
+)
+def test_release_of_clerks_script_is_parsed(monkeypatch: Environ, value: str | None, expected: ClerkScript) -> None:
+    set_variable(monkeypatch, value)
+    assert clerk_script(NAME, "6") == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    (
+        *("latest", "5", "5.1.0", "60.1.0", "6.40", "6.40.0-beta", "v6.40.0", "6.40.0/../../x", '6.40.0"onload='),
+        *(f"6 {HASH}", HASH, f"6.40.0 {HASH[:-1]}", f"6.40.0 {HASH.replace('384', '256')}", "6.40.0 sha384-"),
+    ),
+)
+def test_other_release_of_clerks_script_is_rejected(monkeypatch: Environ, value: str) -> None:
+    """The scripts of this project use version 6, and a hash of a file that changes would block sign-in."""
+    set_variable(monkeypatch, value)
+    with pytest.raises(ImproperlyConfigured, match=r"SOME_VARIABLE must be 6, a release such as 6\.1\.0"):
+        clerk_script(NAME, "6")

@@ -177,6 +177,8 @@ def assert_strict(response: Any) -> None:
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Referrer-Policy"] == "strict-origin-when-cross-origin"
     assert response["Cross-Origin-Opener-Policy"] == "same-origin"
+    is_preview = response.wsgi_request.path.endswith("/card.png") and response.status_code == 200
+    assert response["Cross-Origin-Resource-Policy"] == ("cross-origin" if is_preview else "same-origin")
     refused = set(response["Permissions-Policy"].split(", "))
     assert {"camera=()", "microphone=()", "geolocation=()", "payment=()", "usb=()"} <= refused
     assert all(feature.endswith("=()") for feature in refused)
@@ -336,6 +338,7 @@ def test_static_files_have_nosniff(stranger: Client, path: str) -> None:
     assert response.getvalue()
     response.close()
     assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 # --- Nonces ---

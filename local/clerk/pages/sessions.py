@@ -57,13 +57,13 @@ def session_revoke(request: HttpRequest, session_id: str) -> HttpResponse:
 
 
 @require_safe
-def clerk_script(request: HttpRequest) -> FileResponse:
+def clerk_script(request: HttpRequest, version: str) -> FileResponse:
     """Return the replacement for clerk-js."""
     return _script("clerk.browser.js")
 
 
 @require_safe
-def ui_script(request: HttpRequest) -> FileResponse:
+def ui_script(request: HttpRequest, version: str) -> FileResponse:
     """Return the replacement for Clerk's components."""
     return _script("ui.browser.js")
 
