@@ -4,6 +4,7 @@ import hmac
 import logging
 import sys
 from collections.abc import Iterator
+from typing import cast
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -18,6 +19,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
+from accounts.http import SiteRequest
 from config.middleware import DATABASE_UNAVAILABLE, service_unavailable
 from core.client_ip import get_client_ip
 from core.db import timeouts
@@ -124,7 +126,7 @@ def _skip_csrf_check(request: HttpRequest) -> None:
 
     Error pages check the CSRF token when they render it. They do not change any data, so the check is not needed.
     """
-    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
+    cast("SiteRequest", request)._dont_enforce_csrf_checks = True
 
 
 def _problem() -> str:

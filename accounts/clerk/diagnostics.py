@@ -5,21 +5,17 @@ Unlike the system checks, these checks send requests.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 from django.conf import settings
 from django.core import checks
-from django.utils import timezone
-from procrastinate.contrib.django.models import ProcrastinateWorker
 
 from accounts.clerk import instance, instance_guard, jwks, tokens
 from accounts.clerk.http import ClerkApiError
 
 TIMEOUT_S = 5.0
-#: Maximum age of a running worker's last heartbeat. See PROCRASTINATE_WORKER_DEFAULTS.
-MAX_HEARTBEAT_AGE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ def run_checks(webhook_url: str = "") -> Iterator[Finding]:
         webhook_url: the webhook endpoint's URL as registered in Clerk. If it is empty, the endpoint is not checked.
     """
     yield from _check_settings()
-    for check in (_check_key_server, _check_clock, _check_backend_api, _check_worker):
+    for check in (_check_key_server, _check_clock, _check_backend_api):
         yield check()
     if webhook_url:
         yield _check_webhook(webhook_url)
@@ -126,14 +122,6 @@ def _check_backend_api() -> Finding:
         "Backend API",
         check,
         "Copy CLERK_SECRET_KEY again. It must belong to the same instance as CLERK_PUBLISHABLE_KEY.",
-    )
-
-
-def _check_worker() -> Finding:
-    if ProcrastinateWorker.objects.filter(last_heartbeat__gt=timezone.now() - MAX_HEARTBEAT_AGE).exists():
-        return Finding("queue worker")
-    return Finding(
-        "queue worker", "No worker has sent a heartbeat in the last minute.", "Start `manage.py procrastinate worker`."
     )
 
 

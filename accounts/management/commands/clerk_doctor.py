@@ -1,10 +1,13 @@
 """Diagnose the connection between this deployment and Clerk: `manage.py clerk_doctor`."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.clerk import diagnostics
+from accounts.clerk.diagnostics import Finding
+from accounts.extensions import extensions
 
 
 class Command(BaseCommand):
@@ -19,7 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         problems = 0
-        for finding in diagnostics.run_checks(options["webhook_url"]):
+        for finding in self._findings(options["webhook_url"]):
             if not finding.problem:
                 self.stdout.write(f"{self.style.SUCCESS('ok')}     {finding.subject}")
                 continue
@@ -28,3 +31,8 @@ class Command(BaseCommand):
             self.stdout.write(f"       {finding.advice}")
         if problems:
             raise CommandError(f"{problems} {'check' if problems == 1 else 'checks'} failed.")
+
+    def _findings(self, webhook_url: str) -> Iterator[Finding]:
+        yield from diagnostics.run_checks(webhook_url)
+        for subject, problem, advice in extensions.health_findings():
+            yield Finding(subject, problem, advice)

@@ -93,7 +93,7 @@ def test_each_problem_is_reported(clerk: Clerk, settings: Settings) -> None:
 def test_worker_without_recent_heartbeat_is_reported(clerk: Clerk) -> None:
     with connection.cursor() as cursor:
         cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '5 minutes'")
-    assert "No worker has sent a heartbeat" in run_doctor()
+    assert "No queue worker is running" in run_doctor()
 
 
 def test_unreachable_clerk_is_reported_without_traceback(clerk: Clerk) -> None:
