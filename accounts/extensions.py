@@ -39,6 +39,7 @@ class Extensions:
         welcome: the URL name for the page after signing up.
         sign_in_reasons: the reasons why pages require visitors to sign in, by URL name.
         outdated_state_sql: a condition on an accounts_user row that is true if the user's derived state is outdated.
+        companies_sql: a query of user ids and the names of their companies, with the columns user_id and company.
         ensure_derived_state: updates locked users' derived state. Its argument contains each user and the actor to
             record.
         health_findings: returns the health problems for clerk_doctor, each as its subject, the problem and the advice.
@@ -51,6 +52,7 @@ class Extensions:
     welcome: str = "accounts:account"
     sign_in_reasons: dict[str, Text] = field(default_factory=dict)
     outdated_state_sql: str = "FALSE"
+    companies_sql: str = "SELECT NULL::bigint AS user_id, NULL::text AS company WHERE FALSE"
     ensure_derived_state: Callable[[Sequence[tuple["User", "Actor"]]], None] = _ensure_nothing
     field_labels: dict[str, Text] = field(default_factory=dict)
     health_findings: Callable[[], Iterable[tuple[str, str, str]]] = tuple

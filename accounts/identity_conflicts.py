@@ -62,7 +62,7 @@ def resolve(conflict: IdentityConflict, state: State, *, actor: Actor, note: str
 
 @transaction.atomic
 def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
-    """Undo a resolution and reopen the conflict. Roles that were pushed to Clerk in the meantime are kept.
+    """Undo a resolution and reopen the conflict. Roles that the resolution gave to the identity are removed at Clerk.
 
     Raises:
         ResolutionError: the conflict is open, or the accounts have changed too much since.
@@ -70,13 +70,27 @@ def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
     conflict, user, other = _lock_conflict(conflict)
     if conflict.is_open:
         raise ResolutionError(_("This conflict is still open, so there is nothing to undo."))
+    if not can_be_undone(conflict):
+        raise ResolutionError(_("This has been undone already."))
     _refuse_if_erased(user, other)
     if conflict.state in (State.LINKED, State.MOVED):
         # `other` currently has the identity. Move it back to `user`.
         if other.clerk_id != conflict.evidence["user"]["clerk_id"]:
             raise ResolutionError(_("This cannot be undone, because the identity has been moved again since."))
-        _move_identity(other, user, actor, restore_roles=conflict.evidence["user"]["roles"])
-    _close(conflict, State.OPEN, actor, note)
+        _move_identity(other, user, actor, given_roles=_given_roles(conflict))
+    # Nothing is left to decide about a join by an admin.
+    _close(conflict, State.DISMISSED if conflict.kind == IdentityConflict.Kind.MANUAL else State.OPEN, actor, note)
+
+
+def _given_roles(conflict: IdentityConflict) -> set[str]:
+    """Return the roles that joining the accounts gave to the Clerk identity."""
+    given = set(conflict.evidence["other"]["roles"]) - set(conflict.evidence["user"]["roles"])
+    return {str(role) for role in given & roles.SELF_SERVICE_ROLES}
+
+
+def can_be_undone(conflict: IdentityConflict) -> bool:
+    is_undone_join = conflict.kind == IdentityConflict.Kind.MANUAL and conflict.state == State.DISMISSED
+    return not conflict.is_open and not is_undone_join
 
 
 def available_resolutions(conflict: IdentityConflict) -> list[State]:
@@ -100,6 +114,10 @@ def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
     _refuse_if_erased(user, other)
     if user.clerk_id is None or user.deleted_at:
         raise ResolutionError(_("%s no longer exists at Clerk, so there is no identity to move.") % user)
+    if other.clerk_id is None and not other.is_active:
+        raise ResolutionError(
+            _("%s is the empty account of an earlier join. Choose the account that is in use.") % other
+        )
     if other.is_superuser:
         raise ResolutionError(_("%s is a local superuser and cannot be joined with another account.") % other)
     if (state == State.LINKED) != (other.clerk_id is None):
@@ -108,26 +126,27 @@ def _refuse_unless_joinable(state: State, user: User, other: User) -> None:
         )
 
 
-def _move_identity(source: User, target: User, actor: Actor, *, restore_roles: list[str] | None = None) -> None:
+def _move_identity(source: User, target: User, actor: Actor, *, given_roles: set[str] | None = None) -> None:
     """Exchange two accounts' identity fields and deactivate the account without an identity.
 
     The receiving account keeps its self-service roles, but not ADMIN, and they are pushed to Clerk.
 
     Args:
-        restore_roles: the roles that the identity had before. Set this to undo a move. An account from before Clerk
+        given_roles: the roles that the identity got by the move. Set this to undo a move. An account from before Clerk
             then becomes active again.
     """
     before = {user.pk: matching.snapshot(user) for user in (source, target)}
     roles_before = {user.pk: user.roles for user in (source, target)}
     values = _exchange(source, target)
     target.is_active = _can_be_active(target)
-    source.is_active = (source.clerk_id is not None or restore_roles is not None) and _can_be_active(source)
-    if restore_roles is None:
+    source.is_active = (source.clerk_id is not None or given_roles is not None) and _can_be_active(source)
+    if given_roles is None:
         target.roles_added = sorted(
             {*target.roles_added, *(roles.SELF_SERVICE_ROLES & set(roles_before[target.pk]) - set(target.roles))}
         )
     else:
-        target.roles_added = [role for role in target.roles_added if role in restore_roles]
+        target.roles_added = [role for role in target.roles_added if role not in given_roles]
+        target.roles_removed = sorted({*target.roles_removed, *(given_roles & set(target.clerk_roles or []))})
     target.roles = roles.effective_roles(target)
     User.objects.filter(pk=source.pk).update(clerk_id=None)  # PostgreSQL checks the unique constraint immediately.
     for user in (target, source):

@@ -13,7 +13,16 @@ from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
 from accounts.security import lockouts, request_counts
 from accounts.sessions import services as sessions
-from accounts.sync import on_demand_fetch, push, reconciliation, sweep, unlisted  # noqa: F401  # on_demand_fetch registers its job
+from accounts.sync import (
+    late_conflicts,
+    on_demand_fetch,  # noqa: F401  # registers its job
+    push,
+    reconciliation,
+    suggestions,
+    sweep,
+    unlisted,
+)
+from audit.log import SYSTEM
 
 log = logging.getLogger(__name__)
 
@@ -122,3 +131,17 @@ def delete_expired_login_failures(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="delete_expired_request_counts")
 def delete_expired_request_counts(timestamp: int) -> None:
     request_counts.delete_expired()
+
+
+@app.periodic(cron="*/5 * * * *")
+@app.task(queue="upkeep", queueing_lock="open_late_conflicts")
+def open_late_conflicts(timestamp: int) -> None:
+    """Open the conflicts that simultaneous events could not open."""
+    late_conflicts.open_late_conflicts(SYSTEM)
+
+
+@app.periodic(cron="57 3 * * *")
+@app.task(queue="upkeep", queueing_lock="suggest_same_person")
+def suggest_same_person(timestamp: int) -> None:
+    """Suggest accounts that may belong to the same person, every night."""
+    suggestions.suggest(SYSTEM)

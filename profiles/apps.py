@@ -18,6 +18,7 @@ class ProfilesConfig(AppConfig):
         register(personal_data)
         extensions.pushed_metadata = clerk_metadata.for_users
         extensions.outdated_state_sql = lifecycle.OUTDATED_PROFILES
+        extensions.companies_sql = "SELECT user_id, company_name AS company FROM profiles_clientprofile"
         extensions.ensure_derived_state = lifecycle.ensure_profiles
         extensions.page_url = page_lookup.builder_page_url
         extensions.home, extensions.welcome = "profiles:home", "profiles:welcome"

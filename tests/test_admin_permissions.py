@@ -65,6 +65,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/": both(get=OK, post=OK),  # as in every other app
     # URLs of actions redirect GET requests to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": both(get=FOUND, post=FOUND),
+    "/admin/accounts/identityconflict/join/": both(get=OK, post=OK),  # without accounts
     "/admin/accounts/reconciliation/{pk}/approve/": both(get=FOUND, post=FOUND),
     "/admin/webhooks/alert/{pk}/action/": both(get=FOUND, post=FOUND),
     "/admin/webhooks/webhookevent/repair/": both(get=OK, post=FOUND),  # without a reason

@@ -4,13 +4,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import identity_conflicts
-from accounts.models import IdentityConflict
+from accounts import account_joins, identity_conflicts
+from accounts.models import IdentityConflict, User
+from accounts.sync.suggestions import SIGNALS
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
@@ -31,21 +34,85 @@ class ResolutionForm(forms.Form):
     note = ParagraphsField(required=False, max_length=2000, label=_("Reason"), widget=forms.Textarea(attrs={"rows": 2}))
 
 
+class AccountField(forms.CharField):
+    """An account, by its number, Clerk ID, email or login."""
+
+    def clean(self, value: Any) -> User:
+        text = super().clean(value).replace("\x00", "").strip()
+        by_number = Q(pk=int(text)) if text.isascii() and text.isdigit() and len(text) < 19 else Q()
+        found = User.objects.filter(
+            Q(clerk_id=text) | Q(email__iexact=text) | Q(login=text) | by_number, erased_at=None
+        )
+        accounts = list(found.order_by("pk")[:5]) if text else []
+        if not accounts:
+            raise forms.ValidationError(_("No account has this number, Clerk ID, email or login."))
+        if len(accounts) > 1:
+            numbers = ", ".join(str(account.pk) for account in accounts)
+            raise forms.ValidationError(_("Several accounts match. Enter one of these numbers: %s.") % numbers)
+        return accounts[0]
+
+
+class JoinForm(forms.Form):
+    user = AccountField(label=_("Account to take the sign-in from"), max_length=254)
+    other = AccountField(
+        label=_("Account to keep"), max_length=254, help_text=_("The number, Clerk ID, email or login.")
+    )
+
+
 @admin.register(IdentityConflict)
 class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
-    """Pairs of accounts with the same email address. An admin must resolve open conflicts."""
+    """Pairs of accounts that may belong to one person. Conflicts need an admin's decision, suggestions can wait."""
 
+    change_list_template = "admin/accounts/identityconflict/change_list.html"
     change_form_template = "admin/accounts/identityconflict/change_form.html"
-    list_display = ("opened_at", "kind", "email", "user", "other", "state", "resolved_by")
+    list_display = ("opened_at", "kind", "emails", "user", "other", "state", "resolved_by")
     list_filter = ("state", "kind")
     list_select_related = ("user", "other", "resolved_by")
     search_fields = ("^email", "=user__clerk_id", "=other__clerk_id")
+    actions = ("dismiss",)
     fields = ("kind", "email", "state", "opened_at", "resolved_at", "resolved_by", "note")
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(post_only(self.resolve))
         own = path("<path:object_id>/resolve/", view, name="accounts_identityconflict_resolve")
-        return [own, *super().get_urls()]
+        join = path("join/", self.admin_site.admin_view(self.join), name="accounts_identityconflict_join")
+        return [own, join, *super().get_urls()]
+
+    @admin.display(description=_("emails"))
+    def emails(self, conflict: IdentityConflict) -> str:
+        """Return the shared email, or both emails of a suggestion or a join by an admin."""
+        own = (side.get("email") or "–" for side in (conflict.evidence.get(key, {}) for key in ("user", "other")))
+        return conflict.email or " / ".join(own)
+
+    @admin.action(description=_("Dismiss selected suggestions"))
+    def dismiss(self, request: HttpRequest, queryset: QuerySet[IdentityConflict]) -> None:
+        """Dismiss suggestions. Conflicts of other kinds need a decision of their own."""
+        actor, dismissed = Actor.from_request(request), 0
+        for conflict in queryset.filter(kind=IdentityConflict.Kind.POSSIBLE, state=State.OPEN):
+            identity_conflicts.resolve(conflict, State.DISMISSED, actor=actor)
+            dismissed += 1
+        message = ngettext("%d suggestion dismissed.", "%d suggestions dismissed.", dismissed) % dismissed
+        self.message_user(request, message, messages.SUCCESS if dismissed else messages.INFO)
+
+    def join(self, request: HttpRequest) -> HttpResponse:
+        """Preview the join of two accounts, and join them with a reason."""
+        form = JoinForm(request.GET if {"user", "other"} <= request.GET.keys() else None, initial=request.GET.dict())
+        context: dict[str, Any] = {"title": gettext("Join two accounts"), "opts": self.opts, "form": form}
+        if form.is_valid():
+            try:
+                context["preview"] = account_joins.preview(**form.cleaned_data)
+                if request.method == "POST":
+                    return self._join(request, form)
+            except identity_conflicts.ResolutionError as error:
+                context["error"] = str(error)
+        context = {**self.admin_site.each_context(request), **context}
+        return render(request, "admin/accounts/identityconflict/join.html", context)
+
+    def _join(self, request: HttpRequest, form: JoinForm) -> HttpResponse:
+        note = request.POST.get("note", "").replace("\x00", "")[:2000]
+        conflict = account_joins.join(**form.cleaned_data, note=note, actor=Actor.from_request(request))
+        self.message_user(request, _("Joined and recorded in the audit log."), messages.SUCCESS)
+        return redirect(reverse("admin:accounts_identityconflict_change", args=[conflict.pk]))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -54,7 +121,10 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
         context: dict[str, Any] = {}
         if conflict is not None:
             choices = [(state, *CHOICES[state]) for state in identity_conflicts.available_resolutions(conflict)]
+            signals = [SIGNALS[name] for name in conflict.evidence.get("signals", ()) if name in SIGNALS]
+            can_be_undone = identity_conflicts.can_be_undone(conflict)
             context = {"conflict": conflict, "choices": choices, "form": ResolutionForm()}
+            context |= {"signals": signals, "can_be_undone": can_be_undone}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:

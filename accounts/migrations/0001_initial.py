@@ -122,9 +122,9 @@ class Migration(migrations.Migration):
             name='IdentityConflict',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('unverified', 'Email not verified at Clerk'), ('several', 'Several accounts with this email'), ('staff', 'Older account has admin access'), ('other_id', 'Email used by another Clerk account'), ('recreated', 'Deleted at Clerk, then signed up again'), ('separate', 'Both accounts existed before emails were compared')], max_length=16)),
+                ('kind', models.CharField(choices=[('unverified', 'Email not verified at Clerk'), ('several', 'Several accounts with this email'), ('staff', 'Older account has admin access'), ('other_id', 'Email used by another Clerk account'), ('recreated', 'Deleted at Clerk, then signed up again'), ('separate', 'Both accounts existed before emails were compared'), ('possible', 'Possibly the same person, with different emails'), ('manual', 'Joined by an admin')], max_length=16)),
                 ('state', models.CharField(choices=[('open', 'Open'), ('linked', 'Linked'), ('moved', 'Profile moved to the new identity'), ('kept', 'Kept separate'), ('dismissed', 'Dismissed'), ('obsolete', 'No longer applies')], default='open', max_length=16)),
-                ('email', models.EmailField(blank=True, help_text='The shared email address; blank once it has been erased.', max_length=254)),
+                ('email', models.EmailField(blank=True, help_text='The shared email address. Blank for suggestions, and after it has been erased.', max_length=254)),
                 ('evidence', models.JSONField(default=dict, help_text='Snapshot of both accounts when the conflict was found.')),
                 ('opened_at', models.DateTimeField(auto_now_add=True)),
                 ('resolved_at', models.DateTimeField(blank=True, null=True)),

@@ -8,6 +8,12 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 
+class IdentityConflictQuerySet(models.QuerySet["IdentityConflict"]):
+    def waiting(self) -> "IdentityConflictQuerySet":
+        """Open conflicts that need a decision. Excludes suggestions, which can wait."""
+        return self.filter(state=IdentityConflict.State.OPEN).exclude(kind=IdentityConflict.Kind.POSSIBLE)
+
+
 class IdentityConflict(models.Model):
     """Two accounts with the same email address. An admin decides whether to join them. See accounts.sync.matching."""
 
@@ -20,6 +26,10 @@ class IdentityConflict(models.Model):
         OTHER_ID = "other_id", _("Email used by another Clerk account")
         RECREATED = "recreated", _("Deleted at Clerk, then signed up again")
         SEPARATE = "separate", _("Both accounts existed before emails were compared")
+        # A suggestion; see accounts.sync.suggestions.
+        POSSIBLE = "possible", _("Possibly the same person, with different emails")
+        # No conflict was found. An admin joined the accounts.
+        MANUAL = "manual", _("Joined by an admin")
 
     class State(models.TextChoices):
         OPEN = "open", _("Open")
@@ -41,12 +51,16 @@ class IdentityConflict(models.Model):
     )
     kind = models.CharField(max_length=16, choices=Kind)
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
-    email = models.EmailField(blank=True, help_text="The shared email address; blank once it has been erased.")
+    email = models.EmailField(
+        blank=True, help_text="The shared email address. Blank for suggestions, and after it has been erased."
+    )
     evidence = models.JSONField(default=dict, help_text="Snapshot of both accounts when the conflict was found.")
     opened_at = models.DateTimeField(auto_now_add=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
     note = models.TextField(blank=True, help_text="Reason for the resolution.")
+
+    objects = IdentityConflictQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -61,7 +75,17 @@ class IdentityConflict(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.email}"
+        return f"{self.get_kind_display()}: {self.email or self.user}"
+
+    @property
+    def is_suggestion(self) -> bool:
+        return bool(self.kind == self.Kind.POSSIBLE)
+
+    @property
+    def can_be_replaced(self) -> bool:
+        """Whether a conflict about the same email may replace this row: it is obsolete, or an undecided suggestion."""
+        undecided = (self.State.OPEN, self.State.DISMISSED)
+        return bool(self.state == self.State.OBSOLETE or (self.is_suggestion and self.state in undecided))
 
     @property
     def is_open(self) -> bool:

@@ -85,7 +85,7 @@ def open_conflicts(user: User, others: Sequence[User], actor: Actor) -> int:
     opened = 0
     for other in others:
         conflict = existing.get(other.pk) or IdentityConflict(user=user, other=other)
-        if conflict.state != State.OBSOLETE and conflict.pk:
+        if conflict.pk and not conflict.can_be_replaced:
             continue
         conflict.kind = _kind(conflict.user, conflict.other, several=len(others) > 1)
         conflict.evidence = {"user": snapshot(conflict.user), "other": snapshot(conflict.other)}
@@ -95,11 +95,11 @@ def open_conflicts(user: User, others: Sequence[User], actor: Actor) -> int:
         elif not insert_if_new(conflict):
             continue  # a concurrent transaction opened it
         opened += 1
-        _record_opened(conflict, actor)
+        record_opened(conflict, actor)
     return opened
 
 
-def _record_opened(conflict: IdentityConflict, actor: Actor) -> None:
+def record_opened(conflict: IdentityConflict, actor: Actor) -> None:
     log.record(
         AuditLog.Action.CONFLICT_OPENED,
         actor=actor,

@@ -123,7 +123,7 @@ def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Model
     """Yield items other than alerts that need attention: label, number, key in _list_urls, and the first rows."""
     dead = WebhookEvent.objects.filter(state=EventState.DEAD).order_by("received_at").defer("payload", "headers")
     yield _("Dead events"), health.dead, "dead", _first_rows(dead)
-    conflicts = IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN).order_by("opened_at")
+    conflicts = IdentityConflict.objects.waiting().order_by("opened_at")
     yield _("Identity conflicts"), health.open_conflicts, "conflicts", _first_rows(conflicts)
     stopped = MetadataPush.objects.filter(state__in=[PushState.STOPPED, PushState.REFUSED]).select_related("user")
     yield _("Stopped pushes"), health.stopped_pushes, "stopped", _first_rows(stopped.order_by("requested_at"))

@@ -106,7 +106,7 @@ def measure() -> Health:
         stopped_pushes=_count(pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])),
         oldest_push=pending.aggregate(oldest=Min("requested_at"))["oldest"],
         reconciliations=list(finished[:RECENT_RUNS]),
-        open_conflicts=_count(IdentityConflict.objects.filter(state=IdentityConflict.State.OPEN)),
+        open_conflicts=_count(IdentityConflict.objects.waiting()),
         heartbeats=list(_running_workers(now).values_list("last_heartbeat", flat=True)),
         overdue_jobs=_count(_overdue_jobs(now)),
         failed_jobs=_count(ProcrastinateJob.objects.filter(status="failed")),

@@ -1,0 +1,226 @@
+"""Joining two accounts by hand: preview, reason, audit and undo."""
+
+from typing import Any
+
+import pytest
+
+from accounts import account_joins, identity_conflicts
+from accounts.identity_conflicts import ResolutionError
+from accounts.models import IdentityConflict, MetadataPush, User
+from audit.log import Actor
+from audit.models import AuditLog
+from profiles.models import BuilderProfile, ClientProfile
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.webhooks import WebhookClient, person
+
+pytestmark = pytest.mark.django_db
+
+URL = "/admin/accounts/identityconflict/join/"
+
+
+@pytest.fixture
+def adam() -> User:
+    admin: User = UserFactory.create(admin=True, name="Adam")
+    return admin
+
+
+@pytest.fixture
+def new(webhook: WebhookClient) -> User:
+    """Return Olive's account at Clerk."""
+    someone = person(email="olive@company.ai", first_name="Olive", last_name="Owner", roles=["CLIENT"])
+    webhook.created(someone)
+    user: User = User.objects.get(clerk_id=someone.clerk_id)
+    return user
+
+
+@pytest.fixture
+def old() -> User:
+    """Return Olive's account from before Clerk, with her page."""
+    user: User = UserFactory.create(
+        clerk_id=None, login="olive", email="olive@company.com", name="Olive O.", builder=True
+    )
+    BuilderProfileFactory.create(user=user, slug="olive", headline="Years of work")
+    return user
+
+
+def rows(*users: User) -> list[dict[str, Any]]:
+    return [dict(row) for row in User.objects.filter(pk__in=[user.pk for user in users]).order_by("pk").values()]
+
+
+def shown_profiles() -> set[tuple[str, int]]:
+    builders, clients = BuilderProfile.objects.not_hidden(), ClientProfile.objects.not_hidden()
+    return {("builder", profile.user_id) for profile in builders} | {("client", profile.user_id) for profile in clients}
+
+
+def join(user: User, other: User, adam: User, note: str = "She called.") -> IdentityConflict:
+    return account_joins.join(user, other, actor=Actor(user=adam), note=note)
+
+
+class TestJoin:
+    def test_older_account_gets_the_identity_and_keeps_its_profile(self, new: User, old: User, adam: User) -> None:
+        clerk_id = new.clerk_id
+        join(new, old, adam)
+        old.refresh_from_db()
+        new.refresh_from_db()
+        assert (old.clerk_id, old.email, old.roles) == (clerk_id, "olive@company.ai", ["CLIENT", "BUILDER"])
+        assert (new.clerk_id, new.is_active) == (None, False)
+        assert BuilderProfile.objects.published().get().user == old
+        assert MetadataPush.objects.filter(user=old, state="pending").exists()
+
+    def test_join_is_audited_with_reason(self, new: User, old: User, adam: User) -> None:
+        conflict = join(new, old, adam)
+        assert (conflict.kind, IdentityConflict.objects.get().state) == ("manual", "linked")
+        row = AuditLog.objects.get(action="CONFLICT_RESOLVED")
+        assert row.details is not None
+        assert (row.actor_id, row.details["note"]) == (adam.pk, "She called.")
+        assert AuditLog.objects.filter(action="IDENTITY_MOVED", actor=adam).count() == 2
+
+    def test_profile_moves_between_two_clerk_accounts(self, webhook: WebhookClient, new: User, adam: User) -> None:
+        webhook.created(second := person(email="other@example.com", roles=["BUILDER"]))
+        user = User.objects.get(clerk_id=second.clerk_id)
+        clerk_id = new.clerk_id
+        assert join(new, user, adam).kind == "manual"
+        assert IdentityConflict.objects.get().state == "moved"
+        user.refresh_from_db()
+        assert user.clerk_id == clerk_id
+
+    def test_undo_restores_both_accounts(self, new: User, old: User, adam: User) -> None:
+        before = rows(new, old)
+        conflict = join(new, old, adam)
+        assert rows(new, old) != before
+        identity_conflicts.undo(conflict, actor=Actor(user=adam), note="Wrong Olive.")
+        assert rows(new, old) == before
+        assert IdentityConflict.objects.get().state == "dismissed"
+
+    def test_undo_restores_the_profiles(self, new: User, old: User, adam: User) -> None:
+        before = shown_profiles()
+        identity_conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
+        assert shown_profiles() == before
+
+    def test_undo_removes_roles_that_were_pushed_meanwhile(
+        self, webhook: WebhookClient, new: User, old: User, adam: User
+    ) -> None:
+        conflict = join(new, old, adam)
+        User.objects.filter(pk=old.pk).update(clerk_roles=["CLIENT", "BUILDER"], roles_added=[])  # Clerk confirmed
+        identity_conflicts.undo(conflict, actor=Actor(user=adam))
+        new.refresh_from_db()
+        assert (new.roles, new.roles_removed) == (["CLIENT"], ["BUILDER"])
+        assert MetadataPush.objects.filter(user=new, state="pending").exists()
+
+    def test_undone_join_cannot_be_undone_again(self, new: User, old: User, adam: User) -> None:
+        conflict = join(new, old, adam)
+        identity_conflicts.undo(conflict, actor=Actor(user=adam))
+        with pytest.raises(ResolutionError, match="undone already"):
+            identity_conflicts.undo(conflict, actor=Actor(user=adam))
+
+    def test_accounts_can_be_joined_again_after_undo(self, new: User, old: User, adam: User) -> None:
+        identity_conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
+        new.refresh_from_db()
+        old.refresh_from_db()
+        join(new, old, adam)
+        assert IdentityConflict.objects.get().state == "linked"
+
+    def test_joined_accounts_cannot_be_joined_again(self, new: User, old: User, adam: User) -> None:
+        join(new, old, adam)
+        new.refresh_from_db()
+        old.refresh_from_db()
+        with pytest.raises(ResolutionError, match="already joined"):
+            join(old, new, adam)
+
+    def test_open_conflict_is_resolved_instead(self, webhook: WebhookClient, adam: User) -> None:
+        for _ in range(2):
+            webhook.created(person(email="same@example.com"))
+        one, two = User.objects.filter(email="same@example.com").order_by("pk")
+        with pytest.raises(ResolutionError, match="already open"):
+            join(two, one, adam)
+
+    @pytest.mark.parametrize(
+        ("values", "message"),
+        (
+            ({"is_superuser": True}, "local superuser"),
+            ({"is_active": False}, "empty account of an earlier join"),
+        ),
+    )
+    def test_impossible_joins_are_refused(
+        self, new: User, old: User, adam: User, values: dict[str, Any], message: str
+    ) -> None:
+        User.objects.filter(pk=old.pk).update(**values)
+        old.refresh_from_db()
+        with pytest.raises(ResolutionError, match=message):
+            join(new, old, adam)
+        assert not IdentityConflict.objects.exists()
+
+    def test_account_without_identity_has_none_to_give(self, new: User, old: User, adam: User) -> None:
+        with pytest.raises(ResolutionError, match="no longer exists at Clerk"):
+            join(old, new, adam)
+
+    def test_account_is_not_joined_with_itself(self, new: User, adam: User) -> None:
+        with pytest.raises(ResolutionError, match="two different accounts"):
+            join(new, new, adam)
+
+    def test_reason_is_required(self, new: User, old: User, adam: User) -> None:
+        with pytest.raises(ResolutionError, match="Enter a reason"):
+            join(new, old, adam, note=" ")
+
+
+class TestPreview:
+    def test_preview_equals_the_join_and_changes_nothing(self, new: User, old: User, adam: User) -> None:
+        before, audited = rows(new, old), AuditLog.objects.count()
+        preview = account_joins.preview(new, old)
+        assert (rows(new, old), AuditLog.objects.count()) == (before, audited)
+        assert not IdentityConflict.objects.exists()
+        join(new, old, adam)
+        for account, changes in preview:
+            stored = User.objects.get(pk=account.pk)
+            after = {label: value for label, _before, value in changes}
+            assert after["Email"] == (stored.email or "–")
+            assert after["Roles"] == ", ".join(stored.role_labels)
+            assert after["Clerk ID"] == (stored.clerk_id or "–")
+            assert (after["Status"] == "Active") == stored.is_active
+
+
+class TestAdmin:
+    def test_admin_previews_joins_and_undoes(self, new: User, old: User, adam: User) -> None:
+        browser = signed_in(adam)
+        before = rows(new, old)
+        query = f"?user={new.clerk_id}&other=olive@COMPANY.com"
+        page = browser.get(URL + query).content.decode()
+        assert "<del" in page
+        assert "Join accounts</button>" in page
+        assert rows(new, old) == before
+        response = browser.post(URL + query, {"note": "She called."}, follow=True)
+        page = response.content.decode()
+        assert "Joined and recorded in the audit log." in page
+        assert "Undo</button>" in page
+        conflict = IdentityConflict.objects.get()
+        url = f"/admin/accounts/identityconflict/{conflict.pk}/resolve/"
+        page = browser.post(url, {"resolution": "undo", "note": "Wrong Olive."}, follow=True).content.decode()
+        assert rows(new, old) == before
+        assert "Undo</button>" not in page
+
+    def test_missing_reason_joins_nothing(self, new: User, old: User, adam: User) -> None:
+        page = signed_in(adam).post(f"{URL}?user={new.pk}&other={old.pk}", {"note": " "}).content.decode()
+        assert "Enter a reason." in page
+        assert "Join accounts</button>" in page
+        assert not IdentityConflict.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("typed", "message"),
+        (
+            ("nobody@example.com", "No account has this"),
+            ("9" * 40, "No account has this"),
+            ("\x00", "Null characters are not allowed"),
+            ("twin@example.com", "Several accounts match. Enter one of these numbers"),
+            ("", "This field is required"),
+        ),
+    )
+    def test_unknown_accounts_are_named(self, new: User, adam: User, typed: str, message: str) -> None:
+        UserFactory.create_batch(2, email="twin@example.com")
+        page = signed_in(adam).get(URL, {"user": str(new.pk), "other": typed}).content.decode()
+        assert message in page
+
+    def test_user_page_leads_to_the_form(self, old: User, adam: User) -> None:
+        page = signed_in(adam).get(f"/admin/accounts/user/{old.pk}/change/").content.decode()
+        assert f"{URL}?other={old.pk}" in page
+        assert f'value="{old.pk}"' in signed_in(adam).get(f"{URL}?other={old.pk}").content.decode()
