@@ -23,8 +23,8 @@ CHANGED = {
 }
 
 
-def seed() -> None:
-    """Create ten thousand builders, indexed like in the product."""
+def seed(builders: int = BUILDERS) -> None:
+    """Create thousands of builders, indexed like in the product."""
     from django.utils import timezone
 
     from accounts.models import User
@@ -35,7 +35,7 @@ def seed() -> None:
     words = vocabulary(chance, 20_000)
     skills = [*SKILLS, *(word.title() for word in words[500:800])]
     now = timezone.now()
-    for first in range(0, BUILDERS, 1000):
+    for first in range(0, builders, 1000):
         users = [
             User(
                 clerk_id=f"user_bench{number}",
@@ -72,6 +72,41 @@ def seed() -> None:
             indexing.index(profile)
         User.objects.bulk_create(users)
         BuilderProfile.objects.bulk_create(profiles)
+
+
+def add_portfolios() -> None:
+    """Give every builder what a complete page has: projects, a badge, links, a location and a time zone."""
+    from accounts.models import User
+    from profiles.models import Badge, BuilderProfile, Project
+
+    chance = random.Random(6)
+    words = vocabulary(chance, 2000)
+    admin = User.objects.create(clerk_id="user_benchadmin", clerk_version="1", password="!", roles=["ADMIN"])
+    builders = list(BuilderProfile.objects.all())
+    BuilderProfile.objects.update(
+        tagline="One line in their own words",
+        location="Kraków",
+        time_zone="Europe/Warsaw",
+        expertise=["Payments", "Offline apps"],
+        links=["https://github.com/example", "https://example.com/work"],
+        completed_projects=12,
+    )
+    Project.objects.bulk_create(
+        Project(
+            builder=builder,
+            position=position,
+            title=" ".join(zipf(chance, words, 3)),
+            description=" ".join(zipf(chance, words, 50)),
+            url="https://example.com/project",
+            technologies=["Django", "PostgreSQL", "htmx"],
+        )
+        for builder in builders
+        for position in range(4)
+    )
+    Badge.objects.bulk_create(
+        Badge(builder=builder, kind=Badge.Kind.CODE, evidence="Two repositories read by our team", awarded_by=admin)
+        for builder in builders
+    )
 
 
 def multiply() -> None:
@@ -134,11 +169,13 @@ def main() -> None:
 
     from config.database import close_pools
 
-    if sys.argv[1:] == ["seed"]:
-        seed()
-        connection.cursor().execute("VACUUM ANALYZE")
-    else:
+    if sys.argv[1:] == ["multiply"]:
         multiply()
+    else:
+        seed(int(sys.argv[2]) if sys.argv[2:] else BUILDERS)
+        if sys.argv[1] == "portfolios":
+            add_portfolios()
+        connection.cursor().execute("VACUUM ANALYZE")
     close_pools()
 
 

@@ -1,0 +1,217 @@
+"""Compare the CPU time of pages with that of a bare Django page, over HTTP in alternating rounds.
+
+    python -m tests.bench.pages
+
+One PostgreSQL and one gunicorn worker per site. The CPU time is the sum of gunicorn and PostgreSQL, without the client.
+A cold page is requested after its builders have been written to, so nothing that depends on them is cached.
+"""
+
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from local.stack.postgres import EmbeddedPostgres
+from tests.helpers import tokens
+from tests.helpers.processes import free_port, process, wait_until
+from tests.settings import ENVIRONMENT
+
+ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "60"))
+BUILDERS, SHOWN, CARDS = 2000, 40, 24
+TOKEN_LIFETIME_S = 7200
+#: The most that a page may cost, as a multiple of the bare page's CPU time.
+LIMITS = {
+    "builder page, visitor, warm": 2.5,
+    "builder page, visitor, cold": 4.0,
+    "builder page, unchanged (304)": 1.2,
+    "directory, visitor, warm": 4.0,
+    "directory, visitor, cold": 7.0,
+}
+#: Room for noise before the benchmark fails.
+TOLERANCE = 1.15
+BARE_BUILDER, BARE_DIRECTORY = "bare builder page", "bare directory"
+
+type Headers = Mapping[str, str]
+
+
+@dataclass
+class Page:
+    """A kind of page and its measurements.
+
+    Attributes:
+        bare: the label of the bare page to which this one is compared.
+        touched: the SQL condition of the builders that are written to before each request.
+        status: the expected status.
+    """
+
+    site: "Site"
+    requests: Iterator[tuple[str, Headers]]
+    bare: str
+    touched: str = ""
+    status: int = 200
+    cpu_ms: list[float] = field(default_factory=list)
+
+
+class Site:
+    """A running gunicorn, and a client with one connection to it."""
+
+    def __init__(self, port: int, running: psutil.Process) -> None:
+        self.processes = [running, *running.children()]
+        self.connection = http.client.HTTPConnection("127.0.0.1", port)
+
+    def get(self, url: str, headers: Headers) -> http.client.HTTPResponse:
+        self.connection.request("GET", url, headers=dict(headers))
+        response = self.connection.getresponse()
+        response.read()
+        return response
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name, EmbeddedPostgres(Path(name)) as postgres:
+        folder = Path(name)
+        prepare(postgres.url, folder)
+        with (
+            psycopg.connect(postgres.url, autocommit=True) as writer,
+            site("config.settings", postgres.url, folder) as product,
+            site("tests.bench.bare", postgres.url, folder) as bare,
+        ):
+            pages = all_pages(product, bare, writer)
+            measure(pages, cpu_meter(postgres, [product, bare], writer), writer)
+    sys.exit(report(pages))
+
+
+def prepare(url: str, folder: Path) -> None:
+    for command in (
+        ["manage.py", "migrate", "--verbosity=0"],
+        ["manage.py", "collectstatic", "--no-input", "--verbosity=0"],
+        ["-m", "tests.bench.builders", "portfolios", str(BUILDERS)],
+    ):
+        environ = os.environ | ENVIRONMENT | {"DATABASE_URL": url, "STATIC_ROOT": str(folder / "static")}
+        subprocess.run(
+            [sys.executable, *command], env=environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}, check=True
+        )
+
+
+@contextmanager
+def site(settings: str, url: str, folder: Path) -> Iterator[Site]:
+    port, static = free_port(), str(folder / "static")
+    environ = ENVIRONMENT | {"DJANGO_SETTINGS_MODULE": settings, "PORT": str(port), "STATIC_ROOT": static}
+    command = ["-m", "gunicorn", "-c", "config/gunicorn.py", "config.wsgi"]
+    with process(command, url, folder / "gunicorn.txt", **environ, WEB_CONCURRENCY="1") as running:
+        gunicorn = psutil.Process(running.pid)
+        wait_until(lambda: gunicorn.children() and is_up(port), f"{settings} did not start")
+        yield Site(port, gunicorn)
+
+
+def is_up(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/builders/")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def all_pages(product: Site, bare: Site, writer: psycopg.Connection) -> dict[str, Page]:
+    shown = writer.execute(
+        "SELECT slug, clerk_id FROM profiles_builderprofile AS builder JOIN accounts_user AS u ON u.id = user_id "
+        f"WHERE is_active AND searchable ORDER BY score DESC, builder.id DESC LIMIT {SHOWN}"
+    ).fetchall()
+    urls = [f"/builders/{slug}/" for slug, _ in shown]
+    nobody: Headers = {}
+    owners = [(f"/builders/{slug}/", signed_in(clerk_id)) for slug, clerk_id in shown]
+    member = signed_in(shown[-1][1])
+    unchanged = [(url, {"If-None-Match": product.get(url, nobody).headers.get("ETag", "")}) for url in urls]
+    revalidates = all(headers["If-None-Match"] for _, headers in unchanged)
+    words = ["re", "react", "python dev", "bako"]
+    search = [(f"/builders/?q={word.replace(' ', '+')}", nobody) for word in words]
+    top = f"score >= (SELECT score FROM profiles_builderprofile ORDER BY score DESC OFFSET {2 * CARDS} LIMIT 1)"
+
+    def page(requests: list[tuple[str, Headers]], like: str, *, touched: str = "", status: int = 200) -> Page:
+        return Page(product, cycle(requests), like, touched, status)
+
+    def for_visitors(urls: list[str]) -> list[tuple[str, Headers]]:
+        return [(url, nobody) for url in urls]
+
+    directory, api = for_visitors(["/builders/"]), for_visitors(["/api/profiles/builders"])
+    return {
+        BARE_BUILDER: Page(bare, cycle(for_visitors(urls)), BARE_BUILDER),
+        "builder page, visitor, warm": page(for_visitors(urls), BARE_BUILDER),
+        "builder page, visitor, cold": page(for_visitors(urls), BARE_BUILDER, touched=top),
+        "builder page, unchanged (304)": page(unchanged, BARE_BUILDER, status=304 if revalidates else 200),
+        "builder page, signed in": page([(url, member) for url in urls[:-1]], BARE_BUILDER),
+        "builder page, owner": page(owners, BARE_BUILDER),
+        BARE_DIRECTORY: Page(bare, cycle(for_visitors(["/builders/"])), BARE_DIRECTORY),
+        "directory, visitor, warm": page(directory, BARE_DIRECTORY),
+        "directory, visitor, cold": page(directory, BARE_DIRECTORY, touched=top),
+        "directory, signed in": page([("/builders/", member)], BARE_DIRECTORY),
+        "search, visitor": page(search, BARE_DIRECTORY),
+        "API list": page(api, BARE_DIRECTORY),
+    }
+
+
+def signed_in(clerk_id: str) -> Headers:
+    token = tokens.mint(clerk_id, lifetime_s=TOKEN_LIFETIME_S)
+    return {"Cookie": f"__clerk_db_jwt=dvb_1; __client_uat=1; __session={token}"}
+
+
+def cpu_meter(postgres: EmbeddedPostgres, sites: list[Site], writer: psycopg.Connection) -> Callable[[], float]:
+    """Return a function that returns the CPU seconds of the sites and of PostgreSQL, without this client's writes."""
+    server = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
+    own = writer.info.backend_pid
+
+    def total() -> float:
+        # Backends live as long as the connection pools, so no CPU time is lost with an ended process.
+        backends = [each for each in server.children(recursive=True) if each.pid != own]
+        running = [each for site in sites for each in site.processes]
+        return sum(times.user + times.system for times in (each.cpu_times() for each in [*running, server, *backends]))
+
+    return total
+
+
+def measure(pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer: psycopg.Connection) -> None:
+    """Run the rounds. The first one is a warm-up and not measured."""
+    for number in range(ROUNDS + 1):
+        for page in list(pages.values())[:: 1 if number % 2 else -1]:
+            before = cpu_seconds()
+            for _ in range(REQUESTS):
+                if page.touched:
+                    writer.execute(f"UPDATE profiles_builderprofile SET headline = headline WHERE {page.touched}")
+                url, headers = next(page.requests)
+                response = page.site.get(url, headers)
+                if response.status != page.status:
+                    sys.exit(f"{url} returned {response.status}, not {page.status}")
+            if number:
+                page.cpu_ms.append(1000 * (cpu_seconds() - before) / REQUESTS)
+
+
+def report(pages: Mapping[str, Page]) -> int:
+    """Print the medians, and return 1 if a page costs more than its limit."""
+    print(f"\nCPU time of a request in ms, medians of {ROUNDS} alternating rounds of {REQUESTS} requests:\n")
+    print(f"{'':34}{'CPU ms':>8}{'lowest':>8}{'highest':>9}{'bare':>7}{'limit':>7}")
+    failed = False
+    for label, page in pages.items():
+        ratio = statistics.median(page.cpu_ms) / statistics.median(pages[page.bare].cpu_ms)
+        limit = LIMITS.get(label)
+        failed |= limit is not None and ratio > limit * TOLERANCE
+        print(
+            f"{label:34}{statistics.median(page.cpu_ms):8.2f}{min(page.cpu_ms):8.2f}{max(page.cpu_ms):9.2f}"
+            f"{ratio:7.2f}{limit or '':>7}"
+        )
+    return int(failed)
+
+
+if __name__ == "__main__":
+    main()
