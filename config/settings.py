@@ -165,6 +165,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context_processors.clerk",
             ],
+            "libraries": {"fragments": "core.templatetags.fragments"},
         },
     },
 ]
@@ -240,6 +241,13 @@ WAFFLE_CACHE_NAME = "flags"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
+    # Rendered parts of pages. The least recently used third is dropped when there are more.
+    "fragments": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "fragments",
+        "TIMEOUT": 3600,
+        "OPTIONS": {"MAX_ENTRIES": 2000},
+    },
 }
 
 # --- Request limits ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,34 @@
+"""The version of stored rows, without a column or trigger that keeps it up to date."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import F, Func, TextField
+from django.db.models.sql.compiler import SQLCompiler
+
+
+class RowVersion(Func):
+    """A digest that changes whenever one of the rows is written, by any client and any kind of statement.
+
+    PostgreSQL stores with each version of a row the transaction that wrote it (`xmin`) and its place (`ctid`). Both are
+    read with the row and never repeat for the same row. Writes that change no value also change the digest.
+
+    Args:
+        columns: any column of each table, except a foreign key.
+        related: tables whose rows refer to the first table's row, and the referring column.
+    """
+
+    output_field = TextField()
+
+    def __init__(self, *columns: str, related: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(*map(F, columns))
+        self.related = tuple(related)
+
+    def as_sql(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # the stubs list each keyword
+        tables = [compiler.compile(column)[0].rpartition(".")[0] for column in self.get_source_expressions()]
+        versions = [f"{table}.xmin, {table}.ctid" for table in tables]
+        versions += [
+            f"(SELECT string_agg(concat(xmin, ctid), '' ORDER BY id) FROM {table} WHERE {column} = {tables[0]}.id)"  # noqa: S608
+            for table, column in self.related
+        ]
+        return f"md5(concat({", '|', ".join(versions)}))", []
