@@ -73,6 +73,10 @@ class FlagCookiesMiddleware(WaffleMiddleware):
         response = super().process_response(request, response)
         for flag in getattr(request, "waffles", ()):
             response.cookies[get_setting("COOKIE") % flag] |= {"httponly": True, "samesite": "Lax"}
+        if response.cookies and "public" in response.get("Cache-Control", ""):
+            # A shared cache would give the cookie to every visitor.
+            del response["ETag"]
+            response["Cache-Control"] = "private, no-cache"
         return response
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
@@ -10,12 +11,14 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import push_url, replace_url
 from django_htmx.middleware import HtmxDetails
 
+from accounts.public_pages import is_for_every_visitor, share_by_content
 from profiles import flags
 from profiles.directory import facet_counts
 from profiles.directory.facets import SORTS
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import find
 from profiles.models import BuilderProfile, Domain
+from profiles.models.versions import CARD_VERSION
 
 HOME_PAGE_SIZE = 6
 #: Columns for the cards and for sorting.
@@ -30,11 +33,16 @@ class DirectoryRequest(HttpRequest):
     htmx: HtmxDetails
 
 
+def _cards() -> "QuerySet[BuilderProfile]":
+    return BuilderProfile.objects.listed().only(*_CARD_COLUMNS).annotate(card_version=CARD_VERSION)
+
+
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     # Featured builders have the highest scores.
-    builders = BuilderProfile.objects.listed().only(*_CARD_COLUMNS).order_by("-score", "-id")[:HOME_PAGE_SIZE]
-    return render(request, "home.html", {"builders": builders, "domains": Domain.choices})
+    builders = _cards().order_by("-score", "-id")[:HOME_PAGE_SIZE]
+    response = render(request, "home.html", {"builders": builders, "domains": Domain.choices})
+    return share_by_content(request, response) if is_for_every_visitor(request) else response
 
 
 @require_safe
@@ -42,7 +50,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     query, has_facets = DirectoryQuery.from_params(request.GET), flags.directory_facets(request)
     if not has_facets:
         query = replace(query, filters={})
-    page = find(query, queryset=BuilderProfile.objects.listed().only(*_CARD_COLUMNS))
+    page = find(query, queryset=_cards())
     context = {
         "query": query,
         "page": page,
@@ -57,6 +65,8 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     # htmx needs the whole page to restore its history.
     is_partial = request.htmx and not request.htmx.history_restore_request
     response = render(request, f"profiles/builder_list.html{'#found' if is_partial else ''}", context)
+    if not request.htmx and is_for_every_visitor(request):
+        response = share_by_content(request, response)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
     return _update_history(request, query, response) if is_partial else response
 

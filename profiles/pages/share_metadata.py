@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -34,6 +35,7 @@ class Sharing:
 
 def build_sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
     """Return a public page's metadata. It contains only values that visitors can see on the page."""
+    prefetch_related_objects([profile], "projects", "badges")
     url = request.build_absolute_uri(profile.get_absolute_url())
     card = reverse("profiles:builder_card", args=[profile.slug])
     return Sharing(

@@ -3,18 +3,22 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import prefetch_related_objects
+from django.db.models import QuerySet, prefetch_related_objects
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response, patch_cache_control
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
+from accounts.public_pages import is_for_every_visitor, share, unchanged_response
 from core.text import postgres_safe
 from profiles import flags
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
-from profiles.pages import share_card
+from profiles.models.versions import PAGE_VERSION
+from profiles.pages import page_etag, share_card
 from profiles.pages.share_metadata import build_sharing
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 
@@ -31,19 +35,41 @@ class BuilderDetailView(BuilderPageMixin):
 
     http_method_names = ["get", "head"]
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Revalidate a visitor's copy of the page with one small query."""
+        if "If-None-Match" in request.headers and is_for_every_visitor(request):
+            etag = page_etag.current(kwargs["slug"])
+            unchanged = unchanged_response(request, etag) if etag else None
+            if unchanged:
+                return unchanged
+        return super().dispatch(request, *args, **kwargs)
+
     def get(self, request: HttpRequest, slug: str) -> HttpResponse:
         if slug != self.profile.slug:
             return self.redirect_to_current_slug()
+        response = self.render(request)
+        if is_for_every_visitor(request):
+            share(response, page_etag.of(self.profile))
+        return response if is_indexed(self.profile) else _without_index(response)
+
+    def get_profiles(self) -> QuerySet[BuilderProfile]:
+        return super().get_profiles().annotate(page_version=PAGE_VERSION)
+
+    def render(self, request: HttpRequest) -> HttpResponse:
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
         context = {**build_page_context(self.profile, access, request), "as_visitor": as_visitor}
-        response = render(request, "profiles/builder_detail.html", context)
-        return response if is_indexed(self.profile) else _without_index(response)
+        return render(request, "profiles/builder_detail.html", context)
 
 
 def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
-    """Build the builder page's context for a viewer with `access`, using two queries."""
-    prefetch_related_objects([profile], "projects", "badges")
+    """Build the builder page's context for a viewer with `access`.
+
+    This uses two queries, or none if the viewer cannot edit the page and its fragments are cached.
+    """
+    version = "" if access.can_edit else getattr(profile, "page_version", "")
+    if not version:
+        prefetch_related_objects([profile], "projects", "badges")
     public = is_public(profile)
     return {
         "profile": profile,
@@ -53,7 +79,9 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
         "is_reachable": is_reachable(profile),
         "sections": BUILDER_SECTIONS,
         "in_place_editing": access.can_edit and flags.in_place_editing(request),
-        "sharing": build_sharing(profile, request) if public else None,
+        "sharing": SimpleLazyObject(lambda: build_sharing(profile, request)) if public else None,
+        "version": version,
+        "minute": page_etag.minute(profile.time_zone, profile.availability_confirmed_at),
     }
 
 

@@ -19,6 +19,8 @@ register = template.Library()
 SYMBOLS = {"AUD": "A$", "BRL": "R$", "CAD": "CA$", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "USD": "$"}
 #: Maximum length of a path shown after a link's host.
 MAX_PATH_LENGTH = 24
+#: Cards that fit into the first screen of a large display.
+FIRST_SCREEN_CARDS = 4
 
 
 @register.filter
@@ -61,6 +63,12 @@ def local_time(zone: str) -> datetime | str:
     except (ValueError, OSError):  # zoneinfo treats values such as ../x as file names
         return ""
     return now
+
+
+@register.filter
+def below_fold(position: int) -> bool:
+    """Return whether the card at this position of a list, counted from 1, is outside the first screen."""
+    return position > FIRST_SCREEN_CARDS
 
 
 @register.filter

@@ -7,8 +7,8 @@ text on a builder's page, and the name and headline in the directory. This modul
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from config.environment import BASE_DIR
 from config.settings import *  # noqa: F403
-from config.settings import BASE_DIR
 
 ROOT_URLCONF = "tests.bench.bare"
 MIDDLEWARE = [

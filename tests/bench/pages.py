@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -130,7 +130,7 @@ def all_pages(product: Site, bare: Site, writer: psycopg.Connection) -> dict[str
         f"WHERE is_active AND searchable ORDER BY score DESC, builder.id DESC LIMIT {SHOWN}"
     ).fetchall()
     urls = [f"/builders/{slug}/" for slug, _ in shown]
-    nobody: Headers = {}
+    nobody: Headers = {"Cookie": "__clerk_db_jwt=dvb_1"}  # signed out, and known to a development instance of Clerk
     owners = [(f"/builders/{slug}/", signed_in(clerk_id)) for slug, clerk_id in shown]
     member = signed_in(shown[-1][1])
     unchanged = [(url, {"If-None-Match": product.get(url, nobody).headers.get("ETag", "")}) for url in urls]
@@ -139,7 +139,7 @@ def all_pages(product: Site, bare: Site, writer: psycopg.Connection) -> dict[str
     search = [(f"/builders/?q={word.replace(' ', '+')}", nobody) for word in words]
     top = f"score >= (SELECT score FROM profiles_builderprofile ORDER BY score DESC OFFSET {2 * CARDS} LIMIT 1)"
 
-    def page(requests: list[tuple[str, Headers]], like: str, *, touched: str = "", status: int = 200) -> Page:
+    def page(requests: Sequence[tuple[str, Headers]], like: str, *, touched: str = "", status: int = 200) -> Page:
         return Page(product, cycle(requests), like, touched, status)
 
     def for_visitors(urls: list[str]) -> list[tuple[str, Headers]]:

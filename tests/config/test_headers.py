@@ -216,7 +216,9 @@ class Page(HTMLParser):
         """Return whether a tag does not load a script or style, or loads it from an allowed URL."""
         if tag == "script":
             allowed = ("/static/", f"{ISSUER}/npm/")
-            return (given.get("src") or "").startswith(allowed) or given.get("type") == "application/json"
+            # Browsers do not run scripts of these types: html.spec.whatwg.org/#data-block
+            is_data = given.get("type") in ("application/json", "application/ld+json")
+            return (given.get("src") or "").startswith(allowed) or is_data
         if tag == "link" and "stylesheet" in (given.get("rel") or ""):
             return (given.get("href") or "").startswith("/static/")
         return tag != "style"
@@ -362,6 +364,8 @@ def test_nonces_on_a_page_match_its_policy(stranger: Client) -> None:
         pytest.param('<script src="/static/a.js"></script>', True, id="own script"),
         pytest.param('<script nonce="good"></script>', True, id="nonce"),
         pytest.param('<script type="application/json">{}</script>', True, id="data"),
+        pytest.param('<script type="application/ld+json">{}</script>', True, id="metadata"),
+        pytest.param('<script type="module">1</script>', False, id="inline module"),
         pytest.param("<p>", True, id="paragraph"),
         pytest.param('<link rel="icon" href="https://cdn.example/x">', True, id="icon"),
         pytest.param("<script>1</script>", False, id="inline script"),

@@ -1,0 +1,64 @@
+"""HTTP caching of pages that are the same for every visitor. RFC 9111
+
+A CDN or proxy may answer with such a page for some seconds, and revalidates it afterwards. Browsers revalidate each time.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response, patch_cache_control, patch_vary_headers
+from django.utils.translation import get_language
+
+from accounts.clerk.authentication import NO_TOKEN, SignedOut
+
+#: Seconds for which a shared cache may use a page without asking. Hiding a page takes effect after this time at the latest.
+SHARED_MAX_AGE_S = 5
+MESSAGES_COOKIE = "messages"
+
+
+def is_for_every_visitor(request: HttpRequest) -> bool:
+    """Return whether the response to `request` depends on nothing about the client: no session and no message to show."""
+    state = getattr(request, "clerk", None)
+    has_session = not isinstance(state, SignedOut) or state.reason != NO_TOKEN
+    return not has_session and MESSAGES_COOKIE not in request.COOKIES and not settings.DEBUG
+
+
+def etag_of(*parts: object) -> str:
+    """Return the ETag of a page that depends on `parts`, the language and the deployed code.
+
+    It is weak, because compression changes the bytes of a page.
+    """
+    return f'W/"{hashlib.sha256(repr((_build(), get_language(), *parts)).encode()).hexdigest()[:32]}"'
+
+
+def unchanged_response(request: HttpRequest, etag: str) -> HttpResponse | None:
+    """Return 304 if the client has the page with this ETag."""
+    response = get_conditional_response(request, etag=etag)
+    return share(response, etag) if isinstance(response, HttpResponse) else None
+
+
+def share_by_content(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Share a page whose content decides whether it has changed. Revalidating it saves only its transfer."""
+    etag = etag_of(hashlib.sha256(response.content).hexdigest())
+    return unchanged_response(request, etag) or share(response, etag)
+
+
+def share(response: HttpResponse, etag: str) -> HttpResponse:
+    """Allow shared caches to store a page. Call it only if `is_for_every_visitor`."""
+    response["ETag"] = etag
+    patch_vary_headers(response, ["Accept-Encoding"])  # the compression middleware skips responses without a body
+    patch_cache_control(response, public=True, max_age=0, s_maxage=SHARED_MAX_AGE_S, must_revalidate=True)
+    return response
+
+
+@cache
+def _build() -> str:
+    """Return a digest of the code's version, the templates and the names of the static files."""
+    digest = hashlib.sha256(f"{settings.VERSION} {getattr(staticfiles_storage, 'manifest_hash', '')}".encode())
+    for path in sorted(Path(settings.TEMPLATES[0]["DIRS"][0]).rglob("*.html")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,10 @@
+"""Versions of the rows that a card and a page show. They are keys of cached fragments and ETags."""
+
+from core.db.row_versions import RowVersion
+
+#: A card shows the profile and its user.
+CARD_VERSION = RowVersion("id", "user__is_active")
+#: A page also shows the projects and badges.
+PAGE_VERSION = RowVersion(
+    "id", "user__is_active", related=[("profiles_project", "builder_id"), ("profiles_badge", "builder_id")]
+)
