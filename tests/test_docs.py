@@ -14,6 +14,7 @@ TARGET = re.compile(r"(?:`|^)make ([a-z-]+)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 OPTION = re.compile(r"--[a-z][a-z-]*")
+TEST_FILE = re.compile(r"`(tests/[\w/]+\.py)`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
@@ -38,6 +39,13 @@ def test_link_targets_exist(page: Path) -> None:
         target = page.parent / path if path else page
         assert target.exists(), path
         assert not anchor or anchor in anchors(target), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(FOLDER)))
+def test_named_test_files_exist(page: Path) -> None:
+    if "how-to" not in page.parts:  # The guides create files.
+        for name in TEST_FILE.findall(page.read_text()):
+            assert (FOLDER / name).exists(), name
 
 
 def anchors(page: Path) -> set[str]:
