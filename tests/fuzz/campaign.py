@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from random import Random
 
@@ -55,7 +55,7 @@ def _schedule(targets: Mapping[str, Target], requests: int, seed: int) -> Iterat
 def _send(runner: Runner, targets: Mapping[str, Target], schedule: Iterator[tuple[str, int]]) -> dict[str, Result]:
     results = {name: Result() for name in targets}
     started = reported = time.monotonic()
-    with runner.recording(), _unseen_logs():
+    with runner.recording(), _unseen_logs(), suppress(KeyboardInterrupt):  # Ctrl-C prints the counts so far.
         for done, (name, number) in enumerate(schedule):
             runner.run(name, targets[name], number, results[name])
             if time.monotonic() - reported > REPORT_EVERY_S:
