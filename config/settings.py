@@ -68,6 +68,8 @@ CLERK_AUTHORIZED_PARTIES = comma_separated("CLERK_AUTHORIZED_PARTIES")
 CLERK_API_URL: str = env.str("CLERK_API_URL", default="").rstrip("/") or "https://api.clerk.com"
 #: Defaults to the URL in the publishable key. A different URL must be on one of this site's domains. See accounts.E009.
 CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PUBLISHABLE_KEY else ""
+#: Images of other hosts are not shown, because the Content Security Policy blocks them.
+CLERK_IMAGE_ORIGIN = "https://img.clerk.com"
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
 
 #: Schedules for reconciling recently changed users and all users with Clerk. Cron syntax, in UTC.
@@ -273,7 +275,7 @@ SECURE_CSP: dict[str, list[str]] = {
     "default-src": [CSP.SELF],
     "script-src": [CSP.SELF, CSP.NONCE],
     "style-src": [CSP.SELF, CSP.NONCE],
-    "img-src": [CSP.SELF, "https://img.clerk.com", "data:"],
+    "img-src": [CSP.SELF, CLERK_IMAGE_ORIGIN, "data:"],
     "object-src": [CSP.NONE],
     "base-uri": [CSP.NONE],
     "form-action": [CSP.SELF],

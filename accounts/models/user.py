@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, override
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
@@ -131,6 +132,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     def display_name(self) -> str:
         """First and last name. Falls back to the username, then to "New member"."""
         return self.name or self.username or gettext("New member")
+
+    @property
+    def visible_image_url(self) -> str:
+        """The image from Clerk, or "" if browsers would block it."""
+        return self.image_url if self.image_url.startswith(f"{settings.CLERK_IMAGE_ORIGIN}/") else ""
 
     def get_short_name(self) -> str:
         return str(self)

@@ -261,7 +261,7 @@ class BuilderProfile(Profile):
     @property
     def image_url(self) -> str:
         """URL of the uploaded portrait or of the image from Clerk, or "" if there is neither."""
-        return self.image.url if self.image else self.user.image_url
+        return self.image.url if self.image else self.user.visible_image_url
 
     @property
     def initials(self) -> str:

@@ -1,7 +1,9 @@
-// Removes a [data-portrait] image that fails to load, so that the initials behind it are visible.
+// Removes broken portraits, or the initials behind loaded portraits, which can be transparent.
 
-document.addEventListener("error", ({ target }) => target.matches?.("[data-portrait]") && target.remove(), true);
+const portraits = ".portrait__initials + img";
+const settle = (image) => (image.naturalWidth ? image.previousElementSibling : image).remove();
+const check = ({ target }) => target.matches?.(portraits) && settle(target);
 
-for (const image of document.querySelectorAll("[data-portrait]")) {
-  if (image.complete && image.naturalWidth === 0) image.remove();
-}
+document.addEventListener("error", check, true);
+document.addEventListener("load", check, true);
+for (const image of document.querySelectorAll(portraits)) if (image.complete) settle(image);

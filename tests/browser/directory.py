@@ -231,3 +231,24 @@ def test_api_paths_do_not_wrap(page: Page, site: Site) -> None:
         "(elements) => elements.map((element) => element.getClientRects().length)"
     )
     assert set(lines) == {1}
+
+
+INITIALS = re.compile(r'(<span class="portrait__initials"[^>]*>[^<]*</span>)')
+BROKEN = (
+    '<img class="portrait__picture" src="https://img.clerk.com/missing" alt="" width="240" height="240" data-portrait>'
+)
+
+
+@pytest.mark.parametrize("scripts", (True, False), ids=("with scripts", "without scripts"))
+def test_initials_replace_a_broken_portrait(chromium: Browser, site: Site, *, scripts: bool) -> None:
+    context = chromium.new_context(java_script_enabled=scripts, reduced_motion="reduce")
+    page, failed = context.new_page(), []
+    open_directory(page, site)
+    expected = page.locator(".card .portrait").first.screenshot()
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    page.route("https://img.clerk.com/**", lambda route: route.abort())
+    page.set_content(INITIALS.sub(rf"\1{BROKEN}", page.content()))
+    page.wait_for_timeout(500)
+    assert "https://img.clerk.com/missing" in failed
+    assert page.locator(".card .portrait").first.screenshot() == expected
+    context.close()

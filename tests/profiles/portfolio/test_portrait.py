@@ -206,6 +206,20 @@ def test_portrait_replaces_the_clerk_image_which_replaces_the_initials(page: Bui
     assert "img.clerk.com" not in shown()
 
 
+@pytest.mark.parametrize(
+    "url",
+    ("https://images.example.com/x", "https://img.clerk.com.example.com/x", "https://img.clerk.com@example.com/x"),
+)
+def test_initials_replace_images_that_the_browser_would_block(page: BuilderProfile, client: Client, url: str) -> None:
+    page.user.image_url = url
+    page.user.save()
+    for path in (f"/builders/{page.slug}/", "/builders/", f"/api/profiles/builders/{page.pk}"):
+        response = client.get(path)
+        assert response.status_code == 200
+        assert url not in response.content.decode()
+    assert "data-portrait" not in client.get("/builders/").content.decode()
+
+
 def test_htmx_swaps_portrait_for_form_and_back(page: BuilderProfile) -> None:
     browser = signed_in(page.user, headers=HTMX)
     form = browser.get(f"/builders/{page.slug}/picture/").content.decode()
