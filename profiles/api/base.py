@@ -16,7 +16,7 @@ from accounts.models import User
 from profiles import flags, lifecycle, slug_history
 from profiles.api import etags, patching
 from profiles.api.errors import ApiError
-from profiles.api.parsers import read_object
+from profiles.api.parsers import check_parameters, read_object
 from profiles.editing import services as editing
 from profiles.mixins import ProfileAccessMixin
 from profiles.models import Profile
@@ -29,6 +29,9 @@ class JsonView(View):
     """Base view that returns JSON for every response, including errors."""
 
     http_method_names = ["get", "head"]
+    #: Names of the query parameters that the view reads. Requests with others are rejected, because a typing mistake in a
+    #: filter would return unfiltered results.
+    query_parameters: frozenset[str] = frozenset()
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = self._dispatch(request, *args, **kwargs)
@@ -42,6 +45,7 @@ class JsonView(View):
         if not flags.public_api(request):
             return json_error(503, "switched_off", DISABLED)
         try:
+            check_parameters(request, self.query_parameters)
             return super().dispatch(request, *args, **kwargs)
         except Http404:
             return json_error(404, "not_found", "This profile does not exist, or you cannot view it.")

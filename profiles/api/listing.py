@@ -87,3 +87,4 @@ PARAMETERS = [
         "Continue after this profile id. Use the next_before of the previous page.",
     ),
 ]
+PARAMETER_NAMES = frozenset(parameter["name"] for parameter in PARAMETERS)

@@ -30,6 +30,7 @@ UNAVAILABLE = {
     ),
     "503": _error("The API is switched off or temporarily unavailable. See `code`."),
 }
+UNKNOWN_PARAMETER = {"400": _error("A query parameter is unknown. The message names it.")}
 UNAUTHENTICATED = {"401": _error("You are not signed in. `code` contains the reason why the token was rejected.")}
 NOT_FOUND = {"404": _error("The profile does not exist, or you cannot view it.")}
 FORBIDDEN = {
@@ -40,7 +41,7 @@ STALE = {
     "428": _error("If-Match is missing."),
 }
 BAD_BODY = {
-    "400": _error("The body is not a JSON object, or contains a duplicate key."),
+    "400": _error("The body is not a JSON object, or contains a duplicate key, or a query parameter is unknown."),
     "413": _error("The body is too large."),
     "415": _error("The content type is not application/json."),
     "422": _error("Some fields are invalid. Nothing was changed."),
@@ -67,12 +68,18 @@ IF_MATCH = {
 def _profile_operations(name: str, get: dict[str, Any]) -> dict[str, Any]:
     success = _response(f"The {name.lower()}.", ref(name), ETag=True)
     write = {"parameters": [ID, IF_MATCH]}
-    errors = UNAUTHENTICATED | FORBIDDEN | NOT_FOUND | STALE | UNAVAILABLE
+    errors = UNKNOWN_PARAMETER | UNAUTHENTICATED | FORBIDDEN | NOT_FOUND | STALE | UNAVAILABLE
     return {
         "get": {
             **get,
             "parameters": [ID, IF_NONE_MATCH],
-            "responses": {"200": success, "304": _response("Your copy is current."), **NOT_FOUND, **UNAVAILABLE},
+            "responses": {
+                "200": success,
+                "304": _response("Your copy is current."),
+                **UNKNOWN_PARAMETER,
+                **NOT_FOUND,
+                **UNAVAILABLE,
+            },
         },
         "patch": {
             "summary": f"Change fields of a {name.lower()} profile",
@@ -109,7 +116,7 @@ DOCUMENT: dict[str, Any] = {
         "/api/profiles/me": {
             "get": {
                 "summary": "The signed-in user and their profiles",
-                "responses": {"200": _response("The user.", ME), **UNAUTHENTICATED, **UNAVAILABLE},
+                "responses": {"200": _response("The user.", ME), **UNKNOWN_PARAMETER, **UNAUTHENTICATED, **UNAVAILABLE},
             }
         },
         "/api/profiles/builders": {
@@ -119,7 +126,7 @@ DOCUMENT: dict[str, Any] = {
                 "parameters": PARAMETERS,
                 "responses": {
                     "200": _response("One page.", PAGE),
-                    "400": _error("`before` is not a valid id."),
+                    "400": _error("`before` is not a valid id, or a query parameter is unknown."),
                     "422": _error("Some parameters are invalid."),
                     **UNAVAILABLE,
                 },

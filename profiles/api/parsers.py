@@ -1,4 +1,4 @@
-"""Parse JSON request bodies. Bodies that are too large or contain duplicate keys are rejected."""
+"""Check query parameters, and parse JSON request bodies. Bodies that are too large or contain duplicate keys are rejected."""
 
 import json
 from typing import Any, NoReturn
@@ -6,11 +6,14 @@ from typing import Any, NoReturn
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 
+from core.text import clean_line
 from profiles.api.errors import ApiError
 
 #: Several times the combined maximum size of all fields.
 MAX_BODY_BYTES = 256 * 1024
 JSON = "application/json"
+#: Longer names of parameters are truncated in errors.
+MAX_NAME_LENGTH = 50
 
 
 class Number(str):
@@ -69,3 +72,18 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(data) < len(pairs):
         raise ValueError("an object contains a duplicate key.")
     return data
+
+
+def check_parameters(request: HttpRequest, known: frozenset[str]) -> None:
+    """Reject unknown query parameters.
+
+    Raises:
+        ApiError: 400, naming the first unknown parameter and those that the URL has.
+    """
+    unknown = next((name for name in request.GET if name not in known), None)
+    if unknown is not None:
+        allowed = (
+            f"This URL has these parameters: {', '.join(sorted(known))}." if known else "This URL has no parameters."
+        )
+        name = clean_line(unknown, limit=MAX_NAME_LENGTH)
+        raise ApiError(400, "unknown_parameter", f"The query parameter `{name}` is unknown. {allowed}")

@@ -13,8 +13,10 @@ from django.views.generic.base import View
 from accounts.http import AuthenticatedRequest, json_error
 from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
-from profiles.api.listing import next_page_links, parse_query
+from profiles.api.errors import ApiError
+from profiles.api.listing import PARAMETER_NAMES, next_page_links, parse_query
 from profiles.api.openapi import DOCUMENT
+from profiles.api.parsers import check_parameters
 from profiles.api.schemas import READ_ONLY
 from profiles.api.serializers import builder_json, builder_summary_json, client_json, user_json
 from profiles.directory.results import find
@@ -41,6 +43,8 @@ class MeView(JsonView, RoleRequiredMixin):
 
 class BuilderListView(JsonView):
     """Listed builders, newest first."""
+
+    query_parameters = PARAMETER_NAMES
 
     def get(self, request: HttpRequest) -> HttpResponse:
         page = find(parse_query(request.GET), size=PAGE_SIZE)
@@ -80,6 +84,10 @@ class UnknownView(View):
 
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
+    try:
+        check_parameters(request, frozenset())
+    except ApiError as error:
+        return error.response()
     return JsonResponse(DOCUMENT)
 
 

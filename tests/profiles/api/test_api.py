@@ -179,6 +179,48 @@ class TestList:
         assert (status, data["error"]["code"]) == (400, "bad_cursor")
 
 
+class TestUnknownParameters:
+    @pytest.mark.parametrize(
+        ("params", "name"),
+        (("teir=3", "teir"), ("tier=3&page=2", "page"), ("after=7", "after"), ("=1", ""), ("Q=x", "Q")),
+    )
+    def test_list_names_the_unknown_parameter(self, params: str, name: str) -> None:
+        status, data = get(f"/api/profiles/builders?{params}")
+        assert (status, data["error"]["code"]) == (400, "unknown_parameter")
+        assert data["error"]["message"] == (
+            f"The query parameter `{name}` is unknown. "
+            "This URL has these parameters: availability, before, domain, q, rate, skill, tier."
+        )
+
+    @pytest.mark.parametrize("path", ("/api/profiles/me", "/api/profiles/builders/{pk}", "/api/profiles/clients/{pk}"))
+    @pytest.mark.parametrize("method", ("get", "patch", "delete"))
+    def test_urls_without_parameters_accept_none(self, path: str, method: str) -> None:
+        user = UserFactory.create(builder=True, client=True)
+        kind = "client" if "clients" in path else "builder"
+        profile = (
+            BuilderProfileFactory.create(user=user) if kind == "builder" else ClientProfileFactory.create(user=user)
+        )
+        headers = {"authorization": f"Bearer {mint(str(user.clerk_id))}", "if-match": "*"}
+        response = getattr(Client(), method)(path.format(pk=profile.pk) + "?fields=name", headers=headers)
+        assert response.status_code == 400
+        assert response.json()["error"]["message"] == (
+            "The query parameter `fields` is unknown. This URL has no parameters."
+        )
+        profile.refresh_from_db()
+        assert profile.deleted_at is None
+
+    def test_openapi_document_has_no_parameters(self) -> None:
+        assert get("/api/openapi.json?x=1")[1]["error"]["code"] == "unknown_parameter"
+
+    def test_long_and_hostile_names_are_truncated(self) -> None:
+        message = get("/api/profiles/builders?%00%0A%E2%80%AE" + "x" * 5000)[1]["error"]["message"]
+        assert message.startswith(f"The query parameter `{'x' * 50}` is unknown.")
+
+    def test_description_lists_the_error_for_every_operation(self) -> None:
+        operations = [operation for path in DOCUMENT["paths"].values() for operation in path.values()]
+        assert all("unknown" in operation["responses"]["400"]["description"] for operation in operations)
+
+
 class TestApi:
     def test_404_and_405_responses_are_json(self) -> None:
         assert get("/api/nowhere")[1]["error"]["code"] == "not_found"
