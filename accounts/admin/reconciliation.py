@@ -89,7 +89,7 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
 
     @admin.display(description=gettext_lazy("match rate"))
     def agreement(self, run: Reconciliation) -> str:
-        return "–" if run.match_rate is None else f"{run.match_rate:.2f} %"
+        return "–" if run.match_rate is None else f"{run.match_rate:.2f}%"
 
     @admin.display(description=gettext_lazy("differences by field"))
     def by_field(self, run: Reconciliation) -> str:

@@ -163,7 +163,7 @@ def _decode(response: httpx.Response, description: str) -> Any:
 
 
 def _error_message(response: httpx.Response | httpx.HTTPError, description: str) -> str:
-    """Describe a failure, including the trace id that Clerk's support needs to find the request."""
+    """Describe a failure, including the trace id that Clerk support needs to find the request."""
     if not isinstance(response, httpx.Response):
         return f"{description} could not reach Clerk: {str(response) or type(response).__name__}."
     error = _first_error(response)

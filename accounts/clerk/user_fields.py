@@ -123,13 +123,13 @@ def parse_image_url(data: dict[str, Any]) -> str:
 def parse_banned(data: dict[str, Any]) -> bool:
     """Return whether an administrator banned the user.
 
-    `locked` only means a lockout after wrong passwords, which Clerk enforces.
+    `locked` is ignored. It is a temporary lockout after too many failed sign-in attempts, and Clerk enforces it.
     """
     return read(data, "banned", bool)
 
 
 def parse_roles(data: dict[str, Any]) -> list[User.Role]:
-    """Return the known roles in the order of `User.Role`.
+    """Return the known roles in `User.Role` order.
 
     Roles are read only from `public_metadata`, because users can write `unsafe_metadata`. A value that is not a list is
     treated as missing, because metadata can contain any type.

@@ -101,7 +101,10 @@ def _lock(clerk_ids: list[str], *, skip_locked: bool = False) -> dict[str, User]
 
 
 def _rounds(steps: list[_Step], users: dict[str, User]) -> list[list[_Step]]:
-    """Distribute steps so that no user and no email occurs twice in a round. Steps that share one keep their order."""
+    """Split steps into rounds so that no user or email appears twice in a round.
+
+    Steps for the same user or email keep their order.
+    """
     if len(steps) == 1:
         return [steps]
     keys = {clerk_id: {clerk_id, (user.email or "").lower()} - {""} for clerk_id, user in users.items()}

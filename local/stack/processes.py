@@ -84,11 +84,11 @@ def run(command: Sequence[str | Path], environ: Mapping[str, str], log: Path, *,
 
 
 class Child:
-    """A long-running command that is restarted whenever it ends.
+    """A long-running command that is restarted whenever it exits.
 
     Args:
-        name: the subject of messages, such as "The web server".
-        log: the file for output. It is emptied at the first start, but not at restarts.
+        name: how log messages refer to the process, such as "The web server".
+        log: the output file. Truncated on the first start, but not on restarts.
         start: starts the process.
     """
 

@@ -38,9 +38,9 @@ MAX_JPEG_PIXELS = 40_000_000
 MAX_WAIT_S = 5
 #: AVIF is excluded: libavif decoded 6000 x 6000 pixels (its limit is 16384 x 16384) from a 1 kB file declaring 10 x 10.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-#: A truncated JPEG is accepted, without its missing rows, if fewer than one row in this number is missing.
-MAX_MISSING_SHARE = 20
-#: Decompressed bytes of an ICC profile in a PNG. Profiles of printers have 2 MB.
+#: Accept a truncated JPEG if no more than this fraction of its rows is missing. The missing rows are cropped.
+MAX_MISSING_FRACTION = 1 / 20
+#: Maximum decompressed size of an ICC profile in a PNG. Printer profiles are about 2 MB.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
 #: How far a decoded value may differ from the grey with which libjpeg fills missing rows.
 GREY_TOLERANCE = 3
@@ -200,7 +200,7 @@ def _without_missing_rows(image: Image.Image) -> Image.Image:
     difference = ImageChops.difference(image, grey).point(lambda value: value > GREY_TOLERANCE and 255)
     box = difference.getbbox()
     height = box[3] if box else 0
-    if (image.height - height) * MAX_MISSING_SHARE > image.height:
+    if image.height - height > image.height * MAX_MISSING_FRACTION:
         raise ValidationError(INCOMPLETE, "incomplete")
     return image.crop((0, 0, image.width, height))
 

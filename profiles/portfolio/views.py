@@ -103,8 +103,8 @@ class ProjectCreateView(ProjectFormView):
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         """If the portfolio is full, show a message before the user fills in the form."""
         is_full = self.request.method == "GET" and self.profile.projects.count() >= MAX_PROJECTS
-        full = portfolio.FULL % {"limit": MAX_PROJECTS} if is_full else ""
-        return super().get_context_data(full=full, **context)
+        limit_message = portfolio.FULL % {"limit": MAX_PROJECTS} if is_full else ""
+        return super().get_context_data(limit_message=limit_message, **context)
 
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
         image, token = form.cleaned_data["image"], form.cleaned_data["form_token"]

@@ -72,7 +72,7 @@ def compare(full: Variant, baseline: Variant, postgres: EmbeddedPostgres) -> Non
 
 
 def report(full: Variant, baseline: Variant) -> None:
-    print(f"{ROUNDS} alternating rounds of {EVENTS} events and 5 % repeats, {load.CONNECTIONS} connections, medians:\n")
+    print(f"{ROUNDS} alternating rounds of {EVENTS} events and 5% repeats, {load.CONNECTIONS} connections, medians:\n")
     print(f"{'':20}{'events/s':>12}{'lowest':>10}{'highest':>10}{'CPU ms/event':>15}")
     for variant in (full, baseline):
         speeds = variant.per_second

@@ -74,7 +74,7 @@ def grant_reveal_permission(root: Page, faulty_site: FaultySite, clerk_id: str) 
 
 def reveal(page: Page, reason: str) -> None:
     """Show the personal data on the open event page."""
-    page.locator(".ask [name=reason]").fill(reason)
+    page.locator(".reveal-form [name=reason]").fill(reason)
     page.get_by_role("button", name="Show personal data").click()
 
 
@@ -184,7 +184,7 @@ class TestReplay:
         tab.goto(
             f"{site.app}{EVENTS}?event_type=email.created&state=ignored"
         )  # there are about a hundred events, and replaying does not change them
-        tab.get_by_role("link", name="Replay all of these…").click()
+        tab.get_by_role("link", name="Replay all matching events…").click()
         tab.get_by_label("Reason").fill("Test of cancelling")
         tab.get_by_label("Rate limit (events per second)").fill("1")
         tab.get_by_role("button", name="Replay", exact=True).click()

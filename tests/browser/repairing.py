@@ -232,7 +232,7 @@ class TestRepair:
 
     def test_slow_dry_run_of_filtered_events_is_cancelled(self, tab: Page, site: Site, axe: str) -> None:
         tab.goto(f"{site.app}{EVENTS}?event_type=user.created&state=processed")
-        tab.get_by_role("link", name="Replay all of these…").click()
+        tab.get_by_role("link", name="Replay all matching events…").click()
         expect(tab.locator(".status-summary")).to_contain_text("State: Processed")
         assert admin_violations(tab, axe) == []
         tab.get_by_label("Reason").fill("Test of cancelling")
@@ -250,7 +250,7 @@ class TestRepair:
         self, admin: Page, site: Site, failed: str, axe: str, console_errors: list[str]
     ) -> None:
         admin.goto(f"{site.app}{EVENTS}?state=dead")
-        admin.get_by_role("link", name="Replay all of these…").click()
+        admin.get_by_role("link", name="Replay all matching events…").click()
         admin.get_by_label("Reason").fill("All at once")
         admin.get_by_label("Rate limit (events per second)").fill("1")
         admin.get_by_role("button", name="Dry run").click()

@@ -34,13 +34,13 @@ RUNBOOK = re.compile(r"/admin/webhooks/alert/runbooks/([a-z_]+)/")
 
 @pytest.fixture
 def metrics(webhook: WebhookClient) -> dict[str, set[str]]:
-    """Return each metric's labels in a real response, by its name in Prometheus. Counter names end in _total."""
+    """Return the labels of every metric in a real response, keyed by Prometheus name."""
     zofia = person()
     webhook.created(zofia)
     text = Client().get("/metrics", headers={"accept": "application/openmetrics-text"}).content.decode()
     names: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(text):
-        # Families without samples have no names here. The drift metrics have no samples before the first
+        # Families without samples are not listed here. The drift metrics have no samples before the first
         # reconciliation.
         for sample in family.samples:
             names.setdefault(sample.name, set()).update(sample.labels)

@@ -29,8 +29,8 @@ KEYS = sorted({key for keys in FIELD_KEYS.values() for key in keys})
 #: change. The time can be zero, so that two changes have the same version.
 changes = st.fixed_dictionaries(
     {
-        "later": st.integers(0, 3).map(lambda seconds: timedelta(seconds=seconds)),
-        "without": st.just(()) | st.lists(st.sampled_from(KEYS), max_size=3).map(tuple),
+        "delay": st.integers(0, 3).map(lambda seconds: timedelta(seconds=seconds)),
+        "omitted_fields": st.just(()) | st.lists(st.sampled_from(KEYS), max_size=3).map(tuple),
     },
     optional={
         "first_name": st.sampled_from(["Olive", "Zofia", "美咲", None]),
@@ -44,18 +44,18 @@ changes = st.fixed_dictionaries(
 histories = st.lists(st.tuples(st.lists(changes, min_size=1, max_size=5), st.booleans()), min_size=1, max_size=3)
 
 
-def events_of(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[str, Any]]:
+def build_events(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[str, Any]]:
     """Return the events of one user."""
     events = []
     user = person(updated_at=START)
     for number, change in enumerate(history):
         fields = dict(change)
-        later, without = fields.pop("later"), fields.pop("without")
-        user = user.later(later, **fields) if number else replace(user.later(**fields), updated_at=START)
+        delay, omitted_fields = fields.pop("delay"), fields.pop("omitted_fields")
+        user = user.later(delay, **fields) if number else replace(user.later(**fields), updated_at=START)
         events.append(samples.user_event("user.updated" if number else "user.created", user))
         # Two changes in the same millisecond are ordered by the time in the envelope.
         events[-1]["timestamp"] += number
-        for key in without:
+        for key in omitted_fields:
             events[-1]["data"].pop(key, None)
     if deleted:
         events.append(samples.user_event("user.deleted", user))
@@ -67,7 +67,7 @@ def events_of(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[str,
 def test_final_state_does_not_depend_on_the_order_of_deliveries(
     svix: Svix, histories: list[tuple[list[dict[str, Any]], bool]], duplicates: list[int], seed: int
 ) -> None:
-    event_lists = [events_of(history, deleted=deleted) for history, deleted in histories]
+    event_lists = [build_events(history, deleted=deleted) for history, deleted in histories]
     messages = [(event, new_svix_id()) for events in event_lists for event in events]
     deliveries = messages + [messages[index % len(messages)] for index in duplicates]
     Random(seed).shuffle(deliveries)

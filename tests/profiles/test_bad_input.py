@@ -24,7 +24,7 @@ from tests.helpers.tokens import mint
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
-HOSTILE_TEXTS = {
+HOSTILE_INPUTS = {
     "script": "<script>alert(1)</script>",
     "markup that leaves an attribute": "\"'><img src=x onerror=alert(1)>",
     "markup that leaves a text area": "</textarea></title><svg onload=alert(1)>",
@@ -73,7 +73,7 @@ NUMBERS = {
     "a signalling NaN": "sNaN",
     "Infinity": "Infinity",
 }
-ALL = HOSTILE_TEXTS | LINKS | NUMBERS
+ALL = HOSTILE_INPUTS | LINKS | NUMBERS
 LINK_FIELDS, NUMBER_FIELDS = {"links", "url", "bio"}, {"hourly_rate", "completed_projects", "response_rate"}
 #: A selection for choice fields, and for fields that another form tests with all values.
 SELECTED = (
@@ -96,13 +96,12 @@ EXECUTABLE = re.compile(
 
 
 def values_for_field(name: str) -> dict[str, str]:
-    """Return the test values for a field."""
-    return HOSTILE_TEXTS | (LINKS if name in LINK_FIELDS else {}) | (NUMBERS if name in NUMBER_FIELDS else {})
+    return HOSTILE_INPUTS | (LINKS if name in LINK_FIELDS else {}) | (NUMBERS if name in NUMBER_FIELDS else {})
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form and its fields.
+    """A form that the tests submit once for each hostile input.
 
     Attributes:
         who: the user who submits the form. Olive owns the profiles, Vera is a visitor, and Adam is an admin.
@@ -122,7 +121,6 @@ class Form:
     is_covered: bool = False
 
     def values_for(self, name: str) -> Iterable[str]:
-        """Return the labels of the test values for a field."""
         return SELECTED if self.is_covered or name not in self.texts else values_for_field(name)
 
 
@@ -338,7 +336,7 @@ def test_api_rejects_or_cleans_hostile_values(people: People, name: str) -> None
 
 @pytest.mark.parametrize("parameter", ("q", "skill", "domain", "sort", "after", "tier", "rate"))
 def test_search_accepts_hostile_parameters(people: People, parameter: str) -> None:
-    for label, typed in (ALL if parameter == "q" else HOSTILE_TEXTS | NUMBERS).items():
+    for label, typed in (ALL if parameter == "q" else HOSTILE_INPUTS | NUMBERS).items():
         params = urlencode({parameter: typed}, errors="surrogatepass")
         response = Client().get(f"/builders/?{params}")
         assert (response.status_code, EXECUTABLE.search(response.content.decode())) == (200, None), label

@@ -3,12 +3,12 @@
 A periodic job aggregates events into one row per hour, type and state. It recounts each hour that has changed since
 the last run, because a retry can change an event in an old hour. Each event stores the transaction that last changed
 it. The job stores the oldest transaction that was open when the job started. An hour is "dirty" if one of its events
-has changed since then. Dirty hours are counted from the events with two small indexes, and all other hours are read
-from the aggregated rows. Ingestion does not update counters, so concurrent events never wait for each other.
+has changed since then. Dirty hours are counted directly from the events, using two small indexes. All other hours are
+read from the aggregated rows. Ingestion does not update counters, so concurrent events never wait for each other.
 
-The dirty hours are queried first and then written into the counting statement. In a single statement, PostgreSQL would
-not know that there are only a few dirty hours. It would plan for billions of rows, and compiling such a plan (`jit`)
-alone takes a second.
+The dirty hours are queried first and then passed to the count query as literals. In a single statement, PostgreSQL
+would not know that there are only a few dirty hours. It would plan for billions of rows, and JIT compilation of such a
+plan alone takes a second.
 """
 
 from collections import Counter

@@ -61,9 +61,9 @@ class Identity:
 
 
 def identities(user: User) -> list[Identity]:
-    """Return the account's current Clerk id and the ids it had before an admin moved identities.
+    """Return the account's current Clerk ID, and earlier IDs that an admin replaced by joining two accounts.
 
-    The current id has no lower bound: what happened under it before the move concerns the same person.
+    The current ID has no start time, because its events from before the move belong to the same person.
     """
     found, since = [Identity(user.clerk_id)] if user.clerk_id else [], None
     for row in AuditLog.objects.about(user.pk).filter(action=AuditLog.Action.IDENTITY_MOVED).order_by("pk"):

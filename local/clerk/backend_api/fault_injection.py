@@ -15,7 +15,7 @@ GATEWAY_PAGE = "<html><head><title>503 Service Unavailable</title></head><body>u
 
 
 def error(status: int, code: str, message: str, **headers: str) -> JsonResponse:
-    """Return an error in Clerk's format, including the trace ID for Clerk's support."""
+    """Return an error in Clerk's format, including the trace ID for Clerk support."""
     errors = [{"message": message, "long_message": message, "code": code}]
     body = {"errors": errors, "clerk_trace_id": secrets.token_hex(16)}
     return JsonResponse(body, status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})

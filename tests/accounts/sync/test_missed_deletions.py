@@ -217,7 +217,7 @@ class TestApproval:
         assert "Approved and recorded in the audit log." in response.content.decode()
         tasks.delete_approved(run.pk)
         page = browser.get(f"{url}change/").content.decode()
-        assert "All approved users have been checked with Clerk." in page
+        assert "All users with an approved deletion have been checked with Clerk." in page
         assert "by Adam Admin" in page
         assert "Approve deletions" not in page
 

@@ -418,7 +418,7 @@ def test_admin_shows_match_rate_and_differences(client: Client) -> None:
     assert "88.89&nbsp;%" in page
     assert page.count("<rect") == 1
     report = operator.get(f"/admin/accounts/reconciliation/{pk}/change/").content.decode()
-    assert "88.89 %" in report
+    assert "88.89%" in report
     assert "<li>Olive &lt;script&gt; &amp; Sons: stale name" in report
     assert "1 user differed: name. All differences were repaired." in report
 

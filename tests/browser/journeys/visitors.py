@@ -40,7 +40,7 @@ def test_client_contacts_a_builder(scenario: Scenario) -> None:
     page = scenario.open_tab(scenario.create_user("Vera", "CLIENT"), f"/builders/{ZOFIA_SLUG}/")
     assert [text for text in EDITING_MARKUP if text in page.content()] == []
     page.get_by_role("link", name="Write a message").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text(f"Write to {ZOFIA}")
+    expect(page.get_by_role("heading", level=1)).to_have_text(f"Message {ZOFIA}")
     page.get_by_label("Subject").fill("  ")
     page.get_by_label("Message", exact=True).fill("A map for our foresters, please.")
     press(page, "Send message")

@@ -69,7 +69,7 @@ def deliver() -> list[mail.EmailMessage]:
 def test_page_explains_who_sees_which_email_address(olive: BuilderProfile, vera: User) -> None:
     text = signed_in(vera).get(URL).content.decode()
     assert "include your email address (vera@example.com)" in text
-    assert "Write to Olive Owner" in text
+    assert "Message Olive Owner" in text
     assert "olive@example.com" not in text
 
 
@@ -243,7 +243,7 @@ def test_sender_whose_email_address_cannot_be_a_header_is_named_in_the_text(
     assert send(User.objects.get(pk=vera.pk)).status_code == 302
     [sent] = deliver()
     assert sent.reply_to == []
-    assert f"To answer Vera Visitor, write to {email}. Replies to this email do not reach them." in sent.body
+    assert f"To reply, email Vera Visitor at {email}. Replies to this email will not reach them." in sent.body
     assert sent.message().as_bytes().isascii()
 
 

@@ -47,10 +47,10 @@ def ngozi() -> ActingAdmin:
     return ActingAdmin(Actor(user=UserFactory.create(name="Ngozi", superuser=True)), "the profiles were broken")
 
 
-def failed(webhook: WebhookClient, number: int) -> list[WebhookEvent]:
-    """Return failed events of new users, oldest first."""
+def create_failed_events(webhook: WebhookClient, count: int) -> list[WebhookEvent]:
+    """Create failed events, each for a new user, and return them oldest first."""
     with failing_handlers():
-        assert {webhook.created(person(first_name=f"P{n}", roles=["BUILDER"])) for n in range(number)} == {"failed"}
+        assert {webhook.created(person(first_name=f"P{n}", roles=["BUILDER"])) for n in range(count)} == {"failed"}
     return list(WebhookEvent.objects.unsettled().order_by("pk"))
 
 
@@ -82,7 +82,7 @@ def jobs() -> list[dict[str, Any]]:
 
 
 def test_single_event_is_replayed_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    failed(webhook, 1)
+    create_failed_events(webhook, 1)
     replay = start(ngozi)
     assert (replay.state, replay.done, replay.total, replay.in_background) == (State.DONE, 1, 1, False)
     assert replay.counts == {"processed": 1}
@@ -91,7 +91,7 @@ def test_single_event_is_replayed_immediately(webhook: WebhookClient, ngozi: Act
 
 
 def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    failed(webhook, 3)
+    create_failed_events(webhook, 3)
     replay = start(ngozi)
     assert (replay.state, replay.done, replay.total) == (State.WAITING, 0, 3)
     assert jobs() == [{"args": {"replay_id": replay.pk}, "lock": f"replay {replay.pk}", "status": "todo"}]
@@ -103,7 +103,7 @@ def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: 
 
 
 def test_replay_is_audited_with_actor_selection_and_reason(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     replay = work(start(ngozi))
     row = AuditLog.objects.get(action="REPLAY_STARTED")
     assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.replay:{replay.pk}")
@@ -120,7 +120,7 @@ def test_replay_is_audited_with_actor_selection_and_reason(webhook: WebhookClien
 
 
 def test_events_are_replayed_oldest_first_without_later_ones(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    events = failed(webhook, 2)
+    events = create_failed_events(webhook, 2)
     replay = start(ngozi)
     with failing_handlers():
         webhook.created(person())
@@ -179,7 +179,7 @@ def test_database_allows_only_one_bulk_replay_at_a_time(ngozi: ActingAdmin) -> N
 def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     zofia = person(first_name="Zofia", roles=["BUILDER"])
     webhook.created(zofia)
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     webhook.post("{}")
     with failing_handlers():
         webhook.updated(zofia.later(first_name="Zosia"))
@@ -222,7 +222,7 @@ def test_excess_reasons_share_one_count(ngozi: ActingAdmin, monkeypatch: pytest.
 
 
 def test_run_for_real_replays_exactly_the_events_of_the_dry_run(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     preview = work(start(ngozi, dry_run=True))
     with failing_handlers():
         webhook.created(person())
@@ -232,7 +232,7 @@ def test_run_for_real_replays_exactly_the_events_of_the_dry_run(webhook: Webhook
 
 
 def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     replay = work(start(ngozi, dry_run=True))
     replays.delete_expired_details()
     assert ReplayFinding.objects.count() == 2
@@ -246,7 +246,7 @@ def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingA
 
 
 def test_findings_of_an_erased_user_are_deleted_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    first, second = failed(webhook, 2)
+    first, second = create_failed_events(webhook, 2)
     work(start(ngozi, dry_run=True))
     personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
     assert [finding.event for finding in ReplayFinding.objects.all()] == [second]
@@ -401,7 +401,7 @@ def test_lost_database_does_not_end_the_replay(ngozi: ActingAdmin, monkeypatch: 
 
 
 def test_failed_events_have_findings(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     many(1)
     with failing_handlers(KeyError("bug")):
         replay = work(start(ngozi))
@@ -414,7 +414,7 @@ def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookCl
     zofia = person()
     webhook.created(zofia)
     webhook.updated(zofia.later(first_name="Newer"))
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     hourly_counts.aggregate()
     replay = work(start(ngozi))
     assert replay.counts == {"processed": 3, "stale": 1}
@@ -429,7 +429,7 @@ def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookCl
 
 def test_event_replayed_before_a_crash_is_not_replayed_again(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     """The worker was killed before it stored the progress."""
-    first, second = failed(webhook, 2)
+    first, second = create_failed_events(webhook, 2)
     replay = start(ngozi)
     Replay.objects.update(state=State.RUNNING, started_at=datetime.now(UTC))
     event_actions.replay(first.pk, ngozi, replay=replay.pk)

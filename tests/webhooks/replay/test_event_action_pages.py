@@ -19,7 +19,7 @@ from tests.helpers.clients import HTMX, signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import ZOFIA, failed_event, failing_handlers
-from tests.webhooks.replay.test_bulk import failed, many, work
+from tests.webhooks.replay.test_bulk import create_failed_events, many, work
 from webhooks.admin import event_actions
 from webhooks.models import Replay, WebhookEvent
 
@@ -163,7 +163,7 @@ def test_fixture_can_be_copied_and_downloaded(webhook: WebhookClient, browser: C
 
 
 def test_selected_events_are_confirmed_and_replayed(webhook: WebhookClient, browser: Client) -> None:
-    first, second, _ = failed(webhook, 3)
+    first, second, _ = create_failed_events(webhook, 3)
     ids = [first.pk, second.pk]
     asked = browser.post(EVENTS, {"action": "repair_selected", "_selected_action": ids})
     assert "2 events." in text_of(asked)
@@ -176,7 +176,7 @@ def test_selected_events_are_confirmed_and_replayed(webhook: WebhookClient, brow
 
 
 def test_selected_events_are_resolved(webhook: WebhookClient, browser: Client) -> None:
-    first, second, _ = failed(webhook, 3)
+    first, second, _ = create_failed_events(webhook, 3)
     webhook.created(person(), svix_id="msg_good")
     good = WebhookEvent.objects.get(svix_id="msg_good")
     page = text_of(start(browser, action="resolve", events=[first.pk, second.pk, good.pk]))
@@ -187,12 +187,12 @@ def test_selected_events_are_resolved(webhook: WebhookClient, browser: Client) -
 
 
 def test_filtered_events_are_replayed_without_later_ones(webhook: WebhookClient, browser: Client) -> None:
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     webhook.post("{}")
     asked = browser.get(f"{EVENTS}repair/?state=failed")
     assert "2 events. State: Failed" in text_of(asked)
     [newest] = re.findall(r'name="newest" value="(\d+)"', asked.content.decode())
-    failed(webhook, 1)
+    create_failed_events(webhook, 1)
     start(browser, "?state=failed", newest=newest)
     replay = work(Replay.objects.get())
     assert (replay.description, replay.total, replay.counts) == ("State: Failed", 2, {"processed": 2})
@@ -300,7 +300,7 @@ def test_number_of_queries_is_independent_of_findings(browser: Client) -> None:
 
 
 def test_dry_run_can_be_run_for_real(webhook: WebhookClient, browser: Client) -> None:
-    failed(webhook, 2)
+    create_failed_events(webhook, 2)
     start(browser, action="dry_run")
     preview = work(Replay.objects.get())
     page = text_of(control(browser, preview, "run", rate_limit="5"))
