@@ -5,6 +5,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts import identity_conflicts
+from accounts.extensions import extensions
 from accounts.identity_conflicts import ResolutionError
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching
@@ -46,9 +47,8 @@ def preview(user: User, other: User) -> list[tuple[User, list[Change]]]:
     before = [_shown_values(account) for account in (user, other)]
     with transaction.atomic():
         join(user, other, actor=SYSTEM, note="-")
-        joined = [User.objects.get(pk=account.pk) for account in (user, other)]
+        after = [_shown_values(User.objects.get(pk=account.pk)) for account in (user, other)]
         transaction.set_rollback(True)
-    after = [_shown_values(account) for account in joined]
     return [
         (account, [(label, value, new[label]) for label, value in old.items()])
         for account, old, new in zip((user, other), before, after, strict=True)
@@ -62,7 +62,15 @@ def _shown_values(user: User) -> dict[str, str]:
         _("Email"): user.email or "–",
         _("Roles"): ", ".join(user.role_labels) or "–",
         _("Status"): ", ".join(str(reason.label) for reason in user.inactive_reasons) or _("Active"),
+        _("Builder page"): _page(user),
     }
+
+
+def _page(user: User) -> str:
+    url = extensions.page_url(user.pk)
+    if not url:
+        return "–"
+    return url if user.is_active else _("%s (not public)") % url
 
 
 def _manual_conflict(user: User, other: User) -> IdentityConflict:

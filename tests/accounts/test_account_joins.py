@@ -165,6 +165,14 @@ class TestJoin:
 
 
 class TestPreview:
+    def test_preview_shows_pages_that_become_hidden(self, new: User, old: User) -> None:
+        BuilderProfileFactory.create(user=new, slug="olive-again")
+        pages = [changes[-1] for _account, changes in account_joins.preview(new, old)]
+        assert pages == [
+            ("Builder page", "/builders/olive-again/", "/builders/olive-again/ (not public)"),
+            ("Builder page", "/builders/olive/", "/builders/olive/"),
+        ]
+
     def test_preview_equals_the_join_and_changes_nothing(self, new: User, old: User, adam: User) -> None:
         before, audited = rows(new, old), AuditLog.objects.count()
         preview = account_joins.preview(new, old)
