@@ -120,15 +120,18 @@ def target_key(row: models.Model) -> str:
 def batch() -> Iterator[None]:
     """Insert the rows recorded inside the block with one statement at its end. If the block raises, write none.
 
-    The block must be inside the transaction of the changes.
+    The block must be inside the transaction of the changes. A block inside another one leaves its rows to the outer one.
     """
+    outer = _pending.get()
     rows: list[AuditLog] = []
     marker = _pending.set(rows)
     try:
         yield
     finally:
         _pending.reset(marker)
-    if rows:
+    if outer is not None:
+        outer += rows
+    elif rows:
         insert(rows)
 
 

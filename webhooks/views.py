@@ -13,6 +13,7 @@ from core.client_ip import get_client_ip
 from core.text import postgres_safe
 from webhooks.inbox import ip_allowlist, signatures
 from webhooks.inbox import service as inbox
+from webhooks.inbox.deliveries import Sender
 from webhooks.inbox.rejections import rejection_counter
 from webhooks.inbox.unavailable import Unavailable
 
@@ -78,7 +79,7 @@ def _content_length(request: HttpRequest) -> int:
     return int(text[:20]) if text.isdecimal() else 0  # int() raises ValueError on thousands of digits
 
 
-def _sender(request: HttpRequest) -> inbox.Sender:
+def _sender(request: HttpRequest) -> Sender:
     # A proxy may not remove NUL, which PostgreSQL cannot store.
     headers = {name: postgres_safe(request.headers[name][:500]) for name in STORED_HEADERS if name in request.headers}
-    return inbox.Sender(get_client_ip(request), headers)
+    return Sender(get_client_ip(request), headers)

@@ -19,7 +19,10 @@ def receive(request: HttpRequest) -> JsonResponse:
     from webhooks.inbox import signatures  # models cannot be imported while settings are loaded
     from webhooks.models import WebhookEvent
 
-    delivery = signatures.verify(request)
+    try:
+        delivery = signatures.verify(request)
+    except signatures.NotVerified as error:
+        return JsonResponse({"error": error.reason}, status=400)
     now = timezone.now()
     event = WebhookEvent(
         svix_id=delivery.svix_id,

@@ -16,15 +16,15 @@ from webhooks.inbox import signatures
 #: Fractions of event types and delivery problems in a growing site's traffic.
 CREATED, UPDATED = 0.5, 0.4
 REPEATED, OUT_OF_ORDER = 0.05, 0.05
-CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
 class Result:
-    """Events per second, and the number of responses by status."""
+    """Events per second, the number of responses by status, and the sorted times to the responses in milliseconds."""
 
     per_second: float
     statuses: Counter[int]
+    latencies_ms: list[float]
 
 
 def requests(events: int, seed: int, secret: str, port: int) -> list[bytes]:
@@ -38,19 +38,26 @@ def requests(events: int, seed: int, secret: str, port: int) -> list[bytes]:
     return [_render(body, svix_id, secret, port) for body, svix_id in messages]
 
 
-def send(messages: list[bytes], port: int) -> Result:
+def send(messages: list[bytes], port: int, connections: int) -> Result:
     """Send all messages and wait for every response. Each connection sends one message at a time."""
     statuses: Counter[int] = Counter()
+    latencies_ms: list[float] = []
     indexes = count()
     threads = [
-        threading.Thread(target=_send_from_thread, args=(messages, indexes, port, statuses)) for _ in range(CONNECTIONS)
+        threading.Thread(target=_send_from_thread, args=(messages, indexes, port, statuses, latencies_ms))
+        for _ in range(connections)
     ]
     started = time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return Result(len(messages) / (time.perf_counter() - started), statuses)
+    return Result(len(messages) / (time.perf_counter() - started), statuses, sorted(latencies_ms))
+
+
+def unsigned(messages: list[bytes]) -> list[bytes]:
+    """Return the messages with signatures that do not match."""
+    return [message.replace(b"svix-signature: v1,", b"svix-signature: v1,AAAA", 1) for message in messages]
 
 
 def _messages(events: int, random: Random) -> list[tuple[str, str]]:
@@ -83,23 +90,34 @@ def _render(body: str, svix_id: str, secret: str, port: int) -> bytes:
     return f"POST /api/webhooks/clerk HTTP/1.1\r\n{lines}\r\n".encode() + content
 
 
-def _send_from_thread(messages: list[bytes], indexes: "count[int]", port: int, statuses: Counter[int]) -> None:
+def _send_from_thread(
+    messages: list[bytes], indexes: "count[int]", port: int, statuses: Counter[int], latencies_ms: list[float]
+) -> None:
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for index in iter(lambda: next(indexes), None):
             if index >= len(messages):
                 return
+            started = time.perf_counter()
             connection.sendall(messages[index])
             statuses[_status(connection)] += 1
+            latencies_ms.append(1000 * (time.perf_counter() - started))
 
 
 def _status(connection: socket.socket) -> int:
     """Read one response with a Content-Length, and return its status."""
     response = b""
     while b"\r\n\r\n" not in response:
-        response += connection.recv(65536)
+        response += _receive(connection)
     head, _, body = response.partition(b"\r\n\r\n")
     [length] = [int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     while len(body) < length:
-        body += connection.recv(65536)
+        body += _receive(connection)
     return int(head.split(b" ", 2)[1])
+
+
+def _receive(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    if not received:
+        raise ConnectionError("The server closed the connection.")
+    return received

@@ -219,7 +219,7 @@ def test_delivery_id_is_on_every_line_and_payload_on_none(site: httpx.Client, lo
     response = site.post(URL, content=body.encode(), headers=headers)
     assert response.json() == {"outcome": "failed"}
     logged = lines_of_request(log, response.headers["x-request-id"])
-    [failure] = [line for line in logged if line["logger"] == "webhooks.inbox.service"]
+    [failure] = [line for line in logged if line["logger"] == "webhooks.inbox.processing"]
     assert failure["error.kind"].endswith("ClerkPayloadError")
     assert {line["delivery_id"] for line in logged} == {svix_id}
     written = log.read_text()

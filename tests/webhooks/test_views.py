@@ -206,7 +206,7 @@ def test_lost_database_returns_503(
         raise error("server closed the connection unexpectedly")
 
     with monkeypatch.context() as patch:
-        patch.setattr(WebhookEventQuerySet, "count_repeat", fail)
+        patch.setattr(WebhookEventQuerySet, "count_repeats", fail)
         assert_rejected(webhook.post(BODY, svix_id="msg_again"), "unavailable", status=503)
     assert "server closed the connection" in caplog.text
     assert webhook.post(BODY, svix_id="msg_again").json() == {"outcome": "ignored"}

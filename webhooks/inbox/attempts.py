@@ -1,6 +1,7 @@
 """Record attempts in the transaction that stores their result."""
 
 import traceback
+from collections.abc import Sequence
 from datetime import datetime
 
 from core.db.statements import insert
@@ -12,26 +13,29 @@ MAX_TRACEBACK_LENGTH = 8000
 TRUNCATION_MARK = "… (cut)\n"
 
 
-def record(event: WebhookEvent, *, started_at: datetime, trigger: Attempt.Trigger, failure: Exception | None) -> None:
-    """Insert a row for the attempt whose result `event` holds.
+def record(finished: Sequence[tuple[WebhookEvent, datetime, Exception | None]], *, trigger: Attempt.Trigger) -> None:
+    """Insert a row for each attempt: its event, which holds the result, its start and its failure.
 
     A first attempt that succeeds has no row: the event itself holds its details, and a healthy webhook costs no
     extra statement.
     """
-    if event.attempts == 1 and failure is None:
-        return
-    row = Attempt(
-        event=event,
-        number=event.attempts,
-        started_at=started_at,
-        duration=event.duration,
-        outcome=event.state,
-        error_class=event.error_class,
-        error=event.last_error,
-        traceback=format_traceback(failure) if failure else "",
-        trigger=trigger,
-    )
-    insert([row])
+    rows = [
+        Attempt(
+            event=event,
+            number=event.attempts,
+            started_at=started_at,
+            duration=event.duration,
+            outcome=event.state,
+            error_class=event.error_class,
+            error=event.last_error,
+            traceback=format_traceback(failure) if failure else "",
+            trigger=trigger,
+        )
+        for event, started_at, failure in finished
+        if event.attempts > 1 or failure
+    ]
+    if rows:
+        insert(rows)
 
 
 def format_traceback(error: Exception) -> str:

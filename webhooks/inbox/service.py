@@ -1,61 +1,35 @@
-"""Store and apply verified deliveries, and record the result in the same transaction.
+"""The inbox: receive verified deliveries, and retry, replay or dry-run stored events.
 
-The effect of an event and the row that records it are committed together, so neither exists without the other, even if a
-process is killed. If applying the event fails, that transaction is rolled back, and a second one stores the event as
-failed and schedules a retry.
-
-The row is inserted last, when the result is known, because updating it would write its payload a second time. Existing
-rows are always locked in the order event, user, profile. Two concurrent first deliveries of one event collide on the
-user or on the unique `svix_id`: the later one is rolled back and starts again as a repeat.
+Deliveries that reach a process at the same time are committed together (webhooks.inbox.group_commit). Whatever cannot be
+processed together is processed alone, in the thread that received it.
 """
 
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import cast
+from functools import partial
 
 from django.db import connection, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
-from psycopg import errors
 
-from accounts.clerk.payloads import SECRET_TYPES, ClerkEvent, PartialEvent, parse_event, parse_partially
-from core.db.statements import insert_if_new, update
-from core.text import postgres_safe
-from webhooks.inbox import attempts, delivery_log, handlers, retry_policy
+from webhooks.inbox import delivery_log, processing, retry_policy
+from webhooks.inbox.deliveries import Received, Sender, new_row, parse
+from webhooks.inbox.group_commit import GroupCommit
+from webhooks.inbox.processing import DuplicateDelivery, NotTogether, Parsed, Start, Work
 from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.inbox.signatures import Delivery
 from webhooks.inbox.unavailable import DATABASE_ERRORS, Unavailable
 from webhooks.models import Attempt, WebhookEvent
 
-log = logging.getLogger(__name__)
-
 State, Trigger = WebhookEvent.State, Attempt.Trigger
 DUPLICATE = "duplicate"
-#: Fields that an attempt can change.
-RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
-#: The parsed body, or the exception that was raised during parsing. None if the payload is not stored. A repeated
-#: delivery contains the body even if the stored payload was deleted.
-type Parsed = ClerkEvent | Exception | None
-#: Creates or locks the row. Returns None if the event does not have to be applied.
-type Claim = Callable[[], WebhookEvent | None]
+#: Deliveries per transaction. Larger batches save little more, and their first delivery waits longer.
+MAX_BATCH = 16
+#: Seconds after which a delivery no longer waits for its batch. Longer than the lock timeout that ends a batch.
+MAX_WAIT_S = 4.0
 #: Dry runs use short timeouts so that they never block ingestion.
 DRY_RUN_TIMEOUTS = "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'"
-
-
-class DuplicateDelivery(Exception):
-    """Another request stored the same delivery first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """The address and headers of the client that posted a delivery."""
-
-    address: str | None
-    headers: dict[str, str]
 
 
 def receive(delivery: Delivery, sender: Sender) -> str:
@@ -68,27 +42,64 @@ def receive(delivery: Delivery, sender: Sender) -> str:
     Raises:
         Unavailable: the database cannot be reached, or a lock timed out. Nothing was stored.
     """
-    started = time.perf_counter()
-    parsed = _parse(delivery.body)
-
-    def claim() -> WebhookEvent | None:
-        event = WebhookEvent.objects.count_repeat(delivery.svix_id, timezone.now())
-        if event is None:
-            return _new_row(delivery, sender, parsed)
-        event.attempts += 1
-        return None if event.is_settled else event
-
+    received = Received(delivery, sender, parse(delivery.body))
     try:
-        try:
-            event = _attempt(claim, parsed, Trigger.DELIVERY)
-        except DuplicateDelivery:  # rows are never deleted, so the second attempt finds the row
-            event = _attempt(claim, parsed, Trigger.DELIVERY)
+        outcome = _group.submit(received) or _receive_alone(received)
     except DATABASE_ERRORS as error:
         raise Unavailable(error) from error
-    delivery_log.write(delivery, parsed, event.state if event else DUPLICATE, time.perf_counter() - started)
-    if event is None:
-        return DUPLICATE
-    return State.FAILED if event.state == State.DEAD else State(event.state)
+    delivery_log.write(delivery, received.parsed, outcome, time.perf_counter() - received.start.counter)
+    return State.FAILED if outcome == State.DEAD else outcome
+
+
+def receive_group(group: list[Received]) -> list[str | None]:
+    """Store and apply deliveries together, and return their outcomes. None: the delivery must be received alone."""
+    # The repeat of a delivery in the same group is received alone afterwards, when it is known as a repeat.
+    first = {received.delivery.svix_id: received for received in reversed(group)}
+    together = [r for r in group if first[r.delivery.svix_id] is r and not isinstance(r.parsed, Exception)]
+    if len(group) == 1:
+        outcomes = _receive_unlocked(group[0])
+    else:
+        outcomes = _outcomes(processing.process_together(partial(_claim, together), Trigger.DELIVERY) or [])
+    return [outcomes.get(r.delivery.svix_id) if first[r.delivery.svix_id] is r else None for r in group]
+
+
+def _receive_unlocked(received: Received) -> dict[str, str]:
+    """Receive a delivery unless that would mean waiting for its user, because the next group waits for this thread."""
+    try:
+        item = processing.process_one(partial(_claim, [received]), Trigger.DELIVERY, skip_locked=True)
+    except (DuplicateDelivery, NotTogether):
+        return {}
+    return _outcomes([item] if item else [])
+
+
+def _receive_alone(received: Received) -> str:
+    claim = partial(_claim, [received])
+    try:
+        item = processing.process_one(claim, Trigger.DELIVERY)
+    except DuplicateDelivery:  # rows are never deleted, so the second attempt finds it
+        item = processing.process_one(claim, Trigger.DELIVERY)
+    [outcome] = _outcomes([item] if item else []).values()
+    return outcome
+
+
+def _claim(group: Collection[Received]) -> list[Work]:
+    """Count and lock the events that are repeats, and prepare the rows of the others."""
+    known = WebhookEvent.objects.count_repeats([received.delivery.svix_id for received in group], timezone.now())
+    work = []
+    for received in group:
+        event = known.get(received.delivery.svix_id)
+        if event:
+            event.attempts += 1
+        is_duplicate = event is not None and event.is_settled
+        work.append(Work(event or new_row(received), received.parsed, received.start, is_duplicate))
+    return work
+
+
+def _outcomes(work: list[Work]) -> dict[str, str]:
+    return {item.event.svix_id: DUPLICATE if item.is_duplicate else item.event.state for item in work}
+
+
+_group = GroupCommit(receive_group, max_items=MAX_BATCH, max_wait_s=MAX_WAIT_S)
 
 
 def retry(event_id: int, *, only_if_due: bool = False, trigger: Attempt.Trigger = Trigger.RETRY) -> WebhookEvent | None:
@@ -104,23 +115,24 @@ def retry(event_id: int, *, only_if_due: bool = False, trigger: Attempt.Trigger 
     Raises:
         WebhookEvent.DoesNotExist: no event has this ID.
     """
-    parsed = _parse_stored(event_id)
+    parsed, start = _parse_stored(event_id), Start()
 
-    def claim() -> WebhookEvent | None:
+    def claim() -> list[Work]:
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
         if event.is_settled or (only_if_due and not retry_policy.is_due(event, timezone.now())):
-            return None
+            return []
         event.attempts += 1
-        return event
+        return [Work(event, parsed, start)]
 
-    return _attempt(claim, parsed, trigger)
+    item = processing.process_one(claim, trigger)
+    return item.event if item else None
 
 
 def replay(event_id: int, *, audit: Callable[[WebhookEvent], None]) -> WebhookEvent:
     """Apply a stored event again, even if it is settled.
 
     A processed event stays processed, regardless of the new result. An ignored or stale event may become processed, or
-    change its reason, but a replay never unsettles an event and so never causes retries. `_finish` enforces this.
+    change its reason, but a replay never unsettles an event and so never causes retries.
 
     Args:
         audit: records who requested the replay, in the transaction of the attempt, so that neither exists alone.
@@ -132,15 +144,38 @@ def replay(event_id: int, *, audit: Callable[[WebhookEvent], None]) -> WebhookEv
         WebhookEvent.DoesNotExist: no event has this ID.
         OperationalError: a lock timed out; nothing was changed.
     """
-    parsed = _parse_stored(event_id)
+    parsed, start = _parse_stored(event_id), Start()
 
-    def claim() -> WebhookEvent:
+    def claim() -> list[Work]:
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
-        event.attempts += 1
-        audit(event)
-        return event
+        return [_replayed(event, parsed, start, audit)]
 
-    return cast("WebhookEvent", _attempt(claim, parsed, Trigger.REPLAY))  # claim() never returns None
+    item = processing.process_one(claim, Trigger.REPLAY)
+    assert item  # noqa: S101  # claim() never omits the event
+    return item.event
+
+
+def replay_together(event_ids: Collection[int], *, audit: Callable[[WebhookEvent], None]) -> list[WebhookEvent]:
+    """Apply stored events again in one transaction, and return them like `replay`.
+
+    Events that cannot be replayed together, because they are missing, locked or unreadable, are left out. If anything
+    fails, nothing is stored and all of them are.
+    """
+    start = Start()
+    bodies = WebhookEvent.objects.filter(pk__in=event_ids).values_list("pk", "payload")
+    parsed = {pk: None if body is None else parse(body) for pk, body in bodies}
+    readable = [pk for pk in parsed if not isinstance(parsed[pk], Exception)]
+
+    def claim() -> list[Work]:
+        events = WebhookEvent.objects.select_for_update(skip_locked=True).filter(pk__in=readable).order_by("pk")
+        return [_replayed(event, parsed[event.pk], start, audit) for event in events]
+
+    return [item.event for item in processing.process_together(claim, Trigger.REPLAY) or []]
+
+
+def _replayed(event: WebhookEvent, parsed: Parsed, start: Start, audit: Callable[[WebhookEvent], None]) -> Work:
+    event.attempts += 1
+    return Work(event, parsed, start, audit=audit)
 
 
 @contextmanager
@@ -161,87 +196,11 @@ def dry_run(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
         event = WebhookEvent.objects.select_for_update().get(pk=event_id)
 
         def apply() -> None:
-            _apply(event, parsed)
-            connection.check_constraints()  # deferred constraints would not be checked, because the transaction is never committed
+            processing.apply([Work(event, parsed, Start())])
+            connection.check_constraints()  # deferred constraints would wait for a commit that never happens
 
         yield event, apply
         transaction.set_rollback(True)
-
-
-def _attempt(claim: Claim, parsed: Parsed, trigger: Attempt.Trigger) -> WebhookEvent | None:
-    """Claim an event and apply it. If that fails, roll back and claim it again to store the failure."""
-    started_at, started = timezone.now(), time.perf_counter()
-    try:
-        with transaction.atomic():
-            event = claim()
-            if event is not None:
-                previous_state = event.state
-                _apply(event, parsed)
-                _finish(event, previous_state, None, started_at=started_at, started=started, trigger=trigger)
-            return event
-    except DuplicateDelivery:
-        raise
-    except Exception as error:
-        if isinstance(error.__cause__, errors.LockNotAvailable):
-            raise
-        failure = error
-    with transaction.atomic():
-        event = claim()
-        if event is not None:
-            previous_state = event.state
-            retry_policy.mark_failure(event, failure)
-            _finish(event, previous_state, failure, started_at=started_at, started=started, trigger=trigger)
-    log.log(_log_level(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
-    return event
-
-
-def _log_level(event: WebhookEvent | None) -> int:
-    """Log an internal error at level ERROR once, so that Sentry reports it. After retries, log a warning."""
-    is_new_error = event is not None and event.error_class == WebhookEvent.ErrorClass.INTERNAL and event.attempts == 1
-    return logging.ERROR if is_new_error else logging.WARNING
-
-
-def _apply(event: WebhookEvent, parsed: Parsed) -> None:
-    if parsed is None:
-        event.mark_settled(State.IGNORED)
-        return
-    if isinstance(parsed, Exception):
-        raise parsed
-    state, note = handlers.handle(parsed, svix_id=event.svix_id)
-    event.mark_settled(state, note)
-
-
-def _finish(
-    event: WebhookEvent,
-    previous_state: str,
-    failure: Exception | None,
-    *,
-    started_at: datetime,
-    started: float,
-    trigger: Attempt.Trigger,
-) -> None:
-    """Store the result of an attempt. If a replay must not change a settled event, only the attempt is counted."""
-    event.duration = timedelta(seconds=time.perf_counter() - started)
-    if trigger == Trigger.REPLAY and previous_state in WebhookEvent.SETTLED and not _supersedes(event, previous_state):
-        # Keep the times and the duration of the attempt that settled the event, because the hourly counts use them.
-        update(event, ["attempts"])
-    else:
-        _save_result(event)
-    attempts.record(event, started_at=started_at, trigger=trigger, failure=failure)
-
-
-def _supersedes(event: WebhookEvent, previous_state: str) -> bool:
-    return event.is_settled and previous_state not in (event.state, State.PROCESSED)
-
-
-def _save_result(event: WebhookEvent) -> None:
-    if not event._state.adding:
-        update(event, RESULT_FIELDS)
-    elif not insert_if_new(event):
-        raise DuplicateDelivery
-    if event.state == State.FAILED:
-        # The job is part of the transaction.
-        retry_event.configure(schedule_at=event.next_attempt_at).defer(event_id=event.pk)
 
 
 @queue.task(retry=JOB_RETRY)
@@ -252,46 +211,4 @@ def retry_event(event_id: int) -> None:
 
 def _parse_stored(event_id: int) -> Parsed:
     body = WebhookEvent.objects.values_list("payload", flat=True).get(pk=event_id)
-    return None if body is None else _parse(body)
-
-
-def _parse(body: str) -> ClerkEvent | Exception:
-    """Return the event, or the exception raised during parsing. The delivery must be stored even if our code fails."""
-    try:
-        return parse_event(body)
-    except Exception as error:  # noqa: BLE001  # it becomes the outcome of the attempt
-        return error
-
-
-def _parse_partially(body: str) -> PartialEvent:
-    """Return the readable fields of a body. The delivery must be stored even if our code fails."""
-    try:
-        return parse_partially(body)
-    except Exception:
-        log.exception("The readable fields of a rejected event could not be parsed.")
-        return PartialEvent()
-
-
-def _new_row(delivery: Delivery, sender: Sender, parsed: ClerkEvent | Exception) -> WebhookEvent:
-    now = timezone.now()
-    event = WebhookEvent(
-        svix_id=delivery.svix_id,
-        # PostgreSQL cannot store NUL. The event will be dead, because JSON cannot contain NUL either.
-        payload=postgres_safe(delivery.body),
-        state=State.PROCESSED,
-        received_at=now,
-        last_delivery_at=now,
-        processed_at=now,
-        source_address=sender.address,
-        headers=sender.headers,
-        secret_fingerprint=delivery.secret_fingerprint,
-    )
-    if isinstance(parsed, ClerkEvent):
-        event.event_type, event.instance_id = parsed.type, parsed.instance_id
-        event.occurred_at, event.clerk_user_id = parsed.occurred_at, parsed.clerk_id
-    else:
-        found = _parse_partially(delivery.body)
-        event.event_type, event.instance_id, event.clerk_user_id = found.type, found.instance_id, found.clerk_id
-    if event.event_type in SECRET_TYPES:
-        event.payload = None
-    return event
+    return None if body is None else parse(body)

@@ -1,18 +1,20 @@
 """The inbox: one row for each delivery ID."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection, models
+from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from core.db.statements import hot_cursor
 from core.db.transactions import CurrentTransaction
 
-#: Finds, counts and locks a repeat in one statement. A first delivery, which is the usual case, has no row yet.
-COUNT_REPEAT = """
-UPDATE webhooks_webhookevent SET deliveries = deliveries + 1, last_delivery_at = %s WHERE svix_id = %s
-RETURNING id, state
+#: Finds, counts and locks repeats in one statement. First deliveries, which are the usual case, have no row yet.
+COUNT_REPEATS = """
+UPDATE webhooks_webhookevent SET deliveries = deliveries + 1, last_delivery_at = %s WHERE svix_id = ANY(%s)
+RETURNING id, svix_id, state
 """
 #: Sort key of events without a lag, because they were not applied or their time of occurrence is unknown.
 NO_LAG = timedelta(days=-10_000)
@@ -27,19 +29,18 @@ class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
         """Failed and dead events."""
         return self.filter(state__in=WebhookEvent.UNSETTLED)
 
-    def count_repeat(self, svix_id: str, now: datetime) -> "WebhookEvent | None":
-        """Count a repeated delivery and lock the event until the end of the transaction.
+    def count_repeats(self, svix_ids: Sequence[str], now: datetime) -> "dict[str, WebhookEvent]":
+        """Count repeated deliveries and lock their events until the end of the transaction.
 
         Returns:
-            The event, or None if it is not stored. If the event is settled, only its ID and state are loaded.
+            The events that are stored, by svix-id. Of settled events, only the IDs and the state are loaded.
         """
-        with connection.cursor() as cursor:
-            cursor.execute(COUNT_REPEAT, [now, svix_id])
-            found = cursor.fetchone()
-        if found is None:
-            return None
-        pk, state = found
-        return WebhookEvent(pk=pk, state=state) if state in WebhookEvent.SETTLED else self.get(pk=pk)
+        with hot_cursor() as cursor:
+            cursor.execute(COUNT_REPEATS, [now, list(svix_ids)])
+            found = cursor.fetchall()
+        events = {svix_id: WebhookEvent(pk=pk, svix_id=svix_id, state=state) for pk, svix_id, state in found}
+        unsettled = [event.pk for event in events.values() if not event.is_settled]
+        return events | {event.svix_id: event for event in self.filter(pk__in=unsettled)} if unsettled else events
 
 
 class WebhookEvent(models.Model):

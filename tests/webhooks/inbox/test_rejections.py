@@ -144,7 +144,7 @@ def test_unavailable_database_is_counted_by_cause(
             return {"pool_size": pool_size}
 
     with monkeypatch.context() as patch:
-        patch.setattr(WebhookEventQuerySet, "count_repeat", fail)
+        patch.setattr(WebhookEventQuerySet, "count_repeats", fail)
         patch.setattr(unavailable, "_pool", Pool)
         assert webhook.post(samples.user_event("user.created", person())).status_code == 503
     counter.flush()

@@ -420,4 +420,4 @@ def test_internal_error_is_logged_as_error_once_and_transient_error_as_warning(
     with failing_handlers(error):
         webhook.created(person())
         inbox.retry(WebhookEvent.objects.get().pk)
-    assert [record.levelname for record in caplog.records if record.name == "webhooks.inbox.service"] == levels
+    assert [record.levelname for record in caplog.records if record.name == "webhooks.inbox.processing"] == levels

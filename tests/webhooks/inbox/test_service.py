@@ -360,7 +360,7 @@ def test_any_exception_of_the_parser_is_stored(
 
     monkeypatch.setitem(payloads.PARSERS, "user.created", fail)
     if partial_parser_fails:
-        monkeypatch.setattr("webhooks.inbox.service.parse_partially", fail)
+        monkeypatch.setattr("webhooks.inbox.deliveries.parse_partially", fail)
     response = webhook.post(samples.user_event("user.created", person()))
     assert (response.status_code, response.json()) == (200, {"outcome": "failed"})
     event = WebhookEvent.objects.get()

@@ -126,7 +126,7 @@ def test_totals_are_exact_after_any_history() -> None:
                 event(received_at, event_type=random.choice(kinds), state=random.choice(states))
             case "repeat" if WebhookEvent.objects.exists():
                 svix_id = random.choice(WebhookEvent.objects.values_list("svix_id", flat=True))
-                WebhookEvent.objects.count_repeat(svix_id, NOW)
+                WebhookEvent.objects.count_repeats([svix_id], NOW)
             case "settle" if WebhookEvent.objects.exists():
                 WebhookEvent.objects.filter(pk=random.choice(WebhookEvent.objects.all()).pk).update(state="ignored")
             case "aggregate":
