@@ -19,7 +19,7 @@ from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, new_svix_id, person
-from tests.journeys.test_histories import assert_converged, events_of, histories
+from tests.journeys.test_histories import assert_converged, build_events, histories
 from webhooks.inbox import service as inbox
 from webhooks.inbox.deliveries import Received, Sender, parse
 from webhooks.inbox.signatures import Delivery
@@ -174,7 +174,7 @@ def test_repeat_of_a_failed_event_is_applied() -> None:
 def test_every_batching_of_histories_ends_in_the_state_of_the_model(
     db: None, histories: list[tuple[list[dict[str, Any]], bool]], duplicates: list[int], sizes: list[int], seed: int
 ) -> None:
-    event_lists = [events_of(history, deleted=deleted) for history, deleted in histories]
+    event_lists = [build_events(history, deleted=deleted) for history, deleted in histories]
     messages: list[Message] = [(event, new_svix_id()) for events in event_lists for event in events]
     deliveries = messages + [messages[index % len(messages)] for index in duplicates]
     random.Random(seed).shuffle(deliveries)
