@@ -340,7 +340,9 @@ def test_search_accepts_hostile_parameters(people: People, parameter: str) -> No
         params = urlencode({parameter: typed}, errors="surrogatepass")
         response = Client().get(f"/builders/?{params}")
         assert (response.status_code, EXECUTABLE.search(response.content.decode())) == (200, None), label
-        assert Client().get(f"/api/profiles/builders?{params}").status_code in (200, 422), label
+        # The API has no sort order and its own cursor, so it names these parameters as unknown.
+        accepted = (400,) if parameter in ("sort", "after") else (200, 422)
+        assert Client().get(f"/api/profiles/builders?{params}").status_code in accepted, label
 
 
 # --- Repeated and expired submissions ---
