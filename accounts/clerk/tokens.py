@@ -6,6 +6,7 @@ because an unsigned token must not influence the result. https://clerk.com/docs/
 
 import base64
 import json
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import jwt
 from django.conf import settings
 
 from accounts.clerk import instance, jwks
+from core.text import postgres_safe
 
 #: Allowed difference between Clerk's clock and this server's clock.
 SKEW_S = 5
@@ -27,6 +29,8 @@ MAX_LENGTH = 8192
 #: in the `cat` header. Tokens from a customer's JWT template and machine tokens have other values (@clerk/backend,
 #: jwtCategories.ts).
 SESSION_CATEGORIES = frozenset({None, "cl_B7d4PD111AAA", "cl_I7d4PD111III"})
+#: IDs of users and sessions. Other characters and longer IDs do not fit the columns.
+ID = re.compile(r"[!-~]{1,64}")
 
 
 class Reason(StrEnum):
@@ -89,7 +93,7 @@ def verify(token: str) -> SessionClaims:
     """
     claims = verify_signed(token)
     clerk_id = claims.get("sub")
-    if not isinstance(clerk_id, str) or not clerk_id.startswith("user_"):
+    if not isinstance(clerk_id, str) or not clerk_id.startswith("user_") or not ID.fullmatch(clerk_id):
         raise SessionTokenError(Reason.NO_SUBJECT)
     _check_party(claims)
     _check_issuer(claims)
@@ -215,7 +219,7 @@ def _check_issuer(claims: dict[str, Any]) -> None:
 
 def _session_id(claims: dict[str, Any]) -> str:
     session_id = claims.get("sid")
-    return session_id if isinstance(session_id, str) else ""
+    return session_id if isinstance(session_id, str) and ID.fullmatch(session_id) else ""
 
 
 def _lifetime(claims: dict[str, Any]) -> tuple[datetime, datetime]:
@@ -247,4 +251,4 @@ def _seconds(value: object) -> float | None:
 def _impersonator(claims: dict[str, Any]) -> str | None:
     act = claims.get("act")
     sub = act.get("sub") if isinstance(act, dict) else None
-    return sub[:64] if isinstance(sub, str) else None
+    return postgres_safe(sub[:64]) if isinstance(sub, str) else None
