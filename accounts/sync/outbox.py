@@ -44,11 +44,15 @@ def queue_pushes_if_outdated(users: Sequence[User]) -> None:
 
     Must run in a transaction.
     """
+    for user in find_outdated(users):
+        _queue(user, changed_here=False)
+
+
+def find_outdated(users: Sequence[User]) -> list[User]:
+    """Return the users for whom `queue_pushes_if_outdated` queues a push."""
     live = [user for user in users if user.deleted_at is None]
-    ours = local_metadata([user.pk for user in live if not user.has_pending_roles]) if live else {}
-    for user in live:
-        if user.has_pending_roles or compare_metadata(user, ours.get(user.pk, {})):
-            _queue(user, changed_here=False)
+    ours = local_metadata(user.pk for user in live if not user.has_pending_roles) if live else {}
+    return [user for user in live if user.has_pending_roles or compare_metadata(user, ours.get(user.pk, {}))]
 
 
 def outdated_metadata(user: User) -> dict[str, Any]:

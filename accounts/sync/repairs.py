@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import batched
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,7 +14,7 @@ from accounts.clerk.payloads import ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
 from accounts.sync import outbox
 from accounts.sync import push as pushes
-from accounts.sync.apply import apply_user
+from accounts.sync.apply import Outcome, Payload, apply_user, apply_users
 from accounts.sync.differences import Difference, compare
 from audit.log import Actor
 from audit.models import AuditLog
@@ -21,6 +22,8 @@ from audit.models import AuditLog
 log = logging.getLogger(__name__)
 
 Kind, DifferenceKind = Reconciliation.Kind, Reconciliation.DifferenceKind
+#: Users per transaction. Their webhooks wait until it ends.
+GROUP_SIZE = 100
 ORIGIN = Actor(AuditLog.Source.RECONCILIATION)
 
 
@@ -28,15 +31,43 @@ def repair(run: Reconciliation, found: list[Difference], actor: Actor = ORIGIN) 
     """Record the differences, apply the payloads from Clerk, then push values that still differ."""
     for difference in found:
         _record(run, difference)
-        if difference.payload and not run.dry_run:
-            with _isolated(run, difference.clerk_id), transaction.atomic():
-                apply_user(difference.payload, actor=actor)
-                run.repaired += 1
     if run.dry_run:
         return
-    for clerk_id in dict.fromkeys(difference.clerk_id for difference in found):
-        with _isolated(run, clerk_id):
-            _push_if_outdated(run, clerk_id)
+    for group in batched(found, GROUP_SIZE):
+        payloads = {difference.clerk_id: difference.payload for difference in group if difference.payload}
+        applied = _apply_together(run, payloads, actor)
+        for clerk_id in [clerk_id for clerk_id in payloads if clerk_id not in applied]:
+            with _isolated(run, clerk_id), transaction.atomic():
+                apply_user(payloads[clerk_id], actor=actor)
+                run.repaired += 1
+        clerk_ids = list(dict.fromkeys(difference.clerk_id for difference in group))
+        for clerk_id in _outdated_at_clerk(clerk_ids):
+            with _isolated(run, clerk_id):
+                _push_if_outdated(run, clerk_id)
+
+
+def _apply_together(run: Reconciliation, payloads: dict[str, Payload], actor: Actor) -> set[str]:
+    """Apply payloads in one transaction, and return the Clerk IDs of those that were applied."""
+    if len(payloads) < 2:
+        return set()
+    try:
+        with transaction.atomic():
+            outcomes = apply_users([(payload, actor) for payload in payloads.values()], skip_locked=True)
+    except Exception as error:  # noqa: BLE001  # the repair of the user that caused it reports it
+        log.info("Users could not be repaired together (%s). Each is repaired alone.", type(error).__name__)
+        return set()
+    applied = {user for user, outcome in zip(payloads, outcomes, strict=True) if outcome is not Outcome.LEFT_OUT}
+    run.repaired += len(applied)
+    return applied
+
+
+def _outdated_at_clerk(clerk_ids: list[str]) -> list[str]:
+    """Return the users whose values at Clerk may be out of date, or whose push is not done."""
+    users = list(User.objects.filter(clerk_id__in=clerk_ids))
+    unfinished = MetadataPush.objects.filter(user__in=users).exclude(state=MetadataPush.State.DONE)
+    waiting = set(unfinished.values_list("user_id", flat=True))
+    outdated = {user.pk for user in outbox.find_outdated(users)}
+    return [str(user.clerk_id) for user in users if user.pk in outdated | waiting]
 
 
 @contextmanager

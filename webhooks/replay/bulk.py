@@ -2,13 +2,15 @@
 
 The IDs of the selected events are stored in batches when the replay is requested, so later events are not included
 and the filter is not stored. A worker processes events for some seconds and then defers the rest to the next job, so a
-replay can be cancelled, or its worker killed, at any time. Progress is stored after each event. If a worker is killed
-after an event but before it has stored the progress, the event's attempt shows that the event was replayed.
+replay can be cancelled, or its worker killed, at any time. Events are replayed in groups, one transaction each, and
+progress is stored after each group. If a worker is killed before it has stored the progress, the attempts of the events
+show which ones were replayed.
 """
 
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -28,6 +30,8 @@ from webhooks.replay.event_actions import ActingAdmin, EventResult
 Action, State = AuditLog.Action, Replay.State
 #: Maximum seconds per job, and number of IDs per batch.
 SLICE_S, BATCH_SIZE = 10.0, 1000
+#: Events per transaction of a replay without a rate limit.
+GROUP_SIZE = 50
 #: Larger selections are rejected.
 MAX_EVENTS = 500_000
 #: Maximum number of events with stored findings, and of reasons with a separate count.
@@ -175,21 +179,26 @@ def _insert_batches(replay: Replay, query: str, parameters: tuple[Any, ...]) -> 
 
 
 def _process_slice(replay: Replay) -> None:
-    deadline, is_first = time.monotonic() + SLICE_S, True
-    for event_id in _remaining_ids(replay):
+    deadline, ids, may_be_recorded = time.monotonic() + SLICE_S, _remaining_ids(replay), True
+    while group := list(islice(ids, _group_size(replay))):
         began = time.monotonic()
         if not _still_active(replay):
             return
         if began > deadline and replay.in_background:
             _defer(replay)
             return
-        result = (_unrecorded_result(replay, event_id) if is_first else None) or _process_event(replay, event_id)
-        if not _save_progress(replay, event_id, result):
+        recorded = _unrecorded_results(replay, group) if may_be_recorded else {}
+        if not _save_progress(replay, _process_events(replay, group, recorded)):
             return  # it was cancelled, or another worker has taken over
-        is_first = False
+        may_be_recorded = bool(recorded)
         if replay.rate_limit:
             time.sleep(max(0.0, 1 / replay.rate_limit - (time.monotonic() - began)))
     _finish(replay, State.DONE)
+
+
+def _group_size(replay: Replay) -> int:
+    """Return how many events to replay in one transaction. Dry runs roll each event back."""
+    return 1 if replay.dry_run or replay.rate_limit or not replay.in_background else GROUP_SIZE
 
 
 def _still_active(replay: Replay) -> bool:
@@ -206,36 +215,49 @@ def _remaining_ids(replay: Replay) -> Iterator[int]:
         yield from (event_id for event_id in ids if event_id > replay.last_event_id)
 
 
-def _process_event(replay: Replay, event_id: int) -> EventResult:
-    if replay.dry_run:
-        return event_actions.dry_run(event_id)
+def _process_events(replay: Replay, ids: list[int], recorded: dict[int, EventResult]) -> dict[int, EventResult]:
+    """Replay events together as far as possible, and the others alone. Those with a recorded result are skipped."""
     by = ActingAdmin(Actor(AuditLog.Source.REQUEST, user=replay.requested_by), replay.reason)
-    return event_actions.replay(event_id, by, replay=replay.pk)
+    waiting, results = [event_id for event_id in ids if event_id not in recorded], dict(recorded)
+    if len(waiting) > 1:
+        results |= event_actions.replay_together(waiting, by, replay=replay.pk)
+    for event_id in ids:
+        if event_id not in results:
+            one = (
+                event_actions.dry_run(event_id)
+                if replay.dry_run
+                else event_actions.replay(event_id, by, replay=replay.pk)
+            )
+            results[event_id] = one
+    return {event_id: results[event_id] for event_id in ids}
 
 
-def _unrecorded_result(replay: Replay, event_id: int) -> EventResult | None:
-    """Return the result of an event that was replayed just before the worker was killed."""
+def _unrecorded_results(replay: Replay, ids: list[int]) -> dict[int, EventResult]:
+    """Return the results of events that were replayed just before the worker was killed."""
     if replay.dry_run or replay.started_at is None:
-        return None
-    attempts = Attempt.objects.filter(event_id=event_id, trigger=Attempt.Trigger.REPLAY)
-    attempt = attempts.filter(started_at__gte=replay.started_at).order_by("number").first()
-    return EventResult(attempt.outcome, attempt.error) if attempt else None
+        return {}
+    attempts = Attempt.objects.filter(event_id__in=ids, trigger=Attempt.Trigger.REPLAY)
+    found = attempts.filter(started_at__gte=replay.started_at).order_by("-number")
+    return {attempt.event_id: EventResult(attempt.outcome, attempt.error) for attempt in found}
 
 
 @transaction.atomic
-def _save_progress(replay: Replay, event_id: int, result: EventResult) -> bool:
-    """Store the result of an event. Return False if the replay has ended or another worker has taken over."""
+def _save_progress(replay: Replay, results: dict[int, EventResult]) -> bool:
+    """Store the results of events. Return False if the replay has ended or another worker has taken over."""
     unchanged = Replay.objects.active().filter(pk=replay.pk, last_event_id=replay.last_event_id)
     counts, groups = dict(replay.counts), dict(replay.groups)
-    counts[result.outcome] = counts.get(result.outcome, 0) + 1
-    group = f"{result.outcome}|{result.reason}"
-    group = group if group in groups or len(groups) < MAX_GROUPS else f"{result.outcome}|{OTHER_REASONS}"
-    groups[group] = groups.get(group, 0) + 1
-    progress = {"counts": counts, "groups": groups, "done": replay.done + 1, "last_event_id": event_id}
+    for result in results.values():
+        counts[result.outcome] = counts.get(result.outcome, 0) + 1
+        group = f"{result.outcome}|{result.reason}"
+        group = group if group in groups or len(groups) < MAX_GROUPS else f"{result.outcome}|{OTHER_REASONS}"
+        groups[group] = groups.get(group, 0) + 1
+    done, last_event_id = replay.done + len(results), list(results)[-1]
+    progress = {"counts": counts, "groups": groups, "done": done, "last_event_id": last_event_id}
     if not unchanged.update(**progress, progressed_at=timezone.now()):
         return False
-    if _needs_finding(replay, result):
-        _save_finding(replay, event_id, result)
+    for event_id, result in results.items():
+        if _needs_finding(replay, result):
+            _save_finding(replay, event_id, result)
     for name, value in progress.items():
         setattr(replay, name, value)
     return True

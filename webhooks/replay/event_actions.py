@@ -4,7 +4,9 @@ A dry run applies the event in the same way as a replay, rolls back, and shows t
 audited.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.db import OperationalError, transaction
@@ -89,15 +91,24 @@ def replay(event_id: int, by: ActingAdmin, **facts: Any) -> EventResult:
     Args:
         facts: additional details for the audit log.
     """
-
-    def audit(event: WebhookEvent) -> None:
-        actor = replace(by.actor, delivery=event.svix_id)
-        log.record(Action.EVENT_REPLAYED, actor=actor, target=event, note=by.reason, **facts)
-
     try:
-        event = inbox.replay(event_id, audit=audit)
+        return _result(inbox.replay(event_id, audit=partial(_audit_replay, by, facts)))
     except (OperationalError, WebhookEvent.DoesNotExist) as error:
         return _failure(error)
+
+
+def replay_together(event_ids: Collection[int], by: ActingAdmin, **facts: Any) -> dict[int, EventResult]:
+    """Apply stored events again in one transaction. Events without a result must be replayed alone."""
+    events = inbox.replay_together(event_ids, audit=partial(_audit_replay, by, facts))
+    return {event.pk: _result(event) for event in events}
+
+
+def _audit_replay(by: ActingAdmin, facts: dict[str, Any], event: WebhookEvent) -> None:
+    actor = replace(by.actor, delivery=event.svix_id)
+    log.record(Action.EVENT_REPLAYED, actor=actor, target=event, note=by.reason, **facts)
+
+
+def _result(event: WebhookEvent) -> EventResult:
     return EventResult(event.state, _note(event), _error_kind(event) if event.error_class else "")
 
 

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 import time_machine
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -22,10 +24,10 @@ from accounts.clerk.api import ClerkApiError
 from accounts.models import MetadataPush, Reconciliation, User
 from accounts.role_changes import change_roles
 from accounts.sync import reconciliation, repairs
-from accounts.sync.apply import apply_user
+from accounts.sync.apply import Outcome, apply_user, apply_users
 from audit.log import Actor
 from audit.models import AuditLog
-from profiles.models import BuilderProfile
+from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import API_KEY, FakeClerk, forward
 from tests.helpers.clients import with_password
@@ -536,6 +538,10 @@ def test_failing_repair_does_not_stop_the_others(clerk: StandIn, monkeypatch: py
             User.objects.create(clerk_id=people[1], name="\x00 that PostgreSQL does not take")
         return apply_user(payload, **options)
 
+    def fail(payloads: Any, **options: Any) -> Any:
+        raise ValueError("one of these users cannot be repaired")
+
+    monkeypatch.setattr(repairs, "apply_users", fail)
     monkeypatch.setattr(repairs, "apply_user", stumble)
     output = reconcile()
     assert re.search(f"{people[1]} still differs: [A-Z][A-Za-z]+, see the log", output)
@@ -625,3 +631,27 @@ KEY = {"Authorization": f"Bearer {API_KEY}"}
 
 def fetch_from_backend_api(clerk: StandIn, person: dict[str, Any]) -> Any:
     return json.loads(clerk.request("GET", f"/v1/users/{person['id']}", None, KEY)[2])
+
+
+def test_page_is_repaired_with_few_statements(clerk: StandIn) -> None:
+    for number in range(20):
+        clerk.create(first_name=f"Person {number}")
+    with CaptureQueriesContext(connection) as queries:
+        run = reconciliation.reconcile(full=True)
+    assert (run.missing, run.repaired, run.unrepaired) == (20, 20, 0)
+    assert len(queries) < 45, [query["sql"][:80] for query in queries.captured_queries]
+    assert ClientProfile.objects.count() == 20
+
+
+def test_locked_user_is_repaired_alone(clerk: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    people = [clerk.create(first_name=name)["id"] for name in ("Ann", "Bea", "Cleo")]
+    together = apply_users
+
+    def leave_out(payloads: Any, **options: Any) -> Any:
+        outcomes = together([pair for pair in payloads if pair[0].clerk_id != people[1]], **options)
+        return [outcomes.pop(0) if pair[0].clerk_id != people[1] else Outcome.LEFT_OUT for pair in payloads]
+
+    monkeypatch.setattr(repairs, "apply_users", leave_out)
+    run = reconciliation.reconcile(full=True)
+    assert (run.missing, run.repaired, run.unrepaired) == (3, 3, 0)
+    assert set(User.objects.values_list("name", flat=True)) == {"Ann", "Bea", "Cleo"}

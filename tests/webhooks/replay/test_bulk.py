@@ -10,9 +10,11 @@ import pytest
 import time_machine
 from django.db import IntegrityError, OperationalError, connection
 from django.db.models import Count
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from accounts import signals
 from accounts.models import User
 from audit.log import Actor
 from audit.models import AuditLog
@@ -314,6 +316,7 @@ def stopped(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> 
     replay = start(by)
     done = iter(range(after))
     with monkeypatch.context() as patch:
+        patch.setattr(replays, "GROUP_SIZE", 1)
         patch.setattr(
             replays, "_still_active", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, by)
         )
@@ -343,7 +346,7 @@ def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.Mo
     many(2)
     replay = start(ngozi)
     with monkeypatch.context() as patch:
-        patch.setattr(event_actions, "replay", lambda event_id: None)  # the function has the wrong signature
+        patch.setattr(event_actions, "replay_together", lambda event_ids: None)  # the function has the wrong signature
         with pytest.raises(TypeError):
             replays.run_replay(replay.pk)
     replay.refresh_from_db()
@@ -479,3 +482,33 @@ def test_selecting_100_000_events_is_fast_and_needs_little_memory(ngozi: ActingA
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
     assert seen == 100_000
     assert grown_kb < 20_000
+
+
+# --- Groups ---
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_are_replayed_together(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+    create_failed_events(webhook, 40)
+    with CaptureQueriesContext(connection) as queries:
+        assert work(start(ngozi)).counts == {"processed": 40}
+    assert len(queries) < 120
+    assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 40
+    assert set(ALL().values_list("state", "attempts")) == {("processed", 2)}
+
+
+def test_failing_event_of_a_group_fails_alone(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
+    create_failed_events(webhook, 5)
+
+    def fail(*, syncs: list[Any], **kwargs: object) -> None:
+        if any(sync.user.clerk_id == worst for sync in syncs):
+            raise KeyError("bug")
+
+    worst = ALL().order_by("pk")[2].clerk_user_id
+    signals.users_synced.connect(fail)
+    try:
+        assert work(start(ngozi)).counts == {"processed": 4, "failed": 1}
+    finally:
+        signals.users_synced.disconnect(fail)
+    assert ALL().get(state="failed").clerk_user_id == worst
+    assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 5
