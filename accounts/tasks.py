@@ -9,16 +9,15 @@ from procrastinate.contrib.django import app
 from accounts import derived_state, preserved_forms
 from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
+from accounts.identity import late_conflicts, suggestions
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports
 from accounts.security import lockouts, request_counts
 from accounts.sessions import services as sessions
 from accounts.sync import (
-    late_conflicts,
     on_demand_fetch,  # noqa: F401  # registers its job
     push,
     reconciliation,
-    suggestions,
     sweep,
     unlisted,
 )

@@ -11,9 +11,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import account_joins, identity_conflicts
+from accounts.identity import conflicts, joins
+from accounts.identity.suggestions import SIGNALS
 from accounts.models import IdentityConflict, User
-from accounts.sync.suggestions import SIGNALS
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
@@ -89,7 +89,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
         """Dismiss suggestions. Conflicts of other kinds need a decision of their own."""
         actor, dismissed = Actor.from_request(request), 0
         for conflict in queryset.filter(kind=IdentityConflict.Kind.POSSIBLE, state=State.OPEN):
-            identity_conflicts.resolve(conflict, State.DISMISSED, actor=actor)
+            conflicts.resolve(conflict, State.DISMISSED, actor=actor)
             dismissed += 1
         message = ngettext("%d suggestion dismissed.", "%d suggestions dismissed.", dismissed) % dismissed
         self.message_user(request, message, messages.SUCCESS if dismissed else messages.INFO)
@@ -100,17 +100,17 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
         context: dict[str, Any] = {"title": gettext("Join two accounts"), "opts": self.opts, "form": form}
         if form.is_valid():
             try:
-                context["preview"] = account_joins.preview(**form.cleaned_data)
+                context["preview"] = joins.preview(**form.cleaned_data)
                 if request.method == "POST":
                     return self._join(request, form)
-            except identity_conflicts.ResolutionError as error:
+            except conflicts.ResolutionError as error:
                 context["error"] = str(error)
         context = {**self.admin_site.each_context(request), **context}
         return render(request, "admin/accounts/identityconflict/join.html", context)
 
     def _join(self, request: HttpRequest, form: JoinForm) -> HttpResponse:
         note = request.POST.get("note", "").replace("\x00", "")[:2000]
-        conflict = account_joins.join(**form.cleaned_data, note=note, actor=Actor.from_request(request))
+        conflict = joins.join(**form.cleaned_data, note=note, actor=Actor.from_request(request))
         self.message_user(request, _("Joined and recorded in the audit log."), messages.SUCCESS)
         return redirect(reverse("admin:accounts_identityconflict_change", args=[conflict.pk]))
 
@@ -120,9 +120,9 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
         conflict = self.get_object(request, object_id)
         context: dict[str, Any] = {}
         if conflict is not None:
-            choices = [(state, *CHOICES[state]) for state in identity_conflicts.available_resolutions(conflict)]
+            choices = [(state, *CHOICES[state]) for state in conflicts.available_resolutions(conflict)]
             signals = [SIGNALS[name] for name in conflict.evidence.get("signals", ()) if name in SIGNALS]
-            can_be_undone = identity_conflicts.can_be_undone(conflict)
+            can_be_undone = conflicts.can_be_undone(conflict)
             context = {"conflict": conflict, "choices": choices, "form": ResolutionForm()}
             context |= {"signals": signals, "can_be_undone": can_be_undone}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
@@ -143,10 +143,10 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
         actor = Actor.from_request(request)
         try:
             if resolution == "undo":
-                identity_conflicts.undo(conflict, note=note, actor=actor)
+                conflicts.undo(conflict, note=note, actor=actor)
             else:
-                identity_conflicts.resolve(conflict, State(resolution), note=note, actor=actor)
-        except identity_conflicts.ResolutionError as error:
+                conflicts.resolve(conflict, State(resolution), note=note, actor=actor)
+        except conflicts.ResolutionError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
             self.message_user(request, _("Saved and recorded in the audit log."), messages.SUCCESS)

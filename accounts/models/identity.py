@@ -26,7 +26,7 @@ class IdentityConflict(models.Model):
         OTHER_ID = "other_id", _("Email used by another Clerk account")
         RECREATED = "recreated", _("Deleted at Clerk, then signed up again")
         SEPARATE = "separate", _("Both accounts existed before emails were compared")
-        # A suggestion; see accounts.sync.suggestions.
+        # A suggestion; see accounts.identity.suggestions.
         POSSIBLE = "possible", _("Possibly the same person, with different emails")
         # No conflict was found. An admin joined the accounts.
         MANUAL = "manual", _("Joined by an admin")

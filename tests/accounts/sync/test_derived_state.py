@@ -8,10 +8,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import derived_state, identity_conflicts, tasks
+from accounts import derived_state, tasks
 from accounts.clerk.payloads import Rank, parse_user
 from accounts.clerk.samples import SampleUser
 from accounts.extensions import extensions
+from accounts.identity import conflicts
 from accounts.models import IdentityConflict, MetadataPush, Reconciliation, User
 from accounts.role_changes import change_roles
 from accounts.sync import differences, reconciliation, repairs
@@ -107,7 +108,7 @@ def test_resolution_of_a_conflict_ensures_profiles(webhook: WebhookClient) -> No
     account = UserFactory.create(clerk_id=None, login="olive", email="olive@example.com", name="Olive", builder=True)
     webhook.created(person(email="olive@example.com", email_verified=False))
     admin = UserFactory.create(admin=True)
-    identity_conflicts.resolve(IdentityConflict.objects.get(), State.LINKED, actor=Actor(user=admin))
+    conflicts.resolve(IdentityConflict.objects.get(), State.LINKED, actor=Actor(user=admin))
     assert BuilderProfile.objects.get().user == account
 
 

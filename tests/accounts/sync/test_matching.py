@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import identity_conflicts
 from accounts.clerk import samples
-from accounts.identity_conflicts import ResolutionError
+from accounts.identity import conflicts
+from accounts.identity.conflicts import ResolutionError
 from accounts.models import IdentityConflict, MetadataPush, User
 from accounts.privacy import deletion, erasure
 from accounts.sync import matching
@@ -203,7 +203,7 @@ class TestResolutions:
     def test_linking_moves_the_identity_to_the_older_account(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified_conflict(webhook)
         clerk_id = new.clerk_id
-        identity_conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam), note="She called.")
+        conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam), note="She called.")
         new.refresh_from_db()
         account.refresh_from_db()
         assert (account.clerk_id, account.name, account.roles) == (clerk_id, "Olivia", ["CLIENT", "BUILDER"])
@@ -217,8 +217,8 @@ class TestResolutions:
     def test_linking_can_be_undone(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified_conflict(webhook)
         before = [matching.snapshot(user) for user in (new, account)]
-        identity_conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
-        identity_conflicts.undo(conflict(), actor=Actor(user=adam))
+        conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
+        conflicts.undo(conflict(), actor=Actor(user=adam))
         after = [matching.snapshot(User.objects.get(pk=user.pk)) for user in (new, account)]
         assert (after, conflict().state) == (before, "open")
         assert all(User.objects.filter(pk__in=[new.pk, account.pk]).values_list("is_active", flat=True))
@@ -232,7 +232,7 @@ class TestResolutions:
         again = person(email=EMAIL, first_name="Olive", last_name="Owner")
         webhook.created(again)
         assert Client().get("/builders/olive-owner/").status_code == 404
-        identity_conflicts.resolve(conflict(), State.MOVED, actor=Actor(user=adam))
+        conflicts.resolve(conflict(), State.MOVED, actor=Actor(user=adam))
         page = signed_in(again).get("/builders/olive-owner/")
         assert "Years of work" in page.content.decode()
         assert page.wsgi_request.user == profile.user
@@ -246,24 +246,24 @@ class TestResolutions:
         webhook.deleted(old)
         again = person(email=EMAIL)
         webhook.created(again)
-        identity_conflicts.resolve(conflict(), State.MOVED, actor=Actor(user=adam))
+        conflicts.resolve(conflict(), State.MOVED, actor=Actor(user=adam))
         assert User.objects.get(clerk_id=again.clerk_id).roles == ["CLIENT", "BUILDER"]
 
     @pytest.mark.parametrize("state", (State.KEPT, State.DISMISSED))
     def test_accounts_kept_separate_stay_separate(self, webhook: WebhookClient, adam: User, state: State) -> None:
         new, _account = self.unverified_conflict(webhook)
-        identity_conflicts.resolve(conflict(), state, actor=Actor(user=adam))
+        conflicts.resolve(conflict(), state, actor=Actor(user=adam))
         matching.refresh_conflicts(new, SYSTEM)
         matching.open_missing_conflicts(SYSTEM)
         assert conflict().state == state
-        identity_conflicts.undo(conflict(), actor=Actor(user=adam))
+        conflicts.undo(conflict(), actor=Actor(user=adam))
         assert conflict().is_open
 
     def test_kept_conflict_is_not_reopened_by_a_returning_email(self, webhook: WebhookClient, adam: User) -> None:
         first, second = person(email=EMAIL), person(email=EMAIL)
         webhook.created(first)
         webhook.created(second)
-        identity_conflicts.resolve(conflict(), State.KEPT, actor=Actor(user=adam))
+        conflicts.resolve(conflict(), State.KEPT, actor=Actor(user=adam))
         for someone in (first, second):
             webhook.updated(someone.later(email="moved@example.com"))
             webhook.updated(someone.later().later(email=EMAIL))
@@ -272,7 +272,7 @@ class TestResolutions:
     def test_scheduled_deletion_moves_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
         new, account = self.unverified_conflict(webhook)
         due_at = deletion.request_deletion(new, actor=Actor(user=new)).deletion_due_at
-        identity_conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
+        conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
         for user in (new, account):
             user.refresh_from_db()
         assert (new.deletion_due_at, account.deletion_due_at) == (None, due_at)
@@ -284,31 +284,31 @@ class TestResolutions:
         webhook.created(person(email=EMAIL))
         gone = conflict().other
         erasure.erase_user(gone.pk)
-        assert (conflict().state, conflict().email, identity_conflicts.available_resolutions(conflict())) == (
+        assert (conflict().state, conflict().email, conflicts.available_resolutions(conflict())) == (
             "obsolete",
             "",
             [],
         )
         IdentityConflict.objects.update(state="open")
         with pytest.raises(ResolutionError, match="has been erased"):
-            identity_conflicts.resolve(conflict(), State.MOVED, actor=Actor(user=adam))
+            conflicts.resolve(conflict(), State.MOVED, actor=Actor(user=adam))
         IdentityConflict.objects.update(state="moved")
         with pytest.raises(ResolutionError, match="has been erased"):
-            identity_conflicts.undo(conflict(), actor=Actor(user=adam))
+            conflicts.undo(conflict(), actor=Actor(user=adam))
 
     def test_superuser_cannot_be_linked(self, webhook: WebhookClient, adam: User) -> None:
         local_account(superuser=True, login="boss")
         webhook.created(person(email=EMAIL))
         with pytest.raises(ResolutionError, match="local superuser"):
-            identity_conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
-        assert identity_conflicts.available_resolutions(conflict()) == [State.KEPT, State.DISMISSED]
+            conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
+        assert conflicts.available_resolutions(conflict()) == [State.KEPT, State.DISMISSED]
 
     def test_resolved_conflict_cannot_be_resolved_again(self, webhook: WebhookClient, adam: User) -> None:
         self.unverified_conflict(webhook)
         seen = conflict()
-        identity_conflicts.resolve(conflict(), State.KEPT, actor=Actor(user=adam))
+        conflicts.resolve(conflict(), State.KEPT, actor=Actor(user=adam))
         with pytest.raises(ResolutionError, match="already been resolved: Kept separate"):
-            identity_conflicts.resolve(seen, State.LINKED, actor=Actor(user=adam))
+            conflicts.resolve(seen, State.LINKED, actor=Actor(user=adam))
 
     def test_deleted_identity_cannot_be_moved(self, webhook: WebhookClient, adam: User) -> None:
         local_account()
@@ -316,7 +316,7 @@ class TestResolutions:
         webhook.created(someone)
         webhook.deleted(someone)
         with pytest.raises(ResolutionError, match="no longer exists at Clerk"):
-            identity_conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
+            conflicts.resolve(conflict(), State.LINKED, actor=Actor(user=adam))
 
 
 class TestAdmin:

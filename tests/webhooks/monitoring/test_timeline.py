@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import identity_conflicts
+from accounts.identity import conflicts
 from accounts.models import EndedSession, IdentityConflict, MetadataPush, User
 from accounts.privacy import erasure
 from accounts.role_changes import change_roles
@@ -325,7 +325,7 @@ def test_events_under_former_clerk_id_are_shown_until_it_moved(adam: User) -> No
     of_the_new = event(NOW, clerk_user_id="user_new")
     conflict = IdentityConflict.objects.create(kind="other_id", user=new, other=old, email="zofia@example.com")
     with time_machine.travel(NOW + DAY, tick=False):
-        identity_conflicts.resolve(conflict, IdentityConflict.State.MOVED, actor=HERE.with_user(adam))
+        conflicts.resolve(conflict, IdentityConflict.State.MOVED, actor=HERE.with_user(adam))
     event(NOW + 2 * DAY, clerk_user_id="user_old")
     old.refresh_from_db()
     assert old.clerk_id == "user_new"

@@ -7,9 +7,10 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import identity_conflicts, tasks
+from accounts import tasks
+from accounts.identity import conflicts, late_conflicts, suggestions
 from accounts.models import IdentityConflict, User
-from accounts.sync import late_conflicts, matching, suggestions
+from accounts.sync import matching
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from profiles.models import ClientProfile
@@ -94,7 +95,7 @@ class TestSimultaneousSignUps:
     ) -> None:
         self.sign_up_twice(webhook, unseen)
         late_conflicts.open_late_conflicts(SYSTEM)
-        identity_conflicts.resolve(conflict(), state, actor=SYSTEM)
+        conflicts.resolve(conflict(), state, actor=SYSTEM)
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
         assert conflict().state == state
 
@@ -193,7 +194,7 @@ class TestDifferentEmails:
     def test_decided_suggestion_is_not_repeated(self, state: State) -> None:
         local_account(email="name@company.com"), clerk_account(email="name@company.ai")
         suggestions.suggest(SYSTEM)
-        identity_conflicts.resolve(conflict(), state, actor=SYSTEM)
+        conflicts.resolve(conflict(), state, actor=SYSTEM)
         assert suggestions.suggest(SYSTEM) == 0
         assert conflict().state == state
 
@@ -205,7 +206,7 @@ class TestDifferentEmails:
         for someone in people:
             webhook.created(someone)
         suggestions.suggest(SYSTEM)
-        identity_conflicts.resolve(conflict(), state, actor=SYSTEM)
+        conflicts.resolve(conflict(), state, actor=SYSTEM)
         webhook.updated(people[1].later(email="name@company.com"))
         assert conflict().kind == kind
         assert conflict().is_open is (kind == "other_id")
@@ -237,10 +238,10 @@ class TestDifferentEmails:
         account, someone = local_account(email="name@company.com"), clerk_account(email="name@company.ai")
         suggestions.suggest(SYSTEM)
         adam = Actor(user=UserFactory.create(admin=True))
-        identity_conflicts.resolve(conflict(), State.LINKED, actor=adam)
+        conflicts.resolve(conflict(), State.LINKED, actor=adam)
         account.refresh_from_db()
         assert account.email == "name@company.ai"
-        identity_conflicts.undo(conflict(), actor=adam)
+        conflicts.undo(conflict(), actor=adam)
         account.refresh_from_db()
         someone.refresh_from_db()
         assert (account.email, someone.email) == ("name@company.com", "name@company.ai")

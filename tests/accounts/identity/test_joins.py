@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from accounts import account_joins, identity_conflicts
-from accounts.identity_conflicts import ResolutionError
+from accounts.identity import conflicts, joins
+from accounts.identity.conflicts import ResolutionError
 from accounts.models import IdentityConflict, MetadataPush, User
 from audit.log import Actor
 from audit.models import AuditLog
@@ -54,7 +54,7 @@ def shown_profiles() -> set[tuple[str, int]]:
 
 
 def join(user: User, other: User, adam: User, note: str = "She called.") -> IdentityConflict:
-    return account_joins.join(user, other, actor=Actor(user=adam), note=note)
+    return joins.join(user, other, actor=Actor(user=adam), note=note)
 
 
 class TestJoin:
@@ -89,13 +89,13 @@ class TestJoin:
         before = rows(new, old)
         conflict = join(new, old, adam)
         assert rows(new, old) != before
-        identity_conflicts.undo(conflict, actor=Actor(user=adam), note="Wrong Olive.")
+        conflicts.undo(conflict, actor=Actor(user=adam), note="Wrong Olive.")
         assert rows(new, old) == before
         assert IdentityConflict.objects.get().state == "dismissed"
 
     def test_undo_restores_the_profiles(self, new: User, old: User, adam: User) -> None:
         before = shown_profiles()
-        identity_conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
+        conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
         assert shown_profiles() == before
 
     def test_undo_removes_roles_that_were_pushed_meanwhile(
@@ -103,19 +103,19 @@ class TestJoin:
     ) -> None:
         conflict = join(new, old, adam)
         User.objects.filter(pk=old.pk).update(clerk_roles=["CLIENT", "BUILDER"], roles_added=[])  # Clerk confirmed
-        identity_conflicts.undo(conflict, actor=Actor(user=adam))
+        conflicts.undo(conflict, actor=Actor(user=adam))
         new.refresh_from_db()
         assert (new.roles, new.roles_removed) == (["CLIENT"], ["BUILDER"])
         assert MetadataPush.objects.filter(user=new, state="pending").exists()
 
     def test_undone_join_cannot_be_undone_again(self, new: User, old: User, adam: User) -> None:
         conflict = join(new, old, adam)
-        identity_conflicts.undo(conflict, actor=Actor(user=adam))
+        conflicts.undo(conflict, actor=Actor(user=adam))
         with pytest.raises(ResolutionError, match="undone already"):
-            identity_conflicts.undo(conflict, actor=Actor(user=adam))
+            conflicts.undo(conflict, actor=Actor(user=adam))
 
     def test_accounts_can_be_joined_again_after_undo(self, new: User, old: User, adam: User) -> None:
-        identity_conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
+        conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
         new.refresh_from_db()
         old.refresh_from_db()
         join(new, old, adam)
@@ -167,7 +167,7 @@ class TestJoin:
 class TestPreview:
     def test_preview_shows_pages_that_become_hidden(self, new: User, old: User) -> None:
         BuilderProfileFactory.create(user=new, slug="olive-again")
-        pages = [changes[-1] for _account, changes in account_joins.preview(new, old)]
+        pages = [changes[-1] for _account, changes in joins.preview(new, old)]
         assert pages == [
             ("Builder page", "/builders/olive-again/", "/builders/olive-again/ (not public)"),
             ("Builder page", "/builders/olive/", "/builders/olive/"),
@@ -175,7 +175,7 @@ class TestPreview:
 
     def test_preview_equals_the_join_and_changes_nothing(self, new: User, old: User, adam: User) -> None:
         before, audited = rows(new, old), AuditLog.objects.count()
-        preview = account_joins.preview(new, old)
+        preview = joins.preview(new, old)
         assert (rows(new, old), AuditLog.objects.count()) == (before, audited)
         assert not IdentityConflict.objects.exists()
         join(new, old, adam)

@@ -4,9 +4,9 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from accounts import identity_conflicts
 from accounts.extensions import extensions
-from accounts.identity_conflicts import ResolutionError
+from accounts.identity import conflicts
+from accounts.identity.conflicts import ResolutionError
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching
 from audit.log import SYSTEM, Actor
@@ -32,9 +32,7 @@ def join(user: User, other: User, *, actor: Actor, note: str) -> IdentityConflic
     if not note.strip():
         raise ResolutionError(_("Enter a reason."))
     conflict = _manual_conflict(user, other)
-    identity_conflicts.resolve(
-        conflict, State.MOVED if other.clerk_id else State.LINKED, actor=actor, note=note.strip()
-    )
+    conflicts.resolve(conflict, State.MOVED if other.clerk_id else State.LINKED, actor=actor, note=note.strip())
     return conflict
 
 
