@@ -117,16 +117,17 @@ def target_key(row: models.Model) -> str:
 
 
 @contextmanager
-def batch() -> Iterator[None]:
+def batch() -> Iterator[list[AuditLog]]:
     """Insert the rows recorded inside the block with one statement at its end. If the block raises, write none.
 
     The block must be inside the transaction of the changes. A block inside another one leaves its rows to the outer one.
+    The outer block may insert the rows with a statement of its own and remove them from the list.
     """
     outer = _pending.get()
     rows: list[AuditLog] = []
     marker = _pending.set(rows)
     try:
-        yield
+        yield rows
     finally:
         _pending.reset(marker)
     if outer is not None:

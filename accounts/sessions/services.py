@@ -6,7 +6,7 @@ from functools import cache
 from django.conf import settings
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection, transaction
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from procrastinate import RetryStrategy
@@ -19,7 +19,7 @@ from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
 from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
-from core.db.statements import insert_if_new
+from core.db.statements import hot_cursor, insert_if_new, load, loaded_fields
 
 #: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
@@ -53,20 +53,20 @@ def load_user(claims: SessionClaims) -> User | AnonymousUser:
 
 
 def _load(claims: SessionClaims) -> tuple[User, bool] | None:
-    with connection.cursor() as cursor:
+    with hot_cursor() as cursor:
         cursor.execute(_select(), [claims.session_id, claims.clerk_id])
         row = cursor.fetchone()
     if row is None:
         return None
     *values, has_ended = row
-    return User.from_db(connection.alias, [field.attname for field in User._meta.concrete_fields], values), has_ended
+    return load(User, values), has_ended
 
 
 @cache
 def _select() -> str:
     """Return the query for `_load`. It is cached because compiling it with the ORM takes longer than running it."""
     ended, users = EndedSession._meta.db_table, User._meta.db_table
-    columns = ", ".join(f'"{field.column}"' for field in User._meta.concrete_fields)
+    columns = ", ".join(f'"{field.column}"' for field in loaded_fields(User))
     # Contains only table and column names from the models.
     ended_expression = f'EXISTS (SELECT FROM "{ended}" WHERE "session_id" = %s)'
     return f'SELECT {columns}, {ended_expression} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608

@@ -49,7 +49,12 @@ def insert_if_new(row: models.Model) -> bool:
 
 
 def insert_new[Row: models.Model](
-    rows: Sequence[Row], *, key: str, expressions: Expressions = (), items: Sequence[Mapping[str, Any]] = ()
+    rows: Sequence[Row],
+    *,
+    key: str,
+    expressions: Expressions = (),
+    items: Sequence[Mapping[str, Any]] = (),
+    also: Sequence[models.Model] = (),
 ) -> list[Row]:
     """Insert the rows that violate no unique constraint, set their primary keys, and return them. See `insert_if_new`.
 
@@ -58,12 +63,17 @@ def insert_new[Row: models.Model](
             key.
         expressions: SQL for columns whose values PostgreSQL computes. Their attributes are set from the inserted row.
         items: values for the expressions, one mapping for each row.
+        also: rows of another model to insert with the same statement, as `insert` does.
     """
     if not rows:
         return []
     values = [_values(row) | dict(extra) for row, extra in zip(rows, items or [{}] * len(rows), strict=True)]
+    sql, parameters = _insert_new_sql(type(rows[0]), key, expressions), [_as_json(values)]
+    if also:
+        sql = f"WITH also AS ({_insert_sql(type(also[0]))}) {sql}"
+        parameters = [_as_json(map(_values, also)), *parameters]
     with hot_cursor() as cursor:
-        cursor.execute(_insert_new_sql(type(rows[0]), key, expressions), [_as_json(values)])
+        cursor.execute(sql, parameters)
         found = {value: computed for value, *computed in cursor.fetchall()}
     if len(rows) == 1 and found:
         found = {getattr(rows[0], key): next(iter(found.values()))}
