@@ -1,6 +1,7 @@
 """Set `request.user` from Clerk's session token, and refresh expired tokens with a handshake."""
 
 import logging
+from functools import cache
 from typing import cast
 
 from django.contrib.auth import get_user
@@ -126,7 +127,12 @@ class ClerkAuthenticationMiddleware(AuthenticationMiddleware):
 
 
 def is_in_admin(request: HttpRequest) -> bool:
-    return request.path.startswith(reverse("admin:index"))
+    return request.path.startswith(_admin_path())
+
+
+@cache
+def _admin_path() -> str:
+    return reverse("admin:index")
 
 
 def _forbid_storing(response: HttpResponse) -> None:

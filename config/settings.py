@@ -134,18 +134,18 @@ MIDDLEWARE = [
     "config.middleware.browser_policies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.middleware.AnonymousGZipMiddleware",  # Must come after WhiteNoise, whose files are already compressed.
-    "django.middleware.csp.ContentSecurityPolicyMiddleware",
+    "config.page_middleware.PolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Must come after middleware that sets headers and before middleware that checks the host.
     "config.probes.answer_probes",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.page_middleware.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     # Must come before the next middleware, which may check a flag and return a response.
     "config.middleware.FlagCookiesMiddleware",
     "accounts.middleware.ClerkAuthenticationMiddleware",
     "config.request_limits.limit_requests",  # Must come after the previous middleware, which identifies the user.
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "config.page_middleware.PageMessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
     "config.middleware.DatabaseUnavailableMiddleware",
