@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from django.db import connection
 from django.db.models import QuerySet
+
+from core.db.statements import hot_cursor
 
 
 def compile_query(build: Callable[[str], QuerySet[Any, Any]]) -> Callable[[str], tuple[Any, ...] | None]:
@@ -27,7 +28,7 @@ def compile_query(build: Callable[[str], QuerySet[Any, Any]]) -> Callable[[str],
         return text
 
     def first_row(value: str) -> tuple[Any, ...] | None:
-        with connection.cursor() as cursor:
+        with hot_cursor() as cursor:
             cursor.execute(sql(), [value])
             row: tuple[Any, ...] | None = cursor.fetchone()
             return row

@@ -18,6 +18,7 @@ def main() -> None:
             webhooks.run(postgres, folder)
             for module in ("statements", "sessions", "reconciliation"):
                 run_benchmark(f"tests.bench.{module}", postgres.url)
+    subprocess.run([sys.executable, "-m", "tests.bench.pages"], check=True)
     subprocess.run([sys.executable, "-m", "tests.bench.directory"], check=True)
     # This benchmark uses a separate PostgreSQL with other settings, and takes longer than all others together.
     subprocess.run([sys.executable, "-m", "tests.bench.operators"], check=True)

@@ -75,7 +75,9 @@ def seed(builders: int = BUILDERS) -> None:
 
 
 def add_portfolios() -> None:
-    """Give every builder what a complete page has: projects, a badge, links, a location and a time zone."""
+    """Give every builder what a complete page has: projects, a badge, links and a location."""
+    from django.db.models import Case, F, Value, When
+
     from accounts.models import User
     from profiles.models import Badge, BuilderProfile, Project
 
@@ -83,10 +85,14 @@ def add_portfolios() -> None:
     words = vocabulary(chance, 2000)
     admin = User.objects.create(clerk_id="user_benchadmin", clerk_version="1", password="!", roles=["ADMIN"])
     builders = list(BuilderProfile.objects.all())
+    # Pages of the others show a time, so their ETags change every minute.
+    BuilderProfile.objects.annotate(half=F("id") % 2).filter(half=0).update(
+        availability_confirmed_at=None, time_zone=""
+    )
     BuilderProfile.objects.update(
         tagline="One line in their own words",
         location="Kraków",
-        time_zone="Europe/Warsaw",
+        time_zone=Case(When(availability_confirmed_at=None, then=Value("")), default=Value("Europe/Warsaw")),
         expertise=["Payments", "Offline apps"],
         links=["https://github.com/example", "https://example.com/work"],
         completed_projects=12,

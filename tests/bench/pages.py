@@ -126,15 +126,14 @@ def is_up(port: int) -> bool:
 
 def all_pages(product: Site, bare: Site, writer: psycopg.Connection) -> dict[str, Page]:
     shown = writer.execute(
-        "SELECT slug, clerk_id FROM profiles_builderprofile AS builder JOIN accounts_user AS u ON u.id = user_id "
+        "SELECT slug, clerk_id, time_zone FROM profiles_builderprofile AS builder JOIN accounts_user AS u ON u.id = user_id "
         f"WHERE is_active AND searchable ORDER BY score DESC, builder.id DESC LIMIT {SHOWN}"
     ).fetchall()
-    urls = [f"/builders/{slug}/" for slug, _ in shown]
+    urls = [f"/builders/{slug}/" for slug, _, _ in shown]
     nobody: Headers = {"Cookie": "__clerk_db_jwt=dvb_1"}  # signed out, and known to a development instance of Clerk
-    owners = [(f"/builders/{slug}/", signed_in(clerk_id)) for slug, clerk_id in shown]
+    owners = [(f"/builders/{slug}/", signed_in(clerk_id)) for slug, clerk_id, _ in shown]
     member = signed_in(shown[-1][1])
-    unchanged = [(url, {"If-None-Match": product.get(url, nobody).headers.get("ETag", "")}) for url in urls]
-    revalidates = all(headers["If-None-Match"] for _, headers in unchanged)
+    unchanged = [url for url, (_, _, time_zone) in zip(urls, shown, strict=True) if not time_zone]
     words = ["re", "react", "python dev", "bako"]
     search = [(f"/builders/?q={word.replace(' ', '+')}", nobody) for word in words]
     top = f"score >= (SELECT score FROM profiles_builderprofile ORDER BY score DESC OFFSET {2 * CARDS} LIMIT 1)"
@@ -150,7 +149,7 @@ def all_pages(product: Site, bare: Site, writer: psycopg.Connection) -> dict[str
         BARE_BUILDER: Page(bare, cycle(for_visitors(urls)), BARE_BUILDER),
         "builder page, visitor, warm": page(for_visitors(urls), BARE_BUILDER),
         "builder page, visitor, cold": page(for_visitors(urls), BARE_BUILDER, touched=top),
-        "builder page, unchanged (304)": page(unchanged, BARE_BUILDER, status=304 if revalidates else 200),
+        "builder page, unchanged (304)": page(for_visitors(unchanged), BARE_BUILDER, status=304),
         "builder page, signed in": page([(url, member) for url in urls[:-1]], BARE_BUILDER),
         "builder page, owner": page(owners, BARE_BUILDER),
         BARE_DIRECTORY: Page(bare, cycle(for_visitors(["/builders/"])), BARE_DIRECTORY),
@@ -185,6 +184,7 @@ def measure(pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer:
     """Run the rounds. The first one is a warm-up and not measured."""
     for number in range(ROUNDS + 1):
         for page in list(pages.values())[:: 1 if number % 2 else -1]:
+            warm_up(page)
             before = cpu_seconds()
             for _ in range(REQUESTS):
                 if page.touched:
@@ -195,6 +195,14 @@ def measure(pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer:
                     sys.exit(f"{url} returned {response.status}, not {page.status}")
             if number:
                 page.cpu_ms.append(1000 * (cpu_seconds() - before) / REQUESTS)
+
+
+def warm_up(page: Page) -> None:
+    """Request each page once, because the cold pages have changed all builders, and note the new ETags."""
+    requests = [next(page.requests) for _ in range(SHOWN)]
+    etags = {url: page.site.get(url, headers).headers.get("ETag", "") for url, headers in requests}
+    if page.status == 304:
+        page.requests = cycle([(url, {**headers, "If-None-Match": etags[url]}) for url, headers in requests])
 
 
 def report(pages: Mapping[str, Page]) -> int:

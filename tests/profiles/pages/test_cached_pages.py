@@ -10,6 +10,7 @@ import pytest
 import time_machine
 from django.core.cache import caches
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.utils import translation
 from pytest_django import DjangoAssertNumQueries
@@ -345,3 +346,35 @@ def test_response_that_sets_a_flag_cookie_is_not_shared(client: Client) -> None:
     assert response.cookies
     assert response["Cache-Control"] == "private, no-cache"
     assert "ETag" not in response
+
+
+@pytest.mark.usefixtures("olive")
+def test_cards_fit_their_position_and_page(client: Client) -> None:
+    """Portraits outside the first screen load later, and the home page has other headings."""
+    for number in range(6):
+        BuilderProfileFactory.create(user__image_url=f"https://img.clerk.com/{number}", headline="Maps")
+    urls = (DIRECTORY, "/", f"{DIRECTORY}?sort=newest")
+    BuilderProfile.objects.update(score=F("id") * -1)  # so that the orders differ
+    warm = [text_of(client, url) for url in urls]
+    for url, text in zip(urls, warm, strict=True):
+        caches["fragments"].clear()
+        assert text_of(client, url) == text
+
+
+@pytest.mark.usefixtures("olive")
+def test_crawler_cannot_fill_the_cache(client: Client) -> None:
+    stored = caches["fragments"]._cache  # type: ignore[attr-defined]  # of Django's LocMemCache
+    text_of(client)
+    before = len(stored)
+    for number in range(20):
+        text_of(client, f"{URL}?page={number}")
+        text_of(client, f"{DIRECTORY}?q=nothing{number}")
+        assert read(client, f"/builders/nobody-{number}/").status_code == 404
+    assert len(stored) == before
+
+
+@pytest.mark.usefixtures("olive")
+def test_addresses_on_a_page_have_its_own_host(client: Client) -> None:
+    for host in ("a.localhost", "b.localhost"):
+        text = read(client, host=host).content.decode()
+        assert f'<link rel="canonical" href="http://{host}/builders/olive-owner/">' in text
