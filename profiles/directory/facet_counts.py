@@ -36,12 +36,12 @@ class Chip:
     """An active filter, or the search text.
 
     Attributes:
-        query_without: the query without this filter.
-        count: the number of matches for `query_without`, or "" if they were not counted.
+        remaining_query: the query without this filter.
+        count: the number of matches for `remaining_query`, or "" if they were not counted.
     """
 
     label: str
-    query_without: DirectoryQuery
+    remaining_query: DirectoryQuery
     count: str = ""
 
 
@@ -104,7 +104,7 @@ def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
     builders, so they are counted in a sample without that facet.
     """
     any_of = [key for key, facet in FACETS.items() if key in query.filters and not facet.match_all]
-    queries = {key: query.without(key) for key in any_of}
+    queries = {key: query.without_filter(key) for key in any_of}
     if query.after:
         queries[""] = query.first_page
     samples = dict(zip(queries, directory.scan(list(queries.values())), strict=True)) if queries else {}
@@ -116,15 +116,15 @@ def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
 
 
 def active_filters(query: DirectoryQuery) -> list[Chip]:
-    text = [Chip(f"“{query.text}”", query.without("q"))] if query.text else []
+    text = [Chip(f"“{query.text}”", query.without_filter("q"))] if query.text else []
     filters = [(FACETS[key], value) for key, values in query.filters.items() for value in values]
-    return [*text, *(Chip(facet.label(value), query.without(facet.key, value)) for facet, value in filters)]
+    return [*text, *(Chip(facet.label(value), query.without_filter(facet.key, value)) for facet, value in filters)]
 
 
 def removal_suggestions(query: DirectoryQuery) -> list[Chip]:
     """Suggest filters to remove if there are no matches, sorted by the resulting number of matches."""
     chips = active_filters(query)[:MAX_SUGGESTIONS]
-    counts = directory.count([chip.query_without for chip in chips])
+    counts = directory.count([chip.remaining_query for chip in chips])
     ranked = sorted(zip(counts, chips, strict=True), key=lambda pair: -pair[0])
     limit = directory.SAMPLE_SIZE
     return [

@@ -85,7 +85,7 @@ class DirectoryQuery:
     def first_page(self) -> "DirectoryQuery":
         return replace(self, after=None)
 
-    def without(self, key: str, value: str | None = None) -> "DirectoryQuery":
+    def without_filter(self, key: str, value: str | None = None) -> "DirectoryQuery":
         """Return a copy without one value of a facet, or without the whole facet.
 
         The key "q" removes the search text.

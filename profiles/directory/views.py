@@ -74,5 +74,5 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
 def _update_history(request: DirectoryRequest, query: DirectoryQuery, response: HttpResponse) -> HttpResponse:
     """Update the browser URL. While the user types, replace the history entry instead of adding one for each letter."""
     before = DirectoryQuery.from_params(QueryDict(urlsplit(request.htmx.current_url or "").query))
-    is_same_search = bool(before.text) == bool(query.text) and before.without("q") == query.without("q")
+    is_same_search = bool(before.text) == bool(query.text) and before.without_filter("q") == query.without_filter("q")
     return replace_url(response, query.url) if is_same_search else push_url(response, query.url)

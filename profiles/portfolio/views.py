@@ -127,7 +127,7 @@ class ProjectUpdateView(ProjectFormView):
         if self.profile.projects.filter(pk=self.pk).exists():
             return super().post(request, *args, **kwargs)
         self.object = self.project = Project(builder=self.profile)
-        return self.form_invalid(self.get_form(), status=409, is_gone=True)
+        return self.form_invalid(self.get_form(), status=409, is_deleted=True)
 
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
         data = form.cleaned_data

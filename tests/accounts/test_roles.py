@@ -118,7 +118,7 @@ class TestPendingChanges:
         webhook.created(someone)
         olive = User.objects.get()
         change_roles(olive, add=[Role.BUILDER], actor=REQUEST.with_user(olive))
-        webhook.updated(someone.later(first_name="Oliva"))
+        webhook.updated(someone.with_changes(first_name="Oliva"))
         olive.refresh_from_db()
         assert (olive.name[:5], olive.roles, olive.clerk_roles) == ("Oliva", ["CLIENT", "BUILDER"], ["CLIENT"])
 
@@ -127,7 +127,7 @@ class TestPendingChanges:
         webhook.created(someone)
         adam = User.objects.get()
         change_roles(adam, add=[Role.BUILDER], actor=REQUEST.with_user(adam))
-        webhook.updated(someone.later(roles=[]))
+        webhook.updated(someone.with_changes(roles=[]))
         adam.refresh_from_db()
         assert (adam.roles, adam.is_staff) == (["BUILDER"], False)
 

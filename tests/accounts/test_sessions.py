@@ -60,10 +60,10 @@ def test_user_is_loaded_lazily(olive: SampleUser, django_assert_num_queries: Dja
 def test_ban_takes_effect_with_the_next_request(webhook: WebhookClient, olive: SampleUser) -> None:
     token = mint(olive.clerk_id)
     assert user_of(token).is_authenticated
-    banned = olive.later(banned=True)
+    banned = olive.with_changes(banned=True)
     webhook.updated(banned)
     assert not user_of(token).is_authenticated
-    webhook.updated(banned.later(banned=False))
+    webhook.updated(banned.with_changes(banned=False))
     assert user_of(token).is_authenticated
 
 
@@ -201,7 +201,7 @@ def test_admin_role_grants_and_revokes_admin_access(webhook: WebhookClient) -> N
     webhook.created(adam)
     headers = {"authorization": f"Bearer {mint(adam.clerk_id)}"}
     assert Client().get("/admin/", headers=headers).status_code == 200
-    webhook.updated(adam.later(roles=["CLIENT"]))
+    webhook.updated(adam.with_changes(roles=["CLIENT"]))
     assert Client().get("/admin/", headers=headers).status_code == 302
 
 
@@ -213,7 +213,7 @@ def test_admins_have_view_permissions_only(webhook: WebhookClient) -> None:
     assert user.has_module_perms("accounts")
     for perm in ("accounts.change_user", "accounts.delete_user", "auth.add_permission", "auth.change_group"):
         assert not user.has_perm(perm)
-    webhook.updated(adam.later(banned=True))
+    webhook.updated(adam.with_changes(banned=True))
     assert not User.objects.get().has_perm("accounts.view_user")
 
 

@@ -132,7 +132,7 @@ def test_update_is_logged_with_old_and_new_values(
     webhook.created(user)
     since = newest_id()
     with time_machine.travel(NOW, tick=False):
-        webhook.updated(user.later(**facts))
+        webhook.updated(user.with_changes(**facts))
     assert written_rows(since=since) == rows
     for row in AuditLog.objects.filter(pk__gt=since):
         is_change = row.action in {"USER_UPDATED", "PROFILE_UPDATED"}
@@ -143,9 +143,9 @@ def test_restored_role_is_logged(webhook: WebhookClient) -> None:
     user = olive()
     webhook.created(user)
     with time_machine.travel(NOW, tick=False):
-        webhook.updated(user.later(timedelta(seconds=1), roles=[]))
+        webhook.updated(user.with_changes(timedelta(seconds=1), roles=[]))
     since = newest_id()
-    webhook.updated(user.later(timedelta(seconds=2)))
+    webhook.updated(user.with_changes(timedelta(seconds=2)))
     assert written_rows(since=since) == [
         ("ROLE_ADDED", "accounts.user", {"role": "BUILDER"}),
         ("PROFILE_UPDATED", "profiles.builderprofile", {"archived_at": ["2026-11-02T09:30:00Z", None]}),
@@ -156,7 +156,7 @@ def test_first_slug_is_logged(webhook: WebhookClient) -> None:
     user = olive(first_name=None, last_name=None)
     webhook.created(user)
     since = newest_id()
-    webhook.updated(user.later(first_name="Olive"))
+    webhook.updated(user.with_changes(first_name="Olive"))
     assert written_rows(since=since) == [
         ("USER_UPDATED", "accounts.user", {"name": ["", "Olive"]}),
         ("PROFILE_UPDATED", "profiles.builderprofile", {"slug": [None, "olive"]}),
@@ -167,7 +167,7 @@ def test_deletion_is_logged(webhook: WebhookClient) -> None:
     user = olive()
     webhook.created(user)
     since = newest_id()
-    webhook.deleted(user.later())
+    webhook.deleted(user.with_changes())
     assert written_rows(since=since) == [
         ("USER_DELETED", "accounts.user", {"deleted_at": [None, "2026-11-01T12:00:01Z"]})
     ]
@@ -212,7 +212,7 @@ def test_row_has_user_agent_and_ip_address_of_its_event(webhook: WebhookClient) 
     user = olive()
     webhook.created(user)
     assert AuditLog.objects.latest("pk").user_agent == BROWSER
-    event = samples.user_event("user.updated", user.later(banned=True))
+    event = samples.user_event("user.updated", user.with_changes(banned=True))
     event["event_attributes"]["http_request"] = {"client_ip": "198.51.100.1", "user_agent": "Admin's"}
     webhook.post(event, svix_id="msg_ban")
     newest = AuditLog.objects.latest("pk")
@@ -222,12 +222,14 @@ def test_row_has_user_agent_and_ip_address_of_its_event(webhook: WebhookClient) 
 UNCHANGED: dict[str, Callable[[WebhookClient, SampleUser], Any]] = {
     "duplicate": lambda webhook, user: webhook.created(user, svix_id="msg_1"),
     "same version": lambda webhook, user: webhook.created(user),
-    "stale": lambda webhook, user: webhook.updated(user.later(-timedelta(hours=1), first_name="Old")),
-    "newer and the same": lambda webhook, user: webhook.updated(user.later()),
-    "locked": lambda webhook, user: webhook.updated(user.later(locked=True)),
-    "same role in another spelling": lambda webhook, user: webhook.updated(user.later(roles=["builder", "WIZARD"])),
-    "other metadata": lambda webhook, user: webhook.updated(user.later(public_metadata={"theme": "dark"})),
-    "phone": lambda webhook, user: webhook.updated(user.later(phone="+48600100200")),
+    "stale": lambda webhook, user: webhook.updated(user.with_changes(-timedelta(hours=1), first_name="Old")),
+    "newer and the same": lambda webhook, user: webhook.updated(user.with_changes()),
+    "locked": lambda webhook, user: webhook.updated(user.with_changes(locked=True)),
+    "same role in another spelling": lambda webhook, user: webhook.updated(
+        user.with_changes(roles=["builder", "WIZARD"])
+    ),
+    "other metadata": lambda webhook, user: webhook.updated(user.with_changes(public_metadata={"theme": "dark"})),
+    "phone": lambda webhook, user: webhook.updated(user.with_changes(phone="+48600100200")),
     "another type": lambda webhook, user: webhook.send("session.pending", user),
 }
 
@@ -442,8 +444,8 @@ def test_erased_row_verifies_against_its_original_values() -> None:
 def test_digests_of_rows_written_by_webhooks_are_valid(webhook: WebhookClient) -> None:
     user = olive(first_name="ليلى", has_image=True)
     webhook.created(user)
-    webhook.updated(user.later(timedelta(seconds=1), roles=[], email=None, banned=True))
-    webhook.deleted(user.later(timedelta(seconds=2)))
+    webhook.updated(user.with_changes(timedelta(seconds=1), roles=[], email=None, banned=True))
+    webhook.deleted(user.with_changes(timedelta(seconds=2)))
     rows = list(AuditLog.objects.all())
     assert len(rows) == 7
     assert all(is_digest_valid(row) for row in rows)

@@ -71,10 +71,10 @@ def _messages(events: int, random: Random) -> list[tuple[str, str]]:
             event_type, user = "user.created", users[-1]
         elif chance < CREATED + UPDATED:
             index = random.randrange(len(users))
-            users[index] = users[index].later(updated_at=moment, first_name=random.choice(samples.NAMES)[0])
+            users[index] = users[index].with_changes(updated_at=moment, first_name=random.choice(samples.NAMES)[0])
             event_type, user = "user.updated", users[index]
         else:
-            event_type, user = "user.deleted", users.pop(random.randrange(len(users))).later(updated_at=moment)
+            event_type, user = "user.deleted", users.pop(random.randrange(len(users))).with_changes(updated_at=moment)
         messages.append((samples.encode(samples.user_event(event_type, user)), samples.new_id(random, "msg")))
     return messages
 

@@ -152,7 +152,7 @@ class TestUnreadable:
         tab.locator("#result_list .received a").first.click()
         expect(tab.get_by_role("heading", level=1)).to_have_text("user.created")
         expect(tab.locator(".status-summary")).to_contain_text("the payload is invalid")
-        tab.get_by_role("link", name="What to do").click()
+        tab.get_by_role("link", name="Open the runbook").click()
         expect(tab.get_by_role("heading", level=1)).to_have_text("Dead events need attention")
         assert admin_violations(tab, axe) == []
 

@@ -51,7 +51,7 @@ def build_events(history: list[dict[str, Any]], *, deleted: bool) -> list[dict[s
     for number, change in enumerate(history):
         fields = dict(change)
         delay, omitted_fields = fields.pop("delay"), fields.pop("omitted_fields")
-        user = user.later(delay, **fields) if number else replace(user.later(**fields), updated_at=START)
+        user = user.with_changes(delay, **fields) if number else replace(user.with_changes(**fields), updated_at=START)
         events.append(samples.user_event("user.updated" if number else "user.created", user))
         # Two changes in the same millisecond are ordered by the time in the envelope.
         events[-1]["timestamp"] += number

@@ -48,7 +48,9 @@ def site(pooled_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_webhooks_are_applied(site: httpx.Client) -> None:
     people = [person() for _ in range(MANY)]
     created = [(samples.user_event("user.created", user), new_svix_id()) for user in people]
-    updated = [(samples.user_event("user.updated", user.later(first_name="Zosia")), new_svix_id()) for user in people]
+    updated = [
+        (samples.user_event("user.updated", user.with_changes(first_name="Zosia")), new_svix_id()) for user in people
+    ]
     assert _outcomes(site, [*created, *updated]) <= {"processed", "stale"}
     assert _outcomes(site, created) == {"duplicate"}
     assert User.objects.filter(name__startswith="Zosia").count() == MANY
@@ -57,7 +59,7 @@ def test_webhooks_are_applied(site: httpx.Client) -> None:
 def test_webhook_does_not_wait_longer_than_the_lock_timeout(site: httpx.Client, database_url: str) -> None:
     zofia = person()
     assert WebhookClient().created(zofia) == "processed"
-    update = samples.user_event("user.updated", zofia.later(first_name="Zosia"))
+    update = samples.user_event("user.updated", zofia.with_changes(first_name="Zosia"))
     with psycopg.connect(database_url) as rival:
         rival.execute("SELECT FROM accounts_user FOR UPDATE")
         started = time.monotonic()

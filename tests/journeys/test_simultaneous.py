@@ -32,7 +32,7 @@ def test_eight_deliveries_of_one_event_have_one_effect(svix: Svix) -> None:
 def test_newest_of_eight_simultaneous_events_wins(svix: Svix) -> None:
     for _ in range(ROUNDS):
         first = person(roles=["BUILDER"])
-        versions = [first.later(timedelta(seconds=second), first_name=f"V{second}") for second in range(1, 8)]
+        versions = [first.with_changes(timedelta(seconds=second), first_name=f"V{second}") for second in range(1, 8)]
         messages = [(samples.user_event("user.created", first), new_svix_id())]
         messages += [(samples.user_event("user.updated", version), new_svix_id()) for version in versions]
         responses = svix.deliver_all(messages, threads=8)

@@ -76,7 +76,7 @@ def test_profiles_follow_every_change_of_roles(
 ) -> None:
     olive = builder(roles=before)
     webhook.created(olive)
-    webhook.updated(olive.later(roles=after))
+    webhook.updated(olive.with_changes(roles=after))
     assert present() == kinds
 
 
@@ -95,7 +95,7 @@ def test_lost_role_archives_its_profile(webhook: WebhookClient) -> None:
     olive = builder(roles=["BUILDER", "CLIENT"])
     webhook.created(olive)
     with time_machine.travel(NOW, tick=False):
-        webhook.updated(olive.later(roles=["CLIENT"]))
+        webhook.updated(olive.with_changes(roles=["CLIENT"]))
     assert profile_of(olive).archived_at == NOW
     assert not is_public(olive)
     assert ClientProfile.objects.get().archived_at is None
@@ -108,8 +108,8 @@ def test_regained_role_restores_the_profile_with_its_content(webhook: WebhookCli
     BuilderProfile.objects.update(**values, display_name="Olive O.", searchable=False)
     indexing.index_profiles([profile_of(olive).pk])
     [before] = BuilderProfile.objects.values()
-    webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
-    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
+    webhook.updated(olive.with_changes(timedelta(seconds=1), roles=[]))
+    webhook.updated(olive.with_changes(timedelta(seconds=2), roles=["BUILDER"]))
     assert list(BuilderProfile.objects.values()) == [before]
     assert is_public(olive)
 
@@ -118,7 +118,7 @@ def test_repeated_role_changes_nothing(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     [before] = BuilderProfile.objects.values()
-    webhook.updated(olive.later(roles=["builder"]))
+    webhook.updated(olive.with_changes(roles=["builder"]))
     assert list(BuilderProfile.objects.values()) == [before]
 
 
@@ -142,7 +142,7 @@ def test_role_change_affects_only_its_user(webhook: WebhookClient) -> None:
     olive, vera = builder(), builder(first_name="Vera")
     webhook.created(olive)
     webhook.created(vera)
-    webhook.updated(olive.later(roles=[]))
+    webhook.updated(olive.with_changes(roles=[]))
     assert (is_public(olive), is_public(vera)) == (False, True)
 
 
@@ -156,10 +156,10 @@ def test_other_reasons_are_kept_when_the_role_is_lost_and_regained(webhook: Webh
     olive = builder()
     webhook.created(olive)
     BuilderProfile.objects.update(**{reason: NOW})
-    webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
+    webhook.updated(olive.with_changes(timedelta(seconds=1), roles=[]))
     assert getattr(profile_of(olive), reason) == NOW
     assert profile_of(olive).archived_at
-    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
+    webhook.updated(olive.with_changes(timedelta(seconds=2), roles=["BUILDER"]))
     assert getattr(profile_of(olive), reason) == NOW
     assert not profile_of(olive).archived_at
     assert not is_public(olive)
@@ -179,7 +179,7 @@ def test_page_is_public_after_the_last_reason_is_removed(webhook: WebhookClient,
             BuilderProfile.objects.update(hidden_at=NOW if active else None)
             return
         state |= {"banned": active} if reason == "ban" else {"roles": [] if active else ["BUILDER"]}
-        olive = olive.later(**state)
+        olive = olive.with_changes(**state)
         assert webhook.updated(olive) == "processed"
 
     for reason in order:
@@ -214,9 +214,9 @@ def test_ban_hides_the_page_until_it_ends(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
     [before] = BuilderProfile.objects.values()
-    webhook.updated(olive.later(timedelta(seconds=1), banned=True))
+    webhook.updated(olive.with_changes(timedelta(seconds=1), banned=True))
     assert not is_public(olive)
-    webhook.updated(olive.later(timedelta(seconds=2)))
+    webhook.updated(olive.with_changes(timedelta(seconds=2)))
     assert is_public(olive)
     assert list(BuilderProfile.objects.values()) == [before]
 
@@ -225,7 +225,7 @@ def test_user_deletion_hides_the_page_and_keeps_the_row(webhook: WebhookClient) 
     olive = builder()
     webhook.created(olive)
     [before] = BuilderProfile.objects.values()
-    webhook.deleted(olive.later())
+    webhook.deleted(olive.with_changes())
     assert not is_public(olive)
     assert list(BuilderProfile.objects.values()) == [before]
 
@@ -239,10 +239,10 @@ def test_locked_user_has_a_public_page(webhook: WebhookClient) -> None:
 def test_roles_can_change_during_a_ban(webhook: WebhookClient) -> None:
     olive = builder(banned=True, roles=[])
     webhook.created(olive)
-    webhook.updated(olive.later(roles=["BUILDER"]))
+    webhook.updated(olive.with_changes(roles=["BUILDER"]))
     assert profile_of(olive).slug == "olive-owner"
     assert not is_public(olive)
-    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"], banned=False))
+    webhook.updated(olive.with_changes(timedelta(seconds=2), roles=["BUILDER"], banned=False))
     assert is_public(olive)
 
 
@@ -361,19 +361,19 @@ def test_long_suffix_is_used_if_the_short_one_is_taken(webhook: WebhookClient) -
 def test_renamed_user_keeps_the_slug(webhook: WebhookClient) -> None:
     olive = builder()
     webhook.created(olive)
-    webhook.updated(olive.later(timedelta(seconds=1), first_name="Oliwia", username="oliwia"))
+    webhook.updated(olive.with_changes(timedelta(seconds=1), first_name="Oliwia", username="oliwia"))
     assert (slug_of(olive), profile_of(olive).name) == ("olive-owner", "Oliwia Owner")
-    webhook.updated(olive.later(timedelta(seconds=2), first_name=None, last_name=None))
-    webhook.updated(olive.later(timedelta(seconds=3), first_name="Third"))
+    webhook.updated(olive.with_changes(timedelta(seconds=2), first_name=None, last_name=None))
+    webhook.updated(olive.with_changes(timedelta(seconds=3), first_name="Third"))
     assert slug_of(olive) == "olive-owner"
 
 
 def test_slug_of_archived_profile_is_not_reused(webhook: WebhookClient) -> None:
     olive, namesake = builder(), builder()
     webhook.created(olive)
-    webhook.updated(olive.later(timedelta(seconds=1), roles=[]))
+    webhook.updated(olive.with_changes(timedelta(seconds=1), roles=[]))
     webhook.created(namesake)
-    webhook.updated(olive.later(timedelta(seconds=2), roles=["BUILDER"]))
+    webhook.updated(olive.with_changes(timedelta(seconds=2), roles=["BUILDER"]))
     assert slug_of(olive) == "olive-owner"
     assert slug_of(namesake) != "olive-owner"
 
@@ -394,7 +394,7 @@ def test_unnamed_builder_becomes_public_once_a_name_is_known(
     webhook.created(unnamed)
     assert slug_of(unnamed) is None
     assert not is_public(unnamed)
-    webhook.updated(unnamed.later(**facts))
+    webhook.updated(unnamed.with_changes(**facts))
     assert slug_of(unnamed) == slug
     assert is_public(unnamed)
 
@@ -402,7 +402,7 @@ def test_unnamed_builder_becomes_public_once_a_name_is_known(
 def test_name_that_arrives_with_the_role_creates_a_slug(webhook: WebhookClient) -> None:
     unnamed = builder(first_name=None, last_name=None, roles=[])
     webhook.created(unnamed)
-    webhook.updated(unnamed.later(first_name="Olive", roles=["BUILDER"]))
+    webhook.updated(unnamed.with_changes(first_name="Olive", roles=["BUILDER"]))
     assert slug_of(unnamed) == "olive"
     assert is_public(unnamed)
 
@@ -410,9 +410,9 @@ def test_name_that_arrives_with_the_role_creates_a_slug(webhook: WebhookClient) 
 def test_name_that_arrives_while_archived_creates_a_slug(webhook: WebhookClient) -> None:
     unnamed = builder(first_name=None, last_name=None)
     webhook.created(unnamed)
-    webhook.updated(unnamed.later(timedelta(seconds=1), roles=[]))
-    webhook.updated(unnamed.later(timedelta(seconds=2), first_name="Olive", roles=[]))
-    webhook.updated(unnamed.later(timedelta(seconds=3), first_name="Olive", roles=["BUILDER"]))
+    webhook.updated(unnamed.with_changes(timedelta(seconds=1), roles=[]))
+    webhook.updated(unnamed.with_changes(timedelta(seconds=2), first_name="Olive", roles=[]))
+    webhook.updated(unnamed.with_changes(timedelta(seconds=3), first_name="Olive", roles=["BUILDER"]))
     assert slug_of(unnamed) == "olive"
     assert is_public(unnamed)
 
@@ -420,7 +420,7 @@ def test_name_that_arrives_while_archived_creates_a_slug(webhook: WebhookClient)
 def test_name_known_before_the_role_creates_a_slug(webhook: WebhookClient) -> None:
     olive = builder(roles=["CLIENT"])
     webhook.created(olive)
-    webhook.updated(olive.later(roles=["CLIENT", "BUILDER"]))
+    webhook.updated(olive.with_changes(roles=["CLIENT", "BUILDER"]))
     assert slug_of(olive) == "olive-owner"
 
 
@@ -428,14 +428,14 @@ def test_late_name_does_not_reuse_a_namesakes_slug(webhook: WebhookClient) -> No
     olive, unnamed = builder(), builder(first_name=None, last_name=None)
     webhook.created(olive)
     webhook.created(unnamed)
-    webhook.updated(unnamed.later(first_name="Olive", last_name="Owner"))
+    webhook.updated(unnamed.with_changes(first_name="Olive", last_name="Owner"))
     assert (slug_of(unnamed) or "").startswith("olive-owner-")
     assert is_public(unnamed)
 
 
 def test_stale_name_does_not_create_a_slug(webhook: WebhookClient) -> None:
     unnamed = builder(first_name=None, last_name=None)
-    webhook.updated(unnamed.later())
+    webhook.updated(unnamed.with_changes())
     assert webhook.created(builder(clerk_id=unnamed.clerk_id)) == "stale"
     assert slug_of(unnamed) is None
 

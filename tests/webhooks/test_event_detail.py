@@ -184,7 +184,7 @@ def test_removed_secret_is_reported(webhook: WebhookClient, operator: Client, se
 
 def test_changes_are_shown_with_old_and_new_values(webhook: WebhookClient, operator: Client) -> None:
     webhook.created(ZOFIA)
-    webhook.updated(ZOFIA.later(last_name="& Nowa"), svix_id="msg_2")
+    webhook.updated(ZOFIA.with_changes(last_name="& Nowa"), svix_id="msg_2")
     page = html(operator, WebhookEvent.objects.get(svix_id="msg_2"))
     assert re.search(r"<del[^>]*>Zofia &lt;Wąs&gt;</del> → <ins[^>]*>Zofia &amp; Nowa</ins>", page)
     row = AuditLog.objects.get(delivery="msg_2")
@@ -207,7 +207,7 @@ def test_event_links_to_user_timeline_profile_and_page(webhook: WebhookClient, o
 
 def test_event_links_to_neighbouring_events_of_the_user(webhook: WebhookClient, operator: Client) -> None:
     for number in range(3):
-        webhook.updated(ZOFIA.later(by=timedelta(seconds=1 + number)), svix_id=f"msg_{number}")
+        webhook.updated(ZOFIA.with_changes(delay=timedelta(seconds=1 + number)), svix_id=f"msg_{number}")
         webhook.created(person())
     before, event, after = WebhookEvent.objects.filter(clerk_user_id=ZOFIA.clerk_id).order_by("pk")
     page = html(operator, event)
@@ -449,7 +449,7 @@ def test_number_of_queries_is_constant(webhook: WebhookClient, operator: Client,
         for _ in range(attempts - 1):
             inbox.retry(event.pk)
     for number in range(attempts):
-        webhook.updated(ZOFIA.later(by=timedelta(seconds=1 + number)))
+        webhook.updated(ZOFIA.with_changes(delay=timedelta(seconds=1 + number)))
     with CaptureQueriesContext(connection) as queries:
         html(operator, event)
     # Session, operator, event, user, builder page, neighbouring events (2), attempts, changes and admin actions.

@@ -239,7 +239,7 @@ def test_locked_user_returns_503(webhook: WebhookClient, other_connection: psyco
     zofia = person(first_name="Zofia")
     webhook.created(zofia)
     other_connection.execute("SELECT FROM accounts_user FOR UPDATE")
-    update = samples.user_event("user.updated", zofia.later(first_name="Zosia"))
+    update = samples.user_event("user.updated", zofia.with_changes(first_name="Zosia"))
     response = webhook.post(update, svix_id="msg_late")
     assert (response.status_code, response.json()) == (503, {"error": "unavailable"})
     assert not WebhookEvent.objects.filter(svix_id="msg_late").exists()

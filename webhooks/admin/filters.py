@@ -31,7 +31,7 @@ class Chip(NamedTuple):
 
     label: str | Promise
     value: str | Promise
-    without: str
+    remove_url: str
 
 
 class UTCDateTimeInput(forms.DateTimeInput):

@@ -28,16 +28,16 @@ def user_timeline(request: HttpRequest, user_id: int) -> HttpResponse:
         raise PermissionDenied
     user = User.objects.filter(pk=user_id).first()
     if user is None:
-        messages.warning(request, _("No user has this id. Check that you copied the whole link."))
+        messages.warning(request, _("No user has this ID. Check that you copied the whole link."))
         return redirect("admin:accounts_user_changelist")
-    moment = _parse_moment(request)
-    page = _fetch_page(request, user, moment)
-    query = {"at": request.GET["at"]} if moment else {}
+    selected_time = _parse_time(request)
+    page = _fetch_page(request, user, selected_time)
+    query = {"at": request.GET["at"]} if selected_time else {}
     context = {
-        "title": _("Timeline of %s") % user,
+        "title": _("Timeline for %s") % user,
         "person": user,
-        "moment": moment,
-        "fields": point_in_time.fields_at(user, moment) if moment else None,
+        "selected_time": selected_time,
+        "fields": point_in_time.fields_at(user, selected_time) if selected_time else None,
         "entries": [(entry, _describe(entry)) for entry in page.entries],
         "next_page": urlencode(query | {"before": page.next_cursor}) if page.next_cursor else "",
         "is_first_page": "before" not in request.GET,
@@ -45,22 +45,22 @@ def user_timeline(request: HttpRequest, user_id: int) -> HttpResponse:
     return render(request, "admin/webhooks/timeline.html", admin.site.each_context(request) | context)
 
 
-def _parse_moment(request: HttpRequest) -> datetime | None:
+def _parse_time(request: HttpRequest) -> datetime | None:
     """Return the `at` parameter, in UTC unless it has an offset. Show a warning and return None if it is invalid."""
     text = request.GET.get("at", "")
     try:
-        moment = parse_datetime(text)
-        if moment and timezone.is_naive(moment):
-            moment = timezone.make_aware(moment)
+        selected_time = parse_datetime(text)
+        if selected_time and timezone.is_naive(selected_time):
+            selected_time = timezone.make_aware(selected_time)
         # PostgreSQL accepts fewer time zone offsets than Python.
-        moment = moment.astimezone(UTC) if moment else None
+        selected_time = selected_time.astimezone(UTC) if selected_time else None
     except (ValueError, OverflowError):
-        moment = None
-    if text and moment is None:
+        selected_time = None
+    if text and selected_time is None:
         messages.warning(
             request, _("Invalid time. Use the format 2026-11-20T09:30. Showing the whole timeline instead.")
         )
-    return moment
+    return selected_time
 
 
 def _fetch_page(request: HttpRequest, user: User, until: datetime | None) -> timeline.Page:

@@ -62,11 +62,11 @@ class SampleUser:
         }
         return cls(**defaults | fields)
 
-    def later(self, by: timedelta = timedelta(seconds=1), **fields: Any) -> Self:
+    def with_changes(self, delay: timedelta = timedelta(seconds=1), **fields: Any) -> Self:
         """Return a copy with changed fields and a later `updated_at`. `roles` is stored in the public metadata."""
         if "roles" in fields:
             fields["public_metadata"] = {**self.public_metadata, "roles": fields.pop("roles")}
-        return replace(self, **{"updated_at": self.updated_at + by} | fields)
+        return replace(self, **{"updated_at": self.updated_at + delay} | fields)
 
     def data(self) -> dict[str, Any]:
         """Return the `data` for a user.created or user.updated event."""

@@ -75,7 +75,7 @@ class TestSimultaneousSignUps:
             webhook.created(someone)
         monkeypatch.setattr(matching, "users_with_emails", lambda emails, **exclude: {})
         for someone in people:
-            webhook.updated(someone.later(email=EMAIL))
+            webhook.updated(someone.with_changes(email=EMAIL))
         monkeypatch.undo()
         assert not IdentityConflict.objects.exists()
         assert late_conflicts.open_late_conflicts(SYSTEM) == 1
@@ -207,7 +207,7 @@ class TestDifferentEmails:
             webhook.created(someone)
         suggestions.suggest(SYSTEM)
         conflicts.resolve(conflict(), state, actor=SYSTEM)
-        webhook.updated(people[1].later(email="name@company.com"))
+        webhook.updated(people[1].with_changes(email="name@company.com"))
         assert conflict().kind == kind
         assert conflict().is_open is (kind == "other_id")
 

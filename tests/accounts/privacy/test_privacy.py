@@ -61,7 +61,7 @@ def zofia(webhook: WebhookClient) -> User:
         first_name="Zofia", last_name="Łęcka", username="zofia", email="zofia@example.com", roles=["BUILDER", "CLIENT"]
     )
     webhook.created(someone)
-    webhook.updated(someone.later(email="zofia.lecka@example.com"))
+    webhook.updated(someone.with_changes(email="zofia.lecka@example.com"))
     user: User = User.objects.get()
     builder, client = BuilderProfile.objects.get(), ClientProfile.objects.get()
     new = {"headline": "Unheard-of headline", "hourly_rate": Decimal(90)}

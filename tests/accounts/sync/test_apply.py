@@ -60,7 +60,7 @@ def test_update_writes_only_changed_fields(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", username="zofia", email="zofia@example.com", roles=["BUILDER"])
     webhook.created(zofia)
     [before] = snapshot()
-    assert webhook.updated(zofia.later(last_name="Nowak", email="nowak@example.com")) == "processed"
+    assert webhook.updated(zofia.with_changes(last_name="Nowak", email="nowak@example.com")) == "processed"
     [after] = snapshot()
     changed = {field for field in before if before[field] != after[field]}
     assert changed == {"name", "email", "clerk_version", "clerk_updated_at"}
@@ -70,7 +70,7 @@ def test_update_writes_only_changed_fields(webhook: WebhookClient) -> None:
 def test_values_removed_at_clerk_are_removed(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", username="zofia", has_image=True)
     webhook.created(zofia)
-    webhook.updated(zofia.later(first_name=None, last_name=None, username=None, email=None, has_image=False))
+    webhook.updated(zofia.with_changes(first_name=None, last_name=None, username=None, email=None, has_image=False))
     user = known(zofia)
     nothing = ("", "", None, None, "")
     assert (user.name, user.username, user.email, user.email_verified_at, user.image_url) == nothing
@@ -81,7 +81,7 @@ def test_deleted_user_remains_as_a_tombstone(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
     webhook.created(zofia)
     [before] = snapshot()
-    assert webhook.deleted(zofia.later(HOUR)) == "processed"
+    assert webhook.deleted(zofia.with_changes(HOUR)) == "processed"
     [after] = snapshot()
     changed = {field: after[field] for field in before if before[field] != after[field]}
     assert changed == {"deleted_at": zofia.updated_at + HOUR, "is_active": False}
@@ -91,7 +91,7 @@ def test_deleted_user_remains_as_a_tombstone(webhook: WebhookClient) -> None:
 
 def test_update_of_an_unknown_user_creates_it(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
-    assert webhook.updated(zofia.later(last_name="Nowak")) == "processed"
+    assert webhook.updated(zofia.with_changes(last_name="Nowak")) == "processed"
     assert known(zofia).name == "Zofia Nowak"
     assert webhook.created(zofia) == "stale"
     assert known(zofia).name == "Zofia Nowak"
@@ -102,7 +102,7 @@ def test_user_without_a_name_has_a_display_name(webhook: WebhookClient) -> None:
     nameless = person(first_name=None, last_name=None)
     webhook.created(nameless)
     assert (known(nameless).name, known(nameless).display_name) == ("", "New member")
-    webhook.updated(nameless.later(username="shadow"))
+    webhook.updated(nameless.with_changes(username="shadow"))
     assert known(nameless).display_name == "shadow"
 
 
@@ -117,14 +117,16 @@ def test_stale_update_is_ignored(webhook: WebhookClient, by: timedelta) -> None:
     zofia = person(first_name="Zofia", email="new@example.com", roles=["BUILDER"])
     webhook.updated(zofia)
     before, rows = snapshot(), AuditLog.objects.count()
-    assert webhook.updated(zofia.later(by, first_name="Old", email="old@example.com", roles=["ADMIN"])) == "stale"
+    assert (
+        webhook.updated(zofia.with_changes(by, first_name="Old", email="old@example.com", roles=["ADMIN"])) == "stale"
+    )
     assert (snapshot(), AuditLog.objects.count()) == (before, rows)
 
 
 def test_update_one_millisecond_newer_is_applied(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name=None)
     webhook.created(zofia)
-    assert webhook.updated(zofia.later(timedelta(milliseconds=1), first_name="Zosia")) == "processed"
+    assert webhook.updated(zofia.with_changes(timedelta(milliseconds=1), first_name="Zosia")) == "processed"
     assert known(zofia).name == "Zosia"
 
 
@@ -149,7 +151,7 @@ def test_repeated_delivery_changes_nothing(webhook: WebhookClient) -> None:
 def test_update_wins_over_creation_at_the_same_time(webhook: WebhookClient, types: list[str]) -> None:
     zofia = person(last_name=None)
     for event_type in types:
-        webhook.send(f"user.{event_type}", zofia.later(first_name=event_type))
+        webhook.send(f"user.{event_type}", zofia.with_changes(first_name=event_type))
     assert known(zofia).name == "updated"
 
 
@@ -157,7 +159,7 @@ def test_update_wins_over_creation_at_the_same_time(webhook: WebhookClient, type
 def test_later_event_wins_at_the_same_update_time(webhook: WebhookClient, order: tuple[int, ...]) -> None:
     zofia = person(last_name=None)
     for number in order:
-        event = samples.user_event("user.updated", zofia.later(first_name=f"Number {number}"))
+        event = samples.user_event("user.updated", zofia.with_changes(first_name=f"Number {number}"))
         webhook.post(event | {"timestamp": event["timestamp"] + number})
     assert known(zofia).name == "Number 2"
 
@@ -165,13 +167,13 @@ def test_later_event_wins_at_the_same_update_time(webhook: WebhookClient, order:
 # --- Every order ---
 
 START = person(first_name="Olive", last_name="Owner", email="olive@example.com", roles=["BUILDER"])
-SECOND = START.later(last_name="Ownerson", email="Moved@example.com", roles=["CLIENT", "ADMIN"])
-THIRD = SECOND.later(first_name="Oliwia", username="oliwia", banned=True)
+SECOND = START.with_changes(last_name="Ownerson", email="Moved@example.com", roles=["CLIENT", "ADMIN"])
+THIRD = SECOND.with_changes(first_name="Oliwia", username="oliwia", banned=True)
 CREATED, UPDATED, UPDATED_AGAIN, DELETED = EVENTS = [
     samples.user_event("user.created", START),
     samples.user_event("user.updated", SECOND),
     samples.user_event("user.updated", THIRD),
-    samples.user_event("user.deleted", THIRD.later()),
+    samples.user_event("user.deleted", THIRD.with_changes()),
 ]
 NAMES = "CUVD"
 
@@ -190,7 +192,7 @@ def assert_state(events: list[dict[str, Any]]) -> None:
     user, goal = User.objects.get(), expected(events)
     assert bool(user.deleted_at) == goal.deleted
     if goal.deleted:
-        assert user.deleted_at == THIRD.later().updated_at
+        assert user.deleted_at == THIRD.with_changes().updated_at
         assert not user.is_active
         return
     seen = (user.name, user.username, user.email, user.is_active, tuple(sorted(user.roles)))
@@ -240,7 +242,7 @@ def test_deletion_of_an_unknown_user_is_stored(webhook: WebhookClient) -> None:
     assert (user.deleted_at, user.is_active, user.roles) == (zofia.updated_at, False, [])
     [before] = snapshot()
     for send in (webhook.created, webhook.updated):
-        assert send(zofia.later(HOUR)) == "stale"
+        assert send(zofia.with_changes(HOUR)) == "stale"
     assert snapshot() == [before]
     assert not hasattr(known(zofia), "builderprofile")
     assert not AuditLog.objects.exclude(action="USER_DELETED").exists()
@@ -249,10 +251,10 @@ def test_deletion_of_an_unknown_user_is_stored(webhook: WebhookClient) -> None:
 def test_later_events_do_not_restore_a_deleted_user(webhook: WebhookClient) -> None:
     zofia = person(roles=["BUILDER"])
     webhook.created(zofia)
-    webhook.deleted(zofia.later())
+    webhook.deleted(zofia.with_changes())
     before = snapshot()
     for event_type in ("user.created", "user.updated"):
-        late = zofia.later(HOUR * 24, first_name="Zombie", banned=False, roles=["ADMIN"])
+        late = zofia.with_changes(HOUR * 24, first_name="Zombie", banned=False, roles=["ADMIN"])
         assert webhook.send(event_type, late) == "stale"
     assert snapshot() == before
 
@@ -260,16 +262,16 @@ def test_later_events_do_not_restore_a_deleted_user(webhook: WebhookClient) -> N
 def test_second_deletion_changes_nothing(webhook: WebhookClient) -> None:
     zofia = person()
     webhook.created(zofia)
-    webhook.deleted(zofia.later())
+    webhook.deleted(zofia.with_changes())
     before, rows = snapshot(), AuditLog.objects.count()
-    assert webhook.deleted(zofia.later(HOUR)) == "stale"
+    assert webhook.deleted(zofia.with_changes(HOUR)) == "stale"
     assert (snapshot(), AuditLog.objects.count()) == (before, rows)
 
 
 def test_older_deletion_is_applied(webhook: WebhookClient) -> None:
     """Clerk never reuses IDs, so a newer payload cannot belong to a new user."""
     zofia = person()
-    webhook.updated(zofia.later(HOUR))
+    webhook.updated(zofia.with_changes(HOUR))
     assert webhook.deleted(zofia) == "processed"
     assert known(zofia).deleted_at == zofia.updated_at
 
@@ -287,7 +289,7 @@ def test_deletion_without_an_id_is_ignored(webhook: WebhookClient, data: dict[st
 def test_banned_user_can_be_deleted(webhook: WebhookClient) -> None:
     zofia = person(banned=True)
     webhook.created(zofia)
-    assert webhook.deleted(zofia.later()) == "processed"
+    assert webhook.deleted(zofia.with_changes()) == "processed"
     assert (known(zofia).banned, known(zofia).is_active) == (True, False)
 
 
@@ -317,7 +319,7 @@ ROLES_OF_NEW = (
 
 
 def with_roles(sample: SampleUser, roles: Any) -> SampleUser:
-    return sample.later(public_metadata={} if roles is MISSING else {"roles": roles})
+    return sample.with_changes(public_metadata={} if roles is MISSING else {"roles": roles})
 
 
 @pytest.mark.parametrize(("value", "roles"), ROLES_OF_NEW)
@@ -369,8 +371,8 @@ def test_admin_role_grants_admin_access_but_not_superuser(webhook: WebhookClient
 WITHOUT_ROLES = person(first_name="Olive", last_name="Owner")
 VERSIONS = [
     WITHOUT_ROLES,
-    WITHOUT_ROLES.later(roles=["BUILDER"]),
-    WITHOUT_ROLES.later(timedelta(seconds=2), first_name="Oliwia"),
+    WITHOUT_ROLES.with_changes(roles=["BUILDER"]),
+    WITHOUT_ROLES.with_changes(timedelta(seconds=2), first_name="Oliwia"),
 ]
 
 
@@ -385,9 +387,9 @@ def test_roles_come_from_the_latest_payload_that_has_any(webhook: WebhookClient,
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
 def test_latest_of_several_role_lists_wins(webhook: WebhookClient, order: tuple[int, ...]) -> None:
     versions = [person(roles=["ADMIN"])]
-    versions.append(versions[0].later(roles=["BUILDER"]))
-    versions.append(versions[1].later(roles=[]))
-    versions.append(versions[2].later(first_name="Newest", public_metadata={}))
+    versions.append(versions[0].with_changes(roles=["BUILDER"]))
+    versions.append(versions[1].with_changes(roles=[]))
+    versions.append(versions[2].with_changes(first_name="Newest", public_metadata={}))
     for index in order:
         webhook.updated(versions[index])
     assert known(versions[0]).roles == []
@@ -409,7 +411,7 @@ def test_two_users_can_have_the_same_email(webhook: WebhookClient) -> None:
 def test_moved_email_belongs_to_its_new_owner(webhook: WebhookClient, order: tuple[int, ...]) -> None:
     olive, vera = person(email="desk@example.com"), person(email="vera@example.com")
     webhook.created(olive)
-    moves = [olive.later(email="olive@example.com"), vera, vera.later(email="desk@example.com")]
+    moves = [olive.with_changes(email="olive@example.com"), vera, vera.with_changes(email="desk@example.com")]
     for index in order:
         webhook.updated(moves[index])
     assert (known(olive).email, known(vera).email) == ("olive@example.com", "desk@example.com")
@@ -432,7 +434,7 @@ def test_email_never_links_to_an_account_with_admin_access(
     assert User.objects.count() == 2
     assert snapshot()[0] == before
     assert not known(mallory).is_superuser
-    webhook.deleted(mallory.later())
+    webhook.deleted(mallory.with_changes())
     assert snapshot()[0] == before
 
 
@@ -440,7 +442,7 @@ def test_later_verification_sets_the_time_and_does_not_link_accounts(webhook: We
     vera = person(email="vera@example.com", email_verified=False)
     webhook.created(vera)
     assert known(vera).email_verified_at is None
-    webhook.updated(vera.later(email_verified=True))
+    webhook.updated(vera.with_changes(email_verified=True))
     assert known(vera).email_verified_at is not None
 
 
@@ -465,7 +467,7 @@ def test_ban_and_unban_take_effect(webhook: WebhookClient) -> None:
     states = []
     webhook.created(zofia)
     for banned in (True, False, True):
-        zofia = zofia.later(banned=banned)
+        zofia = zofia.with_changes(banned=banned)
         webhook.updated(zofia)
         states.append((known(zofia).banned, known(zofia).is_active, known(zofia).has_role(BUILDER)))
     assert states == [(True, False, False), (False, True, True), (True, False, False)]
@@ -480,8 +482,8 @@ def test_new_user_can_be_banned(webhook: WebhookClient) -> None:
 
 def test_late_event_of_an_ended_ban_is_stale(webhook: WebhookClient) -> None:
     zofia = person()
-    webhook.updated(zofia.later(timedelta(seconds=2), banned=False))
-    assert webhook.updated(zofia.later(banned=True)) == "stale"
+    webhook.updated(zofia.with_changes(timedelta(seconds=2), banned=False))
+    assert webhook.updated(zofia.with_changes(banned=True)) == "stale"
     assert known(zofia).is_active
 
 
@@ -489,7 +491,7 @@ def test_locked_is_ignored(webhook: WebhookClient) -> None:
     zofia = person()
     webhook.created(zofia)
     rows = AuditLog.objects.count()
-    assert webhook.updated(zofia.later(locked=True)) == "processed"
+    assert webhook.updated(zofia.with_changes(locked=True)) == "processed"
     assert (known(zofia).banned, known(zofia).is_active) == (False, True)
     assert AuditLog.objects.count() == rows
 

@@ -55,11 +55,11 @@ def test_any_event_of_a_user_repairs_a_missing_profile(webhook: WebhookClient, e
     zofia = builder_without_profile(webhook)
     match event:
         case "newer":
-            webhook.updated(zofia.later())
+            webhook.updated(zofia.with_changes())
         case "same":
             webhook.updated(zofia)
         case "older":
-            webhook.updated(zofia.later(timedelta(hours=-1)))
+            webhook.updated(zofia.with_changes(timedelta(hours=-1)))
         case _:
             webhook.created(zofia)
     assert BuilderProfile.objects.get().slug == "zofia-was"
@@ -69,7 +69,7 @@ def test_any_event_of_a_user_repairs_a_missing_profile(webhook: WebhookClient, e
 def test_event_repairs_an_archived_profile(webhook: WebhookClient) -> None:
     zofia = builder_without_profile(webhook)
     BuilderProfileFactory.create(user=known(zofia), archived=True)
-    webhook.updated(zofia.later())
+    webhook.updated(zofia.with_changes())
     assert BuilderProfile.objects.get().archived_at is None
 
 
@@ -77,7 +77,7 @@ def test_event_archives_a_profile_without_its_role(webhook: WebhookClient) -> No
     zofia = person(roles=["CLIENT"])
     webhook.created(zofia)
     BuilderProfileFactory.create(user=known(zofia))
-    webhook.updated(zofia.later())
+    webhook.updated(zofia.with_changes())
     assert BuilderProfile.objects.get().archived_at is not None
     assert ClientProfile.objects.get().archived_at is None
 
@@ -86,14 +86,14 @@ def test_event_repairs_a_missing_slug(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
     webhook.created(zofia)
     BuilderProfile.objects.update(slug=None)
-    webhook.updated(zofia.later())
+    webhook.updated(zofia.with_changes())
     assert BuilderProfile.objects.get().slug == "zofia-was"
 
 
 def test_event_of_a_deleted_user_creates_no_profile(webhook: WebhookClient) -> None:
     zofia = builder_without_profile(webhook)
     webhook.deleted(zofia)
-    webhook.updated(zofia.later())
+    webhook.updated(zofia.with_changes())
     assert not BuilderProfile.objects.exists()
 
 
@@ -211,8 +211,8 @@ def test_check_needs_no_additional_statement(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", roles=["BUILDER"])
     webhook.created(zofia)
     counts = {
-        "name": statements(lambda: webhook.updated(zofia.later(first_name="Zosia"))),
-        "nothing": statements(lambda: webhook.updated(zofia.later(timedelta(seconds=2), first_name="Zosia"))),
-        "stale": statements(lambda: webhook.updated(zofia.later(timedelta(hours=-1)))),
+        "name": statements(lambda: webhook.updated(zofia.with_changes(first_name="Zosia"))),
+        "nothing": statements(lambda: webhook.updated(zofia.with_changes(timedelta(seconds=2), first_name="Zosia"))),
+        "stale": statements(lambda: webhook.updated(zofia.with_changes(timedelta(hours=-1)))),
     }
     assert counts == {"name": 9, "nothing": 6, "stale": 5}

@@ -82,7 +82,7 @@ class TestLinking:
     def test_linked_account_is_updated_by_later_events(self, webhook: WebhookClient) -> None:
         account, someone = local_account(), person(email=EMAIL)
         webhook.created(someone)
-        webhook.updated(someone.later(email="moved@example.com"))
+        webhook.updated(someone.with_changes(email="moved@example.com"))
         account.refresh_from_db()
         assert account.email == "moved@example.com"
         row = AuditLog.objects.about(account.pk).filter(action="USER_UPDATED").latest("id")
@@ -132,8 +132,8 @@ class TestConflicts:
         local_account()
         someone = person(email=EMAIL, email_verified=False)
         webhook.created(someone)
-        webhook.updated(someone.later(email_verified=True))
-        webhook.updated(someone.later(first_name="Else"))
+        webhook.updated(someone.with_changes(email_verified=True))
+        webhook.updated(someone.with_changes(first_name="Else"))
         assert IdentityConflict.objects.count() == 1
 
     def test_changed_email_makes_the_conflict_obsolete(self, webhook: WebhookClient) -> None:
@@ -141,7 +141,7 @@ class TestConflicts:
         webhook.created(first)
         webhook.created(person(email=EMAIL))
         assert conflict().is_open
-        webhook.updated(first.later(email="moved@example.com"))
+        webhook.updated(first.with_changes(email="moved@example.com"))
         assert conflict().state == "obsolete"
 
     def test_returning_email_reopens_the_conflict(self, webhook: WebhookClient) -> None:
@@ -149,7 +149,10 @@ class TestConflicts:
         webhook.created(first)
         webhook.created(second)
         for someone in (first, second):
-            away, back = someone.later(email="moved@example.com"), someone.later().later(email=EMAIL)
+            away, back = (
+                someone.with_changes(email="moved@example.com"),
+                someone.with_changes().with_changes(email=EMAIL),
+            )
             webhook.updated(away)
             assert conflict().state == "obsolete"
             webhook.updated(back)
@@ -159,7 +162,7 @@ class TestConflicts:
     def test_later_change_of_email_opens_a_conflict(self, webhook: WebhookClient) -> None:
         account, someone = local_account(), person(email="other@example.com")
         webhook.created(someone)
-        webhook.updated(someone.later(email=EMAIL))
+        webhook.updated(someone.with_changes(email=EMAIL))
         assert (conflict().other, User.objects.count()) == (account, 2)
 
     def test_missing_conflicts_with_local_accounts_are_opened(self) -> None:
@@ -236,8 +239,8 @@ class TestResolutions:
         page = signed_in(again).get("/builders/olive-owner/")
         assert "Years of work" in page.content.decode()
         assert page.wsgi_request.user == profile.user
-        assert webhook.updated(old.later()) == "stale"
-        assert webhook.updated(again.later(username="olive")) == "processed"
+        assert webhook.updated(old.with_changes()) == "stale"
+        assert webhook.updated(again.with_changes(username="olive")) == "processed"
         assert User.objects.get(pk=profile.user_id).username == "olive"
 
     def test_admin_role_is_not_restored(self, webhook: WebhookClient, adam: User) -> None:
@@ -265,8 +268,8 @@ class TestResolutions:
         webhook.created(second)
         conflicts.resolve(conflict(), State.KEPT, actor=Actor(user=adam))
         for someone in (first, second):
-            webhook.updated(someone.later(email="moved@example.com"))
-            webhook.updated(someone.later().later(email=EMAIL))
+            webhook.updated(someone.with_changes(email="moved@example.com"))
+            webhook.updated(someone.with_changes().with_changes(email=EMAIL))
             assert conflict().state == "kept"
 
     def test_scheduled_deletion_moves_with_the_identity(self, webhook: WebhookClient, adam: User) -> None:
@@ -347,7 +350,7 @@ class TestAdmin:
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_events_link_an_account_once(svix: Svix) -> None:
     account, someone = local_account(), person(email=EMAIL)
-    events = [samples.user_event("user.created", someone), samples.user_event("user.updated", someone.later())]
+    events = [samples.user_event("user.created", someone), samples.user_event("user.updated", someone.with_changes())]
     answers = svix.deliver_all([(event, new_svix_id()) for event in events * 3], threads=6)
     assert {answer.status_code for answer in answers} == {200}
     account.refresh_from_db()

@@ -60,7 +60,7 @@ def _event(random: Random) -> dict[str, Any]:
             return random.choice(samples.captured())
     user = SampleUser.generate(Random(random.randrange(USERS)), roles=[random.choice(("BUILDER", "CLIENT", "ADMIN"))])
     event_type = random.choice(("user.created", "user.updated", "user.updated", "user.deleted"))
-    return samples.user_event(event_type, user.later(first_name=random.choice(samples.NAMES)[0]))
+    return samples.user_event(event_type, user.with_changes(first_name=random.choice(samples.NAMES)[0]))
 
 
 def _svix_id(random: Random) -> str:

@@ -133,7 +133,7 @@ class TestFacets:
                 for choice in group.choices:
                     if choice.is_selected:
                         continue
-                    base = query if group.facet.match_all else query.without(group.facet.key)
+                    base = query if group.facet.match_all else query.without_filter(group.facet.key)
                     selected = (*base.filters.get(group.facet.key, ()), choice.value)
                     results = find(replace(base, filters={**base.filters, group.facet.key: selected}))
                     assert len(results.builders) == int(choice.count), (params, group.facet.key, choice)

@@ -194,30 +194,30 @@ class TestIndexUpdates:
     def test_name_change_in_clerk_updates_the_index(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
         webhook.created(zofia)
-        webhook.updated(zofia.later(last_name="Nowak"))
+        webhook.updated(zofia.with_changes(last_name="Nowak"))
         assert names("nowak") == ["Zofia Nowak"]
         assert not is_found("was")
 
     def test_first_name_set_later_is_found(self, webhook: WebhookClient) -> None:
         unnamed = person(first_name=None, last_name=None, username=None, roles=["BUILDER"])
         webhook.created(unnamed)
-        webhook.updated(unnamed.later(first_name="Nora"))
+        webhook.updated(unnamed.with_changes(first_name="Nora"))
         assert names("nora") == ["Nora"]
 
     def test_name_changed_while_archived_is_found(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
         webhook.created(zofia)
-        gone = zofia.later(timedelta(seconds=1), roles=[])
+        gone = zofia.with_changes(timedelta(seconds=1), roles=[])
         webhook.updated(gone)
-        webhook.updated(gone.later(timedelta(seconds=2), last_name="Nowak"))
-        webhook.updated(gone.later(timedelta(seconds=3), last_name="Nowak", roles=["BUILDER"]))
+        webhook.updated(gone.with_changes(timedelta(seconds=2), last_name="Nowak"))
+        webhook.updated(gone.with_changes(timedelta(seconds=3), last_name="Nowak", roles=["BUILDER"]))
         assert names("nowak") == ["Zofia Nowak"]
 
     def test_clerk_picture_raises_the_score(self, webhook: WebhookClient) -> None:
         zofia = person(first_name="Zofia", roles=["BUILDER"])
         webhook.created(zofia)
         before = BuilderProfile.objects.get().score
-        webhook.updated(zofia.later(has_image=True))
+        webhook.updated(zofia.with_changes(has_image=True))
         assert BuilderProfile.objects.get().score == before + indexing.COMPLETENESS_SCORES["portrait"]
 
     @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_webhooks_create_and_remove_a_page(webhook: WebhookClient, client: Clien
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
     webhook.created(zofia)
     assert "Zofia Wąs" in page(client, "/builders/zofia-was/")
-    webhook.deleted(zofia.later())
+    webhook.deleted(zofia.with_changes())
     assert "Zofia" not in page(client, "/builders/zofia-was/", 404)
 
 

@@ -109,7 +109,7 @@ def test_locked_row_is_counted(
         other.execute("SELECT FROM accounts_user FOR UPDATE")
         with connection.cursor() as cursor:
             cursor.execute("SET lock_timeout = '50ms'")
-        assert webhook.post(samples.user_event("user.updated", zofia.later())).status_code == 503
+        assert webhook.post(samples.user_event("user.updated", zofia.with_changes())).status_code == 503
         with connection.cursor() as cursor:
             cursor.execute("RESET lock_timeout")
     counter.flush()

@@ -129,7 +129,7 @@ def test_duplicate_is_counted_and_changes_nothing_else(
 
 def test_stale_event_is_settled(webhook: WebhookClient) -> None:
     zofia = person()
-    webhook.updated(zofia.later())
+    webhook.updated(zofia.with_changes())
     assert webhook.created(zofia, svix_id="msg_late") == "stale"
     assert webhook.created(zofia, svix_id="msg_late") == "duplicate"
     assert WebhookEvent.objects.get(svix_id="msg_late").state == State.STALE
@@ -138,7 +138,7 @@ def test_stale_event_is_settled(webhook: WebhookClient) -> None:
 def test_only_the_first_body_of_an_id_is_applied(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia")
     webhook.created(zofia, svix_id="msg_1")
-    assert webhook.updated(zofia.later(first_name="Zosia"), svix_id="msg_1") == "duplicate"
+    assert webhook.updated(zofia.with_changes(first_name="Zosia"), svix_id="msg_1") == "duplicate"
     assert User.objects.get().name.startswith("Zofia")
     assert WebhookEvent.objects.get().event_type == "user.created"
 
@@ -434,12 +434,12 @@ def test_event_without_a_timestamp_is_ordered_by_the_update_time(
 ) -> None:
     zofia = person(first_name="Zofia", last_name=None)
     webhook.updated(zofia)
-    later = without_time(samples.user_event(event_type, zofia.later(first_name="Zosia")))
+    later = without_time(samples.user_event(event_type, zofia.with_changes(first_name="Zosia")))
     response = webhook.post(later | ({"timestamp": None} if null else {}), svix_id="msg_1")
     assert response.json() == {"outcome": "processed"}
     assert User.objects.get().name == "Zosia"
-    assert WebhookEvent.objects.get(svix_id="msg_1").occurred_at == zofia.later().updated_at
-    older = without_time(samples.user_event(event_type, zofia.later(timedelta(hours=-1))))
+    assert WebhookEvent.objects.get(svix_id="msg_1").occurred_at == zofia.with_changes().updated_at
+    older = without_time(samples.user_event(event_type, zofia.with_changes(timedelta(hours=-1))))
     assert webhook.post(older).json() == {"outcome": "stale"}
 
 
@@ -605,7 +605,7 @@ def test_each_delivery_is_logged_once_with_id_type_outcome_and_duration(
     zofia = person()
     webhook.created(zofia, svix_id="msg_1")
     webhook.created(zofia, svix_id="msg_1")
-    webhook.updated(zofia.later(-timedelta(hours=1)), svix_id="msg_old")
+    webhook.updated(zofia.with_changes(-timedelta(hours=1)), svix_id="msg_old")
     webhook.send("session.pending", zofia, svix_id="msg_other")
     webhook.post("[]", svix_id="msg_bad")
     expected = [

@@ -108,7 +108,7 @@ def test_old_sign_in_of_an_unknown_user_is_ignored(webhook: WebhookClient) -> No
 
 def test_sign_in_of_a_deleted_user_is_ignored(webhook: WebhookClient, olive: SampleUser) -> None:
     """An erased user must not get personal data again."""
-    webhook.deleted(olive.later())
+    webhook.deleted(olive.with_changes())
     assert outcome(webhook, signed_in(olive), svix_id="msg_late") == "ignored"
     assert WebhookEvent.objects.get(svix_id="msg_late").last_error == "The user was deleted."
     assert rows() == []
@@ -118,7 +118,7 @@ def test_person_can_export_and_erase_sign_ins(webhook: WebhookClient, olive: Sam
     webhook.post(signed_in(olive))
     [exported] = [row for row in personal_data.export(User.objects.get()).data["log"] if row["action"] == SIGNED_IN]
     assert (exported["actor"], exported["ip_address"], exported["user_agent"]) == ("you", ADDRESS, BROWSER)
-    webhook.deleted(olive.later())
+    webhook.deleted(olive.with_changes())
     User.objects.update(deleted_at=datetime(2026, 1, 1, tzinfo=UTC))
     erasure.erase_user(User.objects.get().pk)
     [row] = rows()

@@ -138,7 +138,9 @@ def test_totals_are_exact_during_concurrent_aggregation(svix: Svix) -> None:
     """Several gunicorn workers receive events and repeats while aggregation runs in a loop."""
     people = [person() for _ in range(40)]
     messages = [(samples.user_event("user.created", one), new_svix_id()) for one in people]
-    messages += [(samples.user_event("user.updated", one.later(first_name="Nova")), new_svix_id()) for one in people]
+    messages += [
+        (samples.user_event("user.updated", one.with_changes(first_name="Nova")), new_svix_id()) for one in people
+    ]
     done = Event()
 
     def aggregate_repeatedly() -> None:

@@ -51,7 +51,7 @@ def zofia(webhook: WebhookClient, adam: User) -> User:
     zofia = person(first_name="Zofia", last_name="Old", email="zofia@example.com", roles=["CLIENT"], updated_at=NOW)
     with time_machine.travel(NOW, tick=False):
         webhook.created(zofia)
-    zofia = zofia.later(last_name="<New>")
+    zofia = zofia.with_changes(last_name="<New>")
     with time_machine.travel(NOW + MINUTE, tick=False):
         webhook.updated(zofia)
     user: User = User.objects.get(clerk_id=zofia.clerk_id)
@@ -59,7 +59,7 @@ def zofia(webhook: WebhookClient, adam: User) -> User:
         change_roles(user, add=[User.Role.BUILDER], actor=HERE.with_user(adam))
     User.objects.filter(pk=user.pk).update(roles_added=[], clerk_roles=["CLIENT", "BUILDER"])
     with time_machine.travel(NOW + 3 * MINUTE, tick=False):
-        webhook.updated(zofia.later(roles=["CLIENT"], email="z@example.org"))
+        webhook.updated(zofia.with_changes(roles=["CLIENT"], email="z@example.org"))
         EndedSession.objects.create(session_id="sess_z", clerk_id=zofia.clerk_id, ended_at=NOW + 4 * MINUTE)
     user.refresh_from_db()
     return user
@@ -133,7 +133,7 @@ def test_operator_actions_are_shown_with_their_event(webhook: WebhookClient, ada
     zofia = person()
     webhook.created(zofia)
     with failing_handlers():
-        webhook.updated(zofia.later(first_name="Nova"))
+        webhook.updated(zofia.with_changes(first_name="Nova"))
     failed = WebhookEvent.objects.get(state="failed")
     inbox.retry(failed.pk)
     log.record(AuditLog.Action.EVENT_RETRIED, actor=Actor(user=adam), target=failed, note="Fixed <it>")
@@ -239,7 +239,7 @@ def test_deletion_is_not_shown_before_it_happened(webhook: WebhookClient) -> Non
     webhook.created(zofia)
     user = User.objects.get(clerk_id=zofia.clerk_id)
     before = AuditLog.objects.latest("timestamp").timestamp
-    webhook.deleted(zofia.later())
+    webhook.deleted(zofia.with_changes())
     user.refresh_from_db()
     assert state_at(user, before)["Deleted"] is None
     assert state_at(user, before + DAY)["Deleted"] == user.deleted_at
@@ -298,7 +298,7 @@ def test_extreme_times_are_accepted(zofia: User, operator: Client, at: str) -> N
 def test_unknown_user_shows_warning(operator: Client) -> None:
     for pk in ("999999", "9" * 30):
         response = operator.get(f"/admin/accounts/user/{pk}/timeline/", follow=True)
-        assert "No user has this id." in response.content.decode()
+        assert "No user has this ID." in response.content.decode()
 
 
 def test_only_admins_see_timeline(zofia: User, adam: User) -> None:

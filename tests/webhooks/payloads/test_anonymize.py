@@ -117,7 +117,7 @@ def test_equal_values_get_equal_replacements() -> None:
 def test_times_keep_their_order() -> None:
     first, second = (
         json.loads(anonymize.make_fixture(json.dumps(samples.user_event("user.updated", user))))
-        for user in (ZOFIA, ZOFIA.later())
+        for user in (ZOFIA, ZOFIA.with_changes())
     )
     assert second["timestamp"] - first["timestamp"] == 1000
     assert first["timestamp"] < samples.milliseconds(ZOFIA.updated_at)

@@ -184,7 +184,7 @@ def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient
     create_failed_events(webhook, 2)
     webhook.post("{}")
     with failing_handlers():
-        webhook.updated(zofia.later(first_name="Zosia"))
+        webhook.updated(zofia.with_changes(first_name="Zosia"))
     before = list(ALL().values())
     replay = work(start(ngozi, dry_run=True))
     assert replay.counts == {"processed": 4, "dead": 1}
@@ -416,7 +416,7 @@ def test_failed_events_have_findings(webhook: WebhookClient, ngozi: ActingAdmin)
 def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     zofia = person()
     webhook.created(zofia)
-    webhook.updated(zofia.later(first_name="Newer"))
+    webhook.updated(zofia.with_changes(first_name="Newer"))
     create_failed_events(webhook, 2)
     hourly_counts.aggregate()
     replay = work(start(ngozi))

@@ -30,7 +30,7 @@ from webhooks.replay.event_actions import ActingAdmin
 pytestmark = pytest.mark.django_db
 
 State = WebhookEvent.State
-ZOSIA = ZOFIA.later(first_name="Zosia", roles=["BUILDER"])
+ZOSIA = ZOFIA.with_changes(first_name="Zosia", roles=["BUILDER"])
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_dry_run_shows_the_error(webhook: WebhookClient) -> None:
 def test_dry_run_shows_unaudited_changes(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     with failing_handlers():
-        webhook.updated(ZOFIA.later(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
+        webhook.updated(ZOFIA.with_changes(public_metadata={"roles": ["CLIENT"], "hourlyRate": 90}), svix_id="msg_2")
     found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_2").pk))
     assert ("user", "clerk_metadata", {}, {"hourlyRate": 90}) in found
     assert any(target == "push to Clerk" for target, *_ in found)
@@ -141,7 +141,7 @@ def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kin
     if kind == "changed":
         webhook.created(ZOFIA)
     with failing_handlers():
-        webhook.updated(ZOSIA.later(public_metadata=metadata), svix_id="msg_2")
+        webhook.updated(ZOSIA.with_changes(public_metadata=metadata), svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
     after_commit: list[str] = []
 
@@ -209,7 +209,7 @@ def test_dry_runs_do_not_block_ingestion(webhook: WebhookClient) -> None:
 
     def took_s(number: int) -> float:
         began = time.monotonic()
-        assert webhook.updated(ZOSIA.later(timedelta(minutes=number), first_name=f"Z{number}")) == "processed"
+        assert webhook.updated(ZOSIA.with_changes(timedelta(minutes=number), first_name=f"Z{number}")) == "processed"
         return time.monotonic() - began
 
     thread = threading.Thread(target=repeat_dry_runs)
@@ -379,8 +379,8 @@ def test_dry_run_shows_only_its_own_audit_rows(webhook: WebhookClient) -> None:
     """Audit rows of other deliveries are not included."""
     webhook.created(ZOFIA)
     for number in range(5):
-        webhook.updated(ZOFIA.later(timedelta(minutes=number + 1), first_name=f"Z{number}"))
+        webhook.updated(ZOFIA.with_changes(timedelta(minutes=number + 1), first_name=f"Z{number}"))
     with failing_handlers():
-        webhook.updated(ZOFIA.later(timedelta(hours=1), first_name="Last"), svix_id="msg_last")
+        webhook.updated(ZOFIA.with_changes(timedelta(hours=1), first_name="Last"), svix_id="msg_last")
     found = differences(event_actions.dry_run(WebhookEvent.objects.get(svix_id="msg_last").pk))
     assert found == [("user", "name", "Z4 Wąs", "Last Wąs")]
