@@ -36,13 +36,13 @@ def main() -> None:
         "new client": lambda: received("user.created", person(roles=["CLIENT"])),
         "new builder": lambda: received("user.created", person(roles=["BUILDER"])),
         "client's new name": lambda: received(
-            "user.updated", known(["CLIENT"]).later(first_name=f"V{random.random()}")
+            "user.updated", known(["CLIENT"]).with_changes(first_name=f"V{random.random()}")
         ),
         "builder's new name": lambda: received(
-            "user.updated", known(["BUILDER"]).later(first_name=f"V{random.random()}")
+            "user.updated", known(["BUILDER"]).with_changes(first_name=f"V{random.random()}")
         ),
-        "role change": lambda: received("user.updated", known(["CLIENT"]).later(roles=["CLIENT", "BUILDER"])),
-        "deletion": lambda: received("user.deleted", known(["CLIENT"]).later()),
+        "role change": lambda: received("user.updated", known(["CLIENT"]).with_changes(roles=["CLIENT", "BUILDER"])),
+        "deletion": lambda: received("user.deleted", known(["CLIENT"]).with_changes()),
         "duplicate": lambda: repeated(received("user.created", person())),
     }
 

@@ -59,10 +59,11 @@ def test_batch_of_sixteen_takes_at_most_one_and_a_half_statements_per_event() ->
     known = [person(roles=["BUILDER"]) for _ in range(6)]
     receive_all(received(samples.user_event("user.created", user)) for user in known)
     updates = [
-        samples.user_event("user.updated", user.later(first_name="Zofia", roles=["CLIENT"])) for user in known[:3]
+        samples.user_event("user.updated", user.with_changes(first_name="Zofia", roles=["CLIENT"]))
+        for user in known[:3]
     ]
-    updates += [samples.user_event("user.updated", user.later(first_name="Zosia")) for user in known[3:5]]
-    deletion = samples.user_event("user.deleted", known[5].later())
+    updates += [samples.user_event("user.updated", user.with_changes(first_name="Zosia")) for user in known[3:5]]
+    deletion = samples.user_event("user.deleted", known[5].with_changes())
     new = [created(roles=[role]) for role in ("BUILDER", "CLIENT") for _ in range(5)]
     with CaptureQueriesContext(connection) as queries:
         assert receive_together([*map(received, (*updates, deletion)), *new]) == [PROCESSED] * 16
@@ -75,12 +76,12 @@ def test_batch_of_sixteen_takes_at_most_one_and_a_half_statements_per_event() ->
 def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClient) -> None:
     zofia, olive, gone = person(roles=["BUILDER"]), person(roles=["CLIENT"]), person()
     webhook.created(zofia)
-    webhook.created(zofia.later(first_name="Later"), svix_id="msg_repeat")
+    webhook.created(zofia.with_changes(first_name="Later"), svix_id="msg_repeat")
     messages = {
         "msg_new": samples.user_event("user.created", olive),
-        "msg_update": samples.user_event("user.updated", zofia.later(first_name="Zosia")),
+        "msg_update": samples.user_event("user.updated", zofia.with_changes(first_name="Zosia")),
         "msg_gone": samples.user_event("user.deleted", gone),
-        "msg_repeat": samples.user_event("user.created", zofia.later(first_name="Later")),
+        "msg_repeat": samples.user_event("user.created", zofia.with_changes(first_name="Later")),
         "msg_unknown": samples.event("organization.created", {}, occurred_at=zofia.updated_at),
     }
     outcomes = receive_all(received(event, svix_id) for svix_id, event in messages.items())
@@ -99,7 +100,7 @@ def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClie
 
 def test_one_user_several_times_ends_with_the_newest_payload() -> None:
     zofia = person(first_name="Zofia", last_name=None, roles=["CLIENT"])
-    later = zofia.later(first_name="Zosia", roles=["BUILDER"])
+    later = zofia.with_changes(first_name="Zosia", roles=["BUILDER"])
     events = [samples.user_event("user.updated", later), samples.user_event("user.created", zofia)]
     assert receive_together(map(received, (*events, events[0]))) == [PROCESSED, STALE, PROCESSED]
     user = User.objects.get()
@@ -111,10 +112,10 @@ def test_one_user_several_times_ends_with_the_newest_payload() -> None:
 @pytest.mark.parametrize("deleted_first", (True, False))
 def test_creation_and_deletion_of_one_user_leave_a_tombstone(*, deleted_first: bool) -> None:
     zofia = person(roles=["BUILDER"])
-    events = [samples.user_event("user.created", zofia), samples.user_event("user.deleted", zofia.later())]
+    events = [samples.user_event("user.created", zofia), samples.user_event("user.deleted", zofia.with_changes())]
     outcomes = receive_together(map(received, events[::-1] if deleted_first else events))
     assert outcomes == [PROCESSED, STALE if deleted_first else PROCESSED]
-    assert User.objects.get().deleted_at == zofia.later().updated_at
+    assert User.objects.get().deleted_at == zofia.with_changes().updated_at
     assert BuilderProfile.objects.count() == (0 if deleted_first else 1)
 
 
@@ -128,7 +129,7 @@ def test_two_new_users_with_one_email_have_a_conflict() -> None:
 def test_email_that_moves_between_two_users_opens_no_conflict(webhook: WebhookClient) -> None:
     zofia = person(email="zofia@example.com")
     webhook.created(zofia)
-    moved = received(samples.user_event("user.updated", zofia.later(email="new@example.com")))
+    moved = received(samples.user_event("user.updated", zofia.with_changes(email="new@example.com")))
     assert receive_together([moved, created(email="zofia@example.com")]) == [PROCESSED] * 2
     assert not IdentityConflict.objects.exists()
     assert receive_together([created(email="New@example.com"), created(email="other@example.com")]) == [PROCESSED] * 2
@@ -239,8 +240,8 @@ def test_repeat_within_a_group_is_received_alone() -> None:
 def test_locked_user_is_left_out_without_waiting(database_url: str, size: int) -> None:
     zofia = person(roles=["BUILDER"])
     receive_all([received(samples.user_event("user.created", zofia))])
-    event = received(samples.user_event("user.updated", zofia.later(first_name="Zosia")))
-    repeat = received(samples.user_event("user.created", zofia.later(first_name="Zosia")))
+    event = received(samples.user_event("user.updated", zofia.with_changes(first_name="Zosia")))
+    repeat = received(samples.user_event("user.created", zofia.with_changes(first_name="Zosia")))
     with psycopg.connect(database_url) as other:
         other.execute("SELECT FROM accounts_user FOR UPDATE")
         group = [event, *(created() for _ in range(size - 1))]
