@@ -32,56 +32,56 @@ class Statuses(NamedTuple):
     superuser_post: int
 
 
-def both(*, get: int, post: int) -> Statuses:
+def same_for_both(*, get: int, post: int) -> Statuses:
     """Return the same statuses for admins and superusers."""
     return Statuses(get, get, post, post)
 
 
 ADMIN: dict[str, Statuses] = {
-    "/admin/": both(get=OK, post=OK),
-    "/admin/login/": both(get=FOUND, post=OK),
-    "/admin/logout/": both(get=NOT_ALLOWED, post=OK),
-    "/admin/password_change/": both(get=OK, post=OK),
-    "/admin/password_change/done/": both(get=OK, post=NOT_ALLOWED),
-    "/admin/autocomplete/": both(get=FORBIDDEN, post=NOT_ALLOWED),  # without parameters
-    "/admin/jsi18n/": both(get=OK, post=NOT_ALLOWED),
-    "/admin/r/1/{pk}/": both(get=NOT_FOUND, post=NOT_FOUND),  # objects have no page on the site
+    "/admin/": same_for_both(get=OK, post=OK),
+    "/admin/login/": same_for_both(get=FOUND, post=OK),
+    "/admin/logout/": same_for_both(get=NOT_ALLOWED, post=OK),
+    "/admin/password_change/": same_for_both(get=OK, post=OK),
+    "/admin/password_change/done/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/autocomplete/": same_for_both(get=FORBIDDEN, post=NOT_ALLOWED),  # without parameters
+    "/admin/jsi18n/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/r/1/{pk}/": same_for_both(get=NOT_FOUND, post=NOT_FOUND),  # objects have no page on the site
     # Admins can view groups, but only superusers change permissions.
-    "/admin/auth/group/": both(get=OK, post=OK),
+    "/admin/auth/group/": same_for_both(get=OK, post=OK),
     "/admin/auth/group/add/": Statuses(admin_get=FORBIDDEN, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK),
-    "/admin/auth/group/{pk}/": both(get=FOUND, post=FOUND),
+    "/admin/auth/group/{pk}/": same_for_both(get=FOUND, post=FOUND),
     "/admin/auth/group/{pk}/change/": Statuses(admin_get=OK, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK),
     "/admin/auth/group/{pk}/delete/": Statuses(
         admin_get=FORBIDDEN, superuser_get=OK, admin_post=FORBIDDEN, superuser_post=OK
     ),
-    "/admin/auth/group/{pk}/history/": both(get=OK, post=OK),
+    "/admin/auth/group/{pk}/history/": same_for_both(get=OK, post=OK),
     # Admins can change flags. The code defines which flags exist.
-    "/admin/accounts/flag/": both(get=OK, post=OK),
-    "/admin/accounts/flag/add/": both(get=FORBIDDEN, post=FORBIDDEN),
-    "/admin/accounts/flag/{pk}/": both(get=FOUND, post=FOUND),
-    "/admin/accounts/flag/{pk}/change/": both(get=OK, post=FOUND),  # all fields are optional
-    "/admin/accounts/flag/{pk}/delete/": both(get=FORBIDDEN, post=FORBIDDEN),
-    "/admin/accounts/flag/{pk}/history/": both(get=OK, post=OK),
-    "/admin/accounts/": both(get=OK, post=OK),  # as in every other app
+    "/admin/accounts/flag/": same_for_both(get=OK, post=OK),
+    "/admin/accounts/flag/add/": same_for_both(get=FORBIDDEN, post=FORBIDDEN),
+    "/admin/accounts/flag/{pk}/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/accounts/flag/{pk}/change/": same_for_both(get=OK, post=FOUND),  # all fields are optional
+    "/admin/accounts/flag/{pk}/delete/": same_for_both(get=FORBIDDEN, post=FORBIDDEN),
+    "/admin/accounts/flag/{pk}/history/": same_for_both(get=OK, post=OK),
+    "/admin/accounts/": same_for_both(get=OK, post=OK),  # as in every other app
     # URLs of actions redirect GET requests to the form.
-    "/admin/accounts/identityconflict/{pk}/resolve/": both(get=FOUND, post=FOUND),
-    "/admin/accounts/identityconflict/join/": both(get=OK, post=OK),  # without accounts
-    "/admin/accounts/reconciliation/{pk}/approve/": both(get=FOUND, post=FOUND),
-    "/admin/webhooks/alert/{pk}/action/": both(get=FOUND, post=FOUND),
-    "/admin/webhooks/webhookevent/repair/": both(get=OK, post=FOUND),  # without a reason
-    "/admin/webhooks/webhookevent/{pk}/repair/": both(get=FOUND, post=FOUND),
-    "/admin/webhooks/replay/{pk}/progress/": both(get=OK, post=NOT_ALLOWED),
-    "/admin/webhooks/replay/{pk}/control/": both(get=FOUND, post=FOUND),
+    "/admin/accounts/identityconflict/{pk}/resolve/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/accounts/identityconflict/join/": same_for_both(get=OK, post=OK),  # without accounts
+    "/admin/accounts/reconciliation/{pk}/approve/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/webhooks/alert/{pk}/action/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/webhooks/webhookevent/repair/": same_for_both(get=OK, post=FOUND),  # without a reason
+    "/admin/webhooks/webhookevent/{pk}/repair/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/webhooks/replay/{pk}/progress/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/webhooks/replay/{pk}/control/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/webhookevent/{pk}/reveal/": Statuses(
         admin_get=FOUND, superuser_get=FOUND, admin_post=FORBIDDEN, superuser_post=OK
     ),  # requires a separate permission
-    "/admin/webhooks/alert/runbooks/": both(get=OK, post=OK),
-    "/admin/webhooks/alert/runbooks/silence/": both(get=OK, post=OK),
-    "/admin/audit/auditlog/export/": both(get=FOUND, post=FOUND),  # without a format
-    "/admin/webhooks/webhookevent/export/": both(get=FOUND, post=OK),
-    "/admin/webhooks/dashboard/": both(get=OK, post=NOT_ALLOWED),
-    "/admin/accounts/user/{pk}/timeline/": both(get=OK, post=NOT_ALLOWED),
-    "/admin/nowhere": both(get=NOT_FOUND, post=NOT_FOUND),
+    "/admin/webhooks/alert/runbooks/": same_for_both(get=OK, post=OK),
+    "/admin/webhooks/alert/runbooks/silence/": same_for_both(get=OK, post=OK),
+    "/admin/audit/auditlog/export/": same_for_both(get=FOUND, post=FOUND),  # without a format
+    "/admin/webhooks/webhookevent/export/": same_for_both(get=FOUND, post=OK),
+    "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/nowhere": same_for_both(get=NOT_FOUND, post=NOT_FOUND),
 }
 #: Models whose rows cannot be added, changed or deleted in the admin.
 READ_ONLY = (
@@ -108,12 +108,12 @@ READ_ONLY = (
 )
 for model in READ_ONLY:
     ADMIN |= {
-        f"/admin/{model}/": both(get=OK, post=OK),
-        f"/admin/{model}/add/": both(get=FORBIDDEN, post=FORBIDDEN),
-        f"/admin/{model}/{{pk}}/": both(get=FOUND, post=FOUND),
-        f"/admin/{model}/{{pk}}/change/": both(get=OK, post=FORBIDDEN),
-        f"/admin/{model}/{{pk}}/delete/": both(get=FORBIDDEN, post=FORBIDDEN),
-        f"/admin/{model}/{{pk}}/history/": both(get=OK, post=OK),
+        f"/admin/{model}/": same_for_both(get=OK, post=OK),
+        f"/admin/{model}/add/": same_for_both(get=FORBIDDEN, post=FORBIDDEN),
+        f"/admin/{model}/{{pk}}/": same_for_both(get=FOUND, post=FOUND),
+        f"/admin/{model}/{{pk}}/change/": same_for_both(get=OK, post=FORBIDDEN),
+        f"/admin/{model}/{{pk}}/delete/": same_for_both(get=FORBIDDEN, post=FORBIDDEN),
+        f"/admin/{model}/{{pk}}/history/": same_for_both(get=OK, post=OK),
     }
 STAFF = ("admin", "superuser")
 OTHER_METHODS = ("HEAD", "PUT", "PATCH", "DELETE")

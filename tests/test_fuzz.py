@@ -24,11 +24,11 @@ def runner() -> Iterator[Runner]:
         yield runner
 
 
-def fail(*_: object, **__: object) -> NoReturn:
+def raise_error(*_: object, **__: object) -> NoReturn:
     raise RuntimeError("on purpose")
 
 
-def sent(runner: Runner, request: Request) -> Result:
+def send_request(runner: Runner, request: Request) -> Result:
     result = Result()
     runner.run("one", Target(lambda random, world: request, 100), 0, result)
     return result
@@ -56,25 +56,27 @@ def test_changes_are_rolled_back(runner: Runner) -> None:
             "if-match": "*",
         },
     )
-    assert sent(runner, Request("DELETE", url, headers=cookie)).statuses == {204: 1}
+    assert send_request(runner, Request("DELETE", url, headers=cookie)).statuses == {204: 1}
     assert BuilderProfile.objects.get(pk=runner.world.page.pk).deleted_at is None
 
 
 def test_500_is_a_fault(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("profiles.directory.views.find", fail)
-    [fault] = sent(runner, Request("GET", "/builders/", headers={"cookie": "__clerk_db_jwt=dvb_any"})).faults.values()
+    monkeypatch.setattr("profiles.directory.views.find", raise_error)
+    [fault] = send_request(
+        runner, Request("GET", "/builders/", headers={"cookie": "__clerk_db_jwt=dvb_any"})
+    ).faults.values()
     assert fault.cause.startswith("RuntimeError at ")
     assert "on purpose" in fault.details
 
 
 def test_exception_outside_django_is_a_fault(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(WSGIHandler, "__call__", fail)
-    assert len(sent(runner, Request("GET", "/")).faults) == 1
+    monkeypatch.setattr(WSGIHandler, "__call__", raise_error)
+    assert len(send_request(runner, Request("GET", "/")).faults) == 1
 
 
 def test_event_that_fails_with_an_unexpected_error_is_a_fault(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     for event_type in handlers.HANDLERS:
-        monkeypatch.setitem(handlers.HANDLERS, event_type, fail)
+        monkeypatch.setitem(handlers.HANDLERS, event_type, raise_error)
     name, result = "webhooks, signed", Result()
     for number in range(10):
         runner.run(name, TARGETS[name], number, result)

@@ -57,7 +57,7 @@ AUDIENCES = Statuses._fields
 WITHOUT_TOKEN, WITH_REJECTED_TOKEN = ("anonymous", "superuser"), ("banned", "deleted", "ended_session")
 
 
-def everyone(status: int, **exceptions: int) -> Statuses:
+def same_for_everyone(status: int, **exceptions: int) -> Statuses:
     """Return the same status for all audiences except those named."""
     return Statuses(**dict.fromkeys(AUDIENCES, status) | exceptions)
 
@@ -71,7 +71,7 @@ def access(*, signed_in: int, signed_out: int, rejected_token: int | None = None
     """
     rejected = signed_out if rejected_token is None else rejected_token
     statuses = dict.fromkeys(WITHOUT_TOKEN, signed_out) | dict.fromkeys(WITH_REJECTED_TOKEN, rejected)
-    return everyone(signed_in, **statuses | exceptions)
+    return same_for_everyone(signed_in, **statuses | exceptions)
 
 
 def form(*, signed_in: int, **exceptions: int) -> Statuses:
@@ -84,11 +84,11 @@ SIGN_IN_REQUIRED = access(signed_in=OK, signed_out=FOUND)
 SIGNED_OUT_ONLY = access(signed_in=FOUND, signed_out=OK)
 EDITORS_ONLY = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=OK, admin=OK)
 ADMIN_ONLY = access(signed_in=FORBIDDEN, signed_out=FOUND, admin=OK)
-HIDDEN_EXCEPT_EDITORS = everyone(NOT_FOUND, owner=OK, admin=OK)
-HIDDEN_EXCEPT_ADMIN = everyone(NOT_FOUND, owner=FORBIDDEN, admin=OK)
+HIDDEN_EXCEPT_EDITORS = same_for_everyone(NOT_FOUND, owner=OK, admin=OK)
+HIDDEN_EXCEPT_ADMIN = same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=OK)
 OWN_BUILDER_ONLY = access(signed_in=FOUND, signed_out=FOUND, owner=OK, other_builder=OK, provisional=OK)
 OWN_CLIENT_ONLY = access(signed_in=FOUND, signed_out=FOUND, owner=OK, client=OK, provisional=OK)
-ADMIN_SITE = everyone(FOUND, admin=OK, superuser=OK)
+ADMIN_SITE = same_for_everyone(FOUND, admin=OK, superuser=OK)
 #: Redirects from pages that only accept POST.
 BUTTON_OF_OWNER = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=FOUND)
 BUTTON_OF_EDITORS = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=FOUND, admin=FOUND)
@@ -100,16 +100,16 @@ MISSING_IMAGE = f"/media/projects/{'0' * 32}.webp"
 
 #: GET and HEAD.
 READ: dict[str, Statuses] = {
-    "/": everyone(OK),
-    "/builders/": everyone(OK),
-    "/builders/{builder.slug}/": everyone(OK),
+    "/": same_for_everyone(OK),
+    "/builders/": same_for_everyone(OK),
+    "/builders/{builder.slug}/": same_for_everyone(OK),
     "/builders/{hidden.slug}/": HIDDEN_EXCEPT_EDITORS,
-    "/builders/missing-page/": everyone(NOT_FOUND),
-    "/builders/{builder.slug}/card.png": everyone(OK),
-    "/builders/{hidden.slug}/card.png": everyone(NOT_FOUND),
+    "/builders/missing-page/": same_for_everyone(NOT_FOUND),
+    "/builders/{builder.slug}/card.png": same_for_everyone(OK),
+    "/builders/{hidden.slug}/card.png": same_for_everyone(NOT_FOUND),
     # Owners see a note that this is their own page.
     "/builders/{builder.slug}/contact/": SIGN_IN_REQUIRED,
-    "/builders/{hidden.slug}/contact/": everyone(NOT_FOUND, owner=OK, admin=FORBIDDEN),
+    "/builders/{hidden.slug}/contact/": same_for_everyone(NOT_FOUND, owner=OK, admin=FORBIDDEN),
     "/builders/{builder.slug}/edit/introduction/": EDITORS_ONLY,
     "/builders/{hidden.slug}/edit/introduction/": HIDDEN_EXCEPT_EDITORS,
     "/builders/{builder.slug}/publish/": BUTTON_OF_OWNER,
@@ -132,33 +132,33 @@ READ: dict[str, Statuses] = {
     "/builders/{hidden.slug}/portfolio/{project.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/builders/{builder.slug}/portfolio/{project.pk}/delete/": EDITORS_ONLY,
     "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": HIDDEN_EXCEPT_EDITORS,
-    MISSING_IMAGE: everyone(NOT_FOUND),  # images are public; this one does not exist
+    MISSING_IMAGE: same_for_everyone(NOT_FOUND),  # images are public; this one does not exist
     "/builders/{builder.slug}/availability/": BUTTON_OF_EDITORS,
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK, client=OK),
     "/clients/{client.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/sign-in/": SIGNED_OUT_ONLY,
     "/sign-up/": SIGNED_OUT_ONLY,
-    "/sign-out/": everyone(OK),
+    "/sign-out/": same_for_everyone(OK),
     "/account/": SIGN_IN_REQUIRED,
     "/account/exports/{export}/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK),
     "/account/roles/": SIGN_IN_REQUIRED,
     "/account/roles/stop/builder/": SIGN_IN_REQUIRED,
     "/account/roles/stop/admin/": access(signed_in=NOT_FOUND, signed_out=FOUND),
     "/account/delete/": SIGN_IN_REQUIRED,
-    "/account/exports/": everyone(FOUND),  # to the account page or to the sign-in page
+    "/account/exports/": same_for_everyone(FOUND),  # to the account page or to the sign-in page
     "/api/profiles/me": access(signed_in=OK, signed_out=UNAUTHORIZED),
-    "/api/profiles/builders": everyone(OK),
-    "/api/profiles/builders/{builder.pk}": everyone(OK),
+    "/api/profiles/builders": same_for_everyone(OK),
+    "/api/profiles/builders/{builder.pk}": same_for_everyone(OK),
     "/api/profiles/builders/{hidden.pk}": HIDDEN_EXCEPT_EDITORS,
     "/api/profiles/clients/{client.pk}": HIDDEN_EXCEPT_EDITORS,
-    "/api/openapi.json": everyone(OK),
-    "/api/docs/": everyone(OK),
-    "/api/nowhere": everyone(NOT_FOUND),
-    "/api/webhooks/clerk": everyone(NOT_ALLOWED),
+    "/api/openapi.json": same_for_everyone(OK),
+    "/api/docs/": same_for_everyone(OK),
+    "/api/nowhere": same_for_everyone(NOT_FOUND),
+    "/api/webhooks/clerk": same_for_everyone(NOT_ALLOWED),
     "/admin/": ADMIN_SITE,
-    "/healthz": everyone(OK),
-    "/readyz": everyone(OK),
-    "/metrics": everyone(OK),  # from localhost, in local mode
+    "/healthz": same_for_everyone(OK),
+    "/readyz": same_for_everyone(OK),
+    "/metrics": same_for_everyone(OK),  # from localhost, in local mode
 }
 #: Status when an empty form is posted to a portfolio page.
 PORTFOLIO = {
@@ -171,19 +171,19 @@ PORTFOLIO = {
 API_EDITORS_ONLY = access(
     signed_in=FORBIDDEN, signed_out=UNAUTHORIZED, owner=PRECONDITION_REQUIRED, admin=PRECONDITION_REQUIRED
 )
-API_HIDDEN = everyone(NOT_FOUND, owner=PRECONDITION_REQUIRED, admin=PRECONDITION_REQUIRED)
+API_HIDDEN = same_for_everyone(NOT_FOUND, owner=PRECONDITION_REQUIRED, admin=PRECONDITION_REQUIRED)
 #: Methods other than GET and HEAD, sent with a CSRF token. Forms are posted empty.
 WRITE: dict[tuple[str, str], Statuses] = {
-    ("POST", "/sign-out/"): everyone(FOUND),
+    ("POST", "/sign-out/"): same_for_everyone(FOUND),
     # All fields are optional.
     ("POST", "/builders/{builder.slug}/edit/introduction/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
-    ("POST", "/builders/{hidden.slug}/edit/introduction/"): everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
+    ("POST", "/builders/{hidden.slug}/edit/introduction/"): same_for_everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
     ("POST", "/builders/{builder.slug}/publish/"): form(signed_in=FORBIDDEN, owner=SEE_OTHER),
     ("POST", "/builders/{builder.slug}/delete/"): form(signed_in=FORBIDDEN, owner=SEE_OTHER, admin=SEE_OTHER),
-    ("POST", "/builders/{hidden.slug}/delete/"): everyone(NOT_FOUND, owner=SEE_OTHER, admin=SEE_OTHER),
+    ("POST", "/builders/{hidden.slug}/delete/"): same_for_everyone(NOT_FOUND, owner=SEE_OTHER, admin=SEE_OTHER),
     **{("POST", url): form(signed_in=FORBIDDEN, admin=INVALID) for url in ADMIN_PAGES},
     ("POST", "/builders/{builder.slug}/feature/"): form(signed_in=FORBIDDEN, admin=SEE_OTHER),
-    ("POST", "/builders/{hidden.slug}/hide/"): everyone(NOT_FOUND, owner=FORBIDDEN, admin=INVALID),
+    ("POST", "/builders/{hidden.slug}/hide/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=INVALID),
     ("POST", "/welcome/"): form(signed_in=INVALID, provisional=OK),
     # Users without the profile are redirected to the first step. Availability and currency are required.
     ("POST", "/welcome/builder/"): form(signed_in=FOUND, owner=INVALID, other_builder=INVALID, provisional=OK),
@@ -194,13 +194,13 @@ WRITE: dict[tuple[str, str], Statuses] = {
         for page, status in PORTFOLIO.items()
     },
     **{
-        ("POST", f"/builders/{{hidden.slug}}/{page}/"): everyone(NOT_FOUND, owner=status, admin=status)
+        ("POST", f"/builders/{{hidden.slug}}/{page}/"): same_for_everyone(NOT_FOUND, owner=status, admin=status)
         for page, status in PORTFOLIO.items()
     },
     # Without a value, the switch redirects without a change.
     ("POST", "/builders/{builder.slug}/availability/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
     ("POST", "/account/client/"): form(signed_in=NOT_FOUND, owner=FOUND, client=FOUND),
-    ("POST", "/clients/{client.pk}/edit/"): everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
+    ("POST", "/clients/{client.pk}/edit/"): same_for_everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
     ("POST", "/builders/{builder.slug}/contact/"): form(signed_in=INVALID, owner=FORBIDDEN),
     # Provisional users have no roles that could be changed.
     ("POST", "/account/roles/stop/builder/"): form(signed_in=FOUND, provisional=INVALID),
@@ -215,20 +215,20 @@ WRITE: dict[tuple[str, str], Statuses] = {
         for method in ("PATCH", "DELETE")
         for url in ("/api/profiles/builders/{hidden.pk}", "/api/profiles/clients/{client.pk}")
     },
-    ("POST", "/api/webhooks/clerk"): everyone(BAD_REQUEST),  # the request is not signed
+    ("POST", "/api/webhooks/clerk"): same_for_everyone(BAD_REQUEST),  # the request is not signed
 }
 #: Unsupported methods return 405, unless the page must not be revealed to the audience.
 NOT_ALLOWED_FOR_SIGNED_IN = access(signed_in=NOT_ALLOWED, signed_out=FOUND)
 NOT_ALLOWED_FOR_EDITORS = access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
-HIDDEN_NOT_ALLOWED = everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
+HIDDEN_NOT_ALLOWED = same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED)
 OTHERWISE: dict[str, Statuses] = {
     **{f"/builders/{{builder.slug}}/{page}/": NOT_ALLOWED_FOR_EDITORS for page in PORTFOLIO},
     **{f"/builders/{{hidden.slug}}/{page}/": HIDDEN_NOT_ALLOWED for page in PORTFOLIO},
-    MISSING_IMAGE: everyone(NOT_ALLOWED),
+    MISSING_IMAGE: same_for_everyone(NOT_ALLOWED),
     "/builders/{builder.slug}/availability/": NOT_ALLOWED_FOR_EDITORS,
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED),
     "/builders/{builder.slug}/contact/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
-    "/builders/{hidden.slug}/contact/": everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
+    "/builders/{hidden.slug}/contact/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
     "/builders/{builder.slug}/edit/introduction/": NOT_ALLOWED_FOR_EDITORS,
     "/builders/{builder.slug}/delete/": NOT_ALLOWED_FOR_EDITORS,
     "/builders/{builder.slug}/publish/": access(signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED),
@@ -236,7 +236,7 @@ OTHERWISE: dict[str, Statuses] = {
         (*ADMIN_PAGES, "/builders/{builder.slug}/feature/"),
         access(signed_in=FORBIDDEN, signed_out=FOUND, admin=NOT_ALLOWED),
     ),
-    "/builders/{hidden.slug}/hide/": everyone(NOT_FOUND, owner=FORBIDDEN, admin=NOT_ALLOWED),
+    "/builders/{hidden.slug}/hide/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=NOT_ALLOWED),
     "/welcome/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/welcome/preview/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/welcome/builder/": access(
@@ -258,8 +258,8 @@ OTHERWISE: dict[str, Statuses] = {
     "/api/profiles/builders/{hidden.pk}": HIDDEN_NOT_ALLOWED,
     "/api/profiles/clients/{client.pk}": HIDDEN_NOT_ALLOWED,
     "/clients/{client.pk}/edit/": HIDDEN_NOT_ALLOWED,
-    "/builders/missing-page/": everyone(NOT_FOUND),
-    "/api/nowhere": everyone(NOT_FOUND),
+    "/builders/missing-page/": same_for_everyone(NOT_FOUND),
+    "/api/nowhere": same_for_everyone(NOT_FOUND),
 }
 #: Django's admin views handle unknown methods like GET.
 OTHER_METHODS_NOT_TESTED = {"/admin/"}
@@ -406,7 +406,7 @@ def test_get_and_head(browsers: list[Client], objects: dict[str, Any], url: str)
 @pytest.mark.parametrize("url", [url for url in READ if url not in OTHER_METHODS_NOT_TESTED])
 @pytest.mark.parametrize("method", ("PUT", "PATCH", "DELETE", "POST"))
 def test_other_methods(browsers: list[Client], objects: dict[str, Any], url: str, method: str) -> None:
-    expected = WRITE.get((method, url)) or OTHERWISE.get(url, everyone(NOT_ALLOWED))
+    expected = WRITE.get((method, url)) or OTHERWISE.get(url, same_for_everyone(NOT_ALLOWED))
     assert statuses(browsers, objects, url, method) == expected
 
 

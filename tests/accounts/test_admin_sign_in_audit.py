@@ -39,7 +39,7 @@ def log_in(
     return browser
 
 
-def written() -> list[tuple[str, Any, Any, str | None, str | None]]:
+def written_rows() -> list[tuple[str, Any, Any, str | None, str | None]]:
     rows = AuditLog.objects.order_by("id")
     return list(rows.values_list("action", "actor_id", "subject_id", "ip_address", "user_agent"))
 
@@ -47,7 +47,7 @@ def written() -> list[tuple[str, Any, Any, str | None, str | None]]:
 def test_login_and_logout_are_recorded(operator: User) -> None:
     browser = log_in(PASSWORD)
     browser.post("/admin/logout/", headers={"user-agent": BROWSER}, REMOTE_ADDR=ADDRESS)
-    assert written() == [
+    assert written_rows() == [
         (Action.ADMIN_SIGNED_IN, operator.pk, operator.pk, ADDRESS, BROWSER),
         (Action.ADMIN_SIGNED_OUT, operator.pk, operator.pk, ADDRESS, BROWSER),
     ]
@@ -57,17 +57,17 @@ def test_login_and_logout_are_recorded(operator: User) -> None:
 def test_logout_of_a_clerk_admin_is_recorded() -> None:
     adam = UserFactory.create(admin=True)
     signed_in(adam).post("/admin/logout/")
-    assert [(row[0], row[1]) for row in written()] == [(Action.ADMIN_SIGNED_OUT, adam.pk)]
+    assert [(row[0], row[1]) for row in written_rows()] == [(Action.ADMIN_SIGNED_OUT, adam.pk)]
 
 
 def test_logout_without_a_user_is_not_recorded() -> None:
     Client().post("/admin/logout/")
-    assert written() == []
+    assert written_rows() == []
 
 
 def test_failed_login_is_recorded_without_an_actor(operator: User) -> None:
     log_in("wrong")
-    assert written() == [(Action.ADMIN_SIGN_IN_FAILED, None, operator.pk, ADDRESS, BROWSER)]
+    assert written_rows() == [(Action.ADMIN_SIGN_IN_FAILED, None, operator.pk, ADDRESS, BROWSER)]
 
 
 def test_unknown_username_is_not_stored() -> None:
@@ -82,8 +82,8 @@ def test_unknown_username_is_not_stored() -> None:
 def test_lockout_is_recorded_once_and_failures_while_locked_are_not(operator: User) -> None:
     for number in range(12):
         log_in(f"guess {number}")
-    assert [row[0] for row in written()] == [*[Action.ADMIN_SIGN_IN_FAILED] * 5, Action.ADMIN_LOCKED_OUT]
-    assert written()[-1] == (Action.ADMIN_LOCKED_OUT, None, operator.pk, ADDRESS, BROWSER)
+    assert [row[0] for row in written_rows()] == [*[Action.ADMIN_SIGN_IN_FAILED] * 5, Action.ADMIN_LOCKED_OUT]
+    assert written_rows()[-1] == (Action.ADMIN_LOCKED_OUT, None, operator.pk, ADDRESS, BROWSER)
 
 
 @pytest.mark.parametrize("username", ("operator", "nobody"))
@@ -102,7 +102,7 @@ def test_flood_of_unknown_usernames_does_not_hide_failures_of_an_operator(operat
     for number in range(sign_ins.MAX_FAILURES + 1):
         log_in("x", username=f"name{number}", address=f"203.0.113.{number}")
     log_in("x", address="198.51.100.7")
-    assert written()[-1][2] == operator.pk
+    assert written_rows()[-1][2] == operator.pk
 
 
 def test_lockouts_are_bounded(operator: User, settings: Settings) -> None:
@@ -118,20 +118,20 @@ def test_password_change_in_the_admin_is_recorded(operator: User) -> None:
     browser.post("/admin/password_change/", fields, headers={"user-agent": BROWSER}, REMOTE_ADDR=ADDRESS)
     operator.refresh_from_db()
     assert check_password(NEW_PASSWORD, operator.password)
-    assert written()[1:] == [(Action.PASSWORD_CHANGED, operator.pk, operator.pk, ADDRESS, BROWSER)]
+    assert written_rows()[1:] == [(Action.PASSWORD_CHANGED, operator.pk, operator.pk, ADDRESS, BROWSER)]
 
 
 def test_rejected_password_change_is_not_recorded(operator: User) -> None:
     browser = log_in(PASSWORD)
     fields = {"old_password": "wrong", "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
     browser.post("/admin/password_change/", fields)
-    assert [row[0] for row in written()] == [Action.ADMIN_SIGNED_IN]
+    assert [row[0] for row in written_rows()] == [Action.ADMIN_SIGNED_IN]
 
 
 def test_password_change_on_the_command_line_is_recorded(operator: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpass.getpass", lambda *_, **__: NEW_PASSWORD)
     call_command("changepassword", "operator")
-    assert written() == [(Action.PASSWORD_CHANGED, None, operator.pk, None, None)]
+    assert written_rows() == [(Action.PASSWORD_CHANGED, None, operator.pk, None, None)]
     assert AuditLog.objects.get().source == Source.COMMAND
 
 
@@ -139,7 +139,7 @@ def test_new_operator_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", NEW_PASSWORD)
     call_command("createsuperuser", "--noinput", "--login=night-shift")
     user = User.objects.get(login="night-shift")
-    assert written() == [(Action.OPERATOR_CREATED, None, user.pk, None, None)]
+    assert written_rows() == [(Action.OPERATOR_CREATED, None, user.pk, None, None)]
 
 
 def test_stronger_hash_of_the_same_password_is_not_a_change(operator: User, settings: Settings) -> None:
@@ -149,4 +149,4 @@ def test_stronger_hash_of_the_same_password_is_not_a_change(operator: User, sett
     log_in(PASSWORD)
     operator.refresh_from_db()
     assert operator.password != before
-    assert [row[0] for row in written()] == [Action.ADMIN_SIGNED_IN]
+    assert [row[0] for row in written_rows()] == [Action.ADMIN_SIGNED_IN]

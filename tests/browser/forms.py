@@ -21,7 +21,7 @@ def save(page: Page, headline: str = HEADLINE) -> None:
     page.get_by_role("button", name="Save").click()
 
 
-def sleep_until_expiry(page: Page) -> None:
+def sleep_until_token_expires(page: Page) -> None:
     """Let the token of an open page expire while offline, as on a sleeping laptop."""
     page.context.set_offline(True)
     page.wait_for_timeout(EXPIRY_MS)
@@ -43,7 +43,7 @@ class TestInPlace:
     def test_expired_token_is_renewed_and_the_form_is_posted_again(self, page: Page, site: Site) -> None:
         sign_in(page, site, "Omar Haddad")
         open_form(page, site, "Omar Haddad")
-        sleep_until_expiry(page)
+        sleep_until_token_expires(page)
         statuses: list[int] = []
         page.on(
             "response",

@@ -13,11 +13,20 @@ from config.environment import BASE_DIR
 from local.stack import environment
 from local.stack.postgres import EmbeddedPostgres
 from tests.browser.axe import admin_violations
-from tests.browser.repairing import EVENTS, apply_action, failed, faulty_site, operator, site, tab, wait_for_status
+from tests.browser.repairing import (
+    EVENTS,
+    apply_action,
+    failed_event_url,
+    faulty_site,
+    operator,
+    site,
+    tab,
+    wait_for_status,
+)
 from tests.helpers.faulty_site import FaultySite
 from tests.helpers.site import Site
 
-__all__ = ["failed", "faulty_site", "site", "tab"]
+__all__ = ["failed_event_url", "faulty_site", "site", "tab"]
 
 LOGIN, PASSWORD = "root", "correct horse battery"
 CREATE_SUPERUSER = "from accounts.models import User; User.objects.create_superuser(login={!r}, password={!r})"
@@ -79,9 +88,9 @@ def reveal(page: Page, reason: str) -> None:
 
 
 class TestPersonalData:
-    def test_local_operator_sees_personal_data_once(self, root: Page, failed: str, axe: str) -> None:
+    def test_local_operator_sees_personal_data_once(self, root: Page, failed_event_url: str, axe: str) -> None:
         with expecting_no_errors(root):
-            root.goto(failed)
+            root.goto(failed_event_url)
             reveal(root, "Her complaint, ticket 17")
             tree = root.get_by_role("list", name="Payload")
             expect(tree).to_contain_text('"Unlucky"')
@@ -93,19 +102,19 @@ class TestPersonalData:
             actions = root.locator(".timeline", has_text="Payload revealed")
             expect(actions).to_contain_text("Her complaint, ticket 17")
         # The page with personal data cannot be opened again by its URL.
-        root.goto(failed.replace("/change/", "/reveal/"))
-        assert root.url == failed
+        root.goto(failed_event_url.replace("/change/", "/reveal/"))
+        assert root.url == failed_event_url
         expect(root.locator(".messagelist")).to_contain_text("Nothing was done")
         expect(tree).not_to_contain_text("Unlucky")
 
     def test_admin_in_a_permitted_group_sees_personal_data(
-        self, root: Page, chromium: Browser, faulty_site: FaultySite, failed: str, axe: str
+        self, root: Page, chromium: Browser, faulty_site: FaultySite, failed_event_url: str, axe: str
     ) -> None:
         site = faulty_site.site
         fields = {"first_name": "Reader", "last_name": "Admin", "roles": ["ADMIN"]}
         reader = site.clerk_api("POST", "/local/users", fields)
         with operator(chromium, site, "Reader") as page:
-            page.goto(failed)
+            page.goto(failed_event_url)
             expect(page.get_by_text("Can reveal personal data in payloads")).to_be_visible()
             expect(page.get_by_role("button", name="Show personal data")).to_have_count(0)
             grant_reveal_permission(root, faulty_site, reader["id"])
@@ -122,8 +131,10 @@ class TestPersonalData:
 
 
 class TestFetch:
-    def test_user_of_a_dead_event_is_fetched_from_clerk(self, tab: Page, site: Site, failed: str, axe: str) -> None:
-        tab.goto(failed)
+    def test_user_of_a_dead_event_is_fetched_from_clerk(
+        self, tab: Page, site: Site, failed_event_url: str, axe: str
+    ) -> None:
+        tab.goto(failed_event_url)
         name = tab.locator(".facts dd a").first
         expect(name).to_contain_text("Lind")
         with expecting_no_errors(tab):
@@ -137,7 +148,7 @@ class TestFetch:
                 tab.reload()
             expect(result).to_be_visible()
             assert admin_violations(tab, axe) == []
-            tab.goto(failed)
+            tab.goto(failed_event_url)
             expect(name).to_contain_text("Unlucky")
             expect(tab.locator(".timeline", has_text="Person fetched")).to_contain_text("The user is waiting for it")
             apply_action(tab, "Dry run")

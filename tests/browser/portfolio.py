@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.axe import violations
-from tests.browser.forms import sleep_until_expiry
+from tests.browser.forms import sleep_until_token_expires
 from tests.browser.steps import go_to_page, sign_in
 from tests.helpers.images import image_file
 from tests.helpers.site import Site
@@ -255,7 +255,7 @@ def test_text_and_image_survive_an_expired_session(page: Page, site: Site) -> No
     page.get_by_label("Title", exact=True).fill("Lantern")
     page.get_by_label("Image", exact=True).set_input_files(FILE)
     page.get_by_label("Image description").fill("A lantern")
-    sleep_until_expiry(page)
+    sleep_until_token_expires(page)
     page.get_by_role("button", name="Add project").click()
     expect(page.get_by_role("img", name="A lantern")).to_be_visible()
 

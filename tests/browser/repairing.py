@@ -40,7 +40,7 @@ def faulty_site(site: Site) -> FaultySite:
 
 
 @pytest.fixture
-def failed(site: Site, faulty_site: FaultySite) -> str:
+def failed_event_url(site: Site, faulty_site: FaultySite) -> str:
     """Return the URL of a dead event that renames Vera and would now succeed."""
     name = f"Vera{next(_numbers)}"
     vera = site.clerk_api("POST", "/local/users", {"first_name": name, "last_name": "Lind"})
@@ -114,7 +114,9 @@ class TestEventList:
         assert "state=" not in admin.url
         assert console_errors == []
 
-    def test_list_is_sorted_by_lag_and_by_attempts(self, admin: Page, site: Site, failed: str, axe: str) -> None:
+    def test_list_is_sorted_by_lag_and_by_attempts(
+        self, admin: Page, site: Site, failed_event_url: str, axe: str
+    ) -> None:
         admin.goto(site.app + EVENTS)
         assert admin_violations(admin, axe) == []
         order = admin.get_by_role("navigation", name="Sort by")
@@ -160,9 +162,9 @@ class TestEventList:
 
 class TestEvent:
     def test_failed_event_shows_attempts_and_errors(
-        self, admin: Page, failed: str, axe: str, console_errors: list[str]
+        self, admin: Page, failed_event_url: str, axe: str, console_errors: list[str]
     ) -> None:
-        admin.goto(failed)
+        admin.goto(failed_event_url)
         expect(admin.locator(".status-summary")).to_contain_text("Dead. Tried once. Needs attention")
         attempts = admin.get_by_role("list", name="Attempts")
         expect(attempts).to_contain_text("attempt 1, triggered by delivery")
@@ -182,8 +184,8 @@ class TestEvent:
         assert admin_violations(admin, axe) == []
         assert console_errors == []
 
-    def test_personal_data_requires_a_permission(self, admin: Page, failed: str) -> None:
-        admin.goto(failed)
+    def test_personal_data_requires_a_permission(self, admin: Page, failed_event_url: str) -> None:
+        admin.goto(failed_event_url)
         expect(admin.get_by_role("button", name="Show personal data")).to_have_count(0)
         expect(admin.get_by_text("Can reveal personal data in payloads")).to_be_visible()
         token = admin.locator("[name=csrfmiddlewaretoken]").first.input_value()
@@ -193,13 +195,13 @@ class TestEvent:
               const response = await fetch(url, { method: "POST", body });
               return [response.status, await response.text()];
             }""",
-            [failed.replace("/change/", "/reveal/"), token],
+            [failed_event_url.replace("/change/", "/reveal/"), token],
         )
         assert status == 403
         assert "Unlucky" not in text
 
-    def test_fixture_contains_no_personal_data(self, tab: Page, failed: str, axe: str) -> None:
-        tab.goto(failed)
+    def test_fixture_contains_no_personal_data(self, tab: Page, failed_event_url: str, axe: str) -> None:
+        tab.goto(failed_event_url)
         apply_action(tab, "Copy as test fixture")
         text = tab.get_by_label("Fixture").input_value()
         assert '"first_name"' in text
@@ -212,8 +214,8 @@ class TestEvent:
 
 
 class TestRepair:
-    def test_event_is_replayed_after_a_dry_run(self, tab: Page, failed: str, axe: str) -> None:
-        tab.goto(failed)
+    def test_event_is_replayed_after_a_dry_run(self, tab: Page, failed_event_url: str, axe: str) -> None:
+        tab.goto(failed_event_url)
         apply_action(tab, "Dry run")
         expect(tab.locator(".status-summary")).to_have_text("Done: 1 event. Nothing was changed.", use_inner_text=True)
         found = tab.locator(".timeline li li")
@@ -225,7 +227,7 @@ class TestRepair:
         tab.get_by_role("button", name="Replay events").click()
         expect(tab.locator(".status-summary")).to_have_text("Done: 1 event.", use_inner_text=True)
         expect(tab.get_by_role("link", name="Dry run")).to_be_visible()
-        tab.goto(failed)
+        tab.goto(failed_event_url)
         expect(tab.locator(".status-summary")).to_contain_text("Processed. Applied on attempt 2.")
         expect(tab.get_by_text("Event Replayed").or_(tab.get_by_text("Event replayed"))).to_be_visible()
         assert admin_violations(tab, axe) == []
@@ -247,7 +249,7 @@ class TestRepair:
         assert admin_violations(tab, axe) == []
 
     def test_filtered_events_are_replayed_after_a_dry_run(
-        self, admin: Page, site: Site, failed: str, axe: str, console_errors: list[str]
+        self, admin: Page, site: Site, failed_event_url: str, axe: str, console_errors: list[str]
     ) -> None:
         admin.goto(f"{site.app}{EVENTS}?state=dead")
         admin.get_by_role("link", name="Replay all matching events…").click()
@@ -264,18 +266,18 @@ class TestRepair:
         admin.get_by_role("button", name="Replay events").click()
         wait_for_status(admin, "Done")
         expect(admin.locator(".properties", has_text="Processed: applied")).to_be_visible()
-        admin.goto(failed)
+        admin.goto(failed_event_url)
         expect(admin.locator(".status-summary")).to_contain_text("Processed.")
         assert console_errors == []
 
     def test_event_resolved_by_another_admin_cannot_be_resolved_again(
-        self, tab: Page, chromium: Browser, site: Site, failed: str
+        self, tab: Page, chromium: Browser, site: Site, failed_event_url: str
     ) -> None:
         name = f"Second{next(_numbers)}"
         site.clerk_api("POST", "/local/users", {"first_name": name, "last_name": "Admin", "roles": ["ADMIN"]})
         with operator(chromium, site, name) as other:
-            tab.goto(failed)
-            other.goto(failed)
+            tab.goto(failed_event_url)
+            other.goto(failed_event_url)
             apply_action(tab, "Mark as resolved", "Known and harmless")
             expect(tab.locator(".status-summary")).to_contain_text("Resolved by hand: Known and harmless")
             apply_action(other, "Mark as resolved", "Also harmless")

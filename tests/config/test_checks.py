@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def found(settings: Settings, **changed: Any) -> list[checks.CheckMessage]:
+def check_ids(settings: Settings, **changed: Any) -> list[checks.CheckMessage]:
     for name, value in (GOOD | changed).items():
         setattr(settings, name, value)
     messages = checks.run_checks(tags=[checks.Tags.security], include_deployment_checks=True)
@@ -28,7 +28,7 @@ def found(settings: Settings, **changed: Any) -> list[checks.CheckMessage]:
 
 
 def test_sound_settings_have_no_findings(settings: Settings) -> None:
-    assert found(settings) == []
+    assert check_ids(settings) == []
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_preload_requires_a_year_and_subdomains(
     settings: Settings, seconds: int, *, includes_subdomains: bool, ids: list[str]
 ) -> None:
     hsts = {"SECURE_HSTS_SECONDS": seconds, "SECURE_HSTS_INCLUDE_SUBDOMAINS": includes_subdomains}
-    assert [message.id for message in found(settings, SECURE_HSTS_PRELOAD=True, **hsts)] == ids
+    assert [message.id for message in check_ids(settings, SECURE_HSTS_PRELOAD=True, **hsts)] == ids
 
 
 def ids(settings: Settings, **changed: Any) -> list[str | None]:
-    return [message.id for message in found(settings, **changed)]
+    return [message.id for message in check_ids(settings, **changed)]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def ids(settings: Settings, **changed: Any) -> list[str | None]:
 )
 def test_dangerous_setting_is_reported(settings: Settings, changed: dict[str, Any], expected: str) -> None:
     assert ids(settings, **changed) == [expected]
-    [message] = found(settings, **changed)
+    [message] = check_ids(settings, **changed)
     assert message.hint
     assert any(name in message.msg for name in ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "TRUSTED_PROXY_SSL_HEADER"))
 
@@ -84,7 +84,7 @@ def test_dangerous_setting_is_reported(settings: Settings, changed: dict[str, An
     ),
 )
 def test_wildcard_or_malformed_host_is_an_error(settings: Settings, host: str) -> None:
-    [message] = found(settings, ALLOWED_HOSTS=["example.com", host])
+    [message] = check_ids(settings, ALLOWED_HOSTS=["example.com", host])
     assert message.id == "config.E005"
     assert repr(host) in message.msg
 

@@ -27,7 +27,7 @@ def close_buffers() -> Iterator[None]:
         buffer.close()
 
 
-def collected(*pieces: bytes) -> RequestBuffer:
+def read_all(*pieces: bytes) -> RequestBuffer:
     buffer = RequestBuffer()
     _opened.append(buffer)
     for piece in pieces:
@@ -35,53 +35,53 @@ def collected(*pieces: bytes) -> RequestBuffer:
     return buffer
 
 
-def passed_on(buffer: RequestBuffer) -> bytes:
+def forwarded_request(buffer: RequestBuffer) -> bytes:
     return b"".join(buffer.pieces())
 
 
 def test_request_without_a_body_is_passed_on_unchanged() -> None:
-    assert passed_on(collected(GET)) == GET
+    assert forwarded_request(read_all(GET)) == GET
 
 
 def test_body_is_awaited() -> None:
-    buffer = collected(POST[:-1])
+    buffer = read_all(POST[:-1])
     assert not buffer.is_complete
     buffer.feed(POST[-1:])
     assert buffer.is_complete
-    assert passed_on(buffer) == POST
+    assert forwarded_request(buffer) == POST
 
 
 def test_chunked_body_is_decoded() -> None:
-    assert passed_on(collected(CHUNKED)) == POST
+    assert forwarded_request(read_all(CHUNKED)) == POST
 
 
 def test_empty_chunked_body_has_the_length_zero() -> None:
     head = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    assert passed_on(collected(head + b"0\r\n\r\n")) == b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+    assert forwarded_request(read_all(head + b"0\r\n\r\n")) == b"POST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
 
 
 @given(st.sampled_from([GET, POST, CHUNKED]), st.lists(st.integers(0, len(CHUNKED)), max_size=12))
 def test_result_does_not_depend_on_chunk_boundaries(request_bytes: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(min(cut, len(request_bytes)) for cut in cuts), len(request_bytes)]
     pieces = [request_bytes[start:end] for start, end in pairwise(places)]
-    buffer = collected(*pieces)
+    buffer = read_all(*pieces)
     assert buffer.is_complete
-    assert passed_on(buffer) == passed_on(collected(request_bytes))
+    assert forwarded_request(buffer) == forwarded_request(read_all(request_bytes))
     assert buffer.rest == b""
 
 
 @pytest.mark.parametrize("first", (GET, POST, CHUNKED))
 def test_bytes_of_the_next_request_are_kept(first: bytes) -> None:
-    buffer = collected(first + POST)
+    buffer = read_all(first + POST)
     assert buffer.is_complete
     assert buffer.rest == POST
 
 
 def test_client_that_expects_100_continue_is_recognised() -> None:
     head = b"POST / HTTP/1.1\r\nExpect: 100-Continue\r\nContent-Length: 2\r\n\r\n"
-    assert collected(head).expects_continue
-    assert not collected(head, b"ab").expects_continue
-    assert b"Expect" not in passed_on(collected(head, b"ab"))
+    assert read_all(head).expects_continue
+    assert not read_all(head, b"ab").expects_continue
+    assert b"Expect" not in forwarded_request(read_all(head, b"ab"))
 
 
 @pytest.mark.parametrize(
@@ -102,19 +102,19 @@ def test_client_that_expects_100_continue_is_recognised() -> None:
 def test_malformed_request_is_rejected(head: bytes, status: str | None) -> None:
     request_bytes = b"POST / HTTP/1.1\r\n" + head + b"\r\n\r\n"
     if status is None:
-        assert collected(request_bytes).is_complete
+        assert read_all(request_bytes).is_complete
     else:
         with pytest.raises(RefusedRequest, match=f"^{status} "):
-            collected(request_bytes)
+            read_all(request_bytes)
 
 
 def test_endless_head_is_rejected() -> None:
     with pytest.raises(RefusedRequest, match=r"^431 "):
-        collected(*[b"x" * 64 * 1024] * 3)
+        read_all(*[b"x" * 64 * 1024] * 3)
 
 
 def test_large_body_is_kept_in_a_file() -> None:
     body = bytes(range(256)) * 4096
     head = b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body)
     pieces = [body[at : at + 65536] for at in range(0, len(body), 65536)]
-    assert passed_on(collected(head, *pieces)) == head + body
+    assert forwarded_request(read_all(head, *pieces)) == head + body

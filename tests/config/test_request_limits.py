@@ -38,7 +38,7 @@ def counter(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> RequestCount
 
 
 @pytest.fixture
-def tight(monkeypatch: pytest.MonkeyPatch) -> None:
+def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limit writes and API requests to three per person and five per network."""
     rule = Rule(Limit("tight network", 5, 60), TIGHT)
     monkeypatch.setattr(request_limits, "WRITE", rule)
@@ -155,7 +155,7 @@ def test_uploads_have_their_own_limit() -> None:
 # --- Responses ---
 
 
-def test_person_above_the_limit_gets_an_error_page(tight: None) -> None:
+def test_person_above_the_limit_gets_an_error_page(low_limits: None) -> None:
     olive = signed_in(UserFactory.create())
     for _ in range(3):
         assert olive.post("/account/roles/", REMOTE_ADDR=NETWORK).status_code == 302
@@ -169,7 +169,7 @@ def test_person_above_the_limit_gets_an_error_page(tight: None) -> None:
     assert signed_in(UserFactory.create()).post("/account/roles/", REMOTE_ADDR=OTHER_NETWORK).status_code == 302
 
 
-def test_api_client_above_the_limit_gets_json(tight: None) -> None:
+def test_api_client_above_the_limit_gets_json(low_limits: None) -> None:
     for _ in range(5):
         assert Client().get("/api/profiles/me", REMOTE_ADDR=NETWORK).status_code == 401
     response = Client().get("/api/profiles/me", REMOTE_ADDR=NETWORK)
@@ -178,24 +178,24 @@ def test_api_client_above_the_limit_gets_json(tight: None) -> None:
     assert 0 < int(response["Retry-After"]) <= 60
 
 
-def test_network_above_the_limit_is_rejected(tight: None) -> None:
+def test_network_above_the_limit_is_rejected(low_limits: None) -> None:
     assert statuses(Client(), 6)[-1] == 429
     assert statuses(Client(), 1, address=OTHER_NETWORK) != [429]
 
 
-def test_addresses_of_one_ipv6_network_share_a_limit(tight: None) -> None:
+def test_addresses_of_one_ipv6_network_share_a_limit(low_limits: None) -> None:
     found = [statuses(Client(), 1, address=f"2001:db8:1:2::{number}")[0] for number in range(6)]
     assert found[-1] == 429
     assert statuses(Client(), 1, address="2001:db8:1:3::1") != [429]
 
 
 @pytest.mark.parametrize("address", ("127.0.0.1", "10.0.3.17", "fd00::1", "", "unknown"))
-def test_clients_with_an_unknown_or_internal_address_share_no_limit(tight: None, address: str) -> None:
+def test_clients_with_an_unknown_or_internal_address_share_no_limit(low_limits: None, address: str) -> None:
     """Otherwise, one client behind a misconfigured proxy could lock everyone out."""
     assert 429 not in statuses(Client(), 10, address=address)
 
 
-@pytest.mark.usefixtures("tight")
+@pytest.mark.usefixtures("low_limits")
 def test_limits_can_be_disabled(settings: Settings) -> None:
     settings.REQUEST_LIMITS = False
     assert 429 not in statuses(Client(), 10)
@@ -221,7 +221,7 @@ def test_reading_pages_and_searching_cost_no_statement(
     assert not [query for query in statements.captured_queries if "requestcount" in query["sql"]]
 
 
-def test_webhooks_are_not_counted(statements: CaptureQueriesContext, webhook: WebhookClient, tight: None) -> None:
+def test_webhooks_are_not_counted(statements: CaptureQueriesContext, webhook: WebhookClient, low_limits: None) -> None:
     for _ in range(10):
         assert webhook.created(person()) == "processed"
     assert not [query for query in statements.captured_queries if "requestcount" in query["sql"]]

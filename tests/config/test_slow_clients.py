@@ -46,7 +46,7 @@ def connect(url: str) -> socket.socket:
 
 
 @contextmanager
-def stalled(url: str, sent: bytes) -> Iterator[list[socket.socket]]:
+def stalled_connection(url: str, sent: bytes) -> Iterator[list[socket.socket]]:
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(url)) for _ in range(SLOW_CLIENTS)]
         for client in clients:
@@ -57,7 +57,7 @@ def stalled(url: str, sent: bytes) -> Iterator[list[socket.socket]]:
 @pytest.mark.parametrize("sent", STALLED.values(), ids=STALLED)
 def test_webhooks_and_pages_respond_while_other_clients_are_slow(url: str, sent: bytes) -> None:
     ada = person(first_name="Ada", last_name="Lovelace")
-    with stalled(url, sent), httpx.Client(base_url=url, timeout=5) as fast:
+    with stalled_connection(url, sent), httpx.Client(base_url=url, timeout=5) as fast:
         assert fast.get("/builders/").status_code == 200
         response = Svix(fast).deliver(samples.user_event("user.created", ada), new_svix_id())
         assert response.json() == {"outcome": "processed"}

@@ -1,4 +1,4 @@
-"""Start a PostgreSQL, load the settings, and send the requests."""
+"""Start PostgreSQL, load the settings, and send the requests."""
 
 import argparse
 import os

@@ -25,7 +25,7 @@ def call(application: WSGIHandler, environ: dict[str, Any]) -> tuple[int, bytes]
 
 @contextmanager
 def rolled_back() -> Iterator[None]:
-    """Undo all changes of the block. What would happen at the commit happens at its end, so that its errors are found."""
+    """Roll back the block. Before that, check deferred constraints and run the commit hooks, so that errors are found."""
     atomic = transaction.atomic()
     atomic._from_testcase = True  # type: ignore[attr-defined]  # allows durable transactions in the block
     with atomic:

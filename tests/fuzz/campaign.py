@@ -1,4 +1,4 @@
-"""One run: choose targets, send their requests, and print what happened."""
+"""A fuzzing run: choose targets, send their requests, and print the results."""
 
 import io
 import logging
@@ -17,7 +17,7 @@ from tests.fuzz.runner import Result, Runner
 from tests.fuzz.targets import TARGETS, Target
 from tests.fuzz.world import World
 
-#: In seconds.
+#: Seconds between progress messages.
 REPORT_EVERY_S = 60
 
 
@@ -25,13 +25,13 @@ def run(requests: int, seed: int, only: str = "") -> int:
     """Send the requests, print the counts, and return the exit code.
 
     Args:
-        only: the name of a target, optionally followed by a colon and the number of one of its requests.
+        only: the name of a target, optionally followed by a colon and the index of one of its requests.
     """
     name, _, number = only.partition(":")
     targets = {key: target for key, target in TARGETS.items() if name in ("", key)}
     if not targets:
         sys.exit(f"make fuzz: there is no target {name!r}; choose one of: {', '.join(TARGETS)}.")
-    settings.REQUEST_LIMITS = False  # they would answer most requests themselves
+    settings.REQUEST_LIMITS = False  # otherwise most requests would get 429
     settings.ALLOWED_HOSTS = [*settings.ALLOWED_HOSTS, "testserver"]
     call_command("migrate", verbosity=0)
     try:
@@ -45,17 +45,17 @@ def run(requests: int, seed: int, only: str = "") -> int:
 
 
 def _schedule(targets: Mapping[str, Target], requests: int, seed: int) -> Iterator[tuple[str, int]]:
-    """Yield the target and number of each request, in a random order with the targets' shares."""
+    """Yield the target and number of each request, in random order, weighted by target."""
     random, numbers = Random(seed), {name: count() for name in targets}
-    shares = [target.share for target in targets.values()]
-    for name in random.choices(list(targets), shares, k=requests):
+    weights = [target.weight for target in targets.values()]
+    for name in random.choices(list(targets), weights, k=requests):
         yield name, next(numbers[name])
 
 
 def _send(runner: Runner, targets: Mapping[str, Target], schedule: Iterator[tuple[str, int]]) -> dict[str, Result]:
     results = {name: Result() for name in targets}
     started = reported = time.monotonic()
-    with runner.recording(), _unseen_logs(), suppress(KeyboardInterrupt):  # Ctrl-C prints the counts so far.
+    with runner.recording(), _discarded_logs(), suppress(KeyboardInterrupt):  # Ctrl-C prints the counts so far.
         for done, (name, number) in enumerate(schedule):
             runner.run(name, targets[name], number, results[name])
             if time.monotonic() - reported > REPORT_EVERY_S:
@@ -65,10 +65,10 @@ def _send(runner: Runner, targets: Mapping[str, Target], schedule: Iterator[tupl
 
 
 @contextmanager
-def _unseen_logs() -> Iterator[None]:
-    """Write all log lines to nowhere. They are rendered, because rendering handles text of strangers."""
+def _discarded_logs() -> Iterator[None]:
+    """Discard all log lines. They are still rendered, because rendering handles untrusted text."""
     handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
-    level, streams = logging.root.level, [handler.setStream(_Nowhere()) for handler in handlers]
+    level, streams = logging.root.level, [handler.setStream(_NullStream()) for handler in handlers]
     logging.root.setLevel(logging.INFO)
     yield
     logging.root.setLevel(level)
@@ -77,7 +77,7 @@ def _unseen_logs() -> Iterator[None]:
             handler.setStream(stream)
 
 
-class _Nowhere(io.StringIO):
+class _NullStream(io.StringIO):
     def write(self, text: str) -> int:
         return len(text)
 
@@ -91,11 +91,11 @@ def _report(results: Mapping[str, Result], seed: int, seconds: float) -> int:
     print(f"\n{'target':22}{'requests':>10}{'faults':>8}{'slowest':>10}  responses by status")
     for name, result in results.items():
         statuses = ", ".join(f"{status}: {number:,}" for status, number in sorted(result.statuses.items()))
-        print(f"{name:22}{result.requests:10,}{_faults(result):8,}{result.slowest_s:8.2f} s  {statuses}")
-    total, faults = sum(result.requests for result in results.values()), sum(map(_faults, results.values()))
+        print(f"{name:22}{result.requests:10,}{_count_faults(result):8,}{result.slowest_s:8.2f} s  {statuses}")
+    total, faults = sum(result.requests for result in results.values()), sum(map(_count_faults, results.values()))
     print(f"{'total':22}{total:10,}{faults:8,}  in {seconds:.0f} s, seed {seed}")
     return 1 if faults else 0
 
 
-def _faults(result: Result) -> int:
+def _count_faults(result: Result) -> int:
     return sum(fault.count for fault in result.faults.values())

@@ -40,7 +40,7 @@ OTHERS: tuple[Any, ...] = (
 
 
 def text(random: Random, value: str) -> str:
-    """Return a mutation of `value`, or another text."""
+    """Return a mutation of `value`, or an unrelated text."""
     mutate: Callable[[Random, str], str] = random.choice((_replace, _replace, _insert, _cut, _repeat, _change, _swap))
     return mutate(random, value)
 
@@ -92,7 +92,7 @@ def data(random: Random, value: bytes) -> bytes:
 
 
 def json_value(random: Random, value: Any) -> Any:
-    """Return a copy of a JSON value in which one to three values anywhere have been replaced, removed or added."""
+    """Return a copy of a JSON value in which one to three values at any depth have been replaced, removed or added."""
     changed = [copy.deepcopy(value)]
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         container = _pick_container(random, changed)
@@ -101,7 +101,7 @@ def json_value(random: Random, value: Any) -> Any:
 
 
 def _pick_container(random: Random, root: list[Any]) -> list[Any] | dict[str, Any]:
-    """Walk from the root to a list or object. Deep ones are as likely as shallow ones."""
+    """Return a random list or object from the tree, regardless of its depth."""
     found: list[Any] = []
     waiting: list[Any] = [root]
     while waiting:

@@ -1,4 +1,4 @@
-"""Requests as a server passes them to the application."""
+"""Requests in the form in which a server passes them to the application."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ BOUNDARY = "----fuzz"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request.
+    """An HTTP request that can be converted to a WSGI environment.
 
     Attributes:
         path: percent-encoded, without the query.
         keeps_changes: the request runs in its own transactions, and its changes are kept. Otherwise all changes are
-            rolled back, so that every request meets the same users and profiles.
+            rolled back, so that every request starts with the same users and profiles.
     """
 
     method: str
@@ -67,17 +67,17 @@ def _name(header: str) -> str:
 
 
 def _header_value(text: str) -> str:
-    """Return the text as a server decodes it: its bytes as latin-1."""
+    """Decode the text's UTF-8 bytes as Latin-1, as a WSGI server does."""
     return text.encode("utf-8", "surrogatepass").decode("latin-1").translate(FORBIDDEN_IN_HEADERS)
 
 
-def as_browser(random: Random) -> dict[str, str]:
+def browser_headers(random: Random) -> dict[str, str]:
     """Return the headers of a browser that loads a page, of htmx, or of neither."""
     return dict(random.choice((PAGE, PAGE, HTMX, {})))
 
 
 def query_string(random: Random, valid: dict[str, str]) -> str:
-    """Return a mutated query string, percent-encoded, with its raw characters, or mutated as a whole."""
+    """Return a mutated query string: percent-encoded, with raw characters, or mutated after encoding."""
     pairs = mutations.fields(random, valid)
     encoded = urlencode(pairs, errors="surrogatepass", quote_via=quote)
     match random.randrange(20):

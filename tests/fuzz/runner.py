@@ -1,4 +1,4 @@
-"""Send requests to the application, and recognize faults."""
+"""Send requests to the application, and detect faults."""
 
 import logging
 import sys
@@ -21,7 +21,7 @@ from tests.fuzz.targets import Target
 from tests.fuzz.world import World
 from webhooks.models import WebhookEvent
 
-#: Errors that an event may be stored with. Any other means that its payload was not validated.
+#: The only error that a stored event may have. Any other error means that the payload was not validated.
 EXPECTED_EVENT_ERROR = "ClerkPayloadError"
 #: The page for browsers that Clerk keeps redirecting is the only expected 5xx.
 REDIRECT_LOOP = (503, b"redirect")
@@ -29,7 +29,7 @@ REDIRECT_LOOP = (503, b"redirect")
 
 @dataclass(slots=True)
 class Fault:
-    """A request that was answered with a 500, or raised an exception. Faults with the same cause are counted together."""
+    """A request that returned 500 or raised an exception. Faults with the same cause are counted together."""
 
     number: int
     request: str
@@ -40,7 +40,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Result:
-    """What the requests to one target led to."""
+    """The results of all requests to one target."""
 
     requests: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -63,7 +63,7 @@ class Runner:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """Record exceptions that Django turns into a 500, and errors while writing a log line."""
-        for signal in (request_started, request_finished):  # the connection holds the transaction around a request
+        for signal in (request_started, request_finished):  # the connection must stay open for the rollback
             signal.disconnect(close_old_connections)
         got_request_exception.connect(self._record, dispatch_uid="fuzz")
         original = logging.Handler.handleError
@@ -89,11 +89,11 @@ class Runner:
             _add_fault(result, number, request, self._errors[0] if self._errors else None, problem)
 
     def _send(self, request: Request) -> tuple[int, str]:
-        """Send a request, and return the status and what is wrong with the response."""
+        """Send a request, and return its status and a description of any problem."""
         try:
             with nullcontext() if request.keeps_changes else rolled_back():
                 status, body = call(self.application, request.environ())
-                problem = _problem(request, status, body)
+                problem = _find_problem(request, status, body)
         except Exception as error:  # noqa: BLE001  # any exception is a fault
             self._errors.append(error)
             return 0, "unhandled exception"
@@ -105,7 +105,7 @@ class Runner:
         self._errors.append(error)
 
 
-def _problem(request: Request, status: int, body: bytes) -> str:
+def _find_problem(request: Request, status: int, body: bytes) -> str:
     if status >= 500 and not (status == REDIRECT_LOOP[0] and REDIRECT_LOOP[1] in body):
         return f"status {status}: {body[:300]!r}"
     if b'"outcome": "failed"' in body and request.keeps_changes:
@@ -125,7 +125,7 @@ def _add_fault(result: Result, number: int, request: Request, error: BaseExcepti
 
 
 def _cause(error: BaseException) -> str:
-    """Return the type of the exception and the last place in this project that it passed through."""
+    """Return the exception's type and its last location in this project."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "site-packages" not in frame.filename and "/tests/" not in frame.filename]
     place = (ours or frames)[-1] if frames else None

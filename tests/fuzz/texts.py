@@ -1,4 +1,4 @@
-"""Hostile texts."""
+"""Texts that often cause errors."""
 
 #: Text that has broken parsers, databases, templates or logs before.
 TEXTS = (

@@ -1,4 +1,4 @@
-"""The users, profiles and events that requests are about."""
+"""The users and profiles that requests refer to."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -21,27 +21,27 @@ from tests.helpers.tokens import mint
 TOKEN_LIFETIME_S = 24 * 3600
 CSRF_TOKEN = "f" * 32
 LISTED_BUILDERS = 30
-#: Forms are kept for an hour after the token was issued, which is longer than a run of the default size.
+#: Age of expired tokens. Forms are preserved for an hour after the token was issued, which is longer than a default run.
 EXPIRED_S = 300
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The same people as in all tests: Olive owns the page, Vera visits, Adam is an admin."""
+    """The usual test users: Olive owns the page, Vera is a visitor, and Adam is an admin."""
 
     olive: User
     page: BuilderProfile
     client: ClientProfile
     project: Project
     export: DataExport
-    #: Cookie headers by name: olive, vera, adam, operator and nobody.
+    #: Cookie headers by name: olive, vera, adam, operator and anonymous.
     cookies: dict[str, str]
     #: Session tokens by name.
     tokens: dict[str, str]
-    #: Session tokens with which a form is kept while the user signs in again.
+    #: Expired session tokens by name. Posted forms are preserved until the user has signed in again.
     expired_tokens: dict[str, str]
-    #: Of a row of every model in the admin.
-    row: int
+    #: The primary key of one row of every model in the admin.
+    row_pk: int
 
     @classmethod
     def create(cls) -> Self:
@@ -59,10 +59,10 @@ class World:
                 user=olive, ready_at=SINCE, expires_at="2100-01-01T00:00Z", archive=b"zip"
             ),
             cookies={name: _clerk_cookies(token) for name, token in tokens.items()}
-            | {"nobody": "__clerk_db_jwt=dvb_any", "operator": _password_cookies()},
+            | {"anonymous": "__clerk_db_jwt=dvb_any", "operator": _password_cookies()},
             tokens=tokens,
             expired_tokens={name: mint(str(user.clerk_id), age_s=EXPIRED_S) for name, user in people.items()},
-            row=one_of_each(),
+            row_pk=one_of_each(),
         )
 
     def fill_in(self, url: str) -> str:

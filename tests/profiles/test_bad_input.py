@@ -221,16 +221,16 @@ def strings_in(value: Any) -> Iterator[str]:
             yield from strings_in(each)
 
 
-def stored() -> list[str]:
+def stored_texts() -> list[str]:
     """Return all stored user text."""
     models: tuple[Any, ...] = (BuilderProfile, ClientProfile, Project, Badge, ContactMessage)
     rows = [row for model in models for row in model._default_manager.defer(None).values()]
     return [text for row in rows for name, value in row.items() if name != "search" for text in strings_in(value)]
 
 
-def unwanted() -> list[str]:
+def find_unwanted() -> list[str]:
     """Return stored texts with unwanted characters."""
-    texts = stored()
+    texts = stored_texts()
     return [text[:40] for text in texts if UNWANTED.search(text) or not unicodedata.is_normalized("NFC", text)]
 
 
@@ -267,7 +267,7 @@ def test_hostile_values_are_rejected_or_cleaned(people: People, form: Form, name
             assert not EXECUTABLE.search(response.content.decode()), label
         if response.status_code == 422:
             continue
-        if bad := unwanted():
+        if bad := find_unwanted():
             failures[label] = f"stored: {bad[0]!r}"
         people.page.refresh_from_db()  # The slug may have changed.
         if MARKUP.search(typed) and EXECUTABLE.search(Client().get(people.page.get_absolute_url()).content.decode()):
@@ -276,7 +276,7 @@ def test_hostile_values_are_rejected_or_cleaned(people: People, form: Form, name
             model.objects.all().delete()
         Project.objects.exclude(pk=people.project.pk).delete()
         BuilderProfile.objects.filter(pk=people.page.pk).update(hidden_at=None)
-    assert (failures, unwanted()) == ({}, [])  # Rejected forms must not store anything.
+    assert (failures, find_unwanted()) == ({}, [])  # Rejected forms must not store anything.
 
 
 LINK_LABELS = sorted(LINKS.keys() - {"a protocol-relative URL"})
@@ -328,7 +328,7 @@ def test_api_rejects_or_cleans_hostile_values(people: People, name: str) -> None
             assert response.status_code in (200, 422), (label, body)
             assert response.status_code == 200 or list(response.json()["error"]["fields"]) == [name], label
             if response.status_code == 200:
-                assert not unwanted(), label
+                assert not find_unwanted(), label
         if MARKUP.search(typed):
             people.page.refresh_from_db()
             assert not EXECUTABLE.search(Client().get(people.page.get_absolute_url()).content.decode()), label
@@ -362,16 +362,16 @@ def test_form_submitted_twice_has_one_effect(people: People, form: Form) -> None
         typed["form_token"] = "0" * 31 + "1"
     first, _ = post(browser, people.url_for(form.url), typed)
     people.page.refresh_from_db()
-    after_first = (sorted(stored()), Project.objects.count(), ContactMessage.objects.count())
+    after_first = (sorted(stored_texts()), Project.objects.count(), ContactMessage.objects.count())
     second, _ = post(browser, people.url_for(form.url), typed)
     assert first.status_code in (302, 303), first.context["form"].errors
     assert second.status_code in (302, 303) or "already" in str(second.context["form"].errors)
-    assert (sorted(stored()), Project.objects.count(), ContactMessage.objects.count()) == after_first
+    assert (sorted(stored_texts()), Project.objects.count(), ContactMessage.objects.count()) == after_first
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.texts], ids=lambda form: form.url)
 def test_form_with_expired_csrf_token_is_preserved(people: People, form: Form) -> None:
-    before, browser = sorted(stored()), signed_in(getattr(people, form.who), enforce_csrf_checks=True)
+    before, browser = sorted(stored_texts()), signed_in(getattr(people, form.who), enforce_csrf_checks=True)
     typed = form.filled | dict.fromkeys(form.texts, "Typed with care") | {"csrfmiddlewaretoken": "0" * 64}
     response, _ = post(browser, people.url_for(form.url), typed, **{"sec-fetch-site": "same-origin"})
     assert (response.status_code, response["Location"]) == (303, f"{people.url_for(form.url)}?draft=1")
@@ -379,7 +379,7 @@ def test_form_with_expired_csrf_token_is_preserved(people: People, form: Form) -
     cross_site, _ = post(browser, people.url_for(form.url), typed, **{"sec-fetch-site": "cross-site"})
     assert cross_site.status_code == 403
     assert "Go back, reload the page and submit the form again." in cross_site.content.decode()
-    assert sorted(stored()) == before
+    assert sorted(stored_texts()) == before
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ WITH_ROLES = (
 )
 
 
-def present() -> set[type[Profile]]:
+def active_profiles() -> set[type[Profile]]:
     """Return the models that have a profile that is not archived."""
     kinds: list[type[Profile]] = [BuilderProfile, ClientProfile]
     return {kind for kind in kinds if kind._default_manager.filter(archived_at=None).exists()}
@@ -66,7 +66,7 @@ def test_new_user_gets_the_profiles_of_the_roles(
     webhook: WebhookClient, roles: list[str] | None, kinds: set[type[Profile]]
 ) -> None:
     webhook.created(person(roles=roles))
-    assert present() == kinds
+    assert active_profiles() == kinds
 
 
 @pytest.mark.parametrize(("before", "_"), WITH_ROLES[1:])
@@ -77,7 +77,7 @@ def test_profiles_follow_every_change_of_roles(
     olive = builder(roles=before)
     webhook.created(olive)
     webhook.updated(olive.with_changes(roles=after))
-    assert present() == kinds
+    assert active_profiles() == kinds
 
 
 def test_new_builder_has_tier_one_and_is_available_for_hire(webhook: WebhookClient) -> None:
@@ -130,7 +130,7 @@ def test_replayed_role_change_creates_one_profile() -> None:
     assert (BuilderProfile.objects.count(), ClientProfile.objects.count()) == (1, 1)
     for _ in range(2):
         lifecycle.follow_roles([RoleChange(olive, [], ["BUILDER", "CLIENT"], SYSTEM)])
-    assert present() == set()
+    assert active_profiles() == set()
 
 
 def test_losing_a_role_without_a_profile_is_not_an_error() -> None:

@@ -17,11 +17,11 @@ OWNER = (True, True, True, False)
 ADMIN = (True, True, True, True)
 
 
-def granted(access: ProfileAccess) -> tuple[bool, bool, bool, bool]:
+def granted_permissions(access: ProfileAccess) -> tuple[bool, bool, bool, bool]:
     return access.can_view, access.can_edit, access.can_delete, access.can_verify
 
 
-def viewers(owner: User) -> dict[str, User | AnonymousUser]:
+def create_viewers(owner: User) -> dict[str, User | AnonymousUser]:
     return {
         "anonymous": AnonymousUser(),
         "visitor": UserFactory.create(),
@@ -49,7 +49,7 @@ CAN_CONTACT = {"visitor", "builder", "admin"}
 def test_permissions_on_builder_profile(state: str) -> None:
     profile = builder(state)
     column = {"published": 0, "deleted": 2}.get(state, 1)
-    found = {who: granted(access_for(user, profile)) for who, user in viewers(profile.user).items()}
+    found = {who: granted_permissions(access_for(user, profile)) for who, user in create_viewers(profile.user).items()}
     assert found == {who: expected[column] for who, expected in EXPECTED.items()}
 
 
@@ -58,7 +58,7 @@ def test_only_signed_in_users_can_contact_public_builders(state: str) -> None:
     profile = builder(state)
     User.objects.filter(pk=profile.user.pk).update(email_verified_at="2026-11-01T12:00:00Z")
     profile.user.refresh_from_db()
-    found = {who for who, user in viewers(profile.user).items() if access_for(user, profile).can_contact}
+    found = {who for who, user in create_viewers(profile.user).items() if access_for(user, profile).can_contact}
     assert found == (CAN_CONTACT if state == "published" else set())
 
 
@@ -69,7 +69,7 @@ def test_builder_without_verified_email_cannot_be_contacted() -> None:
 
 def test_client_profile_is_visible_to_owner_and_admins_only() -> None:
     profile = ClientProfileFactory.create()
-    found = {who: granted(access_for(user, profile)) for who, user in viewers(profile.user).items()}
+    found = {who: granted_permissions(access_for(user, profile)) for who, user in create_viewers(profile.user).items()}
     strangers = dict.fromkeys(("anonymous", "visitor", "builder", "banned admin"), NONE)
     assert found == strangers | {"owner": OWNER, "admin": ADMIN}
 
@@ -78,7 +78,7 @@ def test_admin_cannot_verify_own_profile() -> None:
     profile = BuilderProfileFactory.create(user=UserFactory.create(builder=True, admin=True))
     access = access_for(profile.user, profile)
     assert access.role is Viewer.OWNER
-    assert granted(access) == OWNER
+    assert granted_permissions(access) == OWNER
 
 
 @pytest.mark.parametrize("is_active", (True, False), ids=("active", "banned"))
@@ -91,7 +91,7 @@ def test_queryset_matches_access_for(state: str, is_active: object) -> None:
     client = ClientProfileFactory.create(user=profile.user)
     profiles: list[tuple[type[BuilderProfile | ClientProfile], Profile]]
     profiles = [(BuilderProfile, profile), (ClientProfile, client)]
-    for who, user in viewers(profile.user).items():
+    for who, user in create_viewers(profile.user).items():
         for model, one in profiles:
             assert model.objects.visible_to(user).filter(pk=one.pk).exists() == access_for(user, one).can_view, who
 

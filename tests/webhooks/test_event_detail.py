@@ -66,7 +66,7 @@ def payload_part(content: str) -> str:
     return content.partition('id="payload"')[2]
 
 
-def received(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
+def received_event(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
     webhook.created(ZOFIA, svix_id=svix_id)
     return WebhookEvent.objects.get(svix_id=svix_id)
 
@@ -75,7 +75,7 @@ def received(webhook: WebhookClient, svix_id: str = "msg_1") -> WebhookEvent:
 
 
 def test_processed_event_needs_no_action(webhook: WebhookClient, operator: Client) -> None:
-    page = text(operator, received(webhook))
+    page = text(operator, received_event(webhook))
     assert "Processed. Applied on the first attempt. No action needed." in page
     assert "attempt 1, triggered by delivery" in page
 
@@ -151,8 +151,8 @@ def test_deleted_error_message_is_explained(webhook: WebhookClient, operator: Cl
 
 
 def test_repeated_deliveries_are_counted(webhook: WebhookClient, operator: Client) -> None:
-    received(webhook)
-    page = text(operator, received(webhook))
+    received_event(webhook)
+    page = text(operator, received_event(webhook))
     assert re.search(r"Deliveries ?2, first \d.*, last \d", page)
 
 
@@ -160,7 +160,7 @@ def test_repeated_deliveries_are_counted(webhook: WebhookClient, operator: Clien
 
 
 def test_sender_is_shown_without_the_signature(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     WebhookEvent.objects.update(headers=event.headers | {"Svix-Signature": "v1,stolen"})
     page = text(operator, event)
     assert "Svix-Webhooks/1.60" in page
@@ -172,7 +172,7 @@ def test_sender_is_shown_without_the_signature(webhook: WebhookClient, operator:
 
 
 def test_removed_secret_is_reported(webhook: WebhookClient, operator: Client, settings: Settings) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_bmV3"]
     assert "(no longer in CLERK_WEBHOOK_SECRET)" in text(operator, event)
     settings.CLERK_WEBHOOK_SECRETS = ["whsec_bmV3", "whsec_b2xk"]
@@ -193,7 +193,7 @@ def test_changes_are_shown_with_old_and_new_values(webhook: WebhookClient, opera
 
 
 def test_event_links_to_user_timeline_profile_and_page(webhook: WebhookClient, operator: Client) -> None:
-    page = html(operator, received(webhook))
+    page = html(operator, received_event(webhook))
     user = User.objects.get(clerk_id=ZOFIA.clerk_id)
     builder = user.builderprofile
     for link in (
@@ -217,7 +217,7 @@ def test_event_links_to_neighbouring_events_of_the_user(webhook: WebhookClient, 
 
 
 def test_admin_actions_are_listed(webhook: WebhookClient, operator: Client, adam: User) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     log.record(AuditLog.Action.EVENT_RETRIED, actor=Actor(user=adam), target=event, note="Fixed <it>")
     assert "Event retried, by Adam: Fixed &lt;it&gt;" in text(operator, event)
 
@@ -230,7 +230,7 @@ def test_event_without_user_has_a_page(webhook: WebhookClient, operator: Client)
 
 
 def test_dead_event_links_to_its_runbook(webhook: WebhookClient, operator: Client) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     runbook_url = reverse("admin:webhooks_runbook", args=["dead_events"])
     assert runbook_url not in html(operator, event)
     WebhookEvent.objects.update(state="dead", error_class="permanent", processed_at=None)
@@ -249,7 +249,7 @@ def test_unknown_event_redirects_to_the_list(operator: Client) -> None:
 
 
 def test_personal_data_is_hidden(webhook: WebhookClient, operator: Client) -> None:
-    part = payload_part(html(operator, received(webhook)))
+    part = payload_part(html(operator, received_event(webhook)))
     assert ZOFIA.clerk_id in part
     assert not [value for value in HIDDEN if value in part]
     assert "Wąs" not in part
@@ -277,7 +277,7 @@ def test_every_event_type_has_a_page(webhook: WebhookClient, operator: Client, e
 def test_missing_payload_is_explained(
     webhook: WebhookClient, operator: Client, change: dict[str, Any], why: str
 ) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     WebhookEvent.objects.update(payload=None, **change)
     page = text(operator, event)
     assert why in page
@@ -285,7 +285,7 @@ def test_missing_payload_is_explained(
 
 
 def test_erased_payload_is_explained(webhook: WebhookClient, operator: Client) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     WebhookEvent.objects.update(payload=None)
     User.objects.update(erased_at=timezone.now())
     assert "The payload was erased" in text(operator, event)
@@ -306,13 +306,13 @@ def reveal(browser: Client, event: WebhookEvent, reason: str = "Ticket 17") -> A
     return browser.post(page_url(event, "reveal"), {"reason": reason})
 
 
-def reveals() -> list[tuple[int | None, str, int | None, str]]:
+def reveal_rows() -> list[tuple[int | None, str, int | None, str]]:
     rows = AuditLog.objects.filter(action=AuditLog.Action.PAYLOAD_REVEALED)
     return [(row.actor_id, row.target, row.subject_id, row.details["note"]) for row in rows if row.details]
 
 
 def test_reveal_shows_personal_data_once_and_is_audited(webhook: WebhookClient, operator: Client) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     response = reveal(operator, event)
     part = payload_part(response.content.decode())
     assert response.status_code == 200
@@ -320,7 +320,7 @@ def test_reveal_shows_personal_data_once_and_is_audited(webhook: WebhookClient, 
     assert "&lt;Wąs&gt;" in part
     assert "no-store" in response["Cache-Control"]
     superuser, zofia = User.objects.get(is_superuser=True), User.objects.get(clerk_id=ZOFIA.clerk_id)
-    assert reveals() == [(superuser.pk, f"webhooks.webhookevent:{event.pk}", zofia.pk, "Ticket 17")]
+    assert reveal_rows() == [(superuser.pk, f"webhooks.webhookevent:{event.pk}", zofia.pk, "Ticket 17")]
     part = payload_part(html(operator, event))
     assert not [value for value in HIDDEN if value in part]
     assert "Payload revealed" in html(operator, event)
@@ -364,24 +364,24 @@ def test_values_in_errors_are_shown_only_with_the_revealed_payload(
 
 @pytest.mark.parametrize("reason", ("", "   ", "x" * 501))
 def test_reveal_requires_a_reason(webhook: WebhookClient, operator: Client, reason: str) -> None:
-    response = reveal(operator, received(webhook), reason)
+    response = reveal(operator, received_event(webhook), reason)
     assert response.status_code == 200
     assert 'class="errorlist"' in response.content.decode()
     assert "zofia@example.com" not in payload_part(response.content.decode())
-    assert reveals() == []
+    assert reveal_rows() == []
 
 
 def test_admin_without_permission_sees_how_to_request_it(webhook: WebhookClient, adam: User) -> None:
-    event, browser = received(webhook), signed_in(adam)
+    event, browser = received_event(webhook), signed_in(adam)
     page = text(browser, event)
     assert "Show personal data" not in page
     assert "Can reveal personal data in payloads" in page
     assert reveal(browser, event).status_code == 403
-    assert reveals() == []
+    assert reveal_rows() == []
 
 
 def test_group_members_have_the_permission(webhook: WebhookClient, adam: User) -> None:
-    event, browser = received(webhook), signed_in(adam)
+    event, browser = received_event(webhook), signed_in(adam)
     group = Group.objects.create(name="Privacy")
     group.permissions.add(Permission.objects.get(codename="reveal_payload"))
     adam.groups.add(group)
@@ -392,28 +392,28 @@ def test_group_members_have_the_permission(webhook: WebhookClient, adam: User) -
 
 
 def test_permission_without_admin_role_is_not_enough(webhook: WebhookClient, adam: User) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     adam.user_permissions.add(Permission.objects.get(codename="reveal_payload"))
     browser = signed_in(adam)
     User.objects.filter(pk=adam.pk).update(roles=[])
     assert reveal(browser, event).status_code == 302
-    assert reveals() == []
+    assert reveal_rows() == []
 
 
 def test_reveal_requires_a_post_with_csrf_token(webhook: WebhookClient) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(UserFactory.create(superuser=True))
     assert reveal(strict, event).status_code == 403
     response = strict.get(page_url(event, "reveal"))
     assert (response.status_code, response["Location"]) == (302, page_url(event, "change"))
-    assert reveals() == []
+    assert reveal_rows() == []
 
 
 def test_reveal_fails_if_it_cannot_be_audited(
     webhook: WebhookClient, operator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
 
     def fail(*args: Any, **kwargs: Any) -> None:
         raise DataError("The log is full.")
@@ -424,10 +424,10 @@ def test_reveal_fails_if_it_cannot_be_audited(
 
 
 def test_reveal_without_payload_is_not_audited(webhook: WebhookClient, operator: Client) -> None:
-    event = received(webhook)
+    event = received_event(webhook)
     WebhookEvent.objects.update(payload=None)
     assert reveal(operator, event).status_code == 200
-    assert reveals() == []
+    assert reveal_rows() == []
 
 
 def test_invalid_json_is_revealed_as_text(webhook: WebhookClient, operator: Client) -> None:

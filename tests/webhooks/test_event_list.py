@@ -241,7 +241,7 @@ def test_search_finds_delivery_ids_user_ids_and_email_addresses(
 # --- Sort orders and pages ---
 
 
-def walk(browser: Client, query: str, link: str) -> list[list[int]]:
+def follow_pages(browser: Client, query: str, link: str) -> list[list[int]]:
     """Follow a link from page to page, and return the IDs on each page."""
     pages = []
     while query:
@@ -277,14 +277,14 @@ def test_pages_contain_each_event_exactly_once(
     rows = sorted(expected_events, key=lambda one: (by(name)(one), one.pk), reverse=sign == "-")
     expected = [one.pk for one in rows]
     first = f"?sort={sign}{name}{where}"
-    forwards = walk(operator, first, "older_link")
+    forwards = follow_pages(operator, first, "older_link")
     assert [pk for found in forwards for pk in found] == expected
     assert all(len(found) == 4 for found in forwards[:-1])
 
     found = get(operator, first).context["cl"]
     while found.older_link:
         found = get(operator, found.older_link).context["cl"]
-    back = walk(operator, found.newer_link, "newer_link")
+    back = follow_pages(operator, found.newer_link, "newer_link")
     assert [pk for found in reversed(back) for pk in found] + forwards[-1] == expected
     assert back[-1] == forwards[0]
 

@@ -11,7 +11,7 @@ from procrastinate.manager import JobManager
 from webhooks import tasks
 
 
-def stalled(attempts: int) -> Job:
+def stalled_job(attempts: int) -> Job:
     return Job(
         id=7,
         attempts=attempts,
@@ -22,7 +22,7 @@ def stalled(attempts: int) -> Job:
     )
 
 
-def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> Mock:
+def run_recovery(monkeypatch: pytest.MonkeyPatch, job: Job) -> Mock:
     """Run the recovery with one stalled job, and return the mocked job manager."""
     manager: Mock = create_autospec(JobManager, instance=True)
     manager.get_stalled_jobs.return_value = [job]
@@ -32,8 +32,8 @@ def recover(monkeypatch: pytest.MonkeyPatch, job: Job) -> Mock:
 
 
 def test_job_of_a_killed_worker_is_requeued(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    job = stalled(attempts=4)
-    manager = recover(monkeypatch, job)
+    job = stalled_job(attempts=4)
+    manager = run_recovery(monkeypatch, job)
     manager.retry_job.assert_awaited_once_with(job)
     assert caplog.text == ""
 
@@ -42,7 +42,7 @@ def test_job_that_keeps_killing_workers_is_abandoned_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The job cannot log the problem itself."""
-    job = stalled(attempts=5)
-    manager = recover(monkeypatch, job)
+    job = stalled_job(attempts=5)
+    manager = run_recovery(monkeypatch, job)
     manager.finish_job.assert_awaited_once_with(job, status=Status.FAILED, delete_job=False)
     assert "Job 7 (webhooks.replay.bulk.run_replay) was abandoned: its worker was killed 5 times." in caplog.text

@@ -36,7 +36,7 @@ def our_keys(fake: FakeClerk, settings: Settings, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def foreign(fake: FakeClerk) -> None:
+def foreign_keys(fake: FakeClerk) -> None:
     fake.key_set = key_set(THEIRS, "ins_2another")
 
 
@@ -44,7 +44,7 @@ class TestVerifySecretKey:
     def test_key_of_our_instance_is_accepted(self) -> None:
         instance_guard.verify_secret_key()
 
-    def test_key_of_another_instance_is_rejected(self, foreign: None) -> None:
+    def test_key_of_another_instance_is_rejected(self, foreign_keys: None) -> None:
         with pytest.raises(WrongInstanceError, match=r"belongs to another Clerk instance \(key ids: ins_2another\)"):
             instance_guard.verify_secret_key()
 
@@ -57,18 +57,18 @@ class TestVerifySecretKey:
         ),
     )
     def test_any_matching_setting_is_sufficient(
-        self, foreign: None, settings: Settings, changed: dict[str, str]
+        self, foreign_keys: None, settings: Settings, changed: dict[str, str]
     ) -> None:
         for name, value in changed.items():
             setattr(settings, name, value)
         instance_guard.verify_secret_key()
 
-    def test_instance_id_is_compared_without_a_publishable_key(self, foreign: None, settings: Settings) -> None:
+    def test_instance_id_is_compared_without_a_publishable_key(self, foreign_keys: None, settings: Settings) -> None:
         settings.CLERK_PUBLISHABLE_KEY, settings.CLERK_INSTANCE_ID = "", KEY_ID
         with pytest.raises(WrongInstanceError):
             instance_guard.verify_secret_key()
 
-    def test_failed_check_raises(self, foreign: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_check_raises(self, foreign_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
         def unreachable() -> None:
             raise httpx.ConnectError("no route to host")
 
@@ -92,7 +92,7 @@ class TestVerifySecretKey:
         instance_guard.verify_secret_key()
 
 
-@pytest.mark.usefixtures("foreign")
+@pytest.mark.usefixtures("foreign_keys")
 class TestForeignSecretKey:
     @pytest.mark.parametrize("call", (api.get_user, api.delete_user, sessions.fetch_user))
     def test_missing_user_is_not_deleted(self, call: Callable[[str], Any]) -> None:

@@ -28,18 +28,18 @@ NOON_MS = 1_793_620_800_250
 ZOFIA = SampleUser.generate(Random(1), updated_at=NOON, first_name="Zofia", last_name="Wąs", email="zofia@example.com")
 
 
-def parsed(**fields: Any) -> ClerkUser:
+def parse_user_with(**fields: Any) -> ClerkUser:
     """Parse Zofia's user object with some fields replaced."""
     return parse_user(ZOFIA.data() | fields, rank=Rank.UPDATED, occurred_at=NOON)
 
 
-def parsed_event(envelope: dict[str, Any]) -> ClerkEvent:
+def parse_event_with(envelope: dict[str, Any]) -> ClerkEvent:
     return parse_event(json.dumps(envelope))
 
 
 def user_event(event_type: str = "user.updated", **envelope: Any) -> ClerkEvent:
     """Parse an event about Zofia with some envelope fields replaced."""
-    return parsed_event(samples.user_event(event_type, ZOFIA) | envelope)
+    return parse_event_with(samples.user_event(event_type, ZOFIA) | envelope)
 
 
 def email_entry(entry_id: str, email: object, **fields: Any) -> dict[str, Any]:
@@ -63,13 +63,13 @@ def email_entry(entry_id: str, email: object, **fields: Any) -> dict[str, Any]:
     ),
 )
 def test_times_are_parsed_in_seconds_and_milliseconds(value: float, moment: datetime) -> None:
-    assert parsed(updated_at=value).updated_at == moment
+    assert parse_user_with(updated_at=value).updated_at == moment
     assert user_event(timestamp=value).occurred_at == moment
 
 
 def test_times_of_all_samples_are_in_plausible_years() -> None:
     envelopes = [event for events in samples.examples().values() for event in events] + samples.captured()
-    years = {moment.year for event in envelopes if (moment := parsed_event(event).occurred_at)}
+    years = {moment.year for event in envelopes if (moment := parse_event_with(event).occurred_at)}
     assert years == {2024, 2025}
 
 
@@ -82,7 +82,7 @@ def test_times_of_all_samples_are_in_plausible_years() -> None:
 )
 def test_invalid_time_is_rejected(value: object) -> None:
     with pytest.raises(ClerkPayloadError, match="updated_at") as caught:
-        parsed(updated_at=value)
+        parse_user_with(updated_at=value)
     assert caught.value.reason == "bad_time"
     if value is not None:  # The envelope's time is optional.
         with pytest.raises(ClerkPayloadError, match="timestamp"):
@@ -94,9 +94,9 @@ def test_invalid_time_is_rejected(value: object) -> None:
 
 def test_primary_email_is_found_by_id_and_not_by_position() -> None:
     entries = [email_entry("idn_1", "first@example.com"), email_entry("idn_2", "Second@Example.COM")]
-    user = parsed(email_addresses=entries, primary_email_address_id="idn_2")
+    user = parse_user_with(email_addresses=entries, primary_email_address_id="idn_2")
     assert user.email == "second@example.com"
-    assert parsed(email_addresses=entries[::-1], primary_email_address_id="idn_2").email == user.email
+    assert parse_user_with(email_addresses=entries[::-1], primary_email_address_id="idn_2").email == user.email
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_primary_email_is_found_by_id_and_not_by_position() -> None:
     ),
 )
 def test_invalid_primary_email_becomes_none(entries: object, primary: object) -> None:
-    user = parsed(email_addresses=entries, primary_email_address_id=primary)
+    user = parse_user_with(email_addresses=entries, primary_email_address_id=primary)
     assert (user.email, user.email_verified_at) == (None, None)
 
 
@@ -138,24 +138,24 @@ def test_invalid_primary_email_becomes_none(entries: object, primary: object) ->
 )
 def test_unverified_email_has_no_verification_time(verification: object) -> None:
     entry = email_entry("idn_1", "a@example.com", verification=verification)
-    user = parsed(email_addresses=[entry], primary_email_address_id="idn_1")
+    user = parse_user_with(email_addresses=[entry], primary_email_address_id="idn_1")
     assert (user.email, user.email_verified_at) == ("a@example.com", None)
 
 
 def test_verification_time_is_the_update_time_of_the_email() -> None:
     earlier = datetime(2026, 1, 1, tzinfo=UTC)
     entry = email_entry("idn_1", "a@example.com", updated_at=samples.milliseconds(earlier))
-    assert parsed(email_addresses=[entry], primary_email_address_id="idn_1").email_verified_at == earlier
+    assert parse_user_with(email_addresses=[entry], primary_email_address_id="idn_1").email_verified_at == earlier
 
 
 def test_verification_time_falls_back_to_the_update_time_of_the_user() -> None:
     entry = email_entry("idn_1", "a@example.com", updated_at=None)
-    assert parsed(email_addresses=[entry], primary_email_address_id="idn_1").email_verified_at == NOON
+    assert parse_user_with(email_addresses=[entry], primary_email_address_id="idn_1").email_verified_at == NOON
 
 
 def test_verified_secondary_email_does_not_verify_the_primary() -> None:
     entries = [email_entry("idn_1", "a@example.com"), email_entry("idn_2", "b@example.com", verification=None)]
-    user = parsed(email_addresses=entries, primary_email_address_id="idn_2")
+    user = parse_user_with(email_addresses=entries, primary_email_address_id="idn_2")
     assert (user.email, user.email_verified_at) == ("b@example.com", None)
 
 
@@ -200,7 +200,7 @@ def test_user_with_phone_only_has_no_email() -> None:
 )
 def test_value_of_a_wrong_type_is_rejected_with_the_name_of_the_field(fields: dict[str, Any], error: str) -> None:
     with pytest.raises(ClerkPayloadError) as caught:
-        parsed(**{"primary_email_address_id": "idn_1"} | fields)
+        parse_user_with(**{"primary_email_address_id": "idn_1"} | fields)
     assert error in str(caught.value)
 
 
@@ -230,7 +230,7 @@ def test_missing_key_marks_its_attributes_as_missing(key: str, attributes: set[s
 
 def test_email_without_a_verification_is_missing() -> None:
     entry = email_entry("idn_1", "a@example.com", verification={})
-    assert "email" in parsed(email_addresses=[entry], primary_email_address_id="idn_1").missing
+    assert "email" in parse_user_with(email_addresses=[entry], primary_email_address_id="idn_1").missing
 
 
 # --- Names, image, flags, roles ---
@@ -250,12 +250,12 @@ def test_email_without_a_verification_is_missing() -> None:
     ),
 )
 def test_name_joins_first_and_last_name(first: object, last: object, name: str) -> None:
-    assert parsed(first_name=first, last_name=last).name == name
+    assert parse_user_with(first_name=first, last_name=last).name == name
 
 
 def test_user_without_names_and_email_is_valid() -> None:
     empty = dict.fromkeys(("first_name", "last_name", "username", "primary_email_address_id"))
-    user = parsed(**empty, email_addresses=[], phone_numbers=[])
+    user = parse_user_with(**empty, email_addresses=[], phone_numbers=[])
     assert (user.name, user.username, user.email) == ("", "", None)
 
 
@@ -282,7 +282,7 @@ IMAGE = "https://img.clerk.com/abc"
     ),
 )
 def test_only_an_uploaded_image_is_kept(fields: dict[str, Any], image_url: str) -> None:
-    assert parsed(**fields).image_url == image_url
+    assert parse_user_with(**fields).image_url == image_url
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_only_an_uploaded_image_is_kept(fields: dict[str, Any], image_url: str) 
     ),
 )
 def test_locked_user_is_not_banned(fields: dict[str, Any], *, banned: bool) -> None:
-    assert parsed(**fields).banned is banned
+    assert parse_user_with(**fields).banned is banned
 
 
 @pytest.mark.parametrize(
@@ -311,19 +311,19 @@ def test_locked_user_is_not_banned(fields: dict[str, Any], *, banned: bool) -> N
     ),
 )
 def test_roles_are_read_from_a_list_only(metadata: object, roles: list[User.Role] | None) -> None:
-    assert parsed(public_metadata=metadata).roles == roles
+    assert parse_user_with(public_metadata=metadata).roles == roles
 
 
 def test_only_public_metadata_grants_roles() -> None:
     metadata = {"roles": ["ADMIN"]}
-    assert parsed(public_metadata={}, unsafe_metadata=metadata, private_metadata=metadata).roles is None
+    assert parse_user_with(public_metadata={}, unsafe_metadata=metadata, private_metadata=metadata).roles is None
 
 
 # --- Events ---
 
 
 def test_event_has_ip_address_and_user_agent_of_the_acting_user() -> None:
-    event = parsed_event(
+    event = parse_event_with(
         samples.event(
             "user.updated", ZOFIA.data(), occurred_at=NOON, client_ip="2001:DB8:0::7", user_agent="Firefox\n1"
         )

@@ -42,28 +42,32 @@ def conflict() -> IdentityConflict:
 
 class TestSimultaneousSignUps:
     @pytest.fixture
-    def unseen(self, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    def hide_other_accounts(self, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         """Hide other accounts from an event, as a concurrent transaction does."""
         monkeypatch.setattr(matching, "users_with_emails", lambda emails, **exclude: {})
         return monkeypatch
 
-    def sign_up_twice(self, webhook: WebhookClient, unseen: pytest.MonkeyPatch, **facts: Any) -> list[User]:
+    def sign_up_twice(
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch, **facts: Any
+    ) -> list[User]:
         people = [person(email=EMAIL, **facts), person(email="Olive@Example.com", **facts)]
         for someone in people:
             assert webhook.created(someone) == "processed"
-        unseen.undo()
+        hide_other_accounts.undo()
         return [User.objects.get(clerk_id=someone.clerk_id) for someone in people]
 
-    def test_conflict_is_opened_within_minutes(self, webhook: WebhookClient, unseen: pytest.MonkeyPatch) -> None:
-        first, second = self.sign_up_twice(webhook, unseen)
+    def test_conflict_is_opened_within_minutes(
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch
+    ) -> None:
+        first, second = self.sign_up_twice(webhook, hide_other_accounts)
         assert not IdentityConflict.objects.exists()
         tasks.open_late_conflicts(0)
         assert (conflict().user, conflict().other, conflict().kind) == (second, first, "other_id")
         assert (conflict().state, conflict().email) == ("open", "olive@example.com")
         assert AuditLog.objects.filter(action="CONFLICT_OPENED").count() == 1
 
-    def test_job_opens_a_conflict_once(self, webhook: WebhookClient, unseen: pytest.MonkeyPatch) -> None:
-        self.sign_up_twice(webhook, unseen)
+    def test_job_opens_a_conflict_once(self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch) -> None:
+        self.sign_up_twice(webhook, hide_other_accounts)
         opened = [late_conflicts.open_late_conflicts(SYSTEM) for _ in range(3)]
         assert (opened, IdentityConflict.objects.count()) == ([1, 0, 0], 1)
 
@@ -80,44 +84,50 @@ class TestSimultaneousSignUps:
         assert not IdentityConflict.objects.exists()
         assert late_conflicts.open_late_conflicts(SYSTEM) == 1
 
-    def test_unverified_emails_open_no_conflict(self, webhook: WebhookClient, unseen: pytest.MonkeyPatch) -> None:
-        self.sign_up_twice(webhook, unseen, email_verified=False)
+    def test_unverified_emails_open_no_conflict(
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch
+    ) -> None:
+        self.sign_up_twice(webhook, hide_other_accounts, email_verified=False)
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
 
-    def test_inactive_users_open_no_conflict(self, webhook: WebhookClient, unseen: pytest.MonkeyPatch) -> None:
-        first, _second = self.sign_up_twice(webhook, unseen)
+    def test_inactive_users_open_no_conflict(
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch
+    ) -> None:
+        first, _second = self.sign_up_twice(webhook, hide_other_accounts)
         User.objects.filter(pk=first.pk).update(banned=True, is_active=False)
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
 
     @pytest.mark.parametrize("state", (State.KEPT, State.DISMISSED))
     def test_decided_conflict_is_not_opened_again(
-        self, webhook: WebhookClient, unseen: pytest.MonkeyPatch, state: State
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch, state: State
     ) -> None:
-        self.sign_up_twice(webhook, unseen)
+        self.sign_up_twice(webhook, hide_other_accounts)
         late_conflicts.open_late_conflicts(SYSTEM)
         conflicts.resolve(conflict(), state, actor=SYSTEM)
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
         assert conflict().state == state
 
-    def test_account_from_before_clerk_is_found(self, webhook: WebhookClient, unseen: pytest.MonkeyPatch) -> None:
+    def test_account_from_before_clerk_is_found(
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch
+    ) -> None:
         account = local_account(email=EMAIL)
         someone = person(email=EMAIL)
         webhook.created(someone)
-        unseen.undo()
+        hide_other_accounts.undo()
         assert late_conflicts.open_late_conflicts(SYSTEM) == 1
         assert (conflict().user.clerk_id, conflict().other, conflict().kind) == (someone.clerk_id, account, "separate")
 
     def test_number_of_compared_accounts_is_bounded(
-        self, webhook: WebhookClient, unseen: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.sign_up_twice(webhook, unseen)
+        self.sign_up_twice(webhook, hide_other_accounts)
         monkeypatch.setattr(late_conflicts, "MAX_ACCOUNTS", 0)
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
 
     def test_old_changes_are_left_to_reconciliation(
-        self, webhook: WebhookClient, unseen: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
+        self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.sign_up_twice(webhook, unseen)
+        self.sign_up_twice(webhook, hide_other_accounts)
         monkeypatch.setattr(late_conflicts, "LOOK_BACK", timedelta(seconds=-1))
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
         assert matching.open_missing_conflicts(SYSTEM) == 1
@@ -132,7 +142,7 @@ class TestSimultaneousSignUps:
 
 
 class TestDifferentEmails:
-    def suggested(self) -> list[tuple[User, User, list[str]]]:
+    def suggested_pairs(self) -> list[tuple[User, User, list[str]]]:
         suggestions.suggest(SYSTEM)
         found = IdentityConflict.objects.filter(kind="possible").order_by("pk")
         return [(one.user, one.other, one.evidence["signals"]) for one in found]

@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 ADMIN, BUILDER, CLIENT = User.Role.ADMIN, User.Role.BUILDER, User.Role.CLIENT
 
 
-def known(sample: SampleUser) -> User:
+def create_known_user(sample: SampleUser) -> User:
     user: User = User.objects.get(clerk_id=sample.clerk_id)
     return user
 
@@ -39,7 +39,7 @@ def snapshot() -> list[dict[str, Any]]:
 def test_created_user_has_the_values_from_clerk(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", username="zofia", email="Zofia@Example.com", has_image=True)
     assert webhook.created(zofia) == "processed"
-    user = known(zofia)
+    user = create_known_user(zofia)
     assert [getattr(user, field) for field in SYNCED] == [
         "Zofia Wąs",
         "zofia",
@@ -71,7 +71,7 @@ def test_values_removed_at_clerk_are_removed(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", username="zofia", has_image=True)
     webhook.created(zofia)
     webhook.updated(zofia.with_changes(first_name=None, last_name=None, username=None, email=None, has_image=False))
-    user = known(zofia)
+    user = create_known_user(zofia)
     nothing = ("", "", None, None, "")
     assert (user.name, user.username, user.email, user.email_verified_at, user.image_url) == nothing
     assert str(user.display_name) == "New member"
@@ -92,18 +92,18 @@ def test_deleted_user_remains_as_a_tombstone(webhook: WebhookClient) -> None:
 def test_update_of_an_unknown_user_creates_it(webhook: WebhookClient) -> None:
     zofia = person(first_name="Zofia", last_name="Wąs", roles=["BUILDER"])
     assert webhook.updated(zofia.with_changes(last_name="Nowak")) == "processed"
-    assert known(zofia).name == "Zofia Nowak"
+    assert create_known_user(zofia).name == "Zofia Nowak"
     assert webhook.created(zofia) == "stale"
-    assert known(zofia).name == "Zofia Nowak"
+    assert create_known_user(zofia).name == "Zofia Nowak"
     assert User.objects.count() == 1
 
 
 def test_user_without_a_name_has_a_display_name(webhook: WebhookClient) -> None:
     nameless = person(first_name=None, last_name=None)
     webhook.created(nameless)
-    assert (known(nameless).name, known(nameless).display_name) == ("", "New member")
+    assert (create_known_user(nameless).name, create_known_user(nameless).display_name) == ("", "New member")
     webhook.updated(nameless.with_changes(username="shadow"))
-    assert known(nameless).display_name == "shadow"
+    assert create_known_user(nameless).display_name == "shadow"
 
 
 # --- Versions ---
@@ -127,7 +127,7 @@ def test_update_one_millisecond_newer_is_applied(webhook: WebhookClient) -> None
     zofia = person(first_name="Zofia", last_name=None)
     webhook.created(zofia)
     assert webhook.updated(zofia.with_changes(timedelta(milliseconds=1), first_name="Zosia")) == "processed"
-    assert known(zofia).name == "Zosia"
+    assert create_known_user(zofia).name == "Zosia"
 
 
 def test_same_version_in_another_delivery_changes_nothing(webhook: WebhookClient) -> None:
@@ -152,7 +152,7 @@ def test_update_wins_over_creation_at_the_same_time(webhook: WebhookClient, type
     zofia = person(last_name=None)
     for event_type in types:
         webhook.send(f"user.{event_type}", zofia.with_changes(first_name=event_type))
-    assert known(zofia).name == "updated"
+    assert create_known_user(zofia).name == "updated"
 
 
 @pytest.mark.parametrize("order", ((1, 2), (2, 1)), ids=str)
@@ -161,7 +161,7 @@ def test_later_event_wins_at_the_same_update_time(webhook: WebhookClient, order:
     for number in order:
         event = samples.user_event("user.updated", zofia.with_changes(first_name=f"Number {number}"))
         webhook.post(event | {"timestamp": event["timestamp"] + number})
-    assert known(zofia).name == "Number 2"
+    assert create_known_user(zofia).name == "Number 2"
 
 
 # --- Every order ---
@@ -238,13 +238,13 @@ def test_repeats_do_not_change_the_result(webhook: WebhookClient, order: tuple[i
 def test_deletion_of_an_unknown_user_is_stored(webhook: WebhookClient) -> None:
     zofia = person(roles=["BUILDER", "ADMIN"])
     assert webhook.deleted(zofia) == "processed"
-    user = known(zofia)
+    user = create_known_user(zofia)
     assert (user.deleted_at, user.is_active, user.roles) == (zofia.updated_at, False, [])
     [before] = snapshot()
     for send in (webhook.created, webhook.updated):
         assert send(zofia.with_changes(HOUR)) == "stale"
     assert snapshot() == [before]
-    assert not hasattr(known(zofia), "builderprofile")
+    assert not hasattr(create_known_user(zofia), "builderprofile")
     assert not AuditLog.objects.exclude(action="USER_DELETED").exists()
 
 
@@ -273,7 +273,7 @@ def test_older_deletion_is_applied(webhook: WebhookClient) -> None:
     zofia = person()
     webhook.updated(zofia.with_changes(HOUR))
     assert webhook.deleted(zofia) == "processed"
-    assert known(zofia).deleted_at == zofia.updated_at
+    assert create_known_user(zofia).deleted_at == zofia.updated_at
 
 
 @pytest.mark.parametrize("data", ({"deleted": True}, {"id": None, "deleted": True}), ids=("no id", "null"))
@@ -290,7 +290,7 @@ def test_banned_user_can_be_deleted(webhook: WebhookClient) -> None:
     zofia = person(banned=True)
     webhook.created(zofia)
     assert webhook.deleted(zofia.with_changes()) == "processed"
-    assert (known(zofia).banned, known(zofia).is_active) == (True, False)
+    assert (create_known_user(zofia).banned, create_known_user(zofia).is_active) == (True, False)
 
 
 # --- Roles ---
@@ -326,7 +326,7 @@ def with_roles(sample: SampleUser, roles: Any) -> SampleUser:
 def test_new_user_has_the_known_roles_or_is_a_client(webhook: WebhookClient, value: Any, roles: list[str]) -> None:
     zofia = with_roles(person(), value)
     assert webhook.created(zofia) == "processed"
-    assert known(zofia).roles == roles
+    assert create_known_user(zofia).roles == roles
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_known_user_keeps_roles_unless_clerk_lists_others(webhook: WebhookClient
     zofia = person(roles=["BUILDER", "ADMIN"])
     webhook.created(zofia)
     assert webhook.updated(with_roles(zofia, value)) == "processed"
-    assert known(zofia).roles == roles
+    assert create_known_user(zofia).roles == roles
 
 
 def test_unknown_roles_are_logged(webhook: WebhookClient, caplog: pytest.LogCaptureFixture) -> None:
@@ -357,15 +357,15 @@ def test_only_public_metadata_grants_roles(webhook: WebhookClient, key: str) -> 
     event = samples.user_event("user.created", mallory)
     event["data"][key] = {"roles": ["ADMIN"]}
     webhook.post(event)
-    assert known(mallory).roles == [CLIENT]
+    assert create_known_user(mallory).roles == [CLIENT]
 
 
 def test_admin_role_grants_admin_access_but_not_superuser(webhook: WebhookClient) -> None:
     adam = person(roles=["ADMIN"])
     webhook.created(adam)
-    assert known(adam).has_role(ADMIN)
-    assert known(adam).is_staff
-    assert not known(adam).is_superuser
+    assert create_known_user(adam).has_role(ADMIN)
+    assert create_known_user(adam).is_staff
+    assert not create_known_user(adam).is_superuser
 
 
 WITHOUT_ROLES = person(first_name="Olive", last_name="Owner")
@@ -381,7 +381,10 @@ def test_roles_come_from_the_latest_payload_that_has_any(webhook: WebhookClient,
     """The latest payload contains no roles, so an older payload's roles are applied even if it arrives later."""
     for index in order:
         webhook.send("user.updated" if index else "user.created", VERSIONS[index])
-    assert (known(WITHOUT_ROLES).name, known(WITHOUT_ROLES).roles) == ("Oliwia Owner", [BUILDER])
+    assert (create_known_user(WITHOUT_ROLES).name, create_known_user(WITHOUT_ROLES).roles) == (
+        "Oliwia Owner",
+        [BUILDER],
+    )
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))), ids=str)
@@ -392,8 +395,8 @@ def test_latest_of_several_role_lists_wins(webhook: WebhookClient, order: tuple[
     versions.append(versions[2].with_changes(first_name="Newest", public_metadata={}))
     for index in order:
         webhook.updated(versions[index])
-    assert known(versions[0]).roles == []
-    assert known(versions[0]).name.startswith("Newest")
+    assert create_known_user(versions[0]).roles == []
+    assert create_known_user(versions[0]).name.startswith("Newest")
 
 
 # --- Identity ---
@@ -404,7 +407,7 @@ def test_two_users_can_have_the_same_email(webhook: WebhookClient) -> None:
     olive, vera = person(email="shared@example.com"), person(email="Shared@Example.com")
     assert (webhook.created(olive), webhook.created(vera)) == ("processed", "processed")
     assert User.objects.filter(email="shared@example.com").count() == 2
-    assert known(olive).pk != known(vera).pk
+    assert create_known_user(olive).pk != create_known_user(vera).pk
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
@@ -414,7 +417,7 @@ def test_moved_email_belongs_to_its_new_owner(webhook: WebhookClient, order: tup
     moves = [olive.with_changes(email="olive@example.com"), vera, vera.with_changes(email="desk@example.com")]
     for index in order:
         webhook.updated(moves[index])
-    assert (known(olive).email, known(vera).email) == ("olive@example.com", "desk@example.com")
+    assert (create_known_user(olive).email, create_known_user(vera).email) == ("olive@example.com", "desk@example.com")
 
 
 @pytest.mark.parametrize("event_type", ("user.created", "user.updated"))
@@ -433,7 +436,7 @@ def test_email_never_links_to_an_account_with_admin_access(
     assert webhook.send(event_type, mallory) == "processed"
     assert User.objects.count() == 2
     assert snapshot()[0] == before
-    assert not known(mallory).is_superuser
+    assert not create_known_user(mallory).is_superuser
     webhook.deleted(mallory.with_changes())
     assert snapshot()[0] == before
 
@@ -441,16 +444,16 @@ def test_email_never_links_to_an_account_with_admin_access(
 def test_later_verification_sets_the_time_and_does_not_link_accounts(webhook: WebhookClient) -> None:
     vera = person(email="vera@example.com", email_verified=False)
     webhook.created(vera)
-    assert known(vera).email_verified_at is None
+    assert create_known_user(vera).email_verified_at is None
     webhook.updated(vera.with_changes(email_verified=True))
-    assert known(vera).email_verified_at is not None
+    assert create_known_user(vera).email_verified_at is not None
 
 
 def test_users_with_only_a_phone_have_no_email(webhook: WebhookClient) -> None:
     people = [person(email=None, phone=f"+4860010020{number}") for number in range(3)]
     for sample in people:
         assert webhook.created(sample) == "processed"
-        assert (known(sample).email, known(sample).is_active) == (None, True)
+        assert (create_known_user(sample).email, create_known_user(sample).is_active) == (None, True)
 
 
 def test_two_users_can_have_the_same_username(webhook: WebhookClient) -> None:
@@ -469,22 +472,28 @@ def test_ban_and_unban_take_effect(webhook: WebhookClient) -> None:
     for banned in (True, False, True):
         zofia = zofia.with_changes(banned=banned)
         webhook.updated(zofia)
-        states.append((known(zofia).banned, known(zofia).is_active, known(zofia).has_role(BUILDER)))
+        states.append(
+            (
+                create_known_user(zofia).banned,
+                create_known_user(zofia).is_active,
+                create_known_user(zofia).has_role(BUILDER),
+            )
+        )
     assert states == [(True, False, False), (False, True, True), (True, False, False)]
-    assert known(zofia).roles == [BUILDER]
+    assert create_known_user(zofia).roles == [BUILDER]
 
 
 def test_new_user_can_be_banned(webhook: WebhookClient) -> None:
     zofia = person(banned=True)
     webhook.created(zofia)
-    assert (known(zofia).banned, known(zofia).is_active) == (True, False)
+    assert (create_known_user(zofia).banned, create_known_user(zofia).is_active) == (True, False)
 
 
 def test_late_event_of_an_ended_ban_is_stale(webhook: WebhookClient) -> None:
     zofia = person()
     webhook.updated(zofia.with_changes(timedelta(seconds=2), banned=False))
     assert webhook.updated(zofia.with_changes(banned=True)) == "stale"
-    assert known(zofia).is_active
+    assert create_known_user(zofia).is_active
 
 
 def test_locked_is_ignored(webhook: WebhookClient) -> None:
@@ -492,7 +501,7 @@ def test_locked_is_ignored(webhook: WebhookClient) -> None:
     webhook.created(zofia)
     rows = AuditLog.objects.count()
     assert webhook.updated(zofia.with_changes(locked=True)) == "processed"
-    assert (known(zofia).banned, known(zofia).is_active) == (False, True)
+    assert (create_known_user(zofia).banned, create_known_user(zofia).is_active) == (False, True)
     assert AuditLog.objects.count() == rows
 
 
@@ -513,4 +522,4 @@ def test_locked_is_ignored(webhook: WebhookClient) -> None:
 def test_hostile_names_are_cleaned(webhook: WebhookClient, first_name: str, name: str) -> None:
     zofia = person(first_name=first_name, last_name=None, roles=["BUILDER"])
     assert webhook.created(zofia) == "processed"
-    assert known(zofia).name == name
+    assert create_known_user(zofia).name == name

@@ -36,12 +36,12 @@ def builder_without_profile(webhook: WebhookClient) -> SampleUser:
     return zofia
 
 
-def known(sample: SampleUser) -> User:
+def create_known_user(sample: SampleUser) -> User:
     user: User = User.objects.get(clerk_id=sample.clerk_id)
     return user
 
 
-def fetched(sample: SampleUser) -> Callable[[str], object]:
+def fake_get_user(sample: SampleUser) -> Callable[[str], object]:
     """Return a stand-in for `api.get_user` that returns one user."""
     payload = parse_user(sample.data(), rank=Rank.FETCHED, occurred_at=timezone.now())
     return lambda clerk_id: payload
@@ -68,7 +68,7 @@ def test_any_event_of_a_user_repairs_a_missing_profile(webhook: WebhookClient, e
 
 def test_event_repairs_an_archived_profile(webhook: WebhookClient) -> None:
     zofia = builder_without_profile(webhook)
-    BuilderProfileFactory.create(user=known(zofia), archived=True)
+    BuilderProfileFactory.create(user=create_known_user(zofia), archived=True)
     webhook.updated(zofia.with_changes())
     assert BuilderProfile.objects.get().archived_at is None
 
@@ -76,7 +76,7 @@ def test_event_repairs_an_archived_profile(webhook: WebhookClient) -> None:
 def test_event_archives_a_profile_without_its_role(webhook: WebhookClient) -> None:
     zofia = person(roles=["CLIENT"])
     webhook.created(zofia)
-    BuilderProfileFactory.create(user=known(zofia))
+    BuilderProfileFactory.create(user=create_known_user(zofia))
     webhook.updated(zofia.with_changes())
     assert BuilderProfile.objects.get().archived_at is not None
     assert ClientProfile.objects.get().archived_at is None
@@ -115,15 +115,15 @@ def test_resolution_of_a_conflict_ensures_profiles(webhook: WebhookClient) -> No
 @pytest.mark.parametrize("added", ([CLIENT], [BUILDER], []), ids=str)
 def test_role_change_ensures_profiles(webhook: WebhookClient, added: list[User.Role]) -> None:
     zofia = builder_without_profile(webhook)
-    change_roles(known(zofia), add=added, actor=Actor(user=UserFactory.create(admin=True)))
-    assert BuilderProfile.objects.get().user == known(zofia)
+    change_roles(create_known_user(zofia), add=added, actor=Actor(user=UserFactory.create(admin=True)))
+    assert BuilderProfile.objects.get().user == create_known_user(zofia)
 
 
 def test_nightly_job_repairs_profiles(webhook: WebhookClient) -> None:
     zofia = builder_without_profile(webhook)
     local = UserFactory.create(clerk_id=None, login="olive", builder=True)
     tasks.repair_derived_state(0)
-    assert [profile.user for profile in BuilderProfile.objects.all()] == [known(zofia)]
+    assert [profile.user for profile in BuilderProfile.objects.all()] == [create_known_user(zofia)]
     assert not BuilderProfile.objects.filter(user=local).exists()  # This user is not in Clerk yet.
     assert derived_state.repair_all() == 0
 
@@ -141,20 +141,20 @@ def test_user_that_cannot_be_repaired_does_not_stop_the_others(
 
     monkeypatch.setattr(extensions, "ensure_derived_state", fail)
     assert derived_state.repair_all() == 1
-    assert BuilderProfile.objects.get().user == known(second)
+    assert BuilderProfile.objects.get().user == create_known_user(second)
 
 
 def test_reconciliation_reports_and_repairs_a_missing_profile(
     webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     zofia = builder_without_profile(webhook)
-    monkeypatch.setattr("accounts.clerk.api.get_user", fetched(zofia))
+    monkeypatch.setattr("accounts.clerk.api.get_user", fake_get_user(zofia))
     dry_run = reconciliation.reconcile_user(zofia.clerk_id, dry_run=True)
     assert (dry_run.stale, dry_run.fields) == (1, {"profiles": 1})
     assert not BuilderProfile.objects.exists()
     run = reconciliation.reconcile_user(zofia.clerk_id)
     assert (run.stale, run.repaired, run.fields) == (1, 1, {"profiles": 1})
-    assert BuilderProfile.objects.get().user == known(zofia)
+    assert BuilderProfile.objects.get().user == create_known_user(zofia)
     assert reconciliation.reconcile_user(zofia.clerk_id).differed == 0
 
 
@@ -167,9 +167,9 @@ def test_reconciliation_repairs_roles_that_do_not_follow_from_clerks(
     zofia = person(roles=["BUILDER"])
     webhook.created(zofia)
     User.objects.update(roles=["CLIENT"])
-    monkeypatch.setattr("accounts.clerk.api.get_user", fetched(zofia))
+    monkeypatch.setattr("accounts.clerk.api.get_user", fake_get_user(zofia))
     assert reconciliation.reconcile_user(zofia.clerk_id).fields["roles"] == 1
-    assert known(zofia).roles == ["BUILDER"]
+    assert create_known_user(zofia).roles == ["BUILDER"]
     assert reconciliation.reconcile_user(zofia.clerk_id).differed == 0
 
 
@@ -179,21 +179,21 @@ def test_reconciliation_repairs_a_user_who_is_inactive_without_a_ban(
     zofia = person()
     webhook.created(zofia)
     User.objects.update(is_active=False)
-    monkeypatch.setattr("accounts.clerk.api.get_user", fetched(zofia))
+    monkeypatch.setattr("accounts.clerk.api.get_user", fake_get_user(zofia))
     assert reconciliation.reconcile_user(zofia.clerk_id).fields == {"is_active": 1}
-    assert known(zofia).is_active
+    assert create_known_user(zofia).is_active
 
 
 def test_reconciliation_queues_pending_roles_that_have_no_push(webhook: WebhookClient) -> None:
     zofia = person(roles=["CLIENT"])
     webhook.created(zofia)
-    change_roles(known(zofia), add=[BUILDER], actor=Actor(user=UserFactory.create(admin=True)))
+    change_roles(create_known_user(zofia), add=[BUILDER], actor=Actor(user=UserFactory.create(admin=True)))
     MetadataPush.objects.all().delete()
     payload = parse_user(zofia.data(), rank=Rank.FETCHED, occurred_at=timezone.now())
     found, _ = differences.compare([payload])
     assert [(one.kind, one.fields) for one in found] == [(Reconciliation.DifferenceKind.UNPUSHED, ("roles",))]
     repairs.repair(Reconciliation(kind=Reconciliation.Kind.USER), found)
-    assert MetadataPush.objects.get().user == known(zofia)
+    assert MetadataPush.objects.get().user == create_known_user(zofia)
 
 
 # --- Cost ---

@@ -57,14 +57,14 @@ def olive(**fields: Any) -> SampleUser:
     return person(**details | fields)
 
 
-def event(event_type: str, user: SampleUser, without: tuple[str, ...] = (), **replaced: Any) -> dict[str, Any]:
+def build_event(event_type: str, user: SampleUser, without: tuple[str, ...] = (), **replaced: Any) -> dict[str, Any]:
     """Return an event about `user` with some keys removed and some values replaced."""
     envelope = samples.user_event(event_type, user)
     data = {key: value for key, value in envelope["data"].items() if key not in without}
     return envelope | {"data": data | replaced}
 
 
-def stored(user: SampleUser) -> dict[str, Any]:
+def stored_fields(user: SampleUser) -> dict[str, Any]:
     """Return a user's columns from Clerk, without the versions."""
     columns = User.objects.values().get(clerk_id=user.clerk_id)
     return {name: value for name, value in columns.items() if "version" not in name and name != "clerk_updated_at"}
@@ -78,9 +78,11 @@ def test_every_key_of_the_model_has_a_type() -> None:
 def test_missing_key_keeps_the_stored_value(webhook: WebhookClient, key: str) -> None:
     user = olive()
     webhook.created(user)
-    before, rows = stored(user), AuditLog.objects.count()
-    assert webhook.post(event("user.updated", user.with_changes(), without=(key,))).json() == {"outcome": "processed"}
-    assert stored(user) == before
+    before, rows = stored_fields(user), AuditLog.objects.count()
+    assert webhook.post(build_event("user.updated", user.with_changes(), without=(key,))).json() == {
+        "outcome": "processed"
+    }
+    assert stored_fields(user) == before
     assert AuditLog.objects.count() == rows
 
 
@@ -90,27 +92,29 @@ def test_missing_key_keeps_the_stored_value(webhook: WebhookClient, key: str) ->
 def test_null_in_a_field_that_is_never_null_keeps_the_stored_value(webhook: WebhookClient, key: str) -> None:
     user = olive()
     webhook.created(user)
-    before = stored(user)
-    assert webhook.post(event("user.updated", user.with_changes(), (), **{key: None})).json() == {
+    before = stored_fields(user)
+    assert webhook.post(build_event("user.updated", user.with_changes(), (), **{key: None})).json() == {
         "outcome": "processed"
     }
-    assert stored(user) == before
+    assert stored_fields(user) == before
 
 
 def test_update_with_only_id_and_time_changes_nothing(webhook: WebhookClient) -> None:
     user = olive()
     webhook.created(user)
-    before = stored(user)
-    assert webhook.post(event("user.updated", user.with_changes(), without=tuple(KEYS))).json() == {
+    before = stored_fields(user)
+    assert webhook.post(build_event("user.updated", user.with_changes(), without=tuple(KEYS))).json() == {
         "outcome": "processed"
     }
-    assert stored(user) == before
+    assert stored_fields(user) == before
 
 
 def test_other_fields_of_an_incomplete_update_are_applied(webhook: WebhookClient) -> None:
     user = olive()
     webhook.created(user)
-    webhook.post(event("user.updated", user.with_changes(username="oliwia"), without=("last_name", "email_addresses")))
+    webhook.post(
+        build_event("user.updated", user.with_changes(username="oliwia"), without=("last_name", "email_addresses"))
+    )
     found = User.objects.get(clerk_id=user.clerk_id)
     assert (found.username, found.name, found.email) == ("oliwia", "Olive Owner", "olive@example.com")
 
@@ -118,17 +122,17 @@ def test_other_fields_of_an_incomplete_update_are_applied(webhook: WebhookClient
 def test_missing_verification_keeps_the_stored_email(webhook: WebhookClient) -> None:
     user = olive()
     webhook.created(user)
-    before = stored(user)
-    envelope = event("user.updated", user.with_changes(email="moved@example.com"))
+    before = stored_fields(user)
+    envelope = build_event("user.updated", user.with_changes(email="moved@example.com"))
     del envelope["data"]["email_addresses"][0]["verification"]
     assert webhook.post(envelope).json() == {"outcome": "processed"}
-    assert stored(user) == before
+    assert stored_fields(user) == before
 
 
 def test_linking_keeps_values_missing_from_the_payload(webhook: WebhookClient) -> None:
     account = UserFactory.create(clerk_id=None, email="olive@example.com", name="Olive Owner", username="olive")
     user = olive(banned=False)
-    webhook.post(event("user.created", user, without=("last_name", "username")))
+    webhook.post(build_event("user.created", user, without=("last_name", "username")))
     account.refresh_from_db()
     assert (account.clerk_id, account.name, account.username) == (user.clerk_id, "Olive Owner", "olive")
 
@@ -136,7 +140,7 @@ def test_linking_keeps_values_missing_from_the_payload(webhook: WebhookClient) -
 def test_older_payload_supplies_fields_missing_from_the_newest(webhook: WebhookClient) -> None:
     user = olive(banned=False)
     newest = user.with_changes(timedelta(hours=1), first_name="Oliwia")
-    webhook.post(event("user.updated", newest, without=("email_addresses", "public_metadata")))
+    webhook.post(build_event("user.updated", newest, without=("email_addresses", "public_metadata")))
     assert webhook.updated(user) == "processed"
     found = User.objects.get(clerk_id=user.clerk_id)
     assert (found.name, found.email, found.roles) == ("Oliwia Owner", "olive@example.com", ["BUILDER"])
@@ -151,15 +155,15 @@ def test_older_payload_supplies_fields_missing_from_the_newest(webhook: WebhookC
 def test_wrong_type_makes_the_event_dead_and_names_the_field(webhook: WebhookClient, key: str, value: Any) -> None:
     user = olive()
     webhook.created(user)
-    before = stored(user)
+    before = stored_fields(user)
     response = webhook.post(
-        event("user.updated", user.with_changes(last_name="Changed"), (), **{key: value}), svix_id="msg_wrong"
+        build_event("user.updated", user.with_changes(last_name="Changed"), (), **{key: value}), svix_id="msg_wrong"
     )
     assert (response.status_code, response.json()) == (200, {"outcome": "failed"})
     found = WebhookEvent.objects.get(svix_id="msg_wrong")
     assert (found.state, found.error_class) == ("dead", "permanent")
     assert f"data.{key} " in found.last_error
-    assert stored(user) == before
+    assert stored_fields(user) == before
 
 
 @pytest.mark.parametrize(
@@ -176,20 +180,20 @@ def test_wrong_type_makes_the_event_dead_and_names_the_field(webhook: WebhookCli
 def test_wrong_type_in_the_primary_email_makes_the_event_dead(webhook: WebhookClient, entry: Any, field: str) -> None:
     user = olive()
     webhook.created(user)
-    before = stored(user)
-    envelope = event("user.updated", user.with_changes())
+    before = stored_fields(user)
+    envelope = build_event("user.updated", user.with_changes())
     [good] = envelope["data"]["email_addresses"]
     envelope["data"]["email_addresses"] = [good | entry if isinstance(entry, dict) else entry]
     webhook.post(envelope, svix_id="msg_wrong")
     found = WebhookEvent.objects.get(svix_id="msg_wrong")
     assert found.state == "dead"
     assert field in found.last_error
-    assert stored(user) == before
+    assert stored_fields(user) == before
 
 
 def test_wrong_type_is_found_even_if_a_key_of_the_same_field_is_missing(webhook: WebhookClient) -> None:
     user = olive()
-    webhook.post(event("user.created", user, without=("first_name",), last_name=7))
+    webhook.post(build_event("user.created", user, without=("first_name",), last_name=7))
     assert WebhookEvent.objects.get().last_error == "ClerkPayloadError: data.last_name is not a string."
 
 
@@ -221,7 +225,7 @@ def test_every_order_of_incomplete_payloads_has_the_same_result(
         fields = dict(change)
         without = fields.pop("without")
         user = user.with_changes(**fields)
-        events.append(event("user.updated" if number else "user.created", user, without=without))
+        events.append(build_event("user.updated" if number else "user.created", user, without=without))
     deliveries = Random(seed).sample(events, len(events)) + Random(seed).choices(events, k=2)
     for envelope in deliveries:
         assert webhook.post(envelope).status_code == 200
@@ -241,7 +245,9 @@ def test_any_value_of_a_wrong_type_leaves_the_user_unchanged(webhook: WebhookCli
     assume(not has_type(value, TYPES[key]))
     user = olive()
     webhook.created(user)
-    before = stored(user)
-    assert webhook.post(event("user.updated", user.with_changes(), (), **{key: value})).json() == {"outcome": "failed"}
+    before = stored_fields(user)
+    assert webhook.post(build_event("user.updated", user.with_changes(), (), **{key: value})).json() == {
+        "outcome": "failed"
+    }
     assert f"data.{key} " in WebhookEvent.objects.order_by("-id")[0].last_error
-    assert stored(user) == before
+    assert stored_fields(user) == before

@@ -42,7 +42,7 @@ class TestSweep:
         return people
 
     @pytest.fixture
-    def masked(self, clerk: StandIn, people: list[str]) -> str:
+    def masked_deletion(self, clerk: StandIn, people: list[str]) -> str:
         """Delete a user at Clerk and delete another here, so that the numbers of users agree."""
         clerk.call("DELETE", f"/local/users/{people[3]}")
         User.objects.filter(clerk_id=people[0]).update(deleted_at=timezone.now(), is_active=False)
@@ -54,17 +54,17 @@ class TestSweep:
             with time_machine.travel(timezone.now() + start + number * timedelta(minutes=15), tick=True):
                 tasks.reconcile_recent(0)
 
-    def test_masked_deletion_is_found_within_hours(self, masked: str) -> None:
+    def test_masked_deletion_is_found_within_hours(self, masked_deletion: str) -> None:
         self.run_jobs(8, start=sweep.START_EVERY)
-        assert masked not in live_ids()
+        assert masked_deletion not in live_ids()
 
-    def test_job_reads_a_bounded_part_of_the_list(self, clerk: StandIn, masked: str, fake: FakeClerk) -> None:
+    def test_job_reads_a_bounded_part_of_the_list(self, clerk: StandIn, masked_deletion: str, fake: FakeClerk) -> None:
         fake.handler = forward(clerk)
         self.run_jobs(1, start=sweep.START_EVERY)
         pages = [r for r in fake.requests if r.url.params.get("order_by") == "+created_at"]
         assert len(pages) == 1
         assert Reconciliation.objects.filter(state="paused").count() == 1
-        assert masked in live_ids()
+        assert masked_deletion in live_ids()
 
     def test_large_site_reads_no_more_than_the_maximum(
         self, people: list[str], monkeypatch: pytest.MonkeyPatch
@@ -77,10 +77,10 @@ class TestSweep:
         monkeypatch.setattr(reconciliation, "count_local_users", lambda: 33)
         assert sweep.pages_due(recent) == 3
 
-    def test_no_sweep_starts_soon_after_the_last(self, masked: str) -> None:
+    def test_no_sweep_starts_soon_after_the_last(self, masked_deletion: str) -> None:
         self.run_jobs(1, start=timedelta(minutes=30))
         assert not Reconciliation.objects.filter(state="paused").exists()
-        assert masked in live_ids()
+        assert masked_deletion in live_ids()
 
     def test_differing_counts_start_a_sweep_early(self, clerk: StandIn, people: list[str]) -> None:
         clerk.call("DELETE", f"/local/users/{people[3]}")
@@ -89,7 +89,7 @@ class TestSweep:
         self.run_jobs(1, start=sweep.START_EARLY)
         assert people[3] not in live_ids()
 
-    def test_command_compares_all_users_from_the_start(self, clerk: StandIn, masked: str) -> None:
+    def test_command_compares_all_users_from_the_start(self, clerk: StandIn, masked_deletion: str) -> None:
         self.run_jobs(1, start=sweep.START_EVERY)
         with time_machine.travel(timezone.now() + sweep.START_EVERY + timedelta(minutes=20), tick=True):
             run = reconciliation.reconcile(full=True)
@@ -106,7 +106,7 @@ class TestSweep:
         clerk.call("PATCH", f"/local/users/{people[0]}", {"first_name": "Changed"})
         assert reconciliation.reconcile(full=False).stale == 1
 
-    def test_paused_report_says_what_happens_next(self, masked: str) -> None:
+    def test_paused_report_says_what_happens_next(self, masked_deletion: str) -> None:
         self.run_jobs(1, start=sweep.START_EVERY)
         run = Reconciliation.objects.get(state="paused")
         admin = signed_in(UserFactory.create(admin=True))

@@ -296,7 +296,7 @@ class TestConcurrencyAndFailures:
 
 class TestOutage:
     @pytest.fixture(autouse=True)
-    def away(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
+    def clerk_unavailable(self, clerk: StandIn, fake: FakeClerk, olive: User) -> None:
         clerk.call("PATCH", "/local/settings", {"api_outage": True})
 
     def test_changes_during_an_outage_are_pushed_once_afterwards(

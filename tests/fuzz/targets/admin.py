@@ -33,7 +33,7 @@ CURSOR = {
     "password__regex": "^p",
     "body__contains": "a",
 }
-#: Fields of the admin's own forms, with valid values.
+#: Fields of our own admin forms, with valid values.
 FORM = {
     "action": "repair",
     "_selected_action": "{row}",
@@ -57,7 +57,7 @@ FORM = {
 
 
 def admin_list(random: Random, world: World) -> Request:
-    """Return a list with mutated filters, searches, orders and cursors."""
+    """Return a request for an admin list, with mutated filters, search terms, sort orders and cursors."""
     model = random.choice(list(admin.site._registry))
     valid = (
         LIST
@@ -72,7 +72,7 @@ def admin_list(random: Random, world: World) -> Request:
 
 
 def admin_page(random: Random, world: World) -> Request:
-    """Return any URL of the admin with mutated arguments, as a page or as a submitted form."""
+    """Return a GET or POST request to any admin URL, with mutated arguments."""
     url = CONVERTER.sub(lambda _: _argument(random, world), random.choice(_urls()))
     headers = {
         "cookie": f"{world.cookies[random.choice(('adam', 'operator'))]}; {settings.CSRF_COOKIE_NAME}={CSRF_TOKEN}"
@@ -80,18 +80,18 @@ def admin_page(random: Random, world: World) -> Request:
     if random.random() < 0.4:
         return Request("GET", url, query_string(random, LIST | CURSOR | {"next": "/admin/", "page": "2"}), headers)
     own = _fields_of(url, world.cookies["operator"])
-    valid = {name: value.format(row=world.row) for name, value in FORM.items() if random.random() < 0.3} | own
+    valid = {name: value.format(row=world.row_pk) for name, value in FORM.items() if random.random() < 0.3} | own
     kind, body = form_body(random, mutations.fields(random, valid))
     return Request("POST", url, "", headers | {"content-type": kind, "x-csrftoken": CSRF_TOKEN}, body)
 
 
 def _argument(random: Random, world: World) -> str:
-    return str(world.row) if random.random() < 0.7 else mutations.text(random, str(world.row))[:200]
+    return str(world.row_pk) if random.random() < 0.7 else mutations.text(random, str(world.row_pk))[:200]
 
 
 @lru_cache(1000)
 def _fields_of(url: str, cookie: str) -> dict[str, str]:
-    """Return the fields of the forms on a page. URLs that only accept POST have theirs on the page above."""
+    """Return the fields of the forms on a page. For a URL that accepts only POST, use the form on its parent page."""
     for page in (url, re.sub("[^/]+/$", "", url), re.sub("[^/]+/$", "change/", url)):
         with rolled_back():
             status, body = call(APPLICATION, Request("GET", page, headers={"cookie": cookie}).environ())

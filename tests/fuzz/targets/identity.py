@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.fuzz import mutations
-from tests.fuzz.requests import Request, as_browser
+from tests.fuzz.requests import Request, browser_headers
 from tests.fuzz.world import World
 from tests.helpers.clients import PAGE
 from tests.helpers.tokens import ISSUER, KEY, KEY_ID, SESSION, claims, new_key
@@ -33,7 +33,7 @@ def session_token(random: Random, world: World) -> Request:
         headers = {
             "cookie": f"__session={quote(token, safe='=.', errors='surrogatepass')}; __client_uat=1; __clerk_db_jwt=dvb_any"
         }
-    return Request("GET", path, headers=headers | as_browser(random))
+    return Request("GET", path, headers=headers | browser_headers(random))
 
 
 def cookies(random: Random, world: World) -> Request:
@@ -58,12 +58,12 @@ def cookies(random: Random, world: World) -> Request:
     return Request(
         random.choice(("GET", "GET", "GET", "HEAD", "POST")),
         path,
-        headers={"cookie": header[:30_000]} | as_browser(random),
+        headers={"cookie": header[:30_000]} | browser_headers(random),
     )
 
 
 def handshake(random: Random, world: World) -> Request:
-    """Return a request that comes back from Clerk with a mutated handshake."""
+    """Return the request that follows a redirect back from Clerk, with a mutated handshake."""
     given = [
         f"__session={world.tokens['olive']}; Path=/; Secure; SameSite=Lax",
         "__client_uat=1793000000; Path=/; Domain=example.com; Max-Age=31536000",
@@ -95,7 +95,7 @@ def _token(random: Random, clerk_id: str) -> str:
 
 
 def _encode(random: Random, header: Any, payload: Any) -> str:
-    """Sign any JSON value, including those that libraries refuse to sign."""
+    """Sign any JSON value, including values that JWT libraries reject."""
     signed = f"{_base64(header)}.{_base64(payload)}"
     key = OTHER_KEY if random.random() < 0.1 else KEY
     return f"{signed}.{_base64_bytes(key.sign(signed.encode(), PKCS1v15(), SHA256()))}"

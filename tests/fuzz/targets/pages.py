@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from tests.fuzz import mutations
-from tests.fuzz.requests import BOUNDARY, Request, as_browser, form_body, multipart, query_string
+from tests.fuzz.requests import BOUNDARY, Request, browser_headers, form_body, multipart, query_string
 from tests.fuzz.world import CSRF_TOKEN, World
 from tests.helpers.images import image_file
 
@@ -21,7 +21,7 @@ PAGE = "/builders/{slug}/"
 
 
 class Form(NamedTuple):
-    """A form: who may submit it, its URL and valid values of its fields. `file` is a field for an upload."""
+    """A form: a user who can submit it, its URL, and valid field values. `file` is the name of the upload field."""
 
     user: str
     url: str
@@ -61,7 +61,7 @@ FORMS = (
     Form("vera", "/account/delete/", {"confirm": "on", "cancel": "1"}),
     Form("vera", "/account/exports/", {"confirm": "on"}),
     Form("olive", "/sign-out/", {"next": "/builders/", "everywhere": "on"}),
-    Form("nobody", "/admin/login/", {"username": "operator1", "password": "wrong", "next": "/admin/"}),
+    Form("anonymous", "/admin/login/", {"username": "operator1", "password": "wrong", "next": "/admin/"}),
 )
 DIRECTORY = {
     "q": "django offline",
@@ -156,14 +156,14 @@ PATHS = (
 
 
 def form(random: Random, world: World) -> Request:
-    """Return a submitted form with mutated fields or a mutated upload."""
+    """Return a form submission with mutated fields or a mutated upload."""
     chosen = random.choice(FORMS)
     fields = mutations.fields(random, {name: world.fill_in(value) for name, value in chosen.fields.items()})
     if chosen.file and random.random() < 0.5:
         kind, body = _upload(random, fields, chosen.file)
     else:
         kind, body = form_body(random, fields)
-    headers = as_browser(random) | {"content-type": kind} | _signed_in(random, world, chosen.user)
+    headers = browser_headers(random) | {"content-type": kind} | _signed_in(random, world, chosen.user)
     if random.random() < 0.15 and chosen.user in world.expired_tokens:
         headers |= {"sec-fetch-site": "same-origin", "cookie": _expired(world, chosen.user)}
     if random.random() < 0.03:
@@ -172,10 +172,10 @@ def form(random: Random, world: World) -> Request:
 
 
 def directory(random: Random, world: World) -> Request:
-    """Return a search in the directory with mutated filters."""
+    """Return a directory search with mutated filters."""
     chosen = {name: value for name, value in DIRECTORY.items() if random.random() < 0.4} or DIRECTORY
-    path, headers = random.choice(("/builders/", "/builders/", "/", "/api/profiles/builders")), as_browser(random)
-    return Request("GET", path, query_string(random, chosen), headers | {"cookie": world.cookies["nobody"]})
+    path, headers = random.choice(("/builders/", "/builders/", "/", "/api/profiles/builders")), browser_headers(random)
+    return Request("GET", path, query_string(random, chosen), headers | {"cookie": world.cookies["anonymous"]})
 
 
 def api(random: Random, world: World) -> Request:

@@ -15,11 +15,11 @@ from tests.fuzz.world import World
 from tests.helpers.webhooks import URL
 from tests.settings import NEXT_SECRET, SECRET
 
-#: Few users and ids, so that events meet existing users and repeat each other.
+#: Few users and IDs, so that many events are about existing users, and some are duplicates.
 USERS, REPEATED_IDS = 200, 500
 
 
-def signed(random: Random, world: World) -> Request:
+def signed_delivery(random: Random, world: World) -> Request:
     """Return a delivery with a mutated payload and a valid signature."""
     body = mutations.encode(random, _mutated_event(random))
     if random.random() < 0.05:
@@ -29,7 +29,7 @@ def signed(random: Random, world: World) -> Request:
     return Request("POST", URL, headers=headers, body=body, keeps_changes=True)
 
 
-def forged(random: Random, world: World) -> Request:
+def forged_delivery(random: Random, world: World) -> Request:
     """Return a delivery whose headers, body, method or signature have been changed."""
     body = mutations.encode(random, _event(random))
     headers = _signature_headers(body, _svix_id(random), SECRET, int(time.time()))
@@ -37,7 +37,7 @@ def forged(random: Random, world: World) -> Request:
         name = random.choice((*headers, "svix-signature", "x-forwarded-for", "content-length", "expect"))
         if random.random() < 0.2:
             headers.pop(name, None)
-        elif name == "content-length":  # a server accepts nothing but digits
+        elif name == "content-length":  # servers accept only digits
             headers[name] = str(random.choice((0, 1, len(body) // 2, len(body) + 10)))
         else:
             headers[name] = mutations.text(random, headers.get(name, ""))[:8000]
@@ -73,7 +73,7 @@ def _svix_id(random: Random) -> str:
 
 
 def _signature_headers(body: bytes, svix_id: str, secret: str, timestamp: int) -> dict[str, str]:
-    """Sign any bytes. The application's own function signs text only."""
+    """Sign arbitrary bytes. The application's function signs only text."""
     content = f"{svix_id}.{timestamp}.".encode("utf-8", "surrogatepass") + body
     digest = hmac.new(base64.b64decode(secret.removeprefix("whsec_")), content, hashlib.sha256).digest()
     return {

@@ -234,7 +234,7 @@ MANY = 2 * PAGE_SIZE + 7
 
 
 @pytest.fixture
-def crowd(db: None) -> list[BuilderProfile]:
+def many_builders(db: None) -> list[BuilderProfile]:
     """Return more than two pages of builders who differ only in their ids."""
     users = User.objects.bulk_create(UserFactory.build_batch(MANY, builder=True))
     facts = {"hourly_rate": Decimal(50), "availability_confirmed_at": timezone.now(), "skills": ["React"]}
@@ -252,15 +252,15 @@ class TestPages:
     @pytest.mark.parametrize("sort", SORTS)
     @pytest.mark.parametrize("narrowed", ("", "q=react&tier=1"), ids=("all", "filtered"))
     def test_each_builder_appears_once(
-        self, client: Client, crowd: list[BuilderProfile], sort: str, narrowed: str
+        self, client: Client, many_builders: list[BuilderProfile], sort: str, narrowed: str
     ) -> None:
-        names = [profile.name for profile in crowd]
+        names = [profile.name for profile in many_builders]
         ordered = names if sort == "rate-low" else names[::-1]
         assert names_on_all_pages(client, f"/builders/?{narrowed}&sort={sort}") == ordered
 
     @pytest.mark.parametrize("sort", SORTS)
     def test_new_and_hidden_builders_do_not_shift_later_pages(
-        self, client: Client, crowd: list[BuilderProfile], sort: str
+        self, client: Client, many_builders: list[BuilderProfile], sort: str
     ) -> None:
         first = page(client, f"/builders/?sort={sort}")
         second = next_url(first)
@@ -272,7 +272,7 @@ class TestPages:
         BuilderProfile.objects.filter(display_name__in=names_on(first)).update(unpublished_at=SINCE)
         assert names_on(page(client, second)) == expected
 
-    def test_pagination_keeps_filters_and_sort_order(self, client: Client, crowd: list[BuilderProfile]) -> None:
+    def test_pagination_keeps_filters_and_sort_order(self, client: Client, many_builders: list[BuilderProfile]) -> None:
         second = next_url(page(client, "/builders/?q=react&tier=1&sort=rate-low"))
         assert second
         params = parse_qs(urlsplit(second).query)
@@ -282,12 +282,14 @@ class TestPages:
         assert 'href="/builders/?q=react&amp;tier=1&amp;sort=rate-low">' in text
         assert "Back to the first page" in text
 
-    def test_later_pages_have_the_same_counts_as_the_first(self, client: Client, crowd: list[BuilderProfile]) -> None:
+    def test_later_pages_have_the_same_counts_as_the_first(
+        self, client: Client, many_builders: list[BuilderProfile]
+    ) -> None:
         second = next_url(page(client))
         assert second
         assert counts(page(client, second)) == counts(page(client))
 
-    def test_page_after_the_last_builder_is_empty(self, client: Client, crowd: list[BuilderProfile]) -> None:
+    def test_page_after_the_last_builder_is_empty(self, client: Client, many_builders: list[BuilderProfile]) -> None:
         text = page(client, "/builders/?after=0.1")
         assert "There are no more builders." in text
 
@@ -297,7 +299,7 @@ class TestPages:
         ("x", "", "1", "1.2.3", "-1.5", "1.-5", "1e3.5", "1. 5", "٣.٣", "².1", "1.x", "9" * 25 + ".1", f"1.{2**63}", "." * 5000, "1;DROP"),
     )  # fmt: skip
     def test_invalid_cursor_returns_the_first_page(
-        self, client: Client, crowd: list[BuilderProfile], sort: str, after: str
+        self, client: Client, many_builders: list[BuilderProfile], sort: str, after: str
     ) -> None:
         if sort == "newest" and after == "1":
             return  # This cursor is valid for this order.
@@ -305,12 +307,14 @@ class TestPages:
         assert names_on(client.get("/builders/", {"sort": sort, "after": after}).content.decode()) == plain
 
     @pytest.mark.parametrize("sort", SORTS)
-    def test_extreme_cursors_are_accepted(self, client: Client, crowd: list[BuilderProfile], sort: str) -> None:
+    def test_extreme_cursors_are_accepted(self, client: Client, many_builders: list[BuilderProfile], sort: str) -> None:
         for number in (0, 2**31, 2**63 - 1):
             page(client, f"/builders/?sort={sort}&after={number}.{number}")
             page(client, f"/builders/?sort={sort}&after={number}")
 
-    def test_only_the_unfiltered_first_page_is_indexed(self, client: Client, crowd: list[BuilderProfile]) -> None:
+    def test_only_the_unfiltered_first_page_is_indexed(
+        self, client: Client, many_builders: list[BuilderProfile]
+    ) -> None:
         canonical = '<link rel="canonical" href="http://testserver/builders/">'
         first = page(client)
         assert canonical in first
@@ -440,7 +444,7 @@ class TestCost:
         ),
     )
     def test_page_uses_few_queries(
-        self, client: Client, crowd: list[BuilderProfile], params: str, max_queries: int,
+        self, client: Client, many_builders: list[BuilderProfile], params: str, max_queries: int,
         django_assert_num_queries: DjangoAssertNumQueries,
     ) -> None:  # fmt: skip
         with django_assert_num_queries(max_queries):
@@ -451,7 +455,7 @@ class TestCost:
 
     @pytest.mark.parametrize("after", ("", "&after=1.1"))
     def test_page_uses_at_most_six_queries(
-        self, crowd: list[BuilderProfile], monkeypatch: pytest.MonkeyPatch, after: str,
+        self, many_builders: list[BuilderProfile], monkeypatch: pytest.MonkeyPatch, after: str,
         django_assert_max_num_queries: DjangoAssertNumQueries,
     ) -> None:  # fmt: skip
         """The scan limit is so low that the search must use the index."""
@@ -463,7 +467,7 @@ class TestCost:
                 browser.get(f"/builders/?q={text}&{params}{after}")
 
     def test_home_page_uses_one_query(
-        self, client: Client, crowd: list[BuilderProfile], django_assert_num_queries: DjangoAssertNumQueries
+        self, client: Client, many_builders: list[BuilderProfile], django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         with django_assert_num_queries(1):
             client.get("/")

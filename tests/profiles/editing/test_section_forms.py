@@ -33,7 +33,7 @@ def post(page: BuilderProfile, section: str, typed: dict[str, Any]) -> Any:
     return signed_in(page.user).post(f"/builders/{page.slug}/edit/{section}/", typed)
 
 
-def stored(page: BuilderProfile) -> dict[str, Any]:
+def stored_values(page: BuilderProfile) -> dict[str, Any]:
     return dict(BuilderProfile.objects.filter(pk=page.pk).values().get())
 
 
@@ -99,7 +99,7 @@ INVALID = (
 def test_invalid_value_shows_an_error_and_changes_nothing(
     page: BuilderProfile, section: str, field: str, typed: str, message: str
 ) -> None:
-    before = stored(page)
+    before = stored_values(page)
     response = post(page, section, {**(TERMS if section == "terms" else {}), field: typed})
     assert response.status_code == 422
     text = html.unescape(response.content.decode())
@@ -108,7 +108,7 @@ def test_invalid_value_shows_an_error_and_changes_nothing(
     if field not in ("domains", "currency", "availability", "time_zone"):  # An unknown choice cannot be displayed.
         assert response.context["form"][field].value() == typed
         assert typed.replace("\x00", "") in text.replace("\x00", "")
-    assert stored(page) == before
+    assert stored_values(page) == before
     assert not AuditLog.objects.exists()
 
 
@@ -142,7 +142,7 @@ def test_valid_value_is_cleaned_stored_and_escaped(
     body = {**(TERMS if section == "terms" else {}), field: typed.encode("utf-8", "replace").decode()}
     assert post(page, section, body).status_code == 302
     if expected is not None:
-        assert stored(page)[field] == expected
+        assert stored_values(page)[field] == expected
     text = Client().get(f"/builders/{page.slug}/").content.decode()
     for markup in ("<script>alert", "<img src=x", "<iframe", 'href="javascript'):
         assert markup not in text
@@ -151,7 +151,11 @@ def test_valid_value_is_cleaned_stored_and_escaped(
 def test_links_get_a_scheme_and_are_case_sensitive(page: BuilderProfile) -> None:
     typed = "example.com/a\nhttps://example.com/A https://example.com:8080/x?y#z https://example.com/a"
     post(page, "links", {"links": typed})
-    assert stored(page)["links"] == ["https://example.com/a", "https://example.com/A", "https://example.com:8080/x?y#z"]
+    assert stored_values(page)["links"] == [
+        "https://example.com/a",
+        "https://example.com/A",
+        "https://example.com:8080/x?y#z",
+    ]
 
 
 def test_browser_gets_the_same_rules_and_messages(page: BuilderProfile) -> None:

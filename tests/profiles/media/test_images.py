@@ -22,7 +22,7 @@ PHP = b"<?php system($_GET['c']); ?>"
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"><script>alert(1)</script></svg>'
 
 
-def reencoded(content: bytes, spec: ImageSpec = PROJECT) -> Image.Image:
+def reencode_and_check(content: bytes, spec: ImageSpec = PROJECT) -> Image.Image:
     """Re-encode an image, check that it is a WebP without metadata, and return it."""
     file = images.reencode(upload(content), spec)
     image = Image.open(BytesIO(file.read()))
@@ -39,7 +39,7 @@ def error_for(content: bytes) -> str:
     return str(caught.value.messages[0])
 
 
-def near(pixel: Any, colour: tuple[int, int, int]) -> bool:
+def is_close(pixel: Any, colour: tuple[int, int, int]) -> bool:
     return all(abs(one - other) < 12 for one, other in zip(pixel, colour, strict=True))
 
 
@@ -48,35 +48,35 @@ def near(pixel: Any, colour: tuple[int, int, int]) -> bool:
 
 @pytest.mark.parametrize("kind", ("JPEG", "PNG", "WEBP", "GIF"))
 def test_each_format_is_accepted(kind: str) -> None:
-    image = reencoded(image_file(kind=kind))
+    image = reencode_and_check(image_file(kind=kind))
     assert image.size == (320, 240)
-    assert near(image.getpixel((20, 100)), RED)
-    assert near(image.getpixel((300, 100)), BLUE)
+    assert is_close(image.getpixel((20, 100)), RED)
+    assert is_close(image.getpixel((300, 100)), BLUE)
 
 
 @pytest.mark.parametrize(
     ("kind", "mode"), (("PNG", "1"), ("PNG", "L"), ("PNG", "LA"), ("PNG", "P"), ("PNG", "RGBA"), ("JPEG", "CMYK"))
 )
 def test_each_colour_mode_is_accepted(kind: str, mode: str) -> None:
-    assert reencoded(image_file(kind=kind, mode=mode)).size == (320, 240)
+    assert reencode_and_check(image_file(kind=kind, mode=mode)).size == (320, 240)
 
 
 def test_16_bit_grey_keeps_its_brightness() -> None:
-    image = reencoded(encode(Image.new("I;16", (30, 30), 0x4000), "PNG"))
-    assert near(image.getpixel((5, 5)), (0x40, 0x40, 0x40))
+    image = reencode_and_check(encode(Image.new("I;16", (30, 30), 0x4000), "PNG"))
+    assert is_close(image.getpixel((5, 5)), (0x40, 0x40, 0x40))
 
 
 def test_transparent_pixels_become_white() -> None:
     image = Image.new("RGBA", (40, 40), (*RED, 0))
-    assert reencoded(encode(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
+    assert reencode_and_check(encode(image, "PNG")).getpixel((20, 20)) == (255, 255, 255)
 
 
 def test_portrait_is_cropped_to_a_centred_square() -> None:
-    image = reencoded(image_file(3000, 1000), PORTRAIT)
+    image = reencode_and_check(image_file(3000, 1000), PORTRAIT)
     assert image.size == (800, 800)
-    assert near(image.getpixel((380, 400)), RED)
-    assert near(image.getpixel((420, 400)), BLUE)
-    assert reencoded(image_file(90, 60), PORTRAIT).size == (60, 60)  # Images are never enlarged.
+    assert is_close(image.getpixel((380, 400)), RED)
+    assert is_close(image.getpixel((420, 400)), BLUE)
+    assert reencode_and_check(image_file(90, 60), PORTRAIT).size == (60, 60)  # Images are never enlarged.
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_portrait_is_cropped_to_a_centred_square() -> None:
     (((4000, 3000), (1600, 1200)), ((4000, 1000), (1600, 400)), ((900, 3600), (300, 1200)), ((9000, 1), (1600, 1))),
 )
 def test_project_image_is_scaled_down_without_cropping(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert reencoded(image_file(*size)).size == expected
+    assert reencode_and_check(image_file(*size)).size == expected
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -96,10 +96,10 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     stored = seen.transpose(images.TRANSPOSE_FOR_ORIENTATION[undo]) if orientation > 1 else seen
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = reencoded(encode(stored, quality=95, exif=exif))
+    image = reencode_and_check(encode(stored, quality=95, exif=exif))
     assert image.size == (64, 32)
-    assert near(image.getpixel((6, 6)), RED)
-    assert near(image.getpixel((56, 26)), BLUE)
+    assert is_close(image.getpixel((6, 6)), RED)
+    assert is_close(image.getpixel((56, 26)), BLUE)
 
 
 def test_metadata_is_removed() -> None:
@@ -115,13 +115,13 @@ def test_metadata_is_removed() -> None:
     ):
         kept = images.reencode(upload(content), PROJECT).read()
         assert not [word for word in (b"Secret", b"home address", b"EXIF", b"XMP", b"ICCP") if word in kept]
-        reencoded(content)
+        reencode_and_check(content)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow only raises a warning.
 @pytest.mark.parametrize("exif", (b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00nonsense"))
 def test_broken_exif_is_ignored(exif: bytes) -> None:
-    assert reencoded(image_file(exif=exif)).size == (320, 240)
+    assert reencode_and_check(image_file(exif=exif)).size == (320, 240)
 
 
 def test_colours_are_converted_to_srgb() -> None:
@@ -129,7 +129,7 @@ def test_colours_are_converted_to_srgb() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"----").replace(b"gXYZ", b"rXYZ").replace(b"----", b"gXYZ")
     for mode in ("RGB", "RGBA"):
-        colour = reencoded(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))
+        colour = reencode_and_check(image_file(kind="PNG", mode=mode, icc_profile=swapped)).getpixel((20, 20))
         assert isinstance(colour, tuple)
         red, green, blue = colour
         assert green > 150
@@ -138,14 +138,14 @@ def test_colours_are_converted_to_srgb() -> None:
 
 @pytest.mark.parametrize("icc", (b"nonsense", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()))
 def test_unusable_colour_profile_is_ignored(icc: bytes) -> None:
-    assert near(reencoded(image_file(icc_profile=icc)).getpixel((20, 20)), RED)
+    assert is_close(reencode_and_check(image_file(icc_profile=icc)).getpixel((20, 20)), RED)
 
 
 @pytest.mark.parametrize("kind", ("GIF", "WEBP", "PNG"))
 def test_first_frame_of_an_animation_is_used(kind: str) -> None:
     frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, BLUE, BLUE)]
     content = encode(frames[0], kind, save_all=True, append_images=frames[1:])
-    assert near(reencoded(content).getpixel((30, 30)), RED)
+    assert is_close(reencode_and_check(content).getpixel((30, 30)), RED)
 
 
 @pytest.mark.parametrize(
@@ -186,17 +186,17 @@ def motion_photo() -> bytes:
 
 
 def test_motion_photo_is_accepted() -> None:
-    image = reencoded(motion_photo())
+    image = reencode_and_check(motion_photo())
     assert image.size == (320, 240)
-    assert near(image.getpixel((20, 100)), RED)
+    assert is_close(image.getpixel((20, 100)), RED)
 
 
 def test_photo_with_more_pictures_behind_it_is_accepted() -> None:
     """Phones add depth maps and brighter versions."""
     frames = [Image.new("RGB", (64, 64), colour) for colour in (RED, BLUE)]
     content = encode(frames[0], "MPO", save_all=True, append_images=frames[1:])
-    assert near(reencoded(content).getpixel((30, 30)), RED)
-    assert near(reencoded(content[:-200]).getpixel((30, 30)), RED)
+    assert is_close(reencode_and_check(content).getpixel((30, 30)), RED)
+    assert is_close(reencode_and_check(content[:-200]).getpixel((30, 30)), RED)
 
 
 @pytest.mark.parametrize("options", ({"zip": False}, {"zip": True}), ids=("plain", "compressed"))
@@ -206,27 +206,27 @@ def test_png_with_megabytes_of_metadata_is_accepted(options: dict[str, bool]) ->
         info.add_text(f"Note {number}", "x" * 1_500_000, **options)
         info.add_itxt(f"Caption {number}", "x" * 1_500_000, zip=True)
     content = image_file(kind="PNG", pnginfo=info)
-    assert near(reencoded(content).getpixel((20, 100)), RED)
+    assert is_close(reencode_and_check(content).getpixel((20, 100)), RED)
 
 
 def test_png_with_a_large_colour_profile_is_accepted() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert reencoded(image_file(kind="PNG", icc_profile=profile + bytes(2_000_000))).size == (320, 240)
+    assert reencode_and_check(image_file(kind="PNG", icc_profile=profile + bytes(2_000_000))).size == (320, 240)
 
 
 @pytest.mark.parametrize("missing", (1, 2, 3, 100, 1000))
 @pytest.mark.parametrize("options", ({}, {"progressive": True}), ids=("baseline", "progressive"))
 def test_jpeg_without_its_last_bytes_is_accepted(missing: int, options: dict[str, Any]) -> None:
-    image = reencoded(photo(**options)[:-missing])
+    image = reencode_and_check(photo(**options)[:-missing])
     assert image.width == 640
     assert 460 <= image.height <= 480
-    assert not near(image.getpixel((10, image.height - 4)), (128, 128, 128)) or image.height == 480
+    assert not is_close(image.getpixel((10, image.height - 4)), (128, 128, 128)) or image.height == 480
 
 
 @pytest.mark.parametrize("mode", ("L", "CMYK"))
 def test_truncated_jpeg_of_each_colour_mode_is_accepted_or_rejected_by_its_missing_rows(mode: str) -> None:
     content = encode(Image.effect_noise((640, 480), 90).convert("RGB").convert(mode))
-    assert reencoded(content[:-500]).width == 640
+    assert reencode_and_check(content[:-500]).width == 640
     assert error_for(content[: len(content) // 2]) == INCOMPLETE
 
 
@@ -238,7 +238,7 @@ TOO_COMPLEX = "This image is stored in too many parts. Save it again with an ima
 TOO_MANY_PIXELS = "This image has more than 24 million pixels. Choose a smaller image."
 
 
-def unsupported(name: str) -> str:
+def unsupported_file(name: str) -> str:
     return f"{name} files are not supported. Choose a JPEG, PNG, WebP or GIF."
 
 
@@ -293,19 +293,19 @@ def avif_larger_than_header() -> bytes:
         pytest.param(b"", UNREADABLE, id="empty"),
         pytest.param(b"\x00" * 4096, UNREADABLE, id="zeros"),
         pytest.param(HTML, UNREADABLE, id="html"),
-        pytest.param(SVG, unsupported("SVG"), id="svg"),
-        pytest.param(b'<?xml version="1.0"?>' + SVG, unsupported("SVG"), id="svg with xml declaration"),
+        pytest.param(SVG, unsupported_file("SVG"), id="svg"),
+        pytest.param(b'<?xml version="1.0"?>' + SVG, unsupported_file("SVG"), id="svg with xml declaration"),
         pytest.param(b"\xff\xd8\xff\xe0" + HTML, UNREADABLE, id="html with jpeg signature"),
         pytest.param(b"GIF89a" + HTML, UNREADABLE, id="html with gif signature"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + PHP, UNREADABLE, id="php with png signature"),
-        pytest.param(b"%PDF-1.7\n%%EOF", unsupported("PDF"), id="pdf"),
+        pytest.param(b"%PDF-1.7\n%%EOF", unsupported_file("PDF"), id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", UNREADABLE, id="postscript"),
-        pytest.param(image_file(kind="BMP"), unsupported("BMP"), id="bmp"),
-        pytest.param(image_file(kind="TIFF"), unsupported("TIFF"), id="tiff"),
-        pytest.param(b"\x00\x00\x00\x18ftypheic" + bytes(100), unsupported("HEIC"), id="heic"),
+        pytest.param(image_file(kind="BMP"), unsupported_file("BMP"), id="bmp"),
+        pytest.param(image_file(kind="TIFF"), unsupported_file("TIFF"), id="tiff"),
+        pytest.param(b"\x00\x00\x00\x18ftypheic" + bytes(100), unsupported_file("HEIC"), id="heic"),
         pytest.param(image_file(kind="ICO"), UNREADABLE, id="ico"),
-        pytest.param(image_file(kind="AVIF"), unsupported("AVIF"), id="avif"),
-        pytest.param(avif_larger_than_header(), unsupported("AVIF"), id="avif larger than header"),
+        pytest.param(image_file(kind="AVIF"), unsupported_file("AVIF"), id="avif"),
+        pytest.param(avif_larger_than_header(), unsupported_file("AVIF"), id="avif larger than header"),
         pytest.param(jpeg_with_many_scans(), TOO_COMPLEX, id="jpeg with many scans"),
         pytest.param(jpeg_with_many_segments(), TOO_COMPLEX, id="jpeg with many segments"),
         pytest.param(png_with_many_chunks(), TOO_COMPLEX, id="png with many chunks"),
@@ -333,12 +333,12 @@ def test_image_with_too_many_pixels_is_rejected_before_decoding() -> None:
 
 def test_pixels_of_the_transparent_colour_are_white() -> None:
     content = encode(Image.new("RGB", (40, 40), RED), "PNG", transparency=RED)
-    assert near(reencoded(content).getpixel((20, 20)), (255, 255, 255))
+    assert is_close(reencode_and_check(content).getpixel((20, 20)), (255, 255, 255))
 
 
 def test_photo_of_40_megapixels_is_accepted() -> None:
     """JPEGs are decoded at a reduced size."""
-    assert reencoded(encode(Image.new("RGB", (7_300, 5_470), RED), "JPEG")).size == (1600, 1199)
+    assert reencode_and_check(encode(Image.new("RGB", (7_300, 5_470), RED), "JPEG")).size == (1600, 1199)
 
 
 def test_photo_above_40_megapixels_is_rejected() -> None:
@@ -362,7 +362,7 @@ def test_images_are_decoded_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> No
     images.reencode(upload(image_file()), PROJECT)
     assert messages == ["Other images are being processed. Try again in a few seconds."]
     monkeypatch.undo()
-    assert reencoded(image_file()).size == (320, 240)
+    assert reencode_and_check(image_file()).size == (320, 240)
 
 
 def test_file_that_is_too_large_is_rejected_without_reading_it() -> None:

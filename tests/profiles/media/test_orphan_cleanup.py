@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 DAYS_2 = timedelta(days=2)
 
 
-def stored(media: Path, folder: str, name: str = "", *, age: timedelta = DAYS_2) -> str:
+def store_image(media: Path, folder: str, name: str = "", *, age: timedelta = DAYS_2) -> str:
     """Store an image as a request would, and return its name."""
     image = images.reencode(upload(), PORTRAIT if folder == "portraits/" else PROJECT)
     name = default_storage.save(f"{folder}{name or image.name}", image)
@@ -41,31 +41,35 @@ def files(media: Path) -> set[str]:
 
 
 @pytest.fixture
-def used(media: Path) -> set[str]:
+def used_images(media: Path) -> set[str]:
     """Return the names of images in use: a portrait, a project image, and a deleted profile's portrait."""
-    portrait, project, kept = stored(media, "portraits/"), stored(media, "projects/"), stored(media, "portraits/")
+    portrait, project, kept = (
+        store_image(media, "portraits/"),
+        store_image(media, "projects/"),
+        store_image(media, "portraits/"),
+    )
     page = BuilderProfileFactory.create(image=portrait)
     ProjectFactory.create(builder=page, image=project)
     BuilderProfileFactory.create(image=kept, deleted=True)
     return {portrait, project, kept}
 
 
-def test_orphans_are_deleted_and_used_images_are_kept(media: Path, used: set[str]) -> None:
-    orphans = {stored(media, "portraits/"), stored(media, "projects/")}
+def test_orphans_are_deleted_and_used_images_are_kept(media: Path, used_images: set[str]) -> None:
+    orphans = {store_image(media, "portraits/"), store_image(media, "projects/")}
     tasks.sweep_pictures(0)
-    assert files(media) == used
+    assert files(media) == used_images
     assert not orphans & files(media)
 
 
-def test_files_younger_than_a_day_are_kept(media: Path, used: set[str]) -> None:
-    fresh = stored(media, "portraits/", age=timedelta(hours=23))
+def test_files_younger_than_a_day_are_kept(media: Path, used_images: set[str]) -> None:
+    fresh = store_image(media, "portraits/", age=timedelta(hours=23))
     assert not list(delete_orphans())
-    assert files(media) == {*used, fresh}
+    assert files(media) == {*used_images, fresh}
 
 
 @pytest.mark.parametrize("name", ("readme.txt", "x" * 32 + ".webp", "0" * 32 + ".png", "0" * 32 + ".webp.bak"))
 def test_other_files_are_kept(media: Path, name: str) -> None:
-    kept = {stored(media, "portraits/", name), stored(media, "elsewhere/")}
+    kept = {store_image(media, "portraits/", name), store_image(media, "elsewhere/")}
     assert not list(delete_orphans())
     assert files(media) == kept
 
@@ -75,11 +79,11 @@ def test_empty_storage_is_not_an_error(media: Path) -> None:
 
 
 def test_image_whose_row_is_committed_meanwhile_is_kept(
-    media: Path, used: set[str], monkeypatch: pytest.MonkeyPatch
+    media: Path, used_images: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row is committed after the first look-up, while the file ages are being read."""
     page = BuilderProfileFactory.create()
-    late = stored(media, "portraits/")
+    late = store_image(media, "portraits/")
     get_modified_time = default_storage.get_modified_time
 
     def commit_first(name: str) -> Any:
@@ -88,18 +92,18 @@ def test_image_whose_row_is_committed_meanwhile_is_kept(
 
     monkeypatch.setattr(default_storage, "get_modified_time", commit_first)
     assert not list(delete_orphans())
-    assert files(media) == {*used, late}
+    assert files(media) == {*used_images, late}
 
 
 def test_file_deleted_meanwhile_is_not_an_error(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored(media, "portraits/")
+    store_image(media, "portraits/")
     gone = ["a" * 32 + ".webp", *default_storage.listdir("portraits/")[1]]
     monkeypatch.setattr(default_storage, "listdir", lambda folder: ([], gone if folder == "portraits/" else []))
     assert len(list(delete_orphans())) == 1
 
 
 def test_failed_deletion_does_not_stop_the_cleanup(media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stuck, loose = sorted([stored(media, "portraits/"), stored(media, "portraits/")])
+    stuck, loose = sorted([store_image(media, "portraits/"), store_image(media, "portraits/")])
     delete = default_storage.delete
 
     def fail(name: str) -> None:
@@ -115,7 +119,7 @@ def test_failed_deletion_does_not_stop_the_cleanup(media: Path, monkeypatch: pyt
 def test_replaced_image_whose_deletion_failed_is_deleted_later(
     media: Path, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
 ) -> None:
-    first = stored(media, "portraits/")
+    first = store_image(media, "portraits/")
     page = BuilderProfileFactory.create(image=first)
 
     def fail(name: str) -> None:
@@ -130,14 +134,17 @@ def test_replaced_image_whose_deletion_failed_is_deleted_later(
 
 
 def test_batch_takes_four_queries(
-    media: Path, used: set[str], monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: DjangoAssertNumQueries
+    media: Path,
+    used_images: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     for _ in range(5):
-        stored(media, "portraits/")
+        store_image(media, "portraits/")
     with django_assert_num_queries(4):  # Two tables, each before and after reading the ages.
         list(delete_orphans())
     monkeypatch.setattr(orphan_cleanup, "BATCH", 1)
-    with django_assert_num_queries(2 * len(used)):
+    with django_assert_num_queries(2 * len(used_images)):
         list(delete_orphans())
 
 
@@ -146,7 +153,7 @@ def test_batch_takes_four_queries(
     ((["--dry-run"], "Images to delete: 1", 1), ([], "Images deleted: 1", 0)),
 )
 def test_command_lists_orphans(media: Path, options: list[str], summary: str, remaining: int) -> None:
-    name = stored(media, "projects/")
+    name = store_image(media, "projects/")
     output = StringIO()
     call_command("sweep_pictures", *options, stdout=output)
     assert output.getvalue().splitlines() == [name, summary]

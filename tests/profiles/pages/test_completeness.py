@@ -36,7 +36,7 @@ def page(browser: Client, profile: BuilderProfile, query: str = "") -> str:
     return text
 
 
-def full() -> BuilderProfile:
+def complete_profile() -> BuilderProfile:
     profile: BuilderProfile = BuilderProfileFactory.create(**FULL)
     Project.objects.create(builder=profile, title="Ferry times")
     return profile
@@ -55,7 +55,7 @@ def test_docs_list_the_gain_of_each_step() -> None:
 
 def test_empty_page_has_0_and_complete_page_100_percent() -> None:
     assert completeness_of(BuilderProfileFactory.create()).percent == 0
-    done = completeness_of(full())
+    done = completeness_of(complete_profile())
     assert (done.percent, done.missing) == (100, [])
 
 
@@ -97,7 +97,7 @@ def test_owner_sees_percentage_and_next_step() -> None:
     assert 'stroke-dasharray="80 100"' in text
     assert "Add a project" in text
     assert "+20%" in text
-    assert "Your page is complete." in page(signed_in((done := full()).user), done)
+    assert "Your page is complete." in page(signed_in((done := complete_profile()).user), done)
 
 
 def test_ring_has_no_inline_style() -> None:

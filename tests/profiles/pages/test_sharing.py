@@ -205,7 +205,7 @@ def test_clerk_picture_is_not_fetched(olive: BuilderProfile, client: Client) -> 
 # --- Text ---
 
 
-def drawn(name: str) -> bytes:
+def render_name(name: str) -> bytes:
     return share_card.draw(Card(text_rendering.drawable_text(name), "", 1, "Entry", "", "pine", ""))
 
 
@@ -216,14 +216,14 @@ LONG = "Maximiliane Alexandra Wolkenstein-Hohenfels zu Donaueschingen " * 2
 @pytest.mark.parametrize("name", ("Olive", "Zofia Wąsowska-Łęcka", "Ægir Þór", LONG[:120], "W" * 120, "a" * 120))
 def test_latin_names_need_no_system_fonts(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
-    assert drawn(name) != drawn(WITHOUT_NAME)
+    assert render_name(name) != render_name(WITHOUT_NAME)
 
 
 @pytest.mark.parametrize("name", ("高橋 美咲", "ليلى منصور", "नेहा", "Ngozi Adébáyọ̀ 高", "\ufffe\uffff"))
 def test_name_without_a_font_is_omitted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(text_rendering, "SYSTEM_FONTS", ())
     share_card.draw.cache_clear()
-    assert drawn(name) == drawn(WITHOUT_NAME)
+    assert render_name(name) == render_name(WITHOUT_NAME)
     share_card.draw.cache_clear()
 
 
@@ -240,7 +240,7 @@ def test_text_does_not_overlap_wordmark_and_tier(name: str) -> None:
 
 def test_emoji_are_removed_from_names() -> None:
     assert text_rendering.drawable_text("Olive 🌿 Owner 👩🏽‍💻") == "Olive Owner"
-    assert drawn("Olive 🌿") == drawn("Olive")
+    assert render_name("Olive 🌿") == render_name("Olive")
 
 
 def test_longest_text_is_drawn_quickly() -> None:

@@ -65,7 +65,7 @@ def titles(page: BuilderProfile) -> list[str]:
     return list(page.projects.values_list("title", flat=True))
 
 
-def shown(browser: Client, page: BuilderProfile) -> str:
+def shown_titles(browser: Client, page: BuilderProfile) -> str:
     return browser.get(f"/builders/{page.slug}/").content.decode()
 
 
@@ -78,7 +78,7 @@ def files(media: Path) -> list[str]:
 
 def test_visitors_see_each_project(client: Client, page: BuilderProfile, olive: Client) -> None:
     add(page, olive, image=upload(), image_alt="The books of a shop")
-    text = shown(client, page)
+    text = shown_titles(client, page)
     project = page.projects.get()
     for text_part in ("Ledger", "Keeps the books of small shops.", "Demo", "Django", "htmx", "#status-demo"):
         assert text_part in text
@@ -87,18 +87,18 @@ def test_visitors_see_each_project(client: Client, page: BuilderProfile, olive: 
 
 
 def test_visitors_do_not_see_controls_or_an_empty_portfolio(client: Client, page: BuilderProfile) -> None:
-    assert "section-portfolio" not in shown(client, page)
+    assert "section-portfolio" not in shown_titles(client, page)
     ProjectFactory.create(builder=page)
     for browser in (client, signed_in(UserFactory.create(builder=True))):
-        text = shown(browser, page)
+        text = shown_titles(browser, page)
         assert "section-portfolio" in text
         assert not [word for word in ("/portfolio/", "/picture/", "reorder.js", "Add a project") if word in text]
 
 
 def test_empty_portfolio_shows_an_invitation_to_its_owner(page: BuilderProfile, olive: Client) -> None:
-    assert "Add a project. Clients look at projects first." in shown(olive, page)
+    assert "Add a project. Clients look at projects first." in shown_titles(olive, page)
     add(page, olive)
-    assert "Add a project. Clients look at projects first." not in shown(olive, page)
+    assert "Add a project. Clients look at projects first." not in shown_titles(olive, page)
 
 
 def test_portfolio_takes_one_query(
@@ -109,14 +109,14 @@ def test_portfolio_takes_one_query(
     for file in media.rglob("*.webp"):
         file.unlink()  # Image sizes come from the database.
     with django_assert_num_queries(3):  # Queries for the profile, its projects and its badges.
-        shown(client, page)
+        shown_titles(client, page)
 
 
 @pytest.mark.parametrize("field", ("title", "description", "technologies", "image_alt"))
 def test_markup_is_escaped(client: Client, page: BuilderProfile, olive: Client, field: str) -> None:
     hostile = '<script>alert("x")</script>'
     add(page, olive, image=upload(), **{"image_alt": "A map"} | {field: hostile})
-    text = shown(client, page)
+    text = shown_titles(client, page)
     assert "alert(" not in re.sub("alert\\(&quot;x&quot;\\)", "", text)
     assert escape(hostile) in text
 
@@ -131,7 +131,7 @@ def test_adding_redirects_to_the_project(page: BuilderProfile, olive: Client) ->
     assert project is not None
     assert (response.status_code, response["Location"]) == (302, f"/builders/{page.slug}/#project-{project.pk}")
     assert (project.title, project.technologies, project.position) == ("Ledger", ["Django", "htmx"], 8)
-    assert "Saved." in shown(olive, page)
+    assert "Saved." in shown_titles(olive, page)
 
 
 def test_htmx_swaps_in_the_form_and_the_project(page: BuilderProfile) -> None:
@@ -350,7 +350,7 @@ def test_other_builders_projects_return_404(page: BuilderProfile, olive: Client,
 
 
 @pytest.fixture
-def three(page: BuilderProfile) -> list[int]:
+def three_projects(page: BuilderProfile) -> list[int]:
     """Return the ids of the projects A, B and C."""
     return [ProjectFactory.create(builder=page, title=title).pk for title in "ABC"]
 
@@ -360,8 +360,8 @@ def reorder(page: BuilderProfile, *ids: Any, browser: Client | None = None, **fi
     return browser.post(url(page, "order"), {"project": ids, **fields})
 
 
-def test_order_is_saved(page: BuilderProfile, three: list[int]) -> None:
-    a, b, c = three
+def test_order_is_saved(page: BuilderProfile, three_projects: list[int]) -> None:
+    a, b, c = three_projects
     assert reorder(page, c, a, b).status_code == 204
     assert titles(page) == ["C", "A", "B"]
     assert AuditLog.objects.get().details == {"portfolio": [["A", "B", "C"], ["C", "A", "B"]]}
@@ -369,29 +369,29 @@ def test_order_is_saved(page: BuilderProfile, three: list[int]) -> None:
 
 @pytest.mark.parametrize(("click", "expected"), ((("up", 2), "ACB"), (("down", 0), "BAC"), (("up", 0), "ABC")))
 def test_buttons_move_a_project_without_javascript(
-    page: BuilderProfile, three: list[int], olive: Client, click: tuple[str, int], expected: str
+    page: BuilderProfile, three_projects: list[int], olive: Client, click: tuple[str, int], expected: str
 ) -> None:
-    response = reorder(page, *three, browser=olive, **{click[0]: three[click[1]]})
+    response = reorder(page, *three_projects, browser=olive, **{click[0]: three_projects[click[1]]})
     assert response["Location"] == f"/builders/{page.slug}/?arrange=1#portfolio-order"
     assert "".join(titles(page)) == expected
     assert re.search(r"<details\s+open>", olive.get(response["Location"]).content.decode())
 
 
-def test_order_posted_before_an_addition_keeps_the_new_project(page: BuilderProfile, three: list[int]) -> None:
+def test_order_posted_before_an_addition_keeps_the_new_project(page: BuilderProfile, three_projects: list[int]) -> None:
     ProjectFactory.create(builder=page, title="D")
-    reorder(page, *reversed(three))
+    reorder(page, *reversed(three_projects))
     assert titles(page) == ["C", "B", "A", "D"]
 
 
-def test_order_posted_before_a_deletion_applies_to_the_rest(page: BuilderProfile, three: list[int]) -> None:
-    Project.objects.filter(pk=three[1]).delete()
-    reorder(page, *reversed(three))
+def test_order_posted_before_a_deletion_applies_to_the_rest(page: BuilderProfile, three_projects: list[int]) -> None:
+    Project.objects.filter(pk=three_projects[1]).delete()
+    reorder(page, *reversed(three_projects))
     assert titles(page) == ["C", "A"]
 
 
-def test_ids_of_other_portfolios_are_ignored(page: BuilderProfile, three: list[int]) -> None:
+def test_ids_of_other_portfolios_are_ignored(page: BuilderProfile, three_projects: list[int]) -> None:
     theirs = ProjectFactory.create(position=40)
-    a, b, c = three
+    a, b, c = three_projects
     reorder(page, theirs.pk, c, c, a, b)
     theirs.refresh_from_db()
     assert (titles(page), theirs.position) == (["C", "A", "B"], 40)
@@ -400,13 +400,13 @@ def test_ids_of_other_portfolios_are_ignored(page: BuilderProfile, three: list[i
 
 
 @pytest.mark.parametrize("ids", ((), ("",), ("x",), ("-1",), ("1e3",), ("٣",), ("9" * 30,), ("1,2",), ("\x00",)))
-def test_invalid_order_is_rejected(page: BuilderProfile, three: list[int], ids: tuple[str, ...]) -> None:
+def test_invalid_order_is_rejected(page: BuilderProfile, three_projects: list[int], ids: tuple[str, ...]) -> None:
     assert reorder(page, *ids).status_code == 422
     assert (titles(page), AuditLog.objects.count()) == (["A", "B", "C"], 0)
 
 
-def test_unchanged_order_writes_no_audit_row(page: BuilderProfile, three: list[int]) -> None:
-    assert reorder(page, *three).status_code == 204
+def test_unchanged_order_writes_no_audit_row(page: BuilderProfile, three_projects: list[int]) -> None:
+    assert reorder(page, *three_projects).status_code == 204
     assert AuditLog.objects.count() == 0
 
 

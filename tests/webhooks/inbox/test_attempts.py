@@ -27,7 +27,7 @@ State, ErrorClass, Trigger = WebhookEvent.State, WebhookEvent.ErrorClass, Attemp
 NOW = datetime(2026, 11, 2, 9, 30, tzinfo=UTC)
 
 
-def recorded() -> list[tuple[int, str, str, str]]:
+def recorded_attempts() -> list[tuple[int, str, str, str]]:
     return list(Attempt.objects.order_by("number").values_list("number", "outcome", "error", "trigger"))
 
 
@@ -62,7 +62,7 @@ def test_every_later_attempt_has_a_row_including_the_successful_one(webhook: Web
     failed_event(webhook)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=5)):
         inbox.retry_event(event.pk)
-    assert recorded() == [
+    assert recorded_attempts() == [
         (1, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
         (2, State.FAILED, "HandlerError: half-way", Trigger.DELIVERY),
         (3, State.PROCESSED, "", Trigger.RETRY),
@@ -73,18 +73,18 @@ def test_every_later_attempt_has_a_row_including_the_successful_one(webhook: Web
 def test_attempt_stores_its_trigger(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     inbox.retry(event.pk, trigger=Trigger.REPLAY)
-    assert recorded()[-1] == (2, State.PROCESSED, "", Trigger.REPLAY)
+    assert recorded_attempts()[-1] == (2, State.PROCESSED, "", Trigger.REPLAY)
 
 
 def test_skipped_retry_has_no_row(webhook: WebhookClient) -> None:
     event = failed_event(webhook)
     assert inbox.retry(event.pk, only_if_due=True) is None
-    assert len(recorded()) == 1
+    assert len(recorded_attempts()) == 1
 
 
 def test_unreadable_payload_is_a_dead_attempt(webhook: WebhookClient) -> None:
     webhook.post("no JSON")
-    [(number, outcome, error, _)] = recorded()
+    [(number, outcome, error, _)] = recorded_attempts()
     assert (number, outcome) == (1, State.DEAD)
     assert error == WebhookEvent.objects.get().last_error != ""
 
@@ -101,7 +101,7 @@ def test_attempt_and_result_are_stored_atomically(webhook: WebhookClient, monkey
     monkeypatch.setattr(attempts, "record", fail)
     with pytest.raises(HandlerError):
         inbox.retry(event.pk)
-    assert len(recorded()) == 1
+    assert len(recorded_attempts()) == 1
     assert WebhookEvent.objects.get().attempts == 1
     assert not User.objects.exists()
 
@@ -109,7 +109,7 @@ def test_attempt_and_result_are_stored_atomically(webhook: WebhookClient, monkey
 # --- Tracebacks ---
 
 
-def raised(error: Exception) -> Exception:
+def raise_and_catch(error: Exception) -> Exception:
     secret = "hunter2" * 3
     try:
         if secret:
@@ -120,27 +120,27 @@ def raised(error: Exception) -> Exception:
 
 
 def test_traceback_omits_values_of_variables() -> None:
-    text = attempts.format_traceback(raised(HandlerError("half-way")))
+    text = attempts.format_traceback(raise_and_catch(HandlerError("half-way")))
     assert "in raised" in text
     assert "hunter2hunter2" not in text
 
 
 def test_long_traceback_keeps_its_end() -> None:
-    text = attempts.format_traceback(raised(HandlerError("x" * 20_000 + " the end")))
+    text = attempts.format_traceback(raise_and_catch(HandlerError("x" * 20_000 + " the end")))
     assert text.startswith(attempts.TRUNCATION_MARK)
     assert text.endswith(" the end\n")
     assert len(text) == attempts.MAX_TRACEBACK_LENGTH + len(attempts.TRUNCATION_MARK)
 
 
 @pytest.fixture
-def unlogged() -> Iterator[None]:
+def logging_disabled() -> Iterator[None]:
     """Disable logging, because pytest-xdist cannot transfer lone surrogates between processes."""
     logging.disable()
     yield
     logging.disable(logging.NOTSET)
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("logging_disabled")
 def test_characters_that_postgresql_cannot_store_are_replaced(webhook: WebhookClient) -> None:
     failed_event(webhook, error=HandlerError("\x00 and \ud800"))
     row = Attempt.objects.get()
@@ -148,7 +148,7 @@ def test_characters_that_postgresql_cannot_store_are_replaced(webhook: WebhookCl
     assert row.error == "HandlerError: \ufffd and ?"
 
 
-@pytest.mark.usefixtures("unlogged")
+@pytest.mark.usefixtures("logging_disabled")
 def test_events_with_lone_surrogates_are_stored(webhook: WebhookClient) -> None:
     for number, body in enumerate(('{"type": "\\ud800"}', '{"type": "user.created", "data": {"id": "\\ud800"}}')):
         assert webhook.post(body, svix_id=f"msg_{number}").status_code == 200

@@ -33,7 +33,7 @@ class UnavailableConnection:
         raise OperationalError("unavailable")
 
 
-def counted() -> dict[str, int]:
+def stored_counts() -> dict[str, int]:
     return dict(RejectionCount.objects.values_list("cause", "requests"))
 
 
@@ -41,9 +41,9 @@ def test_forged_request_is_counted_and_not_stored(counter: RejectionCounter) -> 
     forger = WebhookClient(secret="whsec_" + "c3RyYW5nZXIgc3RyYW5nZXIgc3RyYW5nZXIhISE=")
     for _ in range(3):
         assert forger.post({"type": "user.created"}).status_code == 400
-    assert counted() == {}  # counting does not query the database
+    assert stored_counts() == {}  # counting does not query the database
     counter.flush()
-    assert counted() == {"bad_signature": 3}
+    assert stored_counts() == {"bad_signature": 3}
     assert not WebhookEvent.objects.exists()
 
 
@@ -55,14 +55,14 @@ def test_each_cause_has_its_own_count(counter: RejectionCounter, webhook: Webhoo
     settings.CLERK_WEBHOOK_ALLOWED_IPS = ["198.51.100.1"]
     webhook.post({"type": "x"})
     counter.flush()
-    assert counted() == {
+    assert stored_counts() == {
         "stale_timestamp": 1,
         "malformed_headers": 1,
         "missing_headers": 1,
         "too_large": 1,
         "address_not_allowed": 1,
     }
-    assert set(counted()) <= set(CAUSES)
+    assert set(stored_counts()) <= set(CAUSES)
 
 
 def test_processes_share_one_row_per_hour(counter: RejectionCounter) -> None:
@@ -78,7 +78,7 @@ def test_unknown_causes_share_one_row(counter: RejectionCounter) -> None:
     for number in range(100):
         counter.count(f"invented-{number}")
     counter.flush()
-    assert counted() == {"other": 100}
+    assert stored_counts() == {"other": 100}
 
 
 def test_counts_are_kept_when_the_database_is_unavailable(
@@ -90,13 +90,13 @@ def test_counts_are_kept_when_the_database_is_unavailable(
         counter.flush()
     counter.count("bad_signature")
     counter.flush()
-    assert counted() == {"bad_signature": 2}
+    assert stored_counts() == {"bad_signature": 2}
 
 
 def test_accepted_deliveries_are_not_counted(counter: RejectionCounter, webhook: WebhookClient) -> None:
     webhook.created(person())
     counter.flush()
-    assert counted() == {}
+    assert stored_counts() == {}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,7 +113,7 @@ def test_locked_row_is_counted(
         with connection.cursor() as cursor:
             cursor.execute("RESET lock_timeout")
     counter.flush()
-    assert counted() == {"locked_row": 1}
+    assert stored_counts() == {"locked_row": 1}
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_unavailable_database_is_counted_by_cause(
         patch.setattr(unavailable, "_pool", Pool)
         assert webhook.post(samples.user_event("user.created", person())).status_code == 503
     counter.flush()
-    assert counted() == {counted_as: 1}
+    assert stored_counts() == {counted_as: 1}
 
 
 def test_missing_secret_is_counted(counter: RejectionCounter, webhook: WebhookClient, settings: Any) -> None:
     settings.CLERK_WEBHOOK_SECRETS = []
     assert webhook.post({"type": "x"}).status_code == 500
     counter.flush()
-    assert counted() == {"not_configured": 1}
+    assert stored_counts() == {"not_configured": 1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -171,7 +171,7 @@ def test_counts_of_an_outage_are_written_without_a_later_request(monkeypatch: py
         first.join(10)
     while counter._timer is not None:
         counter._timer.join(10)
-    assert counted() == {"database_away": 1}
+    assert stored_counts() == {"database_away": 1}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -182,5 +182,5 @@ def test_count_is_written_without_a_later_request(monkeypatch: pytest.MonkeyPatc
     timer = counter._timer
     assert timer is not None
     timer.join(10)
-    assert counted() == {"bad_signature": 1}
+    assert stored_counts() == {"bad_signature": 1}
     assert counter._timer is None

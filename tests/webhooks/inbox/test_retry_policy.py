@@ -343,7 +343,7 @@ def retry_event(*arguments: str) -> str:
     return out.getvalue()
 
 
-def retried() -> list[tuple[str | None, str, str, int | None]]:
+def retried_at() -> list[tuple[str | None, str, str, int | None]]:
     rows = AuditLog.objects.filter(action=AuditLog.Action.EVENT_RETRIED)
     return list(rows.values_list("delivery", "target", "source", "actor"))
 
@@ -353,7 +353,7 @@ def test_retry_event_command_retries_immediately_and_is_audited(webhook: Webhook
     event = failed_event(webhook)
     assert retry_event(str(getattr(event, by))) == "msg_1: processed\n"
     assert_full_effect()
-    assert retried() == [("msg_1", f"webhooks.webhookevent:{event.pk}", "command", None)]
+    assert retried_at() == [("msg_1", f"webhooks.webhookevent:{event.pk}", "command", None)]
 
 
 def test_retry_event_command_prints_the_error(webhook: WebhookClient) -> None:
@@ -378,13 +378,13 @@ def test_retry_event_command_retries_all_unsettled_events(webhook: WebhookClient
     assert sorted(line.partition(" ")[0] for line in lines) == ["msg_1:", "msg_2:"]
     assert WebhookEvent.objects.get(svix_id="msg_1").state == State.PROCESSED
     assert WebhookEvent.objects.get(svix_id="msg_2").state == State.DEAD
-    assert sorted(row[0] or "" for row in retried()) == ["msg_1", "msg_2"]
+    assert sorted(row[0] or "" for row in retried_at()) == ["msg_1", "msg_2"]
 
 
 def test_retry_event_command_without_unsettled_events_does_nothing(webhook: WebhookClient) -> None:
     webhook.created(ZOFIA)
     assert retry_event("--all") == "There are no failed or dead events.\n"
-    assert retried() == []
+    assert retried_at() == []
 
 
 def test_retry_event_command_skips_a_settled_event(webhook: WebhookClient) -> None:
@@ -392,7 +392,7 @@ def test_retry_event_command_skips_a_settled_event(webhook: WebhookClient) -> No
     before = WebhookEvent.objects.values().get()
     assert retry_event("msg_1") == "msg_1: skipped, already processed\n"
     assert WebhookEvent.objects.values().get() == before
-    assert retried() == []
+    assert retried_at() == []
 
 
 @pytest.mark.parametrize(

@@ -423,7 +423,7 @@ def test_malformed_values_in_unused_fields_are_harmless(webhook: WebhookClient, 
 # --- Events without the time of the envelope ---
 
 
-def without_time(envelope: dict[str, Any]) -> dict[str, Any]:
+def remove_timestamp(envelope: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in envelope.items() if key != "timestamp"}
 
 
@@ -434,12 +434,12 @@ def test_event_without_a_timestamp_is_ordered_by_the_update_time(
 ) -> None:
     zofia = person(first_name="Zofia", last_name=None)
     webhook.updated(zofia)
-    later = without_time(samples.user_event(event_type, zofia.with_changes(first_name="Zosia")))
+    later = remove_timestamp(samples.user_event(event_type, zofia.with_changes(first_name="Zosia")))
     response = webhook.post(later | ({"timestamp": None} if null else {}), svix_id="msg_1")
     assert response.json() == {"outcome": "processed"}
     assert User.objects.get().name == "Zosia"
     assert WebhookEvent.objects.get(svix_id="msg_1").occurred_at == zofia.with_changes().updated_at
-    older = without_time(samples.user_event(event_type, zofia.with_changes(timedelta(hours=-1))))
+    older = remove_timestamp(samples.user_event(event_type, zofia.with_changes(timedelta(hours=-1))))
     assert webhook.post(older).json() == {"outcome": "stale"}
 
 
@@ -448,7 +448,7 @@ def test_deletion_without_any_time_is_applied_with_the_time_of_receipt(webhook: 
     zofia = person()
     webhook.created(zofia)
     with time_machine.travel(NOW, tick=False):
-        response = webhook.post(without_time(samples.user_event("user.deleted", zofia)))
+        response = webhook.post(remove_timestamp(samples.user_event("user.deleted", zofia)))
     assert response.json() == {"outcome": "processed"}
     assert User.objects.get().deleted_at == NOW
 
@@ -592,7 +592,7 @@ def test_endpoint_ignores_atomic_requests(webhook: WebhookClient, monkeypatch: p
 # --- Log lines ---
 
 
-def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, Any]]]:
+def logged_lines(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, Any]]]:
     """Return the message and fields of each line about a delivery."""
     found = [record for record in caplog.records if record.msg.startswith("Webhook ")]
     return [(record.getMessage(), record.__dict__["fields"]) for record in found]
@@ -615,7 +615,7 @@ def test_each_delivery_is_logged_once_with_id_type_outcome_and_duration(
         ("msg_other", "session.pending", "ignored"),
         ("msg_bad", "", "dead"),
     ]
-    lines = logged(caplog)
+    lines = logged_lines(caplog)
     assert [(fields["svix_id"], fields["event_type"], fields["outcome"]) for _, fields in lines] == expected
     assert all(0 < fields["ms"] < 15_000 for _, fields in lines)
     assert re.fullmatch(r"Webhook msg_1 \(user\.created\): processed in [\d.]+ ms\.", lines[0][0])
@@ -624,4 +624,4 @@ def test_each_delivery_is_logged_once_with_id_type_outcome_and_duration(
 def test_rejected_request_has_no_delivery_line(webhook: WebhookClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     webhook.post("{}", headers={"svix-signature": "junk"})
-    assert logged(caplog) == []
+    assert logged_lines(caplog) == []

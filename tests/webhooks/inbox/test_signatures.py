@@ -66,13 +66,13 @@ def test_retired_secret_is_rejected(webhook: WebhookClient, settings: Settings) 
     assert_rejected(webhook.post(BODY), "bad_signature")
 
 
-def renamed(headers: dict[str, str]) -> dict[str, str]:
+def rename_headers(headers: dict[str, str]) -> dict[str, str]:
     """Rename headers to the Standard Webhooks names, and set Svix's headers to blank values."""
     return {name.replace("svix", "webhook"): value for name, value in headers.items()} | dict.fromkeys(headers, "")
 
 
 def test_standard_webhooks_header_names_are_accepted(webhook: WebhookClient) -> None:
-    response = webhook.post(BODY, headers=renamed(signed_headers(svix_id="msg_standard")))
+    response = webhook.post(BODY, headers=rename_headers(signed_headers(svix_id="msg_standard")))
     assert response.json() == {"outcome": "ignored"}
     assert WebhookEvent.objects.get().svix_id == "msg_standard"
 

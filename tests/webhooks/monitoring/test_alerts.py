@@ -59,7 +59,7 @@ def remove_workers() -> None:
         cursor.execute("DELETE FROM procrastinate_workers")
 
 
-def check(after: timedelta = timedelta(0)) -> list[str]:
+def check_alerts_at(after: timedelta = timedelta(0)) -> list[str]:
     """Check the alerts some time after NOW and return the rules with open alerts."""
     with time_machine.travel(NOW + after, tick=False):
         return sorted(alert.rule for alert in alerts.check())
@@ -73,24 +73,24 @@ def create_dead_events(count: int = 1) -> None:
 def open_and_resolve() -> None:
     """Open an alert and let it resolve after seven minutes."""
     create_dead_events()
-    check()
+    check_alerts_at()
     WebhookEvent.objects.all().delete()
-    check(MINUTE)
-    check(7 * MINUTE)
+    check_alerts_at(MINUTE)
+    check_alerts_at(7 * MINUTE)
 
 
 # --- Lifecycle ---
 
 
 def test_no_alerts_without_events(receiver: Receiver) -> None:
-    assert check() == []
+    assert check_alerts_at() == []
     assert receiver.messages == []
 
 
 def test_problem_opens_one_alert_with_one_notification(receiver: Receiver) -> None:
     create_dead_events()
     for minutes in range(3):
-        assert check(minutes * MINUTE) == [Rule.DEAD_EVENTS]
+        assert check_alerts_at(minutes * MINUTE) == [Rule.DEAD_EVENTS]
     alert = Alert.objects.get()
     assert alert.facts["events"] == [WebhookEvent.objects.get().pk]
     assert receiver.titles == ["[Opened] Dead events need attention"]
@@ -100,12 +100,12 @@ def test_problem_opens_one_alert_with_one_notification(receiver: Receiver) -> No
 
 def test_only_substantial_worsening_is_notified(receiver: Receiver) -> None:
     create_dead_events(2)
-    check()
+    check_alerts_at()
     create_dead_events(1)
-    check(MINUTE)
+    check_alerts_at(MINUTE)
     assert len(receiver.messages) == 1
     create_dead_events(1)
-    check(2 * MINUTE)
+    check_alerts_at(2 * MINUTE)
     assert receiver.titles[1:] == ["[Worse] Dead events need attention"]
 
 
@@ -115,22 +115,22 @@ QUIET = ({"acknowledged_at": NOW}, {"snoozed_until": NOW + 5 * MINUTE})
 @pytest.mark.parametrize("quiet", QUIET, ids=("acknowledged", "snoozed"))
 def test_acknowledged_or_snoozed_alert_does_not_notify_worsening(receiver: Receiver, quiet: dict[str, Any]) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     Alert.objects.update(**quiet)
     create_dead_events(20)
-    check(MINUTE)
+    check_alerts_at(MINUTE)
     assert "[Worse] Dead events need attention" not in receiver.titles
-    check(6 * MINUTE)  # the snooze has expired
+    check_alerts_at(6 * MINUTE)  # the snooze has expired
     assert ("[Worse] Dead events need attention" in receiver.titles) == ("snoozed_until" in quiet)
 
 
 def test_alert_resolves_after_five_quiet_minutes(receiver: Receiver) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     WebhookEvent.objects.all().delete()
-    assert check(MINUTE) == [Rule.DEAD_EVENTS]
-    assert check(4 * MINUTE) == [Rule.DEAD_EVENTS]
-    assert check(6 * MINUTE) == []
+    assert check_alerts_at(MINUTE) == [Rule.DEAD_EVENTS]
+    assert check_alerts_at(4 * MINUTE) == [Rule.DEAD_EVENTS]
+    assert check_alerts_at(6 * MINUTE) == []
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
@@ -138,9 +138,9 @@ def test_alert_does_not_flap(receiver: Receiver) -> None:
     """A problem that repeatedly appears and disappears opens one alert with one notification."""
     for number in range(6):
         create_dead_events()
-        check(number * 2 * MINUTE)
+        check_alerts_at(number * 2 * MINUTE)
         WebhookEvent.objects.all().delete()
-        check((number * 2 + 1) * MINUTE)
+        check_alerts_at((number * 2 + 1) * MINUTE)
     assert Alert.objects.count() == 1
     assert receiver.titles == ["[Opened] Dead events need attention"]
 
@@ -148,7 +148,7 @@ def test_alert_does_not_flap(receiver: Receiver) -> None:
 def test_recurring_problem_reopens_recent_alert(receiver: Receiver) -> None:
     open_and_resolve()
     create_dead_events()
-    check(20 * MINUTE)
+    check_alerts_at(20 * MINUTE)
     alert = Alert.objects.get()
     assert (alert.is_open, alert.reopened_count) == (True, 1)
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
@@ -159,7 +159,7 @@ def test_reopened_alert_that_persists_is_notified_once(receiver: Receiver) -> No
     open_and_resolve()
     create_dead_events()
     for minutes in (20, 36, 39, 60, 90):
-        check(minutes * MINUTE)
+        check_alerts_at(minutes * MINUTE)
     titles = [title for title in receiver.titles if title.endswith("Dead events need attention")]
     assert titles == [
         "[Opened] Dead events need attention",
@@ -170,26 +170,26 @@ def test_reopened_alert_that_persists_is_notified_once(receiver: Receiver) -> No
 
 def test_brief_recurrence_does_not_repeat_resolved_notification(receiver: Receiver) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     WebhookEvent.objects.all().delete()
-    check(MINUTE)
-    check(7 * MINUTE)
+    check_alerts_at(MINUTE)
+    check_alerts_at(7 * MINUTE)
     create_dead_events()
-    check(10 * MINUTE)
+    check_alerts_at(10 * MINUTE)
     WebhookEvent.objects.all().delete()
-    check(11 * MINUTE)
-    assert check(17 * MINUTE) == []
+    check_alerts_at(11 * MINUTE)
+    assert check_alerts_at(17 * MINUTE) == []
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
 
 
 def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     WebhookEvent.objects.all().delete()
-    check(MINUTE)
-    check(7 * MINUTE)
+    check_alerts_at(MINUTE)
+    check_alerts_at(7 * MINUTE)
     create_dead_events()
-    check(40 * MINUTE)
+    check_alerts_at(40 * MINUTE)
     assert Alert.objects.filter(rule=Rule.DEAD_EVENTS).count() == 2
     assert receiver.titles.count("[Opened] Dead events need attention") == 2
 
@@ -197,13 +197,13 @@ def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
 def test_failing_channel_is_retried_without_blocking_others(settings: Settings, receiver: Receiver) -> None:
     settings.ALERT_URLS = ["nonsense", UNREACHABLE, receiver.url]
     create_dead_events()
-    check()
+    check_alerts_at()
     assert len(receiver.messages) == 1
     failed = Notification.objects.filter(sent_at=None)
     assert sorted(failed.values_list("attempts", flat=True)) == [1, 1]
     assert "127.0.0.1:9" not in "".join(failed.values_list("error", "channel").get(channel__startswith="json"))
     for minutes in range(1, 9):
-        check(minutes * 2 * MINUTE)
+        check_alerts_at(minutes * 2 * MINUTE)
     assert sorted(failed.values_list("attempts", flat=True)) == [5, 5]
     assert len(receiver.messages) == 1
 
@@ -214,7 +214,7 @@ def test_channel_url_is_never_logged(settings: Settings, caplog: pytest.LogCaptu
     settings.ALERT_URLS = [url]
     assert [found.id for found in check_alert_channels()] == ["webhooks.E005"]
     create_dead_events()
-    check()
+    check_alerts_at()
     assert "Apprise cannot parse the URL" in caplog.text
     assert "tok123" not in caplog.text
 
@@ -227,7 +227,7 @@ def test_failing_rule_does_not_stop_other_rules(
 
     monkeypatch.setitem(RULES, Rule.FAILURE_RATE, failing_rule)  # evaluated first
     create_dead_events()
-    assert check() == [Rule.DEAD_EVENTS]
+    assert check_alerts_at() == [Rule.DEAD_EVENTS]
     assert receiver.titles == ["[Opened] Dead events need attention"]
     assert "Could not evaluate the alert rule failure_rate" in caplog.text
 
@@ -235,7 +235,7 @@ def test_failing_rule_does_not_stop_other_rules(
 def test_locks_end_with_their_transaction() -> None:
     """Behind PgBouncer, a session lock would never be released and would block all further checks."""
     with CaptureQueriesContext(connection) as statements:
-        check()
+        check_alerts_at()
     locks = [each["sql"] for each in statements if "advisory" in each["sql"]]
     assert locks
     assert all("_xact_lock" in sql for sql in locks)
@@ -251,7 +251,7 @@ def test_claimed_notification_is_not_sent_twice(receiver: Receiver, monkeypatch:
         return send(url, notification)
 
     monkeypatch.setattr(alerts, "_send", send_during_another_check)
-    check()
+    check_alerts_at()
     assert receiver.titles == ["[Opened] Dead events need attention"]
 
 
@@ -275,11 +275,11 @@ def test_failure_rate_opens_for_many_failures(webhook: WebhookClient) -> None:
     with time_machine.travel(NOW - MINUTE, tick=False):
         for _ in range(20):
             webhook.created(person())
-        assert check() == []
+        assert check_alerts_at() == []
         with failing_handlers():
             for _ in range(5):
                 assert webhook.created(person()) == "failed"
-    assert check() == [Rule.FAILURE_RATE]
+    assert check_alerts_at() == [Rule.FAILURE_RATE]
     assert len(Alert.objects.get().facts["events"]) == 5
 
 
@@ -287,22 +287,22 @@ def test_failure_rate_lists_only_recent_events() -> None:
     for day in range(25):
         event(NOW - timedelta(days=7 + day), state="dead", processed_at=None)
     failing = [event(NOW - MINUTE, state="failed", processed_at=None, next_attempt_at=NOW).pk for _ in range(5)]
-    assert Rule.FAILURE_RATE in check()
+    assert Rule.FAILURE_RATE in check_alerts_at()
     assert sorted(Alert.objects.get(rule=Rule.FAILURE_RATE).facts["events"]) == failing
 
 
 def test_oldest_unsettled_opens_after_half_an_hour() -> None:
     event(NOW - 31 * MINUTE, state="failed", processed_at=None, next_attempt_at=NOW)
-    assert check(-2 * MINUTE) == []
-    assert check() == [Rule.OLDEST_UNSETTLED]
+    assert check_alerts_at(-2 * MINUTE) == []
+    assert check_alerts_at() == [Rule.OLDEST_UNSETTLED]
 
 
 def test_rejected_requests_opens_at_threshold() -> None:
     event(NOW)
     reject("bad_signature", 19)
-    assert check() == []
+    assert check_alerts_at() == []
     reject("too_large", 1)
-    assert check() == [Rule.REJECTED]
+    assert check_alerts_at() == [Rule.REJECTED]
     assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
 
 
@@ -313,24 +313,24 @@ def reject(cause: str, requests: int, at: datetime = NOW - MINUTE) -> None:
 def test_wrong_secret_of_a_quiet_site_opens_after_two_deliveries() -> None:
     event(NOW - timedelta(days=3))
     reject("bad_signature", 1)
-    assert check() == []
+    assert check_alerts_at() == []
     RejectionCount.objects.update(requests=2)
-    assert check() == [Rule.REJECTED]
+    assert check_alerts_at() == [Rule.REJECTED]
     assert "No delivery has been accepted since." in Alert.objects.get().summary
 
 
 def test_noise_of_strangers_does_not_open_an_alert_on_a_busy_site() -> None:
     reject("missing_headers", 30)
     event(NOW - 2 * MINUTE, deliveries=3000)
-    assert check() == []
+    assert check_alerts_at() == []
 
 
 def test_unavailable_opens_when_most_deliveries_get_503() -> None:
     event(NOW - 2 * MINUTE)
     reject("locked_row", 2)
-    assert check() == []
+    assert check_alerts_at() == []
     RejectionCount.objects.update(requests=16)
-    assert check() == [Rule.UNAVAILABLE]
+    assert check_alerts_at() == [Rule.UNAVAILABLE]
     assert "locked_row 16" in Alert.objects.get().summary
 
 
@@ -339,7 +339,7 @@ def test_type_with_only_failures_opens_on_a_busy_site() -> None:
         event(NOW - number * timedelta(seconds=5))
     for _ in range(2):
         event(NOW - MINUTE, event_type="session.created", state="failed", processed_at=None, next_attempt_at=NOW)
-    assert check() == [Rule.FAILURE_RATE]
+    assert check_alerts_at() == [Rule.FAILURE_RATE]
     assert "Every event of these types failed: session.created." in Alert.objects.get().summary
 
 
@@ -353,7 +353,7 @@ def test_type_with_only_failures_opens_on_a_busy_site() -> None:
 )
 def test_clerk_outage_opens(facts: dict[str, Any], words: str) -> None:
     ClerkRateLimit.objects.create(**{"name": "instance", "next_slot_at": NOW} | facts)
-    assert check() == [Rule.CLERK]
+    assert check_alerts_at() == [Rule.CLERK]
     assert words in Alert.objects.get().summary
 
 
@@ -362,7 +362,7 @@ def test_repeated_corrections_open_drift(settings: Settings) -> None:
     for number in range(2):
         at = NOW + number * MINUTE
         Reconciliation.objects.create(kind="recent", state="finished", started_at=at, finished_at=at, repaired=1)
-        assert check(number * MINUTE) == [Rule.DRIFT] * number
+        assert check_alerts_at(number * MINUTE) == [Rule.DRIFT] * number
     assert "corrected 2 users" in Alert.objects.get().summary
 
 
@@ -371,37 +371,37 @@ def test_failed_job_opens() -> None:
         cursor.execute(
             "INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('mail', 'send', 'failed')"
         )
-    assert check() == [Rule.JOBS]
+    assert check_alerts_at() == [Rule.JOBS]
 
 
 def test_full_disk_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = {"free": 10 * 1024**3}
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=100 * 1024**3, **usage))
-    assert check() == []
+    assert check_alerts_at() == []
     usage["free"] = 1024**3 // 2
-    assert check() == [Rule.DISK_SPACE]
+    assert check_alerts_at() == [Rule.DISK_SPACE]
 
 
 def test_other_instance_opens_for_foreign_events(settings: Settings, webhook: WebhookClient) -> None:
     with time_machine.travel(NOW - MINUTE, tick=False):
         webhook.created(person())
-    assert check() == []
+    assert check_alerts_at() == []
     settings.CLERK_INSTANCE_ID = "ins_ours"
-    assert check() == [Rule.OTHER_INSTANCE]
+    assert check_alerts_at() == [Rule.OTHER_INSTANCE]
 
 
 def test_silence_threshold_follows_usual_gap() -> None:
     for number in range(200):
         event(NOW - number * 6 * MINUTE)
-    assert check(90 * MINUTE) == []
-    assert check(5 * timedelta(hours=1)) == [Rule.SILENCE]
+    assert check_alerts_at(90 * MINUTE) == []
+    assert check_alerts_at(5 * timedelta(hours=1)) == [Rule.SILENCE]
 
 
 def test_silence_alert_stays_open_during_long_silence() -> None:
     for number in range(200):
         event(NOW - number * 6 * MINUTE)
     for days in (1, 6, 7, 8, 30):
-        assert check(timedelta(days=days)) == [Rule.SILENCE]
+        assert check_alerts_at(timedelta(days=days)) == [Rule.SILENCE]
     assert Alert.objects.get().ok_since is None
 
 
@@ -409,32 +409,32 @@ def test_quiet_night_does_not_open_silence() -> None:
     for day in (1, 2):
         for number in range(60):
             event(NOW - timedelta(days=day) + number * 6 * MINUTE)
-    assert check() == []
+    assert check_alerts_at() == []
 
 
 def test_pending_pushes_opens_after_fifteen_minutes() -> None:
     push = {"requested_at": NOW - 16 * MINUTE, "next_attempt_at": NOW}
     MetadataPush.objects.create(user=UserFactory.create(), state="pending", **push)
-    assert check(-2 * MINUTE) == []
-    assert check() == [Rule.PUSHES]
+    assert check_alerts_at(-2 * MINUTE) == []
+    assert check_alerts_at() == [Rule.PUSHES]
 
 
 def test_drift_opens_for_uncorrected_differences(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW, missing=3)
-    assert check() == []
+    assert check_alerts_at() == []
     run = Reconciliation.objects.create(
         kind="recent", state="finished", started_at=NOW + MINUTE, finished_at=NOW + MINUTE, unrepaired=2
     )
-    assert check(MINUTE) == [Rule.DRIFT]
+    assert check_alerts_at(MINUTE) == [Rule.DRIFT]
     assert Alert.objects.get().facts == {"reconciliation": run.pk}
 
 
 def test_drift_opens_when_reconciliation_stops(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)
-    assert check(timedelta(hours=1)) == []
-    assert check(timedelta(hours=3)) == [Rule.DRIFT]
+    assert check_alerts_at(timedelta(hours=1)) == []
+    assert check_alerts_at(timedelta(hours=3)) == [Rule.DRIFT]
 
 
 def test_watchdog_reports_missing_worker_once(receiver: Receiver) -> None:
@@ -449,9 +449,9 @@ def test_watchdog_reports_missing_worker_once(receiver: Receiver) -> None:
 def test_audit_chain_opens_for_tampered_row() -> None:
     facts = {"started_at": NOW, "finished_at": NOW, "seal_count": 1, "row_count": 9, "erased_count": 0}
     AuditVerification.objects.create(**facts)
-    assert check() == []
+    assert check_alerts_at() == []
     AuditVerification.objects.create(**facts, first_bad_row=7, problems=["Row 7 was changed."])
-    assert check() == [Rule.AUDIT_CHAIN]
+    assert check_alerts_at() == [Rule.AUDIT_CHAIN]
     assert Alert.objects.get().summary == "Row 7 was changed."
 
 
@@ -469,37 +469,37 @@ def test_audit_chain_opens_after_two_missed_verifications(receiver: Receiver) ->
     """Verification runs every night at 4:23; NOW is 9:30."""
     create_seal(NOW - timedelta(days=9))
     create_verification(NOW - timedelta(hours=5))
-    assert check() == []
-    assert check(timedelta(days=1)) == []  # one missed night is tolerated
-    assert check(timedelta(days=1, hours=20)) == []  # the deadline of the second night has not passed
-    assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
+    assert check_alerts_at() == []
+    assert check_alerts_at(timedelta(days=1)) == []  # one missed night is tolerated
+    assert check_alerts_at(timedelta(days=1, hours=20)) == []  # the deadline of the second night has not passed
+    assert check_alerts_at(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
     assert "not been verified for 53 hours" in Alert.objects.get().summary
     create_verification(NOW + timedelta(days=2))
-    check(timedelta(days=2, minutes=1))
-    assert check(timedelta(days=2, minutes=7)) == []
+    check_alerts_at(timedelta(days=2, minutes=1))
+    assert check_alerts_at(timedelta(days=2, minutes=7)) == []
     assert receiver.titles == [f"[{what}] The audit log is not verified" for what in ("Opened", "Resolved")]
 
 
 def test_tampering_is_worse_than_missed_verification(receiver: Receiver) -> None:
     create_verification(NOW - timedelta(days=3))
-    check()
+    check_alerts_at()
     create_verification(NOW, problems=["Row 7 was changed."])
-    check(MINUTE)
+    check_alerts_at(MINUTE)
     assert [title.partition("]")[0] for title in receiver.titles] == ["[Opened", "[Worse"]
 
 
 def test_new_installation_gets_time_for_first_verification() -> None:
-    assert check(timedelta(days=9)) == []  # no seals yet
+    assert check_alerts_at(timedelta(days=9)) == []  # no seals yet
     create_seal(NOW)
-    assert check(timedelta(days=1)) == []
-    assert check(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
+    assert check_alerts_at(timedelta(days=1)) == []
+    assert check_alerts_at(timedelta(days=2)) == [Rule.AUDIT_CHAIN]
 
 
 def test_verification_deadline_follows_schedule(settings: Settings) -> None:
     settings.AUDIT_VERIFY_CRON = "0 4 * * 0"
     create_seal(NOW)
-    assert check(timedelta(days=8)) == []
-    assert check(timedelta(days=15)) == [Rule.AUDIT_CHAIN]
+    assert check_alerts_at(timedelta(days=8)) == []
+    assert check_alerts_at(timedelta(days=15)) == [Rule.AUDIT_CHAIN]
 
 
 # --- Actions ---
@@ -517,7 +517,7 @@ def adam() -> User:
 
 def test_acknowledging_is_audited(adam: User) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     text = act(adam, action="acknowledge", note="Looking at it").content.decode()
     assert "Alert updated." in text
     assert "Looking at it" in text
@@ -529,7 +529,7 @@ def test_acknowledging_is_audited(adam: User) -> None:
 
 def test_snooze_then_resolve(adam: User) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     act(adam, action="snooze", hours="4")
     assert str(Alert.objects.get().state) == "snoozed"
     act(adam, action="resolve", note="Fixed")
@@ -540,7 +540,7 @@ def test_snooze_then_resolve(adam: User) -> None:
 
 def test_each_note_is_audited_separately(adam: User) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     act(adam, action="acknowledge", note="Looking at it")
     act(UserFactory.create(admin=True, name="Zoe"), action="snooze", hours="4", note="Until lunch")
     assert Alert.objects.get().note == "Looking at it\nUntil lunch"
@@ -550,10 +550,10 @@ def test_each_note_is_audited_separately(adam: User) -> None:
 
 def test_unfixed_problem_opens_new_alert_after_manual_resolve(adam: User, receiver: Receiver) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     with time_machine.travel(NOW, tick=False):
         act(adam, action="resolve")
-    check(MINUTE)
+    check_alerts_at(MINUTE)
     assert Alert.objects.count() == 2
     assert receiver.titles == [f"[{what}] Dead events need attention" for what in ("Opened", "Resolved", "Opened")]
 
@@ -563,14 +563,14 @@ def test_unfixed_problem_opens_new_alert_after_manual_resolve(adam: User, receiv
 )
 def test_invalid_action_changes_nothing(adam: User, typed: dict[str, str]) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     assert "Choose an action" in act(adam, **typed).content.decode()
     assert str(Alert.objects.get().state) == "open"
 
 
 def test_former_admin_cannot_act(adam: User) -> None:
     create_dead_events()
-    check()
+    check_alerts_at()
     User.objects.filter(pk=adam.pk).update(roles=[])
     act(adam, action="resolve")
     assert Alert.objects.get().is_open

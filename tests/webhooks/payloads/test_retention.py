@@ -18,20 +18,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DAY = timedelta(days=1)
 
 
-def stored(days: float) -> WebhookEvent:
+def store_event(days: float) -> WebhookEvent:
     return event(timezone.now() - days * DAY, payload='{"personal": "data"}')
 
 
-def kept() -> set[int]:
+def kept_fields() -> set[int]:
     return set(WebhookEvent.objects.filter(payload__isnull=False).values_list("pk", flat=True))
 
 
 def test_only_payloads_past_the_retention_period_are_emptied() -> None:
-    old, recent = stored(91), stored(89)
+    old, recent = store_event(91), store_event(89)
     before = WebhookEvent.objects.values().get(pk=old.pk)
     assert retention.count_expired() == 1
     assert retention.empty_payloads() == 1
-    assert kept() == {recent.pk}
+    assert kept_fields() == {recent.pk}
     assert WebhookEvent.objects.values().get(pk=old.pk) == before | {"payload": None}
 
 
@@ -45,7 +45,7 @@ def test_only_payloads_past_the_retention_period_are_emptied() -> None:
     ),
 )
 def test_errors_are_reduced_to_their_kind(error: str, left: str) -> None:
-    old, recent = stored(91), stored(89)
+    old, recent = store_event(91), store_event(89)
     WebhookEvent.objects.update(last_error=error)
     retention.empty_payloads()
     assert WebhookEvent.objects.get(pk=old.pk).last_error == left
@@ -58,14 +58,14 @@ def test_many_batches_are_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         event(same, payload="x")
     for number in range(10):
-        stored(91 + number)
+        store_event(91 + number)
     assert retention.empty_payloads() == 13
     assert retention.empty_payloads() == 0
-    assert kept() == set()
+    assert kept_fields() == set()
 
 
 def test_hourly_counts_are_kept() -> None:
-    stored(91)
+    store_event(91)
     hourly_counts.aggregate()
     retention.empty_payloads()
     assert hourly_counts.aggregate() == 0
@@ -73,7 +73,7 @@ def test_hourly_counts_are_kept() -> None:
 
 
 def test_locked_rows_are_skipped() -> None:
-    locked, free = stored(95), stored(91)
+    locked, free = store_event(95), store_event(91)
     is_locked, done = Event(), Event()
 
     def lock_event() -> None:
@@ -91,15 +91,15 @@ def test_locked_rows_are_skipped() -> None:
     finally:
         done.set()
         holder.join()
-    assert kept() == {locked.pk}
-    assert free.pk not in kept()
+    assert kept_fields() == {locked.pk}
+    assert free.pk not in kept_fields()
 
 
 def test_dry_run_prints_the_number_of_payloads(capsys: pytest.CaptureFixture[str]) -> None:
-    stored(91)
+    store_event(91)
     call_command("empty_payloads", "--dry-run")
     assert capsys.readouterr().out.startswith("1 payloads of events received before ")
-    assert len(kept()) == 1
+    assert len(kept_fields()) == 1
     call_command("empty_payloads")
     assert "were emptied" in capsys.readouterr().out
-    assert kept() == set()
+    assert kept_fields() == set()

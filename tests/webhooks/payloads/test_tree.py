@@ -34,38 +34,40 @@ def page(body: str, *, revealed: bool = False) -> str:
     return render_to_string("admin/webhooks/webhookevent/_payload.html", context)
 
 
-def shown(body: str, *, revealed: bool = False) -> dict[str, str | None]:
+def shown_values(body: str, *, revealed: bool = False) -> dict[str, str | None]:
     """Return the text of each value by its key."""
     nodes = payload_tree.build(body, revealed=revealed).nodes or []
     return {node.key: node.text for node in nodes if node.key is not None and node.role == "value"}
 
 
-def personal(value: Any, key: str = "", *, metadata: bool = False) -> set[str]:
+def personal_texts(value: Any, key: str = "", *, metadata: bool = False) -> set[str]:
     """Return the texts in an event that are personal data."""
     if isinstance(value, dict):
-        return set().union(*(personal(v, k, metadata=metadata or k.endswith("metadata")) for k, v in value.items()))
+        return set().union(
+            *(personal_texts(v, k, metadata=metadata or k.endswith("metadata")) for k, v in value.items())
+        )
     if isinstance(value, list):
-        return set().union(*(personal(v, key, metadata=metadata) for v in value))
+        return set().union(*(personal_texts(v, key, metadata=metadata) for v in value))
     is_text = isinstance(value, str) and len(value) > 2
     is_ours = key == "roles" and value in ("CLIENT", "BUILDER", "ADMIN")
     return {value} if is_text and not is_ours and (metadata or PERSONAL.search(key)) else set()
 
 
-def visible(html: str) -> str:
+def visible_text(html: str) -> str:
     return re.sub(r"<[^>]*>", " ", html)
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["type"])
 def test_personal_data_of_known_events_is_hidden(event: dict[str, Any]) -> None:
     texts = [node.text or "" for node in payload_tree.build(samples.encode(event), revealed=False).nodes or []]
-    found = personal(event)
+    found = personal_texts(event)
     assert found
     assert not {value for value in found for text in texts if json.dumps(value, ensure_ascii=False) == text}
 
 
 def test_harmless_values_of_a_user_are_shown() -> None:
     zofia = person(username="zofka", roles=["BUILDER"], public_metadata={"roles": ["BUILDER"], "validationTier": 2})
-    found = shown(samples.encode(samples.user_event("user.updated", zofia)))
+    found = shown_values(samples.encode(samples.user_event("user.updated", zofia)))
     assert found["type"] == '"user.updated"'
     assert found["banned"] == "false"
     assert found["status"] == '"verified"'
@@ -106,7 +108,7 @@ KEYS = st.sampled_from(
 )
 
 
-def nested(value: Any) -> st.SearchStrategy[Any]:
+def nest(value: Any) -> st.SearchStrategy[Any]:
     """Nest a value in objects and lists under known and unknown keys."""
     return st.lists(st.tuples(KEYS | TEXTS, NOISE, st.booleans()), min_size=1, max_size=6).map(
         lambda steps: _wrap(value, steps)
@@ -120,13 +122,13 @@ def _wrap(value: Any, steps: list[tuple[str, Any, bool]]) -> Any:
 
 
 @settings(deadline=None)  # the machine may be under load
-@given(nested(SECRET))
+@given(nest(SECRET))
 def test_personal_text_is_hidden_at_any_position(body: Any) -> None:
     assert SECRET not in page(json.dumps(body))
 
 
 @settings(deadline=None)  # the machine may be under load
-@given(nested({"zofia@example.com": True, SECRET: None}))
+@given(nest({"zofia@example.com": True, SECRET: None}))
 def test_personal_key_is_hidden_at_any_position(body: Any) -> None:
     html = page(json.dumps(body))
     assert SECRET not in html
@@ -137,7 +139,7 @@ def test_personal_key_is_hidden_at_any_position(body: Any) -> None:
 @given(NOISE)
 def test_metadata_shows_only_known_keys(noise: Any) -> None:
     body = {"data": {"public_metadata": {"roles": ["BUILDER"], "note": noise}, "private_metadata": {"x": noise}}}
-    found = {key: text for key, text in shown(json.dumps(body)).items() if text not in ("{}", "[]")}
+    found = {key: text for key, text in shown_values(json.dumps(body)).items() if text not in ("{}", "[]")}
     assert set(found) <= {"private_metadata"}
     assert masking.is_safe_value(("data", "public_metadata", "roles"), "BUILDER")
 
@@ -188,7 +190,7 @@ def test_markup_is_escaped() -> None:
 
 def test_revealed_payload_shows_personal_data() -> None:
     event = samples.user_event("user.created", person(first_name="Zofia", username="zofka"))
-    assert shown(samples.encode(event), revealed=True)["first_name"] == '"Zofia"'
+    assert shown_values(samples.encode(event), revealed=True)["first_name"] == '"Zofia"'
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,11 @@ def test_large_payload_is_limited(value: Any) -> None:
     assert len(payload.nodes or []) <= payload_tree.MAX_NODES + payload_tree.MAX_DEPTH + 1
     html = page(json.dumps(value), revealed=True)
     assert len(html) < 400_000
-    assert "more" in visible(html) or "characters)" in visible(html) or "Only the beginning" in visible(html)
+    assert (
+        "more" in visible_text(html)
+        or "characters)" in visible_text(html)
+        or "Only the beginning" in visible_text(html)
+    )
 
 
 def test_long_list_shows_the_number_of_hidden_items() -> None:

@@ -56,7 +56,7 @@ def create_failed_events(webhook: WebhookClient, count: int) -> list[WebhookEven
     return list(WebhookEvent.objects.unsettled().order_by("pk"))
 
 
-def many(number: int) -> None:
+def insert_ignored_events(number: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(MANY, [number])
 
@@ -65,7 +65,7 @@ def start(by: ActingAdmin, *, dry_run: bool = False, **options: Any) -> Replay:
     return replays.start(options.pop("events", ALL()), by, dry_run=dry_run, description="all events", **options)
 
 
-def work(replay: Replay) -> Replay:
+def run_jobs(replay: Replay) -> Replay:
     """Run the jobs of a replay like a worker."""
     while jobs := list(ProcrastinateJob.objects.filter(task_name="webhooks.replay.bulk.run_replay", status="todo")):
         for job in jobs:
@@ -97,7 +97,7 @@ def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: 
     replay = start(ngozi)
     assert (replay.state, replay.done, replay.total) == (State.WAITING, 0, 3)
     assert jobs() == [{"args": {"replay_id": replay.pk}, "lock": f"replay {replay.pk}", "status": "todo"}]
-    assert work(replay).state == State.DONE
+    assert run_jobs(replay).state == State.DONE
     assert (replay.counts, replay.done) == ({"processed": 3}, 3)
     assert replay.finished_at is not None
     assert {event.state for event in ALL()} == {"processed"}
@@ -106,7 +106,7 @@ def test_several_events_are_replayed_by_a_worker(webhook: WebhookClient, ngozi: 
 
 def test_replay_is_audited_with_actor_selection_and_reason(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     create_failed_events(webhook, 2)
-    replay = work(start(ngozi))
+    replay = run_jobs(start(ngozi))
     row = AuditLog.objects.get(action="REPLAY_STARTED")
     assert (row.actor_label, row.target) == ("Ngozi", f"webhooks.replay:{replay.pk}")
     assert row.details == {
@@ -126,7 +126,7 @@ def test_events_are_replayed_oldest_first_without_later_ones(webhook: WebhookCli
     replay = start(ngozi)
     with failing_handlers():
         webhook.created(person())
-    work(replay)
+    run_jobs(replay)
     attempts = Attempt.objects.filter(trigger="replay").order_by("pk")
     assert [attempt.event_id for attempt in attempts] == [event.pk for event in events]
     assert WebhookEvent.objects.unsettled().count() == 1
@@ -142,14 +142,14 @@ def test_replay_without_events_is_not_started(ngozi: ActingAdmin, events: Any) -
 
 def test_too_many_events_are_rejected(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_EVENTS", 5)
-    many(6)
+    insert_ignored_events(6)
     with pytest.raises(ReplayNotStarted, match="Narrow the list first"):
         start(ngozi)
     assert not ReplayBatch.objects.exists()
 
 
 def test_one_bulk_replay_and_one_bulk_dry_run_at_a_time(ngozi: ActingAdmin) -> None:
-    many(3)
+    insert_ignored_events(3)
     first = start(ngozi)
     with pytest.raises(ReplayNotStarted, match=rf"Replay {first.pk}, requested by Ngozi, is still running"):
         start(ngozi)
@@ -158,7 +158,7 @@ def test_one_bulk_replay_and_one_bulk_dry_run_at_a_time(ngozi: ActingAdmin) -> N
         start(ngozi, events=ALL().filter(svix_id="msg_1")).state == State.DONE
     )  # a single event can always be replayed
     assert len(jobs()) == 2
-    work(first)
+    run_jobs(first)
     assert start(ngozi).state == State.WAITING
 
 
@@ -186,7 +186,7 @@ def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient
     with failing_handlers():
         webhook.updated(zofia.with_changes(first_name="Zosia"))
     before = list(ALL().values())
-    replay = work(start(ngozi, dry_run=True))
+    replay = run_jobs(start(ngozi, dry_run=True))
     assert replay.counts == {"processed": 4, "dead": 1}
     new = "builderprofile, user.email, user.email_verified_at, user.name, user.roles"
     assert replay.groups == {
@@ -208,8 +208,8 @@ def test_bulk_dry_run_shows_changes_without_applying_them(webhook: WebhookClient
 
 def test_findings_are_limited_but_counts_are_complete(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "MAX_FINDINGS", 2)
-    many(5)
-    replay = work(start(ngozi, dry_run=True))
+    insert_ignored_events(5)
+    replay = run_jobs(start(ngozi, dry_run=True))
     assert (replay.findings.count(), replay.counts) == (2, {"ignored": 5})
 
 
@@ -219,23 +219,23 @@ def test_excess_reasons_share_one_count(ngozi: ActingAdmin, monkeypatch: pytest.
     monkeypatch.setattr(
         event_actions, "dry_run", lambda pk: event_actions.EventResult("failed", error_kind=next(reasons))
     )
-    many(4)
-    assert work(start(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
+    insert_ignored_events(4)
+    assert run_jobs(start(ngozi, dry_run=True)).groups == {"failed|a": 1, "failed|b": 1, "failed|…": 2}
 
 
 def test_run_for_real_replays_exactly_the_events_of_the_dry_run(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     create_failed_events(webhook, 2)
-    preview = work(start(ngozi, dry_run=True))
+    preview = run_jobs(start(ngozi, dry_run=True))
     with failing_handlers():
         webhook.created(person())
-    replay = work(start(ngozi, events=preview))
+    replay = run_jobs(start(ngozi, events=preview))
     assert (replay.previous_run, replay.counts) == (preview, {"processed": 2})
     assert WebhookEvent.objects.unsettled().count() == 1
 
 
 def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     create_failed_events(webhook, 2)
-    replay = work(start(ngozi, dry_run=True))
+    replay = run_jobs(start(ngozi, dry_run=True))
     replays.delete_expired_details()
     assert ReplayFinding.objects.count() == 2
     with time_machine.travel(datetime.now(UTC) + timedelta(days=1, minutes=1)):
@@ -249,7 +249,7 @@ def test_findings_are_deleted_after_a_day(webhook: WebhookClient, ngozi: ActingA
 
 def test_findings_of_an_erased_user_are_deleted_immediately(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     first, second = create_failed_events(webhook, 2)
-    work(start(ngozi, dry_run=True))
+    run_jobs(start(ngozi, dry_run=True))
     personal_data.erase(UserFactory.create(clerk_id=first.clerk_user_id))
     assert [finding.event for finding in ReplayFinding.objects.all()] == [second]
 
@@ -261,22 +261,22 @@ def test_job_stops_after_its_time_slice_and_defers_the_rest(
     ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replays, "SLICE_S", -1.0)
-    many(3)
+    insert_ignored_events(3)
     replay = start(ngozi)
     ProcrastinateJob.objects.all().delete()
     replays.run(replay.pk)
     replay.refresh_from_db()
     assert (replay.state, replay.done, len(jobs())) == (State.RUNNING, 0, 1)
     monkeypatch.undo()
-    assert work(replay).done == 3
+    assert run_jobs(replay).done == 3
 
 
 def test_all_batches_of_ids_are_processed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "BATCH_SIZE", 2)
-    many(5)
+    insert_ignored_events(5)
     replay = start(ngozi)
     assert [len(batch.event_ids) for batch in replay.batches.order_by("number")] == [2, 2, 1]
-    assert work(replay).done == 5
+    assert run_jobs(replay).done == 5
     assert {event.attempts for event in ALL()} == {2}
 
 
@@ -289,9 +289,9 @@ def test_rate_limit_is_respected_and_can_be_changed(ngozi: ActingAdmin, monkeypa
             assert replays.set_rate_limit(replay.pk, 100, ngozi)
 
     monkeypatch.setattr("time.sleep", sleep)
-    many(4)
+    insert_ignored_events(4)
     replay = start(ngozi, rate_limit=2)
-    assert work(replay).done == 4
+    assert run_jobs(replay).done == 4
     assert all(0.1 < wait <= 0.5 for wait in waits[:2])
     assert all(0 <= wait <= 0.01 for wait in waits[2:])
     row = AuditLog.objects.get(action="REPLAY_CHANGED")
@@ -299,10 +299,10 @@ def test_rate_limit_is_respected_and_can_be_changed(ngozi: ActingAdmin, monkeypa
 
 
 def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(4)
+    insert_ignored_events(4)
     replay = start(ngozi, rate_limit=1)
     monkeypatch.setattr("time.sleep", lambda seconds: replays.cancel(replay.pk, ngozi))
-    assert work(replay).state == State.CANCELLED
+    assert run_jobs(replay).state == State.CANCELLED
     assert (replay.done, ALL().filter(attempts=2).count()) == (1, 1)
     assert AuditLog.objects.get(action="REPLAY_CHANGED").changed_fields == ["state"]
     assert not replays.cancel(replay.pk, ngozi)
@@ -311,7 +311,7 @@ def test_cancelled_replay_stops_after_the_current_event(ngozi: ActingAdmin, monk
     assert Replay.objects.get().done == 1
 
 
-def stopped(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
+def cancelled_replay(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Replay:
     """Return a replay of all events that was cancelled after `after` events."""
     replay = start(by)
     done = iter(range(after))
@@ -321,17 +321,17 @@ def stopped(by: ActingAdmin, monkeypatch: pytest.MonkeyPatch, *, after: int) -> 
             replays, "_still_active", lambda replay: next(done, None) is not None or not replays.cancel(replay.pk, by)
         )
         replays.run_replay(replay.pk)
-    return work(replay)
+    return run_jobs(replay)
 
 
 def test_resumed_replay_continues_after_the_last_event(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replays, "BATCH_SIZE", 2)
-    many(7)
-    first = stopped(ngozi, monkeypatch, after=3)
+    insert_ignored_events(7)
+    first = cancelled_replay(ngozi, monkeypatch, after=3)
     assert (first.state, first.done) == (State.CANCELLED, 3)
     assert replays.can_resume(first)
     zoe = ActingAdmin(Actor(user=UserFactory.create(name="Zoe", superuser=True)), "the rest")
-    rest = work(start(zoe, events=first))
+    rest = run_jobs(start(zoe, events=first))
     assert (rest.state, rest.done, rest.total, rest.previous_run) == (State.DONE, 4, 4, first)
     assert [batch.event_ids for batch in rest.batches.order_by("number")] == [
         [*ALL().order_by("pk").values_list("pk", flat=True)[3:5]],
@@ -343,7 +343,7 @@ def test_resumed_replay_continues_after_the_last_event(ngozi: ActingAdmin, monke
 
 
 def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(2)
+    insert_ignored_events(2)
     replay = start(ngozi)
     with monkeypatch.context() as patch:
         patch.setattr(event_actions, "replay_together", lambda event_ids: None)  # the function has the wrong signature
@@ -351,13 +351,13 @@ def test_failed_replay_can_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.Mo
             replays.run_replay(replay.pk)
     replay.refresh_from_db()
     assert replay.state == State.FAILED
-    assert work(start(ngozi, events=replay)).done == 2
+    assert run_jobs(start(ngozi, events=replay)).done == 2
 
 
 def test_complete_or_resumed_replay_cannot_be_resumed(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(3)
-    first = stopped(ngozi, monkeypatch, after=1)
-    rest = work(start(ngozi, events=first))
+    insert_ignored_events(3)
+    first = cancelled_replay(ngozi, monkeypatch, after=1)
+    rest = run_jobs(start(ngozi, events=first))
     for replay in (first, rest):
         assert not replays.can_resume(replay)
         with pytest.raises(ReplayNotStarted, match="it is complete, has already been resumed, or is older than a day"):
@@ -366,8 +366,8 @@ def test_complete_or_resumed_replay_cannot_be_resumed(ngozi: ActingAdmin, monkey
 
 
 def test_replay_cannot_be_resumed_after_a_day(ngozi: ActingAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
-    many(3)
-    replay = stopped(ngozi, monkeypatch, after=1)
+    insert_ignored_events(3)
+    replay = cancelled_replay(ngozi, monkeypatch, after=1)
     with time_machine.travel(timezone.now() + timedelta(days=1, minutes=1), tick=False):
         replays.delete_expired_details()
     assert not replays.can_resume(replay)
@@ -382,7 +382,7 @@ def test_internal_error_fails_the_replay(ngozi: ActingAdmin, monkeypatch: pytest
         raise KeyError("ngozi@example.com")
 
     monkeypatch.setattr(event_actions, "dry_run", fail)
-    many(2)
+    insert_ignored_events(2)
     replay = start(ngozi, dry_run=True)
     with pytest.raises(KeyError):
         replays.run_replay(replay.pk)
@@ -394,20 +394,20 @@ def test_lost_database_does_not_end_the_replay(ngozi: ActingAdmin, monkeypatch: 
     def fail(pk: int) -> None:
         raise OperationalError("unavailable")
 
-    many(2)
+    insert_ignored_events(2)
     replay = start(ngozi, dry_run=True)
     with monkeypatch.context() as patch:
         patch.setattr(event_actions, "dry_run", fail)
         with pytest.raises(OperationalError):
             replays.run_replay(replay.pk)
-    assert work(replay).done == 2
+    assert run_jobs(replay).done == 2
 
 
 def test_failed_events_have_findings(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     create_failed_events(webhook, 2)
-    many(1)
+    insert_ignored_events(1)
     with failing_handlers(KeyError("bug")):
-        replay = work(start(ngozi))
+        replay = run_jobs(start(ngozi))
     assert replay.counts == {"failed": 2, "ignored": 1}
     assert replay.groups == {"failed|internal: KeyError": 2, "ignored|": 1}
     assert [finding.note for finding in replay.findings.all()] == ["KeyError: 'bug'"] * 2
@@ -419,7 +419,7 @@ def test_hourly_counts_are_correct_after_replaying_everything(webhook: WebhookCl
     webhook.updated(zofia.with_changes(first_name="Newer"))
     create_failed_events(webhook, 2)
     hourly_counts.aggregate()
-    replay = work(start(ngozi))
+    replay = run_jobs(start(ngozi))
     assert replay.counts == {"processed": 3, "stale": 1}
     since = datetime.now(UTC) - timedelta(hours=1)
     assert sum(row.events for row in hourly_counts.totals(since) if row.state == "processed") == 4
@@ -436,7 +436,7 @@ def test_event_replayed_before_a_crash_is_not_replayed_again(webhook: WebhookCli
     replay = start(ngozi)
     Replay.objects.update(state=State.RUNNING, started_at=datetime.now(UTC))
     event_actions.replay(first.pk, ngozi, replay=replay.pk)
-    assert work(replay).counts == {"processed": 2}
+    assert run_jobs(replay).counts == {"processed": 2}
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.attempts, second.attempts) == (2, 2)
@@ -447,7 +447,7 @@ def test_event_replayed_before_a_crash_is_not_replayed_again(webhook: WebhookCli
 def test_another_worker_takes_over_after_a_kill_without_repeating_events(
     webhook: WebhookClient, ngozi: ActingAdmin, database_url: str, tmp_path: Path
 ) -> None:
-    many(40)
+    insert_ignored_events(40)
     replay = start(ngozi, rate_limit=25)
 
     def done() -> int:
@@ -471,7 +471,7 @@ def test_another_worker_takes_over_after_a_kill_without_repeating_events(
 
 @pytest.mark.django_db(transaction=True)
 def test_selecting_100_000_events_is_fast_and_needs_little_memory(ngozi: ActingAdmin) -> None:
-    many(100_000)
+    insert_ignored_events(100_000)
     began = time.monotonic()
     replay = start(ngozi, dry_run=True)
     took_s = time.monotonic() - began

@@ -19,7 +19,7 @@ from tests.helpers.clients import HTMX, signed_in, with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import ZOFIA, failed_event, failing_handlers
-from tests.webhooks.replay.test_bulk import create_failed_events, many, work
+from tests.webhooks.replay.test_bulk import create_failed_events, insert_ignored_events, run_jobs
 from webhooks.admin import event_actions
 from webhooks.models import Replay, WebhookEvent
 
@@ -170,7 +170,7 @@ def test_selected_events_are_confirmed_and_replayed(webhook: WebhookClient, brow
     assert not Replay.objects.exists()
     assert re.findall(r'name="events" value="(\d+)"', asked.content.decode()) == [str(pk) for pk in ids]
     start(browser, events=ids)
-    replay = work(Replay.objects.get())
+    replay = run_jobs(Replay.objects.get())
     assert (replay.description, replay.counts) == ("2 selected events", {"processed": 2})
     assert WebhookEvent.objects.unsettled().count() == 1
 
@@ -194,7 +194,7 @@ def test_filtered_events_are_replayed_without_later_ones(webhook: WebhookClient,
     [newest] = re.findall(r'name="newest" value="(\d+)"', asked.content.decode())
     create_failed_events(webhook, 1)
     start(browser, "?state=failed", newest=newest)
-    replay = work(Replay.objects.get())
+    replay = run_jobs(Replay.objects.get())
     assert (replay.description, replay.total, replay.counts) == ("State: Failed", 2, {"processed": 2})
 
 
@@ -214,7 +214,7 @@ def test_invalid_filter_is_reported(browser: Client) -> None:
 @pytest.mark.parametrize("query", ("?nonsense=1", "?received_at__gte=yesterday", "?state__foo=x", "?id__in=a"))
 @pytest.mark.parametrize("method", ("GET", "POST"))
 def test_invalid_filter_replays_nothing(browser: Client, query: str, method: str) -> None:
-    many(3)
+    insert_ignored_events(3)
     response = start(browser, query) if method == "POST" else browser.get(f"{EVENTS}repair/{query}", follow=True)
     assert response.status_code == 200
     assert not Replay.objects.exists()
@@ -232,20 +232,20 @@ def test_invalid_filter_replays_nothing(browser: Client, query: str, method: str
     ),
 )
 def test_invalid_form_replays_nothing(browser: Client, data: dict[str, str]) -> None:
-    many(3)
+    insert_ignored_events(3)
     assert "Nothing was changed. Enter a reason" in text_of(start(browser, **data))
     assert not Replay.objects.exists()
 
 
 def test_blank_rate_limit_means_no_limit(browser: Client) -> None:
-    many(1)
+    insert_ignored_events(1)
     assert start(browser, rate_limit="").status_code == 200
     assert Replay.objects.get().rate_limit == 0
 
 
 @pytest.mark.parametrize("ids", (["x"], ["999999999"], ["99999999999999999999"]))
 def test_unknown_event_ids_replay_nothing(browser: Client, ids: list[str]) -> None:
-    many(3)
+    insert_ignored_events(3)
     assert start(browser, events=ids, newest="0").status_code == 200
     assert not Replay.objects.exists()
 
@@ -257,7 +257,7 @@ def test_description_contains_no_email_address(browser: Client) -> None:
 
 
 def test_second_bulk_replay_is_rejected_and_names_the_first(browser: Client) -> None:
-    many(3)
+    insert_ignored_events(3)
     start(browser)
     page = text_of(start(signed_in(UserFactory.create(admin=True))))
     assert "requested by Ngozi, is still running. Wait until it is done, or cancel it." in page
@@ -268,7 +268,7 @@ def test_second_bulk_replay_is_rejected_and_names_the_first(browser: Client) -> 
 
 
 def test_page_polls_while_running_and_reloads_at_the_end(browser: Client) -> None:
-    many(3)
+    insert_ignored_events(3)
     page = start(browser, action="dry_run").content.decode()
     replay = Replay.objects.get()
     address = f"/admin/webhooks/replay/{replay.pk}/progress/"
@@ -276,7 +276,7 @@ def test_page_polls_while_running_and_reloads_at_the_end(browser: Client) -> Non
     part = browser.get(address, headers=HTMX)
     assert "<html" not in part.content.decode()
     assert "Waiting: 0 of 3 events." in text_of(part)
-    work(replay)
+    run_jobs(replay)
     assert browser.get(address, headers=HTMX)["HX-Refresh"] == "true"
     over = browser.get(f"/admin/webhooks/replay/{replay.pk}/change/").content.decode()
     assert "hx-get" not in over
@@ -289,9 +289,9 @@ def test_number_of_queries_is_independent_of_findings(browser: Client) -> None:
         many_more = WebhookEvent.objects.count()
         with connection.cursor() as cursor:
             cursor.execute("UPDATE webhooks_webhookevent SET svix_id = 'old_' || id")
-        many(number)
+        insert_ignored_events(number)
         start(browser, action="dry_run")
-        replay = work(Replay.objects.latest("pk"))
+        replay = run_jobs(Replay.objects.latest("pk"))
         assert replay.total == many_more + number
         with CaptureQueriesContext(connection) as queries:
             browser.get(f"/admin/webhooks/replay/{replay.pk}/change/")
@@ -302,27 +302,27 @@ def test_number_of_queries_is_independent_of_findings(browser: Client) -> None:
 def test_dry_run_can_be_run_for_real(webhook: WebhookClient, browser: Client) -> None:
     create_failed_events(webhook, 2)
     start(browser, action="dry_run")
-    preview = work(Replay.objects.get())
+    preview = run_jobs(Replay.objects.get())
     page = text_of(control(browser, preview, "run", rate_limit="5"))
     replay = Replay.objects.get(dry_run=False)
     assert f"Dry run {preview.pk}" in page
-    assert (replay.previous_run, replay.rate_limit, work(replay).counts) == (preview, 5, {"processed": 2})
+    assert (replay.previous_run, replay.rate_limit, run_jobs(replay).counts) == (preview, 5, {"processed": 2})
 
 
 def test_only_a_finished_dry_run_can_be_run_for_real(browser: Client) -> None:
-    many(2)
+    insert_ignored_events(2)
     start(browser, action="dry_run")
     preview = Replay.objects.get()
     assert "Only a dry run that ended" in text_of(control(browser, preview, "run"))
-    work(preview)
+    run_jobs(preview)
     start(browser)
-    real = work(Replay.objects.get(dry_run=False))
+    real = run_jobs(Replay.objects.get(dry_run=False))
     assert "Only a dry run that ended" in text_of(control(browser, real, "run"))
     assert Replay.objects.count() == 2
 
 
 def test_stopped_replay_can_be_resumed_once(browser: Client) -> None:
-    many(3)
+    insert_ignored_events(3)
     start(browser)
     stopped = Replay.objects.get()
     assert "Resume" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
@@ -332,13 +332,13 @@ def test_stopped_replay_can_be_resumed_once(browser: Client) -> None:
     page = text_of(control(browser, stopped, "resume", rate_limit="5"))
     rest = Replay.objects.get(previous_run=stopped)
     assert f"Resumes Replay {stopped.pk}" in page
-    assert (rest.rate_limit, rest.total, work(rest).done) == (5, 3, 3)
+    assert (rest.rate_limit, rest.total, run_jobs(rest).done) == (5, 3, 3)
     assert "Resume" not in text_of(browser.get(f"/admin/webhooks/replay/{stopped.pk}/change/"))
     assert "has already been resumed" in text_of(control(browser, stopped, "resume"))
 
 
 def test_cancelled_dry_run_runs_all_events_for_real(browser: Client) -> None:
-    many(3)
+    insert_ignored_events(3)
     start(browser, action="dry_run")
     preview = Replay.objects.get()
     assert "Replays all 3 events, including those that the dry run did not reach." in text_of(
@@ -356,7 +356,7 @@ def test_replay_with_failed_event_is_not_marked_as_successful(webhook: WebhookCl
 
 
 def test_rate_limit_can_be_changed_and_replay_cancelled(browser: Client) -> None:
-    many(3)
+    insert_ignored_events(3)
     start(browser)
     replay = Replay.objects.get()
     assert "Rate limit changed." in text_of(control(browser, replay, "set_rate", rate_limit="7"))
@@ -393,7 +393,7 @@ def test_get_of_an_action_url_redirects_to_its_form(browser: Client, name: str, 
 
 def test_former_admin_is_rejected(webhook: WebhookClient, browser: Client, ngozi: User) -> None:
     event = failed_event(webhook, svix_id="msg_zofia")
-    many(2)
+    insert_ignored_events(2)
     start(browser, events=list(WebhookEvent.objects.exclude(pk=event.pk).values_list("pk", flat=True)))
     replay, rows = Replay.objects.get(), AuditLog.objects.count()
     User.objects.filter(pk=ngozi.pk).update(roles=["CLIENT"])

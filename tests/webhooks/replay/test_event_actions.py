@@ -42,7 +42,7 @@ def only_event() -> WebhookEvent:
     return WebhookEvent.objects.get()
 
 
-def everything() -> dict[str, list[Any]]:
+def all_rows() -> dict[str, list[Any]]:
     """Return all rows of all tables."""
     with connection.cursor() as cursor:
         tables = sorted(connection.introspection.table_names(cursor))
@@ -58,7 +58,7 @@ def differences(result: event_actions.EventResult) -> list[tuple[str, str, Any, 
 
 
 @contextmanager
-def locked(database_url: str, query: str) -> Iterator[None]:
+def hold_lock(database_url: str, query: str) -> Iterator[None]:
     """Hold the locks of a query in another connection."""
     with psycopg.connect(database_url) as rival:
         rival.execute(query)
@@ -156,14 +156,14 @@ def test_dry_run_leaves_no_trace(webhook: WebhookClient, settings: Settings, kin
             )
 
     calls: list[str] = []
-    before = everything()
+    before = all_rows()
     signals.users_synced.connect(listen)
     try:
         with failing_handlers() if kind == "failing" else transaction.atomic():
             result = event_actions.dry_run(event.pk)
     finally:
         signals.users_synced.disconnect(listen)
-    assert everything() == before
+    assert all_rows() == before
     assert after_commit == []
     assert calls
     assert result.outcome == (State.FAILED if kind in ("failing", "at commit") else State.PROCESSED)
@@ -182,7 +182,7 @@ def test_dry_run_does_not_wait_for_locks(webhook: WebhookClient, database_url: s
     webhook.created(ZOFIA)
     webhook.updated(ZOSIA, svix_id="msg_2")
     event = WebhookEvent.objects.get(svix_id="msg_2")
-    with locked(database_url, f"SELECT FROM {table} FOR UPDATE"):
+    with hold_lock(database_url, f"SELECT FROM {table} FOR UPDATE"):
         began = time.monotonic()
         result = event_actions.dry_run(event.pk)
     assert time.monotonic() - began < 2.5  # the default lock timeout is three seconds
@@ -320,7 +320,7 @@ def test_scheduled_retry_does_nothing_after_a_replay(webhook: WebhookClient, ngo
 def test_replay_of_a_locked_event_is_busy(webhook: WebhookClient, ngozi: ActingAdmin, database_url: str) -> None:
     event = failed_event(webhook)
     connection.cursor().execute("SET lock_timeout = '50ms'")
-    with locked(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
+    with hold_lock(database_url, "SELECT FROM webhooks_webhookevent FOR UPDATE"):
         assert event_actions.replay(event.pk, ngozi).outcome == event_actions.BUSY
     connection.close()
     assert WebhookEvent.objects.get().attempts == 1
