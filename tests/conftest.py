@@ -41,7 +41,7 @@ def all_flags_enabled() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def fast_flush() -> Iterator[None]:
-    """Empty all tables quickly after transactional tests, including the audit log and the queue's tables."""
+    """Empty all tables quickly after transactional tests, including the audit log and the queue."""
     with quick_flush():
         yield
 

@@ -1,4 +1,4 @@
-"""`make fuzz` repeats its requests for the same seed, reaches every target, and reports faults."""
+"""`make fuzz` sends the same requests for the same seed, covers every target, and reports faults."""
 
 from collections.abc import Iterator
 from random import Random

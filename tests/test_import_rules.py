@@ -33,7 +33,7 @@ MUST_NOT_IMPORT = {
     # Template filters only format values.
     "templatetags": {"services", "forms", "views", "admin"},
 }
-#: Pairs of wings (sub-packages or top-level modules). The first must not import the second, even without a cycle.
+#: Pairs of wings (sub-packages or top-level modules). The first wing must not import the second, even if there is no cycle.
 INDEPENDENT = {
     # Events must be stored even if monitoring is broken.
     ("webhooks.inbox", "webhooks.monitoring"),

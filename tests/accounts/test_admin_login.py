@@ -1,4 +1,4 @@
-"""The login page of the admin: a password for local operators, a link to Clerk for everyone else."""
+"""The admin's login page: a password form for local operators, and a link to Clerk for all other users."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The audit log records who signed in to the admin with a password, who failed to, and changed passwords."""
+"""The audit log records successful and failed password sign-ins to the admin, and password changes."""
 
 from datetime import timedelta
 from typing import Any

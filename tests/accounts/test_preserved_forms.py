@@ -189,7 +189,7 @@ def test_expired_token_without_a_session_does_nothing(page: BuilderProfile) -> N
     assert not PreservedForm.objects.exists()
 
 
-def test_repeated_sign_out_asks_clerk_once(page: BuilderProfile, settings: Settings) -> None:
+def test_repeated_sign_out_ends_the_clerk_session_once(page: BuilderProfile, settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     token = mint(str(page.user.clerk_id), age_s=600)
     for _ in range(3):

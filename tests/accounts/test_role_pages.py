@@ -24,7 +24,7 @@ class TestRolesPage:
         assert AuditLog.objects.get(action="ROLE_ADDED").actor == olive
         assert MetadataPush.objects.get().state == "pending"
 
-    def test_removing_the_role_takes_the_page_down(self) -> None:
+    def test_removing_the_role_hides_the_page(self) -> None:
         olive = UserFactory.create(client=True, name="Olive Owner")
         browser = signed_in(olive)
         browser.post(ROLES_PAGE, {"client": "on", "builder": "on"}, headers=PAGE)
@@ -32,7 +32,7 @@ class TestRolesPage:
         assert Client().get("/builders/olive-owner/").status_code == 404
         assert BuilderProfile.objects.get().archived_at
 
-    def test_returning_builder_is_asked_to_publish_the_page(self) -> None:
+    def test_returning_builder_is_prompted_to_publish_the_page(self) -> None:
         browser = signed_in(UserFactory.create(client=True, name="Olive Owner"))
 
         def text(path: str) -> str:

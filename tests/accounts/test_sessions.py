@@ -231,7 +231,7 @@ def test_user_is_determined_by_each_request(webhook: WebhookClient, olive: Sampl
     assert user_of(mint(vera.clerk_id)).clerk_id == vera.clerk_id
 
 
-def test_without_clerk_every_request_is_anonymous(settings: Settings, olive: SampleUser) -> None:
+def test_every_request_is_anonymous_without_clerk(settings: Settings, olive: SampleUser) -> None:
     settings.CLERK_PUBLISHABLE_KEY = ""
     assert not user_of(mint(olive.clerk_id)).is_authenticated
 

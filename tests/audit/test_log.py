@@ -295,7 +295,7 @@ def test_user_agent_is_truncated_and_cleaned(sent: dict[str, str], kept: str | N
     assert AuditLog.objects.get().user_agent == kept
 
 
-def test_ip_address_of_a_request_is_the_one_seen_by_the_proxy(settings: Settings) -> None:
+def test_request_ip_address_is_the_address_seen_by_the_proxy(settings: Settings) -> None:
     settings.TRUSTED_PROXY_COUNT = 1
     request = RequestFactory().get("/", headers={"x-forwarded-for": "6.6.6.6, 203.0.113.9"}, REMOTE_ADDR="10.0.0.1")
     assert Actor.from_request(request).ip_address == "203.0.113.9"

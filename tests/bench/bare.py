@@ -1,4 +1,4 @@
-"""A bare Django site, to which `tests.bench.pages` compares the product's pages: the settings and views of a tutorial.
+"""A minimal Django site, like the one in Django's tutorial. `tests.bench.pages` compares the product's pages with it.
 
 It has the middleware of `startproject` and reads the same builders with one query. It shows the name, headline, skills and
 text on a builder's page, and the name and headline in the directory. This module contains settings, URLs and views.

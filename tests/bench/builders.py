@@ -1,4 +1,4 @@
-"""Create ten thousand builders with a natural word frequency, and a hundred copies of each: a million."""
+"""Create a million builders: ten thousand with a natural word frequency, and a hundred copies of each."""
 
 import itertools
 import random
@@ -24,7 +24,7 @@ CHANGED = {
 
 
 def seed(builders: int = BUILDERS) -> None:
-    """Create thousands of builders, indexed like in the product."""
+    """Create thousands of builders, indexed as in the product."""
     from django.utils import timezone
 
     from accounts.models import User
@@ -75,7 +75,7 @@ def seed(builders: int = BUILDERS) -> None:
 
 
 def add_portfolios() -> None:
-    """Give every builder what a complete page has: projects, a badge, links and a location."""
+    """Complete every builder's page with projects, a badge, links and a location."""
     from django.db.models import Case, F, Value, When
 
     from accounts.models import User

@@ -101,7 +101,7 @@ def pages(url: str) -> Pages:
 
 
 def words_near(connection: psycopg.Connection, percent: float) -> list[str]:
-    """Return words that about `percent` of the first builders have, excluding facet terms."""
+    """Return words that appear in about `percent` of the first builders, excluding facet terms."""
     rows = connection.execute(
         "SELECT word FROM ts_stat('SELECT search FROM profiles_builderprofile WHERE id <= 10000') "
         "WHERE word ~ '^[a-z]{6}' ORDER BY abs(ndoc - %s), word LIMIT 5",

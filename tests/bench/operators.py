@@ -114,7 +114,7 @@ def seed_in_process(url: str, events: int) -> dict[str, str]:
 
 
 def seed(events: int) -> dict[str, str]:
-    """Store events of the last month, create their hourly counts, then store a few more."""
+    """Store events from the last month, create their hourly counts, then store a few more."""
     import django
 
     django.setup()

@@ -1,8 +1,8 @@
-"""Compare the CPU time of pages with that of a bare Django page, over HTTP in alternating rounds.
+"""Compare the CPU time of pages with the CPU time of a minimal Django page, over HTTP in alternating rounds.
 
     python -m tests.bench.pages
 
-One PostgreSQL and one gunicorn worker per site. The CPU time is the sum of gunicorn and PostgreSQL, without the client.
+One PostgreSQL and one gunicorn worker per site. The CPU time is the total for gunicorn and PostgreSQL, excluding the client.
 A cold page is requested after its builders have been written to, so nothing that depends on them is cached.
 """
 
@@ -29,7 +29,7 @@ from tests.settings import ENVIRONMENT
 ROUNDS, REQUESTS = int(os.environ.get("ROUNDS", "9")), int(os.environ.get("REQUESTS", "60"))
 BUILDERS, SHOWN, CARDS = 2000, 40, 24
 TOKEN_LIFETIME_S = 7200
-#: The most that a page may cost, as a multiple of the bare page's CPU time.
+#: Maximum CPU time of each page, as a multiple of the bare page's CPU time.
 LIMITS = {
     "builder page, visitor, warm": 2.5,
     "builder page, visitor, cold": 4.0,
@@ -37,7 +37,7 @@ LIMITS = {
     "directory, visitor, warm": 4.0,
     "directory, visitor, cold": 7.0,
 }
-#: Room for noise before the benchmark fails.
+#: Tolerance for measurement noise.
 TOLERANCE = 1.15
 BARE_BUILDER, BARE_DIRECTORY = "bare builder page", "bare directory"
 
@@ -50,7 +50,7 @@ class Page:
 
     Attributes:
         bare: the label of the bare page to which this one is compared.
-        touched: the SQL condition of the builders that are written to before each request.
+        touched: an SQL condition that selects the builders to update before each request.
         status: the expected status.
     """
 
@@ -167,12 +167,12 @@ def signed_in(clerk_id: str) -> Headers:
 
 
 def cpu_meter(postgres: EmbeddedPostgres, sites: list[Site], writer: psycopg.Connection) -> Callable[[], float]:
-    """Return a function that returns the CPU seconds of the sites and of PostgreSQL, without this client's writes."""
+    """Return a function that returns the CPU seconds of the sites and of PostgreSQL, excluding this client's writes."""
     server = psutil.Process(int((postgres.data / "postmaster.pid").read_text().split()[0]))
     own = writer.info.backend_pid
 
     def total() -> float:
-        # Backends live as long as the connection pools, so no CPU time is lost with an ended process.
+        # Backends exist as long as the connection pools, so the CPU time of all processes is included.
         backends = [each for each in server.children(recursive=True) if each.pid != own]
         running = [each for site in sites for each in site.processes]
         return sum(times.user + times.system for times in (each.cpu_times() for each in [*running, server, *backends]))
@@ -181,7 +181,7 @@ def cpu_meter(postgres: EmbeddedPostgres, sites: list[Site], writer: psycopg.Con
 
 
 def measure(pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer: psycopg.Connection) -> None:
-    """Run the rounds. The first one is a warm-up and not measured."""
+    """Run the rounds. The first round is a warm-up and is not measured."""
     for number in range(ROUNDS + 1):
         for page in list(pages.values())[:: 1 if number % 2 else -1]:
             warm_up(page)
@@ -206,7 +206,7 @@ def warm_up(page: Page) -> None:
 
 
 def report(pages: Mapping[str, Page]) -> int:
-    """Print the medians, and return 1 if a page costs more than its limit."""
+    """Print the medians, and return 1 if a page exceeds its limit."""
     print(f"\nCPU time of a request in ms, medians of {ROUNDS} alternating rounds of {REQUESTS} requests:\n")
     print(f"{'':34}{'CPU ms':>8}{'lowest':>8}{'highest':>9}{'bare':>7}{'limit':>7}")
     failed = False

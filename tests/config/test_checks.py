@@ -27,7 +27,7 @@ def check_ids(settings: Settings, **changed: Any) -> list[checks.CheckMessage]:
     return [message for message in messages if (message.id or "").startswith("config.")]
 
 
-def test_sound_settings_have_no_findings(settings: Settings) -> None:
+def test_valid_settings_have_no_findings(settings: Settings) -> None:
     assert check_ids(settings) == []
 
 

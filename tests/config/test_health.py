@@ -161,7 +161,7 @@ PROBED_HOSTS = ("10.0.3.17:8000", "[2001:db8::7]:8000", "host.invalid", "not a h
 @pytest.mark.django_db
 @pytest.mark.parametrize("host", PROBED_HOSTS)
 @pytest.mark.parametrize("url", (HEALTHZ, READYZ, "/metrics"))
-def test_probes_answer_before_the_host_check(
+def test_probes_respond_before_the_host_check(
     client: Client, caplog: pytest.LogCaptureFixture, url: str, host: str
 ) -> None:
     response = client.get(url, headers={"host": host}, SERVER_NAME="10.0.3.17")
@@ -178,7 +178,7 @@ def test_pages_still_check_the_host(client: Client) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("host", ("", "Host: 10.0.3.17:8000\r\n"), ids=("none", "IP address"))
 @pytest.mark.parametrize("url", (HEALTHZ, READYZ, "/metrics"))
-def test_running_server_answers_probes_with_any_host(server: str, url: str, host: str) -> None:
+def test_running_server_responds_to_probes_with_any_host(server: str, url: str, host: str) -> None:
     address = urlsplit(server)
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=10) as probe:
         probe.sendall(f"GET {url} HTTP/1.0\r\n{host}\r\n".encode())

@@ -29,7 +29,7 @@ def test_redirect_marks_the_browser_with_a_secure_cookie(client: Client) -> None
     assert (cookie["secure"], cookie["httponly"], cookie["max-age"]) == (True, True, 60)
 
 
-def test_request_that_was_redirected_and_comes_again_gets_an_explanation(
+def test_repeated_request_after_a_redirect_gets_an_explanation(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert get(client)[0] == 301

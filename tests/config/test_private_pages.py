@@ -21,7 +21,7 @@ PUBLIC_PAGES = ("/", "/builders/", "/builders/olive-owner/")
 
 
 def stored_by(response: Any) -> str:
-    """Return who may store a response: "everyone", "browser" or ""."""
+    """Return where a response may be cached: "everyone", "browser" or "" (nowhere)."""
     directives = {part.strip() for part in response.get("Cache-Control", "").split(",")}
     if "no-store" in directives:
         return ""
@@ -105,7 +105,7 @@ def test_public_page_of_a_visitor_can_be_stored(url: str, pk: int) -> None:
 
 
 @pytest.mark.parametrize("url", [url for url in URLS if url.startswith("/admin/")])
-def test_admin_pages_load_nothing_from_clerk_for_operators_with_a_password(url: str, pk: int) -> None:
+def test_admin_pages_load_no_clerk_scripts_for_operators_with_a_password(url: str, pk: int) -> None:
     for browser in (Client(raise_request_exception=False), with_password(raise_request_exception=False)):
         response = browser.get(url.format(pk=pk))
         page = "" if response.streaming else response.content.decode()

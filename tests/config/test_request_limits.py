@@ -213,9 +213,7 @@ def statements() -> Iterator[CaptureQueriesContext]:
 @pytest.mark.parametrize(
     ("url", "number"), (("/builders/", 50), ("/builders/?q=django", 9), ("/api/profiles/builders", 29))
 )
-def test_reading_pages_and_searching_cost_no_statement(
-    statements: CaptureQueriesContext, url: str, number: int
-) -> None:
+def test_page_views_and_searches_need_no_statement(statements: CaptureQueriesContext, url: str, number: int) -> None:
     for _ in range(number):
         assert Client().get(url, REMOTE_ADDR=NETWORK).status_code == 200
     assert not [query for query in statements.captured_queries if "requestcount" in query["sql"]]

@@ -45,7 +45,7 @@ def start(command: tuple[str, ...], media: Path, **changed: str) -> subprocess.C
     )
 
 
-def test_sound_settings_raise_no_messages(tmp_path: Path) -> None:
+def test_valid_settings_raise_no_messages(tmp_path: Path) -> None:
     done = start(IMPORT, tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 

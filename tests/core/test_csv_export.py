@@ -1,4 +1,4 @@
-"""Cells of an export are text in every spreadsheet, whichever separator it splits the lines at."""
+"""Exported cells are plain text in every spreadsheet, regardless of its separator."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ SEPARATORS = (",", ";", "\t")
 
 
 def cells(text: str, separator: str) -> list[str]:
-    """Read an export as a spreadsheet with this separator does."""
+    """Parse an export as a spreadsheet with this separator would."""
     lines = "".join(csv_lines(["first", "second", "third"], [[1, text, "end"]]))
     return [cell for row in csv.reader(io.StringIO(lines, newline=""), delimiter=separator) for cell in row]
 

@@ -1,4 +1,4 @@
-"""The `fragment` tag: what it stores, and what it renders again."""
+"""The `fragment` tag: caching, cache keys and expiry."""
 
 import re
 from collections.abc import Iterator

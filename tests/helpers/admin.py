@@ -1,4 +1,4 @@
-"""A row for every page of the admin."""
+"""Create one row of every model in the admin."""
 
 from django.contrib.auth.models import Group
 from django.db import connection

@@ -87,7 +87,7 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
 
     @classmethod
     def _create(cls, model_class: type[BuilderProfile], *args: Any, **values: Any) -> BuilderProfile:
-        """Index the profile for the directory, as all code that creates profiles does."""
+        """Index the profile for the directory, like the product code that creates profiles."""
         profile = model_class(*args, **values)
         indexing.index(profile)
         profile.save()

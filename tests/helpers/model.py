@@ -6,7 +6,7 @@ from typing import Any
 from accounts.models import User
 
 RANKS = {"user.created": 1, "user.updated": 2}
-#: The keys that determine each field. The value comes from the newest event that contains all of the field's keys.
+#: The keys that determine each field. The value comes from the newest event that contains all of these keys.
 FIELD_KEYS = {
     "name": ("first_name", "last_name"),
     "username": ("username",),

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 10
 
 
-def test_eight_deliveries_of_one_event_have_one_effect(svix: Svix) -> None:
+def test_eight_deliveries_of_one_event_are_applied_once(svix: Svix) -> None:
     for _ in range(ROUNDS):
         user, svix_id = person(roles=["BUILDER"]), new_svix_id()
         message = (samples.user_event("user.created", user), svix_id)

@@ -353,7 +353,7 @@ def test_search_accepts_hostile_parameters(people: People, parameter: str) -> No
     [form for form in FORMS if form.texts and form.url != PAGE_URL + "badges/code/"],
     ids=lambda form: form.url,
 )
-def test_form_submitted_twice_has_one_effect(people: People, form: Form) -> None:
+def test_form_submitted_twice_is_applied_once(people: People, form: Form) -> None:
     browser = signed_in(getattr(people, form.who))
     typed = people.filled(form) | {
         name: form.filled.get(name, "7") for name in form.texts if name not in {"url", "links"}

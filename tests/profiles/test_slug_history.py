@@ -88,7 +88,7 @@ def test_reserved_words_are_rejected(page: BuilderProfile, typed: str) -> None:
     assert page.slug == "olive"
 
 
-def test_page_with_a_word_that_became_reserved_can_be_saved(page: BuilderProfile) -> None:
+def test_page_with_a_newly_reserved_slug_can_be_saved(page: BuilderProfile) -> None:
     BuilderProfile.objects.update(slug="edit")
     page.refresh_from_db()
     assert change_slug(page, "edit").status_code == 302

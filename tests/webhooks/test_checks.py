@@ -66,7 +66,7 @@ def test_short_metrics_token_is_an_error_that_does_not_reveal_it(settings: Setti
 
 
 @pytest.mark.parametrize("entry", ("0.0.0.0/0", "::/0", "128.0.0.0/1", "2000::/3"))
-def test_metrics_open_to_the_world_are_an_error(settings: Settings, entry: str) -> None:
+def test_unrestricted_metrics_access_is_an_error(settings: Settings, entry: str) -> None:
     settings.METRICS_ALLOWED_IPS = ["10.0.0.0/8", "fc00::/7", entry]
     assert check_ids() == ["webhooks.E008"]
     assert repr(entry) in message().msg

@@ -262,7 +262,7 @@ def by(name: str) -> Callable[[WebhookEvent], Any]:
 def test_pages_contain_each_event_exactly_once(
     operator: Client, monkeypatch: pytest.MonkeyPatch, name: str, sign: str, where: str
 ) -> None:
-    """Many events have the same value, so pages start and end between equal values."""
+    """Many events have the same value, so some page boundaries are between equal values."""
     monkeypatch.setattr(WebhookEventAdmin, "list_per_page", 4)
     for number in range(23):
         facts: dict[str, Any] = {"attempts": 1 + number % 7 // 5}
@@ -295,7 +295,7 @@ def test_sort_links_keep_the_filters(operator: Client, events: dict[str, Webhook
     assert '<a href="?sort=lag&amp;state=failed" aria-current="true">Lag' in text
     assert '<a href="?sort=-attempts&amp;state=failed" >Attempts</a>' in text
     assert '<input type="hidden" name="sort" value="-lag">' in text
-    assert "from the event at Clerk until it was applied here" in text
+    assert "until the event was applied here" in text
     assert shown(operator, events, "?sort=-attempts")[:2] == ["failed", "new"]
     assert shown(operator, events, "?sort=received") == ["old", "ignored", "stale", "dead", "failed", "new"]
 
@@ -479,7 +479,7 @@ def test_invalid_filter_exports_nothing(operator: Client, query: str, message: s
     response = operator.post(EXPORT + query)
     assert response.status_code == 302
     assert message in " ".join(str(sent) for sent in get_messages(response.wsgi_request))
-    assert not AuditLog.objects.exists()
+    assert not AuditLog.objects.filter(action="EVENTS_EXPORTED").exists()
 
 
 def test_only_staff_can_export(olive: User) -> None:

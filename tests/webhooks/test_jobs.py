@@ -49,7 +49,7 @@ def test_failed_job_is_discarded_and_audited(operator: Client) -> None:
 
 
 @pytest.mark.parametrize("action", ("retry", "discard"))
-def test_job_that_has_not_failed_is_left_alone(operator: Client, action: str) -> None:
+def test_job_that_has_not_failed_is_not_changed(operator: Client, action: str) -> None:
     waiting = create_job("todo")
     assert "nothing was changed" in act(operator, action, waiting)
     assert ProcrastinateJob.objects.get(pk=waiting).status == "todo"

@@ -215,7 +215,7 @@ def test_htmx_request_with_token_without_party_fetches_a_new_token(production: N
     assert response.status_code == 401
 
 
-def test_token_without_party_grants_nothing(production: None) -> None:
+def test_token_without_party_grants_no_access(production: None) -> None:
     headers = {"cookie": f"__session={WITHOUT_PARTY}; __client_uat={FRESH}", "sec-fetch-dest": "empty"}
     response: Any = Client().get("/account/", headers=headers)
     assert response.status_code == 302

@@ -322,7 +322,7 @@ def test_only_public_metadata_grants_roles() -> None:
 # --- Events ---
 
 
-def test_event_has_ip_address_and_user_agent_of_the_acting_user() -> None:
+def test_event_has_the_acting_users_ip_address_and_user_agent() -> None:
     event = parse_event_with(
         samples.event(
             "user.updated", ZOFIA.data(), occurred_at=NOON, client_ip="2001:DB8:0::7", user_agent="Firefox\n1"

@@ -98,7 +98,7 @@ class TestSimultaneousSignUps:
         assert late_conflicts.open_late_conflicts(SYSTEM) == 0
 
     @pytest.mark.parametrize("state", (State.KEPT, State.DISMISSED))
-    def test_decided_conflict_is_not_opened_again(
+    def test_resolved_conflict_is_not_reopened_by_the_job(
         self, webhook: WebhookClient, hide_other_accounts: pytest.MonkeyPatch, state: State
     ) -> None:
         self.sign_up_twice(webhook, hide_other_accounts)
@@ -182,7 +182,7 @@ class TestDifferentEmails:
         clerk_account(**one), clerk_account(**two)
         assert self.suggested() == []
 
-    def test_many_alike_accounts_are_not_suggested(self) -> None:
+    def test_large_groups_of_similar_accounts_are_not_suggested(self) -> None:
         for number in range(suggestions.MAX_ACCOUNTS + 1):
             clerk_account(email=f"test@site{number}.example", name="Test")
         assert self.suggested() == []
@@ -195,7 +195,7 @@ class TestDifferentEmails:
         assert list(User.objects.order_by("pk").values()) == before
         assert conflict().is_open
 
-    def test_suggestion_raises_no_alarm(self) -> None:
+    def test_suggestion_raises_no_alert(self) -> None:
         local_account(email="name@company.com"), clerk_account(email="name@company.ai")
         suggestions.suggest(SYSTEM)
         assert health.measure().open_conflicts == 0
@@ -263,7 +263,7 @@ class TestDifferentEmails:
                 clerk_account(email=f"name{number}@company.{ending}", created_at=SINCE)
         assert [suggestions.suggest(SYSTEM) for _ in range(3)] == [2, 1, 0]
 
-    def test_erased_person_leaves_no_suggestion(self) -> None:
+    def test_erased_user_has_no_suggestions(self) -> None:
         assert not ClientProfile.objects.exists()
         account = local_account(email="name@company.com", erased_at=timezone.now(), name="")
         User.objects.filter(pk=account.pk).update(email=None)

@@ -74,7 +74,7 @@ def zofia(webhook: WebhookClient) -> User:
 
 @pytest.fixture
 def full_zofia(zofia: User) -> User:
-    """Return Zofia with a value in every text column and a row in every table about builders."""
+    """Return Zofia with a value in every text column and a row in every builder-related table."""
     builder = BuilderProfile.objects.get()
     BuilderProfile.objects.update(
         **dict.fromkeys(("tagline", "bio", "validation_evidence", "hidden_reason"), "What Zofia showed us"),
@@ -244,7 +244,7 @@ class TestExport:
         webhook.created(other)
         assert b"nemo" not in b"".join(self.read(exports.build_archive(zofia)).values()).lower()
 
-    def test_export_reduces_admins_to_their_part(self, zofia: User) -> None:
+    def test_export_identifies_admins_only_by_their_role(self, zofia: User) -> None:
         adam = UserFactory.create(admin=True, name="Adam Admin", email="adam@example.com")
         by_adam = Actor(AuditLog.Source.REQUEST, ip_address="198.51.100.7", user_agent="Adamfox/1.0")
         impersonated = replace(REQUEST, impersonator="user_adam", ip_address="198.51.100.8", user_agent="Adamfox/2.0")
@@ -326,7 +326,7 @@ class TestExport:
         exports.build_export(export.pk)
         assert actions(zofia).count("DATA_EXPORTED") == 1
 
-    def test_download_is_for_the_owner_only_and_expires(self, zofia: User) -> None:
+    def test_only_the_owner_can_download_the_export_until_it_expires(self, zofia: User) -> None:
         export = self.build(zofia)
         path = f"/account/exports/{export.public_id}/"
         assert signed_in(UserFactory.create(admin=True)).get(path).status_code == 404
@@ -381,7 +381,7 @@ class TestErasure:
             callback()
         assert not any(map(default_storage.exists, names))
 
-    def test_sent_messages_are_emptied_and_received_ones_deleted(
+    def test_sent_messages_are_emptied_and_received_messages_are_deleted(
         self, webhook: WebhookClient, full_zofia: User
     ) -> None:
         self.delete_and_erase(webhook, full_zofia)
@@ -471,7 +471,7 @@ def test_every_model_with_personal_data_is_exported() -> None:
         *("accounts.MetadataPush", "accounts.DataExport", "audit.AuditLog", "webhooks.WebhookEvent"),
         *("profiles.BuilderProfile", "profiles.ClientProfile", "profiles.Badge", "profiles.ContactMessage"),
     }
-    # Handling alerts, replaying events and approving deletions is work, and the exported audit log covers it.
+    # Handling alerts, replaying events and approving deletions are recorded in the audit log, which is exported.
     assert user_models == exported | {"webhooks.Alert", "webhooks.Replay", "accounts.Reconciliation"}
 
 

@@ -43,7 +43,7 @@ class TestSweep:
 
     @pytest.fixture
     def masked_deletion(self, clerk: StandIn, people: list[str]) -> str:
-        """Delete a user at Clerk and delete another here, so that the numbers of users agree."""
+        """Delete a user at Clerk and another user here, so that the user counts match."""
         clerk.call("DELETE", f"/local/users/{people[3]}")
         User.objects.filter(clerk_id=people[0]).update(deleted_at=timezone.now(), is_active=False)
         return people[3]
@@ -106,7 +106,7 @@ class TestSweep:
         clerk.call("PATCH", f"/local/users/{people[0]}", {"first_name": "Changed"})
         assert reconciliation.reconcile(full=False).stale == 1
 
-    def test_paused_report_says_what_happens_next(self, masked_deletion: str) -> None:
+    def test_paused_report_explains_the_next_step(self, masked_deletion: str) -> None:
         self.run_jobs(1, start=sweep.START_EVERY)
         run = Reconciliation.objects.get(state="paused")
         admin = signed_in(UserFactory.create(admin=True))
@@ -202,7 +202,7 @@ class TestApproval:
         with pytest.raises(unlisted.ApprovalError, match="have not been approved"):
             unlisted.delete_approved(run)
 
-    def test_approval_covers_no_later_report(self, clerk: StandIn, run: Reconciliation) -> None:
+    def test_approval_does_not_apply_to_later_reports(self, clerk: StandIn, run: Reconciliation) -> None:
         self.approve(run)
         assert reconciliation.reconcile(full=True).skipped_deletions == 12
         assert len(live_ids()) == 14
@@ -224,7 +224,7 @@ class TestApproval:
     @pytest.mark.parametrize(
         "typed", ({}, {"count": "11", "reason": "x"}, {"count": "x", "reason": "x"}, {"count": "12"})
     )
-    def test_incomplete_form_approves_nothing(self, run: Reconciliation, typed: dict[str, str]) -> None:
+    def test_incomplete_approval_is_rejected(self, run: Reconciliation, typed: dict[str, str]) -> None:
         browser = signed_in(UserFactory.create(admin=True))
         url = f"/admin/accounts/reconciliation/{run.pk}/approve/"
         assert 'class="error"' in browser.post(url, typed, follow=True).content.decode()
@@ -251,14 +251,14 @@ class TestApproval:
         with pytest.raises(CommandError, match=message):
             call_command("reconcile", **({"approve_deletions": run.pk} | options))
 
-    def test_report_names_the_command(self, clerk: StandIn, run: Reconciliation) -> None:
+    def test_report_mentions_the_command(self, clerk: StandIn, run: Reconciliation) -> None:
         output = StringIO()
         call_command("reconcile", "--full", stdout=output)
         assert '--deletions 12 --reason "…"' in output.getvalue()
 
 
 def fake_user(clerk: StandIn, clerk_id: str) -> dict[str, Any]:
-    """Return a payload of a user as Clerk's Backend API has it."""
+    """Return a user payload in the format of Clerk's Backend API."""
     someone = clerk.create(first_name="Anyone")
     answer = httpx.get(
         f"http://127.0.0.1:{clerk.port}/v1/users/{someone['id']}", headers={"Authorization": f"Bearer {API_KEY}"}

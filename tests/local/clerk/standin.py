@@ -22,7 +22,7 @@ from svix.webhooks import Webhook
 
 SECRET = "whsec_dGhlIHNlY3JldCBvZiB0aGUgc3RhbmQtaW4="
 INSTANCE_ID = "ins_2testtesttesttesttesttestte"
-#: The factor for delays. It shortens the 27.6 hours of all retries to about one second.
+#: Factor for all delays. It shortens the full retry schedule from 27.6 hours to about one second.
 TIME_SCALE = 0.00001
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -159,7 +159,7 @@ class TestForm:
 
 
 class InProcess(Browser):
-    """A browser that talks to the application in this process, with a token instead of the stand-in's cookies."""
+    """A browser that calls the application in this process, with a token instead of the stand-in's cookies."""
 
     def __init__(self, user: User) -> None:
         super().__init__(PORT)

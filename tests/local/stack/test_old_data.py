@@ -1,4 +1,4 @@
-"""Data of an older version is rejected before `migrate` fails on it."""
+"""Data from an older version is rejected before `migrate` runs."""
 
 import sqlite3
 from contextlib import closing

@@ -223,7 +223,7 @@ def test_any_name_is_valid_in_reply_to(olive: BuilderProfile, vera: User, name: 
         ("a@münchen.de", "a@xn--mnchen-3ya.de"),
     ),
 )
-def test_unusual_email_addresses_of_both_sides_are_valid_in_headers(
+def test_unusual_email_addresses_are_valid_in_headers(
     olive: BuilderProfile, vera: User, email: str, header: str
 ) -> None:
     User.objects.filter(pk__in=[vera.pk, olive.user.pk]).update(email=email)

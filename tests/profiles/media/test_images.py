@@ -166,11 +166,11 @@ def test_polyglot_file_keeps_only_the_image(content: bytes) -> None:
     assert not [word for word in (b"<script", b"<?php", b"PK\x03\x04") if word in kept]
 
 
-# --- Files that browsers open although they have unusual parts ---
+# --- Unusual files that browsers can open ---
 
 
 def photo(**options: Any) -> bytes:
-    """Return a JPEG of noise, so that no row looks like a missing one."""
+    """Return a JPEG of random noise, so that no row looks like a missing row."""
     return encode(Image.effect_noise((640, 480), 90).convert("RGB"), **options)
 
 

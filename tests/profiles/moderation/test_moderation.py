@@ -291,7 +291,7 @@ ACTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("action", ACTIONS)
-def test_simultaneous_clicks_have_one_effect(action: str) -> None:
+def test_simultaneous_clicks_are_applied_once(action: str) -> None:
     page = BuilderProfileFactory.create(unpublished_at=SINCE)
     function, arguments = ACTIONS[action]
 

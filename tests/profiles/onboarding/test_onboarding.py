@@ -72,7 +72,7 @@ class TestSteps:
         olive.refresh_from_db()
         assert olive.roles == ["BUILDER"]
 
-    def test_client_ends_in_the_directory(self, olive: User) -> None:
+    def test_client_is_redirected_to_the_directory(self, olive: User) -> None:
         browser = signed_in(olive)
         ClientProfile.objects.create(user=olive)
         submit(browser, "", {"goal": "client"}, "/welcome/client/")

@@ -1,4 +1,4 @@
-"""Cached parts of pages: never stale, never personal, and cheap to revalidate."""
+"""Cached page fragments are never stale, contain no personal content, and are fast to revalidate."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ from tests.helpers.flags import set_flag
 pytestmark = pytest.mark.django_db
 
 URL, DIRECTORY = "/builders/olive-owner/", "/builders/"
-#: A value of every column that a page or card shows, different from the factory's.
+#: A value for every column that is shown on a page or card. Each value differs from the factory's.
 PROFILE_CHANGES: dict[str, Any] = {
     "display_name": "Olivia",
     "headline": "Another headline",
@@ -61,7 +61,7 @@ def empty_cache() -> Iterator[None]:
 
 
 def visitor(**options: Any) -> Client:
-    """Return a browser that Clerk knows and that is signed out. Clerk redirects other browsers of a development instance."""
+    """Return a signed-out browser that has already completed a handshake. Development instances redirect other browsers to Clerk."""
     browser = Client(**options)
     browser.cookies["__clerk_db_jwt"] = "dvb_any"
     return browser
@@ -225,7 +225,7 @@ def test_page_is_cached_for_each_language(olive: BuilderProfile, client: Client)
 
 @pytest.mark.usefixtures("olive")
 @pytest.mark.parametrize("first", ("visitor", "owner"))
-def test_roles_do_not_share_what_differs(client: Client, first: str) -> None:
+def test_fragments_that_differ_by_role_are_not_shared(client: Client, first: str) -> None:
     owner = signed_in(User.objects.get(builderprofile__slug="olive-owner"))
     for _ in range(2):
         for who in (first, "owner", "visitor"):

@@ -52,7 +52,7 @@ HIDDEN: dict[str, dict[str, Any]] = {reason: {reason: SINCE} for reason in Profi
 
 
 @pytest.mark.parametrize("facts", HIDDEN.values(), ids=HIDDEN)
-def test_hidden_builder_is_on_no_page(client: Client, facts: dict[str, Any]) -> None:
+def test_hidden_builder_is_not_on_any_page(client: Client, facts: dict[str, Any]) -> None:
     profile = BuilderProfileFactory.create(user__name="Olive Owner", introduced=True, **facts)
     for url, status in (("/", 200), ("/builders/", 200), (url_of(profile), 404)):
         text = page(client, url, status)
@@ -60,7 +60,7 @@ def test_hidden_builder_is_on_no_page(client: Client, facts: dict[str, Any]) -> 
         assert profile.headline not in text
 
 
-def test_builder_without_a_name_is_on_no_page(client: Client) -> None:
+def test_builder_without_a_name_is_not_on_any_page(client: Client) -> None:
     BuilderProfileFactory.create(user__nameless=True, introduced=True)
     assert shown(client, "/") == shown(client, "/builders/") == []
     page(client, "/builders/None/", 404)
@@ -78,7 +78,7 @@ def test_clients_have_no_public_page(client: Client) -> None:
     page(client, "/builders/vera-visitor/", 404)
 
 
-def test_private_fields_are_on_no_page(client: Client) -> None:
+def test_private_fields_are_not_on_any_page(client: Client) -> None:
     profile = BuilderProfileFactory.create(user__email="olive@example.com", user__username="secretolive")
     text = page(client, "/") + page(client, "/builders/") + page(client, url_of(profile))
     assert profile.user.clerk_id

@@ -1,4 +1,4 @@
-"""Pages that are not public: admins see every reason on the page, in its bar and in the admin lists."""
+"""If a page is not public, admins see every reason on the page, in the admin bar and in the admin lists."""
 
 from html import unescape
 from itertools import combinations
@@ -59,7 +59,7 @@ class TestReasons:
     def test_public_page_has_no_reason(self) -> None:
         assert labels(create()) == []
 
-    def test_page_without_a_name_has_no_address(self) -> None:
+    def test_page_without_a_name_has_no_url(self) -> None:
         assert labels(BuilderProfileFactory.create(user__nameless=True)) == ["No address"]
 
     def test_account_whose_identity_moved_is_inactive(self) -> None:
@@ -78,7 +78,7 @@ class TestReasons:
 
 class TestPage:
     @pytest.mark.parametrize("causes", PAIRS, ids=" ".join)
-    def test_bar_and_page_name_every_reason(self, adam: Client, causes: tuple[str, ...]) -> None:
+    def test_bar_and_page_show_every_reason(self, adam: Client, causes: tuple[str, ...]) -> None:
         create(*causes)
         text = read(adam, "/builders/olive-owner/")
         bar, page = text.partition('id="admin-bar"')[2].split("</aside>", 1)
@@ -86,7 +86,7 @@ class TestPage:
             assert f">{cause}" in bar
             assert cause in page.partition('class="person__hidden"')[2].partition("</p>")[0]
 
-    def test_bar_gives_the_time_and_the_reason_for_hiding(self, adam: Client) -> None:
+    def test_bar_shows_the_time_and_the_reason_for_hiding(self, adam: Client) -> None:
         create("Hidden")
         assert "Broken <links>" in read(adam, "/builders/olive-owner/")
         assert "Broken &lt;links&gt;" in adam.get("/builders/olive-owner/").content.decode()
@@ -102,7 +102,7 @@ class TestPage:
         assert "Public, but not listed in the directory." in read(adam, "/builders/olive-owner/")
 
     @pytest.mark.parametrize("causes", PAIRS, ids=" ".join)
-    def test_view_as_visitor_names_the_reasons(self, adam: Client, causes: tuple[str, ...]) -> None:
+    def test_view_as_visitor_shows_the_reasons(self, adam: Client, causes: tuple[str, ...]) -> None:
         create(*causes)
         text = read(adam, "/builders/olive-owner/?as=visitor")
         assert f"Visitors cannot currently see this page. Reasons: {', '.join(causes)}." in text
@@ -120,7 +120,7 @@ class TestPage:
         assert "All reasons: Hidden, Archived" in text
         assert "person__hidden" not in text
 
-    def test_client_page_names_every_reason(self, adam: Client) -> None:
+    def test_client_page_shows_every_reason(self, adam: Client) -> None:
         profile = ClientProfileFactory.create(hidden=True, archived=True, user__banned=True)
         text = read(adam, f"/clients/{profile.pk}/edit/")
         for label in ("Account banned", "Hidden", "Archived"):
@@ -129,7 +129,7 @@ class TestPage:
 
 class TestAdminLists:
     @pytest.mark.parametrize("causes", PAIRS, ids=" ".join)
-    def test_lists_name_every_reason(self, adam: Client, causes: tuple[str, ...]) -> None:
+    def test_lists_show_every_reason(self, adam: Client, causes: tuple[str, ...]) -> None:
         profile = create(*causes)
         Project.objects.create(builder=profile, title="Any")
         Badge.objects.create(builder=profile, kind="identity", evidence="Any", awarded_by=profile.user)
@@ -138,7 +138,7 @@ class TestAdminLists:
             for cause in causes:
                 assert f">{cause}" in text, (name, cause)
 
-    def test_client_list_names_every_reason(self, adam: Client) -> None:
+    def test_client_list_shows_every_reason(self, adam: Client) -> None:
         ClientProfileFactory.create(hidden=True, user__banned=True)
         text = read(adam, "/admin/profiles/clientprofile/")
         assert ">Hidden" in text
@@ -181,6 +181,6 @@ class TestAdminLists:
             ({"is_active": False, "clerk_id": None, "login": "any"}, "Account inactive"),
         ),
     )
-    def test_user_list_names_every_reason(self, adam: Client, values: dict[str, Any], status: str) -> None:
+    def test_user_list_shows_every_reason(self, adam: Client, values: dict[str, Any], status: str) -> None:
         user: User = UserFactory.create(name="Olive Owner", **values)
         assert f">{status}<" in read(adam, f"/admin/accounts/user/?q={user.name.split()[0]}")

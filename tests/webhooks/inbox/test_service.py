@@ -352,7 +352,7 @@ class SubjectWithoutId:
 
 @pytest.mark.parametrize("partial_parser_fails", (False, True), ids=("parser", "both parsers"))
 @pytest.mark.parametrize("error", (AttributeError, RecursionError, KeyError, AssertionError))
-def test_any_exception_of_the_parser_is_stored(
+def test_any_parser_exception_is_stored(
     webhook: WebhookClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception], *, partial_parser_fails: bool
 ) -> None:
     def fail(*args: Any) -> NoReturn:

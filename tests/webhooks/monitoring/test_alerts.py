@@ -319,7 +319,7 @@ def test_wrong_secret_of_a_quiet_site_opens_after_two_deliveries() -> None:
     assert "No delivery has been accepted since." in Alert.objects.get().summary
 
 
-def test_noise_of_strangers_does_not_open_an_alert_on_a_busy_site() -> None:
+def test_unauthenticated_noise_does_not_open_an_alert_on_a_busy_site() -> None:
     reject("missing_headers", 30)
     event(NOW - 2 * MINUTE, deliveries=3000)
     assert check_alerts_at() == []

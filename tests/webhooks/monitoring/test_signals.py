@@ -1,4 +1,4 @@
-"""The dashboard, the alerts, the metrics and the commands read the same signals, so they cannot disagree."""
+"""The dashboard, alerts, metrics and commands all use the same signals, so they always agree."""
 
 from typing import Any
 

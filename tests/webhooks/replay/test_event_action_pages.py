@@ -213,7 +213,7 @@ def test_invalid_filter_is_reported(browser: Client) -> None:
 
 @pytest.mark.parametrize("query", ("?nonsense=1", "?received_at__gte=yesterday", "?state__foo=x", "?id__in=a"))
 @pytest.mark.parametrize("method", ("GET", "POST"))
-def test_invalid_filter_replays_nothing(browser: Client, query: str, method: str) -> None:
+def test_invalid_filter_starts_no_replay(browser: Client, query: str, method: str) -> None:
     insert_ignored_events(3)
     response = start(browser, query) if method == "POST" else browser.get(f"{EVENTS}repair/{query}", follow=True)
     assert response.status_code == 200
@@ -231,7 +231,7 @@ def test_invalid_filter_replays_nothing(browser: Client, query: str, method: str
         {"newest": "x"},
     ),
 )
-def test_invalid_form_replays_nothing(browser: Client, data: dict[str, str]) -> None:
+def test_invalid_form_starts_no_replay(browser: Client, data: dict[str, str]) -> None:
     insert_ignored_events(3)
     assert "Nothing was changed. Enter a reason" in text_of(start(browser, **data))
     assert not Replay.objects.exists()
@@ -244,7 +244,7 @@ def test_blank_rate_limit_means_no_limit(browser: Client) -> None:
 
 
 @pytest.mark.parametrize("ids", (["x"], ["999999999"], ["99999999999999999999"]))
-def test_unknown_event_ids_replay_nothing(browser: Client, ids: list[str]) -> None:
+def test_unknown_event_ids_start_no_replay(browser: Client, ids: list[str]) -> None:
     insert_ignored_events(3)
     assert start(browser, events=ids, newest="0").status_code == 200
     assert not Replay.objects.exists()
