@@ -149,22 +149,22 @@ class TestDifferentEmails:
 
     def test_same_name_and_local_part_is_suggested(self) -> None:
         account, someone = local_account(email="name@company.com"), clerk_account(email="Name@company.ai")
-        assert self.suggested() == [(someone, account, ["company_domain", "name_and_local_part"])]
+        assert self.suggested_pairs() == [(someone, account, ["company_domain", "name_and_local_part"])]
         assert (conflict().state, conflict().email) == ("open", "")
 
     def test_same_name_and_local_part_at_any_provider_is_suggested(self) -> None:
         first, second = clerk_account(email="olive.owner@gmail.com"), clerk_account(email="olive.owner@firm.example")
-        assert self.suggested() == [(second, first, ["name_and_local_part"])]
+        assert self.suggested_pairs() == [(second, first, ["name_and_local_part"])]
 
     def test_same_company_domain_is_suggested_without_a_name(self) -> None:
         account, someone = local_account(email="name@company.com", name=""), clerk_account(email="name@company.ai")
-        assert self.suggested() == [(someone, account, ["company_domain"])]
+        assert self.suggested_pairs() == [(someone, account, ["company_domain"])]
 
     def test_same_name_and_company_is_suggested(self) -> None:
         first, second = clerk_account(email="olive@one.example"), clerk_account(email="oo@two.example")
         for user in (first, second):
             ClientProfileFactory.create(user=user, company_name="Acme ")
-        assert self.suggested() == [(second, first, ["name_and_company"])]
+        assert self.suggested_pairs() == [(second, first, ["name_and_company"])]
 
     @pytest.mark.parametrize(
         ("one", "two"),
@@ -180,12 +180,12 @@ class TestDifferentEmails:
     )
     def test_other_accounts_are_not_suggested(self, one: dict[str, Any], two: dict[str, Any]) -> None:
         clerk_account(**one), clerk_account(**two)
-        assert self.suggested() == []
+        assert self.suggested_pairs() == []
 
     def test_large_groups_of_similar_accounts_are_not_suggested(self) -> None:
         for number in range(suggestions.MAX_ACCOUNTS + 1):
             clerk_account(email=f"test@site{number}.example", name="Test")
-        assert self.suggested() == []
+        assert self.suggested_pairs() == []
 
     def test_suggestion_changes_no_account(self) -> None:
         local_account(email="name@company.com", builder=True), clerk_account(email="name@company.ai")
@@ -268,4 +268,4 @@ class TestDifferentEmails:
         account = local_account(email="name@company.com", erased_at=timezone.now(), name="")
         User.objects.filter(pk=account.pk).update(email=None)
         clerk_account(email="name@company.ai", name="")
-        assert self.suggested() == []
+        assert self.suggested_pairs() == []

@@ -26,7 +26,7 @@ def adam() -> User:
 
 
 @pytest.fixture
-def new(webhook: WebhookClient) -> User:
+def new_account(webhook: WebhookClient) -> User:
     """Return Olive's account at Clerk."""
     someone = person(email="olive@company.ai", first_name="Olive", last_name="Owner", roles=["CLIENT"])
     webhook.created(someone)
@@ -35,7 +35,7 @@ def new(webhook: WebhookClient) -> User:
 
 
 @pytest.fixture
-def old() -> User:
+def old_account() -> User:
     """Return Olive's account from before Clerk, with her page."""
     user: User = UserFactory.create(
         clerk_id=None, login="olive", email="olive@company.com", name="Olive O.", builder=True
@@ -44,7 +44,7 @@ def old() -> User:
     return user
 
 
-def rows(*users: User) -> list[dict[str, Any]]:
+def user_rows(*users: User) -> list[dict[str, Any]]:
     return [dict(row) for row in User.objects.filter(pk__in=[user.pk for user in users]).order_by("pk").values()]
 
 
@@ -58,75 +58,85 @@ def join(user: User, other: User, adam: User, note: str = "She called.") -> Iden
 
 
 class TestJoin:
-    def test_older_account_gets_the_identity_and_keeps_its_profile(self, new: User, old: User, adam: User) -> None:
-        clerk_id = new.clerk_id
-        join(new, old, adam)
-        old.refresh_from_db()
-        new.refresh_from_db()
-        assert (old.clerk_id, old.email, old.roles) == (clerk_id, "olive@company.ai", ["CLIENT", "BUILDER"])
-        assert (new.clerk_id, new.is_active) == (None, False)
-        assert BuilderProfile.objects.published().get().user == old
-        assert MetadataPush.objects.filter(user=old, state="pending").exists()
+    def test_older_account_gets_the_identity_and_keeps_its_profile(
+        self, new_account: User, old_account: User, adam: User
+    ) -> None:
+        clerk_id = new_account.clerk_id
+        join(new_account, old_account, adam)
+        old_account.refresh_from_db()
+        new_account.refresh_from_db()
+        assert (old_account.clerk_id, old_account.email, old_account.roles) == (
+            clerk_id,
+            "olive@company.ai",
+            ["CLIENT", "BUILDER"],
+        )
+        assert (new_account.clerk_id, new_account.is_active) == (None, False)
+        assert BuilderProfile.objects.published().get().user == old_account
+        assert MetadataPush.objects.filter(user=old_account, state="pending").exists()
 
-    def test_join_is_audited_with_reason(self, new: User, old: User, adam: User) -> None:
-        conflict = join(new, old, adam)
+    def test_join_is_audited_with_reason(self, new_account: User, old_account: User, adam: User) -> None:
+        conflict = join(new_account, old_account, adam)
         assert (conflict.kind, IdentityConflict.objects.get().state) == ("manual", "linked")
         row = AuditLog.objects.get(action="CONFLICT_RESOLVED")
         assert row.details is not None
         assert (row.actor_id, row.details["note"]) == (adam.pk, "She called.")
         assert AuditLog.objects.filter(action="IDENTITY_MOVED", actor=adam).count() == 2
 
-    def test_profile_moves_between_two_clerk_accounts(self, webhook: WebhookClient, new: User, adam: User) -> None:
+    def test_profile_moves_between_two_clerk_accounts(
+        self, webhook: WebhookClient, new_account: User, adam: User
+    ) -> None:
         webhook.created(second := person(email="other@example.com", roles=["BUILDER"]))
         user = User.objects.get(clerk_id=second.clerk_id)
-        clerk_id = new.clerk_id
-        assert join(new, user, adam).kind == "manual"
+        clerk_id = new_account.clerk_id
+        assert join(new_account, user, adam).kind == "manual"
         assert IdentityConflict.objects.get().state == "moved"
         user.refresh_from_db()
         assert user.clerk_id == clerk_id
 
-    def test_undo_restores_both_accounts(self, new: User, old: User, adam: User) -> None:
-        before = rows(new, old)
-        conflict = join(new, old, adam)
-        assert rows(new, old) != before
+    def test_undo_restores_both_accounts(self, new_account: User, old_account: User, adam: User) -> None:
+        before = user_rows(new_account, old_account)
+        conflict = join(new_account, old_account, adam)
+        assert user_rows(new_account, old_account) != before
         conflicts.undo(conflict, actor=Actor(user=adam), note="Wrong Olive.")
-        assert rows(new, old) == before
+        assert user_rows(new_account, old_account) == before
         assert IdentityConflict.objects.get().state == "dismissed"
 
-    def test_undo_restores_the_profiles(self, new: User, old: User, adam: User) -> None:
+    def test_undo_restores_the_profiles(self, new_account: User, old_account: User, adam: User) -> None:
         before = shown_profiles()
-        conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
+        conflicts.undo(join(new_account, old_account, adam), actor=Actor(user=adam))
         assert shown_profiles() == before
 
     def test_undo_removes_roles_that_were_pushed_meanwhile(
-        self, webhook: WebhookClient, new: User, old: User, adam: User
+        self, webhook: WebhookClient, new_account: User, old_account: User, adam: User
     ) -> None:
-        conflict = join(new, old, adam)
-        User.objects.filter(pk=old.pk).update(clerk_roles=["CLIENT", "BUILDER"], roles_added=[])  # Clerk confirmed
+        conflict = join(new_account, old_account, adam)
+        User.objects.filter(pk=old_account.pk).update(
+            clerk_roles=["CLIENT", "BUILDER"], roles_added=[]
+        )  # Clerk confirmed
         conflicts.undo(conflict, actor=Actor(user=adam))
-        new.refresh_from_db()
-        assert (new.roles, new.roles_removed) == (["CLIENT"], ["BUILDER"])
-        assert MetadataPush.objects.filter(user=new, state="pending").exists()
+        new_account.refresh_from_db()
+        assert (new_account.roles, new_account.roles_removed) == (["CLIENT"], ["BUILDER"])
+        assert MetadataPush.objects.filter(user=new_account, state="pending").exists()
 
-    def test_undone_join_cannot_be_undone_again(self, new: User, old: User, adam: User) -> None:
-        conflict = join(new, old, adam)
+    def test_undone_join_cannot_be_undone_again(self, new_account: User, old_account: User, adam: User) -> None:
+        conflict = join(new_account, old_account, adam)
         conflicts.undo(conflict, actor=Actor(user=adam))
         with pytest.raises(ResolutionError, match="undone already"):
             conflicts.undo(conflict, actor=Actor(user=adam))
 
-    def test_accounts_can_be_joined_again_after_undo(self, new: User, old: User, adam: User) -> None:
-        conflicts.undo(join(new, old, adam), actor=Actor(user=adam))
-        new.refresh_from_db()
-        old.refresh_from_db()
-        join(new, old, adam)
+    def test_accounts_can_be_joined_again_after_undo(self, new_account: User, old_account: User, adam: User) -> None:
+        conflicts.undo(join(new_account, old_account, adam), actor=Actor(user=adam))
+        new_account.refresh_from_db()
+        old_account.refresh_from_db()
+        join(new_account, old_account, adam)
         assert IdentityConflict.objects.get().state == "linked"
 
-    def test_joined_accounts_cannot_be_joined_again(self, new: User, old: User, adam: User) -> None:
-        join(new, old, adam)
-        new.refresh_from_db()
-        old.refresh_from_db()
+    def test_joined_accounts_cannot_be_joined_again(self, new_account: User, old_account: User, adam: User) -> None:
+        join(new_account, old_account, adam)
+        new_account.refresh_from_db()
+        old_account.refresh_from_db()
         with pytest.raises(ResolutionError, match="already joined"):
-            join(old, new, adam)
+            join(old_account, new_account, adam)
 
     def test_open_conflict_is_resolved_instead(self, webhook: WebhookClient, adam: User) -> None:
         for _ in range(2):
@@ -143,42 +153,44 @@ class TestJoin:
         ),
     )
     def test_impossible_joins_are_refused(
-        self, new: User, old: User, adam: User, values: dict[str, Any], message: str
+        self, new_account: User, old_account: User, adam: User, values: dict[str, Any], message: str
     ) -> None:
-        User.objects.filter(pk=old.pk).update(**values)
-        old.refresh_from_db()
+        User.objects.filter(pk=old_account.pk).update(**values)
+        old_account.refresh_from_db()
         with pytest.raises(ResolutionError, match=message):
-            join(new, old, adam)
+            join(new_account, old_account, adam)
         assert not IdentityConflict.objects.exists()
 
-    def test_account_without_identity_has_none_to_give(self, new: User, old: User, adam: User) -> None:
+    def test_account_without_clerk_id_cannot_be_joined(self, new_account: User, old_account: User, adam: User) -> None:
         with pytest.raises(ResolutionError, match="no longer exists at Clerk"):
-            join(old, new, adam)
+            join(old_account, new_account, adam)
 
-    def test_account_is_not_joined_with_itself(self, new: User, adam: User) -> None:
+    def test_account_cannot_be_joined_with_itself(self, new_account: User, adam: User) -> None:
         with pytest.raises(ResolutionError, match="two different accounts"):
-            join(new, new, adam)
+            join(new_account, new_account, adam)
 
-    def test_reason_is_required(self, new: User, old: User, adam: User) -> None:
+    def test_reason_is_required(self, new_account: User, old_account: User, adam: User) -> None:
         with pytest.raises(ResolutionError, match="Enter a reason"):
-            join(new, old, adam, note=" ")
+            join(new_account, old_account, adam, note=" ")
 
 
 class TestPreview:
-    def test_preview_shows_pages_that_become_hidden(self, new: User, old: User) -> None:
-        BuilderProfileFactory.create(user=new, slug="olive-again")
-        pages = [changes[-1] for _account, changes in joins.preview(new, old)]
+    def test_preview_shows_pages_that_become_hidden(self, new_account: User, old_account: User) -> None:
+        BuilderProfileFactory.create(user=new_account, slug="olive-again")
+        pages = [changes[-1] for _account, changes in joins.preview(new_account, old_account)]
         assert pages == [
             ("Builder page", "/builders/olive-again/", "/builders/olive-again/ (not public)"),
             ("Builder page", "/builders/olive/", "/builders/olive/"),
         ]
 
-    def test_preview_equals_the_join_and_changes_nothing(self, new: User, old: User, adam: User) -> None:
-        before, audited = rows(new, old), AuditLog.objects.count()
-        preview = joins.preview(new, old)
-        assert (rows(new, old), AuditLog.objects.count()) == (before, audited)
+    def test_preview_equals_the_join_and_changes_nothing(
+        self, new_account: User, old_account: User, adam: User
+    ) -> None:
+        before, audited = user_rows(new_account, old_account), AuditLog.objects.count()
+        preview = joins.preview(new_account, old_account)
+        assert (user_rows(new_account, old_account), AuditLog.objects.count()) == (before, audited)
         assert not IdentityConflict.objects.exists()
-        join(new, old, adam)
+        join(new_account, old_account, adam)
         for account, changes in preview:
             stored = User.objects.get(pk=account.pk)
             after = {label: value for label, _before, value in changes}
@@ -189,14 +201,14 @@ class TestPreview:
 
 
 class TestAdmin:
-    def test_admin_previews_joins_and_undoes(self, new: User, old: User, adam: User) -> None:
+    def test_admin_previews_joins_and_undoes(self, new_account: User, old_account: User, adam: User) -> None:
         browser = signed_in(adam)
-        before = rows(new, old)
-        query = f"?user={new.clerk_id}&other=olive@COMPANY.com"
+        before = user_rows(new_account, old_account)
+        query = f"?user={new_account.clerk_id}&other=olive@COMPANY.com"
         page = browser.get(URL + query).content.decode()
         assert "<del" in page
         assert "Join accounts</button>" in page
-        assert rows(new, old) == before
+        assert user_rows(new_account, old_account) == before
         response = browser.post(URL + query, {"note": "She called."}, follow=True)
         page = response.content.decode()
         assert "Joined and recorded in the audit log." in page
@@ -204,11 +216,13 @@ class TestAdmin:
         conflict = IdentityConflict.objects.get()
         url = f"/admin/accounts/identityconflict/{conflict.pk}/resolve/"
         page = browser.post(url, {"resolution": "undo", "note": "Wrong Olive."}, follow=True).content.decode()
-        assert rows(new, old) == before
+        assert user_rows(new_account, old_account) == before
         assert "Undo</button>" not in page
 
-    def test_missing_reason_joins_nothing(self, new: User, old: User, adam: User) -> None:
-        page = signed_in(adam).post(f"{URL}?user={new.pk}&other={old.pk}", {"note": " "}).content.decode()
+    def test_join_without_a_reason_is_rejected(self, new_account: User, old_account: User, adam: User) -> None:
+        page = (
+            signed_in(adam).post(f"{URL}?user={new_account.pk}&other={old_account.pk}", {"note": " "}).content.decode()
+        )
         assert "Enter a reason." in page
         assert "Join accounts</button>" in page
         assert not IdentityConflict.objects.exists()
@@ -223,12 +237,12 @@ class TestAdmin:
             ("", "This field is required"),
         ),
     )
-    def test_unknown_accounts_are_named(self, new: User, adam: User, typed: str, message: str) -> None:
+    def test_unknown_accounts_are_reported(self, new_account: User, adam: User, typed: str, message: str) -> None:
         UserFactory.create_batch(2, email="twin@example.com")
-        page = signed_in(adam).get(URL, {"user": str(new.pk), "other": typed}).content.decode()
+        page = signed_in(adam).get(URL, {"user": str(new_account.pk), "other": typed}).content.decode()
         assert message in page
 
-    def test_user_page_leads_to_the_form(self, old: User, adam: User) -> None:
-        page = signed_in(adam).get(f"/admin/accounts/user/{old.pk}/change/").content.decode()
-        assert f"{URL}?other={old.pk}" in page
-        assert f'value="{old.pk}"' in signed_in(adam).get(f"{URL}?other={old.pk}").content.decode()
+    def test_user_page_links_to_the_form(self, old_account: User, adam: User) -> None:
+        page = signed_in(adam).get(f"/admin/accounts/user/{old_account.pk}/change/").content.decode()
+        assert f"{URL}?other={old_account.pk}" in page
+        assert f'value="{old_account.pk}"' in signed_in(adam).get(f"{URL}?other={old_account.pk}").content.decode()

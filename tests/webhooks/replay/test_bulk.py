@@ -507,7 +507,7 @@ def test_failing_event_of_a_group_fails_alone(webhook: WebhookClient, ngozi: Act
     worst = ALL().order_by("pk")[2].clerk_user_id
     signals.users_synced.connect(fail)
     try:
-        assert work(start(ngozi)).counts == {"processed": 4, "failed": 1}
+        assert run_jobs(start(ngozi)).counts == {"processed": 4, "failed": 1}
     finally:
         signals.users_synced.disconnect(fail)
     assert ALL().get(state="failed").clerk_user_id == worst
