@@ -491,7 +491,7 @@ def test_selecting_100_000_events_is_fast_and_needs_little_memory(ngozi: ActingA
 def test_events_are_replayed_together(webhook: WebhookClient, ngozi: ActingAdmin) -> None:
     create_failed_events(webhook, 40)
     with CaptureQueriesContext(connection) as queries:
-        assert work(start(ngozi)).counts == {"processed": 40}
+        assert run_jobs(start(ngozi)).counts == {"processed": 40}
     assert len(queries) < 120
     assert AuditLog.objects.filter(action="EVENT_REPLAYED").count() == 40
     assert set(ALL().values_list("state", "attempts")) == {("processed", 2)}
