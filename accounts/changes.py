@@ -1,4 +1,4 @@
-"""What the signals of accounts report about each user."""
+"""Data that the accounts app's signals report about each user."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -34,7 +34,7 @@ def _check() -> RawSQL:
 
 
 def lock(column: str, values: Collection[object], *, skip_locked: bool = False) -> list[User]:
-    """Lock users in the order of their primary keys, and check their derived state. See `core.db.statements.lock`."""
+    """Lock users in primary key order, and check their derived state. See `core.db.statements.lock`."""
     check = (("has_outdated_state", f"({extensions.outdated_state_sql})"),)
     return statements.lock(User, column, values, annotations=check, skip_locked=skip_locked)
 

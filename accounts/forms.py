@@ -17,7 +17,7 @@ class RolesForm(forms.Form):
         label=_("I build apps"),
         required=False,
         help_text=_(
-            "Get a public page for your work. It goes live when you publish it. Removing this role takes the page down."
+            "Get a public page for your work. It goes live when you publish it. Removing this role hides your page."
         ),
     )
     client = forms.BooleanField(

@@ -90,7 +90,7 @@ ALERT_URLS = comma_separated("ALERT_URLS")
 DEPLOYMENT, VERSION = deployment(), version()
 #: The Sentry project for error reports. If empty, errors are not reported.
 SENTRY_DSN = sentry_dsn()
-#: Share of requests and jobs to trace, from 0 to 1.
+#: Fraction of requests and jobs to trace, from 0 to 1.
 SENTRY_TRACES_SAMPLE_RATE = fraction("SENTRY_TRACES_SAMPLE_RATE")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)

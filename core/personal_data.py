@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import models
 
-#: Registered modules by app name, in the order of erasure.
+#: Registered modules by app name, in erasure order.
 modules: dict[str, ModuleType] = {}
 
 

@@ -1,4 +1,4 @@
-"""Read-only admin of profiles. Profiles are edited on their own pages."""
+"""Read-only admin pages for profiles. Profiles are edited on their own pages."""
 
 from typing import Any, override
 
@@ -37,7 +37,7 @@ class PublicFilter(admin.SimpleListFilter):
 
 
 class VisibilityColumnMixin[M: Model](admin.ModelAdmin[M]):
-    """A column with the visibility of a profile: public, or every reason why it is not."""
+    """Add a column that shows whether a profile is public, or every reason why it is hidden."""
 
     def profile_of(self, row: Any) -> Profile:
         """Return the profile that a row belongs to."""

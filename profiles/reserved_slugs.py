@@ -1,4 +1,4 @@
-"""Words that no page can have as its slug, because the site uses them in URLs or people would take the page for the site's own."""
+"""Reserved slugs: words that the site uses in URLs, or that visitors could mistake for an official page."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from itertools import chain
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-#: Words that the URLs do not contain today.
+#: Additional words that current URLs do not contain.
 WORDS = frozenset(
     (
         *("about", "administrator", "blog", "buildappswith", "help", "home", "legal", "login", "logout"),

@@ -49,6 +49,6 @@ def _profile_reasons(profile: Profile) -> Iterator[HidingReason]:
     if profile.unpublished_at:
         yield HidingReason(_("Unpublished"), _("The owner has not published the page."), profile.unpublished_at)
     if isinstance(profile, BuilderProfile) and not profile.slug:
-        yield HidingReason(_("No address"), _("The page gets its address when the account has a name."))
+        yield HidingReason(_("No URL"), _("The page gets its URL when the account has a name."))
     if isinstance(profile, ClientProfile):
         yield HidingReason(_("Private"), _("Client profiles are visible only to their owner and admins."))

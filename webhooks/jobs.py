@@ -1,4 +1,4 @@
-"""Retry and discard background jobs that failed for good."""
+"""Retry and discard background jobs that failed permanently."""
 
 from collections.abc import Iterable
 
@@ -24,7 +24,7 @@ def retry(ids: Iterable[int], actor: Actor) -> int:
 
 @transaction.atomic
 def discard(ids: Iterable[int], actor: Actor) -> int:
-    """Delete failed jobs, whose work is then never done. Other jobs are ignored. Return the number of deleted jobs."""
+    """Delete failed jobs without running them again. Other jobs are ignored. Return the number of deleted jobs."""
     jobs = _lock_failed(ids)
     for job in jobs:
         log.record(AuditLog.Action.JOB_DISCARDED, actor=actor, target=job, task=job.task_name)

@@ -19,7 +19,7 @@ from webhooks.inbox.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
 
-#: Svix accepts messages of up to about 350 kB. User events have 2 to 6 kB.
+#: Svix accepts messages of up to about 350 kB. User events are 2 to 6 kB.
 MAX_BODY_BYTES = 512 * 1024
 #: The signature is not stored: it has been verified and is not needed again.
 STORED_HEADERS = (

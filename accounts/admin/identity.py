@@ -35,7 +35,7 @@ class ResolutionForm(forms.Form):
 
 
 class AccountField(forms.CharField):
-    """An account, by its number, Clerk ID, email or login."""
+    """An account, identified by its ID, Clerk ID, email or login."""
 
     def clean(self, value: Any) -> User:
         text = super().clean(value).replace("\x00", "").strip()
@@ -45,23 +45,23 @@ class AccountField(forms.CharField):
         )
         accounts = list(found.order_by("pk")[:5]) if text else []
         if not accounts:
-            raise forms.ValidationError(_("No account has this number, Clerk ID, email or login."))
+            raise forms.ValidationError(_("No account has this ID, Clerk ID, email or login."))
         if len(accounts) > 1:
-            numbers = ", ".join(str(account.pk) for account in accounts)
-            raise forms.ValidationError(_("Several accounts match. Enter one of these numbers: %s.") % numbers)
+            ids = ", ".join(str(account.pk) for account in accounts)
+            raise forms.ValidationError(_("Several accounts match. Enter one of these IDs: %s.") % ids)
         return accounts[0]
 
 
 class JoinForm(forms.Form):
     user = AccountField(label=_("Account to take the sign-in from"), max_length=254)
     other = AccountField(
-        label=_("Account to keep"), max_length=254, help_text=_("The number, Clerk ID, email or login.")
+        label=_("Account to keep"), max_length=254, help_text=_("The account’s ID, Clerk ID, email or login.")
     )
 
 
 @admin.register(IdentityConflict)
 class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
-    """Pairs of accounts that may belong to one person. Conflicts need an admin's decision, suggestions can wait."""
+    """Pairs of accounts that may belong to one person. Conflicts need an admin's decision. Suggestions are optional."""
 
     change_list_template = "admin/accounts/identityconflict/change_list.html"
     change_form_template = "admin/accounts/identityconflict/change_form.html"
@@ -86,7 +86,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
 
     @admin.action(description=_("Dismiss selected suggestions"))
     def dismiss(self, request: HttpRequest, queryset: QuerySet[IdentityConflict]) -> None:
-        """Dismiss suggestions. Conflicts of other kinds need a decision of their own."""
+        """Dismiss suggestions. Conflicts of other kinds must be resolved individually."""
         actor, dismissed = Actor.from_request(request), 0
         for conflict in queryset.filter(kind=IdentityConflict.Kind.POSSIBLE, state=State.OPEN):
             conflicts.resolve(conflict, State.DISMISSED, actor=actor)

@@ -30,7 +30,7 @@ class ApprovalForm(forms.Form):
     count = forms.IntegerField(
         min_value=1,
         label=gettext_lazy("Number of deletions"),
-        help_text=gettext_lazy("Enter the number to confirm it."),
+        help_text=gettext_lazy("Enter the number of deletions to confirm."),
     )
     reason = forms.CharField(
         max_length=2000, label=gettext_lazy("Reason"), widget=forms.Textarea(attrs={"rows": 2, "cols": 40})
@@ -157,15 +157,15 @@ def _remaining_differences(run: Reconciliation) -> str:
 
 
 def _bars(runs: list[Reconciliation]) -> list[dict[str, Any]]:
-    """Return one bar per run, oldest first. Heights show the share of differing users, relative to the worst run."""
+    """Return one bar per run, oldest first. Heights show the percentage of differing users, relative to the worst run."""
     worst = max((100 - (run.match_rate or 0) for run in runs), default=0) or 1
     width = CHART_WIDTH / TREND_RUNS
     bars = []
     for number, run in enumerate(runs):
-        share = 100 - (run.match_rate or 0)
-        height = max(share / worst * (CHART_HEIGHT - 4), 1)
+        percent = 100 - (run.match_rate or 0)
+        height = max(percent / worst * (CHART_HEIGHT - 4), 1)
         bars.append(
             {"x": f"{number * width:.1f}", "y": f"{CHART_HEIGHT - height:.1f}", "width": f"{width - 2:.1f}", "run": run}
-            | {"height": f"{height:.1f}", "is_bad": bool(share), "share": share}
+            | {"height": f"{height:.1f}", "is_bad": bool(percent), "percent": percent}
         )
     return bars

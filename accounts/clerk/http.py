@@ -78,7 +78,7 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
 
 
 def probe() -> bool:
-    """Send one cheap request, also while the circuit is open, record the result and return whether Clerk answered.
+    """Send one cheap request, also while the circuit is open, record the result and return whether Clerk responded.
 
     The circuit therefore closes soon after an outage ends, and an outage is noticed without other requests.
     """

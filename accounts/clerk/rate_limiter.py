@@ -22,7 +22,8 @@ from accounts.models import ClerkRateLimit
 WINDOW_S = 10.0
 #: Requests per window for production instances, development instances, and one user's metadata.
 MAX_PRODUCTION_REQUESTS, MAX_DEVELOPMENT_REQUESTS, MAX_METADATA_REQUESTS = 1000, 100, 10
-#: Share of a window's requests that may be sent at once. The rest are spread out, so that no window exceeds the limit.
+#: Fraction of a window's requests that may be sent at once. The rest are spread out, so that no window exceeds the
+#: limit.
 BURST = 0.1
 #: Number of consecutive failures that opens the circuit. It stays open for 5 s, then 10 s, 20 s and so on, up to five
 #: minutes.

@@ -1,8 +1,8 @@
-"""Open the conflicts that simultaneous events could not open.
+"""Open conflicts that simultaneous events missed.
 
 Two sign-ups with the same email, or two changes to the same email, can be applied at the same time. Neither transaction
-sees the other's account, so neither opens a conflict. A job compares recently changed emails again, which costs the
-webhooks nothing.
+sees the other's account, so neither opens a conflict. A job compares recently changed emails again, so that webhooks
+need no extra queries.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from audit.models import AuditLog
 
 #: Several times the interval of the job and the longest transaction.
 LOOK_BACK = timedelta(minutes=30)
-#: Accounts that one call compares at most. Reconciliation finds the conflicts of the others.
+#: Maximum number of accounts that one call compares. Reconciliation finds the conflicts of the others.
 MAX_ACCOUNTS = 5000
 
 #: Pairs of a Clerk user and another account with the same email, one of which got its email recently. The newer Clerk

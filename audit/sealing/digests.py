@@ -22,7 +22,7 @@ SEALED_COLUMNS = (
     *("id", "timestamp", "action", "source", "actor_id", "target", "subject_id", "changed_fields", "delivery"),
     *("impersonator", "transaction", "personal_digest"),
 )
-#: Personal columns in the order of their digests, and the column that contains their salt.
+#: Personal columns in digest order, and the column that contains their salt.
 PERSONAL_COLUMNS = {
     "actor_label": "actor_salt",
     "target_label": "personal_salt",

@@ -121,7 +121,7 @@ def lock[Row: models.Model](
     annotations: tuple[tuple[str, str], ...] = (),
     skip_locked: bool = False,
 ) -> list[Row]:
-    """Lock rows of a model in the order of their primary keys until the transaction ends, and return them.
+    """Lock rows of a model in primary key order until the transaction ends, and return them.
 
     The lock is NO KEY UPDATE, which allows other transactions to insert rows that refer to these rows.
 

@@ -78,7 +78,7 @@ def check_parameters(request: HttpRequest, known: frozenset[str]) -> None:
     """Reject unknown query parameters.
 
     Raises:
-        ApiError: 400, naming the first unknown parameter and those that the URL has.
+        ApiError: 400. The message contains the first unknown parameter and the valid parameters.
     """
     unknown = next((name for name in request.GET if name not in known), None)
     if unknown is not None:

@@ -57,7 +57,7 @@ def _sender_can_be_reached(message: ContactMessage) -> bool:
 def _build_email(message: ContactMessage) -> EmailMultiAlternatives:
     """Build an email from this site to the builder, with the sender as Reply-To.
 
-    If the sender's email address cannot be a header, the text of the email asks the builder to write to it.
+    If the sender's address is not valid in a header, the email's text asks the builder to send a new email to it.
     """
     sender, builder = message.sender, message.builder
     # A job has no request, so use the first authorized party as the site's origin.

@@ -66,7 +66,7 @@ def read_jpeg(content: bytes) -> Jpeg:
 
 
 def strip_png(content: bytes) -> bytes:
-    """Return a PNG without text, animation and whatever follows its end.
+    """Return a PNG without text, animation and trailing data.
 
     Raises:
         TooComplexError: it has too many chunks.

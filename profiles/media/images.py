@@ -42,7 +42,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_MISSING_FRACTION = 1 / 20
 #: Maximum decompressed size of an ICC profile in a PNG. Printer profiles are about 2 MB.
 MAX_PROFILE_BYTES = 4 * 1024 * 1024
-#: How far a decoded value may differ from the grey with which libjpeg fills missing rows.
+#: Maximum difference between a decoded value and the grey that libjpeg uses for missing rows.
 GREY_TOLERANCE = 3
 #: Minimum length of the shorter side, in pixels, when images are shrunk by an integer factor before slow operations.
 MIN_WORKING_SIDE = 1200

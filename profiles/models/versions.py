@@ -1,4 +1,4 @@
-"""Versions of the rows that a card and a page show. They are keys of cached fragments and ETags."""
+"""Row versions for cards and pages. They are part of the keys of cached fragments, and of ETags."""
 
 from core.db.row_versions import RowVersion
 

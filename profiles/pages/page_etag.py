@@ -1,4 +1,4 @@
-"""The ETag of a builder's page for visitors. It depends on the version of the rows and on the time that the page shows."""
+"""Compute the ETag of a builder's page for visitors. It depends on the row versions and on any time shown on the page."""
 
 import time
 from datetime import datetime
@@ -17,21 +17,21 @@ _find = compile_query(
 )
 
 
-def current(slug: str) -> str:
-    """Return the ETag of a public page as it is now, or "" if there is no public page with this slug."""
+def current_etag(slug: str) -> str:
+    """Return the current ETag of a public page, or "" if no public page has this slug."""
     row = _find(postgres_safe(slug))
     return _etag(*row) if row else ""
 
 
-def of(profile: BuilderProfile) -> str:
-    """Return the ETag of the page of `profile`, which has `PAGE_VERSION` as its annotation `page_version`."""
+def etag_for(profile: BuilderProfile) -> str:
+    """Return the ETag for `profile`, which must be annotated with `PAGE_VERSION` as `page_version`."""
     return _etag(*(getattr(profile, name) for name in _COLUMNS))
 
 
-def minute(time_zone: str, confirmed_at: datetime | None) -> int:
-    """Return the current minute if the page shows a time or how long ago something was, or else 0."""
+def displayed_minute(time_zone: str, confirmed_at: datetime | None) -> int:
+    """Return the current minute if the page shows a clock time or a relative time, otherwise 0."""
     return int(time.time() // 60) if time_zone or confirmed_at else 0
 
 
 def _etag(version: str, time_zone: str, confirmed_at: datetime | None) -> str:
-    return etag_of(version, minute(time_zone, confirmed_at))
+    return etag_of(version, displayed_minute(time_zone, confirmed_at))

@@ -38,7 +38,7 @@ class BuilderDetailView(BuilderPageMixin):
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Revalidate a visitor's copy of the page with one small query."""
         if "If-None-Match" in request.headers and is_for_every_visitor(request):
-            etag = page_etag.current(kwargs["slug"])
+            etag = page_etag.current_etag(kwargs["slug"])
             unchanged = unchanged_response(request, etag) if etag else None
             if unchanged:
                 return unchanged
@@ -49,7 +49,7 @@ class BuilderDetailView(BuilderPageMixin):
             return self.redirect_to_current_slug()
         response = self.render(request)
         if is_for_every_visitor(request):
-            share(response, page_etag.of(self.profile))
+            share(response, page_etag.etag_for(self.profile))
         return response if is_indexed(self.profile) else _without_index(response)
 
     def get_profiles(self) -> QuerySet[BuilderProfile]:
@@ -81,7 +81,7 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
         "in_place_editing": access.can_edit and flags.in_place_editing(request),
         "sharing": SimpleLazyObject(lambda: build_sharing(profile, request)) if public else None,
         "version": version,
-        "minute": page_etag.minute(profile.time_zone, profile.availability_confirmed_at),
+        "minute": page_etag.displayed_minute(profile.time_zone, profile.availability_confirmed_at),
     }
 
 

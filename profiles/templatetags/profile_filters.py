@@ -19,7 +19,7 @@ register = template.Library()
 SYMBOLS = {"AUD": "A$", "BRL": "R$", "CAD": "CA$", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "USD": "$"}
 #: Maximum length of a path shown after a link's host.
 MAX_PATH_LENGTH = 24
-#: Cards that fit into the first screen of a large display.
+#: Number of cards that fit on the first screen of a large display.
 FIRST_SCREEN_CARDS = 4
 
 

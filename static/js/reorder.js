@@ -8,7 +8,7 @@ const neighbourOf = (row, isUp) => (isUp ? row.previousElementSibling : row.next
 // Move the adjacent row, because a moved row loses the focus and the pointer capture.
 const step = (row, isUp) => row[isUp ? "after" : "before"](neighbourOf(row, isUp) ?? "");
 
-// Sorts the projects on the page in the order of the rows, and shows a status message.
+// Sorts the projects on the page to match the rows, and shows a status message.
 function show(list, message) {
   const end = document.getElementById("project-new");
   for (const id of orderOf(list)) end.before(document.getElementById(`project-${id}`) ?? "");

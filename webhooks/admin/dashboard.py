@@ -77,7 +77,7 @@ def build_context(span: str) -> dict[str, Any]:
         "span": span,
         "spans": SPAN_LABELS,
         "timings": dashboard_data.build_timings(counts),
-        "percentiles": [f"p{round(100 * share)}" for share in dashboard_data.PERCENTILES],
+        "percentiles": [f"p{round(100 * fraction)}" for fraction in dashboard_data.PERCENTILES],
         "counts_are_stale": site.counts_are_stale(health),
         "list_urls": list_urls,
         "attention": [

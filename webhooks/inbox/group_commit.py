@@ -1,4 +1,4 @@
-"""Commit what several threads bring at the same time in one transaction.
+"""Process the items of several threads in one transaction.
 
 A commit waits for the disk, and a statement for many rows costs little more than one for a single row. While a thread
 commits, the items of other threads wait and form the next batch. There is no timer: an item that arrives alone is
@@ -12,7 +12,7 @@ from threading import Event, Lock
 
 @dataclass(slots=True, eq=False)
 class _Entry[Item, Result]:
-    """An item that waits.
+    """A waiting item.
 
     Attributes:
         woken: set when the item has been processed, or when its thread has to lead the next batch.
@@ -27,7 +27,8 @@ class _Entry[Item, Result]:
 class GroupCommit[Item, Result]:
     """Processes the items of concurrent threads in batches, one batch at a time.
 
-    The first thread leads: it processes everything that waits. At the end it wakes the threads of its batch and makes the
+    The first thread is the leader: it processes all waiting items. At the end it wakes the threads of its batch and
+    makes the
     thread that has waited longest the next leader. If a leader dies, its batch gets no results and the next one leads.
 
     Args:

@@ -109,7 +109,7 @@ def build_timings(counts: DashboardCounts) -> list[Timing]:
         EventTiming.Metric.LAG: _("Change at Clerk to applied"),
     }
     return [
-        Timing(label, [hourly_counts.percentile(counts.timings[metric], share) for share in PERCENTILES])
+        Timing(label, [hourly_counts.percentile(counts.timings[metric], fraction) for fraction in PERCENTILES])
         for metric, label in labels.items()
     ]
 

@@ -157,23 +157,23 @@ def run_query(query: str, since: datetime, dirty: Sequence[datetime], **paramete
     return rows
 
 
-def percentile(histogram: Sequence[int], share: float) -> float | None:
+def percentile(histogram: Sequence[int], fraction: float) -> float | None:
     """Estimate a percentile from a histogram over BUCKETS_S.
 
     The value is interpolated within its bucket, so the error is not larger than the bucket's width.
 
     Args:
-        share: the percentile as a fraction between 0 and 1.
+        fraction: the percentile as a fraction between 0 and 1.
 
     Returns:
         A duration in seconds, or None if the histogram is empty.
     """
     total, reached = sum(histogram), 0
     for bucket, events in enumerate(histogram):
-        if events and reached + events >= share * total:
+        if events and reached + events >= fraction * total:
             lower = BUCKETS_S[bucket - 1] if bucket else 0.0
             upper = BUCKETS_S[bucket] if bucket < len(BUCKETS_S) else lower
-            return lower + (upper - lower) * max(share * total - reached, 0) / events
+            return lower + (upper - lower) * max(fraction * total - reached, 0) / events
         reached += events
     return None
 

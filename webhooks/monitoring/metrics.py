@@ -63,10 +63,10 @@ def _timings(dirty: Sequence[datetime]) -> Iterator[Metric]:
     timings = hourly_counts.timings(timezone.now() - DAY, dirty)
     for metric, (name, text) in texts.items():
         gauge = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=["quantile"])
-        for share in (0.5, 0.95, 0.99):
-            value = hourly_counts.percentile(timings[metric], share)
+        for fraction in (0.5, 0.95, 0.99):
+            value = hourly_counts.percentile(timings[metric], fraction)
             if value is not None:
-                gauge.add_metric([str(share)], value)
+                gauge.add_metric([str(fraction)], value)
         yield gauge
 
 

@@ -1,4 +1,4 @@
-"""The overall status: one paragraph that says whether everything works and, if not, what is wrong."""
+"""The overall status: a short text that reports whether everything works, and lists any problems."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class OverallStatus:
     """The severity and its explanation.
 
     Attributes:
-        text: contains no number that changes by itself, so screen readers announce it only when something happens.
+        text: contains no numbers that change over time, so screen readers announce it only when the status changes.
     """
 
     level: Level

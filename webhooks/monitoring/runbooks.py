@@ -29,7 +29,7 @@ class Runbook:
 
 
 def list_runbooks() -> list[Runbook]:
-    """Return the runbooks of the alert rules in the order of the rules, followed by all others."""
+    """Return the alert rules' runbooks in rule order, followed by all others."""
     others = sorted({path.stem for path in FOLDER.glob("*.md")} - set(Alert.Rule.values))
     return [_load(name) for name in [*filter(exists, Alert.Rule.values), *others]]
 

@@ -1,8 +1,8 @@
-"""Health signals: what each measurement means.
+"""Health signals, which interpret the measurements.
 
-Every place that judges the health of the system reads these signals: the dashboard, the alerts, the metrics,
-`check_alerts` and `clerk_doctor`. docs/runbooks/ has a page for each signal, under the name of its rule. Thresholds are
-relative to the site's own traffic, with floors that work for a few events a week.
+The dashboard, alerts, metrics, `check_alerts` and `clerk_doctor` all use these signals. docs/runbooks/ contains a page
+for each signal, named after its rule. Thresholds are relative to the site's traffic, with minimums that suit a site
+with a few events per week.
 """
 
 import logging
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class State(StrEnum):
-    """The judgement of a signal, from best to worst. Broken signals open alerts."""
+    """The state of a signal, from best to worst. Broken signals open alerts."""
 
     WELL = "well"
     #: There is no data yet, or the signal could not be read.
     UNKNOWN = "unknown"
-    #: Works, but something needs a look or is being repaired automatically.
+    #: Works, but needs a review or is being repaired automatically.
     DEGRADED = "degraded"
     BROKEN = "broken"
 
@@ -37,10 +37,10 @@ SEVERITY = {state: index for index, state in enumerate(State)}
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """The judgement of one rule.
+    """The result of one rule.
 
     Attributes:
-        title: what is the matter, without numbers. If it is empty, the label of the rule says it.
+        title: the problem, without numbers. If it is empty, the rule's label is used.
         summary: one sentence for operators; empty if all is well.
         value: the severity within a broken state. Twice the last notified value counts as worse and sends a notification.
         facts: the cause, for the alert's page. `events` holds event IDs, other keys hold values to display.

@@ -29,7 +29,7 @@ class Entry:
     Attributes:
         source: a key of SOURCES.
         event: for an audit log entry, the event that caused the change, if any.
-        actions: for an event, the actions operators took on it.
+        actions: for an event, the operator actions on it.
     """
 
     source: str
@@ -49,7 +49,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A Clerk id of an account. Ids from before an identity was moved have bounds."""
+    """An account's Clerk ID. IDs that the account had before an identity move have time bounds."""
 
     clerk_id: str
     since: datetime | None = None
@@ -102,7 +102,7 @@ def fetch_page(user: User, *, cursor: str = "", until: datetime | None = None) -
 
     Args:
         cursor: `next_cursor` of the previous page; empty for the first page.
-        until: leave out later rows.
+        until: exclude later rows.
 
     Raises:
         InvalidCursor: `cursor` was not returned by a previous page.
@@ -127,7 +127,7 @@ def _parse_cursor(text: str) -> dict[str, int]:
 
 
 def _fetch_rows(user: User, known: list[Identity], source: str, before: int, until: datetime | None) -> list[Entry]:
-    """Return a source's candidates for the page, newest first, plus one to tell whether there is a next page."""
+    """Return a source's candidates for the page, newest first, plus one to detect a next page."""
     rows_of, time_field = SOURCES[source]
     rows = rows_of(user, known).order_by("-pk")
     if before:

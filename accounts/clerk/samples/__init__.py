@@ -24,7 +24,7 @@ BROWSER = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (K
 
 @dataclass(frozen=True, slots=True)
 class SampleUser:
-    """A Clerk user. `later` returns a changed copy, and `data` returns the user as JSON data."""
+    """A Clerk user. `with_changes` returns a changed copy, and `data` returns the user as JSON data."""
 
     clerk_id: str
     created_at: datetime

@@ -228,7 +228,7 @@ class TestDifferentEmails:
         browser, url = signed_in(adam), "/admin/accounts/identityconflict/"
         assert "Possibly the same person" in browser.get(f"{url}?kind__exact=possible").content.decode()
         page = browser.get(f"{url}{conflict().pk}/change/").content.decode()
-        assert "This is a suggestion." in page
+        assert "This is only a suggestion" in page
         assert "Same name, and the same email address before the @" in page
         selected = {"action": "dismiss", "_selected_action": [str(conflict().pk)]}
         assert "1 suggestion dismissed." in browser.post(url, selected, follow=True).content.decode()

@@ -233,7 +233,7 @@ class TestAdmin:
             ("nobody@example.com", "No account has this"),
             ("9" * 40, "No account has this"),
             ("\x00", "Null characters are not allowed"),
-            ("twin@example.com", "Several accounts match. Enter one of these numbers"),
+            ("twin@example.com", "Several accounts match. Enter one of these IDs"),
             ("", "This field is required"),
         ),
     )

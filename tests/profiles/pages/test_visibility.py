@@ -60,7 +60,7 @@ class TestReasons:
         assert labels(create()) == []
 
     def test_page_without_a_name_has_no_url(self) -> None:
-        assert labels(BuilderProfileFactory.create(user__nameless=True)) == ["No address"]
+        assert labels(BuilderProfileFactory.create(user__nameless=True)) == ["No URL"]
 
     def test_account_whose_identity_moved_is_inactive(self) -> None:
         assert labels(create(user__is_active=False)) == ["Account inactive"]

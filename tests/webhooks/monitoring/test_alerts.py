@@ -348,7 +348,7 @@ def test_type_with_only_failures_opens_on_a_busy_site() -> None:
     (
         ({"failures": 5}, "Backend API failed 5 requests"),
         ({"refused_at": NOW}, "refuses CLERK_SECRET_KEY"),
-        ({"name": "frontend", "failures": 1, "suspended_until": NOW + MINUTE}, "Frontend API does not answer"),
+        ({"name": "frontend", "failures": 1, "suspended_until": NOW + MINUTE}, "Frontend API is not responding"),
     ),
 )
 def test_clerk_outage_opens(facts: dict[str, Any], words: str) -> None:

@@ -1,4 +1,4 @@
-"""Rules about the connection to Clerk and the agreement with it."""
+"""Rules about the connection to Clerk, and about differences between users here and at Clerk."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ MIN_CORRECTED_USERS, MIN_CORRECTING_RUNS = 5, 2
 
 
 def clerk(health: Health) -> Signal:
-    """Check whether Clerk's APIs answer and accept the secret key. A worker probes both every 15 seconds."""
+    """Check whether Clerk's APIs respond and accept the secret key. A worker probes both every 15 seconds."""
     backend, frontend = health.clerk.get(INSTANCE), health.clerk.get(FRONTEND)
     if backend and backend.refused_at:
         text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
@@ -30,7 +30,7 @@ def clerk(health: Health) -> Signal:
         text = _("Clerk's Backend API failed %d requests in a row. Requests are paused between probes.")
         return broken(text % backend.failures, backend.failures)
     if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
-        text = _("Clerk's Frontend API does not answer, so users cannot sign in or renew their session.")
+        text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")
         return broken(text, min(frontend.failures, MAX_FAILURES))
     if not settings.CLERK_SECRET_KEY or backend:
         return (
@@ -76,7 +76,7 @@ def drift(health: Health) -> Signal:
 
 
 def _corrected(health: Health) -> Signal:
-    """Judge the differences that recent reconciliations corrected, which webhooks should have prevented."""
+    """Evaluate the differences that recent reconciliations corrected, which webhooks should have prevented."""
     correcting = [run for run in health.reconciliations if run.repaired]
     users = sum(run.repaired for run in correcting)
     if not users:

@@ -20,13 +20,13 @@ from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
 WEEK = timedelta(days=7)
 #: Both thresholds apply to the events of the current and previous hour.
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
-#: So many failures of one type, without a success, mean that its handler is broken. Works on quiet sites, too.
+#: This many failures of one type without a success mean that its handler is broken, even on a quiet site.
 MIN_TYPE_FAILURES = 2
 MAX_UNSETTLED_AGE = timedelta(minutes=30)
-#: Rejected requests are a problem above this number and share of all deliveries.
+#: Rejected requests are a problem above this count and this fraction of all deliveries.
 MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
-#: Causes that need Svix headers or our own mistake, so that the deliveries are probably Clerk's. A few are a problem if
-#: nothing has been accepted since.
+#: Causes that require Svix headers or a mistake on our side, so the deliveries are probably from Clerk. Even a few are
+#: a problem if no delivery has been accepted since.
 PROBABLY_CLERK, MIN_PROBABLY_CLERK = ("bad_signature", "stale_timestamp", "not_configured"), 2
 MIN_UNAVAILABLE = 3
 #: An alert opens if no event has arrived for this many average gaps, for at least MIN_SILENCE, and for longer than the

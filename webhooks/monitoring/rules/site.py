@@ -13,7 +13,7 @@ from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
 
 #: Hourly counts are updated every minute. Older counts are out of date.
 COUNTS_STALE_AFTER = timedelta(minutes=5)
-#: Free space of the disk with uploaded images, as bytes and share. Both have to be undercut.
+#: Minimum free space on the disk with uploaded images, in bytes and as a fraction. It is low only if it is below both.
 LOW_SPACE, FULL_SPACE = (20 * 1024**3, 0.1), (1024**3, 0.05)
 #: Severity of missed verifications. It is low, so that a changed row is worse and causes another notification.
 UNVERIFIED_SEVERITY = 0.1
@@ -27,7 +27,7 @@ def worker_gone(health: Health) -> Signal:
 
 
 def jobs(health: Health) -> Signal:
-    """Check whether jobs fail for good, and whether running workers keep up."""
+    """Check whether jobs fail permanently, and whether running workers keep up."""
     if health.failed_jobs:
         text = ngettext(
             "%d background job failed and will not be retried.",
@@ -37,7 +37,7 @@ def jobs(health: Health) -> Signal:
         return broken(text % health.failed_jobs, health.failed_jobs)
     if health.heartbeats and counts_are_stale(health):
         return broken(
-            _("Event counts are out of date, because the job that updates them does not run."),
+            _("Event counts are out of date, because the job that updates them is not running."),
             1,
             title=_("Event counts are out of date"),
         )
@@ -52,8 +52,8 @@ def disk_space(health: Health) -> Signal:
     if health.media_free is None:
         return WELL
     free, total = health.media_free
-    text = _("The disk with uploaded images has %(free).1f GiB left, %(share)d %% of its size.")
-    summary = text % {"free": free / 1024**3, "share": math.floor(100 * free / total)}
+    text = _("The disk with uploaded images has %(free).1f GiB left, %(percent)d%% of its size.")
+    summary = text % {"free": free / 1024**3, "percent": math.floor(100 * free / total)}
     if _is_below(free, total, FULL_SPACE):
         return broken(summary, 1 - free / total, {"free_bytes": free})
     return degraded(_("Disk space is running low"), summary) if _is_below(free, total, LOW_SPACE) else WELL
