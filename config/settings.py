@@ -334,11 +334,12 @@ LOGGING: dict[str, Any] = {
         "json": {"()": "config.logs.json_formatter"},
     },
     "filters": {
+        "capture": {"()": "core.captured_logs.CaptureFilter"},
         "limits": {"()": "config.log_limits.LimitFilter"},
         "rejections": {"()": "config.logs.RejectionFilter"},
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["limits", "rejections"]}
+        "console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["limits", "rejections"]},
     },
     "root": {"handlers": ["console"], "level": choice("LOG_LEVEL", LOG_LEVELS, "INFO")},
     "loggers": {
@@ -347,8 +348,8 @@ LOGGING: dict[str, Any] = {
         "procrastinate": {"level": "WARNING"},
         # This logger logs every request's URL, which can contain a user id.
         "httpx": {"level": "WARNING"},
-        # This logger logs invalid URLs with their tokens and passwords. webhooks.monitoring.alerts logs these errors
-        # instead.
-        "apprise": {"level": "CRITICAL"},
+        # This logger logs invalid URLs with their tokens and passwords. webhooks.monitoring.delivery reads its warnings
+        # and logs them without secrets.
+        "apprise": {"level": "WARNING", "filters": ["capture"]},
     },
 }

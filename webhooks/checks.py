@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core import checks
 
 from webhooks.inbox import ip_allowlist, signatures
+from webhooks.monitoring import channels
 
 MIN_TOKEN_LENGTH = 16
 
@@ -71,18 +72,28 @@ def check_metrics_access(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_alert_channels(**kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: no alert channel is configured. E005: Apprise cannot parse a channel's URL."""
+    """W001: no channel. W002: an entry is repeated. E005: a URL cannot be parsed. E009: a filter is invalid."""
     if not settings.ALERT_URLS and not settings.LOCAL_MODE:
         hint = "Set it to one or more Apprise URLs, such as mailto://user:password@example.com."
         return [
             checks.Warning("ALERT_URLS is not set, so no alert notifications are sent.", hint=hint, id="webhooks.W001")
         ]
-    return [
-        checks.Error(
-            f"Apprise cannot parse entry {position} of ALERT_URLS.",
-            hint="See github.com/caronc/apprise/wiki for the format. Percent-encode special characters, such as %20.",
-            id="webhooks.E005",
-        )
-        for position, url in enumerate(settings.ALERT_URLS, 1)
-        if not apprise.Apprise().add(url)
-    ]
+    entries = enumerate(settings.ALERT_URLS, 1)
+    return [found for position, entry in entries if (found := _channel_problem(position, entry))]
+
+
+def _channel_problem(position: int, entry: str) -> checks.CheckMessage | None:
+    try:
+        url, _route = channels.parse(entry)
+    except channels.InvalidFilter as error:
+        message = f"Entry {position} of ALERT_URLS has an invalid filter. {error}"
+        hint = "Write URL;severity=critical+warning;rules=dead_events+silence. See docs/operators.md."
+        return checks.Error(message, hint=hint, id="webhooks.E009")
+    if not apprise.Apprise().add(url):
+        message = f"Apprise cannot parse entry {position} of ALERT_URLS."
+        hint = "See github.com/caronc/apprise/wiki for the format. Percent-encode special characters, such as %20."
+        return checks.Error(message, hint=hint, id="webhooks.E005")
+    if entry in settings.ALERT_URLS[: position - 1]:
+        message = f"Entry {position} of ALERT_URLS repeats an earlier entry. The channel gets each notification once."
+        return checks.Warning(message, hint="Remove the entry.", id="webhooks.W002")
+    return None

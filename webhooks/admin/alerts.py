@@ -45,8 +45,8 @@ class ResolvedFilter(admin.SimpleListFilter):
 class AlertAdmin(ReadOnlyAdmin[Alert]):
     change_form_template = "admin/webhooks/alert/change_form.html"
     change_list_template = "admin/webhooks/alert/change_list.html"
-    list_display = ("rule", "state", "summary", "opened_at", "resolved_at")
-    list_filter = (ResolvedFilter, "rule")
+    list_display = ("rule", "severity", "state", "summary", "opened_at", "resolved_at")
+    list_filter = (ResolvedFilter, "severity", "rule")
     ordering = ("-opened_at",)
 
     def get_urls(self) -> list[URLPattern]:

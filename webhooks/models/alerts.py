@@ -38,11 +38,19 @@ class Alert(models.Model):
         DISK_SPACE = "disk_space", _("The disk with uploaded images is almost full")
         AUDIT_CHAIN = "audit_chain_broken", _("The audit log is not verified")
 
+    class Severity(models.TextChoices):
+        """The urgency of a rule's alerts, which selects channels; see webhooks.monitoring.channels."""
+
+        CRITICAL = "critical", _("critical")
+        WARNING = "warning", _("warning")
+        INFO = "info", _("info")
+
     rule = models.CharField(max_length=32, choices=Rule)
+    severity = models.CharField(max_length=8, choices=Severity, default=Severity.WARNING)
     opened_at = models.DateTimeField(default=timezone.now)
     summary = models.CharField(max_length=500, help_text="One sentence that describes the latest finding.")
-    value = models.FloatField(help_text="Current severity. The unit depends on the rule.")
-    notified_value = models.FloatField(help_text="Severity when the last notification was queued.")
+    value = models.FloatField(help_text="The current value. The unit depends on the rule.")
+    notified_value = models.FloatField(help_text="The value when the last notification was queued.")
     worst_value = models.FloatField()
     facts = models.JSONField(default=dict, blank=True, help_text="The cause, such as event IDs.")
     last_seen_at = models.DateTimeField(default=timezone.now, help_text="When the rule last found the problem.")

@@ -11,7 +11,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.models import Alert, Notification
-from webhooks.monitoring import alerts
+from webhooks.monitoring import notifications
 
 
 class AlertAction(StrEnum):
@@ -50,6 +50,6 @@ def apply_action(alert_id: int, action: AlertAction, *, actor: Actor, note: str,
     notes = "\n".join(filter(None, (alert.note, note)))
     Alert.objects.filter(pk=alert.pk).update(**changes[action], note=notes)
     if action == AlertAction.RESOLVE:
-        alerts.queue_notifications(alert, Notification.Kind.RESOLVED)
+        notifications.queue(alert, Notification.Kind.RESOLVED)
     log.record(AUDIT_ACTIONS[action], actor=actor, target=alert, rule=alert.rule, note=note)
     return True

@@ -25,7 +25,7 @@ from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import AggregationProgress, Alert, Notification, RejectionCount, WebhookEvent
-from webhooks.monitoring import alerts, runbooks, worker_watchdog
+from webhooks.monitoring import alerts, delivery, notifications, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.rules import RULES
 
@@ -243,14 +243,14 @@ def test_locks_end_with_their_transaction() -> None:
 
 def test_claimed_notification_is_not_sent_twice(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     create_dead_events()
-    send = alerts._send
+    send = delivery.send_all
 
-    def send_during_another_check(url: str, notification: Notification) -> str:
-        monkeypatch.setattr(alerts, "_send", send)
-        alerts.send_notifications()
-        return send(url, notification)
+    def send_during_another_check(batches: Any) -> Any:
+        monkeypatch.setattr(delivery, "send_all", send)
+        notifications.send_due()
+        return send(batches)
 
-    monkeypatch.setattr(alerts, "_send", send_during_another_check)
+    monkeypatch.setattr(delivery, "send_all", send_during_another_check)
     check_alerts_at()
     assert receiver.titles == ["[Opened] Dead events need attention"]
 

@@ -6,7 +6,7 @@ from webhooks.monitoring.health import Health
 from webhooks.monitoring.rules import clerk, events, site
 from webhooks.monitoring.signals import Signal
 
-Rule = Alert.Rule
+Rule, Severity = Alert.Rule, Alert.Severity
 RULES: dict[Alert.Rule, signals.Rule] = {
     Rule.FAILURE_RATE: events.failure_rate,
     Rule.DEAD_EVENTS: events.dead_events,
@@ -23,6 +23,24 @@ RULES: dict[Alert.Rule, signals.Rule] = {
     Rule.JOBS: site.jobs,
     Rule.DISK_SPACE: site.disk_space,
     Rule.AUDIT_CHAIN: site.audit_chain,
+}
+#: Critical problems stop events or sign-ins, or make the records unreliable. They need a person at once.
+SEVERITIES: dict[Alert.Rule, Alert.Severity] = {
+    Rule.FAILURE_RATE: Severity.CRITICAL,
+    Rule.DEAD_EVENTS: Severity.WARNING,
+    Rule.OLDEST_UNSETTLED: Severity.WARNING,
+    Rule.REJECTED: Severity.CRITICAL,
+    Rule.UNAVAILABLE: Severity.CRITICAL,
+    Rule.OTHER_INSTANCE: Severity.WARNING,
+    Rule.SILENCE: Severity.CRITICAL,
+    Rule.CLERK: Severity.CRITICAL,
+    Rule.PUSHES: Severity.WARNING,
+    Rule.DRIFT: Severity.WARNING,
+    Rule.CONFLICTS: Severity.INFO,
+    Rule.WORKER_GONE: Severity.CRITICAL,
+    Rule.JOBS: Severity.WARNING,
+    Rule.DISK_SPACE: Severity.CRITICAL,
+    Rule.AUDIT_CHAIN: Severity.CRITICAL,
 }
 
 

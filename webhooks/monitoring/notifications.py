@@ -1,0 +1,87 @@
+"""Queue notifications about alerts, with one row per channel, and send them."""
+
+import logging
+from collections import defaultdict
+from datetime import timedelta
+
+from django.db.models import Exists, F, OuterRef
+from django.utils import timezone
+
+from webhooks.models import Alert, Notification
+from webhooks.monitoring import channels, delivery, messages
+from webhooks.monitoring.channels import Channel
+
+log = logging.getLogger(__name__)
+
+Kind = Notification.Kind
+MAX_ATTEMPTS, RETRY_AFTER = 5, timedelta(minutes=1)
+REPLACED = "A newer notification replaced this one."
+REMOVED = "The channel is no longer in ALERT_URLS."
+
+
+def queue(alert: Alert, kind: Notification.Kind) -> None:
+    """Queue a notification for every channel that receives the alert.
+
+    The resolution goes to every channel that was notified of the alert, even if its filter has changed.
+    """
+    notified = set(alert.notifications.values_list("channel", flat=True)) if kind == Kind.RESOLVED else set()
+    names = [
+        name
+        for name, channel in channels.configured().items()
+        if (name in notified if kind == Kind.RESOLVED else channel.accepts(alert))
+    ]
+    Notification.objects.bulk_create(Notification(alert=alert, kind=kind, channel=name) for name in names)
+
+
+def queue_for_new_channels(alert: Alert) -> None:
+    """Notify the channels that receive an open alert and have not been notified, such as channels added since."""
+    accepting = [name for name, channel in channels.configured().items() if channel.accepts(alert)]
+    if accepting:
+        notified = set(alert.notifications.values_list("channel", flat=True))
+        new = [name for name in accepting if name not in notified]
+        Notification.objects.bulk_create(Notification(alert=alert, kind=Kind.OPENED, channel=name) for name in new)
+
+
+def send_due() -> None:
+    """Send due notifications. Failed ones are retried after RETRY_AFTER, up to MAX_ATTEMPTS in total."""
+    _drop_replaced()
+    due = Notification.objects.filter(sent_at=None, due_at__lte=timezone.now(), attempts__lt=MAX_ATTEMPTS)
+    claimed = [row for row in due.select_related("alert__resolved_by", "alert__acknowledged_by") if _claim(row)]
+    errors = _send(claimed, channels.configured())
+    for notification in claimed:
+        _store_result(notification, errors.get(notification.pk, REMOVED))
+
+
+def _send(notifications: list[Notification], configured: dict[str, Channel]) -> dict[int, str]:
+    """Send the notifications whose channel still exists, and return an error or "" for each ID."""
+    batches: defaultdict[str, list[tuple[int, delivery.Message]]] = defaultdict(list)
+    for notification in notifications:
+        if channel := configured.get(notification.channel):
+            batches[channel.url].append((notification.pk, messages.build(notification)))
+    return delivery.send_all(batches)
+
+
+def _store_result(notification: Notification, error: str) -> None:
+    notification.error = error[:300]
+    if error:
+        log.error('Could not send the alert "%s" to %s: %s', notification.alert, notification.channel, error)
+    else:
+        notification.sent_at = timezone.now()
+    notification.save(update_fields=["error", "sent_at"])
+
+
+def _drop_replaced() -> None:
+    """Give up unsent notifications with a newer one, so that a late retry does not reopen a resolved incident."""
+    newer = Notification.objects.filter(alert=OuterRef("alert"), channel=OuterRef("channel"), pk__gt=OuterRef("pk"))
+    unsent = Notification.objects.filter(Exists(newer), sent_at=None, attempts__lt=MAX_ATTEMPTS)
+    unsent.update(attempts=MAX_ATTEMPTS, error=REPLACED)
+
+
+def _claim(notification: Notification) -> bool:
+    """Count an attempt and schedule the next one before sending, so that a retry exists even if the process is killed.
+
+    Returns:
+        False if another process claimed the notification first.
+    """
+    unclaimed = Notification.objects.filter(pk=notification.pk, sent_at=None, attempts=notification.attempts)
+    return bool(unclaimed.update(attempts=F("attempts") + 1, due_at=timezone.now() + RETRY_AFTER))
