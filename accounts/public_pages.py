@@ -1,6 +1,6 @@
 """HTTP caching of pages that are the same for every visitor. RFC 9111
 
-A CDN or proxy may answer with such a page for some seconds, and revalidates it afterwards. Browsers revalidate each time.
+A CDN or proxy may serve such a page for a few seconds, and then revalidates it. Browsers revalidate each time.
 """
 
 import hashlib
@@ -15,13 +15,14 @@ from django.utils.translation import get_language
 
 from accounts.clerk.authentication import NO_TOKEN, SignedOut
 
-#: Seconds for which a shared cache may use a page without asking. Hiding a page takes effect after this time at the latest.
+#: Seconds for which a shared cache may serve a page without revalidating it. Hiding a page takes effect after this
+#: time at the latest.
 SHARED_MAX_AGE_S = 5
 MESSAGES_COOKIE = "messages"
 
 
 def is_for_every_visitor(request: HttpRequest) -> bool:
-    """Return whether the response to `request` depends on nothing about the client: no session and no message to show."""
+    """Return whether the response to `request` is the same for every visitor: no session and no pending message."""
     state = getattr(request, "clerk", None)
     has_session = not isinstance(state, SignedOut) or state.reason != NO_TOKEN
     return not has_session and MESSAGES_COOKIE not in request.COOKIES and not settings.DEBUG
@@ -42,7 +43,7 @@ def unchanged_response(request: HttpRequest, etag: str) -> HttpResponse | None:
 
 
 def share_by_content(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Share a page whose content decides whether it has changed. Revalidating it saves only its transfer."""
+    """Share a page whose ETag is a digest of its content. Revalidation saves only the transfer."""
     etag = etag_of(hashlib.sha256(response.content).hexdigest())
     return unchanged_response(request, etag) or share(response, etag)
 

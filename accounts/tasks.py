@@ -135,7 +135,7 @@ def delete_expired_request_counts(timestamp: int) -> None:
 @app.periodic(cron="*/5 * * * *")
 @app.task(queue="upkeep", queueing_lock="open_late_conflicts")
 def open_late_conflicts(timestamp: int) -> None:
-    """Open the conflicts that simultaneous events could not open."""
+    """Open conflicts that simultaneous events missed."""
     late_conflicts.open_late_conflicts(SYSTEM)
 
 

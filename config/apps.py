@@ -1,4 +1,4 @@
-"""Settings of Django apps that are this project's own or that it changes."""
+"""App configurations: this project's own, and those of third-party apps that it customizes."""
 
 from django.apps import AppConfig
 from django.contrib.admin import apps as admin_apps

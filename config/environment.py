@@ -100,7 +100,7 @@ def header(name: str) -> tuple[str, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class ClerkScript:
-    """Which release of a script of Clerk pages load, and the hash that it must have, or ""."""
+    """The release of a Clerk script that pages load, and its required hash, or ""."""
 
     version: str
     integrity: str
@@ -110,7 +110,8 @@ def clerk_script(name: str, major: str) -> ClerkScript:
     """Parse a variable such as `6.40.0 sha384-…`. By default, pages load the newest release of the version `major`.
 
     Raises:
-        ImproperlyConfigured: the text is malformed, is of another major version, or has a hash for more than one release.
+        ImproperlyConfigured: the text is malformed, names another major version, or has a hash without an exact
+        release.
     """
     text = env.str(name, default="").strip() or major
     found = CLERK_RELEASE.fullmatch(text)

@@ -82,7 +82,7 @@ _interval = _Interval(LOG_INTERVAL_S)
 def _log_loop(request: HttpRequest) -> None:
     if _interval.is_due():
         log.error(
-            "A request that was redirected to HTTPS came again as HTTP. Set TRUSTED_PROXY_SSL_HEADER to the header that "
+            "A request that was redirected to HTTPS arrived again over HTTP. Set TRUSTED_PROXY_SSL_HEADER to the header that "
             "your proxy adds to HTTPS requests. It is %s, and the request has %s.",
             _configured(),
             _evidence(request) or "none of the usual headers, so the proxy must be configured to send one",

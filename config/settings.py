@@ -245,7 +245,7 @@ WAFFLE_CACHE_NAME = "flags"
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
     "flags": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "flags", "TIMEOUT": 10},
-    # Rendered parts of pages. The least recently used third is dropped when there are more.
+    # Cached page fragments. When there are more, the least recently used third is dropped.
     "fragments": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "fragments",

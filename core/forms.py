@@ -1,4 +1,4 @@
-"""Form fields for text that people type. They clean the text before they validate it."""
+"""Form fields for user-entered text. The text is cleaned before it is validated."""
 
 from typing import Any
 

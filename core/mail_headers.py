@@ -1,4 +1,4 @@
-"""Email headers built from text that people typed. No text may make an email impossible to send."""
+"""Build email headers from user-entered text, so that no input can make an email impossible to send."""
 
 import re
 from email.utils import formataddr

@@ -10,8 +10,8 @@ from profiles.reserved_slugs import reserved_slugs
 #: Replacements for letters that NFKD does not decompose into a base letter and an accent.
 LETTERS = str.maketrans({"ł": "l", "ø": "o", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 MAX_LENGTH = 80
-#: Optional marks: accents, vowel points of Hebrew and Arabic, and variants of symbols. Other marks are
-#: part of a letter, for example vowel signs in Devanagari and Thai, and the marks of й, ї and が.
+#: Optional marks: accents, vowel points of Hebrew and Arabic, and variants of symbols. Other marks are part of a
+#: letter, for example vowel signs in Devanagari and Thai, and the marks of й, ї and が.
 _ACCENTS = re.compile(
     "(?<![\u0400-\u052f])[\u0306\u0308]|[\u0300-\u0305\u0307\u0309-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u0652\u0656-\u065f"
     "\u0670\u06d6-\u06dc\u06df-\u06ed\u180b-\u180f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"

@@ -82,7 +82,7 @@ def running(data_dir: Path, port: int, timeout_s: float) -> Iterator[None]:
         process.send_signal(signal.SIGTERM)
         process.wait(STOP_S)
         _, alive = psutil.wait_procs(children, 5)
-        check(f"all {len(children)} processes have ended", not alive)
+        check(f"all {len(children)} processes have exited", not alive)
 
 
 def wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: float) -> None:
@@ -90,7 +90,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: flo
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            sys.exit(f"make run ended with {process.returncode}")
+            sys.exit(f"make run exited with {process.returncode}")
         try:
             if get(port, "/readyz")[0] == 200 and get(port, "/builders/omar-haddad/")[0] == 200:
                 return

@@ -43,7 +43,7 @@ def probe() -> bool:
     configured = instance.current()
     if configured is None:
         return True
-    is_up = any(_answers(configured.frontend_api_url) for _ in range(ATTEMPTS))
+    is_up = any(_is_responding(configured.frontend_api_url) for _ in range(ATTEMPTS))
     if is_up:
         if ClerkRateLimit.objects.filter(name=FRONTEND).delete()[0]:
             log.warning("Clerk's Frontend API is responding again.")
@@ -65,7 +65,7 @@ def is_known() -> bool:
     return known
 
 
-def _answers(frontend_api_url: str) -> bool:
+def _is_responding(frontend_api_url: str) -> bool:
     """Return whether a browser would get a response.
 
     A rejection is also a response, because the request reached Clerk.

@@ -16,7 +16,7 @@ from core.db.statements import insert_if_new
 
 #: New suggestions per run. The next run continues.
 MAX_SUGGESTIONS = 200
-#: More accounts than this with the same values mean nothing: test accounts, or a common name.
+#: Larger groups with the same values are ignored, because they are probably test accounts or share a common name.
 MAX_ACCOUNTS = 4
 #: Providers whose domains under different endings belong to different people.
 PUBLIC_PROVIDERS = (

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 class IdentityConflictQuerySet(models.QuerySet["IdentityConflict"]):
     def waiting(self) -> "IdentityConflictQuerySet":
-        """Open conflicts that need a decision. Excludes suggestions, which can wait."""
+        """Open conflicts that need a decision. Excludes suggestions, which are optional."""
         return self.filter(state=IdentityConflict.State.OPEN).exclude(kind=IdentityConflict.Kind.POSSIBLE)
 
 

@@ -4,8 +4,8 @@ Logins are counted by IP address, or by /64 network for IPv6, because one client
 Behind a misconfigured proxy, all addresses are unknown. Counting these logins together would allow one attacker to lock
 everyone out, so they are counted by username instead.
 
-axes stores a row for each username, address and user agent. The user agent never matters here, so its failures are five
-rows per address at most, and none while it is locked. Usernames are hashed into a fixed number of groups.
+axes stores a row for each username, address and user agent. The user agent is ignored here, so an address has at most
+five rows, and gets none while it is locked out. Usernames are hashed into a fixed number of groups.
 """
 
 import hashlib

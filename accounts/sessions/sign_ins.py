@@ -15,7 +15,7 @@ from audit.log import Actor
 from audit.models import AuditLog
 
 SIGNED_IN = AuditLog.Action.USER_SIGNED_IN
-#: For as long, the event about a new user can arrive after the event about the sign-in. Svix retries for about a day.
+#: Maximum delay between a sign-in event and the event about its new user. Svix retries for about a day.
 MAX_DELAY = timedelta(days=1)
 
 
@@ -28,8 +28,8 @@ class Outcome(StrEnum):
 def record(payload: ClerkSessionStarted, *, actor: Actor) -> Outcome:
     """Record a sign-in, once per delivery. Must run in a transaction.
 
-    A new user whose own event has not arrived is created as by a session token. Rows about deleted users are not written,
-    because their personal data may have been erased.
+    A new user whose own event has not arrived is created provisionally, as for a session token. Rows about deleted
+    users are not written, because their personal data may have been erased.
 
     Args:
         actor: the delivery, and the address and browser of the person who signed in.

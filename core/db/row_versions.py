@@ -1,4 +1,4 @@
-"""The version of stored rows, without a column or trigger that keeps it up to date."""
+"""Row versions that need no additional column or trigger."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from django.db.models.sql.compiler import SQLCompiler
 class RowVersion(Func):
     """A digest that changes whenever one of the rows is written, by any client and any kind of statement.
 
-    PostgreSQL stores with each version of a row the transaction that wrote it (`xmin`) and its place (`ctid`). Both are
+    For each row version, PostgreSQL stores the transaction that wrote it (`xmin`) and its location (`ctid`). Both are
     read with the row and never repeat for the same row. Writes that change no value also change the digest.
 
     Args:

@@ -127,7 +127,7 @@ def lock[Row: models.Model](
 
     Args:
         column: the column that must have one of `values`.
-        condition: further SQL that must hold.
+        condition: an additional SQL condition.
         annotations: names and SQL of attributes to add to each row.
         skip_locked: omit rows that other transactions have locked, instead of waiting for them.
     """
@@ -227,7 +227,7 @@ def _as_json(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _default(value: Any) -> Any:
-    """Return PostgreSQL's text for a value that JSON lacks."""
+    """Return PostgreSQL's text for a value that JSON cannot represent."""
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, timedelta):

@@ -1,10 +1,10 @@
-"""Keep rendered parts of a page in the memory of this process.
+"""Cache rendered parts of a page in this process's memory.
 
     {% fragment "card" profile.card_version position %}…{% endfragment %}
 
-The name identifies the fragment among all templates. The active language is part of every key. The first value after the
-name is the version of what the fragment shows. While the version is blank, the fragment is rendered each time. All other
-values on which the fragment depends must follow. A fragment without values depends on nothing but the language.
+The name identifies the fragment among all templates. The active language is part of every key. The first value after
+the name is the version of the displayed data. While the version is blank, the fragment is rendered each time. All
+other values on which the fragment depends must follow. A fragment without values depends only on the language.
 
 With DEBUG, every fragment is rendered each time, because templates change.
 """
@@ -22,9 +22,9 @@ from django.utils.translation import get_language
 
 register = template.Library()
 
-#: Longer fragments are not stored, so that the cache is bounded in bytes too.
+#: Longer fragments are not stored, so that the cache's memory use is limited.
 MAX_LENGTH = 32_000
-#: Text that belongs to one response, and therefore must never be stored.
+#: Text that is specific to one response, and therefore must never be stored.
 PERSONAL = ("csrfmiddlewaretoken", 'nonce="')
 
 

@@ -41,7 +41,7 @@ class BadRequest(Exception):
 
 
 def json_api(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Return errors in Clerk's shape, and exempt the view from CSRF protection, because no cookie grants any rights here.
+    """Return errors in Clerk's shape, and exempt the view from CSRF protection, because cookies grant no access here.
 
     POST bodies must be application/json: browsers send that to another site only with its permission.
     """

@@ -53,7 +53,7 @@ def installation() -> Path:
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server owned by this process. It stops when the process ends, on Linux even after SIGKILL.
+    """A PostgreSQL server owned by this process. It stops when the process exits, on Linux even after SIGKILL.
 
     Start it from the main thread, and pass only the URL to other processes. It does not listen on the network, only on a
     socket in a private folder. It accepts only the user who started it, whose name it gets from the kernel.
@@ -117,8 +117,8 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
-    def restart_if_ended(self) -> bool:
-        """Start the server again if it ended unexpectedly. Return whether it was started."""
+    def restart_if_exited(self) -> bool:
+        """Start the server again if it exited unexpectedly. Return whether it was started."""
         if self._process is None or self._process.poll() is None:
             return False
         self._launch()
@@ -131,7 +131,7 @@ class EmbeddedPostgres:
             self._create_data()
 
     def _prepare_sockets(self) -> None:
-        """Create or empty the folder of the socket, which also has the rules for access and, if needed, the programs."""
+        """Create or empty the folder of the socket, which also contains the access rules and, if needed, the programs."""
         if len(bytes(self.sockets / ".s.PGSQL.5432")) > MAX_SOCKET_PATH_BYTES:
             raise SetupError(f"The path of TMPDIR is too long for a socket ({self.sockets}); set TMPDIR=/tmp.")
         with contextlib.suppress(FileExistsError):
@@ -217,12 +217,12 @@ class EmbeddedPostgres:
     def _launch(self) -> None:
         started = time.monotonic()
         self._process = self._popen()
-        while not self._answers():
-            ended = self._process.poll() is not None
-            if time.monotonic() - started > (RETRY_TIMEOUT_S if ended else START_TIMEOUT_S):
+        while not self._is_responding():
+            has_exited = self._process.poll() is not None
+            if time.monotonic() - started > (RETRY_TIMEOUT_S if has_exited else START_TIMEOUT_S):
                 raise SetupError(f"PostgreSQL did not start; see the end of {self.log}")
-            time.sleep(0.2 if ended else 0.02)
-            if ended:
+            time.sleep(0.2 if has_exited else 0.02)
+            if has_exited:
                 self._process = self._popen()
 
     def _popen(self) -> subprocess.Popen[bytes]:
@@ -233,7 +233,7 @@ class EmbeddedPostgres:
         host = str(self.sockets)
         return psycopg.connect(host=host, user="postgres", dbname=database, connect_timeout=5, autocommit=True)
 
-    def _answers(self) -> bool:
+    def _is_responding(self) -> bool:
         try:
             self._connect("postgres").close()
         except psycopg.OperationalError:

@@ -1,4 +1,4 @@
-"""Child processes that end together with this process, and are restarted if they end unexpectedly."""
+"""Child processes that stop together with this process, and are restarted if they exit unexpectedly."""
 
 import contextlib
 import ctypes
@@ -95,13 +95,13 @@ class Child:
     def __init__(self, name: str, log: Path, start: Callable[[], subprocess.Popen[bytes]]) -> None:
         self.name, self.log, self._start = name, log, start
         self._wait_s = FIRST_WAIT_S
-        self._ended_at: float | None = None
+        self._exited_at: float | None = None
         log.unlink(missing_ok=True)
         self.start()
 
     def start(self) -> None:
         self._process = self._start()
-        self._started_at, self._ended_at = time.monotonic(), None
+        self._started_at, self._exited_at = time.monotonic(), None
 
     def stop(self) -> None:
         stop(self._process)
@@ -111,15 +111,15 @@ class Child:
         """The child's exit code. None while the child runs, and the negative signal number for a killed child."""
         return self._process.poll()
 
-    def restart_if_ended(self, report: Callable[[str], None]) -> None:
-        """Restart an ended child after a delay, regardless of its exit code. Call this often; it does not block."""
+    def restart_if_exited(self, report: Callable[[str], None]) -> None:
+        """Restart a child that has exited, after a delay and regardless of its exit code. Call this often; it does not block."""
         if self.exit_code is None:
             return
         now = time.monotonic()
-        if self._ended_at is None:
-            self._ended_at = now
+        if self._exited_at is None:
+            self._exited_at = now
             uptime_s = now - self._started_at
             self._wait_s = FIRST_WAIT_S if uptime_s > STABLE_AFTER_S else min(self._wait_s * 2, MAX_WAIT_S)
-            report(f"{self.name} ended (exit code {self.exit_code}) and is restarted; see {self.log}")
-        elif now - self._ended_at >= self._wait_s:
+            report(f"{self.name} exited with code {self.exit_code} and is being restarted; see {self.log}")
+        elif now - self._exited_at >= self._wait_s:
             self.start()

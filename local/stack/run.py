@@ -102,10 +102,10 @@ class LocalRun:
         while True:
             time.sleep(0.5)
             self.report_filled_profiles()
-            if self.postgres is not None and self.postgres.restart_if_ended():
-                report(f"PostgreSQL ended unexpectedly and was restarted; see {self.postgres.log}")
+            if self.postgres is not None and self.postgres.restart_if_exited():
+                report(f"PostgreSQL exited unexpectedly and was restarted; see {self.postgres.log}")
             for child in children:
-                child.restart_if_ended(report)
+                child.restart_if_exited(report)
 
     def start_database(self) -> None:
         url = self.environ.get("DATABASE_URL")

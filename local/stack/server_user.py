@@ -1,6 +1,6 @@
 """The UNIX user that runs the embedded PostgreSQL: the current user, or "nobody" if the current user is root.
 
-PostgreSQL refuses to run as root. Other programs may also run as "nobody", so the server does not get root's rights: it
+PostgreSQL refuses to run as root. Other programs may also run as "nobody", so the server gets no root privileges: it
 has no capabilities and an empty environment. In folders that "nobody" can change, root does not follow links.
 """
 

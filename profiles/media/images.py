@@ -99,7 +99,7 @@ def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
     original = file.read()
     limit = MAX_JPEG_PIXELS if original.startswith(JPEG_START) else MAX_PIXELS
     try:
-        with _turn():
+        with _wait_for_turn():
             content = _encode(_decode(original, spec, limit))
     except ValidationError:
         raise
@@ -109,11 +109,11 @@ def reencode(file: "File[bytes]", spec: ImageSpec) -> "ContentFile[bytes]":
         raise ValidationError(TOO_COMPLEX, "too_complex") from None
     except Exception as error:  # noqa: BLE001  # decoders raise many exception types on hostile bytes
         log.info("Rejected an upload that is not a readable image: %r", error, extra={"cause": "unreadable image"})
-        raise _unreadable(original, error) from None
+        raise _unreadable_reason(original, error) from None
     return ContentFile(content, f"{secrets.token_hex(16)}.webp")
 
 
-def _unreadable(content: bytes, error: Exception) -> ValidationError:
+def _unreadable_reason(content: bytes, error: Exception) -> ValidationError:
     """Return the reason why Pillow cannot decode `content`."""
     if name := file_formats.unsupported_format(content):
         return ValidationError(UNSUPPORTED, "unsupported", {"format": name})
@@ -125,7 +125,7 @@ def _unreadable(content: bytes, error: Exception) -> ValidationError:
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
+def _wait_for_turn() -> Iterator[None]:
     """Wait until no other image is being decoded.
 
     Raises:

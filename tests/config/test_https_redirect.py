@@ -55,7 +55,7 @@ def test_log_names_the_header_that_did_not_match(
 def test_loop_is_logged_once_a_minute(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(10):
         get(client)
-    assert caplog.text.count("came again as HTTP") == 1
+    assert caplog.text.count("arrived again over HTTP") == 1
 
 
 def test_health_checks_and_https_requests_are_not_affected(client: Client, settings: Settings) -> None:

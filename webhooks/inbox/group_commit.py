@@ -28,8 +28,8 @@ class GroupCommit[Item, Result]:
     """Processes the items of concurrent threads in batches, one batch at a time.
 
     The first thread is the leader: it processes all waiting items. At the end it wakes the threads of its batch and
-    makes the
-    thread that has waited longest the next leader. If a leader dies, its batch gets no results and the next one leads.
+    makes the thread that has waited longest the next leader. If a leader dies, its batch gets no results and the next
+    one leads.
 
     Args:
         process: returns one result for each item, in their order, or None for items that the caller must process alone.

@@ -1,8 +1,7 @@
 """Build the tree of a payload for an event's page.
 
 The tree is a flat list of nodes, so that no recursion is needed. Payloads can be half a megabyte in size and
-arbitrarily deep, so
-the size of the tree is limited, and omitted values are marked.
+arbitrarily deep, so the size of the tree is limited, and omitted values are marked.
 """
 
 import json

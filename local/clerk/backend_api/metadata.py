@@ -12,7 +12,7 @@ class InvalidMetadata(Exception):
     """Clerk would reject the metadata.
 
     Attributes:
-        status, code: of the response.
+        status, code: the response's status and error code.
     """
 
     def __init__(self, message: str, status: int, code: str) -> None:

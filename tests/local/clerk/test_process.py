@@ -41,7 +41,7 @@ class TestProcess:
     def test_missing_variable_is_named_in_one_line(self, name: str, stand_in: StandIn) -> None:
         command = [sys.executable, "-m", "local.clerk"]
         environ = {**stand_in.environ, name: ""}
-        ended = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=10, check=False)
-        assert ended.returncode == 1
-        [line] = ended.stderr.splitlines()
+        result = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=10, check=False)
+        assert result.returncode == 1
+        [line] = result.stderr.splitlines()
         assert f"{name} is not set" in line
