@@ -50,6 +50,19 @@ class TestDashboard:
         assert admin.evaluate("window.summary.isConnected") is True
         assert console_errors == []
 
+    def test_chart_shows_values_of_the_column_chosen_with_the_keyboard(self, admin: Page, site: Site) -> None:
+        admin.goto(site.app + DASHBOARD)
+        admin.get_by_role("link", name="30 days").focus()
+        admin.keyboard.press("Tab")
+        last = admin.locator("#column-24")
+        expect(last).to_be_focused()
+        expect(last.locator(".tip")).to_have_css("opacity", "1")
+        admin.keyboard.press("ArrowLeft")
+        expect(last.locator(".tip")).to_have_css("opacity", "0")
+        expect(admin.locator("#column-23 .tip")).to_have_css("opacity", "1")
+        admin.keyboard.press("Tab")
+        expect(admin.locator(".legend a").first).to_be_focused()
+
     def test_hidden_page_is_not_refreshed(self, admin: Page, site: Site) -> None:
         admin.goto(site.app + DASHBOARD)
         requested: list[str] = []

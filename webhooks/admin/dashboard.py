@@ -21,7 +21,7 @@ from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
-from webhooks.monitoring import charts, overall_status, rules
+from webhooks.monitoring import charts, overall_status, rules, tiles
 from webhooks.monitoring import dashboard as dashboard_data
 from webhooks.monitoring.alerts import RESOLVE_AFTER
 from webhooks.monitoring.health import Health, measure
@@ -60,6 +60,7 @@ def build_context(span: str) -> dict[str, Any]:
     status = overall_status.summarize(signals, alerts, health.at)
     counts = dashboard_data.fetch_counts(health.at, span)
     chart = dashboard_data.build_chart(health.at, span, counts)
+    rows = dashboard_data.build_table(health.at, counts)
     return {
         "title": _("Dashboard"),
         "health": health,
@@ -67,12 +68,11 @@ def build_context(span: str) -> dict[str, Any]:
         "status_digest": sha256(status.text.encode()).hexdigest()[:12],
         "alerts": [(alert, alert.ok_since and alert.ok_since + RESOLVE_AFTER) for alert in alerts],
         "signals": _without_alert(signals, alerts),
-        "rows": [
-            (row, [(cell, _cell_url(cell)) for cell in row.cells])
-            for row in dashboard_data.build_table(health.at, counts)
-        ],
+        "rows": [(row, [(cell, _cell_url(cell)) for cell in row.cells]) for row in rows],
+        "tiles": tiles.build_tiles(health.at, span, rows, counts),
         "periods": dashboard_data.period_starts(health.at),
         "chart": chart,
+        "columns": _columns(chart, span),
         "legend": _legend(chart),
         "span": span,
         "spans": SPAN_LABELS,
@@ -97,6 +97,12 @@ def _cell_url(cell: dashboard_data.Cell) -> str:
     if cell.state not in EventState.values or not cell.number:
         return ""
     return links.events_url(state=cell.state, since=cell.since)
+
+
+def _columns(chart: charts.Chart, span: str) -> list[tuple[charts.Column, str]]:
+    """Return each column with the URL of its events."""
+    width = dashboard_data.CHART_SPANS[span][2]
+    return [(column, links.events_url(since=column.at, until=column.at + width)) for column in chart.columns]
 
 
 def _legend(chart: charts.Chart) -> list[tuple[str, int, str]]:

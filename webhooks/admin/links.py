@@ -6,9 +6,21 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
 
-def events_url(*, state: str = "", event_type: str = "", since: datetime | None = None, sort: str = "") -> str:
-    moment = since.isoformat(timespec="seconds") if since else ""
-    query = {"state": state, "event_type": event_type, "received_at__gte": moment, "sort": sort}
+def events_url(
+    *,
+    state: str = "",
+    event_type: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    sort: str = "",
+) -> str:
+    query = {
+        "state": state,
+        "event_type": event_type,
+        "received_at__gte": since.isoformat(timespec="seconds") if since else "",
+        "received_at__lt": until.isoformat(timespec="seconds") if until else "",
+        "sort": sort,
+    }
     return f"{reverse('admin:webhooks_webhookevent_changelist')}?{urlencode({k: v for k, v in query.items() if v})}"
 
 

@@ -1,12 +1,14 @@
-"""Geometry of stacked columns, which templates draw as SVG. Labels are HTML, because the SVG is stretched."""
+"""Geometry of stacked columns and trend lines, which templates draw as SVG. Labels are HTML, because the SVG is stretched."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-#: Size of the drawing in SVG units. The browser stretches the drawing to the available width.
-WIDTH, HEIGHT = 720, 160
+#: Height of a column in SVG units. The browser stretches each column to the available size.
+HEIGHT = 160
+#: Size of a trend line in SVG units.
+TREND_WIDTH, TREND_HEIGHT = 120, 30
 #: Number of event types with a separate colour. All other types have the same colour.
 MAX_SERIES = 5
 OTHERS = "other"
@@ -32,7 +34,6 @@ class Column:
     """
 
     at: datetime
-    x: str
     segments: list[Segment]
     cells: list[int]
     total: int
@@ -50,7 +51,6 @@ class Chart:
     columns: list[Column]
     series: list[tuple[str, int]]
     top: int
-    column_width: str
     total: int
 
 
@@ -70,13 +70,12 @@ def stack_columns(starts: Sequence[datetime], counts: Iterable[tuple[datetime, s
         cells[start][name if name in shown else OTHERS] += events
     names = [*shown, OTHERS] if len(totals) > len(shown) else shown
     top = _round_up(max((column.total() for column in cells.values()), default=0))
-    step = WIDTH / max(len(starts), 1)
-    columns = [_build_column(start, index * step, cells[start], names, top) for index, start in enumerate(starts)]
+    columns = [_build_column(start, cells[start], names, top) for start in starts]
     series = [(name, sum(column.cells[index] for column in columns)) for index, name in enumerate(names)]
-    return Chart(columns, series, top, f"{step * 0.8:.2f}", sum(total for _, total in series))
+    return Chart(columns, series, top, sum(total for _, total in series))
 
 
-def _build_column(start: datetime, x: float, counts: Counter[str], names: Sequence[str], top: int) -> Column:
+def _build_column(start: datetime, counts: Counter[str], names: Sequence[str], top: int) -> Column:
     segments, reached = [], 0
     for index, name in enumerate(names):
         if counts[name]:
@@ -84,7 +83,16 @@ def _build_column(start: datetime, x: float, counts: Counter[str], names: Sequen
             y = HEIGHT - reached / top * HEIGHT - height
             segments.append(Segment(index, name, counts[name], f"{y:.2f}", f"{height:.2f}"))
             reached += counts[name]
-    return Column(start, f"{x:.2f}", segments, [counts[name] for name in names], counts.total())
+    return Column(start, segments, [counts[name] for name in names], counts.total())
+
+
+def trend_points(numbers: Sequence[int]) -> str:
+    """Return the points of an SVG polyline. The greatest number reaches the top, and zero is at the bottom."""
+    step, top = TREND_WIDTH / max(len(numbers) - 1, 1), max(numbers, default=0) or 1
+    height = TREND_HEIGHT - 2  # the line is two units wide
+    return " ".join(
+        f"{index * step:.1f},{1 + height - number / top * height:.1f}" for index, number in enumerate(numbers)
+    )
 
 
 def _round_up(number: int) -> int:

@@ -1,11 +1,14 @@
 """All counts of the dashboard in one statement, so that they are consistent and the events are read only once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.db.models import Sum
+
 from core.times import start_of_hour
+from webhooks.models import RejectionCount
 from webhooks.monitoring import hourly_counts
 from webhooks.monitoring.hourly_counts import CLEAN_HOURS_SQL
 
@@ -17,11 +20,12 @@ FROM (
     UNION ALL SELECT hour, state, events, deliveries FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL}
 ) AS counted GROUP BY 3, 4
 UNION ALL
-SELECT 'column', date_trunc(%(unit)s, hour, 'UTC'), event_type, NULL, sum(events)::bigint, NULL
+SELECT 'column', date_trunc(%(unit)s, hour, 'UTC'), event_type, NULL, sum(events)::bigint,
+    sum(events) FILTER (WHERE state IN ('failed', 'dead'))::bigint
 FROM (
-    SELECT hour, event_type, count(*) AS events FROM fresh WHERE hour >= %(columns)s GROUP BY 1, 2
+    SELECT hour, event_type, state, count(*) AS events FROM fresh WHERE hour >= %(columns)s GROUP BY 1, 2, 3
     UNION ALL
-    SELECT hour, event_type, events FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL} AND hour >= %(columns)s
+    SELECT hour, event_type, state, events FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL} AND hour >= %(columns)s
 ) AS counted GROUP BY 2, 3
 UNION ALL
 SELECT 'timing', NULL, metric, bucket, sum(events)::bigint, NULL
@@ -39,18 +43,22 @@ class DashboardCounts(NamedTuple):
     Attributes:
         periods: by state, the number of events and deliveries received since the start of each period.
         columns: start of the hour or day, event type, and number of events.
+        unsettled: number of failed and dead events by start of the hour or day.
+        rejected: number of rejected requests by hour.
         timings: a histogram over hourly_counts.BUCKETS_S for each EventTiming.Metric.
     """
 
     periods: dict[str, list[tuple[int, int]]]
     columns: list[tuple[datetime, str, int]]
+    unsettled: dict[datetime, int]
+    rejected: dict[datetime, int]
     timings: dict[str, list[int]]
 
 
 def fetch_counts(
     starts: Sequence[datetime], *, columns_since: datetime, unit: str, timed_since: datetime
 ) -> DashboardCounts:
-    """Run the dashboard query, using three statements, two of which find the dirty hours.
+    """Run the dashboard query, using four statements, two of which find the dirty hours.
 
     Args:
         starts: the start of each period. If a period starts within an hour, the hour is read from its events, so pass
@@ -70,8 +78,23 @@ def fetch_counts(
     return DashboardCounts(
         _sum_periods([ordered.index(start) + 1 for start in starts], rows_of["period"]),
         [(start, name, events) for start, name, _, events, _ in rows_of["column"]],
+        _sum_unsettled(rows_of["column"]),
+        _count_rejected(start_of_hour(since)),
         hourly_counts.build_histograms((metric, bucket, events) for _, metric, bucket, events, _ in rows_of["timing"]),
     )
+
+
+def _sum_unsettled(rows: Sequence[Any]) -> dict[datetime, int]:
+    sums: Counter[datetime] = Counter()
+    for start, _, _, _, unsettled in rows:
+        sums[start] += unsettled or 0
+    return sums
+
+
+def _count_rejected(since: datetime) -> dict[datetime, int]:
+    """Return the number of rejected requests by hour. Their causes are summed."""
+    counted = RejectionCount.objects.filter(hour__gte=since).values_list("hour").annotate(Sum("requests"))
+    return dict(counted.order_by())
 
 
 def _sum_periods(numbers: Sequence[int], rows: Sequence[Any]) -> dict[str, list[tuple[int, int]]]:

@@ -1,0 +1,95 @@
+"""The most important figures of the last 24 hours, each with a trend line and the change since the days before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from webhooks.models import EventTiming, WebhookEvent
+from webhooks.monitoring import charts, hourly_counts
+from webhooks.monitoring.dashboard import CHART_SPANS, PERIODS, Row, column_starts
+from webhooks.monitoring.dashboard_query import DashboardCounts
+
+PERIOD_NAMES = list(PERIODS)
+DAY_INDEX, WEEK_INDEX = PERIOD_NAMES.index("24 h"), PERIOD_NAMES.index("7 d")
+#: Number of days before the last 24 hours that the figures are compared with.
+EARLIER_DAYS = 6
+#: Greater changes are shown as a multiple instead of a percentage.
+MAX_PERCENT = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One figure.
+
+    Attributes:
+        number: a count, or None if the figure is a duration.
+        seconds: a duration, or None without data.
+        trend: points of an SVG polyline, or "" without a trend.
+        note: the change, or further figures.
+    """
+
+    key: str
+    label: str | Promise
+    number: int | None = None
+    seconds: float | None = None
+    trend: str = ""
+    note: str = ""
+    is_problem: bool = False
+
+
+def build_tiles(now: datetime, span: str, rows: Sequence[Row], counts: DashboardCounts) -> list[Tile]:
+    """Return the tiles. Trends have the columns of the chart."""
+    starts, (_unit, _number, width) = column_starts(now, span), CHART_SPANS[span]
+    received = dict.fromkeys(starts, 0)
+    for start, _name, events in counts.columns:
+        received[start] = received.get(start, 0) + events
+    rejected = [sum(n for hour, n in counts.rejected.items() if start <= hour < start + width) for start in starts]
+    return [
+        _count_tile("received", gettext_lazy("Events received"), ["received"], rows, list(received.values())),
+        _count_tile(
+            "unsettled",
+            gettext_lazy("Failed or dead"),
+            list(WebhookEvent.UNSETTLED),
+            rows,
+            [counts.unsettled.get(start, 0) for start in starts],
+        ),
+        _count_tile("rejected", gettext_lazy("Rejected requests"), ["rejected"], rows, rejected),
+        _lag_tile(counts),
+    ]
+
+
+def _count_tile(
+    key: str, label: str | Promise, names: Sequence[str], rows: Sequence[Row], trend: Sequence[int]
+) -> Tile:
+    found = [row for row in rows if row.name in names]
+    day, week = (sum(row.cells[index].number for row in found) for index in (DAY_INDEX, WEEK_INDEX))
+    is_problem = any(row.cells[DAY_INDEX].number for row in found if row.is_problem)
+    return Tile(
+        key, label, day, trend=charts.trend_points(trend), note=describe_change(day, week - day), is_problem=is_problem
+    )
+
+
+def _lag_tile(counts: DashboardCounts) -> Tile:
+    p95 = hourly_counts.percentile(counts.timings[EventTiming.Metric.LAG], 0.95)
+    return Tile("lag", gettext_lazy("Clerk to applied"), seconds=p95, note=_("95 % of events are faster"))
+
+
+def describe_change(day: int, earlier: int) -> str:
+    """Compare the count of the last 24 hours with the daily average of the days before.
+
+    Args:
+        earlier: the total count of the EARLIER_DAYS.
+    """
+    if not earlier:
+        return _("None in the 6 days before") if day else _("None in 7 days")
+    percent = round(100 * (day * EARLIER_DAYS - earlier) / earlier)
+    if percent > MAX_PERCENT:
+        return _("%s times the daily average") % round(percent / 100 + 1)
+    if percent == 0:
+        return _("Same as the daily average")
+    text = _("%s %% above the daily average") if percent > 0 else _("%s %% below the daily average")
+    return text % abs(percent)
