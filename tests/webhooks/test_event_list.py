@@ -251,7 +251,7 @@ def follow_pages(browser: Client, query: str, link: str) -> list[list[int]]:
     return pages
 
 
-def by(name: str) -> Callable[[WebhookEvent], Any]:
+def sort_key(name: str) -> Callable[[WebhookEvent], Any]:
     lag = {"lag": lambda one: one.lag or -1000 * DAY}
     return lag.get(name, lambda one: getattr(one, {"received": "received_at"}.get(name, name)))
 
@@ -274,7 +274,7 @@ def test_pages_contain_each_event_exactly_once(
             facts["processed_at"] = NOW + timedelta(microseconds=number % 3)
         event(NOW - timedelta(microseconds=number // 3), **facts)
     expected_events = [one for one in WebhookEvent.objects.all() if not where or one.state != "stale"]
-    rows = sorted(expected_events, key=lambda one: (by(name)(one), one.pk), reverse=sign == "-")
+    rows = sorted(expected_events, key=lambda one: (sort_key(name)(one), one.pk), reverse=sign == "-")
     expected = [one.pk for one in rows]
     first = f"?sort={sign}{name}{where}"
     forwards = follow_pages(operator, first, "older_link")

@@ -63,13 +63,16 @@ class Endpoint:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}/api/webhooks/clerk"
 
-    def of(self, user: dict[str, Any]) -> list[Delivery]:
+    def deliveries_about(self, user: dict[str, Any]) -> list[Delivery]:
         """Return the deliveries about a user or a session, oldest first."""
         return [delivery for delivery in list(self.deliveries) if delivery.user_id == user["id"]]
 
     def wait_for(self, user: dict[str, Any], count: int = 1) -> list[Delivery]:
-        wait_until(lambda: len(self.of(user)) >= count, f"{len(self.of(user))} of {count} deliveries arrived")
-        return self.of(user)
+        wait_until(
+            lambda: len(self.deliveries_about(user)) >= count,
+            f"{len(self.deliveries_about(user))} of {count} deliveries arrived",
+        )
+        return self.deliveries_about(user)
 
     def receive(self, headers: dict[str, str], body: bytes) -> int:
         at = time.time()

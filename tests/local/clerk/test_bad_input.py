@@ -112,7 +112,9 @@ class TestChanges:
         endpoint.pause_s = 1
         users = [stand_in.create() for _ in range(10)]
         wait_until(
-            lambda: all(endpoint.of(user) for user in users), "slow responses delayed other deliveries", timeout_s=3
+            lambda: all(endpoint.deliveries_about(user) for user in users),
+            "slow responses delayed other deliveries",
+            timeout_s=3,
         )
 
     def test_search_ignores_case_and_accents(self, stand_in: StandIn, browser: Browser) -> None:

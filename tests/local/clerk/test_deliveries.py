@@ -15,7 +15,7 @@ class TestDeliveries:
         endpoint.status = 500
         user = stand_in.create(first_name="Retried")
         message = stand_in.wait_for_state(user, "failed")
-        attempts = endpoint.of(user)
+        attempts = endpoint.deliveries_about(user)
         assert len(attempts) == len(message["attempts"]) == 8
         assert {attempt.headers["svix-id"] for attempt in attempts} == {message["id"]}
         gaps = [later.at - earlier.at for earlier, later in pairwise(attempts)]
@@ -54,7 +54,7 @@ class TestDeliveries:
         stand_in.call("PATCH", "/local/settings", {"duplicate": True})
         user = stand_in.create(first_name="Twice")
         stand_in.wait_for_state(user, "delivered")
-        first, second = endpoint.of(user)
+        first, second = endpoint.deliveries_about(user)
         assert first.headers["svix-id"] == second.headers["svix-id"]
         assert first.event == second.event
 
@@ -68,7 +68,7 @@ class TestDeliveries:
         stand_in.call("PATCH", "/local/settings", {"shuffle": 3})
         held = [stand_in.create(first_name=f"Held {n}") for n in range(2)]
         assert [stand_in.messages(user)[0]["state"] for user in held] == ["held", "held"]
-        assert endpoint.of(held[0]) == []
+        assert endpoint.deliveries_about(held[0]) == []
         held.append(stand_in.create(first_name="Third"))
         for user in held:
             assert len(endpoint.wait_for(user)) == 1
@@ -79,7 +79,7 @@ class TestDeliveries:
         stand_in.call("PATCH", "/local/settings", {"lose_percent": 0})
         endpoint.wait_for(stand_in.create(first_name="Next"))
         assert stand_in.messages(lost)[0]["state"] == "lost"
-        assert endpoint.of(lost) == []
+        assert endpoint.deliveries_about(lost) == []
 
     @pytest.mark.parametrize("faults", ({"lose_percent": 101}, {"shuffle": -1}, {"delay_s": "soon"}, {"speed": 1}))
     def test_invalid_fault_injection_is_rejected(self, faults: dict[str, object], stand_in: StandIn) -> None:

@@ -24,7 +24,7 @@ class TestProcess:
             endpoint.pause_s = 0
             stand_in.start()
             stand_in.wait_for_state(user, "delivered")
-            first, second = endpoint.of(user)
+            first, second = endpoint.deliveries_about(user)
             assert first.headers["svix-id"] == second.headers["svix-id"]
             assert stand_in.call("GET", "/local/users") == (200, [user])
             assert stand_in.stop(signal.SIGINT) < 4
