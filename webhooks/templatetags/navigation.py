@@ -1,4 +1,4 @@
-"""The side bar of the admin: operators' sections in the order of their work, and all other sections under "More"."""
+"""The admin sidebar: the sections that operators use most, and all other sections under "More"."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ register = template.Library()
 
 DASHBOARD = "webhooks:dashboard"
 EVENTS = "webhooks.webhookevent"
-#: Labels of the operators' sections by model, in the order of their work.
+#: Labels of the operators' sections by model, in display order.
 SECTIONS = {
     "webhooks.alert": _("Alerts"),
     EVENTS: _("Events"),
