@@ -23,7 +23,6 @@ from webhooks.admin.pages import may_view_events, operators_page
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import charts, overall_status, rules, tiles
 from webhooks.monitoring import dashboard as dashboard_data
-from webhooks.monitoring.alerts import RESOLVE_AFTER
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import site
 from webhooks.monitoring.signals import Signal, State
@@ -66,7 +65,7 @@ def build_context(span: str) -> dict[str, Any]:
         "health": health,
         "overall_status": status,
         "status_digest": sha256(status.text.encode()).hexdigest()[:12],
-        "alerts": [(alert, alert.ok_since and alert.ok_since + RESOLVE_AFTER) for alert in alerts],
+        "alerts": alerts,
         "signals": _without_alert(signals, alerts),
         "rows": [(row, [(cell, _cell_url(cell)) for cell in row.cells]) for row in rows],
         "tiles": tiles.build_tiles(health.at, span, rows, counts),

@@ -48,6 +48,7 @@ class Migration(migrations.Migration):
                 ('resolved_at', models.DateTimeField(blank=True, null=True)),
                 ('acknowledged_at', models.DateTimeField(blank=True, null=True)),
                 ('snoozed_until', models.DateTimeField(blank=True, null=True)),
+                ('resolution', models.CharField(blank=True, help_text='The figures at the time of the resolution, in one sentence.', max_length=500)),
                 ('note', models.TextField(blank=True, help_text='Notes from the operators who handled the alert.')),
                 ('reopened_count', models.PositiveIntegerField(default=0, help_text='Number of times that the problem returned soon after it was resolved.')),
                 ('acknowledged_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),

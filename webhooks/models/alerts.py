@@ -1,13 +1,17 @@
 """Alerts, and the notifications sent about them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+
+#: An alert is resolved if its signal has not been broken for this time.
+RESOLVE_AFTER = timedelta(minutes=5)
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
@@ -62,6 +66,9 @@ class Alert(models.Model):
     )
     snoozed_until = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    resolution = models.CharField(
+        max_length=500, blank=True, help_text="The figures at the time of the resolution, in one sentence."
+    )
     note = models.TextField(blank=True, help_text="Notes from the operators who handled the alert.")
     reopened_count = models.PositiveIntegerField(
         default=0, help_text="Number of times that the problem returned soon after it was resolved."
@@ -87,6 +94,11 @@ class Alert(models.Model):
     def is_open(self) -> bool:
         return self.resolved_at is None
 
+    @property
+    def closes_at(self) -> datetime | None:
+        """When the alert will be resolved, if the problem is over and does not return until then."""
+        return self.ok_since + RESOLVE_AFTER if self.is_open and self.ok_since else None
+
     def is_quiet(self, now: datetime) -> bool:
         """Return whether the alert is acknowledged or snoozed. No notification is sent if such an alert gets worse."""
         return bool(self.acknowledged_at or (self.snoozed_until and self.snoozed_until > now))
@@ -96,12 +108,15 @@ class Alert(models.Model):
         """The name of the alert's colour and icon."""
         if not self.is_open:
             return "good"
-        return "attention" if self.is_quiet(timezone.now()) else "bad"
+        return "attention" if self.ok_since or self.is_quiet(timezone.now()) else "bad"
 
     @property
     def state(self) -> str | Promise:
         if not self.is_open:
             return _("resolved")
+        if self.ok_since and self.closes_at:
+            times = {"since": f"{self.ok_since:%H:%M}", "at": f"{self.closes_at:%H:%M}"}
+            return gettext("over since %(since)s UTC, closes at %(at)s UTC") % times
         if self.snoozed_until and self.snoozed_until > timezone.now():
             return _("snoozed")
         return _("acknowledged") if self.acknowledged_at else _("open")

@@ -11,7 +11,9 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.models import Alert, Notification
-from webhooks.monitoring import notifications
+from webhooks.monitoring import notifications, signals
+from webhooks.monitoring.health import measure
+from webhooks.monitoring.rules import RULES
 
 
 class AlertAction(StrEnum):
@@ -47,9 +49,17 @@ def apply_action(alert_id: int, action: AlertAction, *, actor: Actor, note: str,
         AlertAction.SNOOZE: {"snoozed_until": now + snooze_for},
         AlertAction.RESOLVE: {"resolved_at": now, "resolved_by": actor.user},
     }
+    if action == AlertAction.RESOLVE:
+        changes[action]["resolution"] = _current_figures(alert)
     notes = "\n".join(filter(None, (alert.note, note)))
     Alert.objects.filter(pk=alert.pk).update(**changes[action], note=notes)
     if action == AlertAction.RESOLVE:
         notifications.queue(alert, Notification.Kind.RESOLVED)
     log.record(AUDIT_ACTIONS[action], actor=actor, target=alert, rule=alert.rule, note=note)
     return True
+
+
+def _current_figures(alert: Alert) -> str:
+    """Return the signal's current sentence, which also says so if the problem still exists."""
+    rule = Alert.Rule(alert.rule)
+    return signals.read(rule, RULES[rule], measure()).summary[:500]

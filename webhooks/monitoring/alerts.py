@@ -14,14 +14,13 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 
 from webhooks.models import Alert, Notification
+from webhooks.models.alerts import RESOLVE_AFTER
 from webhooks.monitoring import notifications, signals
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import RULES, SEVERITIES
 from webhooks.monitoring.signals import Signal, State
 
 Kind = Notification.Kind
-#: An alert is resolved if its signal has not been broken for this time.
-RESOLVE_AFTER = timedelta(minutes=5)
 #: If the problem returns within this time after the resolution, the alert is reopened. Operators have been notified of
 #: the resolution, so another notification is sent if the problem still exists at the end of this time.
 REOPEN_WITHIN = timedelta(minutes=30)
@@ -63,7 +62,7 @@ def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     elif signal.state == State.BROKEN:
         _open(rule, signal, now)
     elif alert and signal.state != State.UNKNOWN:
-        _resolve_if_ok(alert, now)
+        _resolve_if_ok(alert, signal, now)
 
 
 def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
@@ -71,7 +70,7 @@ def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
     if recent:
         Alert.objects.filter(pk=recent.pk).update(
-            **fields, resolved_at=None, ok_since=None, reopened_count=recent.reopened_count + 1
+            **fields, resolved_at=None, resolution="", ok_since=None, reopened_count=recent.reopened_count + 1
         )
         return
     alert = Alert.objects.create(
@@ -107,11 +106,11 @@ def _notify_if_changed(alert: Alert, now: datetime) -> None:
     notifications.queue(alert, kind)
 
 
-def _resolve_if_ok(alert: Alert, now: datetime) -> None:
+def _resolve_if_ok(alert: Alert, signal: Signal, now: datetime) -> None:
     if alert.ok_since is None:
         alert.ok_since = now
     elif now - alert.ok_since >= RESOLVE_AFTER:
-        alert.resolved_at = now
+        alert.resolved_at, alert.resolution = now, signal.summary[:500]
         if not _was_announced_resolved(alert, before=now):
             notifications.queue(alert, Kind.RESOLVED)
     alert.save()

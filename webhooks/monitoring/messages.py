@@ -1,5 +1,8 @@
 """The text of notifications, written when they are sent."""
 
+from collections.abc import Iterator
+from datetime import datetime
+
 import apprise
 from django.conf import settings
 from django.urls import reverse
@@ -20,7 +23,7 @@ def build(notification: Notification) -> Message:
     is_resolved = notification.kind == Notification.Kind.RESOLVED
     return Message(
         title=f"[{notification.get_kind_display()}] {alert}",
-        body="\n\n".join([alert.summary, _severity(alert), alert_url(alert)]),
+        body="\n\n".join([*(_resolution(alert) if is_resolved else _problem(alert)), alert_url(alert)]),
         type=apprise.NotifyType.SUCCESS if is_resolved else TYPES[Alert.Severity(alert.severity)],
         key=incident_key(alert.rule),
     )
@@ -41,8 +44,27 @@ def incident_key(rule: str) -> str:
     return f"{site_url().partition('://')[2]}/{rule}"
 
 
-def _severity(alert: Alert) -> str:
-    return _("Severity: %(severity)s. Open since %(at)s UTC.") % {
-        "severity": alert.get_severity_display(),
-        "at": f"{alert.opened_at:%d %b %H:%M}",
-    }
+def _problem(alert: Alert) -> Iterator[str]:
+    yield alert.summary
+    text = _("Severity: %(severity)s. Open since %(at)s UTC.")
+    yield text % {"severity": alert.get_severity_display(), "at": _time(alert.opened_at)}
+
+
+def _resolution(alert: Alert) -> Iterator[str]:
+    """Describe how and when the alert ended, and the figures at that time."""
+    times = {"opened": _time(alert.opened_at), "at": _time(alert.resolved_at or alert.last_seen_at)}
+    if alert.resolved_by:
+        yield _("Resolved by %(person)s at %(at)s UTC. Open since %(opened)s UTC.") % (
+            times | {"person": alert.resolved_by}
+        )
+        if alert.note:
+            yield _("Note: %s") % alert.note
+    else:
+        text = _("Resolved automatically at %(at)s UTC. Not detected since %(since)s UTC. Open since %(opened)s UTC.")
+        yield text % (times | {"since": _time(alert.ok_since or alert.last_seen_at)})
+    if alert.resolution:
+        yield _("Now: %s") % alert.resolution
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%d %b %H:%M}"

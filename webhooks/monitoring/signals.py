@@ -41,7 +41,7 @@ class Signal:
 
     Attributes:
         title: the problem, without numbers. If it is empty, the rule's label is used.
-        summary: one sentence for operators; empty if all is well.
+        summary: one sentence for operators. If all is well, it has the current figures, for the resolution of an alert.
         value: the severity within a broken state. Twice the last notified value counts as worse and sends a notification.
         facts: the cause, for the alert's page. `events` holds event IDs, other keys hold values to display.
     """
@@ -60,6 +60,10 @@ class Signal:
 
 TONES = {State.WELL: "good", State.UNKNOWN: "unknown", State.DEGRADED: "attention", State.BROKEN: "bad"}
 WELL = Signal()
+
+
+def well(summary: str) -> Signal:
+    return Signal(State.WELL, "", summary)
 
 
 def broken(summary: str, value: float, facts: dict[str, Any] | None = None, *, title: str = "") -> Signal:

@@ -26,7 +26,7 @@ from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import AggregationProgress, Alert, Notification, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, delivery, notifications, runbooks, worker_watchdog
-from webhooks.monitoring.health import Health
+from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import RULES
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +132,53 @@ def test_alert_resolves_after_five_quiet_minutes(receiver: Receiver) -> None:
     assert check_alerts_at(4 * MINUTE) == [Rule.DEAD_EVENTS]
     assert check_alerts_at(6 * MINUTE) == []
     assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
+
+
+def test_resolution_message_has_cause_time_and_figures(receiver: Receiver) -> None:
+    open_and_resolve()
+    body = receiver.messages[-1]["message"]
+    assert "Resolved automatically at 20 Nov 09:37 UTC. Not detected since 20 Nov 09:31 UTC." in body
+    assert "Open since 20 Nov 09:30 UTC." in body
+    assert "Now: No event is dead." in body
+    assert "1 event is dead" not in body
+
+
+def test_manual_resolution_message_names_admin_and_current_state(adam: User, receiver: Receiver) -> None:
+    create_dead_events()
+    check_alerts_at()
+    with time_machine.travel(NOW + MINUTE, tick=False):
+        act(adam, action="resolve", note="Replayed by hand")
+        notifications.send_due()
+    body = receiver.messages[-1]["message"]
+    assert "Resolved by Adam & Admin at 20 Nov 09:31 UTC." in body
+    assert "Note: Replayed by hand" in body
+    assert "Now: 1 event is dead and will not be retried." in body
+
+
+@pytest.mark.parametrize("page", ("", "{pk}/change/", "../dashboard/"))
+def test_alert_in_its_quiet_period_shows_when_it_closes(adam: User, page: str) -> None:
+    create_dead_events()
+    check_alerts_at()
+    WebhookEvent.objects.all().delete()
+    check_alerts_at(MINUTE)
+    url = f"/admin/webhooks/alert/{page.format(pk=Alert.objects.get().pk)}".replace("alert/../", "")
+    with time_machine.travel(NOW + 2 * MINUTE, tick=False):
+        text = signed_in(adam).get(url).content.decode()
+    assert "ver since 09:31 UTC, closes at 09:36 UTC" in text
+
+
+@pytest.mark.parametrize("rule", [rule for rule in Rule if rule != Rule.CONFLICTS])
+def test_rules_without_a_problem_have_figures(settings: Settings, rule: Alert.Rule) -> None:
+    settings.CLERK_SECRET_KEY, settings.CLERK_INSTANCE_ID = "sk_test_x", "ins_ours"
+    event(NOW - MINUTE, instance_id="ins_ours")
+    for number in range(60):
+        event(NOW - number * 6 * MINUTE, instance_id="ins_ours")
+    ClerkRateLimit.objects.create(name="instance", next_slot_at=NOW)
+    Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)
+    create_verification(NOW)
+    with time_machine.travel(NOW, tick=False):
+        signal = RULES[rule](measure())
+    assert (signal.state, bool(signal.summary)) == ("well", True)
 
 
 def test_alert_does_not_flap(receiver: Receiver) -> None:

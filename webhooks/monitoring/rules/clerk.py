@@ -11,7 +11,7 @@ from accounts.clerk.rate_limiter import FAILURE_THRESHOLD, FRONTEND, INSTANCE
 from core.times import minutes
 from webhooks.models import Alert
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
 MAX_PENDING_AGE = timedelta(minutes=15)
 #: Reconciliation runs every 15 minutes. An alert opens if it has not run for this time.
@@ -36,17 +36,17 @@ def clerk(health: Health) -> Signal:
         return (
             degraded(_("A request to Clerk failed"), _("The last request to Clerk failed."))
             if backend and backend.failures
-            else WELL
+            else well(_("Clerk's APIs answer and accept the secret key."))
         )
     return unknown(_("No request has been sent to Clerk"))
 
 
 def pushes(health: Health) -> Signal:
     age = health.at - (health.oldest_push or health.at)
-    if age < MAX_PENDING_AGE and not health.stopped_pushes:
-        return WELL
     text = _("%(pending)d users have changes that have not been pushed to Clerk. %(stopped)d pushes were abandoned.")
     numbers = {"pending": health.pending_pushes, "stopped": health.stopped_pushes}
+    if age < MAX_PENDING_AGE and not health.stopped_pushes:
+        return well(text % numbers)
     paused_until = health.clerk_suspended_until
     facts = {
         "clerk_paused_until": paused_until.isoformat() if paused_until else None,
@@ -70,17 +70,16 @@ def drift(health: Health) -> Signal:
         )
         return broken(text % remaining, remaining, {"reconciliation": run.pk})
     age = health.at - run.finished_at
-    if age >= MAX_RECONCILIATION_AGE:
-        return broken(_("Users were last compared with Clerk %d minutes ago.") % minutes(age), minutes(age))
-    return _corrected(health)
+    text = _("Users were last compared with Clerk %d minutes ago.") % minutes(age)
+    return broken(text, minutes(age)) if age >= MAX_RECONCILIATION_AGE else _corrected(health, text)
 
 
-def _corrected(health: Health) -> Signal:
+def _corrected(health: Health, last_comparison: str) -> Signal:
     """Evaluate the differences that recent reconciliations corrected, which webhooks should have prevented."""
     correcting = [run for run in health.reconciliations if run.repaired]
     users = sum(run.repaired for run in correcting)
     if not users:
-        return WELL
+        return well(last_comparison)
     text = ngettext(
         "Recent reconciliations corrected %d user, whose events were probably lost.",
         "Recent reconciliations corrected %d users, whose events were probably lost.",

@@ -15,7 +15,7 @@ from webhooks.models import WebhookEvent
 from webhooks.monitoring import hourly_counts
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
 WEEK = timedelta(days=7)
 #: Both thresholds apply to the events of the current and previous hour.
@@ -39,8 +39,8 @@ def failure_rate(health: Health) -> Signal:
     """Check whether many events fail, or every event of a type."""
     events, failed = _count(health.recent), _count(health.recent, WebhookEvent.UNSETTLED)
     types = _failing_types(health.recent)
+    text = _("%(failed)d of the last %(events)d events failed.") % {"failed": failed, "events": events}
     if types or (failed >= MIN_FAILURES and failed >= MIN_FAILURE_SHARE * events):
-        text = _("%(failed)d of the last %(events)d events failed.") % {"failed": failed, "events": events}
         if types:
             text = f"{text} {_('Every event of these types failed: %s.') % ', '.join(types)}"
         ids = _unsettled_ids(received_at__gte=start_of_hour(health.at - HOUR))
@@ -48,7 +48,7 @@ def failure_rate(health: Health) -> Signal:
     if health.failed:
         text = ngettext("%d event failed and will be retried.", "%d events failed and will be retried.", health.failed)
         return degraded(_("Failed events are being retried"), text % health.failed)
-    return WELL
+    return well(text)
 
 
 def _failing_types(recent: list[TypeCount]) -> list[str]:
@@ -62,7 +62,7 @@ def _failing_types(recent: list[TypeCount]) -> list[str]:
 
 def dead_events(health: Health) -> Signal:
     if not health.dead:
-        return WELL
+        return well(_("No event is dead."))
     text = ngettext(
         "%d event is dead and will not be retried.", "%d events are dead and will not be retried.", health.dead
     )
@@ -71,9 +71,11 @@ def dead_events(health: Health) -> Signal:
 
 def oldest_unsettled(health: Health) -> Signal:
     age = health.at - (health.oldest_unsettled or health.at)
-    if age < MAX_UNSETTLED_AGE:
-        return WELL
+    if health.oldest_unsettled is None:
+        return well(_("All events are settled."))
     text = _("The oldest unsettled event was received %(minutes)d minutes ago.")
+    if age < MAX_UNSETTLED_AGE:
+        return well(text % {"minutes": minutes(age)})
     return broken(text % {"minutes": minutes(age)}, minutes(age), {"events": _unsettled_ids()[:1]})
 
 
@@ -88,7 +90,9 @@ def rejected(health: Health) -> Signal:
         summary += " " + _("No delivery has been accepted since.")
     if is_blocked or (total >= MIN_REJECTED and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))):
         return broken(summary, total, {"causes": causes})
-    return degraded(_("Deliveries were rejected"), summary) if genuine else WELL
+    if genuine:
+        return degraded(_("Deliveries were rejected"), summary)
+    return well(summary if total else _("No request was rejected in the current and previous hour."))
 
 
 def unavailable(health: Health) -> Signal:
@@ -96,7 +100,7 @@ def unavailable(health: Health) -> Signal:
     causes = {cause: row.requests for cause, row in health.rejections.items() if cause in UNAVAILABLE}
     total = sum(causes.values())
     if not total:
-        return WELL
+        return well(_("No delivery was answered with 503 in the current and previous hour."))
     text = _("%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.")
     summary = text % {"total": total, "causes": _listed(causes)}
     is_many = total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
@@ -114,7 +118,7 @@ def other_instance(health: Health) -> Signal:
     )
     ids = list(foreign.values_list("pk", flat=True)[: MAX_IDS + 1])
     if not ids:
-        return WELL
+        return well(_("No event from another instance has arrived in the last hour."))
     text = _("A Clerk instance other than %(ours)s is sending events here. They are ignored.")
     return broken(text % {"ours": settings.CLERK_INSTANCE_ID}, len(ids), {"events": ids[:MAX_IDS]})
 
@@ -135,7 +139,7 @@ def silence(health: Health) -> Signal:
     threshold = max(SILENCE_GAPS * usual_gap, MIN_SILENCE, _longest_quiet_period(hours))
     quiet = health.at - health.last_received
     if quiet < threshold:
-        return WELL
+        return well(_("The last event arrived %d minutes ago.") % minutes(quiet))
     text = _("No events have arrived for %(minutes)d minutes. Normally one arrives every %(gap)d seconds.")
     return broken(text % {"minutes": minutes(quiet), "gap": usual_gap.total_seconds()}, minutes(quiet))
 

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from audit.models import AuditVerification
 from audit.sealing.schedule import verification_overdue_since
 from webhooks.monitoring.health import HOUR, Health
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
 #: Hourly counts are updated every minute. Older counts are out of date.
 COUNTS_STALE_AFTER = timedelta(minutes=5)
@@ -22,7 +22,8 @@ UNVERIFIED_SEVERITY = 0.1
 def worker_gone(health: Health) -> Signal:
     """Check whether a worker is running. If no worker is running, the web processes evaluate this rule."""
     if health.heartbeats:
-        return WELL
+        running = len(health.heartbeats)
+        return well(ngettext("%d worker is running.", "%d workers are running.", running) % running)
     return broken(_("No queue worker is running. Overdue jobs: %d.") % health.overdue_jobs, 1)
 
 
@@ -44,7 +45,7 @@ def jobs(health: Health) -> Signal:
     if health.heartbeats and health.overdue_jobs:
         text = ngettext("%d background job is overdue.", "%d background jobs are overdue.", health.overdue_jobs)
         return degraded(_("Jobs are overdue"), text % health.overdue_jobs)
-    return WELL
+    return well(_("No background job has failed."))
 
 
 def disk_space(health: Health) -> Signal:
@@ -56,7 +57,7 @@ def disk_space(health: Health) -> Signal:
     summary = text % {"free": free / 1024**3, "percent": math.floor(100 * free / total)}
     if _is_below(free, total, FULL_SPACE):
         return broken(summary, 1 - free / total, {"free_bytes": free})
-    return degraded(_("Disk space is running low"), summary) if _is_below(free, total, LOW_SPACE) else WELL
+    return degraded(_("Disk space is running low"), summary) if _is_below(free, total, LOW_SPACE) else well(summary)
 
 
 def audit_chain(health: Health) -> Signal:
@@ -67,9 +68,14 @@ def audit_chain(health: Health) -> Signal:
         return broken(latest.problems[0][:500], len(latest.problems), facts)
     since = verification_overdue_since(health.at)
     if since is None:
-        return WELL if latest else unknown(_("The audit log has never been verified"))
+        return _verified(latest) if latest else unknown(_("The audit log has never been verified"))
     text = _("The audit log has not been verified for %d hours. Two scheduled verifications were missed.")
     return broken(text % ((health.at - since) // HOUR), UNVERIFIED_SEVERITY)
+
+
+def _verified(latest: AuditVerification) -> Signal:
+    numbers = {"rows": latest.row_count, "at": f"{latest.finished_at:%d %b %H:%M}"}
+    return well(_("%(rows)d rows of the audit log were verified at %(at)s UTC.") % numbers)
 
 
 def counts_are_stale(health: Health) -> bool:
