@@ -18,10 +18,12 @@ def main() -> None:
             webhooks.run(postgres, folder)
             for module in ("statements", "sessions", "reconciliation"):
                 run_benchmark(f"tests.bench.{module}", postgres.url)
-    subprocess.run([sys.executable, "-m", "tests.bench.pages"], check=True)
-    subprocess.run([sys.executable, "-m", "tests.bench.directory"], check=True)
-    # This benchmark uses a separate PostgreSQL with other settings, and takes longer than all others together.
-    subprocess.run([sys.executable, "-m", "tests.bench.operators"], check=True)
+    # Each starts a separate PostgreSQL. The last takes longer than all others together.
+    modules = ("pages", "directory", "operators")
+    codes = [
+        subprocess.run([sys.executable, "-m", f"tests.bench.{module}"], check=False).returncode for module in modules
+    ]
+    sys.exit(max(codes))  # a page over its limit does not stop the other benchmarks
 
 
 def run_benchmark(module: str, url: str) -> None:
