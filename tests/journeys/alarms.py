@@ -5,12 +5,15 @@ notifications, which the worker sends once a minute, or the web processes after 
 minutes, so they are not part of `make test`.
 """
 
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from subprocess import Popen
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -33,6 +36,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 #: Seconds to wait for a notification. Rules are evaluated once a minute, and a missing worker is detected after 30 s.
 PATIENCE_S = 150
+METRICS_TOKEN = "token-of-the-metrics-with-thirty-two-characters"
+#: The value of a broken signal in the metrics.
+BROKEN = 3
 WRONG_SECRET = "whsec_" + "bm9ib2R5IGhhcyBhZ3JlZWQgdXBvbiB0aGlz"
 FAILING_HANDLER = """
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'out of order'; END $$;
@@ -59,6 +65,14 @@ class System:
         [message] = [message for message in self.receiver.messages if message["title"] == title]
         return message
 
+    def signal(self, rule: Alert.Rule) -> float:
+        """Return the state of a signal in the metrics, and check that the alert's metric agrees with it."""
+        text = self.svix.http.get("/metrics", headers={"Authorization": f"Bearer {METRICS_TOKEN}"}).text
+        pattern = rf'buildappswith_(\w+)\{{rule="{rule}"\}} ([\d.]+)'
+        found = dict(re.findall(pattern, text))
+        assert (float(found["signal"]) == BROKEN) == (float(found["alert_open"]) == 1), found
+        return float(found["signal"])
+
     def execute(self, statements: str) -> None:
         """Execute statements as the database owner."""
         with psycopg.connect(self.database_url, autocommit=True) as owner:
@@ -71,6 +85,24 @@ class System:
         return outcome
 
 
+@contextmanager
+def refusing_clerk() -> Iterator[str]:
+    """Run a Backend API that refuses every secret key, and yield its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(401)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
 @pytest.fixture
 def system(database_url: str, tmp_path: Path) -> Iterator[System]:
     with ExitStack() as stack:
@@ -80,6 +112,9 @@ def system(database_url: str, tmp_path: Path) -> Iterator[System]:
             "ALERT_URLS": receiver.url,
             "CLERK_INSTANCE_ID": samples.INSTANCE_ID,
             "AUDIT_SEAL_KEY": "as long as a key of thirty-two characters has to be",
+            "METRICS_TOKEN": METRICS_TOKEN,
+            "CLERK_SECRET_KEY": "sk_test_refused",
+            "CLERK_API_URL": stack.enter_context(refusing_clerk()),
             "AUDIT_SEAL_CRON": "* * * * * */5",
             "AUDIT_VERIFY_CRON": "* * * * * */5",
         }
@@ -139,6 +174,28 @@ def test_each_problem_sends_a_notification(system: System) -> None:
     message = system.wait_for_notification(Alert.Rule.WORKER_GONE)
     assert "/admin/webhooks/alert/" in message["message"]
     assert len(system.receiver.titles) == len(set(system.receiver.titles)), system.receiver.titles
+
+
+def test_outage_of_a_quiet_site_sends_a_notification(system: System) -> None:
+    event(timezone.now() - timedelta(days=3))
+    with psycopg.connect(system.database_url) as session:
+        session.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+        for _ in range(3):
+            response = system.svix.deliver(samples.user_event("user.created", person()), new_svix_id())
+            assert response.status_code == 503
+    for _ in range(2):
+        assert post_with_wrong_secret(system) == 400
+    system.execute("INSERT INTO procrastinate_jobs (queue_name, task_name, status) VALUES ('mail', 'send', 'failed')")
+
+    assert "locked_row 3" in system.wait_for_notification(Alert.Rule.UNAVAILABLE)["message"]
+    assert "No delivery has been accepted since." in system.wait_for_notification(Alert.Rule.REJECTED)["message"]
+    assert "failed and will not be retried" in system.wait_for_notification(Alert.Rule.JOBS)["message"]
+    # The probe of the Frontend API, which nobody serves here, can be the first to fail.
+    assert "Clerk" in system.wait_for_notification(Alert.Rule.CLERK)["message"]
+    refused = Alert.objects.filter(rule=Alert.Rule.CLERK, summary__startswith="Clerk refuses CLERK_SECRET_KEY")
+    wait_until(refused.exists, "the refused key was not reported", PATIENCE_S)
+    rules = (Alert.Rule.UNAVAILABLE, Alert.Rule.REJECTED, Alert.Rule.JOBS, Alert.Rule.CLERK)
+    assert {system.signal(rule) for rule in rules} == {BROKEN}
 
 
 def post_with_wrong_secret(system: System) -> int:
