@@ -127,7 +127,7 @@ def test_person_can_export_and_erase_sign_ins(webhook: WebhookClient, olive: Sam
 
 @pytest.mark.django_db(transaction=True)
 def test_sign_in_takes_five_queries(webhook: WebhookClient, olive: SampleUser) -> None:
-    """BEGIN, the event, the user, the audit row, the new event and COMMIT. Nothing is locked, so sign-ins can share a transaction."""
+    """BEGIN, the repeat count, the user, the event with its audit row, and COMMIT. Nothing is locked."""
     webhook.post(signed_in(olive))
     with CaptureQueriesContext(connection) as queries:
         webhook.post(signed_in(olive))
