@@ -23,6 +23,8 @@ from core.text import postgres_safe
 #: Facts with these words in their names are rejected, because the log is permanent and many people can read it.
 SECRET_WORDS = ("password", "secret", "token")
 
+#: Created once, because json.dumps creates an encoder per call.
+_encode = DjangoJSONEncoder().encode
 _pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", default=None)
 
 
@@ -107,7 +109,7 @@ def record(
         actor_salt=os.urandom(16),
     )
     row.column_digests = column_digests(row)
-    row.personal_digest = personal_digest(row)
+    row.personal_digest = personal_digest(row.column_digests)
     _write(row)
 
 
@@ -138,7 +140,7 @@ def batch() -> Iterator[list[AuditLog]]:
 
 def _as_json(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the facts as they will be read back from JSON, so that rows have the same digest when written and read."""
-    decoded: dict[str, Any] = json.loads(json.dumps(facts, cls=DjangoJSONEncoder))
+    decoded: dict[str, Any] = json.loads(_encode(facts))
     return decoded
 
 

@@ -384,7 +384,7 @@ def test_row_stores_its_transaction_id() -> None:
 
 
 def is_digest_valid(row: AuditLog) -> bool:
-    return digests.personal_digest(row) == bytes(row.personal_digest)
+    return digests.personal_digest(digests.column_digests(row)) == bytes(row.personal_digest)
 
 
 VALUES = (
