@@ -114,6 +114,20 @@ class TestEventList:
         assert "state=" not in admin.url
         assert console_errors == []
 
+    def test_phone_folds_the_filters_and_shows_state_type_and_age_first(self, admin: Page, site: Site) -> None:
+        admin.set_viewport_size({"width": 390, "height": 844})
+        admin.goto(site.app + EVENTS)
+        expect(admin.get_by_label("Stale")).not_to_be_visible()
+        row = rows(admin).first
+        parts = [row.locator(name) for name in (".state", ".type", ".received small", ".received a")]
+        state, kind, age, exact = [part.bounding_box() or {"x": 0, "y": 0} for part in parts]
+        assert state["x"] < kind["x"] < age["x"]
+        assert max(state["y"], kind["y"], age["y"]) + 5 < exact["y"]
+        admin.get_by_text("Filters", exact=True).click()
+        admin.get_by_label("Stale").check()
+        admin.get_by_role("button", name="Apply").click()
+        expect(admin.get_by_role("link", name="Remove filter State Stale")).to_be_visible()
+
     def test_list_is_sorted_by_lag_and_by_attempts(
         self, admin: Page, site: Site, failed_event_url: str, axe: str
     ) -> None:
@@ -155,7 +169,7 @@ class TestEventList:
         search.press("Enter")
         expect(admin.locator("#changelist")).to_contain_text("No results.")
         expect(admin.locator("#changelist")).to_contain_text(
-            "No matching events for an account with this email address"
+            "There are no matching events for an account with this email address"
         )
         assert admin_violations(admin, axe) == []
 
