@@ -10,6 +10,7 @@ import django.db.models.expressions
 import django.db.models.functions.comparison
 import django.utils.timezone
 from django.conf import settings
+import webhooks.models.alerts
 from django.db import migrations, models
 
 
@@ -35,7 +36,7 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rule', models.CharField(choices=[('failure_rate', 'Many events are failing'), ('dead_events', 'Dead events need attention'), ('oldest_unsettled', 'An event has been unsettled for too long'), ('rejected_requests', 'Deliveries are being rejected'), ('unavailable_requests', 'Deliveries are answered with 503'), ('other_instance', 'Another Clerk instance is sending events'), ('silence', 'No events are arriving'), ('clerk_outage', 'Clerk does not respond as expected'), ('pending_pushes', 'Changes are not reaching Clerk'), ('drift', 'Users differ from Clerk'), ('identity_conflict', 'Identity conflicts need a decision'), ('worker_gone', 'No worker is running'), ('background_jobs', 'Background jobs are failing or late'), ('disk_space', 'The disk with uploaded images is almost full'), ('audit_chain_broken', 'The audit log is not verified')], max_length=32)),
+                ('rule', models.CharField(choices=webhooks.models.alerts.rule_choices, max_length=32)),
                 ('severity', models.CharField(choices=[('critical', 'critical'), ('warning', 'warning'), ('info', 'info')], default='warning', max_length=8)),
                 ('opened_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('summary', models.CharField(help_text='One sentence that describes the latest finding.', max_length=500)),

@@ -14,6 +14,11 @@ from django.utils.translation import gettext_lazy as _
 RESOLVE_AFTER = timedelta(minutes=5)
 
 
+def rule_choices() -> list[tuple[str, str | Promise]]:
+    """Return the choices of `Alert.rule`. Migrations store the name of this function, so new rules need no migration."""
+    return list(Alert.Rule.choices)
+
+
 class AlertQuerySet(models.QuerySet["Alert"]):
     def open(self) -> "AlertQuerySet":
         """Unresolved alerts, including acknowledged and snoozed ones."""
@@ -49,7 +54,7 @@ class Alert(models.Model):
         WARNING = "warning", _("warning")
         INFO = "info", _("info")
 
-    rule = models.CharField(max_length=32, choices=Rule)
+    rule = models.CharField(max_length=32, choices=rule_choices)
     severity = models.CharField(max_length=8, choices=Severity, default=Severity.WARNING)
     opened_at = models.DateTimeField(default=timezone.now)
     summary = models.CharField(max_length=500, help_text="One sentence that describes the latest finding.")
