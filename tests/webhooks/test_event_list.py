@@ -94,6 +94,8 @@ def test_filters_select_matching_events(operator: Client, events: dict[str, Webh
         "?event_type=user.created": ["old"],
         "?event_type=user.updated&state=processed": [],
         "?error_class=permanent": ["dead"],
+        "?error_type=ClerkPayloadError": ["dead"],
+        "?error_type=ClerkPayload": [],
         "?user=user_olive": ["failed", "old"],
         f"?user={olive.pk}": ["failed", "old"],
         "?source=203.0.113.9": ["ignored"],

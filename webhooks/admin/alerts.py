@@ -17,7 +17,7 @@ from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.forms import ParagraphsField
 from webhooks.models import Alert, WebhookEvent
-from webhooks.monitoring import runbooks
+from webhooks.monitoring import error_groups, runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
 
 SNOOZE_HOURS = (1, 4, 24)
@@ -66,6 +66,7 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
         if alert is not None:
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
             context = {"title": str(alert), "subtitle": None, "alert": alert}
+            context["groups"] = error_groups.groups_of(alert)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
@@ -99,10 +100,10 @@ class AlertAdmin(ReadOnlyAdmin[Alert]):
 
 
 def _details(alert: Alert) -> list[tuple[str, Any]]:
-    """Return the labels and values of all facts except the events."""
+    """Return the labels and values of all facts except the events and their groups."""
     details = []
     for name, value in alert.facts.items():
-        if name != "events" and value is not None:
+        if name not in ("events", "groups") and value is not None:
             is_counts = isinstance(value, dict)
             text = ", ".join(f"{part} {count}" for part, count in value.items()) if is_counts else value
             details.append((name.replace("_", " "), text))

@@ -23,6 +23,11 @@ LAG = Coalesce(F("processed_at") - F("occurred_at"), Value(NO_LAG), output_field
 #: consider only the first column, expect no further rows after a page, and scan millions of rows.
 ATTEMPTS = models.ExpressionWrapper(F("attempts") * Value(2**40) + F("id"), output_field=models.BigIntegerField())
 
+#: The exception's name, without its message, which may contain personal data.
+ERROR_TYPE = models.Func(
+    F("last_error"), Value(":"), Value(1), function="split_part", output_field=models.CharField(max_length=2000)
+)
+
 
 class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
     def unsettled(self) -> "WebhookEventQuerySet":

@@ -9,13 +9,14 @@ Web servers may also run the checks. They reach PostgreSQL through PgBouncer, wh
 transaction, so every lock taken here must end with its transaction.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
 from webhooks.models import Alert, Notification
 from webhooks.models.alerts import RESOLVE_AFTER
-from webhooks.monitoring import notifications, signals
+from webhooks.monitoring import error_groups, notifications, signals
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import RULES, SEVERITIES
 from webhooks.monitoring.signals import Signal, State
@@ -56,6 +57,8 @@ def _evaluate(rule: Alert.Rule, evaluate: signals.Rule, health: Health) -> None:
 
 def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     """Open, continue or resolve the alert of a signal. An unknown signal does not change its alert."""
+    if signal.state == State.BROKEN:
+        signal = replace(signal, facts=signal.facts | error_groups.facts_of(rule, now))
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
     if signal.state == State.BROKEN and alert:
         _continue(alert, signal, now)

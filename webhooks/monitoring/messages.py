@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from webhooks.models import Alert, Notification
+from webhooks.monitoring import error_groups
 from webhooks.monitoring.delivery import Message
+from webhooks.monitoring.error_groups import ErrorGroup
 
 TYPES = {
     Alert.Severity.CRITICAL: apprise.NotifyType.FAILURE,
@@ -46,8 +48,21 @@ def incident_key(rule: str) -> str:
 
 def _problem(alert: Alert) -> Iterator[str]:
     yield alert.summary
+    yield from map(_error_group, error_groups.groups_of(alert))
     text = _("Severity: %(severity)s. Open since %(at)s UTC.")
     yield text % {"severity": alert.get_severity_display(), "at": _time(alert.opened_at)}
+
+
+def _error_group(group: ErrorGroup) -> str:
+    text = _("%(events)d × %(type)s: %(error)s (%(class)s), first %(first)s, last %(last)s UTC.") % {
+        "events": group.events,
+        "type": group.event_type or _("unreadable event"),
+        "error": group.error_type,
+        "class": group.error_class,
+        "first": _time(group.first_at),
+        "last": _time(group.last_at),
+    }
+    return f"{text}\n{_('Replay')}: {site_url()}{group.replay_url}" if group.replay_url else text
 
 
 def _resolution(alert: Alert) -> Iterator[str]:

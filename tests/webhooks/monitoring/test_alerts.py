@@ -1,5 +1,6 @@
 """The lifecycle, notifications and actions of alerts, and each alert rule with a real cause."""
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,7 +26,7 @@ from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import AggregationProgress, Alert, Notification, RejectionCount, WebhookEvent
-from webhooks.monitoring import alerts, delivery, notifications, runbooks, worker_watchdog
+from webhooks.monitoring import alerts, delivery, error_groups, messages, notifications, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.rules import RULES
 
@@ -313,6 +314,47 @@ def test_check_alerts_command_lists_open_alerts(receiver: Receiver, capsys: pyte
     with pytest.raises(SystemExit), time_machine.travel(NOW, tick=False):
         call_command("check_alerts")
     assert capsys.readouterr().out.splitlines()[0] == "dead_events: 1 event is dead and will not be retried."
+
+
+# --- Error groups ---
+
+
+def fail(error: str, minutes: int, event_type: str = "user.updated") -> WebhookEvent:
+    return event(
+        NOW - minutes * MINUTE,
+        event_type=event_type,
+        state="dead",
+        processed_at=None,
+        error_class="internal",
+        last_error=error,
+    )
+
+
+def test_alert_names_top_error_groups_and_links_to_their_replay(adam: User, receiver: Receiver) -> None:
+    group = [fail("KeyError: 'ada@example.com'", minutes) for minutes in (20, 10, 5)]
+    fail("KeyError: 'x'", 6, "user.created")
+    fail("ValueError: x", 6)
+    check_alerts_at()
+    alert = Alert.objects.get(rule=Rule.DEAD_EVENTS)
+    body = receiver.messages[receiver.titles.index(f"[Opened] {alert}")]["message"]
+    assert "3 × user.updated: KeyError (internal), first 20 Nov 09:10, last 20 Nov 09:25 UTC." in body
+    assert "ada@example.com" not in body
+    [first] = error_groups.groups_of(alert)[:1]
+    assert f"Replay: {messages.site_url()}{first.replay_url}" in body
+    browser = signed_in(adam)
+    page = browser.get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode()
+    assert html.escape(first.replay_url) in page
+    assert "user.created: KeyError" in page
+    assert browser.get(first.replay_url).context["number"] == 3
+    listed = browser.get(first.list_url).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in group}
+
+
+def test_error_groups_of_other_rules_are_absent() -> None:
+    event(NOW)
+    reject("bad_signature", 30)
+    check_alerts_at()
+    assert "groups" not in Alert.objects.get().facts
 
 
 # --- Rules ---

@@ -1,0 +1,87 @@
+"""The most frequent errors behind an alert, grouped by event type, error class and error type."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Self
+
+from django.db.models import Count, Max, Min
+from django.urls import reverse
+from django.utils.dateparse import parse_datetime
+from django.utils.http import urlencode
+
+from core.times import start_of_hour
+from webhooks.models import Alert, WebhookEvent
+from webhooks.models.events import ERROR_TYPE
+from webhooks.monitoring.health import HOUR
+
+#: Number of groups per alert, and of the newest events that are grouped.
+MAX_GROUPS, MAX_GROUPED = 3, 10_000
+SECOND = timedelta(seconds=1)
+
+
+class ErrorGroup(NamedTuple):
+    """Events with the same type and kind of error. `state` is a value of the list's state filter."""
+
+    state: str
+    event_type: str
+    error_class: str
+    error_type: str
+    events: int
+    first_at: datetime
+    last_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        return self._asdict() | {"first_at": self.first_at.isoformat(), "last_at": self.last_at.isoformat()}
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Self:
+        times = {name: parse_datetime(facts[name]) for name in ("first_at", "last_at")}
+        return cls(**facts | times)
+
+    @property
+    def list_url(self) -> str:
+        return self._url("changelist")
+
+    @property
+    def replay_url(self) -> str:
+        """The URL of the form that replays these events, or "" if the events have no type to filter by."""
+        return self._url("repair") if self.event_type else ""
+
+    def _url(self, view: str) -> str:
+        query = {
+            "state": self.state,
+            "event_type": self.event_type,
+            "error_class": self.error_class,
+            "error_type": self.error_type,
+            "received_at__gte": self.first_at.isoformat(timespec="seconds"),
+            "received_at__lt": (self.last_at + SECOND).isoformat(timespec="seconds"),
+        }
+        filters = urlencode({name: value for name, value in query.items() if value})
+        return f"{reverse(f'admin:webhooks_webhookevent_{view}')}?{filters}"
+
+
+def facts_of(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
+    """Return the groups of a rule's events as facts of its alert, or no facts if the rule is not about errors."""
+    filters: dict[Alert.Rule, tuple[str, dict[str, Any]]] = {
+        Alert.Rule.FAILURE_RATE: ("unsettled", {"received_at__gte": start_of_hour(now - HOUR)}),
+        Alert.Rule.DEAD_EVENTS: ("dead", {"state": WebhookEvent.State.DEAD}),
+        Alert.Rule.OLDEST_UNSETTLED: ("unsettled", {}),
+    }
+    if rule not in filters:
+        return {}
+    state, conditions = filters[rule]
+    return {"groups": [group.as_json() for group in _top_groups(state, conditions)]}
+
+
+def groups_of(alert: Alert) -> list[ErrorGroup]:
+    return [ErrorGroup.from_json(facts) for facts in alert.facts.get("groups", [])]
+
+
+def _top_groups(state: str, conditions: dict[str, Any]) -> Iterator[ErrorGroup]:
+    newest = WebhookEvent.objects.unsettled().filter(**conditions).order_by("-received_at").values("pk")[:MAX_GROUPED]
+    events = WebhookEvent.objects.filter(pk__in=newest).order_by()
+    grouped = events.values_list("event_type", "error_class", ERROR_TYPE).annotate(
+        events=Count("pk"), first_at=Min("received_at"), last_at=Max("received_at")
+    )
+    for row in grouped.order_by("-events", "event_type")[:MAX_GROUPS]:
+        yield ErrorGroup(state, *row)
