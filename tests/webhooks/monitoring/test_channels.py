@@ -11,6 +11,10 @@ import apprise
 import pytest
 from pytest_django import Settings
 
+from accounts.models import User
+from audit.models import AuditLog
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import UserFactory
 from tests.helpers.receiver import Receiver, running_receiver
 from tests.webhooks.monitoring.test_alerts import (
     MINUTE,
@@ -242,3 +246,66 @@ def test_json_channel_receives_key_and_status(receiver: Receiver) -> None:
     assert receiver.messages[0]["dedup_key"] == "site/rule"
     assert receiver.messages[0]["status"] == "open"
     assert timedelta(seconds=delivery.TIMEOUT_S) < notifications.RETRY_AFTER
+
+
+# --- Test messages ---
+
+
+def send_test(person: Any, channel: str) -> str:
+    response = signed_in(person).post("/admin/webhooks/alert/test-channel/", {"channel": channel}, follow=True)
+    return str(response.content.decode())
+
+
+@pytest.fixture
+def ngozi() -> User:
+    ngozi: User = UserFactory.create(admin=True, name="Ngozi & Admin")
+    return ngozi
+
+
+def test_send_test_shows_and_audits_the_answer(settings: Settings, ngozi: User, receiver: Receiver) -> None:
+    settings.ALERT_URLS = [f"{receiver.url};severity=critical"]
+    [name] = channels.configured()
+    page = signed_in(ngozi).get("/admin/webhooks/alert/").content.decode()
+    assert f'value="{name}"' in page
+    assert receiver.url not in page
+    assert f"Test of {name}: The channel accepted the test message." in send_test(ngozi, name)
+    receiver.status = 500
+    assert "error=500" in send_test(ngozi, name)
+    assert receiver.titles[0].startswith("[Test] ")
+    rows = AuditLog.objects.filter(action="ALERT_CHANNEL_TESTED").order_by("pk")
+    assert [row.actor for row in rows] == [ngozi, ngozi]
+    answers = [(row.details or {})["answer"] for row in rows]
+    assert answers[0] == "accepted"
+    assert "error=500" in answers[1]
+
+
+def test_send_test_gives_up_on_a_hanging_channel(
+    ngozi: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webhooks.admin.channels.TEST_TIMEOUT_S", 0.5)
+    receiver.answering.clear()
+    [name] = channels.configured()
+    assert "did not answer within 0.5 seconds" in send_test(ngozi, name)
+
+
+def test_send_test_closes_the_incident(
+    settings: Settings, ngozi: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALERT_URLS = ["pagerduty://integration@apikey"]
+    redirect_requests(settings.ALERT_URLS[0], monkeypatch, receiver)
+    [name] = channels.configured()
+    assert "accepted the test message" in send_test(ngozi, name)
+    assert [message["event_action"] for message in receiver.messages] == ["trigger", "resolve"]
+
+
+@pytest.mark.parametrize("channel", ("", "json 00000000", "\x00"))
+def test_unknown_channel_is_not_tested(ngozi: User, receiver: Receiver, channel: str) -> None:
+    assert "no longer in ALERT_URLS" in send_test(ngozi, channel)
+    assert receiver.messages == []
+
+
+def test_former_admin_cannot_send_test(ngozi: User, receiver: Receiver) -> None:
+    [name] = channels.configured()
+    User.objects.filter(pk=ngozi.pk).update(roles=[])
+    send_test(ngozi, name)
+    assert receiver.messages == []

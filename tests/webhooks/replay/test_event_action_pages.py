@@ -375,6 +375,7 @@ def test_rate_limit_can_be_changed_and_replay_cancelled(browser: Client) -> None
         ("webhooks_replay_control", [7], "/admin/webhooks/replay/7/change/"),
         ("webhooks_alert_action", [7], "/admin/webhooks/alert/7/change/"),
         ("accounts_identityconflict_resolve", [7], "/admin/accounts/identityconflict/7/change/"),
+        ("webhooks_alert_test_channel", [], "/admin/webhooks/alert/?state=dead"),
         ("webhooks_webhookevent_export", [], "/admin/webhooks/webhookevent/?state=dead"),
         ("audit_auditlog_export", [], "/admin/audit/auditlog/?state=dead"),
     ),
