@@ -52,7 +52,8 @@ FREE_SLUG = (
 )""",
     ),
 )
-#: Attempts to insert a profile. Each failed one means that a concurrent transaction took the slug.
+#: Attempts to insert a profile. A failed one means that the slug was taken, by another row of the statement or of a
+#: concurrent transaction.
 MAX_SLUG_RACES = 3
 #: User fields that the directory indexes.
 INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
@@ -158,21 +159,13 @@ def _insert_new(model: type[Profile], users: Sequence[User]) -> list[Profile]:
         if isinstance(profile, BuilderProfile):
             indexing.index(profile)
     if model is BuilderProfile:
-        return insert_new(profiles, key="user_id", expressions=FREE_SLUG, items=_slug_items(users))
+        items = [{"slugs": slug_candidates(user)} for user in users]
+        return insert_new(profiles, key="user_id", expressions=FREE_SLUG, items=items)
     return insert_new(profiles, key="user_id")
 
 
-def _slug_items(users: Sequence[User]) -> list[dict[str, list[str]]]:
-    """Return the slugs to try for each user. Users with the same name do not try each other's."""
-    offered, items = set[str](), []
-    for candidates in map(slug_candidates, users):
-        items.append({"slugs": [slug for slug in candidates if slug not in offered]})
-        offered |= set(candidates)
-    return items
-
-
 def _without_profile(users: Sequence[User]) -> bool:
-    """Return whether some of these users have no builder profile, because a concurrent transaction took the slug."""
+    """Return whether some of these users have no builder profile, because their slugs were taken."""
     return BuilderProfile.objects.filter(user__in=users).count() < len(users)
 
 

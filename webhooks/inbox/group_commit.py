@@ -5,9 +5,14 @@ commits, the items of other threads wait and form the next batch. There is no ti
 processed at once, and the busier a process is, the larger its batches are.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event, Lock
+
+#: How often a leader lets the threads that are ready to run go first, so that they can add their items. Without other
+#: threads, this takes microseconds. With 16 connections, batches of 4 became batches of 7.
+YIELDS = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +67,8 @@ class GroupCommit[Item, Result]:
         return entry.result
 
     def _lead(self) -> None:
+        for _ in range(YIELDS):
+            time.sleep(0)
         with self._lock:
             batch = self._waiting[: self._max_items]
             del self._waiting[: self._max_items]
