@@ -1,0 +1,35 @@
+"""The page of an alert begins with the cause, the affected people and the most likely action."""
+
+import re
+
+import pytest
+
+from tests.helpers.clients import with_password
+from tests.webhooks.monitoring.test_hourly_counts import event
+from webhooks.models import Alert
+
+pytestmark = pytest.mark.django_db
+
+
+def page_of(**facts: object) -> str:
+    numbers = {"value": 1, "notified_value": 1, "worst_value": 1}
+    alert = Alert.objects.create(rule="dead_events", summary="Events are dead.", facts=facts, **numbers)
+    return str(with_password().get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode())
+
+
+class TestAlertPage:
+    def test_cause_people_and_runbook_come_before_the_form(self) -> None:
+        dead = event(state="dead", processed_at=None, clerk_user_id="user_1", last_error="ValueError: broken")
+        text = page_of(events=[dead.pk])
+        order = ["ValueError: broken", "1 affected person", "Open the runbook", 'value="acknowledge"', "Notifications"]
+        assert order == sorted(order, key=text.index)
+
+    def test_each_affected_person_is_listed_once_with_events(self) -> None:
+        ids = ["user_1", "user_2", "user_1", ""]
+        text = page_of(events=[event(state="dead", processed_at=None, clerk_user_id=clerk_id).pk for clerk_id in ids])
+        assert "2 affected people" in text
+        found = re.findall(r'href="/admin/webhooks/webhookevent/\?user=(\w+)"', text)
+        assert sorted(found) == ["user_1", "user_2"]
+
+    def test_alert_without_events_lists_no_people(self) -> None:
+        assert "affected" not in page_of()
