@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -87,7 +88,7 @@ def test_locked_rows_equal_rows_read_by_django() -> None:
         User, "clerk_id", [user.clerk_id for user in users[::-1]], annotations=(("twice", "accounts_user.id * 2"),)
     )
     assert [model_to_dict(user) for user in locked] == [model_to_dict(user) for user in User.objects.order_by("pk")]
-    assert [user.twice for user in locked] == [user.pk * 2 for user in users]  # type: ignore[attr-defined]  # annotated
+    assert [cast(Any, user).twice for user in locked] == [user.pk * 2 for user in users]
     assert statements.lock(MetadataPush, "user_id", [users[1].pk]) == []
     assert statements.lock(MetadataPush, "user_id", [users[0].pk], condition="state = 'pending'") == [push]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from django.core.handlers.wsgi import WSGIHandler
 from django.db import connection, transaction
@@ -27,7 +27,7 @@ def call(application: WSGIHandler, environ: dict[str, Any]) -> tuple[int, bytes]
 def rolled_back() -> Iterator[None]:
     """Roll back the block. Before that, check deferred constraints and run the commit hooks, so that errors are found."""
     atomic = transaction.atomic()
-    atomic._from_testcase = True  # type: ignore[attr-defined]  # allows durable transactions in the block
+    cast(Any, atomic)._from_testcase = True  # allows durable transactions in the block
     with atomic:
         yield
         if not connection.needs_rollback:

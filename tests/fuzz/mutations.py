@@ -102,14 +102,14 @@ def json_value(random: Random, value: Any) -> Any:
 
 def _pick_container(random: Random, root: list[Any]) -> list[Any] | dict[str, Any]:
     """Return a random list or object from the tree, regardless of its depth."""
-    found: list[Any] = []
+    found: list[list[Any] | dict[str, Any]] = []
     waiting: list[Any] = [root]
     while waiting:
         each = waiting.pop()
         if isinstance(each, list | dict):
             found.append(each)
             waiting.extend(each.values() if isinstance(each, dict) else each)
-    return random.choice(found)  # type: ignore[no-any-return]  # a JSON container
+    return random.choice(found)
 
 
 def _change_item(random: Random, container: list[Any] | dict[str, Any]) -> None:

@@ -80,6 +80,14 @@ class TestSteps:
         client = ClientProfile.objects.get()
         assert {name: getattr(client, name) for name in COMPANY} == COMPANY
 
+    def test_template_shows_every_field_of_the_form(self, olive: User) -> None:
+        """A field without an input would be saved as empty."""
+        browser = signed_in(olive)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        form = browser.get("/welcome/builder/").context["form"]
+        shown = text_of(browser, "/welcome/builder/")
+        assert [name for name in form.fields if f'name="{name}"' not in shown] == []
+
     def test_builder_and_client_answers_both_sets_of_questions(self, olive: User) -> None:
         browser = signed_in(olive)
         ClientProfile.objects.create(user=olive)
