@@ -75,6 +75,8 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/webhookevent/{pk}/reveal/": Statuses(
         admin_get=FOUND, superuser_get=FOUND, admin_post=FORBIDDEN, superuser_post=OK
     ),  # requires a separate permission
+    "/admin/webhooks/alert/maintenance/": same_for_both(get=OK, post=OK),  # without an end
+    "/admin/webhooks/alert/maintenance/1/end/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/alert/test-channel/": same_for_both(get=FOUND, post=FOUND),  # without a channel
     "/admin/webhooks/alert/runbooks/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/alert/runbooks/silence/": same_for_both(get=OK, post=OK),

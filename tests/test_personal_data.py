@@ -22,6 +22,7 @@ NOT_PERSONAL = {
     "accounts.Flag": "Feature flags. When a user is deleted, the relation to flags is also deleted.",
     "accounts.ClerkRateLimit": "Rate limits. Rows about a user are deleted when they are idle.",
     "accounts.Reconciliation": "Reports with counts and Clerk IDs, and the admin who approved deletions and the reason.",
+    "webhooks.MaintenanceWindow": "Maintenance of the site, with a reason by an admin.",
     "webhooks.Alert": "Alerts about the system, with notes by admins.",
     "webhooks.Replay": "Replays, with the admin who started the replay and the reason.",
 }

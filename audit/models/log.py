@@ -152,6 +152,9 @@ class AuditLog(AppendOnly):
         ALERT_RESOLVED = "ALERT_RESOLVED"
         # An admin sent a test message to a notification channel. The row contains the channel's answer.
         ALERT_CHANNEL_TESTED = "ALERT_CHANNEL_TESTED"
+        # An admin scheduled a maintenance window, or ended or cancelled one.
+        MAINTENANCE_SCHEDULED = "MAINTENANCE_SCHEDULED"
+        MAINTENANCE_ENDED = "MAINTENANCE_ENDED"
         # An admin exported audit rows. Written before the first row is sent.
         AUDIT_EXPORTED = "AUDIT_EXPORTED"
         # An admin turned a feature flag on or off for all users or for some users.

@@ -17,6 +17,7 @@ from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.forms import ParagraphsField
 from webhooks.admin.channels import ChannelsMixin
+from webhooks.admin.maintenance import MaintenanceMixin
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import error_groups, runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -43,7 +44,7 @@ class ResolvedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Alert)
-class AlertAdmin(ChannelsMixin, ReadOnlyAdmin[Alert]):
+class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
     change_form_template = "admin/webhooks/alert/change_form.html"
     change_list_template = "admin/webhooks/alert/change_list.html"
     list_display = ("rule", "severity", "state", "summary", "opened_at", "resolved_at")

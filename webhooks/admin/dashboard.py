@@ -20,7 +20,7 @@ from accounts.models import IdentityConflict, MetadataPush
 from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
-from webhooks.models import Alert, WebhookEvent
+from webhooks.models import Alert, MaintenanceWindow, WebhookEvent
 from webhooks.monitoring import charts, overall_status, rules, tiles
 from webhooks.monitoring import dashboard as dashboard_data
 from webhooks.monitoring.health import Health, measure
@@ -66,6 +66,7 @@ def build_context(span: str) -> dict[str, Any]:
         "overall_status": status,
         "status_digest": sha256(status.text.encode()).hexdigest()[:12],
         "alerts": alerts,
+        "maintenance": MaintenanceWindow.objects.active(health.at).order_by("-ends_at").first(),
         "signals": _without_alert(signals, alerts),
         "rows": [(row, [(cell, _cell_url(cell)) for cell in row.cells]) for row in rows],
         "tiles": tiles.build_tiles(health.at, span, rows, counts),

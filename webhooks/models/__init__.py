@@ -4,6 +4,7 @@ from webhooks.models.alerts import Alert, Notification
 from webhooks.models.attempts import Attempt
 from webhooks.models.counts import AggregationProgress, EventCount, EventTiming, RejectionCount
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
+from webhooks.models.maintenance import MaintenanceWindow
 from webhooks.models.replays import Replay, ReplayBatch, ReplayFinding
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Attempt",
     "EventCount",
     "EventTiming",
+    "MaintenanceWindow",
     "Notification",
     "RejectionCount",
     "Replay",

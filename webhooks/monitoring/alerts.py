@@ -105,6 +105,8 @@ def _notify_if_changed(alert: Alert, now: datetime) -> None:
         kind = Kind.OPENED
     else:
         return
+    if notifications.is_silent():
+        return  # the notification is sent after the maintenance if the alert is still worse
     alert.notified_value = alert.value
     notifications.queue(alert, kind)
 

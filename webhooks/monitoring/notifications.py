@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
-from webhooks.models import Alert, Notification
+from webhooks.models import Alert, MaintenanceWindow, Notification
 from webhooks.monitoring import channels, delivery, messages
 from webhooks.monitoring.channels import Channel
 
@@ -20,10 +20,12 @@ REMOVED = "The channel is no longer in ALERT_URLS."
 
 
 def queue(alert: Alert, kind: Notification.Kind) -> None:
-    """Queue a notification for every channel that receives the alert.
+    """Queue a notification for every channel that receives the alert, except during maintenance.
 
     The resolution goes to every channel that was notified of the alert, even if its filter has changed.
     """
+    if kind != Kind.RESOLVED and is_silent():
+        return
     notified = set(alert.notifications.values_list("channel", flat=True)) if kind == Kind.RESOLVED else set()
     names = [
         name
@@ -34,12 +36,20 @@ def queue(alert: Alert, kind: Notification.Kind) -> None:
 
 
 def queue_for_new_channels(alert: Alert) -> None:
-    """Notify the channels that receive an open alert and have not been notified, such as channels added since."""
+    """Notify the channels that receive an open alert and have not been notified.
+
+    They were added since, or the alert opened during maintenance.
+    """
     accepting = [name for name, channel in channels.configured().items() if channel.accepts(alert)]
-    if accepting:
+    if accepting and not is_silent():
         notified = set(alert.notifications.values_list("channel", flat=True))
         new = [name for name in accepting if name not in notified]
         Notification.objects.bulk_create(Notification(alert=alert, kind=Kind.OPENED, channel=name) for name in new)
+
+
+def is_silent() -> bool:
+    """Return whether a maintenance window is active."""
+    return MaintenanceWindow.objects.active(timezone.now()).exists()
 
 
 def send_due() -> None:

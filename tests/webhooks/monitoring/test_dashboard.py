@@ -320,7 +320,7 @@ def test_admin_index_links_to_dashboard(operator: Client) -> None:
 
 
 #: Statements for the whole page and for a poll, including the session.
-PAGE, POLLED = 36, 36
+PAGE, POLLED = 37, 37
 
 
 def count_queries(browser: Client, **headers: str) -> int:
