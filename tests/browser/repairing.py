@@ -323,7 +323,7 @@ class TestAlerts:
         expect(admin.locator(".status-summary")).to_contain_text("Acknowledged.")
         expect(admin.locator(".facts")).to_contain_text("Looking at it")
         assert admin_violations(admin, axe) == []
-        admin.locator(".timeline a").first.click()
+        admin.locator(".timeline li", has=admin.locator(".state")).get_by_role("link").first.click()
         expect(admin.locator(".status-summary")).to_contain_text("Dead.")
         assert console_errors == []
 
