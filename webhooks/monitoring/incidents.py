@@ -48,7 +48,8 @@ def with_key(url: str, key: str, kind: apprise.NotifyType) -> str:
     scheme = scheme_of(url)
     if scheme in PARAMETERS:
         actions, key_name = PARAMETERS[scheme]
-        added = actions | {key_name: key}
+        # PagerDuty rejects summaries of more than 1024 characters. The alert's URL is near the start of the text.
+        added = actions | {key_name: key, "overflow": "truncate"}
     elif scheme in WEBHOOKS:
         added = {":dedup_key": key, ":status": "resolved" if kind == RESOLVED else "open"}
     else:

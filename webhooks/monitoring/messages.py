@@ -25,7 +25,7 @@ def build(notification: Notification) -> Message:
     is_resolved = notification.kind == Notification.Kind.RESOLVED
     return Message(
         title=f"[{notification.get_kind_display()}] {alert}",
-        body="\n\n".join([*(_resolution(alert) if is_resolved else _problem(alert)), alert_url(alert)]),
+        body="\n\n".join(_resolution(alert) if is_resolved else _problem(alert)),
         type=apprise.NotifyType.SUCCESS if is_resolved else TYPES[Alert.Severity(alert.severity)],
         key=incident_key(alert.rule),
     )
@@ -48,9 +48,10 @@ def incident_key(rule: str) -> str:
 
 def _problem(alert: Alert) -> Iterator[str]:
     yield alert.summary
-    yield from map(_error_group, error_groups.groups_of(alert))
     text = _("Severity: %(severity)s. Open since %(at)s UTC.")
     yield text % {"severity": alert.get_severity_display(), "at": _time(alert.opened_at)}
+    yield alert_url(alert)
+    yield from map(_error_group, error_groups.groups_of(alert))
 
 
 def _error_group(group: ErrorGroup) -> str:
@@ -79,6 +80,7 @@ def _resolution(alert: Alert) -> Iterator[str]:
         yield text % (times | {"since": _time(alert.ok_since or alert.last_seen_at)})
     if alert.resolution:
         yield _("Now: %s") % alert.resolution
+    yield alert_url(alert)
 
 
 def _time(at: datetime) -> str:

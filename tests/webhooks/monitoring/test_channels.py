@@ -209,6 +209,21 @@ def test_pagerduty_incident_is_resolved_with_its_key(
     assert resolved == {"routing_key": "integration", "event_action": "resolve", "dedup_key": key}
 
 
+def test_long_alert_fits_into_pagerduty_and_keeps_its_url(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ALERT_URLS = ["pagerduty://integration@apikey;rules=dead_events"]
+    redirect_requests("pagerduty://integration@apikey", monkeypatch, receiver)
+    for number in range(3):
+        error = f"{'Long' * 20}Error{number}: x"
+        event(NOW, state="dead", processed_at=None, error_class="internal", last_error=error)
+    check_alerts_at()
+    summary = receiver.messages[0]["payload"]["summary"]
+    assert len(summary) <= 1024
+    assert f"/admin/webhooks/alert/{Alert.objects.get(rule=Rule.DEAD_EVENTS).pk}/change/" in summary
+    assert "Replay: " in summary
+
+
 def test_opsgenie_alert_is_closed_by_its_alias(
     settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,11 +244,11 @@ def test_opsgenie_alert_is_closed_by_its_alias(
 @pytest.mark.parametrize(
     ("url", "added"),
     (
-        ("pagerduty://i@k?dedup=own", "&action=map"),
-        ("pagerduty://i@k/?action=trigger", "&dedup=site%2Frule"),
-        ("signl4://k", "?action=map&external_id=site%2Frule"),
-        ("victorops://r@k", "?action=map&entity_id=site%2Frule"),
-        ("pagertree://k", "?action=map&thirdparty=site%2Frule"),
+        ("pagerduty://i@k?dedup=own", "&action=map&overflow=truncate"),
+        ("pagerduty://i@k/?action=trigger", "&dedup=site%2Frule&overflow=truncate"),
+        ("signl4://k", "?action=map&external_id=site%2Frule&overflow=truncate"),
+        ("victorops://r@k", "?action=map&entity_id=site%2Frule&overflow=truncate"),
+        ("pagertree://k", "?action=map&thirdparty=site%2Frule&overflow=truncate"),
         ("slack://A/B/C", ""),
     ),
 )
