@@ -142,7 +142,7 @@ def take_operators_pages(camera: Camera) -> None:
         page.locator("#result_list tbody th a").first.click()
         page.get_by_role("link", name="Timeline", exact=True).click()
         camera.take(page, "timeline")
-        page.goto(f"{camera.site.app}/admin/webhooks/alert/?rule=dead_events")
+        page.goto(f"{camera.site.app}/admin/webhooks/alert/?rule__exact=dead_events")
         page.locator("#result_list tbody th a").first.click()
         camera.take(page, "alert")
     with camera.tab(ADMIN, PHONE, "dark") as page:
