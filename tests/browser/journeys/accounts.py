@@ -55,7 +55,7 @@ def test_manage_an_account(scenario: Scenario) -> None:
     expect_message(page, "Lovelace & Co")
     expect_message(page, re.compile("Profile updated: .*availability"))
     press(page, "Request a copy")
-    expect_message(page, "A copy of your data is being prepared.")
+    expect_message(page, "We are preparing a copy of your data.")
     page.get_by_role("link", name="Delete account").click()
     expect_no_overflow(page)
     press(page, "Delete account")
