@@ -209,7 +209,7 @@ def test_account(scenario: Scenario) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("About your work")
     activate(page, "link", "Skip for now")
     activate(page, "button", "Request a copy")
-    expect_message(page, "A copy of your data is being prepared.")
+    expect_message(page, "We are preparing a copy of your data.")
     activate(page, "link", "Delete account")
     activate(page, "button", "Delete account")
     expect_message(page, "This account will be deleted on")
