@@ -224,7 +224,7 @@ class TestOwnerOfAnEmptyPage:
         press(olive, "Limited")
         expect(olive.get_by_text("Saved.").first).to_be_visible()
         press(olive, "Request a copy")
-        expect(olive.get_by_text("A copy of your data is being prepared.").first).to_be_visible()
+        expect(olive.get_by_text("We are preparing a copy of your data.").first).to_be_visible()
         expect_accessible(olive, axe)
         olive.get_by_role("link", name="Stop being a client").click()
         expect_accessible(olive, axe)
