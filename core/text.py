@@ -50,11 +50,6 @@ def clean_paragraphs(value: str) -> str:
     return _normalize("\n".join(line.rstrip() for line in _CONTROL_IN_PARAGRAPHS.sub(" ", text).split("\n")))
 
 
-def has_invisible(text: str) -> bool:
-    """Return whether `clean_line` would remove invisible characters, so that its result could equal another text."""
-    return bool(_INVISIBLE.search(text))
-
-
 def first_letter(word: str) -> str:
     """Return the first letter of `word` with its accents and vowel signs, or "" if it contains no letter."""
     rest = "".join(dropwhile(lambda character: not character.isalpha() or character in _BLANK, word))

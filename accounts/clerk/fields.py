@@ -1,11 +1,15 @@
 """Read typed values from Clerk's objects."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
+
+from core.text import clean_line
 
 #: Smaller values are seconds, and larger values are milliseconds (10¹¹ ms is in 1973). Clerk's specification shows
 #: seconds for some times, but its deliveries contain milliseconds.
 SECONDS_BELOW = 100_000_000_000
+MAX_EMAIL_LENGTH = 254
 
 
 class ClerkPayloadError(ValueError):
@@ -92,3 +96,25 @@ def parse_user_id(value: object) -> str:
     if len(value) > 64 or not value[5:].isalnum():
         raise ClerkPayloadError("The user id must be user_ and up to 59 letters and digits.", reason="user_without_id")
     return value
+
+
+def normalize_email(value: str) -> str | None:
+    """Return the email in lower case, or None if `value` is not an email.
+
+    Users type either case, and this product compares emails.
+    """
+    if len(value) > 3 * MAX_EMAIL_LENGTH:  # normalization is slow for long text
+        return None
+    email = unicodedata.normalize("NFC", value.strip(" "))
+    # Removing invisible characters could produce another person's email.
+    if email != clean_line(email) or _becomes_ascii(value):
+        return None
+    email = email.lower()
+    local, at, domain = email.rpartition("@")
+    return email if at and local and domain and len(email) <= MAX_EMAIL_LENGTH and " " not in email else None
+
+
+def _becomes_ascii(text: str) -> bool:
+    """Return whether a letter is replaced with an ASCII letter, as the Kelvin sign is with k."""
+    others = (letter for letter in text if not letter.isascii())
+    return any(unicodedata.normalize("NFC", letter).lower()[0].isascii() for letter in others)

@@ -10,9 +10,17 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, read, read_text, read_time
+from accounts.clerk.fields import (
+    ClerkPayloadError,
+    KeyMissingError,
+    normalize_email,
+    parse_time,
+    read,
+    read_text,
+    read_time,
+)
 from accounts.models import User
-from core.text import clean_line, has_invisible
+from core.text import clean_line
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +87,7 @@ def _primary_email(data: dict[str, Any]) -> tuple[str | None, datetime | None]:
     entry = _primary_entry(data)
     if entry is None:
         return None, None
-    email = _email(read(entry, "email_address", str, path=_EMAILS))
+    email = normalize_email(read(entry, "email_address", str, path=_EMAILS))
     is_verified = _is_verified(entry)
     try:
         changed_at = read_time(entry, "updated_at", path=_EMAILS)
@@ -100,17 +108,6 @@ def _is_verified(entry: dict[str, Any]) -> bool:
         return False
     verification = read(entry, "verification", dict, path=_EMAILS)
     return read_text(verification, "status", path=f"{_EMAILS}.verification") == "verified"
-
-
-def _email(value: str) -> str | None:
-    """Return the email in lower case, because users type either case and this product compares emails."""
-    # Reject invisible characters, because removing them could produce another user's email. Also reject letters whose
-    # lower case is ASCII, such as the Kelvin sign, which becomes k.
-    if has_invisible(value) or any(letter.lower()[0].isascii() for letter in value if not letter.isascii()):
-        return None
-    email = clean_line(value, limit=255).lower()
-    local, at, domain = email.rpartition("@")
-    return email if at and local and domain and len(email) <= 254 and " " not in email else None
 
 
 def parse_image_url(data: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.clerk import samples
-from accounts.clerk.fields import ClerkPayloadError
+from accounts.clerk.fields import ClerkPayloadError, normalize_email
 from accounts.clerk.payloads import (
     ClerkEvent,
     ClerkUser,
@@ -117,6 +117,11 @@ def test_primary_email_is_found_by_id_and_not_by_position() -> None:
         pytest.param([email_entry("idn_1", "a b@example.com")], "idn_1", id="space"),
         pytest.param([email_entry("idn_1", "a\x00b@example.com")], "idn_1", id="NUL"),
         pytest.param([email_entry("idn_1", "a\u200bb@example.com")], "idn_1", id="zero-width space"),
+        pytest.param([email_entry("idn_1", "\u200ea@example.com")], "idn_1", id="leading direction mark"),
+        pytest.param([email_entry("idn_1", "a@example.com\ufeff")], "idn_1", id="trailing byte order mark"),
+        pytest.param([email_entry("idn_1", "a@example.com\x00")], "idn_1", id="trailing NUL"),
+        pytest.param([email_entry("idn_1", "\u212aelvin@example.com")], "idn_1", id="Kelvin sign"),
+        pytest.param([email_entry("idn_1", "a\u1fefb@example.com")], "idn_1", id="Greek varia"),
         pytest.param([email_entry("idn_1", "a\r\nBcc: b@example.com")], "idn_1", id="line break"),
         pytest.param([email_entry("idn_1", "a" * 250 + "@example.com")], "idn_1", id="too long"),
     ),
@@ -367,6 +372,12 @@ def test_deletion_without_id_is_valid(data: dict[str, Any]) -> None:
 def test_user_id_of_unknown_event_is_read(data: object, user: str | None) -> None:
     event = user_event("user.updated", type="session.levitated", data=data)
     assert event.subject == UnknownEvent(user)
+
+
+def test_composed_and_decomposed_letters_of_an_email_are_equal() -> None:
+    assert (
+        normalize_email(" Jose\u0301@Example.com ") == normalize_email("jos\xe9@example.com") == "jos\xe9@example.com"
+    )
 
 
 def test_unknown_event_without_time_is_valid() -> None:
