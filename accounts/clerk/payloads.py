@@ -1,7 +1,7 @@
 """Parse Clerk's users and webhook events into typed values.
 
-Only this module, `user_fields` and `session_payloads` read dictionaries from Clerk directly. The data structures come from
-Clerk's OpenAPI file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
+Only this module, `envelope`, `user_fields` and `session_payloads` read dictionaries from Clerk directly. The data
+structures come from Clerk's OpenAPI file webhooks/2025-04-15.yml and from captured deliveries. See docs/clerk.md.
 """
 
 import hashlib
@@ -14,10 +14,10 @@ from types import NoneType
 from typing import Any
 
 from accounts.clerk import user_fields
+from accounts.clerk.envelope import event_time, mentioned_user, parse_envelope, request_context
 from accounts.clerk.fields import ClerkPayloadError, KeyMissingError, parse_time, parse_user_id, to_ms
 from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted, session_ended, session_started
 from accounts.models import User
-from core.client_ip import normalize_ip
 from core.text import clean_line
 
 #: These events contain valid one-time codes.
@@ -136,13 +136,13 @@ def parse_partially(text: str) -> PartialEvent:
     They are for display only and must not be trusted.
     """
     try:
-        envelope = _json_object(text)
+        envelope = parse_envelope(text)
     except ClerkPayloadError:
         return PartialEvent()
     return PartialEvent(
         type=clean_line(envelope.get("type"), limit=100),
         instance_id=clean_line(envelope.get("instance_id"), limit=64),
-        clerk_id=_mentioned_user(envelope.get("data")),
+        clerk_id=mentioned_user(envelope.get("data")),
     )
 
 
@@ -152,11 +152,11 @@ def parse_event(text: str) -> ClerkEvent:
     Raises:
         ClerkPayloadError: the body is not JSON or does not match its type's schema. Unknown types are accepted.
     """
-    envelope = _json_object(text)
+    envelope = parse_envelope(text)
     event_type = clean_line(envelope.get("type"), limit=100)
     if not event_type:
         raise ClerkPayloadError("The event has no type.", reason="no_type")
-    ip_address, user_agent = _request_context(envelope)
+    ip_address, user_agent = request_context(envelope)
     occurred_at, subject = _parse_content(event_type, envelope)
     return ClerkEvent(
         type=event_type,
@@ -212,13 +212,13 @@ def _parse_content(event_type: str, envelope: dict[str, Any]) -> tuple[datetime 
     """Return an event's time and subject. Only the types in `PARSERS` are validated."""
     data, parse = envelope.get("data"), PARSERS.get(event_type)
     try:
-        occurred_at = _event_time(envelope, data)
+        occurred_at = event_time(envelope, data)
     except ClerkPayloadError:
         if parse:
             raise
-        return None, UnknownEvent(_mentioned_user(data))
+        return None, UnknownEvent(mentioned_user(data))
     # Deletions and session ends are final. If they have no time, the time of receipt is used.
-    subject = parse(data, occurred_at or datetime.now(UTC)) if parse else UnknownEvent(_mentioned_user(data))
+    subject = parse(data, occurred_at or datetime.now(UTC)) if parse else UnknownEvent(mentioned_user(data))
     return occurred_at, subject
 
 
@@ -228,15 +228,6 @@ def _created(data: object, occurred_at: datetime) -> ClerkUser:
 
 def _updated(data: object, occurred_at: datetime) -> ClerkUser:
     return parse_user(data, rank=Rank.UPDATED, occurred_at=occurred_at)
-
-
-def _event_time(envelope: dict[str, Any], data: object) -> datetime | None:
-    """Return the envelope's time, or the object's last change for older events that have no envelope time."""
-    if envelope.get("timestamp") is not None:
-        return parse_time(envelope["timestamp"], "timestamp")
-    if isinstance(data, dict) and data.get("updated_at") is not None:
-        return parse_time(data["updated_at"], "data.updated_at")
-    return None
 
 
 def _deleted(data: object, occurred_at: datetime) -> ClerkUserDeleted:
@@ -254,36 +245,3 @@ PARSERS: dict[str, Callable[[object, datetime], Subject]] = {
     "session.created": session_started,
     **dict.fromkeys(SESSION_END_TYPES, session_ended),
 }
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    # A number with 5,000 digits raises ValueError, and 20,000 nested lists raise RecursionError.
-    except (ValueError, RecursionError) as error:
-        raise ClerkPayloadError(f"The body is not JSON: {error}", reason="not_json") from None
-    if not isinstance(value, dict):
-        raise ClerkPayloadError("The body is JSON but not an object.", reason="not_an_object")
-    return value
-
-
-def _request_context(envelope: dict[str, Any]) -> tuple[str | None, str | None]:
-    attributes = envelope.get("event_attributes")
-    request = attributes.get("http_request") if isinstance(attributes, dict) else None
-    if not isinstance(request, dict):
-        return None, None
-    client_ip = request.get("client_ip")
-    user_agent = clean_line(request.get("user_agent"), limit=500)
-    return (normalize_ip(client_ip) if isinstance(client_ip, str) else None), user_agent or None
-
-
-def _mentioned_user(data: object) -> str | None:
-    """Return the user id in an event of any type. It is for the event list only and must not be trusted."""
-    if not isinstance(data, dict):
-        return None
-    for key in ("user_id", "id"):
-        try:
-            return parse_user_id(data.get(key))
-        except ClerkPayloadError:
-            continue
-    return None
