@@ -58,3 +58,8 @@ def erase(user: User) -> None:
     conflicts.filter(state=IdentityConflict.State.OPEN).update(
         state=IdentityConflict.State.OBSOLETE, resolved_at=timezone.now()
     )
+
+
+def delete_expired() -> None:
+    """Delete rows whose retention has ended, even if the user's account still exists. A job calls this every night."""
+    DataExport.objects.filter(expires_at__lte=timezone.now()).delete()

@@ -6,12 +6,12 @@ from django.conf import settings
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import derived_state, preserved_forms
+from accounts import derived_state, personal_data, preserved_forms
 from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
 from accounts.models import Reconciliation
-from accounts.privacy import deletion, erasure, exports
+from accounts.privacy import deletion, erasure
 from accounts.security import lockouts, request_counts
 from accounts.sessions import services as sessions
 from accounts.sync import (
@@ -82,8 +82,9 @@ def delete_due_accounts(timestamp: int) -> None:
 @app.periodic(cron="47 3 * * *")
 @app.task(queue="upkeep", queueing_lock="erase_deleted_users")
 def erase_deleted_users(timestamp: int) -> None:
+    """Erase deleted users and other personal data whose retention has ended, every night."""
     erasure.erase_due()
-    exports.delete_expired()
+    personal_data.delete_expired()
 
 
 @app.periodic(cron="17 3 * * *")

@@ -82,8 +82,3 @@ def build_archive(user: User) -> bytes:
             for name, content in held.files.items():
                 zipped.writestr(f"images/{name}", content)
     return buffer.getvalue()
-
-
-def delete_expired() -> int:
-    deleted, _ = DataExport.objects.filter(expires_at__lte=timezone.now()).delete()
-    return deleted
