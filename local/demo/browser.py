@@ -35,13 +35,13 @@ class Loopback(httpx.HTTPTransport):
 
 @dataclass
 class Form:
-    """A form of an HTML page.
+    """A form on an HTML page.
 
     Attributes:
         action: the URL it is posted to; "" is the URL of the page.
-        values: by the name of the field. Checkboxes can have several.
-        kinds: text, textarea, select, checkbox, radio, file or hidden, by field name.
-        buttons: the value of each button, by name.
+        values: the values of each field, keyed by field name. A group of checkboxes can have several.
+        kinds: the type of each field (text, textarea, select, checkbox, radio, file or hidden), keyed by field name.
+        buttons: the value of each button, keyed by name.
     """
 
     action: str

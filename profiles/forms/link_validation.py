@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.utils.translation import gettext_lazy as _
 
-#: The host must contain a dot. User names are rejected because they can be mistaken for the host. The browser uses it
-#: too.
+#: The host must contain a dot. URLs with a user name are rejected because the user name can be mistaken for the host. The
+#: browser uses the same pattern.
 PATTERN = "https?://[^\\s/?#@\\\\:]+\\.[^\\s/?#@\\\\:.]+\\.?(:\\d+)?([/?#]\\S*)?"
 MESSAGES: dict[str, Any] = {
     "not_a_link": _("“%(entry)s” is not a valid URL. Enter a full URL that starts with https://."),

@@ -83,13 +83,13 @@ class EventChangeList(KeysetChangeList):
 
 
 def clerk_ids_by_email(email: str) -> list[str]:
-    """Return the Clerk IDs of accounts with an email address, ignoring case."""
+    """Return the Clerk IDs of accounts with this email address, ignoring case."""
     users = User.objects.alias(lower_email=Lower("email")).filter(lower_email=email.lower(), clerk_id__isnull=False)
     return [clerk_id for clerk_id in users.values_list("clerk_id", flat=True) if clerk_id]
 
 
 def _auditable_search(term: str) -> str | list[str]:
-    """Return a search term without personal data: an ID, or the Clerk IDs of the accounts with an email address."""
+    """Return the search term without personal data: emails are replaced by the Clerk IDs of the matching accounts."""
     return clerk_ids_by_email(term.strip()) if "@" in term else redaction.redact_search_term(term)
 
 
