@@ -11,7 +11,7 @@ from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
 from accounts.models import Reconciliation
-from accounts.privacy import deletion, erasure
+from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.security import lockouts, request_counts
 from accounts.sessions import services as sessions
 from accounts.sync import (
