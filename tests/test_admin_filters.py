@@ -136,6 +136,15 @@ def test_hostile_keys_cause_no_server_error(label: str, browser: Client) -> None
         assert response.status_code in (302, 400), key
 
 
+@pytest.mark.parametrize("label", ADMINS)
+@pytest.mark.parametrize("key", ("1", "%00", "²"))
+@pytest.mark.parametrize("page", ("change", "delete"))
+def test_blank_reference_field_causes_no_server_error(label: str, key: str, page: str, browser: Client) -> None:
+    url = f"{list_url(ADMINS[label].model)}{key}/{page}/?_to_field="
+    assert browser.get(url).status_code < 500
+    assert browser.post(url, {"_to_field": ""}).status_code < 500
+
+
 def test_search_fields_exclude_private_columns() -> None:
     private = {"password", *PRIVATE_WORDS}
     for model_admin in ADMINS.values():

@@ -78,6 +78,10 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return DeclaredFiltersChangeList
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
+        """Return the row, or None if PostgreSQL cannot store the key. A blank `_to_field` is ignored."""
+        return None if "\x00" in object_id else super().get_object(request, object_id, from_field or None)
+
     def declared_parameters(self, request: HttpRequest) -> frozenset[str]:
         """Return the query parameters for the list's filters."""
         names: set[str] = set()

@@ -31,10 +31,6 @@ class ReadOnlyAdmin[M: Model](DeclaredFiltersMixin[M]):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ReadOnlyChangeList
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
-        """Return the row, or None if PostgreSQL cannot store the key."""
-        return None if "\x00" in object_id else super().get_object(request, object_id, from_field)
-
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 

@@ -109,7 +109,7 @@ def _find_problem(request: Request, status: int, body: bytes) -> str:
     if status >= 500 and not (status == REDIRECT_LOOP[0] and REDIRECT_LOOP[1] in body):
         return f"status {status}: {body[:300]!r}"
     if b'"outcome": "failed"' in body and request.keeps_changes:
-        event = WebhookEvent.objects.get(svix_id=request.headers["svix-id"])
+        event = WebhookEvent.objects.get(svix_id=request.headers["svix-id"].strip())
         if not event.last_error.startswith(EXPECTED_EVENT_ERROR):
             return f"event {event.error_class}: {event.last_error}"
     return ""
