@@ -94,7 +94,7 @@ class TestPersonalData:
             reveal(root, "Her complaint, ticket 17")
             tree = root.get_by_role("list", name="Payload")
             expect(tree).to_contain_text('"Unlucky"')
-            expect(root.get_by_role("status")).to_contain_text("The audit log has recorded that you viewed it")
+            expect(root.get_by_role("status")).to_contain_text("The audit log records that you viewed it")
             assert admin_violations(root, axe) == []
             root.get_by_role("link", name="Hide personal data").click()
             expect(tree).to_contain_text("text, hidden")
