@@ -18,7 +18,7 @@ except ImproperlyConfigured as error:
     raise SystemExit(f"Not started: {error}") from None
 
 # Like gthread, but threads do not wait for slow clients.
-worker_class = "config.gunicorn_worker.BufferingWorker"
+worker_class = "config.server.gunicorn_worker.BufferingWorker"
 #: Number of threads per worker. If there were more than DATABASE_POOL_SIZE, threads would wait for connections.
 threads = 8
 # Import the application once, so that workers share its memory.
@@ -45,10 +45,10 @@ control_socket_disable = True
 
 proc_name = "buildappswith"
 errorlog = "-"
-logger_class, accesslog = "config.access_log.LimitedLogger", None
+logger_class, accesslog = "config.logs.access_log.LimitedLogger", None
 if logs_json:
     # One line per request, because a proxy's log does not contain user and delivery ids.
-    logger_class, accesslog = "config.access_log.JsonLogger", "-"
+    logger_class, accesslog = "config.logs.access_log.JsonLogger", "-"
 
 
 def post_worker_init(worker: object) -> None:
@@ -61,7 +61,7 @@ def post_worker_init(worker: object) -> None:
 def worker_exit(server: object, worker: object) -> None:
     """Save in-memory counters and close the connection pool, whose threads would prevent the process from exiting."""
     from config.database import close_pools
-    from config.log_limits import limiter
+    from config.logs.limits import limiter
     from webhooks.inbox.rejections import rejection_counter
 
     limiter.report()

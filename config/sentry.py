@@ -38,7 +38,7 @@ ALLOWED_SPAN_FIELDS = (
     "status",
     "origin",
 )
-#: Context variables to report as tags. See config.logs.
+#: Context variables to report as tags. See config.logs.records.
 TAGS = ("request_id", "client_request_id", "delivery_id", "job", "job_id")
 
 

@@ -28,7 +28,7 @@ from config.environment import (
     sentry_dsn,
     version,
 )
-from config.logs import job_context
+from config.logs.records import job_context
 
 # Allows generic classes such as FormView[ContactForm] at run time. Without it, only the type stubs declare them as
 # generic.
@@ -128,27 +128,28 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.logs.request_context",  # Must come first, so that every log record for a request contains its id.
-    "config.https_redirect.detect_loops",  # Must come before the next middleware, which redirects.
+    "config.logs.records.request_context",  # Must come first, so that every log record for a request contains its id.
+    "config.middleware.https_redirect.detect_loops",  # Must come before the next middleware, which redirects.
     "django.middleware.security.SecurityMiddleware",
-    "config.middleware.browser_policies",
+    "config.middleware.site.browser_policies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.AnonymousGZipMiddleware",  # Must come after WhiteNoise, whose files are already compressed.
-    "config.page_middleware.PolicyMiddleware",
+    "config.middleware.site.AnonymousGZipMiddleware",  # Must come after WhiteNoise, whose files are already compressed.
+    "config.middleware.pages.PolicyMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     # Must come after middleware that sets headers and before middleware that checks the host.
     "config.probes.answer_probes",
-    "config.page_middleware.PageSessionMiddleware",
+    "config.middleware.pages.PageSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     # Must come before the next middleware, which may check a flag and return a response.
-    "config.middleware.FlagCookiesMiddleware",
+    "config.middleware.site.FlagCookiesMiddleware",
     "accounts.middleware.ClerkAuthenticationMiddleware",
-    "config.request_limits.limit_requests",  # Must come after the previous middleware, which identifies the user.
-    "config.page_middleware.PageMessageMiddleware",
+    # Must come after the previous middleware, which identifies the user.
+    "config.middleware.request_limits.limit_requests",
+    "config.middleware.pages.PageMessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
-    "config.middleware.DatabaseUnavailableMiddleware",
+    "config.middleware.site.DatabaseUnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -256,7 +257,8 @@ CACHES = {
 
 # --- Request limits ---------------------------------------------------------------------------------------------------
 
-#: Whether config.request_limits returns 429 for clients that send too many requests. Off in local mode for load tests.
+#: Whether config.middleware.request_limits returns 429 for clients that send too many requests. Off in local mode for
+#: load tests.
 REQUEST_LIMITS = boolean("REQUEST_LIMITS", default=not LOCAL_MODE)
 
 # --- Security ---------------------------------------------------------------------------------------------------------
@@ -331,12 +333,12 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {
         "console": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {"()": "config.logs.json_formatter"},
+        "json": {"()": "config.logs.records.json_formatter"},
     },
     "filters": {
         "capture": {"()": "core.captured_logs.CaptureFilter"},
-        "limits": {"()": "config.log_limits.LimitFilter"},
-        "rejections": {"()": "config.logs.RejectionFilter"},
+        "limits": {"()": "config.logs.limits.LimitFilter"},
+        "rejections": {"()": "config.logs.records.RejectionFilter"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": log_format(), "filters": ["limits", "rejections"]},

@@ -20,7 +20,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import CollectorRegistry
 
 from accounts.http import SiteRequest
-from config.middleware import DATABASE_UNAVAILABLE, service_unavailable
+from config.middleware.site import DATABASE_UNAVAILABLE, service_unavailable
 from core.client_ip import get_client_ip
 from core.db import timeouts
 from webhooks.inbox import ip_allowlist

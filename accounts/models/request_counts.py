@@ -1,4 +1,4 @@
-"""Request counts by client, for the limits in config.request_limits."""
+"""Request counts by client, for the limits in config.middleware.request_limits."""
 
 from django.db import models
 

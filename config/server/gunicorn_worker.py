@@ -15,7 +15,7 @@ from typing import Any
 from gunicorn import http
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
-from config.request_buffer import RefusedRequest, RequestBuffer
+from config.server.request_buffer import RefusedRequest, RequestBuffer
 
 #: Maximum time in seconds to receive a request's head.
 HEAD_TIMEOUT_S = 10

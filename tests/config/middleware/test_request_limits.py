@@ -17,8 +17,19 @@ from accounts import tasks
 from accounts.models import RequestCount
 from accounts.security import request_counts
 from accounts.security.request_counts import Limit, RequestCounter
-from config import request_limits
-from config.request_limits import API, CARD, CONTACT, EXPORT, PASSWORD, SEARCH, UPLOAD, WRITE, Rule, rules_for
+from config.middleware import request_limits
+from config.middleware.request_limits import (
+    API,
+    CARD,
+    CONTACT,
+    EXPORT,
+    PASSWORD,
+    SEARCH,
+    UPLOAD,
+    WRITE,
+    Rule,
+    rules_for,
+)
 from tests.helpers.clients import signed_in
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import URL, WebhookClient, person

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from config import log_limits
-from config.log_limits import LimitFilter, RecordLimiter
+from config.logs import limits as log_limits
+from config.logs.limits import LimitFilter, RecordLimiter
 from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import URL
 

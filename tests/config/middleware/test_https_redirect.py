@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from config import https_redirect
+from config.middleware import https_redirect
 
 HOST = "profiles.example.com"
 
@@ -36,7 +36,7 @@ def test_repeated_request_after_a_redirect_gets_an_explanation(
     status, text = get(client, **{"x-forwarded-proto": "https"})
     assert status == 500
     assert "TRUSTED_PROXY_SSL_HEADER" in text
-    [record] = [record for record in caplog.records if record.name == "config.https_redirect"]
+    [record] = [record for record in caplog.records if record.name == "config.middleware.https_redirect"]
     assert "It is not set, and the request has X-Forwarded-Proto: 'https'." in record.getMessage()
 
 

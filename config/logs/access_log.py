@@ -6,8 +6,8 @@ from typing import Any
 from gunicorn.glogging import Logger
 from structlog.contextvars import clear_contextvars
 
-from config.log_limits import LimitFilter, admits_access
-from config.logs import json_formatter
+from config.logs.limits import LimitFilter, admits_access
+from config.logs.records import json_formatter
 from core.redaction import redact_text
 
 #: Maximum length of a path in the access log, in characters, because clients choose the path.

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.middleware.csp import ContentSecurityPolicyMiddleware
 from django.test import Client, RequestFactory
 
-from config.page_middleware import PageMessageMiddleware, PageSessionMiddleware, PolicyMiddleware
+from config.middleware.pages import PageMessageMiddleware, PageSessionMiddleware, PolicyMiddleware
 
 PATHS = {"/api/webhooks/clerk": False, "/media/projects/a.webp": False, "/builders/": True, "/api/profiles/me": True}
 

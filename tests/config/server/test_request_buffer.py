@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.request_buffer import MAX_BODY_BYTES, MAX_HEAD_BYTES, RefusedRequest, RequestBuffer
+from config.server.request_buffer import MAX_BODY_BYTES, MAX_HEAD_BYTES, RefusedRequest, RequestBuffer
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nhello world"
