@@ -1,6 +1,8 @@
 from django.urls import path
 
 from accounts import views
+from accounts.privacy import views as privacy_views
+from accounts.roles import views as role_views
 from accounts.sessions import views as session_views
 
 app_name = "accounts"
@@ -9,9 +11,9 @@ urlpatterns = [
     path("sign-up/", session_views.sign_up, name="sign_up"),
     path("sign-out/", session_views.sign_out, name="sign_out"),
     path("account/", views.AccountView.as_view(), name="account"),
-    path("account/roles/", views.RolesView.as_view(), name="roles"),
-    path("account/roles/stop/<slug:role>/", views.RoleEndView.as_view(), name="role_end"),
-    path("account/exports/", views.ExportView.as_view(), name="export"),
-    path("account/exports/<uuid:public_id>/", views.data_export, name="data_export"),
-    path("account/delete/", views.DeletionView.as_view(), name="delete"),
+    path("account/roles/", role_views.RolesView.as_view(), name="roles"),
+    path("account/roles/stop/<slug:role>/", role_views.RoleEndView.as_view(), name="role_end"),
+    path("account/exports/", privacy_views.ExportView.as_view(), name="export"),
+    path("account/exports/<uuid:public_id>/", privacy_views.data_export, name="data_export"),
+    path("account/delete/", privacy_views.DeletionView.as_view(), name="delete"),
 ]

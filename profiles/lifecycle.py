@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.changes import RoleChange
 from accounts.models import User
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from accounts.sync import outbox
 from audit import log
 from audit.log import SYSTEM, Actor

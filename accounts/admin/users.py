@@ -7,10 +7,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts import roles
-from accounts.forms import RoleChangesForm
 from accounts.models import DataExport, EndedSession, MetadataPush, User
-from accounts.role_changes import change_roles
+from accounts.roles.forms import RoleChangesForm
+from accounts.roles.permissions import RoleChangeError
+from accounts.roles.services import change_roles
 from accounts.sync import push as pushes
 from audit.log import Actor
 from core.admin.read_only import ReadOnlyAdmin
@@ -52,7 +52,7 @@ class UserAdmin(ReadOnlyAdmin[User]):
         for user in users:
             try:
                 changed += bool(change_roles(user, actor=actor, **form.changes))
-            except roles.RoleChangeError as error:
+            except RoleChangeError as error:
                 self.message_user(request, f"{user}: {error}", messages.ERROR)
         message = ngettext("Changed the roles of %d user.", "Changed the roles of %d users.", changed)
         self.message_user(request, message % changed, messages.SUCCESS if changed else messages.INFO)

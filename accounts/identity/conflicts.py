@@ -11,11 +11,12 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import roles, signals
+from accounts import signals
 from accounts.changes import UserSync
 from accounts.extensions import extensions
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
+from accounts.sync.effective_roles import announce_changes, effective_roles
 from accounts.sync.fields import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
 from audit import log
 from audit.log import Actor
@@ -85,7 +86,7 @@ def undo(conflict: IdentityConflict, *, actor: Actor, note: str = "") -> None:
 def _given_roles(conflict: IdentityConflict) -> set[str]:
     """Return the roles that joining the accounts gave to the Clerk identity."""
     given = set(conflict.evidence["other"]["roles"]) - set(conflict.evidence["user"]["roles"])
-    return {str(role) for role in given & roles.SELF_SERVICE_ROLES}
+    return {str(role) for role in given & User.SELF_SERVICE_ROLES}
 
 
 def can_be_undone(conflict: IdentityConflict) -> bool:
@@ -142,12 +143,12 @@ def _move_identity(source: User, target: User, actor: Actor, *, given_roles: set
     source.is_active = (source.clerk_id is not None or given_roles is not None) and _can_be_active(source)
     if given_roles is None:
         target.roles_added = sorted(
-            {*target.roles_added, *(roles.SELF_SERVICE_ROLES & set(roles_before[target.pk]) - set(target.roles))}
+            {*target.roles_added, *(User.SELF_SERVICE_ROLES & set(roles_before[target.pk]) - set(target.roles))}
         )
     else:
         target.roles_added = [role for role in target.roles_added if role not in given_roles]
         target.roles_removed = sorted({*target.roles_removed, *(given_roles & set(target.clerk_roles or []))})
-    target.roles = roles.effective_roles(target)
+    target.roles = effective_roles(target)
     User.objects.filter(pk=source.pk).update(clerk_id=None)  # PostgreSQL checks the unique constraint immediately.
     for user in (target, source):
         update(user, list(IDENTITY_FIELDS))
@@ -180,7 +181,7 @@ def _announce(user: User, values: dict[str, tuple[Any, Any]], roles_before: list
     if changes:
         log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, changes=changes)
         signals.users_synced.send(User, syncs=[UserSync(user, changes, created=False, actor=actor)])
-    roles.announce_changes([(user, roles_before, actor)])
+    announce_changes([(user, roles_before, actor)])
     extensions.ensure_derived_state([(user, actor)])
     outbox.queue_push(user)
 

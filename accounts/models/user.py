@@ -41,6 +41,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         BUILDER = "BUILDER", _("Builder")
         ADMIN = "ADMIN", _("Admin")
 
+    #: Roles that users can add and remove themselves.
+    SELF_SERVICE_ROLES = frozenset({Role.CLIENT, Role.BUILDER})
+
     class Inactive(models.TextChoices):
         """The reasons why an account is inactive. Several reasons can apply at once."""
 
@@ -73,7 +76,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     #: Our metadata keys in the latest payload. See accounts.sync.outbox.
     clerk_metadata = models.JSONField(default=dict, blank=True, editable=False)
     clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Pending changes, written by accounts.role_changes.change_roles until Clerk confirms them.
+    # Pending changes, written by accounts.roles.services.change_roles until Clerk confirms them.
     roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     is_active = models.BooleanField(default=True)

@@ -15,12 +15,13 @@ from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from accounts import derived_state, roles, signals
+from accounts import derived_state, signals
 from accounts.changes import Changes, UserSync
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.extensions import extensions
 from accounts.models import User
 from accounts.sync import fields, matching, outbox
+from accounts.sync.effective_roles import announce_changes, effective_roles
 from accounts.sync.fields import SYNCED_FIELDS, WRITTEN_FIELDS
 from audit import log
 from audit.log import Actor
@@ -238,7 +239,7 @@ def _announce(decided: list[tuple[_Step, User]]) -> None:
     if syncs:
         signals.users_synced.send(User, syncs=syncs)
     with_roles = [(user, step.roles_before, step.actor) for step, user in active if step.roles_before is not None]
-    changed = roles.announce_changes(with_roles)
+    changed = announce_changes(with_roles)
     outbox.queue_pushes_if_outdated(
         [user for step, user in active if step.metadata_changed or (user in changed and not step.is_new)]
     )
@@ -252,15 +253,15 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Ac
     before = {name: getattr(account, name) for name in SYNCED_FIELDS}
     roles_before, facts = account.roles, fields.linked_fields(payload)
     _set(account, facts)
-    account.roles_added = sorted(roles.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
-    account.roles, account.is_active = roles.effective_roles(account), not account.banned
+    account.roles_added = sorted(User.SELF_SERVICE_ROLES & set(roles_before) - set(account.roles))
+    account.roles, account.is_active = effective_roles(account), not account.banned
     update(account, [*facts, "roles_added"])
     # Where the two differ, the value from Clerk wins. The audit row records the old value.
     changes = {name: (old, getattr(account, name)) for name, old in before.items() if old != getattr(account, name)}
     log.record(Action.IDENTITY_LINKED, actor=actor, target=account, changes=changes)
     if changes:
         signals.users_synced.send(User, syncs=[UserSync(account, changes, created=False, actor=actor)])
-    roles.announce_changes([(account, roles_before, actor)])
+    announce_changes([(account, roles_before, actor)])
     # The account kept roles from before Clerk, so no signal has created their profiles.
     extensions.ensure_derived_state([(account, actor)])
     outbox.queue_push(account)

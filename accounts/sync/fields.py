@@ -6,10 +6,10 @@ Nothing here reads or writes the database.
 import json
 from typing import Any
 
-from accounts import roles
 from accounts.changes import Changes
 from accounts.clerk.payloads import ClerkUser
 from accounts.models import User
+from accounts.sync.effective_roles import effective_roles
 
 #: Each changed field is written and audited.
 SYNCED_FIELDS = ("name", "username", "email", "email_verified_at", "image_url", "banned")
@@ -44,7 +44,7 @@ def changed_fields(payload: ClerkUser, user: User) -> list[str]:
     ]
     if user.is_active == user.banned:
         found.append("is_active")
-    if user.is_provisional or "clerk_roles" in found or roles.effective_roles(user) != user.roles:
+    if user.is_provisional or "clerk_roles" in found or effective_roles(user) != user.roles:
         found.append("roles")
     return [field for field in found if field != "clerk_roles"]
 
@@ -90,7 +90,7 @@ def copy_fields(user: User, payload: ClerkUser, fields: list[str]) -> dict[str, 
         if _differ(old, new):
             setattr(user, field, new)
             changes[field] = (old, new)
-    user.roles, user.is_active = roles.effective_roles(user), not user.banned
+    user.roles, user.is_active = effective_roles(user), not user.banned
     _raise_versions(user, payload, fields)
     return changes
 

@@ -15,13 +15,13 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from accounts import roles
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError, ClerkRejectedError
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, User
 from accounts.sync import outbox
 from accounts.sync.apply import apply_user
+from accounts.sync.effective_roles import announce_changes, effective_roles
 from audit import log as audit_log
 from audit.log import SYSTEM
 from audit.models import AuditLog
@@ -156,7 +156,7 @@ def _outdated_values(claimed: MetadataPush, payload: ClerkUser | ClerkUserDelete
         return _Change(revision, {})
     values = outbox.outdated_metadata(user)
     if user.has_pending_roles:
-        wanted = roles.effective_roles(user, payload.roles)
+        wanted = effective_roles(user, payload.roles)
         if wanted != payload.roles:
             values["roles"] = [*wanted, *payload.other_roles]
     return _Change(revision, values)
@@ -212,10 +212,10 @@ def _clear_pending_roles(claimed: MetadataPush, change: _Change) -> tuple[User, 
 
 
 def _update_effective_roles(user: User) -> None:
-    before, user.roles = user.roles, roles.effective_roles(user)
+    before, user.roles = user.roles, effective_roles(user)
     if user.deleted_at is None and not user.is_provisional and user.roles != before:
         update(user, ["roles"])
-        roles.announce_changes([(user, before, SYSTEM)])
+        announce_changes([(user, before, SYSTEM)])
 
 
 def _schedule_retry(claimed: MetadataPush, error: BaseException) -> None:

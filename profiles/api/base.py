@@ -10,9 +10,9 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_cache_control
 from django.views.generic.base import View
 
-from accounts import roles
 from accounts.http import json_error, json_unauthenticated
 from accounts.models import User
+from accounts.roles.permissions import RoleChangeError
 from profiles import flags, lifecycle, slug_history
 from profiles.api import etags, patching
 from profiles.api.errors import ApiError
@@ -110,7 +110,7 @@ class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
             etags.check_condition(request, self.etag())
             try:
                 lifecycle.delete(self.profile, actor=self.actor)
-            except roles.RoleChangeError as error:
+            except RoleChangeError as error:
                 raise ApiError(409, "role_stays", str(error)) from None
         response = HttpResponse(status=204)
         del response["Content-Type"]

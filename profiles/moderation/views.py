@@ -13,7 +13,7 @@ from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
 from accounts.preserved_forms import PreservedFormMixin
-from accounts.roles import RoleChangeError
+from accounts.roles.permissions import RoleChangeError
 from profiles import lifecycle
 from profiles.editing import services as editing
 from profiles.mixins import BuilderPageMixin

@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from audit.log import Actor
 from profiles.lifecycle import PROFILE_OF_ROLE, request_profile
 from profiles.models import BuilderProfile, ClientProfile

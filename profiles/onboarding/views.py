@@ -22,7 +22,7 @@ from accounts.http import AuthenticatedRequest
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
 from accounts.preserved_forms import PreservedFormMixin
-from accounts.roles import RoleChangeError
+from accounts.roles.permissions import RoleChangeError
 from audit.log import Actor
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm

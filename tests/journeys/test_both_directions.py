@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from accounts.clerk.api import ClerkApiError
 from accounts.models import ClerkRateLimit, IdentityConflict, Reconciliation, User
-from accounts.role_changes import change_roles
-from accounts.roles import RoleChangeError
+from accounts.roles.permissions import RoleChangeError
+from accounts.roles.services import change_roles
 from accounts.sync import push, reconciliation
 from audit.log import Actor
 from profiles.editing import services as editing

@@ -14,7 +14,7 @@ from accounts.clerk.samples import SampleUser
 from accounts.extensions import extensions
 from accounts.identity import conflicts
 from accounts.models import IdentityConflict, MetadataPush, Reconciliation, User
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from accounts.sync import differences, reconciliation, repairs
 from audit.log import Actor
 from audit.models import AuditLog

@@ -16,7 +16,7 @@ from accounts import tasks
 from accounts.clerk import api
 from accounts.clerk.payloads import Rank, parse_user
 from accounts.models import MetadataPush, User
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from accounts.sessions import services as sessions
 from accounts.sync import outbox
 from accounts.sync import push as pushes

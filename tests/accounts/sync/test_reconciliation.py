@@ -22,7 +22,7 @@ from accounts import tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.models import MetadataPush, Reconciliation, User
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from accounts.sync import reconciliation, repairs
 from accounts.sync.apply import Outcome, apply_user, apply_users
 from audit.log import Actor

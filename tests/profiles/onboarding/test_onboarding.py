@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile

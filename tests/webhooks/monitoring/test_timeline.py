@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.identity import conflicts
 from accounts.models import EndedSession, IdentityConflict, MetadataPush, User
 from accounts.privacy import erasure
-from accounts.role_changes import change_roles
+from accounts.roles.services import change_roles
 from accounts.sync import outbox
 from audit import log
 from audit.log import SYSTEM, Actor

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from accounts import derived_state, roles
+from accounts import derived_state
 from accounts.models import User
+from accounts.roles.permissions import check_permission
 from accounts.sync import outbox
+from accounts.sync.effective_roles import announce_changes, effective_roles
 from audit.log import Actor
 from core.db.statements import update
 
@@ -29,14 +31,14 @@ def change_roles(
     """
     [locked] = derived_state.lock("id", [user.pk])
     added, removed = set(add) - set(locked.roles), set(remove) & set(locked.roles)
-    roles.check_permission(actor.user, locked, added | removed)
+    check_permission(actor.user, locked, added | removed)
     if added or removed:
         before = locked.roles
         locked.roles_added = sorted((set(locked.roles_added) - removed) | added)
         locked.roles_removed = sorted((set(locked.roles_removed) - added) | removed)
-        locked.roles = roles.effective_roles(locked)
+        locked.roles = effective_roles(locked)
         update(locked, ["roles", "roles_added", "roles_removed"])
-        roles.announce_changes([(locked, before, actor)])
+        announce_changes([(locked, before, actor)])
         outbox.queue_push(locked)
     derived_state.repair([(locked, actor)])
     user.roles = locked.roles

@@ -6,8 +6,8 @@ import pytest
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from accounts.models import MetadataPush, User
-from accounts.role_changes import change_roles
-from accounts.roles import RoleChangeError
+from accounts.roles.permissions import RoleChangeError
+from accounts.roles.services import change_roles
 from accounts.sync import outbox
 from audit.log import Actor
 from audit.models import AuditLog
