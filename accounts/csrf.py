@@ -3,8 +3,8 @@
 from django.http import HttpRequest, HttpResponse
 from django.views.csrf import csrf_failure
 
-from accounts import preserved_forms
 from accounts.http import json_error, json_unauthenticated
+from accounts.sessions import preserved_forms
 
 
 def failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -9,9 +9,9 @@ from django.utils.http import urlencode
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from accounts import preserved_forms
 from accounts.clerk.authentication import NO_TOKEN, SignedOut, State
 from accounts.models import User
+from accounts.sessions import preserved_forms
 
 
 class SiteRequest(HttpRequest):

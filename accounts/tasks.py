@@ -6,15 +6,17 @@ from django.conf import settings
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
-from accounts import derived_state, personal_data, preserved_forms
+from accounts import personal_data
 from accounts.clerk import http, outage, rate_limiter
 from accounts.clerk.api import ClerkApiError
 from accounts.identity import late_conflicts, suggestions
 from accounts.models import Reconciliation
 from accounts.privacy import deletion, erasure, exports  # noqa: F401  # exports registers its job
 from accounts.security import lockouts, request_counts
+from accounts.sessions import preserved_forms
 from accounts.sessions import services as sessions
 from accounts.sync import (
+    derived_state,
     on_demand_fetch,  # noqa: F401  # registers its job
     push,
     reconciliation,

@@ -6,10 +6,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.changes import RoleChange
 from accounts.models import User
 from accounts.roles.services import change_roles
 from accounts.sync import outbox
+from accounts.sync.changes import RoleChange
 from audit import log
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog

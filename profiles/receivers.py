@@ -1,7 +1,7 @@
 """Receivers for the accounts app's signals."""
 
 from accounts import signals
-from accounts.changes import RoleChange, UserSync
+from accounts.sync.changes import RoleChange, UserSync
 from profiles import lifecycle
 
 

@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts import signals
-from accounts.changes import UserSync
 from accounts.extensions import extensions
 from accounts.models import IdentityConflict, User
 from accounts.sync import matching, outbox
+from accounts.sync.changes import UserSync
 from accounts.sync.effective_roles import announce_changes, effective_roles
 from accounts.sync.fields import ROLE_FIELDS, SYNCED_FIELDS, UNAUDITED_FIELDS, VERSION_FIELDS
 from audit import log

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from accounts import derived_state
 from accounts.models import User
 from accounts.roles.permissions import check_permission
-from accounts.sync import outbox
+from accounts.sync import derived_state, outbox
 from accounts.sync.effective_roles import announce_changes, effective_roles
 from audit.log import Actor
 from core.db.statements import update

@@ -13,10 +13,10 @@ from django.views.generic.edit import FormView
 from accounts.http import AuthenticatedRequest
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
-from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles.forms import RolesForm
 from accounts.roles.permissions import RoleChangeError
 from accounts.roles.services import change_roles
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from audit.log import Actor
 
 

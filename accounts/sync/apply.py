@@ -15,12 +15,12 @@ from typing import Any
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 
-from accounts import derived_state, signals
-from accounts.changes import Changes, UserSync
+from accounts import signals
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted, Rank
 from accounts.extensions import extensions
 from accounts.models import User
-from accounts.sync import fields, matching, outbox
+from accounts.sync import derived_state, fields, matching, outbox
+from accounts.sync.changes import Changes, UserSync
 from accounts.sync.effective_roles import announce_changes, effective_roles
 from accounts.sync.fields import SYNCED_FIELDS, WRITTEN_FIELDS
 from audit import log

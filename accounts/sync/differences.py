@@ -6,10 +6,9 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from accounts import derived_state
 from accounts.clerk.payloads import ClerkUser, ClerkUserDeleted
 from accounts.models import MetadataPush, Reconciliation, User
-from accounts.sync import outbox
+from accounts.sync import derived_state, outbox
 from accounts.sync.fields import changed_fields
 
 DifferenceKind = Reconciliation.DifferenceKind

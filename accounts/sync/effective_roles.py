@@ -8,8 +8,8 @@ concurrent changes at Clerk (such as a revoked admin role) are neither lost nor 
 from collections.abc import Iterable
 
 from accounts import signals
-from accounts.changes import RoleChange
 from accounts.models import User
+from accounts.sync.changes import RoleChange
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog

@@ -6,9 +6,9 @@ Nothing here reads or writes the database.
 import json
 from typing import Any
 
-from accounts.changes import Changes
 from accounts.clerk.payloads import ClerkUser
 from accounts.models import User
+from accounts.sync.changes import Changes
 from accounts.sync.effective_roles import effective_roles
 
 #: Each changed field is written and audited.

@@ -11,7 +11,6 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import push_url, replace_url
 from django_htmx.middleware import HtmxDetails
 
-from accounts.public_pages import is_for_every_visitor, share_by_content
 from profiles import flags
 from profiles.directory import facet_counts
 from profiles.directory.facets import SORTS
@@ -19,6 +18,7 @@ from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import find
 from profiles.models import BuilderProfile, Domain
 from profiles.models.versions import CARD_VERSION
+from profiles.public_pages import is_for_every_visitor, share_by_content
 
 HOME_PAGE_SIZE = 6
 #: Columns for the cards and for sorting.

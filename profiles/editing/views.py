@@ -16,7 +16,7 @@ from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.http import AuthenticatedRequest, sign_in_response
-from accounts.preserved_forms import PreservedFormMixin
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from core.redirects import is_internal_url
 from profiles import flags, slug_history
 from profiles.editing import services as editing

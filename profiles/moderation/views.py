@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
-from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles.permissions import RoleChangeError
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from profiles import lifecycle
 from profiles.editing import services as editing
 from profiles.mixins import BuilderPageMixin

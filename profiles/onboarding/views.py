@@ -21,8 +21,8 @@ from django.views.generic.edit import FormView, UpdateView
 from accounts.http import AuthenticatedRequest
 from accounts.mixins import RoleRequiredMixin
 from accounts.models import User
-from accounts.preserved_forms import PreservedFormMixin
 from accounts.roles.permissions import RoleChangeError
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from audit.log import Actor
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm

@@ -11,7 +11,6 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
-from accounts.public_pages import is_for_every_visitor, share, unchanged_response
 from core.text import postgres_safe
 from profiles import flags
 from profiles.editing.sections import BUILDER_SECTIONS
@@ -21,6 +20,7 @@ from profiles.models.versions import PAGE_VERSION
 from profiles.pages import page_etag, share_card
 from profiles.pages.share_metadata import build_sharing
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
+from profiles.public_pages import is_for_every_visitor, share, unchanged_response
 
 #: Cache lifetime of the share image, in seconds.
 CARD_MAX_AGE_S = 3600

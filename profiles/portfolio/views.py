@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.views.generic.edit import FormView, UpdateView
 
 from accounts.http import AuthenticatedRequest
-from accounts.preserved_forms import PreservedFormMixin
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from core.db.cursors import parse_id
 from profiles.editing.conflicts import last_change
 from profiles.editing.versions import EditConflictError, version_of

@@ -9,8 +9,8 @@ import time_machine
 from django.db.models import ProtectedError
 from django.test import Client
 
-from accounts.changes import RoleChange
 from accounts.clerk.samples import SampleUser
+from accounts.sync.changes import RoleChange
 from audit.log import SYSTEM
 from profiles import lifecycle
 from profiles.directory import indexing

@@ -22,12 +22,13 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from accounts import preserved_forms, tasks
+from accounts import tasks
 from accounts.clerk import api
 from accounts.clerk.api import ClerkApiError
 from accounts.models import DataExport, EndedSession, IdentityConflict, PreservedForm, User
 from accounts.privacy import deletion, erasure, exports
 from accounts.privacy.deletion import DeletionError
+from accounts.sessions import preserved_forms
 from audit.log import Actor
 from audit.models import AuditLog
 from core import personal_data

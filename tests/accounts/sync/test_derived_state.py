@@ -8,14 +8,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import derived_state, tasks
+from accounts import tasks
 from accounts.clerk.payloads import Rank, parse_user
 from accounts.clerk.samples import SampleUser
 from accounts.extensions import extensions
 from accounts.identity import conflicts
 from accounts.models import IdentityConflict, MetadataPush, Reconciliation, User
 from accounts.roles.services import change_roles
-from accounts.sync import differences, reconciliation, repairs
+from accounts.sync import derived_state, differences, reconciliation, repairs
 from audit.log import Actor
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile

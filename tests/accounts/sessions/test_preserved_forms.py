@@ -9,8 +9,8 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
-from accounts import preserved_forms
 from accounts.models import EndedSession, PreservedForm
+from accounts.sessions import preserved_forms
 from profiles.models import BuilderProfile
 from tests.helpers.clients import HTMX, PAGE, signed_in, with_token
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
