@@ -3,18 +3,14 @@
 import logging
 from datetime import timedelta
 
-from django import forms
 from django.db import transaction
 from django.utils import timezone
 from django.utils.timesince import timeuntil
 from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from core.forms import LineField, ParagraphsField
 from profiles.contact import emails
 from profiles.contact.emails import can_receive_replies
-from profiles.forms.sections import BrowserRulesMixin
 from profiles.models import BuilderProfile, ContactMessage
 
 log = logging.getLogger(__name__)
@@ -25,16 +21,6 @@ RATE_LIMITS = ((5, timedelta(hours=1)), (20, timedelta(days=1)))
 
 class MessageRejectedError(Exception):
     """The message was rejected. The error text is shown to the sender."""
-
-
-class ContactForm(BrowserRulesMixin, forms.Form):
-    subject = LineField(max_length=120, label=_("Subject"), error_messages={"required": _("Enter a subject.")})
-    body = ParagraphsField(
-        max_length=4000,
-        label=_("Message"),
-        help_text=_("What you need, when you need it and your budget, if you know them."),
-        error_messages={"required": _("Enter a message.")},
-    )
 
 
 @transaction.atomic

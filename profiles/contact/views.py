@@ -11,10 +11,11 @@ from django.views.decorators.cache import never_cache
 from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
-from accounts.preserved_forms import PreservedFormMixin
+from accounts.sessions.preserved_forms import PreservedFormMixin
 from profiles.contact import emails
 from profiles.contact import services as contact
-from profiles.contact.services import ContactForm, MessageRejectedError
+from profiles.contact.forms import ContactForm
+from profiles.contact.services import MessageRejectedError
 from profiles.mixins import BuilderPageMixin
 from profiles.permissions import Viewer
 

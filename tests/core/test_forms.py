@@ -6,7 +6,7 @@ import pytest
 from django import forms
 
 from accounts.admin.identity import ResolutionForm
-from profiles.contact.services import ContactForm
+from profiles.contact.forms import ContactForm
 from profiles.forms.sections import AboutForm, ClientForm, IntroductionForm, ProjectForm, SkillsForm
 from profiles.models import BuilderProfile
 from profiles.moderation.forms import AwardForm, HideForm, WithdrawForm
