@@ -29,6 +29,7 @@ from tests.helpers.processes import gunicorn, process, wait_until
 from tests.helpers.receiver import Receiver, running_receiver
 from tests.helpers.webhooks import Svix, new_svix_id, person
 from tests.webhooks.monitoring.test_hourly_counts import event
+from tests.webhooks.monitoring.test_silence import busy, seed
 from webhooks.inbox.signatures import sign
 from webhooks.models import Alert, WebhookEvent
 
@@ -127,9 +128,8 @@ def system(database_url: str, tmp_path: Path) -> Iterator[System]:
 
 
 def test_each_problem_sends_a_notification(system: System) -> None:
-    # Events arrived all day and then stopped.
-    for number in range(120):
-        event(timezone.now() - timedelta(hours=5, minutes=6 * number))
+    # Events arrived all month and then stopped.
+    seed(busy, timezone.now() - timedelta(hours=1))
     assert "No events have arrived for" in system.wait_for_notification(Alert.Rule.SILENCE)["message"]
 
     # With a wrong secret, requests are rejected and not stored.

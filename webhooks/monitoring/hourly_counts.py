@@ -106,6 +106,14 @@ def totals(since: datetime, dirty: Sequence[datetime] | None = None) -> list[Typ
     return [TypeCount(*row) for row in run_query(query, since, dirty_hours() if dirty is None else dirty)]
 
 
+def events_by_hour(since: datetime) -> dict[datetime, int]:
+    """Return the number of events of each hour with events, since the hour of `since`."""
+    query = f"""SELECT hour, sum(events)::bigint FROM ({COUNT_SQL} UNION ALL
+            SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL}
+        ) AS counted GROUP BY 1"""  # noqa: S608
+    return dict(run_query(query, since, dirty_hours()))
+
+
 def timings(since: datetime, dirty: Sequence[datetime] | None = None) -> dict[str, list[int]]:
     """Return a histogram of processed events over BUCKETS_S for each EventTiming.Metric, from the hour of `since`."""
     query = f"""SELECT metric, bucket, sum(events)::bigint FROM ({timing_sql()} UNION ALL

@@ -479,28 +479,6 @@ def test_other_instance_opens_for_foreign_events(settings: Settings, webhook: We
     assert check_alerts_at() == [Rule.OTHER_INSTANCE]
 
 
-def test_silence_threshold_follows_usual_gap() -> None:
-    for number in range(200):
-        event(NOW - number * 6 * MINUTE)
-    assert check_alerts_at(90 * MINUTE) == []
-    assert check_alerts_at(5 * timedelta(hours=1)) == [Rule.SILENCE]
-
-
-def test_silence_alert_stays_open_during_long_silence() -> None:
-    for number in range(200):
-        event(NOW - number * 6 * MINUTE)
-    for days in (1, 6, 7, 8, 30):
-        assert check_alerts_at(timedelta(days=days)) == [Rule.SILENCE]
-    assert Alert.objects.get().ok_since is None
-
-
-def test_quiet_night_does_not_open_silence() -> None:
-    for day in (1, 2):
-        for number in range(60):
-            event(NOW - timedelta(days=day) + number * 6 * MINUTE)
-    assert check_alerts_at() == []
-
-
 def test_pending_pushes_opens_after_fifteen_minutes() -> None:
     push = {"requested_at": NOW - 16 * MINUTE, "next_attempt_at": NOW}
     MetadataPush.objects.create(user=UserFactory.create(), state="pending", **push)

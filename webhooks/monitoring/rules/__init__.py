@@ -3,7 +3,7 @@
 from webhooks.models import Alert
 from webhooks.monitoring import signals
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.rules import clerk, events, site
+from webhooks.monitoring.rules import clerk, events, silence, site
 from webhooks.monitoring.signals import Signal
 
 Rule, Severity = Alert.Rule, Alert.Severity
@@ -14,7 +14,7 @@ RULES: dict[Alert.Rule, signals.Rule] = {
     Rule.REJECTED: events.rejected,
     Rule.UNAVAILABLE: events.unavailable,
     Rule.OTHER_INSTANCE: events.other_instance,
-    Rule.SILENCE: events.silence,
+    Rule.SILENCE: silence.silence,
     Rule.CLERK: clerk.clerk,
     Rule.PUSHES: clerk.pushes,
     Rule.DRIFT: clerk.drift,

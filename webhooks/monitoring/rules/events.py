@@ -1,8 +1,7 @@
 """Rules about events and deliveries."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -12,12 +11,10 @@ from django.utils.translation import ngettext
 from core.times import minutes, start_of_hour
 from webhooks.inbox.rejections import UNAVAILABLE
 from webhooks.models import WebhookEvent
-from webhooks.monitoring import hourly_counts
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, well
 
-WEEK = timedelta(days=7)
 #: Both thresholds apply to the events of the current and previous hour.
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
 #: This many failures of one type without a success mean that its handler is broken, even on a quiet site.
@@ -29,9 +26,6 @@ MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
 #: a problem if no delivery has been accepted since.
 PROBABLY_CLERK, MIN_PROBABLY_CLERK = ("bad_signature", "stale_timestamp", "not_configured"), 2
 MIN_UNAVAILABLE = 3
-#: An alert opens if no event has arrived for this many average gaps, for at least MIN_SILENCE, and for longer than the
-#: week's longest quiet period. MIN_EVENTS are required to compute the average gap.
-SILENCE_GAPS, MIN_SILENCE, MIN_EVENTS = 20, timedelta(minutes=30), 50
 MAX_IDS = 20
 
 
@@ -123,27 +117,6 @@ def other_instance(health: Health) -> Signal:
     return broken(text % {"ours": settings.CLERK_INSTANCE_ID}, len(ids), {"events": ids[:MAX_IDS]})
 
 
-def silence(health: Health) -> Signal:
-    """Check whether events have stopped, compared with the week before the last event.
-
-    The week before the current time would contain no events during a long silence, and the alert would resolve.
-    """
-    if health.last_received is None:
-        return unknown(_("No event has been received"))
-    counted = hourly_counts.hourly(health.last_received - WEEK)
-    events = sum(row.events for row in counted)
-    if events < MIN_EVENTS:
-        return WELL
-    hours = sorted({row.hour for row in counted})
-    usual_gap = (health.last_received - hours[0]) / events
-    threshold = max(SILENCE_GAPS * usual_gap, MIN_SILENCE, _longest_quiet_period(hours))
-    quiet = health.at - health.last_received
-    if quiet < threshold:
-        return well(_("The last event arrived %d minutes ago.") % minutes(quiet))
-    text = _("No events have arrived for %(minutes)d minutes. Normally one arrives every %(gap)d seconds.")
-    return broken(text % {"minutes": minutes(quiet), "gap": usual_gap.total_seconds()}, minutes(quiet))
-
-
 def _count(rows: Iterable[TypeCount], states: Collection[str] | None = None) -> int:
     return sum(row.events for row in rows if states is None or row.state in states)
 
@@ -165,9 +138,3 @@ def _listed(causes: dict[str, int]) -> str:
 def _unsettled_ids(**filters: Any) -> list[int]:
     events = WebhookEvent.objects.unsettled().filter(**filters).order_by("received_at")
     return list(events.values_list("pk", flat=True)[:MAX_IDS])
-
-
-def _longest_quiet_period(hours: list[datetime]) -> timedelta:
-    """Return 1.5 times the longest period between two hours with events, so that quiet nights do not open alerts."""
-    gaps = [after - before for before, after in pairwise(hours)]
-    return max(gaps, default=HOUR) * 1.5
