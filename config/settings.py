@@ -350,8 +350,8 @@ LOGGING: dict[str, Any] = {
         "procrastinate": {"level": "WARNING"},
         # This logger logs every request's URL, which can contain a user id.
         "httpx": {"level": "WARNING"},
-        # This logger logs invalid URLs with their tokens and passwords. webhooks.monitoring.delivery reads its warnings
-        # and logs them without secrets.
+        # This logger logs invalid URLs with their tokens and passwords. The module
+        # webhooks.monitoring.notifications.delivery reads its warnings and logs them without secrets.
         "apprise": {"level": "WARNING", "filters": ["capture"]},
     },
 }

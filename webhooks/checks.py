@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core import checks
 
 from webhooks.inbox import ip_allowlist, signatures
-from webhooks.monitoring import channels
+from webhooks.monitoring.notifications import channels
 
 MIN_TOKEN_LENGTH = 16
 

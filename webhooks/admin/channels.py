@@ -16,10 +16,10 @@ from audit.models import AuditLog
 from core.admin.post_only import post_only
 from webhooks.admin.event_actions import can_repair
 from webhooks.models import Alert, Notification
-from webhooks.monitoring import channels, delivery, incidents
-from webhooks.monitoring.channels import Channel
-from webhooks.monitoring.delivery import Message
-from webhooks.monitoring.messages import incident_key, site_url
+from webhooks.monitoring.notifications import channels, delivery, incidents
+from webhooks.monitoring.notifications.channels import Channel
+from webhooks.monitoring.notifications.delivery import Message
+from webhooks.monitoring.notifications.messages import incident_key, site_url
 
 #: Seconds to wait for the answer to a test message, while the admin waits for the page.
 TEST_TIMEOUT_S = 10.0

@@ -48,7 +48,7 @@ class Alert(models.Model):
         AUDIT_CHAIN = "audit_chain_broken", _("The audit log is not verified")
 
     class Severity(models.TextChoices):
-        """The urgency of a rule's alerts, which selects channels; see webhooks.monitoring.channels."""
+        """The urgency of a rule's alerts, which selects channels; see webhooks.monitoring.notifications.channels."""
 
         CRITICAL = "critical", _("critical")
         WARNING = "warning", _("warning")

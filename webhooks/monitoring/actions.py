@@ -11,8 +11,9 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.models import Alert, Notification
-from webhooks.monitoring import notifications, signals
+from webhooks.monitoring import signals
 from webhooks.monitoring.health import measure
+from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES
 
 

@@ -16,8 +16,9 @@ from django.db import connection, transaction
 
 from webhooks.models import Alert, Notification
 from webhooks.models.alerts import RESOLVE_AFTER
-from webhooks.monitoring import error_groups, notifications, signals
+from webhooks.monitoring import error_groups, signals
 from webhooks.monitoring.health import Health, measure
+from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES, SEVERITIES
 from webhooks.monitoring.signals import Signal, State
 

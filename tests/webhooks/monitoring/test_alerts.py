@@ -26,8 +26,10 @@ from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import AggregationProgress, Alert, Notification, RejectionCount, WebhookEvent
-from webhooks.monitoring import alerts, delivery, error_groups, messages, notifications, runbooks, worker_watchdog
+from webhooks.monitoring import alerts, error_groups, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health, measure
+from webhooks.monitoring.notifications import delivery, messages
+from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES
 
 pytestmark = pytest.mark.django_db

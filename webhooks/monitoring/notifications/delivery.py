@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import apprise
 
 from core import captured_logs
-from webhooks.monitoring import incidents
+from webhooks.monitoring.notifications import incidents
 
 #: Seconds to wait for all channels together. Shorter than the pause before the next attempt.
 TIMEOUT_S = 30.0

@@ -10,8 +10,8 @@ from django.utils.translation import gettext as _
 
 from webhooks.models import Alert, Notification
 from webhooks.monitoring import error_groups
-from webhooks.monitoring.delivery import Message
 from webhooks.monitoring.error_groups import ErrorGroup
+from webhooks.monitoring.notifications.delivery import Message
 
 TYPES = {
     Alert.Severity.CRITICAL: apprise.NotifyType.FAILURE,

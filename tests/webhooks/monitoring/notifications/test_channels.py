@@ -28,8 +28,10 @@ from tests.webhooks.monitoring.test_alerts import (
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
 from webhooks.models import Alert, Notification, WebhookEvent
-from webhooks.monitoring import channels, delivery, incidents, notifications, runbooks
-from webhooks.monitoring.delivery import Message
+from webhooks.monitoring import runbooks
+from webhooks.monitoring.notifications import channels, delivery, incidents
+from webhooks.monitoring.notifications import services as notifications
+from webhooks.monitoring.notifications.delivery import Message
 from webhooks.monitoring.rules import RULES, SEVERITIES
 
 __all__ = ["worker"]

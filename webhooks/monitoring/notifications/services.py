@@ -8,8 +8,8 @@ from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from webhooks.models import Alert, MaintenanceWindow, Notification
-from webhooks.monitoring import channels, delivery, messages
-from webhooks.monitoring.channels import Channel
+from webhooks.monitoring.notifications import channels, delivery, messages
+from webhooks.monitoring.notifications.channels import Channel
 
 log = logging.getLogger(__name__)
 
