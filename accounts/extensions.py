@@ -3,7 +3,7 @@
 They set `extensions` in `AppConfig.ready`, so accounts does not import them.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,6 @@ class Extensions:
         companies_sql: a query of user ids and the names of their companies, with the columns user_id and company.
         ensure_derived_state: updates locked users' derived state. Its argument contains each user and the actor to
             record.
-        health_findings: returns the health problems for clerk_doctor, each as its subject, the problem and the advice.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 
@@ -55,7 +54,6 @@ class Extensions:
     companies_sql: str = "SELECT NULL::bigint AS user_id, NULL::text AS company WHERE FALSE"
     ensure_derived_state: Callable[[Sequence[tuple["User", "Actor"]]], None] = _ensure_nothing
     field_labels: dict[str, Text] = field(default_factory=dict)
-    health_findings: Callable[[], Iterable[tuple[str, str, str]]] = tuple
 
 
 extensions = Extensions()

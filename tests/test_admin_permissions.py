@@ -82,6 +82,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/alert/runbooks/silence/": same_for_both(get=OK, post=OK),
     "/admin/audit/auditlog/export/": same_for_both(get=FOUND, post=FOUND),  # without a format
     "/admin/webhooks/webhookevent/export/": same_for_both(get=FOUND, post=OK),
+    "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/nowhere": same_for_both(get=NOT_FOUND, post=NOT_FOUND),

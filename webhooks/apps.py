@@ -7,9 +7,6 @@ class WebhooksConfig(AppConfig):
     name = "webhooks"
 
     def ready(self) -> None:
-        from accounts.extensions import extensions
         from webhooks import checks, personal_data  # noqa: F401  # importing checks registers them
-        from webhooks.monitoring import diagnostics
 
         register(personal_data)
-        extensions.health_findings = diagnostics.broken_signals

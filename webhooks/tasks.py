@@ -6,6 +6,7 @@ from django.conf import settings
 from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
+from webhooks.doctor import jobs as doctor_jobs  # noqa: F401  # registers the job that runs checks
 from webhooks.inbox import service as inbox  # noqa: F401  # registers the job for retries
 from webhooks.inbox.retry_policy import MAX_JOB_RUNS
 from webhooks.monitoring import alerts, hourly_counts

@@ -2,12 +2,14 @@ from django.urls import include, path, re_path
 
 from webhooks import views
 from webhooks.admin.dashboard import dashboard
+from webhooks.admin.diagnostics import diagnostics
 from webhooks.admin.timeline import user_timeline
 
 app_name = "webhooks"
 #: URLs below the admin's prefix. They must be listed before the admin's own URLs.
 operators = [
     path("webhooks/dashboard/", dashboard, name="dashboard"),
+    path("webhooks/diagnostics/", diagnostics, name="diagnostics"),
     path("accounts/user/<int:user_id>/timeline/", user_timeline, name="timeline"),
 ]
 urlpatterns = [

@@ -1,21 +1,35 @@
-"""Check the connection between this deployment and Clerk, for `manage.py clerk_doctor`.
+"""Checks of the connection between this deployment and Clerk, for `manage.py clerk_doctor` and the page Diagnostics.
 
-Unlike the system checks, these checks send requests.
+Unlike the system checks, these checks send requests. They do not use the database, so they can run in threads.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
 from django.core import checks
 
 from accounts.clerk import instance, instance_guard, jwks, tokens
-from accounts.clerk.http import ClerkApiError
+from accounts.clerk.http import API_VERSION, ClerkApiError
 
 TIMEOUT_S = 5.0
+#: A certificate that expires within this time should have been renewed already.
+RENEW_WITHIN = timedelta(days=14)
+#: The next action for each status of the Backend API. Other statuses are Clerk's own problems.
+API_ADVICE = {
+    401: "Copy CLERK_SECRET_KEY again from the API keys page of Clerk's dashboard, and restart all processes.",
+    403: "Check in Clerk's dashboard whether the key may read users and whether the account is active.",
+    429: "Wait a minute. If Clerk still refuses requests, look for other programs that use the same instance.",
+}
+CLERK_ADVICE = "Check https://status.clerk.com. Pending work continues automatically when Clerk responds again."
+NETWORK_ADVICE = "Check CLERK_API_URL, the DNS server and the firewall of this server."
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,130 +37,218 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        subject: what was checked.
         problem: a description of the problem, or "" if the check passed.
         advice: how to fix the problem.
+        note: what was measured, if the check passed.
+        is_skipped: whether the check does not apply to this deployment. `note` gives the reason.
+        facts: measured values, JSON-serialisable.
     """
 
-    subject: str
     problem: str = ""
     advice: str = ""
+    note: str = ""
+    is_skipped: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
-def run_checks(webhook_url: str = "") -> Iterator[Finding]:
-    """Yield the result of each check. Later checks depend on earlier checks.
-
-    Args:
-        webhook_url: the webhook endpoint's URL as registered in Clerk. If it is empty, the endpoint is not checked.
-    """
-    yield from _check_settings()
-    for check in (_check_key_server, _check_clock, _check_backend_api):
-        yield check()
-    if webhook_url:
-        yield _check_webhook(webhook_url)
+def skipped(reason: str) -> Finding:
+    return Finding(note=reason, is_skipped=True)
 
 
-def _check_settings() -> Iterator[Finding]:
+def check_settings() -> Finding:
+    """Run the system checks of the settings."""
     found = [message for message in checks.run_checks(tags=[checks.Tags.security]) if message.is_serious()]
-    for message in found:
-        yield Finding("settings", f"{message.msg} ({message.id})", message.hint or "")
     if not found:
-        yield Finding("settings")
-    if instance.current() is None:
-        yield Finding(
-            "instance",
+        return Finding(note="All settings are valid.")
+    problem = " ".join(f"{message.msg} ({message.id})" for message in found)
+    return Finding(problem, " ".join(message.hint for message in found if message.hint))
+
+
+def check_instance() -> Finding:
+    configured = instance.current()
+    if configured is None:
+        return Finding(
             "CLERK_PUBLISHABLE_KEY is not set, so users cannot sign in.",
             "Copy it from the API keys page of Clerk's dashboard.",
         )
-    else:
-        yield Finding("instance")
+    kind = "Development" if configured.is_development else "Production"
+    return Finding(note=f"{kind} instance at {configured.frontend_api_url}.")
 
 
-def _check_key_server() -> Finding:
+def check_key_server() -> Finding:
+    """Fetch the public keys that verify session tokens."""
     if settings.CLERK_JWT_KEY:
-        return Finding("public key (CLERK_JWT_KEY)")
+        return Finding(note="CLERK_JWT_KEY is set, so no key is fetched.")
     try:
         found = jwks.fetch()
     except (jwks.KeysUnavailable, httpx.HTTPError, ValueError) as error:
         reason = str(error).partition("\n")[0] or "neither CLERK_SECRET_KEY nor CLERK_PUBLISHABLE_KEY is set."
         return Finding(
-            "key server",
-            f"The public keys could not be fetched: {reason}",
-            "Check CLERK_SECRET_KEY, or set CLERK_JWT_KEY.",
+            f"The public keys could not be fetched: {reason}", "Check CLERK_SECRET_KEY, or set CLERK_JWT_KEY."
         )
     if not found:
-        return Finding("key server", "It returned no RSA key.", "Check CLERK_FRONTEND_API_URL and CLERK_API_URL.")
+        return Finding("The key server returned no RSA key.", "Check CLERK_FRONTEND_API_URL and CLERK_API_URL.")
     if settings.CLERK_INSTANCE_ID and settings.CLERK_INSTANCE_ID not in found:
         return Finding(
-            "key server",
             f"Its keys belong to {', '.join(sorted(found))}, but CLERK_INSTANCE_ID is {settings.CLERK_INSTANCE_ID}.",
             "Use the keys and the instance id of the same instance.",
         )
-    return Finding("key server")
+    return Finding(note=f"Key {', '.join(sorted(found))}.")
 
 
-def _check_clock() -> Finding:
-    """Compare this server's clock with Clerk's. Tokens are rejected if they differ by more than a few seconds."""
-
-    def check() -> str:
-        sent_at = datetime.now(UTC)
-        # Ignore the status, because every response has a Date header.
-        response = httpx.head(settings.CLERK_API_URL, timeout=TIMEOUT_S)
-        off_s = abs((parsedate_to_datetime(response.headers["Date"]) - sent_at).total_seconds())
-        # Allow for the header's precision of one second and for the duration of the request.
-        return f"The clock differs from Clerk's by {off_s:.0f} s." if off_s > tokens.SKEW_S + 2 else ""
-
-    return _run("clock", check, "Synchronize the clock of this server with NTP.")
-
-
-def _check_backend_api() -> Finding:
+def check_api() -> Finding:
+    """Read a user with CLERK_SECRET_KEY, and check that the key belongs to the configured instance."""
     if not settings.CLERK_SECRET_KEY:
         return Finding(
-            "Backend API",
             "CLERK_SECRET_KEY is not set, so users cannot be fetched from Clerk.",
             "Copy it from the API keys page of Clerk's dashboard.",
         )
 
-    def check() -> str:
-        headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}"}
-        response = httpx.get(f"{settings.CLERK_API_URL}/v1/jwks", headers=headers, timeout=TIMEOUT_S)
-        if not response.is_success:
-            return f"Clerk returned {response.status_code} for a request with CLERK_SECRET_KEY."
-        try:
-            instance_guard.check_key_set(response.json())
-        except ClerkApiError as error:
-            return str(error)
-        return ""
+    def check() -> Finding:
+        keys = _get("/v1/jwks")
+        if problem := _status_problem(keys):
+            return problem
+        instance_guard.check_key_set(keys.json())
+        started = datetime.now(UTC)
+        users = _get("/v1/users", {"limit": 1})
+        elapsed_s = (datetime.now(UTC) - started).total_seconds()
+        if problem := _status_problem(users):
+            return problem
+        if not isinstance(users.json(), list):
+            return Finding("Clerk's list of users is not a JSON array.", "Check CLERK_API_URL.")
+        return Finding(note=f"Clerk listed users in {elapsed_s:.1f} s.", facts={"seconds": round(elapsed_s, 3)})
 
-    return _run(
-        "Backend API",
-        check,
-        "Copy CLERK_SECRET_KEY again. It must belong to the same instance as CLERK_PUBLISHABLE_KEY.",
-    )
+    try:
+        return _run(check)
+    except ClerkApiError as error:
+        advice = "Copy CLERK_SECRET_KEY again. It must belong to the same instance as CLERK_PUBLISHABLE_KEY."
+        return Finding(str(error), advice)
 
 
-def _check_webhook(url: str) -> Finding:
-    """Send a POST request without a signature.
+def measure_clock_offset() -> float:
+    """Return by how many seconds this server's clock is ahead of Clerk's. Negative: it is behind.
 
-    Only our endpoint responds with 400 and the error code `missing_headers`.
+    The result is accurate to about a second, because that is the precision of the Date header.
+
+    Raises:
+        httpx.HTTPError: Clerk did not respond.
+        KeyError, ValueError: the response has no valid Date header.
+    """
+    sent_at = datetime.now(UTC)
+    # The status does not matter, because every response has a Date header.
+    response = httpx.head(settings.CLERK_API_URL, timeout=TIMEOUT_S)
+    middle = sent_at + (datetime.now(UTC) - sent_at) / 2
+    # The header is truncated to the second, so Clerk's clock was half a second later on average.
+    return (middle - parsedate_to_datetime(response.headers["Date"])).total_seconds() - 0.5
+
+
+def check_clock() -> Finding:
+    """Compare this server's clock with Clerk's. Tokens are rejected if they differ by more than a few seconds."""
+
+    def check() -> Finding:
+        offset_s = measure_clock_offset()
+        facts = {"offset_s": round(offset_s, 1)}
+        # Allow for the precision of the header and the duration of the request.
+        if abs(offset_s) <= tokens.SKEW_S + 2:
+            return Finding(note="The clock agrees with Clerk's to within a few seconds.", facts=facts)
+        problem = (
+            f"The clock differs from Clerk's by {abs(offset_s):.0f} s. It is {'ahead' if offset_s > 0 else 'behind'}."
+        )
+        return Finding(problem, "Synchronize the clock of this server with NTP.", facts=facts)
+
+    return _run(check)
+
+
+def check_frontend_dns() -> Finding:
+    """Resolve the host of the Frontend API, as browsers do."""
+    host = urlsplit(settings.CLERK_FRONTEND_API_URL).hostname
+    if not host:
+        return skipped("CLERK_PUBLISHABLE_KEY is not set.")
+    if host.endswith(".localhost"):
+        return skipped("The Frontend API runs on this machine.")
+    try:
+        found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(host, 443, type=socket.SOCK_STREAM)})
+    except OSError as error:
+        advice = f"Check the CNAME record of {host} on the Domains page of Clerk's dashboard."
+        return Finding(f"{host} has no address: {error.strerror or error}.", advice)
+    return Finding(note=f"{host} has the addresses {', '.join(found)}.")
+
+
+def certificate_expires_at(host: str, port: int = 443) -> datetime:
+    """Return when the TLS certificate of a server expires.
+
+    Raises:
+        ssl.SSLCertVerificationError: the certificate is expired, not trusted, or for another host.
+        OSError: there was no TLS connection within TIMEOUT_S.
+    """
+    context = ssl.create_default_context()
+    with (
+        socket.create_connection((host, port), timeout=TIMEOUT_S) as plain,
+        context.wrap_socket(plain, server_hostname=host) as encrypted,
+    ):
+        certificate: dict[str, Any] = dict(encrypted.getpeercert() or {})
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
+
+
+def check_frontend_certificate() -> Finding:
+    advice = "Open the Domains page of Clerk's dashboard and check the certificate of the Frontend API."
+    return check_certificate(settings.CLERK_FRONTEND_API_URL, advice)
+
+
+def check_certificate(url: str, advice: str) -> Finding:
+    """Check the certificate of the server at `url`, and store when it expires."""
+    parts = urlsplit(url)
+    host = parts.hostname
+    if not host or parts.scheme != "https":
+        return skipped("The address does not use HTTPS." if host else "The address is not set.")
+    try:
+        expires_at = certificate_expires_at(host, parts.port or 443)
+    except ssl.SSLCertVerificationError as error:
+        return Finding(f"The certificate of {host} is not valid: {error.verify_message}.", advice)
+    except OSError as error:
+        return Finding(f"There was no TLS connection to {host}: {error.strerror or error}.", advice)
+    facts = {"expires_at": expires_at.isoformat(), "host": host}
+    days = (expires_at - datetime.now(UTC)).days
+    text = f"The certificate of {host} expires on {expires_at:%d %b %Y}, in {days} days."
+    return Finding(text, advice, facts=facts) if days < RENEW_WITHIN.days else Finding(note=text, facts=facts)
+
+
+def check_endpoint(url: str) -> Finding:
+    """Send a GET request to the webhook endpoint, which only our endpoint rejects with its error code.
+
+    Rejected GET requests are not counted, unlike POST requests without a signature.
     """
 
-    def check() -> str:
-        response = httpx.post(url, content=b"{}", timeout=TIMEOUT_S)
-        if response.status_code == 400 and "missing_headers" in response.text:
-            return ""
-        return f"{url} returned {response.status_code}, which is not a response from the webhook endpoint."
+    def check() -> Finding:
+        response = httpx.get(jwks.resolve_localhost(url), timeout=TIMEOUT_S, follow_redirects=False)
+        if response.status_code == 405 and "method_not_allowed" in response.text:
+            return Finding(note=f"{url} responds.")
+        problem = f"{url} returned {response.status_code}, which is not a response from the webhook endpoint."
+        advice = (
+            "Svix does not follow redirects. Register the final URL: with https, and exactly the host name and slashes that "
+            "the site uses."
+        )
+        return Finding(problem, advice)
 
-    advice = (
-        "Svix does not follow redirects. Register the final URL: with https, and exactly the host name and slashes that the "
-        "site uses."
+    return _run(check, "Check the DNS record and the proxy of this site.")
+
+
+def _get(path: str, query: dict[str, Any] | None = None) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}", "Clerk-API-Version": API_VERSION}
+    return httpx.get(f"{settings.CLERK_API_URL}{path}", params=query, headers=headers, timeout=TIMEOUT_S)
+
+
+def _status_problem(response: httpx.Response) -> Finding | None:
+    if response.is_success:
+        return None
+    path, status = response.request.url.path, response.status_code
+    return Finding(
+        f"Clerk returned {status} for GET {path} with CLERK_SECRET_KEY.", API_ADVICE.get(status, CLERK_ADVICE)
     )
-    return _run("webhook endpoint", check, advice)
 
 
-def _run(subject: str, check: Callable[[], str], advice: str) -> Finding:
+def _run(check: Callable[[], Finding], advice: str = NETWORK_ADVICE) -> Finding:
     try:
-        problem = check()
+        return check()
     except (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError) as error:
-        return Finding(subject, f"There was no usable response: {error!r}", "Check the URL and the network connection.")
-    return Finding(subject, problem, advice if problem else "")
+        return Finding(f"There was no usable response: {error!r}", advice)

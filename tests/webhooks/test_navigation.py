@@ -41,6 +41,7 @@ class TestSideBar:
             "Conflicts",
             "Reconciliation",
             "Audit log",
+            "Diagnostics",
         ]
         assert {"Groups", "Builder profiles", "Replays"} <= set(labels(more))
         assert not set(labels(sections)) & set(labels(more))

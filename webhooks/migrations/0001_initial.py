@@ -226,6 +226,17 @@ class Migration(migrations.Migration):
                 'ordering': ['event', 'number'],
             },
         ),
+        migrations.CreateModel(
+            name='CheckResult',
+            fields=[
+                ('name', models.CharField(help_text='Key in webhooks.doctor.catalogue.', max_length=32, primary_key=True, serialize=False)),
+                ('state', models.CharField(choices=[('passed', 'Passed'), ('failed', 'Failed'), ('skipped', 'Does not apply')], max_length=16)),
+                ('summary', models.TextField(help_text='The problem, or what was measured.')),
+                ('advice', models.TextField(blank=True, help_text='How to fix the problem.')),
+                ('facts', models.JSONField(default=dict, help_text='Measured values.')),
+                ('checked_at', models.DateTimeField()),
+            ],
+        ),
         migrations.AddIndex(
             model_name='alert',
             index=models.Index(models.F('rule'), models.OrderBy(models.F('opened_at'), descending=True), name='webhooks_alert_recent'),

@@ -3,6 +3,7 @@
 from webhooks.models.alerts import Alert, Notification
 from webhooks.models.attempts import Attempt
 from webhooks.models.counts import AggregationProgress, EventCount, EventTiming, RejectionCount
+from webhooks.models.diagnostics import CheckResult
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
 from webhooks.models.maintenance import MaintenanceWindow
 from webhooks.models.replays import Replay, ReplayBatch, ReplayFinding
@@ -11,6 +12,7 @@ __all__ = [
     "AggregationProgress",
     "Alert",
     "Attempt",
+    "CheckResult",
     "EventCount",
     "EventTiming",
     "MaintenanceWindow",

@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 register = template.Library()
 
 DASHBOARD = "webhooks:dashboard"
+#: Pages without a model, below the sections.
+PAGES = {"webhooks:diagnostics": _("Diagnostics")}
 EVENTS = "webhooks.webhookevent"
 #: Labels of the operators' sections by model, in display order.
 SECTIONS = {
@@ -51,11 +53,13 @@ class Navigation(NamedTuple):
 def navigation(apps: Iterable[dict[str, Any]], path: str) -> Navigation:
     """Arrange the sections that a user may view. They come from `AdminSite.get_app_list`, so no query is needed."""
     urls = {model["model"]._meta.label_lower: model["admin_url"] for app in apps for model in app["models"]}
-    dashboard = [Link(_("Dashboard"), reverse(DASHBOARD), path == reverse(DASHBOARD))] if urls.get(EVENTS) else []
+    is_operator = bool(urls.get(EVENTS))
+    dashboard = [Link(_("Dashboard"), reverse(DASHBOARD), path == reverse(DASHBOARD))] if is_operator else []
+    pages = [_link(label, reverse(name), path) for name, label in PAGES.items()] if is_operator else []
     sections = [_link(label, urls[model], path) for model, label in SECTIONS.items() if urls.get(model)]
     more = [group for app in apps if (group := _group(app, path)).links]
     is_more_open = any(link.is_current for group in more for link in group.links)
-    return Navigation([*dashboard, *sections], more, is_more_open)
+    return Navigation([*dashboard, *sections, *pages], more, is_more_open)
 
 
 def _group(app: dict[str, Any], path: str) -> Group:

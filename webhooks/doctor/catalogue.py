@@ -1,0 +1,68 @@
+"""The list of checks, which `manage.py clerk_doctor` and the page Diagnostics share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.clerk import diagnostics
+from accounts.clerk.diagnostics import Finding
+from webhooks.doctor import state, surroundings
+from webhooks.monitoring.messages import site_url
+
+MINUTE, QUARTER = timedelta(minutes=1), timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check.
+
+    Attributes:
+        in_thread: whether the check runs in a thread, because the network can delay it longer than its timeouts. Checks that
+            use the database run in the calling thread.
+        every: how often a worker runs the check.
+        runbook: the runbook to follow if the check fails, or "".
+    """
+
+    label: str | Promise
+    run: Callable[[], Finding]
+    in_thread: bool = True
+    every: timedelta = QUARTER
+    runbook: str = ""
+
+
+def check_own_endpoint() -> Finding:
+    return diagnostics.check_endpoint(site_url() + reverse("webhooks:receive"))
+
+
+def check_own_certificate() -> Finding:
+    return diagnostics.check_certificate(site_url(), "Renew the certificate of this site, and reload the proxy.")
+
+
+#: The checks by name, in the order in which one depends on the other.
+CHECKS: dict[str, Check] = {
+    "settings": Check(_("Settings"), diagnostics.check_settings, in_thread=False),
+    "instance": Check(_("Clerk instance"), diagnostics.check_instance),
+    "key_server": Check(_("Public keys"), diagnostics.check_key_server, runbook="clerk_outage"),
+    "clerk_api": Check(_("Reading Clerk’s users"), diagnostics.check_api, every=MINUTE, runbook="clerk_outage"),
+    "breaker": Check(
+        _("Requests to Clerk"), state.check_breaker, in_thread=False, every=MINUTE, runbook="clerk_outage"
+    ),
+    "pushes": Check(_("Pushes to Clerk"), state.check_pushes, in_thread=False, every=MINUTE, runbook="pending_pushes"),
+    "clerk_clock": Check(_("Clock, compared with Clerk"), diagnostics.check_clock, every=MINUTE),
+    "delivery_clock": Check(
+        _("Clock, compared with deliveries"), state.check_delivery_clock, in_thread=False, every=MINUTE
+    ),
+    "frontend_dns": Check(_("Address of the Frontend API"), diagnostics.check_frontend_dns, runbook="clerk_outage"),
+    "frontend_certificate": Check(_("Certificate of the Frontend API"), diagnostics.check_frontend_certificate),
+    "own_endpoint": Check(_("Webhook endpoint"), check_own_endpoint, runbook="silence"),
+    "own_certificate": Check(_("Certificate of this site"), check_own_certificate),
+    "mail": Check(_("Mail server"), surroundings.check_mail),
+    "media": Check(_("Image storage"), surroundings.check_media, runbook="disk_space"),
+    "disk": Check(_("Free disk space"), surroundings.check_disk, every=MINUTE, runbook="disk_space"),
+    "pooler": Check(_("Database connection"), state.check_pooler, in_thread=False),
+    "signals": Check(_("Health signals"), state.check_signals, in_thread=False, every=MINUTE),
+}

@@ -1,0 +1,125 @@
+"""Run the checks with a time limit, and store their results."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from time import monotonic
+
+from django.db import DatabaseError
+from django.utils import timezone
+
+from accounts.clerk.diagnostics import Finding
+from core import redaction
+from webhooks.doctor.catalogue import CHECKS, Check
+from webhooks.models import CheckResult
+
+log = logging.getLogger(__name__)
+
+#: Seconds to wait for all checks that run in threads. Most checks have shorter timeouts of their own.
+TIMEOUT_S = 15.0
+MAX_TEXT_LENGTH = 1000
+NO_ANSWER = "The check did not end within {:g} seconds."
+STILL_RUNNING = "An earlier run of this check has not ended yet."
+HANGING_ADVICE = (
+    "Check the DNS server, the firewall and network drives of this server, which can block without an error."
+)
+FIELDS = ["state", "summary", "advice", "facts", "checked_at"]
+
+#: Threads of checks that have not ended, by name. At most one thread per check waits.
+_running: dict[str, threading.Thread] = {}
+
+
+def run(
+    names: Iterable[str] | None = None, overrides: dict[str, Callable[[], Finding]] | None = None
+) -> list[CheckResult]:
+    """Run checks, store their results, and return the results in the catalogue's order.
+
+    Checks in threads run at the same time, so the total time is at most TIMEOUT_S plus the time of the other checks.
+
+    Args:
+        names: the checks to run. The default is all of them.
+        overrides: functions to call instead of the catalogue's, by name.
+    """
+    wanted = set(CHECKS if names is None else names)
+    chosen = {name: check for name, check in CHECKS.items() if name in wanted}
+    chosen |= {name: replace(chosen[name], run=function) for name, function in (overrides or {}).items()}
+    threads = {name: _Thread(name, check) for name, check in chosen.items() if check.in_thread}
+    deadline = monotonic() + TIMEOUT_S
+    found = {name: _finding(check) for name, check in chosen.items() if not check.in_thread}
+    found |= {name: thread.finding(deadline) for name, thread in threads.items()}
+    results = [_result(name, found[name]) for name in chosen]
+    _store(results)
+    return results
+
+
+def run_due() -> list[CheckResult]:
+    """Run the checks whose last result is older than their interval."""
+    now, checked = timezone.now(), dict(CheckResult.objects.values_list("name", "checked_at"))
+    # Allow for the seconds between the job's start and the time of the result.
+    due = [n for n, check in CHECKS.items() if n not in checked or now - checked[n] > check.every * 0.8]
+    return run(due)
+
+
+def latest() -> dict[str, CheckResult]:
+    """Return the last result of each check of the catalogue that has run, in the catalogue's order."""
+    stored = CheckResult.objects.in_bulk()
+    return {name: stored[name] for name in CHECKS if name in stored}
+
+
+class _Thread:
+    """A check in a thread that does not use the database and does not delay the exit of the process."""
+
+    def __init__(self, name: str, check: Check) -> None:
+        self._finding: Finding | None = None
+        earlier = _running.get(name)
+        self.is_busy = earlier is not None and earlier.is_alive()
+        self.thread = threading.Thread(target=self._run, args=(check,), name=f"doctor-{name}", daemon=True)
+        if not self.is_busy:
+            _running[name] = self.thread
+            self.thread.start()
+
+    def finding(self, deadline: float) -> Finding:
+        if self.is_busy:
+            return Finding(STILL_RUNNING, HANGING_ADVICE)
+        self.thread.join(max(deadline - monotonic(), 0))
+        return self._finding or Finding(NO_ANSWER.format(TIMEOUT_S), HANGING_ADVICE)
+
+    def _run(self, check: Check) -> None:
+        self._finding = _finding(check)
+
+
+def _finding(check: Check) -> Finding:
+    try:
+        return check.run()
+    except DatabaseError as error:
+        return Finding(f"The database could not be read: {str(error).partition(chr(10))[0]}", "Check DATABASE_URL.")
+    except Exception as error:
+        log.exception("A check of clerk_doctor raised an exception.")
+        return Finding(f"The check itself failed: {type(error).__name__}.", "Report the traceback in the log.")
+
+
+def _result(name: str, finding: Finding) -> CheckResult:
+    summary, advice = (redaction.redact_text(text) for text in (finding.problem or finding.note, finding.advice))
+    return CheckResult(
+        name=name,
+        state=_state(finding),
+        summary=summary[:MAX_TEXT_LENGTH],
+        advice=advice[:MAX_TEXT_LENGTH],
+        facts=finding.facts,
+        checked_at=timezone.now(),
+    )
+
+
+def _state(finding: Finding) -> CheckResult.State:
+    if finding.is_skipped:
+        return CheckResult.State.SKIPPED
+    return CheckResult.State.FAILED if finding.problem else CheckResult.State.PASSED
+
+
+def _store(results: list[CheckResult]) -> None:
+    """Store the results. If the database is away, they are only returned."""
+    try:
+        CheckResult.objects.bulk_create(results, update_conflicts=True, unique_fields=["name"], update_fields=FIELDS)
+    except DatabaseError as error:
+        log.warning("The results of clerk_doctor could not be stored: %s", error)
