@@ -168,7 +168,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.messages.context_processors.messages",
                 "accounts.context_processors.clerk",
             ],
-            "libraries": {"fragments": "core.templatetags.fragments"},
+            "libraries": {"fragments": "core.templatetags.fragments", "lists": "core.templatetags.lists"},
         },
     },
 ]

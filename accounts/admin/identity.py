@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +18,7 @@ from accounts.models import IdentityConflict, User
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.admin.state_cells import state_cell
 from core.forms import ParagraphsField
 
 State = IdentityConflict.State
@@ -65,7 +67,7 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
 
     change_list_template = "admin/accounts/identityconflict/change_list.html"
     change_form_template = "admin/accounts/identityconflict/change_form.html"
-    list_display = ("opened_at", "kind", "emails", "user", "other", "state", "resolved_by")
+    list_display = ("opened_at", "status", "kind", "emails", "user", "other", "resolved_by")
     list_filter = ("state", "kind")
     list_select_related = ("user", "other", "resolved_by")
     search_fields = ("^email", "=user__clerk_id", "=other__clerk_id")
@@ -77,6 +79,11 @@ class IdentityConflictAdmin(ReadOnlyAdmin[IdentityConflict]):
         own = path("<path:object_id>/resolve/", view, name="accounts_identityconflict_resolve")
         join = path("join/", self.admin_site.admin_view(self.join), name="accounts_identityconflict_join")
         return [own, join, *super().get_urls()]
+
+    @admin.display(description=_("state"), ordering="state")
+    def status(self, conflict: IdentityConflict) -> SafeString:
+        level = "attention" if conflict.state == State.OPEN else "neutral"
+        return state_cell(level, conflict.get_state_display(), "attention" if level == "attention" else "ignored")
 
     @admin.display(description=_("emails"))
     def emails(self, conflict: IdentityConflict) -> str:

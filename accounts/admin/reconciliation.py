@@ -19,11 +19,14 @@ from accounts.sync import unlisted
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
+from core.admin.state_cells import state_cell
 
 #: Number of runs in the trend chart, and the chart's size.
 TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
 #: Users listed on the page of a report that has skipped deletions.
 MAX_USERS = 200
+#: Severity of each state. Other states are neutral.
+LEVELS: dict[str, str] = {Reconciliation.State.FINISHED: "good", Reconciliation.State.FAILED: "bad"}
 
 
 class ApprovalForm(forms.Form):
@@ -43,8 +46,8 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
     change_list_template = "admin/accounts/reconciliation/change_list.html"
     list_display = (
         "started_at",
+        "status",
         "kind",
-        "state",
         "agreement",
         "compared",
         "differed",
@@ -86,6 +89,11 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
         else:
             message = _("Approved and recorded in the audit log. Reload this page in a moment to see the deletions.")
             self.message_user(request, message, messages.SUCCESS)
+
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def status(self, run: Reconciliation) -> SafeString:
+        level = "bad" if run.still_differ else LEVELS.get(run.state, "neutral")
+        return state_cell(level, run.get_state_display(), "" if level in ("good", "bad") else "unknown")
 
     @admin.display(description=gettext_lazy("match rate"))
     def agreement(self, run: Reconciliation) -> str:

@@ -4,6 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -14,6 +15,11 @@ from accounts.roles.services import change_roles
 from accounts.sync import push as pushes
 from audit.log import Actor
 from core.admin.read_only import ReadOnlyAdmin
+from core.admin.state_cells import state_cell
+
+PushState = MetadataPush.State
+#: Severity of each state of a push. All other states are bad.
+PUSH_LEVELS: dict[str, str] = {PushState.PENDING: "attention", PushState.DONE: "good"}
 
 
 @admin.register(User)
@@ -21,7 +27,7 @@ class UserAdmin(ReadOnlyAdmin[User]):
     """Clerk users, tombstones of deleted users, and local operators."""
 
     change_form_template = "admin/accounts/user/change_form.html"
-    list_display = ("display_name", "email", "roles", "status", "created_at")
+    list_display = ("display_name", "status", "email", "role_names", "created_at")
     list_filter = ("is_active", "banned", ("deleted_at", admin.EmptyFieldListFilter), "is_superuser")
     search_fields = ("=clerk_id", "^email", "^username", "^name")
     actions = ("change_roles",)
@@ -33,9 +39,14 @@ class UserAdmin(ReadOnlyAdmin[User]):
     )
 
     @admin.display(description=_("status"))
-    def status(self, user: User) -> str:
+    def status(self, user: User) -> SafeString:
         """Return every reason why the account is inactive."""
-        return ", ".join(str(reason.label) for reason in user.inactive_reasons) or gettext("Active")
+        reasons = ", ".join(str(reason.label) for reason in user.inactive_reasons)
+        return state_cell("neutral", reasons, "ignored") if reasons else state_cell("good", gettext("Active"))
+
+    @admin.display(description=_("roles"), ordering="roles")
+    def role_names(self, user: User) -> str:
+        return ", ".join(map(str, user.role_labels)) or "–"
 
     @admin.action(description=_("Change roles of selected users"))
     def change_roles(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
@@ -62,11 +73,15 @@ class UserAdmin(ReadOnlyAdmin[User]):
 class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
     """The outbox for metadata pushes to Clerk, with one row per user."""
 
-    list_display = ("user", "state", "requested_at", "next_attempt_at", "attempts", "last_error")
+    list_display = ("user", "status", "requested_at", "next_attempt_at", "attempts", "last_error")
     list_filter = ("state",)
     list_select_related = ("user",)
     search_fields = ("=user__clerk_id", "^user__email")
     actions = ("push_again",)
+
+    @admin.display(description=_("state"), ordering="state")
+    def status(self, push: MetadataPush) -> SafeString:
+        return state_cell(PUSH_LEVELS.get(push.state, "bad"), push.get_state_display())
 
     @admin.action(description=_("Retry selected pushes"))
     def push_again(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> None:

@@ -42,7 +42,7 @@ class PeriodFilter(admin.ListFilter):
     """Filter by a preset period, or by a start and end time in UTC."""
 
     title = _("time")
-    template = "admin/audit/auditlog/period_filter.html"
+    inputs_template = "admin/audit/auditlog/period_inputs.html"
     parameters = ("within", "since", "until")
 
     def __init__(
@@ -126,9 +126,10 @@ class ActorKindFilter(admin.SimpleListFilter):
 
 
 class _ValueFilter(admin.ListFilter):
-    """Filter by a value from a link. The filter is shown only while it is active, so that it can be removed."""
+    """Filter by a value from a link on another page. A chip shows the value while the filter is active."""
 
     parameter = ""
+    is_set_by_links = True
 
     def __init__(
         self, request: HttpRequest, params: dict[str, list[str]], model: type[Model], model_admin: admin.ModelAdmin[Any]

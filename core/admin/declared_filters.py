@@ -14,7 +14,10 @@ from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
+
+from core.admin.filter_groups import Chip, FilterGroup, build_chips, build_groups
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +32,11 @@ class DeclaredFiltersChangeList(ChangeList):
 
     Attributes:
         warnings: messages about invalid query parameters that were ignored.
+        unfiltered_url: the URL of the list without filters and search.
     """
 
     model_admin: "DeclaredFiltersMixin[Any]"
+    unfiltered_url = "?"
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         self.warnings: list[str] = []
@@ -42,6 +47,15 @@ class DeclaredFiltersChangeList(ChangeList):
     def add_warning(self, sentence: str) -> None:
         if sentence not in self.warnings:  # Admin actions call get_queryset twice.
             self.warnings.append(sentence)
+
+    @cached_property
+    def filter_groups(self) -> list[FilterGroup]:
+        return build_groups(self)
+
+    def chips(self) -> list[Chip]:
+        """Return the search term and the active filters."""
+        search = [Chip(_("Search"), self.query, self.get_query_string(remove=[SEARCH_VAR]))] if self.query else []
+        return [*search, *build_chips(self.filter_groups)]
 
     def get_filters_params(self, params: dict[str, Any] | None = None) -> dict[str, Any]:
         given = super().get_filters_params(params)
@@ -72,6 +86,7 @@ class DeclaredFiltersChangeList(ChangeList):
 class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
     """An admin whose list accepts only the filters in `list_filter`."""
 
+    change_list_template = "admin/operators_list.html"
     #: The list's own query parameters that do not filter.
     list_parameters: frozenset[str] = frozenset()
 

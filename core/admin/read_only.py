@@ -23,7 +23,6 @@ class ReadOnlyAdmin[M: Model](DeclaredFiltersMixin[M]):
     """An admin in which no user, including superusers, can add, change or delete rows. Only code writes these rows."""
 
     change_form_template = "admin/read_only_form.html"
-    change_list_template = "admin/read_only_list.html"
     show_facets = ShowFacets.NEVER
     show_full_result_count = False  # Counting millions of rows is slow.
     ordering = ("-pk",)

@@ -7,14 +7,16 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core import redaction
+from core.admin.filter_groups import Chip
 from core.admin.keyset import SORT, KeysetChangeList
 from core.db.keyset import Ordering
-from webhooks.admin.filters import Chip, EventFilter
+from webhooks.admin.filters import EventFilter
 from webhooks.models import WebhookEvent
 from webhooks.models.events import ATTEMPTS, LAG
 
@@ -65,6 +67,10 @@ class EventChangeList(KeysetChangeList):
     def chips(self) -> list[Chip]:
         search = [Chip(_("Search"), self.query, self.get_query_string({"q": None}))] if self.query else []
         return [*search, *self.filter.chips(self)]
+
+    @property
+    def unfiltered_url(self) -> str:  # type: ignore[override]  # the sort order is known later
+        return f"?{urlencode({SORT: self.sort})}"
 
     def sorts(self) -> list[tuple[str | Promise, str, str]]:
         """Return the label and URL of each sort order, and "-" or "+" for the current order (descending or ascending).

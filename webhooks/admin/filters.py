@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -11,11 +11,11 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from audit.admin.filters import PERIODS, parse_time, parse_user_id
+from core.admin.filter_groups import Chip
 from webhooks.inbox.handlers import HANDLERS
 from webhooks.models import EventCount, WebhookEvent
 from webhooks.models.events import ERROR_TYPE
@@ -25,14 +25,6 @@ State = WebhookEvent.State
 UNSETTLED = "unsettled"
 #: Event types received in this period are suggested.
 SUGGESTION_PERIOD = timedelta(days=30)
-
-
-class Chip(NamedTuple):
-    """An active filter, and the URL of the list without it."""
-
-    label: str | Promise
-    value: str | Promise
-    remove_url: str
 
 
 class UTCDateTimeInput(forms.DateTimeInput):

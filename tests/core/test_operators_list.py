@@ -1,0 +1,92 @@
+"""The design that all admin lists share: filters as links, active filters as chips, and labelled cells."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import IdentityConflict, User
+from audit.models import AuditLog
+from tests.helpers.clients import with_password
+from tests.helpers.factories import UserFactory
+
+pytestmark = pytest.mark.django_db
+
+USERS, AUDIT = "/admin/accounts/user/", "/admin/audit/auditlog/"
+LISTS = {
+    model._meta.label_lower: reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    for model in admin.site._registry
+}
+
+
+@pytest.fixture
+def operator() -> Client:
+    return with_password()
+
+
+def chips(response: Any) -> dict[str, str]:
+    return {f"{chip.label}: {chip.value}": chip.remove_url for chip in response.context["cl"].chips()}
+
+
+class TestLists:
+    @pytest.mark.parametrize("label", LISTS)
+    def test_every_list_has_the_shared_design(self, operator: Client, label: str) -> None:
+        text = operator.get(LISTS[label]).content.decode()
+        assert "css/operators.css" in text
+        assert 'id="changelist-filter"' not in text
+
+    def test_filters_are_links_and_the_active_choice_is_marked(self, operator: Client) -> None:
+        text = operator.get(f"{USERS}?banned__exact=1").content.decode()
+        [group] = re.findall(
+            r'<span class="filter-group__title" id="filter-2">Banned</span>(.*?)</ul>', text, re.DOTALL
+        )
+        assert re.findall(r'<a href="([^"]*)" (aria-current="true")?>(\w+)</a>', group) == [
+            ("?", "", "All"),
+            ("?banned__exact=1", 'aria-current="true"', "Yes"),
+            ("?banned__exact=0", "", "No"),
+        ]
+
+    def test_active_filters_and_search_are_removable_chips(self, operator: Client) -> None:
+        response = operator.get(f"{USERS}?banned__exact=1&is_active__exact=0&q=Olive")
+        assert chips(response) == {
+            "Search: Olive": "?banned__exact=1&is_active__exact=0",
+            "is active: No": "?banned__exact=1&q=Olive",
+            "banned: Yes": "?is_active__exact=0&q=Olive",
+        }
+        assert 'href="?">Clear all</a>' in response.content.decode()
+        assert "Clear all" not in operator.get(USERS).content.decode()
+
+    def test_long_filters_are_folded(self, operator: Client) -> None:
+        text = operator.get(f"{AUDIT}?action__exact=USER_CREATED").content.decode()
+        [menu] = re.findall(r'<details class="filter-menu">.*?</details>', text, re.DOTALL)
+        assert re.sub(r"<[^>]*>", "", menu.partition("</summary>")[0]).strip() == "User Created"
+        assert menu.count("<a ") == len(AuditLog.Action) + 1
+
+    def test_filters_of_links_on_other_pages_are_shown_as_chips_only(self, operator: Client) -> None:
+        response = operator.get(f"{AUDIT}?target=accounts.user:1")
+        assert chips(response) == {"changed object: accounts.user:1": "?"}
+        assert 'filter-group__title" id="filter-1"' not in response.content.decode()
+
+    def test_cells_name_their_column(self, operator: Client) -> None:
+        UserFactory.create(name='Olive & "Owner"', client=True)
+        text = operator.get(USERS).content.decode()
+        assert '<td data-label="Status" class="field-status"><span class="state is-good">' in text
+        assert '<td data-label="Roles" class="field-role_names">Client</td>' in text
+        assert '<th data-label="Display name" class="field-display_name"><a href=' in text
+        assert '<td class="action-checkbox">' in text
+
+
+class TestStates:
+    def test_user_without_access_shows_the_reason(self, operator: Client) -> None:
+        UserFactory.create(banned=True)
+        assert '<span class="state is-neutral">' in operator.get(USERS).content.decode()
+
+    def test_open_conflict_needs_attention(self, operator: Client) -> None:
+        user, other = UserFactory.create(), UserFactory.create()
+        IdentityConflict.objects.create(kind=IdentityConflict.Kind.POSSIBLE, user=user, other=other)
+        text = operator.get(LISTS["accounts.identityconflict"]).content.decode()
+        assert '<td data-label="State" class="field-status"><span class="state is-attention">' in text
+        assert User.objects.count() == 3
