@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.clerk import diagnostics
 from accounts.clerk.diagnostics import Finding
 from webhooks.doctor import state, surroundings
-from webhooks.monitoring.messages import site_url
+from webhooks.monitoring.notifications.messages import site_url
 
 MINUTE, QUARTER = timedelta(minutes=1), timedelta(minutes=15)
 
