@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -14,7 +15,7 @@ from webhooks.monitoring.dashboard import CHART_SPANS, PERIODS, Row, column_star
 from webhooks.monitoring.dashboard_query import DashboardCounts
 
 PERIOD_NAMES = list(PERIODS)
-DAY_INDEX, WEEK_INDEX = PERIOD_NAMES.index("24 h"), PERIOD_NAMES.index("7 d")
+DAY_INDEX, WEEK_INDEX, MONTH_INDEX = (PERIOD_NAMES.index(name) for name in ("24 h", "7 d", "30 d"))
 #: Number of days before the last 24 hours that the figures are compared with.
 EARLIER_DAYS = 6
 #: Greater changes are shown as a multiple instead of a percentage.
@@ -68,9 +69,13 @@ def _count_tile(
     found = [row for row in rows if row.name in names]
     day, week = (sum(row.cells[index].number for row in found) for index in (DAY_INDEX, WEEK_INDEX))
     is_problem = any(row.cells[DAY_INDEX].number for row in found if row.is_problem)
-    return Tile(
-        key, label, day, trend=charts.trend_points(trend), note=describe_change(day, week - day), is_problem=is_problem
-    )
+    note = describe_change(day, week - day, has_history=_has_history(rows))
+    return Tile(key, label, day, trend=charts.trend_points(trend), note=note, is_problem=is_problem)
+
+
+def _has_history(rows: Sequence[Row]) -> bool:
+    """Return whether the site received events more than a week ago. Otherwise the week may have begun without a site."""
+    return any(row.cells[MONTH_INDEX].number > row.cells[WEEK_INDEX].number for row in rows if row.name == "received")
 
 
 def _lag_tile(counts: DashboardCounts) -> Tile:
@@ -78,14 +83,17 @@ def _lag_tile(counts: DashboardCounts) -> Tile:
     return Tile("lag", gettext_lazy("Clerk to applied"), seconds=p95, note=_("95 % of events are faster"))
 
 
-def describe_change(day: int, earlier: int) -> str:
+def describe_change(day: int, earlier: int, *, has_history: bool) -> str:
     """Compare the count of the last 24 hours with the daily average of the days before.
 
     Args:
         earlier: the total count of the EARLIER_DAYS.
+        has_history: whether the site is older than these days. Otherwise an average over them would be too low.
     """
     if not earlier:
         return _("None in the 6 days before") if day else _("None in 7 days")
+    if not has_history:
+        return _("%s in the 6 days before") % number_format(earlier, force_grouping=True)
     percent = round(100 * (day * EARLIER_DAYS - earlier) / earlier)
     if percent > MAX_PERCENT:
         return _("%s times the daily average") % round(percent / 100 + 1)

@@ -69,7 +69,26 @@ class TestTiles:
         ),
     )
     def test_change_is_compared_with_the_daily_average(self, day: int, earlier: int, text: str) -> None:
-        assert describe_change(day, earlier) == text
+        assert describe_change(day, earlier, has_history=True) == text
+
+    @pytest.mark.parametrize(
+        ("day", "earlier", "text"),
+        (
+            (73, 6, "6 in the 6 days before"),
+            (0, 6, "6 in the 6 days before"),
+            (3, 0, "None in the 6 days before"),
+            (0, 0, "None in 7 days"),
+        ),
+    )
+    def test_young_site_shows_the_earlier_count_instead_of_an_average(self, day: int, earlier: int, text: str) -> None:
+        assert describe_change(day, earlier, has_history=False) == text
+
+    def test_averages_are_shown_once_a_week_of_history_exists(self) -> None:
+        for age in (MINUTE, HOUR, 2 * DAY):
+            event(NOW - age)
+        assert build()["received"].note == "1 in the 6 days before"
+        event(NOW - 8 * DAY)
+        assert build()["received"].note == "12 times the daily average"
 
     def test_trend_of_one_value_is_drawn(self) -> None:
         assert trend_points([4]) == "0.0,1.0"
