@@ -51,7 +51,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         bind_contextvars(delivery_id=delivery.svix_id)  # added to all subsequent log lines of this request
         outcome = inbox.receive(delivery, _sender(request))
     except signatures.NotVerified as error:
-        return _rejected(request, error.reason, status=400)
+        return _rejected(request, error.reason, status=400, clock_offset_s=error.clock_offset_s)
     except signatures.NotConfigured as error:
         rejection_counter.count("not_configured")
         log.error("A webhook could not be verified: %s", error, extra={"cause": f"{request.path} not_configured"})
@@ -63,8 +63,8 @@ def receive(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse({"outcome": outcome})
 
 
-def _rejected(request: HttpRequest, reason: str, *, status: int) -> JsonResponse:
-    rejection_counter.count(reason)
+def _rejected(request: HttpRequest, reason: str, *, status: int, clock_offset_s: int | None = None) -> JsonResponse:
+    rejection_counter.count(reason, clock_offset_s)
     log.warning(
         "Rejected a webhook from %s: %s. If Clerk sent it, check CLERK_WEBHOOK_SECRET and the clock of this server.",
         get_client_ip(request),

@@ -21,14 +21,16 @@ FLUSH_DELAY_S = 10.0
 UNAVAILABLE = ("locked_row", "pool_exhausted", "database_away")
 #: Causes with a counter. Any other cause is counted as "other", so that the table cannot grow.
 CAUSES = (
-    *("bad_signature", "stale_timestamp", "missing_headers", "malformed_headers", "unreadable_body", "not_text"),
-    *("too_large", "address_not_allowed", "not_configured", "other"),
+    *("bad_signature", "stale_timestamp", "future_timestamp", "missing_headers", "malformed_headers"),
+    *("unreadable_body", "not_text", "too_large", "address_not_allowed", "not_configured", "other"),
     *UNAVAILABLE,
 )
 UPSERT = """
-INSERT INTO webhooks_rejectioncount AS stored (hour, cause, requests, last_at) VALUES (%s, %s, %s, %s)
+INSERT INTO webhooks_rejectioncount AS stored (hour, cause, requests, last_at, clock_offset_s)
+VALUES (%s, %s, %s, %s, %s)
 ON CONFLICT (hour, cause) DO UPDATE SET
-    requests = stored.requests + excluded.requests, last_at = greatest(stored.last_at, excluded.last_at)
+    requests = stored.requests + excluded.requests, last_at = greatest(stored.last_at, excluded.last_at),
+    clock_offset_s = coalesce(excluded.clock_offset_s, stored.clock_offset_s)
 """
 
 
@@ -39,13 +41,15 @@ class RejectionCounter:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._last_at: dict[str, datetime] = {}
+        self._offsets_s: dict[str, int | None] = {}
         self._timer: threading.Timer | None = None
 
-    def count(self, cause: str) -> None:
+    def count(self, cause: str, clock_offset_s: int | None = None) -> None:
         cause = cause if cause in CAUSES else "other"
         with self._lock:
             self._counts[cause] += 1
             self._last_at[cause] = timezone.now()
+            self._offsets_s[cause] = clock_offset_s
             self._schedule_flush()
 
     def _schedule_flush(self) -> None:
@@ -63,7 +67,10 @@ class RejectionCounter:
             with connection.cursor() as cursor:
                 # Sort the causes, so that all processes lock the rows in the same order and cannot deadlock.
                 hour = start_of_hour(timezone.now())
-                rows = [(hour, cause, counts[cause], self._last_at[cause]) for cause in sorted(counts)]
+                rows = [
+                    (hour, cause, counts[cause], self._last_at[cause], self._offsets_s[cause])
+                    for cause in sorted(counts)
+                ]
                 cursor.executemany(UPSERT, rows)
         except (DatabaseError, InterfaceError) as error:
             log.warning(

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import re
 import time
 from dataclasses import dataclass
@@ -31,12 +32,13 @@ class NotVerified(Exception):
 
     Attributes:
         reason: the code returned to the sender: missing_headers, malformed_headers, stale_timestamp,
-            unreadable_body, not_text or bad_signature.
+            future_timestamp, unreadable_body, not_text or bad_signature.
+        clock_offset_s: seconds from the signed timestamp to our clock, if only the timestamp was rejected.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, clock_offset_s: int | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.clock_offset_s = reason, clock_offset_s
 
 
 class NotConfigured(Exception):
@@ -64,6 +66,7 @@ def verify(request: HttpRequest) -> Delivery:
         raise NotConfigured("CLERK_WEBHOOK_SECRET is not set; copy it from the endpoint's page in Clerk's dashboard.")
     svix_id, timestamp, signature = _headers(request)
     body = _text(request)
+    _check_clock(svix_id, timestamp, signature, body)
     # Pass only these three headers, so that the library ignores other header names.
     headers = {"svix-id": svix_id, "svix-timestamp": timestamp, "svix-signature": signature}
     for secret_fingerprint, verifier in secrets:
@@ -139,9 +142,24 @@ def _headers(request: HttpRequest) -> tuple[str, str, str]:
     entries = [entry for entry in signature.split(" ") if ENTRY.fullmatch(entry)]
     if not (ID.fullmatch(svix_id) and len(svix_id) <= MAX_ID_LENGTH and TIMESTAMP.fullmatch(timestamp) and entries):
         raise NotVerified("malformed_headers")
-    if abs(time.time() - int(timestamp)) > TOLERANCE_S:
-        raise NotVerified("stale_timestamp")
     return svix_id, timestamp, " ".join(entries)
+
+
+def _check_clock(svix_id: str, timestamp: str, signature: str, body: str) -> None:
+    """Reject old and future timestamps.
+
+    The signature is verified first, so that the reason is reliable: anyone can send an old timestamp, but a valid
+    signature means that Svix sent it, and that our clock is wrong or the request is a repetition.
+    """
+    offset_s = int(time.time()) - int(timestamp)
+    if abs(offset_s) <= TOLERANCE_S:
+        return
+    signed = f"{svix_id}.{timestamp}.{body}".encode()
+    keys = [base64.b64decode(secret.removeprefix("whsec_")) for secret in settings.CLERK_WEBHOOK_SECRETS]
+    expected = {f"v1,{base64.b64encode(hmac.digest(key, signed, 'sha256')).decode()}" for key in keys}
+    if not any(hmac.compare_digest(entry, each) for entry in signature.split(" ") for each in expected):
+        raise NotVerified("bad_signature")
+    raise NotVerified("stale_timestamp" if offset_s > 0 else "future_timestamp", offset_s)
 
 
 def _text(request: HttpRequest) -> str:

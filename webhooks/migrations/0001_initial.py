@@ -125,6 +125,7 @@ class Migration(migrations.Migration):
                 ('cause', models.CharField(max_length=32)),
                 ('requests', models.PositiveIntegerField()),
                 ('last_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), help_text='When the last of these requests arrived.')),
+                ('clock_offset_s', models.BigIntegerField(help_text='Seconds from the signed timestamp to our clock, if only the timestamp was rejected.', null=True)),
             ],
             options={
                 'constraints': [models.UniqueConstraint(fields=('hour', 'cause'), name='webhooks_rejection_unique')],

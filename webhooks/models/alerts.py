@@ -36,6 +36,7 @@ class Alert(models.Model):
         OLDEST_UNSETTLED = "oldest_unsettled", _("An event has been unsettled for too long")
         REJECTED = "rejected_requests", _("Deliveries are being rejected")
         UNAVAILABLE = "unavailable_requests", _("Deliveries are answered with 503")
+        CLOCK = "clock", _("The clock differs from Clerk's")
         OTHER_INSTANCE = "other_instance", _("Another Clerk instance is sending events")
         SILENCE = "silence", _("No events are arriving")
         CLERK = "clerk_outage", _("Clerk does not respond as expected")

@@ -65,6 +65,9 @@ class RejectionCount(models.Model):
     cause = models.CharField(max_length=32)
     requests = models.PositiveIntegerField()
     last_at = models.DateTimeField(db_default=Now(), help_text="When the last of these requests arrived.")
+    clock_offset_s = models.BigIntegerField(
+        null=True, help_text="Seconds from the signed timestamp to our clock, if only the timestamp was rejected."
+    )
 
     class Meta:
         constraints = [

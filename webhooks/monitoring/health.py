@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet, Sum
+from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
@@ -27,10 +27,11 @@ RECENT_RUNS = 3
 
 
 class Rejections(NamedTuple):
-    """Requests rejected for one cause, and when the last one arrived."""
+    """Requests rejected for one cause, when the last one arrived, and how far its timestamp was from our clock."""
 
     requests: int
     last_at: datetime
+    clock_offset_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,11 @@ def has_worker() -> bool:
 
 
 def _rejections(now: datetime) -> dict[str, Rejections]:
-    rows = RejectionCount.objects.filter(hour__gte=start_of_hour(now - HOUR)).order_by()
-    counted = rows.values_list("cause").annotate(Sum("requests"), Max("last_at"))
-    return {cause: Rejections(requests, last_at) for cause, requests, last_at in counted}
+    found: dict[str, Rejections] = {}
+    for row in RejectionCount.objects.filter(hour__gte=start_of_hour(now - HOUR)).order_by("hour"):
+        earlier = found[row.cause].requests if row.cause in found else 0
+        found[row.cause] = Rejections(earlier + row.requests, row.last_at, row.clock_offset_s)
+    return found
 
 
 def _running_workers(now: datetime) -> QuerySet[ProcrastinateWorker]:

@@ -60,4 +60,4 @@ def _with_state(signals: Mapping[Alert.Rule, Signal], state: State) -> list[Aler
 
 
 def _join(*sentences: str) -> str:
-    return " ".join(f"{sentence.rstrip('.')}." for sentence in sentences)
+    return " ".join(f"{sentence.rstrip('.')}." for sentence in dict.fromkeys(sentences))

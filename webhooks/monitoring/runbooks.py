@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.safestring import mark_safe
 from markdown_it import MarkdownIt
 
@@ -15,6 +16,8 @@ from webhooks.models import Alert
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks"
 #: A relative link between runbooks. The links end in `.md` so that they also work on GitHub and in the built documentation.
 LINK = re.compile(r"\]\(([a-z_]+)\.md\)")
+#: A link to a page of the admin. In the built documentation, it has the host of all examples.
+ADMIN_LINK = "https://profiles.example.com/admin/"
 #: The first sentence of the section "What it means".
 MEANING = re.compile(r"\*\*What it means\.\*\* (.*?)(?:[.:](?=\s)|\n\n)", re.DOTALL)
 
@@ -59,6 +62,10 @@ def render_page(request: HttpRequest, name: str, context: dict[str, Any]) -> Htt
     if not exists(name):
         raise Http404
     title, _, text = (FOLDER / f"{name}.md").read_text().partition("\n")
-    html = MarkdownIt("commonmark").enable("table").render(LINK.sub(r"](../\1/)", text))
+    html = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render(LINK.sub(r"](../\1/)", text).replace(ADMIN_LINK, reverse("admin:index")))
+    )
     page = {"title": _title(title), "text": mark_safe(html)}  # noqa: S308  # from our own files
     return render(request, "admin/webhooks/runbook.html", context | page)

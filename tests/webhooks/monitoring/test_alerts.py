@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -308,7 +309,10 @@ def test_claimed_notification_is_not_sent_twice(receiver: Receiver, monkeypatch:
 def test_check_alerts_command_lists_open_alerts(receiver: Receiver, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("check_alerts")
     assert capsys.readouterr().out.splitlines() == [
+        "clock (unknown): No delivery has been received, so the clock was not compared",
         "silence (unknown): No event has been received",
+        "clerk_outage (unknown): CLERK_SECRET_KEY is not set, so Clerk cannot be checked",
+        "drift (unknown): CLERK_SECRET_KEY is not set, so Clerk cannot be checked",
         "audit_chain_broken (unknown): The audit log has never been verified",
         "No open alerts.",
     ]
@@ -397,8 +401,48 @@ def test_rejected_requests_opens_at_threshold() -> None:
     assert "bad_signature 19, too_large 1" in Alert.objects.get().summary
 
 
-def reject(cause: str, requests: int, at: datetime = NOW - MINUTE) -> None:
-    RejectionCount.objects.create(hour=start_of_hour(at), cause=cause, requests=requests, last_at=at)
+def reject(
+    cause: str, requests: int, at: datetime = NOW - timedelta(seconds=10), clock_offset_s: int | None = None
+) -> None:
+    facts = {"cause": cause, "requests": requests, "last_at": at, "clock_offset_s": clock_offset_s}
+    RejectionCount.objects.create(hour=start_of_hour(at), **facts)
+
+
+@pytest.mark.parametrize(("cause", "rule"), (("bad_signature", Rule.REJECTED), ("locked_row", Rule.UNAVAILABLE)))
+@pytest.mark.parametrize("usual", (1, 3000))
+def test_rejections_are_over_soon_after_a_delivery_is_accepted(cause: str, rule: Alert.Rule, usual: int) -> None:
+    event(NOW - 20 * MINUTE, deliveries=usual)
+    reject(cause, 1000)
+    assert check_alerts_at() == [rule]
+    event(NOW)
+    with time_machine.travel(NOW + timedelta(seconds=50), tick=False):
+        signal = RULES[rule](measure())
+    assert (signal.state, "accepted since" in signal.summary) == ("well", True)
+
+
+@pytest.mark.parametrize(
+    ("cause", "offset_s", "words"),
+    (("future_timestamp", -600, "10 minutes behind"), ("stale_timestamp", 660, "11 minutes ahead")),
+)
+def test_wrong_clock_opens_its_own_alert(cause: str, offset_s: int, words: str) -> None:
+    event(NOW - timedelta(days=2))
+    reject(cause, 2, clock_offset_s=offset_s)
+    assert check_alerts_at() == [Rule.CLOCK]
+    assert words in Alert.objects.get().summary
+
+
+def test_single_repetition_of_an_old_delivery_does_not_open_an_alert() -> None:
+    event(NOW - timedelta(days=2))
+    reject("stale_timestamp", 1, clock_offset_s=86_400)
+    assert check_alerts_at() == []
+    with time_machine.travel(NOW, tick=False):
+        assert RULES[Rule.CLOCK](measure()).state == "degraded"
+
+
+def test_wrong_clock_of_one_server_opens_while_others_accept() -> None:
+    event(NOW, deliveries=50)
+    reject("stale_timestamp", 10, clock_offset_s=600)
+    assert check_alerts_at() == [Rule.CLOCK]
 
 
 def test_wrong_secret_of_a_quiet_site_opens_after_two_deliveries() -> None:
@@ -471,6 +515,13 @@ def test_full_disk_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_alerts_at() == []
     usage["free"] = 1024**3 // 2
     assert check_alerts_at() == [Rule.DISK_SPACE]
+
+
+def test_missing_data_is_unknown(settings: Settings, tmp_path: Path) -> None:
+    """Without a key, Clerk cannot be asked; without the folder, its disk cannot be measured."""
+    settings.CLERK_SECRET_KEY, settings.MEDIA_ROOT = "", tmp_path / "missing"
+    health = measure()
+    assert {RULES[rule](health).state for rule in (Rule.CLERK, Rule.DRIFT, Rule.DISK_SPACE)} == {"unknown"}
 
 
 def test_other_instance_opens_for_foreign_events(settings: Settings, webhook: WebhookClient) -> None:

@@ -6,7 +6,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
+from pytest_django import Settings
 
+from accounts.models import ClerkRateLimit, Reconciliation
 from audit.models import AuditVerification
 from tests.config.test_metrics import scrape
 from tests.webhooks.monitoring.test_hourly_counts import event
@@ -77,8 +79,11 @@ def test_rule_that_raises_is_unknown_and_keeps_its_alert(monkeypatch: pytest.Mon
     assert Alert.objects.get(rule=Alert.Rule.SILENCE).ok_since is None
 
 
-def test_site_with_data_and_without_problems_is_well() -> None:
+def test_site_with_data_and_without_problems_is_well(settings: Settings) -> None:
     now = timezone.now()
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    ClerkRateLimit.objects.create(name="instance", next_slot_at=now)
+    Reconciliation.objects.create(kind="recent", state="finished", started_at=now, finished_at=now)
     event(now)
     AggregationProgress.objects.create(aggregated_at=now)
     AuditVerification.objects.create(started_at=now, finished_at=now, seal_count=1, row_count=9, erased_count=0)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.clerk.outage import MAX_FAILURES
 from accounts.clerk.rate_limiter import FAILURE_THRESHOLD, FRONTEND, INSTANCE
@@ -18,6 +18,8 @@ MAX_PENDING_AGE = timedelta(minutes=15)
 MAX_RECONCILIATION_AGE = timedelta(hours=2)
 #: If webhooks arrive, reconciliation has nothing to correct. Several users, or corrections in several runs, mean lost events.
 MIN_CORRECTED_USERS, MIN_CORRECTING_RUNS = 5, 2
+#: Without the key, users are never compared with Clerk and changes are never pushed.
+NO_KEY = gettext_lazy("CLERK_SECRET_KEY is not set, so Clerk cannot be checked")
 
 
 def clerk(health: Health) -> Signal:
@@ -32,13 +34,11 @@ def clerk(health: Health) -> Signal:
     if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
         text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")
         return broken(text, min(frontend.failures, MAX_FAILURES))
-    if not settings.CLERK_SECRET_KEY or backend:
-        return (
-            degraded(_("A request to Clerk failed"), _("The last request to Clerk failed."))
-            if backend and backend.failures
-            else well(_("Clerk's APIs answer and accept the secret key."))
-        )
-    return unknown(_("No request has been sent to Clerk"))
+    if backend and backend.failures:
+        return degraded(_("A request to Clerk failed"), _("The last request to Clerk failed."))
+    if backend and settings.CLERK_SECRET_KEY:
+        return well(_("Clerk's APIs answer and accept the secret key."))
+    return unknown(_("No request has been sent to Clerk") if settings.CLERK_SECRET_KEY else str(NO_KEY))
 
 
 def pushes(health: Health) -> Signal:
@@ -59,7 +59,7 @@ def drift(health: Health) -> Signal:
     """Check whether users differ from Clerk, and whether reconciliation runs and has had to correct many."""
     run = health.last_reconciliation
     if not settings.CLERK_SECRET_KEY:
-        return WELL
+        return unknown(str(NO_KEY))
     if run is None or run.finished_at is None:
         return unknown(_("Users have never been compared with Clerk"))
     if remaining := run.still_differ:

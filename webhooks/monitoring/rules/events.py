@@ -1,7 +1,7 @@
 """Rules about events and deliveries."""
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +13,7 @@ from webhooks.inbox.rejections import UNAVAILABLE
 from webhooks.models import WebhookEvent
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, well
+from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
 #: Both thresholds apply to the events of the current and previous hour.
 MIN_FAILURE_SHARE, MIN_FAILURES = 0.05, 5
@@ -24,8 +24,12 @@ MAX_UNSETTLED_AGE = timedelta(minutes=30)
 MIN_REJECTED, MIN_REJECTED_SHARE = 20, 0.05
 #: Causes that require Svix headers or a mistake on our side, so the deliveries are probably from Clerk. Even a few are
 #: a problem if no delivery has been accepted since.
-PROBABLY_CLERK, MIN_PROBABLY_CLERK = ("bad_signature", "stale_timestamp", "not_configured"), 2
+PROBABLY_CLERK, MIN_PROBABLY_CLERK = ("bad_signature", "not_configured"), 2
+#: Causes of deliveries with a valid signature. An old delivery can be a repetition, but one from the future cannot.
+WRONG_CLOCK, FUTURE = ("stale_timestamp", "future_timestamp"), "future_timestamp"
 MIN_UNAVAILABLE = 3
+#: The problem is over if a delivery was accepted after the last rejected one, and none was rejected for this time.
+OVER_AFTER = timedelta(seconds=30)
 MAX_IDS = 20
 
 
@@ -75,10 +79,13 @@ def oldest_unsettled(health: Health) -> Signal:
 
 def rejected(health: Health) -> Signal:
     """Check whether deliveries are rejected: many of them, or those that probably come from Clerk."""
-    causes = {cause: row.requests for cause, row in health.rejections.items() if cause not in UNAVAILABLE}
+    others = (*UNAVAILABLE, *WRONG_CLOCK)
+    causes = {cause: row.requests for cause, row in health.rejections.items() if cause not in others}
     total, genuine = sum(causes.values()), sum(causes.get(cause, 0) for cause in PROBABLY_CLERK)
     text = _("The endpoint rejected %(total)d requests in the current and previous hour: %(causes)s.")
     summary = text % {"total": total, "causes": _listed(causes)}
+    if total and _is_over(health, causes):
+        return well(f"{summary} {_('Deliveries have been accepted since.')}")
     is_blocked = genuine >= MIN_PROBABLY_CLERK and _accepted_nothing_since(health, PROBABLY_CLERK)
     if is_blocked:
         summary += " " + _("No delivery has been accepted since.")
@@ -89,6 +96,33 @@ def rejected(health: Health) -> Signal:
     return well(summary if total else _("No request was rejected in the current and previous hour."))
 
 
+def clock(health: Health) -> Signal:
+    """Check whether validly signed deliveries are rejected because our clock differs from Svix's."""
+    causes = {cause: health.rejections[cause].requests for cause in WRONG_CLOCK if cause in health.rejections}
+    if not causes:
+        return _accepted_in_time(health)
+    total, last_at = sum(causes.values()), _last_rejection(health, WRONG_CLOCK)
+    offset_s = next(health.rejections[cause].clock_offset_s or 0 for cause in causes if _at(health, cause) == last_at)
+    text = (
+        _("%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes ahead.")
+        if offset_s > 0
+        else _("%(total)d deliveries were rejected, because the clock of a web server is %(minutes)d minutes behind.")
+    )
+    summary = text % {"total": total, "minutes": abs(offset_s) // 60}
+    if _is_over(health, causes):
+        return well(f"{summary} {_('Deliveries have been accepted since.')}")
+    is_many = total >= MIN_PROBABLY_CLERK and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
+    if FUTURE in causes or is_many or (total >= MIN_PROBABLY_CLERK and _accepted_nothing_since(health, causes)):
+        return broken(summary, total, {"causes": causes, "clock_offset_seconds": offset_s})
+    return degraded(_("An old delivery was rejected"), summary)
+
+
+def _accepted_in_time(health: Health) -> Signal:
+    if health.last_received is None:
+        return unknown(_("No delivery has been received, so the clock was not compared"))
+    return well(_("The timestamp of the last delivery was within five minutes of the clock."))
+
+
 def unavailable(health: Health) -> Signal:
     """Check whether valid deliveries were answered with 503, so that Svix has to send them again."""
     causes = {cause: row.requests for cause, row in health.rejections.items() if cause in UNAVAILABLE}
@@ -97,6 +131,8 @@ def unavailable(health: Health) -> Signal:
         return well(_("No delivery was answered with 503 in the current and previous hour."))
     text = _("%(total)d valid deliveries were answered with 503 in the current and previous hour: %(causes)s.")
     summary = text % {"total": total, "causes": _listed(causes)}
+    if _is_over(health, causes):
+        return well(f"{summary} {_('Deliveries have been accepted since.')}")
     is_many = total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
     if total >= MIN_UNAVAILABLE and (is_many or _accepted_nothing_since(health, UNAVAILABLE)):
         return broken(summary, total, {"causes": causes})
@@ -127,8 +163,22 @@ def _deliveries(health: Health) -> int:
 
 def _accepted_nothing_since(health: Health, causes: Iterable[str]) -> bool:
     """Return whether no event has been stored since the last request rejected for one of the causes."""
-    last_at = max((health.rejections[cause].last_at for cause in causes if cause in health.rejections), default=None)
+    last_at = _last_rejection(health, causes)
     return last_at is not None and (health.last_received is None or health.last_received < last_at)
+
+
+def _is_over(health: Health, causes: Iterable[str]) -> bool:
+    """Return whether deliveries are accepted again, so that operators see the effect of a repair within a minute."""
+    last_at = _last_rejection(health, causes)
+    return last_at is not None and last_at <= health.at - OVER_AFTER and not _accepted_nothing_since(health, causes)
+
+
+def _last_rejection(health: Health, causes: Iterable[str]) -> datetime | None:
+    return max((_at(health, cause) for cause in causes if cause in health.rejections), default=None)
+
+
+def _at(health: Health, cause: str) -> datetime:
+    return health.rejections[cause].last_at
 
 
 def _listed(causes: dict[str, int]) -> str:

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 from audit.models import AuditVerification
 from audit.sealing.schedule import verification_overdue_since
 from webhooks.monitoring.health import HOUR, Health
-from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
+from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
 
 #: Hourly counts are updated every minute. Older counts are out of date.
 COUNTS_STALE_AFTER = timedelta(minutes=5)
@@ -49,9 +49,9 @@ def jobs(health: Health) -> Signal:
 
 
 def disk_space(health: Health) -> Signal:
-    """Check the disk with uploaded images, if this host has it."""
+    """Check the disk with uploaded images."""
     if health.media_free is None:
-        return WELL
+        return unknown(_("The folder of uploaded images does not exist"), _("MEDIA_ROOT does not exist on this host."))
     free, total = health.media_free
     text = _("The disk with uploaded images has %(free).1f GiB left, %(percent)d%% of its size.")
     summary = text % {"free": free / 1024**3, "percent": math.floor(100 * free / total)}
