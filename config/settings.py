@@ -85,6 +85,10 @@ METRICS_ALLOWED_IPS = comma_separated("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"
 PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90, minimum=1)
 #: Channels for alert notifications: Apprise URLs such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = comma_separated("ALERT_URLS")
+#: Schedule for evaluating the alert rules. Cron syntax in UTC, with an optional sixth field for seconds.
+ALERT_CHECK_CRON = cron("ALERT_CHECK_CRON", "* * * * * */15")
+#: An alert is resolved after its problem has been over for this time.
+ALERT_RESOLVE_AFTER_S = integer("ALERT_RESOLVE_AFTER_S", 300, minimum=1)
 
 #: This deployment's name and code version, for Sentry and the logs.
 DEPLOYMENT, VERSION = deployment(), version()

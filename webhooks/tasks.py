@@ -37,10 +37,10 @@ def aggregate_counts(timestamp: int) -> None:
     hourly_counts.aggregate()
 
 
-@app.periodic(cron="* * * * * 30")  # half a minute after aggregate_counts
+@app.periodic(cron=settings.ALERT_CHECK_CRON)
 @app.task(queue="upkeep", queueing_lock="check_alerts")
 def check_alerts(timestamp: int) -> None:
-    """Evaluate every alert rule and send notifications, once a minute."""
+    """Evaluate every alert rule and send notifications."""
     alerts.check()
 
 

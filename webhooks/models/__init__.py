@@ -1,6 +1,6 @@
 """The models of the webhook app."""
 
-from webhooks.models.alerts import Alert, Notification
+from webhooks.models.alerts import Alert, AlertCheck, Notification
 from webhooks.models.attempts import Attempt
 from webhooks.models.counts import AggregationProgress, EventCount, EventTiming, RejectionCount
 from webhooks.models.diagnostics import CheckResult
@@ -11,6 +11,7 @@ from webhooks.models.replays import Replay, ReplayBatch, ReplayFinding
 __all__ = [
     "AggregationProgress",
     "Alert",
+    "AlertCheck",
     "Attempt",
     "CheckResult",
     "EventCount",

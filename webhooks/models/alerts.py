@@ -10,13 +10,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-#: An alert is resolved if its signal has not been broken for this time.
-RESOLVE_AFTER = timedelta(minutes=5)
-
 
 def rule_choices() -> list[tuple[str, str | Promise]]:
     """Return the choices of `Alert.rule`. Migrations store the name of this function, so new rules need no migration."""
     return list(Alert.Rule.choices)
+
+
+def resolve_after() -> timedelta:
+    """Return the time for which a signal must not be broken before its alert is resolved."""
+    return timedelta(seconds=settings.ALERT_RESOLVE_AFTER_S)
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
@@ -103,7 +105,7 @@ class Alert(models.Model):
     @property
     def closes_at(self) -> datetime | None:
         """When the alert will be resolved, if the problem is over and does not return until then."""
-        return self.ok_since + RESOLVE_AFTER if self.is_open and self.ok_since else None
+        return self.ok_since + resolve_after() if self.is_open and self.ok_since else None
 
     def is_quiet(self, now: datetime) -> bool:
         """Return whether the alert is acknowledged or snoozed. No notification is sent if such an alert gets worse."""
@@ -126,6 +128,18 @@ class Alert(models.Model):
         if self.snoozed_until and self.snoozed_until > timezone.now():
             return _("snoozed")
         return _("acknowledged") if self.acknowledged_at else _("open")
+
+
+class AlertCheck(models.Model):
+    """The last evaluation of all rules. The table has a single row."""
+
+    checked_at = models.DateTimeField()
+    worker_starts = models.JSONField(
+        default=list, help_text="Pairs of a time and the latest worker's ID at that time; see monitoring.worker_starts."
+    )
+
+    def __str__(self) -> str:
+        return f"checked at {self.checked_at}"
 
 
 class Notification(models.Model):

@@ -1,6 +1,6 @@
 """Open, update and resolve alerts, and send notifications to the channels in ALERT_URLS.
 
-Each broken signal opens one alert. The alert resolves when its signal has not been broken for RESOLVE_AFTER. If the
+Each broken signal opens one alert. The alert resolves when its signal has not been broken for ALERT_RESOLVE_AFTER_S. If the
 problem returns soon afterwards, the same alert is reopened, which prevents flapping. Notifications are stored in the
 transaction that changes the alert, with one row per channel, and sent afterwards. A failing channel is therefore
 retried without delaying the others.
@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from webhooks.models import Alert, Notification
-from webhooks.models.alerts import RESOLVE_AFTER
-from webhooks.monitoring import error_groups, signals
+from webhooks.models import Alert, AlertCheck, Notification
+from webhooks.models.alerts import resolve_after
+from webhooks.monitoring import error_groups, signals, worker_starts
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.notifications import services as notifications
 from webhooks.monitoring.rules import RULES, SEVERITIES
@@ -28,6 +28,8 @@ Kind = Notification.Kind
 REOPEN_WITHIN = timedelta(minutes=30)
 #: An alert is worse if its value is at least this many times the last notified value.
 WORSE_FACTOR = 2
+#: The rules are evaluated every 15 seconds by default.
+OVERDUE_AFTER = timedelta(seconds=75)
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
 #: number is arbitrary, but must differ from other locks.
 LOCK = 0x616C6572
@@ -40,10 +42,16 @@ def check() -> list[Alert]:
         The alerts that are open now.
     """
     health = measure()
+    worker_starts.record(health.at)
     for rule, evaluate in RULES.items():
         _evaluate(rule, evaluate, health)
     notifications.send_due()
     return list(Alert.objects.open())
+
+
+def is_overdue(now: datetime) -> bool:
+    """Return whether no process has evaluated the rules recently, although a worker may seem to run."""
+    return not AlertCheck.objects.filter(checked_at__gt=now - OVERDUE_AFTER).exists()
 
 
 @transaction.atomic
@@ -115,7 +123,7 @@ def _notify_if_changed(alert: Alert, now: datetime) -> None:
 def _resolve_if_ok(alert: Alert, signal: Signal, now: datetime) -> None:
     if alert.ok_since is None:
         alert.ok_since = now
-    elif now - alert.ok_since >= RESOLVE_AFTER:
+    elif now - alert.ok_since >= resolve_after():
         alert.resolved_at, alert.resolution = now, signal.summary[:500]
         if not _was_announced_resolved(alert, before=now):
             notifications.queue(alert, Kind.RESOLVED)

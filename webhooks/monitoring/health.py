@@ -1,6 +1,7 @@
 """Health measurements: the current numbers that the signals, the dashboard and the metrics are derived from."""
 
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,15 +14,19 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
 from core.times import start_of_hour
+from webhooks.inbox.service import retry_event
 from webhooks.models import AggregationProgress, RejectionCount, WebhookEvent
-from webhooks.monitoring import hourly_counts
+from webhooks.monitoring import hourly_counts, worker_starts
 from webhooks.monitoring.hourly_counts import TypeCount
+from webhooks.monitoring.worker_starts import WorkerStarts
 
 #: Maximum count. Larger numbers do not have to be exact.
 MAX_COUNT = 1000
 #: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
+#: A job that has failed so often needs attention, although it will be retried.
+MIN_JOB_FAILURES = 3
 #: Reconciliations whose repairs are compared.
 RECENT_RUNS = 3
 
@@ -51,7 +56,10 @@ class Health:
         reconciliations: the latest finished reconciliations that also corrected differences, newest first.
         open_conflicts: identity conflicts waiting for an admin's decision.
         heartbeats: the last heartbeat of each running worker.
+        worker_starts: how many workers have started within ten minutes, and when the last one was noticed.
         overdue_jobs: jobs that should have started at least a minute ago.
+        oldest_overdue: when the oldest overdue job should have started.
+        repeated_failures: tasks whose jobs have failed several times and have not succeeded since, and their jobs.
         failed_jobs: jobs that failed and will not be retried.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
@@ -71,6 +79,9 @@ class Health:
     reconciliations: list[Reconciliation]
     open_conflicts: int
     heartbeats: list[datetime]
+    worker_starts: WorkerStarts
+    oldest_overdue: datetime | None
+    repeated_failures: dict[str, int]
     overdue_jobs: int
     failed_jobs: int
     clerk: dict[str, ClerkRateLimit]
@@ -95,6 +106,7 @@ def measure() -> Health:
     pending = pushes.filter(state=MetadataPush.State.PENDING)
     finished = Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)
     names = [rate_limiter.INSTANCE, rate_limiter.FRONTEND]
+    overdue = list(_overdue_jobs(now).order_by().values_list("scheduled_at", flat=True)[:MAX_COUNT])
     return Health(
         at=now,
         failed=_count(events.filter(state=WebhookEvent.State.FAILED)),
@@ -109,7 +121,10 @@ def measure() -> Health:
         reconciliations=list(finished[:RECENT_RUNS]),
         open_conflicts=_count(IdentityConflict.objects.waiting()),
         heartbeats=list(_running_workers(now).values_list("last_heartbeat", flat=True)),
-        overdue_jobs=_count(_overdue_jobs(now)),
+        worker_starts=worker_starts.recent(now),
+        overdue_jobs=len(overdue),
+        oldest_overdue=min(filter(None, overdue), default=None),
+        repeated_failures=_repeated_failures(),
         failed_jobs=_count(ProcrastinateJob.objects.filter(status="failed")),
         clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
         aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
@@ -142,6 +157,15 @@ def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
     deferred = ProcrastinateEvent.objects.filter(job=OuterRef("pk"), type="deferred", at__lte=due)
     immediate = Q(scheduled_at=None) & Exists(deferred)
     return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
+
+
+def _repeated_failures() -> dict[str, int]:
+    """Count retrying jobs by task. Events are retried by the inbox and have their own rules."""
+    job = ProcrastinateJob.objects
+    succeeded = job.filter(task_name=OuterRef("task_name"), status="succeeded", pk__gt=OuterRef("pk"))
+    retrying = job.filter(~Exists(succeeded), status="todo", attempts__gte=MIN_JOB_FAILURES)
+    names = retrying.exclude(task_name=retry_event.name).order_by().values_list("task_name", flat=True)[:MAX_COUNT]
+    return dict(Counter(names))
 
 
 def _media_free() -> tuple[int, int] | None:

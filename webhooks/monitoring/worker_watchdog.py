@@ -1,17 +1,18 @@
-"""Evaluate the alert rules in the web processes while no worker is running."""
+"""Evaluate the alert rules in the web processes while no worker does."""
 
 import logging
 import random
 import threading
 
 from django.db import DatabaseError, InterfaceError, connections
+from django.utils import timezone
 
 from webhooks.monitoring import alerts, health
 
 log = logging.getLogger(__name__)
 
 #: Seconds between checks. Each pause is shortened at random, so that processes do not check at the same time.
-INTERVAL_S = 30.0
+INTERVAL_S = 20.0
 
 
 def start() -> None:
@@ -19,8 +20,8 @@ def start() -> None:
 
 
 def check() -> None:
-    """Evaluate all alert rules if no worker is running."""
-    if not health.has_worker():
+    """Evaluate all alert rules if no worker is running, or if the running workers do not evaluate them."""
+    if not health.has_worker() or alerts.is_overdue(timezone.now()):
         alerts.check()
 
 

@@ -321,7 +321,7 @@ def test_admin_index_links_to_dashboard(operator: Client) -> None:
 
 
 #: Statements for the whole page and for a poll, including the session.
-PAGE, POLLED = 34, 34
+PAGE, POLLED = 36, 36
 
 
 def count_queries(browser: Client, **headers: str) -> int:

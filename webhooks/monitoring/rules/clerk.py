@@ -7,12 +7,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.clerk.outage import MAX_FAILURES
-from accounts.clerk.rate_limiter import FAILURE_THRESHOLD, FRONTEND, INSTANCE
+from accounts.clerk.rate_limiter import FRONTEND, INSTANCE
 from core.times import minutes
 from webhooks.models import Alert
 from webhooks.monitoring.health import Health
 from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
+#: A worker probes the API every 15 seconds, so an outage is reported within a minute.
+MIN_FAILURES = 3
 MAX_PENDING_AGE = timedelta(minutes=15)
 #: Reconciliation runs every 15 minutes. An alert opens if it has not run for this time.
 MAX_RECONCILIATION_AGE = timedelta(hours=2)
@@ -28,8 +30,8 @@ def clerk(health: Health) -> Signal:
     if backend and backend.refused_at:
         text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
         return broken(text, 1, {"refused_since": backend.refused_at.isoformat()})
-    if backend and backend.failures >= FAILURE_THRESHOLD:
-        text = _("Clerk's Backend API failed %d requests in a row. Requests are paused between probes.")
+    if backend and backend.failures >= MIN_FAILURES:
+        text = _("Clerk's Backend API failed %d requests in a row. After five failures, only probes are sent.")
         return broken(text % backend.failures, backend.failures)
     if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
         text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")

@@ -8,6 +8,7 @@ from django.utils.translation import ngettext
 
 from audit.models import AuditVerification
 from audit.sealing.schedule import verification_overdue_since
+from core.times import minutes
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
 
@@ -15,16 +16,33 @@ from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
 COUNTS_STALE_AFTER = timedelta(minutes=5)
 #: Minimum free space on the disk with uploaded images, in bytes and as a fraction. It is low only if it is below both.
 LOW_SPACE, FULL_SPACE = (20 * 1024**3, 0.1), (1024**3, 0.05)
+#: Workers keep restarting if they started this often within ten minutes, and this often for each running worker.
+MIN_STARTS, STARTS_PER_WORKER = 4, 2
+#: Workers that have not restarted for this time are stable again.
+STABLE_AFTER = timedelta(seconds=45)
+#: Jobs that should have started this long ago are a problem, although a worker is running.
+MAX_OVERDUE = timedelta(minutes=15)
 #: Severity of missed verifications. It is low, so that a changed row is worse and causes another notification.
 UNVERIFIED_SEVERITY = 0.1
 
 
 def worker_gone(health: Health) -> Signal:
-    """Check whether a worker is running. If no worker is running, the web processes evaluate this rule."""
-    if health.heartbeats:
-        running = len(health.heartbeats)
+    """Check whether a worker is running and stays alive. If not, the web processes evaluate this rule."""
+    running = len(health.heartbeats)
+    if running and _keeps_restarting(health):
+        text = _("Queue workers have started %(starts)d times within ten minutes. They probably crash.")
+        starts = health.worker_starts.number
+        return broken(text % {"starts": starts}, starts, title=_("Workers keep restarting"))
+    if running:
         return well(ngettext("%d worker is running.", "%d workers are running.", running) % running)
     return broken(_("No queue worker is running. Overdue jobs: %d.") % health.overdue_jobs, 1)
+
+
+def _keeps_restarting(health: Health) -> bool:
+    """Return whether workers start far more often than during a deployment, and did so within the last seconds."""
+    starts, last_at = health.worker_starts
+    is_many = starts >= MIN_STARTS and starts > STARTS_PER_WORKER * len(health.heartbeats)
+    return is_many and last_at is not None and health.at - last_at < STABLE_AFTER
 
 
 def jobs(health: Health) -> Signal:
@@ -42,6 +60,19 @@ def jobs(health: Health) -> Signal:
             1,
             title=_("Event counts are out of date"),
         )
+    if health.repeated_failures:
+        tasks = ", ".join(sorted(name.rpartition(".")[2] for name in health.repeated_failures))
+        number = sum(health.repeated_failures.values())
+        text = ngettext(
+            "%(number)d job has failed at least three times and is being retried: %(tasks)s.",
+            "%(number)d jobs have failed at least three times and are being retried: %(tasks)s.",
+            number,
+        )
+        return broken(text % {"number": number, "tasks": tasks}, number, title=_("Jobs keep failing"))
+    if health.heartbeats and health.oldest_overdue and health.at - health.oldest_overdue > MAX_OVERDUE:
+        text = _("%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.")
+        age = minutes(health.at - health.oldest_overdue)
+        return broken(text % {"jobs": health.overdue_jobs, "minutes": age}, age, title=_("Jobs are overdue"))
     if health.heartbeats and health.overdue_jobs:
         text = ngettext("%d background job is overdue.", "%d background jobs are overdue.", health.overdue_jobs)
         return degraded(_("Jobs are overdue"), text % health.overdue_jobs)

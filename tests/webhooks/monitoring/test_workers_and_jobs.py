@@ -1,0 +1,118 @@
+"""Signals about workers that keep crashing, and about jobs that keep failing or start late."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.utils import timezone
+
+from webhooks.inbox.service import retry_event
+from webhooks.models import Alert, AlertCheck
+from webhooks.monitoring import alerts, worker_watchdog
+from webhooks.monitoring.health import measure
+from webhooks.monitoring.rules import RULES
+from webhooks.monitoring.signals import Signal
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+def signal_at(moment: datetime, rule: Alert.Rule = Alert.Rule.WORKER_GONE) -> Signal:
+    """Evaluate the rules, as every 15 seconds, and return a signal."""
+    with time_machine.travel(moment, tick=False):
+        alerts.check()
+        return RULES[rule](measure())
+
+
+def start_worker(moment: datetime, running: int = 1) -> None:
+    """Start a worker, and keep only the heartbeats of the latest ones."""
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (%s)", [moment])
+        cursor.execute(
+            """DELETE FROM procrastinate_workers WHERE id NOT IN (
+                SELECT id FROM procrastinate_workers ORDER BY id DESC LIMIT %s)""",
+            [running],
+        )
+
+
+def add_job(task: str, status: str = "todo", **columns: Any) -> None:
+    values = {"queue_name": "default", "task_name": task, "status": status, **columns}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO procrastinate_jobs ({', '.join(values)}) VALUES ({', '.join(['%s'] * len(values))})",
+            list(values.values()),
+        )
+
+
+class TestRestarts:
+    def test_crashing_worker_is_broken_and_then_well(self) -> None:
+        signal_at(NOW)
+        for number in range(12):
+            start_worker(NOW + 5 * number * SECOND)
+            signal = signal_at(NOW + 5 * number * SECOND)
+        assert signal.state == "broken"
+        assert signal.title == "Workers keep restarting"
+        start_worker(NOW + 60 * SECOND)
+        signal_at(NOW + 62 * SECOND)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = %s", [NOW + 2 * MINUTE])
+        assert signal_at(NOW + 110 * SECOND).state == "well"
+
+    def test_deployments_of_many_workers_are_well(self) -> None:
+        for _ in range(8):
+            start_worker(NOW - MINUTE, running=8)
+        signal_at(NOW - 30 * SECOND)
+        for number in range(16):
+            start_worker(NOW + number * SECOND, running=8)
+        assert signal_at(NOW + 20 * SECOND).state == "well"
+
+    def test_old_starts_are_forgotten(self) -> None:
+        for number in range(60):
+            start_worker(NOW + number * MINUTE)
+            signal_at(NOW + number * MINUTE)
+        assert len(AlertCheck.objects.get().worker_starts) <= 12
+        start_worker(NOW + 120 * MINUTE)
+        assert signal_at(NOW + 120 * MINUTE).state == "well"
+
+    def test_web_server_evaluates_rules_if_running_workers_do_not(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+        worker_watchdog.check()
+        first = AlertCheck.objects.get().checked_at
+        worker_watchdog.check()
+        assert AlertCheck.objects.get().checked_at == first
+        AlertCheck.objects.update(checked_at=timezone.now() - 80 * SECOND)
+        worker_watchdog.check()
+        assert AlertCheck.objects.get().checked_at > first
+
+
+class TestJobs:
+    def test_job_that_keeps_failing_is_broken_before_it_is_given_up(self) -> None:
+        add_job("profiles.contact.emails.mail_contact_message", attempts=2)
+        assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
+        add_job("profiles.contact.emails.mail_contact_message", attempts=3)
+        signal = signal_at(NOW, Alert.Rule.JOBS)
+        assert (signal.state, signal.title) == ("broken", "Jobs keep failing")
+        assert "mail_contact_message" in signal.summary
+
+    def test_later_success_of_the_same_task_is_well(self) -> None:
+        """A single address that is refused is not an outage of the mail server."""
+        add_job("profiles.contact.emails.mail_contact_message", attempts=3)
+        add_job("profiles.contact.emails.mail_contact_message", "succeeded")
+        assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
+
+    def test_retries_of_events_have_their_own_rules(self) -> None:
+        add_job(retry_event.name, attempts=4)
+        assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
+
+    def test_job_that_is_a_quarter_of_an_hour_late_is_broken(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES ('2099-01-01')")
+        add_job("any.task", scheduled_at=NOW)
+        assert signal_at(NOW + 5 * MINUTE, Alert.Rule.JOBS).state == "degraded"
+        signal = signal_at(NOW + 16 * MINUTE, Alert.Rule.JOBS)
+        assert (signal.state, "the oldest by 16 minutes" in signal.summary) == ("broken", True)
