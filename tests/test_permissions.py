@@ -25,7 +25,7 @@ from tests.helpers.tokens import mint
 
 pytestmark = pytest.mark.django_db
 
-OK, FOUND, SEE_OTHER = 200, 302, 303
+OK, NO_CONTENT, FOUND, SEE_OTHER = 200, 204, 302, 303
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED = 400, 401, 403, 404, 405
 INVALID, PRECONDITION_REQUIRED = 422, 428
 #: Lifetime of tokens. Longer than usual, because the browsers are created once for all tests.

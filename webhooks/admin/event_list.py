@@ -27,6 +27,7 @@ ORDERS = {
     "lag": Ordering(LAG, timedelta),
     "attempts": Ordering(ATTEMPTS),
 }
+DEFAULT_SORT = "-received"
 ORDER_LABELS = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
 
 
@@ -57,6 +58,11 @@ class EventChangeList(KeysetChangeList):
         by_clerk_id = {user.clerk_id: user for user in users} if ids else {}
         for event in self.result_list:
             event.user = by_clerk_id.get(event.clerk_user_id)
+
+    @property
+    def is_first_page(self) -> bool:
+        """Whether the list shows the newest events without a filter."""
+        return not (self.newest_link or self.query or self.filter.given or self.sort != DEFAULT_SORT)
 
     @property
     def filter(self) -> EventFilter:

@@ -4,6 +4,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -17,13 +18,14 @@ from core.admin.post_only import post_only
 from webhooks.admin.event_actions import RepairMixin
 from webhooks.admin.event_detail import EventDetail
 from webhooks.admin.event_list import ORDERS, RECEIVED, EventChangeList, auditable_filters, clerk_ids_by_email
+from webhooks.admin.event_news import NewsMixin
 from webhooks.admin.filters import EventFilter
 from webhooks.inbox import csv_export
 from webhooks.models import WebhookEvent
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin[WebhookEvent]):
+class WebhookEventAdmin(RepairMixin, NewsMixin, EventDetail, KeysetAdmin[WebhookEvent]):
     """Read-only list and pages of events, with export and actions."""
 
     change_list_template = "admin/webhooks/webhookevent/change_list.html"
@@ -33,6 +35,11 @@ class WebhookEventAdmin(RepairMixin, EventDetail, KeysetAdmin[WebhookEvent]):
     search_help_text = _("Exact match of a delivery ID (msg_2abc), a Clerk user ID (user_2abc) or an email address.")
     orderings = ORDERS
     timeout_ms = 2000
+
+    @property
+    def media(self) -> Media:
+        """Return no scripts, because Django's scripts expect a fixed list of rows. row-selection.js replaces them."""
+        return Media()
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
         return EventChangeList

@@ -1,0 +1,119 @@
+"""New and changed events for an open event list, which asks for them every few seconds.
+
+The list sends the oldest transaction that was open when it last read its rows. One small statement finds out whether any
+event has changed in that transaction or a later one. A comparison with the newest event would miss an event whose
+transaction began earlier but was committed later.
+"""
+
+from typing import Any, NamedTuple
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_safe
+
+from core.admin.keyset import KeysetAdmin, QueryTimeout, fetch_rows
+from core.db.cursors import InvalidCursor, format_cursor, parse_cursor
+from webhooks.admin.event_list import EventChangeList
+from webhooks.admin.pages import operators_page
+from webhooks.models import WebhookEvent
+
+#: The list's query parameter with its position.
+SEEN = "seen"
+INTERVAL_S = 5
+#: Larger numbers of new events are shown as "more than". The time limit is for filters that match few events.
+MAX_COUNTED, COUNT_TIMEOUT_MS = 99, 500
+#: Transaction numbers are below 2**63.
+CHANGED_SINCE = """
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+    EXISTS (SELECT FROM webhooks_webhookevent WHERE changed_in >= %s)
+"""
+TEMPLATE = "admin/webhooks/webhookevent/_news.html"
+
+
+class Position(NamedTuple):
+    """What an open list has seen.
+
+    Attributes:
+        transaction: the oldest transaction that was open when the list read its rows.
+        newest_id: ID of the newest event when the page was loaded, for the number of new events.
+    """
+
+    transaction: int
+    newest_id: int
+
+    def __str__(self) -> str:
+        return format_cursor(self)
+
+
+def current_position() -> Position:
+    """Return the position for a new page. Call it before the rows are read."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, (SELECT max(id) FROM webhooks_webhookevent)"
+        )
+        transaction, newest_id = cursor.fetchone()
+    return Position(transaction, newest_id or 0)
+
+
+def next_position(seen: Position) -> Position | None:
+    """Return the position for the next request, or None if no event has changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(CHANGED_SINCE, [seen.transaction])
+        transaction, has_changed = cursor.fetchone()
+    return seen._replace(transaction=transaction) if has_changed else None
+
+
+class NewsMixin(KeysetAdmin[WebhookEvent]):
+    """Adds the URL that an open list polls."""
+
+    def get_urls(self) -> list[URLPattern]:
+        view = operators_page(require_safe(self.news))
+        return [path("news/", view, name="webhooks_webhookevent_news"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        context = (
+            {SEEN: current_position(), "interval_s": INTERVAL_S, "can_replay_rows": True}
+            if request.method == "GET"
+            else {}
+        )
+        return super().changelist_view(request, (extra_context or {}) | context)
+
+    def news(self, request: HttpRequest) -> HttpResponse:
+        """Return rows for the first page, or the number of new events for all others. 204 if nothing has changed."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        parameters = request.GET.copy()
+        text = parameters.pop(SEEN, [""])[-1]
+        request.GET = parameters  # type: ignore[assignment]  # the list must not see this parameter
+        try:
+            seen = Position(*parse_cursor(str(text), [int, int]))
+            position = next_position(seen)
+            changelist = self.get_changelist_instance(request) if position else None
+        except (InvalidCursor, IncorrectLookupParameters):
+            return HttpResponse(status=204)
+        if changelist is None:
+            return HttpResponse(status=204)
+        assert isinstance(changelist, EventChangeList)  # noqa: S101
+        context: dict[str, Any] = {SEEN: position, "cl": changelist, "opts": self.opts}
+        if changelist.is_first_page:
+            context |= {"action_form": bool(self.get_actions(request)), "preserved_filters": ""}
+        else:
+            context["number"] = count_newer(changelist, seen.newest_id)
+        return render(request, TEMPLATE, context)
+
+
+def count_newer(changelist: EventChangeList, newest_id: int) -> int:
+    """Count events that match the list's filters and are newer than the page, up to one more than MAX_COUNTED.
+
+    Returns:
+        0 also if counting takes too long.
+    """
+    newer = changelist.queryset.filter(pk__gt=newest_id).order_by("pk").values_list("pk", flat=True)
+    try:
+        return len(fetch_rows(newer[: MAX_COUNTED + 1], COUNT_TIMEOUT_MS))
+    except QueryTimeout:
+        return 0
