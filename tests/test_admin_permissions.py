@@ -84,6 +84,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/audit/auditlog/export/": same_for_both(get=FOUND, post=FOUND),  # without a format
     "/admin/webhooks/webhookevent/export/": same_for_both(get=FOUND, post=OK),
     "/admin/webhooks/webhookevent/news/": same_for_both(get=NO_CONTENT, post=NOT_ALLOWED),
+    "/admin/webhooks/running/": same_for_both(get=NO_CONTENT, post=NOT_ALLOWED),
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),

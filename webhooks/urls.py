@@ -3,6 +3,7 @@ from django.urls import include, path, re_path
 from webhooks import views
 from webhooks.admin.dashboard import dashboard
 from webhooks.admin.diagnostics import diagnostics
+from webhooks.admin.running_work import running_work
 from webhooks.admin.timeline import user_timeline
 
 app_name = "webhooks"
@@ -10,6 +11,7 @@ app_name = "webhooks"
 operators = [
     path("webhooks/dashboard/", dashboard, name="dashboard"),
     path("webhooks/diagnostics/", diagnostics, name="diagnostics"),
+    path("webhooks/running/", running_work, name="running_work"),
     path("accounts/user/<int:user_id>/timeline/", user_timeline, name="timeline"),
 ]
 urlpatterns = [
