@@ -31,7 +31,7 @@ class PublicFilter(admin.SimpleListFilter):
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         public = Q(pk__in=BuilderProfile.objects.published().values("pk"))
-        chosen = {"yes": public, "listed": public & Q(searchable=True), "no": ~public}
+        chosen = {"yes": public, "listed": Q(pk__in=BuilderProfile.objects.listed().values("pk")), "no": ~public}
         chosen["archived"] = Q(archived_at__isnull=False)
         return queryset.filter(chosen.get(str(self.value()), Q()))
 
@@ -50,7 +50,7 @@ class VisibilityColumnMixin[M: Model](admin.ModelAdmin[M]):
         if reasons := hiding_reasons(profile):
             lines = [(_describe(reason), reason.detail) for reason in reasons]
             return format_html('<ul class="reasons">{}</ul>', format_html_join("", "<li>{} <q>{}</q></li>", lines))
-        is_listed = not isinstance(profile, BuilderProfile) or profile.searchable
+        is_listed = not isinstance(profile, BuilderProfile) or profile.is_listed
         return format_html("<span>{}</span>", gettext("Public") if is_listed else gettext("Public, not listed"))
 
 

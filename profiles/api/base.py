@@ -6,7 +6,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_cache_control
 from django.views.generic.base import View
 
@@ -119,9 +118,8 @@ class ProfileView[P: Profile](JsonView, ProfileAccessMixin[P]):
     def save(self, new: dict[str, Any]) -> None:
         """Save validated values. If the owner sends an availability, confirm it even if it has not changed."""
         confirms = "availability" in new and self.access.role == Viewer.OWNER
-        extra = {"availability_confirmed_at": timezone.now()} if confirms else {}
         try:
-            editing.save(self.profile, new, actor=self.actor, extra=extra)
+            editing.save(self.profile, new, actor=self.actor, extra=editing.confirmation(new) if confirms else {})
         except slug_history.SlugTaken:
             raise patching.invalid({"slug": [str(slug_history.SLUG_TAKEN)]}) from None
 

@@ -14,7 +14,7 @@ from profiles.permissions import ProfileAccess, access_for
 #: Editable fields that only users with edit permission can read.
 PRIVATE_FIELDS = ("display_name", "searchable")
 #: Public fields that the API cannot change.
-_READ_ONLY_FIELDS = ("validation_tier", "availability_confirmed_at", "completed_projects", "response_rate")
+_READ_ONLY_FIELDS = ("validation_tier", "availability_confirmed_at", "completed_projects")
 
 
 def _edited_fields(form_classes: Forms) -> list[str]:
@@ -76,7 +76,12 @@ def _summary(profile: BuilderProfile, names: Iterable[str]) -> dict[str, Any]:
         "image_url": profile.image_url or None,
         "featured": profile.featured_at is not None,
         "created_at": profile.created_at,
-    } | {name: getattr(profile, name) for name in names}
+    } | {name: _public_value(profile, name) for name in names}
+
+
+def _public_value(profile: BuilderProfile, name: str) -> Any:
+    """Return a field's value. An availability that the owner has not confirmed is `not_stated`, as on the page."""
+    return profile.stated_availability if name == "availability" else getattr(profile, name)
 
 
 def _badge_json(badge: Badge) -> dict[str, Any]:

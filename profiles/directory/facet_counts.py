@@ -9,7 +9,7 @@ from profiles.directory import indexing, terms
 from profiles.directory import results as directory
 from profiles.directory.facets import FACETS, Facet
 from profiles.directory.query import DirectoryQuery
-from profiles.directory.results import Page, Sample
+from profiles.directory.results import Page, Row, Sample
 from profiles.models import Availability
 
 MAX_SKILL_CHOICES = 10
@@ -74,9 +74,7 @@ class FacetCounts:
             "domain": Counter(chain.from_iterable(row.domains for row in rows)),
             "skill": skills,
             "tier": Counter(str(row.validation_tier) for row in rows),
-            "availability": Counter(
-                row.availability if row.available_for_hire else Availability.UNAVAILABLE for row in rows
-            ),
+            "availability": Counter(map(_availability, rows)),
             "rate": Counter(indexing.rate_range(row.rate_usd) for row in rows if row.rate_usd),
         }
         return cls(counts, spellings, sample.is_complete)
@@ -136,6 +134,13 @@ def removal_suggestions(query: DirectoryQuery) -> list[Chip]:
 
 def total(page: Page) -> str:
     return format_count(len(page.sample.rows), is_complete=page.sample.is_complete)
+
+
+def _availability(row: Row) -> str:
+    """Return the same value as `BuilderProfile.effective_availability`."""
+    if not row.available_for_hire:
+        return Availability.UNAVAILABLE
+    return row.availability if row.availability_confirmed_at else Availability.NOT_STATED
 
 
 def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterator[Choice]:

@@ -38,6 +38,7 @@ COMPLETENESS_SCORES = {"headline": 80, "portrait": 80, "bio": 80, "skills": 80, 
 AVAILABILITY_SCORES: dict[str, int] = {
     Availability.AVAILABLE: 100,
     Availability.LIMITED: 50,
+    Availability.NOT_STATED: 25,
     Availability.UNAVAILABLE: 0,
 }
 #: Points by the time since the availability was confirmed. A recent confirmation shows that the builder is active.

@@ -10,6 +10,7 @@ matches. See docs/decisions.md for measurements.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
@@ -30,11 +31,11 @@ MAX_NAME_MATCHES, NAME_SCAN_LIMIT = 12, 200
 
 #: The same conditions as `BuilderProfileQuerySet.listed`, except `user.is_active`, which is checked for matching rows
 #: only.
-_LISTED = "searchable AND slug IS NOT NULL" + "".join(
+_LISTED = "searchable AND headline <> '' AND slug IS NOT NULL" + "".join(
     f" AND {name} IS NULL" for name in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
 )
 _ACTIVE = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
-_COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, rate_usd"
+_COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, availability_confirmed_at, rate_usd"
 
 
 class Row(NamedTuple):
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     validation_tier: int
     available_for_hire: bool
     availability: str
+    availability_confirmed_at: datetime | None
     rate_usd: int | None
 
 

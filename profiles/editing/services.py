@@ -1,15 +1,17 @@
 """Save profile edits. Each edit is one transaction that writes only the changed fields and one audit row."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from audit.log import Actor
 from profiles import slug_history
 from profiles.editing.versions import check_version
 from profiles.lifecycle import apply_changes, lock_profile
-from profiles.models import BuilderProfile, Profile
+from profiles.models import Availability, BuilderProfile, Profile
 
 
 def save[P: Profile](
@@ -46,6 +48,12 @@ def save[P: Profile](
             raise
         raise slug_history.SlugTaken from error
     return stored
+
+
+def confirmation(new: Mapping[str, Any]) -> dict[str, datetime | None]:
+    """Return the values that confirm the availability in `new`, or withdraw the confirmation if it is not stated."""
+    is_stated = new["availability"] != Availability.NOT_STATED
+    return {"availability_confirmed_at": timezone.now() if is_stated else None}
 
 
 def _write(stored: Profile, new: Mapping[str, Any], actor: Actor) -> None:

@@ -10,7 +10,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
@@ -43,7 +42,7 @@ class EditingMixin[P: Profile](ProfileAccessMixin[P]):
             form.cleaned_data,
             actor=self.actor,
             version=version,
-            extra={"availability_confirmed_at": timezone.now()} if confirms else {},
+            extra=editing.confirmation(form.cleaned_data) if confirms else {},
         )
 
 

@@ -23,7 +23,8 @@ MAX_EXPERTISE = 10
 MAX_LINKS = 8
 
 #: The `BuilderProfileQuerySet.listed` conditions that use only profile columns, for partial indexes.
-LISTED = Q(searchable=True, slug__isnull=False, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS})
+_DIRECTORY = Q(searchable=True) & ~Q(headline="")
+LISTED = _DIRECTORY & Q(slug__isnull=False, **{f"{name}__isnull": True for name in Profile.HIDDEN_BY_FIELDS})
 
 
 class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
@@ -35,8 +36,8 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         return self.not_hidden().filter(slug__isnull=False).select_related("user")
 
     def listed(self) -> Self:
-        """Published profiles that their owners list in the directory."""
-        return self.published().filter(searchable=True)
+        """Return published profiles that have a headline and that their owners list in the directory."""
+        return self.published().filter(_DIRECTORY)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
         """Return profiles that `user` can view: published profiles and their own, or all profiles for admins."""
@@ -56,8 +57,8 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         """
         found = self.visible_to(user)
         if not isinstance(user, User) or not user.is_active:
-            return found.filter(searchable=True)
-        return found if user.has_role(User.Role.ADMIN) else found.filter(Q(searchable=True) | Q(user=user))
+            return found.filter(_DIRECTORY)
+        return found if user.has_role(User.Role.ADMIN) else found.filter(_DIRECTORY | Q(user=user))
 
 
 class _DeferSearchManager(models.Manager["BuilderProfile"]):
@@ -71,12 +72,12 @@ BuilderProfileManager = _DeferSearchManager.from_queryset(BuilderProfileQuerySet
 
 class BuilderProfile(Profile):
     class Tier(models.IntegerChoices):
-        ENTRY = 1, _("Entry")
+        ENTRY = 1, _("New here")
         ESTABLISHED = 2, _("Established")
         EXPERT = 3, _("Expert")
 
     TIER_MEANINGS = {
-        Tier.ENTRY: _("New to Buildappswith. We know who they are but have not reviewed their work yet."),
+        Tier.ENTRY: _("Not reviewed yet."),
         Tier.ESTABLISHED: _("Work reviewed by our team, with completed projects."),
         Tier.EXPERT: _("A track record of demanding projects, reviewed in depth."),
     }
@@ -147,8 +148,8 @@ class BuilderProfile(Profile):
         _("availability"),
         max_length=16,
         choices=Availability,
-        default=Availability.AVAILABLE,
-        db_default=Availability.AVAILABLE,
+        default=Availability.NOT_STATED,
+        db_default=Availability.NOT_STATED,
     )
     availability_confirmed_at = models.DateTimeField(
         _("availability confirmed"), null=True, blank=True, help_text="When the owner last confirmed the availability."
@@ -174,9 +175,6 @@ class BuilderProfile(Profile):
         help_text="When an admin featured the profile. Featured profiles come first in the directory.",
     )
     completed_projects = models.PositiveIntegerField(_("completed projects"), default=0, db_default=0)
-    response_rate = models.PositiveSmallIntegerField(
-        _("response rate"), null=True, blank=True, help_text="Percentage of messages answered, 0 to 100."
-    )
 
     searchable = models.BooleanField(_("directory listing"), default=True, help_text="Listed in the directory.")
 
@@ -212,7 +210,6 @@ class BuilderProfile(Profile):
             models.UniqueConstraint(fields=["slug"], name="profiles_builder_slug_unique"),
             models.CheckConstraint(condition=Q(validation_tier__in=[1, 2, 3]), name="profiles_builder_tier_known"),
             models.CheckConstraint(condition=Q(hourly_rate__gt=0), name="profiles_builder_rate_positive"),
-            models.CheckConstraint(condition=Q(response_rate__lte=100), name="profiles_builder_response_rate_share"),
         ]
         indexes = [
             # The directory's default order. The other sort orders follow below.
@@ -254,9 +251,19 @@ class BuilderProfile(Profile):
         return self.display_name or self.user.display_name
 
     @property
+    def is_listed(self) -> bool:
+        """Whether the directory lists the page while it is public."""
+        return self.searchable and bool(self.headline)
+
+    @property
     def effective_availability(self) -> str:
         """The availability shown to clients. It is `unavailable` if the builder is not available for hire."""
-        return self.availability if self.available_for_hire else Availability.UNAVAILABLE
+        return self.stated_availability if self.available_for_hire else Availability.UNAVAILABLE
+
+    @property
+    def stated_availability(self) -> str:
+        """The availability that the owner confirmed, or `not_stated`."""
+        return self.availability if self.availability_confirmed_at else Availability.NOT_STATED
 
     @property
     def image_url(self) -> str:

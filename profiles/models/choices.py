@@ -28,6 +28,7 @@ class Availability(models.TextChoices):
     AVAILABLE = "available", _("Available")
     LIMITED = "limited", _("Limited")
     UNAVAILABLE = "unavailable", _("Unavailable")
+    NOT_STATED = "not_stated", _("Not stated")
 
 
 class Currency(models.TextChoices):

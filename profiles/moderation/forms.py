@@ -76,14 +76,6 @@ class RecordForm(ModerationForm):
         label=_("Completed projects"),
         error_messages={"max_value": _("Enter %(limit_value)s or less.")},
     )
-    response_rate = forms.IntegerField(
-        min_value=0,
-        max_value=100,
-        required=False,
-        label=_("Response rate"),
-        help_text=_("Percentage of messages answered. Leave blank if there is too little data."),
-        error_messages={"max_value": _("Enter a percentage from 0 to 100.")},
-    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

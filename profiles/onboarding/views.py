@@ -10,7 +10,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -132,7 +131,7 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
 
     def values(self, form: ProfileForm[BuilderProfile]) -> dict[str, Any]:
         """Also confirm the availability, because it is part of this form."""
-        return super().values(form) | {"availability_confirmed_at": timezone.now()}
+        return super().values(form) | editing.confirmation(form.cleaned_data)
 
 
 class ClientQuestionsView(QuestionsView[ClientProfile]):

@@ -99,12 +99,12 @@ def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
     response["ETag"] = etag
     response["Cross-Origin-Resource-Policy"] = "cross-origin"  # Other sites show it in previews of links.
     patch_cache_control(response, public=True, max_age=CARD_MAX_AGE_S)
-    return response if profile.searchable else _without_index(response)
+    return response if profile.is_listed else _without_index(response)
 
 
 def is_indexed(profile: BuilderProfile) -> bool:
-    """Return whether search engines may index the page. It must be public and listed, and have a headline."""
-    return is_public(profile) and profile.searchable and bool(profile.headline)
+    """Return whether search engines may index the page. The page must be public and listed in the directory."""
+    return is_public(profile) and profile.is_listed
 
 
 def _without_index(response: HttpResponse) -> HttpResponse:

@@ -15,6 +15,8 @@ def visibility_summary(profile: BuilderProfile) -> str:
         return _("Only you and our team can see your page until you publish it.")
     if not profile.searchable:
         return _("Anyone with the link can see your page. It is not listed in the directory.")
+    if not profile.headline:
+        return _("Your page is public. It is not listed in the directory yet. Add a headline to be listed.")
     return _("Your page is public and listed in the directory.")
 
 

@@ -17,4 +17,5 @@ def availability_switch(context: template.Context, profile: BuilderProfile, *, i
     """
     state = {name: context.get(name) for name in ("error", "is_confirmed")}
     next_url = profile.get_absolute_url() if in_bar else reverse("accounts:account")
-    return {"profile": profile, "choices": Availability.choices, "in_bar": in_bar, "next": next_url, **state}
+    choices = [(value, label) for value, label in Availability.choices if value != Availability.NOT_STATED]
+    return {"profile": profile, "choices": choices, "in_bar": in_bar, "next": next_url, **state}

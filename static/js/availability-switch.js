@@ -27,7 +27,7 @@ document.addEventListener("htmx:afterSettle", () => {
 
 document.addEventListener("htmx:beforeRequest", ({ target, detail }) => {
   if (!target.matches("[data-switch]")) return;
-  target.dataset.switch ||= target.querySelector("[aria-pressed=true]").value;
+  target.dataset.switch ||= target.querySelector("[aria-pressed=true]")?.value;
   target.querySelector("[data-error]").hidden = true;
   showPressed(target, detail.requestConfig.formData.get("availability"));
 });

@@ -143,6 +143,8 @@ def test_provisional_user_sees_the_waiting_page(webhook: WebhookClient) -> None:
 class TestAccountPage:
     def test_visibility_of_each_profile_is_described(self, olive: SampleUser) -> None:
         browser = signed_in(olive)
+        assert "Add a headline to be listed." in text_of(browser.get("/account/"))
+        BuilderProfile.objects.update(headline="Apps")
         page = text_of(browser.get("/account/"))
         assert "Your page is public and listed in the directory." in page
         assert "Only you and our team can see it." in page

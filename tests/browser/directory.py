@@ -107,13 +107,13 @@ class TestSearchAsYouType:
 class TestFilters:
     def test_filter_is_applied_and_its_chip_removes_it(self, page: Page, site: Site, console_errors: list[str]) -> None:
         open_directory(page, site)
-        page.get_by_role("checkbox", name="Entry").check()
+        page.get_by_role("checkbox", name="New here").check()
         expect(page).to_have_url(f"{site.app}/builders/?tier=1")
-        expect(page.get_by_role("checkbox", name="Entry")).to_be_checked()
-        expect(page.get_by_role("checkbox", name="Entry")).to_be_focused()
-        page.get_by_role("link", name="Remove Entry").click()
+        expect(page.get_by_role("checkbox", name="New here")).to_be_checked()
+        expect(page.get_by_role("checkbox", name="New here")).to_be_focused()
+        page.get_by_role("link", name="Remove New here").click()
         expect(page).to_have_url(f"{site.app}/builders/")
-        expect(page.get_by_role("checkbox", name="Entry")).not_to_be_checked()
+        expect(page.get_by_role("checkbox", name="New here")).not_to_be_checked()
         assert console_errors == []
 
     def test_sort_order_is_explained(self, page: Page, site: Site) -> None:
@@ -125,7 +125,7 @@ class TestFilters:
     def test_filters_open_as_a_sheet_on_a_phone(self, page: Page, site: Site) -> None:
         page.set_viewport_size(PHONE)
         open_directory(page, site)
-        entry = page.get_by_role("checkbox", name="Entry")
+        entry = page.get_by_role("checkbox", name="New here")
         expect(entry).to_be_hidden()
         page.get_by_role("button", name="Filters").click()
         entry.check()
@@ -133,7 +133,7 @@ class TestFilters:
         expect(entry).to_be_visible()
         page.get_by_role("button", name="Show results").click()
         expect(entry).to_be_hidden()
-        expect(page.get_by_role("link", name="Remove Entry")).to_be_visible()
+        expect(page.get_by_role("link", name="Remove New here")).to_be_visible()
         page.get_by_role("button", name="Filters").press("Enter")
         expect(entry).to_be_checked()
         page.keyboard.press("Escape")
@@ -155,7 +155,7 @@ class TestWithoutJavaScript:
         plain_page.get_by_label("Search builders").fill("lecka")
         plain_page.get_by_role("button", name="Search").click()
         expect(cards(plain_page)).to_have_text([ZOFIA])
-        plain_page.get_by_role("checkbox", name="Entry").check()
+        plain_page.get_by_role("checkbox", name="New here").check()
         plain_page.get_by_role("button", name="Apply filters").click()
         expect(cards(plain_page)).to_have_text([ZOFIA])
         assert "q=lecka" in plain_page.url
@@ -167,9 +167,9 @@ class TestWithoutJavaScript:
         plain_page.set_viewport_size(PHONE)
         open_directory(plain_page, site)
         plain_page.get_by_role("button", name="Filters").click()
-        plain_page.get_by_role("checkbox", name="Entry").check()
+        plain_page.get_by_role("checkbox", name="New here").check()
         plain_page.get_by_role("button", name="Apply filters").click()
-        expect(plain_page.get_by_role("link", name="Remove Entry")).to_be_visible()
+        expect(plain_page.get_by_role("link", name="Remove New here")).to_be_visible()
 
     def test_arabic_search_text_does_not_overlap_the_icon(self, plain_page: Page, site: Site) -> None:
         open_directory(plain_page, site, "?q=ليلى")

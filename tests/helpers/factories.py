@@ -94,6 +94,7 @@ class BuilderProfileFactory(ProfileFactory[BuilderProfile]):
         return profile
 
     user: Any = SubFactory(UserFactory, builder=True)
+    headline: Any = "Works well"
     slug: Any = LazyAttribute(lambda profile: next(reversed(slug_candidates(profile.user)), None))
 
 

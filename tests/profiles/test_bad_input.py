@@ -74,7 +74,7 @@ NUMBERS = {
     "Infinity": "Infinity",
 }
 ALL = HOSTILE_INPUTS | LINKS | NUMBERS
-LINK_FIELDS, NUMBER_FIELDS = {"links", "url", "bio"}, {"hourly_rate", "completed_projects", "response_rate"}
+LINK_FIELDS, NUMBER_FIELDS = {"links", "url", "bio"}, {"hourly_rate", "completed_projects"}
 #: A selection for choice fields, and for fields that another form tests with all values.
 SELECTED = (
     "script",
@@ -157,7 +157,7 @@ FORMS = (
     Form(PAGE_URL + "verify/", "adam", {"tier": "1"}, texts=("evidence",), choices=("tier",)),
     Form(PAGE_URL + "badges/", "adam", {"kind": "code", "evidence": "Read."}, texts=("evidence",), choices=("kind",)),
     Form(PAGE_URL + "badges/code/", "adam", texts=("reason",)),
-    Form(PAGE_URL + "record/", "adam", {"completed_projects": "1"}, texts=("completed_projects", "response_rate")),
+    Form(PAGE_URL + "record/", "adam", {"completed_projects": "1"}, texts=("completed_projects",)),
     Form(PAGE_URL + "hide/", "adam", texts=("reason",)),
     Form("/welcome/", choices=("goal",)),
     Form(

@@ -84,7 +84,7 @@ def test_new_builder_has_tier_one_and_is_available_for_hire(webhook: WebhookClie
     olive = builder()
     webhook.created(olive)
     profile = profile_of(olive)
-    assert (profile.validation_tier, profile.get_validation_tier_display()) == (1, "Entry")
+    assert (profile.validation_tier, profile.get_validation_tier_display()) == (1, "New here")
     assert profile.available_for_hire
     assert profile.searchable
     assert (profile.slug, profile.name, profile.headline) == ("olive-owner", "Olive Owner", "")

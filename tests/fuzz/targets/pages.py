@@ -48,7 +48,7 @@ FORMS = (
     Form("adam", PAGE + "verify/", {"tier": "1", "evidence": "Read."}),
     Form("adam", PAGE + "badges/", {"kind": "code", "evidence": "Read."}),
     Form("adam", PAGE + "badges/code/", {"reason": "Old."}),
-    Form("adam", PAGE + "record/", {"completed_projects": "3", "response_rate": "90", "version": "1"}),
+    Form("adam", PAGE + "record/", {"completed_projects": "3", "version": "1"}),
     Form("adam", PAGE + "feature/", {"featured": "1"}),
     Form("adam", PAGE + "hide/", {"reason": "Spam.", "hide": "1"}),
     Form("vera", "/welcome/", {"goal": "build", "keep_other_role": "on"}),

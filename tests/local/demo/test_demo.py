@@ -172,7 +172,7 @@ class InProcess(Browser):
 class TestFillingIn:
     @pytest.fixture
     def zofia(self) -> BuilderProfile:
-        profile: BuilderProfile = BuilderProfileFactory.create(user__name="Zofia", user__username="zofia")
+        profile: BuilderProfile = BuilderProfileFactory.create(user__name="Zofia", user__username="zofia", headline="")
         return profile
 
     @pytest.fixture

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 EDITED = {name for form_class in BUILDER_FORMS for name in form_class.base_fields} - {"display_name", "searchable"}
 SUMMARY = EDITED - {"bio"} | {
     *("id", "url", "name", "image_url", "created_at", "featured"),
-    *("validation_tier", "availability_confirmed_at", "completed_projects", "response_rate"),
+    *("validation_tier", "availability_confirmed_at", "completed_projects"),
 }
 PUBLIC = SUMMARY | {"bio", "badges", "portfolio"}
 
@@ -139,8 +139,11 @@ class TestList:
         ),
     )
     def test_list_returns_the_results_of_the_directory(self, params: str) -> None:
-        BuilderProfileFactory.create(user__name="Ada Gauß", domains=["ai", "web"], skills=["Node.js"], hourly_rate=20)
-        BuilderProfileFactory.create(user__name="Ben Gauss", domains=["ai"], availability="limited", validation_tier=3)
+        stated: dict[str, Any] = {"availability": "available", "availability_confirmed_at": SINCE}
+        ada = {"domains": ["ai", "web"], "skills": ["Node.js"], "hourly_rate": 20}
+        BuilderProfileFactory.create(user__name="Ada Gauß", **ada, **stated)
+        ben = {"domains": ["ai"], "validation_tier": 3}
+        BuilderProfileFactory.create(user__name="Ben Gauss", **ben, **(stated | {"availability": "limited"}))
         BuilderProfileFactory.create(user__name="Ada Other", domains=["web"], featured_at=SINCE)
         page = Client().get(f"/builders/?sort=newest&{params}").context["page"]
         _, data = get(f"/api/profiles/builders?{params}")

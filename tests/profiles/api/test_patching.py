@@ -71,7 +71,7 @@ class TestPatch:
         }
         assert data["private"].pop("searchable") is expected.pop("searchable")
         assert {name: data[name] for name in expected} == expected
-        assert data["availability"] == "available"
+        assert data["availability"] == "not_stated"
         olive.refresh_from_db()
         assert (olive.tagline, olive.searchable) == ("", False)
 

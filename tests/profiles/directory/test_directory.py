@@ -74,10 +74,11 @@ def names_on_all_pages(client: Client, url: str) -> list[str]:
 class TestFacets:
     @pytest.fixture(autouse=True)
     def builders_in_directory(self) -> None:
+        limited = {"availability": "limited", "availability_confirmed_at": SINCE}
         builders: dict[str, dict[str, Any]] = {
             "Ada": {"domains": ["ai", "web"], "skills": ["React", "Python"], "validation_tier": 3, "hourly_rate": 150},
             "Ben": {"domains": ["web"], "skills": ["react"], "validation_tier": 1, "hourly_rate": 30},
-            "Cy": {"domains": ["ai"], "skills": ["Swift"], "validation_tier": 2, "availability": "limited"},
+            "Cy": {"domains": ["ai"], "skills": ["Swift"], "validation_tier": 2, **limited},
             "Di": {"domains": [], "skills": [], "validation_tier": 1, "available_for_hire": False},
         }
         for name, facts in builders.items():
@@ -108,7 +109,7 @@ class TestFacets:
         found = counts(page(client))
         assert found | {
             "ai": "2", "web": "2", "React": "2", "Python": "1", "Swift": "1", "1": "2", "2": "1",
-            "available": "2", "limited": "1", "unavailable": "1",
+            "not_stated": "2", "limited": "1", "unavailable": "1",
         } == found  # fmt: skip
         assert "health" not in found
 
@@ -140,10 +141,10 @@ class TestFacets:
 
     def test_active_filters_link_to_their_removal(self, client: Client) -> None:
         found = active_filters(page(client, "/builders/?q=re&domain=web&tier=1&sort=newest"))
-        assert set(found) == {"“re”", "Web apps", "Entry"}
-        assert found["Entry"] == "/builders/?q=re&domain=web&sort=newest"
+        assert set(found) == {"“re”", "Web apps", "New here"}
+        assert found["New here"] == "/builders/?q=re&domain=web&sort=newest"
         assert found["“re”"] == "/builders/?domain=web&tier=1&sort=newest"
-        assert set(active_filters(page(client, found["Entry"]))) == {"“re”", "Web apps"}
+        assert set(active_filters(page(client, found["New here"]))) == {"“re”", "Web apps"}
 
     def test_form_keeps_selected_filters_and_search_text(self, client: Client) -> None:
         text = page(client, "/builders/?q=re&skill=React&sort=newest")
@@ -238,6 +239,7 @@ def many_builders(db: None) -> list[BuilderProfile]:
     """Return more than two pages of builders who differ only in their ids."""
     users = User.objects.bulk_create(UserFactory.build_batch(MANY, builder=True))
     facts = {"hourly_rate": Decimal(50), "availability_confirmed_at": timezone.now(), "skills": ["React"]}
+    facts |= {"headline": "x", "availability": "available"}
     profiles = [
         BuilderProfile(user=user, display_name=f"Builder {number:02}", slug=f"builder-{number}", **facts)
         for number, user in enumerate(users)
@@ -266,7 +268,12 @@ class TestPages:
         second = next_url(first)
         assert second
         expected = names_on(page(client, second))
-        newcomer = {"hourly_rate": Decimal(50), "availability_confirmed_at": timezone.now(), "skills": ["x"]}
+        newcomer = {
+            "availability": "available",
+            "hourly_rate": Decimal(50),
+            "availability_confirmed_at": timezone.now(),
+            "skills": ["x"],
+        }
         if sort != "rate-low":  # The newest builder comes last in this order.
             BuilderProfileFactory.create(user__name="Newcomer", featured_at=SINCE, **newcomer)
         BuilderProfile.objects.filter(display_name__in=names_on(first)).update(unpublished_at=SINCE)

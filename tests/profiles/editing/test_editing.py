@@ -27,7 +27,9 @@ TYPED = {"display_name": "Olive O.", "headline": "Maps that work offline"}
 
 @pytest.fixture
 def page() -> BuilderProfile:
-    profile: BuilderProfile = BuilderProfileFactory.create(user__name="Olive Owner")
+    profile: BuilderProfile = BuilderProfileFactory.create(
+        user__name="Olive Owner", headline="", availability="available"
+    )
     return profile
 
 

@@ -39,7 +39,6 @@ FACTS: dict[str, Any] = {
     "availability_confirmed_at": NOW - timedelta(days=3),
     "adhd_friendly": True,
     "completed_projects": 27,
-    "response_rate": 96,
 }
 VISIBLE_TEXTS = (
     "Olive Owner",
@@ -59,7 +58,6 @@ VISIBLE_TEXTS = (
     "Confirmed 3\u00a0days ago",
     "ADHD-friendly",
     "27",
-    "96%",
     "Code reviewed",
     "Two repositories read",
 )

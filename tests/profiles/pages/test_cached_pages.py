@@ -21,7 +21,7 @@ from profiles.models import Badge, BuilderProfile, Project
 from profiles.models.versions import CARD_VERSION, PAGE_VERSION
 from profiles.pages.share_metadata import build_sharing
 from tests.helpers.clients import signed_in
-from tests.helpers.factories import BuilderProfileFactory, ProjectFactory, UserFactory
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, UserFactory
 from tests.helpers.flags import set_flag
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,6 @@ PROFILE_CHANGES: dict[str, Any] = {
     "availability_confirmed_at": datetime(2026, 11, 1, tzinfo=UTC),
     "adhd_friendly": True,
     "completed_projects": 5,
-    "response_rate": 50,
     "searchable": False,
 }
 USER_CHANGES: dict[str, Any] = {"name": "Olivia Other", "image_url": "https://img.clerk.com/other"}
@@ -75,7 +74,9 @@ def client() -> Client:
 @pytest.fixture
 def olive() -> BuilderProfile:
     """Return the profile of a reachable builder with a project and a badge."""
-    profile: BuilderProfile = BuilderProfileFactory.create(slug="olive-owner", reachable=True, headline="Maps")
+    profile: BuilderProfile = BuilderProfileFactory.create(
+        slug="olive-owner", reachable=True, headline="Maps", availability_confirmed_at=SINCE
+    )
     ProjectFactory.create(builder=profile, title="A map")
     Badge.objects.create(builder=profile, kind="code", evidence="Read", awarded_by=UserFactory.create(admin=True))
     return profile

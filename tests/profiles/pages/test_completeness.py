@@ -54,7 +54,7 @@ def test_docs_list_the_gain_of_each_step() -> None:
 
 
 def test_empty_page_has_0_and_complete_page_100_percent() -> None:
-    assert completeness_of(BuilderProfileFactory.create()).percent == 0
+    assert completeness_of(BuilderProfileFactory.create(headline="")).percent == 0
     done = completeness_of(complete_profile())
     assert (done.percent, done.missing) == (100, [])
 

@@ -40,7 +40,8 @@ def test_published_builder_is_on_all_pages(client: Client) -> None:
     profile = BuilderProfileFactory.create(introduced=True, user__name="Olive Owner")
     assert shown(client, "/") == shown(client, "/builders/") == ["Olive Owner"]
     detail = page(client, url_of(profile))
-    for text in ("Olive Owner", profile.headline, "Entry", "Available for hire"):
+    detail = " ".join(re.sub(r"<[^>]+>", "", detail).split())
+    for text in ("Olive Owner", profile.headline, "New here. Not reviewed yet.", "Not stated"):
         assert text in detail
 
 
@@ -96,7 +97,7 @@ def test_webhooks_create_and_remove_a_page(webhook: WebhookClient, client: Clien
 
 def test_empty_directory_and_home_page_have_a_message(client: Client) -> None:
     assert "No builders yet" in page(client, "/builders/")
-    assert "Builders appear here as soon as they publish their pages." in page(client, "/")
+    assert "Builders appear here as soon as they publish a page with a headline." in page(client, "/")
 
 
 # --- Content ---
@@ -114,6 +115,7 @@ def test_user_text_is_escaped(client: Client, field: str) -> None:
 
 def test_hostile_name_from_clerk_is_escaped(webhook: WebhookClient, client: Client) -> None:
     webhook.created(person(first_name="<img src=x onerror=alert(1)>", last_name="'\"&", roles=["BUILDER"]))
+    BuilderProfile.objects.update(headline="Apps")
     [profile] = BuilderProfile.objects.all()
     for url in ("/", "/builders/", url_of(profile)):
         text = page(client, url)
@@ -122,7 +124,7 @@ def test_hostile_name_from_clerk_is_escaped(webhook: WebhookClient, client: Clie
 
 
 @pytest.mark.parametrize(
-    ("tier", "name"), ((1, "Entry"), (2, "Established"), (3, "Expert")), ids=("one", "two", "three")
+    ("tier", "name"), ((1, "New here"), (2, "Established"), (3, "Expert")), ids=("one", "two", "three")
 )
 def test_tier_is_shown_with_its_meaning(client: Client, tier: int, name: str) -> None:
     profile = BuilderProfileFactory.create(validation_tier=tier)
@@ -137,16 +139,17 @@ def test_tier_is_shown_with_its_meaning(client: Client, tier: int, name: str) ->
         ({"availability": "limited"}, "Limited availability", "Limited"),
         ({"availability": "unavailable"}, "Unavailable", "Unavailable"),
         ({"unavailable": True}, "Not available for hire", "Unavailable"),
+        ({"availability_confirmed_at": None}, "Not stated", ""),
         ({"unavailable": True, "availability": "limited"}, "Not available for hire", "Unavailable"),
     ),
 )
 def test_availability_is_shown_on_page_and_card(
     client: Client, facts: dict[str, Any], on_page: str, on_card: str
 ) -> None:
-    profile = BuilderProfileFactory.create(**facts)
+    profile = BuilderProfileFactory.create(**{"availability_confirmed_at": SINCE, **facts})
     for url, words in ((url_of(profile), on_page), ("/builders/", on_card)):
-        shown = re.findall(r"</svg>(Available|Limited|Unavailable|Not )([^<]*)</span>", page(client, url))
-        assert ["".join(found) for found in shown] == [words]
+        marks = re.findall(r'class="mark[^"]*">(?:<svg.*?</svg>)?([^<]*)</span>', page(client, url))
+        assert "".join(each for each in marks if not each.startswith("New here")) == words
 
 
 def test_picture_is_shown_if_available(client: Client) -> None:
@@ -159,7 +162,7 @@ def test_picture_is_shown_if_available(client: Client) -> None:
 
 def test_page_without_headline_is_not_indexed(client: Client) -> None:
     robots = '<meta name="robots" content="noindex">'
-    assert robots in page(client, url_of(BuilderProfileFactory.create()))
+    assert robots in page(client, url_of(BuilderProfileFactory.create(headline="")))
     introduced = page(client, url_of(BuilderProfileFactory.create(introduced=True)))
     assert "robots" not in introduced
     assert '<meta name="description"' in introduced
@@ -169,6 +172,7 @@ def test_page_without_headline_is_not_indexed(client: Client) -> None:
 @pytest.mark.parametrize("name", ("ليلى منصور", "高橋 美咲", "Zofia Wąsowska-Łęcka"))
 def test_slugs_in_every_script_work(webhook: WebhookClient, client: Client, name: str) -> None:
     webhook.created(person(first_name=name, last_name=None, roles=["BUILDER"]))
+    BuilderProfile.objects.update(headline="Apps")
     [profile] = BuilderProfile.objects.all()
     listed = page(client, "/builders/")
     [href] = re.findall(r'class="card__name"[^>]*><a href="([^"]*)">', listed)

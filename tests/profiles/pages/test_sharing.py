@@ -206,7 +206,7 @@ def test_clerk_picture_is_not_fetched(olive: BuilderProfile, client: Client) -> 
 
 
 def render_name(name: str) -> bytes:
-    return share_card.draw(Card(text_rendering.drawable_text(name), "", 1, "Entry", "", "pine", ""))
+    return share_card.draw(Card(text_rendering.drawable_text(name), "", 1, "New here", "", "pine", ""))
 
 
 WITHOUT_NAME = ""
