@@ -48,6 +48,7 @@ class Alert(models.Model):
         WORKER_GONE = "worker_gone", _("No worker is running")
         JOBS = "background_jobs", _("Background jobs are failing or late")
         DISK_SPACE = "disk_space", _("The disk with uploaded images is almost full")
+        DIAGNOSTICS = "diagnostics", _("A diagnostic check fails")
         AUDIT_CHAIN = "audit_chain_broken", _("The audit log is not verified")
 
     class Severity(models.TextChoices):

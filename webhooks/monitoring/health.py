@@ -15,7 +15,7 @@ from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
 from core.times import start_of_hour
 from webhooks.inbox.service import retry_event
-from webhooks.models import AggregationProgress, RejectionCount, WebhookEvent
+from webhooks.models import AggregationProgress, CheckResult, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts, worker_starts
 from webhooks.monitoring.hourly_counts import TypeCount
 from webhooks.monitoring.worker_starts import WorkerStarts
@@ -63,6 +63,7 @@ class Health:
         failed_jobs: jobs that failed and will not be retried.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
+        checks: the latest results of the checks of webhooks.doctor, by name.
         media_free: free and total bytes of the disk with uploaded images, or None if this host has no such folder.
     """
 
@@ -86,6 +87,7 @@ class Health:
     failed_jobs: int
     clerk: dict[str, ClerkRateLimit]
     aggregated_at: datetime | None
+    checks: dict[str, CheckResult]
     media_free: tuple[int, int] | None
 
     @property
@@ -128,6 +130,7 @@ def measure() -> Health:
         failed_jobs=_count(ProcrastinateJob.objects.filter(status="failed")),
         clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
         aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
+        checks=CheckResult.objects.in_bulk(),
         media_free=_media_free(),
     )
 

@@ -26,7 +26,7 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
-from webhooks.models import AggregationProgress, Alert, Notification, RejectionCount, WebhookEvent
+from webhooks.models import AggregationProgress, Alert, CheckResult, Notification, RejectionCount, WebhookEvent
 from webhooks.monitoring import alerts, error_groups, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.notifications import delivery, messages
@@ -180,6 +180,7 @@ def test_rules_without_a_problem_have_figures(settings: Settings, rule: Alert.Ru
     ClerkRateLimit.objects.create(name="instance", next_slot_at=NOW)
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW)
     create_verification(NOW)
+    CheckResult.objects.create(name="mail", state="passed", checked_at=NOW)
     with time_machine.travel(NOW, tick=False):
         signal = RULES[rule](measure())
     assert (signal.state, bool(signal.summary)) == ("well", True)
@@ -313,6 +314,7 @@ def test_check_alerts_command_lists_open_alerts(receiver: Receiver, capsys: pyte
         "silence (unknown): No event has been received",
         "clerk_outage (unknown): CLERK_SECRET_KEY is not set, so Clerk cannot be checked",
         "drift (unknown): CLERK_SECRET_KEY is not set, so Clerk cannot be checked",
+        "diagnostics (unknown): The diagnostic checks have not run within the last hour",
         "audit_chain_broken (unknown): The audit log has never been verified",
         "No open alerts.",
     ]

@@ -86,7 +86,8 @@ def test_status_is_unknown_without_events() -> None:
     assert status_text() == (
         "No problems found, but some checks have no data yet. "
         "No delivery has been received, so the clock was not compared. No event has been received. "
-        "CLERK_SECRET_KEY is not set, so Clerk cannot be checked. The audit log has never been verified."
+        "CLERK_SECRET_KEY is not set, so Clerk cannot be checked. The diagnostic checks have not run within the last hour. "
+        "The audit log has never been verified."
     )
 
 
@@ -321,7 +322,7 @@ def test_admin_index_links_to_dashboard(operator: Client) -> None:
 
 
 #: Statements for the whole page and for a poll, including the session.
-PAGE, POLLED = 36, 36
+PAGE, POLLED = 37, 37
 
 
 def count_queries(browser: Client, **headers: str) -> int:

@@ -12,7 +12,7 @@ from accounts.models import ClerkRateLimit, Reconciliation
 from audit.models import AuditVerification
 from tests.config.test_metrics import scrape
 from tests.webhooks.monitoring.test_hourly_counts import event
-from webhooks.models import AggregationProgress, Alert
+from webhooks.models import AggregationProgress, Alert, CheckResult
 from webhooks.monitoring import alerts, overall_status, rules
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.overall_status import Level
@@ -85,6 +85,7 @@ def test_site_with_data_and_without_problems_is_well(settings: Settings) -> None
     ClerkRateLimit.objects.create(name="instance", next_slot_at=now)
     Reconciliation.objects.create(kind="recent", state="finished", started_at=now, finished_at=now)
     event(now)
+    CheckResult.objects.create(name="mail", state="passed", checked_at=now)
     AggregationProgress.objects.create(aggregated_at=now)
     AuditVerification.objects.create(started_at=now, finished_at=now, seal_count=1, row_count=9, erased_count=0)
     with connection.cursor() as cursor:

@@ -3,7 +3,7 @@
 from webhooks.models import Alert
 from webhooks.monitoring import signals
 from webhooks.monitoring.health import Health
-from webhooks.monitoring.rules import clerk, events, silence, site
+from webhooks.monitoring.rules import checks, clerk, events, silence, site
 from webhooks.monitoring.signals import Signal
 
 Rule, Severity = Alert.Rule, Alert.Severity
@@ -23,6 +23,7 @@ RULES: dict[Alert.Rule, signals.Rule] = {
     Rule.WORKER_GONE: site.worker_gone,
     Rule.JOBS: site.jobs,
     Rule.DISK_SPACE: site.disk_space,
+    Rule.DIAGNOSTICS: checks.diagnostics,
     Rule.AUDIT_CHAIN: site.audit_chain,
 }
 #: Critical problems stop events or sign-ins, or make the records unreliable. They need a person at once.
@@ -42,6 +43,7 @@ SEVERITIES: dict[Alert.Rule, Alert.Severity] = {
     Rule.WORKER_GONE: Severity.CRITICAL,
     Rule.JOBS: Severity.WARNING,
     Rule.DISK_SPACE: Severity.CRITICAL,
+    Rule.DIAGNOSTICS: Severity.WARNING,
     Rule.AUDIT_CHAIN: Severity.CRITICAL,
 }
 

@@ -10,9 +10,10 @@ from django.utils.translation import ngettext
 
 from core.times import minutes, start_of_hour
 from webhooks.inbox.rejections import UNAVAILABLE
-from webhooks.models import WebhookEvent
+from webhooks.models import CheckResult, WebhookEvent
 from webhooks.monitoring.health import HOUR, Health
 from webhooks.monitoring.hourly_counts import TypeCount
+from webhooks.monitoring.rules.checks import result_of
 from webhooks.monitoring.signals import WELL, Signal, broken, degraded, unknown, well
 
 #: Both thresholds apply to the events of the current and previous hour.
@@ -118,6 +119,14 @@ def clock(health: Health) -> Signal:
 
 
 def _accepted_in_time(health: Health) -> Signal:
+    """Evaluate the comparisons of clocks that webhooks.doctor made, and the last accepted delivery."""
+    results = [recent for name in ("clerk_clock", "delivery_clock") if (recent := result_of(health, name))]
+    compared = [result for result in results if "offset_s" in result.facts]
+    wrong = next((result for result in compared if result.state == CheckResult.State.FAILED), None)
+    if wrong:  # Clerk's tokens are rejected if the clock differs by a few seconds.
+        return broken(wrong.summary, abs(wrong.facts["offset_s"]), {"clock_offset_seconds": wrong.facts["offset_s"]})
+    if compared:
+        return well(compared[0].summary)
     if health.last_received is None:
         return unknown(_("No delivery has been received, so the clock was not compared"))
     return well(_("The timestamp of the last delivery was within five minutes of the clock."))

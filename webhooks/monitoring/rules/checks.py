@@ -1,0 +1,47 @@
+"""The rule about the checks of webhooks.doctor that no other rule covers, such as certificates and mail."""
+
+from datetime import timedelta
+
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+
+from webhooks.models import CheckResult
+from webhooks.monitoring.health import Health
+from webhooks.monitoring.signals import Signal, broken, degraded, unknown, well
+
+#: Results that are older are ignored. The checks run every 15 minutes.
+MAX_AGE = timedelta(hours=1)
+#: Failures of these checks affect users. Failures of the other checks need a review.
+SERIOUS = ("instance", "key_server", "frontend_dns", "frontend_certificate", "own_certificate", "mail", "media")
+MINOR = ("settings", "own_endpoint", "pooler")
+#: An expiring certificate affects users soon.
+EXPIRES_SOON = timedelta(days=3)
+
+
+def diagnostics(health: Health) -> Signal:
+    """Check the latest results of the checks, which a worker runs."""
+    results = [recent for name in (*SERIOUS, *MINOR) if (recent := result_of(health, name))]
+    failed = [result for result in results if result.state == CheckResult.State.FAILED]
+    serious = [result for result in failed if _is_serious(result, health)]
+    if not results:
+        return unknown(_("The diagnostic checks have not run within the last hour"))
+    if serious:
+        return broken(_summary(serious), len(serious), {"checks": ", ".join(result.name for result in serious)})
+    if failed:
+        return degraded(_("A diagnostic check needs a review"), _summary(failed))
+    return well(_("%d diagnostic checks passed.") % len(results))
+
+
+def result_of(health: Health, name: str) -> CheckResult | None:
+    """Return the latest result of a check, unless it is too old."""
+    result = health.checks.get(name)
+    return result if result and health.at - result.checked_at < MAX_AGE else None
+
+
+def _is_serious(result: CheckResult, health: Health) -> bool:
+    expires_at = parse_datetime(result.facts.get("expires_at", ""))
+    return result.name in SERIOUS and (expires_at is None or expires_at - health.at < EXPIRES_SOON)
+
+
+def _summary(results: list[CheckResult]) -> str:
+    return " ".join(result.summary for result in results)[:500]
