@@ -142,31 +142,31 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=models.Index(models.OrderBy(models.F('score'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_best'),
+            index=models.Index(models.OrderBy(models.F('score'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_best'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=models.Index(models.F('validation_tier'), models.OrderBy(models.F('score'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_tier_best'),
+            index=models.Index(models.F('validation_tier'), models.OrderBy(models.F('score'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_tier_best'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=models.Index(models.OrderBy(models.F('id'), descending=True), condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_listed'),
+            index=models.Index(models.OrderBy(models.F('id'), descending=True), condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_listed'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=models.Index(condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True), ('rate_usd__isnull', False)), fields=['rate_usd', 'id'], name='profiles_builder_rate'),
+            index=models.Index(condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True), ('rate_usd__isnull', False)), fields=['rate_usd', 'id'], name='profiles_builder_rate'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=models.Index(condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True), ('availability_confirmed_at__isnull', False)), fields=['availability_confirmed_at', 'id'], name='profiles_builder_confirmed'),
+            index=models.Index(condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True), ('availability_confirmed_at__isnull', False)), fields=['availability_confirmed_at', 'id'], name='profiles_builder_confirmed'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), fields=['search'], name='profiles_builder_words'),
+            index=django.contrib.postgres.indexes.GinIndex(condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), fields=['search'], name='profiles_builder_words'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
-            index=models.Index(condition=models.Q(('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('searchable', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), fields=['name_key'], name='profiles_builder_name'),
+            index=models.Index(condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), fields=['name_key'], name='profiles_builder_name'),
         ),
         migrations.AddIndex(
             model_name='builderprofile',
