@@ -20,6 +20,7 @@ from accounts.sync import (
     on_demand_fetch,  # noqa: F401  # registers its job
     push,
     reconciliation,
+    requested_runs,  # noqa: F401  # registers its job
     sweep,
     unlisted,
 )

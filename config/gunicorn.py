@@ -63,7 +63,9 @@ def worker_exit(server: object, worker: object) -> None:
     from config.database import close_pools
     from config.logs.limits import limiter
     from webhooks.inbox.rejections import rejection_counter
+    from webhooks.inbox.secret_counts import secret_counter
 
     limiter.report()
     rejection_counter.flush()
+    secret_counter.flush()
     close_pools()

@@ -72,6 +72,13 @@ CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PU
 CLERK_IMAGE_ORIGIN = "https://img.clerk.com"
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
 
+#: Access to the Svix account that sends the webhooks, to recover missed deliveries from the admin.
+SVIX_API_KEY: str = env.str("SVIX_API_KEY", default="").strip()
+SVIX_APP_ID: str = env.str("SVIX_APP_ID", default="").strip()
+SVIX_ENDPOINT_ID: str = env.str("SVIX_ENDPOINT_ID", default="").strip()
+#: Defaults to the region in the key.
+SVIX_API_URL: str = env.str("SVIX_API_URL", default="").strip().rstrip("/")
+
 #: Schedules for reconciling recently changed users and all users with Clerk. Cron syntax, in UTC.
 RECONCILE_CRON = cron("RECONCILE_CRON", "*/15 * * * *")
 RECONCILE_FULL_CRON = cron("RECONCILE_FULL_CRON", "40 4 * * 0")

@@ -17,7 +17,7 @@ from tests.helpers.clerk import FakeClerk, fake_clerk
 from tests.helpers.flushing import quick_flush
 from tests.helpers.processes import WITHOUT_ALERT_THREAD, gunicorn
 from tests.helpers.webhooks import Svix, WebhookClient
-from webhooks.inbox import rejections
+from webhooks.inbox import background_counts
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +48,9 @@ def fast_flush() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_delayed_rejection_counts() -> Iterator[None]:
-    """Disable the thread that writes counts of rejected requests, because it could run during another test."""
+    """Disable the threads that write counts of requests, because it could run during another test."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(rejections, "FLUSH_DELAY_S", 24 * 3600.0)
+    patch.setattr(background_counts, "FLUSH_DELAY_S", 24 * 3600.0)
     yield
     patch.undo()
 

@@ -85,6 +85,14 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/webhookevent/export/": same_for_both(get=FOUND, post=OK),
     "/admin/webhooks/webhookevent/news/": same_for_both(get=NO_CONTENT, post=NOT_ALLOWED),
     "/admin/webhooks/running/": same_for_both(get=NO_CONTENT, post=NOT_ALLOWED),
+    "/admin/webhooks/repairs/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/webhooks/repairs/recovery/": same_for_both(get=OK, post=OK),  # without a reason
+    "/admin/webhooks/repairs/secrets/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/webhooks/repairs/test-delivery/": same_for_both(get=OK, post=OK),  # without a reason
+    "/admin/webhooks/rejections/": same_for_both(get=OK, post=NOT_ALLOWED),
+    "/admin/accounts/reconciliation/compare/": same_for_both(get=OK, post=OK),  # without a reason
+    "/admin/accounts/reconciliation/{pk}/repair/": same_for_both(get=FOUND, post=FOUND),  # not a dry run
+    "/admin/accounts/reconciliation/{pk}/progress/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/accounts/user/{pk}/timeline/": same_for_both(get=OK, post=NOT_ALLOWED),

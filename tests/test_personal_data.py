@@ -21,7 +21,10 @@ PERSONAL = re.compile(
 NOT_PERSONAL = {
     "accounts.Flag": "Feature flags. When a user is deleted, the relation to flags is also deleted.",
     "accounts.ClerkRateLimit": "Rate limits. Rows about a user are deleted when they are idle.",
-    "accounts.Reconciliation": "Reports with counts and Clerk IDs, and the admin who approved deletions and the reason.",
+    "accounts.Reconciliation": "Reports with counts and Clerk IDs, and the admin who requested the run or approved "
+    "deletions and the reason. An email address is stored only until the job has found the Clerk ID.",
+    "webhooks.CheckResult": "Results of checks of the deployment, one row per check.",
+    "webhooks.RejectedRequest": "Addresses of clients that are not users. At most 100 per cause for at most 30 days.",
     "webhooks.MaintenanceWindow": "Maintenance of the site, with a reason by an admin.",
     "webhooks.Alert": "Alerts about the system, with notes by admins.",
     "webhooks.Replay": "Replays, with the admin who started the replay and the reason.",

@@ -1,5 +1,6 @@
 """System checks of the webhook settings. The IDs of removed checks are never reused."""
 
+import re
 from typing import Any
 
 import apprise
@@ -10,6 +11,9 @@ from webhooks.inbox import ip_allowlist, signatures
 from webhooks.monitoring.notifications import channels
 
 MIN_TOKEN_LENGTH = 16
+SVIX_ID = re.compile(r"[A-Za-z0-9_.-]{0,256}")
+#: Without HTTPS only on this machine.
+SVIX_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?|http://(127\.0\.0\.1|localhost)(:[0-9]+)?")
 
 
 @checks.register(checks.Tags.security)
@@ -68,6 +72,21 @@ def check_metrics_access(**kwargs: Any) -> list[checks.CheckMessage]:
         for entry in settings.METRICS_ALLOWED_IPS
         if ip_allowlist.is_too_wide(entry)
     ]
+
+
+@checks.register(checks.Tags.security)
+def check_svix(**kwargs: Any) -> list[checks.CheckMessage]:
+    """E010: Svix's API is configured incompletely. E011: an ID or the URL cannot be part of a request."""
+    given = {name: getattr(settings, name) for name in ("SVIX_API_KEY", "SVIX_APP_ID", "SVIX_ENDPOINT_ID")}
+    missing = [name for name, value in given.items() if not value]
+    if missing and len(missing) < len(given):
+        hint = "Set all three, or none of them to recover deliveries in Clerk's dashboard only."
+        return [checks.Error(f"{' and '.join(missing)} must be set too.", hint=hint, id="webhooks.E010")]
+    wrong = [name for name in ("SVIX_APP_ID", "SVIX_ENDPOINT_ID") if not SVIX_ID.fullmatch(given[name])]
+    if settings.SVIX_API_URL and not SVIX_URL.fullmatch(settings.SVIX_API_URL):
+        wrong.append("SVIX_API_URL")
+    hint = "Copy the IDs (app_… and ep_…) from Svix's dashboard. The URL must start with https:// and have no path."
+    return [checks.Error(f"{name} is not valid.", hint=hint, id="webhooks.E011") for name in wrong]
 
 
 @checks.register(checks.Tags.security)

@@ -7,6 +7,7 @@ from procrastinate.contrib.django import app
 from procrastinate.jobs import Status
 
 from webhooks.doctor import jobs as doctor_jobs  # noqa: F401  # registers the job that runs checks
+from webhooks.inbox import secret_counts
 from webhooks.inbox import service as inbox  # noqa: F401  # registers the job for retries
 from webhooks.inbox.retry_policy import MAX_JOB_RUNS
 from webhooks.monitoring import alerts, hourly_counts
@@ -48,6 +49,7 @@ def check_alerts(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="empty_old_payloads")
 def empty_old_payloads(timestamp: int) -> None:
     retention.empty_payloads()
+    secret_counts.delete_old()
 
 
 @app.periodic(cron="41 * * * *")

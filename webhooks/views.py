@@ -15,6 +15,7 @@ from webhooks.inbox import ip_allowlist, signatures
 from webhooks.inbox import service as inbox
 from webhooks.inbox.deliveries import Sender
 from webhooks.inbox.rejections import rejection_counter
+from webhooks.inbox.secret_counts import secret_counter
 from webhooks.inbox.unavailable import Unavailable
 
 log = logging.getLogger(__name__)
@@ -48,23 +49,24 @@ def receive(request: HttpRequest) -> HttpResponseBase:
         return _rejected(request, "address_not_allowed", status=403)
     try:
         delivery = signatures.verify(request)
+        secret_counter.count(delivery.secret_fingerprint)
         bind_contextvars(delivery_id=delivery.svix_id)  # added to all subsequent log lines of this request
         outcome = inbox.receive(delivery, _sender(request))
     except signatures.NotVerified as error:
         return _rejected(request, error.reason, status=400, clock_offset_s=error.clock_offset_s)
     except signatures.NotConfigured as error:
-        rejection_counter.count("not_configured")
+        _count(request, "not_configured")
         log.error("A webhook could not be verified: %s", error, extra={"cause": f"{request.path} not_configured"})
         return JsonResponse({"error": "not_configured"}, status=500)
     except Unavailable as error:
-        rejection_counter.count(error.cause)
+        _count(request, error.cause)
         log.error("A webhook could not be stored (%s); Svix will send it again: %s", error.cause, error)
         return JsonResponse({"error": "unavailable"}, status=503)
     return JsonResponse({"outcome": outcome})
 
 
 def _rejected(request: HttpRequest, reason: str, *, status: int, clock_offset_s: int | None = None) -> JsonResponse:
-    rejection_counter.count(reason, clock_offset_s)
+    _count(request, reason, clock_offset_s)
     log.warning(
         "Rejected a webhook from %s: %s. If Clerk sent it, check CLERK_WEBHOOK_SECRET and the clock of this server.",
         get_client_ip(request),
@@ -72,6 +74,10 @@ def _rejected(request: HttpRequest, reason: str, *, status: int, clock_offset_s:
         extra={"cause": f"{request.path} {reason}"},
     )
     return JsonResponse({"error": reason}, status=status)
+
+
+def _count(request: HttpRequest, cause: str, clock_offset_s: int | None = None) -> None:
+    rejection_counter.count(cause, clock_offset_s, address=get_client_ip(request), size=_content_length(request))
 
 
 def _content_length(request: HttpRequest) -> int:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import tasks
+from accounts.admin.comparisons import ComparisonMixin, report_context
 from accounts.models import Reconciliation, User
 from accounts.sync import unlisted
 from audit.log import Actor
@@ -41,7 +42,7 @@ class ApprovalForm(forms.Form):
 
 
 @admin.register(Reconciliation)
-class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
+class ReconciliationAdmin(ComparisonMixin, ReadOnlyAdmin[Reconciliation]):
     change_form_template = "admin/accounts/reconciliation/change_form.html"
     change_list_template = "admin/accounts/reconciliation/change_list.html"
     list_display = (
@@ -57,7 +58,20 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
     )
     list_filter = ("kind", "state", "dry_run")
     fields = (
-        *("kind", "dry_run", "state", "started_at", "duration", "error", "agreement", "compared", "clerk_total"),
+        *(
+            "kind",
+            "dry_run",
+            "state",
+            "requested_by",
+            "reason",
+            "dry_run_report",
+            "started_at",
+            "duration",
+            "error",
+            "agreement",
+            "compared",
+            "clerk_total",
+        ),
         *("missing", "stale", "deleted", "unpushed", "unreadable", "skipped_deletions", "longest_drift", "by_field"),
         *("repaired", "pushed", "unrepaired", "first_examples"),
     )
@@ -118,6 +132,7 @@ class ReconciliationAdmin(ReadOnlyAdmin[Reconciliation]):
     ) -> HttpResponse:
         run = self.get_object(request, object_id)
         context = {"title": str(run), "subtitle": _summary(run), **_approval_context(run)} if run else {}
+        context |= report_context(request, run) if run else {}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

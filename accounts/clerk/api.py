@@ -64,6 +64,12 @@ def list_recent_users(offset: int = 0) -> UserPage:
     return _fetch_page({"order_by": "-updated_at", "offset": str(offset)})
 
 
+def find_user_ids(email: str) -> list[str]:
+    """Return the Clerk IDs of the users with this email address."""
+    page = _fetch_page({"email_address": email})
+    return [user.clerk_id for user in page.users] + [clerk_id for clerk_id, _reason in page.unreadable]
+
+
 def count_users() -> int:
     found = request("GET", "/v1/users/count")
     count = found.get("total_count") if isinstance(found, dict) else None

@@ -54,6 +54,20 @@ class Reconciliation(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, help_text="Why the run failed.")
 
+    # A run that an admin requested. See accounts.sync.requested_runs.
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", help_text="Empty for jobs."
+    )
+    reason = models.TextField(blank=True, help_text="Why the admin requested the run.")
+    wanted = models.CharField(
+        max_length=254,
+        blank=True,
+        help_text="The person to compare: a Clerk ID, or an email address until the job has found the Clerk ID.",
+    )
+    dry_run_report = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="+", help_text="The dry run that this run repeats."
+    )
+
     # Progress.
     cursor = models.CharField(max_length=64, blank=True, help_text="Clerk ID of the last user that was compared.")
     cursor_created_at = models.DateTimeField(null=True, blank=True, help_text="When that user signed up.")

@@ -49,6 +49,7 @@ def reconcile(
     dry_run: bool = False,
     max_pages: int | None = None,
     progress: Progress = lambda done, of: None,
+    run: Reconciliation | None = None,
 ) -> Reconciliation:
     """Compare all users, or users that changed since the previous run, and repair differences unless `dry_run`.
 
@@ -56,6 +57,7 @@ def reconcile(
 
     Args:
         max_pages: pause a full run after this many pages. The next call with `max_pages` continues it.
+        run: an existing report of a full run to complete. If the run was interrupted, it continues from its cursor.
 
     Raises:
         ClerkApiError: Clerk's list could not be read completely, or belongs to another instance. Completed repairs are
@@ -64,7 +66,8 @@ def reconcile(
     """
     with _exclusive_run():
         since = None if full else _watermark()
-        run = unfinished_run(dry_run=dry_run, paused=max_pages is not None) if since is None else None
+        if run is None and since is None:
+            run = unfinished_run(dry_run=dry_run, paused=max_pages is not None)
         run = run or Reconciliation(kind=Kind.FULL if since is None else Kind.RECENT, dry_run=dry_run, watermark=since)
         run.state = State.RUNNING
         run.save()
@@ -90,7 +93,7 @@ def reconcile_user(clerk_id: str, *, dry_run: bool = False, run: Reconciliation 
         ClerkPayloadError: `clerk_id` is not a valid user ID.
     """
     payload, run = api.get_user(clerk_id), run or Reconciliation(kind=Kind.USER, dry_run=dry_run)
-    run.compared = 1
+    run.compared += 1
     if not isinstance(payload, ClerkUserDeleted):
         repairs.repair(run, compare([payload])[0])
     elif User.objects.live().filter(clerk_id=clerk_id).exists():

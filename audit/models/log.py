@@ -144,6 +144,14 @@ class AuditLog(AppendOnly):
         EVENT_COPIED = "EVENT_COPIED"
         # An admin compared one user with Clerk.
         PERSON_FETCHED = "PERSON_FETCHED"
+        # An admin started a comparison of one person or everybody with Clerk, or its dry run.
+        RECONCILIATION_STARTED = "RECONCILIATION_STARTED"
+        # An admin requested a verification of the audit log.
+        VERIFICATION_REQUESTED = "VERIFICATION_REQUESTED"
+        # An admin asked Svix to send failed or missed deliveries again.
+        DELIVERIES_RECOVERED = "DELIVERIES_RECOVERED"
+        # An admin sent a test delivery to this site. The row contains the answer.
+        TEST_DELIVERY_SENT = "TEST_DELIVERY_SENT"
         # An admin viewed the personal data in an event's payload. Written before the data is shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
         # An admin acknowledged, snoozed or resolved an alert.

@@ -41,6 +41,7 @@ class TestSideBar:
             "Conflicts",
             "Reconciliation",
             "Audit log",
+            "Repairs",
             "Diagnostics",
         ]
         assert {"Groups", "Builder profiles", "Replays"} <= set(labels(more))

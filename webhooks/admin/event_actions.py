@@ -17,7 +17,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.models import User
+from accounts.admin.access import may_repair
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
@@ -66,9 +66,7 @@ class ReplayForm(ReasonForm):
 
 
 def can_repair(request: HttpRequest) -> bool:
-    """Return whether the user may repair events. Only admins and local superusers may."""
-    user = request.user
-    return may_view_events(request) and isinstance(user, User) and (user.is_superuser or user.has_role(User.Role.ADMIN))
+    return may_view_events(request) and may_repair(request)
 
 
 def acting_admin(request: HttpRequest, reason: str) -> ActingAdmin:

@@ -16,6 +16,8 @@ from webhooks.models import WebhookEvent
 State = WebhookEvent.State
 #: The final state of an event, and a note that explains it to operators.
 type Result = tuple[WebhookEvent.State, str]
+#: Sent by admins to test the endpoint; see webhooks.doctor.self_delivery.
+TEST_TYPE = "buildappswith.test"
 RESULTS: dict[Outcome, Result | None] = {
     Outcome.APPLIED: (State.PROCESSED, ""),
     Outcome.STALE: (State.STALE, ""),
@@ -85,10 +87,15 @@ def end_session(event: ClerkEvent, actor: Actor) -> Result:
     return State.PROCESSED, ""
 
 
+def ignore_test(event: ClerkEvent, actor: Actor) -> Result:
+    return State.IGNORED, "A test delivery that an admin sent to this site."
+
+
 #: Events of other types are ignored. https://clerk.com/docs/guides/development/webhooks/overview
 HANDLERS: dict[str, Callable[[ClerkEvent, Actor], Result]] = {
     # Events that name their user are applied together; see handle().
     **dict.fromkeys(USER_TYPES, ignore_unnamed_user),
+    TEST_TYPE: ignore_test,
     "session.created": record_sign_in,
     "session.ended": end_session,
     "session.removed": end_session,

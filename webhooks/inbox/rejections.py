@@ -1,22 +1,20 @@
-"""Count requests to the endpoint that were not stored, by cause and hour.
+"""Count requests to the endpoint that were not stored, by cause and hour, and keep the latest of each cause.
 
-The endpoint is public, so rejected requests must not fill or slow down the database. Each process counts them in
-memory, in a table of fixed size, and writes one upsert per cause every ten seconds.
+The endpoint is public, so rejected requests must not fill or slow down the database. Each process keeps at most
+MAX_SAMPLES requests of each cause between two flushes, and the table keeps the same number. Bodies are never kept.
 """
 
-import logging
-import threading
-from collections import Counter
+from collections import deque
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db import DatabaseError, InterfaceError, connection, connections
 from django.utils import timezone
 
-from core.times import start_of_hour
+from webhooks.inbox.background_counts import BackgroundCounter
 
-log = logging.getLogger(__name__)
-
-FLUSH_DELAY_S = 10.0
+#: Requests that are kept for each cause, and their maximum age.
+MAX_SAMPLES, MAX_AGE_DAYS = 100, 30
+MAX_SIZE = 2**63 - 1
 #: The delivery was valid and is answered with 503; see webhooks.inbox.unavailable.
 UNAVAILABLE = ("locked_row", "pool_exhausted", "database_away")
 #: Causes with a counter. Any other cause is counted as "other", so that the table cannot grow.
@@ -32,61 +30,78 @@ ON CONFLICT (hour, cause) DO UPDATE SET
     requests = stored.requests + excluded.requests, last_at = greatest(stored.last_at, excluded.last_at),
     clock_offset_s = coalesce(excluded.clock_offset_s, stored.clock_offset_s)
 """
+INSERT_SAMPLES = """
+INSERT INTO webhooks_rejectedrequest (cause, at, address, size, note)
+SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::inet[], %s::bigint[], %s::text[])
+"""
+#: Rows that another process is deleting are skipped.
+DELETE_SAMPLES = """
+DELETE FROM webhooks_rejectedrequest WHERE id IN (
+    SELECT id FROM webhooks_rejectedrequest WHERE id IN (
+        SELECT id FROM (
+            SELECT id, at, row_number() OVER (PARTITION BY cause ORDER BY at DESC, id DESC) AS place
+            FROM webhooks_rejectedrequest
+        ) AS numbered
+        WHERE place > %s OR at < now() - %s * interval '1 day'
+    ) FOR UPDATE SKIP LOCKED
+)
+"""
 
 
-class RejectionCounter:
-    """Counts rejected requests in one process."""
+class Sample(NamedTuple):
+    """One rejected request. `note` is a measured value that explains the rejection."""
+
+    cause: str
+    at: datetime
+    address: str | None
+    size: int
+    note: str
+
+
+class RejectionCounter(BackgroundCounter):
+    """Counts rejected requests in one process, and keeps the latest of each cause until the next flush."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._last_at: dict[str, datetime] = {}
+        super().__init__(UPSERT, "rejected requests")
+        self._samples: dict[str, deque[Sample]] = {}
         self._offsets_s: dict[str, int | None] = {}
-        self._timer: threading.Timer | None = None
 
-    def count(self, cause: str, clock_offset_s: int | None = None) -> None:
-        cause = cause if cause in CAUSES else "other"
+    def count(
+        self, cause: str, clock_offset_s: int | None = None, *, address: str | None = None, size: int = 0
+    ) -> None:
+        cause, now = cause if cause in CAUSES else "other", timezone.now()
         with self._lock:
-            self._counts[cause] += 1
-            self._last_at[cause] = timezone.now()
+            sample = Sample(cause, now, address, min(size, MAX_SIZE), _note(clock_offset_s))
+            self._samples_of(cause).append(sample)
             self._offsets_s[cause] = clock_offset_s
-            self._schedule_flush()
+            self._add(cause, now)
 
-    def _schedule_flush(self) -> None:
-        """Start a timer unless one is running, so that the counts are written even if no further requests arrive."""
-        if self._timer is None:
-            self._timer = threading.Timer(FLUSH_DELAY_S, self._flush_in_thread)
-            self._timer.daemon = True
-            self._timer.start()
+    def _row(self, hour: datetime, key: str, number: int) -> tuple[Any, ...]:
+        return *super()._row(hour, key, number), self._offsets_s[key]
 
-    def flush(self) -> None:
-        """Write the counts, or keep them for the next flush if the database is unavailable."""
-        with self._lock:
-            counts, self._counts, self._timer = self._counts, Counter(), None
-        try:
-            with connection.cursor() as cursor:
-                # Sort the causes, so that all processes lock the rows in the same order and cannot deadlock.
-                hour = start_of_hour(timezone.now())
-                rows = [
-                    (hour, cause, counts[cause], self._last_at[cause], self._offsets_s[cause])
-                    for cause in sorted(counts)
-                ]
-                cursor.executemany(UPSERT, rows)
-        except (DatabaseError, InterfaceError) as error:
-            log.warning(
-                "Counts of rejected requests could not be written and are kept for the next flush: %s",
-                error,
-                extra={"cause": "rejection counts"},
-            )
-            with self._lock:
-                self._counts += counts
-                self._schedule_flush()
+    def _samples_of(self, cause: str) -> "deque[Sample]":
+        return self._samples.setdefault(cause, deque(maxlen=MAX_SAMPLES))
 
-    def _flush_in_thread(self) -> None:
-        try:
-            self.flush()
-        finally:
-            connections.close_all()
+    def _take_details(self) -> list[Sample]:
+        taken = [sample for samples in self._samples.values() for sample in samples]
+        self._samples = {}
+        return taken
+
+    def _keep_details(self, details: list[Sample]) -> None:
+        newer, self._samples = self._samples, {}
+        for sample in [*details, *(sample for samples in newer.values() for sample in samples)]:
+            self._samples_of(sample.cause).append(sample)
+
+    def _write_details(self, cursor: Any, details: list[Sample]) -> None:
+        if details:
+            cursor.execute(INSERT_SAMPLES, [list(column) for column in zip(*details, strict=True)])
+            cursor.execute(DELETE_SAMPLES, [MAX_SAMPLES, MAX_AGE_DAYS])
+
+
+def _note(clock_offset_s: int | None) -> str:
+    if clock_offset_s is None:
+        return ""
+    return f"signed {abs(clock_offset_s)} s {'ago' if clock_offset_s > 0 else 'in the future'}"
 
 
 rejection_counter = RejectionCounter()

@@ -236,6 +236,33 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='RejectedRequest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('cause', models.CharField(max_length=32)),
+                ('at', models.DateTimeField()),
+                ('address', models.GenericIPAddressField(help_text="The client's address, or NULL if it is unknown.", null=True)),
+                ('size', models.BigIntegerField(help_text='Content-Length of the request.')),
+                ('note', models.CharField(blank=True, help_text='A measured value that explains the rejection.', max_length=200)),
+            ],
+            options={
+                'ordering': ['-at', '-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='SecretCount',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('hour', models.DateTimeField()),
+                ('fingerprint', models.CharField(max_length=16)),
+                ('deliveries', models.PositiveIntegerField()),
+                ('last_at', models.DateTimeField(help_text='When the last of these deliveries arrived.')),
+            ],
+            options={
+                'constraints': [models.UniqueConstraint(fields=('hour', 'fingerprint'), name='webhooks_secret_unique')],
+            },
+        ),
+        migrations.CreateModel(
             name='CheckResult',
             fields=[
                 ('name', models.CharField(help_text='Key in webhooks.doctor.catalogue.', max_length=32, primary_key=True, serialize=False)),

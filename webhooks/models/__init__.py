@@ -2,7 +2,14 @@
 
 from webhooks.models.alerts import Alert, AlertCheck, Notification
 from webhooks.models.attempts import Attempt
-from webhooks.models.counts import AggregationProgress, EventCount, EventTiming, RejectionCount
+from webhooks.models.counts import (
+    AggregationProgress,
+    EventCount,
+    EventTiming,
+    RejectedRequest,
+    RejectionCount,
+    SecretCount,
+)
 from webhooks.models.diagnostics import CheckResult
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
 from webhooks.models.maintenance import MaintenanceWindow
@@ -18,10 +25,12 @@ __all__ = [
     "EventTiming",
     "MaintenanceWindow",
     "Notification",
+    "RejectedRequest",
     "RejectionCount",
     "Replay",
     "ReplayBatch",
     "ReplayFinding",
+    "SecretCount",
     "WebhookEvent",
     "WebhookEventQuerySet",
 ]

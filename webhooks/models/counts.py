@@ -1,7 +1,12 @@
 """Hourly counts of events and rejected requests, so that queries do not have to count millions of rows."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models.functions import Now
+
+#: How long the hourly counts of deliveries by secret are kept.
+SECRET_RETENTION = timedelta(days=30)
 
 
 class EventCount(models.Model):
@@ -76,3 +81,36 @@ class RejectionCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}:00 {self.cause}: {self.requests}"
+
+
+class RejectedRequest(models.Model):
+    """One of the latest rejected requests of its cause, without its body; see webhooks.inbox.rejections."""
+
+    cause = models.CharField(max_length=32)
+    at = models.DateTimeField()
+    address = models.GenericIPAddressField(null=True, help_text="The client's address, or NULL if it is unknown.")
+    size = models.BigIntegerField(help_text="Content-Length of the request.")
+    note = models.CharField(max_length=200, blank=True, help_text="A measured value that explains the rejection.")
+
+    class Meta:
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class SecretCount(models.Model):
+    """The number of deliveries verified with one signing secret in one hour; see webhooks.inbox.secret_counts."""
+
+    hour = models.DateTimeField()
+    fingerprint = models.CharField(max_length=16)
+    deliveries = models.PositiveIntegerField()
+    last_at = models.DateTimeField(help_text="When the last of these deliveries arrived.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["hour", "fingerprint"], name="webhooks_secret_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H}:00 {self.fingerprint}: {self.deliveries}"

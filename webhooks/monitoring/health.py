@@ -14,6 +14,7 @@ from procrastinate.contrib.django.models import ProcrastinateEvent, Procrastinat
 from accounts.clerk import rate_limiter
 from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reconciliation
 from core.times import start_of_hour
+from webhooks.inbox.handlers import TEST_TYPE
 from webhooks.inbox.service import retry_event
 from webhooks.models import AggregationProgress, CheckResult, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts, worker_starts
@@ -47,7 +48,7 @@ class Health:
         failed: events that will be retried automatically.
         dead: events that need manual action.
         oldest_unsettled: when the oldest failed or dead event was received.
-        last_received: when the newest event was received.
+        last_received: when the newest event was received. Test deliveries of this site do not count.
         recent: counts of the events received in the current and previous hour.
         rejections: requests rejected in the current and previous hour, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
@@ -114,7 +115,7 @@ def measure() -> Health:
         failed=_count(events.filter(state=WebhookEvent.State.FAILED)),
         dead=_count(events.filter(state=WebhookEvent.State.DEAD)),
         oldest_unsettled=events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
-        last_received=events.aggregate(newest=Max("received_at"))["newest"],
+        last_received=events.exclude(event_type=TEST_TYPE).aggregate(newest=Max("received_at"))["newest"],
         recent=hourly_counts.totals(now - HOUR),
         rejections=_rejections(now),
         pending_pushes=_count(pending),

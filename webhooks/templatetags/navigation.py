@@ -12,7 +12,7 @@ register = template.Library()
 
 DASHBOARD = "webhooks:dashboard"
 #: Pages without a model, below the sections.
-PAGES = {"webhooks:diagnostics": _("Diagnostics")}
+PAGES = {"webhooks:repairs": _("Repairs"), "webhooks:diagnostics": _("Diagnostics")}
 EVENTS = "webhooks.webhookevent"
 #: Labels of the operators' sections by model, in display order.
 SECTIONS = {

@@ -1,5 +1,7 @@
 """Rejected requests are counted by cause and hour, and do not make the database grow."""
 
+import re
+from collections import Counter
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -7,16 +9,19 @@ import psycopg
 import pytest
 import time_machine
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from psycopg_pool import PoolTimeout
 
 from accounts.clerk import samples
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.monitoring.test_hourly_counts import NOW
-from webhooks.inbox import rejections as module
+from webhooks.inbox import background_counts as module
 from webhooks.inbox import unavailable
-from webhooks.inbox.rejections import CAUSES, RejectionCounter
-from webhooks.models import RejectionCount, WebhookEvent
+from webhooks.inbox.rejections import CAUSES, MAX_SAMPLES, RejectionCounter
+from webhooks.models import RejectedRequest, RejectionCount, WebhookEvent
 from webhooks.models.events import WebhookEventQuerySet
 
 pytestmark = pytest.mark.django_db
@@ -187,3 +192,64 @@ def test_count_is_written_without_a_later_request(monkeypatch: pytest.MonkeyPatc
     timer.join(10)
     assert stored_counts() == {"bad_signature": 1}
     assert counter._timer is None
+
+
+class TestSamples:
+    """The last hundred requests of each cause are kept, without their bodies."""
+
+    def test_request_is_kept_with_address_size_and_note(
+        self, counter: RejectionCounter, webhook: WebhookClient
+    ) -> None:
+        webhook.post({"type": "x"}, at=timezone.now() - timedelta(seconds=900), REMOTE_ADDR="198.51.100.7")
+        counter.flush()
+        [sample] = RejectedRequest.objects.all()
+        assert (sample.cause, sample.address, sample.size) == ("stale_timestamp", "198.51.100.7", len('{"type":"x"}'))
+        assert re.fullmatch(r"signed 90\d s ago", sample.note)
+
+    def test_flood_costs_the_same_statements_as_one_request(self, counter: RejectionCounter) -> None:
+        for flood in (1, 5000):
+            for number in range(flood):
+                counter.count("bad_signature", address="198.51.100.7", size=number)
+            with CaptureQueriesContext(connection) as queries:
+                counter.flush()
+            assert len(queries) == 5  # savepoint, count, insert, delete, release
+        assert stored_counts() == {"bad_signature": 5001}
+        assert RejectedRequest.objects.count() == MAX_SAMPLES
+        assert RejectedRequest.objects.first().size == 4999  # type: ignore[union-attr]
+
+    def test_each_cause_keeps_its_own_samples(self, counter: RejectionCounter) -> None:
+        counter.count("too_large", size=10**30)
+        for _ in range(3):
+            for _ in range(MAX_SAMPLES):
+                counter.count("bad_signature")
+            counter.flush()
+        kept = Counter(RejectedRequest.objects.values_list("cause", flat=True))
+        assert kept == {"bad_signature": MAX_SAMPLES, "too_large": 1}
+
+    def test_samples_are_kept_when_the_database_is_unavailable(
+        self, counter: RejectionCounter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        counter.count("bad_signature", size=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "connection", UnavailableConnection())
+            counter.flush()
+        counter.count("bad_signature", size=2)
+        counter.flush()
+        assert [sample.size for sample in RejectedRequest.objects.all()] == [2, 1]
+
+    def test_old_samples_are_deleted(self, counter: RejectionCounter) -> None:
+        RejectedRequest.objects.create(cause="too_large", at=timezone.now() - timedelta(days=31), size=1)
+        counter.count("bad_signature")
+        counter.flush()
+        assert [sample.cause for sample in RejectedRequest.objects.all()] == ["bad_signature"]
+
+    def test_page_lists_requests_by_cause(self, counter: RejectionCounter) -> None:
+        counter.count("bad_signature", address="198.51.100.7", size=12)
+        counter.count("stale_timestamp", 900, address="198.51.100.8", size=13)
+        counter.flush()
+        admin = signed_in(UserFactory.create(admin=True))
+        page = admin.get("/admin/webhooks/rejections/").content.decode()
+        assert "198.51.100.7" in page
+        assert "signed 900 s ago" in page
+        only = admin.get("/admin/webhooks/rejections/?cause=stale_timestamp").content.decode()
+        assert "198.51.100.7" not in only

@@ -1,0 +1,11 @@
+"""Who may repair data in the admin."""
+
+from django.http import HttpRequest
+
+from accounts.models import User
+
+
+def may_repair(request: HttpRequest) -> bool:
+    """Return whether the user may start repairs. Only admins and local superusers may."""
+    user = request.user
+    return isinstance(user, User) and (user.is_superuser or user.has_role(User.Role.ADMIN))
