@@ -1,7 +1,7 @@
 # All development commands. `make` lists them. Requires GNU make, a POSIX shell, and Python 3.12 or newer.
 
 .DEFAULT_GOAL := help
-.PHONY: help run manage test check smoke fuzz oracle browser-test alarms screenshots lighthouse docs bench format migrations
+.PHONY: help run manage test check smoke fuzz oracle monitoring browser-test alarms screenshots lighthouse docs bench format migrations
 .PHONY: requirements clean
 
 # Each candidate is executed, because pyenv has shims for versions that are not installed.
@@ -83,6 +83,12 @@ browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scri
 	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py \
 		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
 		operators.py live_lists.py repairing.py on_call.py accessibility.py accessible_states.py)
+
+monitoring: ## Check the files in docs/monitoring with promtool and Grafana's types; needs Debian's prometheus, Node and npm
+	$(INSTALL) dev.txt
+	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
+	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
+	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py
 
 alarms: ## Cause each kind of problem in a running system, and check that its alert is sent
 	$(INSTALL) dev.txt

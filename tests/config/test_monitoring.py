@@ -1,7 +1,6 @@
 """The files in docs/monitoring/ for Grafana, Prometheus and Datadog match the metrics of /metrics.
 
-promtool and the three products are not available in the tests. PromQL is checked only for existing names, labels and
-functions, and for balanced brackets.
+PromQL is checked only for existing names, labels and functions, and for balanced brackets. `make monitoring` runs promtool.
 """
 
 import json
