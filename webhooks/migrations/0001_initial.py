@@ -118,6 +118,7 @@ class Migration(migrations.Migration):
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
                 ('sent_at', models.DateTimeField(blank=True, null=True)),
+                ('is_given_up', models.BooleanField(default=False, help_text='The notification is no longer needed.')),
                 ('error', models.CharField(blank=True, max_length=300)),
                 ('alert', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='notifications', to='webhooks.alert')),
             ],
@@ -283,7 +284,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='notification',
-            index=models.Index(condition=models.Q(('sent_at', None)), fields=['due_at'], name='webhooks_notification_unsent'),
+            index=models.Index(condition=models.Q(('is_given_up', False), ('sent_at', None)), fields=['due_at'], name='webhooks_notification_unsent'),
         ),
         migrations.AddConstraint(
             model_name='replay',

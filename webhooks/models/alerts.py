@@ -143,6 +143,12 @@ class AlertCheck(models.Model):
         return f"checked at {self.checked_at}"
 
 
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def unsent(self) -> "NotificationQuerySet":
+        """Notifications that will be sent, or sent again after a failure."""
+        return self.filter(sent_at=None, is_given_up=False)
+
+
 class Notification(models.Model):
     """A message about an alert for one channel, and its delivery status."""
 
@@ -157,13 +163,18 @@ class Notification(models.Model):
     due_at = models.DateTimeField(default=timezone.now)
     attempts = models.PositiveSmallIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
+    is_given_up = models.BooleanField(default=False, help_text="The notification is no longer needed.")
     error = models.CharField(max_length=300, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
 
     class Meta:
         ordering = ["due_at", "id"]
         indexes = [
             # Notifications waiting to be sent.
-            models.Index(fields=["due_at"], name="webhooks_notification_unsent", condition=Q(sent_at=None)),
+            models.Index(
+                fields=["due_at"], name="webhooks_notification_unsent", condition=Q(sent_at=None, is_given_up=False)
+            ),
         ]
 
     def __str__(self) -> str:

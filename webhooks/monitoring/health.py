@@ -16,7 +16,7 @@ from accounts.models import ClerkRateLimit, IdentityConflict, MetadataPush, Reco
 from core.times import start_of_hour
 from webhooks.inbox.handlers import TEST_TYPE
 from webhooks.inbox.service import retry_event
-from webhooks.models import AggregationProgress, CheckResult, RejectionCount, WebhookEvent
+from webhooks.models import AggregationProgress, CheckResult, Notification, RejectionCount, WebhookEvent
 from webhooks.monitoring import hourly_counts, worker_starts
 from webhooks.monitoring.hourly_counts import TypeCount
 from webhooks.monitoring.worker_starts import WorkerStarts
@@ -28,6 +28,8 @@ WORKER_GONE_AFTER = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
 #: A job that has failed so often needs attention, although it will be retried.
 MIN_JOB_FAILURES = 3
+#: After this many attempts, a notification channel is reported.
+MIN_REJECTED_ATTEMPTS = 3
 #: Reconciliations whose repairs are compared.
 RECENT_RUNS = 3
 
@@ -64,6 +66,7 @@ class Health:
         failed_jobs: jobs that failed and will not be retried.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
+        failing_channels: channels that have rejected a notification at least three times.
         checks: the latest results of the checks of webhooks.doctor, by name.
         media_free: free and total bytes of the disk with uploaded images, or None if this host has no such folder.
     """
@@ -88,6 +91,7 @@ class Health:
     failed_jobs: int
     clerk: dict[str, ClerkRateLimit]
     aggregated_at: datetime | None
+    failing_channels: list[str]
     checks: dict[str, CheckResult]
     media_free: tuple[int, int] | None
 
@@ -131,6 +135,7 @@ def measure() -> Health:
         failed_jobs=_count(ProcrastinateJob.objects.filter(status="failed")),
         clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
         aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
+        failing_channels=_failing_channels(),
         checks=CheckResult.objects.in_bulk(),
         media_free=_media_free(),
     )
@@ -170,6 +175,11 @@ def _repeated_failures() -> dict[str, int]:
     retrying = job.filter(~Exists(succeeded), status="todo", attempts__gte=MIN_JOB_FAILURES)
     names = retrying.exclude(task_name=retry_event.name).order_by().values_list("task_name", flat=True)[:MAX_COUNT]
     return dict(Counter(names))
+
+
+def _failing_channels() -> list[str]:
+    failing = Notification.objects.unsent().filter(attempts__gte=MIN_REJECTED_ATTEMPTS).exclude(error="")
+    return list(failing.order_by("channel").values_list("channel", flat=True).distinct())
 
 
 def _media_free() -> tuple[int, int] | None:

@@ -254,10 +254,49 @@ def test_failing_channel_is_retried_without_blocking_others(settings: Settings, 
     failed = Notification.objects.filter(sent_at=None)
     assert sorted(failed.values_list("attempts", flat=True)) == [1, 1]
     assert "127.0.0.1:9" not in "".join(failed.values_list("error", "channel").get(channel__startswith="json"))
-    for minutes in range(1, 9):
-        check_alerts_at(minutes * 2 * MINUTE)
+    for minutes in range(1, 20):
+        check_alerts_at(minutes * MINUTE)
+    # After 1, 2, 4 and 8 minutes.
     assert sorted(failed.values_list("attempts", flat=True)) == [5, 5]
     assert len(receiver.messages) == 1
+
+
+def test_channel_that_is_down_for_an_hour_gets_the_message(adam: User, receiver: Receiver) -> None:
+    receiver.status = 500
+    create_dead_events()
+    for minutes in range(0, 60, 5):
+        check_alerts_at(minutes * MINUTE)
+    page = (
+        signed_in(adam)
+        .get(f"/admin/webhooks/alert/{Alert.objects.get(rule=Rule.DEAD_EVENTS).pk}/change/")
+        .content.decode()
+    )
+    assert re.search(r"failed \d times, next attempt at \d\d:\d\d:\d\d:", page)
+    with time_machine.travel(NOW, tick=False):
+        signal = RULES[Rule.DIAGNOSTICS](measure())
+    assert (signal.state, signal.title) == ("degraded", "A notification channel fails")
+    receiver.status = 200
+    receiver.messages.clear()
+    check_alerts_at(timedelta(hours=1, minutes=15))
+    assert receiver.titles.count("[Opened] Dead events need attention") == 1
+
+
+def test_unsent_resolution_is_given_up_after_a_day(receiver: Receiver) -> None:
+    receiver.status = 500
+    open_and_resolve()
+    check_alerts_at(timedelta(hours=20))
+    assert Notification.objects.unsent().count() == 1
+    check_alerts_at(timedelta(hours=25))
+    assert not Notification.objects.unsent().exists()
+
+
+def test_notification_of_a_removed_channel_is_given_up(settings: Settings, receiver: Receiver) -> None:
+    receiver.status = 500
+    create_dead_events()
+    check_alerts_at()
+    settings.ALERT_URLS = []
+    check_alerts_at(2 * MINUTE)
+    assert not Notification.objects.unsent().exists()
 
 
 @pytest.mark.parametrize("url", ("nonsense://tok123/x", "slack://tok123", "pagerduty://tok123"))

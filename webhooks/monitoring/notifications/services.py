@@ -14,8 +14,12 @@ from webhooks.monitoring.notifications.channels import Channel
 log = logging.getLogger(__name__)
 
 Kind = Notification.Kind
-MAX_ATTEMPTS, RETRY_AFTER = 5, timedelta(minutes=1)
+#: The pause after a failed attempt doubles from the first value up to the second.
+RETRY_AFTER, MAX_RETRY_AFTER = timedelta(minutes=1), timedelta(minutes=15)
+#: A notification is not sent if its alert was resolved longer ago.
+MAX_AGE = timedelta(days=1)
 REPLACED = "A newer notification replaced this one."
+RESOLVED = "The alert was resolved more than a day ago."
 REMOVED = "The channel is no longer in ALERT_URLS."
 
 
@@ -53,9 +57,9 @@ def is_silent() -> bool:
 
 
 def send_due() -> None:
-    """Send due notifications. Failed ones are retried after RETRY_AFTER, up to MAX_ATTEMPTS in total."""
-    _drop_replaced()
-    due = Notification.objects.filter(sent_at=None, due_at__lte=timezone.now(), attempts__lt=MAX_ATTEMPTS)
+    """Send due notifications. Failed ones are retried until they are sent or no longer needed."""
+    _give_up_unneeded()
+    due = Notification.objects.unsent().filter(due_at__lte=timezone.now())
     claimed = [row for row in due.select_related("alert__resolved_by", "alert__acknowledged_by") if _claim(row)]
     errors = _send(claimed, channels.configured())
     for notification in claimed:
@@ -77,14 +81,19 @@ def _store_result(notification: Notification, error: str) -> None:
         log.error('Could not send the alert "%s" to %s: %s', notification.alert, notification.channel, error)
     else:
         notification.sent_at = timezone.now()
-    notification.save(update_fields=["error", "sent_at"])
+    notification.is_given_up = error == REMOVED
+    notification.save(update_fields=["error", "sent_at", "is_given_up"])
 
 
-def _drop_replaced() -> None:
-    """Give up unsent notifications with a newer one, so that a late retry does not reopen a resolved incident."""
+def _give_up_unneeded() -> None:
+    """Give up unsent notifications with a newer one, so that a late retry does not reopen a resolved incident.
+
+    Also give up those of alerts that were resolved long ago.
+    """
     newer = Notification.objects.filter(alert=OuterRef("alert"), channel=OuterRef("channel"), pk__gt=OuterRef("pk"))
-    unsent = Notification.objects.filter(Exists(newer), sent_at=None, attempts__lt=MAX_ATTEMPTS)
-    unsent.update(attempts=MAX_ATTEMPTS, error=REPLACED)
+    unsent = Notification.objects.unsent()
+    unsent.filter(Exists(newer)).update(is_given_up=True, error=REPLACED)
+    unsent.filter(alert__resolved_at__lt=timezone.now() - MAX_AGE).update(is_given_up=True, error=RESOLVED)
 
 
 def _claim(notification: Notification) -> bool:
@@ -93,5 +102,6 @@ def _claim(notification: Notification) -> bool:
     Returns:
         False if another process claimed the notification first.
     """
-    unclaimed = Notification.objects.filter(pk=notification.pk, sent_at=None, attempts=notification.attempts)
-    return bool(unclaimed.update(attempts=F("attempts") + 1, due_at=timezone.now() + RETRY_AFTER))
+    unclaimed = Notification.objects.unsent().filter(pk=notification.pk, attempts=notification.attempts)
+    pause = min(RETRY_AFTER * 2 ** min(notification.attempts, 10), MAX_RETRY_AFTER)
+    return bool(unclaimed.update(attempts=F("attempts") + 1, due_at=timezone.now() + pause))

@@ -23,12 +23,15 @@ def diagnostics(health: Health) -> Signal:
     results = [recent for name in (*SERIOUS, *MINOR) if (recent := result_of(health, name))]
     failed = [result for result in results if result.state == CheckResult.State.FAILED]
     serious = [result for result in failed if _is_serious(result, health)]
-    if not results:
-        return unknown(_("The diagnostic checks have not run within the last hour"))
     if serious:
         return broken(_summary(serious), len(serious), {"checks": ", ".join(result.name for result in serious)})
+    if health.failing_channels:
+        text = _("These notification channels do not accept messages, which are retried: %s.")
+        return degraded(_("A notification channel fails"), text % ", ".join(health.failing_channels))
     if failed:
         return degraded(_("A diagnostic check needs a review"), _summary(failed))
+    if not results:
+        return unknown(_("The diagnostic checks have not run within the last hour"))
     return well(_("%d diagnostic checks passed.") % len(results))
 
 
