@@ -6,7 +6,7 @@ from collections import deque
 from procrastinate.contrib.django import app
 
 from profiles.contact import emails  # noqa: F401  # registers the job for emails
-from profiles.directory import indexing
+from profiles.directory import indexing, vocabulary
 from profiles.media import orphan_cleanup
 
 log = logging.getLogger(__name__)
@@ -33,3 +33,10 @@ def repair_search_index(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="sweep_pictures")
 def sweep_pictures(timestamp: int) -> None:
     deque(orphan_cleanup.delete_orphans(), maxlen=0)  # Consume the generator to delete the images.
+
+
+@app.periodic(cron="*/10 * * * *")
+@app.task(queue="upkeep", queueing_lock="rebuild_vocabulary")
+def rebuild_vocabulary(timestamp: int) -> None:
+    """Update the words that misspelled searches are corrected to."""
+    vocabulary.rebuild()

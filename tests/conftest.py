@@ -11,6 +11,7 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
 from pytest_django import DjangoDbBlocker, Settings
 
+from profiles.directory import synonyms
 from tests.helpers import flags
 from tests.helpers.admin import one_of_each
 from tests.helpers.clerk import FakeClerk, fake_clerk
@@ -53,6 +54,25 @@ def no_delayed_rejection_counts() -> Iterator[None]:
     patch.setattr(background_counts, "FLUSH_DELAY_S", 24 * 3600.0)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_synonyms() -> Iterator[None]:
+    """Search without synonyms, so that the number of queries does not depend on the cache.
+
+    Tests of synonyms use `shipped_synonyms`.
+    """
+    patch = pytest.MonkeyPatch()
+    patch.setattr(synonyms, "MAX_AGE_S", float("inf"))
+    patch.setattr(synonyms._Cache, "checked_at", 0.0)
+    yield
+    patch.undo()
+
+
+@pytest.fixture
+def shipped_synonyms(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Search with the synonyms that the migration creates."""
+    monkeypatch.setattr(synonyms._Cache, "synonyms", synonyms.load(None))
 
 
 @pytest.fixture(scope="module")

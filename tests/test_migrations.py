@@ -24,6 +24,7 @@ FIRST_RELEASE = {
     ("audit", "0001_initial"),
     ("audit", "0002_append_only"),
     ("profiles", "0001_initial"),
+    ("profiles", "0002_first_synonyms"),
     ("webhooks", "0001_initial"),
     ("webhooks", "0002_changed_in_trigger"),
 }

@@ -19,7 +19,7 @@ from profiles.api.openapi import DOCUMENT
 from profiles.api.parsers import check_parameters
 from profiles.api.schemas import READ_ONLY
 from profiles.api.serializers import builder_json, builder_summary_json, client_json, user_json
-from profiles.directory.results import find
+from profiles.directory.search import find
 from profiles.models import BuilderProfile, ClientProfile
 
 PAGE_SIZE = 50

@@ -9,7 +9,8 @@ from profiles.directory import indexing, terms
 from profiles.directory import results as directory
 from profiles.directory.facets import FACETS, Facet
 from profiles.directory.query import DirectoryQuery
-from profiles.directory.results import Page, Row, Sample
+from profiles.directory.results import Row, Sample
+from profiles.directory.search import Match, Page
 from profiles.models import Availability
 
 MAX_SKILL_CHOICES = 10
@@ -95,12 +96,13 @@ def format_count(number: int, *, is_complete: bool) -> str:
     return f"{number // step * step}+"
 
 
-def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
+def facet_choices(page: Page) -> list[FacetChoices]:
     """Return all facets with their choices and the number of builders for each.
 
     Facets with `match_all` are counted in the page's sample. In the other facets, selecting another value adds
     builders, so they are counted in a sample without that facet.
     """
+    query = page.query
     any_of = [key for key, facet in FACETS.items() if key in query.filters and not facet.match_all]
     queries = {key: query.without_filter(key) for key in any_of}
     if query.after:
@@ -113,15 +115,32 @@ def facet_choices(query: DirectoryQuery, page: Page) -> list[FacetChoices]:
     ]
 
 
-def active_filters(query: DirectoryQuery) -> list[Chip]:
-    text = [Chip(f"“{query.text}”", query.without_filter("q"))] if query.text else []
+def active_filters(page: Page) -> list[Chip]:
+    """Return a chip for each concept of the search text and for each filter value."""
+    query, understood = page.query, page.understood
+    concepts = [
+        Chip(f"“{concept.text}”", query.without_concept(understood, concept)) for concept in understood.concepts
+    ]
     filters = [(FACETS[key], value) for key, values in query.filters.items() for value in values]
-    return [*text, *(Chip(facet.label(value), query.without_filter(facet.key, value)) for facet, value in filters)]
+    return [*concepts, *(Chip(facet.label(value), query.without_filter(facet.key, value)) for facet, value in filters)]
 
 
-def removal_suggestions(query: DirectoryQuery) -> list[Chip]:
+def hint_suggestions(page: Page) -> list[Chip]:
+    """Return the filters and sort orders that the search text suggests."""
+    return [Chip(str(hint.label), page.query.with_hint(page.understood, hint)) for hint in page.understood.hints]
+
+
+def synonyms_used(page: Page) -> list[str]:
+    """Return up to `MAX_SUGGESTIONS` synonyms and domains that were included in the search."""
+    labels = (
+        [] if page.match == Match.ALL_WORDS else [label for each in page.understood.concepts for label in each.also]
+    )
+    return list(dict.fromkeys(labels))[:MAX_SUGGESTIONS]
+
+
+def removal_suggestions(page: Page) -> list[Chip]:
     """Suggest filters to remove if there are no matches, sorted by the resulting number of matches."""
-    chips = active_filters(query)[:MAX_SUGGESTIONS]
+    chips = active_filters(page)[:MAX_SUGGESTIONS]
     counts = directory.count([chip.remaining_query for chip in chips])
     ranked = sorted(zip(counts, chips, strict=True), key=lambda pair: -pair[0])
     limit = directory.SAMPLE_SIZE

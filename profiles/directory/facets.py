@@ -8,6 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from profiles.directory import indexing, terms
+from profiles.directory.tsqueries import quoted
 from profiles.models import Availability, BuilderProfile, Domain
 
 MAX_SKILL_LENGTH = 40
@@ -35,7 +36,7 @@ class Facet:
         return value in self.labels if self.labels else bool(terms.term_key(value)) and len(value) <= MAX_SKILL_LENGTH
 
     def tsquery(self, values: Iterable[str]) -> str:
-        terms = (indexing.quoted(indexing.filter_term(self.key, value)) for value in values)
+        terms = (quoted(indexing.filter_term(self.key, value)) for value in values)
         return f"({(' & ' if self.match_all else ' | ').join(terms)})"
 
 

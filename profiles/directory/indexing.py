@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from profiles.directory import terms
 from profiles.directory.exchange_rates import to_usd
+from profiles.directory.tsqueries import quoted
 from profiles.models import Availability, BuilderProfile, Domain
 
 #: Columns set by `index`.
@@ -194,9 +195,3 @@ def filter_term(facet: str, value: str) -> str:
 def rate_range(dollars: int) -> str:
     """Return the index of the `RATE_STEPS` range that contains `dollars`. The lowest range is "0"."""
     return str(bisect(RATE_STEPS, dollars))
-
-
-def quoted(word: str) -> str:
-    """Return `word` quoted for tsvector and tsquery literals."""
-    escaped = word.replace("\\", "\\\\").replace("'", "''")
-    return f"'{escaped}'"

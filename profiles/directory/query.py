@@ -11,14 +11,13 @@ from django.urls import reverse
 
 from core.db.cursors import InvalidCursor, format_cursor, parse_cursor
 from core.text import postgres_safe
-from profiles.directory import indexing
-from profiles.directory import terms as words
+from profiles.directory import terms
 from profiles.directory.facets import BEST, FACETS, SORTS
+from profiles.directory.hints import Hint
+from profiles.directory.understanding import Concept, Condition, Understanding, understand
 
-#: Text, words and filter values beyond these limits are ignored.
-MAX_TEXT_LENGTH, MAX_WORDS, MAX_FILTER_VALUES = 200, 8, 8
-#: Shorter prefixes match too many words to be selective.
-MIN_PREFIX_LENGTH = 3
+#: Text and filter values beyond these limits are ignored.
+MAX_TEXT_LENGTH, MAX_FILTER_VALUES = 200, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,14 @@ class DirectoryQuery:
         filters: selected values by facet.
         sort: a key of `facets.SORTS`.
         after: the cursor of the last row on the previous page, or None for the first page.
+        conditions: what `text` matches, as chosen by `search.find`. By default, all words must match, without synonyms.
     """
 
     text: str = ""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sort: str = BEST
     after: tuple[Any, ...] | None = None
+    conditions: tuple[Condition, ...] | None = None
 
     @classmethod
     def from_params(cls, params: QueryDict) -> Self:
@@ -58,13 +59,12 @@ class DirectoryQuery:
         If there are other terms, prefixes of one or two letters go into a separate tsquery. They match so many words
         that collecting the matches from the index would take longer than checking each row.
         """
-        prefixes = list(dict.fromkeys(words.query_prefixes(self.text)))[:MAX_WORDS]
+        conditions = understand(self.text).literal if self.conditions is None else self.conditions
         by_shortness: dict[bool, list[str]] = {False: [], True: []}
-        for prefix in prefixes:
-            is_short = len(prefix) < MIN_PREFIX_LENGTH and prefix.isalpha() and prefix.isascii()
-            by_shortness[is_short].append(f"{indexing.quoted(prefix)}:*")
+        for condition in conditions:
+            by_shortness[condition.is_short].append(condition.tsquery)
         by_shortness[False] += [FACETS[key].tsquery(values) for key, values in self.filters.items()]
-        return [" & ".join(terms) for terms in by_shortness.values() if terms]
+        return [" & ".join(each) for each in by_shortness.values() if each]
 
     @property
     def filter_parameters(self) -> list[tuple[str, str]]:
@@ -91,14 +91,25 @@ class DirectoryQuery:
         The key "q" removes the search text.
         """
         if key == "q":
-            return replace(self, text="", after=None)
+            return replace(self, text="", after=None, conditions=None)
         kept = tuple(each for each in self.filters.get(key, ()) if value is not None and each != value)
         filters = {**self.filters, key: kept}
         return replace(self, filters={key: values for key, values in filters.items() if values}, after=None)
 
+    def without_concept(self, understood: Understanding, concept: Concept) -> "DirectoryQuery":
+        """Return a copy without one concept of the search text."""
+        rest = tuple(each.broad for each in understood.concepts if each is not concept)
+        return replace(self, text=understood.text_without(concept), after=None, conditions=rest)
+
+    def with_hint(self, understood: Understanding, hint: Hint) -> "DirectoryQuery":
+        """Return a copy with the hint's filter or sort order instead of its words."""
+        text = " ".join([concept.text for concept in understood.concepts])
+        filters = {**self.filters, hint.filter[0]: (hint.filter[1],)} if hint.filter else self.filters
+        return replace(self, text=text, filters=filters, sort=hint.sort or self.sort, after=None, conditions=None)
+
 
 def _valid_values(key: str, values: Iterable[str]) -> tuple[str, ...]:
-    valid = {words.term_key(value): value for value in list(values)[:MAX_FILTER_VALUES] if FACETS[key].is_valid(value)}
+    valid = {terms.term_key(value): value for value in list(values)[:MAX_FILTER_VALUES] if FACETS[key].is_valid(value)}
     return tuple(valid.values())
 
 

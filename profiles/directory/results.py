@@ -1,4 +1,4 @@
-"""Directory search. Pages and the JSON API both call `find`.
+"""The directory's SQL statements. `profiles.directory.search` combines their results.
 
 Words and filters form one tsquery, so that PostgreSQL can use one index for both. There are two ways to find the best
 matches. If many builders match, scanning the sorted list from the top reads few rows. If few builders match, collecting
@@ -9,16 +9,16 @@ matches. See docs/decisions.md for measurements.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import QuerySet
 
 from profiles.directory import indexing
 from profiles.directory.facets import BEST, SORTS
-from profiles.directory.query import MIN_PREFIX_LENGTH, DirectoryQuery
+from profiles.directory.query import DirectoryQuery
+from profiles.directory.understanding import MIN_PREFIX_LENGTH
 from profiles.models import BuilderProfile
 
 PAGE_SIZE = 24
@@ -31,7 +31,7 @@ MAX_NAME_MATCHES, NAME_SCAN_LIMIT = 12, 200
 
 #: The same conditions as `BuilderProfileQuerySet.listed`, except `user.is_active`, which is checked for matching rows
 #: only.
-_LISTED = "searchable AND headline <> '' AND slug IS NOT NULL" + "".join(
+LISTED_CONDITION = "searchable AND headline <> '' AND slug IS NOT NULL" + "".join(
     f" AND {name} IS NULL" for name in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
 )
 _ACTIVE = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
@@ -63,46 +63,6 @@ class Sample:
     is_complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A directory page.
-
-    Attributes:
-        next_query: the query for the next page, or None on the last page.
-        sample: the matches on this page and the following pages.
-    """
-
-    builders: list[BuilderProfile]
-    next_query: DirectoryQuery | None
-    sample: Sample
-
-
-def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[BuilderProfile] | None" = None) -> Page:
-    """Return one page of listed builders that match `query`.
-
-    Args:
-        size: the number of builders per page, less than `SAMPLE_SIZE`.
-        queryset: listed builders with the columns that the caller needs. By default, all columns are loaded.
-    """
-    # Name matches appear on the first page and are therefore omitted from later pages.
-    name_matches, [sample] = find_by_name(query), scan([query])
-    if len(sample.rows) <= size + len(name_matches) and not sample.is_complete:
-        rows = [Row(*values) for values in _fetch(*_select(query, SAMPLE_SIZE + 1))]
-        sample = Sample(rows[:SAMPLE_SIZE], is_complete=len(rows) <= SAMPLE_SIZE)
-    others = [row for row in sample.rows if row.id not in name_matches]
-    if query.after:
-        name_matches, sample = [], replace(sample, rows=others)
-    room = size - len(name_matches)
-    ids = [*name_matches, *(row.id for row in others[:room])]
-    profiles = (BuilderProfile.objects.listed() if queryset is None else queryset).in_bulk(ids) if ids else {}
-    # A profile may have been hidden since the search.
-    builders = [profiles[pk] for pk in ids if pk in profiles]
-    next_query = None
-    if len(others) > room and builders:
-        next_query = replace(query, after=tuple(getattr(builders[-1], name) for name in SORTS[query.sort].fields))
-    return Page(builders, next_query, sample)
-
-
 def find_by_name(query: DirectoryQuery) -> list[int]:
     """Return the ids of up to `MAX_NAME_MATCHES` builders whose name starts with the search text, exact matches first.
 
@@ -115,7 +75,7 @@ def find_by_name(query: DirectoryQuery) -> list[int]:
     # One or two ASCII letters must match the whole name, but two Han characters can be a family name.
     last = key if len(key) < MIN_PREFIX_LENGTH and key.isascii() else key + chr(sys.maxunicode)
     candidates = (
-        f"SELECT * FROM profiles_builderprofile WHERE {_LISTED} AND name_key BETWEEN %s AND %s "  # noqa: S608
+        f"SELECT * FROM profiles_builderprofile WHERE {LISTED_CONDITION} AND name_key BETWEEN %s AND %s "  # noqa: S608
         f"ORDER BY name_key LIMIT {NAME_SCAN_LIMIT}"
     )
     conditions = f"{_match_condition(query.tsqueries)} AND {_ACTIVE}"
@@ -128,12 +88,8 @@ def scan(queries: Sequence[DirectoryQuery]) -> list[Sample]:
     """Return each query's matches among the first `SCAN_LIMIT` rows of its sort order, in one statement."""
     samples: list[list[Row]] = [[] for _ in queries]
     has_more: list[bool] = [True for _ in queries]
-    statements = [_select(query, SAMPLE_SIZE + 1, scan_limit=SCAN_LIMIT) for query in queries]
-    sql = " UNION ALL ".join(
-        f"(SELECT {number}, one.* FROM ({one}) AS one)"  # noqa: S608
-        for number, (one, _) in enumerate(statements)
-    )
-    for number, *columns, list_continues in _fetch(sql, [value for _, values in statements for value in values]):
+    statements = [select_statement(query, SAMPLE_SIZE + 1, scan_limit=SCAN_LIMIT) for query in queries]
+    for number, *columns, list_continues in fetch_union(statements):
         samples[number].append(Row(*columns))
         has_more[number] = list_continues
     return [
@@ -142,9 +98,25 @@ def scan(queries: Sequence[DirectoryQuery]) -> list[Sample]:
     ]
 
 
+def complete(queries: Sequence[DirectoryQuery], samples: Sequence[Sample], min_rows: int) -> list[Sample]:
+    """Replace samples with fewer than `min_rows` rows, unless they are complete, in one statement that uses the index."""
+    short = [i for i, sample in enumerate(samples) if not sample.is_complete and len(sample.rows) < min_rows]
+    found = dict(zip(short, collect([queries[i] for i in short]), strict=True))
+    return [found.get(i, sample) for i, sample in enumerate(samples)]
+
+
+def collect(queries: Sequence[DirectoryQuery]) -> list[Sample]:
+    """Return each query's first matches, in one statement that uses the index."""
+    statements = [select_statement(query, SAMPLE_SIZE + 1) for query in queries]
+    rows: list[list[Row]] = [[] for _ in queries]
+    for number, *columns in fetch_union(statements):
+        rows[number].append(Row(*columns))
+    return [Sample(each[:SAMPLE_SIZE], is_complete=len(each) <= SAMPLE_SIZE) for each in rows]
+
+
 def count(queries: Sequence[DirectoryQuery]) -> list[int]:
     """Count each query's matches, up to `SAMPLE_SIZE + 1`, in one statement."""
-    statements = [_select(query.first_page, SAMPLE_SIZE + 1, is_sorted=False) for query in queries]
+    statements = [select_statement(query.first_page, SAMPLE_SIZE + 1, is_sorted=False) for query in queries]
     sql = " UNION ALL ".join(
         f"SELECT {number}, count(*) FROM ({one}) AS one"  # noqa: S608
         for number, (one, _) in enumerate(statements)
@@ -153,20 +125,35 @@ def count(queries: Sequence[DirectoryQuery]) -> list[int]:
     return [counts[number] for number in range(len(queries))]
 
 
+def fetch_union(statements: Sequence[tuple[str, list[Any]]]) -> list[tuple[Any, ...]]:
+    """Return the rows of several statements with the same columns, preceded by the statement's number."""
+    sql = " UNION ALL ".join(
+        f"(SELECT {number}, one.* FROM ({one}) AS one)"  # noqa: S608
+        for number, (one, _) in enumerate(statements)
+    )
+    return _fetch(sql, [value for _, values in statements for value in values]) if statements else []
+
+
 def _fetch(sql: str, values: list[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
 
 
-def _select(
-    query: DirectoryQuery, limit: int, *, scan_limit: int | None = None, is_sorted: bool = True
+def select_statement(
+    query: DirectoryQuery,
+    limit: int,
+    *,
+    scan_limit: int | None = None,
+    is_sorted: bool = True,
+    extra: tuple[str, list[Any]] = ("", []),
 ) -> tuple[str, list[Any]]:
     """Build the SELECT statement for the first `limit` matches, and return it with its parameters.
 
     Args:
         scan_limit: the maximum number of rows to read. Adds a column that is true if there are more rows.
         is_sorted: whether to sort the matches.
+        extra: more columns, as SQL that starts with a comma, and their parameters.
     """
     conditions, values = _list_condition(query)
     tsqueries: list[Any] = query.tsqueries
@@ -174,12 +161,12 @@ def _select(
     order = f"ORDER BY {_order(query.sort)}" if is_sorted else ""
     # Only column names and operators from this package are interpolated. All user input is passed as parameters.
     listed = f"FROM profiles_builderprofile WHERE {conditions}"
-    source, columns = f"(SELECT * {listed})", _COLUMNS
+    source, columns = f"(SELECT * {listed})", _COLUMNS + extra[0]
     if scan_limit:
         columns += f", EXISTS (SELECT {listed} {order} OFFSET {scan_limit})"
         source, tsqueries = f"(SELECT * {listed} {order} LIMIT {scan_limit})", [*values, *tsqueries]
     select = f"SELECT {columns} FROM {source} AS builder WHERE {matches} AND {_ACTIVE}"  # noqa: S608
-    return f"{select} {order} LIMIT {limit}", [*values, *tsqueries]
+    return f"{select} {order} LIMIT {limit}", [*extra[1], *values, *tsqueries]
 
 
 def _match_condition(tsqueries: Sequence[str]) -> str:
@@ -190,7 +177,7 @@ def _match_condition(tsqueries: Sequence[str]) -> str:
 def _list_condition(query: DirectoryQuery) -> tuple[str, list[Any]]:
     """Return the conditions that do not depend on the search text, and their parameters."""
     sort = SORTS[query.sort]
-    conditions, values = [_LISTED], []
+    conditions, values = [LISTED_CONDITION], []
     if sort.required_field:
         conditions.append(f"{sort.required_field} IS NOT NULL")
     if len(tiers := query.filters.get("tier", ())) == 1:

@@ -15,7 +15,7 @@ from profiles import flags
 from profiles.directory import facet_counts
 from profiles.directory.facets import SORTS
 from profiles.directory.query import DirectoryQuery
-from profiles.directory.results import find
+from profiles.directory.search import find
 from profiles.models import BuilderProfile, Domain
 from profiles.models.versions import CARD_VERSION
 from profiles.public_pages import is_for_every_visitor, share_by_content
@@ -56,9 +56,12 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
         "page": page,
         "total": facet_counts.total(page),
         "has_facets": has_facets,
-        "facets": facet_counts.facet_choices(query, page) if has_facets else [],
-        "active_filters": facet_counts.active_filters(query),
-        "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(query),
+        "facets": facet_counts.facet_choices(page) if has_facets else [],
+        "active_filters": facet_counts.active_filters(page),
+        "hints": facet_counts.hint_suggestions(page),
+        "synonyms": facet_counts.synonyms_used(page),
+        "suggested_query": page.suggested_text and replace(query, text=page.suggested_text, after=None),
+        "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(page),
         "sorts": SORTS,
         "sort": SORTS[query.sort],
     }

@@ -140,6 +140,32 @@ class Migration(migrations.Migration):
                 'ordering': ['position', 'id'],
             },
         ),
+        migrations.CreateModel(
+            name='SearchSynonym',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('searches', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), help_text='What clients type, separated by commas. A search for one of these also finds the others.', size=20, verbose_name='searches')),
+                ('finds', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), blank=True, default=list, help_text='Skills and words on the pages of builders to find, separated by commas.', size=20, verbose_name='also finds')),
+                ('domains', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('ai', 'AI and machine learning'), ('web', 'Web apps'), ('mobile', 'Mobile apps'), ('automation', 'Automation and integrations'), ('data', 'Data and dashboards'), ('commerce', 'Online shops'), ('design', 'Product design'), ('internal', 'Internal tools'), ('health', 'Health'), ('education', 'Education'), ('finance', 'Finance'), ('community', 'Communities and media')], max_length=16), blank=True, default=list, help_text='All builders with one of these domains are found.', verbose_name='domains')),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+            ],
+            options={
+                'verbose_name': 'search synonym',
+                'verbose_name_plural': 'search synonyms',
+                'ordering': ['searches'],
+            },
+        ),
+        migrations.CreateModel(
+            name='SearchWord',
+            fields=[
+                ('word', models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ('builders', models.PositiveIntegerField(help_text='Number of builders with this word among those that were counted.')),
+                ('keys', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=16), help_text='The start of the word without one or two of its letters. See profiles.directory.spelling.')),
+            ],
+            options={
+                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['keys'], name='profiles_search_word_keys')],
+            },
+        ),
         migrations.AddIndex(
             model_name='builderprofile',
             index=models.Index(models.OrderBy(models.F('score'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('searchable', True), models.Q(('headline', ''), _negated=True), ('archived_at__isnull', True), ('deleted_at__isnull', True), ('hidden_at__isnull', True), ('slug__isnull', False), ('unpublished_at__isnull', True)), name='profiles_builder_best'),

@@ -7,6 +7,7 @@ from profiles.models.choices import Availability, Currency, Domain
 from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
 from profiles.models.portfolio import MAX_PROJECTS, MAX_TECHNOLOGIES, Project
+from profiles.models.search import SearchSynonym, SearchWord
 from profiles.models.slug_history import FormerSlug
 
 __all__ = [
@@ -24,4 +25,6 @@ __all__ = [
     "Profile",
     "ProfileQuerySet",
     "Project",
+    "SearchSynonym",
+    "SearchWord",
 ]

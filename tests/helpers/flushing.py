@@ -15,11 +15,12 @@ from django.core.management.commands import flush
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from accounts.models import Flag
+from profiles.models import SearchSynonym
 
 #: Tables that Django does not manage.
 QUEUE = ["procrastinate_events", "procrastinate_periodic_defers", "procrastinate_jobs", "procrastinate_workers"]
 #: Tables with rows that migrations create.
-KEPT = {model._meta.db_table for model in (Flag, ContentType, Permission)}
+KEPT = {model._meta.db_table for model in (Flag, SearchSynonym, ContentType, Permission)}
 
 
 @contextmanager

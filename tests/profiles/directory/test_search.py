@@ -18,7 +18,8 @@ from profiles import personal_data, tasks
 from profiles.directory import indexing, terms
 from profiles.directory.exchange_rates import to_usd
 from profiles.directory.query import DirectoryQuery
-from profiles.directory.results import find
+from profiles.directory.search import find
+from profiles.directory.tsqueries import quoted
 from profiles.editing import services as editing
 from profiles.models import BuilderProfile, Currency
 from tests.helpers.clients import signed_in
@@ -115,8 +116,8 @@ class TestSpelling:
         BuilderProfileFactory.create(user__name="Marie Nováková")
         assert is_found(typed)
 
-    @pytest.mark.parametrize("typed", ("arie", "marie x", "novakovaa", "zzz"))
-    def test_every_search_word_must_match(self, typed: str) -> None:
+    @pytest.mark.parametrize("typed", ("arie", "novakovaa", "zzz"))
+    def test_words_must_start_with_the_search_word(self, typed: str) -> None:
         BuilderProfileFactory.create(user__name="Marie Nováková")
         assert not is_found(typed)
 
@@ -169,7 +170,7 @@ class TestBadInput:
         assert find(DirectoryQuery()).builders == [profile]
 
     def test_quotes_are_escaped(self) -> None:
-        assert indexing.quoted("it's \\") == "'it''s \\\\'"
+        assert quoted("it's \\") == "'it''s \\\\'"
 
     def test_search_text_does_not_match_filter_terms(self) -> None:
         BuilderProfileFactory.create(validation_tier=3)

@@ -1,0 +1,157 @@
+"""Directory search. Pages and the JSON API both call `find`.
+
+A search is widened step by step, until builders are found: all words as typed; all words or their synonyms; corrected
+words; any of the words. See docs/directory.md.
+"""
+
+import enum
+from dataclasses import dataclass, field, replace
+
+from django.db.models import QuerySet
+
+from profiles.directory import ranking, synonyms, vocabulary
+from profiles.directory.facets import BEST, SORTS
+from profiles.directory.query import DirectoryQuery
+from profiles.directory.results import PAGE_SIZE, Sample, complete, count, find_by_name, scan
+from profiles.directory.understanding import Concept, Understanding, understand
+from profiles.models import BuilderProfile
+
+
+class Match(enum.StrEnum):
+    """How builders match the search text."""
+
+    ALL_WORDS = "all"
+    SYNONYMS = "synonyms"
+    ANY_WORD = "any"
+    #: The text contains only general words, such as “developer”, and no builder uses them.
+    EVERYONE = "everyone"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Matching builders before they are loaded.
+
+    Attributes:
+        query: the query with the conditions that the builders match.
+        first: ids of the builders that come first on the first page. Later pages omit them.
+        sample: the matches, from the cursor on.
+    """
+
+    query: DirectoryQuery
+    understood: Understanding
+    match: Match
+    sample: Sample
+    first: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A directory page.
+
+    Attributes:
+        query: the query with the conditions that the builders match. Its text may be corrected.
+        understood: what the text means.
+        next_query: the query for the next page, or None on the last page.
+        sample: the matches on this page and the following pages.
+        corrected_text: the corrected search text, or "" if the text as typed was searched for.
+        suggested_text: a corrected search text that matches no builder with these filters, or "".
+    """
+
+    query: DirectoryQuery
+    understood: Understanding
+    match: Match
+    builders: list[BuilderProfile]
+    next_query: DirectoryQuery | None
+    sample: Sample
+    corrected_text: str = ""
+    suggested_text: str = ""
+
+
+def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[BuilderProfile] | None" = None) -> Page:
+    """Return one page of listed builders that match `query`.
+
+    Args:
+        size: the number of builders per page, less than `SAMPLE_SIZE`.
+        queryset: listed builders with the columns that the caller needs. By default, all columns are loaded.
+    """
+    known = synonyms.current() if query.text else synonyms.NO_SYNONYMS
+    understood = understand(query.text, known)
+    found = _find_all_words(query, understood, size)
+    corrected = ""
+    if understood.concepts and not found.sample.rows and not _has_earlier_pages(found):
+        found, corrected = _widen(found, known, size)
+    page = _load(found, size, queryset)
+    if found.query.text == corrected:
+        return replace(page, corrected_text=corrected)
+    return replace(page, suggested_text=corrected)
+
+
+def _find_all_words(query: DirectoryQuery, understood: Understanding, size: int) -> Found:
+    """Find builders that match all concepts. Synonyms are used if fewer than a page of builders match without them."""
+    literal = replace(query, conditions=understood.literal)
+    broad = replace(query, conditions=understood.broad)
+    queries = [literal, *([broad, literal.first_page] if understood.has_synonyms else [])]
+    if not query.after:
+        queries = queries[:2]
+    names = find_by_name(literal)
+    samples = complete(queries, scan(queries), size + len(names) + 1)
+    literal_on_first_page = samples[-1 if query.after else 0]
+    if not understood.has_synonyms or len(literal_on_first_page.rows) >= PAGE_SIZE:
+        return Found(literal, understood, Match.ALL_WORDS, samples[0], names)
+    first = [*names, *(row.id for row in literal_on_first_page.rows if row.id not in names)]
+    return Found(broad, understood, Match.SYNONYMS, samples[1], first[: size - 1] if query.sort == BEST else [])
+
+
+def _has_earlier_pages(found: Found) -> bool:
+    """Return whether a page is empty only because the list ends before it."""
+    return found.query.after is not None and count([found.query.first_page]) != [0]
+
+
+def _widen(found: Found, known: synonyms.Synonyms, size: int) -> tuple[Found, str]:
+    """Return builders that match corrected words or only some words, and the corrected text."""
+    any_word, unknown = _find_any_word(found, size)
+    corrections = vocabulary.corrections(unknown, known)
+    if not corrections:
+        return any_word, ""
+    text = found.understood.text_with(corrections)
+    understood = understand(text, known)
+    corrected = _find_all_words(replace(found.query, text=text), understood, size)
+    if not corrected.sample.rows:
+        corrected, _ = _find_any_word(corrected, size)
+    return next((each for each in (corrected, any_word) if each.sample.rows), found), text
+
+
+def _find_any_word(found: Found, size: int) -> tuple[Found, list[Concept]]:
+    """Find builders that match at least one concept, best matches first, and the concepts that match no builder."""
+    query, understood = found.query, found.understood
+    if understood.is_general:
+        query = replace(query, conditions=())
+        return replace(found, query=query, match=Match.EVERYONE, sample=_sample(query, size), first=[]), []
+    if len(understood.concepts) == 1:
+        return found, list(understood.concepts)
+    sample, unknown = ranking.rank(query, understood)
+    query = replace(query, conditions=understood.any_concept)
+    sample = ranking.rows_after(sample, query) if query.sort == BEST else _sample(query, size)
+    return Found(query, understood, Match.ANY_WORD, sample), unknown
+
+
+def _sample(query: DirectoryQuery, size: int) -> Sample:
+    [sample] = complete([query], scan([query]), size + 1)
+    return sample
+
+
+def _load(found: Found, size: int, queryset: "QuerySet[BuilderProfile] | None") -> Page:
+    query, first, sample = found.query, found.first, found.sample
+    others = [row for row in sample.rows if row.id not in first]
+    if query.after:
+        # These builders are on the first page.
+        first, sample = [], replace(sample, rows=others)
+    room = size - len(first)
+    ids = [*first, *(row.id for row in others[:room])]
+    profiles = (BuilderProfile.objects.listed() if queryset is None else queryset).in_bulk(ids) if ids else {}
+    # A profile may have been hidden since the search.
+    builders = [profiles[pk] for pk in ids if pk in profiles]
+    next_query = None
+    if len(others) > room and builders:
+        next_query = replace(query, after=tuple(getattr(builders[-1], name) for name in SORTS[query.sort].fields))
+    return Page(query, found.understood, found.match, builders, next_query, sample)

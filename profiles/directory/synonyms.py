@@ -1,0 +1,123 @@
+"""The synonyms for searches, compiled from the database and cached in memory.
+
+A synonym is never replaced by its own synonyms, so rows that refer to each other cause no loop.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from django.db.models import Count, Max
+
+from profiles.directory import english, terms
+from profiles.directory.tsqueries import exact, prefix, quoted
+from profiles.models import Domain, SearchSynonym
+from profiles.models.search import MAX_SYNONYMS
+
+#: Maximum number of words in a phrase. Longer phrases are not recognised.
+MAX_PHRASE_WORDS = 4
+#: Shorter synonyms match whole words only: “Go” does not match “Google”.
+MIN_PREFIX_LENGTH = 4
+#: Synonyms match all fields except the bio and the location, where words have too many meanings.
+_WEIGHTS = "ABC"
+#: Seconds until a process checks whether the rows have changed.
+MAX_AGE_S = 10.0
+
+
+class Meaning(NamedTuple):
+    """What a phrase also finds.
+
+    Attributes:
+        labels: the synonyms and domains, for display.
+    """
+
+    tsqueries: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Synonyms:
+    """Compiled rows.
+
+    Attributes:
+        version: the number of rows and the time of the latest change.
+        words: all single words in the rows, normalized.
+    """
+
+    version: object = None
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
+
+    def find(self, words: Iterable[str]) -> Meaning | None:
+        """Return the meaning of a phrase. Plurals, spaces and hyphens make no difference."""
+        return self.meanings.get(_key(words))
+
+
+NO_SYNONYMS = Synonyms()
+
+
+class _Cache:
+    """The synonyms of this process, and when they were last checked."""
+
+    synonyms = NO_SYNONYMS
+    checked_at = float("-inf")
+
+
+def current() -> Synonyms:
+    """Return the synonyms. Every `MAX_AGE_S` seconds, one query checks whether they have changed."""
+    if time.monotonic() - _Cache.checked_at >= MAX_AGE_S:
+        # Set the time first, so that only one thread checks.
+        _Cache.checked_at = time.monotonic()
+        if (version := _version()) != _Cache.synonyms.version:
+            _Cache.synonyms = load(version)
+    return _Cache.synonyms
+
+
+def forget() -> None:
+    """Check the rows at the next search. Other processes check them within `MAX_AGE_S` seconds."""
+    _Cache.checked_at = float("-inf")
+
+
+def load(version: object) -> Synonyms:
+    rows = list(SearchSynonym.objects.order_by("pk")[:MAX_SYNONYMS])
+    meanings: dict[str, Meaning] = {}
+    for row in rows:
+        for phrase in row.searches:
+            if key := _key(terms.query_prefixes(phrase)):
+                meanings[key] = _merge(meanings.get(key), _meaning(row, key))
+    return Synonyms(version, meanings, frozenset(_single_words(rows)))
+
+
+def _version() -> object:
+    return tuple(SearchSynonym.objects.aggregate(number=Count("pk"), latest=Max("updated_at")).values())
+
+
+def _key(words: Iterable[str]) -> str:
+    return "".join(map(english.singular, words))
+
+
+def _meaning(row: SearchSynonym, key: str) -> Meaning:
+    """Return what `row` finds for one of its phrases."""
+    others = [phrase for phrase in row.searches if _key(terms.query_prefixes(phrase)) != key]
+    phrases = [phrase for phrase in (*row.finds, *others) if terms.term_key(phrase)]
+    domains = [domain for domain in row.domains if domain in Domain]
+    tsqueries = (*map(_tsquery, phrases), *(quoted(f"/domain/{domain}") for domain in domains))
+    return Meaning(tsqueries, (*row.finds, *map(Domain.label_for, domains)))
+
+
+def _merge(first: Meaning | None, second: Meaning) -> Meaning:
+    if first is None:
+        return second
+    return Meaning(first.tsqueries + second.tsqueries, tuple(dict.fromkeys(first.labels + second.labels)))
+
+
+def _tsquery(phrase: str) -> str:
+    words = [
+        (exact if len(word) < MIN_PREFIX_LENGTH else prefix)(word, _WEIGHTS) for word in terms.query_prefixes(phrase)
+    ]
+    return words[0] if len(words) == 1 else f"({' & '.join(words)})"
+
+
+def _single_words(rows: Sequence[SearchSynonym]) -> Iterable[str]:
+    return (word for row in rows for phrase in (*row.searches, *row.finds) for word in terms.query_prefixes(phrase))
