@@ -1,8 +1,9 @@
-"""Read-only admin pages for profiles. Profiles are edited on their own pages."""
+"""Admin pages for profiles, which are read-only, and for search synonyms. Profiles are edited on their own pages."""
 
 from typing import Any, override
 
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -11,8 +12,24 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from audit import log
+from audit.log import Actor
+from audit.models import AuditLog
+from core.admin.declared_filters import DeclaredFiltersMixin
 from core.admin.read_only import ReadOnlyAdmin
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Profile, Project
+from profiles.directory import synonyms
+from profiles.forms.synonyms import SynonymForm
+from profiles.models import (
+    Badge,
+    BuilderProfile,
+    ClientProfile,
+    ContactMessage,
+    Domain,
+    FormerSlug,
+    Profile,
+    Project,
+    SearchSynonym,
+)
 from profiles.visibility import HidingReason, hiding_reasons
 
 
@@ -126,3 +143,67 @@ class FormerSlugAdmin(VisibilityColumnMixin[FormerSlug], ReadOnlyAdmin[FormerSlu
     list_select_related = ("builder__user",)
     search_fields = ("=slug", "=builder__slug")
     raw_id_fields = ("builder",)
+
+
+@admin.register(SearchSynonym)
+class SearchSynonymAdmin(DeclaredFiltersMixin[SearchSynonym]):
+    """Synonyms for the directory search. Admins and local operators can edit them."""
+
+    form = SynonymForm
+    list_display = ("phrases", "also_found", "domain_labels", "updated_at")
+    list_display_links = ("phrases",)
+    search_fields = ("searches", "finds")
+    fields = ("searches", "finds", "domains")
+
+    @admin.display(description=_("searches"), ordering="searches")
+    def phrases(self, synonym: SearchSynonym) -> str:
+        return ", ".join(synonym.searches)
+
+    @admin.display(description=_("also finds"))
+    def also_found(self, synonym: SearchSynonym) -> str:
+        return ", ".join(synonym.finds)
+
+    @admin.display(description=_("domains"))
+    def domain_labels(self, synonym: SearchSynonym) -> str:
+        return ", ".join(map(Domain.label_for, synonym.domains))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: SearchSynonym | None = None) -> bool:
+        return self.has_view_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: SearchSynonym | None = None) -> bool:
+        return self.has_view_permission(request, obj)
+
+    @override
+    def save_model(self, request: HttpRequest, obj: SearchSynonym, form: SynonymForm, change: bool) -> None:
+        before = _synonym_values(SearchSynonym.objects.select_for_update().get(pk=obj.pk)) if change else {}
+        super().save_model(request, obj, form, change)
+        _audit_synonym(request, obj, before, _synonym_values(obj))
+
+    @override
+    def delete_model(self, request: HttpRequest, obj: SearchSynonym) -> None:
+        _audit_synonym(request, obj, _synonym_values(obj), {})
+        super().delete_model(request, obj)
+
+    @override
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SearchSynonym]) -> None:
+        """Delete synonyms one by one, so that each deletion is audited."""
+        with transaction.atomic():
+            for synonym in queryset:
+                self.delete_model(request, synonym)
+
+
+def _synonym_values(synonym: SearchSynonym) -> dict[str, list[str]]:
+    return {"searches": synonym.searches, "finds": synonym.finds, "domains": synonym.domains}
+
+
+def _audit_synonym(
+    request: HttpRequest, synonym: SearchSynonym, before: dict[str, list[str]], after: dict[str, list[str]]
+) -> None:
+    pairs = {name: (before.get(name, []), after.get(name, [])) for name in ("searches", "finds", "domains")}
+    if changes := {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}:
+        actor = Actor.from_request(request)
+        log.record(AuditLog.Action.SYNONYM_CHANGED, actor=actor, target=synonym, changes=changes)
+        transaction.on_commit(synonyms.forget)

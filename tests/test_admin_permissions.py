@@ -63,6 +63,13 @@ ADMIN: dict[str, Statuses] = {
     "/admin/accounts/flag/{pk}/change/": same_for_both(get=OK, post=FOUND),  # all fields are optional
     "/admin/accounts/flag/{pk}/delete/": same_for_both(get=FORBIDDEN, post=FORBIDDEN),
     "/admin/accounts/flag/{pk}/history/": same_for_both(get=OK, post=OK),
+    # Admins can edit search synonyms.
+    "/admin/profiles/searchsynonym/": same_for_both(get=OK, post=OK),
+    "/admin/profiles/searchsynonym/add/": same_for_both(get=OK, post=OK),  # without searches
+    "/admin/profiles/searchsynonym/{pk}/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/profiles/searchsynonym/{pk}/change/": same_for_both(get=OK, post=OK),
+    "/admin/profiles/searchsynonym/{pk}/delete/": same_for_both(get=OK, post=OK),  # without confirmation
+    "/admin/profiles/searchsynonym/{pk}/history/": same_for_both(get=OK, post=OK),
     "/admin/accounts/": same_for_both(get=OK, post=OK),  # as in every other app
     # URLs of actions redirect GET requests to the form.
     "/admin/accounts/identityconflict/{pk}/resolve/": same_for_both(get=FOUND, post=FOUND),

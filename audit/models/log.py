@@ -172,6 +172,8 @@ class AuditLog(AppendOnly):
         # A local operator added a user to a group or removed a user. There is one row per user.
         GROUP_JOINED = "GROUP_JOINED"
         GROUP_LEFT = "GROUP_LEFT"
+        # An admin added, changed or deleted a synonym of the directory search.
+        SYNONYM_CHANGED = "SYNONYM_CHANGED"
         # An admin exported webhook events. Written before the first row is sent.
         EVENTS_EXPORTED = "EVENTS_EXPORTED"
         # A user signed in with Clerk.

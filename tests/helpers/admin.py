@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, MetadataPush, Reconciliation
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
-from profiles.models import Badge, ContactMessage, FormerSlug, Project
+from profiles.models import Badge, ContactMessage, FormerSlug, Project, SearchSynonym
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from webhooks.models import Alert, Replay, WebhookEvent
 
@@ -26,6 +26,7 @@ def one_of_each() -> int:
     Badge.objects.create(pk=PK, builder=builder, kind="identity", evidence=HOSTILE, awarded_by=user)
     ContactMessage.objects.create(pk=PK, builder=builder, sender=user, subject=HOSTILE, body=HOSTILE)
     FormerSlug.objects.create(pk=PK, builder=builder, slug="olive")
+    SearchSynonym.objects.create(pk=PK, searches=[HOSTILE], finds=[HOSTILE], domains=["web"])
     ClientProfileFactory.create(pk=PK, user=user)
     group = Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
     user.groups.add(group)
