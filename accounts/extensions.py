@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 type Text = str | Promise
 
 
-def _no_metadata(user_ids: Collection[int]) -> Mapping[int, dict[str, Any]]:
+def _no_metadata(users: Collection["User"]) -> Mapping[int, dict[str, Any]]:
     return {}
 
 
@@ -45,7 +45,7 @@ class Extensions:
         field_labels: labels of audited fields, for the account's recent activity.
     """
 
-    pushed_metadata: Callable[[Collection[int]], Mapping[int, dict[str, Any]]] = _no_metadata
+    pushed_metadata: Callable[[Collection["User"]], Mapping[int, dict[str, Any]]] = _no_metadata
     page_url: Callable[[int], str] = _no_page
     home: str = "accounts:account"
     welcome: str = "accounts:account"

@@ -2,9 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +15,7 @@ from django.utils import timezone
 from audit.models import AuditLog
 from audit.sealing.digests import column_digests, personal_digest
 from core.client_ip import get_client_ip
-from core.db.statements import insert
+from core.db import joined_writes
 from core.text import postgres_safe
 
 #: Facts with these words in their names are rejected, because the log is permanent and many people can read it.
@@ -25,7 +23,6 @@ SECRET_WORDS = ("password", "secret", "token")
 
 #: Created once, because json.dumps creates an encoder per call.
 _encode = DjangoJSONEncoder().encode
-_pending: ContextVar[list[AuditLog] | None] = ContextVar("audit_pending", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def record(
     )
     row.column_digests = column_digests(row)
     row.personal_digest = personal_digest(row.column_digests)
-    _write(row)
+    joined_writes.insert(row)
 
 
 def target_key(row: models.Model) -> str:
@@ -118,35 +115,7 @@ def target_key(row: models.Model) -> str:
     return f"{row._meta.label_lower}:{row.pk}" if row.pk is not None else row._meta.label_lower
 
 
-@contextmanager
-def batch() -> Iterator[list[AuditLog]]:
-    """Insert the rows recorded inside the block with one statement at its end. If the block raises, write none.
-
-    The block must be inside the transaction of the changes. A block inside another one leaves its rows to the outer one.
-    The outer block may insert the rows with a statement of its own and remove them from the list.
-    """
-    outer = _pending.get()
-    rows: list[AuditLog] = []
-    marker = _pending.set(rows)
-    try:
-        yield rows
-    finally:
-        _pending.reset(marker)
-    if outer is not None:
-        outer += rows
-    elif rows:
-        insert(rows)
-
-
 def _as_json(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the facts as they will be read back from JSON, so that rows have the same digest when written and read."""
     decoded: dict[str, Any] = json.loads(_encode(facts))
     return decoded
-
-
-def _write(row: AuditLog) -> None:
-    rows = _pending.get()
-    if rows is None:
-        insert([row])
-    else:
-        rows.append(row)

@@ -1,11 +1,13 @@
 """Profile fields pushed to Clerk's public metadata. See docs/ownership.md."""
 
-from collections import defaultdict
 from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 
-from profiles.models import BuilderProfile, ClientProfile
+from accounts.models import User
+from core.db.statements import hot_cursor
+from profiles import user_profiles
+from profiles.models import BuilderProfile, ClientProfile, Profile
 
 #: Profile fields and their keys in the public metadata.
 BUILDER_FIELDS = {
@@ -15,21 +17,55 @@ BUILDER_FIELDS = {
     "currency": "hourlyRateCurrency",
 }
 CLIENT_FIELDS = {"company_name": "companyName"}
+KEYS: dict[type[Profile], dict[str, str]] = {BuilderProfile: BUILDER_FIELDS, ClientProfile: CLIENT_FIELDS}
+#: Contains only names of this module. It runs for every role change and for every page of users in a reconciliation.
+_SELECT = f"""
+SELECT given.id, builder.id IS NOT NULL, client.id IS NOT NULL,
+    {", ".join(f"builder.{field}" for field in BUILDER_FIELDS)}, {", ".join(f"client.{field}" for field in CLIENT_FIELDS)}
+FROM unnest(%s::bigint[]) AS given (id)
+LEFT JOIN profiles_builderprofile builder
+    ON builder.user_id = given.id AND builder.archived_at IS NULL AND builder.deleted_at IS NULL
+LEFT JOIN profiles_clientprofile client
+    ON client.user_id = given.id AND client.archived_at IS NULL AND client.deleted_at IS NULL
+"""  # noqa: S608
 PUSHED_FIELDS = frozenset(BUILDER_FIELDS) | frozenset(CLIENT_FIELDS)
 #: Changing one of these fields adds or removes all of a profile's pushed fields. The accounts app handles role changes.
 PRESENCE_FIELDS = frozenset({"deleted_at"})
 
 
-def for_users(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """Return the metadata to push, by user id. Empty values are None. Users without a profile are omitted."""
-    metadata: dict[int, dict[str, Any]] = defaultdict(dict)
-    for model, keys in ((BuilderProfile, BUILDER_FIELDS), (ClientProfile, CLIENT_FIELDS)):
-        profiles = model._default_manager.filter(user_id__in=user_ids, archived_at=None, deleted_at=None)
-        for user_id, *values in profiles.values_list("user_id", *keys):
-            metadata[user_id] |= dict(zip(keys.values(), map(_as_json, values), strict=True))
+def for_users(users: Collection[User]) -> dict[int, dict[str, Any]]:
+    """Return the metadata to push, by user id. Empty values are None. Users without a profile are omitted.
+
+    Profiles that this transaction has locked are not loaded again.
+    """
+    metadata = {user.pk: _of_locked(user) for user in users if user_profiles.are_known(user)}
+    metadata |= _load([user.pk for user in users if user.pk not in metadata])
     for pushed in metadata.values():
         if "hourlyRate" in pushed and pushed["hourlyRate"] is None:
             pushed["hourlyRateCurrency"] = None  # A currency is meaningless without a rate.
+    return {pk: pushed for pk, pushed in metadata.items() if pushed}
+
+
+def _of_locked(user: User) -> dict[str, Any]:
+    metadata: dict[str, Any] = {}
+    for model, keys in KEYS.items():
+        profile = user_profiles.get(user, model)
+        if profile and profile.archived_at is None and profile.deleted_at is None:
+            metadata |= {key: _as_json(getattr(profile, field)) for field, key in keys.items()}
+    return metadata
+
+
+def _load(user_ids: Collection[int]) -> dict[int, dict[str, Any]]:
+    if not user_ids:
+        return {}
+    with hot_cursor() as cursor:
+        cursor.execute(_SELECT, [list(user_ids)])
+        found = cursor.fetchall()
+    metadata = {}
+    for user_id, is_builder, is_client, *values in found:
+        keys = [*BUILDER_FIELDS.values(), *CLIENT_FIELDS.values()]
+        wanted = [is_builder] * len(BUILDER_FIELDS) + [is_client] * len(CLIENT_FIELDS)
+        metadata[user_id] = {key: _as_json(v) for key, v, has in zip(keys, values, wanted, strict=True) if has}
     return metadata
 
 

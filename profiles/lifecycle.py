@@ -1,6 +1,7 @@
 """Profiles follow roles. Gaining a role creates or restores its profile, losing it archives the profile. No row is deleted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -9,12 +10,13 @@ from django.utils import timezone
 from accounts.models import User
 from accounts.roles.services import change_roles
 from accounts.sync import outbox
-from accounts.sync.changes import RoleChange
+from accounts.sync.changes import RoleChange, UserSync
 from audit import log
-from audit.log import SYSTEM, Actor
+from audit.log import Actor
 from audit.models import AuditLog
-from core.db.statements import insert_new, lock, update_all
-from profiles import clerk_metadata, slug_history
+from core.db.joined_writes import update_all
+from core.db.statements import hot_cursor, insert_new, lock
+from profiles import clerk_metadata, user_profiles
 from profiles.directory import indexing
 from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
@@ -52,6 +54,10 @@ FREE_SLUG = (
 )""",
     ),
 )
+TAKEN_SLUGS = """
+SELECT slug FROM profiles_builderprofile WHERE slug = ANY(%(slugs)s)
+UNION ALL SELECT slug FROM profiles_formerslug WHERE slug = ANY(%(slugs)s)
+"""
 #: Attempts to insert a profile. A failed one means that the slug was taken, by another row of the statement or of a
 #: concurrent transaction.
 MAX_SLUG_RACES = 3
@@ -59,56 +65,96 @@ MAX_SLUG_RACES = 3
 INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The roles of a user that must have a profile, and those that must have none."""
+
+    user: User
+    actor: Actor
+    wanted: Collection[str]
+    unwanted: Collection[str]
+
+
 def follow_roles(changes: Sequence[RoleChange]) -> None:
     """Create, restore and archive profiles after the roles of users changed.
 
     A profile that users request for themselves stays unpublished until they publish it.
     """
-    for role, model in PROFILE_OF_ROLE.items():
-        gained = [change for change in changes if role in change.added]
-        for change in gained:
-            if change.actor.user == change.user:
-                request_profile(model, change.user, actor=change.actor)
-        _create_or_restore(model, [(c.user, c.actor) for c in gained if c.actor.user != c.user])
-        _archive(model, [(change.user, change.actor) for change in changes if role in change.removed])
+    targets = []
+    for change in changes:
+        is_request = change.actor.user == change.user
+        for role in PROFILE_OF_ROLE if is_request else ():
+            if role in change.added:
+                request_profile(PROFILE_OF_ROLE[role], change.user, actor=change.actor)
+        targets.append(_Target(change.user, change.actor, () if is_request else change.added, change.removed))
+    _match(targets)
 
 
 def ensure_profiles(people: Sequence[Person]) -> None:
     """Create, restore and archive profiles until they match the roles of locked users, whatever the cause of the drift."""
-    for role, model in PROFILE_OF_ROLE.items():
-        _create_or_restore(model, [person for person in people if role in person[0].roles])
-        _archive(model, [person for person in people if role not in person[0].roles])
-    assign_slugs(people)
+    roles = set(PROFILE_OF_ROLE)
+    _match([_Target(user, actor, user.roles, roles - set(user.roles)) for user, actor in people])
+    follow_names(people, condition="slug IS NULL")
 
 
-def gained_name(user: User, changes: Mapping[str, tuple[Any, Any]]) -> bool:
-    """Return whether `user` had no name before `changes`."""
-    return not any(changes.get(field, (getattr(user, field), None))[0] for field in ("name", "username"))
+def follow_syncs(syncs: Sequence[UserSync]) -> None:
+    """Update the builder profiles of known users whose name or image changed.
+
+    A profile that is created or restored by the same payload is indexed at that moment.
+    """
+    builder = User.Role.BUILDER
+    follow_names(
+        [
+            (sync.user, sync.actor)
+            for sync in syncs
+            if not sync.created
+            and not INDEXED_USER_FIELDS.isdisjoint(sync.changes)
+            and (_gained_name(sync) or (builder in sync.user.roles and builder in sync.roles_before))
+        ]
+    )
 
 
-def assign_slugs(people: Sequence[Person]) -> None:
-    """Give builder profiles without a slug one made of the user's name."""
-    for profile, actor in _locked(BuilderProfile, people, "slug IS NULL"):
-        candidates = slug_history.exclude_former(slug_candidates(profile.user))
-        taken = set(BuilderProfile.objects.filter(slug__in=candidates).values_list("slug", flat=True))
-        for slug in [slug for slug in candidates if slug not in taken][:1]:
-            apply_changes(profile, actor=actor, slug=slug)
+def _gained_name(sync: UserSync) -> bool:
+    """Return whether the user had no name, so that an archived profile may also have no slug."""
+    return not any(sync.changes.get(name, (getattr(sync.user, name), None))[0] for name in ("name", "username"))
 
 
-def refresh_index(users: Sequence[User]) -> None:
-    """Reindex the profiles of builders whose name or image changed. An archived profile is indexed on restore."""
-    builders = [(user, SYSTEM) for user in users if User.Role.BUILDER in user.roles]
-    profiles = [profile for profile, _ in _locked(BuilderProfile, builders)]
-    for profile in profiles:
+def follow_names(people: Sequence[Person], *, condition: str = "TRUE") -> None:
+    """Index the builder profiles that meet an SQL condition, and give those without a slug one made of the user's name."""
+    locked = _locked(BuilderProfile, people, condition)
+    named = [profile for profile, _ in locked if profile.slug]
+    _assign_slugs([(profile, actor) for profile, actor in locked if not profile.slug])
+    for profile in named:
         indexing.index(profile)
-    update_all(profiles, indexing.COLUMNS)
+    update_all(named, indexing.COLUMNS)
+
+
+def _assign_slugs(profiles: Sequence[tuple[BuilderProfile, Actor]]) -> None:
+    candidates = {profile: slug_candidates(profile.user) for profile, _ in profiles}
+    slugs = [slug for found in candidates.values() for slug in found]
+    taken = _taken_slugs(slugs) if slugs else set[str]()
+    changed = []
+    for profile, actor in profiles:
+        for slug in [slug for slug in candidates[profile] if slug not in taken][:1]:
+            taken.add(slug)
+            changed.append((profile, actor, {"slug": slug}))
+    _save(changed)
+
+
+def _taken_slugs(slugs: list[str]) -> set[str]:
+    with hot_cursor() as cursor:
+        cursor.execute(TAKEN_SLUGS, {"slugs": slugs})
+        return {slug for (slug,) in cursor.fetchall()}
 
 
 @transaction.atomic
 def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
     """Create or restore, even from deletion, the profile that `user` asks for. Builder profiles start unpublished."""
-    created = _insert(model, [(user, actor)])
-    [(profile, _)] = _locked(model, [(user, actor)])
+    for _ in range(MAX_SLUG_RACES):
+        created = bool(_insert(model, [(user, actor)]))
+        if found := _locked(model, [(user, actor)]):
+            break
+    [(profile, _)] = found
     set_reasons = [reason for reason in ("archived_at", "deleted_at") if getattr(profile, reason)]
     values: dict[str, Any] = dict.fromkeys(set_reasons)
     if isinstance(profile, BuilderProfile) and (created or set_reasons):
@@ -118,17 +164,25 @@ def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
         apply_changes(profile, actor=actor, **values)
 
 
-def _create_or_restore(model: type[Profile], people: Sequence[Person]) -> None:
-    created = _insert(model, people)
-    known = [person for person in people if person[0].pk not in created]
-    _save(
-        [(profile, actor, {"archived_at": None}) for profile, actor in _locked(model, known, "archived_at IS NOT NULL")]
-    )
+def _match(targets: Sequence[_Target]) -> None:
+    """Insert missing profiles, and restore or archive the others. Usually all that are wanted are missing."""
+    for role, model in PROFILE_OF_ROLE.items():
+        _insert(model, [(target.user, target.actor) for target in targets if role in target.wanted])
+    rest = [target for target in targets if target.unwanted or _missing(target)]
+    user_profiles.lock([target.user for target in rest])
+    for _ in range(MAX_SLUG_RACES):  # only builder profiles have slugs
+        _insert(BuilderProfile, [(t.user, t.actor) for t in rest if BuilderProfile in _missing(t)])
+    for role, model in PROFILE_OF_ROLE.items():
+        known = [(target, profile) for target in rest if (profile := user_profiles.get(target.user, model))]
+        _save([(p, t.actor, {"archived_at": None}) for t, p in known if role in t.wanted and p.archived_at])
+        now = timezone.now()
+        _save([(p, t.actor, {"archived_at": now}) for t, p in known if role in t.unwanted and not p.archived_at])
 
 
-def _archive(model: type[Profile], people: Sequence[Person]) -> None:
-    now = timezone.now()
-    _save([(profile, actor, {"archived_at": now}) for profile, actor in _locked(model, people, "archived_at IS NULL")])
+def _missing(target: _Target) -> list[type[Profile]]:
+    """Return the models of the wanted profiles that are not known to exist."""
+    wanted = [model for role, model in PROFILE_OF_ROLE.items() if role in target.wanted]
+    return [model for model in wanted if user_profiles.get(target.user, model) is None]
 
 
 def _locked[P: Profile](model: type[P], people: Sequence[Person], condition: str = "TRUE") -> list[tuple[P, Actor]]:
@@ -141,32 +195,27 @@ def _locked[P: Profile](model: type[P], people: Sequence[Person], condition: str
 
 
 def _insert(model: type[Profile], people: Sequence[Person]) -> set[int]:
-    """Insert profiles for users who have none, and return the IDs of these users."""
-    actor_of, inserted = {user.pk: actor for user, actor in people}, set[int]()
-    for _ in range(MAX_SLUG_RACES):
-        waiting = [user for user, _ in people if user.pk not in inserted]
-        for profile in _insert_new(model, waiting):
-            log.record(PROFILE_CREATED, actor=actor_of[profile.user_id], target=profile, subject=profile.user)
-            inserted.add(profile.user_id)
-        if model is ClientProfile or len(inserted) == len(people) or not _without_profile(waiting):
-            break
-    return inserted
+    """Insert profiles for users who have none, and return the IDs of these users.
 
-
-def _insert_new(model: type[Profile], users: Sequence[User]) -> list[Profile]:
-    profiles = [model(user=user) for user in users]
+    A builder profile is not inserted if its slug is taken, by a concurrent transaction or by another row of the statement.
+    """
+    profiles = [model(user=user) for user, _ in people]
     for profile in profiles:
         if isinstance(profile, BuilderProfile):
             indexing.index(profile)
     if model is BuilderProfile:
-        items = [{"slugs": slug_candidates(user)} for user in users]
-        return insert_new(profiles, key="user_id", expressions=FREE_SLUG, items=items)
-    return insert_new(profiles, key="user_id")
-
-
-def _without_profile(users: Sequence[User]) -> bool:
-    """Return whether some of these users have no builder profile, because their slugs were taken."""
-    return BuilderProfile.objects.filter(user__in=users).count() < len(users)
+        items = [{"slugs": slug_candidates(user)} for user, _ in people]
+        inserted = insert_new(profiles, key="user_id", expressions=FREE_SLUG, items=items)
+    else:
+        inserted = insert_new(profiles, key="user_id")
+    created = {profile.user_id: profile for profile in inserted}
+    for user, actor in people:
+        if new := created.get(user.pk):
+            user_profiles.remember(user, model, new)
+            log.record(PROFILE_CREATED, actor=actor, target=new, subject=user)
+        else:
+            user_profiles.forget(user, model)
+    return set(created)
 
 
 def lock_profile[P: Profile](profile: P) -> P:

@@ -11,11 +11,7 @@ def connect() -> None:
 
 
 def follow_syncs(*, syncs: list[UserSync], **kwargs: object) -> None:
-    known = [sync for sync in syncs if not sync.created]
-    lifecycle.assign_slugs(
-        [(sync.user, sync.actor) for sync in known if lifecycle.gained_name(sync.user, sync.changes)]
-    )
-    lifecycle.refresh_index([sync.user for sync in known if not lifecycle.INDEXED_USER_FIELDS.isdisjoint(sync.changes)])
+    lifecycle.follow_syncs(syncs)
 
 
 def follow_roles(*, changes: list[RoleChange], **kwargs: object) -> None:

@@ -37,8 +37,3 @@ def record_former_slug(profile: BuilderProfile, slug: str) -> None:
     FormerSlug.objects.filter(slug=slug, builder=profile).delete()
     if profile.slug:
         insert_if_new(FormerSlug(slug=profile.slug, builder=profile))
-
-
-def exclude_former(slugs: list[str]) -> list[str]:
-    former = set(FormerSlug.objects.filter(slug__in=slugs).values_list("slug", flat=True))
-    return [slug for slug in slugs if slug not in former]

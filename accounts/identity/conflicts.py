@@ -180,7 +180,9 @@ def _announce(user: User, values: dict[str, tuple[Any, Any]], roles_before: list
             changes[field] = (other if now == one else one, now)
     if changes:
         log.record(AuditLog.Action.USER_UPDATED, actor=actor, target=user, changes=changes)
-        signals.users_synced.send(User, syncs=[UserSync(user, changes, created=False, actor=actor)])
+        signals.users_synced.send(
+            User, syncs=[UserSync(user, changes, created=False, actor=actor, roles_before=roles_before)]
+        )
     announce_changes([(user, roles_before, actor)])
     extensions.ensure_derived_state([(user, actor)])
     outbox.queue_push(user)

@@ -1,5 +1,6 @@
 """Load a verified session token's user with one query, and end sessions."""
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cache
 
@@ -19,7 +20,7 @@ from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
 from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
-from core.db.statements import hot_cursor, insert_if_new, load, loaded_fields
+from core.db.statements import hot_cursor, insert_new, load, loaded_fields
 
 #: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
@@ -29,8 +30,13 @@ CLERK_RETRY = RetryStrategy(max_attempts=8, exponential_wait=3)
 
 def end_session(payload: ClerkSessionEnded) -> bool:
     """Record that a session has ended, so that its tokens are rejected. Return False if it had already ended."""
-    session = EndedSession(session_id=payload.session_id, clerk_id=payload.clerk_id, ended_at=payload.ended_at)
-    return insert_if_new(session)
+    return bool(end_sessions([payload]))
+
+
+def end_sessions(payloads: Sequence[ClerkSessionEnded]) -> list[EndedSession]:
+    """Record that sessions have ended, with one statement, and return those that had not ended before."""
+    sessions = [EndedSession(session_id=p.session_id, clerk_id=p.clerk_id, ended_at=p.ended_at) for p in payloads]
+    return insert_new(sessions, key="session_id")
 
 
 def delete_old() -> int:
@@ -46,7 +52,8 @@ def load_user(claims: SessionClaims) -> User | AnonymousUser:
     """
     row = _load(claims)
     if row is None:
-        create_provisional(claims.clerk_id)
+        with transaction.atomic():
+            create_provisional([claims.clerk_id])
         row = _load(claims)
     user, has_ended = row or (AnonymousUser(), True)
     return user if user.is_active and not has_ended else AnonymousUser()
@@ -72,12 +79,15 @@ def _select() -> str:
     return f'SELECT {columns}, {ended_expression} FROM "{users}" WHERE "clerk_id" = %s'  # noqa: S608
 
 
-@transaction.atomic
-def create_provisional(clerk_id: str) -> None:
-    """Create a provisional user without roles and profiles, and queue a fetch of the rest from Clerk."""
-    user = User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX)
-    if insert_if_new(user) and settings.CLERK_SECRET_KEY:
-        fetch_user.defer(clerk_id=clerk_id)
+def create_provisional(clerk_ids: Iterable[str]) -> None:
+    """Create provisional users without roles and profiles, and queue a fetch of the rest from Clerk.
+
+    Must run in a transaction. Users who exist are not changed.
+    """
+    users = [User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX) for clerk_id in sorted(set(clerk_ids))]
+    for user in insert_new(users, key="clerk_id"):
+        if settings.CLERK_SECRET_KEY:
+            fetch_user.defer(clerk_id=str(user.clerk_id))
 
 
 @queue.task(retry=CLERK_RETRY)

@@ -1,10 +1,11 @@
 """Record in the audit log that a user signed in with Clerk."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
+from functools import cache
 
-from django.db.models import Exists
 from django.utils import timezone
 
 from accounts.clerk.session_payloads import ClerkSessionStarted
@@ -13,6 +14,7 @@ from accounts.sessions import services as sessions
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from core.db.statements import hot_cursor, load, loaded_fields
 
 SIGNED_IN = AuditLog.Action.USER_SIGNED_IN
 #: Maximum delay between a sign-in event and the event about its new user. Svix retries for about a day.
@@ -25,31 +27,50 @@ class Outcome(StrEnum):
     DELETED_USER = "deleted user"
 
 
-def record(payload: ClerkSessionStarted, *, actor: Actor) -> Outcome:
-    """Record a sign-in, once per delivery. Must run in a transaction.
+def record(payloads: Sequence[tuple[ClerkSessionStarted, Actor]]) -> list[Outcome]:
+    """Record sign-ins, each once per delivery. Must run in a transaction.
 
     A new user whose own event has not arrived is created provisionally, as for a session token. Rows about deleted
     users are not written, because their personal data may have been erased.
 
     Args:
-        actor: the delivery, and the address and browser of the person who signed in.
+        payloads: each with its delivery, and the address and browser of the person who signed in.
     """
-    user = _find(payload.clerk_id, actor)
-    if user is None and payload.started_at > timezone.now() - MAX_DELAY:
-        sessions.create_provisional(payload.clerk_id)
-        user = _find(payload.clerk_id, actor)
+    deliveries = [actor.delivery for _, actor in payloads]
+    users, recorded = _find({payload.clerk_id for payload, _ in payloads}, deliveries)
+    recent = {payload.clerk_id for payload, _ in payloads if payload.started_at > timezone.now() - MAX_DELAY}
+    if unknown := recent - set(users):
+        sessions.create_provisional(unknown)
+        users |= _find(unknown, [])[0]
+    return [_record(users.get(payload.clerk_id), payload, actor, recorded) for payload, actor in payloads]
+
+
+def _record(user: User | None, payload: ClerkSessionStarted, actor: Actor, recorded: set[str]) -> Outcome:
     if user is None:
         return Outcome.UNKNOWN_USER
     if user.deleted_at:
         return Outcome.DELETED_USER
-    if not getattr(user, "is_recorded"):  # noqa: B009  # an annotation
+    if actor.delivery not in recorded:
         person = replace(actor, user=user, impersonator=payload.impersonator)
         log.record(SIGNED_IN, actor=person, target=user, session=payload.session_id)
     return Outcome.RECORDED
 
 
-def _find(clerk_id: str, actor: Actor) -> User | None:
-    """Return a user, and in `is_recorded` whether the delivery of `actor` was recorded before."""
-    recorded = Exists(AuditLog.objects.filter(delivery=actor.delivery, action=SIGNED_IN))
-    # Not first(), which would sort. The id is unique.
-    return next(iter(User.objects.filter(clerk_id=clerk_id).annotate(is_recorded=recorded)), None)
+def _find(clerk_ids: Iterable[str], deliveries: Sequence[str | None]) -> tuple[dict[str, User], set[str]]:
+    """Return users by Clerk ID, and which of the deliveries were recorded before."""
+    with hot_cursor() as cursor:
+        cursor.execute(_select(), [list(deliveries), list(clerk_ids)])
+        rows = cursor.fetchall()
+    users = [load(User, values) for *values, _ in rows]
+    recorded = {delivery for *_, known in rows for delivery in known}
+    return {str(user.clerk_id): user for user in users}, recorded
+
+
+@cache
+def _select() -> str:
+    """Return the query for `_find`, compiled once."""
+    columns = ", ".join(f'"{field.column}"' for field in loaded_fields(User))
+    audited, users = AuditLog._meta.db_table, User._meta.db_table
+    # Contains only table and column names from the models.
+    recorded = f"SELECT delivery FROM {audited} WHERE delivery = ANY(%s) AND action = '{SIGNED_IN}'"  # noqa: S608
+    return f'SELECT {columns}, ARRAY({recorded}) FROM "{users}" WHERE "clerk_id" = ANY(%s)'  # noqa: S608

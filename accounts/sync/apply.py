@@ -26,7 +26,8 @@ from accounts.sync.fields import SYNCED_FIELDS, WRITTEN_FIELDS
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
-from core.db.statements import insert_new, update, update_all
+from core.db.joined_writes import joined, update_all
+from core.db.statements import insert_new, update
 
 Action = AuditLog.Action
 type Payload = ClerkUser | ClerkUserDeleted
@@ -43,7 +44,7 @@ class _Step:
     """One payload, its user, and what applying it changed.
 
     Attributes:
-        others: the other accounts with the email of a new user.
+        others: the other accounts with the email of a new user, or with a changed email.
         is_inserted, is_new: this transaction inserted the row; the user became known with this payload.
         roles_before: None if the payload did not set the roles.
     """
@@ -87,7 +88,7 @@ def apply_users(payloads: Sequence[tuple[Payload, Actor]], *, skip_locked: bool 
     # The user of a single user.created event is not stored yet, except in a repeat, so a query for it would be wasted.
     is_new = len(steps) == 1 and isinstance(steps[0].payload, ClerkUser) and steps[0].payload.rank is Rank.CREATED
     users = {} if is_new else _lock([step.clerk_id for step in steps], skip_locked=skip_locked)
-    with log.batch():
+    with joined():
         for group in _rounds(steps, users):
             for step in group:
                 step.user = users.get(step.clerk_id)
@@ -124,18 +125,17 @@ def _rounds(steps: list[_Step], users: dict[str, User]) -> list[list[_Step]]:
 
 
 def _apply_round(steps: list[_Step], *, skip_locked: bool) -> None:
+    _insert_or_lock(steps, condition=matching.NO_OTHER_ACCOUNT, skip_locked=skip_locked)
     _match_accounts([step for step in steps if _is_new(step)], skip_locked=skip_locked)
-    _insert_missing([step for step in steps if not step.is_done], skip_locked=skip_locked)
+    _insert_or_lock(steps, skip_locked=skip_locked)
     decided = [(step, step.user) for step in steps if step.user and not step.is_done]
     for step, user in decided:
         _decide(step, user)
+    _find_others(decided)
     update_all([user for step, user in decided if step.must_write], WRITTEN_FIELDS)
     _announce(decided)
     for step, user in decided:
-        if step.is_new:
-            matching.open_conflicts(user, step.others, step.actor)
-        elif "email" in step.changes or "email_verified_at" in step.changes:
-            matching.refresh_conflicts(user, step.actor)
+        matching.open_conflicts(user, step.others, step.actor)
     derived_state.repair((user, step.actor) for step, user in decided if not step.is_new)
 
 
@@ -162,19 +162,24 @@ def _match_accounts(steps: list[_Step], *, skip_locked: bool) -> None:
                 step.finish(Outcome.APPLIED)
 
 
-def _insert_missing(steps: list[_Step], *, skip_locked: bool) -> None:
-    """Insert the users that are not stored, and lock those that other transactions have inserted in the meantime."""
-    missing = {step.clerk_id: step for step in steps if step.user is None}
+def _insert_or_lock(steps: list[_Step], *, condition: str = "", skip_locked: bool) -> None:
+    """Insert the users that are not stored, and lock those that other transactions have inserted in the meantime.
+
+    Args:
+        condition: insert only users that meet this SQL condition. The others may remain unknown.
+    """
+    missing = {step.clerk_id: step for step in steps if step.user is None and not step.is_done}
     # In one order everywhere, so that concurrent transactions do not wait for each other in a circle.
-    for user in insert_new([_new_user(missing[clerk_id].payload) for clerk_id in sorted(missing)], key="clerk_id"):
+    new = [_new_user(missing[clerk_id].payload) for clerk_id in sorted(missing)]
+    for user in insert_new(new, key="clerk_id", condition=condition or "TRUE"):
         step = missing.pop(str(user.clerk_id))
         step.user, step.is_inserted = user, True
     # The insert waited for concurrent transactions to commit, so the rows exist now. User rows are never deleted.
     for clerk_id, user in _lock(list(missing), skip_locked=skip_locked).items():
         missing.pop(clerk_id).user = user
-    if missing and not skip_locked:
+    if missing and not condition and not skip_locked:
         raise User.DoesNotExist(f"Users {', '.join(missing)} disappeared during the insert.")
-    for step in missing.values():
+    for step in () if condition else missing.values():
         step.finish(Outcome.LEFT_OUT)
 
 
@@ -232,10 +237,26 @@ def _update(step: _Step, user: User, payload: ClerkUser) -> None:
         log.record(Action.USER_UPDATED, actor=step.actor, target=user, changes=step.changes)
 
 
+def _find_others(decided: list[tuple[_Step, User]]) -> None:
+    """Find the other accounts with the changed emails of known users, and close conflicts about their old emails."""
+    moved = [
+        (step, user)
+        for step, user in decided
+        if not step.is_new and not {"email", "email_verified_at"}.isdisjoint(step.changes)
+    ]
+    found = matching.refresh_conflicts([user for _, user in moved])
+    for step, user in moved:
+        step.others = found.get((user.email or "").lower(), [])
+
+
 def _announce(decided: list[tuple[_Step, User]]) -> None:
     """Send the signals for all changed users, and queue pushes where the metadata at Clerk is out of date."""
     active = [(step, user) for step, user in decided if isinstance(step.payload, ClerkUser)]
-    syncs = [UserSync(user, step.changes, step.is_new, step.actor) for step, user in active if step.changes]
+    syncs = [
+        UserSync(user, step.changes, step.is_new, step.actor, step.roles_before or ())
+        for step, user in active
+        if step.changes
+    ]
     if syncs:
         signals.users_synced.send(User, syncs=syncs)
     with_roles = [(user, step.roles_before, step.actor) for step, user in active if step.roles_before is not None]
@@ -260,7 +281,9 @@ def _link(account: User, provisional: User | None, payload: ClerkUser, actor: Ac
     changes = {name: (old, getattr(account, name)) for name, old in before.items() if old != getattr(account, name)}
     log.record(Action.IDENTITY_LINKED, actor=actor, target=account, changes=changes)
     if changes:
-        signals.users_synced.send(User, syncs=[UserSync(account, changes, created=False, actor=actor)])
+        signals.users_synced.send(
+            User, syncs=[UserSync(account, changes, created=False, actor=actor, roles_before=roles_before)]
+        )
     announce_changes([(account, roles_before, actor)])
     # The account kept roles from before Clerk, so no signal has created their profiles.
     extensions.ensure_derived_state([(account, actor)])

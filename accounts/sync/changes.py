@@ -1,5 +1,6 @@
 """Data that the accounts app's signals report about each user."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,17 @@ type Changes = dict[str, tuple[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class UserSync:
-    """Synced fields of an active user were written."""
+    """Synced fields of an active user were written.
+
+    Attributes:
+        roles_before: the effective roles before the same payload.
+    """
 
     user: User
     changes: Changes
     created: bool
     actor: Actor
+    roles_before: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def compare(
     users = User.objects.filter(wanted | span.condition if span else wanted).select_related("metadata_push")
     here = {str(user.clerk_id): user for user in derived_state.with_check(users)}
     listed = {payload.clerk_id for payload in payloads} | known_ids
-    metadata = outbox.local_metadata(user.pk for user in here.values() if user.clerk_id in listed)
+    metadata = outbox.local_metadata(user for user in here.values() if user.clerk_id in listed)
     found = [difference for p in payloads for difference in _differences(p, here.get(p.clerk_id), metadata)]
     return found, [clerk_id for clerk_id, user in here.items() if clerk_id not in listed and user.deleted_at is None]
 

@@ -23,7 +23,12 @@ from audit.models import AuditLog
 from core.db.statements import hot_cursor, insert_if_new
 
 Kind, State = IdentityConflict.Kind, IdentityConflict.State
-#: Runs for every new user. Written as SQL so that the ORM does not compile it each time.
+#: A condition on an inserted user. A subquery instead of NOT EXISTS, because PostgreSQL would join the whole table.
+NO_OTHER_ACCOUNT = """(
+    SELECT other.id FROM accounts_user other
+    WHERE lower(other.email) = lower(new.email) AND other.clerk_id IS DISTINCT FROM new.clerk_id LIMIT 1
+) IS NULL"""
+#: Runs for every changed email. Written as SQL so that the ORM does not compile it each time.
 _SAME_EMAIL = """
 SELECT given.email, other.id
 FROM unnest(%s::text[]) AS given (email) CROSS JOIN LATERAL (
@@ -31,6 +36,13 @@ FROM unnest(%s::text[]) AS given (email) CROSS JOIN LATERAL (
     WHERE lower(email) = given.email AND (clerk_id IS NULL OR clerk_id <> ALL(%s::text[])) ORDER BY id LIMIT 20
 ) other
 """
+
+_CLOSE_OBSOLETE = f"""
+UPDATE accounts_identityconflict conflict SET state = '{State.OBSOLETE}', resolved_at = %s
+FROM unnest(%s::bigint[], %s::text[]) AS given (id, email)
+WHERE (conflict.user_id = given.id OR conflict.other_id = given.id) AND conflict.state = '{State.OPEN}'
+  AND conflict.email <> given.email
+"""  # noqa: S608  # contains only states
 
 #: Pairs of a Clerk user and another account that is from before Clerk, was deleted, or is older.
 _UNRECORDED_PAIRS = """
@@ -117,12 +129,23 @@ def _existing_conflicts(user: User, others: Sequence[User]) -> dict[int, Identit
     return {c.other_id if c.user_id == user.pk else c.user_id: c for c in found}
 
 
-def refresh_conflicts(user: User, actor: Actor) -> None:
-    """Close obsolete conflicts and open new ones after the email of `user` changed."""
-    involved = IdentityConflict.objects.filter(Q(user=user) | Q(other=user), state=State.OPEN)
-    involved.exclude(email=(user.email or "")).update(state=State.OBSOLETE, resolved_at=timezone.now())
-    others = users_with_emails([user.email] if user.email else [], exclude_clerk_ids=[str(user.clerk_id)])
-    open_conflicts(user, [other for other in others.get((user.email or "").lower(), []) if other != user], actor)
+def refresh_conflicts(users: Sequence[User]) -> dict[str, list[User]]:
+    """Close the conflicts about old emails of users whose emails changed.
+
+    Args:
+        users: Clerk users with different emails.
+
+    Returns:
+        The other accounts with the new emails, by lowercase email. See `open_conflicts`.
+    """
+    if not users:
+        return {}
+    with hot_cursor() as cursor:
+        now, emails = timezone.now(), [user.email or "" for user in users]
+        cursor.execute(_CLOSE_OBSOLETE, [now, [user.pk for user in users], emails])
+    return users_with_emails(
+        [email for email in emails if email], exclude_clerk_ids=[str(user.clerk_id) for user in users]
+    )
 
 
 def open_missing_conflicts(actor: Actor) -> int:

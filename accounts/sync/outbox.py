@@ -51,13 +51,13 @@ def queue_pushes_if_outdated(users: Sequence[User]) -> None:
 def find_outdated(users: Sequence[User]) -> list[User]:
     """Return the users for whom `queue_pushes_if_outdated` queues a push."""
     live = [user for user in users if user.deleted_at is None]
-    ours = local_metadata(user.pk for user in live if not user.has_pending_roles) if live else {}
+    ours = local_metadata(user for user in live if not user.has_pending_roles) if live else {}
     return [user for user in live if user.has_pending_roles or compare_metadata(user, ours.get(user.pk, {}))]
 
 
 def outdated_metadata(user: User) -> dict[str, Any]:
     """Return local values for the metadata keys that are outdated in Clerk. None removes the key."""
-    return compare_metadata(user, local_metadata([user.pk]).get(user.pk, {}))
+    return compare_metadata(user, local_metadata([user]).get(user.pk, {}))
 
 
 def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,9 +65,9 @@ def compare_metadata(user: User, ours: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in wanted.items() if not _agree(key, value, user.clerk_metadata.get(key))}
 
 
-def local_metadata(user_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+def local_metadata(users: Iterable[User]) -> dict[int, dict[str, Any]]:
     """Return the profile values to push, by user ID. Users without values are omitted."""
-    return dict(extensions.pushed_metadata(list(user_ids)))
+    return dict(extensions.pushed_metadata(list(users)))
 
 
 def record_bounce(push: MetadataPush) -> None:

@@ -16,6 +16,8 @@ from psycopg import Cursor as ServerBindingCursor
 
 #: SQL expressions that replace the values of columns. They can refer to the JSON of the row as `item`.
 type Expressions = tuple[tuple[str, str], ...]
+#: SQL and its only parameter, the rows as JSON.
+type Statement = tuple[str, str]
 
 
 def hot_cursor() -> Any:
@@ -29,11 +31,17 @@ def hot_cursor() -> Any:
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
-def insert(rows: Sequence[models.Model]) -> None:
-    """Insert rows of one model in one statement, without setting their primary keys."""
-    model = type(rows[0])
-    with hot_cursor() as cursor:
-        cursor.execute(_insert_sql(model), [_as_json(map(_values, rows))])
+def execute(statements: Sequence[Statement]) -> None:
+    """Execute several writes as one statement. They must not write the same row."""
+    if statements:
+        sql, parameters = _join(statements)
+        with hot_cursor() as cursor:
+            cursor.execute(sql, parameters)
+
+
+def insert_statement(rows: Sequence[models.Model]) -> Statement:
+    """Return a statement that inserts rows of one model. It does not set their primary keys."""
+    return _insert_sql(type(rows[0])), _as_json(map(_values, rows))
 
 
 def insert_if_new(row: models.Model) -> bool:
@@ -54,7 +62,8 @@ def insert_new[Row: models.Model](
     key: str,
     expressions: Expressions = (),
     items: Sequence[Mapping[str, Any]] = (),
-    also: Sequence[models.Model] = (),
+    condition: str = "TRUE",
+    also: Sequence[Statement] = (),
 ) -> list[Row]:
     """Insert the rows that violate no unique constraint, set their primary keys, and return them. See `insert_if_new`.
 
@@ -63,15 +72,13 @@ def insert_new[Row: models.Model](
             key.
         expressions: SQL for columns whose values PostgreSQL computes. Their attributes are set from the inserted row.
         items: values for the expressions, one mapping for each row.
-        also: rows of another model to insert with the same statement, as `insert` does.
+        condition: an SQL condition that rows must meet to be inserted. It can refer to the row as `new`.
+        also: writes of other rows to execute with the same statement.
     """
     if not rows:
         return []
     values = [_values(row) | dict(extra) for row, extra in zip(rows, items or [{}] * len(rows), strict=True)]
-    sql, parameters = _insert_new_sql(type(rows[0]), key, expressions), [_as_json(values)]
-    if also:
-        sql = f"WITH also AS ({_insert_sql(type(also[0]))}) {sql}"
-        parameters = [_as_json(map(_values, also)), *parameters]
+    sql, parameters = _join([*also, (_insert_new_sql(type(rows[0]), key, expressions, condition), _as_json(values))])
     with hot_cursor() as cursor:
         cursor.execute(sql, parameters)
         found = {value: computed for value, *computed in cursor.fetchall()}
@@ -103,13 +110,19 @@ def update_all(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
     """
     if not rows:
         return
+    sql, values = update_statement(rows, fields)
+    with hot_cursor() as cursor:
+        cursor.execute(sql, [values])
+        if cursor.rowcount != len(rows):
+            raise DatabaseError(f"{rows[0]!r} or a row updated with it does not exist.")
+
+
+def update_statement(rows: Sequence[models.Model], fields: Sequence[str]) -> Statement:
+    """Return a statement that writes the named fields of existing rows of one model."""
     model = type(rows[0])
     columns = _named(model, tuple(fields))
     values = [{field.column: field.pre_save(row, add=False) for field in columns} for row in rows]
-    with hot_cursor() as cursor:
-        cursor.execute(_update_sql(model, tuple(fields)), [_as_json(values)])
-        if cursor.rowcount != len(rows):
-            raise DatabaseError(f"{rows[0]!r} or a row updated with it does not exist.")
+    return _update_sql(model, tuple(fields)), _as_json(values)
 
 
 def lock[Row: models.Model](
@@ -144,6 +157,32 @@ def lock[Row: models.Model](
     return rows
 
 
+def select_related_rows(
+    models_: Sequence[type[models.Model]], column: str, values: Collection[int], *, is_locked: bool = False
+) -> dict[int, list[Any]]:
+    """Return the row of each model whose `column` has one of `values`, or None, by value.
+
+    Args:
+        column: a unique bigint column that all models have.
+        is_locked: lock the rows, as `lock` does.
+    """
+    if not values:
+        return {}
+    with hot_cursor() as cursor:
+        cursor.execute(_related_sql(tuple(models_), column, is_locked), [list(values)] * (len(models_) + 1))
+        found = cursor.fetchall()
+    sizes = [len(loaded_fields(model)) for model in models_]
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    rows: dict[int, list[Any]] = {}
+    for value, *loaded in found:
+        values_of = [loaded[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+        # The first column is the primary key.
+        rows[value] = [
+            None if one[0] is None else load(model, one) for model, one in zip(models_, values_of, strict=True)
+        ]
+    return rows
+
+
 def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
     """Return a row of `model` from the values of `loaded_fields`."""
     fields = loaded_fields(model)
@@ -173,24 +212,37 @@ def _lock_sql(model: type[models.Model], column: str, condition: str, annotation
 
 
 @cache
+def _related_sql(models_: tuple[type[models.Model], ...], column: str, is_locked: bool) -> str:  # noqa: FBT001
+    columns, joins, lock_clause = [], [], ' ORDER BY "id" FOR NO KEY UPDATE' if is_locked else ""
+    for model in models_:
+        table = model._meta.db_table
+        names = [f'"{field.column}"' for field in loaded_fields(model)]
+        columns += [f'"{table}".{name}' for name in names]
+        # PostgreSQL cannot lock the optional side of a join itself.
+        rows = f'SELECT {", ".join(names)} FROM "{table}" WHERE "{column}" = ANY(%s){lock_clause}'  # noqa: S608
+        joins.append(f'LEFT JOIN ({rows}) AS "{table}" ON "{table}"."{column}" = given.value')
+    return f"SELECT given.value, {', '.join(columns)} FROM unnest(%s::bigint[]) AS given (value) {' '.join(joins)}"  # noqa: S608
+
+
+@cache
 def _insert_sql(model: type[models.Model], expressions: Expressions = ()) -> str:
     """Return an INSERT statement for all columns except the primary key and columns with only a database default."""
     table, replaced = model._meta.db_table, dict(expressions)
     columns = ", ".join(f'"{field.column}"' for field in _written(model))
     values = ", ".join(replaced.get(field.name, f'"{field.column}"') for field in _written(model))
-    source = f'json_populate_recordset(NULL::"{table}", %s)'
+    source = f'json_populate_recordset(NULL::"{table}", %s) AS new'
     if expressions:
-        source = f'json_array_elements(%s) AS item, json_populate_record(NULL::"{table}", item)'
+        source = f'json_array_elements(%s) AS item, json_populate_record(NULL::"{table}", item) AS new'
     return f'INSERT INTO "{table}" ({columns}) SELECT {values} FROM {source}'  # noqa: S608
 
 
 @cache
-def _insert_new_sql(model: type[models.Model], key: str, expressions: Expressions) -> str:
+def _insert_new_sql(model: type[models.Model], key: str, expressions: Expressions, condition: str) -> str:
     computed = _named(model, tuple(name for name, _ in expressions))[1:]
     returned = ", ".join(
         f'"{column}"' for column in (key, model._meta.pk.column, *(field.column for field in computed))
     )
-    return f"{_insert_sql(model, expressions)} ON CONFLICT DO NOTHING RETURNING {returned}"
+    return f"{_insert_sql(model, expressions)} WHERE {condition} ON CONFLICT DO NOTHING RETURNING {returned}"
 
 
 @cache
@@ -205,6 +257,13 @@ def _update_sql(model: type[models.Model], fields: tuple[str, ...]) -> str:
 def _named(model: type[models.Model], names: tuple[str, ...]) -> list[Any]:
     """Return the primary key and the named fields."""
     return [model._meta.pk, *map(model._meta.get_field, names)]
+
+
+def _join(statements: Sequence[Statement]) -> tuple[str, list[str]]:
+    """Return one statement for all, and its parameters. It returns what the last statement returns."""
+    *others, last = (sql for sql, _ in statements)
+    joined = ", ".join(f"write_{number} AS ({sql})" for number, sql in enumerate(others))
+    return (f"WITH {joined} {last}" if others else last), [values for _, values in statements]
 
 
 def _values(row: models.Model) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from audit import log
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from audit.sealing import digests
+from core.db.joined_writes import joined
 from profiles.models import BuilderProfile
 from tests.audit.rows import PERSONAL, create_row, execute_as_owner
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
@@ -116,8 +117,8 @@ CHANGES: tuple[Any, ...] = (
             ("USER_UPDATED", "accounts.user", {"name": ["Olive Owner", "Oliwia Owner"]}),
             ("ROLE_ADDED", "accounts.user", {"role": "CLIENT"}),
             ("ROLE_REMOVED", "accounts.user", {"role": "BUILDER"}),
-            ("PROFILE_UPDATED", "profiles.builderprofile", {"archived_at": [None, "2026-11-02T09:30:00Z"]}),
             ("PROFILE_CREATED", "profiles.clientprofile", {}),
+            ("PROFILE_UPDATED", "profiles.builderprofile", {"archived_at": [None, "2026-11-02T09:30:00Z"]}),
         ],
         id="several kinds",
     ),
@@ -352,7 +353,7 @@ def test_row_is_committed_with_its_change(database_url: str) -> None:
 
 def test_batch_inserts_rows_with_one_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     user = UserFactory.create()
-    with django_assert_num_queries(1), log.batch():
+    with django_assert_num_queries(1), joined():
         for role in User.Role:
             log.record(Action.ROLE_ADDED, actor=SYSTEM, target=user, role=role)
     assert [details["role"] for _, _, details in written_rows()] == list(User.Role)
@@ -360,7 +361,7 @@ def test_batch_inserts_rows_with_one_statement(django_assert_num_queries: Django
 
 def test_failed_batch_writes_nothing_and_ends() -> None:
     user = UserFactory.create()
-    with suppress(RuntimeError), log.batch():
+    with suppress(RuntimeError), joined():
         log.record(Action.ROLE_ADDED, actor=SYSTEM, target=user)
         raise RuntimeError
     assert written_rows() == []
@@ -369,7 +370,7 @@ def test_failed_batch_writes_nothing_and_ends() -> None:
 
 
 def test_empty_batch_needs_no_statement(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    with django_assert_num_queries(0), log.batch():
+    with django_assert_num_queries(0), joined():
         pass
 
 

@@ -42,7 +42,7 @@ def test_every_kind_of_value_is_stored_unchanged() -> None:
         timestamp=MOMENT, action="USER_CREATED", source="system", target="x", changed_fields=["a", TEXT[:40]],
         details={"rate": [None, 1.5]}, personal_salt=b"\x00\xff", personal_digest=b"", target_label="",
     )  # fmt: skip
-    statements.insert([row])
+    statements.execute([statements.insert_statement([row])])
     read = AuditLog.objects.get()
     assert (read.changed_fields, read.details, bytes(read.personal_salt or b"")) == (
         row.changed_fields,

@@ -4,7 +4,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import datetime
 
-from core.db.statements import insert
+from core.db import joined_writes
 from core.text import postgres_safe
 from webhooks.models import Attempt, WebhookEvent
 
@@ -19,8 +19,10 @@ def record(finished: Sequence[tuple[WebhookEvent, datetime, Exception | None]], 
     A first attempt that succeeds has no row: the event itself holds its details, and a healthy webhook costs no
     extra statement.
     """
-    rows = [
-        Attempt(
+    for event, started_at, failure in finished:
+        if event.attempts == 1 and not failure:
+            continue
+        attempt = Attempt(
             event=event,
             number=event.attempts,
             started_at=started_at,
@@ -31,11 +33,7 @@ def record(finished: Sequence[tuple[WebhookEvent, datetime, Exception | None]], 
             traceback=format_traceback(failure) if failure else "",
             trigger=trigger,
         )
-        for event, started_at, failure in finished
-        if event.attempts > 1 or failure
-    ]
-    if rows:
-        insert(rows)
+        joined_writes.insert(attempt)
 
 
 def format_traceback(error: Exception) -> str:

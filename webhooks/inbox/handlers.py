@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from django.conf import settings
 
-from accounts.clerk.payloads import USER_TYPES, ClerkEvent, ClerkUser, ClerkUserDeleted
+from accounts.clerk.payloads import SESSION_END_TYPES, USER_TYPES, ClerkEvent, ClerkUser, ClerkUserDeleted
 from accounts.clerk.session_payloads import ClerkSessionEnded, ClerkSessionStarted
 from accounts.sessions import services as sessions
 from accounts.sessions import sign_ins
@@ -25,44 +25,62 @@ RESULTS: dict[Outcome, Result | None] = {
 }
 
 
+#: Handles events of the same kind together. With `skip_locked`, it may leave out events: their result is None.
+type Handler = Callable[[Sequence[Sent], bool], list[Result | None]]
+#: An event, and its origin for the audit log.
+type Sent = tuple[ClerkEvent, Actor]
+
+
 def handle(events: Sequence[tuple[ClerkEvent, str]], *, skip_locked: bool = False) -> list[Result | None]:
-    """Apply events, each with its svix-id: first those about users, together, then the others one by one.
+    """Apply events, each with its svix-id: first those about users, then the others.
 
     Args:
         skip_locked: leave out events whose users are locked by other transactions. Their result is None.
     """
-    sources = [Actor(AuditLog.Source.WEBHOOK, svix_id, event.ip_address, event.user_agent) for event, svix_id in events]
-    users = {
-        index: (payload, sources[index]) for index, (event, _) in enumerate(events) if (payload := _user_payload(event))
-    }
-    outcomes = dict(zip(users, apply_users(list(users.values()), skip_locked=skip_locked), strict=True))
-    return [
-        RESULTS[outcomes[index]] if index in outcomes else _handle(event, sources[index])
-        for index, (event, _) in enumerate(events)
+    sent = [
+        (event, Actor(AuditLog.Source.WEBHOOK, svix_id, event.ip_address, event.user_agent))
+        for event, svix_id in events
     ]
+    results: dict[int, Result | None] = {}
+    for handler in dict.fromkeys((*HANDLERS.values(), ignore)):
+        chosen = [index for index, (event, _) in enumerate(sent) if _handler(event) is handler]
+        if chosen:
+            results |= zip(chosen, handler([sent[index] for index in chosen], skip_locked), strict=True)
+    return [results[index] for index in range(len(sent))]
 
 
-def _user_payload(event: ClerkEvent) -> ClerkUser | ClerkUserDeleted | None:
-    subject = event.subject
-    if not isinstance(subject, ClerkUser | ClerkUserDeleted) or subject.clerk_id is None or not _is_expected(event):
-        return None
-    return subject
+def _handler(event: ClerkEvent) -> Handler:
+    return HANDLERS.get(event.type, ignore) if _is_expected(event) else ignore
 
 
 def _is_expected(event: ClerkEvent) -> bool:
     return event.instance_id == (settings.CLERK_INSTANCE_ID or event.instance_id)
 
 
-def _handle(event: ClerkEvent, actor: Actor) -> Result:
-    if not _is_expected(event):
-        return State.IGNORED, f"Sent by another Clerk instance ({event.instance_id or 'no instance ID'})."
-    handler = HANDLERS.get(event.type)
-    return handler(event, actor) if handler else (State.IGNORED, "")
+def ignore(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    """Ignore events of types that have no handler, and events of other Clerk instances."""
+    other = "Sent by another Clerk instance (%s)."
+    return [
+        (State.IGNORED, "" if _is_expected(event) else other % (event.instance_id or "no instance ID"))
+        for event, _ in events
+    ]
 
 
-def ignore_unnamed_user(event: ClerkEvent, actor: Actor) -> Result:
-    """Clerk's schema allows a deletion without a user ID. Only reconciliation can detect that deletion."""
-    return State.IGNORED, "The event does not name the deleted user."
+def apply(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    """Apply events about users.
+
+    Clerk's schema allows a deletion without a user ID. Only reconciliation can detect that deletion.
+    """
+    payloads = [(_user_payload(event), actor) for event, actor in events]
+    named = [(payload, actor) for payload, actor in payloads if payload]
+    outcomes = iter(apply_users(named, skip_locked=skip_locked))
+    unnamed = State.IGNORED, "The event does not name the deleted user."
+    return [RESULTS[next(outcomes)] if payload else unnamed for payload, _ in payloads]
+
+
+def _user_payload(event: ClerkEvent) -> ClerkUser | ClerkUserDeleted | None:
+    subject = event.subject
+    return subject if isinstance(subject, ClerkUser | ClerkUserDeleted) and subject.clerk_id is not None else None
 
 
 #: Results of sign-ins that are not recorded.
@@ -72,32 +90,26 @@ SIGN_IN_NOTES = {
 }
 
 
-def record_sign_in(event: ClerkEvent, actor: Actor) -> Result:
-    if not isinstance(event.subject, ClerkSessionStarted):
-        return State.IGNORED, ""
-    outcome = sign_ins.record(event.subject, actor=actor)
-    note = SIGN_IN_NOTES.get(outcome, "")
-    return (State.IGNORED if note else State.PROCESSED), note
+def record_sign_ins(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    payloads = [(event.subject, actor) for event, actor in events if isinstance(event.subject, ClerkSessionStarted)]
+    notes = [SIGN_IN_NOTES.get(outcome, "") for outcome in sign_ins.record(payloads)]
+    return [(State.IGNORED if note else State.PROCESSED, note) for note in notes]
 
 
-def end_session(event: ClerkEvent, actor: Actor) -> Result:
-    """Reject the remaining tokens of an ended session."""
-    if isinstance(event.subject, ClerkSessionEnded):
-        sessions.end_session(event.subject)
-    return State.PROCESSED, ""
+def end_sessions(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    """Reject the remaining tokens of ended sessions."""
+    sessions.end_sessions([event.subject for event, _ in events if isinstance(event.subject, ClerkSessionEnded)])
+    return [(State.PROCESSED, "") for _ in events]
 
 
-def ignore_test(event: ClerkEvent, actor: Actor) -> Result:
-    return State.IGNORED, "A test delivery that an admin sent to this site."
+def ignore_tests(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
+    return [(State.IGNORED, "A test delivery that an admin sent to this site.") for _ in events]
 
 
 #: Events of other types are ignored. https://clerk.com/docs/guides/development/webhooks/overview
-HANDLERS: dict[str, Callable[[ClerkEvent, Actor], Result]] = {
-    # Events that name their user are applied together; see handle().
-    **dict.fromkeys(USER_TYPES, ignore_unnamed_user),
-    TEST_TYPE: ignore_test,
-    "session.created": record_sign_in,
-    "session.ended": end_session,
-    "session.removed": end_session,
-    "session.revoked": end_session,
+HANDLERS: dict[str, Handler] = {
+    **dict.fromkeys(sorted(USER_TYPES), apply),
+    TEST_TYPE: ignore_tests,
+    "session.created": record_sign_ins,
+    **dict.fromkeys(sorted(SESSION_END_TYPES), end_sessions),
 }

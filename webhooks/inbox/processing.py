@@ -21,9 +21,8 @@ from procrastinate.contrib.django import app as queue
 from psycopg import errors
 
 from accounts.clerk.payloads import ClerkEvent
-from audit import log as audit_log
-from audit.models import AuditLog
-from core.db.statements import insert_new, update_all
+from core.db import joined_writes
+from core.db.statements import insert_new
 from webhooks.inbox import attempts, handlers, retry_policy
 from webhooks.models import Attempt, WebhookEvent
 
@@ -119,7 +118,7 @@ def process_one(claim: Claim, trigger: Attempt.Trigger, *, skip_locked: bool = F
         if item and not item.is_duplicate:
             item.failure = failure
             retry_policy.mark_failure(item.event, failure)
-            _store([item], trigger, [])
+            _store([item], trigger)
     event = item.event if item else None
     log.log(_log_level(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)
     return item
@@ -130,12 +129,12 @@ def _first(work: list[Work]) -> Work | None:
 
 
 def _process(claim: Claim, trigger: Attempt.Trigger, *, skip_locked: bool) -> list[Work]:
-    with transaction.atomic(), audit_log.batch() as audit_rows:
+    with transaction.atomic(), joined_writes.joined():
         work = claim()
         done = apply(work, skip_locked=skip_locked)
         if trigger == Trigger.DELIVERY and any(not item.is_new for item in work if item not in done):
             raise NotTogether
-        _store([item for item in done if not item.is_duplicate], trigger, audit_rows)
+        _store([item for item in done if not item.is_duplicate], trigger)
     return done
 
 
@@ -157,7 +156,7 @@ def apply(work: list[Work], *, skip_locked: bool = False) -> list[Work]:
     return [item for item in work if id(item) not in left_out]
 
 
-def _store(work: list[Work], trigger: Attempt.Trigger, audit_rows: list[AuditLog]) -> None:
+def _store(work: list[Work], trigger: Attempt.Trigger) -> None:
     """Store the results of attempts. A replay that must not change a settled event only counts the attempt."""
     for item in work:
         item.event.duration = timedelta(seconds=time.perf_counter() - item.start.counter)
@@ -167,13 +166,12 @@ def _store(work: list[Work], trigger: Attempt.Trigger, audit_rows: list[AuditLog
     kept = [item for item in known if trigger == Trigger.REPLAY and _keeps_result(item)]
     changed = [item for item in known if item not in kept]
     if new:
-        inserted = insert_new([item.event for item in new], key="svix_id", also=audit_rows)
+        inserted = insert_new([item.event for item in new], key="svix_id", also=joined_writes.take())
         if len(inserted) < len(new):
             raise DuplicateDelivery
-        audit_rows.clear()
     # Keep the times and the duration of the attempt that settled the event, because the hourly counts use them.
-    update_all([item.event for item in kept], ["attempts"])
-    update_all([item.event for item in changed], RESULT_FIELDS)
+    joined_writes.update_all([item.event for item in kept], ["attempts"])
+    joined_writes.update_all([item.event for item in changed], RESULT_FIELDS)
     _schedule_retries([item.event for item in (*new, *changed) if item.event.state == State.FAILED])
     attempts.record([(item.event, item.start.at, item.failure) for item in work], trigger=trigger)
 

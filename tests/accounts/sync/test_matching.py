@@ -256,7 +256,7 @@ class TestResolutions:
     def test_accounts_kept_separate_stay_separate(self, webhook: WebhookClient, adam: User, state: State) -> None:
         new, _account = self.unverified_conflict(webhook)
         conflicts.resolve(conflict(), state, actor=Actor(user=adam))
-        matching.refresh_conflicts(new, SYSTEM)
+        matching.open_conflicts(new, matching.refresh_conflicts([new]).get(EMAIL, []), SYSTEM)
         matching.open_missing_conflicts(SYSTEM)
         assert conflict().state == state
         conflicts.undo(conflict(), actor=Actor(user=adam))

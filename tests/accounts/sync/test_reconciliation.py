@@ -74,14 +74,14 @@ def test_second_run_finds_and_writes_nothing(clerk: StandIn, django_assert_num_q
         clerk.create(first_name=name, roles=["CLIENT"])
     reconcile()
     # Most of these run once per run, regardless of the number of users.
-    with django_assert_num_queries(16) as captured:
+    with django_assert_num_queries(15) as captured:
         run = reconciliation.reconcile(full=True)
     assert (run.compared, run.differed, run.repaired, run.match_rate) == (3, 0, 0, 100)
     user_queries = [
         query["sql"] for query in captured if "accounts_user" in query["sql"] or "profiles_" in query["sql"]
     ]
-    # One page of users, metadata of two kinds of profile, users without a sign-up time, and accounts from before Clerk.
-    assert len(user_queries) == 5
+    # One page of users, the metadata of their profiles, users without a sign-up time, and accounts from before Clerk.
+    assert len(user_queries) == 4
 
 
 def test_dry_run_changes_nothing(clerk: StandIn) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from accounts import signals
 from accounts.clerk import samples
 from accounts.models import IdentityConflict, User
+from accounts.sync import apply
 from audit.models import AuditLog
 from profiles.models import BuilderProfile, ClientProfile
 from tests.helpers.factories import UserFactory
@@ -274,3 +275,26 @@ def test_delivery_stored_by_another_process_makes_the_group_start_again(
     assert receive_together([event, other]) == [None, None]
     assert not User.objects.exists()
     assert [inbox._receive_alone(event), inbox._receive_alone(other)] == ["duplicate", PROCESSED]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("event_type", ("user.created", "user.updated", "user.deleted"))
+def test_user_locked_while_being_inserted_is_left_out(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, event_type: str
+) -> None:
+    """The user is inserted and locked by another transaction after the batch has looked for it."""
+    zofia = person()
+    lock = apply._lock
+
+    def miss_the_first_time(clerk_ids: list[str], *, skip_locked: bool = False) -> dict[str, User]:
+        monkeypatch.setattr(apply, "_lock", lock)
+        return {}
+
+    receive_all([received(samples.user_event("user.created", zofia))])
+    event = received(samples.user_event(event_type, zofia.with_changes()))
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT FROM accounts_user FOR UPDATE")
+        monkeypatch.setattr(apply, "_lock", miss_the_first_time)
+        assert receive_together([event, created()]) == [None, PROCESSED]
+    assert inbox._receive_alone(event) == PROCESSED
+    assert bool(User.objects.get(clerk_id=zofia.clerk_id).deleted_at) == (event_type == "user.deleted")

@@ -1,0 +1,116 @@
+"""Joined writes are executed together, and before a statement that would read outdated rows."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
+
+from accounts.models import EndedSession, User
+from audit import log
+from audit.log import SYSTEM
+from audit.models import AuditLog
+from core.db.joined_writes import joined, take, update_all
+from core.db.statements import insert_new
+from tests.helpers.factories import BuilderProfileFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+MOMENT = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def olive() -> User:
+    return UserFactory.create(name="Olive")
+
+
+def rename(user: User, name: str) -> None:
+    user.name = name
+    update_all([user], ["name"])
+
+
+def audit(user: User) -> None:
+    log.record(AuditLog.Action.USER_UPDATED, actor=SYSTEM, target=user)
+
+
+def test_writes_of_several_tables_take_one_statement(
+    olive: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    profile = BuilderProfileFactory.create()
+    with django_assert_num_queries(1), joined():
+        rename(olive, "Oliwia")
+        profile.headline = "New"
+        update_all([profile], ["headline"])
+        audit(olive)
+        audit(olive)
+    olive.refresh_from_db()
+    profile.refresh_from_db()
+    assert (olive.name, profile.headline, AuditLog.objects.count()) == ("Oliwia", "New", 2)
+
+
+def test_query_of_a_written_table_finds_the_new_values(olive: User) -> None:
+    with joined():
+        rename(olive, "Oliwia")
+        assert User.objects.get().name == "Oliwia"
+        audit(olive)
+        assert AuditLog.objects.count() == 1
+
+
+def test_query_of_another_table_does_not_separate_the_writes(olive: User) -> None:
+    with CaptureQueriesContext(connection) as queries, joined():
+        rename(olive, "Oliwia")
+        assert not EndedSession.objects.exists()
+        audit(olive)
+    assert len(queries) == 2
+
+
+def test_row_that_is_written_twice_ends_with_its_last_values(olive: User) -> None:
+    with joined():
+        rename(olive, "Oliwia")
+        olive.username = "olive"
+        update_all([olive], ["username"])
+        rename(User.objects.get(), "Ola")
+        rename(olive, "Olga")
+    olive.refresh_from_db()
+    assert (olive.name, olive.username) == ("Olga", "olive")
+
+
+def test_savepoint_that_is_rolled_back_keeps_earlier_writes(olive: User) -> None:
+    with joined():
+        rename(olive, "Oliwia")
+        with suppress(RuntimeError), transaction.atomic():
+            EndedSession.objects.create(session_id="sess_1", clerk_id="user_1", ended_at=MOMENT)
+            raise RuntimeError
+    olive.refresh_from_db()
+    assert (olive.name, EndedSession.objects.count()) == ("Oliwia", 0)
+
+
+def test_failed_block_writes_nothing_and_ends(olive: User) -> None:
+    with suppress(RuntimeError), joined():
+        rename(olive, "Oliwia")
+        raise RuntimeError
+    assert User.objects.get().name == "Olive"
+    rename(olive, "Ola")
+    assert User.objects.get().name == "Ola"
+
+
+def test_nested_block_leaves_its_writes_to_the_outer_block(
+    olive: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    with django_assert_num_queries(1), joined():
+        with joined():
+            rename(olive, "Oliwia")
+        audit(olive)
+    assert AuditLog.objects.count() == 1
+
+
+def test_writes_can_join_an_insert(olive: User, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    session = EndedSession(session_id="sess_1", clerk_id="user_1", ended_at=MOMENT)
+    with django_assert_num_queries(1), joined():
+        rename(olive, "Oliwia")
+        audit(olive)
+        assert insert_new([session], key="session_id", also=take()) == [session]
+    assert session.pk
+    assert (User.objects.get().name, AuditLog.objects.count()) == ("Oliwia", 1)
