@@ -4,8 +4,10 @@ Each pytest-xdist worker gets its own server, because sealing the audit log and 
 server's oldest open transaction in any database.
 """
 
+import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -32,6 +34,11 @@ STARTED_HERE = "TESTS_STARTED_POSTGRES"
 
 _cleanups: list[Callable[[], None]] = []
 
+# Container images often set this variable. Without bytecode files, every test process and every process that a test starts
+# compiles all modules again, and pytest rewrites all assertions again, which takes about ten seconds per process.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # wrappers run before pytest-django's hook
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None]:
@@ -50,6 +57,13 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ["DATABASE_POOLER"] = ""  # the PgBouncer tests set this variable for their processes
         _cleanups.append(postgres.stop)
     yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Exclude the collected tests and the imported modules from garbage collection, because they stay in memory anyway."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_xdist_controller(config: pytest.Config) -> bool:
