@@ -40,7 +40,7 @@ manage: ## Run a manage.py command while `make run` is running: make manage ARGS
 
 test: ## Run the tests with a real PostgreSQL. To run only some tests: make test ARGS="tests/webhooks -k retry"
 	$(INSTALL) dev.txt
-	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile $(ARGS)
+	$(IN_VENV) -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: ## Check lint, formatting, types, migrations, deployment settings and known vulnerabilities
 	$(INSTALL) dev.txt

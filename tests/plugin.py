@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -28,6 +29,12 @@ SETTINGS: dict[str, str | int] = {
     "jit": "off",
     "max_connections": 200,
 }
+
+#: Folders and files with few tests that take long, because they start processes.
+SLOW = (
+    *("tests/journeys/", "tests/local/", "tests/config/logs/", "tests/config/server/", "tests/config/test_startup.py"),
+    *("tests/config/test_error_reporting.py", "tests/profiles/api/test_openapi.py"),
+)
 
 #: Marks DATABASE_URL as set by this plugin, for pytest-xdist workers, which inherit the environment.
 STARTED_HERE = "TESTS_STARTED_POSTGRES"
@@ -57,6 +64,16 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
         os.environ["DATABASE_POOLER"] = ""  # the PgBouncer tests set this variable for their processes
         _cleanups.append(postgres.stop)
     yield
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-django, which sorts the tests of each file
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In pytest-xdist workers, run the slowest files first, so that all workers finish at about the same time."""
+    if hasattr(config, "workerinput"):
+        files = [item.nodeid.partition("::")[0] for item in items]
+        sizes = Counter(files)
+        keys = {file: (not file.startswith(SLOW), -sizes[file], file) for file in sizes}
+        items.sort(key=lambda item: keys[item.nodeid.partition("::")[0]])
 
 
 @pytest.hookimpl(trylast=True)
