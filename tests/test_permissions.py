@@ -334,7 +334,7 @@ def browsers(objects: dict[str, Any]) -> list[Client]:
 
 
 def fill_in(objects: dict[str, Any], url: str) -> str:
-    """Return `url` with the objects' values. If the URL is for a hidden page, hide the owner's page."""
+    """Return `url` with the objects' values. If the URL is for a hidden page, hide the owner's page for this test."""
     builder: BuilderProfile = objects["builder"]
     if "{hidden" in url:
         BuilderProfile.objects.filter(pk=builder.pk).update(hidden_at=SINCE)
@@ -382,17 +382,18 @@ def request_status(browser: Client, method: str, url: str) -> int:
 
 def statuses(browsers: list[Client], objects: dict[str, Any], url: str, method: str) -> Statuses:
     """Return the status of each audience. Every request starts from the same database state."""
-    found = []
+    found, path = [], fill_in(objects, url)
     for browser in browsers:
         with transaction.atomic():
-            found.append(request_status(copy_of(browser), method, fill_in(objects, url)))
+            found.append(request_status(copy_of(browser), method, path))
             transaction.set_rollback(True)
     return Statuses(*found)
 
 
 def copy_of(browser: Client) -> Client:
-    """Return a copy of the browser, because a response may change its cookies."""
+    """Return a copy of the browser, because a response may change its cookies. The copy uses the same middleware."""
     copy = Client()
+    copy.handler = browser.handler
     copy.cookies.load({name: cookie.value for name, cookie in browser.cookies.items()})
     return copy
 
