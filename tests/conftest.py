@@ -9,6 +9,7 @@ import httpx
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
+from django.test import client as test_client
 from pytest_django import DjangoDbBlocker, Settings
 
 from profiles.directory import synonyms
@@ -73,6 +74,21 @@ def no_synonyms() -> Iterator[None]:
 def shipped_synonyms(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Search with the synonyms that the migration creates."""
     monkeypatch.setattr(synonyms._Cache, "synonyms", synonyms.load(None))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_stored_widgets() -> Iterator[None]:
+    """Do not store the templates of form widgets in `response.context`. A list of options renders hundreds of them."""
+    patch = pytest.MonkeyPatch()
+    store = vars(test_client)["store_rendered_templates"]  # missing in the type stubs
+
+    def store_pages(stored: Any, signal: Any, sender: Any, template: Any, context: Any, **options: Any) -> None:
+        if not (template.name or "").startswith("django/forms/widgets/"):
+            store(stored, signal, sender, template, context, **options)
+
+    patch.setattr(test_client, "store_rendered_templates", store_pages)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="module")
