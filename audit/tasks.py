@@ -25,6 +25,16 @@ def seal_audit_log(timestamp: int) -> None:
 @app.periodic(cron=settings.AUDIT_VERIFY_CRON)
 @app.task(queue="upkeep", queueing_lock="verify_audit_log")
 def verify_audit_log(timestamp: int) -> None:
+    _verify()
+
+
+@app.task(queue="upkeep", queueing_lock="verify_now")
+def verify_now() -> None:
+    """Verify the log because an admin requested it."""
+    _verify()
+
+
+def _verify() -> None:
     if not settings.AUDIT_SEAL_KEYS:
         return
     started_at = timezone.now()

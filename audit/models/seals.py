@@ -48,6 +48,7 @@ class AuditVerification(models.Model):
     first_bad_seal = models.BigIntegerField(null=True)
     first_bad_row = models.BigIntegerField(null=True)
     problems = models.JSONField(default=list, help_text="Descriptions of the first problems.")
+    locations = models.JSONField(default=list, help_text="The seal and the row of each problem, or null.")
 
     class Meta:
         ordering = ["-id"]

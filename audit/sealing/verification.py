@@ -109,6 +109,7 @@ def store(result: Result, started_at: datetime) -> AuditVerification:
         first_bad_seal=first.seal,
         first_bad_row=next((problem.row for problem in result.problems if problem.row is not None), None),
         problems=[problem.text for problem in result.problems],
+        locations=[[problem.seal, problem.row] for problem in result.problems],
     )
 
 
