@@ -9,11 +9,11 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.admin.utils import get_fields_from_path, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, IGNORED_PARAMS, PAGE_VAR, SEARCH_VAR, ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
@@ -96,6 +96,11 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> M | None:
         """Return the row, or None if PostgreSQL cannot store the key. A blank `_to_field` is ignored."""
         return None if "\x00" in object_id else super().get_object(request, object_id, from_field or None)
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Say that the row does not exist. Django redirects to the index, which hides the cause."""
+        context = {"title": _("Not found"), "opts": opts, "object_id": unquote(object_id)[:100]}
+        return render(request, "admin/missing.html", self.admin_site.each_context(request) | context, status=404)
 
     def declared_parameters(self, request: HttpRequest) -> frozenset[str]:
         """Return the query parameters for the list's filters."""
