@@ -5,8 +5,10 @@ They set `extensions` in `AppConfig.ready`, so accounts does not import them.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
 from django.utils.functional import Promise
 
 if TYPE_CHECKING:
@@ -22,6 +24,10 @@ def _no_metadata(users: Collection["User"]) -> Mapping[int, dict[str, Any]]:
 
 def _no_page(user_id: int) -> str:
     return ""
+
+
+def _no_event(since: datetime | None) -> Q:
+    return Q(pk__in=[])
 
 
 def _ensure_nothing(users: Sequence[tuple["User", "Actor"]]) -> None:
@@ -42,6 +48,7 @@ class Extensions:
         companies_sql: a query of user ids and the names of their companies, with the columns user_id and company.
         ensure_derived_state: updates locked users' derived state. Its argument contains each user and the actor to
             record.
+        has_event_since: returns a condition on users that have a webhook event since a time, or any event.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 
@@ -53,6 +60,7 @@ class Extensions:
     outdated_state_sql: str = "FALSE"
     companies_sql: str = "SELECT NULL::bigint AS user_id, NULL::text AS company WHERE FALSE"
     ensure_derived_state: Callable[[Sequence[tuple["User", "Actor"]]], None] = _ensure_nothing
+    has_event_since: Callable[[datetime | None], Q] = _no_event
     field_labels: dict[str, Text] = field(default_factory=dict)
 
 

@@ -92,6 +92,8 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/webhookevent/export/": same_for_both(get=FOUND, post=OK),
     "/admin/webhooks/webhookevent/news/": same_for_both(get=NO_CONTENT, post=NOT_ALLOWED),
     "/admin/webhooks/running/": same_for_both(get=NO_CONTENT, post=NOT_ALLOWED),
+    "/admin/audit/auditverification/verify/": same_for_both(get=FOUND, post=FOUND),  # without a reason
+    "/admin/audit/auditverification/running/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/repairs/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/webhooks/repairs/recovery/": same_for_both(get=OK, post=OK),  # without a reason
     "/admin/webhooks/repairs/secrets/": same_for_both(get=OK, post=NOT_ALLOWED),

@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.admin.user_filters import LastEventFilter, RoleFilter, StateFilter
 from accounts.models import DataExport, EndedSession, MetadataPush, User
 from accounts.roles.forms import RoleChangesForm
 from accounts.roles.permissions import RoleChangeError
@@ -28,7 +29,7 @@ class UserAdmin(ReadOnlyAdmin[User]):
 
     change_form_template = "admin/accounts/user/change_form.html"
     list_display = ("display_name", "status", "email", "role_names", "created_at")
-    list_filter = ("is_active", "banned", ("deleted_at", admin.EmptyFieldListFilter), "is_superuser")
+    list_filter = (StateFilter, RoleFilter, LastEventFilter)
     search_fields = ("=clerk_id", "^email", "^username", "^name")
     actions = ("change_roles",)
     fields = (

@@ -1,0 +1,103 @@
+"""Filters of the list of users: role, state and last event."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
+from accounts.extensions import extensions
+from accounts.models import IdentityConflict, Reconciliation, User
+
+#: Users count as drifted for this long after a comparison found a difference.
+DRIFT_PERIOD = timedelta(days=7)
+#: Reports with differences that are searched, newest first. Each has at most 200 examples.
+MAX_REPORTS = 100
+type Users = QuerySet[User]
+
+
+def drifted_ids() -> set[str]:
+    """Return the Clerk IDs that recent comparisons reported, including those that were repaired."""
+    recent = Reconciliation.objects.filter(started_at__gt=timezone.now() - DRIFT_PERIOD).exclude(examples=[])
+    examples = recent.values_list("examples", flat=True)[:MAX_REPORTS]
+    return {str(example.get("clerk_id")) for found in examples for example in found}
+
+
+def _in_conflict(users: Users) -> Users:
+    waiting = IdentityConflict.objects.waiting()
+    return users.filter(Exists(waiting.filter(Q(user=OuterRef("pk")) | Q(other=OuterRef("pk")))))
+
+
+STATES: dict[str, tuple[StrOrPromise, Callable[[Users], Users]]] = {
+    "active": (_("Active"), lambda users: users.filter(is_active=True)),
+    "banned": (_("Banned"), lambda users: users.filter(banned=True)),
+    "deleted": (_("Deleted"), lambda users: users.filter(deleted_at__isnull=False)),
+    "moved": (
+        _("Inactive after a join"),
+        lambda users: users.filter(is_active=False, banned=False, deleted_at__isnull=True),
+    ),
+    "provisional": (
+        _("Provisional, waiting for Clerk’s data"),
+        lambda users: users.filter(clerk_id__isnull=False, clerk_version="", deleted_at__isnull=True),
+    ),
+    "drifted": (_("Differed from Clerk within 7 days"), lambda users: users.filter(clerk_id__in=drifted_ids())),
+    "conflict": (_("In an open conflict"), _in_conflict),
+    "operator": (_("Local operator"), lambda users: users.filter(is_superuser=True)),
+}
+
+
+class RoleFilter(admin.SimpleListFilter):
+    title = _("role")
+    parameter_name = "role"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        return [*User.Role.choices, ("none", _("None"))]
+
+    def queryset(self, request: HttpRequest, queryset: Users) -> Users:
+        value = self.value()
+        if value in User.Role.values:
+            return queryset.filter(roles__contains=[value])
+        return queryset.filter(roles=[]) if value == "none" else queryset
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        return [(name, label) for name, (label, _select) in STATES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: Users) -> Users:
+        value = self.value() or ""
+        return STATES[value][1](queryset) if value in STATES else queryset
+
+
+class LastEventFilter(admin.SimpleListFilter):
+    """The time of a user's last webhook event, which another app stores."""
+
+    title = _("last event")
+    parameter_name = "last_event"
+    PERIODS = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        return [
+            ("24h", _("Within 24 hours")),
+            ("7d", _("Within 7 days")),
+            ("30d", _("Within 30 days")),
+            ("older", _("Not within 30 days")),
+            ("never", _("Never")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: Users) -> Users:
+        value, now, has_event = self.value() or "", timezone.now(), extensions.has_event_since
+        if value in self.PERIODS:
+            return queryset.filter(has_event(now - self.PERIODS[value]))
+        from_clerk = queryset.filter(clerk_id__isnull=False)
+        if value == "never":
+            return from_clerk.filter(~has_event(None))
+        return from_clerk.filter(~has_event(now - self.PERIODS["30d"])) if value == "older" else queryset
