@@ -54,19 +54,19 @@ class RecoveryForm(ReasonForm):
         return since
 
 
+def _secret_choices() -> list[tuple[int, str]]:
+    return [
+        (number, _("Secret %(number)d (%(fingerprint)s)") % {"number": number, "fingerprint": fingerprint[:6]})
+        for number, fingerprint in enumerate(map(signatures.fingerprint, settings.CLERK_WEBHOOK_SECRETS), 1)
+    ]
+
+
 class TestDeliveryForm(ReasonForm):
     """A test delivery. Secrets are chosen by position, so that their values are never shown."""
 
     __test__ = False  # not a test class
 
-    position = forms.TypedChoiceField(coerce=int, label=gettext_lazy("Sign with"))
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["position"].choices = [  # type: ignore[attr-defined]  # a choice field
-            (number, _("Secret %(number)d (%(fingerprint)s)") % {"number": number, "fingerprint": fingerprint[:6]})
-            for number, fingerprint in enumerate(map(signatures.fingerprint, settings.CLERK_WEBHOOK_SECRETS), 1)
-        ]
+    position = forms.TypedChoiceField(coerce=int, choices=_secret_choices, label=gettext_lazy("Sign with"))
 
 
 @operators_page
