@@ -108,9 +108,9 @@ docs: ## Build the documentation as a site in docs/_build, check its links, and 
 	$(IN_VENV) -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -b html docs docs/_build
 	$(IN_VENV) -m pytest tests/guides.py
 
-bench: ## Run the benchmarks
+bench: ## Run the benchmarks; ARGS=--ci only compares ratios with bounds
 	$(INSTALL) dev.txt
-	$(IN_VENV) -m tests.bench
+	$(IN_VENV) -m tests.bench $(ARGS)
 
 format: ## Format code and templates
 	$(INSTALL) dev.txt

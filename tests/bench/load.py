@@ -30,12 +30,12 @@ class Result:
 def requests(events: int, seed: int, secret: str, port: int) -> list[bytes]:
     """Return signed HTTP requests for `events` different events. Some requests are repeated or out of order."""
     random = Random(seed)
-    messages = _messages(events, random)
+    sent = messages(events, random)
     for _ in range(int(events * OUT_OF_ORDER)):
         index = random.randrange(events - 1)
-        messages[index], messages[index + 1] = messages[index + 1], messages[index]
-    messages += random.choices(messages, k=int(events * REPEATED))
-    return [_render(body, svix_id, secret, port) for body, svix_id in messages]
+        sent[index], sent[index + 1] = sent[index + 1], sent[index]
+    sent += random.choices(sent, k=int(events * REPEATED))
+    return [_render(body, svix_id, secret, port) for body, svix_id in sent]
 
 
 def send(messages: list[bytes], port: int, connections: int) -> Result:
@@ -55,15 +55,16 @@ def send(messages: list[bytes], port: int, connections: int) -> Result:
     return Result(len(messages) / (time.perf_counter() - started), statuses, sorted(latencies_ms))
 
 
-def unsigned(messages: list[bytes]) -> list[bytes]:
-    """Return the messages with signatures that do not match."""
-    return [message.replace(b"svix-signature: v1,", b"svix-signature: v1,AAAA", 1) for message in messages]
+def unsigned(requests: list[bytes]) -> list[bytes]:
+    """Return the requests with signatures that do not match."""
+    return [message.replace(b"svix-signature: v1,", b"svix-signature: v1,AAAA", 1) for message in requests]
 
 
-def _messages(events: int, random: Random) -> list[tuple[str, str]]:
+def messages(events: int, random: Random) -> list[tuple[str, str]]:
+    """Return the bodies and svix-ids of events about a growing number of users."""
     users: list[SampleUser] = []
     now = datetime.now(UTC)
-    messages = []
+    found = []
     for number in range(events):
         moment, chance = now + timedelta(milliseconds=number), random.random()
         if chance < CREATED or len(users) < 8:
@@ -75,8 +76,8 @@ def _messages(events: int, random: Random) -> list[tuple[str, str]]:
             event_type, user = "user.updated", users[index]
         else:
             event_type, user = "user.deleted", users.pop(random.randrange(len(users))).with_changes(updated_at=moment)
-        messages.append((samples.encode(samples.user_event(event_type, user)), samples.new_id(random, "msg")))
-    return messages
+        found.append((samples.encode(samples.user_event(event_type, user)), samples.new_id(random, "msg")))
+    return found
 
 
 def _render(body: str, svix_id: str, secret: str, port: int) -> bytes:

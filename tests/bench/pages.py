@@ -78,16 +78,27 @@ class Site:
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name, EmbeddedPostgres(Path(name)) as postgres:
-        folder = Path(name)
-        prepare(postgres.url, folder)
-        with (
-            psycopg.connect(postgres.url, autocommit=True) as writer,
-            site("config.settings", postgres.url, folder) as product,
-            site("tests.bench.bare", postgres.url, folder) as bare,
-        ):
-            pages = all_pages(product, bare, writer)
-            measure(pages, cpu_meter(postgres, [product, bare], writer), writer)
+        pages = run(postgres, Path(name))
     sys.exit(report(pages))
+
+
+def run(postgres: EmbeddedPostgres, folder: Path, *, rounds: int = ROUNDS, requests: int = REQUESTS) -> dict[str, Page]:
+    """Prepare the empty database, and measure all pages in alternating rounds."""
+    prepare(postgres.url, folder)
+    with (
+        psycopg.connect(postgres.url, autocommit=True) as writer,
+        site("config.settings", postgres.url, folder) as product,
+        site("tests.bench.bare", postgres.url, folder) as bare,
+    ):
+        pages = all_pages(product, bare, writer)
+        measure(pages, cpu_meter(postgres, [product, bare], writer), writer, rounds, requests)
+    return pages
+
+
+def cpu_ratio(pages: Mapping[str, Page], label: str) -> float:
+    """Return the CPU time of a page as a multiple of the bare page's."""
+    page = pages[label]
+    return statistics.median(page.cpu_ms) / statistics.median(pages[page.bare].cpu_ms)
 
 
 def prepare(url: str, folder: Path) -> None:
@@ -180,13 +191,15 @@ def cpu_meter(postgres: EmbeddedPostgres, sites: list[Site], writer: psycopg.Con
     return total
 
 
-def measure(pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer: psycopg.Connection) -> None:
+def measure(
+    pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer: psycopg.Connection, rounds: int, requests: int
+) -> None:
     """Run the rounds. The first round is a warm-up and is not measured."""
-    for number in range(ROUNDS + 1):
+    for number in range(rounds + 1):
         for page in list(pages.values())[:: 1 if number % 2 else -1]:
             warm_up(page)
             before = cpu_seconds()
-            for _ in range(REQUESTS):
+            for _ in range(requests):
                 if page.touched:
                     writer.execute(f"UPDATE profiles_builderprofile SET headline = headline WHERE {page.touched}")
                 url, headers = next(page.requests)
@@ -194,7 +207,7 @@ def measure(pages: Mapping[str, Page], cpu_seconds: Callable[[], float], writer:
                 if response.status != page.status:
                     sys.exit(f"{url} returned {response.status}, not {page.status}")
             if number:
-                page.cpu_ms.append(1000 * (cpu_seconds() - before) / REQUESTS)
+                page.cpu_ms.append(1000 * (cpu_seconds() - before) / requests)
 
 
 def warm_up(page: Page) -> None:
@@ -211,7 +224,7 @@ def report(pages: Mapping[str, Page]) -> int:
     print(f"{'':34}{'CPU ms':>8}{'lowest':>8}{'highest':>9}{'bare':>7}{'limit':>7}")
     failed = False
     for label, page in pages.items():
-        ratio = statistics.median(page.cpu_ms) / statistics.median(pages[page.bare].cpu_ms)
+        ratio = cpu_ratio(pages, label)
         limit = LIMITS.get(label)
         failed |= limit is not None and ratio > limit * TOLERANCE
         print(

@@ -52,23 +52,27 @@ class Variant:
     measured: defaultdict[tuple[str, int], Measurement] = field(default_factory=lambda: defaultdict(Measurement))
 
 
-def run(postgres: EmbeddedPostgres, folder: Path) -> None:
+def run(
+    postgres: EmbeddedPostgres, folder: Path, *, rounds: int = ROUNDS, events: int = EVENTS
+) -> tuple[Variant, Variant]:
+    """Measure alternating rounds, print a report, and return the product and the limit."""
     with (
         server("full processing", "config.settings", postgres, folder) as full,
         server("limit", "tests.bench.baseline", postgres, folder) as limit,
     ):
-        for number in range(ROUNDS + 1):  # the first round is a warm-up
+        for number in range(rounds + 1):  # the first round is a warm-up
             for variant in (full, limit) if number % 2 else (limit, full):
                 for connections in TARGETS:
-                    measure(variant, postgres, connections, number)
-    report(full, limit)
+                    measure(variant, postgres, connections, number, events)
+    report(full, limit, rounds)
+    return full, limit
 
 
-def measure(variant: Variant, postgres: EmbeddedPostgres, connections: int, number: int) -> None:
+def measure(variant: Variant, postgres: EmbeddedPostgres, connections: int, number: int, events: int) -> None:
     """Send one round of events; with the most connections also the same events again, and unsigned requests."""
     seed = hash((number, variant.port, connections))
-    events = EVENTS * (2 + connections // 4) // 6  # similar durations
-    messages = load.requests(events, seed=seed, secret=settings.SECRET, port=variant.port)
+    similar = events * (2 + connections // 4) // 6  # similar durations
+    messages = load.requests(similar, seed=seed, secret=settings.SECRET, port=variant.port)
     kinds = {"events": (messages, 200)}
     if connections == max(TARGETS):
         kinds |= {"duplicates": (messages, 200), "refused": (load.unsigned(messages), 400)}
@@ -86,8 +90,14 @@ def measure(variant: Variant, postgres: EmbeddedPostgres, connections: int, numb
             measurement.p99_ms.append(result.latencies_ms[len(sent) * 99 // 100])
 
 
-def report(full: Variant, limit: Variant) -> None:
-    print(f"{ROUNDS} alternating rounds, 5 % repeats, medians. CPU time is that of gunicorn and PostgreSQL.\n")
+def cpu_share(full: Variant, limit: Variant, kind: str, connections: int) -> float:
+    """Return the limit's CPU time for each event as a share of the product's."""
+    other = limit.measured["events" if kind == "duplicates" else kind, connections]
+    return other.median("cpu_ms") / full.measured[kind, connections].median("cpu_ms")
+
+
+def report(full: Variant, limit: Variant, rounds: int) -> None:
+    print(f"{rounds} alternating rounds, 5 % repeats, medians. CPU time is that of gunicorn and PostgreSQL.\n")
     columns = ("events/s", "limit", "ratio", "CPU ms", "limit", "ratio", "p50 ms", "p99 ms", "p99/p50")
     print(f"{'':24}" + "".join(f"{column:>9}" for column in columns))
     for (kind, connections), own in full.measured.items():

@@ -20,7 +20,10 @@ CLIENT, BUILDER = ["CLIENT"], ["BUILDER"]
 
 def received(event: dict[str, Any], svix_id: str = "") -> Received:
     """Return a verified delivery."""
-    body = samples.encode(event)
+    return verified(samples.encode(event), svix_id)
+
+
+def verified(body: str, svix_id: str) -> Received:
     return Received(Delivery(svix_id or new_svix_id(), body, "test"), Sender("192.0.2.1", {}), parse(body))
 
 

@@ -1,0 +1,49 @@
+"""A short form of the benchmarks for continuous integration: `make bench ARGS=--ci`.
+
+Only ratios of CPU times of the same run are compared, because the speed of the machine and its other load are unknown.
+The bounds are worse than the results on a quiet machine (docs/performance.md) by about a third, which allows for noise.
+tests/webhooks/inbox/test_statements.py and the tests of pages check the numbers of statements.
+"""
+
+import tempfile
+from pathlib import Path
+
+from local.stack.postgres import EmbeddedPostgres
+from tests.bench import pages, webhooks
+from tests.bench.databases import migrate
+
+#: The least share of the limit's CPU time, by kind of request and number of connections.
+MIN_SHARES = {("events", 1): 0.25, ("events", 16): 0.4, ("duplicates", 16): 0.7, ("refused", 16): 0.7}
+#: The largest CPU time, as a multiple of the bare page's.
+MAX_RATIOS = {
+    "builder page, visitor, warm": 3.3,
+    "builder page, visitor, cold": 8.0,
+    "builder page, unchanged (304)": 1.8,
+    "directory, visitor, warm": 5.3,
+    "directory, visitor, cold": 9.0,
+    "search, visitor": 7.0,
+}
+
+
+def main() -> int:
+    """Print each ratio with its bound, and return 1 if one is worse."""
+    with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name, EmbeddedPostgres(Path(name)) as postgres:
+        folder = Path(name)
+        migrate(postgres.url)
+        full, limit = webhooks.run(postgres, folder, rounds=3, events=120)
+    with tempfile.TemporaryDirectory(prefix="buildappswith-bench-") as name, EmbeddedPostgres(Path(name)) as postgres:
+        measured = pages.run(postgres, Path(name), rounds=3, requests=16)
+    failed = False
+    for (kind, connections), bound in MIN_SHARES.items():
+        share = webhooks.cpu_share(full, limit, kind, connections)
+        failed |= share < bound
+        print(f"{kind + f', {connections} connections':34}{share:8.2f}  at least {bound}{_mark(share < bound)}")
+    for label, bound in MAX_RATIOS.items():
+        ratio = pages.cpu_ratio(measured, label)
+        failed |= ratio > bound
+        print(f"{label:34}{ratio:8.2f}  at most {bound}{_mark(ratio > bound)}")
+    return int(failed)
+
+
+def _mark(is_worse: bool) -> str:  # noqa: FBT001
+    return "  WORSE" if is_worse else ""
