@@ -84,11 +84,11 @@ browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scri
 		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
 		operators.py live_lists.py repairing.py on_call.py accessibility.py accessible_states.py)
 
-monitoring: ## Check the files in docs/monitoring with promtool and Grafana's types; needs Debian's prometheus, Node and npm
+monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promtool (Debian: prometheus), Node and npm
 	$(INSTALL) dev.txt
 	@command -v npm >/dev/null || { echo "make: npm was not found; install Node 20 or newer" >&2; exit 1; }
 	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
-	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py
+	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py tests/monitoring/traces.py
 
 alarms: ## Cause each kind of problem in a running system, and check that its alert is sent
 	$(INSTALL) dev.txt
@@ -122,7 +122,7 @@ migrations: ## Create migrations for changed models
 	$(PRODUCTION) .venv/bin/python manage.py makemigrations
 
 requirements: ## Update requirements/*.txt to the latest versions allowed by pyproject.toml; needs uv
-	@for extra in base local dev; do \
+	@for extra in base local otel dev; do \
 		test $$extra = base && option= || option="--extra $$extra"; \
 		uv pip compile --quiet --upgrade --universal --python-version 3.12 --generate-hashes --no-header \
 			--no-emit-index-url $$option pyproject.toml -o requirements/$$extra.txt || exit 1; done

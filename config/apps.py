@@ -1,6 +1,7 @@
 """App configurations: this project's own, and those of third-party apps that it customizes."""
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.contrib.admin import apps as admin_apps
 
 
@@ -9,6 +10,11 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401  # importing checks registers them
+
+        if settings.OTEL_EXPORTER_OTLP_ENDPOINT:
+            from config import telemetry
+
+            telemetry.start()
 
 
 class RecordingAdminConfig(admin_apps.AdminConfig):

@@ -5,9 +5,10 @@ import binascii
 import re
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import environ
 from croniter import croniter
@@ -159,6 +160,27 @@ def sentry_dsn() -> str:
         raise ImproperlyConfigured(
             "SENTRY_DSN must look like https://key@host/project. Copy it from Client Keys in the project settings of Sentry."
         ) from None
+
+
+def otlp_endpoint() -> str:
+    """Return OTEL_EXPORTER_OTLP_ENDPOINT, or "".
+
+    Raises:
+        ImproperlyConfigured: the value is not an HTTP URL, or the packages of OpenTelemetry are not installed.
+    """
+    text: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").strip()
+    parts = urlsplit(text)
+    if text and not (parts.scheme in ("http", "https") and parts.hostname):
+        raise ImproperlyConfigured(
+            "OTEL_EXPORTER_OTLP_ENDPOINT must be the URL of a collector that accepts OTLP over HTTP, such as "
+            "http://localhost:4318."
+        )
+    if text and find_spec("opentelemetry") is None:
+        raise ImproperlyConfigured(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed. Install it: "
+            "pip install --require-hashes -r requirements/otel.txt"
+        )
+    return text
 
 
 def frontend_api_url(publishable_key: str) -> str:

@@ -23,12 +23,14 @@ from config.environment import (
     integer,
     log_format,
     mailer_config,
+    otlp_endpoint,
     pooler,
     required,
     sentry_dsn,
     version,
 )
 from config.logs.records import job_context
+from config.logs.traced_jobs import traced_job
 
 # Allows generic classes such as FormView[ContactForm] at run time. Without it, only the type stubs declare them as
 # generic.
@@ -105,6 +107,9 @@ SENTRY_DSN = sentry_dsn()
 SENTRY_TRACES_SAMPLE_RATE = fraction("SENTRY_TRACES_SAMPLE_RATE")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
+
+#: The OpenTelemetry collector that receives traces and metrics. If empty, nothing is sent, and nothing is imported.
+OTEL_EXPORTER_OTLP_ENDPOINT = otlp_endpoint()
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
 
@@ -205,7 +210,7 @@ PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "concurrency": 4,
     "update_heartbeat_interval": 3.0,
     "stalled_worker_timeout": 10.0,
-    "worker_middleware": [job_context],
+    "worker_middleware": [job_context, *([traced_job] if OTEL_EXPORTER_OTLP_ENDPOINT else [])],
 }
 if DATABASE_POOLER:
     # A pooler in transaction mode does not forward notifications, so workers behind it poll for jobs.

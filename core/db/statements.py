@@ -19,6 +19,9 @@ type Expressions = tuple[tuple[str, str], ...]
 #: SQL and its only parameter, the rows as JSON.
 type Statement = tuple[str, str]
 
+#: The class of `hot_cursor`'s cursors. config.telemetry replaces it with a traced one.
+hot_cursor_class: type[ServerBindingCursor[Any]] = ServerBindingCursor
+
 
 def hot_cursor() -> Any:
     """Return a cursor for statements that run often.
@@ -27,7 +30,7 @@ def hot_cursor() -> Any:
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor: Any = ServerBindingCursor(connection.connection)
+        cursor: Any = hot_cursor_class(connection.connection)
     return connection.make_debug_cursor(cursor) if connection.queries_logged else connection.make_cursor(cursor)
 
 
