@@ -156,7 +156,7 @@ def _summary(run: Reconciliation) -> str:
     if run.state == Reconciliation.State.FAILED:
         return _("Failed: %s") % run.error
     if run.state == Reconciliation.State.RUNNING:
-        return _("Running or interrupted. Reload this page in a moment.")
+        return _("Running or interrupted.")
     if run.state == Reconciliation.State.PAUSED:
         return _("Paused. The next job continues with the next part of Clerk’s list.")
     if not run.differed:

@@ -1,5 +1,7 @@
 """Django admin pages for users and related records. They are mostly read-only, because Clerk owns most of the data."""
 
+from typing import Any
+
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -7,6 +9,7 @@ from django.shortcuts import render
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 from accounts.admin.user_filters import LastEventFilter, RoleFilter, StateFilter
 from accounts.models import DataExport, EndedSession, MetadataPush, User
@@ -70,12 +73,26 @@ class UserAdmin(ReadOnlyAdmin[User]):
         self.message_user(request, message % changed, messages.SUCCESS if changed else messages.INFO)
 
 
+class PushStateFilter(admin.SimpleListFilter):
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, StrOrPromise]]:
+        return [*PushState.choices, ("given_up", _("Given up"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> QuerySet[MetadataPush]:
+        value = self.value()
+        if value == "given_up":
+            return queryset.filter(state__in=[PushState.REFUSED, PushState.STOPPED])
+        return queryset.filter(state=value) if value in PushState.values else queryset
+
+
 @admin.register(MetadataPush)
 class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
     """The outbox for metadata pushes to Clerk, with one row per user."""
 
     list_display = ("user", "status", "requested_at", "next_attempt_at", "attempts", "last_error")
-    list_filter = ("state",)
+    list_filter = (PushStateFilter,)
     list_select_related = ("user",)
     search_fields = ("=user__clerk_id", "^user__email")
     actions = ("push_again",)

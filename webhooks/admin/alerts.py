@@ -18,6 +18,7 @@ from core.admin.read_only import ReadOnlyAdmin
 from core.forms import ParagraphsField
 from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
+from webhooks.admin.repairs import BY_RUNBOOK
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import error_groups, runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -71,6 +72,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             context["groups"] = error_groups.groups_of(alert)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
+            context["repairs"] = BY_RUNBOOK.get(alert.rule, ())
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def action(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -98,7 +100,8 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
         return render(request, "admin/webhooks/runbooks.html", self.admin_site.each_context(request) | context)
 
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
-        return runbooks.render_page(request, runbook, self.admin_site.each_context(request))
+        context = self.admin_site.each_context(request) | {"repairs": BY_RUNBOOK.get(runbook, ())}
+        return runbooks.render_page(request, runbook, context)
 
 
 def _details(alert: Alert) -> list[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 """The dashboard: overall status, event counts, health signals and items that need attention."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -30,6 +31,7 @@ from webhooks.monitoring.signals import Signal, State
 PushState, EventState = MetadataPush.State, WebhookEvent.State
 #: Number of rows listed for each kind of item that needs attention.
 MAX_LISTED = 5
+DAY = timedelta(days=1)
 SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
 
 
@@ -69,7 +71,9 @@ def build_context(span: str) -> dict[str, Any]:
         "maintenance": MaintenanceWindow.objects.active(health.at).order_by("-ends_at").first(),
         "signals": _without_alert(signals, alerts),
         "rows": [(row, [(cell, _cell_url(cell)) for cell in row.cells]) for row in rows],
-        "tiles": tiles.build_tiles(health.at, span, rows, counts),
+        "tiles": [
+            (tile, _tile_url(tile, health.at - DAY)) for tile in tiles.build_tiles(health.at, span, rows, counts)
+        ],
         "periods": dashboard_data.period_starts(health.at),
         "chart": chart,
         "columns": _columns(chart, span),
@@ -93,10 +97,23 @@ def _without_alert(signals: Mapping[Alert.Rule, Signal], alerts: Iterable[Alert]
 
 
 def _cell_url(cell: dashboard_data.Cell) -> str:
-    """Return the URL of the list of counted events, or "" if the count is zero or the row is not an event state."""
-    if cell.state not in EventState.values or not cell.number:
+    """Return the URL of the list of counted events or requests, or "" if the count is zero or there is no list."""
+    if not cell.number:
         return ""
-    return links.events_url(state=cell.state, since=cell.since)
+    if cell.state == "rejected":
+        return reverse("webhooks:rejections")
+    if cell.state == "received":
+        return links.events_url(since=cell.since)
+    return links.events_url(state=cell.state, since=cell.since) if cell.state in EventState.values else ""
+
+
+def _tile_url(tile: tiles.Tile, since: datetime) -> str:
+    """Return the URL of the list behind a figure of the last 24 hours."""
+    if tile.key == "rejected":
+        return reverse("webhooks:rejections")
+    if tile.key == "lag":
+        return links.events_url(since=since, sort="-lag")
+    return links.events_url(state=UNSETTLED if tile.key == "unsettled" else "", since=since)
 
 
 def _columns(chart: charts.Chart, span: str) -> list[tuple[charts.Column, str]]:
@@ -116,8 +133,8 @@ def _legend(chart: charts.Chart) -> list[tuple[str, int, str]]:
 def _list_urls() -> dict[str, str]:
     return {
         "oldest": links.events_url(state=UNSETTLED, sort="received"),
-        "pending": links.changelist_url("accounts_metadatapush", state__exact=PushState.PENDING),
-        "stopped": links.changelist_url("accounts_metadatapush", state__in=f"{PushState.STOPPED},{PushState.REFUSED}"),
+        "pending": links.changelist_url("accounts_metadatapush", state=PushState.PENDING),
+        "stopped": links.changelist_url("accounts_metadatapush", state="given_up"),
         "conflicts": links.changelist_url("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),
         "failed_jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="failed"),
         "jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="todo"),

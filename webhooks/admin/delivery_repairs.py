@@ -76,7 +76,9 @@ def recovery_page(request: HttpRequest) -> HttpResponse:
     if not can_repair(request):
         raise PermissionDenied
     suggested = _suggested_start()
-    form = RecoveryForm(request.POST if request.method == "POST" else None, initial={"since": suggested.isoformat()})
+    form = RecoveryForm(
+        request.POST if request.method == "POST" else None, initial={"since": suggested.isoformat()}, label_suffix=""
+    )
     if request.method == "POST" and not recovery.is_configured():
         messages.error(request, _("Nothing was started, because SVIX_API_KEY is not set."))
     elif form.is_valid() and _recover(request, form.cleaned_data):
@@ -115,7 +117,7 @@ def test_delivery_page(request: HttpRequest) -> HttpResponse:
     """Send a test delivery, and show the answer with its meaning."""
     if not can_repair(request):
         raise PermissionDenied
-    form = TestDeliveryForm(request.POST if request.method == "POST" else None)
+    form = TestDeliveryForm(request.POST if request.method == "POST" else None, label_suffix="")
     answer = _send(request, form.cleaned_data) if form.is_valid() else None
     event = WebhookEvent.objects.filter(svix_id=answer.svix_id).first() if answer else None
     context = {

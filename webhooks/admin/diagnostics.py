@@ -60,6 +60,7 @@ def _run_now(request: SiteRequest) -> HttpResponse:
 def build_context() -> dict[str, Any]:
     results = runner.latest()
     rows = [_row(name, check, results.get(name)) for name, check in CHECKS.items()]
+    rows.sort(key=lambda row: row.icon != "bad")  # failed checks first, otherwise in the order of the catalogue
     failed = sum(row.icon == "bad" for row in rows)
     return {
         "title": _("Diagnostics"),

@@ -90,7 +90,7 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
                 gettext_lazy("Pushes to Clerk were given up"),
                 gettext_lazy("Retry the pushes after the cause is removed."),
                 PUSHES,
-                "?state__in=stopped,refused",
+                "?state=given_up",
             ),
             Repair(
                 gettext_lazy("The audit log may have been changed"),
@@ -110,6 +110,36 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
         ],
     ),
 ]
+
+COMPARE = (gettext_lazy("Compare everybody with Clerk"), reverse_lazy("admin:accounts_reconciliation_compare"))
+DIAGNOSE = (gettext_lazy("Run the checks"), reverse_lazy("webhooks:diagnostics"))
+RECOVER = (gettext_lazy("Recover missed deliveries"), reverse_lazy("webhooks:recovery"))
+TEST = (gettext_lazy("Send a test delivery"), reverse_lazy("webhooks:test_delivery"))
+VERIFY = (gettext_lazy("Verify the audit log"), reverse_lazy("admin:audit_auditverification_changelist"))
+REJECTED = (gettext_lazy("Show rejected requests"), reverse_lazy("webhooks:rejections"))
+#: The pages that help with each problem, by the name of its alert rule and runbook.
+BY_RUNBOOK: dict[str, list[tuple[str | Promise, str | Promise]]] = {
+    "audit_chain_broken": [VERIFY],
+    "background_jobs": [DIAGNOSE],
+    "clerk_outage": [DIAGNOSE],
+    "clock": [DIAGNOSE],
+    "dead_events": [COMPARE],
+    "diagnostics": [DIAGNOSE],
+    "disk_space": [DIAGNOSE],
+    "drift": [COMPARE, RECOVER],
+    "failure_rate": [COMPARE],
+    "pending_pushes": [DIAGNOSE],
+    "rejected_requests": [
+        REJECTED,
+        TEST,
+        (gettext_lazy("Rotate the webhook secret"), reverse_lazy("webhooks:secrets")),
+        RECOVER,
+    ],
+    "silence": [TEST, RECOVER, COMPARE],
+    "unavailable_requests": [REJECTED, RECOVER, DIAGNOSE],
+    "unreachable": [TEST, DIAGNOSE],
+    "worker_gone": [DIAGNOSE],
+}
 
 
 @operators_page

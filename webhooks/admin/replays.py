@@ -159,7 +159,7 @@ def detail_context(replay: Replay) -> dict[str, Any]:
         "can_run_for_real": _can_run_for_real(replay),
         "remaining": replay.total - replay.done if replays.can_resume(replay) else 0,
         "settled": WebhookEvent.SETTLED,
-        "form": ReplayControlForm(initial={"rate_limit": replay.rate_limit}),
+        "form": ReplayControlForm(initial={"rate_limit": replay.rate_limit, "reason": replay.reason}),
     }
 
 
