@@ -16,6 +16,7 @@ from profiles.api.errors import ApiError
 from profiles.api.schemas import NUMBER
 from profiles.directory.facets import FACETS, MAX_SKILL_LENGTH, Facet
 from profiles.directory.query import MAX_FILTER_VALUES, MAX_TEXT_LENGTH, DirectoryQuery
+from profiles.directory.search import Page
 
 NEWEST = "newest"
 
@@ -36,6 +37,11 @@ def parse_query(params: QueryDict) -> DirectoryQuery:
     if "before" in params and before is None:
         raise ApiError(400, "bad_cursor", "Set `before` to the value of `next_before` on the previous page.")
     return replace(DirectoryQuery.from_params(params), sort=NEWEST, after=(before,) if before else None)
+
+
+def describe_search(page: Page) -> dict[str, Any] | None:
+    """Return the text that was searched for and how builders match it, or None without a search."""
+    return {"text": page.query.text, "match": page.match} if page.query.text else None
 
 
 def next_page_links(query: DirectoryQuery | None) -> dict[str, Any]:
@@ -78,7 +84,9 @@ def _filter(facet: Facet) -> dict[str, Any]:
 
 PARAMETERS = [
     _parameter(
-        "q", {"type": "string", "maxLength": MAX_TEXT_LENGTH}, "Words on the builder's page, or prefixes of such words."
+        "q",
+        {"type": "string", "maxLength": MAX_TEXT_LENGTH},
+        "Words on the builder's page, or prefixes of such words. See `search` in the response.",
     ),
     *map(_filter, FACETS.values()),
     _parameter(

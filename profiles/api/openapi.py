@@ -5,6 +5,7 @@ from typing import Any
 from profiles.api.listing import PARAMETERS
 from profiles.api.parsers import JSON
 from profiles.api.schemas import NUMBER, SCHEMAS, TEXT, nullable, object_schema, ref
+from profiles.directory.search import Match
 
 DESCRIPTION = """
 Profiles of builders and clients. Send a Clerk session token as a Bearer token, or Clerk's cookies with a CSRF token.
@@ -104,8 +105,21 @@ ME = object_schema(
     builder={"oneOf": [ref("Builder"), {"type": "null"}]},
     client={"oneOf": [ref("Client"), {"type": "null"}]},
 )
+SEARCH = object_schema(
+    text={
+        "type": "string",
+        "description": "The search text. Misspelled words are corrected if no builder matches them.",
+    },
+    match={
+        "type": "string",
+        "enum": [str(match) for match in Match],
+        "description": "How builders match: all words; all words or their synonyms; any word; or every builder, because "
+        "the text contains only general words such as “developer”.",
+    },
+)
 PAGE = object_schema(
     results={"type": "array", "items": ref("BuilderSummary")},
+    search={"oneOf": [SEARCH, {"type": "null"}]},
     next=nullable("string", description="The next page's URL with the same filters, or null on the last page."),
     next_before=nullable("integer"),
 )

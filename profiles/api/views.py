@@ -14,7 +14,7 @@ from accounts.http import AuthenticatedRequest, json_error
 from accounts.mixins import RoleRequiredMixin
 from profiles.api.base import JsonView, ProfileView
 from profiles.api.errors import ApiError
-from profiles.api.listing import PARAMETER_NAMES, next_page_links, parse_query
+from profiles.api.listing import PARAMETER_NAMES, describe_search, next_page_links, parse_query
 from profiles.api.openapi import DOCUMENT
 from profiles.api.parsers import check_parameters
 from profiles.api.schemas import READ_ONLY
@@ -49,7 +49,7 @@ class BuilderListView(JsonView):
     def get(self, request: HttpRequest) -> HttpResponse:
         page = find(parse_query(request.GET), size=PAGE_SIZE)
         results = [builder_summary_json(profile, request.user) for profile in page.builders]
-        return JsonResponse({"results": results, **next_page_links(page.next_query)})
+        return JsonResponse({"results": results, "search": describe_search(page), **next_page_links(page.next_query)})
 
 
 class BuilderView(ProfileView[BuilderProfile]):

@@ -1,4 +1,4 @@
-"""Rank builders that match only some of the words in a search."""
+"""Rank builders that match synonyms, or only some of the words in a search."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from profiles.directory import results
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import Row, Sample
+from profiles.directory.terms import term_key
 from profiles.directory.understanding import Concept, Understanding
 
 #: A concept with fewer matches than this among the scanned rows is also looked up in the index.
@@ -20,9 +21,25 @@ class _Ranked(NamedTuple):
     score: int
     points: list[int]
 
-    @property
-    def position(self) -> tuple[int, int, int]:
-        return -sum(self.points), -self.score, -self.row.id
+    def position(self, understood: Understanding) -> tuple[int, int, int]:
+        return -sum(self.points) - skill_points(self.row, understood), -self.score, -self.row.id
+
+
+def skill_points(row: Row, understood: Understanding) -> int:
+    """Return one point for each concept that is one of the builder's skills, as typed or as a synonym."""
+    keys = set(map(term_key, row.skills))
+    return sum(not keys.isdisjoint(concept.skills) for concept in understood.concepts)
+
+
+def best_first(literal: Sample, broad: Sample, understood: Understanding) -> list[int]:
+    """Return the ids of builders that match all concepts as typed or have synonyms as skills, best matches first.
+
+    Other builders only have a domain or a word in common with the synonyms.
+    """
+    typed = {row.id for row in literal.rows}
+    rows = {row.id: row for row in (*literal.rows, *broad.rows)}
+    points = {pk: 2 * (pk in typed) + skill_points(row, understood) for pk, row in rows.items()}
+    return sorted((pk for pk in points if points[pk]), key=lambda pk: -points[pk])
 
 
 def rank(query: DirectoryQuery, understood: Understanding) -> tuple[Sample, list[Concept]]:
@@ -40,7 +57,7 @@ def rank(query: DirectoryQuery, understood: Understanding) -> tuple[Sample, list
     scanned = [sum(1 for row in rows if row.points[i]) for i in range(len(concepts))]
     rare = [concept for concept, number in zip(concepts, scanned, strict=True) if number < MIN_SCANNED]
     rows += _rows_from_index(query, [concept for concept in rare if not concept.broad.is_short], points)
-    ranked = sorted({ranked.row.id: ranked for ranked in rows}.values(), key=lambda ranked: ranked.position)
+    ranked = sorted({ranked.row.id: ranked for ranked in rows}.values(), key=lambda ranked: ranked.position(understood))
     matched = {i for ranked in ranked for i, number in enumerate(ranked.points) if number}
     sample = Sample([ranked.row for ranked in ranked[: results.SAMPLE_SIZE]], len(ranked) <= results.SAMPLE_SIZE)
     return sample, [concept for i, concept in enumerate(concepts) if i not in matched]

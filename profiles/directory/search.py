@@ -90,16 +90,16 @@ def _find_all_words(query: DirectoryQuery, understood: Understanding, size: int)
     """Find builders that match all concepts. Synonyms are used if fewer than a page of builders match without them."""
     literal = replace(query, conditions=understood.literal)
     broad = replace(query, conditions=understood.broad)
-    queries = [literal, *([broad, literal.first_page] if understood.has_synonyms else [])]
-    if not query.after:
-        queries = queries[:2]
+    queries = [literal, broad] if understood.has_synonyms else [literal]
+    first_pages = [each.first_page for each in queries] if query.after and understood.has_synonyms else []
     names = find_by_name(literal)
-    samples = complete(queries, scan(queries), size + len(names) + 1)
-    literal_on_first_page = samples[-1 if query.after else 0]
+    samples = complete([*queries, *first_pages], scan([*queries, *first_pages]), size + len(names) + 1)
+    literal_on_first_page, broad_on_first_page = samples[-len(queries)], samples[-1]
     if not understood.has_synonyms or len(literal_on_first_page.rows) >= PAGE_SIZE:
         return Found(literal, understood, Match.ALL_WORDS, samples[0], names)
-    first = [*names, *(row.id for row in literal_on_first_page.rows if row.id not in names)]
-    return Found(broad, understood, Match.SYNONYMS, samples[1], first[: size - 1] if query.sort == BEST else [])
+    first = names + ranking.best_first(literal_on_first_page, broad_on_first_page, understood)
+    first = list(dict.fromkeys(first))[: size - 1] if query.sort == BEST else []
+    return Found(broad, understood, Match.SYNONYMS, samples[1], first)
 
 
 def _has_earlier_pages(found: Found) -> bool:
@@ -108,17 +108,19 @@ def _has_earlier_pages(found: Found) -> bool:
 
 
 def _widen(found: Found, known: synonyms.Synonyms, size: int) -> tuple[Found, str]:
-    """Return builders that match corrected words or only some words, and the corrected text."""
+    """Return builders that match corrected words or only some words, and the corrected text.
+
+    If some words match builders, all corrected words must match as well. Otherwise, the correction is only suggested.
+    """
     any_word, unknown = _find_any_word(found, size)
     corrections = vocabulary.corrections(unknown, known)
     if not corrections:
         return any_word, ""
     text = found.understood.text_with(corrections)
-    understood = understand(text, known)
-    corrected = _find_all_words(replace(found.query, text=text), understood, size)
-    if not corrected.sample.rows:
+    corrected = _find_all_words(replace(found.query, text=text), understand(text, known), size)
+    if not corrected.sample.rows and not any_word.sample.rows:
         corrected, _ = _find_any_word(corrected, size)
-    return next((each for each in (corrected, any_word) if each.sample.rows), found), text
+    return (corrected if corrected.sample.rows else any_word), text
 
 
 def _find_any_word(found: Found, size: int) -> tuple[Found, list[Concept]]:

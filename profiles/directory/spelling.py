@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-#: Only the start of a word is part of its keys, which limits their number to 29.
+#: Only the start of a word is part of its keys, which limits their number to 8. Mistakes after it change no key.
 KEY_LENGTH = 7
 MIN_LENGTH, MAX_LENGTH = 4, 40
 #: Words of this length may have two mistakes. Shorter words may have one.
@@ -17,15 +17,12 @@ def max_distance(word: str) -> int:
 
 
 def keys(word: str) -> set[str]:
-    """Return the start of `word` without up to `max_distance` of its letters.
+    """Return the start of `word`, and the same without one of its letters.
 
     Two words that differ in one letter share a key: without the letter, both are the same. This is the method of SymSpell.
     """
-    found = level = {word[:KEY_LENGTH]}
-    for _ in range(max_distance(word)):
-        level = {each[:i] + each[i + 1 :] for each in level for i in range(len(each))}
-        found = found | level
-    return found
+    start = word[:KEY_LENGTH]
+    return {start, *(start[:i] + start[i + 1 :] for i in range(len(start)))}
 
 
 def distance(one: str, other: str) -> int:

@@ -30,10 +30,12 @@ class Meaning(NamedTuple):
 
     Attributes:
         labels: the synonyms and domains, for display.
+        skills: the keys of the synonyms, to compare with skills.
     """
 
     tsqueries: tuple[str, ...]
     labels: tuple[str, ...]
+    skills: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,14 @@ def _meaning(row: SearchSynonym, key: str) -> Meaning:
     phrases = [phrase for phrase in (*row.finds, *others) if terms.term_key(phrase)]
     domains = [domain for domain in row.domains if domain in Domain]
     tsqueries = (*map(_tsquery, phrases), *(quoted(f"/domain/{domain}") for domain in domains))
-    return Meaning(tsqueries, (*row.finds, *map(Domain.label_for, domains)))
+    return Meaning(tsqueries, (*row.finds, *map(Domain.label_for, domains)), frozenset(map(terms.term_key, phrases)))
 
 
 def _merge(first: Meaning | None, second: Meaning) -> Meaning:
     if first is None:
         return second
-    return Meaning(first.tsqueries + second.tsqueries, tuple(dict.fromkeys(first.labels + second.labels)))
+    labels = tuple(dict.fromkeys(first.labels + second.labels))
+    return Meaning(first.tsqueries + second.tsqueries, labels, first.skills | second.skills)
 
 
 def _tsquery(phrase: str) -> str:

@@ -1,7 +1,7 @@
 """Divide a search text into concepts, such as “mobile app” and “bakery”, and convert each one to a tsquery."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from profiles.directory import english, terms
@@ -36,6 +36,7 @@ class Concept:
         literal: matches the words themselves, in all their spellings.
         broad: also matches synonyms.
         also: the synonyms, for display.
+        skills: the keys of the words and of their synonyms, to compare with skills.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Concept:
     literal: Condition
     broad: Condition
     also: tuple[str, ...] = ()
+    skills: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def _next(chunks: Sequence[_Chunk], synonyms: Synonyms) -> tuple[int, Concept | 
         if meaning := synonyms.find([word for chunk in phrase for word in chunk.words]):
             concept = _concept(phrase)
             broad = Condition(any_of([concept.literal.tsquery, *meaning.tsqueries]))
-            return length, Concept(concept.text, concept.words, concept.literal, broad, meaning.labels)
+            return length, replace(concept, broad=broad, also=meaning.labels, skills=concept.skills | meaning.skills)
         if hint := find_hint([word for chunk in phrase for word in chunk.words], _join(phrase)):
             return length, hint
     return 1, None if chunks[0].is_ignored else _concept(chunks[:1])
@@ -149,7 +151,8 @@ def _concept(chunks: Sequence[_Chunk]) -> Concept:
     parts = [_tsquery(chunk) for chunk in chunks]
     is_short = len(words) == 1 and len(words[0]) < MIN_PREFIX_LENGTH and words[0].isalpha() and words[0].isascii()
     condition = Condition(parts[0] if len(parts) == 1 else f"({' & '.join(parts)})", is_short)
-    return Concept(_join(chunks), words, condition, condition)
+    text = _join(chunks)
+    return Concept(text, words, condition, condition, skills=frozenset({terms.term_key(text)}))
 
 
 def _tsquery(chunk: _Chunk) -> str:

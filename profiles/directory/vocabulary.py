@@ -18,7 +18,7 @@ MAX_CORRECTIONS, MAX_CANDIDATES = 3, 400
 _COUNT = f"""
 SELECT word, ndoc FROM ts_stat($$
     SELECT search FROM profiles_builderprofile WHERE {LISTED_CONDITION} ORDER BY score DESC, id DESC LIMIT {MAX_BUILDERS}
-$$) WHERE length(word) BETWEEN {spelling.MIN_LENGTH} AND {spelling.MAX_LENGTH} AND word NOT LIKE '/%%'
+$$) WHERE length(word) BETWEEN {spelling.MIN_LENGTH} AND {spelling.MAX_LENGTH} AND word NOT LIKE '/%'
 ORDER BY ndoc DESC, word LIMIT {MAX_VOCABULARY}
 """  # noqa: S608  # only constants
 
@@ -27,18 +27,19 @@ ORDER BY ndoc DESC, word LIMIT {MAX_VOCABULARY}
 def rebuild() -> int:
     """Store the most common words on listed pages, and return how many rows have changed."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT.replace("%%", "%"))
+        cursor.execute(_COUNT)
         counts: dict[str, int] = {word: number for word, number in cursor.fetchall() if spelling.max_distance(word)}
-    stored = dict(SearchWord.objects.values_list("word", "builders"))
+    rows = {word: (number, sorted(spelling.keys(word))) for word, number in counts.items()}
+    stored = {word: (number, keys) for word, number, keys in SearchWord.objects.values_list("word", "builders", "keys")}
     changed = [
-        SearchWord(word=word, builders=number, keys=sorted(spelling.keys(word)))
-        for word, number in counts.items()
-        if stored.get(word) != number
+        SearchWord(word=word, builders=number, keys=keys)
+        for word, (number, keys) in rows.items()
+        if stored.get(word) != (number, keys)
     ]
     SearchWord.objects.bulk_create(
-        changed, 1000, update_conflicts=True, unique_fields=["word"], update_fields=["builders"]
+        changed, 1000, update_conflicts=True, unique_fields=["word"], update_fields=["builders", "keys"]
     )
-    removed = stored.keys() - counts.keys()
+    removed = stored.keys() - rows.keys()
     SearchWord.objects.filter(word__in=removed).delete()
     return len(changed) + len(removed)
 

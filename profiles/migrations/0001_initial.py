@@ -160,7 +160,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('word', models.CharField(max_length=40, primary_key=True, serialize=False)),
                 ('builders', models.PositiveIntegerField(help_text='Number of builders with this word among those that were counted.')),
-                ('keys', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=16), help_text='The start of the word without one or two of its letters. See profiles.directory.spelling.')),
+                ('keys', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=16), help_text='The start of the word without one of its letters. See profiles.directory.spelling.')),
             ],
             options={
                 'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['keys'], name='profiles_search_word_keys')],

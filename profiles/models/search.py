@@ -55,7 +55,7 @@ class SearchWord(models.Model):
     builders = models.PositiveIntegerField(help_text="Number of builders with this word among those that were counted.")
     keys = ArrayField(
         models.CharField(max_length=16),
-        help_text="The start of the word without one or two of its letters. See profiles.directory.spelling.",
+        help_text="The start of the word without one of its letters. See profiles.directory.spelling.",
     )
 
     class Meta:

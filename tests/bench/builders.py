@@ -174,6 +174,7 @@ def main() -> None:
     from django.db import connection
 
     from config.database import close_pools
+    from profiles.directory import vocabulary
 
     if sys.argv[1:] == ["multiply"]:
         multiply()
@@ -181,6 +182,7 @@ def main() -> None:
         seed(int(sys.argv[2]) if sys.argv[2:] else BUILDERS)
         if sys.argv[1] == "portfolios":
             add_portfolios()
+        vocabulary.rebuild()
         connection.cursor().execute("VACUUM ANALYZE")
     close_pools()
 

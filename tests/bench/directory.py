@@ -93,11 +93,22 @@ def pages(url: str) -> Pages:
         "search, medium word": [{"q": word} for word in medium],
         "search, common word": [{"q": word} for word in common],
         "search, common word, facets": [{"q": word, **FACETS} for word in common],
+        "search, synonym": [{"q": "ios"}, {"q": "shopify"}, {"q": "fintech"}],
+        "search, client's words": [{"q": f"I need a mobile app with {word}"} for word in common],
+        "search, misspelled word": [{"q": misspelled(word)} for word in (*rare, *medium)],
+        "search, partial match": [
+            {"q": f"{one} {other} {third}"} for one, other, third in zip(rare, medium, common, strict=True)
+        ],
         "search, no match": [{"q": "qqqqq"}, {"q": "no such words"}],
         "search, no match, facets": [{"q": "qqqqq", **FACETS}],
     }
     found = {label: cycle([f"/builders/?{urlencode(one)}" for one in each]) for label, each in queries.items()}
     return {"profile page": cycle([f"/builders/{slug}/" for (slug,) in public]), **found}
+
+
+def misspelled(word: str) -> str:
+    """Return `word` with two adjacent letters swapped."""
+    return f"{word[:2]}{word[3]}{word[2]}{word[4:]}"
 
 
 def words_near(connection: psycopg.Connection, percent: float) -> list[str]:

@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts.models import User
 from profiles.api.openapi import DOCUMENT
 from profiles.api.patching import BUILDER_FORMS
+from profiles.directory import vocabulary
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
 from tests.helpers.tokens import mint
 
@@ -122,6 +123,16 @@ class TestList:
         assert [one["id"] for one in first["results"] + second["results"]] == listed[::-1]
         assert (second["next"], second["next_before"]) == (None, None)
         assert all(one.keys() == SUMMARY for one in first["results"])
+
+    def test_response_contains_the_corrected_text_and_how_builders_match(self) -> None:
+        BuilderProfileFactory.create(skills=["Django"])
+        vocabulary.rebuild()
+        searches = {"": None, "?q=django": ("django", "all"), "?q=djnago": ("django", "all")}
+        searches |= {"?q=django+zither": ("django zither", "any"), "?q=developer": ("developer", "everyone")}
+        for query, expected in searches.items():
+            _, page = get(f"/api/profiles/builders{query}")
+            assert len(page["results"]) == 1
+            assert page["search"] == (expected and dict(zip(("text", "match"), expected, strict=True)))
 
     @pytest.mark.parametrize(
         "params",

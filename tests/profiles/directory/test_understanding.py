@@ -124,6 +124,11 @@ class TestSynonyms:
         assert len(found) == len(set(found)) == 60
         assert all(name.startswith("Exact") for name in pages[0][:20])
 
+    def test_builders_with_a_synonym_as_skill_come_before_builders_with_a_domain(self) -> None:
+        BuilderProfileFactory.create(user__name="Shop", domains=["commerce"], featured_at=SINCE)
+        BuilderProfileFactory.create(user__name="Skilled", skills=["saleor"])
+        assert names("shopify") == ["Skilled", "Shop"]
+
     def test_synonyms_do_not_match_the_bio(self) -> None:
         BuilderProfileFactory.create(bio="I once worked in a shop.")
         assert names("woocommerce") == []
@@ -213,11 +218,15 @@ class TestSpelling:
         page = search("django", domain=("health",))
         assert (page.builders, page.corrected_text, page.suggested_text) == ([], "", "")
 
-    def test_correction_is_preferred_to_a_partial_match(self, django_builder: BuilderProfile) -> None:
+    def test_correction_must_match_all_words_if_some_words_match(
+        self, django_builder: BuilderProfile, client: Client
+    ) -> None:
         BuilderProfileFactory.create(user__name="Otto", skills=["Elixir"], featured_at=SINCE)
         tasks.rebuild_vocabulary(0)
-        assert names("djnago elixir") == ["Otto", "Olive Owner"]
+        assert names("djnago elixir") == ["Otto"]
         assert search("djnago elixir").match == Match.ANY_WORD
+        text = html(client, "djnago elixir")
+        assert re.search(r'Did you mean <a href="/builders/\?q=django\+elixir"><bdi>django elixir</bdi></a>\?', text)
         BuilderProfileFactory.create(user__name="Both", skills=["Elixir", "Django"])
         assert names("djnago elixir") == ["Both"]
 
