@@ -6,7 +6,9 @@ Sources: https://clerk.com/docs/guides/sessions/session-tokens, and @clerk/backe
 import json
 import os
 import secrets
+import threading
 import time
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -62,10 +64,12 @@ def _key() -> RSAPrivateKey:
     if not path.exists():
         private = generate_private_key(public_exponent=65537, key_size=2048)
         pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(pem)
-        fresh.rename(path)
+        with suppress(FileExistsError):  # Another request was first, and its key is used.
+            path.hardlink_to(fresh)
+        fresh.unlink()
     key = load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key, RSAPrivateKey):
         raise TypeError(f"{path} is not an RSA key; delete it to generate a new one.")

@@ -1,8 +1,10 @@
 """Starting, stopping and restarting."""
 
+import json
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,12 @@ class TestProcess:
             assert stand_in.call("GET", "/local/users") == (200, [user])
             assert stand_in.stop(signal.SIGINT) < 4
             assert stand_in.process.returncode == 0
+
+    def test_simultaneous_first_requests_get_the_same_key(self, tmp_path: Path) -> None:
+        """Otherwise the product rejects its own secret key, because the published key belongs to no instance."""
+        with StandIn(tmp_path, "http://127.0.0.1:9/") as stand_in, ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: stand_in.request("GET", "/.well-known/jwks.json")[2], range(8)))
+        assert len({json.loads(text)["keys"][0]["n"] for text in answers}) == 1
 
     def test_unreachable_endpoint_is_logged_as_error(self, tmp_path: Path) -> None:
         with StandIn(tmp_path, "http://127.0.0.1:1/nothing", LOCALCLERK_TIME_SCALE="0") as stand_in:
