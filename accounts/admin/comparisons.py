@@ -124,5 +124,11 @@ def report_context(request: HttpRequest, report: Reconciliation) -> dict[str, An
     return {
         "is_running": is_running,
         "can_be_repeated": may_repair(request) and requested_runs.can_be_repeated(report),
-        "repetition": Reconciliation.objects.filter(dry_run_report=report).first() if report.dry_run else None,
+        "repetition": _repetition(report),
     }
+
+
+def _repetition(report: Reconciliation) -> Reconciliation | None:
+    """Return the run that repeated a dry run for real, unless it failed."""
+    runs = Reconciliation.objects.filter(dry_run_report=report).exclude(state=Reconciliation.State.FAILED)
+    return runs.first() if report.dry_run else None

@@ -55,15 +55,20 @@ def start(
     return report
 
 
+@transaction.atomic
 def repeat_for_real(report: Reconciliation, *, actor: Actor) -> Reconciliation:
     """Queue the comparison of a dry run again, with its reason, and repair the differences.
+
+    If another admin has already done so, return that run unless it failed.
 
     Raises:
         NothingToRunError: the report is not a finished dry run that an admin requested.
     """
+    report = Reconciliation.objects.select_for_update(of=("self",)).get(pk=report.pk)
     if not can_be_repeated(report):
         raise NothingToRunError
-    return start(report.wanted, dry_run=False, reason=report.reason, actor=actor, dry_run_report=report)
+    earlier = Reconciliation.objects.filter(dry_run_report=report).exclude(state=State.FAILED).first()
+    return earlier or start(report.wanted, dry_run=False, reason=report.reason, actor=actor, dry_run_report=report)
 
 
 def can_be_repeated(report: Reconciliation) -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from pytest_django import Settings
 
@@ -159,3 +160,17 @@ def test_only_finished_dry_runs_can_be_repeated(admin: Client) -> None:
     report = Reconciliation.objects.create(kind="full", dry_run=True, reason="x", state=State.RUNNING)
     admin.post(f"/admin/accounts/reconciliation/{report.pk}/repair/")
     assert Reconciliation.objects.count() == 1
+
+
+def test_second_admin_gets_the_run_of_the_first(admin: Client) -> None:
+    """A failed repair can be started again."""
+    now = timezone.now()
+    dry_run = Reconciliation.objects.create(
+        kind="full", dry_run=True, reason="x", state=State.FINISHED, finished_at=now, missing=1
+    )
+    for _ in range(2):
+        admin.post(f"/admin/accounts/reconciliation/{dry_run.pk}/repair/")
+    [repair] = Reconciliation.objects.exclude(pk=dry_run.pk)
+    Reconciliation.objects.filter(pk=repair.pk).update(state=State.FAILED)
+    admin.post(f"/admin/accounts/reconciliation/{dry_run.pk}/repair/")
+    assert Reconciliation.objects.exclude(pk=dry_run.pk).count() == 2
