@@ -336,7 +336,7 @@ MEDIA_ROOT = env.str("MEDIA_ROOT", default="") or BASE_DIR / "media"
 FILE_UPLOAD_HANDLERS = ["profiles.media.uploads.CappedUploadHandler"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "config.static_files.CachedUrlStorage"},
 }
 #: Django's admin pages redirect anonymous users to this URL.
 LOGIN_URL = "admin:login"
