@@ -1,5 +1,7 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.conf import settings
 
+from core import redaction
 from core.personal_data import register
 
 
@@ -8,6 +10,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import checks, personal_data, receivers  # noqa: F401  # importing checks registers them
+        from accounts.clerk import schema_names
 
         receivers.connect()
         register(personal_data)
+        redaction.keep_names(schema_names.NAMES)
+        redaction.keep_names(field.name for model in apps.get_models() for field in model._meta.get_fields())
+        redaction.keep_names(field.attname for model in apps.get_models() for field in model._meta.concrete_fields)
+        redaction.keep_names(name for name in dir(settings) if name.isupper())

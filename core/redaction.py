@@ -4,6 +4,7 @@ Admins can view error messages, but not the payload values that the messages can
 """
 
 import re
+from collections.abc import Iterable
 
 REDACTED = "…"
 #: Maximum length of the text to search. Longer text is truncated, because clients choose URLs and error messages quote
@@ -27,11 +28,15 @@ SECRETS = re.compile(
 )
 #: A URL's query string, which can contain search terms and tokens.
 QUERY = re.compile(r"(?<=[\w/])\?[^\s'\"]+")
-#: Quoted values in error messages. Quoted names, for example of constraints, columns and attributes, are kept.
+#: Quoted values in error messages. After the words in the first group, and before "object", the quoted text is a name.
 QUOTED = re.compile(
-    r"""(?<!constraint )(?<!column )(?<!relation )(?<!table )(?<!attribute )(?<!argument )(?<!\w)"""
-    r"""("[^"\n]*"|'[^'\n]*'(?! object))(?!\w)"""
+    r"""(constraint |column |relation |table |attribute |argument )?(?<!\w)"""
+    r"""("[^"\n]*"|'[^'\n]*'|“[^”\n]*”)(?!\w)( object)?"""
 )
+#: An opening quote without its end. The value may contain a quote, so its end is unknown.
+OPENING = re.compile(r"""(?<!\w)["'“](?=\S)""")
+#: A name in code or in the database.
+NAME = re.compile(r"[A-Za-z_][\w.$-]{0,127}", re.ASCII)
 #: A quoted value that continues on the next line.
 UNCLOSED = re.compile(r"""(?<!\w)"[^"\n]*\Z""")
 #: A quoted value at the end of truncated text.
@@ -47,8 +52,16 @@ CHAIN = re.compile(r"\n\n((?:During handling of|The above exception was) [^\n]*:
 #: Lines that PostgreSQL adds below its message. They contain values.
 MESSAGE_CONTEXT = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
 
+#: Names of fields, keys and settings in our code and in Clerk's schema. `keep_names` adds them when Django starts.
+known_names: set[str] = set()
+
 #: Search terms that are safe to store permanently: numbers, row references, and Clerk and Svix ids.
 IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w{1,64}", re.ASCII)
+
+
+def keep_names(names: Iterable[str]) -> None:
+    """Keep these names in quotes. A person's value that equals a name is also kept, because it reveals nothing else."""
+    known_names.update(names)
 
 
 def redact_text(text: str) -> str:
@@ -67,9 +80,30 @@ def redact_error(text: str) -> str:
     """
     first, _, _ = text.strip().partition("\n")
     if len(first) > MAX_TEXT_LENGTH:
-        start = QUOTED.sub(REDACTED, first[:MAX_TEXT_LENGTH])
+        start = _redact_quoted(first[:MAX_TEXT_LENGTH])
         return redact_text(CUT.sub(REDACTED, start))[:-MAX_EMAIL_LENGTH] + REDACTED
-    return redact_text(QUOTED.sub(REDACTED, first))
+    return redact_text(_redact_quoted(first))
+
+
+def _redact_quoted(text: str) -> str:
+    """Replace quoted values, and everything after a value whose end cannot be found. Keep quoted names."""
+    parts: list[str] = []
+    position = 0
+    for found in QUOTED.finditer(text):
+        between = text[position : found.start()]
+        if opening := OPENING.search(between):
+            return "".join([*parts, between[: opening.start()], REDACTED])
+        parts += [between, found[0] if _is_name(found) else f"{found[1] or ''}{REDACTED}{found[3] or ''}"]
+        position = found.end()
+    rest = text[position:]
+    opening = OPENING.search(rest)
+    return "".join([*parts, rest[: opening.start()] + REDACTED if opening else rest])
+
+
+def _is_name(found: re.Match[str]) -> bool:
+    """Return whether the quoted text is a name. Names of constraints and classes are not in `known_names`."""
+    quoted = found[2][1:-1]
+    return quoted in known_names or (bool(found[1] or found[3]) and NAME.fullmatch(quoted) is not None)
 
 
 def redact_search_term(term: str) -> str:

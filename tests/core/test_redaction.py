@@ -1,8 +1,15 @@
 """Redaction removes secrets and personal data and keeps other text."""
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from accounts.clerk import fields
 from core import redaction
+
+#: Functions that read a key of a payload.
+READERS = ("get", "read", "read_text", "read_time")
 
 
 @pytest.mark.parametrize(
@@ -84,3 +91,57 @@ def test_redact_traceback_keeps_stack_frames() -> None:
 def test_redact_traceback_accepts_a_truncated_traceback() -> None:
     text = "… (cut)\nlive\", line 7, in apply\n    save()\nValueError: 'Olive'\n"
     assert redaction.redact_traceback(text) == "… (cut)\n…\n    save()\nValueError: …"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    (
+        ("KeyError: 'email_addresses'", "KeyError: 'email_addresses'"),
+        ("'primary_email_address_id'", "'primary_email_address_id'"),
+        ("User() got unexpected keyword arguments: 'clerk_updated_at'", None),
+        ("CLERK_SECRET_KEY is not set: 'CLERK_SECRET_KEY'", None),
+        ("Cannot resolve keyword 'clerk_user_id' into field.", None),
+        ("'AnonymousUser' object has no attribute 'clerk_id'", None),
+        ('null value in column "headline" of relation "profiles_builderprofile"', None),
+    ),
+)
+def test_names_of_our_code_and_of_clerk_are_kept(text: str, expected: str | None) -> None:
+    assert redaction.redact_error(text) == (expected or text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    (
+        ("KeyError: 'Olive'", "KeyError: …"),
+        ("KeyError: 'email_addresses Olive'", "KeyError: …"),
+        ("KeyError: 'Email_Addresses'", "KeyError: …"),
+        ('KeyError: "O\'Brien"', "KeyError: …"),
+        ("The value 'O'Brien' of 'email_address' is too long", "The value …"),
+        ("The value 'Olive 'Oli' Owner' of 'username' is too long", "The value …"),
+        ("“Olive” is not a valid choice for 'role'.", "… is not a valid choice for 'role'."),
+        ("attribute 'Olive Owner'", "attribute …"),
+        ("column 'olive@example.com'", "column …"),
+        ("'Olive Owner' object", "… object"),
+        ("'Olive", "…"),
+        ("The name “Olive", "The name …"),
+        ("first 'username' then 'Olive' then 'last_name'", "first 'username' then … then 'last_name'"),
+        ("username='Olive', first_name='Vera'", "username=…, first_name=…"),
+    ),
+)
+def test_values_that_look_like_names_are_hidden(text: str, expected: str) -> None:
+    assert redaction.redact_error(text) == expected
+
+
+def test_all_keys_that_the_parsers_read_are_kept() -> None:
+    """The keys are the constants in calls such as `read(data, "first_name", str)` and `data.get("id")`."""
+    folder = Path(fields.__file__).parent
+    keys = {
+        argument.value
+        for name in ("envelope", "payloads", "user_fields", "session_payloads")
+        for node in ast.walk(ast.parse((folder / f"{name}.py").read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in READERS
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str) and argument.value.isidentifier()
+    }
+    assert len(keys) > 10
+    assert keys <= redaction.known_names
