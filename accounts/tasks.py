@@ -3,6 +3,7 @@
 import logging
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
@@ -25,11 +26,17 @@ from accounts.sync import (
     unlisted,
 )
 from audit.log import SYSTEM
+from core.jobs import Person, describe
 
 log = logging.getLogger(__name__)
 
 
 @app.task
+@describe(
+    _("Send a user's changes to Clerk"),
+    _("Sends a person's roles and profile facts to Clerk. If the job fails, it is repeated within a minute."),
+    person=Person("user_id", "accounts.User", "pk", "clerk_id"),
+)
 def push_metadata(user_id: int) -> None:
     """Push the metadata of one user. Failures are retried by `push_due_metadata`."""
     push.push_user(user_id)
@@ -37,6 +44,10 @@ def push_metadata(user_id: int) -> None:
 
 @app.periodic(cron="* * * * *")
 @app.task(queue="upkeep", queueing_lock="push_due_metadata")
+@describe(
+    _("Send pending changes to Clerk"),
+    _("Sends all pending changes to Clerk every minute, including changes that could not be sent before."),
+)
 def push_due_metadata(timestamp: int) -> None:
     if settings.CLERK_SECRET_KEY:
         push.push_due()
@@ -44,6 +55,10 @@ def push_due_metadata(timestamp: int) -> None:
 
 @app.periodic(cron=settings.RECONCILE_CRON)
 @app.task(queue="upkeep", queueing_lock="reconcile_recent")
+@describe(
+    _("Compare recent users with Clerk"),
+    _("Compares recently changed users with Clerk and repairs differences, such as changes whose webhooks were lost."),
+)
 def reconcile_recent(timestamp: int) -> None:
     """Reconcile users that changed since the last run, then a part of all users."""
     run = _reconcile(full=False)
@@ -53,12 +68,20 @@ def reconcile_recent(timestamp: int) -> None:
 
 @app.periodic(cron=settings.RECONCILE_FULL_CRON)
 @app.task(queue="upkeep", queueing_lock="reconcile_all")
+@describe(
+    _("Compare all users with Clerk"),
+    _("Compares all users with Clerk and repairs differences."),
+)
 def reconcile_all(timestamp: int) -> None:
     _reconcile(full=True)
     reconciliation.delete_old()
 
 
 @app.task(queue="upkeep", lock="delete_approved", retry=RetryStrategy(max_attempts=8, linear_wait=300))
+@describe(
+    _("Delete approved users"),
+    _("Deletes users who no longer exist at Clerk, after an admin has approved their deletion."),
+)
 def delete_approved(run_id: int) -> None:
     """Delete the users whose deletion an admin approved. A failed job continues where it stopped."""
     unlisted.delete_approved(Reconciliation.objects.get(pk=run_id))
@@ -77,6 +100,10 @@ def _reconcile(*, full: bool, max_pages: int | None = None) -> Reconciliation | 
 
 @app.periodic(cron="7 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_due_accounts")
+@describe(
+    _("Delete accounts"),
+    _("Deletes accounts at Clerk a week after their owners requested the deletion."),
+)
 def delete_due_accounts(timestamp: int) -> None:
     if settings.CLERK_SECRET_KEY:
         deletion.delete_due()
@@ -84,6 +111,10 @@ def delete_due_accounts(timestamp: int) -> None:
 
 @app.periodic(cron="47 3 * * *")
 @app.task(queue="upkeep", queueing_lock="erase_deleted_users")
+@describe(
+    _("Erase personal data"),
+    _("Erases the personal data of deleted users, and other personal data whose retention period has ended."),
+)
 def erase_deleted_users(timestamp: int) -> None:
     """Erase deleted users and other personal data whose retention has ended, every night."""
     erasure.erase_due()
@@ -92,6 +123,10 @@ def erase_deleted_users(timestamp: int) -> None:
 
 @app.periodic(cron="17 3 * * *")
 @app.task(queue="upkeep", queueing_lock="delete_old_ended_sessions")
+@describe(
+    _("Delete ended sessions"),
+    _("Deletes old records of ended sessions, because every signed-in request reads their table."),
+)
 def delete_old_ended_sessions(timestamp: int) -> None:
     """Delete old rows every night to keep the table small, because every signed-in request reads it."""
     sessions.delete_old()
@@ -99,6 +134,12 @@ def delete_old_ended_sessions(timestamp: int) -> None:
 
 @app.periodic(cron="* * * * * */15")  # The sixth field is seconds.
 @app.task(queue="upkeep", queueing_lock="probe_clerk")
+@describe(
+    _("Check the connection to Clerk"),
+    _(
+        "Checks whether Clerk responds and accepts the secret key. If this job does not run, pages do not notice outages at Clerk."
+    ),
+)
 def probe_clerk(timestamp: int) -> None:
     outage.probe()
     if settings.CLERK_SECRET_KEY:
@@ -107,12 +148,20 @@ def probe_clerk(timestamp: int) -> None:
 
 @app.periodic(cron="37 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_idle_rate_limits")
+@describe(
+    _("Delete unused rate limits"),
+    _("Deletes unused records of the rate limits for requests to Clerk."),
+)
 def delete_idle_rate_limits(timestamp: int) -> None:
     rate_limiter.delete_idle()
 
 
 @app.periodic(cron="37 4 * * *")
 @app.task(queue="upkeep", queueing_lock="repair_derived_state")
+@describe(
+    _("Repair profiles"),
+    _("Creates, archives or restores profiles that do not match their users' roles."),
+)
 def repair_derived_state(timestamp: int) -> None:
     """Repair profiles that do not match their users' roles, every night."""
     derived_state.repair_all()
@@ -120,24 +169,40 @@ def repair_derived_state(timestamp: int) -> None:
 
 @app.periodic(cron="27 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_expired_preserved_forms")
+@describe(
+    _("Delete preserved forms"),
+    _("Deletes form data that was preserved while people signed in again."),
+)
 def delete_expired_preserved_forms(timestamp: int) -> None:
     preserved_forms.delete_expired()
 
 
 @app.periodic(cron="*/15 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_expired_login_failures")
+@describe(
+    _("Delete failed sign-ins"),
+    _("Deletes old records of failed operator sign-ins."),
+)
 def delete_expired_login_failures(timestamp: int) -> None:
     lockouts.delete_expired()
 
 
 @app.periodic(cron="*/10 * * * *")
 @app.task(queue="upkeep", queueing_lock="delete_expired_request_counts")
+@describe(
+    _("Delete request counts"),
+    _("Deletes old counts of requests for the request limits."),
+)
 def delete_expired_request_counts(timestamp: int) -> None:
     request_counts.delete_expired()
 
 
 @app.periodic(cron="*/5 * * * *")
 @app.task(queue="upkeep", queueing_lock="open_late_conflicts")
+@describe(
+    _("Find missed identity conflicts"),
+    _("Opens identity conflicts that simultaneous events missed."),
+)
 def open_late_conflicts(timestamp: int) -> None:
     """Open conflicts that simultaneous events missed."""
     late_conflicts.open_late_conflicts(SYSTEM)
@@ -145,6 +210,10 @@ def open_late_conflicts(timestamp: int) -> None:
 
 @app.periodic(cron="57 3 * * *")
 @app.task(queue="upkeep", queueing_lock="suggest_same_person")
+@describe(
+    _("Suggest duplicate accounts"),
+    _("Suggests accounts that may belong to the same person."),
+)
 def suggest_same_person(timestamp: int) -> None:
     """Suggest accounts that may belong to the same person, every night."""
     suggestions.suggest(SYSTEM)

@@ -183,6 +183,15 @@ def otlp_endpoint() -> str:
     return text
 
 
+def web_url(name: str) -> str:
+    """Return an HTTPS URL, or "" if the variable is unset."""
+    text: str = env.str(name, default="").strip()
+    parts = urlsplit(text)
+    if text and (parts.scheme != "https" or not parts.hostname):
+        raise ImproperlyConfigured(f"{name} must be a URL that starts with https://, not {text!r}.")
+    return text
+
+
 def frontend_api_url(publishable_key: str) -> str:
     """Return the Frontend API URL encoded in a publishable key.
 

@@ -17,6 +17,7 @@ from sentry_sdk.types import Breadcrumb, BreadcrumbHint, Event, Hint
 from structlog.contextvars import get_contextvars
 
 from core import redaction
+from core.errors import identify
 
 #: Loggers to which Django writes invalid requests as errors.
 IGNORED_LOGGERS = "django.security.*"
@@ -87,10 +88,12 @@ def _scrub_event(event: Event, hint: Hint) -> Event:
         kept["tags"] |= {"job": str(job["task_name"]), "job_id": str(job["id"])}
     if "job" in kept["tags"]:
         kept["transaction"] = kept["tags"]["job"]
+    if error := (hint.get("exc_info") or (None, None))[1]:
+        kept["tags"]["error_group"] = identify(error).key
     if record is not None:
         kept["logentry"] = {"message": redaction.redact_text(str(record.msg))}
-    for error in kept.get("exception", {}).get("values", []):
-        error["value"] = redaction.redact_error(error.get("value") or "")
+    for value in kept.get("exception", {}).get("values", []):
+        value["value"] = redaction.redact_error(value.get("value") or "")
     kept["spans"] = [_scrub_span(span) for span in kept.get("spans", [])]
     scrubbed: Event = kept
     return scrubbed

@@ -28,6 +28,7 @@ from config.environment import (
     required,
     sentry_dsn,
     version,
+    web_url,
 )
 from config.logs.records import job_context
 from config.logs.traced_jobs import traced_job
@@ -92,6 +93,8 @@ METRICS_ALLOWED_IPS = comma_separated("METRICS_ALLOWED_IPS", ["127.0.0.1", "::1"
 
 #: Number of days after which an event's payload is deleted. Svix can resend events for the same period.
 PAYLOAD_RETENTION_DAYS = integer("PAYLOAD_RETENTION_DAYS", 90, minimum=1)
+#: Number of days after which a finished or cancelled background job is deleted. Failed jobs are kept.
+JOB_RETENTION_DAYS = integer("JOB_RETENTION_DAYS", 7, minimum=1)
 #: Channels for alert notifications: Apprise URLs such as mailto://, slack:// or pagerduty://.
 ALERT_URLS = comma_separated("ALERT_URLS")
 #: Schedule for evaluating the alert rules. Cron syntax in UTC, with an optional sixth field for seconds.
@@ -105,6 +108,8 @@ DEPLOYMENT, VERSION = deployment(), version()
 SENTRY_DSN = sentry_dsn()
 #: Fraction of requests and jobs to trace, from 0 to 1.
 SENTRY_TRACES_SAMPLE_RATE = fraction("SENTRY_TRACES_SAMPLE_RATE")
+#: The URL of the project's issues in Sentry, to which pages of error groups link.
+SENTRY_ISSUES_URL = web_url("SENTRY_ISSUES_URL")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
 
@@ -204,7 +209,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# docs/architecture.md describes the queue's pitfalls. A killed worker's jobs run again after about 10 s.
+# docs/architecture.md describes the queue's pitfalls. If a killed worker is restarted, its jobs run again after about 12 s.
 # Jobs run concurrently, so that a full reconciliation, which takes minutes, does not delay retries.
 PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "concurrency": 4,
@@ -215,7 +220,9 @@ PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
 if DATABASE_POOLER:
     # A pooler in transaction mode does not forward notifications, so workers behind it poll for jobs.
     PROCRASTINATE_WORKER_DEFAULTS |= {"listen_notify": False, "fetch_job_polling_interval": 1.0}
-RECOVERY_CRON = "* * * * * */5"  # The sixth field is seconds.
+PROCRASTINATE_ON_APP_READY = "webhooks.jobs.failures.connect"
+#: How often to look for workers that were killed. A starting worker also looks for the worker that it replaces.
+RECOVERY_CRON = "* * * * *"
 
 # --- Users and authentication -----------------------------------------------------------------------------------------
 

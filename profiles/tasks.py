@@ -3,8 +3,10 @@
 import logging
 from collections import deque
 
+from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
 
+from core.jobs import describe
 from profiles.contact import emails  # noqa: F401  # registers the job for emails
 from profiles.directory import indexing, vocabulary
 from profiles.media import orphan_cleanup
@@ -17,12 +19,20 @@ MAX_PROFILES_PER_RUN = 5000
 
 @app.periodic(cron="*/5 * * * *")
 @app.task(queue="upkeep", queueing_lock="index_due_profiles")
+@describe(
+    _("Update the directory"),
+    _("Updates the search and ranking of builders whose availability or activity has become older."),
+)
 def index_due_profiles(timestamp: int) -> None:
     indexing.index_due(MAX_PROFILES_PER_RUN)
 
 
 @app.periodic(cron="27 4 * * *")
 @app.task(queue="upkeep", queueing_lock="repair_search_index")
+@describe(
+    _("Repair the directory"),
+    _("Recomputes the search data of all builders and repairs outdated values."),
+)
 def repair_search_index(timestamp: int) -> None:
     """Recompute every search column each night and repair outdated values."""
     if outdated := indexing.repair_all():
@@ -31,12 +41,17 @@ def repair_search_index(timestamp: int) -> None:
 
 @app.periodic(cron="57 3 * * *")
 @app.task(queue="upkeep", queueing_lock="sweep_pictures")
+@describe(
+    _("Delete unused images"),
+    _("Deletes uploaded images that no profile uses."),
+)
 def sweep_pictures(timestamp: int) -> None:
     deque(orphan_cleanup.delete_orphans(), maxlen=0)  # Consume the generator to delete the images.
 
 
 @app.periodic(cron="*/10 * * * *")
 @app.task(queue="upkeep", queueing_lock="rebuild_vocabulary")
+@describe(_("Update search corrections"), _("Updates the words that misspelled searches are corrected to."))
 def rebuild_vocabulary(timestamp: int) -> None:
     """Update the words that misspelled searches are corrected to."""
     vocabulary.rebuild()

@@ -78,6 +78,9 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/alert/{pk}/action/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/webhookevent/repair/": same_for_both(get=OK, post=FOUND),  # without a reason
     "/admin/webhooks/webhookevent/{pk}/repair/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/webhooks/job/bulk/": same_for_both(get=OK, post=FOUND),  # without an action
+    "/admin/webhooks/job/{pk}/action/": same_for_both(get=FOUND, post=FOUND),
+    "/admin/webhooks/errorgroup/{pk}/action/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/replay/{pk}/progress/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/webhooks/replay/{pk}/control/": same_for_both(get=FOUND, post=FOUND),
     "/admin/webhooks/webhookevent/{pk}/reveal/": Statuses(
@@ -119,7 +122,6 @@ READ_ONLY = (
     "audit/auditseal",
     "audit/auditverification",
     "audit/checkpointtarget",
-    "procrastinate/procrastinatejob",
     "profiles/badge",
     "profiles/builderprofile",
     "profiles/clientprofile",
@@ -127,6 +129,8 @@ READ_ONLY = (
     "profiles/formerslug",
     "profiles/project",
     "webhooks/alert",
+    "webhooks/errorgroup",
+    "webhooks/job",
     "webhooks/replay",
     "webhooks/webhookevent",
 )

@@ -1,10 +1,15 @@
 """Every job is registered with workers. To register a job at start-up, a `tasks` module must import its module."""
 
 import ast
+import inspect
 import subprocess
 import sys
 
+from django.apps import apps
+from procrastinate.contrib.django import app
+
 from config.environment import BASE_DIR
+from core.jobs import descriptions
 
 APPS = ("accounts", "audit", "profiles", "webhooks")
 
@@ -27,3 +32,23 @@ def test_every_job_is_registered_with_workers() -> None:
     jobs = declared_jobs()
     assert len(jobs) > 20
     assert jobs <= set(done.stdout.split())
+
+
+def test_every_registered_job_is_described() -> None:
+    """Jobs of Procrastinate itself, are not used."""
+    code = (
+        "import django; django.setup(); from core.jobs import descriptions;"
+        "from procrastinate.contrib.django import app;"
+        "print(*(name for name in app.tasks if name not in descriptions and not name.startswith('builtin:') and not name.startswith('procrastinate.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_argument_that_identifies_a_person_exists() -> None:
+    for name, description in descriptions.items():
+        if description.person:
+            arguments = inspect.signature(app.tasks[name].func).parameters
+            assert description.person.argument in arguments, name
+            model = apps.get_model(description.person.model)
+            model.objects.filter(**{description.person.column: 1, description.person.clerk_id: "user_1"})

@@ -26,6 +26,8 @@ NOT_PERSONAL = {
     "webhooks.CheckResult": "Results of checks of the deployment, one row per check.",
     "webhooks.RejectedRequest": "Addresses of clients that are not users. At most 100 per cause for at most 30 days.",
     "webhooks.MaintenanceWindow": "Maintenance of the site, with a reason by an admin.",
+    "webhooks.ErrorGroup": "Names from our code, and the admin who changed the state.",
+    "webhooks.Job": "Arguments of jobs, which contain only IDs.",
     "webhooks.Alert": "Alerts about the system, with notes by admins.",
     "webhooks.Replay": "Replays, with the admin who started the replay and the reason.",
 }

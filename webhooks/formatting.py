@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from core import redaction
-from webhooks.models import Attempt, ReplayFinding, WebhookEvent
+from webhooks.models import Attempt, JobFailure, ReplayFinding, WebhookEvent
 
 #: Upper limit in seconds, seconds per unit, and format of each unit.
 UNITS = (
@@ -31,6 +31,8 @@ def redacted_error(row: Model) -> str:
     match row:
         case Attempt():
             text, state = row.error, row.outcome
+        case JobFailure():
+            return row.error  # It was redacted when it was stored.
         case ReplayFinding():
             text, state = row.note, row.outcome
         case _:

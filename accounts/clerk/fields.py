@@ -17,7 +17,10 @@ class ClerkPayloadError(ValueError):
 
     Attributes:
         reason: an error code, such as `not_json` or `user_without_id`.
+        names_only: messages name fields and contain no values; see core.errors.
     """
+
+    names_only = True
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)

@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
@@ -17,6 +18,7 @@ from audit import log
 from audit.log import SYSTEM, Actor
 from audit.models import AuditLog
 from core import personal_data
+from core.jobs import Person, describe
 from core.personal_data import PersonalData
 
 LIFETIME = timedelta(days=7)
@@ -55,6 +57,13 @@ def current_export(user: User) -> DataExport | None:
 
 
 @queue.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+@describe(
+    _("Build a data export"),
+    _(
+        "Creates the file with all data about a person, who can then download it. If the job fails, the person has to request the export again."
+    ),
+    person=Person("export_id", "accounts.DataExport", "pk", "user__clerk_id"),
+)
 def build_data_export(export_id: int) -> None:
     build_export(export_id)
 

@@ -10,6 +10,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
@@ -21,6 +22,7 @@ from accounts.models import EndedSession, User
 from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
 from core.db.statements import hot_cursor, insert_new, load, loaded_fields
+from core.jobs import Person, describe
 
 #: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.
 RETENTION = timedelta(days=30)
@@ -91,6 +93,13 @@ def create_provisional(clerk_ids: Iterable[str]) -> None:
 
 
 @queue.task(retry=CLERK_RETRY)
+@describe(
+    _("Fetch a new user"),
+    _(
+        "Fetches a person from Clerk who signed in before their first webhook arrived. If the job fails, the person has no profile until a webhook arrives."
+    ),
+    person=Person("clerk_id", "accounts.User", "clerk_id", "clerk_id"),
+)
 def fetch_user(clerk_id: str) -> None:
     """Fetch a user who is known only from a session token, and apply the payload like an event.
 
@@ -127,6 +136,13 @@ def sign_out(request: HttpRequest) -> None:
 
 
 @queue.task(retry=CLERK_RETRY)
+@describe(
+    _("End a session at Clerk"),
+    _(
+        "Ends a session at Clerk after the person signed out here. If the job fails, the session stays open at Clerk, but it no longer works here."
+    ),
+    person=Person("session_id", "accounts.EndedSession", "session_id", "clerk_id"),
+)
 def revoke_session(session_id: str) -> None:
     """End a session in Clerk that has already ended here."""
     api.revoke_session(session_id)

@@ -1,6 +1,7 @@
 """Compare one user with Clerk for an operator. A worker sends the request, so that pages do not wait for Clerk."""
 
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
@@ -8,6 +9,7 @@ from accounts.clerk.api import ClerkApiError
 from accounts.clerk.fields import ClerkPayloadError
 from accounts.models import Reconciliation
 from accounts.sync import reconciliation
+from core.jobs import Person, describe
 
 State = Reconciliation.State
 
@@ -24,6 +26,11 @@ def request(clerk_id: str) -> Reconciliation:
 
 
 @queue.task(retry=RetryStrategy(max_attempts=3, exponential_wait=4))
+@describe(
+    _("Compare one user with Clerk"),
+    _("Compares and repairs one person at an operator's request."),
+    person=Person("clerk_id", "accounts.User", "clerk_id", "clerk_id"),
+)
 def reconcile_user(clerk_id: str, report_id: int) -> None:
     run(clerk_id, report_id)
 

@@ -4,6 +4,7 @@ import logging
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app as queue
 
 from accounts.clerk import api
@@ -14,6 +15,7 @@ from accounts.sync import reconciliation
 from audit import log as audit_log
 from audit.log import Actor
 from audit.models import AuditLog
+from core.jobs import describe
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +79,10 @@ def can_be_repeated(report: Reconciliation) -> bool:
 
 
 @queue.task(queue="upkeep")
+@describe(
+    _("Compare with Clerk on request"),
+    _("Compares one person or all users with Clerk at an operator's request. The result is in its report."),
+)
 def compare(report_id: int, attempt: int = 1) -> None:
     """Run a requested comparison. Errors from Clerk are stored in its report."""
     report = Reconciliation.objects.get(pk=report_id)

@@ -138,6 +138,10 @@ class AuditLog(AppendOnly):
         # An admin retried or discarded a background job that had failed.
         JOB_RETRIED = "JOB_RETRIED"
         JOB_DISCARDED = "JOB_DISCARDED"
+        # An admin cancelled a background job that had not started.
+        JOB_CANCELLED = "JOB_CANCELLED"
+        # An admin changed the state of a group of errors.
+        ERROR_GROUP_CHANGED = "ERROR_GROUP_CHANGED"
         # An admin marked a failed or dead event as resolved.
         EVENT_RESOLVED = "EVENT_RESOLVED"
         # An admin copied an event as a test fixture without personal data.

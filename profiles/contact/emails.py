@@ -8,10 +8,12 @@ from django.db import transaction
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app as queue
 
 from accounts.models import User
+from core.jobs import Person, describe
 from core.mail_headers import header_text, mailbox
 from profiles.models import ContactMessage
 from profiles.permissions import is_reachable
@@ -31,6 +33,11 @@ def build(message: ContactMessage) -> None:
 
 
 @queue.task(retry=EMAIL_RETRY)
+@describe(
+    _("Send a contact message"),
+    _("Emails a visitor's message to a builder. If the job fails, the builder does not receive the message."),
+    person=Person("message_id", "profiles.ContactMessage", "pk", "sender__clerk_id"),
+)
 def mail_contact_message(message_id: int) -> None:
     send_contact_message(message_id)
 

@@ -1,5 +1,7 @@
 """Compare the operators' pages with fifty thousand and with five million events, in alternating rounds.
 
+The databases also have ten thousand and one million jobs.
+
 One PostgreSQL has two databases, each served by its own gunicorn. The events are spread over a month, with payloads of 0.3
 to 1.5 kB, which is about the size of Clerk's payloads after compression by PostgreSQL. Hourly counts include all
 events except the latest.
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -25,6 +28,7 @@ from tests import settings
 from tests.helpers.processes import gunicorn
 
 SMALL, LARGE = 50_000, int(os.environ.get("OPERATOR_EVENTS", "5000000"))
+JOBS = {SMALL: 10_000, LARGE: int(os.environ.get("OPERATOR_JOBS", "1000000"))}
 ROUNDS = int(os.environ.get("OPERATOR_ROUNDS", "25"))
 #: Maximum disk usage per event, with its indexes and write-ahead log.
 BYTES_PER_EVENT = 2_400
@@ -41,6 +45,16 @@ PAGES = {
     "events by attempts": "/admin/webhooks/webhookevent/?sort=-attempts",
     "of one type and state": "/admin/webhooks/webhookevent/?event_type=user.created&state=stale",
     "search by email": "/admin/webhooks/webhookevent/?q=bench7@example.com",
+    "jobs": "/admin/webhooks/job/",
+    "failed jobs": "/admin/webhooks/job/?state=failed",
+    "running jobs": "/admin/webhooks/job/?state=running",
+    "jobs of one kind": "/admin/webhooks/job/?task=accounts.tasks.reconcile_all",
+    "jobs of a user": "/admin/webhooks/job/?user={user}",
+    "jobs of two weeks ago": "/admin/webhooks/job/?queued_at__lt={two_weeks_ago}",
+    "job": "/admin/webhooks/job/{job}/change/",
+    "error groups": "/admin/webhooks/errorgroup/",
+    "error group": "/admin/webhooks/errorgroup/{group}/change/",
+    "events of an error group": "/admin/webhooks/webhookevent/?error_group={group}",
     "events, page 1,000": "/admin/webhooks/webhookevent/?before={place}",
 }
 MAX_RATIO = 2.0
@@ -70,6 +84,26 @@ FROM (
             ELSE 'processed' END AS state
     FROM generate_series(%(first)s, %(last)s) AS number
 ) AS made
+"""
+#: Every fiftieth event has failed once, with the same error.
+ATTEMPTS = """
+INSERT INTO webhooks_attempt (event_id, number, started_at, duration, outcome, error_class, error, traceback, trigger,
+    error_group_id)
+SELECT id, 1, received_at, '1 ms', 'failed', 'transient', 'OperationalError: the connection was lost', '', 'delivery', %s
+FROM webhooks_webhookevent WHERE id %% 50 = 0
+"""
+#: One in 100 jobs failed, and one in 100 is of a rare kind, so that both databases have full pages. Triggers are off, so the queueing times are inserted.
+NEW_JOBS = """
+INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts, args)
+SELECT 'upkeep', CASE WHEN number %% 100 = 1 THEN 'accounts.tasks.reconcile_all' WHEN number %% 2 = 0
+        THEN 'accounts.tasks.push_metadata' ELSE 'webhooks.tasks.check_alerts' END,
+    (CASE WHEN number %% 100 = 0 THEN 'failed' WHEN number > %(jobs)s - 3 THEN 'doing' ELSE 'succeeded' END
+        )::procrastinate_job_status, 1, jsonb_build_object('user_id', %(first_user)s + number %% 2000)
+FROM generate_series(1, %(jobs)s) AS number
+"""
+QUEUED = """
+INSERT INTO procrastinate_events (job_id, type, at)
+SELECT id, 'deferred', now() - (%(jobs)s - id) * (interval '30 days' / %(jobs)s) FROM procrastinate_jobs
 """
 #: Number of events that one statement stores. Progress is printed after each statement.
 BATCH_SIZE = 250_000
@@ -121,10 +155,13 @@ def seed(events: int) -> dict[str, str]:
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
     from django.contrib.sessions.backends.db import SessionStore
     from django.db import connection
+    from django.utils import timezone
 
     from accounts.models import User
     from config.database import close_pools
     from core.db.cursors import format_cursor
+    from core.errors import ErrorKind
+    from webhooks import errors
     from webhooks.models import WebhookEvent
     from webhooks.monitoring import hourly_counts
 
@@ -143,6 +180,13 @@ def seed(events: int) -> dict[str, str]:
             print(f"{last:9} of {events} events after {time.perf_counter() - started:.0f} s", file=sys.stderr)
         cursor.execute("VACUUM (ANALYZE) webhooks_webhookevent")
         hours = hourly_counts.aggregate()
+        group = errors.group_of_kind(ErrorKind("OperationalError", "accounts.sync.apply.apply_users", ""))
+        cursor.execute(ATTEMPTS, [group])
+        cursor.execute("UPDATE webhooks_webhookevent SET error_group_id = %s WHERE error_class <> ''", [group])
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute(NEW_JOBS, {"jobs": JOBS[events], "first_user": users[0].pk})
+        cursor.execute(QUEUED, {"jobs": JOBS[events]})
+        cursor.execute("SET session_replication_role = DEFAULT")
         cursor.execute("ANALYZE")
         cursor.execute("INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() + interval '1 day')")
         cursor.execute(EVENTS, {"events": events, "first": events - late + 1, "last": events})
@@ -160,6 +204,9 @@ def seed(events: int) -> dict[str, str]:
         "event": str(middle),
         "user": str(users[7].pk),
         "busy": str(users[0].pk),
+        "job": str(JOBS[events] // 2),
+        "group": str(group),
+        "two_weeks_ago": (timezone.now() - timedelta(days=14)).strftime("%Y-%m-%dT%H:%M"),
     }
 
 

@@ -7,7 +7,12 @@ from tests.browser.axe import admin_violations
 from tests.helpers.site import Site
 
 PATHS = (
-    *("webhooks/repairs/", "webhooks/repairs/recovery/", "webhooks/repairs/secrets/", "webhooks/repairs/test-delivery/"),
+    *(
+        "webhooks/repairs/",
+        "webhooks/repairs/recovery/",
+        "webhooks/repairs/secrets/",
+        "webhooks/repairs/test-delivery/",
+    ),
     *("webhooks/rejections/", "webhooks/diagnostics/", "accounts/reconciliation/compare/"),
     *("audit/auditverification/", "accounts/user/987654/change/"),
 )

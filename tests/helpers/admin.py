@@ -8,7 +8,7 @@ from accounts.models import DataExport, EndedSession, Flag, IdentityConflict, Me
 from audit.models import AuditLog, AuditSeal, AuditVerification, CheckpointTarget
 from profiles.models import Badge, ContactMessage, FormerSlug, Project, SearchSynonym
 from tests.helpers.factories import SINCE, BuilderProfileFactory, ClientProfileFactory, UserFactory
-from webhooks.models import Alert, Replay, WebhookEvent
+from webhooks.models import Alert, ErrorGroup, JobFailure, Replay, WebhookEvent
 
 #: An ID that no sequence reaches.
 PK = 1_000_000_007
@@ -28,12 +28,12 @@ def one_of_each() -> int:
     FormerSlug.objects.create(pk=PK, builder=builder, slug="olive")
     SearchSynonym.objects.create(pk=PK, searches=[HOSTILE], finds=[HOSTILE], domains=["web"])
     ClientProfileFactory.create(pk=PK, user=user)
-    group = Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
-    user.groups.add(group)
+    editors = Group.objects.create(pk=PK, name=f"Editors {HOSTILE}")
+    user.groups.add(editors)
     flag = Flag(pk=PK, name="one_of_each", note=HOSTILE)
     flag.save()
     flag.users.add(user)
-    flag.groups.add(group)
+    flag.groups.add(editors)
     EndedSession.objects.create(pk=PK, session_id="sess_1", clerk_id="user_1", ended_at=SINCE)
     now = timezone.now()
     other = UserFactory.create()
@@ -62,6 +62,8 @@ def one_of_each() -> int:
         secret_fingerprint="x",
     )
     figures = {"value": 1, "notified_value": 1, "worst_value": 1, "facts": {"events": [PK], "causes": HOSTILE}}
+    group = ErrorGroup.objects.create(pk=PK, key=str(PK), error_type=HOSTILE, place=HOSTILE, detail=HOSTILE)
+    JobFailure.objects.create(pk=PK, job_id=PK, error=HOSTILE, traceback=HOSTILE, group=group)
     alert = Alert.objects.create(pk=PK, rule="silence", summary=HOSTILE, **figures)
     alert.notifications.create(kind="opened", channel="json 1234", error=HOSTILE)
     facts = {"dry_run": True, "counts": {"processed": 1}, "groups": {f"processed|{HOSTILE}": 1}, "total": 2, "done": 1}

@@ -36,6 +36,7 @@ class TestSideBar:
             "Dashboard",
             "Alerts",
             "Events",
+            "Errors",
             "Jobs",
             "People",
             "Conflicts",

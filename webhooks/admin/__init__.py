@@ -1,5 +1,5 @@
-"""Admin pages for operators: webhook events, replays, the job queue and alerts."""
+"""Admin pages for operators: webhook events, replays, jobs, error groups and alerts."""
 
-from webhooks.admin import alerts, events, queue, replays
+from webhooks.admin import alerts, error_groups, events, jobs, replays
 
-__all__ = ["alerts", "events", "queue", "replays"]
+__all__ = ["alerts", "error_groups", "events", "jobs", "replays"]

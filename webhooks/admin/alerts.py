@@ -16,9 +16,11 @@ from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.forms import ParagraphsField
+from webhooks.admin import links
 from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
 from webhooks.admin.repairs import BY_RUNBOOK
+from webhooks.jobs.states import STOPPED
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import error_groups, runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -70,6 +72,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
+            context["jobs_url"] = links.jobs_url(*STOPPED) if alert.rule == Alert.Rule.JOBS else ""
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
             context["repairs"] = BY_RUNBOOK.get(alert.rule, ())

@@ -21,7 +21,8 @@ from accounts.models import IdentityConflict, MetadataPush
 from webhooks.admin import links
 from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
-from webhooks.models import Alert, MaintenanceWindow, WebhookEvent
+from webhooks.jobs.states import STOPPED, WAITING
+from webhooks.models import Alert, ErrorGroup, MaintenanceWindow, WebhookEvent
 from webhooks.monitoring import charts, overall_status, rules, tiles
 from webhooks.monitoring import dashboard as dashboard_data
 from webhooks.monitoring.health import Health, measure
@@ -31,6 +32,8 @@ from webhooks.monitoring.signals import Signal, State
 PushState, EventState = MetadataPush.State, WebhookEvent.State
 #: Number of rows listed for each kind of item that needs attention.
 MAX_LISTED = 5
+#: Maximum number of new errors that are counted.
+MAX_COUNTED_ERRORS = 1000
 DAY = timedelta(days=1)
 SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
 
@@ -136,9 +139,10 @@ def _list_urls() -> dict[str, str]:
         "pending": links.changelist_url("accounts_metadatapush", state=PushState.PENDING),
         "stopped": links.changelist_url("accounts_metadatapush", state="given_up"),
         "conflicts": links.changelist_url("accounts_identityconflict", state__exact=IdentityConflict.State.OPEN),
-        "failed_jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="failed"),
-        "jobs": links.changelist_url("procrastinate_procrastinatejob", status__exact="todo"),
+        "failed_jobs": links.jobs_url(*STOPPED),
+        "jobs": links.jobs_url(*WAITING),
         "dead": links.events_url(state="dead"),
+        "errors": f"{reverse('admin:webhooks_errorgroup_changelist')}?state=new&state=returned",
     }
 
 
@@ -146,6 +150,9 @@ def _attention(health: Health) -> Iterator[tuple[str, int, str, list[tuple[Model
     """Yield items other than alerts that need attention: label, number, key in _list_urls, and the first rows."""
     dead = WebhookEvent.objects.filter(state=EventState.DEAD).order_by("received_at").defer("payload", "headers")
     yield _("Dead events"), health.dead, "dead", _first_rows(dead)
+    errors = ErrorGroup.objects.filter(state__in=[ErrorGroup.State.NEW, ErrorGroup.State.RETURNED])
+    newest = errors.order_by("-last_at")[: MAX_COUNTED_ERRORS + 1]
+    yield _("New errors"), len(newest), "errors", _first_rows(newest)
     conflicts = IdentityConflict.objects.waiting().order_by("opened_at")
     yield _("Identity conflicts"), health.open_conflicts, "conflicts", _first_rows(conflicts)
     stopped = MetadataPush.objects.filter(state__in=[PushState.STOPPED, PushState.REFUSED]).select_related("user")

@@ -18,7 +18,7 @@ from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
 from webhooks.admin.event_actions import ReasonForm, can_repair
-from webhooks.admin.filters import UTCDateTimeField
+from webhooks.admin.form_filter import UTCDateTimeField
 from webhooks.admin.pages import operators_page
 from webhooks.doctor import self_delivery
 from webhooks.doctor.self_delivery import Answer

@@ -7,16 +7,13 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.utils.functional import Promise
-from django.utils.http import urlencode
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from core import redaction
-from core.admin.filter_groups import Chip
-from core.admin.keyset import SORT, KeysetChangeList
 from core.db.keyset import Ordering
-from webhooks.admin.filters import EventFilter
+from webhooks.admin.form_list import FormChangeList
 from webhooks.models import WebhookEvent
 from webhooks.models.events import ATTEMPTS, LAG
 
@@ -28,11 +25,13 @@ ORDERS = {
     "attempts": Ordering(ATTEMPTS),
 }
 DEFAULT_SORT = "-received"
-ORDER_LABELS = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
+ORDER_LABELS: dict[str, str | Promise] = {"received": _("Received"), "lag": _("Lag"), "attempts": _("Attempts")}
 
 
-class EventChangeList(KeysetChangeList):
-    """The list of events with its filters, sort links and users."""
+class EventChangeList(FormChangeList):
+    """The list of events with their users."""
+
+    order_labels = ORDER_LABELS
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, *args, **kwargs)
@@ -41,15 +40,8 @@ class EventChangeList(KeysetChangeList):
     def get_queryset(
         self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
     ) -> QuerySet[WebhookEvent]:
-        """Return the filtered events without their large columns.
-
-        Invalid filters are reported and ignored. In POST requests, an invalid filter selects no events, so that no
-        action applies to more events than intended.
-        """
-        found = super().get_queryset(request, exclude_parameters).defer("payload", "headers")
-        for message in self.filter.form.error_messages():
-            self.add_warning(message)
-        return found.none() if self.warnings and request.method == "POST" else found
+        """Return the filtered events without their large columns."""
+        return super().get_queryset(request, exclude_parameters).defer("payload", "headers")
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -63,35 +55,6 @@ class EventChangeList(KeysetChangeList):
     def is_first_page(self) -> bool:
         """Whether the list shows the newest events without a filter."""
         return not (self.newest_link or self.query or self.filter.given or self.sort != DEFAULT_SORT)
-
-    @property
-    def filter(self) -> EventFilter:
-        [found] = self.filter_specs
-        assert isinstance(found, EventFilter)  # noqa: S101
-        return found
-
-    def chips(self) -> list[Chip]:
-        search = [Chip(_("Search"), self.query, self.get_query_string({"q": None}))] if self.query else []
-        return [*search, *self.filter.chips(self)]
-
-    @property
-    def unfiltered_url(self) -> str:  # type: ignore[override]  # the sort order is known later
-        return f"?{urlencode({SORT: self.sort})}"
-
-    def sorts(self) -> list[tuple[str | Promise, str, str]]:
-        """Return the label and URL of each sort order, and "-" or "+" for the current order (descending or ascending).
-
-        The link of the current order reverses the order. The links of all others sort in descending order.
-        """
-        current, descending = self.sort.removeprefix("-"), self.sort.startswith("-")
-        return [
-            (
-                ORDER_LABELS[name],
-                self.get_query_string({SORT: name if name == current and descending else f"-{name}"}),
-                ("-" if descending else "+") if name == current else "",
-            )
-            for name in ORDERS
-        ]
 
 
 def clerk_ids_by_email(email: str) -> list[str]:

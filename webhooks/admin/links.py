@@ -24,6 +24,12 @@ def events_url(
     return f"{reverse('admin:webhooks_webhookevent_changelist')}?{urlencode({k: v for k, v in query.items() if v})}"
 
 
+def jobs_url(*states: str, **query: str) -> str:
+    """Return the URL of the list of jobs in these states."""
+    pairs = [*(("state", state) for state in states), *query.items()]
+    return f"{reverse('admin:webhooks_job_changelist')}?{urlencode(pairs)}"
+
+
 def changelist_url(model: str, **query: str) -> str:
     """Return the URL of a filtered list; `model` is a name such as `accounts_metadatapush`."""
     return f"{reverse(f'admin:{model}_changelist')}?{urlencode(query)}"

@@ -17,7 +17,7 @@ from audit.log import Actor
 from core.admin.post_only import post_only
 from core.forms import LineField
 from webhooks.admin.event_actions import can_repair
-from webhooks.admin.filters import UTCDateTimeField
+from webhooks.admin.form_filter import UTCDateTimeField
 from webhooks.models import Alert, MaintenanceWindow
 from webhooks.monitoring import maintenance
 

@@ -16,7 +16,7 @@ from webhooks.admin.filters import UNSETTLED
 from webhooks.admin.pages import may_view_events, operators_page
 
 EVENTS = reverse_lazy("admin:webhooks_webhookevent_changelist")
-JOBS = reverse_lazy("admin:procrastinate_procrastinatejob_changelist")
+JOBS = reverse_lazy("admin:webhooks_job_changelist")
 PUSHES = reverse_lazy("admin:accounts_metadatapush_changelist")
 
 
@@ -84,7 +84,7 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
                 gettext_lazy("Background jobs failed"),
                 gettext_lazy("Retry or discard failed jobs."),
                 JOBS,
-                "?status__exact=failed",
+                "?state=failed&state=given_up",
             ),
             Repair(
                 gettext_lazy("Pushes to Clerk were given up"),

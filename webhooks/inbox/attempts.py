@@ -32,6 +32,7 @@ def record(finished: Sequence[tuple[WebhookEvent, datetime, Exception | None]], 
             error=event.last_error,
             traceback=format_traceback(failure) if failure else "",
             trigger=trigger,
+            error_group_id=event.error_group_id if failure else None,
         )
         joined_writes.insert(attempt)
 

@@ -18,11 +18,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
-from psycopg import errors
+from psycopg.errors import LockNotAvailable
 
 from accounts.clerk.payloads import ClerkEvent
 from core.db import joined_writes
 from core.db.statements import insert_new
+from webhooks import errors
 from webhooks.inbox import attempts, handlers, retry_policy
 from webhooks.models import Attempt, WebhookEvent
 
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 
 State, Trigger = WebhookEvent.State, Attempt.Trigger
 #: Fields that an attempt may change.
-RESULT_FIELDS = ("state", "attempts", "last_error", "error_class", "processed_at", "next_attempt_at", "duration")
+RESULT_FIELDS = (
+    *("state", "attempts", "last_error", "error_class", "error_group", "processed_at", "next_attempt_at", "duration"),
+)
 #: The parsed body, or the exception that parsing raised. None if the payload is not stored, so that there is nothing to
 #: apply. A repeated delivery carries the body even if the stored payload was emptied.
 type Parsed = ClerkEvent | Exception | None
@@ -110,7 +113,7 @@ def process_one(claim: Claim, trigger: Attempt.Trigger, *, skip_locked: bool = F
     except (DuplicateDelivery, NotTogether):
         raise
     except Exception as error:
-        if isinstance(error.__cause__, errors.LockNotAvailable):
+        if isinstance(error.__cause__, LockNotAvailable):
             raise
         failure = error
     with transaction.atomic():
@@ -118,6 +121,7 @@ def process_one(claim: Claim, trigger: Attempt.Trigger, *, skip_locked: bool = F
         if item and not item.is_duplicate:
             item.failure = failure
             retry_policy.mark_failure(item.event, failure)
+            item.event.error_group_id = errors.group_of(failure)
             _store([item], trigger)
     event = item.event if item else None
     log.log(_log_level(event), "Event %s could not be applied.", event and event.svix_id, exc_info=failure)

@@ -11,8 +11,10 @@ from functools import partial
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app as queue
 
+from core.jobs import Person, describe
 from webhooks.inbox import delivery_log, processing, retry_policy
 from webhooks.inbox.deliveries import Received, Sender, new_row, parse
 from webhooks.inbox.group_commit import GroupCommit
@@ -204,6 +206,11 @@ def dry_run(event_id: int) -> Iterator[tuple[WebhookEvent, Callable[[], None]]]:
 
 
 @queue.task(retry=JOB_RETRY)
+@describe(
+    _("Retry an event"),
+    _("Applies a failed webhook event again. If the job fails, the event stays failed, and an admin has to replay it."),
+    person=Person("event_id", "webhooks.WebhookEvent", "pk", "clerk_user_id"),
+)
 def retry_event(event_id: int) -> None:
     """Retry a failed event, unless it has been settled or rescheduled."""
     retry(event_id, only_if_due=True)

@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('procrastinate', '0041_post_retry_failed_job'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -65,6 +66,54 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-opened_at'],
+            },
+        ),
+        migrations.CreateModel(
+            name='ErrorGroup',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('key', models.CharField(help_text='A digest of the kind and place.', max_length=32)),
+                ('error_type', models.CharField(help_text="The name of the exception's class.", max_length=100)),
+                ('place', models.CharField(blank=True, help_text='The module and function that raised the error.', max_length=200)),
+                ('detail', models.CharField(blank=True, help_text='The field or constraint that the error names.', max_length=200)),
+                ('state', models.CharField(choices=[('new', 'New'), ('known', 'Known'), ('resolved', 'Resolved'), ('returned', 'Came back')], default='new', max_length=16)),
+                ('first_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('last_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When the error last occurred, to the minute.')),
+                ('changed_at', models.DateTimeField(blank=True, help_text='When the state last changed.', null=True)),
+                ('changed_by', models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'verbose_name': 'error group',
+                'constraints': [models.UniqueConstraint(fields=('key',), name='webhooks_group_key_unique')],
+                'indexes': [models.Index(models.F('last_at'), models.F('id'), name='webhooks_group_recent')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Job',
+            fields=[
+            ],
+            options={
+                'verbose_name': 'job',
+                'verbose_name_plural': 'jobs',
+                'proxy': True,
+                'indexes': [],
+                'constraints': [],
+            },
+            bases=('procrastinate.procrastinatejob',),
+        ),
+        migrations.CreateModel(
+            name='JobFailure',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('job_id', models.BigIntegerField()),
+                ('failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ('error', models.TextField(blank=True, help_text='The error without values.')),
+                ('traceback', models.TextField(blank=True, help_text='The traceback without values.')),
+                ('group', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='job_failures', to='webhooks.errorgroup')),
+            ],
+            options={
+                'ordering': ['id'],
+                'indexes': [models.Index(models.F('job_id'), models.F('id'), name='webhooks_jobfailure_job'), models.Index(models.F('group'), models.F('failed_at'), name='webhooks_jobfailure_group')],
             },
         ),
         migrations.CreateModel(
@@ -185,6 +234,7 @@ class Migration(migrations.Migration):
                 ('deliveries', models.PositiveIntegerField(default=1, help_text='Number of deliveries by Svix.')),
                 ('last_error', models.TextField(blank=True)),
                 ('error_class', models.CharField(blank=True, choices=[('transient', 'Transient'), ('permanent', 'Permanent'), ('configuration', 'Configuration'), ('internal', 'Internal')], max_length=16)),
+                ('error_group', models.ForeignKey(blank=True, db_index=False, help_text='The group of the error that prevents the event from being applied.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='events', to='webhooks.errorgroup')),
                 ('occurred_at', models.DateTimeField(help_text='When the event occurred at Clerk.', null=True)),
                 ('received_at', models.DateTimeField()),
                 ('last_delivery_at', models.DateTimeField()),
@@ -200,7 +250,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'permissions': [('reveal_payload', 'Can reveal personal data in payloads')],
-                'indexes': [models.Index(models.F('received_at'), condition=models.Q(('state__in', ['failed', 'dead'])), name='webhooks_event_unsettled'), models.Index(models.F('received_at'), name='webhooks_event_received'), models.Index(models.F('changed_in'), name='webhooks_event_changed'), models.Index(models.F('clerk_user_id'), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('clerk_user_id__isnull', False)), name='webhooks_event_user_recent'), models.Index(django.db.models.functions.comparison.Coalesce(django.db.models.expressions.CombinedExpression(models.F('processed_at'), '-', models.F('occurred_at')), models.Value(datetime.timedelta(days=-10000)), output_field=models.DurationField()), models.F('id'), name='webhooks_event_lag'), models.Index(models.ExpressionWrapper(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('attempts'), '*', models.Value(1099511627776)), '+', models.F('id')), output_field=models.BigIntegerField()), name='webhooks_event_attempts'), models.Index(models.F('event_type'), models.F('received_at'), name='webhooks_event_type'), models.Index(models.F('state'), models.F('received_at'), condition=models.Q(('state', 'processed'), _negated=True), name='webhooks_event_unusual'), models.Index(models.F('received_at'), condition=models.Q(('error_class', ''), _negated=True), name='webhooks_event_error'), models.Index(models.F('source_address'), name='webhooks_event_source')],
+                'indexes': [models.Index(models.F('received_at'), condition=models.Q(('state__in', ['failed', 'dead'])), name='webhooks_event_unsettled'), models.Index(models.F('received_at'), name='webhooks_event_received'), models.Index(models.F('changed_in'), name='webhooks_event_changed'), models.Index(models.F('clerk_user_id'), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('clerk_user_id__isnull', False)), name='webhooks_event_user_recent'), models.Index(django.db.models.functions.comparison.Coalesce(django.db.models.expressions.CombinedExpression(models.F('processed_at'), '-', models.F('occurred_at')), models.Value(datetime.timedelta(days=-10000)), output_field=models.DurationField()), models.F('id'), name='webhooks_event_lag'), models.Index(models.ExpressionWrapper(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('attempts'), '*', models.Value(1099511627776)), '+', models.F('id')), output_field=models.BigIntegerField()), name='webhooks_event_attempts'), models.Index(models.F('event_type'), models.F('received_at'), name='webhooks_event_type'), models.Index(models.F('state'), models.F('received_at'), condition=models.Q(('state', 'processed'), _negated=True), name='webhooks_event_unusual'), models.Index(models.F('received_at'), condition=models.Q(('error_class', ''), _negated=True), name='webhooks_event_error'), models.Index(models.F('source_address'), name='webhooks_event_source'), models.Index(models.F('error_group'), models.F('received_at'), condition=models.Q(('error_group__isnull', False)), name='webhooks_event_group')],
                 'constraints': [models.UniqueConstraint(fields=('svix_id',), name='webhooks_event_svix_id_unique'), models.CheckConstraint(condition=models.Q(models.Q(('next_attempt_at__isnull', False), ('state', 'failed')), models.Q(models.Q(('state', 'failed'), _negated=True), ('next_attempt_at__isnull', True)), _connector='OR'), name='webhooks_event_failed_retries'), models.CheckConstraint(condition=models.Q(('state__in', ['failed', 'dead']), ('processed_at__isnull', False), _connector='OR'), name='webhooks_event_settled_at')],
             },
         ),
@@ -230,10 +280,12 @@ class Migration(migrations.Migration):
                 ('error', models.TextField(blank=True, help_text="The event's last error after this attempt.")),
                 ('traceback', models.TextField(blank=True, help_text='Traceback without the values of variables.')),
                 ('trigger', models.CharField(choices=[('delivery', 'Delivery'), ('retry', 'Retry'), ('replay', 'Replay')], max_length=16)),
+                ('error_group', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='webhooks.errorgroup')),
                 ('event', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='attempt_rows', to='webhooks.webhookevent')),
             ],
             options={
                 'ordering': ['event', 'number'],
+                'indexes': [models.Index(models.F('error_group'), models.F('started_at'), condition=models.Q(('error_group__isnull', False)), name='webhooks_attempt_group')],
             },
         ),
         migrations.CreateModel(

@@ -11,7 +11,9 @@ from webhooks.models.counts import (
     SecretCount,
 )
 from webhooks.models.diagnostics import CheckResult
+from webhooks.models.errors import ErrorGroup, JobFailure
 from webhooks.models.events import WebhookEvent, WebhookEventQuerySet
+from webhooks.models.jobs import Job
 from webhooks.models.maintenance import MaintenanceWindow
 from webhooks.models.replays import Replay, ReplayBatch, ReplayFinding
 
@@ -21,8 +23,11 @@ __all__ = [
     "AlertCheck",
     "Attempt",
     "CheckResult",
+    "ErrorGroup",
     "EventCount",
     "EventTiming",
+    "Job",
+    "JobFailure",
     "MaintenanceWindow",
     "Notification",
     "RejectedRequest",

@@ -1,7 +1,9 @@
 """Attempts at applying an event."""
 
 from django.db import models
+from django.db.models import F
 
+from webhooks.models.errors import HAS_GROUP, ErrorGroup
 from webhooks.models.events import WebhookEvent
 
 
@@ -26,6 +28,7 @@ class Attempt(models.Model):
     error = models.TextField(blank=True, help_text="The event's last error after this attempt.")
     traceback = models.TextField(blank=True, help_text="Traceback without the values of variables.")
     trigger = models.CharField(max_length=16, choices=Trigger)
+    error_group = models.ForeignKey(ErrorGroup, models.PROTECT, null=True, db_index=False, related_name="attempts")
 
     class Meta:
         ordering = ["event", "number"]
@@ -33,6 +36,10 @@ class Attempt(models.Model):
             # Attempts hold the event's lock, so their numbers are unique. The index is also used to find an event's
             # attempts.
             models.UniqueConstraint(fields=["event", "number"], name="webhooks_attempt_number_unique"),
+        ]
+        indexes = [
+            # For the trend, events and people of an error group.
+            models.Index(F("error_group"), F("started_at"), name="webhooks_attempt_group", condition=HAS_GROUP),
         ]
 
     def __str__(self) -> str:

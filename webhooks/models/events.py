@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from core.db.statements import hot_cursor
 from core.db.transactions import CurrentTransaction
+from webhooks.models.errors import HAS_GROUP, ErrorGroup
 
 #: Finds, counts and locks repeats in one statement. First deliveries, which are the usual case, have no row yet.
 COUNT_REPEATS = """
@@ -75,6 +76,15 @@ class WebhookEvent(models.Model):
     deliveries = models.PositiveIntegerField(default=1, help_text="Number of deliveries by Svix.")
     last_error = models.TextField(blank=True)
     error_class = models.CharField(max_length=16, choices=ErrorClass, blank=True)
+    error_group = models.ForeignKey(
+        ErrorGroup,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="events",
+        help_text="The group of the error that prevents the event from being applied.",
+    )
     occurred_at = models.DateTimeField(null=True, help_text="When the event occurred at Clerk.")
     received_at = models.DateTimeField()
     last_delivery_at = models.DateTimeField()
@@ -132,6 +142,8 @@ class WebhookEvent(models.Model):
             models.Index(F("state"), F("received_at"), name="webhooks_event_unusual", condition=~Q(state="processed")),
             models.Index(F("received_at"), name="webhooks_event_error", condition=~Q(error_class="")),
             models.Index(F("source_address"), name="webhooks_event_source"),
+            # For an error group's events.
+            models.Index(F("error_group"), F("received_at"), name="webhooks_event_group", condition=HAS_GROUP),
         ]
 
     def __str__(self) -> str:
@@ -148,7 +160,7 @@ class WebhookEvent(models.Model):
 
     def mark_settled(self, state: "WebhookEvent.State", note: str = "") -> None:
         """Set a settled state (processed, ignored or stale) without saving."""
-        self.state, self.last_error, self.error_class = state, note, ""
+        self.state, self.last_error, self.error_class, self.error_group_id = state, note, "", None
         self.next_attempt_at, self.processed_at = None, timezone.now()
 
     def mark_failed(self, error: str, error_class: ErrorClass, next_attempt_at: datetime) -> None:

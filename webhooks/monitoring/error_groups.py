@@ -19,8 +19,8 @@ MAX_GROUPS, MAX_GROUPED = 3, 10_000
 SECOND = timedelta(seconds=1)
 
 
-class ErrorGroup(NamedTuple):
-    """Events with the same type and kind of error. `state` is a value of the list's state filter."""
+class FrequentError(NamedTuple):
+    """Events with the same type and error. `state` is a value of the list's state filter."""
 
     state: str
     event_type: str
@@ -29,6 +29,7 @@ class ErrorGroup(NamedTuple):
     events: int
     first_at: datetime
     last_at: datetime
+    error_group: int | None = None  # Alerts that are older than this field do not have it.
 
     def as_json(self) -> dict[str, Any]:
         return self._asdict() | {"first_at": self.first_at.isoformat(), "last_at": self.last_at.isoformat()}
@@ -47,12 +48,19 @@ class ErrorGroup(NamedTuple):
         """The URL of the form that replays these events, or "" if the events have no type to filter by."""
         return self._url("repair") if self.event_type else ""
 
+    @property
+    def page_url(self) -> str:
+        """The URL of the error group, or of the list of events without a group."""
+        known = self.error_group is not None
+        return reverse("admin:webhooks_errorgroup_change", args=[self.error_group]) if known else self.list_url
+
     def _url(self, view: str) -> str:
         query = {
             "state": self.state,
             "event_type": self.event_type,
             "error_class": self.error_class,
             "error_type": self.error_type,
+            "error_group": str(self.error_group or ""),
             "received_at__gte": self.first_at.isoformat(timespec="seconds"),
             "received_at__lt": (self.last_at + SECOND).isoformat(timespec="seconds"),
         }
@@ -73,15 +81,16 @@ def facts_of(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
     return {"groups": [group.as_json() for group in _top_groups(state, conditions)]}
 
 
-def groups_of(alert: Alert) -> list[ErrorGroup]:
-    return [ErrorGroup.from_json(facts) for facts in alert.facts.get("groups", [])]
+def groups_of(alert: Alert) -> list[FrequentError]:
+    return [FrequentError.from_json(facts) for facts in alert.facts.get("groups", [])]
 
 
-def _top_groups(state: str, conditions: dict[str, Any]) -> Iterator[ErrorGroup]:
+def _top_groups(state: str, conditions: dict[str, Any]) -> Iterator[FrequentError]:
     newest = WebhookEvent.objects.unsettled().filter(**conditions).order_by("-received_at").values("pk")[:MAX_GROUPED]
     events = WebhookEvent.objects.filter(pk__in=newest).order_by()
-    grouped = events.values_list("event_type", "error_class", ERROR_TYPE).annotate(
+    grouped = events.values_list("event_type", "error_class", ERROR_TYPE, "error_group").annotate(
         events=Count("pk"), first_at=Min("received_at"), last_at=Max("received_at")
     )
     for row in grouped.order_by("-events", "event_type")[:MAX_GROUPS]:
-        yield ErrorGroup(state, *row)
+        event_type, error_class, error_type, group, number, first_at, last_at = row
+        yield FrequentError(state, event_type, error_class, error_type, number, first_at, last_at, group)

@@ -17,11 +17,13 @@ from django.core.exceptions import EmptyResultSet
 from django.db import IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app as queue
 
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from core.jobs import describe
 from webhooks.inbox.retry_policy import JOB_RETRY
 from webhooks.models import Attempt, Replay, ReplayBatch, ReplayFinding, WebhookEvent
 from webhooks.replay import event_actions
@@ -290,6 +292,10 @@ def _defer(replay: Replay) -> None:
 
 
 @queue.task(retry=JOB_RETRY)
+@describe(
+    _("Run a replay"),
+    _("Replays the events that an admin selected. A failed job stops the replay, which can be resumed on its page."),
+)
 def run_replay(replay_id: int) -> None:
     run(replay_id)
 

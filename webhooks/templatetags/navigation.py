@@ -18,7 +18,8 @@ EVENTS = "webhooks.webhookevent"
 SECTIONS = {
     "webhooks.alert": _("Alerts"),
     EVENTS: _("Events"),
-    "procrastinate.procrastinatejob": _("Jobs"),
+    "webhooks.errorgroup": _("Errors"),
+    "webhooks.job": _("Jobs"),
     "accounts.user": _("People"),
     "accounts.identityconflict": _("Conflicts"),
     "accounts.reconciliation": _("Reconciliation"),

@@ -5,6 +5,7 @@ from typing import Any
 from procrastinate.contrib.django.management.commands import procrastinate
 
 from config.startup import check_settings
+from webhooks.tasks import recover_after_start
 
 
 class Command(procrastinate.Command):
@@ -13,4 +14,5 @@ class Command(procrastinate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["command"] == "worker":
             check_settings()
+            recover_after_start()
         super().handle(*args, **options)

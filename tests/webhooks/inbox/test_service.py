@@ -59,6 +59,7 @@ def test_event_row_stores_all_details_of_the_delivery(webhook: WebhookClient) ->
         "deliveries": 1,
         "last_error": "",
         "error_class": "",
+        "error_group_id": None,
         "occurred_at": EARLIER,
         "received_at": NOW,
         "last_delivery_at": NOW,

@@ -11,9 +11,9 @@ from webhooks.models import Alert
 pytestmark = pytest.mark.django_db
 
 
-def page_of(**facts: object) -> str:
+def page_of(rule: str = "dead_events", **facts: object) -> str:
     numbers = {"value": 1, "notified_value": 1, "worst_value": 1}
-    alert = Alert.objects.create(rule="dead_events", summary="Events are dead.", facts=facts, **numbers)
+    alert = Alert.objects.create(rule=rule, summary="Events are dead.", facts=facts, **numbers)
     return str(with_password().get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode())
 
 
@@ -33,3 +33,8 @@ class TestAlertPage:
 
     def test_alert_without_events_lists_no_people(self) -> None:
         assert "affected" not in page_of()
+
+    def test_alert_about_jobs_leads_to_the_failed_jobs(self) -> None:
+        link = 'href="/admin/webhooks/job/?state=failed&amp;state=given_up"'
+        assert link in page_of(rule="background_jobs")
+        assert link not in page_of()

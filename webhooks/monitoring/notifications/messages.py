@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from webhooks.models import Alert, Notification
 from webhooks.monitoring import error_groups
-from webhooks.monitoring.error_groups import ErrorGroup
+from webhooks.monitoring.error_groups import FrequentError
 from webhooks.monitoring.notifications.delivery import Message
 
 TYPES = {
@@ -54,7 +54,7 @@ def _problem(alert: Alert) -> Iterator[str]:
     yield from map(_error_group, error_groups.groups_of(alert))
 
 
-def _error_group(group: ErrorGroup) -> str:
+def _error_group(group: FrequentError) -> str:
     text = _("%(events)d × %(type)s: %(error)s (%(class)s), first %(first)s, last %(last)s UTC.") % {
         "events": group.events,
         "type": group.event_type or _("unreadable event"),

@@ -1,0 +1,73 @@
+"""Identify errors by their kind and place, never by values.
+
+The kind is the exception's class. The place is the innermost function of this project in the traceback. Helpers in
+`core` are skipped, because unrelated code calls them. Line numbers are not part of the place, because every release
+changes them.
+"""
+
+import re
+import traceback
+from hashlib import sha256
+from typing import NamedTuple
+
+from django.db import Error as DatabaseError
+from psycopg import Error as PostgresError
+
+#: Packages whose functions are preferred as the place, and packages of helpers.
+PACKAGES, HELPERS = ("accounts", "audit", "profiles", "webhooks"), ("core",)
+#: Code that runs every event or job, and is therefore the place only if no other function is.
+RUNNERS = ("webhooks.inbox.processing", "webhooks.inbox.service", "webhooks.jobs.failures")
+NUMBER = re.compile(r"\d+")
+
+
+class ErrorKind(NamedTuple):
+    """What identical errors have in common.
+
+    Attributes:
+        place: the module and function, or "" if no function of this project is in the traceback.
+        detail: the field or constraint that the error names, or "".
+    """
+
+    error_type: str
+    place: str
+    detail: str
+
+    @property
+    def key(self) -> str:
+        return sha256("\n".join(self).encode()).hexdigest()[:32]
+
+
+def identify(error: BaseException) -> ErrorKind:
+    """Return the kind and place of an error. The result contains only names from code, constraints and schemas.
+
+    An exception class with the attribute `names_only` has messages without values, which are used as the detail.
+    """
+    cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
+    return ErrorKind(type(cause).__name__[:100], _place(error)[:200], _detail(cause)[:200])
+
+
+def _place(error: BaseException) -> str:
+    frames = [
+        (str(frame.f_globals.get("__name__", "")), frame.f_code.co_qualname)
+        for frame, _line in traceback.walk_tb(error.__traceback__)
+    ]
+    frames.reverse()
+    for is_place in (_is_preferred, _is_ours):
+        for module, function in frames:
+            if is_place(module):
+                return f"{module}.{function}".replace(".<locals>", "")
+    return ""
+
+
+def _is_preferred(module: str) -> bool:
+    return module.partition(".")[0] in PACKAGES and module not in RUNNERS
+
+
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in (*PACKAGES, *HELPERS)
+
+
+def _detail(cause: BaseException) -> str:
+    if isinstance(cause, PostgresError):
+        return cause.diag.constraint_name or cause.diag.column_name or ""
+    return NUMBER.sub("N", str(cause)) if getattr(cause, "names_only", False) else ""

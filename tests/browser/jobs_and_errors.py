@@ -1,0 +1,41 @@
+"""Find the cause of a failure on the pages of error groups and jobs, on a phone and on a desktop."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.axe import admin_violations
+from tests.browser.repairing import failed_event_url, faulty_site, site, tab
+from tests.helpers.faulty_site import FaultySite
+
+__all__ = ["failed_event_url", "faulty_site", "site", "tab"]
+
+FAILED_JOB = """
+INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts)
+VALUES ('nobody', 'profiles.contact.emails.mail_contact_message', 'failed', 9) RETURNING id
+"""
+
+
+def test_group_of_a_failed_event_is_marked_as_known(tab: Page, failed_event_url: str, axe: str) -> None:
+    tab.goto(failed_event_url)
+    tab.get_by_role("link", name="All failures with this error").click()
+    expect(tab.locator(".status-summary")).to_contain_text("fails with this error")
+    assert admin_violations(tab, axe) == []
+    tab.get_by_role("button", name="Mark as known").click()
+    expect(tab.locator(".status-summary")).to_contain_text("Known.")
+    tab.get_by_role("link", name="Replay all events").click()
+    expect(tab.get_by_role("button", name="Dry run")).to_be_visible()
+    tab.get_by_role("link", name="Errors", exact=True).click()
+    expect(tab.get_by_role("heading", level=1)).to_have_text("Error groups")
+    assert admin_violations(tab, axe) == []
+
+
+def test_given_up_job_is_retried(tab: Page, faulty_site: FaultySite, axe: str) -> None:
+    [[job]] = faulty_site.execute(FAILED_JOB)
+    tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/?state=given_up")
+    assert admin_violations(tab, axe) == []
+    tab.get_by_role("link", name="Retry all matching failed jobs").click()
+    expect(tab.locator(".status-summary")).to_contain_text("1 failed job.")
+    assert admin_violations(tab, axe) == []
+    tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/{job}/change/")
+    assert admin_violations(tab, axe) == []
+    tab.get_by_role("button", name="Retry").click()
+    expect(tab.locator(".status-summary")).to_contain_text("Retrying.")

@@ -1,0 +1,52 @@
+"""Filters of the list of jobs."""
+
+from typing import Any, cast
+
+from django import forms
+from django.db.models import QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from core.jobs import descriptions
+from webhooks.admin.form_filter import FilterForm, FormFilter, StatesField, UserField, UTCDateTimeField, WithinField
+from webhooks.jobs import lists
+from webhooks.jobs.people import jobs_of
+from webhooks.models import Job, JobFailure
+from webhooks.models.jobs import JobState
+
+
+def task_choices() -> list[tuple[str, str]]:
+    tasks = sorted((str(task.title), name) for name, task in descriptions.items())
+    return [("", str(_("Any job"))), *((name, title) for title, name in tasks)]
+
+
+class JobFilterForm(FilterForm):
+    """The filters of the list of jobs."""
+
+    state = StatesField(choices=JobState.choices, label=_("State"))
+    task = forms.ChoiceField(
+        choices=task_choices, label=_("Job"), error_messages={"invalid_choice": _("There is no job “%(value)s”.")}
+    )
+    within = WithinField(label=_("Queued"))
+    user = UserField()
+    error_group = forms.IntegerField(min_value=1, max_value=2**63 - 1, label=_("Error group"))
+    queued_at__gte = UTCDateTimeField(label=_("Queued from (UTC)"))
+    queued_at__lt = UTCDateTimeField(label=_("Queued before (UTC)"))
+
+    def apply(self, rows: QuerySet[Job]) -> QuerySet[Job]:
+        self.full_clean()
+        values = self.cleaned_data
+        conditions: dict[str, Any] = {"state__in": sorted(values.get("state", ())), "task_name": values.get("task")}
+        found = rows.filter(**{name: value for name, value in conditions.items() if value})
+        if clerk_id := values.get("user"):
+            found = found.filter(jobs_of(clerk_id))
+        if group := values.get("error_group"):
+            found = found.filter(pk__in=JobFailure.objects.filter(group=group).values("job_id"))
+        return lists.queued_between(found, self.since("within", "queued_at__gte"), values.get("queued_at__lt"))
+
+
+class JobFilter(FormFilter):
+    """The filters of the list of jobs."""
+
+    title = cast(str, _("jobs"))
+    form_class = JobFilterForm
+    basic = frozenset({"state", "within", "task"})

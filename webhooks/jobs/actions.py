@@ -1,0 +1,103 @@
+"""Retry, discard and cancel background jobs."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
+
+from audit import log
+from audit.log import Actor
+from audit.models import AuditLog
+from core.db import joined_writes
+from webhooks.models import Job, JobFailure
+
+Action = AuditLog.Action
+#: Maximum number of jobs per request. Operators repeat the action for more.
+MAX_JOBS = 10_000
+#: Jobs are audited separately up to this number. Larger selections have one audit row.
+MAX_AUDITED = 100
+#: Two jobs with the same queueing lock must not wait at the same time, so the newest of them is retried.
+RETRY = """
+UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + 1, scheduled_at = now() WHERE id IN (
+    SELECT DISTINCT ON (coalesce(job.queueing_lock, job.id::text)) job.id FROM procrastinate_jobs job
+    WHERE job.id = ANY(%s) AND NOT EXISTS (
+        SELECT FROM procrastinate_jobs waiting
+        WHERE waiting.status = 'todo' AND waiting.queueing_lock = job.queueing_lock
+    ) ORDER BY coalesce(job.queueing_lock, job.id::text), job.id DESC
+) RETURNING id
+"""
+DISCARD = "DELETE FROM procrastinate_jobs WHERE id = ANY(%s) RETURNING id"
+CANCEL = "UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = ANY(%s) RETURNING id"
+
+
+class _Change(NamedTuple):
+    """A change of jobs with one of Procrastinate's states."""
+
+    status: str
+    sql: str
+    action: AuditLog.Action
+
+
+class Done(NamedTuple):
+    """The number of changed jobs, and of jobs in the required state that could not be changed."""
+
+    changed: int
+    skipped: int
+
+
+_RETRY = _Change("failed", RETRY, Action.JOB_RETRIED)
+_DISCARD = _Change("failed", DISCARD, Action.JOB_DISCARDED)
+_CANCEL = _Change("todo", CANCEL, Action.JOB_CANCELLED)
+
+
+def retry(ids: Iterable[int], actor: Actor, *, description: str = "") -> Done:
+    """Run failed jobs again as soon as a worker is free. Other jobs are ignored.
+
+    A job is skipped if its next run is already queued.
+    """
+    ids = list(ids)
+    try:
+        return _apply(_RETRY, ids, actor, description)
+    except IntegrityError:  # The next run of a job was queued at the same moment. It is found in the second attempt.
+        return _apply(_RETRY, ids, actor, description)
+
+
+@transaction.atomic
+def discard(ids: Iterable[int], actor: Actor, *, description: str = "") -> Done:
+    """Delete failed jobs without running them again. Other jobs are ignored."""
+    ids = list(ids)
+    done = _apply(_DISCARD, ids, actor, description)
+    JobFailure.objects.filter(job_id__in=ids).exclude(job_id__in=Job.objects.filter(pk__in=ids).values("pk")).delete()
+    return done
+
+
+def cancel(ids: Iterable[int], actor: Actor) -> Done:
+    """Cancel jobs that have not started. Other jobs are ignored."""
+    return _apply(_CANCEL, ids, actor)
+
+
+def newest(jobs: QuerySet[Job]) -> list[int]:
+    """Return the IDs of the newest jobs, at most MAX_JOBS."""
+    return list(jobs.order_by("-pk").values_list("pk", flat=True)[:MAX_JOBS])
+
+
+@transaction.atomic
+def _apply(change: "_Change", ids: Iterable[int], actor: Actor, description: str = "") -> Done:
+    found = Job.objects.filter(pk__in=list(ids), status=change.status).order_by("pk")
+    jobs = {job.pk: job for job in found.select_for_update(of=("self",), skip_locked=True)}
+    with connection.cursor() as cursor:
+        cursor.execute(change.sql, [list(jobs)])
+        changed = [pk for (pk,) in cursor.fetchall()]
+    _audit(change.action, [jobs[pk] for pk in sorted(changed)], actor, description)
+    return Done(len(changed), len(jobs) - len(changed))
+
+
+def _audit(action: AuditLog.Action, jobs: list[Job], actor: Actor, description: str) -> None:
+    if len(jobs) > MAX_AUDITED:
+        last = jobs[-1].pk
+        log.record(action, actor=actor, target=jobs[0], jobs=len(jobs), selection=description, last=last)
+        return
+    with joined_writes.joined():
+        for job in jobs:
+            log.record(action, actor=actor, target=job, task=job.task_name)

@@ -1,0 +1,61 @@
+"""Filter and search jobs."""
+
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from procrastinate.contrib.django.models import ProcrastinateEvent
+
+from core.jobs import descriptions
+from webhooks.jobs.people import jobs_of
+from webhooks.jobs.states import STATE
+from webhooks.models import Job, WebhookEvent
+
+#: Maximum time between the start of a transaction, which is the time of its jobs, and the insertion of a job.
+MAX_TRANSACTION = timedelta(minutes=10)
+
+
+def with_state(jobs: QuerySet[Job]) -> QuerySet[Job]:
+    return jobs.annotate(state=STATE)  # type: ignore[no-redef]  # declared for the admin
+
+
+def queued_between(jobs: QuerySet[Job], since: datetime | None, until: datetime | None) -> QuerySet[Job]:
+    """Return jobs that were queued from `since` (inclusive) to `until` (exclusive).
+
+    Jobs have IDs roughly in the order of their times, so the IDs are also limited. Otherwise, PostgreSQL would read all
+    newer jobs first.
+    """
+    if not (since or until):
+        return jobs
+    queued = ProcrastinateEvent.objects.filter(type="deferred")
+    times = {name: time for name, time in (("at__gte", since), ("at__lt", until)) if time}
+    found = jobs.filter(Exists(queued.filter(job=OuterRef("pk"), **times)))
+    if since:
+        before = queued.filter(at__lt=since - MAX_TRANSACTION).order_by("-at").values_list("job_id", flat=True).first()
+        found = found if before is None else found.filter(pk__gt=before)
+    if until:
+        after = queued.filter(at__gte=until + MAX_TRANSACTION).order_by("at").values_list("job_id", flat=True).first()
+        found = found if after is None else found.filter(pk__lt=after)
+    return found
+
+
+def search(jobs: QuerySet[Job], term: str, clerk_ids: list[str]) -> QuerySet[Job]:
+    """Return the jobs with an ID, about a person or an event, or with a word in their title.
+
+    Args:
+        clerk_ids: the Clerk IDs of the people with the searched email address.
+    """
+    if clerk_ids:
+        return jobs.filter(jobs_of(clerk_ids[0]))
+    if term.isascii() and term.isdecimal():
+        return jobs.filter(pk=int(term)) if len(term) < 19 else jobs.none()
+    if term.startswith("user_"):
+        return jobs.filter(jobs_of(term))
+    if term.startswith("msg_"):
+        events = WebhookEvent.objects.filter(svix_id=term).values_list("pk", flat=True)
+        conditions = [Q(args__contains={"event_id": pk}) for pk in events]
+        return jobs.filter(conditions[0]) if conditions else jobs.none()
+    return jobs.filter(task_name__in=_tasks_with(term.lower()))
+
+
+def _tasks_with(word: str) -> list[str]:
+    return [name for name, task in descriptions.items() if word in str(task.title).lower() or word in name]

@@ -1,0 +1,29 @@
+"""Indexes on Procrastinate's tables for the list of jobs and for pruning.
+
+Procrastinate's own indexes serve only its workers. Without these, a filtered list reads all finished jobs.
+"""
+
+from django.db import migrations
+
+# The expression must be the same as in webhooks.jobs.states.
+FORWARDS = """
+CREATE INDEX webhooks_job_state ON procrastinate_jobs ((
+    CASE WHEN (attempts > 0 AND status = 'todo') THEN 'retrying' WHEN status = 'todo' THEN 'pending'
+    WHEN status = 'doing' THEN 'running' WHEN (attempts > 1 AND status = 'failed') THEN 'given_up'
+    WHEN status = 'failed' THEN 'failed' WHEN status = 'succeeded' THEN 'finished' ELSE 'cancelled' END), id);
+CREATE INDEX webhooks_job_task ON procrastinate_jobs (task_name, id);
+CREATE INDEX webhooks_job_arguments ON procrastinate_jobs USING gin (args jsonb_path_ops);
+CREATE INDEX webhooks_job_deferred ON procrastinate_events (at) WHERE type = 'deferred';
+"""
+BACKWARDS = """
+DROP INDEX webhooks_job_state;
+DROP INDEX webhooks_job_task;
+DROP INDEX webhooks_job_arguments;
+DROP INDEX webhooks_job_deferred;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("webhooks", "0002_changed_in_trigger")]
+
+    operations = [migrations.RunSQL(FORWARDS, BACKWARDS)]

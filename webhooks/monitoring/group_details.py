@@ -1,0 +1,124 @@
+"""The failures, events, jobs and people of an error group. Every query reads a limited number of rows."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from core.times import start_of_hour
+from webhooks.jobs.lists import with_state
+from webhooks.jobs.people import add_people
+from webhooks.models import Attempt, ErrorGroup, Job, JobFailure, WebhookEvent
+from webhooks.monitoring import charts
+from webhooks.monitoring.dashboard import column_starts
+
+DAY = timedelta(days=1)
+#: Maximum number of failures that are counted for the chart, for a group, and for a row of the list.
+MAX_CHARTED, MAX_COUNTED, MAX_LISTED_COUNT = 100_000, 10_000, 1_000
+#: Number of the newest failures whose events, jobs and people are collected, and of rows that are shown.
+MAX_COLLECTED, MAX_SHOWN = 1_000, 20
+RECENT_COUNTS = """
+SELECT wanted.pk, (
+    SELECT count(*) FROM (
+        SELECT FROM webhooks_attempt WHERE error_group_id = wanted.pk AND started_at >= %(since)s LIMIT %(limit)s
+    ) AS attempts
+) + (
+    SELECT count(*) FROM (
+        SELECT FROM webhooks_jobfailure WHERE group_id = wanted.pk AND failed_at >= %(since)s LIMIT %(limit)s
+    ) AS failures
+) FROM unnest(%(ids)s::bigint[]) AS wanted (pk)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """What an error group has affected.
+
+    Attributes:
+        failing: events that still fail with this error. The count stops at MAX_COUNTED.
+        events, jobs: the newest of them.
+        stopped_jobs: failed jobs with this error among the collected ones.
+        people: everyone among the collected events and jobs.
+        is_more: whether there are more failures than were collected.
+    """
+
+    failing: int
+    events: list[WebhookEvent]
+    jobs: list[Job]
+    stopped_jobs: int
+    people: list[User]
+    is_more: bool
+
+
+def affected(group: ErrorGroup) -> Affected:
+    """Collect what the newest failures of a group have affected, in a fixed number of queries."""
+    event_ids = _newest_ids(Attempt.objects.filter(error_group=group).order_by("-started_at"), "event_id")
+    job_ids = _newest_ids(JobFailure.objects.filter(group=group).order_by("-failed_at"), "job_id")
+    failing = WebhookEvent.objects.filter(error_group=group).order_by()[: MAX_COUNTED + 1].count()
+    events = WebhookEvent.objects.filter(pk__in=event_ids).order_by("-received_at").defer("payload", "headers")
+    clerk_ids = events.values_list("clerk_user_id", flat=True) if event_ids else []
+    jobs = list(with_state(Job.objects.filter(pk__in=job_ids)).order_by("-pk")) if job_ids else []
+    add_people(jobs)
+    people = {user.pk: user for user in User.objects.filter(clerk_id__in={*clerk_ids} - {None})}
+    people |= {job.person.pk: job.person for job in jobs if job.person}
+    return Affected(
+        failing=failing,
+        events=list(events[:MAX_SHOWN]) if event_ids else [],
+        jobs=jobs[:MAX_SHOWN],
+        stopped_jobs=sum(job.status == "failed" for job in jobs),
+        people=list(people.values()),
+        is_more=max(len(event_ids), len(job_ids)) >= MAX_COLLECTED,
+    )
+
+
+def last_failure(group: ErrorGroup) -> Attempt | JobFailure | None:
+    """Return the newest failure, which holds the error's text and traceback."""
+    attempt = Attempt.objects.filter(error_group=group).order_by("-started_at").first()
+    failure = JobFailure.objects.filter(group=group).order_by("-failed_at").first()
+    if attempt and failure:
+        return failure if failure.failed_at > attempt.started_at else attempt
+    return attempt or failure
+
+
+def chart(group: ErrorGroup, now: datetime) -> charts.Chart:
+    """Return the failures of each of the last 24 hours."""
+    starts = column_starts(now, "24h")
+    times = [
+        (_("Events"), Attempt.objects.filter(error_group=group, started_at__gte=starts[0]), "started_at"),
+        (_("Jobs"), JobFailure.objects.filter(group=group, failed_at__gte=starts[0]), "failed_at"),
+    ]
+    counted: list[tuple[datetime, str, int]] = []
+    for name, failures, column in times:
+        newest = failures.order_by(f"-{column}").values_list(column, flat=True)[:MAX_CHARTED]
+        hours = Counter(start_of_hour(at) for at in newest)
+        counted += [(hour, name, number) for hour, number in hours.items()]
+    return charts.stack_columns(starts, counted)
+
+
+def count(group: ErrorGroup) -> int:
+    """Return the number of all failures of a group. The count stops above MAX_COUNTED."""
+    counted = [
+        failures.order_by()[: MAX_COUNTED + 1].count()
+        for failures in (Attempt.objects.filter(error_group=group), JobFailure.objects.filter(group=group))
+    ]
+    return min(sum(counted), MAX_COUNTED + 1)
+
+
+def recent_counts(ids: Collection[int], now: datetime) -> dict[int, int]:
+    """Return the failures of each group in the last 24 hours. Counts stop above MAX_LISTED_COUNT."""
+    if not ids:
+        return {}
+    parameters: dict[str, Any] = {"ids": list(ids), "since": now - DAY, "limit": MAX_LISTED_COUNT + 1}
+    with connection.cursor() as cursor:
+        cursor.execute(RECENT_COUNTS, parameters)
+        return dict(cursor.fetchall())
+
+
+def _newest_ids(failures: QuerySet[Any], column: str) -> set[int]:
+    return set(failures.values_list(column, flat=True)[:MAX_COLLECTED])
