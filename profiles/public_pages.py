@@ -19,13 +19,16 @@ from accounts.clerk.authentication import NO_TOKEN, SignedOut
 #: time at the latest.
 SHARED_MAX_AGE_S = 5
 MESSAGES_COOKIE = "messages"
+#: Set when a visitor chooses a currency for rates. Pages then depend on the visitor.
+CURRENCY_COOKIE = "currency"
 
 
 def is_for_every_visitor(request: HttpRequest) -> bool:
-    """Return whether the response to `request` is the same for every visitor: no session and no pending message."""
+    """Return whether the response to `request` is the same for every visitor: no session, message or currency."""
     state = getattr(request, "clerk", None)
     has_session = not isinstance(state, SignedOut) or state.reason != NO_TOKEN
-    return not has_session and MESSAGES_COOKIE not in request.COOKIES and not settings.DEBUG
+    is_personal = has_session or MESSAGES_COOKIE in request.COOKIES or CURRENCY_COOKIE in request.COOKIES
+    return not is_personal and not settings.DEBUG
 
 
 def etag_of(*parts: object) -> str:

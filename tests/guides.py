@@ -70,7 +70,7 @@ def run(folder: Path, *arguments: str) -> None:
             "profiles",
             7,
             [
-                "tests/profiles/pages/test_spoken_languages.py",
+                "tests/profiles/pages/test_certificates.py",
                 "tests/profiles/api/test_api.py",
                 "tests/accounts/test_pages.py",
                 "tests/test_ownership.py",

@@ -61,9 +61,18 @@ class Form:
             FormRejected: the form has no such field.
         """
         for name, value in data.items():
+            if f"{name}_0" in self.kinds:
+                self._fill_rows(name, value)
+                continue
             if name not in self.kinds:
                 raise FormRejected(f"The form has no field {name}.")
             self.values[name] = _field_values(self.kinds[name], value)
+
+    def _fill_rows(self, name: str, entries: list[str]) -> None:
+        """Fill in rows of two lists each, for example with a language and its level from "pl:native"."""
+        for row, entry in enumerate(entries):
+            first, _, second = entry.partition(":")
+            self.values |= {f"{name}_{2 * row}": [first], f"{name}_{2 * row + 1}": [second]}
 
     def press(self, button: str) -> None:
         self.values[button] = [self.buttons[button]]

@@ -19,6 +19,12 @@ from profiles.directory.query import MAX_FILTER_VALUES, MAX_TEXT_LENGTH, Directo
 from profiles.directory.search import Page
 
 NEWEST = "newest"
+#: Error messages for facets without a list of values.
+EXPECTED = {
+    "skill": "Use the name of a skill.",
+    "place": "Use the last part of a location, usually a country.",
+    "near": "Use an IANA time zone, such as Europe/Warsaw.",
+}
 
 
 def parse_query(params: QueryDict) -> DirectoryQuery:
@@ -61,7 +67,7 @@ def _errors(params: QueryDict) -> Iterator[tuple[str, list[str]]]:
         if len(values) > MAX_FILTER_VALUES:
             yield key, [f"Use at most {MAX_FILTER_VALUES} values."]
         elif not all(map(facet.is_valid, values)):
-            expected = f"Use one of {', '.join(facet.labels)}." if facet.labels else "Use the name of a skill."
+            expected = f"Use one of {', '.join(facet.labels)}." if facet.labels else EXPECTED[key]
             yield key, [expected]
 
 
@@ -79,7 +85,8 @@ def _filter(facet: Facet) -> dict[str, Any]:
     )
     ranges = ", ".join(f"{value}: {label}" for value, label in facet.labels.items() if str(value).isdecimal())
     schema = {"type": "array", "items": {"type": "string", **limits}, "maxItems": MAX_FILTER_VALUES}
-    return _parameter(facet.key, schema, f"{summary} {ranges}".strip())
+    expected = "" if facet.labels else EXPECTED[facet.key]
+    return _parameter(facet.key, schema, " ".join(filter(None, (summary, ranges, expected))))
 
 
 PARAMETERS = [

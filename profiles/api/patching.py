@@ -9,7 +9,7 @@ from django import forms
 from profiles.api.errors import ApiError
 from profiles.api.parsers import Number
 from profiles.editing.sections import BUILDER_SECTIONS
-from profiles.forms.fields import ListField
+from profiles.forms.fields import LanguagesField, ListField
 from profiles.forms.sections import ClientForm, ProfileForm
 from profiles.models import BuilderProfile, Profile
 
@@ -21,6 +21,7 @@ CLIENT_FORMS: Forms = [ClientForm]
 
 EXPECTED_STRING, EXPECTED_BOOLEAN, EXPECTED_LIST = "Use a string.", "Use true or false.", "Use a list of strings."
 EXPECTED_NUMBER = "Use a number, a numeric string, or null."
+EXPECTED_DATE = "Use a date such as 2027-01-15, or null."
 
 
 def validated(profile: Profile, data: Mapping[str, Any], read_only: frozenset[str]) -> dict[str, Any]:
@@ -81,9 +82,11 @@ def _type_error(field: forms.Field, value: Any) -> str:
     match field:
         case forms.BooleanField():
             return "" if isinstance(value, bool) else EXPECTED_BOOLEAN
-        case forms.DecimalField():
+        case forms.IntegerField():  # includes decimal fields
             return "" if value is None or isinstance(value, str) else EXPECTED_NUMBER
-        case ListField() | forms.MultipleChoiceField():
+        case forms.DateField():
+            return "" if value is None or _is_string(value) else EXPECTED_DATE
+        case ListField() | LanguagesField() | forms.MultipleChoiceField():
             return "" if isinstance(value, list) and all(map(_is_string, value)) else EXPECTED_LIST
     return "" if _is_string(value) else EXPECTED_STRING
 

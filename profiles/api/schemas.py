@@ -9,7 +9,8 @@ from django.db import models
 
 from profiles.api.patching import BUILDER_FORMS, CLIENT_FORMS, Forms
 from profiles.api.serializers import BUILDER_FIELDS, CLIENT_FIELDS, PRIVATE_FIELDS, SUMMARY_FIELDS
-from profiles.forms.fields import ListField
+from profiles.forms.fields import LanguagesField, ListField
+from profiles.languages import LANGUAGES, Level
 from profiles.models import Badge, BuilderProfile, ClientProfile, Profile, Project
 
 #: Choices are omitted from a schema if there are more than this, as for time zones.
@@ -22,6 +23,8 @@ MOMENT, TEXT, NUMBER, FLAG = (
     {"type": "boolean"},
 )
 TEXTS = {"type": "array", "items": TEXT}
+#: A language code, with or without a level.
+LANGUAGE_PATTERN = rf"^({'|'.join(LANGUAGES)})(:({'|'.join(Level.values)}))?$"
 
 
 def object_schema(*, optional: Iterable[str] = (), **properties: Any) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def patch_schema(form_classes: Forms) -> dict[str, Any]:
 
 def _field_schema(field: forms.Field) -> dict[str, Any]:
     # maxItems would be wrong, because empty and duplicate entries are removed before they are counted.
-    limit = f"At most {field.max_items}." if isinstance(field, ListField) else ""
+    limit = f"At most {field.max_items}." if isinstance(field, ListField | LanguagesField) else ""
     annotations = {"title": str(field.label), "description": f"{field.help_text} {limit}".strip()}
     return _type_schema(field) | {name: text for name, text in annotations.items() if text}
 
@@ -58,14 +61,20 @@ def _type_schema(field: forms.Field) -> dict[str, Any]:
     match field:
         case forms.BooleanField():
             return dict(FLAG)
-        case forms.DecimalField():
-            return {"type": ["number", "string", "null"], **_limits(field)}
+        case forms.IntegerField():  # includes decimal fields
+            kind = "number" if isinstance(field, forms.DecimalField) else "integer"
+            return {"type": [kind, "string", "null"], **_limits(field)}
+        case forms.DateField():
+            return nullable("string", format="date")
+        case LanguagesField():
+            return {"type": "array", "items": {"type": "string", "pattern": LANGUAGE_PATTERN}}
         case ListField():
             return {"type": "array", "items": {"type": "string", "maxLength": field.max_entry_length}}
         case forms.MultipleChoiceField():
             return {"type": "array", "items": {"type": "string", "enum": _values(field)}}
-        case forms.ChoiceField() if len(_values(field)) <= MAX_CHOICES:
-            return {"type": "string", "enum": _values(field)}
+        case forms.ChoiceField():
+            values = _values(field)
+            return TEXT | ({"enum": values} if len(values) <= MAX_CHOICES else {})
         case forms.CharField():
             return {"type": "string", "maxLength": field.max_length}
     return dict(TEXT)
@@ -94,6 +103,8 @@ def _column_type(column: Any) -> dict[str, Any]:
             return {"type": "string", "pattern": rf"^\d+\.\d{{{column.decimal_places}}}$"}
         case models.DateTimeField():
             return dict(MOMENT)
+        case models.DateField():
+            return {"type": "string", "format": "date"}
         case models.URLField():
             return {"type": "string", "format": "uri"}
     return {"type": _column_kind(column)}

@@ -1,13 +1,14 @@
 """Count builders for each filter value in the directory."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from profiles import languages, time_zones
 from profiles.directory import indexing, terms
 from profiles.directory import results as directory
-from profiles.directory.facets import FACETS, Facet
+from profiles.directory.facets import FACETS, NEAR, Facet
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.results import Row, Sample
 from profiles.directory.search import Match, Page
@@ -57,7 +58,7 @@ class FacetCounts:
     """The number of sampled builders for each facet value.
 
     Attributes:
-        spellings: the displayed spelling of each skill key, taken from the first builder with that skill.
+        spellings: the displayed spelling of each skill and place, by filter term, taken from the first builder who has it.
     """
 
     counts: Mapping[str, Counter[str]]
@@ -66,14 +67,12 @@ class FacetCounts:
 
     @classmethod
     def from_sample(cls, sample: Sample) -> "FacetCounts":
-        rows, skills, spellings = sample.rows, Counter[str](), dict[str, str]()
-        for skill, number in Counter(chain.from_iterable(row.skills for row in rows)).items():
-            if key := terms.term_key(skill):
-                spellings.setdefault(key, skill)
-                skills[key] += number
+        rows, spellings = sample.rows, dict[str, str]()
         counts = {
             "domain": Counter(chain.from_iterable(row.domains for row in rows)),
-            "skill": skills,
+            "skill": _count_texts("skill", chain.from_iterable(row.skills for row in rows), spellings),
+            "place": _count_texts("place", (indexing.place_of(row.location) for row in rows), spellings),
+            "language": Counter(languages.split(entry)[0] for row in rows for entry in row.languages),
             "tier": Counter(str(row.validation_tier) for row in rows),
             "availability": Counter(map(_availability, rows)),
             "rate": Counter(indexing.rate_range(row.rate_usd) for row in rows if row.rate_usd),
@@ -81,9 +80,8 @@ class FacetCounts:
         return cls(counts, spellings, sample.is_complete)
 
     def formatted(self, key: str, value: str) -> str:
-        return format_count(
-            self.counts[key][terms.term_key(value) if key == "skill" else value], is_complete=self.is_complete
-        )
+        value = terms.term_key(value) if key in indexing.FREE_TEXT else value
+        return format_count(self.counts[key][value], is_complete=self.is_complete)
 
 
 def format_count(number: int, *, is_complete: bool) -> str:
@@ -164,7 +162,10 @@ def _availability(row: Row) -> str:
 
 def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterator[Choice]:
     selected = query.filters.get(facet.key, ())
-    values = facet.labels or _skills(selected, counts)
+    if facet.key == NEAR:
+        yield from _cities(facet, selected)
+        return
+    values = _frequent(facet, selected, counts) if facet.is_long or not facet.labels else facet.labels
     for number, value in enumerate(values):
         count = counts.formatted(facet.key, value)
         # Omit values without matches.
@@ -172,11 +173,29 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
             yield Choice(f"{facet.key}-{number}", value, facet.label(value), count, value in selected)
 
 
-def _skills(selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
-    keys = {terms.term_key(value) for value in selected}
+def _cities(facet: Facet, selected: tuple[str, ...]) -> Iterator[Choice]:
+    """Yield a choice for each city. They have no counts, because the browser adds the visitor's own time zone."""
+    for number, zone in enumerate(dict.fromkeys((*selected, *time_zones.CITIES))):
+        yield Choice(f"{facet.key}-{number}", zone, facet.label(zone), "", zone in selected)
+
+
+def _count_texts(facet: str, texts: Iterable[str], spellings: dict[str, str]) -> Counter[str]:
+    """Count texts by their keys, and add the spelling of each new text."""
+    counts = Counter[str]()
+    for text, number in Counter(texts).items():
+        if key := terms.term_key(text):
+            spellings.setdefault(indexing.filter_term(facet, text), text)
+            counts[key] += number
+    return counts
+
+
+def _frequent(facet: Facet, selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
+    """Return the selected values and the most frequent other values."""
+    is_text = facet.key in indexing.FREE_TEXT
+    keys = {terms.term_key(value) if is_text else value for value in selected}
     frequent = [
-        counts.spellings[key]
-        for key, _ in counts.counts["skill"].most_common(MAX_SKILL_CHOICES + len(keys))
-        if key not in keys
+        counts.spellings[indexing.filter_term(facet.key, key)] if is_text else key
+        for key, _ in counts.counts[facet.key].most_common(MAX_SKILL_CHOICES + len(keys))
+        if key not in keys and (is_text or facet.is_valid(key))
     ]
     return [*selected, *frequent[:MAX_SKILL_CHOICES]]

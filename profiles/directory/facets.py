@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from profiles import languages, time_zones
 from profiles.directory import indexing, terms
 from profiles.directory.tsqueries import quoted
 from profiles.models import Availability, BuilderProfile, Domain
 
-MAX_SKILL_LENGTH = 40
+MAX_SKILL_LENGTH = indexing.MAX_FREE_TEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Facet:
 
     Attributes:
         key: the query parameter.
-        labels: labels by value, in display order. Empty for skills, because skills are free text.
+        labels: labels by value, in display order. Empty for skills, places and time zones.
+        is_long: whether to show only the most frequent values, because there are too many.
         match_all: whether builders must have all selected values. If false, one selected value is enough.
     """
 
@@ -28,6 +31,7 @@ class Facet:
     title: str | Promise
     labels: Mapping[str, str | Promise] = field(default_factory=dict)
     match_all: bool = False
+    is_long: bool = False
 
     def label(self, value: str) -> str:
         return str(self.labels.get(value, value))
@@ -36,8 +40,24 @@ class Facet:
         return value in self.labels if self.labels else bool(terms.term_key(value)) and len(value) <= MAX_SKILL_LENGTH
 
     def tsquery(self, values: Iterable[str]) -> str:
-        terms = (quoted(indexing.filter_term(self.key, value)) for value in values)
-        return f"({(' & ' if self.match_all else ' | ').join(terms)})"
+        return f"({(' & ' if self.match_all else ' | ').join(map(self._term, values))})"
+
+    def _term(self, value: str) -> str:
+        return quoted(indexing.filter_term(self.key, value))
+
+
+class NearFacet(Facet):
+    """Builders whose local time is within three hours of the visitor's. The values are IANA time zones."""
+
+    def label(self, value: str) -> str:
+        return gettext("Within 3 hours of %(city)s") % {"city": time_zones.city(value)}
+
+    def is_valid(self, value: str) -> bool:
+        return value in time_zones.zone_names()
+
+    def _term(self, value: str) -> str:
+        groups = (quoted(indexing.filter_term(self.key, group)) for group in time_zones.near_groups(value))
+        return f"({' | '.join(groups)})"
 
 
 def _rate_labels() -> dict[str, str | Promise]:
@@ -46,6 +66,11 @@ def _rate_labels() -> dict[str, str | Promise]:
     return {"0": _("Under $40"), **between, str(len(steps)): _("$200 or more")}
 
 
+def _language_labels() -> dict[str, str | Promise]:
+    return {code: _(english) for code, (english, _native) in languages.LANGUAGES.items()}
+
+
+NEAR = "near"
 FACETS = {
     facet.key: facet
     for facet in (
@@ -54,6 +79,9 @@ FACETS = {
         Facet("availability", _("Availability"), dict(Availability.choices)),
         Facet("tier", _("Tier"), {str(value): label for value, label in BuilderProfile.Tier.choices}),
         Facet("rate", _("Hourly rate"), _rate_labels()),
+        Facet("language", _("Language"), _language_labels(), match_all=True, is_long=True),
+        Facet("place", _("Place")),
+        NearFacet(NEAR, _("Time zone"), match_all=True),
     )
 }
 

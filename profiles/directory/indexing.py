@@ -4,6 +4,7 @@ The columns depend on the profile and its user. Code that saves a profile must c
 columns that `index` returns. `profiles.lifecycle` does this for every change.
 """
 
+import re
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from itertools import chain
 from django.db import connection, transaction
 from django.utils import timezone
 
+from profiles import languages, time_zones
 from profiles.directory import terms
 from profiles.directory.exchange_rates import to_usd
 from profiles.directory.tsqueries import quoted
@@ -21,6 +23,8 @@ from profiles.models import Availability, BuilderProfile, Domain
 COLUMNS = ("search", "name_key", "score", "rate_usd", "index_due_at")
 #: Number of profiles locked at a time.
 BATCH_SIZE = 200
+#: Facets whose values are text that builders wrote, and the maximum length of a value.
+FREE_TEXT, MAX_FREE_TEXT = ("skill", "place"), 40
 MAX_NAME_LENGTH = 120
 _NORMALIZE = "SELECT text::tsvector::text FROM unnest(%s::text[]) WITH ORDINALITY AS given(text, n) ORDER BY n"
 #: Lower bounds of the rate ranges in US dollars, except for the first range, which starts at 0.
@@ -175,13 +179,21 @@ def _texts(profile: BuilderProfile) -> Iterator[tuple[str, Sequence[str]]]:
     yield "A", (profile.name, "".join(profile.name.split()))
     yield "B", (profile.headline, profile.tagline, *profile.skills)
     yield "C", (*(str(Domain(value).label) for value in profile.domains), *profile.expertise)
-    yield "D", (profile.bio, profile.location)
+    spoken = [
+        language for entry in profile.languages for language in languages.LANGUAGES.get(languages.split(entry)[0], ())
+    ]
+    yield "D", (profile.bio, profile.location, *spoken)
 
 
 def _filter_terms(profile: BuilderProfile) -> Iterator[str]:
     """Yield the terms that filters search for. They start with a slash, so they never match a search word."""
     yield from (filter_term("domain", domain) for domain in profile.domains)
     yield from {filter_term("skill", skill) for skill in profile.skills if terms.term_key(skill)}
+    yield from {filter_term("language", languages.split(entry)[0]) for entry in profile.languages}
+    if place := place_of(profile.location):
+        yield filter_term("place", place)
+    if group := time_zones.group_of(profile.time_zone):
+        yield filter_term("near", group)
     yield filter_term("tier", str(profile.validation_tier))
     yield filter_term("availability", profile.effective_availability)
     if profile.hourly_rate:
@@ -189,7 +201,16 @@ def _filter_terms(profile: BuilderProfile) -> Iterator[str]:
 
 
 def filter_term(facet: str, value: str) -> str:
-    return f"/{facet}/{terms.term_key(value) if facet == 'skill' else value}"
+    return f"/{facet}/{terms.term_key(value) if facet in FREE_TEXT else value}"
+
+
+def place_of(location: str) -> str:
+    """Return the last part of a location, which is usually the country: "Poland" for "Gdańsk, Poland".
+
+    It is "" if it contains no letters or is too long for a filter.
+    """
+    place = re.split("[,،、]", location)[-1].strip()
+    return place if terms.term_key(place) and len(place) <= MAX_FREE_TEXT else ""
 
 
 def rate_range(dollars: int) -> str:

@@ -35,7 +35,10 @@ LISTED_CONDITION = "searchable AND headline <> '' AND slug IS NOT NULL" + "".joi
     f" AND {name} IS NULL" for name in sorted(BuilderProfile.HIDDEN_BY_FIELDS)
 )
 _ACTIVE = "(SELECT is_active FROM accounts_user WHERE accounts_user.id = user_id)"
-_COLUMNS = "id, domains, skills, validation_tier, available_for_hire, availability, availability_confirmed_at, rate_usd"
+_COLUMNS = (
+    "id, domains, skills, languages, location, validation_tier, available_for_hire, availability, "
+    "availability_confirmed_at, rate_usd"
+)
 
 
 class Row(NamedTuple):
@@ -44,6 +47,8 @@ class Row(NamedTuple):
     id: int
     domains: list[str]
     skills: list[str]
+    languages: list[str]
+    location: str
     validation_tier: int
     available_for_hire: bool
     availability: str

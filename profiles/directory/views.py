@@ -13,17 +13,31 @@ from django_htmx.middleware import HtmxDetails
 
 from profiles import flags
 from profiles.directory import facet_counts
+from profiles.directory.exchange_rates import AS_OF
 from profiles.directory.facets import SORTS
 from profiles.directory.query import DirectoryQuery
 from profiles.directory.search import find
-from profiles.models import BuilderProfile, Domain
+from profiles.models import BuilderProfile, Currency, Domain
 from profiles.models.versions import CARD_VERSION
 from profiles.public_pages import is_for_every_visitor, share_by_content
+from profiles.visitor_currency import is_chosen, remember, visitor_currency
 
 HOME_PAGE_SIZE = 6
 #: Columns for the cards and for sorting.
 _CARD_COLUMNS = (
-    *("slug", "display_name", "headline", "image", "skills", "validation_tier", "hourly_rate", "currency"),
+    *(
+        "slug",
+        "display_name",
+        "headline",
+        "image",
+        "skills",
+        "location",
+        "languages",
+        "page_language",
+        "validation_tier",
+        "hourly_rate",
+        "currency",
+    ),
     *("available_for_hire", "availability", "availability_confirmed_at", "score", "rate_usd"),
     *("user__name", "user__username", "user__image_url"),
 )
@@ -41,7 +55,9 @@ def _cards() -> "QuerySet[BuilderProfile]":
 def home(request: HttpRequest) -> HttpResponse:
     # Featured builders have the highest scores.
     builders = _cards().order_by("-score", "-id")[:HOME_PAGE_SIZE]
-    response = render(request, "home.html", {"builders": builders, "domains": Domain.choices})
+    response = render(
+        request, "home.html", {"builders": builders, "domains": Domain.choices, "currency": visitor_currency(request)}
+    )
     return share_by_content(request, response) if is_for_every_visitor(request) else response
 
 
@@ -62,14 +78,18 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
         "synonyms": facet_counts.synonyms_used(page),
         "suggested_query": page.suggested_text and replace(query, text=page.suggested_text, after=None),
         "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(page),
+        "currency": visitor_currency(request),
+        "currencies": Currency.choices,
+        "rates_as_of": AS_OF,
         "sorts": SORTS,
         "sort": SORTS[query.sort],
     }
     # htmx needs the whole page to restore its history.
     is_partial = request.htmx and not request.htmx.history_restore_request
     response = render(request, f"profiles/builder_list.html{'#found' if is_partial else ''}", context)
-    if not request.htmx and is_for_every_visitor(request):
+    if not request.htmx and is_for_every_visitor(request) and not is_chosen(request):
         response = share_by_content(request, response)
+    remember(request, response)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
     return _update_history(request, query, response) if is_partial else response
 

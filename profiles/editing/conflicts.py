@@ -11,6 +11,8 @@ from django.utils.translation import gettext
 
 from audit.log import Actor, target_key
 from audit.models import AuditLog
+from profiles import languages
+from profiles.forms.fields import LanguagesField
 from profiles.forms.sections import ProfileForm
 from profiles.models import Profile
 from profiles.permissions import Viewer, access_for
@@ -65,6 +67,8 @@ def _actor_label(row: AuditLog, profile: Profile, viewer: Actor) -> str:
 def _display(bound: BoundField, value: Any) -> str:
     if isinstance(value, bool):
         return gettext("Yes") if value else gettext("No")
+    if isinstance(bound.field, LanguagesField):
+        return ", ".join(map(languages.described, value)) or gettext("Empty")
     labels = dict(getattr(bound.field, "choices", ()))
     if labels:
         chosen = value if isinstance(value, list) else [value]

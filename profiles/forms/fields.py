@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.forms import LineField
 from core.text import clean_line
+from profiles import languages
 from profiles.forms import link_validation
 from profiles.slugs import MAX_LENGTH, fold_accents, slugify
 
@@ -135,3 +136,75 @@ class LinksField(ListField):
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
         return super().widget_attrs(widget) | LINK_ATTRS | {"rows": 4}
+
+
+class LanguagesWidget(forms.MultiWidget):
+    """A list of language and level for each spoken language. It shows one row more than the languages that are entered."""
+
+    MIN_ROWS = 3
+
+    def __init__(self) -> None:
+        codes = [("", _("Choose a language")), *language_choices()]
+        levels = [("", _("Level")), *languages.Level.choices]
+        widgets = [
+            forms.Select({"aria-label": label % {"number": number}}, choices=choices)
+            for number in range(1, LanguagesField.max_items + 1)
+            for choices, label in ((codes, _("Language %(number)d")), (levels, _("Level of language %(number)d")))
+        ]
+        super().__init__(widgets)
+
+    def decompress(self, value: Any) -> list[str]:
+        return [part for entry in value or () for part in languages.split(str(entry))]
+
+    def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
+        parts = self.decompress(value)
+        context: dict[str, Any] = super().get_context(name, parts, attrs)
+        rows = max(self.MIN_ROWS, len(parts) // 2 + 1)
+        context["widget"]["subwidgets"] = context["widget"]["subwidgets"][: 2 * rows]
+        return context
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
+        """Return the entries. The API passes them as a list."""
+        if name in data:
+            return data[name]
+        parts = [str(data.get(f"{name}_{index}") or "") for index in range(len(self.widgets))]
+        rows = zip(parts[::2], parts[1::2], strict=True)
+        return [":".join(filter(None, row)) for row in rows if row[0]]
+
+
+class LanguagesField(forms.Field):
+    """Spoken languages, each with or without a level."""
+
+    max_items = 8
+    default_error_messages = {
+        "unknown": _("“%(entry)s” is not in the list of languages. Choose a language and a level from the lists."),
+        "repeated": _("You chose %(language)s twice. Choose each language once."),
+        "too_many_languages": _("Choose at most %(max_items)d languages."),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{"widget": LanguagesWidget} | kwargs)
+
+    def to_python(self, value: Any) -> list[str]:
+        """Return the list of entries, which may be empty."""
+        return [str(entry) for entry in value] if isinstance(value, list | tuple) else []
+
+    def validate(self, value: Sequence[str]) -> None:
+        super().validate(value)
+        for entry in value:
+            if not languages.is_valid(entry):
+                raise ValidationError(self.error_messages["unknown"], "unknown", {"entry": entry[:30]})
+        codes = [languages.split(entry)[0] for entry in value]
+        if repeated := next((code for code in codes if codes.count(code) > 1), ""):
+            raise ValidationError(self.error_messages["repeated"], "repeated", {"language": languages.name(repeated)})
+        if len(value) > self.max_items:
+            raise ValidationError(self.error_messages["too_many_languages"], "too_many", {"max_items": self.max_items})
+
+
+def language_choices() -> list[tuple[str, str]]:
+    """Return the codes with both names, sorted by the English name."""
+    labels = {
+        code: english if english == native else f"{english} · {native}"
+        for code, (english, native) in languages.LANGUAGES.items()
+    }
+    return sorted(labels.items(), key=lambda pair: pair[1])

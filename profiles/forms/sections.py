@@ -1,34 +1,35 @@
 """Forms for profile fields. Pages and the JSON API use the same forms, and therefore the same validation rules."""
 
+from datetime import date, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from core.forms import LineField, ParagraphsField
 from profiles import slug_history
 from profiles.forms import browser_rules
-from profiles.forms.fields import LinkField, LinksField, ListField, PageSlugField
+from profiles.forms.fields import LanguagesField, LinkField, LinksField, ListField, PageSlugField, language_choices
 from profiles.models import BuilderProfile, ClientProfile, Domain, Project
 from profiles.models.builder import MAX_EXPERTISE, MAX_LINKS, MAX_SKILLS
 from profiles.models.portfolio import MAX_TECHNOLOGIES
+from profiles.time_zones import zone_names
 
 MAX_BIO_LENGTH = 5000
 #: In any currency. A higher rate is probably a typo.
 MAX_RATE = Decimal(99999)
+MAX_PROJECT = 999_999_999
+MAX_WAIT = timedelta(days=731)
 
 
-@cache  # Listing the zones reads several hundred files.
 def time_zones() -> list[tuple[str, str | Promise]]:
     """Return choices for all geographic time zones."""
-    zones = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
-    return [("", _("Not stated")), *((zone, zone.replace("_", " ")) for zone in zones)]
+    return [("", _("Not stated")), *((zone, zone.replace("_", " ")) for zone in zone_names())]
 
 
 class DescribedField(forms.BoundField):
@@ -98,10 +99,30 @@ class AboutForm(ProfileForm[BuilderProfile]):
         label=_("Bio"),
         help_text=_("What you build, how you work and who you work for. Markdown: **bold**, lists and links."),
     )
+    page_language = forms.ChoiceField(
+        choices=lambda: [("", _("Not stated")), *language_choices()],
+        required=False,
+        label=_("Language of your page"),
+        help_text=_("The language you write in. Screen readers and translators need it."),
+    )
+    languages = LanguagesField(
+        required=False, label=_("Languages you speak"), help_text=_("Clients can filter by language.")
+    )
+    years_experience = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=70,
+        label=_("Years of experience"),
+        error_messages={
+            "invalid": _("Enter a whole number of years."),
+            "min_value": _("Enter a number from 0 to 70."),
+            "max_value": _("Enter a number from 0 to 70."),
+        },
+    )
 
     class Meta:
         model = BuilderProfile
-        fields = ("bio",)
+        fields = ("bio", "page_language", "languages", "years_experience")
 
 
 class SkillsForm(ProfileForm[BuilderProfile]):
@@ -147,6 +168,37 @@ class TermsForm(ProfileForm[BuilderProfile]):
             "max_decimal_places": _("Enter the rate with at most two decimal places."),
         },
     )
+    min_project = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_PROJECT,
+        label=_("Smallest project"),
+        help_text=_("The smallest budget that you accept, in the same currency."),
+        error_messages={
+            "invalid": _("Enter a whole number, like 2000."),
+            "min_value": _("Enter a budget above zero, or leave it blank."),
+            "max_value": _("Enter a budget of %(limit_value)s or less."),
+        },
+    )
+    available_from = forms.DateField(
+        required=False,
+        widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"),
+        label=_("Start date"),
+        help_text=_("The earliest day on which you can start. Leave blank if you can start now."),
+        error_messages={"invalid": _("Enter a date as year, month and day, like 2027-01-15.")},
+    )
+    days_per_week = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=7,
+        label=_("Days a week"),
+        help_text=_("How many days a week you have for one client."),
+        error_messages={
+            "invalid": _("Enter a whole number of days."),
+            "min_value": _("Enter a number from 1 to 7."),
+            "max_value": _("Enter a number from 1 to 7."),
+        },
+    )
     location = LineField(
         max_length=120, required=False, label=_("Location"), help_text=_("Your town or city, and country.")
     )
@@ -154,13 +206,23 @@ class TermsForm(ProfileForm[BuilderProfile]):
         choices=time_zones, required=False, label=_("Time zone"), help_text=_("Your page shows your local time.")
     )
 
+    def clean_available_from(self) -> date | None:
+        """Limit the date to the next two years. An earlier date means that the builder can start now."""
+        day: date | None = self.cleaned_data["available_from"]
+        if day and day > timezone.localdate() + MAX_WAIT:
+            raise ValidationError(_("Enter a date within the next two years."))
+        return day
+
     class Meta:
         model = BuilderProfile
         fields = (
             "availability",
             "available_for_hire",
+            "available_from",
+            "days_per_week",
             "hourly_rate",
             "currency",
+            "min_project",
             "location",
             "time_zone",
             "adhd_friendly",

@@ -106,6 +106,25 @@ class BuilderProfile(Profile):
     bio = models.TextField(
         _("about you"), blank=True, default="", db_default="", help_text="Markdown; see profiles.pages.markdown."
     )
+    page_language = models.CharField(
+        _("language of the page"),
+        max_length=8,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The ISO 639 code of the language in which the builder writes.",
+    )
+    languages = ArrayField(
+        verbose_name=_("languages"),
+        base_field=models.CharField(max_length=24),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="ISO 639 codes of spoken languages, with or without a level: pl:native, en:fluent, de.",
+    )
+    years_experience = models.PositiveSmallIntegerField(
+        _("years of experience"), null=True, blank=True, help_text="Years of experience in building apps."
+    )
     location = models.CharField(_("location"), max_length=120, blank=True, default="", db_default="")
     time_zone = models.CharField(
         _("time zone"), max_length=64, blank=True, default="", db_default="", help_text="IANA time zone name."
@@ -153,6 +172,15 @@ class BuilderProfile(Profile):
     )
     availability_confirmed_at = models.DateTimeField(
         _("availability confirmed"), null=True, blank=True, help_text="When the owner last confirmed the availability."
+    )
+    available_from = models.DateField(
+        _("start date"), null=True, blank=True, help_text="The earliest day on which the builder can start."
+    )
+    days_per_week = models.PositiveSmallIntegerField(
+        _("days a week"), null=True, blank=True, help_text="Days a week for one client, 1 to 7."
+    )
+    min_project = models.PositiveIntegerField(
+        _("smallest project"), null=True, blank=True, help_text="The smallest project's budget in `currency`."
     )
     adhd_friendly = models.BooleanField(
         _("ADHD-friendly focus"), default=False, db_default=False, help_text="Works in ways that suit people with ADHD."

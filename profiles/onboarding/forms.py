@@ -3,7 +3,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from profiles.forms.sections import IntroductionForm, ProfileForm, SkillsForm, TermsForm
+from profiles.forms.sections import AboutForm, IntroductionForm, ProfileForm, SkillsForm, TermsForm
 from profiles.models import BuilderProfile
 from profiles.onboarding.services import Goal
 
@@ -26,10 +26,16 @@ class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
     headline = IntroductionForm.base_fields["headline"]
     skills = SkillsForm.base_fields["skills"]
     domains = SkillsForm.base_fields["domains"]
+    page_language = AboutForm.base_fields["page_language"]
+    languages = AboutForm.base_fields["languages"]
     hourly_rate = TermsForm.base_fields["hourly_rate"]
+    time_zone = TermsForm.base_fields["time_zone"]
 
     class Meta:
         model = BuilderProfile
-        fields = ("headline", "skills", "domains", "availability", "hourly_rate", "currency")
+        fields = (
+            *("headline", "page_language", "languages", "skills", "domains"),
+            *("availability", "hourly_rate", "currency", "time_zone"),
+        )
         labels = TermsForm.Meta.labels
         help_texts = TermsForm.Meta.help_texts

@@ -23,6 +23,7 @@ from accounts.models import User
 from accounts.roles.permissions import RoleChangeError
 from accounts.sessions.preserved_forms import PreservedFormMixin
 from audit.log import Actor
+from profiles import currencies, languages
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm
 from profiles.models import BuilderProfile, ClientProfile, Profile
@@ -128,6 +129,22 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
 
     def find_profile(self, user: User) -> BuilderProfile | None:
         return onboarding.builder_of(user)
+
+    def get_initial(self) -> dict[str, Any]:
+        """Suggest the language and currency of the browser for a page that was never saved."""
+        header = self.request.headers.get("Accept-Language", "")
+        if self.profile.headline or not header:
+            return {}
+        code = languages.from_header(header)
+        guesses = {
+            "currency": currencies.from_header(header),
+            "page_language": code,
+            "languages": [code] if code else [],
+        }
+        return {name: value for name, value in guesses.items() if value and self._is_untouched(name)}
+
+    def _is_untouched(self, name: str) -> bool:
+        return bool(getattr(self.profile, name) == getattr(BuilderProfile(), name))
 
     def values(self, form: ProfileForm[BuilderProfile]) -> dict[str, Any]:
         """Also confirm the availability, because it is part of this form."""

@@ -54,7 +54,7 @@ STEPS = (
         "profiles:portrait",
     ),
     Step(
-        20,
+        15,
         _("Add a project"),
         _("Clients look at your work first."),
         lambda profile: profile.projects.exists(),
@@ -65,6 +65,13 @@ STEPS = (
         _("Write a bio"),
         _("Clients want to know how you work."),
         lambda profile: bool(profile.bio),
+        "about",
+    ),
+    Step(
+        5,
+        _("Add the languages you speak"),
+        _("Clients filter by language."),
+        lambda profile: bool(profile.languages),
         "about",
     ),
     Step(

@@ -1,7 +1,8 @@
 """Compute the ETag of a builder's page for visitors. It depends on the row versions and on any time shown on the page."""
 
 import time
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from core.db.compiled import compile_query
 from core.text import postgres_safe
@@ -9,7 +10,7 @@ from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
 from profiles.public_pages import etag_of
 
-_COLUMNS = ("page_version", "time_zone", "availability_confirmed_at")
+_COLUMNS = ("page_version", "time_zone", "availability_confirmed_at", "available_from")
 _find = compile_query(
     lambda slug: (
         BuilderProfile.objects.published().filter(slug=slug).annotate(page_version=PAGE_VERSION).values_list(*_COLUMNS)
@@ -28,10 +29,10 @@ def etag_for(profile: BuilderProfile) -> str:
     return _etag(*(getattr(profile, name) for name in _COLUMNS))
 
 
-def displayed_minute(time_zone: str, confirmed_at: datetime | None) -> int:
-    """Return the current minute if the page shows a clock time or a relative time, otherwise 0."""
-    return int(time.time() // 60) if time_zone or confirmed_at else 0
+def displayed_minute(time_zone: str, confirmed_at: datetime | None, available_from: date | None) -> int:
+    """Return the current minute if the page shows a clock time, a relative time or a start date, otherwise 0."""
+    return int(time.time() // 60) if time_zone or confirmed_at or available_from else 0
 
 
-def _etag(version: str, time_zone: str, confirmed_at: datetime | None) -> str:
-    return etag_of(version, displayed_minute(time_zone, confirmed_at))
+def _etag(version: str, *shown: Any) -> str:
+    return etag_of(version, displayed_minute(*shown))

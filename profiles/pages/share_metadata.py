@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 
+from profiles import languages
 from profiles.models import BuilderProfile, Domain
 from profiles.pages import share_card
 
@@ -71,6 +72,7 @@ def _person(profile: BuilderProfile, url: str, request: HttpRequest) -> dict[str
         "description": profile.tagline,
         "homeLocation": {"@type": "Place", "name": profile.location} if profile.location else None,
         "knowsAbout": [*map(Domain.label_for, profile.domains), *profile.top_skills, *profile.expertise],
+        "knowsLanguage": [languages.split(entry)[0] for entry in profile.languages],
         "award": [str(badge) for badge in profile.badges.all()],
         "sameAs": profile.links,
     }

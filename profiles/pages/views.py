@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from core.text import postgres_safe
 from profiles import flags
+from profiles.directory.exchange_rates import AS_OF
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
@@ -21,6 +22,7 @@ from profiles.pages import page_etag, share_card
 from profiles.pages.share_metadata import build_sharing
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 from profiles.public_pages import is_for_every_visitor, share, unchanged_response
+from profiles.visitor_currency import visitor_currency
 
 #: Cache lifetime of the share image, in seconds.
 CARD_MAX_AGE_S = 3600
@@ -81,7 +83,11 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
         "in_place_editing": access.can_edit and flags.in_place_editing(request),
         "sharing": SimpleLazyObject(lambda: build_sharing(profile, request)) if public else None,
         "version": version,
-        "minute": page_etag.displayed_minute(profile.time_zone, profile.availability_confirmed_at),
+        "currency": visitor_currency(request),
+        "rates_as_of": AS_OF,
+        "minute": page_etag.displayed_minute(
+            profile.time_zone, profile.availability_confirmed_at, profile.available_from
+        ),
     }
 
 

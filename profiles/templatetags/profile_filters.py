@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from urllib.parse import urlsplit
 
@@ -6,21 +6,43 @@ from django import template
 from django.templatetags.tz import do_timezone
 from django.utils import timezone
 from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, pgettext
 
+from profiles import languages
+from profiles.directory import exchange_rates
 from profiles.models import Domain
 from profiles.pages import markdown as rendering
 
 register = template.Library()
 
 #: English currency symbols from CLDR. Other currencies are shown with their code.
-SYMBOLS = {"AUD": "A$", "BRL": "R$", "CAD": "CA$", "EUR": "€", "GBP": "£", "INR": "₹", "JPY": "¥", "USD": "$"}
+SYMBOLS = {
+    "AUD": "A$",
+    "BRL": "R$",
+    "CAD": "CA$",
+    "CNY": "CN¥",
+    "EUR": "€",
+    "GBP": "£",
+    "HKD": "HK$",
+    "ILS": "₪",
+    "INR": "₹",
+    "JPY": "¥",
+    "KRW": "₩",
+    "MXN": "MX$",
+    "NZD": "NZ$",
+    "PHP": "₱",
+    "TWD": "NT$",
+    "USD": "$",
+    "VND": "₫",
+}
 #: Maximum length of a path shown after a link's host.
 MAX_PATH_LENGTH = 24
 #: Number of cards that fit on the first screen of a large display.
 FIRST_SCREEN_CARDS = 4
+CARD_LANGUAGES = 3
 
 
 @register.filter
@@ -36,6 +58,14 @@ def money(amount: Decimal, currency: str) -> str:
     if symbol is None:
         return pgettext("amount with currency code", "%(code)s\u00a0%(number)s") % {"code": currency, "number": number}
     return pgettext("amount with currency symbol", "%(symbol)s%(number)s") % {"symbol": symbol, "number": number}
+
+
+@register.simple_tag
+def about(amount: Decimal | None, currency: str, other: str) -> str:
+    """Return an amount in the visitor's currency, such as "about €85", or "" if the visitor chose none or the same one."""
+    if not amount or not other or other == currency:
+        return ""
+    return gettext("about %(amount)s") % {"amount": money(exchange_rates.about(amount, currency, other), other)}
 
 
 @register.filter
@@ -74,6 +104,26 @@ def below_fold(position: int) -> bool:
 @register.filter
 def domain_label(value: str) -> str:
     return Domain.label_for(value)
+
+
+@register.filter
+def lang_attr(code: str) -> SafeString:
+    """Return a `lang` attribute for text that a builder wrote, or "" if the language is not stated."""
+    return format_html(' lang="{}"', code) if code else SafeString("")
+
+
+register.filter("language", languages.described)
+
+
+@register.filter
+def language_names(entries: list[str]) -> str:
+    """Return the names of the first languages, without levels, for a card."""
+    return ", ".join(languages.name(languages.split(entry)[0]) for entry in entries[:CARD_LANGUAGES])
+
+
+@register.filter
+def is_future(day: date | None) -> bool:
+    return day is not None and day > timezone.localdate()
 
 
 @register.filter

@@ -6,12 +6,15 @@ from django.test import Client
 from config.environment import BASE_DIR
 
 #: Maximum size in bytes of all style sheets and scripts, uncompressed and without htmx.
-MAX_BYTES = 60_000
+MAX_BYTES = 62_000
 #: Files used only in the admin.
-ADMIN_FILES = {"admin.css", "operators.css", "repairs.css", "auto-refresh.js", "chart-keys.js"}
+ADMIN_FILES = {
+    *("admin.css", "operators.css", "repairs.css", "auto-refresh.js", "chart-keys.js", "list-keys.js", "live-list.js"),
+    *("repair-form.js", "row-selection.js", "running-work.js"),
+}
 
 
-def test_style_sheets_and_scripts_are_below_60_kb() -> None:
+def test_style_sheets_and_scripts_are_below_the_limit() -> None:
     files = [*(BASE_DIR / "static" / "css").glob("*.css"), *(BASE_DIR / "static" / "js").glob("*.js")]
     assert sum(file.stat().st_size for file in files if file.name not in ADMIN_FILES) < MAX_BYTES
 

@@ -203,7 +203,7 @@ class TestUnknownParameters:
         assert (status, data["error"]["code"]) == (400, "unknown_parameter")
         assert data["error"]["message"] == (
             f"The query parameter `{name}` is unknown. "
-            "This URL has these parameters: availability, before, domain, q, rate, skill, tier."
+            "This URL has these parameters: availability, before, domain, language, near, place, q, rate, skill, tier."
         )
 
     @pytest.mark.parametrize("path", ("/api/profiles/me", "/api/profiles/builders/{pk}", "/api/profiles/clients/{pk}"))

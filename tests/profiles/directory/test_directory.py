@@ -133,7 +133,7 @@ class TestFacets:
             query = DirectoryQuery.from_params(QueryDict(params))
             for group in facet_counts.facet_choices(find(query)):
                 for choice in group.choices:
-                    if choice.is_selected:
+                    if choice.is_selected or group.facet.key == "near":  # time zones have no counts
                         continue
                     base = query if group.facet.match_all else query.without_filter(group.facet.key)
                     selected = (*base.filters.get(group.facet.key, ()), choice.value)

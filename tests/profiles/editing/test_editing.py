@@ -279,7 +279,7 @@ def test_conflict_shows_labels_instead_of_stored_values(page: BuilderProfile) ->
         "Availability": ("Available", "Limited"),
         "Available for hire": ("No", "Yes"),
         "Hourly rate": ("80.00", "90"),
-        "Currency": ("USD", "EUR"),
+        "Currency": ("USD · US dollar", "EUR · Euro"),
         "Time zone": ("Europe/Warsaw", "Not stated"),
     }
 

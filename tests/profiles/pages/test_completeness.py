@@ -26,6 +26,7 @@ FULL: dict[str, Any] = {
     "hourly_rate": 90,
     "location": "Kraków",
     "time_zone": "Europe/Warsaw",
+    "languages": ["pl:native"],
     "links": ["https://example.com/"],
     "user__image_url": "https://img.clerk.com/olive",
 }
@@ -85,7 +86,7 @@ def test_missing_step_reduces_the_percentage_by_its_gain(override: dict[str, Any
 def test_missing_steps_are_sorted_by_gain_and_have_urls() -> None:
     profile = BuilderProfileFactory.create(**FULL | {"bio": "", "links": []})
     missing = completeness_of(profile).missing
-    assert [step.gain for step, _ in missing] == [20, 10, 5]
+    assert [step.gain for step, _ in missing] == [15, 10, 5]
     assert missing[1][1] == f"/builders/{profile.slug}/edit/about/"
     assert missing[2][1] == f"/builders/{profile.slug}/edit/links/"
 
@@ -93,10 +94,10 @@ def test_missing_steps_are_sorted_by_gain_and_have_urls() -> None:
 def test_owner_sees_percentage_and_next_step() -> None:
     profile = BuilderProfileFactory.create(**FULL)
     text = page(signed_in(profile.user), profile)
-    assert 'aria-label="80% complete"' in text
-    assert 'stroke-dasharray="80 100"' in text
+    assert 'aria-label="85% complete"' in text
+    assert 'stroke-dasharray="85 100"' in text
     assert "Add a project" in text
-    assert "+20%" in text
+    assert "+15%" in text
     assert "Your page is complete." in page(signed_in((done := complete_profile()).user), done)
 
 

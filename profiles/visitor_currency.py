@@ -1,0 +1,34 @@
+"""The currency in which a visitor reads rates, remembered in a cookie."""
+
+from django.http import HttpRequest, HttpResponse
+
+from profiles.models import Currency
+from profiles.public_pages import CURRENCY_COOKIE
+
+MAX_AGE_S = 365 * 24 * 3600
+
+
+def visitor_currency(request: HttpRequest) -> str:
+    """Return the currency that the visitor chose with this request or an earlier one, or ""."""
+    chosen = request.GET.get(CURRENCY_COOKIE, request.COOKIES.get(CURRENCY_COOKIE, ""))
+    return chosen if chosen in Currency else ""
+
+
+def is_chosen(request: HttpRequest) -> bool:
+    """Return whether this request chooses a currency, or removes the choice."""
+    return CURRENCY_COOKIE in request.GET and request.GET[CURRENCY_COOKIE] != request.COOKIES.get(CURRENCY_COOKIE, "")
+
+
+def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Store the choice of this request in a cookie."""
+    if is_chosen(request):
+        currency = visitor_currency(request)
+        response.set_cookie(
+            CURRENCY_COOKIE,
+            currency,
+            max_age=MAX_AGE_S if currency else 0,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
