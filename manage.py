@@ -11,7 +11,9 @@ def main() -> None:
     from django.core.management import execute_from_command_line
 
     from config.database import close_pools
+    from config.logs.streams import print_json_lines
 
+    print_json_lines()
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

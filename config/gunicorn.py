@@ -8,6 +8,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import boolean, env, integer, log_format
+from config.logs.streams import print_json_lines
+
+print_json_lines()
 
 try:
     # Local mode is never reachable from other machines, so it ignores BIND.

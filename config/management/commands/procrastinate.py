@@ -1,9 +1,11 @@
 """Procrastinate's command, extended so that workers do not start with dangerous settings."""
 
+import logging
 from typing import Any
 
 from procrastinate.contrib.django.management.commands import procrastinate
 
+from config.logs.streams import print_json_lines, set_level
 from config.startup import check_settings
 from webhooks.tasks import recover_after_start
 
@@ -13,6 +15,8 @@ class Command(procrastinate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["command"] == "worker":
+            print_json_lines(include_stdout=True)
             check_settings()
             recover_after_start()
+            set_level(logging.INFO)  # Procrastinate prints only what it does. Errors are logged.
         super().handle(*args, **options)
