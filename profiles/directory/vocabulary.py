@@ -57,8 +57,19 @@ def corrections(unknown: Sequence[Concept], synonyms: Synonyms) -> dict[str, str
     found = dict(similar_words(list(words)))
     candidates = [*((word, 1) for word in synonyms.words - found.keys()), *found.items()]
     known = {word for word, _ in candidates}
-    corrected = {text: spelling.closest(word, candidates) for word, text in words.items() if word not in known}
+    corrected = {
+        text: spelling.closest(word, candidates) or _completion(word, synonyms)
+        for word, text in words.items()
+        if word not in known
+    }
     return {text: word for text, word in corrected.items() if word and word not in english.IGNORED_WORDS}
+
+
+def _completion(word: str, synonyms: Synonyms) -> str:
+    """Return the shortest synonym that starts with `word`, or "". While clients type, searches end in incomplete words."""
+    return min(
+        (each for each in synonyms.words if each.startswith(word)), key=lambda each: (len(each), each), default=""
+    )
 
 
 def similar_words(words: Sequence[str]) -> list[tuple[str, int]]:

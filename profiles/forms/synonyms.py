@@ -36,9 +36,14 @@ class _SearchesField(_PhrasesField):
                 raise ValidationError(message % {"phrase": phrase, "limit": MAX_PHRASE_WORDS}, "too_many_words")
 
 
+def _wide_input() -> forms.Textarea:
+    return forms.Textarea(attrs={"rows": 3, "cols": 80})
+
+
 class SynonymForm(forms.ModelForm[SearchSynonym]):
     searches = _SearchesField(
         label=gettext_lazy("Searches"),
+        widget=_wide_input(),
         max_items=MAX_PHRASES,
         max_entry_length=MAX_PHRASE_LENGTH,
         help_text=gettext_lazy(
@@ -47,6 +52,7 @@ class SynonymForm(forms.ModelForm[SearchSynonym]):
     )
     finds = _PhrasesField(
         label=gettext_lazy("Also finds"),
+        widget=_wide_input(),
         required=False,
         max_items=MAX_PHRASES,
         max_entry_length=MAX_PHRASE_LENGTH,

@@ -137,6 +137,11 @@ class TestSynonyms:
         BuilderProfileFactory.create(domains=["commerce"])
         assert "Related words are included: Saleor, Online shops." in html(client, "woocommerce")
 
+    @pytest.mark.parametrize("typed", ("shopi", "woocomm", "a shopif"))
+    def test_incomplete_word_is_completed(self, typed: str) -> None:
+        BuilderProfileFactory.create(user__name="Shop", domains=["commerce"])
+        assert names(typed) == ["Shop"]
+
     def test_synonyms_that_refer_to_each_other_are_harmless(self) -> None:
         for searches, finds in ((["aaaa"], ["bbbb"]), (["bbbb"], ["cccc"]), (["cccc"], ["aaaa", "cccc"])):
             SearchSynonym.objects.create(searches=searches, finds=finds)
