@@ -13,6 +13,8 @@ from accounts.clerk import rate_limiter
 #: Fixes the structure of Clerk's responses. https://clerk.com/docs/guides/development/upgrading/versioning
 API_VERSION = "2026-05-12"
 TIMEOUT_S = 10.0
+#: A probe is a small request. Slower answers count as an outage, because every push and fetch would wait for them.
+PROBE_TIMEOUT_S = 5.0
 #: Maximum total time for one call, including waits and retries. After that, the task queue retries.
 MAX_TOTAL_S = 30.0
 MAX_ATTEMPTS = 3
@@ -83,7 +85,7 @@ def probe() -> bool:
     The circuit therefore closes soon after an outage ends, and an outage is noticed without other requests.
     """
     permit = rate_limiter.acquire(max_wait_s=0) or rate_limiter.Permit(failures=1)
-    response = _send("GET", "/v1/users", {"limit": 1}, None)
+    response = _send("GET", "/v1/users", {"limit": 1}, None, timeout_s=PROBE_TIMEOUT_S)
     if isinstance(response, httpx.Response) and not _is_retryable(response):
         _report_answer(response, permit)
         return True
@@ -107,11 +109,13 @@ def _acquire_permit(description: str, rate_limit_key: str, deadline: float) -> r
     return permit
 
 
-def _send(method: str, path: str, query: Any, body: Any) -> httpx.Response | httpx.HTTPError:
+def _send(
+    method: str, path: str, query: Any, body: Any, *, timeout_s: float = TIMEOUT_S
+) -> httpx.Response | httpx.HTTPError:
     headers = {"Authorization": f"Bearer {settings.CLERK_SECRET_KEY}"}
     url = f"{settings.CLERK_API_URL}{path}"
     try:
-        return client().request(method, url, params=query, json=body, headers=headers)
+        return client().request(method, url, params=query, json=body, headers=headers, timeout=timeout_s)
     except httpx.HTTPError as error:
         return error
 

@@ -1,7 +1,8 @@
 """Admin pages of alerts, with causes, notifications and actions."""
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.contrib import admin, messages
@@ -12,6 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
+from accounts.models import User
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
@@ -73,6 +75,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
             context["jobs_url"] = links.jobs_url(*STOPPED) if alert.rule == Alert.Rule.JOBS else ""
+            context["people"] = _affected_people(events)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
             context["repairs"] = BY_RUNBOOK.get(alert.rule, ())
@@ -105,6 +108,28 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         context = self.admin_site.each_context(request) | {"repairs": BY_RUNBOOK.get(runbook, ())}
         return runbooks.render_page(request, runbook, context)
+
+
+class AffectedPerson(NamedTuple):
+    """A person whose events are part of a problem. `account_url` is empty if there is no account here yet."""
+
+    clerk_id: str
+    name: str
+    account_url: str
+
+
+def _affected_people(events: Iterable[WebhookEvent]) -> list[AffectedPerson]:
+    """Return each person once, in the order of the events. Names are shown only to admins, never in notifications."""
+    ids = list(dict.fromkeys(event.clerk_user_id for event in events if event.clerk_user_id))
+    users = {user.clerk_id: user for user in User.objects.filter(clerk_id__in=ids)}
+    return [
+        AffectedPerson(
+            clerk_id,
+            users[clerk_id].display_name if clerk_id in users else clerk_id,
+            reverse("admin:accounts_user_change", args=[users[clerk_id].pk]) if clerk_id in users else "",
+        )
+        for clerk_id in ids
+    ]
 
 
 def _details(alert: Alert) -> list[tuple[str, Any]]:

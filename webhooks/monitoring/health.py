@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
+from procrastinate.contrib.django import app as queue
 from procrastinate.contrib.django.models import ProcrastinateEvent, ProcrastinateJob, ProcrastinateWorker
 
 from accounts.clerk import rate_limiter
@@ -63,7 +64,7 @@ class Health:
         overdue_jobs: jobs that should have started at least a minute ago.
         oldest_overdue: when the oldest overdue job should have started.
         repeated_failures: tasks whose jobs have failed several times and have not succeeded since, and their jobs.
-        failed_jobs: jobs that failed and will not be retried.
+        failed_jobs: jobs that failed and will not be retried, except periodic ones that have succeeded since.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
         failing_channels: channels that have rejected a notification at least three times.
@@ -132,7 +133,7 @@ def measure() -> Health:
         overdue_jobs=len(overdue),
         oldest_overdue=min(filter(None, overdue), default=None),
         repeated_failures=_repeated_failures(),
-        failed_jobs=_count(ProcrastinateJob.objects.filter(status="failed")),
+        failed_jobs=_count(_failed_jobs()),
         clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
         aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
         failing_channels=_failing_channels(),
@@ -168,11 +169,21 @@ def _overdue_jobs(now: datetime) -> QuerySet[ProcrastinateJob]:
     return ProcrastinateJob.objects.filter(Q(scheduled_at__lte=due) | immediate, status="todo")
 
 
+def _failed_jobs() -> QuerySet[ProcrastinateJob]:
+    """Return failed jobs, except periodic ones whose next run succeeded, such as a reconciliation after an outage."""
+    periodic = {task for task, _id in queue.periodic_registry.periodic_tasks}
+    failed = ProcrastinateJob.objects.filter(status="failed")
+    return failed.exclude(Exists(_later_success()), task_name__in=periodic)
+
+
+def _later_success() -> QuerySet[ProcrastinateJob]:
+    """Return the successful jobs of the outer job's task that were deferred after it."""
+    return ProcrastinateJob.objects.filter(task_name=OuterRef("task_name"), status="succeeded", pk__gt=OuterRef("pk"))
+
+
 def _repeated_failures() -> dict[str, int]:
     """Count retrying jobs by task. Events are retried by the inbox and have their own rules."""
-    job = ProcrastinateJob.objects
-    succeeded = job.filter(task_name=OuterRef("task_name"), status="succeeded", pk__gt=OuterRef("pk"))
-    retrying = job.filter(~Exists(succeeded), status="todo", attempts__gte=MIN_JOB_FAILURES)
+    retrying = ProcrastinateJob.objects.filter(~Exists(_later_success()), status="todo", attempts__gte=MIN_JOB_FAILURES)
     names = retrying.exclude(task_name=retry_event.name).order_by().values_list("task_name", flat=True)[:MAX_COUNT]
     return dict(Counter(names))
 

@@ -1,6 +1,5 @@
-"""Template filters that format numbers, durations, states, people and errors for operators."""
+"""Template filters that format numbers, durations, states and errors for operators."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django import template
@@ -9,7 +8,6 @@ from django.utils.formats import number_format
 
 from core import redaction
 from webhooks.formatting import level, redacted_error, seconds
-from webhooks.models import WebhookEvent
 
 MILLION = 1_000_000
 
@@ -35,12 +33,6 @@ def duration(value: timedelta | None) -> str:
 def since(moment: datetime) -> str:
     """Format the time since a moment. If clocks differ and the moment is in the future, the result is one second."""
     return seconds(max((timezone.now() - moment).total_seconds(), 1) // 1)
-
-
-@register.filter
-def people(events: Iterable[WebhookEvent]) -> list[str]:
-    """Return the Clerk user IDs of events, each only once and in the order of the events."""
-    return list(dict.fromkeys(event.clerk_user_id for event in events if event.clerk_user_id))
 
 
 @register.filter

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.helpers.clients import with_password
+from tests.helpers.factories import UserFactory
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import Alert
 
@@ -30,6 +31,11 @@ class TestAlertPage:
         assert "2 affected people" in text
         found = re.findall(r'href="/admin/webhooks/webhookevent/\?user=(\w+)"', text)
         assert sorted(found) == ["user_1", "user_2"]
+
+    def test_people_with_an_account_are_named_and_linked(self) -> None:
+        user = UserFactory.create(name="Olive & Owner")
+        text = page_of(events=[event(state="dead", processed_at=None, clerk_user_id=user.clerk_id).pk])
+        assert f'<a href="/admin/accounts/user/{user.pk}/change/"><bdi>Olive &amp; Owner</bdi></a>' in text
 
     def test_alert_without_events_lists_no_people(self) -> None:
         assert "affected" not in page_of()

@@ -105,6 +105,16 @@ class TestJobs:
         add_job("profiles.contact.emails.mail_contact_message", "succeeded")
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
 
+    @pytest.mark.parametrize(
+        ("task", "expected"),
+        (("accounts.tasks.reconcile_recent", "well"), ("accounts.privacy.exports.build_data_export", "broken")),
+    )
+    def test_failed_periodic_job_is_over_after_its_next_success(self, task: str, expected: str) -> None:
+        add_job(task, "failed")
+        assert signal_at(NOW, Alert.Rule.JOBS).state == "broken"
+        add_job(task, "succeeded")
+        assert signal_at(NOW, Alert.Rule.JOBS).state == expected
+
     def test_retries_of_events_have_their_own_rules(self) -> None:
         add_job(retry_event.name, attempts=4)
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"

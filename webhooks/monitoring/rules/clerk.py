@@ -80,7 +80,7 @@ def _corrected(health: Health, last_comparison: str) -> Signal:
     """Evaluate the differences that recent reconciliations corrected, which webhooks should have prevented."""
     correcting = [run for run in health.reconciliations if run.repaired]
     users = sum(run.repaired for run in correcting)
-    if not users:
+    if not users or not health.reconciliations[0].repaired:  # no event was lost since the previous run
         return well(last_comparison)
     text = ngettext(
         "Recent reconciliations corrected %d user, whose events were probably lost.",
