@@ -82,7 +82,7 @@ browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scri
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
 	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py \
 		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
-		operators.py live_lists.py repairing.py on_call.py accessibility.py accessible_states.py)
+		operators.py live_lists.py repairing.py on_call.py jobs_and_errors.py accessibility.py accessible_states.py)
 
 monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promtool (Debian: prometheus), Node and npm
 	$(INSTALL) dev.txt

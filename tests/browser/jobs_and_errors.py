@@ -10,17 +10,18 @@ __all__ = ["failed_event_url", "faulty_site", "site", "tab"]
 
 FAILED_JOB = """
 INSERT INTO procrastinate_jobs (queue_name, task_name, status, attempts)
-VALUES ('nobody', 'profiles.contact.emails.mail_contact_message', 'failed', 9) RETURNING id
+VALUES ('nobody', '{task}', 'failed', 9) RETURNING id
 """
+TASK = "profiles.contact.emails.mail_contact_message"
 
 
-def test_group_of_a_failed_event_is_marked_as_known(tab: Page, failed_event_url: str, axe: str) -> None:
+def test_group_of_a_failed_event_is_resolved(tab: Page, failed_event_url: str, axe: str) -> None:
     tab.goto(failed_event_url)
     tab.get_by_role("link", name="All failures with this error").click()
-    expect(tab.locator(".status-summary")).to_contain_text("fails with this error")
+    expect(tab.locator(".status-summary")).to_contain_text("with this error")
     assert admin_violations(tab, axe) == []
-    tab.get_by_role("button", name="Mark as known").click()
-    expect(tab.locator(".status-summary")).to_contain_text("Known.")
+    tab.get_by_role("button", name="Mark as resolved").click()
+    expect(tab.locator(".status-summary")).to_contain_text("Resolved.")
     tab.get_by_role("link", name="Replay all events").click()
     expect(tab.get_by_role("button", name="Dry run")).to_be_visible()
     tab.get_by_role("link", name="Errors", exact=True).click()
@@ -29,8 +30,8 @@ def test_group_of_a_failed_event_is_marked_as_known(tab: Page, failed_event_url:
 
 
 def test_given_up_job_is_retried(tab: Page, faulty_site: FaultySite, axe: str) -> None:
-    [[job]] = faulty_site.execute(FAILED_JOB)
-    tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/?state=given_up")
+    [[job]] = faulty_site.execute(FAILED_JOB.format(task=TASK))
+    tab.goto(f"{faulty_site.site.app}/admin/webhooks/job/?state=given_up&task={TASK}")
     assert admin_violations(tab, axe) == []
     tab.get_by_role("link", name="Retry all matching failed jobs").click()
     expect(tab.locator(".status-summary")).to_contain_text("1 failed job.")
