@@ -55,6 +55,12 @@ PAGES = {
     "error groups": "/admin/webhooks/errorgroup/",
     "error group": "/admin/webhooks/errorgroup/{group}/change/",
     "events of an error group": "/admin/webhooks/webhookevent/?error_group={group}",
+    "news, none": "/admin/webhooks/webhookevent/news/?seen={seen}",
+    "news, first page": "/admin/webhooks/webhookevent/news/?seen=1.{event}",
+    "news, dead events": "/admin/webhooks/webhookevent/news/?state=dead&seen=1.{event}",
+    "runs in progress": "/admin/webhooks/running/",
+    "people": "/admin/accounts/user/",
+    "audit log": "/admin/audit/auditlog/",
     "events, page 1,000": "/admin/webhooks/webhookevent/?before={place}",
 }
 MAX_RATIO = 2.0
@@ -162,6 +168,7 @@ def seed(events: int) -> dict[str, str]:
     from core.db.cursors import format_cursor
     from core.errors import ErrorKind
     from webhooks import errors
+    from webhooks.admin.event_news import current_position
     from webhooks.models import WebhookEvent
     from webhooks.monitoring import hourly_counts
 
@@ -197,8 +204,10 @@ def seed(events: int) -> dict[str, str]:
     session.create()
     middle = WebhookEvent.objects.order_by("pk").values_list("pk", flat=True)[events // 2]
     end = WebhookEvent.objects.order_by("-received_at", "-pk").only("received_at")[999 * 50 - 1]
+    seen = str(current_position())
     close_pools()
     return {
+        "seen": seen,
         "place": format_cursor([end.received_at, end.pk]),
         "session": str(session.session_key),
         "event": str(middle),
@@ -219,7 +228,7 @@ def compare(servers: dict[int, str], facts: dict[int, dict[str, str]]) -> dict[s
             cookie = f"sessionid_8000={facts[events]['session']}"
             started = time.perf_counter()
             response = client.get(servers[events] + path.format(**facts[events]), headers={"cookie": cookie})
-            return 1000 * (time.perf_counter() - started) if response.status_code == 200 else None
+            return 1000 * (time.perf_counter() - started) if response.status_code in (200, 204) else None
 
         for name, path in PAGES.items():
             rounds = [{events: request(events, path) for events in servers} for _ in range(WARM_UP_ROUNDS + ROUNDS)]

@@ -112,7 +112,7 @@ def count_newer(changelist: EventChangeList, newest_id: int) -> int:
     Returns:
         0 also if counting takes too long.
     """
-    newer = changelist.queryset.filter(pk__gt=newest_id).order_by("pk").values_list("pk", flat=True)
+    newer = changelist.queryset.filter(pk__gt=newest_id).order_by().values_list("pk", flat=True)
     try:
         return len(fetch_rows(newer[: MAX_COUNTED + 1], COUNT_TIMEOUT_MS))
     except QueryTimeout:
