@@ -74,7 +74,12 @@ NUMBERS = {
     "Infinity": "Infinity",
 }
 ALL = HOSTILE_INPUTS | LINKS | NUMBERS
-LINK_FIELDS, NUMBER_FIELDS = {"links", "url", "bio"}, {"hourly_rate", "completed_projects"}
+LINK_FIELDS, NUMBER_FIELDS = (
+    {"links", "url", "bio"},
+    {
+        *("hourly_rate", "completed_projects", "days_per_week", "min_project", "years_experience"),
+    },
+)
 #: A selection for choice fields, and for fields that another form tests with all values.
 SELECTED = (
     "script",
@@ -128,12 +133,18 @@ TERMS = {"availability": "limited", "currency": "EUR"}
 PAGE_URL = "/builders/{slug}/"
 FORMS = (
     Form(PAGE_URL + "edit/introduction/", texts=("display_name", "headline", "tagline"), hidden=("opened",)),
-    Form(PAGE_URL + "edit/about/", texts=("bio",), hidden=("opened",)),
+    Form(
+        PAGE_URL + "edit/about/",
+        filled={"languages_0": "pl"},
+        texts=("bio", "years_experience"),
+        choices=("page_language",),
+        hidden=("opened",),
+    ),
     Form(PAGE_URL + "edit/skills/", texts=("skills", "expertise"), choices=("domains",)),
     Form(
         PAGE_URL + "edit/terms/",
         filled=TERMS,
-        texts=("hourly_rate", "location"),
+        texts=("hourly_rate", "location", "days_per_week", "min_project"),
         choices=("availability", "currency", "time_zone"),
     ),
     Form(PAGE_URL + "edit/links/", texts=("links",)),
@@ -164,7 +175,7 @@ FORMS = (
         "/welcome/builder/",
         filled=TERMS,
         texts=("headline", "skills", "hourly_rate"),
-        choices=("domains", "availability", "currency"),
+        choices=("domains", "availability", "currency", "page_language", "time_zone"),
         is_covered=True,
     ),
     Form("/welcome/client/", texts=("company_name", "industry", "project_preferences")),

@@ -12,6 +12,14 @@ from tests.helpers.images import image_file
 
 INTRODUCTION = {"display_name": "Olive", "headline": "Field apps", "tagline": "Offline", "opened": "1", "version": "1"}
 TERMS = {"availability": "limited", "available_for_hire": "on", "hourly_rate": "85.50", "currency": "EUR"}
+FACTS = {"available_from": "2027-01-15", "days_per_week": "3", "min_project": "2000"}
+SPOKEN = {
+    "page_language": "pl",
+    "languages_0": "pl",
+    "languages_1": "native",
+    "languages_2": "en",
+    "years_experience": "9",
+}
 PLACE = {"location": "Leeds", "time_zone": "Europe/London", "adhd_friendly": "on", "version": "1"}
 SKILLS = {"skills": "Django, SQL", "expertise": "payments", "domains": "web", "version": "1"}
 PROJECT = {"title": "Ledger", "description": "A ledger.", "url": "https://example.com/", "technologies": "Go, SQL"}
@@ -31,9 +39,13 @@ class Form(NamedTuple):
 
 FORMS = (
     Form("olive", PAGE + "edit/introduction/", INTRODUCTION),
-    Form("olive", PAGE + "edit/about/", {"bio": "**I** build [apps](https://example.com).\n\n* one", "opened": "1"}),
+    Form(
+        "olive",
+        PAGE + "edit/about/",
+        SPOKEN | {"bio": "**I** build [apps](https://example.com).\n\n* one", "opened": "1"},
+    ),
     Form("olive", PAGE + "edit/skills/", SKILLS),
-    Form("olive", PAGE + "edit/terms/", TERMS | PLACE),
+    Form("olive", PAGE + "edit/terms/", TERMS | FACTS | PLACE),
     Form("olive", PAGE + "edit/links/", {"links": "https://example.com/\nhttps://github.com/x", "version": "1"}),
     Form("olive", PAGE + "edit/visibility/", {"searchable": "on", "slug": "olive", "version": "1"}),
     Form("olive", PAGE + "availability/", {"availability": "available", "version": "1"}),
@@ -87,6 +99,12 @@ BUILDER = {
     "currency": "EUR",
     "location": "Leeds",
     "time_zone": "Europe/London",
+    "languages": ["pl:native", "en"],
+    "page_language": "pl",
+    "years_experience": "9",
+    "available_from": "2027-01-15",
+    "days_per_week": "3",
+    "min_project": "2000",
     "adhd_friendly": False,
     "links": ["https://example.com/"],
     "searchable": True,
