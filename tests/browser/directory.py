@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, ViewportSize, expect
 
+from tests.browser.scenario import demo_site
 from tests.helpers.site import Site
 
 ZOFIA, OMAR, MISAKI = "Zofia Wąsowska-Łęcka", "Omar Haddad", "美咲 高橋"
@@ -31,6 +32,13 @@ def delay(route: Route) -> None:
     """Delay a request, as on a slow connection."""
     time.sleep(1.5)
     route.continue_()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Run the product with demo content, because the directory does not list pages without a headline."""
+    with demo_site(tmp_path_factory.mktemp("directory")) as site:
+        yield site
 
 
 @pytest.fixture
