@@ -60,7 +60,7 @@ function focusSection(section) {
   const { activeElement, body } = document;
   if (activeElement !== body && !section.contains(activeElement)) return;
   const errors = ["[data-focus]:not([hidden])", "[aria-invalid=true]"].map((selector) => section.querySelector(selector));
-  const start = activeElement === body && section.querySelector("[data-edit], input:not([type=hidden]), textarea");
+  const start = activeElement === body && section.querySelector("[data-edit], input:not([type=hidden]), select, textarea");
   (errors[0] ?? errors[1] ?? start)?.focus?.();
 }
 

@@ -31,12 +31,12 @@ def sign_in(page: Page, site: Site, name: str) -> None:
 
 
 def go_to_page(page: Page, site: Site, name: str) -> None:
-    """Open the signed-in builder's own page from the directory, and wait until its scripts have run.
+    """Open the signed-in builder's own page from their account, and wait until its scripts have run.
 
     Before that, links to forms open a new page instead of editing in place.
     """
-    page.goto(f"{site.app}/builders/")
-    page.get_by_role("link", name=name).click()
+    page.goto(f"{site.app}/account/")
+    page.get_by_role("link", name=name, exact=True).click()
     expect(page.get_by_role("link", name="Edit introduction")).to_be_visible()
     page.wait_for_load_state()
 
