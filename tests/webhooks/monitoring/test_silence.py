@@ -8,6 +8,7 @@ from random import Random
 import pytest
 import time_machine
 
+from core.times import start_of_hour
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.models import EventCount, WebhookEvent
 from webhooks.monitoring.health import HOUR, measure
@@ -50,7 +51,7 @@ def busy_by_day(hour: datetime) -> int:
 
 def seed(pattern: Pattern, until: datetime, weeks: float = 5) -> None:
     """Count events by a pattern until a time, and store the last event."""
-    hours = [until.replace(minute=0) - number * HOUR for number in range(int(weeks * WEEK / HOUR))]
+    hours = [start_of_hour(until) - number * HOUR for number in range(int(weeks * WEEK / HOUR))]
     counted = [(hour, pattern(hour)) for hour in hours if pattern(hour)]
     EventCount.objects.bulk_create(
         EventCount(hour=hour, event_type="user.updated", state="processed", events=events, deliveries=events)
