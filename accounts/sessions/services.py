@@ -21,7 +21,8 @@ from accounts.clerk.tokens import SessionClaims
 from accounts.models import EndedSession, User
 from accounts.sync.apply import apply_user
 from audit.log import SYSTEM
-from core.db.statements import hot_cursor, insert_new, load, loaded_fields
+from core.db.loading import load, loaded_fields
+from core.db.statements import hot_cursor, insert_new
 from core.jobs import Person, describe
 
 #: Tokens are valid for one minute. The additional time covers sessions that ended here while Clerk was unreachable.

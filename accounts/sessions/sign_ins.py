@@ -14,7 +14,8 @@ from accounts.sessions import services as sessions
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
-from core.db.statements import hot_cursor, load, loaded_fields
+from core.db.loading import load, loaded_fields
+from core.db.statements import hot_cursor
 
 SIGNED_IN = AuditLog.Action.USER_SIGNED_IN
 #: Maximum delay between a sign-in event and the event about its new user. Svix retries for about a day.

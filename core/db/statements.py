@@ -14,6 +14,8 @@ from typing import Any
 from django.db import DatabaseError, connection, models
 from psycopg import Cursor as ServerBindingCursor
 
+from core.db.loading import load, loaded_fields
+
 #: SQL expressions that replace the values of columns. They can refer to the JSON of the row as `item`.
 type Expressions = tuple[tuple[str, str], ...]
 #: SQL and its only parameter, the rows as JSON.
@@ -184,23 +186,6 @@ def select_related_rows(
             None if one[0] is None else load(model, one) for model, one in zip(models_, values_of, strict=True)
         ]
     return rows
-
-
-def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
-    """Return a row of `model` from the values of `loaded_fields`."""
-    fields = loaded_fields(model)
-    converted = [
-        field.from_db_value(value, None, connection) if hasattr(field, "from_db_value") else value
-        for field, value in zip(fields, values, strict=True)
-    ]
-    return model.from_db(connection.alias, [field.attname for field in fields], converted)
-
-
-@cache
-def loaded_fields(model: type[models.Model]) -> list[Any]:
-    """Return the fields that the model's default manager loads."""
-    deferred, _ = model._default_manager.all().query.deferred_loading
-    return [field for field in model._meta.concrete_fields if field.name not in deferred]
 
 
 # Safe: the statements below contain only table and column names, which come from models, and constants of callers.

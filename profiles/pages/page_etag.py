@@ -14,14 +14,15 @@ _COLUMNS = ("page_version", "time_zone", "availability_confirmed_at", "available
 _find = compile_query(
     lambda slug: (
         BuilderProfile.objects.published().filter(slug=slug).annotate(page_version=PAGE_VERSION).values_list(*_COLUMNS)
-    )
+    ),
+    "slug",
 )
 
 
 def current_etag(slug: str) -> str:
     """Return the current ETag of a public page, or "" if no public page has this slug."""
-    row = _find(postgres_safe(slug))
-    return _etag(*row) if row else ""
+    rows = _find(postgres_safe(slug))
+    return _etag(*rows[0]) if rows else ""
 
 
 def etag_for(profile: BuilderProfile) -> str:

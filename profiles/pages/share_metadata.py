@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
@@ -13,6 +12,7 @@ from django.utils.translation import gettext
 from profiles import languages
 from profiles.models import BuilderProfile, Domain
 from profiles.pages import share_card
+from profiles.pages.page_rows import load_content
 
 #: Escapes for characters that could end the script element, as in Django's json_script.
 _ESCAPED = {ord("<"): "\\u003C", ord(">"): "\\u003E", ord("&"): "\\u0026"}
@@ -36,7 +36,7 @@ class Sharing:
 
 def build_sharing(profile: BuilderProfile, request: HttpRequest) -> Sharing:
     """Return a public page's metadata. It contains only values that visitors can see on the page."""
-    prefetch_related_objects([profile], "projects", "badges")
+    load_content(profile)
     url = request.build_absolute_uri(profile.get_absolute_url())
     card = reverse("profiles:builder_card", args=[profile.slug])
     return Sharing(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import QuerySet, prefetch_related_objects
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -19,6 +19,7 @@ from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
 from profiles.pages import page_etag, share_card
+from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 from profiles.public_pages import is_for_every_visitor, share, unchanged_response
@@ -54,6 +55,9 @@ class BuilderDetailView(BuilderPageMixin):
             share(response, page_etag.etag_for(self.profile))
         return response if is_indexed(self.profile) else _without_index(response)
 
+    def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
+        return find_public(url_kwargs["slug"]) or super().get_profile(**url_kwargs)
+
     def get_profiles(self) -> QuerySet[BuilderProfile]:
         return super().get_profiles().annotate(page_version=PAGE_VERSION)
 
@@ -71,7 +75,7 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
     """
     version = "" if access.can_edit else getattr(profile, "page_version", "")
     if not version:
-        prefetch_related_objects([profile], "projects", "badges")
+        load_content(profile)
     public = is_public(profile)
     return {
         "profile": profile,

@@ -1,0 +1,31 @@
+"""Create model instances from values that were read without a queryset."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from django.db import connection, models
+
+
+def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
+    """Return a row of `model` from the values of `loaded_fields`."""
+    names, converted_fields = _load_plan(model)
+    converted = list(values)
+    for index, field in converted_fields:
+        converted[index] = field.from_db_value(converted[index], None, connection)
+    return model.from_db(connection.alias, names, converted)
+
+
+@cache
+def _load_plan(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Any]]]:
+    """Return the attributes of the loaded fields, and the fields whose values must be converted, by their index."""
+    fields = loaded_fields(model)
+    converted = [(index, field) for index, field in enumerate(fields) if hasattr(field, "from_db_value")]
+    return [field.attname for field in fields], converted
+
+
+@cache
+def loaded_fields(model: type[models.Model]) -> list[Any]:
+    """Return the fields that the model's default manager loads."""
+    deferred, _ = model._default_manager.all().query.deferred_loading
+    return [field for field in model._meta.concrete_fields if field.name not in deferred]

@@ -1,0 +1,41 @@
+"""Load the rows of a public builder page with statements that are compiled once.
+
+A page needs three of them, which took a third of the CPU time of a page whose fragments are not cached.
+"""
+
+from django.contrib.auth.models import AnonymousUser
+
+from accounts.models import User
+from core.db.compiled import attributes, compile_query, compile_related
+from core.db.loading import load, loaded_fields
+from core.text import postgres_safe
+from profiles.models import Badge, BuilderProfile, Project
+from profiles.models.versions import PAGE_VERSION
+
+_find = compile_query(
+    lambda slug: (
+        BuilderProfile.objects.visible_to(AnonymousUser())
+        .filter(slug=slug)
+        .annotate(page_version=PAGE_VERSION)
+        .values_list("page_version", *attributes(BuilderProfile), *attributes(User, "user__"))
+    ),
+    "slug",
+)
+_load_projects, _load_badges = compile_related(Project, "builder_id"), compile_related(Badge, "builder_id")
+
+
+def find_public(slug: str) -> BuilderProfile | None:
+    """Return the public profile with exactly this slug, with its user and its `page_version`."""
+    for version, *values in _find(postgres_safe(slug)):
+        size = len(loaded_fields(BuilderProfile))
+        profile = load(BuilderProfile, values[:size])
+        profile.user = load(User, values[size:])
+        profile.page_version = version  # type: ignore[attr-defined]  # an annotation
+        return profile
+    return None
+
+
+def load_content(profile: BuilderProfile) -> None:
+    """Load the projects and badges, unless they are loaded."""
+    _load_projects(profile, "projects")
+    _load_badges(profile, "badges")

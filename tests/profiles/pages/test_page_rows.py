@@ -1,0 +1,144 @@
+"""Statements that are compiled once return the same rows as the querysets that they replace."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.core.cache import caches
+from django.db import models
+from django.db.models.sql.compiler import SQLCompiler
+from django.test import Client
+from django.utils import translation
+
+from accounts.models import User
+from core.db.compiled import compile_query
+from profiles.models import Badge, BuilderProfile, Project
+from profiles.models.versions import PAGE_VERSION
+from profiles.pages.page_rows import find_public, load_content
+from tests.helpers.clients import signed_in
+from tests.helpers.factories import SINCE, BuilderProfileFactory, ProjectFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+SLUG, URL = "olive-owner", "/builders/olive-owner/"
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+HIDDEN_BY = [*({name: NOW} for name in BuilderProfile.HIDDEN_BY_FIELDS), {"slug": None}]
+
+
+@pytest.fixture
+def olive() -> BuilderProfile:
+    profile: BuilderProfile = BuilderProfileFactory.create(
+        slug=SLUG, reachable=True, headline="Maps", availability_confirmed_at=SINCE, hourly_rate="77.50"
+    )
+    for position, title in ((2, "Second"), (1, "First")):
+        ProjectFactory.create(builder=profile, title=title, position=position)
+    admin = UserFactory.create(admin=True)
+    for kind in ("mentor", "code"):
+        Badge.objects.create(builder=profile, kind=kind, evidence="Read", awarded_by=admin)
+    other = BuilderProfileFactory.create(slug="other")
+    ProjectFactory.create(builder=other, title="Another builder's")
+    return profile
+
+
+def queryset(slug: str) -> models.QuerySet[BuilderProfile]:
+    profiles = BuilderProfile.objects.visible_to(AnonymousUser()).annotate(page_version=PAGE_VERSION)
+    return profiles.filter(slug=slug).prefetch_related("projects", "badges")
+
+
+def values_of(row: models.Model) -> dict[str, Any]:
+    return {name: value for name, value in vars(row).items() if not name.startswith("_")}
+
+
+def compiled(slug: str) -> BuilderProfile | None:
+    profile = find_public(slug)
+    if profile:
+        load_content(profile)
+    return profile
+
+
+def assert_equal(profile: BuilderProfile | None, expected: BuilderProfile) -> None:
+    assert profile is not None
+    assert values_of(profile) == values_of(expected)
+    assert values_of(profile.user) == values_of(expected.user)
+    assert profile.get_deferred_fields() == expected.get_deferred_fields()
+    assert (profile._state.db, profile._state.adding) == (expected._state.db, expected._state.adding)
+    assert [values_of(one) for one in profile.projects.all()] == [values_of(one) for one in expected.projects.all()]
+    assert [values_of(one) for one in profile.badges.all()] == [values_of(one) for one in expected.badges.all()]
+
+
+@pytest.mark.usefixtures("olive")
+@pytest.mark.parametrize("language", ("en-us", "de", "ar"))
+def test_public_page_has_the_same_rows_as_the_queryset(language: str) -> None:
+    with translation.override(language):
+        assert_equal(compiled(SLUG), queryset(SLUG).get())
+
+
+def test_page_without_content_has_the_same_rows_as_the_queryset() -> None:
+    BuilderProfileFactory.create(slug=SLUG)
+    assert_equal(compiled(SLUG), queryset(SLUG).get())
+
+
+@pytest.mark.usefixtures("olive")
+def test_changes_are_found_by_the_next_request() -> None:
+    before = compiled(SLUG)
+    BuilderProfile.objects.filter(slug=SLUG).update(headline="Edited", domains=["web"])
+    Project.objects.filter(title="First").delete()
+    after = compiled(SLUG)
+    assert before
+    assert after
+    assert before.page_version != after.page_version  # type: ignore[attr-defined]  # an annotation
+    assert_equal(after, queryset(SLUG).get())
+
+
+@pytest.mark.parametrize("changes", HIDDEN_BY, ids=lambda changes: next(iter(changes)))
+def test_hidden_pages_are_not_found(olive: BuilderProfile, changes: dict[str, Any]) -> None:
+    BuilderProfile.objects.filter(pk=olive.pk).update(**changes)
+    assert (find_public(SLUG), queryset(SLUG).first()) == (None, None)
+
+
+def test_page_of_an_inactive_user_is_not_found(olive: BuilderProfile) -> None:
+    User.objects.filter(pk=olive.user_id).update(is_active=False)
+    assert (find_public(SLUG), queryset(SLUG).first()) == (None, None)
+
+
+@pytest.mark.usefixtures("olive")
+@pytest.mark.parametrize("slug", ("", "Olive-Owner", "%", "olive%", "olive\x00owner", "'; --", "\ud800", "ż" * 300))
+def test_other_slugs_are_not_found(slug: str) -> None:
+    assert find_public(slug) is None
+
+
+def test_owner_and_admin_see_a_hidden_page(olive: BuilderProfile) -> None:
+    BuilderProfile.objects.filter(pk=olive.pk).update(hidden_at=NOW)
+    admin = UserFactory.create(admin=True, name="Adam")
+    statuses = [signed_in(user).get(URL).status_code for user in (olive.user, admin, UserFactory.create(name="Vera"))]
+    assert statuses == [200, 200, 404]
+
+
+def test_loaded_content_belongs_to_its_profile(olive: BuilderProfile) -> None:
+    load_content(olive)
+    assert olive.projects.count() == 2
+    assert list(olive.projects.filter(title="Another builder's")) == []
+    Project.objects.all().delete()
+    load_content(olive)  # keeps the loaded rows
+    assert len(olive.projects.all()) == 2
+
+
+@pytest.mark.usefixtures("olive")
+def test_visitors_page_compiles_no_sql(monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = Client()
+    browser.cookies["__clerk_db_jwt"] = "dvb_any"
+    expected = browser.get(URL).content
+    caches["fragments"].clear()
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("SQL was compiled.")
+
+    monkeypatch.setattr(SQLCompiler, "as_sql", refuse)
+    assert browser.get(URL).content == expected
+
+
+def test_compiled_query_rejects_other_parameters() -> None:
+    find = compile_query(lambda slug: BuilderProfile.objects.filter(slug=slug, headline="Maps").values_list("pk"), "x")
+    with pytest.raises(ValueError, match="only parameter"):
+        find(SLUG)
