@@ -121,6 +121,8 @@ READ: dict[str, Statuses] = {
     # Users without the profile are redirected to the first step. Provisional users see the waiting page.
     "/welcome/": SIGN_IN_REQUIRED,
     "/welcome/builder/": OWN_BUILDER_ONLY,
+    "/welcome/picture/": OWN_BUILDER_ONLY,
+    "/welcome/project/": OWN_BUILDER_ONLY,
     "/welcome/client/": OWN_CLIENT_ONLY,
     "/welcome/preview/": OWN_BUILDER_ONLY,
     "/builders/{builder.slug}/picture/": EDITORS_ONLY,
@@ -186,6 +188,10 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/builders/{hidden.slug}/hide/"): same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=INVALID),
     ("POST", "/welcome/"): form(signed_in=INVALID, provisional=OK),
     # Users without the profile are redirected to the first step. Availability and currency are required.
+    **{
+        ("POST", f"/welcome/{page}/"): form(signed_in=FOUND, owner=INVALID, other_builder=INVALID, provisional=OK)
+        for page in ("picture", "project")
+    },
     ("POST", "/welcome/builder/"): form(signed_in=FOUND, owner=INVALID, other_builder=INVALID, provisional=OK),
     ("POST", "/welcome/client/"): form(signed_in=FOUND, owner=SEE_OTHER, client=SEE_OTHER, provisional=OK),
     ("POST", "/welcome/preview/"): form(signed_in=NOT_ALLOWED),
@@ -239,8 +245,11 @@ OTHERWISE: dict[str, Statuses] = {
     "/builders/{hidden.slug}/hide/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=NOT_ALLOWED),
     "/welcome/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/welcome/preview/": NOT_ALLOWED_FOR_SIGNED_IN,
-    "/welcome/builder/": access(
-        signed_in=FOUND, signed_out=FOUND, owner=NOT_ALLOWED, other_builder=NOT_ALLOWED, provisional=NOT_ALLOWED
+    **dict.fromkeys(
+        ("/welcome/builder/", "/welcome/picture/", "/welcome/project/"),
+        access(
+            signed_in=FOUND, signed_out=FOUND, owner=NOT_ALLOWED, other_builder=NOT_ALLOWED, provisional=NOT_ALLOWED
+        ),
     ),
     "/welcome/client/": access(
         signed_in=FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED, provisional=NOT_ALLOWED
@@ -281,6 +290,8 @@ PATTERNS = {
     "builders/<str:slug>/hide/": "/builders/{builder.slug}/hide/",
     "welcome/": "/welcome/",
     "welcome/builder/": "/welcome/builder/",
+    "welcome/picture/": "/welcome/picture/",
+    "welcome/project/": "/welcome/project/",
     "welcome/client/": "/welcome/client/",
     "welcome/preview/": "/welcome/preview/",
     "account/roles/stop/<slug:role>/": "/account/roles/stop/builder/",

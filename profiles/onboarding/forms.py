@@ -1,11 +1,14 @@
 """Onboarding forms. They reuse the profile sections' fields and validation rules."""
 
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from profiles.forms.sections import AboutForm, IntroductionForm, ProfileForm, SkillsForm, TermsForm
 from profiles.models import BuilderProfile
 from profiles.onboarding.services import Goal
+from profiles.portfolio.forms import ProjectPageForm
 
 
 class GoalForm(forms.Form):
@@ -29,13 +32,27 @@ class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
     page_language = AboutForm.base_fields["page_language"]
     languages = AboutForm.base_fields["languages"]
     hourly_rate = TermsForm.base_fields["hourly_rate"]
+    location = TermsForm.base_fields["location"]
     time_zone = TermsForm.base_fields["time_zone"]
 
     class Meta:
         model = BuilderProfile
         fields = (
             *("headline", "page_language", "languages", "skills", "domains"),
-            *("availability", "hourly_rate", "currency", "time_zone"),
+            *("availability", "hourly_rate", "currency", "location", "time_zone"),
         )
         labels = TermsForm.Meta.labels
         help_texts = TermsForm.Meta.help_texts
+
+
+class FirstProjectForm(ProjectPageForm):
+    """The fields that make a first project presentable. Owners add the other fields on their page."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name in ("technologies", "status"):
+            del self.fields[name]
+
+    @property
+    def text_values(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in ("title", "description", "url", "image_alt")}

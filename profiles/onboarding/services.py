@@ -1,8 +1,10 @@
-"""Onboarding at /welcome/: choose a goal, answer three questions, then preview and publish the page.
+"""Onboarding at /welcome/: choose a goal, describe the work, add a picture and a project, then publish the page.
 
 A builder profile created here starts unpublished, so an unfinished page is never public. A builder profile created by
 Clerk's webhook is public immediately. docs/profiles.md explains why.
 """
+
+from collections.abc import Iterator
 
 from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
@@ -26,8 +28,12 @@ class Goal(models.TextChoices):
         return {Goal.BUILDER: {Role.BUILDER}, Goal.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
 
 
-#: URL names of the steps. The user's roles determine which steps they see.
-GOAL, BUILDER, CLIENT, PREVIEW = (f"profiles:welcome{page}" for page in ("", "_builder", "_client", "_preview"))
+#: URL names of the steps, in order. The user's roles determine which steps they see.
+GOAL, BUILDER, PICTURE, PROJECT, CLIENT, PREVIEW = PAGES = tuple(
+    f"profiles:welcome{page}" for page in ("", "_builder", "_picture", "_project", "_client", "_preview")
+)
+#: Steps about the builder page, and steps about the client profile.
+BUILDER_PAGES, CLIENT_PAGES = (BUILDER, PICTURE, PROJECT, PREVIEW), (CLIENT,)
 
 
 @transaction.atomic
@@ -58,20 +64,38 @@ def client_of(user: User) -> ClientProfile | None:
 
 
 def next_page(user: User, page: str) -> str:
-    """Return the URL name of the step after `page`, skipping questions that are already answered."""
+    """Return the URL name of the step after `page`, skipping questions that are already answered.
+
+    The picture is not skipped, because users may want to replace the picture of their account.
+    """
     builder, client = builder_of(user), client_of(user)
-    if page == GOAL and builder and (builder.unpublished_at or not builder.headline):
-        return BUILDER
-    if page in (GOAL, BUILDER) and client and not client.company_name:
-        return CLIENT
-    if builder and builder.slug and (builder.unpublished_at or page == BUILDER):
-        return PREVIEW
-    return "accounts:account" if builder else "profiles:builder_list"
+    open_pages = {*(_open_builder_pages(builder, page) if builder else ()), *_open_client_pages(client)}
+    following = PAGES[PAGES.index(page) + 1 :]
+    end = "accounts:account" if builder else "profiles:builder_list"
+    return next((each for each in following if each in open_pages), end)
+
+
+def _open_builder_pages(builder: BuilderProfile, page: str) -> Iterator[str]:
+    """Yield the steps to complete. A published page is only set up further if the user opens one of its steps."""
+    if builder.unpublished_at or not builder.headline:
+        yield BUILDER
+    if builder.slug and (builder.unpublished_at or page in BUILDER_PAGES):
+        yield PICTURE
+        if not builder.projects.exists():
+            yield PROJECT
+        yield PREVIEW
+
+
+def _open_client_pages(client: ClientProfile | None) -> Iterator[str]:
+    if client and not client.company_name:
+        yield CLIENT
 
 
 def progress(user: User, page: str) -> tuple[int, int]:
     """Return this step's number and the total number of steps for the user's roles."""
-    is_builder = user.has_role(Role.BUILDER)
-    steps = {GOAL: True, BUILDER: is_builder, CLIENT: user.has_role(Role.CLIENT), PREVIEW: is_builder}
-    pages = [name for name, is_shown in steps.items() if is_shown]
+    hidden = {
+        *(() if user.has_role(Role.BUILDER) else BUILDER_PAGES),
+        *(() if user.has_role(Role.CLIENT) else CLIENT_PAGES),
+    }
+    pages = [each for each in PAGES if each not in hidden]
     return pages.index(page) + 1, len(pages)

@@ -6,12 +6,13 @@ They work without JavaScript and preserve forms that are submitted after the ses
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.decorators import method_decorator
-from django.utils.functional import Promise
+from django.utils.functional import Promise, cached_property
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.generic.base import View
@@ -26,19 +27,22 @@ from audit.log import Actor
 from profiles import currencies, languages
 from profiles.editing import services as editing
 from profiles.forms.sections import ClientForm, ProfileForm
-from profiles.models import BuilderProfile, ClientProfile, Profile
+from profiles.models import BuilderProfile, ClientProfile, Profile, Project
 from profiles.onboarding import services as onboarding
-from profiles.onboarding.forms import BuilderQuestionsForm, GoalForm
+from profiles.onboarding.forms import BuilderQuestionsForm, FirstProjectForm, GoalForm
 from profiles.onboarding.services import Goal
 from profiles.pages.views import build_page_context
 from profiles.permissions import access_for
+from profiles.portfolio import services as portfolio
+from profiles.portfolio.forms import PortraitForm
 
 
 @method_decorator(never_cache, name="dispatch")
 class OnboardingView(RoleRequiredMixin):
     """Base view for an onboarding step.
 
-    While Clerk's webhook for the user is pending, it shows a page that reloads automatically.
+    While Clerk's webhook for the user is pending, it shows a page that reloads automatically. `?skip=1` continues with
+    the next step without saving.
     """
 
     request: AuthenticatedRequest
@@ -49,6 +53,8 @@ class OnboardingView(RoleRequiredMixin):
         is_allowed = str(request.method).lower() in self.http_method_names
         if is_allowed and isinstance(request.user, User) and request.user.is_provisional:
             return render(request, "accounts/setting_up.html")
+        if is_allowed and "skip" in request.GET and request.method != "POST" and request.user.is_authenticated:
+            return self.redirect_to_next_page()
         return super().dispatch(request, *args, **kwargs)
 
     def redirect_to_next_page(self) -> HttpResponse:
@@ -64,10 +70,11 @@ class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm])
     template_name = "profiles/welcome.html"
 
     def get_initial(self) -> dict[str, Any]:
-        """Preselect the current roles, unless the user has only the default role of client."""
+        """Preselect the goal of the link, or the current roles unless the user has only the default role of client."""
         roles = set(self.request.user.roles)
         if User.Role.BUILDER not in roles:
-            return {}
+            goal = self.request.GET.get("goal", "")
+            return {"goal": goal} if goal in Goal else {}
         return {"goal": Goal.BOTH if User.Role.CLIENT in roles else Goal.BUILDER}
 
     def form_valid(self, form: GoalForm) -> HttpResponse:
@@ -80,11 +87,9 @@ class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm])
         return self.redirect_to_next_page()
 
 
-class QuestionsView[P: Profile](OnboardingView, PreservedFormMixin[ProfileForm[P]], UpdateView[P, ProfileForm[P]]):
-    """Questions about a profile. Users without the profile are redirected to the first step."""
+class ProfileStepView[P: Profile](OnboardingView):
+    """A step about a profile. Users without the profile are redirected to the first step."""
 
-    request: AuthenticatedRequest
-    context_object_name = "profile"
     profile: P
     heading: str | Promise
     intro: str | Promise
@@ -101,12 +106,20 @@ class QuestionsView[P: Profile](OnboardingView, PreservedFormMixin[ProfileForm[P
         """Return the profile to complete, or None."""
         raise NotImplementedError
 
+    def step_context(self) -> dict[str, Any]:
+        number, count = onboarding.progress(self.request.user, self.page)
+        return {"number": number, "count": count, "profile": self.profile}
+
+
+class QuestionsView[P: Profile](ProfileStepView[P], PreservedFormMixin[ProfileForm[P]], UpdateView[P, ProfileForm[P]]):
+    request: AuthenticatedRequest
+    context_object_name = "profile"
+
     def get_object(self, queryset: QuerySet[P] | None = None) -> P:
         return self.profile
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
-        number, count = onboarding.progress(self.request.user, self.page)
-        return super().get_context_data(number=number, count=count, **context)
+        return super().get_context_data(**self.step_context(), **context)
 
     def form_valid(self, form: ProfileForm[P]) -> HttpResponse:
         actor = Actor.from_request(self.request)
@@ -131,7 +144,11 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
         return onboarding.builder_of(user)
 
     def get_initial(self) -> dict[str, Any]:
-        """Suggest the language and currency of the browser for a page that was never saved."""
+        return self.guesses
+
+    @cached_property
+    def guesses(self) -> dict[str, Any]:
+        """The language and currency of the browser, for a page that was never saved. The page asks to check them."""
         header = self.request.headers.get("Accept-Language", "")
         if self.profile.headline or not header:
             return {}
@@ -149,6 +166,67 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
     def values(self, form: ProfileForm[BuilderProfile]) -> dict[str, Any]:
         """Also confirm the availability, because it is part of this form."""
         return super().values(form) | editing.confirmation(form.cleaned_data)
+
+
+class PictureView(ProfileStepView[BuilderProfile], PreservedFormMixin[PortraitForm], FormView[PortraitForm]):
+    """Add a picture. If the account has a picture, it is shown and the field is optional."""
+
+    request: AuthenticatedRequest
+    page = onboarding.PICTURE
+    form_class = PortraitForm
+    template_name = "profiles/welcome_picture.html"
+    heading = _("Your picture")
+    intro = _("Clients want to see who they write to. Use a photo that shows your face.")
+
+    def find_profile(self, user: User) -> BuilderProfile | None:
+        return onboarding.builder_of(user)
+
+    def get_form(self, form_class: type[PortraitForm] | None = None) -> PortraitForm:
+        form = super().get_form(form_class)
+        form.fields["image"].required = not self.profile.image_url
+        return form
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(**self.step_context(), **context)
+
+    def form_valid(self, form: PortraitForm) -> HttpResponse:
+        if image := form.cleaned_data["image"]:
+            portfolio.set_portrait(self.profile, image, actor=Actor.from_request(self.request))
+        self.discard_preserved_form()
+        return self.redirect_to_next_page()
+
+
+class FirstProjectView(
+    ProfileStepView[BuilderProfile], PreservedFormMixin[FirstProjectForm], UpdateView[Project, FirstProjectForm]
+):
+    """Add one project."""
+
+    request: AuthenticatedRequest
+    page = onboarding.PROJECT
+    form_class = FirstProjectForm
+    template_name = "profiles/welcome_project.html"
+    heading = _("A project")
+    intro = _("Clients look at your work first. Start with one project, and add more on your page later.")
+
+    def find_profile(self, user: User) -> BuilderProfile | None:
+        return onboarding.builder_of(user)
+
+    def get_object(self, queryset: QuerySet[Project] | None = None) -> Project:
+        return Project(builder=self.profile)
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        return super().get_context_data(**self.step_context(), **context)
+
+    def form_valid(self, form: FirstProjectForm) -> HttpResponse:
+        image, token = form.cleaned_data["image"], form.cleaned_data["form_token"]
+        actor = Actor.from_request(self.request)
+        try:
+            portfolio.add(self.profile, form.text_values, image=image, token=token, actor=actor)
+        except ValidationError as error:
+            form.add_error(None, error)
+            return self.form_invalid(form)
+        self.discard_preserved_form()
+        return self.redirect_to_next_page()
 
 
 class ClientQuestionsView(QuestionsView[ClientProfile]):

@@ -6,6 +6,7 @@ from typing import Literal
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.steps import sign_up, submit
+from tests.helpers.images import image_file
 from tests.helpers.site import Site
 
 HEADLINE = "Maps for people who are rarely online"
@@ -25,6 +26,12 @@ def fill_in_work(page: Page) -> None:
     page.get_by_label("Hourly rate").fill("85")
     page.get_by_label("Currency").select_option("EUR")
     submit(page, "Save and continue")
+
+
+def skip_picture_and_project(page: Page) -> None:
+    for heading in ("Your picture", "A project"):
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        page.get_by_role("link", name="Skip this step").click()
 
 
 def expect_public(chromium: Browser, url: str, *, is_public: bool) -> None:
@@ -50,10 +57,19 @@ def test_new_user_publishes_a_page(page: Page, site: Site, chromium: Browser, co
     page.get_by_role("button", name="Save and continue").click()
     expect(page.get_by_text("Enter a rate above zero")).to_be_visible()
     expect(page.get_by_label("Hourly rate")).to_be_focused()
+    page.get_by_label("Location").fill("Gdynia, Poland")
     fill_in_work(page)
+    expect(page.get_by_text("Step 3 of 5")).to_be_visible()
+    page.get_by_label("Portrait").set_input_files({"name": "me.jpg", "mimeType": "image/jpeg", "buffer": image_file()})
+    page.get_by_role("button", name="Save and continue").click()
+    expect(page.get_by_text("Step 4 of 5")).to_be_visible()
+    page.get_by_label("Title").fill("Ferry timetable")
+    page.get_by_label("Description", exact=True).fill("It works offline.")
+    page.get_by_role("button", name="Save and continue").click()
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
+    expect(page.get_by_text("Step 5 of 5")).to_be_visible()
     expect(page.get_by_text(HEADLINE)).to_be_visible()
-    expect(page.get_by_role("img", name=re.compile(r"^\d+% complete$"))).to_be_visible()
+    expect(page.get_by_role("img", name=re.compile(r"^(8\d|9\d|100)% complete$"))).to_be_visible()
     # The content is not stretched to the height of the adjacent column.
     heading = page.get_by_role("heading", name="Skills").bounding_box()
     first = page.get_by_text("Top skills").bounding_box()
@@ -96,6 +112,7 @@ def test_onboarding_by_keyboard(page: Page, site: Site, chromium: Browser) -> No
     page.keyboard.press("Space")
     tab_to("Save and continue")
     page.keyboard.press("Enter")
+    skip_picture_and_project(page)
     expect(page).to_have_url(f"{site.app}/welcome/preview/")
     tab_to("Publish page")
     page.keyboard.press("Enter")
@@ -115,6 +132,7 @@ def test_client_becomes_a_builder_without_javascript(chromium: Browser, site: Si
     page.goto(f"{site.app}/account/")
     page.get_by_role("link", name="Continue setting up your profile").click()
     fill_in_work(page)
+    skip_picture_and_project(page)
     expect(page.get_by_role("heading", level=1)).to_have_text("What are you looking for?")
     page.get_by_label("Company").fill("O’Sullivan & Daughters")
     submit(page, "Save and continue")

@@ -31,6 +31,8 @@ OWN_PAGES = (
     "/builders/omar-haddad/portfolio/new/",
     f"/builders/{ZOFIA}/contact/",
     "/welcome/builder/",
+    "/welcome/picture/",
+    "/welcome/project/",
 )
 ADMIN_PAGES = tuple(f"/builders/{ZOFIA}/{name}/" for name in ("verify", "badges", "record", "hide"))
 FIELDS = "input:not([type=hidden]), select, textarea"

@@ -26,6 +26,10 @@ def test_sign_up_and_publish_a_page(scenario: Scenario) -> None:
     page.get_by_label("Hourly rate").fill("85")
     expect_no_overflow(page)
     press(page, "Save and continue")
+    for step in ("picture", "project"):
+        expect(page).to_have_url(f"{scenario.site.app}/welcome/{step}/")
+        expect_no_overflow(page)
+        page.get_by_role("link", name="Skip this step").click()
     expect(page).to_have_url(f"{scenario.site.app}/welcome/preview/")
     expect_message(page, "This is what clients will see.")
     press(page, "Publish page")

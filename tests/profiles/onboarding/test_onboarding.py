@@ -17,8 +17,10 @@ from profiles.moderation import services as moderation
 from profiles.onboarding import services as onboarding
 from profiles.onboarding.services import Goal
 from profiles.pages import visibility
+from profiles.pages.completeness import completeness_of
 from tests.helpers.clients import PAGE, signed_in
 from tests.helpers.factories import SINCE, BuilderProfileFactory, UserFactory
+from tests.helpers.images import upload
 from tests.helpers.webhooks import WebhookClient, person
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,7 @@ ANSWERS = {
     "hourly_rate": "85.50",
     "currency": "EUR",
 }
+PROJECT = {"title": "Ferry timetable", "description": "It works offline.", "url": "https://example.com/ferries"}
 COMPANY = {"company_name": "Kowal & Córki", "industry": "Ferries", "project_preferences": "A timetable that works."}
 
 
@@ -56,7 +59,7 @@ class TestSteps:
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
         assert Client().get("/builders/olive-owner/").status_code == 404
-        submit(browser, "builder/", ANSWERS, "/welcome/preview/")
+        submit(browser, "builder/", ANSWERS, "/welcome/picture/")
         preview = text_of(browser, "/welcome/preview/")
         assert "Maps that work offline" in preview
         assert "Publish page" in preview
@@ -93,11 +96,15 @@ class TestSteps:
         browser = signed_in(olive)
         ClientProfile.objects.create(user=olive)
         submit(browser, "", {"goal": "both"}, "/welcome/builder/")
-        assert "Step 2 of 4" in text_of(browser, "/welcome/builder/")
-        submit(browser, "builder/", ANSWERS, "/welcome/client/")
-        assert "Step 3 of 4" in text_of(browser, "/welcome/client/")
+        assert "Step 2 of 6" in text_of(browser, "/welcome/builder/")
+        submit(browser, "builder/", ANSWERS, "/welcome/picture/")
+        assert "Step 3 of 6" in text_of(browser, "/welcome/picture/")
+        submit(browser, "picture/", {"image": upload()}, "/welcome/project/")
+        assert "Step 4 of 6" in text_of(browser, "/welcome/project/")
+        submit(browser, "project/", PROJECT, "/welcome/client/")
+        assert "Step 5 of 6" in text_of(browser, "/welcome/client/")
         submit(browser, "client/", COMPANY, "/welcome/preview/")
-        assert "Step 4 of 4" in text_of(browser, "/welcome/preview/")
+        assert "Step 6 of 6" in text_of(browser, "/welcome/preview/")
 
     def test_sign_up_redirects_to_onboarding_unless_next_is_set(self) -> None:
         assert 'data-target="/welcome/"' in text_of(Client(), "/sign-up/")
@@ -120,7 +127,7 @@ class TestSteps:
         assert '<a href="/account/">Skip for now</a>' in text_of(signed_in(olive), "/welcome/")
 
     def test_user_without_profile_is_sent_to_the_first_step(self, olive: User) -> None:
-        for page in ("builder", "client", "preview"):
+        for page in ("builder", "picture", "project", "client", "preview"):
             response = signed_in(olive).get(f"/welcome/{page}/")
             assert (response.status_code, response["Location"]) == (302, "/welcome/")
 
@@ -139,6 +146,83 @@ class TestSteps:
         submit(browser, "builder/", ANSWERS, "/account/")
         assert browser.get("/welcome/preview/")["Location"] == "/account/"
         assert "Your page will be created when you add a name to your account." in text_of(browser, "/account/")
+
+
+class TestFirstPage:
+    """A builder who answers every question has a page that needs little more."""
+
+    def test_every_answer_gives_at_least_eighty_per_cent(self, olive: User) -> None:
+        browser = signed_in(olive)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        spoken = {"page_language": "en", "languages_0": "pl", "languages_1": "native"}
+        place = {"location": "Gdynia, Poland", "time_zone": "Europe/Warsaw"}
+        submit(browser, "builder/", ANSWERS | spoken | place, "/welcome/picture/")
+        submit(browser, "picture/", {"image": upload()}, "/welcome/project/")
+        image = {"image": upload(), "image_alt": "A timetable on a phone"}
+        submit(browser, "project/", PROJECT | image, "/welcome/preview/")
+        profile = BuilderProfile.objects.get()
+        [project] = profile.projects.all()
+        assert (project.title, project.url, project.image_alt) == (
+            "Ferry timetable",
+            "https://example.com/ferries",
+            "A timetable on a phone",
+        )
+        assert project.image
+        assert completeness_of(profile).percent >= 80
+
+    @pytest.mark.parametrize(
+        ("page", "next_page"), (("builder", "picture"), ("picture", "project"), ("project", "preview"))
+    )
+    def test_each_step_can_be_skipped(self, olive: User, page: str, next_page: str) -> None:
+        browser = signed_in(olive)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        assert '<a href="?skip=1">Skip this step</a>' in text_of(browser, f"/welcome/{page}/")
+        assert browser.get(f"/welcome/{page}/?skip=1")["Location"] == f"/welcome/{next_page}/"
+
+    def test_client_step_can_be_skipped(self, olive: User) -> None:
+        ClientProfile.objects.create(user=olive)
+        assert signed_in(olive).get("/welcome/client/?skip=1")["Location"] == "/builders/"
+
+    def test_project_step_adds_one_project(self, olive: User) -> None:
+        """A second submission of the form adds no second project, and the step is not shown again."""
+        browser = signed_in(olive)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        token = {"form_token": str(browser.get("/welcome/project/").context["form"]["form_token"].value())}
+        for _ in range(2):
+            submit(browser, "project/", PROJECT | token, "/welcome/preview/")
+        assert BuilderProfile.objects.get().projects.count() == 1
+        assert browser.get("/welcome/picture/?skip=1")["Location"] == "/welcome/preview/"
+
+    def test_invalid_picture_and_project_keep_the_typed_text(self, olive: User) -> None:
+        browser = signed_in(olive)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        response = browser.post("/welcome/picture/", {"image": upload(b"not an image")})
+        assert response.status_code == 422
+        assert browser.post("/welcome/picture/", {}).status_code == 422
+        response = browser.post("/welcome/project/", PROJECT | {"url": "javascript:alert(1)"})
+        assert response.status_code == 422
+        assert "It works offline." in response.content.decode()
+        assert not BuilderProfile.objects.get().projects.exists()
+
+    def test_picture_of_the_account_is_enough(self) -> None:
+        user = UserFactory.create(client=True, name="Olive Owner", image_url="https://img.clerk.com/olive")
+        browser = signed_in(user)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        assert "Your page shows the picture of your account" in text_of(browser, "/welcome/picture/")
+        submit(browser, "picture/", {}, "/welcome/project/")
+
+    def test_guesses_ask_to_be_checked(self, olive: User) -> None:
+        browser = signed_in(olive)
+        submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
+        polish = browser.get("/welcome/builder/", headers={"accept-language": "pl-PL"}).content.decode()
+        unknown = browser.get("/welcome/builder/", headers={"accept-language": "xx"}).content.decode()
+        for note in ("We took the currency from your browser", "We took the language from your browser"):
+            assert note in polish
+            assert note not in unknown
+
+    def test_link_for_builders_selects_the_goal(self, olive: User) -> None:
+        assert text_of(signed_in(olive), "/welcome/?goal=builder").count("checked") == 1
+        assert text_of(signed_in(olive), "/welcome/?goal=ADMIN").count("checked") == 0
 
 
 class TestUnfinishedProfile:
@@ -174,7 +258,7 @@ class TestUnfinishedProfile:
             text = text_of(browser, path)
             assert '<a class="button" href="/welcome/builder/">Continue setting up your profile</a>' in text
             assert "until you publish it" in text
-        submit(browser, "builder/", ANSWERS, "/welcome/preview/")
+        submit(browser, "builder/", ANSWERS, "/welcome/picture/")
         assert 'href="/welcome/preview/">Continue setting up your profile</a>' in text_of(browser, "/account/")
         browser.post("/builders/olive-owner/publish/", {"on": "1"})
         for path in ("/account/", "/builders/olive-owner/"):
@@ -209,7 +293,7 @@ class TestQuestions:
     def test_all_questions_are_optional(self, olive: User) -> None:
         browser = signed_in(olive)
         submit(browser, "", {"goal": "builder"}, "/welcome/builder/")
-        submit(browser, "builder/", {"availability": "available", "currency": "USD"}, "/welcome/preview/")
+        submit(browser, "builder/", {"availability": "available", "currency": "USD"}, "/welcome/picture/")
         assert "Add a headline" in text_of(browser, "/welcome/preview/")
 
     def test_questions_use_the_sections_validation_rules(self, olive: User) -> None:
