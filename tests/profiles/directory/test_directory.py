@@ -490,6 +490,17 @@ class TestHome:
         assert text.count('href="/builders/?domain=') == 12
         assert 'href="/builders/?domain=ai">AI and machine learning</a>' in text
 
+    def test_home_page_has_a_door_for_builders(self, client: Client) -> None:
+        """It leads to the sign-up form, and then to the first step for builders."""
+        text = page(client, "/")
+        target = "/sign-up/?next=/welcome/%3Fgoal%3Dbuilder"
+        assert f'<a href="{target}">For builders</a>' in text
+        assert f'<a class="button" href="{target}">Create your page</a>' in text
+        assert 'data-target="/welcome/?goal=builder"' in page(client, target)
+        signed_in_page = page(signed_in(UserFactory.create()), "/")
+        assert '<a class="button" href="/welcome/?goal=builder">Create your page</a>' in signed_in_page
+        assert "sign-up" not in signed_in_page
+
     def test_home_page_shows_the_six_best_builders(self, client: Client) -> None:
         for number in range(8):
             BuilderProfileFactory.create(user__name=f"Plain {number}")
