@@ -59,6 +59,7 @@ urlpatterns = [
     path("welcome/preview/", onboarding_views.PreviewView.as_view(), name="welcome_preview"),
     path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
     path("builders/<str:slug>/card.png", pages.builder_card, name="builder_card"),
+    path("builders/<str:slug>/preview/", pages.MarkdownPreviewView.as_view(), name="markdown_preview"),
     path("builders/<str:slug>/contact/", contact_views.ContactView.as_view(), name="contact"),
     path("builders/<str:slug>/picture/", portfolio.PortraitView.as_view(), name="portrait"),
     path("builders/<str:slug>/portfolio/new/", portfolio.ProjectCreateView.as_view(), name="project_new"),

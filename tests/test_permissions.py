@@ -136,6 +136,10 @@ READ: dict[str, Statuses] = {
     "/builders/{hidden.slug}/portfolio/{project.pk}/delete/": HIDDEN_EXCEPT_EDITORS,
     MISSING_IMAGE: same_for_everyone(NOT_FOUND),  # images are public; this one does not exist
     "/builders/{builder.slug}/availability/": BUTTON_OF_EDITORS,
+    "/builders/{builder.slug}/preview/": access(
+        signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED
+    ),
+    "/builders/{hidden.slug}/preview/": same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED),
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK, client=OK),
     "/clients/{client.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/sign-in/": SIGNED_OUT_ONLY,
@@ -203,6 +207,8 @@ WRITE: dict[tuple[str, str], Statuses] = {
         ("POST", f"/builders/{{hidden.slug}}/{page}/"): same_for_everyone(NOT_FOUND, owner=status, admin=status)
         for page, status in PORTFOLIO.items()
     },
+    ("POST", "/builders/{builder.slug}/preview/"): form(signed_in=FORBIDDEN, owner=OK, admin=OK),
+    ("POST", "/builders/{hidden.slug}/preview/"): same_for_everyone(NOT_FOUND, owner=OK, admin=OK),
     # Without a value, the switch redirects without a change.
     ("POST", "/builders/{builder.slug}/availability/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
     ("POST", "/account/client/"): form(signed_in=NOT_FOUND, owner=FOUND, client=FOUND),
@@ -232,6 +238,8 @@ OTHERWISE: dict[str, Statuses] = {
     **{f"/builders/{{hidden.slug}}/{page}/": HIDDEN_NOT_ALLOWED for page in PORTFOLIO},
     MISSING_IMAGE: same_for_everyone(NOT_ALLOWED),
     "/builders/{builder.slug}/availability/": NOT_ALLOWED_FOR_EDITORS,
+    "/builders/{builder.slug}/preview/": NOT_ALLOWED_FOR_EDITORS,
+    "/builders/{hidden.slug}/preview/": HIDDEN_NOT_ALLOWED,
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED),
     "/builders/{builder.slug}/contact/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/contact/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -279,6 +287,7 @@ PATTERNS = {
     "builders/<str:slug>/": "/builders/{builder.slug}/",
     "builders/<str:slug>/card.png": "/builders/{builder.slug}/card.png",
     "builders/<str:slug>/contact/": "/builders/{builder.slug}/contact/",
+    "builders/<str:slug>/preview/": "/builders/{builder.slug}/preview/",
     "builders/<str:slug>/edit/<slug:section>/": "/builders/{builder.slug}/edit/introduction/",
     "builders/<str:slug>/publish/": "/builders/{builder.slug}/publish/",
     "builders/<str:slug>/delete/": "/builders/{builder.slug}/delete/",

@@ -37,6 +37,8 @@ class Rule:
 WRITE = Rule(Limit("write network", 600, MINUTE, batch=30), Limit("write", 120, MINUTE, batch=10))
 API = Rule(Limit("api network", 1200, MINUTE, batch=60), Limit("api", 600, MINUTE, batch=30))
 SEARCH = Rule(Limit("search network", 300, MINUTE, batch=20), Limit("search", 120, MINUTE, batch=10))
+#: Previews are requested while a person writes, and must not use up the limit for saving.
+PREVIEW = Rule(Limit("preview network", 600, MINUTE, batch=30), Limit("preview", 120, MINUTE, batch=10))
 CARD = Rule(Limit("card network", 120, MINUTE, batch=10))
 UPLOAD = Rule(Limit("upload network", 300, HOUR, batch=5), Limit("upload", 60, HOUR, batch=2))
 CONTACT = Rule(Limit("contact network", 60, HOUR), Limit("contact", 30, HOUR))
@@ -57,7 +59,9 @@ def rules_for(request: HttpRequest) -> Iterator[Rule]:
         yield CARD
     elif path.startswith("/account/exports/"):
         yield EXPORT
-    if is_write:
+    if is_write and path.startswith("/builders/") and path.endswith("/preview/"):
+        yield PREVIEW
+    elif is_write:
         yield WRITE
         yield from _rules_for_write(request, path)
 

@@ -97,7 +97,9 @@ class AboutForm(ProfileForm[BuilderProfile]):
         max_length=MAX_BIO_LENGTH,
         required=False,
         label=_("Bio"),
-        help_text=_("What you build, how you work and who you work for. Markdown: **bold**, lists and links."),
+        help_text=_(
+            "What you build, how you work and who you work for. Markdown: **bold**, *italics*, lists and links."
+        ),
     )
     page_language = forms.ChoiceField(
         choices=lambda: [("", _("Not stated")), *language_choices()],

@@ -8,6 +8,8 @@ from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from profiles.pages import bare_links
+
 #: Maximum length, which forms also enforce. Longer text is truncated. Rendering this length takes at most 0.1 s.
 MAX_LENGTH = 5000
 #: The page uses h1 and h2.
@@ -17,10 +19,28 @@ TOP_HEADING_LEVEL, LOWEST_HEADING_LEVEL = 3, 6
 #: sanitizer.
 RULES = [
     *("paragraph", "heading", "lheading", "blockquote", "list", "hr", "fence"),
-    *("text", "newline", "escape", "entity", "backticks", "emphasis", "link", "image", "autolink"),
+    *("text", "newline", "escape", "entity", "backticks", "emphasis", "strikethrough", "link", "image", "autolink"),
     *("normalize", "block", "inline", "text_join", "balance_pairs", "fragments_join"),
 ]
-TAGS = {"p", "br", "hr", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li", "a", "h3", "h4", "h5", "h6"}
+TAGS = {
+    "p",
+    "br",
+    "hr",
+    "strong",
+    "em",
+    "s",
+    "code",
+    "pre",
+    "blockquote",
+    "ul",
+    "ol",
+    "li",
+    "a",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+}
 ATTRIBUTES = {"a": {"href"}, "ol": {"start"}}
 SCHEMES = {"http", "https", "mailto"}
 _LINK = re.compile(r"(?:https?://|mailto:)\S", re.IGNORECASE)
@@ -34,11 +54,17 @@ _parser = MarkdownIt("zero", {"html": False, "linkify": False, "typographer": Fa
 _parser.enable(RULES)
 # Other schemes are left as plain text.
 _parser.validateLink = _is_link  # type: ignore[method-assign]  # as markdown-it-py documents
+_parser.use(bare_links.plugin)
 
 
 @lru_cache(maxsize=256)
 def to_html(text: str) -> SafeString:
     """Return `text` as safe HTML. Cached, because pages are viewed more often than they change."""
+    return render(text)
+
+
+def render(text: str) -> SafeString:
+    """Return `text` as safe HTML, without the cache. For text that is rendered only once."""
     tokens = _parser.parse(text[:MAX_LENGTH])
     _lower_headings(tokens)
     html = _parser.renderer.render(tokens, _parser.options, {})

@@ -11,14 +11,14 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_safe
 
-from core.text import postgres_safe
+from core.text import clean_paragraphs, postgres_safe
 from profiles import flags
 from profiles.directory.exchange_rates import AS_OF
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
-from profiles.pages import page_etag, share_card
+from profiles.pages import markdown, page_etag, share_card
 from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
@@ -93,6 +93,16 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
             profile.time_zone, profile.availability_confirmed_at, profile.available_from
         ),
     }
+
+
+class MarkdownPreviewView(BuilderPageMixin):
+    """Render Markdown that an owner or admin is writing. Nothing is stored."""
+
+    required = "edit"
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest, slug: str) -> HttpResponse:
+        return HttpResponse(markdown.render(clean_paragraphs(request.POST.get("text", "")[: markdown.MAX_LENGTH])))
 
 
 @require_safe

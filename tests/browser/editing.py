@@ -28,6 +28,41 @@ def edit(page: Page, section: str) -> None:
 ANNOUNCEMENT = "main > [role=status].visually-hidden"
 
 
+def fonts_of_italics(page: Page) -> str:
+    return str(page.locator(".prose em").first.evaluate("(em) => getComputedStyle(em).font"))
+
+
+class TestPreview:
+    def test_bio_is_rendered_while_it_is_written(self, own_page: Page, console_errors: list[str]) -> None:
+        edit(own_page, "bio")
+        field = own_page.locator("form").get_by_label("Bio", exact=True)
+        preview = own_page.locator("[data-markdown-preview]")
+        field.fill("I build *maps*.")
+        preview.get_by_text("Preview").click()
+        expect(preview.locator("em")).to_have_text("maps")
+        assert "italic" in fonts_of_italics(own_page)
+        assert "Newsreader" in fonts_of_italics(own_page)
+        field.press_sequentially(" ~~Games~~ www.maps.example")
+        expect(preview.locator("s")).to_have_text("Games")
+        expect(preview.get_by_role("link")).to_have_attribute("href", "https://www.maps.example")
+        expect(field).to_be_focused()
+        own_page.get_by_role("button", name="Save bio").click()
+        expect(own_page.locator("#section-about em")).to_have_text("maps")
+        assert console_errors == []
+
+    def test_preview_keeps_the_last_text_while_offline(self, own_page: Page) -> None:
+        edit(own_page, "bio")
+        preview = own_page.locator("[data-markdown-preview]")
+        own_page.locator("form").get_by_label("Bio", exact=True).fill("I build *maps*.")
+        preview.get_by_text("Preview").click()
+        expect(preview.locator("em")).to_have_text("maps")
+        own_page.route("**/preview/", lambda route: route.abort())
+        with own_page.expect_event("requestfailed"):
+            own_page.locator("form").get_by_label("Bio", exact=True).fill("I build *games*.")
+        expect(preview.locator("em")).to_have_text("maps")
+        expect(own_page.locator("form").get_by_label("Bio", exact=True)).to_have_value("I build *games*.")
+
+
 class TestInPlace:
     def test_section_is_edited_by_keyboard(self, own_page: Page, console_errors: list[str]) -> None:
         link = own_page.get_by_role("link", name="Edit introduction")

@@ -24,6 +24,7 @@ from config.middleware.request_limits import (
     CONTACT,
     EXPORT,
     PASSWORD,
+    PREVIEW,
     SEARCH,
     UPLOAD,
     WRITE,
@@ -148,6 +149,9 @@ def test_stored_counts_contain_no_address_and_expire(counter: RequestCounter) ->
         ("PATCH", "/api/profiles/builders/1", [API, WRITE]),
         ("POST", "/builders/zofia/contact/", [WRITE, CONTACT]),
         ("GET", "/builders/zofia/contact/", []),
+        # Previews must not use up the limit for saving.
+        ("POST", "/builders/zofia/preview/", [PREVIEW]),
+        ("POST", "/welcome/preview/", [WRITE]),
         ("POST", "/account/exports/", [EXPORT, WRITE]),
         ("GET", "/account/exports/0b7c8a0e-0000-4000-8000-000000000000/", [EXPORT]),
         ("POST", "/account/roles/", [WRITE]),

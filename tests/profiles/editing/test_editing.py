@@ -15,10 +15,13 @@ from pytest_django import DjangoAssertNumQueries
 from audit.log import Actor
 from audit.models import AuditLog
 from profiles.editing.sections import BUILDER_SECTIONS
+from profiles.flags import IN_PLACE_EDITING
 from profiles.lifecycle import apply_changes
 from profiles.models import BuilderProfile
+from profiles.pages.markdown import MAX_LENGTH, to_html
 from tests.helpers.clients import HTMX, impersonating, signed_in
 from tests.helpers.factories import BuilderProfileFactory, UserFactory
+from tests.helpers.flags import set_flag
 
 pytestmark = pytest.mark.django_db
 
@@ -39,6 +42,14 @@ def save(page: BuilderProfile, browser: Client, typed: dict[str, str] | None = N
 
 def form_url(page: BuilderProfile, section: str = "introduction") -> str:
     return f"/builders/{page.slug}/edit/{section}/"
+
+
+def preview_url(page: BuilderProfile) -> str:
+    return f"/builders/{page.slug}/preview/"
+
+
+def bio_form(page: BuilderProfile) -> str:
+    return str(signed_in(page.user).get(form_url(page, "about")).content.decode())
 
 
 def current_version(page: BuilderProfile, browser: Client, section: str = "introduction") -> dict[str, str]:
@@ -391,3 +402,24 @@ def test_switch_on_builder_page_returns_the_bar(page: BuilderProfile) -> None:
     assert text.count('id="owner-bar"') == 1
     assert 'value="limited" aria-pressed="true"' in text
     assert "Confirmed a moment ago." in text
+
+
+def test_preview_renders_markdown_like_the_page(page: BuilderProfile) -> None:
+    written = {"text": "*a* ~~b~~ https://x.example\r\n<script>"}
+    response = signed_in(page.user).post(preview_url(page), written)
+    assert response.content.decode() == to_html("*a* ~~b~~ https://x.example\n<script>")
+    page.refresh_from_db()
+    assert page.bio == ""
+
+
+@pytest.mark.parametrize("text", ("", "a" * 200_000, "a\x00b", "\u202e[a](javascript:alert(1))"))
+def test_preview_accepts_any_text(page: BuilderProfile, text: str) -> None:
+    response = signed_in(page.user).post(preview_url(page), {"text": text})
+    assert response.status_code == 200
+    assert len(response.content) <= MAX_LENGTH + 100
+
+
+def test_preview_is_part_of_the_bio_form_only_while_scripts_are_loaded(page: BuilderProfile) -> None:
+    assert f'data-markdown-preview="{preview_url(page)}"' in bio_form(page)
+    set_flag(IN_PLACE_EDITING, everyone=False)
+    assert "data-markdown-preview" not in bio_form(page)

@@ -28,7 +28,7 @@ from profiles.pages.markdown import ATTRIBUTES, MAX_LENGTH, TAGS, to_html
         ("[a](HTTP://x.example)", '<p><a href="HTTP://x.example" rel="nofollow ugc noopener">a</a></p>\n'),
         ("<a@x.example>", '<p><a href="mailto:a@x.example" rel="nofollow ugc noopener">a@x.example</a></p>\n'),
         ("a ![b](https://x.example/b.png) c", "<p>a  c</p>\n"),
-        ("https://x.example", "<p>https://x.example</p>\n"),
+        ("~~a~~ ~b~", "<p><s>a</s> ~b~</p>\n"),
         ("a & b < c", "<p>a &amp; b &lt; c</p>\n"),
         ("", ""),
     ),
@@ -37,7 +37,69 @@ def test_markdown_is_rendered(written: str, shown: str) -> None:
     assert to_html(written) == shown
 
 
+REL = 'rel="nofollow ugc noopener"'
+
+
+@pytest.mark.parametrize(
+    ("written", "href", "rest"),
+    (
+        ("https://x.example", "https://x.example", ("", "")),
+        ("See https://x.example/a_b_c?d=1.", "https://x.example/a_b_c?d=1", ("See ", ".")),
+        ("(https://x.example/a_(b))", "https://x.example/a_(b)", ("(", ")")),
+        ("**https://x.example/**", "https://x.example/", ("<strong>", "</strong>")),
+        ("HTTPS://X.example!", "HTTPS://X.example", ("", "!")),
+        ("詳細はhttps://x.example/例。", "https://x.example/例", ("詳細は", "。")),
+        ("“https://x.example”", "https://x.example", ("“", "”")),
+    ),
+)
+def test_bare_urls_become_links(written: str, href: str, rest: tuple[str, str]) -> None:
+    target = href.replace("例", "%E4%BE%8B")
+    assert to_html(written) == f'<p>{rest[0]}<a href="{target}" {REL}>{href}</a>{rest[1]}</p>\n'
+
+
+def test_bare_host_becomes_a_link() -> None:
+    assert to_html("www.x.example") == f'<p><a href="https://www.x.example" {REL}>www.x.example</a></p>\n'
+
+
+@pytest.mark.parametrize(
+    "written",
+    (
+        "package.json",
+        "a@x.example",
+        "https://",
+        "www.",
+        "https://...",
+        "xhttps://x.example",
+        "javascript://x.example/%0Aalert(1)",
+        "ftp://x.example",
+        "`https://x.example`",
+        "```\nhttps://x.example\n```",
+    ),
+)
+def test_other_text_does_not_become_a_link(written: str) -> None:
+    assert "<a" not in to_html(written)
+
+
+def test_url_in_a_link_is_not_linked_again() -> None:
+    assert to_html("[see https://y.example](https://x.example)").count("<a ") == 1
+    assert to_html("<https://x.example>").count("<a ") == 1
+
+
+def test_link_does_not_contain_direction_overrides() -> None:
+    assert to_html("https://x.example/\u202egnp.exe") == (
+        f'<p><a href="https://x.example/" {REL}>https://x.example/</a>\u202egnp.exe</p>\n'
+    )
+
+
 HOSTILE = (
+    'https://x.example/"onmouseover="alert(1)',
+    "https://x.example/'onmouseover='alert(1)",
+    "https://x.example/<script>alert(1)</script>",
+    "https://x.example/&quot;&gt;&lt;script&gt;",
+    "https://javascript:alert(1)@x.example",
+    "www.javascript:alert(1)",
+    "https://[::1",
+    "https://x.example/%zz%00",
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
     "<b onclick='alert(1)'>b</b>",
@@ -112,6 +174,13 @@ SLOW = {
     "fences": "~~~\n" * 1250,
     "line breaks": "\n" * 5000,
     "tabs": "\t" * 5000,
+    "tildes": "~" * 5000,
+    "strikethrough never closed": "~~a " * 1250,
+    "bare URLs": "https://a " * 500,
+    "bare URLs without spaces": "https://a," * 500,
+    "one long URL": "https://a" + ")" * 4991,
+    "punctuation after a URL": "https://a" + ".)" * 2495,
+    "hosts": "www." * 1250,
 }
 
 
