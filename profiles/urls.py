@@ -7,6 +7,7 @@ from profiles.editing import views as section_views
 from profiles.media import views as media
 from profiles.moderation import views as moderation_views
 from profiles.onboarding import views as onboarding_views
+from profiles.pages import sitemap
 from profiles.pages import views as pages
 from profiles.portfolio import views as portfolio
 
@@ -41,6 +42,9 @@ register_converter(ImageNameConverter, "image_name")
 app_name = "profiles"
 urlpatterns = [
     path("", directory_views.home, name="home"),
+    path("robots.txt", sitemap.robots, name="robots"),
+    path("sitemap.xml", sitemap.sitemap_index, name="sitemap_index"),
+    path("sitemap-<bigint:number>.xml", sitemap.sitemap, name="sitemap"),
     path("builders/", directory_views.builder_list, name="builder_list"),
     # Slugs may contain letters of any script, but Django's <slug:> matches only ASCII letters.
     path("builders/<str:slug>/publish/", moderation_views.PublishView.as_view(), name="publish"),

@@ -101,6 +101,9 @@ MISSING_IMAGE = f"/media/projects/{'0' * 32}.webp"
 #: GET and HEAD.
 READ: dict[str, Statuses] = {
     "/": same_for_everyone(OK),
+    "/robots.txt": same_for_everyone(OK),
+    "/sitemap.xml": same_for_everyone(OK),
+    "/sitemap-0.xml": same_for_everyone(OK),
     "/builders/": same_for_everyone(OK),
     "/builders/{builder.slug}/": same_for_everyone(OK),
     "/builders/{hidden.slug}/": HIDDEN_EXCEPT_EDITORS,
@@ -283,6 +286,9 @@ OTHER_METHODS_NOT_TESTED = {"/admin/"}
 #: The URL above that tests each pattern. The test fails if a pattern is missing.
 PATTERNS = {
     "": "/",
+    "robots.txt": "/robots.txt",
+    "sitemap.xml": "/sitemap.xml",
+    "sitemap-<bigint:number>.xml": "/sitemap-0.xml",
     "builders/": "/builders/",
     "builders/<str:slug>/": "/builders/{builder.slug}/",
     "builders/<str:slug>/card.png": "/builders/{builder.slug}/card.png",

@@ -40,6 +40,7 @@ SEARCH = Rule(Limit("search network", 300, MINUTE, batch=20), Limit("search", 12
 #: Previews are requested while a person writes, and must not use up the limit for saving.
 PREVIEW = Rule(Limit("preview network", 600, MINUTE, batch=30), Limit("preview", 120, MINUTE, batch=10))
 CARD = Rule(Limit("card network", 120, MINUTE, batch=10))
+SITEMAP = Rule(Limit("sitemap network", 120, MINUTE, batch=10))
 UPLOAD = Rule(Limit("upload network", 300, HOUR, batch=5), Limit("upload", 60, HOUR, batch=2))
 CONTACT = Rule(Limit("contact network", 60, HOUR), Limit("contact", 30, HOUR))
 EXPORT = Rule(Limit("export network", 120, HOUR), Limit("export", 20, HOUR))
@@ -57,6 +58,8 @@ def rules_for(request: HttpRequest) -> Iterator[Rule]:
         yield SEARCH
     elif path.endswith("/card.png"):
         yield CARD
+    elif path.startswith("/sitemap"):
+        yield SITEMAP
     elif path.startswith("/account/exports/"):
         yield EXPORT
     if is_write and path.startswith("/builders/") and path.endswith("/preview/"):

@@ -35,6 +35,8 @@ PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in (*UNUSED_FEATURES,
 
 #: Other sites cannot embed our files, so that they cannot read them from a process that they share with us (Spectre).
 RESOURCE_POLICY = "same-origin"
+#: Other sites show this image in previews of links.
+SHARE_IMAGE = f"{settings.STATIC_URL}img/share."
 
 
 def browser_policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -42,7 +44,8 @@ def browser_policies(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
-        response.headers.setdefault("Cross-Origin-Resource-Policy", RESOURCE_POLICY)
+        policy = "cross-origin" if request.path.startswith(SHARE_IMAGE) else RESOURCE_POLICY
+        response.headers.setdefault("Cross-Origin-Resource-Policy", policy)
         return response
 
     return middleware

@@ -35,6 +35,7 @@ ARGUMENTS = {
     "object_id": "{pk}",
     "user_id": "{pk}",
     "content_type_id": "1",
+    "number": "0",
     "pk": "1",
     "rest": "nowhere",
     "public_id": NO_LINK,
@@ -341,6 +342,13 @@ def test_static_files_have_nosniff(stranger: Client, path: str) -> None:
     response.close()
     assert response["X-Content-Type-Options"] == "nosniff"
     assert response["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def test_other_sites_can_show_the_share_image(stranger: Client) -> None:
+    response = stranger.get("/static/img/share.png")
+    assert response.getvalue()
+    response.close()
+    assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
 
 
 # --- Nonces ---

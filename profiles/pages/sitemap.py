@@ -1,0 +1,71 @@
+"""robots.txt and the sitemap: an index, and files with one URL per listed builder. https://www.sitemaps.org/protocol.html
+
+A file contains a fixed range of ids, so that its number stays valid and a file reads only its own rows.
+"""
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from django.utils.html import escape
+from django.views.decorators.http import require_safe
+
+from profiles.models import BuilderProfile
+
+#: Maximum number of URLs in a file.
+FILE_SIZE = 50_000
+MAX_AGE_S = 3600
+#: Pages for signed-in users, and searches, of which there are endlessly many.
+DISALLOWED = ("/account/", "/admin/", "/api/", "/builders/?", "/builders/*/contact/", "/sign-in/", "/sign-up/")
+_XML = '<?xml version="1.0" encoding="UTF-8"?>\n<{0} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{1}</{0}>\n'
+
+
+@require_safe
+def robots(request: HttpRequest) -> HttpResponse:
+    sitemap = request.build_absolute_uri(reverse("profiles:sitemap_index"))
+    rules = "".join(f"Disallow: {path}\n" for path in DISALLOWED)
+    text = f"User-agent: *\n{rules}Allow: /api/docs/\n\nSitemap: {sitemap}\n"
+    return _cached(HttpResponse(text, content_type="text/plain; charset=utf-8"))
+
+
+@require_safe
+def sitemap_index(request: HttpRequest) -> HttpResponse:
+    paths = (reverse("profiles:sitemap", args=[number]) for number in (0, *_file_numbers()))
+    return _xml("sitemapindex", "sitemap", request, paths)
+
+
+@require_safe
+def sitemap(request: HttpRequest, number: int) -> HttpResponse:
+    """Return the URLs of the site's own pages (file 0), or of the builders whose ids are in the file's range."""
+    if number == 0:
+        return _xml("urlset", "url", request, [reverse("profiles:home"), reverse("profiles:builder_list")])
+    ids = ((number - 1) * FILE_SIZE + 1, number * FILE_SIZE)
+    rows = BuilderProfile.objects.listed().filter(pk__range=ids)
+    slugs = [slug for slug in rows.values_list("slug", flat=True) if slug]
+    if not slugs:
+        raise Http404
+    # reverse() for each builder would take longer than the query.
+    directory = reverse("profiles:builder_list")
+    return _xml("urlset", "url", request, (f"{directory}{quote(slug)}/" for slug in slugs))
+
+
+def _file_numbers() -> Iterator[int]:
+    """Yield the numbers of the files that contain builders, with one query for each."""
+    ids = BuilderProfile.objects.listed().order_by("pk").values_list("pk", flat=True)
+    number = 0
+    while first := ids.filter(pk__gt=number * FILE_SIZE).first():
+        number = (first - 1) // FILE_SIZE + 1
+        yield number
+
+
+def _xml(root: str, element: str, request: HttpRequest, paths: Iterable[str]) -> HttpResponse:
+    origin = escape(f"{request.scheme}://{request.get_host()}")
+    entries = "".join(f"<{element}><loc>{origin}{path}</loc></{element}>\n" for path in paths)
+    return _cached(HttpResponse(_XML.format(root, entries), content_type="application/xml"))
+
+
+def _cached(response: HttpResponse) -> HttpResponse:
+    patch_cache_control(response, public=True, max_age=MAX_AGE_S)
+    return response
