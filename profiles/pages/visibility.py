@@ -1,6 +1,19 @@
+from datetime import timedelta
+
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from profiles.models import BuilderProfile
+
+#: The owner is asked to confirm an availability that is older. The directory also ranks it lower.
+CONFIRMATION_LIFETIME = timedelta(days=30)
+
+
+def visibility_state(profile: BuilderProfile) -> str:
+    """Return two or three words if the page is public, otherwise the whole summary, because the owner must notice it."""
+    if not profile.slug or profile.deleted_at or profile.archived_at or profile.hidden_at or profile.unpublished_at:
+        return visibility_summary(profile)
+    return _("Public and listed") if profile.is_listed else _("Public, not listed")
 
 
 def visibility_summary(profile: BuilderProfile) -> str:
@@ -23,3 +36,9 @@ def visibility_summary(profile: BuilderProfile) -> str:
 def is_draft(profile: BuilderProfile) -> bool:
     """Return whether the profile was created during onboarding and has never been published."""
     return profile.unpublished_at is not None and profile.unpublished_at <= profile.created_at
+
+
+def is_confirmation_due(profile: BuilderProfile) -> bool:
+    """Return whether the owner last confirmed the availability too long ago."""
+    confirmed_at = profile.availability_confirmed_at
+    return confirmed_at is not None and confirmed_at < timezone.now() - CONFIRMATION_LIFETIME

@@ -38,7 +38,7 @@ function preview(section, form) {
   if (!actions || section.hidden) return;
   for (const { name, type, value } of form.querySelectorAll("input, textarea")) {
     if (!value || /hidden|check/.test(type) || display.querySelector(`[data-preview~="${name}"]`)) continue;
-    actions.insertAdjacentHTML("beforebegin", `<p dir="auto" data-preview="${name}">`);
+    display.insertAdjacentHTML("beforeend", `<p dir="auto" data-preview="${name}">`);
   }
   display.querySelectorAll("[data-preview]").forEach((slot) => fill(slot, form));
   display.querySelector("[data-invitation]")?.remove();
@@ -67,7 +67,7 @@ function focusSection(section) {
 // If a form cannot be loaded, shows an error next to its link, with a button to retry.
 function showLoadError(element) {
   failedLink = element;
-  (element.closest(".actions, .portrait") ?? element).after(loadError);
+  (element.closest(".heading, .edit, .actions, .portrait") ?? element).after(loadError);
   announce(loadError.textContent);
 }
 

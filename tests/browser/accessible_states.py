@@ -190,7 +190,7 @@ class TestOwnerOfACompletePage:
 class TestOwnerOfAnEmptyPage:
     def test_empty_unpublished_and_previewed_page(self, olive: Page, scenario: Scenario, axe: str) -> None:
         olive.goto(scenario.page_url("Olive"))
-        olive.get_by_text("steps to a complete page").click()
+        olive.get_by_text("More", exact=True).click()
         expect_accessible(olive, axe)
         olive.get_by_role("button", name="Unpublish").click()
         expect(olive.get_by_text("until you publish it").last).to_be_visible()

@@ -49,6 +49,33 @@ class TestOwnerBar:
         expect(own_page.locator(ANNOUNCEMENT)).to_have_text("Saved.")
         assert console_errors == []
 
+    def test_link_is_copied_and_the_sheet_closes_with_escape(self, own_page: Page, site: Site) -> None:
+        own_page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.app)
+        own_page.evaluate(
+            "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (t) => { copied = t }}})"
+        )
+        own_page.get_by_role("button", name="Copy link").click()
+        expect(own_page.get_by_role("button", name="Link copied.")).to_be_visible()
+        expect(own_page.locator(ANNOUNCEMENT)).to_have_text("Link copied.")
+        assert own_page.evaluate("copied") == own_page.url
+        more = own_page.locator(".bar__more > summary")
+        expect(own_page.get_by_role("button", name="Unpublish")).to_be_hidden()
+        more.press("Enter")
+        expect(own_page.get_by_role("button", name="Unpublish")).to_be_visible()
+        own_page.keyboard.press("Tab")
+        own_page.keyboard.press("Escape")
+        expect(own_page.get_by_role("button", name="Unpublish")).to_be_hidden()
+        expect(more).to_be_focused()
+
+    def test_saved_note_fades(self, own_page: Page) -> None:
+        edit(own_page, "links")
+        own_page.locator("form").get_by_label("Links", exact=True).fill("example.com/faded")
+        own_page.get_by_role("button", name="Save links").click()
+        note = own_page.locator("#section-links").get_by_text("Saved.")
+        expect(note).to_be_visible()
+        expect(note).to_be_hidden()
+        expect(own_page.get_by_role("link", name="Edit links")).to_be_focused()
+
 
 class TestAvailability:
     @pytest.fixture(params=("page", "account"))
@@ -56,6 +83,8 @@ class TestAvailability:
         """Return a tab on each page that has the availability switch."""
         if request.param == "account":
             own_page.goto(f"{site.app}/account/")
+        else:
+            own_page.locator(".bar__more > summary").click()
         own_page.evaluate("window.same = true")
         return own_page
 
@@ -65,6 +94,10 @@ class TestAvailability:
         expect(page.locator("[data-switch] [aria-pressed=true]")).to_have_count(1)
 
     def press(self, page: Page, name: str) -> None:
+        """Press a button of the switch, which is under "More" on the owner's page."""
+        closed = page.locator(".bar__more:not([open]) > summary")
+        if closed.count():
+            closed.click()
         page.locator("[data-switch]").get_by_role("button", name=name, exact=True).click()
 
     def test_new_value_is_shown_immediately_and_saved_in_place(self, tab: Page, console_errors: list[str]) -> None:

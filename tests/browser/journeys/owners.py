@@ -115,7 +115,8 @@ def test_manage_the_portfolio(scenario: Scenario, own_page: Page) -> None:
 def test_step_towards_a_complete_page(scenario: Scenario, own_page: Page) -> None:
     ring = own_page.get_by_role("img", name=re.compile("% complete"))
     before = str(ring.get_attribute("aria-label"))
-    own_page.get_by_text(re.compile(r"^\d+ steps to a complete page$")).click()
+    own_page.get_by_text("More", exact=True).click()
+    expect(own_page.get_by_text(re.compile(r"^\d+ steps to a complete page$"))).to_be_visible()
     expect_no_overflow(own_page)
     own_page.get_by_role("link", name="Add links").click()
     own_page.locator("form").get_by_label("Links", exact=True).fill("example.com/olive")
