@@ -79,6 +79,7 @@ urlpatterns = [
     path("media/<image_name:name>", media.image, name="image"),
     path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
     path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
+    path("account/messages/", contact_views.SentMessagesView.as_view(), name="sent_messages"),
     path("account/client/", section_views.ClientUpdateView.as_view(), name="own_client"),
     path("clients/<bigint:pk>/edit/", section_views.ClientUpdateView.as_view(), name="client_update"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),

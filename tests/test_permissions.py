@@ -143,6 +143,7 @@ READ: dict[str, Statuses] = {
         signed_in=FORBIDDEN, signed_out=FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED
     ),
     "/builders/{hidden.slug}/preview/": same_for_everyone(NOT_FOUND, owner=NOT_ALLOWED, admin=NOT_ALLOWED),
+    "/account/messages/": SIGN_IN_REQUIRED,
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=OK, client=OK),
     "/clients/{client.pk}/edit/": HIDDEN_EXCEPT_EDITORS,
     "/sign-in/": SIGNED_OUT_ONLY,
@@ -222,6 +223,7 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/account/roles/stop/admin/"): form(signed_in=NOT_FOUND),
     ("POST", "/account/roles/"): form(signed_in=FOUND, provisional=INVALID),
     ("POST", "/account/"): form(signed_in=NOT_ALLOWED),
+    ("POST", "/account/messages/"): form(signed_in=NOT_ALLOWED),
     ("POST", "/account/delete/"): form(signed_in=FOUND),
     ("POST", "/account/exports/"): form(signed_in=FOUND),
     **{(method, "/api/profiles/builders/{builder.pk}"): API_EDITORS_ONLY for method in ("PATCH", "DELETE")},
@@ -266,6 +268,7 @@ OTHERWISE: dict[str, Statuses] = {
         signed_in=FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED, provisional=NOT_ALLOWED
     ),
     "/account/": NOT_ALLOWED_FOR_SIGNED_IN,
+    "/account/messages/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/roles/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/delete/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/account/exports/": NOT_ALLOWED_FOR_SIGNED_IN,
@@ -317,6 +320,7 @@ PATTERNS = {
     "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
     "media/<image_name:name>": MISSING_IMAGE,
     "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
+    "account/messages/": "/account/messages/",
     "account/client/": "/account/client/",
     "clients/<bigint:pk>/edit/": "/clients/{client.pk}/edit/",
     "sign-in/": "/sign-in/",

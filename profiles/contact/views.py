@@ -8,11 +8,13 @@ from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
+from django.views.generic.base import TemplateView
 from django.views.generic.edit import FormView
 
 from accounts.http import AuthenticatedRequest
+from accounts.mixins import RoleRequiredMixin
 from accounts.sessions.preserved_forms import PreservedFormMixin
-from profiles.contact import emails
+from profiles.contact import emails, sent
 from profiles.contact import services as contact
 from profiles.contact.forms import ContactForm
 from profiles.contact.services import MessageRejectedError
@@ -61,3 +63,19 @@ class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[Co
         text = gettext("Your message to %(name)s was sent. Replies go to %(email)s.")
         messages.success(self.request, text % {"name": self.profile.name, "email": self.request.user.email})
         return redirect(self.profile)
+
+
+@method_decorator(never_cache, name="dispatch")
+class SentMessagesView(RoleRequiredMixin, TemplateView):
+    """List the messages that the user has sent, with a copy of each."""
+
+    request: AuthenticatedRequest
+    http_method_names = ["get", "head"]
+    template_name = "profiles/sent_messages.html"
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        after = self.request.GET.get("after", "")
+        sent_messages, next_cursor = sent.page_of_messages(self.request.user, after)
+        return super().get_context_data(
+            sent_messages=sent_messages, next_cursor=next_cursor, is_first_page=not after, **context
+        )

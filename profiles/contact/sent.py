@@ -1,0 +1,46 @@
+"""The messages that a user has sent, newest first. The list contains the stored text, so it is the sender's copy."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import F
+
+from accounts.models import User
+from core.db.cursors import InvalidCursor
+from core.db.keyset import Cursor, Ordering
+from profiles.models import BuilderProfile, ContactMessage
+from profiles.permissions import is_public
+
+PAGE_SIZE = 25
+_ORDERING = Ordering(F("sent_at"), datetime)
+
+
+class SentMessage(NamedTuple):
+    """A message, and its builder unless the builder's page is hidden from the public."""
+
+    message: ContactMessage
+    builder: BuilderProfile | None
+
+
+def page_of_messages(sender: User, after: str) -> tuple[list[SentMessage], str]:
+    """Return one page of messages after a cursor, and the cursor of the next page or "", using one query.
+
+    An invalid cursor starts at the first page.
+    """
+    found = ContactMessage.objects.filter(sender=sender).select_related("builder__user")
+    messages = list(_ORDERING.after(found, _cursor(after))[: PAGE_SIZE + 1])
+    shown = messages[:PAGE_SIZE]
+    next_cursor = _ORDERING.encode_cursor(_ORDERING.cursor_for(shown[-1])) if len(messages) > PAGE_SIZE else ""
+    return [SentMessage(each, visible_builder(each.builder)) for each in shown], next_cursor
+
+
+def visible_builder(builder: BuilderProfile) -> BuilderProfile | None:
+    """Return the builder, or None if the public cannot view the page."""
+    return builder if builder.slug and is_public(builder) else None
+
+
+def _cursor(text: str) -> Cursor | None:
+    try:
+        return _ORDERING.decode_cursor(text)
+    except InvalidCursor:
+        return None
