@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from django.db import connection, models
+from django.db.models.base import ModelState
 
 
 def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
@@ -13,7 +14,12 @@ def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
     converted = list(values)
     for index, field in converted_fields:
         converted[index] = field.from_db_value(converted[index], None, connection)
-    return model.from_db(connection.alias, names, converted)
+    # from_db() assigns each value, and compares each name with all others if a field is deferred.
+    row = model.__new__(model)
+    row.__dict__.update(zip(names, converted, strict=True))
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, connection.alias
+    return row
 
 
 @cache

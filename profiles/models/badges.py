@@ -3,6 +3,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from core.choices import label_of
 from profiles.models.builder import BuilderProfile
 
 
@@ -30,4 +31,8 @@ class Badge(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.get_kind_display())
+        return self.label
+
+    @property
+    def label(self) -> str:
+        return label_of(self.Kind, self.kind)

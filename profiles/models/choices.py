@@ -1,6 +1,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from core.choices import label_of
+
 
 class Domain(models.TextChoices):
     """An app's purpose or technology. The values are used in directory URLs."""
@@ -21,7 +23,7 @@ class Domain(models.TextChoices):
     @classmethod
     def label_for(cls, value: str) -> str:
         """Return the label of `value`, or `value` itself if it is no longer a choice."""
-        return str(cls(value).label) if value in cls else value
+        return label_of(cls, value)
 
 
 class Availability(models.TextChoices):

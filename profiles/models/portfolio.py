@@ -3,6 +3,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.choices import label_of
 from profiles.models.builder import BuilderProfile
 
 MAX_PROJECTS = 24
@@ -52,3 +53,12 @@ class Project(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def status_label(self) -> str:
+        return label_of(self.Status, self.status)
+
+    @property
+    def anchor(self) -> str:
+        """The ID of the project's element. Templates use it several times, and format numbers slowly."""
+        return f"project-{self.pk}"

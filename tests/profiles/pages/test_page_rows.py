@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import caches
-from django.db import models
+from django.db import connection, models
 from django.db.models.sql.compiler import SQLCompiler
 from django.test import Client
 from django.utils import translation
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from accounts.models import User
 from core.db.compiled import compile_query
@@ -142,3 +143,39 @@ def test_compiled_query_rejects_other_parameters() -> None:
     find = compile_query(lambda slug: BuilderProfile.objects.filter(slug=slug, headline="Maps").values_list("pk"), "x")
     with pytest.raises(ValueError, match="only parameter"):
         find(SLUG)
+
+
+@pytest.mark.usefixtures("olive")
+def test_statements_are_parsed_once() -> None:
+    statements: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        statements.append(sql)
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(note):
+        compiled(SLUG)
+    assert len(statements) == 3
+    assert max(map(len, statements)) <= MAX_CACHED_STATEMENT_LENGTH
+
+
+@pytest.mark.usefixtures("olive")
+def test_loaded_rows_can_be_saved_and_refreshed() -> None:
+    profile = compiled(SLUG)
+    assert profile
+    assert profile.search is not None or "search" not in vars(profile)  # a deferred field loads on access
+    profile.headline = "Saved"
+    profile.save(update_fields=["headline"])
+    profile.refresh_from_db()
+    assert profile.headline == "Saved"
+    project = profile.projects.all()[0]
+    project.builder = profile
+    project.save()
+    assert project.builder_id == profile.pk
+
+
+def test_unknown_choices_are_shown_as_they_are() -> None:
+    assert Project(status="retired").status_label == "retired"
+    assert str(Badge(kind="retired")) == "retired"
+    for value, label in Project.Status.choices:
+        assert Project(status=value).status_label == str(label)
