@@ -3,7 +3,7 @@
 from functools import cache
 
 from django.conf import settings
-from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class CachedUrlStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types

@@ -27,6 +27,7 @@ FIRST_RELEASE = {
     ("profiles", "0002_first_synonyms"),
     ("webhooks", "0001_initial"),
     ("webhooks", "0002_changed_in_trigger"),
+    ("webhooks", "0003_job_indexes"),
 }
 SQUAWK = Path(sys.executable).with_name("squawk")
 #: Excluded rules: rules about style, and rules about timeouts, which our connections always set.

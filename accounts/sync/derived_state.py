@@ -7,6 +7,7 @@ user also evaluates the condition, so each sync can check it without an addition
 import logging
 from collections.abc import Collection, Iterable
 from functools import partial
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import BooleanField, QuerySet
@@ -50,7 +51,7 @@ def repair(users: Iterable[tuple[User, Actor]]) -> None:
     if outdated:
         extensions.ensure_derived_state(outdated)
     for user, _ in outdated:
-        user.has_outdated_state = False  # type: ignore[attr-defined]  # set by lock
+        cast("Any", user).has_outdated_state = False  # set by lock
         # Log only on commit, because dry runs of events also reach this point and are rolled back.
         transaction.on_commit(partial(log.warning, "Repaired the state derived from user %s.", user.clerk_id))
 

@@ -112,6 +112,8 @@ def test_page_error_is_reported_once_without_personal_data(site: httpx.Client, s
     assert (event["release"], event["environment"], event["transaction"]) == ("1.2.3", "staging", "/fails/")
     assert event["exception"]["values"][0]["type"] == "ValueError"
     assert event["exception"]["values"][0]["stacktrace"]["frames"][-1]["function"] == "fail"
+    group = event["tags"].pop("error_group")
+    assert len(group) == 32
     assert event["tags"] == {"request_id": request_id, "client_request_id": PROXY_ID}
     assert event["user"] == {"id": str(user_id)}
     assert "About to fail for %s (%s)." in sentry.bodies[0]
@@ -243,6 +245,8 @@ def test_job_error_is_reported_once_after_the_last_attempt(sentry: Receiver, dat
         wait_until(lambda: sentry.bodies, "Sentry received nothing")
     [event] = sentry.items()
     assert event["transaction"] == "failing.fail"
+    group = event["tags"].pop("error_group")
+    assert len(group) == 32
     assert event["tags"] == {"job": "failing.fail", "job_id": str(job_id)}
     assert event["exception"]["values"][0]["type"] == "LookupError"
     assert "olive17" not in sentry.bodies[0]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from pytest_django import Settings
-from whitenoise.storage import CompressedManifestStaticFilesStorage  # type: ignore[import-untyped]
+from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from config.static_files import CachedUrlStorage
 

@@ -5,7 +5,7 @@ event has changed in that transaction or a later one. A comparison with the newe
 transaction began earlier but was committed later.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
@@ -88,7 +88,7 @@ class NewsMixin(KeysetAdmin[WebhookEvent]):
             raise PermissionDenied
         parameters = request.GET.copy()
         text = parameters.pop(SEEN, [""])[-1]
-        request.GET = parameters  # type: ignore[assignment]  # the list must not see this parameter
+        cast("Any", request).GET = parameters  # the list must not see this parameter
         try:
             seen = Position(*parse_cursor(str(text), [int, int]))
             position = next_position(seen)

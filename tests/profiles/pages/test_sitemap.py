@@ -9,6 +9,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
+from pytest_django import DjangoAssertNumQueries
 
 from profiles.models import BuilderProfile
 from profiles.pages import sitemap
@@ -71,7 +72,7 @@ class TestSitemap:
         found = [url for file in locations(client, "/sitemap.xml")[1:] for url in locations(client, file[len(SITE) :])]
         assert found == [SITE + listed.get_absolute_url()]
 
-    def test_a_file_takes_one_query(self, client: Client, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    def test_a_file_takes_one_query(self, client: Client, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profiles = [BuilderProfileFactory.create(introduced=True) for _ in range(3)]
         number = (profiles[0].pk - 1) // sitemap.FILE_SIZE + 1
         with django_assert_num_queries(1):

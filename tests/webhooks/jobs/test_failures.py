@@ -2,7 +2,7 @@
 
 import asyncio
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 from unittest.mock import patch
 
 import pytest
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 JOB = Job(
     id=7, task_name="profiles.contact.emails.mail_contact_message", queue="default", lock=None, queueing_lock=None
 )
+CONTEXT: Any = SimpleNamespace(job=JOB)
 
 
 async def fail() -> NoReturn:
@@ -34,7 +35,7 @@ def test_workers_use_the_middleware() -> None:
 
 def test_failed_attempt_is_recorded() -> None:
     with pytest.raises(ConnectionError):
-        asyncio.run(failures.record_failures(fail, SimpleNamespace(job=JOB), None))  # type: ignore[arg-type]
+        asyncio.run(failures.record_failures(fail, CONTEXT, None))
     failure = JobFailure.objects.select_related("group").get()
     assert failure.job_id == JOB.id
     assert failure.error == "ConnectionError: No mail server accepts …."
@@ -44,11 +45,11 @@ def test_failed_attempt_is_recorded() -> None:
 
 
 def test_successful_attempt_is_not_recorded() -> None:
-    assert asyncio.run(failures.record_failures(succeed, SimpleNamespace(job=JOB), None)) == "done"  # type: ignore[arg-type]
+    assert asyncio.run(failures.record_failures(succeed, CONTEXT, None)) == "done"
     assert not JobFailure.objects.exists()
 
 
 def test_error_of_the_job_is_kept_if_the_database_is_down(caplog: pytest.LogCaptureFixture) -> None:
     with patch.object(failures, "record", side_effect=OperationalError("down")), pytest.raises(ConnectionError):
-        asyncio.run(failures.record_failures(fail, SimpleNamespace(job=JOB), None))  # type: ignore[arg-type]
+        asyncio.run(failures.record_failures(fail, CONTEXT, None))
     assert "The failure of job 7 (profiles.contact.emails.mail_contact_message) could not be recorded" in caplog.text

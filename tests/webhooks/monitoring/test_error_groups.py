@@ -74,8 +74,9 @@ class TestGrouping:
         )
 
     def test_place_is_the_innermost_function_of_our_code(self) -> None:
+        nothing: Any = None
         with pytest.raises(AttributeError) as caught:
-            fields.read(None, "name", str)  # type: ignore[arg-type]
+            fields.read(nothing, "name", str)
         assert identify(caught.value) == ("AttributeError", "accounts.clerk.fields.read", "")
 
     def test_field_of_an_invalid_payload_is_part_of_the_group(self, webhook: WebhookClient) -> None:
