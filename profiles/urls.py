@@ -7,6 +7,7 @@ from profiles.editing import views as section_views
 from profiles.media import views as media
 from profiles.moderation import views as moderation_views
 from profiles.onboarding import views as onboarding_views
+from profiles.pages import sharing_views as sharing
 from profiles.pages import sitemap
 from profiles.pages import views as pages
 from profiles.portfolio import views as portfolio
@@ -62,7 +63,9 @@ urlpatterns = [
     path("welcome/client/", onboarding_views.ClientQuestionsView.as_view(), name="welcome_client"),
     path("welcome/preview/", onboarding_views.PreviewView.as_view(), name="welcome_preview"),
     path("builders/<str:slug>/", pages.BuilderDetailView.as_view(), name="builder_detail"),
-    path("builders/<str:slug>/card.png", pages.builder_card, name="builder_card"),
+    path("builders/<str:slug>/card.png", sharing.share_image, name="builder_card"),
+    path("builders/<str:slug>/card/", sharing.embedded_card, name="builder_embed"),
+    path("builders/<str:slug>/contact.vcf", sharing.contact_card, name="builder_vcard"),
     path("builders/<str:slug>/preview/", pages.MarkdownPreviewView.as_view(), name="markdown_preview"),
     path("builders/<str:slug>/contact/", contact_views.ContactView.as_view(), name="contact"),
     path("builders/<str:slug>/picture/", portfolio.PortraitView.as_view(), name="portrait"),

@@ -1,32 +1,28 @@
-"""Views for a builder's public page and its share image."""
+"""The view of a builder's public page."""
 
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
-from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.functional import SimpleLazyObject
-from django.views.decorators.http import require_safe
 
-from core.text import clean_paragraphs, postgres_safe
+from core.text import clean_paragraphs
 from profiles import flags
 from profiles.directory.exchange_rates import AS_OF
 from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.mixins import BuilderPageMixin
 from profiles.models import BuilderProfile
 from profiles.models.versions import PAGE_VERSION
-from profiles.pages import markdown, page_etag, share_card
+from profiles.pages import markdown, page_etag
 from profiles.pages.page_rows import find_public, load_content
 from profiles.pages.share_metadata import build_sharing
+from profiles.pages.sharing_views import without_index
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 from profiles.public_pages import is_for_every_visitor, share, unchanged_response
 from profiles.visitor_currency import visitor_currency
-
-#: Cache lifetime of the share image, in seconds.
-CARD_MAX_AGE_S = 3600
 
 
 class BuilderDetailView(BuilderPageMixin):
@@ -53,7 +49,7 @@ class BuilderDetailView(BuilderPageMixin):
         response = self.render(request)
         if is_for_every_visitor(request):
             share(response, page_etag.etag_for(self.profile))
-        return response if is_indexed(self.profile) else _without_index(response)
+        return response if is_indexed(self.profile) else without_index(response)
 
     def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         return find_public(url_kwargs["slug"]) or super().get_profile(**url_kwargs)
@@ -105,28 +101,6 @@ class MarkdownPreviewView(BuilderPageMixin):
         return HttpResponse(markdown.render(clean_paragraphs(request.POST.get("text", "")[: markdown.MAX_LENGTH])))
 
 
-@require_safe
-def builder_card(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return a public page's share image, or 304 if the client already has it."""
-    profile = BuilderProfile.objects.published().filter(slug=postgres_safe(slug)).first()
-    if profile is None:
-        raise Http404
-    card = share_card.Card.from_profile(profile)
-    etag = f'"{card.digest}"'
-    response = get_conditional_response(request, etag=etag)
-    if response is None:
-        response = HttpResponse(share_card.draw(card), content_type="image/png")
-    response["ETag"] = etag
-    response["Cross-Origin-Resource-Policy"] = "cross-origin"  # Other sites show it in previews of links.
-    patch_cache_control(response, public=True, max_age=CARD_MAX_AGE_S)
-    return response if profile.is_listed else _without_index(response)
-
-
 def is_indexed(profile: BuilderProfile) -> bool:
     """Return whether search engines may index the page. The page must be public and listed in the directory."""
     return is_public(profile) and profile.is_listed
-
-
-def _without_index(response: HttpResponse) -> HttpResponse:
-    response["X-Robots-Tag"] = "noindex"
-    return response

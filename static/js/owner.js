@@ -9,7 +9,7 @@ function showButtons() {
 }
 
 async function copy(button) {
-  await navigator.clipboard.writeText(button.dataset.copy);
+  await navigator.clipboard.writeText(button.dataset.copy || button.closest(".field").querySelector("textarea").value);
   const text = button.textContent;
   button.textContent = button.dataset.copied;
   announce(button.dataset.copied);
