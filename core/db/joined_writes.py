@@ -16,6 +16,8 @@ from django.db import connection, models
 from core.db import statements
 from core.db.statements import Statement
 
+_SAVEPOINT = ("SAVEPOINT", "RELEASE SAVEPOINT")
+
 
 @dataclass(slots=True)
 class _Writes:
@@ -45,8 +47,13 @@ class _Writes:
         many: bool,  # noqa: FBT001  # Django's signature
         context: Any,
     ) -> Any:
-        """Execute the writes before a statement that names their tables, or that starts a savepoint."""
-        if self.tables and (sql.startswith("SAVEPOINT") or any(table in sql for table in self.tables)):
+        """Execute the writes before a statement that names their tables, or that starts or ends a savepoint.
+
+        A savepoint that is rolled back discards the writes that were collected in it.
+        """
+        if sql.startswith("ROLLBACK TO SAVEPOINT"):
+            self.take()
+        elif self.tables and (sql.startswith(_SAVEPOINT) or any(table in sql for table in self.tables)):
             statements.execute(self.take())
         return execute(sql, parameters, many, context)
 

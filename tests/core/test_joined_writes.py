@@ -87,6 +87,39 @@ def test_savepoint_that_is_rolled_back_keeps_earlier_writes(olive: User) -> None
     assert (olive.name, EndedSession.objects.count()) == ("Oliwia", 0)
 
 
+def test_writes_before_a_savepoint_survive_its_rollback(olive: User) -> None:
+    with joined():
+        rename(olive, "Oliwia")
+        with suppress(RuntimeError), transaction.atomic():
+            assert User.objects.exists()  # executes the collected writes
+            raise RuntimeError
+    assert User.objects.get().name == "Oliwia"
+
+
+def test_savepoint_that_is_rolled_back_discards_its_writes(olive: User) -> None:
+    with joined():
+        audit(olive)
+        with suppress(RuntimeError), transaction.atomic():
+            rename(olive, "Oliwia")
+            audit(olive)
+            raise RuntimeError
+    assert (User.objects.get().name, AuditLog.objects.count()) == ("Olive", 1)
+
+
+def test_savepoint_that_is_rolled_back_discards_the_writes_of_inner_savepoints(olive: User) -> None:
+    with joined(), suppress(RuntimeError), transaction.atomic():
+        with transaction.atomic():
+            rename(olive, "Oliwia")
+        raise RuntimeError
+    assert User.objects.get().name == "Olive"
+
+
+def test_savepoint_that_succeeds_keeps_its_writes(olive: User) -> None:
+    with joined(), transaction.atomic():
+        rename(olive, "Oliwia")
+    assert User.objects.get().name == "Oliwia"
+
+
 def test_failed_block_writes_nothing_and_ends(olive: User) -> None:
     with suppress(RuntimeError), joined():
         rename(olive, "Oliwia")
