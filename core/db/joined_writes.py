@@ -99,7 +99,7 @@ def update_all(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
         return
     for row in rows:
         written, known = writes.updated.setdefault(type(row), (tuple(fields), {}))
-        if written != tuple(fields) or row.pk in known:  # one statement cannot update a row twice
+        if written != tuple(fields):
             statements.execute(writes.take())
             _, known = writes.updated.setdefault(type(row), (tuple(fields), {}))
         known[row.pk] = row

@@ -77,6 +77,15 @@ def test_row_that_is_written_twice_ends_with_its_last_values(olive: User) -> Non
     assert (olive.name, olive.username) == ("Olga", "olive")
 
 
+def test_rows_with_other_fields_are_written_too(olive: User) -> None:
+    vera = UserFactory.create(name="Vera")
+    with joined():
+        rename(olive, "Oliwia")
+        vera.username = "vera"
+        update_all([vera], ["username"])
+    assert set(User.objects.values_list("name", "username")) == {("Oliwia", olive.username), ("Vera", "vera")}
+
+
 def test_savepoint_that_is_rolled_back_keeps_earlier_writes(olive: User) -> None:
     with joined():
         rename(olive, "Oliwia")

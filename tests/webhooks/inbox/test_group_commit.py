@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.helpers.processes import wait_until
-from webhooks.inbox.group_commit import GroupCommit
+from webhooks.inbox.group_commit import GroupCommit, _Entry
 
 
 def double(numbers: list[int]) -> list[int | None]:
@@ -111,3 +111,19 @@ def test_many_threads_get_their_own_results() -> None:
     assert results == [None if number % 7 == 0 else 2 * number for number in range(500)]
     assert sorted(number for batch in recorder.batches for number in batch) == list(range(500))
     assert max(map(len, recorder.batches)) <= 8
+
+
+def test_thread_that_is_woken_at_its_timeout_uses_the_result() -> None:
+    """Otherwise it would process an item again that has just been committed."""
+    group = Recorder().group()
+    entry = _Entry[int, int](1)
+    entry.woken.set()
+    assert not group._withdraw(entry)
+    assert group._withdraw(_Entry[int, int](2))
+
+
+def test_missing_results_are_an_error() -> None:
+    recorder = Recorder(lambda numbers: [2 * number for number in numbers[1:]])
+    recorder.open.set()
+    with pytest.raises(ValueError, match="shorter"):
+        recorder.group().submit(1)
