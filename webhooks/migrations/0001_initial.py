@@ -52,6 +52,7 @@ class Migration(migrations.Migration):
                 ('value', models.FloatField(help_text='The current value. The unit depends on the rule.')),
                 ('notified_value', models.FloatField(help_text='The value when the last notification was queued.')),
                 ('worst_value', models.FloatField()),
+                ('notified_causes', models.JSONField(blank=True, default=list, help_text='The names of the causes that notifications have reported.')),
                 ('facts', models.JSONField(blank=True, default=dict, help_text='The cause, such as event IDs.')),
                 ('last_seen_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When the rule last found the problem.')),
                 ('ok_since', models.DateTimeField(blank=True, help_text='When the rule stopped finding the problem.', null=True)),
@@ -162,7 +163,7 @@ class Migration(migrations.Migration):
             name='Notification',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opened', 'Opened'), ('worse', 'Worse'), ('resolved', 'Resolved')], max_length=16)),
+                ('kind', models.CharField(choices=[('opened', 'Opened'), ('worse', 'Worse'), ('changed', 'New cause'), ('resolved', 'Resolved')], max_length=16)),
                 ('channel', models.CharField(help_text='The channel\'s scheme and a digest of its URL.', max_length=32)),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),

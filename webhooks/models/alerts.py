@@ -65,6 +65,9 @@ class Alert(models.Model):
     value = models.FloatField(help_text="The current value. The unit depends on the rule.")
     notified_value = models.FloatField(help_text="The value when the last notification was queued.")
     worst_value = models.FloatField()
+    notified_causes = models.JSONField(
+        default=list, blank=True, help_text="The names of the causes that notifications have reported."
+    )
     facts = models.JSONField(default=dict, blank=True, help_text="The cause, such as event IDs.")
     last_seen_at = models.DateTimeField(default=timezone.now, help_text="When the rule last found the problem.")
     ok_since = models.DateTimeField(null=True, blank=True, help_text="When the rule stopped finding the problem.")
@@ -155,6 +158,7 @@ class Notification(models.Model):
     class Kind(models.TextChoices):
         OPENED = "opened", _("Opened")
         WORSE = "worse", _("Worse")
+        CHANGED = "changed", _("New cause")
         RESOLVED = "resolved", _("Resolved")
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="notifications")

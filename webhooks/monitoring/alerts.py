@@ -1,9 +1,11 @@
 """Open, update and resolve alerts, and send notifications to the channels in ALERT_URLS.
 
 Each broken signal opens one alert. The alert resolves when its signal has not been broken for ALERT_RESOLVE_AFTER_S. If the
-problem returns soon afterwards, the same alert is reopened, which prevents flapping. Notifications are stored in the
-transaction that changes the alert, with one row per channel, and sent afterwards. A failing channel is therefore
-retried without delaying the others.
+problem returns soon afterwards, the same alert is reopened, which prevents flapping. A cause that the alert's notifications
+have not reported is notified at once.
+
+Notifications are stored in the transaction that changes the alert, with one row per channel, and sent afterwards. A
+failing channel is therefore retried without delaying the others.
 
 Web servers may also run the checks. They reach PostgreSQL through PgBouncer, which can use another session for each
 transaction, so every lock taken here must end with its transaction.
@@ -28,8 +30,8 @@ Kind = Notification.Kind
 REOPEN_WITHIN = timedelta(minutes=30)
 #: An alert is worse if its value is at least this many times the last notified value.
 WORSE_FACTOR = 2
-#: The rules are evaluated every 15 seconds by default.
-OVERDUE_AFTER = timedelta(seconds=75)
+#: The rules are evaluated every 15 seconds by default. Crashing workers seem to run, but do not evaluate them.
+OVERDUE_AFTER = timedelta(seconds=35)
 #: This number and the rule are the key of an advisory lock, so that only one process at a time evaluates the rule. The
 #: number is arbitrary, but must differ from other locks.
 LOCK = 0x616C6572
@@ -78,20 +80,22 @@ def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
 
 
 def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
-    fields = {"summary": signal.summary, "value": signal.value, "facts": signal.facts, "last_seen_at": now}
     recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
     if recent:
-        Alert.objects.filter(pk=recent.pk).update(
-            **fields, resolved_at=None, resolution="", ok_since=None, reopened_count=recent.reopened_count + 1
-        )
+        recent.resolved_at, recent.resolution, recent.reopened_count = None, "", recent.reopened_count + 1
+        _continue(recent, signal, now)
         return
     alert = Alert.objects.create(
         rule=rule,
         severity=SEVERITIES[rule],
         opened_at=now,
+        summary=signal.summary,
+        value=signal.value,
+        facts=signal.facts,
+        last_seen_at=now,
         notified_value=signal.value,
         worst_value=signal.value,
-        **fields,
+        notified_causes=list(signal.causes),
     )
     notifications.queue(alert, Kind.OPENED)
 
@@ -101,22 +105,26 @@ def _continue(alert: Alert, signal: Signal, now: datetime) -> None:
     alert.worst_value = max(alert.worst_value, signal.value)
     alert.last_seen_at, alert.ok_since = now, None
     if not alert.is_quiet(now):
-        _notify_if_changed(alert, now)
+        _notify_if_changed(alert, signal, now)
     notifications.queue_for_new_channels(alert)
     alert.save()
 
 
-def _notify_if_changed(alert: Alert, now: datetime) -> None:
-    """Notify if the alert is worse, or still open REOPEN_WITHIN after the notification of its resolution."""
-    if alert.value >= WORSE_FACTOR * alert.notified_value:
-        kind = Kind.WORSE
-    elif _was_announced_resolved(alert, before=now - REOPEN_WITHIN):
+def _notify_if_changed(alert: Alert, signal: Signal, now: datetime) -> None:
+    """Notify if the alert has a new cause, is worse, or is still open REOPEN_WITHIN after its resolution was announced."""
+    new_causes = [cause for cause in signal.causes if cause not in alert.notified_causes]
+    if _was_announced_resolved(alert, before=now if new_causes else now - REOPEN_WITHIN):
         kind = Kind.OPENED
+    elif new_causes:
+        kind = Kind.CHANGED
+    elif alert.value >= WORSE_FACTOR * alert.notified_value:
+        kind = Kind.WORSE
     else:
         return
     if notifications.is_silent():
         return  # the notification is sent after the maintenance if the alert is still worse
     alert.notified_value = alert.value
+    alert.notified_causes = [*alert.notified_causes, *new_causes]
     notifications.queue(alert, kind)
 
 

@@ -64,7 +64,8 @@ class Health:
         overdue_jobs: jobs that should have started at least a minute ago.
         oldest_overdue: when the oldest overdue job should have started.
         repeated_failures: tasks whose jobs have failed several times and have not succeeded since, and their jobs.
-        failed_jobs: jobs that failed and will not be retried, except periodic ones that have succeeded since.
+        failed_tasks: tasks whose jobs failed and will not be retried, and their jobs. Periodic jobs that have succeeded
+            since do not count.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
         failing_channels: channels that have rejected a notification at least three times.
@@ -89,7 +90,7 @@ class Health:
     oldest_overdue: datetime | None
     repeated_failures: dict[str, int]
     overdue_jobs: int
-    failed_jobs: int
+    failed_tasks: dict[str, int]
     clerk: dict[str, ClerkRateLimit]
     aggregated_at: datetime | None
     failing_channels: list[str]
@@ -99,6 +100,10 @@ class Health:
     @property
     def last_reconciliation(self) -> Reconciliation | None:
         return next(iter(self.reconciliations), None)
+
+    @property
+    def failed_jobs(self) -> int:
+        return sum(self.failed_tasks.values())
 
     @property
     def clerk_suspended_until(self) -> datetime | None:
@@ -133,7 +138,7 @@ def measure() -> Health:
         overdue_jobs=len(overdue),
         oldest_overdue=min(filter(None, overdue), default=None),
         repeated_failures=_repeated_failures(),
-        failed_jobs=_count(_failed_jobs()),
+        failed_tasks=_by_task(_failed_jobs()),
         clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
         aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
         failing_channels=_failing_channels(),
@@ -184,8 +189,11 @@ def _later_success() -> QuerySet[ProcrastinateJob]:
 def _repeated_failures() -> dict[str, int]:
     """Count retrying jobs by task. Events are retried by the inbox and have their own rules."""
     retrying = ProcrastinateJob.objects.filter(~Exists(_later_success()), status="todo", attempts__gte=MIN_JOB_FAILURES)
-    names = retrying.exclude(task_name=retry_event.name).order_by().values_list("task_name", flat=True)[:MAX_COUNT]
-    return dict(Counter(names))
+    return _by_task(retrying.exclude(task_name=retry_event.name))
+
+
+def _by_task(jobs: QuerySet[ProcrastinateJob]) -> dict[str, int]:
+    return dict(Counter(jobs.order_by().values_list("task_name", flat=True)[:MAX_COUNT]))
 
 
 def _failing_channels() -> list[str]:

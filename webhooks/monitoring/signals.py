@@ -44,6 +44,7 @@ class Signal:
         summary: one sentence for operators. If all is well, it has the current figures, for the resolution of an alert.
         value: the severity within a broken state. Twice the last notified value counts as worse and sends a notification.
         facts: the cause, for the alert's page. `events` holds event IDs, other keys hold values to display.
+        causes: the names of the causes, if a rule has several. A cause that the alert has not reported sends a notification.
     """
 
     state: State = State.WELL
@@ -51,6 +52,7 @@ class Signal:
     summary: str = ""
     value: float = 0
     facts: dict[str, Any] = field(default_factory=dict)
+    causes: tuple[str, ...] = ()
 
     @property
     def tone(self) -> str:
@@ -66,8 +68,10 @@ def well(summary: str) -> Signal:
     return Signal(State.WELL, "", summary)
 
 
-def broken(summary: str, value: float, facts: dict[str, Any] | None = None, *, title: str = "") -> Signal:
-    return Signal(State.BROKEN, title, summary, value, facts or {})
+def broken(
+    summary: str, value: float, facts: dict[str, Any] | None = None, *, title: str = "", causes: Iterable[str] = ()
+) -> Signal:
+    return Signal(State.BROKEN, title, summary, value, facts or {}, tuple(causes))
 
 
 def degraded(title: str, summary: str) -> Signal:

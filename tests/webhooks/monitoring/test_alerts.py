@@ -246,6 +246,54 @@ def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
     assert receiver.titles.count("[Opened] Dead events need attention") == 2
 
 
+def set_clerk(**values: Any) -> None:
+    ClerkRateLimit.objects.update_or_create(name="instance", defaults={"next_slot_at": NOW, **values})
+
+
+REFUSED, FAILING = {"refused_at": NOW}, {"refused_at": None, "failures": 5}
+
+
+def test_new_cause_of_reopened_alert_is_notified_at_once(settings: Settings, receiver: Receiver) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    set_clerk(**REFUSED)
+    check_alerts_at()
+    set_clerk(refused_at=None)
+    check_alerts_at(MINUTE)
+    check_alerts_at(7 * MINUTE)
+    set_clerk(**FAILING)
+    check_alerts_at(8 * MINUTE)
+    check_alerts_at(9 * MINUTE)
+    titles = [title for title in receiver.titles if title.endswith("Clerk does not respond as expected")]
+    assert [title.split("] ")[0] for title in titles] == ["[Opened", "[Resolved", "[Opened"]
+    assert "Backend API failed 5 requests" in receiver.messages[-1]["message"]
+    assert Alert.objects.get(rule=Rule.CLERK).reopened_count == 1
+
+
+def test_each_new_cause_of_an_open_alert_is_notified_once(settings: Settings, receiver: Receiver) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    for minutes, values in enumerate((REFUSED, FAILING, REFUSED | {"failures": 0}, FAILING)):
+        set_clerk(**values)
+        check_alerts_at(minutes * MINUTE)
+    assert [title.split("] ")[0] for title in receiver.titles if "Clerk" in title] == ["[Opened", "[New cause"]
+
+
+def test_acknowledged_alert_does_not_notify_new_cause(settings: Settings, receiver: Receiver) -> None:
+    settings.CLERK_SECRET_KEY = "sk_test_x"
+    set_clerk(**REFUSED)
+    check_alerts_at()
+    Alert.objects.filter(rule=Rule.CLERK).update(acknowledged_at=NOW)
+    set_clerk(**FAILING)
+    check_alerts_at(MINUTE)
+    assert [title.split("] ")[0] for title in receiver.titles if "Clerk" in title] == ["[Opened"]
+
+
+def test_failures_after_a_refused_key_are_the_current_cause() -> None:
+    set_clerk(refused_at=NOW, failures=3)
+    with time_machine.travel(NOW, tick=False):
+        signal = RULES[Rule.CLERK](measure())
+    assert (signal.causes, "failed 3 requests" in signal.summary) == (("backend",), True)
+
+
 def test_failing_channel_is_retried_without_blocking_others(settings: Settings, receiver: Receiver) -> None:
     settings.ALERT_URLS = ["nonsense", UNREACHABLE, receiver.url]
     create_dead_events()
@@ -641,12 +689,12 @@ def test_audit_chain_opens_after_two_missed_verifications(receiver: Receiver) ->
     assert receiver.titles == [f"[{what}] The audit log is not verified" for what in ("Opened", "Resolved")]
 
 
-def test_tampering_is_worse_than_missed_verification(receiver: Receiver) -> None:
+def test_tampering_after_a_missed_verification_is_notified(receiver: Receiver) -> None:
     create_verification(NOW - timedelta(days=3))
     check_alerts_at()
     create_verification(NOW, problems=["Row 7 was changed."])
     check_alerts_at(MINUTE)
-    assert [title.partition("]")[0] for title in receiver.titles] == ["[Opened", "[Worse"]
+    assert [title.partition("]")[0] for title in receiver.titles] == ["[Opened", "[New cause"]
 
 
 def test_new_installation_gets_time_for_first_verification() -> None:

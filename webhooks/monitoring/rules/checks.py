@@ -24,7 +24,8 @@ def diagnostics(health: Health) -> Signal:
     failed = [result for result in results if result.state == CheckResult.State.FAILED]
     serious = [result for result in failed if _is_serious(result, health)]
     if serious:
-        return broken(_summary(serious), len(serious), {"checks": ", ".join(result.name for result in serious)})
+        names = [result.name for result in serious]
+        return broken(_summary(serious), len(serious), {"checks": ", ".join(names)}, causes=names)
     if health.failing_channels:
         text = _("These notification channels do not accept messages, which are retried: %s.")
         return degraded(_("A notification channel fails"), text % ", ".join(health.failing_channels))

@@ -27,15 +27,15 @@ NO_KEY = gettext_lazy("CLERK_SECRET_KEY is not set, so Clerk cannot be checked")
 def clerk(health: Health) -> Signal:
     """Check whether Clerk's APIs respond and accept the secret key. A worker probes both every 15 seconds."""
     backend, frontend = health.clerk.get(INSTANCE), health.clerk.get(FRONTEND)
+    if backend and backend.failures >= MIN_FAILURES:  # since the last answer, which can have been a refusal
+        text = _("Clerk's Backend API failed %d requests in a row. After five failures, only probes are sent.")
+        return broken(text % backend.failures, backend.failures, causes=["backend"])
     if backend and backend.refused_at:
         text = _("Clerk refuses CLERK_SECRET_KEY. Compare it with the API keys page of Clerk's dashboard.")
-        return broken(text, 1, {"refused_since": backend.refused_at.isoformat()})
-    if backend and backend.failures >= MIN_FAILURES:
-        text = _("Clerk's Backend API failed %d requests in a row. After five failures, only probes are sent.")
-        return broken(text % backend.failures, backend.failures)
+        return broken(text, 1, {"refused_since": backend.refused_at.isoformat()}, causes=["refused_key"])
     if frontend and frontend.suspended_until and frontend.suspended_until > health.at:
         text = _("Clerk's Frontend API is not responding, so users cannot sign in or renew their session.")
-        return broken(text, min(frontend.failures, MAX_FAILURES))
+        return broken(text, min(frontend.failures, MAX_FAILURES), causes=["frontend"])
     if backend and backend.failures:
         return degraded(_("A request to Clerk failed"), _("The last request to Clerk failed."))
     if backend and settings.CLERK_SECRET_KEY:
@@ -54,7 +54,8 @@ def pushes(health: Health) -> Signal:
         "clerk_paused_until": paused_until.isoformat() if paused_until else None,
         "oldest_push_minutes": minutes(age),
     }
-    return broken(text % numbers, health.pending_pushes + health.stopped_pushes, facts)
+    causes = [name for name, found in (("abandoned", health.stopped_pushes), ("late", age >= MAX_PENDING_AGE)) if found]
+    return broken(text % numbers, health.pending_pushes + health.stopped_pushes, facts, causes=causes)
 
 
 def drift(health: Health) -> Signal:
@@ -70,10 +71,12 @@ def drift(health: Health) -> Signal:
             "%d users still differ from Clerk after reconciliation.",
             remaining,
         )
-        return broken(text % remaining, remaining, {"reconciliation": run.pk})
+        return broken(text % remaining, remaining, {"reconciliation": run.pk}, causes=["still_differ"])
     age = health.at - run.finished_at
     text = _("Users were last compared with Clerk %d minutes ago.") % minutes(age)
-    return broken(text, minutes(age)) if age >= MAX_RECONCILIATION_AGE else _corrected(health, text)
+    if age >= MAX_RECONCILIATION_AGE:
+        return broken(text, minutes(age), causes=["not_compared"])
+    return _corrected(health, text)
 
 
 def _corrected(health: Health, last_comparison: str) -> Signal:
@@ -88,7 +91,7 @@ def _corrected(health: Health, last_comparison: str) -> Signal:
         users,
     )
     if users >= MIN_CORRECTED_USERS or len(correcting) >= MIN_CORRECTING_RUNS:
-        return broken(text % users, users, {"reconciliation": correcting[0].pk})
+        return broken(text % users, users, {"reconciliation": correcting[0].pk}, causes=["corrected"])
     return degraded(_("Reconciliation corrected users"), text % users)
 
 

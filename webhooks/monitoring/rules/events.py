@@ -43,7 +43,7 @@ def failure_rate(health: Health) -> Signal:
         if types:
             text = f"{text} {_('Every event of these types failed: %s.') % ', '.join(types)}"
         ids = _unsettled_ids(received_at__gte=start_of_hour(health.at - HOUR))
-        return broken(text, failed / events, {"events": ids})
+        return broken(text, failed / events, {"events": ids}, causes=types or ["rate"])
     if health.failed:
         text = ngettext("%d event failed and will be retried.", "%d events failed and will be retried.", health.failed)
         return degraded(_("Failed events are being retried"), text % health.failed)
@@ -91,7 +91,7 @@ def rejected(health: Health) -> Signal:
     if is_blocked:
         summary += " " + _("No delivery has been accepted since.")
     if is_blocked or (total >= MIN_REJECTED and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))):
-        return broken(summary, total, {"causes": causes})
+        return broken(summary, total, {"causes": causes}, causes=[_most_frequent(causes)])
     if genuine:
         return degraded(_("Deliveries were rejected"), summary)
     return well(summary if total else _("No request was rejected in the current and previous hour."))
@@ -114,7 +114,8 @@ def clock(health: Health) -> Signal:
         return well(f"{summary} {_('Deliveries have been accepted since.')}")
     is_many = total >= MIN_PROBABLY_CLERK and total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
     if FUTURE in causes or is_many or (total >= MIN_PROBABLY_CLERK and _accepted_nothing_since(health, causes)):
-        return broken(summary, total, {"causes": causes, "clock_offset_seconds": offset_s})
+        facts = {"causes": causes, "clock_offset_seconds": offset_s}
+        return broken(summary, total, facts, causes=["ahead" if offset_s > 0 else "behind"])
     return degraded(_("An old delivery was rejected"), summary)
 
 
@@ -144,7 +145,7 @@ def unavailable(health: Health) -> Signal:
         return well(f"{summary} {_('Deliveries have been accepted since.')}")
     is_many = total >= MIN_REJECTED_SHARE * (total + _deliveries(health))
     if total >= MIN_UNAVAILABLE and (is_many or _accepted_nothing_since(health, UNAVAILABLE)):
-        return broken(summary, total, {"causes": causes})
+        return broken(summary, total, {"causes": causes}, causes=[_most_frequent(causes)])
     return degraded(_("Deliveries were answered with 503"), summary)
 
 
@@ -188,6 +189,10 @@ def _last_rejection(health: Health, causes: Iterable[str]) -> datetime | None:
 
 def _at(health: Health, cause: str) -> datetime:
     return health.rejections[cause].last_at
+
+
+def _most_frequent(causes: dict[str, int]) -> str:
+    return max(causes, key=causes.__getitem__)
 
 
 def _listed(causes: dict[str, int]) -> str:

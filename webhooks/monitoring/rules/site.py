@@ -22,8 +22,6 @@ MIN_STARTS, STARTS_PER_WORKER = 4, 2
 STABLE_AFTER = timedelta(seconds=45)
 #: Jobs that should have started this long ago are a problem, although a worker is running.
 MAX_OVERDUE = timedelta(minutes=15)
-#: Severity of missed verifications. It is low, so that a changed row is worse and causes another notification.
-UNVERIFIED_SEVERITY = 0.1
 
 
 def worker_gone(health: Health) -> Signal:
@@ -32,10 +30,10 @@ def worker_gone(health: Health) -> Signal:
     if running and _keeps_restarting(health):
         text = _("Queue workers have started %(starts)d times within ten minutes. They probably crash.")
         starts = health.worker_starts.number
-        return broken(text % {"starts": starts}, starts, title=_("Workers keep restarting"))
+        return broken(text % {"starts": starts}, starts, title=_("Workers keep restarting"), causes=["restarts"])
     if running:
         return well(ngettext("%d worker is running.", "%d workers are running.", running) % running)
-    return broken(_("No queue worker is running. Overdue jobs: %d.") % health.overdue_jobs, 1)
+    return broken(_("No queue worker is running. Overdue jobs: %d.") % health.overdue_jobs, 1, causes=["no_worker"])
 
 
 def _keeps_restarting(health: Health) -> bool:
@@ -49,34 +47,41 @@ def jobs(health: Health) -> Signal:
     """Check whether jobs fail permanently, and whether running workers keep up."""
     if health.failed_jobs:
         text = ngettext(
-            "%d background job failed and will not be retried.",
-            "%d background jobs failed and will not be retried.",
+            "%(number)d background job failed and will not be retried: %(tasks)s.",
+            "%(number)d background jobs failed and will not be retried: %(tasks)s.",
             health.failed_jobs,
         )
-        return broken(text % health.failed_jobs, health.failed_jobs)
+        numbers = {"number": health.failed_jobs, "tasks": _names(health.failed_tasks)}
+        return broken(text % numbers, health.failed_jobs, causes=sorted(health.failed_tasks))
     if health.heartbeats and counts_are_stale(health):
         return broken(
             _("Event counts are out of date, because the job that updates them is not running."),
             1,
             title=_("Event counts are out of date"),
+            causes=["counts"],
         )
     if health.repeated_failures:
-        tasks = ", ".join(sorted(name.rpartition(".")[2] for name in health.repeated_failures))
         number = sum(health.repeated_failures.values())
         text = ngettext(
             "%(number)d job has failed at least three times and is being retried: %(tasks)s.",
             "%(number)d jobs have failed at least three times and are being retried: %(tasks)s.",
             number,
         )
-        return broken(text % {"number": number, "tasks": tasks}, number, title=_("Jobs keep failing"))
+        numbers = {"number": number, "tasks": _names(health.repeated_failures)}
+        return broken(text % numbers, number, title=_("Jobs keep failing"), causes=sorted(health.repeated_failures))
     if health.heartbeats and health.oldest_overdue and health.at - health.oldest_overdue > MAX_OVERDUE:
         text = _("%(jobs)d jobs are overdue, the oldest by %(minutes)d minutes, although a worker is running.")
         age = minutes(health.at - health.oldest_overdue)
-        return broken(text % {"jobs": health.overdue_jobs, "minutes": age}, age, title=_("Jobs are overdue"))
+        numbers = {"jobs": health.overdue_jobs, "minutes": age}
+        return broken(text % numbers, age, title=_("Jobs are overdue"), causes=["overdue"])
     if health.heartbeats and health.overdue_jobs:
         text = ngettext("%d background job is overdue.", "%d background jobs are overdue.", health.overdue_jobs)
         return degraded(_("Jobs are overdue"), text % health.overdue_jobs)
     return well(_("No background job has failed."))
+
+
+def _names(tasks: dict[str, int]) -> str:
+    return ", ".join(sorted(name.rpartition(".")[2] for name in tasks))
 
 
 def disk_space(health: Health) -> Signal:
@@ -96,12 +101,12 @@ def audit_chain(health: Health) -> Signal:
     latest = AuditVerification.objects.first()
     if latest and latest.problems:
         facts = {"row": latest.first_bad_row, "seal": latest.first_bad_seal}
-        return broken(latest.problems[0][:500], len(latest.problems), facts)
+        return broken(latest.problems[0][:500], len(latest.problems), facts, causes=["changed"])
     since = verification_overdue_since(health.at)
     if since is None:
         return _verified(latest) if latest else unknown(_("The audit log has never been verified"))
     text = _("The audit log has not been verified for %d hours. Two scheduled verifications were missed.")
-    return broken(text % ((health.at - since) // HOUR), UNVERIFIED_SEVERITY)
+    return broken(text % ((health.at - since) // HOUR), 1, causes=["not_verified"])
 
 
 def _verified(latest: AuditVerification) -> Signal:
