@@ -12,6 +12,8 @@ from django.db.models import Q
 from django.utils.functional import Promise
 
 if TYPE_CHECKING:
+    from django.urls import ResolverMatch
+
     from accounts.models import User
     from audit.log import Actor
 
@@ -23,6 +25,10 @@ def _no_metadata(users: Collection["User"]) -> Mapping[int, dict[str, Any]]:
 
 
 def _no_page(user_id: int) -> str:
+    return ""
+
+
+def _no_heading(page: "ResolverMatch") -> str:
     return ""
 
 
@@ -44,6 +50,7 @@ class Extensions:
         home: the URL name for the page after signing out.
         welcome: the URL name for the page after signing up.
         sign_in_reasons: the reasons why pages require visitors to sign in, by URL name.
+        sign_in_heading: returns the heading of the sign-in page for a requested page, or "".
         outdated_state_sql: a condition on an accounts_user row that is true if the user's derived state is outdated.
         companies_sql: a query of user ids and the names of their companies, with the columns user_id and company.
         ensure_derived_state: updates locked users' derived state. Its argument contains each user and the actor to
@@ -57,6 +64,7 @@ class Extensions:
     home: str = "accounts:account"
     welcome: str = "accounts:account"
     sign_in_reasons: dict[str, Text] = field(default_factory=dict)
+    sign_in_heading: Callable[["ResolverMatch"], str] = _no_heading
     outdated_state_sql: str = "FALSE"
     companies_sql: str = "SELECT NULL::bigint AS user_id, NULL::text AS company WHERE FALSE"
     ensure_derived_state: Callable[[Sequence[tuple["User", "Actor"]]], None] = _ensure_nothing

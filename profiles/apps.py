@@ -21,6 +21,7 @@ class ProfilesConfig(AppConfig):
         extensions.companies_sql = "SELECT user_id, company_name AS company FROM profiles_clientprofile"
         extensions.ensure_derived_state = lifecycle.ensure_profiles
         extensions.page_url = page_lookup.builder_page_url
+        extensions.sign_in_heading = page_lookup.sign_in_heading
         extensions.home, extensions.welcome = "profiles:home", "profiles:welcome"
         extensions.field_labels |= audit_labels.field_labels()
         extensions.sign_in_reasons |= {

@@ -1,5 +1,9 @@
-"""Look up builder page URLs for apps that cannot import profiles. See accounts.extensions."""
+"""Look up builder pages for apps that cannot import profiles. See accounts.extensions."""
 
+from django.urls import ResolverMatch
+from django.utils.translation import gettext as _
+
+from core.text import postgres_safe
 from profiles.models import BuilderProfile
 
 
@@ -10,3 +14,11 @@ def builder_page_url(user_id: int) -> str:
     """
     builder = BuilderProfile.objects.filter(user_id=user_id, slug__isnull=False).only("slug").first()
     return builder.get_absolute_url() if builder else ""
+
+
+def sign_in_heading(page: ResolverMatch) -> str:
+    """Return the heading of the sign-in page for visitors who want to write to a builder with a public page."""
+    if page.view_name != "profiles:contact":
+        return ""
+    builder = BuilderProfile.objects.published().filter(slug=postgres_safe(page.kwargs["slug"])).first()
+    return _("Sign in to write to %(name)s") % {"name": builder.name} if builder else ""

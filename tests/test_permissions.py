@@ -221,7 +221,8 @@ WRITE: dict[tuple[str, str], Statuses] = {
     ("POST", "/builders/{builder.slug}/availability/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
     ("POST", "/account/client/"): form(signed_in=NOT_FOUND, owner=FOUND, client=FOUND),
     ("POST", "/clients/{client.pk}/edit/"): same_for_everyone(NOT_FOUND, owner=FOUND, admin=FOUND),
-    ("POST", "/builders/{builder.slug}/contact/"): form(signed_in=INVALID, owner=FORBIDDEN),
+    # The message of a signed-out visitor is preserved, too.
+    ("POST", "/builders/{builder.slug}/contact/"): access(signed_in=INVALID, signed_out=SEE_OTHER, owner=FORBIDDEN),
     # Provisional users have no roles that could be changed.
     ("POST", "/account/roles/stop/builder/"): form(signed_in=FOUND, provisional=INVALID),
     ("POST", "/account/roles/stop/admin/"): form(signed_in=NOT_FOUND),

@@ -5,6 +5,7 @@ wakes up. A POST cannot be redirected through Clerk. Instead, the form's page is
 input.
 """
 
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -17,34 +18,63 @@ from django.views.generic.edit import FormMixin
 
 from accounts.models import PreservedForm
 from accounts.sessions import services as sessions
+from core.text import postgres_safe
 
 #: How long forms are kept, so that users have enough time to sign in again.
 LIFETIME = timedelta(hours=1)
 #: Query parameter that tells a page to show the preserved form.
 PARAMETER = "draft"
+#: Cookie with the random key of a visitor's form. It is written by a signed-out visitor, and shown after they sign in.
+VISITOR_COOKIE = "visitor_form"
+VISITOR_PREFIX = "visitor:"
+#: Maximum size of a visitor's form, URL-encoded.
+MAX_VISITOR_BYTES = 64_000
 #: Never stored.
 SECRET_FIELDS = ("csrfmiddlewaretoken",)
 
 
 def preserve(request: HttpRequest) -> HttpResponse | None:
-    """Store the posted form, without files, for the user of the expired token.
+    """Store the posted form, without files, for the user of the expired token, or for the visitor's browser.
 
     The caller must check that the request comes from a page on this site.
 
     Returns:
-        A redirect to the form's page, or None if no recent token identifies a known user.
+        A redirect to the form's page, or None if no recent token identifies a known user and the view does not set
+        `preserves_for_visitors`.
     """
     claims = sessions.recent_claims(request)
     if claims is None:
+        return _preserve_for_visitor(request)
+    _store(request, claims.clerk_id, _fields_of(request))
+    return _redirect_to_form(request)
+
+
+def _preserve_for_visitor(request: HttpRequest) -> HttpResponse | None:
+    view = getattr(request.resolver_match.func, "view_class", None) if request.resolver_match else None
+    fields = _fields_of(request)
+    if not getattr(view, "preserves_for_visitors", False) or len(fields) > MAX_VISITOR_BYTES:
         return None
+    key = secrets.token_urlsafe(24)
+    _store(request, f"{VISITOR_PREFIX}{key}", fields)
+    response = _redirect_to_form(request)
+    max_age, secure = int(LIFETIME.total_seconds()), request.is_secure()
+    response.set_cookie(VISITOR_COOKIE, key, max_age, secure=secure, httponly=True, samesite="Lax")
+    return response
+
+
+def _fields_of(request: HttpRequest) -> str:
     fields = request.POST.copy()
     for name in SECRET_FIELDS:
         fields.pop(name, None)
-    PreservedForm.objects.update_or_create(
-        clerk_id=claims.clerk_id,
-        path=request.path[:500],
-        defaults={"fields": fields.urlencode(), "saved_at": timezone.now()},
-    )
+    return fields.urlencode()
+
+
+def _store(request: HttpRequest, owner: str, fields: str) -> None:
+    defaults = {"fields": fields, "saved_at": timezone.now()}
+    PreservedForm.objects.update_or_create(clerk_id=owner, path=request.path[:500], defaults=defaults)
+
+
+def _redirect_to_form(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(f"{request.path}?{PARAMETER}=1", status=303)
 
 
@@ -54,7 +84,14 @@ def delete_expired() -> int:
 
 
 class PreservedFormMixin[F: BaseForm](TemplateResponseMixin, FormMixin[F]):
-    """Show the preserved input when the user returns to a page with a single form."""
+    """Show the preserved input when the user returns to a page with a single form.
+
+    Attributes:
+        preserves_for_visitors: whether the form of a signed-out visitor is also preserved. Whoever signs in next in the
+            same browser can read it, so set this only for forms without private content.
+    """
+
+    preserves_for_visitors = False
 
     def get_form_kwargs(self) -> dict[str, Any]:
         kwargs = super().get_form_kwargs()
@@ -75,5 +112,7 @@ class PreservedFormMixin[F: BaseForm](TemplateResponseMixin, FormMixin[F]):
         return self._preserved_forms().filter(saved_at__gte=timezone.now() - LIFETIME).first()
 
     def _preserved_forms(self) -> QuerySet[PreservedForm]:
-        clerk_id = getattr(self.request.user, "clerk_id", None)
-        return PreservedForm.objects.filter(clerk_id=clerk_id, path=self.request.path[:500])
+        owners = [getattr(self.request.user, "clerk_id", None)]
+        if self.preserves_for_visitors and (key := self.request.COOKIES.get(VISITOR_COOKIE)):
+            owners.append(f"{VISITOR_PREFIX}{postgres_safe(key)}")
+        return PreservedForm.objects.filter(clerk_id__in=owners, path=self.request.path[:500]).order_by("-saved_at")

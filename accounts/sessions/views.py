@@ -1,10 +1,10 @@
 """Views for sign-in, sign-up and sign-out. The forms are Clerk components and need Clerk's script."""
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import Resolver404, resolve, reverse
+from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy as _
@@ -15,15 +15,18 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.clerk import cookies, instance
 from accounts.extensions import extensions
 from accounts.security import csp
+from accounts.sessions import preserved_forms
 from accounts.sessions import services as sessions
 from core.redirects import is_internal_url
 
-#: The reason to sign in, by the requested page's URL name. Reasons contain no user names, because anyone can craft a
-#: link to the sign-in page.
+#: The reason to sign in, by the requested page's URL name. Reasons contain no values from the URL, because anyone can
+#: craft a link to the sign-in page. The heading may contain the name of a public page.
 _PURPOSES = {
     "accounts:account": _("Sign in or sign up to view your account."),
     "accounts:data_export": _("Sign in to download your data."),
 }
+#: For a page that shows a preserved form after sign-in.
+_TEXT_SAVED = _("You were signed out. Your text is saved. Sign in to continue.")
 _DEFAULT_PURPOSE = _("Sign in or sign up to continue.")
 
 
@@ -59,7 +62,10 @@ def _widget_page(request: HttpRequest, template: str, default: str) -> HttpRespo
         return redirect(requested or default)
     # The two forms link to each other and preserve the requested page.
     onward = f"?{urlencode({'next': requested})}" if requested else ""
-    context = {"target": requested or default, "onward": onward, "purpose": _purpose(requested)}
+    page = _page(requested)
+    heading = extensions.sign_in_heading(page) if page else ""
+    purpose = _purpose(requested, page)
+    context = {"target": requested or default, "onward": onward, "purpose": purpose, "heading": heading}
     return render(request, template, context)
 
 
@@ -69,14 +75,22 @@ def _requested_page(request: HttpRequest) -> str:
     return target if is_internal_url(request, target) and not target.startswith(reverse("accounts:sign_in")) else ""
 
 
-def _purpose(requested: str) -> str | Promise:
-    """Return the reason to sign in, or "" if the sign-in page was opened directly."""
+def _page(requested: str) -> ResolverMatch | None:
+    """Return the view of the requested page, or None if the sign-in page was opened directly."""
     try:
-        page = resolve(urlsplit(requested).path).view_name if requested else ""
+        return resolve(unquote(urlsplit(requested).path)) if requested else None
     except Resolver404:
-        page = ""
+        return None
+
+
+def _purpose(requested: str, page: ResolverMatch | None) -> str | Promise:
+    """Return the reason to sign in, or "" if the sign-in page was opened directly."""
+    if not requested:
+        return ""
+    if preserved_forms.PARAMETER in QueryDict(urlsplit(requested).query):
+        return _TEXT_SAVED
     purposes = _PURPOSES | extensions.sign_in_reasons
-    return purposes.get(page, _DEFAULT_PURPOSE) if requested else ""
+    return purposes.get(page.view_name if page else "", _DEFAULT_PURPOSE)
 
 
 def _delete_token_cookies(response: HttpResponse) -> None:

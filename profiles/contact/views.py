@@ -34,6 +34,7 @@ class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[Co
     http_method_names = ["get", "head", "post"]
     form_class = ContactForm
     template_name = "profiles/contact_form.html"
+    preserves_for_visitors = True
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Render the form, or redirect to the current slug."""

@@ -11,6 +11,8 @@ async function refreshToken() {
 
 function requestWithoutHtmx(element) {
   if (element instanceof HTMLFormElement) {
+    // The text is stored in the tab, and the sign-in page says so.
+    if (element.dataset.user) element.action += "?draft=1";
     delete element.dataset.unsaved;
     element.dispatchEvent(new Event("change", { bubbles: true }));
     HTMLFormElement.prototype.submit.call(element);

@@ -83,7 +83,7 @@ def test_browser_gets_rules_and_messages(olive: BuilderProfile, vera: User) -> N
 def test_anonymous_visitor_is_sent_to_sign_in(olive: BuilderProfile) -> None:
     response = Client().get(URL)
     assert (response.status_code, response["Location"]) == (302, f"/sign-in/?next={quote(URL, safe='')}")
-    assert Client().post(URL, TYPED).status_code == 302
+    assert Client().post(URL, TYPED).status_code == 303  # The message is preserved.
     assert not ContactMessage.objects.exists()
 
 
@@ -375,3 +375,40 @@ def test_sender_of_emails_must_be_an_email_address(settings: Settings, sender: s
     settings.DEFAULT_FROM_EMAIL = sender
     found = checks.run_checks(tags=[checks.Tags.security])
     assert [message.id for message in found if message.id and message.id.startswith("profiles.")] == ids
+
+
+class TestSessionThatEndsWhileTyping:
+    def test_sign_in_page_names_the_builder(self, olive: BuilderProfile, client: Client) -> None:
+        redirect = client.get(URL)
+        text = client.get(redirect["Location"]).content.decode()
+        assert "Sign in to write to Olive Owner" in text
+        BuilderProfile.objects.filter(pk=olive.pk).update(hidden_at=SINCE)
+        text = client.get(redirect["Location"]).content.decode()
+        assert "Olive" not in text
+        assert "Welcome back" in text
+
+    def test_message_is_found_again_after_signing_in(self, olive: BuilderProfile, vera: User) -> None:
+        browser = Client()
+        preserved = browser.post(URL, TYPED)
+        assert (preserved.status_code, preserved["Location"]) == (303, f"{URL}?draft=1")
+        sign_in = browser.get(preserved["Location"])
+        text = browser.get(sign_in["Location"]).content.decode()
+        assert "You were signed out. Your text is saved. Sign in to continue." in text
+        assert "Sign in to write to Olive Owner" in text
+        signed = signed_in(vera)
+        signed.cookies["visitor_form"] = browser.cookies["visitor_form"].value
+        shown = signed.get(f"{URL}?draft=1")
+        assert shown.context["form"].data["body"] == TYPED["body"]
+        assert signed.post(URL, TYPED).status_code == 302
+        assert not PreservedForm.objects.exists()
+
+    def test_message_is_shown_only_in_the_browser_that_wrote_it(self, olive: BuilderProfile, vera: User) -> None:
+        Client().post(URL, TYPED)
+        browser = signed_in(vera)
+        for cookie in ("", "guessed", "\0"):
+            browser.cookies["visitor_form"] = cookie
+            assert not browser.get(f"{URL}?draft=1").context["form"].is_bound
+
+    def test_long_forms_of_visitors_are_not_stored(self, olive: BuilderProfile, client: Client) -> None:
+        assert client.post(URL, TYPED | {"body": "x" * 70_000}).status_code == 302
+        assert not PreservedForm.objects.exists()
