@@ -99,6 +99,25 @@ def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClie
     assert not Attempt.objects.exists()
 
 
+def test_new_users_are_inserted_in_the_order_of_their_ids() -> None:
+    """Two processes that insert the same users in different orders would wait for each other."""
+    people = sorted((person() for _ in range(4)), key=lambda one: one.clerk_id, reverse=True)
+    assert receive_together(received(samples.user_event("user.created", one)) for one in people) == [PROCESSED] * 4
+    inserted = list(User.objects.order_by("pk").values_list("clerk_id", flat=True))
+    assert inserted == [one.clerk_id for one in reversed(people)]
+
+
+def test_user_that_the_batch_has_inserted_is_not_inserted_again() -> None:
+    zofia = person(first_name="Zofia")
+    events = [
+        samples.user_event("user.created", zofia),
+        samples.user_event("user.updated", zofia.with_changes(banned=True)),
+    ]
+    with CaptureQueriesContext(connection) as queries:
+        assert receive_together(map(received, events)) == [PROCESSED] * 2
+    assert sum('INSERT INTO "accounts_user"' in query["sql"] for query in queries) == 1
+
+
 def test_one_user_several_times_ends_with_the_newest_payload() -> None:
     zofia = person(first_name="Zofia", last_name=None, roles=["CLIENT"])
     later = zofia.with_changes(first_name="Zosia", roles=["BUILDER"])
