@@ -1,5 +1,7 @@
 """Style sheets, scripts and fonts are below their size limits and load in the right order."""
 
+import re
+
 import pytest
 from django.test import Client
 
@@ -7,6 +9,8 @@ from config.environment import BASE_DIR
 
 #: Maximum size in bytes of all style sheets and scripts, uncompressed and without htmx.
 MAX_BYTES = 66_000
+#: The style sheet for paper, which browsers load last and do not wait for.
+PRINT_FILE, MAX_PRINT_BYTES = BASE_DIR / "static" / "css" / "print.css", 2_500
 #: Files used only in the admin.
 ADMIN_FILES = {
     *("admin.css", "operators.css", "repairs.css", "auto-refresh.js", "chart-keys.js", "list-keys.js", "live-list.js"),
@@ -16,7 +20,14 @@ ADMIN_FILES = {
 
 def test_style_sheets_and_scripts_are_below_the_limit() -> None:
     files = [*(BASE_DIR / "static" / "css").glob("*.css"), *(BASE_DIR / "static" / "js").glob("*.js")]
-    assert sum(file.stat().st_size for file in files if file.name not in ADMIN_FILES) < MAX_BYTES
+    assert sum(file.stat().st_size for file in files if file.name not in {*ADMIN_FILES, PRINT_FILE.name}) < MAX_BYTES
+
+
+@pytest.mark.django_db
+def test_style_sheet_for_paper_is_small_and_not_loaded_for_the_screen(client: Client) -> None:
+    assert PRINT_FILE.stat().st_size < MAX_PRINT_BYTES
+    head = client.get("/sign-in/").content.decode()
+    assert re.search(r'css/print[.\w]*css" media="print">', head)
 
 
 def test_fonts_are_below_150_kb() -> None:
