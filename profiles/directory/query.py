@@ -18,6 +18,8 @@ from profiles.directory.understanding import Concept, Condition, Understanding, 
 
 #: Text and filter values beyond these limits are ignored.
 MAX_TEXT_LENGTH, MAX_FILTER_VALUES = 200, 8
+#: Maximum number of pages in one list, after which "Show more builders" starts a new list.
+MAX_PAGES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class DirectoryQuery:
         filters: selected values by facet.
         sort: a key of `facets.SORTS`.
         after: the cursor of the last row on the previous page, or None for the first page.
+        pages: the number of pages in the list, because the visitor can append pages.
         conditions: what `text` matches, as chosen by `search.find`. By default, all words must match, without synonyms.
     """
 
@@ -36,6 +39,7 @@ class DirectoryQuery:
     sort: str = BEST
     after: tuple[Any, ...] | None = None
     conditions: tuple[Condition, ...] | None = None
+    pages: int = 1
 
     @classmethod
     def from_params(cls, params: QueryDict) -> Self:
@@ -46,6 +50,7 @@ class DirectoryQuery:
             filters={key: values for key in FACETS if (values := _valid_values(key, params.getlist(key)))},
             sort=sort,
             after=_parse_cursor(params.get("after", ""), sort),
+            pages=_parse_pages(params.get("pages", "")),
         )
 
     @property
@@ -74,7 +79,8 @@ class DirectoryQuery:
     def parameters(self) -> str:
         """Return the query string without default values."""
         after = format_cursor(self.after) if self.after else ""
-        rest = [("sort", "" if self.sort == BEST else self.sort), ("after", after)]
+        pages = str(self.pages) if self.pages > 1 else ""
+        rest = [("sort", "" if self.sort == BEST else self.sort), ("after", after), ("pages", pages)]
         return urlencode([*self.filter_parameters, *((name, value) for name, value in rest if value)])
 
     @property
@@ -83,7 +89,12 @@ class DirectoryQuery:
 
     @property
     def first_page(self) -> "DirectoryQuery":
-        return replace(self, after=None)
+        return replace(self, after=None, pages=1)
+
+    @property
+    def with_next_page(self) -> "DirectoryQuery":
+        """Return the query for a list with one more page, which is the longest list at most."""
+        return replace(self, pages=min(self.pages + 1, MAX_PAGES))
 
     def without_filter(self, key: str, value: str | None = None) -> "DirectoryQuery":
         """Return a copy without one value of a facet, or without the whole facet.
@@ -91,26 +102,30 @@ class DirectoryQuery:
         The key "q" removes the search text.
         """
         if key == "q":
-            return replace(self, text="", after=None, conditions=None)
+            return replace(self.first_page, text="", conditions=None)
         kept = tuple(each for each in self.filters.get(key, ()) if value is not None and each != value)
         filters = {**self.filters, key: kept}
-        return replace(self, filters={key: values for key, values in filters.items() if values}, after=None)
+        return replace(self.first_page, filters={key: values for key, values in filters.items() if values})
 
     def without_concept(self, understood: Understanding, concept: Concept) -> "DirectoryQuery":
         """Return a copy without one concept of the search text."""
         rest = tuple(each.broad for each in understood.concepts if each is not concept)
-        return replace(self, text=understood.text_without(concept), after=None, conditions=rest)
+        return replace(self.first_page, text=understood.text_without(concept), conditions=rest)
 
     def with_hint(self, understood: Understanding, hint: Hint) -> "DirectoryQuery":
         """Return a copy with the hint's filter or sort order instead of its words."""
         text = " ".join([concept.text for concept in understood.concepts])
         filters = {**self.filters, hint.filter[0]: (hint.filter[1],)} if hint.filter else self.filters
-        return replace(self, text=text, filters=filters, sort=hint.sort or self.sort, after=None, conditions=None)
+        return replace(self.first_page, text=text, filters=filters, sort=hint.sort or self.sort, conditions=None)
 
 
 def _valid_values(key: str, values: Iterable[str]) -> tuple[str, ...]:
     valid = {terms.term_key(value): value for value in list(values)[:MAX_FILTER_VALUES] if FACETS[key].is_valid(value)}
     return tuple(valid.values())
+
+
+def _parse_pages(text: str) -> int:
+    return int(text) if text in map(str, range(1, MAX_PAGES + 1)) else 1
 
 
 def _parse_cursor(text: str, sort: str) -> tuple[Any, ...] | None:

@@ -67,6 +67,14 @@ class Page:
     suggested_text: str = ""
 
 
+def find_pages(query: DirectoryQuery, queryset: "QuerySet[BuilderProfile]") -> list[Page]:
+    """Return the pages of a list, of which there are up to `query.pages`."""
+    pages = [find(replace(query, pages=1), queryset=queryset)]
+    while len(pages) < query.pages and (next_query := pages[-1].next_query):
+        pages.append(find(next_query, queryset=queryset))
+    return pages
+
+
 def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[BuilderProfile] | None" = None) -> Page:
     """Return one page of listed builders that match `query`.
 

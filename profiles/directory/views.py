@@ -15,14 +15,16 @@ from profiles import flags
 from profiles.directory import facet_counts
 from profiles.directory.exchange_rates import AS_OF
 from profiles.directory.facets import SORTS
-from profiles.directory.query import DirectoryQuery
-from profiles.directory.search import find
+from profiles.directory.query import MAX_PAGES, DirectoryQuery
+from profiles.directory.search import find_pages
 from profiles.models import BuilderProfile, Currency, Domain
 from profiles.models.versions import CARD_VERSION
 from profiles.public_pages import is_for_every_visitor, share_by_content
 from profiles.visitor_currency import is_chosen, remember, visitor_currency
 
 HOME_PAGE_SIZE = 6
+#: The id of the link to more builders, which htmx replaces with the next page.
+MORE = "more"
 #: Columns for the cards and for sorting.
 _CARD_COLUMNS = (
     *(
@@ -66,17 +68,25 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     query, has_facets = DirectoryQuery.from_params(request.GET), flags.directory_facets(request)
     if not has_facets:
         query = replace(query, filters={})
-    page = find(query, queryset=_cards())
+    pages = find_pages(query, _cards())
+    page = pages[0]
+    # htmx needs the whole page to restore its history.
+    is_partial = request.htmx and not request.htmx.history_restore_request
+    address = _longer_list(request) if is_partial and request.htmx.target == MORE else query
     context = {
         "query": query,
         "page": page,
+        "pages": pages,
+        "address": address,
+        "can_append": address.pages < MAX_PAGES,
+        "next_query": pages[-1].next_query,
         "total": facet_counts.total(page),
         "has_facets": has_facets,
         "facets": facet_counts.facet_choices(page) if has_facets else [],
         "active_filters": facet_counts.active_filters(page),
         "hints": facet_counts.hint_suggestions(page),
         "synonyms": facet_counts.synonyms_used(page),
-        "suggested_query": page.suggested_text and replace(query, text=page.suggested_text, after=None),
+        "suggested_query": page.suggested_text and replace(query.first_page, text=page.suggested_text),
         "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(page),
         "currency": visitor_currency(request),
         "currencies": Currency.choices,
@@ -84,18 +94,31 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
         "sorts": SORTS,
         "sort": SORTS[query.sort],
     }
-    # htmx needs the whole page to restore its history.
-    is_partial = request.htmx and not request.htmx.history_restore_request
-    response = render(request, f"profiles/builder_list.html{'#found' if is_partial else ''}", context)
+    part = ("#more" if address is not query else "#found") if is_partial else ""
+    response = render(request, f"profiles/builder_list.html{part}", context)
     if not request.htmx and is_for_every_visitor(request) and not is_chosen(request):
         response = share_by_content(request, response)
     remember(request, response)
-    patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request"])
-    return _update_history(request, query, response) if is_partial else response
+    patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request", "HX-Target"])
+    return _update_history(request, address, response) if is_partial else response
+
+
+def _longer_list(request: DirectoryRequest) -> DirectoryQuery:
+    """Return the query for the list on the visitor's page, with the page that is appended to it."""
+    return _current_query(request).with_next_page
+
+
+def _current_query(request: DirectoryRequest) -> DirectoryQuery:
+    """Return the query of the page that sent an htmx request."""
+    try:
+        current = urlsplit(request.htmx.current_url or "")
+    except ValueError:  # the client sent an invalid URL
+        return DirectoryQuery()
+    return DirectoryQuery.from_params(QueryDict(current.query))
 
 
 def _update_history(request: DirectoryRequest, query: DirectoryQuery, response: HttpResponse) -> HttpResponse:
     """Update the browser URL. While the user types, replace the history entry instead of adding one for each letter."""
-    before = DirectoryQuery.from_params(QueryDict(urlsplit(request.htmx.current_url or "").query))
+    before = _current_query(request)
     is_same_search = bool(before.text) == bool(query.text) and before.without_filter("q") == query.without_filter("q")
     return replace_url(response, query.url) if is_same_search else push_url(response, query.url)

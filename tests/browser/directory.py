@@ -104,11 +104,11 @@ class TestSearchAsYouType:
         expect(cards(page)).to_have_text([ZOFIA])
 
     def test_empty_result_suggests_filters_to_remove(self, page: Page, site: Site) -> None:
-        open_directory(page, site, "?tier=1")
+        open_directory(page, site, "?tier=2")
         type_in(page, "zzzz")
         expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
         page.get_by_role("link", name="Without “zzzz”").click()
-        expect(page).to_have_url(f"{site.app}/builders/?tier=1")
+        expect(page).to_have_url(f"{site.app}/builders/?tier=2")
         expect(cards(page).filter(has_text=OMAR)).to_be_visible()
 
 
@@ -139,7 +139,7 @@ class TestFilters:
         entry.check()
         expect(page).to_have_url(f"{site.app}/builders/?tier=1")
         expect(entry).to_be_visible()
-        page.get_by_role("button", name="Show results").click()
+        page.get_by_role("button", name=re.compile(r"^Show \d+ builders?$")).click()
         expect(entry).to_be_hidden()
         expect(page.get_by_role("link", name="Remove New here")).to_be_visible()
         page.get_by_role("button", name="Filters").press("Enter")
@@ -157,19 +157,56 @@ class TestFilters:
         assert end["width"] == facets["width"]
 
 
+class TestForgivingSearch:
+    @pytest.mark.parametrize("text", ("django developer", "djnago", "e-commerce", "I need a mobile app for my bakery"))
+    def test_words_of_clients_find_builders(self, page: Page, site: Site, text: str) -> None:
+        open_directory(page, site)
+        page.get_by_label("Search builders").fill(text)
+        expect(page).to_have_url(re.compile(r"\?q="))
+        expect(page.get_by_role("heading", name="No builders found")).to_be_hidden()
+        expect(cards(page).first).to_be_visible()
+
+    def test_corrected_search_is_explained(self, page: Page, site: Site) -> None:
+        open_directory(page, site)
+        type_in(page, "djnago")
+        expect(page.get_by_text("No builders match “djnago”. These match django.")).to_be_visible()
+
+
+class TestReturning:
+    def test_all_builders_returns_to_the_search(self, page: Page, site: Site) -> None:
+        open_directory(page, site, "?sort=newest")
+        type_in(page, "haddad")
+        expect(cards(page)).to_have_text([OMAR])
+        cards(page).click()
+        page.get_by_role("link", name="All builders").click()
+        expect(page).to_have_url(f"{site.app}/builders/?q=haddad&sort=newest")
+        expect(cards(page)).to_have_text([OMAR])
+
+    @pytest.mark.parametrize(
+        "referrer", ("https://other.example/builders/?q=x", "{app}/?q=x", "{app}/builders/x/?q=x", "")
+    )
+    def test_other_addresses_are_ignored(self, page: Page, site: Site, referrer: str) -> None:
+        page.add_init_script(
+            f"Object.defineProperty(document, 'referrer', {{ value: '{referrer.format(app=site.app)}' }})"
+        )
+        page.goto(f"{site.app}/builders/omar-haddad/")
+        page.wait_for_load_state()
+        expect(page.get_by_role("link", name="All builders")).to_have_attribute("href", "/builders/")
+
+
 class TestWithoutJavaScript:
     def test_search_and_filters_work_as_a_form(self, plain_page: Page, site: Site) -> None:
         open_directory(plain_page, site)
         plain_page.get_by_label("Search builders").fill("lecka")
         plain_page.get_by_role("button", name="Search").click()
         expect(cards(plain_page)).to_have_text([ZOFIA])
-        plain_page.get_by_role("checkbox", name="New here").check()
+        plain_page.get_by_role("checkbox", name="Expert").check()
         plain_page.get_by_role("button", name="Apply filters").click()
         expect(cards(plain_page)).to_have_text([ZOFIA])
         assert "q=lecka" in plain_page.url
-        assert "tier=1" in plain_page.url
+        assert "tier=3" in plain_page.url
         plain_page.get_by_role("link", name="Remove “lecka”").click()
-        expect(plain_page).to_have_url(f"{site.app}/builders/?tier=1")
+        expect(plain_page).to_have_url(f"{site.app}/builders/?tier=3")
 
     def test_filter_sheet_opens_on_a_phone(self, plain_page: Page, site: Site) -> None:
         plain_page.set_viewport_size(PHONE)

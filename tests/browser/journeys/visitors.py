@@ -66,8 +66,7 @@ def test_search_and_filter_the_directory(scenario: Scenario) -> None:
     page = scenario.open_tab()
     more = page.get_by_role("link", name="Show more builders")
     wait_until(lambda: page.goto(f"{scenario.site.app}/builders/") and more.count(), "the directory has no second page")
-    more.click()
-    page.get_by_role("link", name="Back to the first page").click()
+    show_more(page, scenario)
     page.get_by_label("Search builders").fill("zzzz")
     page.get_by_label("Search builders").press("Enter")
     expect(page.get_by_role("heading", name="No builders found")).to_be_visible()
@@ -89,6 +88,25 @@ def test_search_and_filter_the_directory(scenario: Scenario) -> None:
     expect_message(page, "Builders who joined most recently come first.")
 
 
+def show_more(page: Page, scenario: Scenario) -> None:
+    """Show the second page. With JavaScript, it is appended, has an address, and receives the focus."""
+    first_page = cards(page).all_text_contents()
+    page.get_by_role("link", name="Show more builders").click()
+    if scenario.device.scripts:
+        expect(page.get_by_text("Page 2")).to_be_focused()
+        expect(page.get_by_text("Page 2")).to_be_in_viewport()
+        assert cards(page).all_text_contents()[: len(first_page)] == first_page
+        assert cards(page).count() > len(first_page)
+        expect_no_overflow(page)
+        expect(page).to_have_url(f"{scenario.site.app}/builders/?pages=2")
+        page.reload()
+        assert cards(page).count() > len(first_page)
+        page.get_by_role("link", name="Builders", exact=True).click()
+        expect(page).to_have_url(f"{scenario.site.app}/builders/")
+    else:
+        page.get_by_role("link", name="Back to the first page").click()
+
+
 def filter_by_tier(page: Page, device: Device) -> None:
     """Filter by the tier Expert. In narrow windows, use the filter sheet."""
     expect_no_overflow(page)
@@ -101,4 +119,4 @@ def filter_by_tier(page: Page, device: Device) -> None:
     if not device.scripts:
         press(page, "Apply filters")
     elif is_sheet:
-        press(page, "Show results")
+        page.locator("#show").click()

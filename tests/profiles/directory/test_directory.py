@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from html import unescape
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -15,10 +16,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
-from profiles.directory import facet_counts, indexing
+from profiles.directory import facet_counts, indexing, search
 from profiles.directory import results as directory
 from profiles.directory.facets import SORTS
-from profiles.directory.query import DirectoryQuery
+from profiles.directory.query import MAX_PAGES, DirectoryQuery
 from profiles.directory.results import PAGE_SIZE
 from profiles.directory.search import find
 from profiles.models import BuilderProfile
@@ -366,6 +367,62 @@ class TestHtmx:
         parameters = DirectoryQuery.from_params(QueryDict(params)).parameters()
         assert response[f"HX-{kind}-Url"] == "/builders/" + (f"?{parameters}" if parameters else "")
         assert {"Push": "Replace", "Replace": "Push"}[kind] not in str(response.headers)
+
+
+class TestLongerLists:
+    """ "Show more builders" appends a page. The address of the longer list shows the same builders again."""
+
+    @pytest.fixture(autouse=True)
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(search, "find", partial(find, size=5))
+
+    def append(self, client: Client, url: str, current: str) -> Any:
+        headers = {**HTMX, "hx-target": "more", "hx-current-url": f"http://testserver{current}"}
+        return client.get(url, headers=headers)
+
+    @pytest.mark.parametrize("narrowed", ("", "q=react&tier=1&sort=newest"), ids=("all", "filtered"))
+    def test_appended_pages_have_an_address(
+        self, client: Client, many_builders: list[BuilderProfile], narrowed: str
+    ) -> None:
+        address = f"/builders/?{narrowed}"
+        text = page(client, address)
+        names = names_on(text)
+        for pages in range(2, MAX_PAGES + 1):
+            response = self.append(client, next_url(text) or "", address)
+            text, address = response.content.decode(), response["HX-Replace-Url"]
+            assert "<html" not in text
+            assert f"autofocus>Page {pages}</p>" in text
+            names += names_on(text)
+            assert f"pages={pages}" in address
+            assert names_on(page(client, address)) == names
+            assert next_url(page(client, address)) == next_url(text)
+        assert len(set(names)) == 5 * MAX_PAGES
+        # The longest list continues with a new list.
+        assert 'hx-target="#more"' not in text
+        assert "noindex" in page(client, address)
+
+    @pytest.mark.parametrize("pages", ("0", "-1", "6", "1e1", "9" * 5000, "٢", "2 ", "x", "\x00"))
+    def test_invalid_number_of_pages_shows_one_page(
+        self, client: Client, many_builders: list[BuilderProfile], pages: str
+    ) -> None:
+        assert len(names_on(client.get("/builders/", {"pages": pages}).content.decode())) == 5
+
+    def test_filters_and_searches_start_a_new_list(self, client: Client, many_builders: list[BuilderProfile]) -> None:
+        text = page(client, "/builders/?q=react&tier=1&pages=3")
+        assert set(active_filters(text).values()) == {"/builders/?tier=1", "/builders/?q=react"}
+
+    @pytest.mark.parametrize("current", ("", "http://[", "https://other.example/builders/?pages=4&q=x", "\x00"))
+    def test_any_current_address_is_accepted(
+        self, client: Client, many_builders: list[BuilderProfile], current: str
+    ) -> None:
+        headers = {**HTMX, "hx-target": "more", "hx-current-url": current}
+        response = client.get(next_url(page(client)) or "", headers=headers)
+        assert response.status_code == 200
+        assert response["HX-Replace-Url"].startswith("/builders/")
+
+    def test_list_of_one_page_that_ends_has_no_link(self, client: Client, many_builders: list[BuilderProfile]) -> None:
+        response = self.append(client, "/builders/?after=0.1", "/builders/")
+        assert "There are no more builders." in response.content.decode()
 
 
 class TestNameMatches:

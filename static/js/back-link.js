@@ -1,0 +1,6 @@
+// Returns to the visitor's search, if the visitor came from the directory. Proxies cache the page without it.
+
+const link = document.querySelector("[data-back]");
+const referrer = document.referrer && new URL(document.referrer);
+
+if (referrer && referrer.origin === location.origin && referrer.pathname === link.pathname) link.search = referrer.search;
