@@ -4,9 +4,10 @@ from django.db.models import F
 
 from accounts.models import User
 from core.personal_data import PersonalData, erased_values, export_rows
+from profiles import section_history
 from profiles.directory import indexing
 from profiles.media import images
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project
+from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project, SectionVersion
 
 #: Columns that contain no personal data. Every other column is erased.
 _KEPT = ("id", "user", "archived_at", "hidden_at", "unpublished_at", "deleted_at", "created_at")
@@ -17,7 +18,7 @@ _KEPT_BUILDER = (
     "image",  # erase() removes it with its file
 )
 #: Models that this module exports and erases.
-COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage)
+COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage, SectionVersion)
 
 
 def export(user: User) -> PersonalData:
@@ -32,6 +33,10 @@ def export(user: User) -> PersonalData:
             # The admin who awarded a badge is not the user's data.
             "badges": export_rows(Badge.objects.filter(**by_user), exclude={"awarded_by_id"}),
             "former_slugs": export_rows(FormerSlug.objects.filter(**by_user)),
+            # The editor may be an admin.
+            "section_history": export_rows(
+                SectionVersion.objects.filter(owner=user), exclude={"replaced_by_id", "impersonator"}
+            ),
             "client_profile": export_rows(ClientProfile.objects.filter(user=user)),
             # The sender is another user.
             "messages_received": export_rows(ContactMessage.objects.filter(**by_user), exclude={"sender_id"}),
@@ -52,6 +57,7 @@ def erase(user: User) -> None:
     """
     for profile in BuilderProfile.objects.filter(user=user):
         images.remove_all(profile)
+    section_history.delete(SectionVersion.objects.filter(owner=user))
     for model in (Project, Badge, FormerSlug, ContactMessage):
         model._default_manager.filter(builder__user=user).delete()
     ContactMessage.objects.filter(sender=user).update(subject="", body="")

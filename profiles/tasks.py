@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate.contrib.django import app
 
 from core.jobs import describe
+from profiles import section_history
 from profiles.contact import emails  # noqa: F401  # registers the job for emails
 from profiles.directory import indexing, vocabulary
 from profiles.media import orphan_cleanup
@@ -37,6 +38,16 @@ def repair_search_index(timestamp: int) -> None:
     """Recompute every search column each night and repair outdated values."""
     if outdated := indexing.repair_all():
         log.warning("Repaired the search columns of %d outdated builder profiles.", outdated)
+
+
+@app.periodic(cron="42 3 * * *")
+@app.task(queue="upkeep", queueing_lock="delete_expired_versions")
+@describe(
+    _("Shorten the section history"),
+    _("Deletes the versions of profile sections that were replaced more than 30 days ago, with their images."),
+)
+def delete_expired_versions(timestamp: int) -> None:
+    section_history.delete_expired()
 
 
 @app.periodic(cron="57 3 * * *")

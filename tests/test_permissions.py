@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import DataExport, EndedSession, User
-from profiles.models import BuilderProfile, ClientProfile
+from profiles.models import BuilderProfile, ClientProfile, SectionVersion
 from tests.helpers.clients import with_password, with_token
 from tests.helpers.factories import (
     SINCE,
@@ -132,6 +132,9 @@ READ: dict[str, Statuses] = {
     "/welcome/project/": OWN_BUILDER_ONLY,
     "/welcome/client/": OWN_CLIENT_ONLY,
     "/welcome/preview/": OWN_BUILDER_ONLY,
+    "/builders/{builder.slug}/history/": EDITORS_ONLY,
+    "/builders/{hidden.slug}/history/": HIDDEN_EXCEPT_EDITORS,
+    "/builders/{builder.slug}/history/{version.pk}/restore/": BUTTON_OF_EDITORS,
     "/builders/{builder.slug}/picture/": EDITORS_ONLY,
     "/builders/{hidden.slug}/picture/": HIDDEN_EXCEPT_EDITORS,
     "/builders/{builder.slug}/portfolio/new/": EDITORS_ONLY,
@@ -217,6 +220,13 @@ WRITE: dict[tuple[str, str], Statuses] = {
     },
     ("POST", "/builders/{builder.slug}/preview/"): form(signed_in=FORBIDDEN, owner=OK, admin=OK),
     ("POST", "/builders/{hidden.slug}/preview/"): same_for_everyone(NOT_FOUND, owner=OK, admin=OK),
+    ("POST", "/builders/{builder.slug}/history/"): form(signed_in=FORBIDDEN, owner=NOT_ALLOWED, admin=NOT_ALLOWED),
+    ("POST", "/builders/{builder.slug}/history/{version.pk}/restore/"): form(
+        signed_in=FORBIDDEN, owner=FOUND, admin=FOUND
+    ),
+    ("POST", "/builders/{hidden.slug}/history/{version.pk}/restore/"): same_for_everyone(
+        NOT_FOUND, owner=FOUND, admin=FOUND
+    ),
     # Without a value, the switch redirects without a change.
     ("POST", "/builders/{builder.slug}/availability/"): form(signed_in=FORBIDDEN, owner=FOUND, admin=FOUND),
     ("POST", "/account/client/"): form(signed_in=NOT_FOUND, owner=FOUND, client=FOUND),
@@ -250,6 +260,8 @@ OTHERWISE: dict[str, Statuses] = {
     "/builders/{builder.slug}/availability/": NOT_ALLOWED_FOR_EDITORS,
     "/builders/{builder.slug}/preview/": NOT_ALLOWED_FOR_EDITORS,
     "/builders/{hidden.slug}/preview/": HIDDEN_NOT_ALLOWED,
+    "/builders/{builder.slug}/history/": NOT_ALLOWED_FOR_EDITORS,
+    "/builders/{builder.slug}/history/{version.pk}/restore/": NOT_ALLOWED_FOR_EDITORS,
     "/account/client/": access(signed_in=NOT_FOUND, signed_out=FOUND, owner=NOT_ALLOWED, client=NOT_ALLOWED),
     "/builders/{builder.slug}/contact/": access(signed_in=NOT_ALLOWED, signed_out=FOUND, owner=FORBIDDEN),
     "/builders/{hidden.slug}/contact/": same_for_everyone(NOT_FOUND, owner=FORBIDDEN, admin=FORBIDDEN),
@@ -281,6 +293,7 @@ OTHERWISE: dict[str, Statuses] = {
     "/account/roles/stop/admin/": NOT_ALLOWED_FOR_SIGNED_IN,
     "/api/profiles/me": access(signed_in=NOT_ALLOWED, signed_out=UNAUTHORIZED),
     "/builders/{hidden.slug}/": HIDDEN_NOT_ALLOWED,
+    "/builders/{hidden.slug}/history/": HIDDEN_NOT_ALLOWED,
     "/builders/{hidden.slug}/edit/introduction/": HIDDEN_NOT_ALLOWED,
     "/builders/{hidden.slug}/delete/": HIDDEN_NOT_ALLOWED,
     "/api/profiles/builders/{hidden.pk}": HIDDEN_NOT_ALLOWED,
@@ -325,6 +338,8 @@ PATTERNS = {
     "builders/<str:slug>/portfolio/order/": "/builders/{builder.slug}/portfolio/order/",
     "builders/<str:slug>/portfolio/<bigint:pk>/edit/": "/builders/{builder.slug}/portfolio/{project.pk}/edit/",
     "builders/<str:slug>/portfolio/<bigint:pk>/delete/": "/builders/{builder.slug}/portfolio/{project.pk}/delete/",
+    "builders/<str:slug>/history/": "/builders/{builder.slug}/history/",
+    "builders/<str:slug>/history/<bigint:pk>/restore/": "/builders/{builder.slug}/history/{version.pk}/restore/",
     "media/<image_name:name>": MISSING_IMAGE,
     "builders/<str:slug>/availability/": "/builders/{builder.slug}/availability/",
     "account/messages/": "/account/messages/",
@@ -361,7 +376,10 @@ def objects(module_rows: None) -> dict[str, Any]:
     export = DataExport.objects.create(user=owner, ready_at=SINCE, expires_at="2100-01-01T00:00:00Z", archive=b"zip")
     project = ProjectFactory.create(builder=builder)
     client = ClientProfileFactory.create(user=owner)
-    return {"builder": builder, "client": client, "export": export.public_id, "project": project}
+    before = {"display_name": "", "headline": "Before", "tagline": ""}
+    version = SectionVersion.objects.create(owner=owner, section="introduction", values=before)
+    found = {"builder": builder, "client": client, "export": export.public_id, "project": project}
+    return {**found, "version": version}
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ class Difference:
 def differences(form: ProfileForm[Any], stored: Model) -> list[Difference]:
     """Return the fields in which a valid `form` differs from `stored`."""
     return [
-        Difference(str(bound.label), _display(bound, current), _display(bound, submitted))
+        Difference(str(bound.label), display(bound, current), display(bound, submitted))
         for bound in form
         if (current := getattr(stored, bound.name)) != (submitted := form.cleaned_data[bound.name])
     ]
@@ -52,19 +52,35 @@ def last_change(profile: Profile, fields: Collection[str], viewer: Actor) -> Las
 
 
 def _actor_label(row: AuditLog, profile: Profile, viewer: Actor) -> str:
+    if row.actor_id is None and row.source == AuditLog.Source.WEBHOOK:
+        return gettext("Clerk")
+    return describe_actor(
+        profile,
+        viewer,
+        user_id=row.actor_id,
+        impersonator=row.impersonator,
+        name=row.actor_label or "",
+        you=gettext("you in another tab"),
+    )
+
+
+def describe_actor(
+    profile: Profile, viewer: Actor, *, user_id: int | None, impersonator: str | None, name: str, you: str
+) -> str:
+    """Describe the person who changed a profile for a viewer. Admin names are not shown to owners."""
     # An admin who impersonates the owner is not described as the owner.
-    if (row.actor_id, row.impersonator) == (viewer.user.pk, viewer.impersonator):
-        return gettext("you in another tab")
-    if row.impersonator:
+    if (user_id, impersonator) == (viewer.user.pk, viewer.impersonator):
+        return you
+    if impersonator:
         return gettext("our support team")
-    if row.actor_id is None:
-        return gettext("Clerk") if row.source == AuditLog.Source.WEBHOOK else gettext("our system")
-    # Admin names are not shown to owners.
-    may_see_name = row.actor_id == profile.user_id or access_for(viewer.user, profile).role == Viewer.ADMIN
-    return (may_see_name and row.actor_label) or gettext("an admin")
+    if user_id is None:
+        return gettext("our system")
+    may_see_name = user_id == profile.user_id or access_for(viewer.user, profile).role == Viewer.ADMIN
+    return (may_see_name and name) or gettext("an admin")
 
 
-def _display(bound: BoundField, value: Any) -> str:
+def display(bound: BoundField, value: Any) -> str:
+    """Return a field's value as text."""
     if isinstance(value, bool):
         return gettext("Yes") if value else gettext("No")
     if isinstance(bound.field, LanguagesField):

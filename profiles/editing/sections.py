@@ -30,6 +30,7 @@ class Section:
         edit: the label of the link that opens the form.
         save: the submit button's label.
         invitation: the text shown to the owner while the section is empty.
+        also_restored: columns outside the form that are restored with the section.
         confirms_availability: whether saving also confirms the availability as of today.
     """
 
@@ -39,6 +40,7 @@ class Section:
     save: Text
     form_class: type[ProfileForm[Any]]
     invitation: Text = ""
+    also_restored: tuple[str, ...] = ()
     confirms_availability: bool = False
 
     @property
@@ -58,6 +60,7 @@ BUILDER_SECTIONS = {
             _("Save rate and availability"),
             TermsForm,
             _("Add your rate and availability."),
+            also_restored=("availability_confirmed_at",),
             confirms_availability=True,
         ),
         Section(

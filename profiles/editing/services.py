@@ -1,4 +1,4 @@
-"""Save profile edits. Each edit is one transaction that writes only the changed fields and one audit row."""
+"""Save profile edits. Each edit is one transaction that writes the changed fields, their history and one audit row."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -8,7 +8,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.log import Actor
-from profiles import slug_history
+from profiles import section_history, slug_history
+from profiles.editing.sections import BUILDER_SECTIONS
 from profiles.editing.versions import check_version
 from profiles.lifecycle import apply_changes, lock_profile
 from profiles.models import Availability, BuilderProfile, Profile
@@ -29,7 +30,7 @@ def save[P: Profile](
         extra: values to save even if no other value changes.
 
     Returns:
-        The stored profile after the change.
+        The stored profile after the change. Its `undo_id` is set if values changed.
 
     Raises:
         DoesNotExist: the profile was deleted.
@@ -42,6 +43,7 @@ def save[P: Profile](
             changed = {name: value for name, value in new.items() if getattr(stored, name) != value}
             if changed and version:
                 check_version(stored, new, version)
+            stored.undo_id = _record_versions(stored, changed, actor)
             _write(stored, changed | dict(extra or {}), actor)
     except IntegrityError as error:
         if "slug" not in new:
@@ -54,6 +56,18 @@ def confirmation(new: Mapping[str, Any]) -> dict[str, datetime | None]:
     """Return the values that confirm the availability in `new`, or withdraw the confirmation if it is not stated."""
     is_stated = new["availability"] != Availability.NOT_STATED
     return {"availability_confirmed_at": timezone.now() if is_stated else None}
+
+
+def _record_versions(stored: Profile, changed: Mapping[str, Any], actor: Actor) -> int | None:
+    """Record the current values of each section that an edit changes, and return the last version's ID."""
+    undo_id = None
+    for section in BUILDER_SECTIONS.values() if isinstance(stored, BuilderProfile) else ():
+        fields = section.form_class.base_fields
+        if fields.keys() & changed.keys():
+            values = {name: getattr(stored, name) for name in (*fields, *section.also_restored)}
+            names = [name for name in fields if name in changed]
+            undo_id = section_history.record(stored, section.key, values, changed=names, actor=actor)
+    return undo_id
 
 
 def _write(stored: Profile, new: Mapping[str, Any], actor: Actor) -> None:

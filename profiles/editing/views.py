@@ -10,7 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 from django.views.generic.edit import UpdateView
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -52,6 +53,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
     section: Section
+    saved_message: str | Promise = gettext_lazy("Saved.")
 
     def get_object(self, queryset: QuerySet[P] | None = None) -> P:
         """Return a copy, because validation changes the instance while the rest of the page must show stored values."""
@@ -65,6 +67,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
 
     def get_context_data(self, **context: Any) -> dict[str, Any]:
         context = {**self.section_context(), "is_page": self.is_page, "back_url": self.get_back_url()} | context
+        context = {"form_action": self.get_form_action()} | context
         context = super().get_context_data(**context)
         if self.is_page and "differences" not in context:
             context["form"].focus_first()
@@ -72,6 +75,13 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
 
     def get_back_url(self) -> str:
         return self.get_success_url()
+
+    def get_form_action(self) -> str:
+        return self.request.path
+
+    def get_undo_url(self) -> str:
+        """Return the URL that undoes the last edit, or "" if it cannot be undone."""
+        return ""
 
     def section_context(self) -> dict[str, Any]:
         """Build the context for a section's display template."""
@@ -124,7 +134,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         if self.request.htmx and url_is_unchanged and not self.is_page:
             context = {**self.section_context(), "is_saved": True}
             return render(self.request, "profiles/section_saved.html", context)
-        messages.success(self.request, gettext("Saved."))
+        messages.success(self.request, str(self.saved_message), extra_tags=self.get_undo_url())
         url = self.get_success_url()
         return HttpResponseClientRedirect(url) if self.request.htmx else redirect(url)
 
@@ -139,6 +149,10 @@ class SectionUpdateView(BuilderPageMixin, EditView[BuilderProfile]):
             raise Http404
         self.section = section
         return super().get_profile(**url_kwargs)
+
+    def get_undo_url(self) -> str:
+        undo_id = self.profile.undo_id
+        return reverse("profiles:restore", args=[self.profile.slug, undo_id]) if undo_id else ""
 
     def get_success_url(self) -> str:
         return str(self.profile.get_absolute_url())

@@ -25,7 +25,7 @@ from PIL import Image, ImageChops, ImageCms, ImageOps, PngImagePlugin
 from accounts.models import User
 from profiles.media import file_formats
 from profiles.media.file_formats import JPEG_START, PNG_START
-from profiles.models import BuilderProfile, Project
+from profiles.models import BuilderProfile, Project, SectionVersion
 
 log = logging.getLogger(__name__)
 
@@ -256,6 +256,37 @@ def discard(name: str | None) -> None:
         transaction.on_commit(partial(default_storage.delete, name), robust=True)
 
 
+def set_aside(name: str | None) -> str:
+    """Move a removed image to a random name that no page contains, once the transaction commits.
+
+    Returns:
+        The new name, or "" if there is no image.
+    """
+    if not name:
+        return ""
+    new_name = f"removed/{secrets.token_hex(16)}.webp"
+    transaction.on_commit(partial(_move, name, new_name), robust=True)
+    return new_name
+
+
+def _move(name: str, new_name: str) -> None:
+    if copy := reopen(name):
+        default_storage.save(new_name, copy)
+        default_storage.delete(name)
+
+
+def reopen(name: str | None) -> "ContentFile[bytes] | None":
+    """Return a stored image with a new random name, so that it can be stored again. Return None if there is no image."""
+    if not name:
+        return None
+    try:
+        with default_storage.open(name) as file:
+            return ContentFile(file.read(), f"{secrets.token_hex(16)}.webp")
+    except FileNotFoundError:
+        log.error("The image %s is in the database but not in the media storage.", name)
+        return None
+
+
 def remove_all(profile: BuilderProfile) -> None:
     """Remove a profile's portrait and all its project images, and delete the files after the commit.
 
@@ -276,9 +307,8 @@ def images_of(user: User) -> Iterator[tuple[str, bytes]]:
     projects = Project.objects.filter(builder__user=user).exclude(image="").values_list("pk", "image")
     named = [("portrait.webp", name) for name in portraits]
     named += [(f"project-{pk}.webp", name) for pk, name in projects]
+    removed = SectionVersion.objects.filter(owner=user).exclude(image="").values_list("pk", "image")
+    named += [(f"history-{pk}.webp", name) for pk, name in removed]
     for label, name in named:
-        try:
-            with default_storage.open(name) as file:
-                yield label, file.read()
-        except FileNotFoundError:
-            log.error("The image %s is in the database but not in the media storage.", name)
+        if file := reopen(name):
+            yield label, file.read()

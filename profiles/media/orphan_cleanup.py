@@ -14,11 +14,11 @@ from typing import Any
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from profiles.models import BuilderProfile, Project
+from profiles.models import BuilderProfile, Project, SectionVersion
 
 log = logging.getLogger(__name__)
 
-MODELS: tuple[Any, ...] = (BuilderProfile, Project)
+MODELS: tuple[Any, ...] = (BuilderProfile, Project, SectionVersion)
 #: Requests take seconds, so the row for a file of this age must have been committed.
 MIN_AGE = timedelta(days=1)
 BATCH = 200

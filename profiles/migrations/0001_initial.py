@@ -3,6 +3,7 @@
 import django.contrib.postgres.fields
 import django.contrib.postgres.indexes
 import django.contrib.postgres.search
+import django.core.serializers.json
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
@@ -170,6 +171,24 @@ class Migration(migrations.Migration):
             ],
             options={
                 'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['keys'], name='profiles_search_word_keys')],
+            },
+        ),
+        migrations.CreateModel(
+            name='SectionVersion',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('section', models.CharField(help_text="A section's key, `portrait` or `portfolio`.", max_length=32)),
+                ('project', models.BigIntegerField(blank=True, help_text='The ID of a portfolio project, which may have been deleted.', null=True)),
+                ('values', models.JSONField(default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
+                ('changed_fields', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), default=list, help_text='Empty if the edit deleted the project.')),
+                ('image', models.FileField(blank=True, default='', help_text='The image that was removed.', upload_to='removed/')),
+                ('replaced_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('impersonator', models.CharField(blank=True, help_text='The Clerk ID of the admin who was signed in as `replaced_by`.', max_length=255, null=True)),
+                ('owner', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('replaced_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'indexes': [models.Index(fields=['owner', 'section', '-id'], name='profiles_version_section'), models.Index(fields=['replaced_at'], name='profiles_version_age'), models.Index(condition=models.Q(('image', ''), _negated=True), fields=['image'], name='profiles_version_image')],
             },
         ),
         migrations.AddIndex(

@@ -8,6 +8,7 @@ from profiles.models.client import ClientProfile
 from profiles.models.contact import ContactMessage
 from profiles.models.portfolio import MAX_PROJECTS, MAX_TECHNOLOGIES, Project
 from profiles.models.search import SearchSynonym, SearchWord
+from profiles.models.section_history import SectionVersion
 from profiles.models.slug_history import FormerSlug
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "Project",
     "SearchSynonym",
     "SearchWord",
+    "SectionVersion",
 ]

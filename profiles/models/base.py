@@ -34,6 +34,9 @@ class Profile(models.Model):
     #: Each of these fields hides the profile from the public while it is set.
     HIDDEN_BY_FIELDS = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
 
+    #: The entry of the section history that undoes the last edit of this instance.
+    undo_id: int | None = None
+
     # PROTECT, because user rows are anonymised but never deleted. A profile and its history always keep their user.
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.PROTECT, related_name="%(class)s")
     archived_at = models.DateTimeField(_("archived"), null=True, blank=True, help_text="When the user lost the role.")

@@ -18,6 +18,9 @@ class Project(models.Model):
         DEMO = "demo", _("Demo")
         CONCEPT = "concept", _("Concept")
 
+    #: The entry of the section history that undoes the last edit of this instance.
+    undo_id: int | None = None
+
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="projects")
     title = models.CharField(max_length=120)
     description = models.TextField(blank=True)

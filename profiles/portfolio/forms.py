@@ -48,6 +48,8 @@ class ProjectPageForm(ProjectForm):
     version = LineField(
         required=False, widget=forms.HiddenInput
     )  # Accept any value, because an error on a hidden field would not be visible.
+    #: The version of the section history whose image is restored.
+    restored = LineField(required=False, widget=forms.HiddenInput)
     form_token = TokenField(required=False, initial=uuid.uuid4)
     field_order = ("title", "image", "remove_image", "image_alt", "description", "technologies", "status", "url")
 
@@ -66,7 +68,11 @@ class ProjectPageForm(ProjectForm):
         """Require a description if there is an image."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         keeps_image = self.instance.image and not cleaned.get("remove_image")
-        if (self.files.get("image") or keeps_image) and not cleaned.get("image_alt") and "image_alt" not in self.errors:
+        if (
+            (self.files.get("image") or cleaned.get("restored") or keeps_image)
+            and not cleaned.get("image_alt")
+            and "image_alt" not in self.errors
+        ):
             self.add_error("image_alt", _("Describe the image for people who cannot see it."))
         return cleaned
 

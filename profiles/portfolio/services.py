@@ -1,4 +1,4 @@
-"""Change portraits and portfolios. Each change is one transaction with one audit row.
+"""Change portraits and portfolios. Each change is one transaction that also writes the history and one audit row.
 
 Each change locks the profile row, so that concurrent requests cannot add, count or reorder projects at the same time.
 """
@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audit import log
 from audit.log import Actor
 from audit.models import AuditLog
+from profiles import section_history
 from profiles.directory import indexing
 from profiles.editing.versions import EditConflictError, check_version
 from profiles.lifecycle import lock_profile
@@ -34,13 +35,15 @@ def add(
     *,
     image: ImageFile = None,
     token: UUID | None = None,
+    restored: tuple[int, int] | None = None,
     actor: Actor,
 ) -> Project:
-    """Add a project at the end of the portfolio.
+    """Add a project, usually at the end of the portfolio.
 
     Args:
         token: the form's token. The same values with the same token are added only once. Different values with the same
             token, for example after the browser's Back button, add another project.
+        restored: the ID and position of the deleted project that is restored.
 
     Raises:
         ValidationError: the portfolio is full.
@@ -48,15 +51,16 @@ def add(
     with images.store(image, "projects/") as name, transaction.atomic(durable=True):
         owner = lock_profile(profile)
         projects = list(owner.projects.all())
-        duplicate = next((project for project in projects if token and project.form_token == token), None)
+        pk, position = restored or (None, projects[-1].position + 1 if projects else 0)
+        duplicate = next((p for p in projects if p.pk == pk or (token and p.form_token == token)), None)
         if duplicate and all(getattr(duplicate, field) == value for field, value in new.items()):
             images.discard(name)
             return duplicate
         if len(projects) >= MAX_PROJECTS:
             raise ValidationError(FULL, "full", {"limit": MAX_PROJECTS})
-        position = projects[-1].position + 1 if projects else 0
-        project = Project(builder=owner, position=position, form_token=None if duplicate else token, image=name, **new)
-        project.save()
+        identity = {} if duplicate else {"pk": pk, "form_token": token}
+        project = Project(builder=owner, position=position, image=name, **identity, **new)
+        project.save(force_insert=True)
         _record(owner, actor, None, _values(project, PROJECT_FIELDS))
     return project
 
@@ -88,10 +92,11 @@ def change(
         if fields:
             check_version(stored, PROJECT_FIELDS, version)
         old = _values(stored, ("title", *fields))
+        if fields:
+            stored.undo_id = _record_version(owner, stored, fields, actor)
         for field in fields:
             setattr(stored, field, wanted[field])
         if fields:
-            images.discard(old.get("image"))
             stored.save(update_fields=[*fields, "image_width", "image_height"])
             _record(owner, actor, old, _values(stored, ("title", *fields)))
     return stored
@@ -99,11 +104,11 @@ def change(
 
 @transaction.atomic
 def remove(profile: BuilderProfile, pk: int, *, actor: Actor) -> Project | None:
-    """Delete a project and its image. Return the deleted project, or None if it was deleted before."""
+    """Delete a project and set its image aside. Return the deleted project, or None if it was deleted before."""
     owner = lock_profile(profile)
     project = owner.projects.select_for_update().filter(pk=pk).first()
     if project:
-        images.discard(project.image.name)
+        project.undo_id = _record_version(owner, project, (), actor)
         _record(owner, actor, _values(project, PROJECT_FIELDS), None)
         project.delete()
         project.pk = pk
@@ -135,19 +140,35 @@ def move(profile: BuilderProfile, pk: int, by: int, *, actor: Actor) -> list[Pro
     return _save_order(owner, projects, ordered, actor)
 
 
-def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: Actor) -> None:
-    """Replace the portrait, or remove it if `image` is None."""
+def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: Actor) -> int | None:
+    """Replace the portrait, or remove it if `image` is None. Return the ID of the version that undoes this."""
     with images.store(image, "portraits/") as name, transaction.atomic(durable=True):
         stored = lock_profile(profile)
         old = stored.image.name or ""
         if old == name:
-            return
-        images.discard(old)
+            return None
+        undo_id = section_history.record(
+            stored, section_history.PORTRAIT, {"image": bool(old)}, changed=["image"], image=old, actor=actor
+        )
         stored.image = name
         stored.save(update_fields=["image", *indexing.index(stored)])  # A portrait increases the directory score.
         changes = {"image": (old, name)}
         action = AuditLog.Action.PROFILE_UPDATED
         log.record(action, actor=actor, target=stored, subject=stored.user, changes=changes)
+    return undo_id
+
+
+def _record_version(owner: BuilderProfile, project: Project, changed: Sequence[str], actor: Actor) -> int:
+    """Record a project before it is changed, or before it is deleted if `changed` is empty. Set a removed image aside."""
+    values = {field: getattr(project, field) for field in PROJECT_FIELDS if field != "image"}
+    values["position"] = project.position
+    image = ""
+    if not changed or "image" in changed:
+        image = project.image.name or ""
+        values["image"] = bool(image)
+    return section_history.record(
+        owner, section_history.PORTFOLIO, values, changed=changed, project=project.pk, image=image, actor=actor
+    )
 
 
 def _save_order(owner: BuilderProfile, projects: list[Project], ordered: list[Project], actor: Actor) -> list[Project]:

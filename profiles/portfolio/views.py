@@ -7,13 +7,15 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.functional import cached_property
-from django.utils.translation import gettext
+from django.urls import reverse
+from django.utils.functional import Promise, cached_property
+from django.utils.translation import gettext, gettext_lazy
 from django.views.generic.edit import FormView, UpdateView
 
 from accounts.http import AuthenticatedRequest
 from accounts.sessions.preserved_forms import PreservedFormMixin
 from core.db.cursors import parse_id
+from profiles import section_history
 from profiles.editing.conflicts import last_change
 from profiles.editing.versions import EditConflictError, version_of
 from profiles.mixins import BuilderPageMixin
@@ -33,6 +35,7 @@ class PortfolioMixin(BuilderPageMixin):
     required = "edit"
     http_method_names = ["get", "head", "post"]
     pk: int
+    saved_message: str | Promise = gettext_lazy("Saved.")
 
     def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
         self.pk = url_kwargs.pop("pk", 0)
@@ -46,12 +49,19 @@ class PortfolioMixin(BuilderPageMixin):
         found.builder = self.profile
         return found
 
-    def success_response(self, template: str, message: str, anchor: str = "", **context: Any) -> HttpResponse:
-        """Render `template` for htmx. Otherwise redirect to the page and show `message` there."""
+    def success_response(
+        self, template: str, message: str, anchor: str = "", *, undo_id: int | None = None, **context: Any
+    ) -> HttpResponse:
+        """Render `template` for htmx. Otherwise redirect to the page and show `message` there.
+
+        Args:
+            undo_id: the entry of the section history that undoes the change.
+        """
         if self.request.htmx:
             context = {"profile": self.profile, "access": self.access, "message": message, **context}
-            return render(self.request, template, context)
-        messages.success(self.request, message)
+            return render(self.request, template, {**context, "undo_id": undo_id})
+        undo_url = reverse("profiles:restore", args=[self.profile.slug, undo_id]) if undo_id else ""
+        messages.success(self.request, message, extra_tags=undo_url)
         return redirect(f"{self.profile.get_absolute_url()}{anchor}")
 
 
@@ -72,10 +82,10 @@ class PortraitView(PreservedFormMixin[PortraitForm], PortfolioMixin, FormView[Po
         return self.save(form.cleaned_data["image"])
 
     def save(self, image: ImageFile) -> HttpResponse:
-        portfolio.set_portrait(self.profile, image, actor=self.actor)
+        undo_id = portfolio.set_portrait(self.profile, image, actor=self.actor)
         self.discard_preserved_form()
         self.profile.refresh_from_db(fields=["image"])
-        return self.success_response("profiles/portrait_saved.html", gettext("Saved."))
+        return self.success_response("profiles/portrait_saved.html", str(self.saved_message), undo_id=undo_id)
 
 
 class ProjectFormView(PreservedFormMixin[ProjectPageForm], PortfolioMixin, UpdateView[Project, ProjectPageForm]):
@@ -93,7 +103,15 @@ class ProjectFormView(PreservedFormMixin[ProjectPageForm], PortfolioMixin, Updat
         self.discard_preserved_form()
         context = {"project": project, "is_new": is_new, "is_saved": True}
         anchor = f"#project-{project.pk}"
-        return self.success_response("profiles/_project_saved.html", gettext("Saved."), anchor, **context)
+        return self.success_response(
+            "profiles/_project_saved.html", str(self.saved_message), anchor, undo_id=project.undo_id, **context
+        )
+
+    def chosen_image(self, form: ProjectPageForm) -> ImageFile:
+        """Return the uploaded image. Otherwise return the image of the version that the form restores, if there is one."""
+        uploaded: ImageFile = form.cleaned_data["image"]
+        pk = parse_id(form.cleaned_data["restored"])
+        return uploaded or (section_history.image_of(self.profile, pk) if pk else None)
 
 
 class ProjectCreateView(ProjectFormView):
@@ -107,7 +125,7 @@ class ProjectCreateView(ProjectFormView):
         return super().get_context_data(limit_message=limit_message, **context)
 
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
-        image, token = form.cleaned_data["image"], form.cleaned_data["form_token"]
+        image, token = self.chosen_image(form), form.cleaned_data["form_token"]
         try:
             added = portfolio.add(self.profile, form.text_values, image=image, token=token, actor=self.actor)
         except ValidationError as error:
@@ -131,7 +149,11 @@ class ProjectUpdateView(ProjectFormView):
 
     def form_valid(self, form: ProjectPageForm) -> HttpResponse:
         data = form.cleaned_data
-        options = {"image": data["image"], "remove_image": data.get("remove_image", False), "version": data["version"]}
+        options = {
+            "image": self.chosen_image(form),
+            "remove_image": data.get("remove_image", False),
+            "version": data["version"],
+        }
         try:
             changed = portfolio.change(self.project, form.text_values, **options, actor=self.actor)
         except EditConflictError as conflict:
@@ -159,7 +181,9 @@ class ProjectDeleteView(PortfolioMixin):
         deleted = portfolio.remove(self.profile, self.pk, actor=self.actor)
         title = {"title": deleted.title} if deleted else {}
         message = gettext("“%(title)s” deleted.") % title if title else gettext("Project deleted.")
-        return self.success_response("profiles/_project_deleted.html", message, "#section-portfolio", pk=self.pk)
+        undo_id = deleted.undo_id if deleted else None
+        anchor = "#section-portfolio"
+        return self.success_response("profiles/_project_deleted.html", message, anchor, undo_id=undo_id, pk=self.pk)
 
 
 class ProjectOrderView(PortfolioMixin):

@@ -288,8 +288,9 @@ class TestIndexUpdates:
 
     def test_indexing_adds_no_statement_to_a_change(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
         profile = BuilderProfileFactory.create(user=UserFactory.create(roles=[]))
-        # The savepoint, the locked row, its new values, the audit row, and the release of the savepoint.
-        with django_assert_num_queries(5):
+        # The savepoint, the locked row, its old values, the limit of their number, the new values, the audit row, and
+        # the release of the savepoint.
+        with django_assert_num_queries(7):
             editing.save(profile, {"headline": "New"}, actor=Actor(user=profile.user))
 
 

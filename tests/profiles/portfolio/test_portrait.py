@@ -79,21 +79,23 @@ def test_uploaded_file_name_is_ignored(page: BuilderProfile, media: Path, name: 
 
 @pytest.mark.django_db(transaction=True)
 class TestStoring:
-    def test_replaced_portrait_is_deleted(self, page: BuilderProfile, media: Path) -> None:
+    def test_replaced_portrait_is_set_aside(self, page: BuilderProfile, media: Path) -> None:
         upload_portrait(page)
         [first] = files(media)
         upload_portrait(page, image_file(kind="PNG"))
-        [second] = files(media)
+        [second, removed] = files(media)
+        assert removed.startswith("removed/")
         assert first != second
         page.refresh_from_db()
         assert page.image.name == second
 
-    def test_removed_portrait_is_deleted(self, page: BuilderProfile, media: Path) -> None:
+    def test_removed_portrait_is_set_aside(self, page: BuilderProfile, media: Path) -> None:
         upload_portrait(page)
         response = signed_in(page.user).post(f"/builders/{page.slug}/picture/", {"remove": ""})
         assert response.status_code == 302
         page.refresh_from_db()
-        assert (page.image.name, files(media)) == ("", [])
+        [removed] = files(media)
+        assert (page.image.name, removed.partition("/")[0]) == ("", "removed")
 
     def test_portrait_raises_the_directory_score(self, page: BuilderProfile) -> None:
         indexing.index_profiles([page.pk])

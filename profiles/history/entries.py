@@ -1,0 +1,99 @@
+"""Describe the history of a builder page's sections."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from audit.log import Actor
+from profiles import section_history
+from profiles.editing.conflicts import describe_actor
+from profiles.editing.sections import BUILDER_SECTIONS
+from profiles.forms.sections import ProfileForm, ProjectForm
+from profiles.history.restoring import old_value
+from profiles.models import BuilderProfile, Project, SectionVersion
+
+TITLES: dict[str, str | Promise] = {
+    section_history.PORTRAIT: _("Portrait"),
+    **{key: section.title for key, section in BUILDER_SECTIONS.items()},
+    section_history.PORTFOLIO: _("Portfolio"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A version of a section, with the values that the edit replaced."""
+
+    pk: int
+    newest: int
+    summary: str
+    values: list[tuple[str, str]]
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SectionHistory:
+    key: str
+    title: str | Promise
+    entries: list[Entry]
+
+
+def build_history(profile: BuilderProfile, viewer: Actor) -> list[SectionHistory]:
+    """Return the history of each section that has one, newest entry first, using one query."""
+    versions = list(section_history.versions_of(profile).filter(section__in=list(TITLES)))
+    newest: dict[Any, int] = {}
+    for version in versions:
+        newest.setdefault((version.section, version.project), version.pk)
+    found = []
+    for key, title in TITLES.items():
+        entries = [
+            _entry(version, newest[version.section, version.project], profile, viewer)
+            for version in versions
+            if version.section == key
+        ]
+        found.append(SectionHistory(key, title, entries))
+    return [section for section in found if section.entries]
+
+
+def _entry(version: SectionVersion, newest: int, profile: BuilderProfile, viewer: Actor) -> Entry:
+    by = describe_actor(
+        profile,
+        viewer,
+        user_id=version.replaced_by_id,
+        impersonator=version.impersonator,
+        name=str(version.replaced_by or ""),
+        you=gettext("you"),
+    )
+    return Entry(version.pk, newest, _summary(version), list(_values(version, profile)), by, version.replaced_at)
+
+
+def _summary(version: SectionVersion) -> str:
+    if version.section == section_history.PORTRAIT:
+        return gettext("Portrait replaced or removed") if version.image else gettext("Portrait added")
+    if version.section == section_history.PORTFOLIO:
+        title = {"title": str(version.values.get("title", ""))}
+        changed = gettext("“%(title)s” changed") if version.changed_fields else gettext("“%(title)s” deleted")
+        return changed % title
+    return gettext("Section changed")
+
+
+def _values(version: SectionVersion, profile: BuilderProfile) -> Iterator[tuple[str, str]]:
+    """Yield the label and the old value of each changed field that its form still has."""
+    form = _form(version, profile)
+    for name in version.changed_fields or version.values if form else ():
+        if form and name in form.fields:
+            yield str(form[name].label), old_value(form[name], version.values.get(name))
+    if version.values.get("image"):
+        yield gettext("Image"), gettext("Kept") if version.image else gettext("The file is missing.")
+
+
+def _form(version: SectionVersion, profile: BuilderProfile) -> ProfileForm[Any] | None:
+    if version.section == section_history.PORTFOLIO:
+        return ProjectForm(instance=Project(builder=profile))
+    section = BUILDER_SECTIONS.get(version.section)
+    return section.form_class(instance=profile) if section else None

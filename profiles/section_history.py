@@ -1,0 +1,93 @@
+"""The history of profile sections: the values that edits replaced. Owners and admins can restore them for 30 days."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from audit.log import Actor
+from profiles.media import images
+from profiles.models import Profile, SectionVersion
+
+LIFETIME = timedelta(days=30)
+#: Maximum number of versions of one section. A portfolio has at most 24 projects, which can all be deleted and restored.
+MAX_VERSIONS = 50
+#: Sections that are not edited with a section form.
+PORTRAIT, PORTFOLIO = "portrait", "portfolio"
+#: Maximum number of versions that are deleted in one transaction.
+BATCH = 1000
+
+
+def record(
+    profile: Profile,
+    section: str,
+    values: Mapping[str, Any],
+    *,
+    changed: Sequence[str],
+    project: int | None = None,
+    image: str = "",
+    actor: Actor,
+) -> int:
+    """Store the values that an edit is about to replace, and return the version's ID.
+
+    Call this in the transaction of the edit, while the profile row is locked.
+
+    Args:
+        changed: the fields that the edit changes. Empty if it deletes the project.
+        project: the ID of the edited project.
+        image: the name of the image that the edit removes.
+    """
+    version = SectionVersion.objects.create(
+        owner_id=profile.user_id,
+        section=section,
+        project=project,
+        values=dict(values),
+        changed_fields=list(changed),
+        image=images.set_aside(image),
+        replaced_by_id=actor.user.pk if actor.user else None,
+        impersonator=actor.impersonator,
+    )
+    versions = SectionVersion.objects.filter(owner_id=profile.user_id, section=section)
+    delete(versions.order_by("-id")[MAX_VERSIONS:])
+    return version.pk
+
+
+def versions_of(profile: Profile) -> QuerySet[SectionVersion]:
+    """Return the versions that can be restored, newest first."""
+    recent = SectionVersion.objects.filter(owner_id=profile.user_id, replaced_at__gte=timezone.now() - LIFETIME)
+    return recent.select_related("replaced_by").order_by("-id")
+
+
+def image_of(profile: Profile, pk: int) -> "ContentFile[bytes] | None":
+    """Return a copy of the image of a version that can be restored, for a new file. Return None if there is none."""
+    version = versions_of(profile).filter(pk=pk).first()
+    return images.reopen(version.image.name) if version else None
+
+
+def newest_id(version: SectionVersion) -> int | None:
+    """Return the ID of the newest version of the same section, or of the same project."""
+    same = SectionVersion.objects.filter(owner_id=version.owner_id, section=version.section, project=version.project)
+    return same.order_by("-id").values_list("pk", flat=True).first()
+
+
+def delete(versions: QuerySet[SectionVersion]) -> int:
+    """Delete versions, and their images once the transaction commits. Return the number of versions."""
+    found = list(versions.values_list("pk", "image"))
+    for _, image in found:
+        images.discard(image)
+    if found:
+        SectionVersion.objects.filter(pk__in=[pk for pk, _ in found]).delete()
+    return len(found)
+
+
+def delete_expired() -> None:
+    """Delete the versions that can no longer be restored."""
+    expired = SectionVersion.objects.filter(replaced_at__lt=timezone.now() - LIFETIME).order_by("replaced_at")
+    while True:
+        with transaction.atomic():
+            if delete(expired[:BATCH]) < BATCH:
+                return
