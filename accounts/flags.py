@@ -22,10 +22,10 @@ def is_enabled(request: HttpRequest, flag: str) -> bool:
 
 
 def is_handshake_enabled(request: HttpRequest, expired: SessionClaims | None) -> bool:
-    """Return whether a page may be redirected to Clerk for a new token. If not, the visitor is treated as signed out.
+    """Return whether a page request may be redirected to Clerk for a new token. If not, the visitor is treated as signed out.
 
     Args:
-        expired: the expired token's claims. They do not sign the user in, but the flag can be on for this user.
+        expired: the expired token's claims. They do not sign the user in. The flag can be on for this user only.
     """
     request.user = cast("User", SimpleLazyObject(lambda: _flag_user(expired)))
     return is_enabled(request, HANDSHAKE)

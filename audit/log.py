@@ -33,7 +33,7 @@ class Actor:
         user: the user who made the change, or None for the system or Clerk.
         delivery: the svix-id of the webhook that caused the change.
         ip_address, user_agent: the client of the person who made the change.
-        impersonator: the Clerk id of the admin who is signed in as `user`.
+        impersonator: the Clerk ID of the admin who is signed in as `user`.
     """
 
     source: AuditLog.Source = AuditLog.Source.SYSTEM

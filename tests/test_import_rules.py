@@ -19,10 +19,10 @@ MAY_IMPORT = {
     "webhooks": {"core", "audit", "accounts"},
     # Apps read django.conf.settings. config contains their URLs and hooks.
     "config": {"core", "audit", "accounts", "profiles", "webhooks"},
-    # Like Clerk, it uses the product only over HTTP.
+    # Like Clerk, it talks to the application only over HTTP.
     "local": set[str](),
 }
-#: Kinds of modules, and the kinds that they must not import. The kind is part of the module's path.
+#: Kinds of modules, and the kinds that each must not import. The kind is part of the module's path.
 MUST_NOT_IMPORT = {
     # Models must not depend on code that uses them.
     "models": {"services", "forms", "views", "admin", "tasks"},

@@ -55,7 +55,7 @@ def request(method: str, path: str, *, query: Any = None, body: Any = None, rate
 
     Args:
         query, body: `params` and `json` for httpx.
-        rate_limit_key: the Clerk id of the user whose metadata is written. Clerk limits metadata writes per user.
+        rate_limit_key: the Clerk ID of the user whose metadata is written. Clerk limits metadata writes per user.
 
     Raises:
         ClerkNotFoundError: the resource does not exist.

@@ -74,7 +74,7 @@ def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
     """Wait for a permit and return it. Return None if the circuit is open or the wait would exceed `max_wait_s`.
 
     Args:
-        name: `INSTANCE`, or the Clerk id of the user whose metadata will be written.
+        name: `INSTANCE`, or the Clerk ID of the user whose metadata will be written.
 
     Raises:
         RuntimeError: the function was called in a transaction, whose row lock would block all other processes.

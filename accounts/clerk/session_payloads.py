@@ -16,7 +16,7 @@ class ClerkSessionStarted:
     """A user signed in.
 
     Attributes:
-        impersonator: the Clerk id of the administrator who signed in as the user.
+        impersonator: the Clerk ID of the administrator who signed in as the user.
     """
 
     clerk_id: str

@@ -77,7 +77,7 @@ class Migration(migrations.Migration):
                 ('target', models.CharField(help_text='The changed object, for example accounts.user:42.', max_length=80)),
                 ('changed_fields', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), help_text='Names of the changed fields.')),
                 ('delivery', models.CharField(help_text='The svix-id of the event that caused the change.', max_length=255, null=True)),
-                ('impersonator', models.CharField(help_text='The Clerk id of the admin who was signed in as the actor.', max_length=64, null=True)),
+                ('impersonator', models.CharField(help_text='The Clerk ID of the admin who was signed in as the actor.', max_length=64, null=True)),
                 ('transaction', models.BigIntegerField(db_default=core.db.transactions.CurrentTransaction(), editable=False)),
                 ('actor_label', models.TextField(null=True)),
                 ('target_label', models.TextField(null=True)),

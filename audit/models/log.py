@@ -105,7 +105,7 @@ class AuditLog(AppendOnly):
         PROFILE_CREATED = "PROFILE_CREATED"
         # A profile field changed, including fields that hide the profile.
         PROFILE_UPDATED = "PROFILE_UPDATED"
-        # An account from before Clerk was linked to its user's Clerk id.
+        # An account from before Clerk was linked to its user's Clerk ID.
         IDENTITY_LINKED = "IDENTITY_LINKED"
         # An admin moved a Clerk identity from one account to another. There is one row per account.
         IDENTITY_MOVED = "IDENTITY_MOVED"
@@ -225,7 +225,7 @@ class AuditLog(AppendOnly):
     changed_fields = ArrayField(models.CharField(max_length=40), help_text="Names of the changed fields.")
     delivery = models.CharField(max_length=255, null=True, help_text="The svix-id of the event that caused the change.")
     impersonator = models.CharField(
-        max_length=64, null=True, help_text="The Clerk id of the admin who was signed in as the actor."
+        max_length=64, null=True, help_text="The Clerk ID of the admin who was signed in as the actor."
     )
     transaction = models.BigIntegerField(db_default=CurrentTransaction(), editable=False)
 

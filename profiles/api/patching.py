@@ -35,7 +35,7 @@ def validated(profile: Profile, data: Mapping[str, Any], read_only: frozenset[st
         ApiError: 422, with the errors of all fields.
     """
     form_classes = BUILDER_FORMS if isinstance(profile, BuilderProfile) else CLIENT_FORMS
-    errors = _type_errors(data, form_classes) | _name_errors(data, form_classes, read_only)
+    errors = _type_errors(data, form_classes) | _unknown_field_errors(data, form_classes, read_only)
     cleaned: dict[str, Any] = {}
     for form_class in form_classes:
         if data.keys() & form_class.base_fields.keys() - errors.keys():
@@ -62,7 +62,7 @@ def _bound_form(form_class: type[ProfileForm[Any]], profile: Profile, data: Mapp
     return form_class(values, instance=copy.copy(profile))
 
 
-def _name_errors(data: Mapping[str, Any], form_classes: Forms, read_only: frozenset[str]) -> Errors:
+def _unknown_field_errors(data: Mapping[str, Any], form_classes: Forms, read_only: frozenset[str]) -> Errors:
     known = {name for form_class in form_classes for name in form_class.base_fields} - read_only
     messages = {True: ["This field is read-only."], False: ["This field does not exist."]}
     return {name: messages[name in read_only] for name in data.keys() - known}

@@ -10,9 +10,9 @@ from profiles.directory.synonyms import Synonyms
 from profiles.directory.understanding import Concept
 from profiles.models import SearchWord
 
-#: Number of builders whose words are counted, in the directory's order, and number of words to keep.
+#: Maximum number of builders (in the directory's order) whose words are counted, and of words to keep.
 MAX_BUILDERS, MAX_VOCABULARY = 20_000, 20_000
-#: Number of words to correct in a search, and number of similar words to compare.
+#: Maximum number of words to correct in a search, and of similar words to compare.
 MAX_CORRECTIONS, MAX_CANDIDATES = 3, 400
 
 _COUNT = f"""

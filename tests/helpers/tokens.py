@@ -52,7 +52,7 @@ def key_set(key: RSAPublicKey, key_id: str = KEY_ID) -> dict[str, Any]:
     return {"keys": [json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key)) | {"kid": key_id, "alg": "RS256"}]}
 
 
-def claims(clerk_id: str, *, age_s: float = 0, lifetime_s: float = 60, **changed: Any) -> dict[str, Any]:
+def claims(clerk_id: str, *, age_s: float = 0, lifetime_s: float = 60, **overrides: Any) -> dict[str, Any]:
     """Return the claims of a session token. Claims that are None are omitted."""
     issued_at = int(time.time() - age_s)
     all_claims = {
@@ -67,7 +67,7 @@ def claims(clerk_id: str, *, age_s: float = 0, lifetime_s: float = 60, **changed
         "nbf": issued_at - 10,
         "exp": issued_at + lifetime_s,
         "jti": "abc",
-    } | changed
+    } | overrides
     return {name: value for name, value in all_claims.items() if value is not None}
 
 
@@ -77,10 +77,10 @@ def mint(
     key: RSAPrivateKey = KEY,
     header: dict[str, Any] | None = None,
     algorithm: str = "RS256",
-    **changed: Any,
+    **overrides: Any,
 ) -> str:
-    """Return a signed session token. `changed` is passed to `claims`."""
-    return sign(claims(clerk_id, **changed), key=key, header=header, algorithm=algorithm)
+    """Return a signed session token. `overrides` is passed to `claims`."""
+    return sign(claims(clerk_id, **overrides), key=key, header=header, algorithm=algorithm)
 
 
 def sign(
@@ -95,6 +95,6 @@ def sign(
     return jwt.encode(payload, key, algorithm=algorithm, headers={k: v for k, v in headers.items() if v is not None})
 
 
-def handshake_token(*cookies: str, **changed: Any) -> str:
+def handshake_token(*cookies: str, **overrides: Any) -> str:
     """Return a handshake token that sets these cookies."""
-    return sign({"handshake": list(cookies), "iss": ISSUER, "iat": int(time.time())} | changed)
+    return sign({"handshake": list(cookies), "iss": ISSUER, "iat": int(time.time())} | overrides)

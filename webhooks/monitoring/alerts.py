@@ -69,7 +69,7 @@ def _evaluate(rule: Alert.Rule, evaluate: signals.Rule, health: Health) -> None:
 def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     """Open, continue or resolve the alert of a signal. An unknown signal does not change its alert."""
     if signal.state == State.BROKEN:
-        signal = replace(signal, facts=signal.facts | error_groups.facts_of(rule, now))
+        signal = replace(signal, facts=signal.facts | error_groups.alert_details(rule, now))
     alert = Alert.objects.open().filter(rule=rule).select_for_update().first()
     if signal.state == State.BROKEN and alert:
         _continue(alert, signal, now)

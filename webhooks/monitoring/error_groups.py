@@ -68,8 +68,8 @@ class FrequentError(NamedTuple):
         return f"{reverse(f'admin:webhooks_webhookevent_{view}')}?{filters}"
 
 
-def facts_of(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
-    """Return the groups of a rule's events as facts of its alert, or no facts if the rule is not about errors."""
+def alert_details(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
+    """Return a rule's error groups as details for its alert, or an empty dict if the rule is not about errors."""
     filters: dict[Alert.Rule, tuple[str, dict[str, Any]]] = {
         Alert.Rule.FAILURE_RATE: ("unsettled", {"received_at__gte": start_of_hour(now - HOUR)}),
         Alert.Rule.DEAD_EVENTS: ("dead", {"state": WebhookEvent.State.DEAD}),

@@ -37,7 +37,7 @@ def received(event: dict[str, Any] | str, svix_id: str = "") -> Received:
     return Received(Delivery(svix_id or new_svix_id(), body, "x"), Sender("192.0.2.1", {}), parse(body))
 
 
-def receive_together(messages: Iterable[Received]) -> list[str | None]:
+def receive_batch(messages: Iterable[Received]) -> list[str | None]:
     return inbox.receive_group(list(messages))
 
 
@@ -67,11 +67,11 @@ def test_batch_of_sixteen_takes_at_most_one_and_a_half_statements_per_event() ->
     deletion = samples.user_event("user.deleted", known[5].with_changes())
     new = [created(roles=[role]) for role in ("BUILDER", "CLIENT") for _ in range(5)]
     with CaptureQueriesContext(connection) as queries:
-        assert receive_together([*map(received, (*updates, deletion)), *new]) == [PROCESSED] * 16
+        assert receive_batch([*map(received, (*updates, deletion)), *new]) == [PROCESSED] * 16
     assert len(queries) <= 24, [query["sql"][:80] for query in queries.captured_queries]
 
 
-# --- Like one by one ---
+# --- Same result as one event at a time ---
 
 
 def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClient) -> None:
@@ -102,7 +102,7 @@ def test_each_event_has_its_own_outcome_row_and_audit_trail(webhook: WebhookClie
 def test_new_users_are_inserted_in_the_order_of_their_ids() -> None:
     """Two processes that insert the same users in different orders would wait for each other."""
     people = sorted((person() for _ in range(4)), key=lambda one: one.clerk_id, reverse=True)
-    assert receive_together(received(samples.user_event("user.created", one)) for one in people) == [PROCESSED] * 4
+    assert receive_batch(received(samples.user_event("user.created", one)) for one in people) == [PROCESSED] * 4
     inserted = list(User.objects.order_by("pk").values_list("clerk_id", flat=True))
     assert inserted == [one.clerk_id for one in reversed(people)]
 
@@ -114,7 +114,7 @@ def test_user_that_the_batch_has_inserted_is_not_inserted_again() -> None:
         samples.user_event("user.updated", zofia.with_changes(banned=True)),
     ]
     with CaptureQueriesContext(connection) as queries:
-        assert receive_together(map(received, events)) == [PROCESSED] * 2
+        assert receive_batch(map(received, events)) == [PROCESSED] * 2
     assert sum('INSERT INTO "accounts_user"' in query["sql"] for query in queries) == 1
 
 
@@ -122,7 +122,7 @@ def test_one_user_several_times_ends_with_the_newest_payload() -> None:
     zofia = person(first_name="Zofia", last_name=None, roles=["CLIENT"])
     later = zofia.with_changes(first_name="Zosia", roles=["BUILDER"])
     events = [samples.user_event("user.updated", later), samples.user_event("user.created", zofia)]
-    assert receive_together(map(received, (*events, events[0]))) == [PROCESSED, STALE, PROCESSED]
+    assert receive_batch(map(received, (*events, events[0]))) == [PROCESSED, STALE, PROCESSED]
     user = User.objects.get()
     assert (user.name, user.roles) == ("Zosia", ["BUILDER"])
     assert BuilderProfile.objects.get().slug == "zosia"
@@ -133,14 +133,14 @@ def test_one_user_several_times_ends_with_the_newest_payload() -> None:
 def test_creation_and_deletion_of_one_user_leave_a_tombstone(*, deleted_first: bool) -> None:
     zofia = person(roles=["BUILDER"])
     events = [samples.user_event("user.created", zofia), samples.user_event("user.deleted", zofia.with_changes())]
-    outcomes = receive_together(map(received, events[::-1] if deleted_first else events))
+    outcomes = receive_batch(map(received, events[::-1] if deleted_first else events))
     assert outcomes == [PROCESSED, STALE if deleted_first else PROCESSED]
     assert User.objects.get().deleted_at == zofia.with_changes().updated_at
     assert BuilderProfile.objects.count() == (0 if deleted_first else 1)
 
 
 def test_two_new_users_with_one_email_have_a_conflict() -> None:
-    assert receive_together([created(email="Ann@example.com"), created(email="ann@example.com")]) == [PROCESSED] * 2
+    assert receive_batch([created(email="Ann@example.com"), created(email="ann@example.com")]) == [PROCESSED] * 2
     first, second = User.objects.order_by("pk")
     conflict = IdentityConflict.objects.get()
     assert (conflict.user, conflict.other, conflict.kind) == (second, first, "other_id")
@@ -150,15 +150,15 @@ def test_email_that_moves_between_two_users_opens_no_conflict(webhook: WebhookCl
     zofia = person(email="zofia@example.com")
     webhook.created(zofia)
     moved = received(samples.user_event("user.updated", zofia.with_changes(email="new@example.com")))
-    assert receive_together([moved, created(email="zofia@example.com")]) == [PROCESSED] * 2
+    assert receive_batch([moved, created(email="zofia@example.com")]) == [PROCESSED] * 2
     assert not IdentityConflict.objects.exists()
-    assert receive_together([created(email="New@example.com"), created(email="other@example.com")]) == [PROCESSED] * 2
+    assert receive_batch([created(email="New@example.com"), created(email="other@example.com")]) == [PROCESSED] * 2
     assert IdentityConflict.objects.count() == 1
 
 
 def test_namesakes_get_different_slugs() -> None:
     namesakes = [created(first_name="Olive", last_name="Owner", roles=["BUILDER"]) for _ in range(4)]
-    assert receive_together(namesakes) == [PROCESSED] * 4
+    assert receive_batch(namesakes) == [PROCESSED] * 4
     slugs = BuilderProfile.objects.order_by("pk").values_list("slug", flat=True)
     assert len(set(slugs)) == 4
     assert "olive-owner" in slugs
@@ -168,7 +168,7 @@ def test_namesakes_get_different_slugs() -> None:
 def test_account_from_before_clerk_is_linked_alone() -> None:
     account = UserFactory.create(clerk_id=None, clerk_version="", email="ann@example.com", roles=["BUILDER"])
     linked, other = created(email="ann@example.com"), created()
-    assert receive_together([linked, other]) == [None, PROCESSED]
+    assert receive_batch([linked, other]) == [None, PROCESSED]
     assert receive_all([linked, other]) == [PROCESSED, "duplicate"]
     account.refresh_from_db()
     assert account.clerk_id
@@ -179,7 +179,7 @@ def test_repeat_of_a_failed_event_is_applied() -> None:
     zofia = samples.user_event("user.created", person())
     with failing_on("Nobody", everything=True):
         assert receive_all([received(zofia, "msg_1")]) == ["failed"]
-    assert receive_together([received(zofia, "msg_1"), created()]) == [PROCESSED] * 2
+    assert receive_batch([received(zofia, "msg_1"), created()]) == [PROCESSED] * 2
     event = WebhookEvent.objects.get(svix_id="msg_1")
     assert (event.attempts, event.deliveries, event.state) == (2, 2, "processed")
     assert Attempt.objects.filter(event=event, number=2, outcome="processed").exists()
@@ -234,7 +234,7 @@ class failing_on:  # noqa: N801  # a context manager
 def test_failing_event_does_not_fail_its_neighbours() -> None:
     bad = created(first_name="Bad", last_name=None)
     with failing_on("Bad"):
-        assert receive_together([created(), bad, created()]) == [None] * 3
+        assert receive_batch([created(), bad, created()]) == [None] * 3
         assert not WebhookEvent.objects.exists()
         assert not AuditLog.objects.exists()
         assert receive_all([created(), bad, created()]) == [PROCESSED, "failed", PROCESSED]
@@ -244,13 +244,13 @@ def test_failing_event_does_not_fail_its_neighbours() -> None:
 
 @pytest.mark.parametrize("body", ("{", samples.encode(samples.user_event("user.created", person()) | {"data": 7})))
 def test_unreadable_event_is_received_alone(body: str) -> None:
-    assert receive_together([created(), received(body), created()]) == [PROCESSED, None, PROCESSED]
+    assert receive_batch([created(), received(body), created()]) == [PROCESSED, None, PROCESSED]
 
 
 def test_repeat_within_a_group_is_received_alone() -> None:
     event = samples.user_event("user.created", person())
     group = [received(event, "msg_1"), created(), received(event, "msg_1")]
-    assert receive_together(group) == [PROCESSED, PROCESSED, None]
+    assert receive_batch(group) == [PROCESSED, PROCESSED, None]
     assert inbox._receive_alone(group[2]) == "duplicate"
     assert WebhookEvent.objects.get(svix_id="msg_1").deliveries == 2
 
@@ -265,8 +265,8 @@ def test_locked_user_is_left_out_without_waiting(database_url: str, size: int) -
     with psycopg.connect(database_url) as other:
         other.execute("SELECT FROM accounts_user FOR UPDATE")
         group = [event, *(created() for _ in range(size - 1))]
-        assert receive_together(group) == [None] + [PROCESSED] * (size - 1)
-        assert receive_together([repeat, created()]) == [None, PROCESSED]
+        assert receive_batch(group) == [None] + [PROCESSED] * (size - 1)
+        assert receive_batch([repeat, created()]) == [None, PROCESSED]
     assert inbox._receive_alone(event) == PROCESSED
     assert User.objects.filter(name__startswith="Zosia").count() == 1
 
@@ -291,7 +291,7 @@ def test_delivery_stored_by_another_process_makes_the_group_start_again(
         return work
 
     monkeypatch.setattr(inbox, "_claim", claim_too_early)
-    assert receive_together([event, other]) == [None, None]
+    assert receive_batch([event, other]) == [None, None]
     assert not User.objects.exists()
     assert [inbox._receive_alone(event), inbox._receive_alone(other)] == ["duplicate", PROCESSED]
 
@@ -314,6 +314,6 @@ def test_user_locked_while_being_inserted_is_left_out(
     with psycopg.connect(database_url) as other:
         other.execute("SELECT FROM accounts_user FOR UPDATE")
         monkeypatch.setattr(apply, "_lock", miss_the_first_time)
-        assert receive_together([event, created()]) == [None, PROCESSED]
+        assert receive_batch([event, created()]) == [None, PROCESSED]
     assert inbox._receive_alone(event) == PROCESSED
     assert bool(User.objects.get(clerk_id=zofia.clerk_id).deleted_at) == (event_type == "user.deleted")

@@ -607,7 +607,7 @@ def test_full_disk_opens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_missing_data_is_unknown(settings: Settings, tmp_path: Path) -> None:
-    """Without a key, Clerk cannot be asked; without the folder, its disk cannot be measured."""
+    """Clerk cannot be queried without a key, and free disk space cannot be measured without the folder."""
     settings.CLERK_SECRET_KEY, settings.MEDIA_ROOT = "", tmp_path / "missing"
     health = measure()
     assert {RULES[rule](health).state for rule in (Rule.CLERK, Rule.DRIFT, Rule.DISK_SPACE)} == {"unknown"}

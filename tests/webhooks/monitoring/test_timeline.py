@@ -254,7 +254,7 @@ def test_erased_values_are_unknown(zofia_since_now: User) -> None:
     assert "was erased" in found["Email"]
     assert found["Roles"] == "Client"  # roles are never erased
     assert found["Image"] == "Erased later."
-    assert found["Clerk id"] == zofia_since_now.clerk_id
+    assert found["Clerk ID"] == zofia_since_now.clerk_id
 
 
 def test_moved_identity_is_shown_at_previous_account(adam: User) -> None:
@@ -263,7 +263,7 @@ def test_moved_identity_is_shown_at_previous_account(adam: User) -> None:
     left: dict[str, Any] = {"name": "Older", "email": None, "clerk_id": None, "deleted_at": None, "roles": []}
     log.record(AuditLog.Action.IDENTITY_MOVED, actor=Actor(user=adam), target=older, before=moved, after=left)
     found = state_at(older, older.created_at)
-    assert (found["Name"], found["Clerk id"], found["Roles"]) == ("Newer", "user_n", "Client")
+    assert (found["Name"], found["Clerk ID"], found["Roles"]) == ("Newer", "user_n", "Client")
     assert "was moved to another account" in found["Username"]
 
 

@@ -99,8 +99,8 @@ class TestJobs:
         assert (signal.state, signal.title) == ("broken", "Jobs keep failing")
         assert "mail_contact_message" in signal.summary
 
-    def test_later_success_of_the_same_task_is_well(self) -> None:
-        """A single address that is refused is not an outage of the mail server."""
+    def test_later_success_of_the_same_task_clears_the_signal(self) -> None:
+        """One rejected address does not mean that the mail server is down."""
         add_job("profiles.contact.emails.mail_contact_message", attempts=3)
         add_job("profiles.contact.emails.mail_contact_message", "succeeded")
         assert signal_at(NOW, Alert.Rule.JOBS).state == "well"
@@ -109,7 +109,7 @@ class TestJobs:
         ("task", "expected"),
         (("accounts.tasks.reconcile_recent", "well"), ("accounts.privacy.exports.build_data_export", "broken")),
     )
-    def test_failed_periodic_job_is_over_after_its_next_success(self, task: str, expected: str) -> None:
+    def test_periodic_job_failure_clears_after_its_next_success(self, task: str, expected: str) -> None:
         add_job(task, "failed")
         assert signal_at(NOW, Alert.Rule.JOBS).state == "broken"
         add_job(task, "succeeded")

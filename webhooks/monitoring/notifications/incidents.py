@@ -27,7 +27,7 @@ TIMEOUT_S = 10.0
 
 
 def send(url: str, title: str, body: str, kind: apprise.NotifyType, key: str) -> bool:
-    """Send a message, and open or close the incident with the key if the service has incidents."""
+    """Send a message. If the service has incidents, open or close the one identified by `key`."""
     plugin: Any = apprise.Apprise.instantiate(with_key(url, key, kind))
     if scheme_of(url) == "opsgenie" and kind == RESOLVED and plugin.action == "new":
         return _close_in_opsgenie(plugin, body)
