@@ -271,7 +271,8 @@ def test_new_cause_of_reopened_alert_is_notified_at_once(settings: Settings, rec
 
 def test_each_new_cause_of_an_open_alert_is_notified_once(settings: Settings, receiver: Receiver) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
-    for minutes, values in enumerate((REFUSED, FAILING, REFUSED | {"failures": 0}, FAILING)):
+    causes: list[dict[str, Any]] = [REFUSED, FAILING, REFUSED | {"failures": 0}, FAILING]
+    for minutes, values in enumerate(causes):
         set_clerk(**values)
         check_alerts_at(minutes * MINUTE)
     assert [title.split("] ")[0] for title in receiver.titles if "Clerk" in title] == ["[Opened", "[New cause"]
