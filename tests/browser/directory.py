@@ -297,3 +297,33 @@ def test_initials_replace_a_broken_portrait(chromium: Browser, site: Site, *, sc
     assert "https://img.clerk.com/missing" in failed
     assert page.locator(".card .portrait").first.screenshot() == expected
     context.close()
+
+
+class TestWaiting:
+    def test_results_fade_while_a_search_runs(self, page: Page, site: Site) -> None:
+        open_directory(page, site)
+        page.route("**/builders/?**", delay)
+        type_in(page, "lecka")
+        expect(page.locator("#results")).to_have_css("opacity", "0.4")
+        expect(cards(page)).to_have_text([ZOFIA])
+        expect(page.locator("#results")).to_have_css("opacity", "1")
+
+    @pytest.mark.parametrize("failure", ("no connection", "500"))
+    def test_failed_search_can_be_repeated(self, page: Page, site: Site, failure: str) -> None:
+        open_directory(page, site)
+        fail = lambda route: route.abort() if failure == "no connection" else route.fulfill(status=500)  # noqa: E731
+        page.route("**/builders/?**", fail)
+        type_in(page, "lecka")
+        expect(page.get_by_role("alert").filter(has_text="The search failed")).to_be_visible()
+        expect(cards(page).filter(has_text=OMAR)).to_be_visible()
+        page.unroute("**/builders/?**")
+        page.get_by_role("button", name="Try again").click()
+        expect(cards(page)).to_have_text([ZOFIA])
+        expect(page.get_by_role("alert").filter(has_text="The search failed")).to_be_hidden()
+
+    def test_offline_is_shown_until_the_connection_is_back(self, page: Page, site: Site) -> None:
+        open_directory(page, site)
+        note = page.get_by_role("alert").filter(has_text="You are offline.")
+        for is_offline in (True, False):
+            page.context.set_offline(is_offline)
+            expect(note).to_be_visible(visible=is_offline)
