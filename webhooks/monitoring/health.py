@@ -1,12 +1,15 @@
 """Health measurements: the current numbers that the signals, the dashboard and the metrics are derived from."""
 
+import logging
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.conf import settings
+from django.db import OperationalError, connection
 from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from procrastinate.contrib.django import app as queue
@@ -21,6 +24,8 @@ from webhooks.models import AggregationProgress, CheckResult, Notification, Reje
 from webhooks.monitoring import hourly_counts, worker_starts
 from webhooks.monitoring.hourly_counts import TypeCount
 from webhooks.monitoring.worker_starts import WorkerStarts
+
+log = logging.getLogger(__name__)
 
 #: Maximum count. Larger numbers do not have to be exact.
 MAX_COUNT = 1000
@@ -43,9 +48,15 @@ class Rejections(NamedTuple):
     clock_offset_s: int | None = None
 
 
+class NotMeasuredError(OperationalError):
+    """The database did not answer in time, so a measurement is missing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Health:
     """All measurements at one point in time. Counts stop at MAX_COUNT.
+
+    A missing measurement raises NotMeasuredError when it is read.
 
     Attributes:
         failed: events that will be retried automatically.
@@ -97,6 +108,11 @@ class Health:
     checks: dict[str, CheckResult]
     media_free: tuple[int, int] | None
 
+    if not TYPE_CHECKING:  # mypy would accept every name
+
+        def __getattr__(self, name: str) -> Any:
+            raise NotMeasuredError(f"{name} was not measured, because the database did not answer in time.")
+
     @property
     def last_reconciliation(self) -> Reconciliation | None:
         return next(iter(self.reconciliations), None)
@@ -113,38 +129,93 @@ class Health:
 
 
 def measure() -> Health:
-    """Take every measurement once. Each query uses a narrow index or a small table."""
+    """Take every measurement once. Each query uses a narrow index or a small table.
+
+    If the database does not answer in time, for example because a table is locked, only the measurements of that group
+    are missing. Rules that use them are unknown, and the other rules are still evaluated.
+    """
     now = timezone.now()
-    events, pushes = WebhookEvent.objects, MetadataPush.objects
+    values: dict[str, Any] = {"at": now, "media_free": _media_free()}
+    for read in GROUPS:
+        values |= _read_group(read, now)
+    health = object.__new__(Health)
+    for name, value in values.items():
+        object.__setattr__(health, name, value)
+    return health
+
+
+def _read_group(read: Callable[[datetime], dict[str, Any]], now: datetime) -> dict[str, Any]:
+    try:
+        return read(now)
+    except OperationalError as error:
+        if connection.in_atomic_block:
+            raise  # The transaction cannot continue.
+        log.warning("Some measurements are missing, because the database did not answer in time: %s", error)
+        return {}
+
+
+def _events(now: datetime) -> dict[str, Any]:
+    events = WebhookEvent.objects
+    return {
+        "failed": _count(events.filter(state=WebhookEvent.State.FAILED)),
+        "dead": _count(events.filter(state=WebhookEvent.State.DEAD)),
+        "oldest_unsettled": events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
+        "last_received": events.exclude(event_type=TEST_TYPE).aggregate(newest=Max("received_at"))["newest"],
+        "recent": hourly_counts.totals(now - HOUR),
+        "aggregated_at": AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
+    }
+
+
+def _pushes(now: datetime) -> dict[str, Any]:
+    pushes = MetadataPush.objects
     pending = pushes.filter(state=MetadataPush.State.PENDING)
+    return {
+        "pending_pushes": _count(pending),
+        "stopped_pushes": _count(pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])),
+        "oldest_push": pending.aggregate(oldest=Min("requested_at"))["oldest"],
+    }
+
+
+def _reconciliations(now: datetime) -> dict[str, Any]:
     finished = Reconciliation.objects.repairing().filter(state=Reconciliation.State.FINISHED)
-    names = [rate_limiter.INSTANCE, rate_limiter.FRONTEND]
+    return {"reconciliations": list(finished[:RECENT_RUNS])}
+
+
+def _conflicts(now: datetime) -> dict[str, Any]:
+    return {"open_conflicts": _count(IdentityConflict.objects.waiting())}
+
+
+def _workers(now: datetime) -> dict[str, Any]:
+    return {
+        "heartbeats": list(_running_workers(now).values_list("last_heartbeat", flat=True)),
+        "worker_starts": worker_starts.recent(now),
+    }
+
+
+def _jobs(now: datetime) -> dict[str, Any]:
     overdue = list(_overdue_jobs(now).order_by().values_list("scheduled_at", flat=True)[:MAX_COUNT])
-    return Health(
-        at=now,
-        failed=_count(events.filter(state=WebhookEvent.State.FAILED)),
-        dead=_count(events.filter(state=WebhookEvent.State.DEAD)),
-        oldest_unsettled=events.unsettled().aggregate(oldest=Min("received_at"))["oldest"],
-        last_received=events.exclude(event_type=TEST_TYPE).aggregate(newest=Max("received_at"))["newest"],
-        recent=hourly_counts.totals(now - HOUR),
-        rejections=_rejections(now),
-        pending_pushes=_count(pending),
-        stopped_pushes=_count(pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])),
-        oldest_push=pending.aggregate(oldest=Min("requested_at"))["oldest"],
-        reconciliations=list(finished[:RECENT_RUNS]),
-        open_conflicts=_count(IdentityConflict.objects.waiting()),
-        heartbeats=list(_running_workers(now).values_list("last_heartbeat", flat=True)),
-        worker_starts=worker_starts.recent(now),
-        overdue_jobs=len(overdue),
-        oldest_overdue=min(filter(None, overdue), default=None),
-        repeated_failures=_repeated_failures(),
-        failed_tasks=_by_task(_failed_jobs()),
-        clerk={row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)},
-        aggregated_at=AggregationProgress.objects.values_list("aggregated_at", flat=True).first(),
-        failing_channels=_failing_channels(),
-        checks=CheckResult.objects.in_bulk(),
-        media_free=_media_free(),
-    )
+    return {
+        "overdue_jobs": len(overdue),
+        "oldest_overdue": min(filter(None, overdue), default=None),
+        "repeated_failures": _repeated_failures(),
+        "failed_tasks": _by_task(_failed_jobs()),
+    }
+
+
+def _clerk(now: datetime) -> dict[str, Any]:
+    names = [rate_limiter.INSTANCE, rate_limiter.FRONTEND]
+    return {"clerk": {row.name: row for row in ClerkRateLimit.objects.filter(name__in=names)}}
+
+
+def _own_records(now: datetime) -> dict[str, Any]:
+    return {
+        "failing_channels": _failing_channels(),
+        "checks": CheckResult.objects.in_bulk(),
+        "rejections": _rejections(now),
+    }
+
+
+GROUPS = (_events, _pushes, _reconciliations, _conflicts, _workers, _jobs, _clerk, _own_records)
 
 
 def has_worker() -> bool:

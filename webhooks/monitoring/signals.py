@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils.translation import gettext as _
 
 from webhooks.models import Alert
-from webhooks.monitoring.health import Health
+from webhooks.monitoring.health import Health, NotMeasuredError
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,8 @@ def read(name: Alert.Rule, rule: Rule, health: Health) -> Signal:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             return rule(health)
     except Exception as error:
-        log.exception("Could not evaluate the alert rule %s. It will be evaluated again in a minute.", name)
+        if not isinstance(error, NotMeasuredError):  # has been logged once for all rules
+            log.exception("Could not evaluate the alert rule %s. It will be evaluated again in a minute.", name)
         reason = _("the database did not respond in time") if isinstance(error, DatabaseError) else type(error).__name__
         return unknown(_("%s: could not be checked") % name.label, _("This could not be checked: %s.") % reason)
 

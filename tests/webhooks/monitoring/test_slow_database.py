@@ -1,0 +1,89 @@
+"""Monitoring while the database is slow or locked, and while the clock jumps: pages never claim that all is well."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+import time_machine
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from tests.helpers.clients import with_password
+from tests.webhooks.monitoring.test_hourly_counts import event
+from webhooks.models import Alert
+from webhooks.monitoring import alerts, rules
+from webhooks.monitoring.health import measure
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Rule = Alert.Rule
+GIB = 1024**3
+DASHBOARD = "/admin/webhooks/dashboard/"
+PAGES = (DASHBOARD, "/admin/webhooks/alert/", "/admin/webhooks/webhookevent/", "/admin/webhooks/job/", "/metrics")
+#: Tables, and a rule whose measurements they contain.
+TABLES = {
+    "webhooks_webhookevent": Rule.DEAD_EVENTS,
+    "webhooks_rejectioncount": Rule.REJECTED,
+    "accounts_metadatapush": Rule.PUSHES,
+    "accounts_clerkratelimit": Rule.CLERK,
+    "procrastinate_jobs": Rule.JOBS,
+    "audit_auditverification": Rule.AUDIT_CHAIN,
+}
+
+
+@pytest.fixture
+def operator() -> Iterator[Client]:
+    """Return an operator, whose requests do not wait long for locks."""
+    operator = with_password(raise_request_exception=False)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+    yield operator
+    connection.close()
+
+
+@contextmanager
+def locked(table: str, database_url: str) -> Iterator[None]:
+    with psycopg.connect(database_url) as session:
+        session.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_locked_table_makes_its_rules_unknown_and_others_open_alerts(
+    operator: Client, database_url: str, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=100 * GIB, free=0))
+    with locked(table, database_url):
+        signals = rules.evaluate(measure())
+        open_rules = {alert.rule for alert in alerts.check()}
+    assert signals[TABLES[table]].state == "unknown"
+    assert Rule.DISK_SPACE in open_rules
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_pages_answer_or_name_the_database_while_a_table_is_locked(
+    operator: Client, database_url: str, table: str
+) -> None:
+    with locked(table, database_url):
+        for page in PAGES:
+            response = operator.get(page)
+            text = response.content.decode()
+            assert response.status_code in (200, 503), page
+            assert "All systems operational" not in text
+            if response.status_code == 503:
+                assert "temporarily unavailable" in text, page
+
+
+def test_clock_that_jumps_resolves_no_alert_and_never_shows_that_all_is_well() -> None:
+    """A rule whose measurements are from the future or long ago stays broken, or is unknown."""
+    event(timezone.now(), state="dead", processed_at=None)
+    assert Rule.DEAD_EVENTS in {alert.rule for alert in alerts.check()}
+    for jump in (timedelta(days=-2), timedelta(hours=-1), timedelta(hours=1), timedelta(days=2)):
+        with time_machine.travel(timezone.now() + jump, tick=False):
+            assert Rule.DEAD_EVENTS in {alert.rule for alert in alerts.check()}, jump
+            assert "Action needed." in with_password().get(DASHBOARD).content.decode(), jump
+    assert Rule.DEAD_EVENTS in {alert.rule for alert in alerts.check()}
