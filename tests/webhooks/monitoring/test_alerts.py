@@ -250,7 +250,8 @@ def set_clerk(**values: Any) -> None:
     ClerkRateLimit.objects.update_or_create(name="instance", defaults={"next_slot_at": NOW, **values})
 
 
-REFUSED, FAILING = {"refused_at": NOW}, {"refused_at": None, "failures": 5}
+REFUSED: dict[str, Any] = {"refused_at": NOW}
+FAILING: dict[str, Any] = {"refused_at": None, "failures": 5}
 
 
 def test_new_cause_of_reopened_alert_is_notified_at_once(settings: Settings, receiver: Receiver) -> None:
