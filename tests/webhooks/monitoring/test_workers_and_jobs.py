@@ -62,12 +62,22 @@ class TestRestarts:
             cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = %s", [NOW + 2 * MINUTE])
         assert signal_at(NOW + 110 * SECOND).state == "well"
 
+    def test_killed_workers_do_not_count_as_running(self) -> None:
+        """A worker that is killed leaves its row, with a heartbeat that is recent for 30 seconds."""
+        signal_at(NOW)
+        for number in range(8):
+            start_worker(NOW + 5 * number * SECOND, running=8)
+            signal = signal_at(NOW + (5 * number + 1) * SECOND)
+        assert signal.title == "Workers keep restarting"
+
     def test_deployments_of_many_workers_are_well(self) -> None:
         for _ in range(8):
             start_worker(NOW - MINUTE, running=8)
         signal_at(NOW - 30 * SECOND)
         for number in range(16):
             start_worker(NOW + number * SECOND, running=8)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE procrastinate_workers SET last_heartbeat = %s", [NOW + 18 * SECOND])
         assert signal_at(NOW + 20 * SECOND).state == "well"
 
     def test_old_starts_are_forgotten(self) -> None:

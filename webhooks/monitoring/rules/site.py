@@ -18,8 +18,10 @@ COUNTS_STALE_AFTER = timedelta(minutes=5)
 LOW_SPACE, FULL_SPACE = (20 * 1024**3, 0.1), (1024**3, 0.05)
 #: Workers keep restarting if they started this often within ten minutes, and this often for each running worker.
 MIN_STARTS, STARTS_PER_WORKER = 4, 2
+#: A crashed worker seems to run until WORKER_GONE_AFTER. Running workers send heartbeats every three seconds.
+ALIVE_WITHIN = timedelta(seconds=10)
 #: Workers that have not restarted for this time are stable again.
-STABLE_AFTER = timedelta(seconds=45)
+STABLE_AFTER = timedelta(seconds=40)
 #: Jobs that should have started this long ago are a problem, although a worker is running.
 MAX_OVERDUE = timedelta(minutes=15)
 
@@ -39,7 +41,8 @@ def worker_gone(health: Health) -> Signal:
 def _keeps_restarting(health: Health) -> bool:
     """Return whether workers start far more often than during a deployment, and did so within the last seconds."""
     starts, last_at = health.worker_starts
-    is_many = starts >= MIN_STARTS and starts > STARTS_PER_WORKER * len(health.heartbeats)
+    alive = sum(health.at - beat < ALIVE_WITHIN for beat in health.heartbeats)
+    is_many = starts >= MIN_STARTS and starts > STARTS_PER_WORKER * alive
     return is_many and last_at is not None and health.at - last_at < STABLE_AFTER
 
 
