@@ -90,7 +90,7 @@ monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promto
 	@cd tests/monitoring && npm ci --no-audit --no-fund --silent && node check_grafana.mjs
 	$(IN_VENV) -m pytest -q tests/monitoring/prometheus.py tests/monitoring/traces.py
 
-alarms: ## Cause each kind of problem in a running system, and check that its alert is sent
+alarms: ## Cause and cure each kind of problem in a running system, and check what operators see
 	$(INSTALL) dev.txt
 	$(IN_VENV) -m pytest -q tests/journeys/alarms.py
 

@@ -23,8 +23,8 @@ WITHOUT_ALERT_THREAD = "tests/helpers/gunicorn.py"
 def gunicorn(
     database_url: str, log: Path, *, workers: int = 3, configuration: str = "config/gunicorn.py", **environ: str
 ) -> Iterator[str]:
-    """Run gunicorn, and yield its base URL."""
-    port = free_port()
+    """Run gunicorn on a free port, or on PORT, and yield its base URL."""
+    port = int(environ.pop("PORT", 0)) or free_port()
     command = ["-m", "gunicorn", "-c", configuration, "config.wsgi"]
     with process(command, database_url, log, PORT=str(port), WEB_CONCURRENCY=str(workers), **environ) as running:
         wait_until(lambda: running.poll() is not None or _responds(port), f"gunicorn did not start, see {log}")

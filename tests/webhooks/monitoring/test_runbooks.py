@@ -1,5 +1,6 @@
-"""Every runbook links to the pages where its steps are done. Some problems are caused, and their runbooks followed."""
+"""Every runbook links to the pages where its steps are done, and a test causes its problem and follows its steps."""
 
+import ast
 import html
 import re
 from datetime import timedelta
@@ -11,9 +12,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import IdentityConflict
+from config.environment import BASE_DIR
 from tests.helpers.clients import with_password
 from tests.helpers.factories import UserFactory
 from tests.helpers.webhooks import WebhookClient, person
+from tests.journeys.troubles import TROUBLES
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from tests.webhooks.monitoring.test_silence import busy, seed
@@ -26,6 +29,16 @@ pytestmark = pytest.mark.django_db
 
 Rule = Alert.Rule
 NAMES = sorted(path.stem for path in runbooks.FOLDER.glob("*.md"))
+JOURNEYS = "tests/journeys/alarms.py"
+#: The test that exercises a runbook, unless a trouble in `make alarms` does.
+EXERCISES: dict[str, str] = {
+    Rule.OLDEST_UNSETTLED: "tests/webhooks/monitoring/test_runbooks.py::test_oldest_unsettled",
+    Rule.OTHER_INSTANCE: "tests/webhooks/monitoring/test_runbooks.py::test_other_instance",
+    Rule.SILENCE: "tests/webhooks/monitoring/test_runbooks.py::test_silence",
+    Rule.CONFLICTS: "tests/webhooks/monitoring/test_runbooks.py::test_identity_conflict",
+    Rule.DIAGNOSTICS: "tests/webhooks/monitoring/test_runbooks.py::test_diagnostics",
+    "unreachable": "tests/config/test_health.py::test_readiness_recovers_with_the_database",
+}
 
 
 @pytest.fixture
@@ -55,6 +68,30 @@ def test_links_of_runbook_lead_to_admin_pages(admin: Client, name: str) -> None:
     assert links, f"docs/runbooks/{name}.md has no link to a page where a step is done."
     for link in links:
         page(admin, link)
+
+
+def functions_of(path: str) -> dict[str, str]:
+    """Return the source of each function in a file."""
+    tree = ast.parse((BASE_DIR / path).read_text())
+    return {node.name: ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_runbook_is_exercised() -> None:
+    assert sorted({*EXERCISES, *(trouble.rule for trouble in TROUBLES.values())}) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(EXERCISES))
+def test_exercise_of_runbook_exists(name: str) -> None:
+    path, _, function = EXERCISES[name].partition("::")
+    source = functions_of(path)[function]
+    if name in Rule.values:
+        assert f"Rule.{Rule(name).name}" in source
+
+
+@pytest.mark.parametrize("name", sorted(TROUBLES))
+def test_make_alarms_causes_and_cures_each_trouble(name: str) -> None:
+    tests = [source for function, source in functions_of(JOURNEYS).items() if function.startswith("test_")]
+    assert any(f"'{name}'" in source for source in tests)
 
 
 # --- Exercises of runbooks ---
