@@ -53,7 +53,7 @@ def test_site_with_three_events_per_week(system: System) -> None:
     system.start_worker(RECONCILE_CRON=NEVER)
 
     # Users were never compared with Clerk, which is unknown and not well.
-    assert "some checks have no data yet" in system.status()
+    wait_until(lambda: "some checks have no data yet" in system.status(), "the status is not unknown", LIMIT_S)
     assert system.metrics(Alert.Rule.DRIFT)["signal"] == 1
 
     cause(system, "worker killed", "table locked")
