@@ -80,9 +80,7 @@ browser-test: ## Run the browser tests; needs Chromium, and npm for Clerk's scri
 		folder=node_modules/$$package; test -d $$folder && continue; \
 		archive=$$(npm pack --silent $$package) && mkdir -p $$folder && \
 			tar xzf $$archive -C $$folder --strip-components=1 && rm $$archive || exit 1; done
-	$(IN_VENV) -m pytest -q -n 2 --dist loadfile $(ARGS) $(addprefix tests/browser/,sessions.py forms.py first_run.py \
-		editing.py owner.py journeys/visitors.py journeys/owners.py journeys/accounts.py keyboard.py portfolio.py directory.py \
-		operators.py live_lists.py repairing.py on_call.py jobs_and_errors.py accessibility.py accessible_states.py)
+	$(IN_VENV) -m pytest -q -n 2 --dist loadfile -o python_files='*.py' tests/browser $(ARGS)
 
 monitoring: ## Test the files in docs/monitoring and OpenTelemetry; needs promtool (Debian: prometheus), Node and npm
 	$(INSTALL) dev.txt
