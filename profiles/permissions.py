@@ -11,7 +11,7 @@ from core.mail_headers import mailbox
 from profiles.models import Profile
 from profiles.visibility import hiding_reasons
 
-type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact"]
+type Permission = Literal["view", "edit", "publish", "delete", "verify", "contact", "save"]
 
 
 class Viewer(StrEnum):
@@ -31,6 +31,7 @@ class ProfileAccess:
         can_publish: whether the user can publish and unpublish the profile. Only its owner can.
         can_verify: whether the user can set the tier and badges, and feature or hide the profile.
         can_contact: whether the user can send the owner a message, without seeing the owner's email address.
+        can_save: whether the user can add the profile to their shortlist.
     """
 
     role: Viewer
@@ -40,6 +41,7 @@ class ProfileAccess:
     can_delete: bool
     can_verify: bool
     can_contact: bool = False
+    can_save: bool = False
 
     def allows(self, permission: Permission) -> bool:
         return bool(getattr(self, f"can_{permission}"))
@@ -61,6 +63,7 @@ def access_for(user: User | AnonymousUser, profile: Profile) -> ProfileAccess:
         can_delete=is_active_owner or is_admin,
         # Admins cannot verify their own profile.
         can_verify=is_admin and not is_owner,
+        can_save=user.is_authenticated and user.is_active and not is_owner and is_public(profile),
         can_contact=user.is_authenticated and user.is_active and not is_owner and is_reachable(profile),
     )
 

@@ -7,7 +7,16 @@ from core.personal_data import PersonalData, erased_values, export_rows
 from profiles import section_history
 from profiles.directory import indexing
 from profiles.media import images
-from profiles.models import Badge, BuilderProfile, ClientProfile, ContactMessage, FormerSlug, Project, SectionVersion
+from profiles.models import (
+    Badge,
+    BuilderProfile,
+    ClientProfile,
+    ContactMessage,
+    FormerSlug,
+    Project,
+    SectionVersion,
+    ShortlistEntry,
+)
 
 #: Columns that contain no personal data. Every other column is erased.
 _KEPT = ("id", "user", "archived_at", "hidden_at", "unpublished_at", "deleted_at", "created_at")
@@ -18,7 +27,7 @@ _KEPT_BUILDER = (
     "image",  # erase() removes it with its file
 )
 #: Models that this module exports and erases.
-COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage, SectionVersion)
+COVERED = (BuilderProfile, ClientProfile, Project, Badge, FormerSlug, ContactMessage, SectionVersion, ShortlistEntry)
 
 
 def export(user: User) -> PersonalData:
@@ -45,6 +54,9 @@ def export(user: User) -> PersonalData:
                     *("subject", "body", "sent_at", "mailed_at"), recipient=F("builder__slug")
                 )
             ),
+            "shortlist": list(
+                ShortlistEntry.objects.filter(user=user).order_by("pk").values("saved_at", page=F("builder__slug"))
+            ),
         },
         dict(images.images_of(user)),
     )
@@ -58,8 +70,9 @@ def erase(user: User) -> None:
     for profile in BuilderProfile.objects.filter(user=user):
         images.remove_all(profile)
     section_history.delete(SectionVersion.objects.filter(owner=user))
-    for model in (Project, Badge, FormerSlug, ContactMessage):
+    for model in (Project, Badge, FormerSlug, ContactMessage, ShortlistEntry):
         model._default_manager.filter(builder__user=user).delete()
+    ShortlistEntry.objects.filter(user=user).delete()
     ContactMessage.objects.filter(sender=user).update(subject="", body="")
     BuilderProfile.objects.filter(user=user).update(**erased_values(BuilderProfile, keep=_KEPT_BUILDER))
     ClientProfile.objects.filter(user=user).update(**erased_values(ClientProfile, keep=_KEPT))

@@ -12,6 +12,7 @@ from profiles.pages import sharing_views as sharing
 from profiles.pages import sitemap
 from profiles.pages import views as pages
 from profiles.portfolio import views as portfolio
+from profiles.shortlist import views as shortlist
 
 
 class BigIntConverter:
@@ -86,6 +87,8 @@ urlpatterns = [
     path("builders/<str:slug>/edit/<slug:section>/", section_views.SectionUpdateView.as_view(), name="section_update"),
     path("builders/<str:slug>/availability/", section_views.AvailabilityView.as_view(), name="availability"),
     path("account/messages/", contact_views.SentMessagesView.as_view(), name="sent_messages"),
+    path("account/shortlist/", shortlist.ShortlistView.as_view(), name="shortlist"),
+    path("builders/<str:slug>/save/", shortlist.SaveView.as_view(), name="save"),
     path("account/client/", section_views.ClientUpdateView.as_view(), name="own_client"),
     path("clients/<bigint:pk>/edit/", section_views.ClientUpdateView.as_view(), name="client_update"),
     path("api/profiles/me", api.MeView.as_view(), name="api_me"),

@@ -31,6 +31,8 @@ class DirectoryQuery:
         sort: a key of `facets.SORTS`.
         after: the cursor of the last row on the previous page, or None for the first page.
         pages: the number of pages in the list, because the visitor can append pages.
+        is_explicit: whether the URL of all builders says so, because the directory would otherwise start with the
+            client's suggestions.
         conditions: what `text` matches, as chosen by `search.find`. By default, all words must match, without synonyms.
     """
 
@@ -40,6 +42,7 @@ class DirectoryQuery:
     after: tuple[Any, ...] | None = None
     conditions: tuple[Condition, ...] | None = None
     pages: int = 1
+    is_explicit: bool = field(default=False, compare=False)
 
     @classmethod
     def from_params(cls, params: QueryDict) -> Self:
@@ -85,7 +88,8 @@ class DirectoryQuery:
 
     @property
     def url(self) -> str:
-        return "?".join(filter(None, (reverse("profiles:builder_list"), self.parameters())))
+        parameters = self.parameters() or ("q=" if self.is_explicit else "")
+        return "?".join(filter(None, (reverse("profiles:builder_list"), parameters)))
 
     @property
     def first_page(self) -> "DirectoryQuery":

@@ -12,37 +12,21 @@ from django_htmx.http import push_url, replace_url
 from django_htmx.middleware import HtmxDetails
 
 from profiles import flags
-from profiles.directory import facet_counts
+from profiles.cards import with_cards
+from profiles.directory import client_needs, facet_counts
+from profiles.directory.client_needs import needs_query
 from profiles.directory.exchange_rates import AS_OF
 from profiles.directory.facets import SORTS
 from profiles.directory.query import MAX_PAGES, DirectoryQuery
-from profiles.directory.search import find_pages
+from profiles.directory.search import Match, Page, find_pages
 from profiles.models import BuilderProfile, Currency, Domain
-from profiles.models.versions import CARD_VERSION
 from profiles.public_pages import is_for_every_visitor, share_by_content
+from profiles.shortlist.client_state import client_state
 from profiles.visitor_currency import is_chosen, remember, visitor_currency
 
 HOME_PAGE_SIZE = 6
 #: The id of the link to more builders, which htmx replaces with the next page.
 MORE = "more"
-#: Columns for the cards and for sorting.
-_CARD_COLUMNS = (
-    *(
-        "slug",
-        "display_name",
-        "headline",
-        "image",
-        "skills",
-        "location",
-        "languages",
-        "page_language",
-        "validation_tier",
-        "hourly_rate",
-        "currency",
-    ),
-    *("available_for_hire", "availability", "availability_confirmed_at", "score", "rate_usd"),
-    *("user__name", "user__username", "user__image_url"),
-)
 
 
 class DirectoryRequest(HttpRequest):
@@ -50,7 +34,7 @@ class DirectoryRequest(HttpRequest):
 
 
 def _cards() -> "QuerySet[BuilderProfile]":
-    return BuilderProfile.objects.listed().only(*_CARD_COLUMNS).annotate(card_version=CARD_VERSION)
+    return with_cards(BuilderProfile.objects.listed())
 
 
 @require_safe
@@ -68,8 +52,13 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     query, has_facets = DirectoryQuery.from_params(request.GET), flags.directory_facets(request)
     if not has_facets:
         query = replace(query, filters={})
-    pages = find_pages(query, _cards())
+    client = client_state(request.user)
+    needs = needs_query(client) if client else None
+    query = replace(query, is_explicit=needs is not None)
+    needs_page = _first_page_for(request, needs)
+    pages = [needs_page] if needs_page else find_pages(query, _cards())
     page = pages[0]
+    query = needs if needs and needs_page else query
     # htmx needs the whole page to restore its history.
     is_partial = request.htmx and not request.htmx.history_restore_request
     address = _longer_list(request) if is_partial and request.htmx.target == MORE else query
@@ -88,6 +77,10 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
         "synonyms": facet_counts.synonyms_used(page),
         "suggested_query": page.suggested_text and replace(query.first_page, text=page.suggested_text),
         "suggestions": [] if page.builders or query.after else facet_counts.removal_suggestions(page),
+        "is_for_needs": needs_page is not None,
+        "can_turn_needs_on": needs and client_needs.is_start(request) and not client_needs.is_on(request),
+        "all_builders": DirectoryQuery(is_explicit=needs is not None),
+        "saved": client.saved if client else None,
         "currency": visitor_currency(request),
         "currencies": Currency.choices,
         "rates_as_of": AS_OF,
@@ -99,6 +92,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     if not request.htmx and is_for_every_visitor(request) and not is_chosen(request):
         response = share_by_content(request, response)
     remember(request, response)
+    client_needs.remember(request, response)
     patch_vary_headers(response, ["HX-Request", "HX-History-Restore-Request", "HX-Target"])
     return _update_history(request, address, response) if is_partial else response
 
@@ -115,6 +109,14 @@ def _current_query(request: DirectoryRequest) -> DirectoryQuery:
     except ValueError:  # the client sent an invalid URL
         return DirectoryQuery()
     return DirectoryQuery.from_params(QueryDict(current.query))
+
+
+def _first_page_for(request: HttpRequest, needs: DirectoryQuery | None) -> Page | None:
+    """Return the builders who match what the client is looking for, or None to show all builders."""
+    if needs is None or not client_needs.is_start(request) or not client_needs.is_on(request):
+        return None
+    [page] = find_pages(needs, _cards())
+    return page if page.builders and page.match != Match.EVERYONE else None
 
 
 def _update_history(request: DirectoryRequest, query: DirectoryQuery, response: HttpResponse) -> HttpResponse:

@@ -9,6 +9,7 @@ from profiles.models.contact import ContactMessage
 from profiles.models.portfolio import MAX_PROJECTS, MAX_TECHNOLOGIES, Project
 from profiles.models.search import SearchSynonym, SearchWord
 from profiles.models.section_history import SectionVersion
+from profiles.models.shortlist import ShortlistEntry
 from profiles.models.slug_history import FormerSlug
 
 __all__ = [
@@ -29,4 +30,5 @@ __all__ = [
     "SearchSynonym",
     "SearchWord",
     "SectionVersion",
+    "ShortlistEntry",
 ]

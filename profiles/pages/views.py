@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject
 
+from accounts.models import User
 from core.text import clean_paragraphs
 from profiles import flags
 from profiles.directory.exchange_rates import AS_OF
@@ -22,6 +23,7 @@ from profiles.pages.share_metadata import build_sharing
 from profiles.pages.sharing_views import without_index
 from profiles.permissions import ProfileAccess, Viewer, access_for, is_public, is_reachable
 from profiles.public_pages import is_for_every_visitor, share, unchanged_response
+from profiles.shortlist.services import is_saved
 from profiles.visitor_currency import visitor_currency
 
 
@@ -61,7 +63,15 @@ class BuilderDetailView(BuilderPageMixin):
         as_visitor = request.GET.get("as") == "visitor" and self.access.role != Viewer.VISITOR
         access = access_for(AnonymousUser(), self.profile) if as_visitor else self.access
         context = {**build_page_context(self.profile, access, request), "as_visitor": as_visitor}
+        context |= self.shortlist_context(access)
         return render(request, "profiles/builder_detail.html", context)
+
+    def shortlist_context(self, access: ProfileAccess) -> dict[str, Any]:
+        """Return the state of the shortlist button. Only clients have the button. Other visitors have a link."""
+        user = self.request.user
+        if not access.can_save or not isinstance(user, User) or not user.has_role(User.Role.CLIENT):
+            return {}
+        return {"can_toggle": True, "is_saved": is_saved(user, self.profile)}
 
 
 def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: HttpRequest) -> dict[str, Any]:
