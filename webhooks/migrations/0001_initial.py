@@ -47,7 +47,8 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('rule', models.CharField(choices=webhooks.models.alerts.rule_choices, max_length=32)),
                 ('severity', models.CharField(choices=[('critical', 'critical'), ('warning', 'warning'), ('info', 'info')], default='warning', max_length=8)),
-                ('opened_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('opened_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When the problem was first detected.')),
+                ('reopened_at', models.DateTimeField(blank=True, help_text='When the problem last returned after it was resolved.', null=True)),
                 ('summary', models.CharField(help_text='One sentence that describes the latest finding.', max_length=500)),
                 ('value', models.FloatField(help_text='The current value. The unit depends on the rule.')),
                 ('notified_value', models.FloatField(help_text='The value when the last notification was queued.')),
@@ -163,7 +164,7 @@ class Migration(migrations.Migration):
             name='Notification',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('opened', 'Opened'), ('worse', 'Worse'), ('changed', 'New cause'), ('resolved', 'Resolved')], max_length=16)),
+                ('kind', models.CharField(choices=[('opened', 'Opened'), ('worse', 'Worse'), ('changed', 'New cause'), ('reopened', 'Reopened'), ('resolved', 'Resolved')], max_length=16)),
                 ('channel', models.CharField(help_text='The channel\'s scheme and a digest of its URL.', max_length=32)),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),

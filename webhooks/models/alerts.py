@@ -60,7 +60,10 @@ class Alert(models.Model):
 
     rule = models.CharField(max_length=32, choices=rule_choices)
     severity = models.CharField(max_length=8, choices=Severity, default=Severity.WARNING)
-    opened_at = models.DateTimeField(default=timezone.now)
+    opened_at = models.DateTimeField(default=timezone.now, help_text="When the problem was first detected.")
+    reopened_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the problem last returned after it was resolved."
+    )
     summary = models.CharField(max_length=500, help_text="One sentence that describes the latest finding.")
     value = models.FloatField(help_text="The current value. The unit depends on the rule.")
     notified_value = models.FloatField(help_text="The value when the last notification was queued.")
@@ -105,6 +108,11 @@ class Alert(models.Model):
     @property
     def is_open(self) -> bool:
         return self.resolved_at is None
+
+    @property
+    def open_since(self) -> datetime:
+        """When the current open period began."""
+        return self.reopened_at or self.opened_at
 
     @property
     def closes_at(self) -> datetime | None:
@@ -159,6 +167,7 @@ class Notification(models.Model):
         OPENED = "opened", _("Opened")
         WORSE = "worse", _("Worse")
         CHANGED = "changed", _("New cause")
+        REOPENED = "reopened", _("Reopened")
         RESOLVED = "resolved", _("Resolved")
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="notifications")

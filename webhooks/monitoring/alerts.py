@@ -1,8 +1,8 @@
 """Open, update and resolve alerts, and send notifications to the channels in ALERT_URLS.
 
 Each broken signal opens one alert. The alert resolves when its signal has not been broken for ALERT_RESOLVE_AFTER_S. If the
-problem returns soon afterwards, the same alert is reopened, which prevents flapping. A cause that the alert's notifications
-have not reported is notified at once.
+problem returns soon afterwards, the same alert is reopened, and operators are notified at once, because they were notified of
+the resolution. Within one open period, each new cause and each substantial worsening is notified.
 
 Notifications are stored in the transaction that changes the alert, with one row per channel, and sent afterwards. A
 failing channel is therefore retried without delaying the others.
@@ -25,8 +25,7 @@ from webhooks.monitoring.rules import RULES, SEVERITIES
 from webhooks.monitoring.signals import Signal, State
 
 Kind = Notification.Kind
-#: If the problem returns within this time after the resolution, the alert is reopened. Operators have been notified of
-#: the resolution, so another notification is sent if the problem still exists at the end of this time.
+#: If the problem returns within this time after the resolution, the alert is reopened instead of opening a new one.
 REOPEN_WITHIN = timedelta(minutes=30)
 #: An alert is worse if its value is at least this many times the last notified value.
 WORSE_FACTOR = 2
@@ -82,8 +81,7 @@ def _update_alert(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
 def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     recent = Alert.objects.filter(rule=rule, resolved_at__gt=now - REOPEN_WITHIN, resolved_by=None).first()
     if recent:
-        recent.resolved_at, recent.resolution, recent.reopened_count = None, "", recent.reopened_count + 1
-        _continue(recent, signal, now)
+        _reopen(recent, signal, now)
         return
     alert = Alert.objects.create(
         rule=rule,
@@ -100,21 +98,30 @@ def _open(rule: Alert.Rule, signal: Signal, now: datetime) -> None:
     notifications.queue(alert, Kind.OPENED)
 
 
+def _reopen(alert: Alert, signal: Signal, now: datetime) -> None:
+    """Start a new open period. Acknowledgements and notified values belong to the previous period."""
+    alert.resolved_at, alert.resolution, alert.reopened_at = None, "", now
+    alert.reopened_count += 1
+    alert.acknowledged_at = alert.acknowledged_by = alert.snoozed_until = None
+    alert.notified_value, alert.notified_causes = signal.value, list(signal.causes)
+    _continue(alert, signal, now)
+
+
 def _continue(alert: Alert, signal: Signal, now: datetime) -> None:
     alert.summary, alert.value, alert.facts = signal.summary, signal.value, signal.facts
     alert.worst_value = max(alert.worst_value, signal.value)
     alert.last_seen_at, alert.ok_since = now, None
     if not alert.is_quiet(now):
-        _notify_if_changed(alert, signal, now)
+        _notify_if_changed(alert, signal)
     notifications.queue_for_new_channels(alert)
     alert.save()
 
 
-def _notify_if_changed(alert: Alert, signal: Signal, now: datetime) -> None:
-    """Notify if the alert has a new cause, is worse, or is still open REOPEN_WITHIN after its resolution was announced."""
+def _notify_if_changed(alert: Alert, signal: Signal) -> None:
+    """Notify if the alert has returned after its resolution was announced, has a new cause, or is worse."""
     new_causes = [cause for cause in signal.causes if cause not in alert.notified_causes]
-    if _was_announced_resolved(alert, before=now if new_causes else now - REOPEN_WITHIN):
-        kind = Kind.OPENED
+    if _was_announced_resolved(alert):
+        kind = Kind.REOPENED
     elif new_causes:
         kind = Kind.CHANGED
     elif alert.value >= WORSE_FACTOR * alert.notified_value:
@@ -122,7 +129,7 @@ def _notify_if_changed(alert: Alert, signal: Signal, now: datetime) -> None:
     else:
         return
     if notifications.is_silent():
-        return  # the notification is sent after the maintenance if the alert is still worse
+        return  # the notification is sent after the maintenance if the alert is still reopened or worse
     alert.notified_value = alert.value
     alert.notified_causes = [*alert.notified_causes, *new_causes]
     notifications.queue(alert, kind)
@@ -133,12 +140,12 @@ def _resolve_if_ok(alert: Alert, signal: Signal, now: datetime) -> None:
         alert.ok_since = now
     elif now - alert.ok_since >= resolve_after():
         alert.resolved_at, alert.resolution = now, signal.summary[:500]
-        if not _was_announced_resolved(alert, before=now):
+        if not _was_announced_resolved(alert):  # the alert was reopened during maintenance
             notifications.queue(alert, Kind.RESOLVED)
     alert.save()
 
 
-def _was_announced_resolved(alert: Alert, *, before: datetime) -> bool:
-    """Return whether the latest notification was about the resolution and was due at or before the given time."""
+def _was_announced_resolved(alert: Alert) -> bool:
+    """Return whether the latest notification was about the resolution."""
     last = alert.notifications.order_by("pk").last()
-    return last is not None and last.kind == Kind.RESOLVED and last.due_at <= before
+    return last is not None and last.kind == Kind.RESOLVED

@@ -26,7 +26,15 @@ from tests.helpers.webhooks import WebhookClient, person
 from tests.webhooks.inbox.test_retry_policy import failing_handlers
 from tests.webhooks.monitoring.test_hourly_counts import event
 from webhooks.checks import check_alert_channels
-from webhooks.models import AggregationProgress, Alert, CheckResult, Notification, RejectionCount, WebhookEvent
+from webhooks.models import (
+    AggregationProgress,
+    Alert,
+    CheckResult,
+    MaintenanceWindow,
+    Notification,
+    RejectionCount,
+    WebhookEvent,
+)
 from webhooks.monitoring import alerts, error_groups, runbooks, worker_watchdog
 from webhooks.monitoring.health import Health, measure
 from webhooks.monitoring.notifications import delivery, messages
@@ -197,41 +205,84 @@ def test_alert_does_not_flap(receiver: Receiver) -> None:
     assert receiver.titles == ["[Opened] Dead events need attention"]
 
 
-def test_recurring_problem_reopens_recent_alert(receiver: Receiver) -> None:
+def kinds(receiver: Receiver, alert: str = "Dead events need attention") -> list[str]:
+    """Return the first word of the title of each message about an alert."""
+    return [title[1:].partition("]")[0] for title in receiver.titles if title.endswith(alert)]
+
+
+def test_problem_that_returns_after_its_resolution_is_notified_at_once(receiver: Receiver) -> None:
     open_and_resolve()
     create_dead_events()
-    check_alerts_at(20 * MINUTE)
+    check_alerts_at(9 * MINUTE)
+    check_alerts_at(10 * MINUTE)
     alert = Alert.objects.get()
     assert (alert.is_open, alert.reopened_count) == (True, 1)
-    assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
+    assert kinds(receiver) == ["Opened", "Resolved", "Reopened"]
+    assert "Open since 20 Nov 09:39 UTC, first seen 20 Nov 09:30 UTC." in receiver.messages[-1]["message"]
 
 
-def test_reopened_alert_that_persists_is_notified_once(receiver: Receiver) -> None:
-    """Operators were notified of the resolution, so they need to know that the problem has returned."""
+def test_incident_of_a_reopened_alert_has_the_same_key(receiver: Receiver) -> None:
+    """Services such as PagerDuty open a resolved incident again if its key is triggered again."""
     open_and_resolve()
     create_dead_events()
-    for minutes in (20, 36, 39, 60, 90):
-        check_alerts_at(minutes * MINUTE)
-    titles = [title for title in receiver.titles if title.endswith("Dead events need attention")]
-    assert titles == [
-        "[Opened] Dead events need attention",
-        "[Resolved] Dead events need attention",
-        "[Opened] Dead events need attention",
-    ]
+    check_alerts_at(9 * MINUTE)
+    keys = [(message["status"], message["dedup_key"]) for message in receiver.messages]
+    assert keys == [(status, f"{keys[0][1]}") for status in ("open", "resolved", "open")]
 
 
-def test_brief_recurrence_does_not_repeat_resolved_notification(receiver: Receiver) -> None:
-    create_dead_events()
+def test_reopened_alert_is_worse_only_compared_with_its_own_period(receiver: Receiver) -> None:
+    create_dead_events(4)
     check_alerts_at()
     WebhookEvent.objects.all().delete()
     check_alerts_at(MINUTE)
     check_alerts_at(7 * MINUTE)
+    create_dead_events(10)
+    check_alerts_at(8 * MINUTE)
+    create_dead_events(5)
+    check_alerts_at(9 * MINUTE)
+    assert kinds(receiver) == ["Opened", "Resolved", "Reopened"]
+    create_dead_events(5)
+    check_alerts_at(10 * MINUTE)
+    assert kinds(receiver)[3:] == ["Worse"]
+
+
+def test_each_resolution_and_each_recurrence_is_notified(receiver: Receiver) -> None:
+    open_and_resolve()
     create_dead_events()
     check_alerts_at(10 * MINUTE)
     WebhookEvent.objects.all().delete()
     check_alerts_at(11 * MINUTE)
     assert check_alerts_at(17 * MINUTE) == []
-    assert receiver.titles == ["[Opened] Dead events need attention", "[Resolved] Dead events need attention"]
+    assert kinds(receiver) == ["Opened", "Resolved", "Reopened", "Resolved"]
+    assert "Open since 20 Nov 09:40 UTC, first seen 20 Nov 09:30 UTC." in receiver.messages[-1]["message"]
+
+
+@pytest.mark.parametrize("quiet", QUIET, ids=("acknowledged", "snoozed"))
+def test_acknowledged_or_snoozed_alert_that_returns_after_its_resolution_is_notified(
+    receiver: Receiver, quiet: dict[str, Any]
+) -> None:
+    """An acknowledgement ends with the incident, as in PagerDuty."""
+    create_dead_events()
+    check_alerts_at()
+    Alert.objects.update(**{name: at + timedelta(hours=1) for name, at in quiet.items()})
+    WebhookEvent.objects.all().delete()
+    check_alerts_at(MINUTE)
+    check_alerts_at(7 * MINUTE)
+    create_dead_events()
+    check_alerts_at(8 * MINUTE)
+    assert kinds(receiver) == ["Opened", "Resolved", "Reopened"]
+    assert str(Alert.objects.get().state) == "open"
+
+
+def test_recurrence_during_maintenance_is_notified_afterwards(adam: User, receiver: Receiver) -> None:
+    open_and_resolve()
+    create_dead_events()
+    window = {"starts_at": NOW, "ends_at": NOW + 12 * MINUTE, "reason": "Upgrade", "created_by": adam}
+    MaintenanceWindow.objects.create(**window)
+    check_alerts_at(9 * MINUTE)
+    assert kinds(receiver) == ["Opened", "Resolved"]
+    check_alerts_at(13 * MINUTE)
+    assert kinds(receiver) == ["Opened", "Resolved", "Reopened"]
 
 
 def test_late_recurrence_opens_new_alert(receiver: Receiver) -> None:
@@ -264,8 +315,7 @@ def test_new_cause_of_reopened_alert_is_notified_at_once(settings: Settings, rec
     set_clerk(**FAILING)
     check_alerts_at(8 * MINUTE)
     check_alerts_at(9 * MINUTE)
-    titles = [title for title in receiver.titles if title.endswith("Clerk does not respond as expected")]
-    assert [title.split("] ")[0] for title in titles] == ["[Opened", "[Resolved", "[Opened"]
+    assert kinds(receiver, "Clerk does not respond as expected") == ["Opened", "Resolved", "Reopened"]
     assert "Backend API failed 5 requests" in receiver.messages[-1]["message"]
     assert Alert.objects.get(rule=Rule.CLERK).reopened_count == 1
 

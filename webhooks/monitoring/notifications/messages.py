@@ -48,8 +48,8 @@ def incident_key(rule: str) -> str:
 
 def _problem(alert: Alert) -> Iterator[str]:
     yield alert.summary
-    text = _("Severity: %(severity)s. Open since %(at)s UTC.")
-    yield text % {"severity": alert.get_severity_display(), "at": _time(alert.opened_at)}
+    text = _("Severity: %(severity)s. Open since %(since)s.")
+    yield text % {"severity": alert.get_severity_display(), "since": _open_since(alert)}
     yield alert_url(alert)
     yield from map(_error_group, error_groups.groups_of(alert))
 
@@ -68,19 +68,25 @@ def _error_group(group: FrequentError) -> str:
 
 def _resolution(alert: Alert) -> Iterator[str]:
     """Describe how and when the alert ended, and the figures at that time."""
-    times = {"opened": _time(alert.opened_at), "at": _time(alert.resolved_at or alert.last_seen_at)}
+    times = {"opened": _open_since(alert), "at": _time(alert.resolved_at or alert.last_seen_at)}
     if alert.resolved_by:
-        yield _("Resolved by %(person)s at %(at)s UTC. Open since %(opened)s UTC.") % (
+        yield _("Resolved by %(person)s at %(at)s UTC. Open since %(opened)s.") % (
             times | {"person": alert.resolved_by}
         )
         if alert.note:
             yield _("Note: %s") % alert.note
     else:
-        text = _("Resolved automatically at %(at)s UTC. Not detected since %(since)s UTC. Open since %(opened)s UTC.")
+        text = _("Resolved automatically at %(at)s UTC. Not detected since %(since)s UTC. Open since %(opened)s.")
         yield text % (times | {"since": _time(alert.ok_since or alert.last_seen_at)})
     if alert.resolution:
         yield _("Now: %s") % alert.resolution
     yield alert_url(alert)
+
+
+def _open_since(alert: Alert) -> str:
+    """Return when the current open period began, and when the problem was first detected if that was earlier."""
+    since = _("%s UTC") % _time(alert.open_since)
+    return f"{since}, {_('first seen %s UTC') % _time(alert.opened_at)}" if alert.reopened_at else since
 
 
 def _time(at: datetime) -> str:
