@@ -49,13 +49,13 @@ class Extensions:
         page_url: returns the URL of a user's public page, or "".
         home: the URL name for the page after signing out.
         welcome: the URL name for the page after signing up.
-        sign_in_reasons: the reasons why pages require visitors to sign in, by URL name.
-        sign_in_heading: returns the heading of the sign-in page for a requested page, or "".
-        outdated_state_sql: a condition on an accounts_user row that is true if the user's derived state is outdated.
-        companies_sql: a query of user ids and the names of their companies, with the columns user_id and company.
-        ensure_derived_state: updates locked users' derived state. Its argument contains each user and the actor to
-            record.
-        has_event_since: returns a condition on users that have a webhook event since a time, or any event.
+        sign_in_reasons: why pages require visitors to sign in, by URL name.
+        sign_in_heading: returns the sign-in page's heading for a requested page, or "".
+        outdated_state_sql: an SQL condition on accounts_user that is true if the user's derived state is outdated.
+        companies_sql: an SQL query that returns the columns user_id and company (the company name).
+        ensure_derived_state: updates the derived state of locked users. Takes pairs of a user and the actor to record.
+        has_event_since: returns a condition that selects users with a webhook event since a time. With None, any event
+            counts.
         field_labels: labels of audited fields, for the account's recent activity.
     """
 

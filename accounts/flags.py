@@ -25,7 +25,7 @@ def is_handshake_enabled(request: HttpRequest, expired: SessionClaims | None) ->
     """Return whether a page request may be redirected to Clerk for a new token. If not, the visitor is treated as signed out.
 
     Args:
-        expired: the expired token's claims. They do not sign the user in. The flag can be on for this user only.
+        expired: the expired token's claims. Used only to evaluate the flag for this user, not to sign the user in.
     """
     request.user = cast("User", SimpleLazyObject(lambda: _flag_user(expired)))
     return is_enabled(request, HANDSHAKE)

@@ -5,10 +5,10 @@ They are sent with `send`, so an exception in a receiver rolls the transaction b
 
 from django.dispatch import Signal
 
-#: Synced fields of active users were written, together in one transaction. Argument: syncs
+#: Sent after synced fields of active users were written in one transaction. Argument: syncs
 #: (list[accounts.sync.changes.UserSync]).
 users_synced = Signal()
-#: The effective roles of active users changed. Argument: changes (list[accounts.sync.changes.RoleChange]).
+#: Sent after the effective roles of active users changed. Argument: changes (list[accounts.sync.changes.RoleChange]).
 roles_changed = Signal()
 #: A user got a password. Arguments: user, created (bool).
 password_set = Signal()

@@ -1,4 +1,4 @@
-"""Admin pages that compare one person or everybody with Clerk: a form, a report that shows the progress, and a repair."""
+"""Admin pages for comparing one or all users with Clerk: the form, the progress report and the repair."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ NO_KEY = gettext_lazy("Clerk cannot be asked, because CLERK_SECRET_KEY is not se
 
 
 class ComparisonForm(forms.Form):
-    """Who to compare, and why."""
+    """Select the users to compare, and give a reason."""
 
     scope = forms.ChoiceField(
         choices=[("person", gettext_lazy("One person")), ("all", gettext_lazy("Everybody"))],
@@ -60,7 +60,7 @@ class ComparisonForm(forms.Form):
 
 
 class ComparisonMixin(admin.ModelAdmin[Reconciliation]):
-    """Adds the form and the buttons. Every request checks the permission again."""
+    """Add the comparison form and buttons. Each view checks permissions."""
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
@@ -93,7 +93,7 @@ class ComparisonMixin(admin.ModelAdmin[Reconciliation]):
         return redirect(reverse(REPORT, args=[report.pk]))
 
     def repair(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Repeat a dry run for real, with its reason."""
+        """Repeat a dry run as a real run, with the same reason."""
         if not may_repair(request):
             raise PermissionDenied
         report = self.get_object(request, object_id)
@@ -108,7 +108,7 @@ class ComparisonMixin(admin.ModelAdmin[Reconciliation]):
         return redirect(reverse(REPORT, args=[report.pk]))
 
     def progress(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Render the live part of a report for polling. Once the run has ended, the whole page reloads."""
+        """Render the progress section, which the page polls. Reload the page once the run has ended."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         report = self.get_object(request, object_id)
@@ -129,6 +129,6 @@ def report_context(request: HttpRequest, report: Reconciliation) -> dict[str, An
 
 
 def _repetition(report: Reconciliation) -> Reconciliation | None:
-    """Return the run that repeated a dry run for real, unless it failed."""
+    """Return the real run that repeated this dry run, or None if there is none or it failed."""
     runs = Reconciliation.objects.filter(dry_run_report=report).exclude(state=Reconciliation.State.FAILED)
     return runs.first() if report.dry_run else None

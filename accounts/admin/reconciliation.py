@@ -26,7 +26,7 @@ from core.admin.state_cells import state_cell
 TREND_RUNS, CHART_WIDTH, CHART_HEIGHT = 60, 480, 72
 #: Users listed on the page of a report that has skipped deletions.
 MAX_USERS = 200
-#: Severity of each state. Other states are neutral.
+#: Severity by state. Other states are neutral.
 LEVELS: dict[str, str] = {Reconciliation.State.FINISHED: "good", Reconciliation.State.FAILED: "bad"}
 
 

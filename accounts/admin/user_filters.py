@@ -1,4 +1,4 @@
-"""Filters of the list of users: role, state and last event."""
+"""User list filters: role, state and last event."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,13 +16,13 @@ from accounts.models import IdentityConflict, Reconciliation, User
 
 #: Users count as drifted for this long after a comparison found a difference.
 DRIFT_PERIOD = timedelta(days=7)
-#: Reports with differences that are searched, newest first. Each has at most 200 examples.
+#: Maximum number of reports to search, newest first. Each report has at most 200 examples.
 MAX_REPORTS = 100
 type Users = QuerySet[User]
 
 
 def drifted_ids() -> set[str]:
-    """Return the Clerk IDs that recent comparisons reported, including those that were repaired."""
+    """Return the Clerk IDs of users with recently reported differences, including repaired ones."""
     recent = Reconciliation.objects.filter(started_at__gt=timezone.now() - DRIFT_PERIOD).exclude(examples=[])
     examples = recent.values_list("examples", flat=True)[:MAX_REPORTS]
     return {str(example.get("clerk_id")) for found in examples for example in found}
@@ -78,7 +78,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class LastEventFilter(admin.SimpleListFilter):
-    """The time of a user's last webhook event, which another app stores."""
+    """Filter by the time of the user's last webhook event. The webhooks app provides the condition."""
 
     title = _("last event")
     parameter_name = "last_event"

@@ -22,7 +22,7 @@ from core.admin.read_only import ReadOnlyAdmin
 from core.admin.state_cells import state_cell
 
 PushState = MetadataPush.State
-#: Severity of each state of a push. All other states are bad.
+#: Severity by push state. All other states are bad.
 PUSH_LEVELS: dict[str, str] = {PushState.PENDING: "attention", PushState.DONE: "good"}
 
 

@@ -1,6 +1,6 @@
-"""Checks of the connection between this deployment and Clerk, for `manage.py clerk_doctor` and the page Diagnostics.
+"""Check the connection to Clerk, for `manage.py clerk_doctor` and the Diagnostics page.
 
-Unlike the system checks, these checks send requests. They do not use the database, so they can run in threads.
+Unlike system checks, these checks send HTTP requests. They do not use the database, so they can run in threads.
 """
 
 import socket
@@ -20,9 +20,9 @@ from accounts.clerk import instance, instance_guard, jwks, tokens
 from accounts.clerk.http import API_VERSION, ClerkApiError
 
 TIMEOUT_S = 5.0
-#: A certificate that expires within this time should have been renewed already.
+#: Report certificates that expire within this period. They should have been renewed by now.
 RENEW_WITHIN = timedelta(days=14)
-#: The next action for each status of the Backend API. Other statuses are Clerk's own problems.
+#: Advice by Backend API status code. Other error statuses are problems on Clerk's side.
 API_ADVICE = {
     401: "Copy CLERK_SECRET_KEY again from the API keys page of Clerk's dashboard, and restart all processes.",
     403: "Check in Clerk's dashboard whether the key may read users and whether the account is active.",
@@ -39,9 +39,9 @@ class Finding:
     Attributes:
         problem: a description of the problem, or "" if the check passed.
         advice: how to fix the problem.
-        note: what was measured, if the check passed.
-        is_skipped: whether the check does not apply to this deployment. `note` gives the reason.
-        facts: measured values, JSON-serialisable.
+        note: a summary of the result, if the check passed.
+        is_skipped: whether the check was skipped because it does not apply. The reason is in `note`.
+        facts: measured values, which must be JSON-serialisable.
     """
 
     problem: str = ""
@@ -56,7 +56,7 @@ def skipped(reason: str) -> Finding:
 
 
 def check_settings() -> Finding:
-    """Run the system checks of the settings."""
+    """Run the system checks for settings."""
     found = [message for message in checks.run_checks(tags=[checks.Tags.security]) if message.is_serious()]
     if not found:
         return Finding(note="All settings are valid.")
@@ -76,7 +76,7 @@ def check_instance() -> Finding:
 
 
 def check_key_server() -> Finding:
-    """Fetch the public keys that verify session tokens."""
+    """Check that the public keys for verifying session tokens can be fetched."""
     if settings.CLERK_JWT_KEY:
         return Finding(note="CLERK_JWT_KEY is set, so no key is fetched.")
     try:
@@ -97,7 +97,7 @@ def check_key_server() -> Finding:
 
 
 def check_api() -> Finding:
-    """Read a user with CLERK_SECRET_KEY, and check that the key belongs to the configured instance."""
+    """Check that CLERK_SECRET_KEY can list users and belongs to the configured instance."""
     if not settings.CLERK_SECRET_KEY:
         return Finding(
             "CLERK_SECRET_KEY is not set, so users cannot be fetched from Clerk.",
@@ -126,9 +126,9 @@ def check_api() -> Finding:
 
 
 def measure_clock_offset() -> float:
-    """Return by how many seconds this server's clock is ahead of Clerk's. Negative: it is behind.
+    """Return how many seconds this server's clock is ahead of Clerk's, or a negative number if it is behind.
 
-    The result is accurate to about a second, because that is the precision of the Date header.
+    The Date header has one-second precision, so the result is accurate to about a second.
 
     Raises:
         httpx.HTTPError: Clerk did not respond.
@@ -138,17 +138,17 @@ def measure_clock_offset() -> float:
     # The status does not matter, because every response has a Date header.
     response = httpx.head(settings.CLERK_API_URL, timeout=TIMEOUT_S)
     middle = sent_at + (datetime.now(UTC) - sent_at) / 2
-    # The header is truncated to the second, so Clerk's clock was half a second later on average.
+    # The header is truncated to whole seconds, so on average Clerk's clock was half a second ahead of it.
     return (middle - parsedate_to_datetime(response.headers["Date"])).total_seconds() - 0.5
 
 
 def check_clock() -> Finding:
-    """Compare this server's clock with Clerk's. Tokens are rejected if they differ by more than a few seconds."""
+    """Check the clock offset from Clerk. Tokens are rejected if the clocks differ by more than a few seconds."""
 
     def check() -> Finding:
         offset_s = measure_clock_offset()
         facts = {"offset_s": round(offset_s, 1)}
-        # Allow for the precision of the header and the duration of the request.
+        # Allow for the precision of the Date header and the request duration.
         if abs(offset_s) <= tokens.SKEW_S + 2:
             return Finding(note="The clock agrees with Clerk's to within a few seconds.", facts=facts)
         problem = (
@@ -160,7 +160,7 @@ def check_clock() -> Finding:
 
 
 def check_frontend_dns() -> Finding:
-    """Resolve the host of the Frontend API, as browsers do."""
+    """Resolve the Frontend API host name."""
     host = urlsplit(settings.CLERK_FRONTEND_API_URL).hostname
     if not host:
         return skipped("CLERK_PUBLISHABLE_KEY is not set.")
@@ -175,11 +175,11 @@ def check_frontend_dns() -> Finding:
 
 
 def certificate_expires_at(host: str, port: int = 443) -> datetime:
-    """Return when the TLS certificate of a server expires.
+    """Return the expiry time of the server's TLS certificate.
 
     Raises:
-        ssl.SSLCertVerificationError: the certificate is expired, not trusted, or for another host.
-        OSError: there was no TLS connection within TIMEOUT_S.
+        ssl.SSLCertVerificationError: the certificate has expired, is not trusted, or is for another host.
+        OSError: no TLS connection was established within TIMEOUT_S.
     """
     context = ssl.create_default_context()
     with (
@@ -196,7 +196,7 @@ def check_frontend_certificate() -> Finding:
 
 
 def check_certificate(url: str, advice: str) -> Finding:
-    """Check the certificate of the server at `url`, and store when it expires."""
+    """Check the TLS certificate for `url`. The result includes the expiry time."""
     parts = urlsplit(url)
     host = parts.hostname
     if not host or parts.scheme != "https":
@@ -214,9 +214,9 @@ def check_certificate(url: str, advice: str) -> Finding:
 
 
 def check_endpoint(url: str) -> Finding:
-    """Send a GET request to the webhook endpoint, which only our endpoint rejects with its error code.
+    """Check that `url` is our webhook endpoint, which rejects GET requests with a specific error code.
 
-    Rejected GET requests are not counted, unlike POST requests without a signature.
+    The check sends GET because unsigned POST requests are counted as rejections and GET requests are not.
     """
 
     def check() -> Finding:

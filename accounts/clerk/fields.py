@@ -17,7 +17,7 @@ class ClerkPayloadError(ValueError):
 
     Attributes:
         reason: an error code, such as `not_json` or `user_without_id`.
-        names_only: messages name fields and contain no values; see core.errors.
+        names_only: error messages contain only field names, no values. See core.errors.
     """
 
     names_only = True

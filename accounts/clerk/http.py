@@ -13,7 +13,8 @@ from accounts.clerk import rate_limiter
 #: Fixes the structure of Clerk's responses. https://clerk.com/docs/guides/development/upgrading/versioning
 API_VERSION = "2026-05-12"
 TIMEOUT_S = 10.0
-#: A probe is a small request. Slower answers count as an outage, because every push and fetch would wait for them.
+#: Timeout for probes, which are small requests. A slower response counts as an outage, because every push and fetch
+#: would be just as slow.
 PROBE_TIMEOUT_S = 5.0
 #: Maximum total time for one call, including waits and retries. After that, the task queue retries.
 MAX_TOTAL_S = 30.0

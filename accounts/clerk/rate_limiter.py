@@ -77,7 +77,7 @@ def acquire(name: str = INSTANCE, *, max_wait_s: float) -> Permit | None:
         name: `INSTANCE`, or the Clerk ID of the user whose metadata will be written.
 
     Raises:
-        RuntimeError: the function was called in a transaction, whose row lock would block all other processes.
+        RuntimeError: called inside a transaction. The row lock would then block all other processes.
     """
     found = _acquire(name, max_wait_s)
     if found is None:

@@ -1,4 +1,4 @@
-"""Names of keys in Clerk's webhook payloads and Backend API. Error messages may show them: core.redaction.
+"""Keys in Clerk's webhook payloads and Backend API. core.redaction leaves these names in error messages.
 
 Source: https://clerk.com/docs/reference/backend-api and the event catalog in Clerk's dashboard.
 """

@@ -4,7 +4,7 @@ from django.db import models
 
 
 class PreservedForm(models.Model):
-    """A form posted with an expired session token. See accounts.sessions.preserved_forms."""
+    """A form that was posted with an expired session token. See accounts.sessions.preserved_forms."""
 
     clerk_id = models.CharField(max_length=64, help_text="Clerk ID from the expired token.")
     path = models.CharField(max_length=500, help_text="Path of the form's page.")

@@ -1,4 +1,4 @@
-"""Request counts by client, for the limits in config.middleware.request_limits."""
+"""Request counts per client, used by config.middleware.request_limits."""
 
 from django.db import models
 

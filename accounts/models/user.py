@@ -41,7 +41,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         BUILDER = "BUILDER", _("Builder")
         ADMIN = "ADMIN", _("Admin")
 
-    #: Roles that users can add and remove themselves.
+    #: Roles that users can add or remove for themselves.
     SELF_SERVICE_ROLES = frozenset({Role.CLIENT, Role.BUILDER})
 
     class Inactive(models.TextChoices):
@@ -76,7 +76,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     #: Our metadata keys in the latest payload. See accounts.sync.outbox.
     clerk_metadata = models.JSONField(default=dict, blank=True, editable=False)
     clerk_created_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # Pending changes, written by accounts.roles.services.change_roles until Clerk confirms them.
+    # Role changes that Clerk has not confirmed yet. Set by accounts.roles.services.change_roles.
     roles_added = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     roles_removed = ArrayField(models.CharField(max_length=16, choices=Role), default=list, blank=True, editable=False)
     is_active = models.BooleanField(default=True)

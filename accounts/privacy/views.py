@@ -25,7 +25,7 @@ class ExportView(RoleRequiredMixin, View):
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest) -> HttpResponse:
-        """Redirect users who return here after signing in to the page with the button."""
+        """Redirect to the account page. Users return here by GET after they sign in again."""
         return redirect("accounts:account")
 
     def post(self, request: AuthenticatedRequest) -> HttpResponse:
@@ -50,7 +50,7 @@ def data_export(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 class DeletionView(RoleRequiredMixin, View):
-    """Confirm and schedule the deletion of the account, or cancel a scheduled deletion."""
+    """Schedule account deletion after confirmation, or cancel a scheduled deletion."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]

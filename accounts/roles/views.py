@@ -21,7 +21,7 @@ from audit.log import Actor
 
 
 class RolesView(RoleRequiredMixin, PreservedFormMixin[RolesForm], FormView[RolesForm]):
-    """The page on which users change their own roles."""
+    """Let users change their own roles."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -46,7 +46,7 @@ class RolesView(RoleRequiredMixin, PreservedFormMixin[RolesForm], FormView[Roles
 
 
 class RoleEndView(RoleRequiredMixin, View):
-    """Ask for confirmation, then remove one of the user's own roles."""
+    """Remove one of the user's own roles after confirmation."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -70,7 +70,7 @@ class RoleEndView(RoleRequiredMixin, View):
 
     @staticmethod
     def _role(slug: str) -> User.Role:
-        """Return the role in the URL. Raise 404 if users cannot remove it themselves."""
+        """Return the role with this slug. Raise 404 if users cannot remove the role themselves."""
         role = next((role for role in User.SELF_SERVICE_ROLES if role.lower() == slug), None)
         if role is None:
             raise Http404

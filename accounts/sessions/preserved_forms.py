@@ -24,17 +24,17 @@ from core.text import postgres_safe
 LIFETIME = timedelta(hours=1)
 #: Query parameter that tells a page to show the preserved form.
 PARAMETER = "draft"
-#: Cookie with the random key of a visitor's form. It is written by a signed-out visitor, and shown after they sign in.
+#: Cookie with the random key of a form that a signed-out visitor submitted. The form is shown again after sign-in.
 VISITOR_COOKIE = "visitor_form"
 VISITOR_PREFIX = "visitor:"
-#: Maximum size of a visitor's form, URL-encoded.
+#: Maximum size of a signed-out visitor's form when URL-encoded.
 MAX_VISITOR_BYTES = 64_000
 #: Never stored.
 SECRET_FIELDS = ("csrfmiddlewaretoken",)
 
 
 def preserve(request: HttpRequest) -> HttpResponse | None:
-    """Store the posted form, without files, for the user of the expired token, or for the visitor's browser.
+    """Store the posted form without its files, for the expired token's user or for the visitor's browser.
 
     The caller must check that the request comes from a page on this site.
 
@@ -84,11 +84,11 @@ def delete_expired() -> int:
 
 
 class PreservedFormMixin[F: BaseForm](TemplateResponseMixin, FormMixin[F]):
-    """Show the preserved input when the user returns to a page with a single form.
+    """Fill in the preserved input when the user returns to the page. The page must have a single form.
 
     Attributes:
-        preserves_for_visitors: whether the form of a signed-out visitor is also preserved. Whoever signs in next in the
-            same browser can read it, so set this only for forms without private content.
+        preserves_for_visitors: whether the form of a signed-out visitor is also preserved. The next user to sign in
+            with the same browser can read the form, so enable this only for forms without private content.
     """
 
     preserves_for_visitors = False

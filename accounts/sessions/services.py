@@ -37,7 +37,7 @@ def end_session(payload: ClerkSessionEnded) -> bool:
 
 
 def end_sessions(payloads: Sequence[ClerkSessionEnded]) -> list[EndedSession]:
-    """Record that sessions have ended, with one statement, and return those that had not ended before."""
+    """Mark sessions as ended in one statement, and return the sessions that had not ended before."""
     sessions = [EndedSession(session_id=p.session_id, clerk_id=p.clerk_id, ended_at=p.ended_at) for p in payloads]
     return insert_new(sessions, key="session_id")
 
@@ -83,9 +83,9 @@ def _select() -> str:
 
 
 def create_provisional(clerk_ids: Iterable[str]) -> None:
-    """Create provisional users without roles and profiles, and queue a fetch of the rest from Clerk.
+    """Create provisional users without roles and profiles, and queue fetching their data from Clerk.
 
-    Must run in a transaction. Users who exist are not changed.
+    Must run in a transaction. Existing users are not changed.
     """
     users = [User(clerk_id=clerk_id, password=UNUSABLE_PASSWORD_PREFIX) for clerk_id in sorted(set(clerk_ids))]
     for user in insert_new(users, key="clerk_id"):

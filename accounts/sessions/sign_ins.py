@@ -29,13 +29,13 @@ class Outcome(StrEnum):
 
 
 def record(payloads: Sequence[tuple[ClerkSessionStarted, Actor]]) -> list[Outcome]:
-    """Record sign-ins, each once per delivery. Must run in a transaction.
+    """Record sign-ins, once per delivery. Must run in a transaction.
 
-    A new user whose own event has not arrived is created provisionally, as for a session token. Rows about deleted
-    users are not written, because their personal data may have been erased.
+    If the event for a new user has not arrived yet, the user is created provisionally, as for session tokens. Sign-ins
+    of deleted users are not recorded, because their personal data may already be erased.
 
     Args:
-        payloads: each with its delivery, and the address and browser of the person who signed in.
+        payloads: pairs of a payload and an actor. The actor has the delivery ID, IP address and browser.
     """
     deliveries = [actor.delivery for _, actor in payloads]
     users, recorded = _find({payload.clerk_id for payload, _ in payloads}, deliveries)
@@ -58,7 +58,7 @@ def _record(user: User | None, payload: ClerkSessionStarted, actor: Actor, recor
 
 
 def _find(clerk_ids: Iterable[str], deliveries: Sequence[str | None]) -> tuple[dict[str, User], set[str]]:
-    """Return users by Clerk ID, and which of the deliveries were recorded before."""
+    """Return users by Clerk ID, and the deliveries that are already recorded."""
     with hot_cursor() as cursor:
         cursor.execute(_select(), [list(deliveries), list(clerk_ids)])
         rows = cursor.fetchall()
@@ -72,6 +72,6 @@ def _select() -> str:
     """Return the query for `_find`, compiled once."""
     columns = ", ".join(f'"{field.column}"' for field in loaded_fields(User))
     audited, users = AuditLog._meta.db_table, User._meta.db_table
-    # Contains only table and column names from the models.
+    # The SQL contains only table and column names from the models.
     recorded = f"SELECT delivery FROM {audited} WHERE delivery = ANY(%s) AND action = '{SIGNED_IN}'"  # noqa: S608
     return f'SELECT {columns}, ARRAY({recorded}) FROM "{users}" WHERE "clerk_id" = ANY(%s)'  # noqa: S608

@@ -19,13 +19,13 @@ from accounts.sessions import preserved_forms
 from accounts.sessions import services as sessions
 from core.redirects import is_internal_url
 
-#: The reason to sign in, by the requested page's URL name. Reasons contain no values from the URL, because anyone can
+#: Reasons to sign in, by URL name of the requested page. Reasons contain no values from the URL, because anyone can
 #: craft a link to the sign-in page. The heading may contain the name of a public page.
 _PURPOSES = {
     "accounts:account": _("Sign in or sign up to view your account."),
     "accounts:data_export": _("Sign in to download your data."),
 }
-#: For a page that shows a preserved form after sign-in.
+#: Shown if the page will restore a preserved form after sign-in.
 _TEXT_SAVED = _("You were signed out. Your text is saved. Sign in to continue.")
 _DEFAULT_PURPOSE = _("Sign in or sign up to continue.")
 

@@ -41,11 +41,11 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class _Step:
-    """One payload, its user, and what applying it changed.
+    """A payload, its user, and the changes from applying the payload.
 
     Attributes:
-        others: the other accounts with the email of a new user, or with a changed email.
-        is_inserted, is_new: this transaction inserted the row; the user became known with this payload.
+        others: other accounts with the new or changed email.
+        is_inserted: whether this transaction inserted the row. is_new: whether this is the first payload for the user.
         roles_before: None if the payload did not set the roles.
     """
 
@@ -163,10 +163,10 @@ def _match_accounts(steps: list[_Step], *, skip_locked: bool) -> None:
 
 
 def _insert_or_lock(steps: list[_Step], *, condition: str = "", skip_locked: bool) -> None:
-    """Insert the users that are not stored, and lock those that other transactions have inserted in the meantime.
+    """Insert missing users, and lock users that other transactions have inserted in the meantime.
 
     Args:
-        condition: insert only users that meet this SQL condition. The others may remain unknown.
+        condition: insert only users that meet this SQL condition. Other users can remain missing.
     """
     missing = {step.clerk_id: step for step in steps if step.user is None and not step.is_done}
     # In one order everywhere, so that concurrent transactions do not wait for each other in a circle.
@@ -238,7 +238,7 @@ def _update(step: _Step, user: User, payload: ClerkUser) -> None:
 
 
 def _find_others(decided: list[tuple[_Step, User]]) -> None:
-    """Find the other accounts with the changed emails of known users, and close conflicts about their old emails."""
+    """Find other accounts with the changed emails of existing users, and close conflicts about the old emails."""
     moved = [
         (step, user)
         for step, user in decided

@@ -16,7 +16,7 @@ class UserSync:
     """Synced fields of an active user were written.
 
     Attributes:
-        roles_before: the effective roles before the same payload.
+        roles_before: the effective roles before the payload was applied.
     """
 
     user: User

@@ -52,7 +52,7 @@ def repair(users: Iterable[tuple[User, Actor]]) -> None:
         extensions.ensure_derived_state(outdated)
     for user, _ in outdated:
         cast("Any", user).has_outdated_state = False  # set by lock
-        # Log only on commit, because dry runs of events also reach this point and are rolled back.
+        # Log on commit only: dry runs of events also reach this code, but are rolled back.
         transaction.on_commit(partial(log.warning, "Repaired the state derived from user %s.", user.clerk_id))
 
 

@@ -1,7 +1,7 @@
-"""Effective roles: the roles in Clerk with pending local changes applied.
+"""Effective roles are Clerk's roles with pending local changes applied.
 
-Once Clerk has sent a user's roles, Clerk's copy is authoritative. A change made here takes effect immediately and stays
-pending until Clerk confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that
+Once Clerk has sent a user's roles, Clerk is authoritative. A local change takes effect immediately and stays pending
+until Clerk confirms it. Pending changes are stored as roles to add and roles to remove, not as a list, so that
 concurrent changes at Clerk (such as a revoked admin role) are neither lost nor undone.
 """
 

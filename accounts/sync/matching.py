@@ -23,12 +23,12 @@ from audit.models import AuditLog
 from core.db.statements import hot_cursor, insert_if_new
 
 Kind, State = IdentityConflict.Kind, IdentityConflict.State
-#: A condition on an inserted user. A subquery instead of NOT EXISTS, because PostgreSQL would join the whole table.
+#: SQL condition for inserting a user. NOT EXISTS would make PostgreSQL join the whole table.
 NO_OTHER_ACCOUNT = """(
     SELECT other.id FROM accounts_user other
     WHERE lower(other.email) = lower(new.email) AND other.clerk_id IS DISTINCT FROM new.clerk_id LIMIT 1
 ) IS NULL"""
-#: Runs for every changed email. Written as SQL so that the ORM does not compile it each time.
+#: Raw SQL, because this runs for every changed email and the ORM would compile the query each time.
 _SAME_EMAIL = """
 SELECT given.email, other.id
 FROM unnest(%s::text[]) AS given (email) CROSS JOIN LATERAL (
@@ -130,13 +130,13 @@ def _existing_conflicts(user: User, others: Sequence[User]) -> dict[int, Identit
 
 
 def refresh_conflicts(users: Sequence[User]) -> dict[str, list[User]]:
-    """Close the conflicts about old emails of users whose emails changed.
+    """Close conflicts about the users' old emails.
 
     Args:
-        users: Clerk users with different emails.
+        users: users from Clerk, no two with the same email.
 
     Returns:
-        The other accounts with the new emails, by lowercase email. See `open_conflicts`.
+        Other accounts with the new emails, keyed by lowercase email. See `open_conflicts`.
     """
     if not users:
         return {}

@@ -51,17 +51,17 @@ def reconcile(
     progress: Progress = lambda done, of: None,
     run: Reconciliation | None = None,
 ) -> Reconciliation:
-    """Compare all users, or users that changed since the previous run, and repair differences unless `dry_run`.
+    """Compare all users, or only users changed since the previous run. Repair differences unless `dry_run`.
 
-    The first run compares all users.
+    The first run always compares all users.
 
     Args:
         max_pages: pause a full run after this many pages. The next call with `max_pages` continues it.
-        run: an existing report of a full run to complete. If the run was interrupted, it continues from its cursor.
+        run: the report of a full run to continue from the report's cursor.
 
     Raises:
-        ClerkApiError: Clerk's list could not be read completely, or belongs to another instance. Completed repairs are
-            kept, no users are deleted, and the report contains the error.
+        ClerkApiError: Clerk's user list could not be read completely, or belongs to another instance. Completed repairs
+            are kept, no users are deleted, and the error is stored in the report.
         AlreadyRunningError: another reconciliation is running.
     """
     with _exclusive_run():

@@ -1,4 +1,4 @@
-"""Comparisons with Clerk that an admin requests. A worker sends the requests, so that pages do not wait for Clerk."""
+"""Comparisons with Clerk that admins request. They run in a worker, so that pages do not wait for Clerk."""
 
 import logging
 
@@ -20,7 +20,7 @@ from core.jobs import describe
 log = logging.getLogger(__name__)
 
 Kind, State = Reconciliation.Kind, Reconciliation.State
-#: How often and how long a full run waits for another run to end.
+#: Retry interval and maximum attempts for a full run that has to wait for another run.
 RETRY_S, MAX_ATTEMPTS = 20, 30
 
 
@@ -32,7 +32,7 @@ class NothingToRunError(Exception):
 def start(
     wanted: str, *, dry_run: bool, reason: str, actor: Actor, dry_run_report: Reconciliation | None = None
 ) -> Reconciliation:
-    """Queue a comparison, and return its report, whose state is "running" until the worker has finished.
+    """Queue a comparison and return its report. The report's state is "running" until the worker finishes.
 
     Args:
         wanted: a Clerk ID, an email address, or "" for all users.
@@ -59,9 +59,9 @@ def start(
 
 @transaction.atomic
 def repeat_for_real(report: Reconciliation, *, actor: Actor) -> Reconciliation:
-    """Queue the comparison of a dry run again, with its reason, and repair the differences.
+    """Queue a real run of a dry run's comparison, with the same reason.
 
-    If another admin has already done so, return that run unless it failed.
+    If a real run already exists and has not failed, return that run instead.
 
     Raises:
         NothingToRunError: the report is not a finished dry run that an admin requested.
@@ -84,7 +84,7 @@ def can_be_repeated(report: Reconciliation) -> bool:
     _("Compares one person or all users with Clerk at an operator's request. The result is in its report."),
 )
 def compare(report_id: int, attempt: int = 1) -> None:
-    """Run a requested comparison. Errors from Clerk are stored in its report."""
+    """Run a requested comparison. Errors from Clerk are stored in the report."""
     report = Reconciliation.objects.get(pk=report_id)
     if report.state != State.RUNNING:
         return
@@ -108,7 +108,7 @@ def compare(report_id: int, attempt: int = 1) -> None:
 def _compare_person(report: Reconciliation) -> None:
     wanted = report.wanted
     if "@" in wanted:
-        report.wanted = ""  # email addresses are not stored longer than necessary
+        report.wanted = ""  # email addresses are stored only while needed
     clerk_ids = _find(wanted) if "@" in wanted else [wanted]
     if not clerk_ids:
         _fail(report, "Neither Clerk nor this site has a user with this email address. Check the spelling.")
@@ -119,7 +119,7 @@ def _compare_person(report: Reconciliation) -> None:
 
 
 def _find(email: str) -> list[str]:
-    """Return the Clerk IDs of the people with an email address, at Clerk or here."""
+    """Return the Clerk IDs of users with this email address, at Clerk or in the local database."""
     here = User.objects.live().filter(email__iexact=email, clerk_id__isnull=False)
     clerk_ids = [str(clerk_id) for clerk_id in here.values_list("clerk_id", flat=True)]
     return list(dict.fromkeys([*api.find_user_ids(email), *clerk_ids]))
