@@ -30,9 +30,9 @@ class Actor:
     """The origin of a change.
 
     Attributes:
-        user: the user who made the change, or None for the system or Clerk.
+        user: the user who made the change, or None if the system or Clerk did.
         delivery: the svix-id of the webhook that caused the change.
-        ip_address, user_agent: the client of the person who made the change.
+        ip_address, user_agent: the user's client.
         impersonator: the Clerk ID of the admin who is signed in as `user`.
     """
 

@@ -41,7 +41,7 @@ def verify_audit_log(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="verify_now")
 @describe(_("Verify the audit log on request"), _("Checks every audit row against its seal at an admin's request."))
 def verify_now() -> None:
-    """Verify the log because an admin requested it."""
+    """Run the verification that an admin requested."""
     _verify()
 
 

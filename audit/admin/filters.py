@@ -126,7 +126,7 @@ class ActorKindFilter(admin.SimpleListFilter):
 
 
 class _ValueFilter(admin.ListFilter):
-    """Filter by a value from a link on another page. A chip shows the value while the filter is active."""
+    """Filter by a value that only links on other pages set. While active, the filter is shown as a chip."""
 
     parameter = ""
     is_set_by_links = True

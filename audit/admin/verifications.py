@@ -1,4 +1,4 @@
-"""Admin pages for verifications of the audit log. An admin can start one."""
+"""Admin pages for audit log verifications, which admins can also start."""
 
 from typing import Any
 
@@ -84,7 +84,7 @@ class AuditVerificationAdmin(KeysetAdmin[AuditVerification]):
         return redirect(LIST)
 
     def running(self, request: HttpRequest) -> HttpResponse:
-        """Reload the list once the requested verification has ended."""
+        """Reload the list once the requested verification has finished."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return HttpResponse(status=NO_CONTENT) if _is_running() else HttpResponseClientRefresh()
@@ -95,7 +95,7 @@ class AuditVerificationAdmin(KeysetAdmin[AuditVerification]):
 
     @admin.display(description=_("problems"))
     def problem_list(self, verification: AuditVerification) -> SafeString | str:
-        """Return the problems with links to the rows and seals that they name, if these still exist."""
+        """Return the problems, with links to the rows and seals that still exist."""
         if not verification.problems:
             return "–"
         pairs = [*verification.locations, *[[None, None]] * len(verification.problems)]
@@ -122,7 +122,7 @@ def _request(actor: Actor, reason: str) -> None:
     with transaction.atomic():
         log.record(AuditLog.Action.VERIFICATION_REQUESTED, actor=actor, target=AuditVerification(), note=reason)
         try:
-            with transaction.atomic():  # the exception aborts the inner transaction
+            with transaction.atomic():  # the exception rolls back the inner transaction
                 tasks.verify_now.defer()
         except exceptions.AlreadyEnqueued:
             return

@@ -105,7 +105,7 @@ class AuditLog(AppendOnly):
         PROFILE_CREATED = "PROFILE_CREATED"
         # A profile field changed, including fields that hide the profile.
         PROFILE_UPDATED = "PROFILE_UPDATED"
-        # An account from before Clerk was linked to its user's Clerk ID.
+        # A pre-Clerk account was linked to a Clerk ID.
         IDENTITY_LINKED = "IDENTITY_LINKED"
         # An admin moved a Clerk identity from one account to another. There is one row per account.
         IDENTITY_MOVED = "IDENTITY_MOVED"
@@ -140,7 +140,7 @@ class AuditLog(AppendOnly):
         JOB_DISCARDED = "JOB_DISCARDED"
         # An admin cancelled a background job that had not started.
         JOB_CANCELLED = "JOB_CANCELLED"
-        # An admin changed the state of a group of errors.
+        # An admin changed the state of an error group.
         ERROR_GROUP_CHANGED = "ERROR_GROUP_CHANGED"
         # An admin marked a failed or dead event as resolved.
         EVENT_RESOLVED = "EVENT_RESOLVED"
@@ -148,13 +148,13 @@ class AuditLog(AppendOnly):
         EVENT_COPIED = "EVENT_COPIED"
         # An admin compared one user with Clerk.
         PERSON_FETCHED = "PERSON_FETCHED"
-        # An admin started a comparison of one person or everybody with Clerk, or its dry run.
+        # An admin started a comparison with Clerk for one or all users, either as a dry run or with repairs.
         RECONCILIATION_STARTED = "RECONCILIATION_STARTED"
         # An admin requested a verification of the audit log.
         VERIFICATION_REQUESTED = "VERIFICATION_REQUESTED"
-        # An admin asked Svix to send failed or missed deliveries again.
+        # An admin made Svix resend failed or missed deliveries.
         DELIVERIES_RECOVERED = "DELIVERIES_RECOVERED"
-        # An admin sent a test delivery to this site. The row contains the answer.
+        # An admin sent a test delivery to this site. The row contains the response.
         TEST_DELIVERY_SENT = "TEST_DELIVERY_SENT"
         # An admin viewed the personal data in an event's payload. Written before the data is shown.
         PAYLOAD_REVEALED = "PAYLOAD_REVEALED"
