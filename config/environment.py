@@ -166,7 +166,7 @@ def otlp_endpoint() -> str:
     """Return OTEL_EXPORTER_OTLP_ENDPOINT, or "".
 
     Raises:
-        ImproperlyConfigured: the value is not an HTTP URL, or the packages of OpenTelemetry are not installed.
+        ImproperlyConfigured: the value is not an HTTP URL, or OpenTelemetry is not installed.
     """
     text: str = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="").strip()
     parts = urlsplit(text)

@@ -39,7 +39,7 @@ ALLOWED_SPAN_FIELDS = (
     "status",
     "origin",
 )
-#: Context variables to report as tags. See config.logs.records.
+#: Log context variables to send as Sentry tags. See config.logs.records.
 TAGS = ("request_id", "client_request_id", "delivery_id", "job", "job_id")
 
 

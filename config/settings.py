@@ -75,11 +75,11 @@ CLERK_KEY_FRONTEND_API_URL = frontend_api_url(CLERK_PUBLISHABLE_KEY) if CLERK_PU
 CLERK_IMAGE_ORIGIN = "https://img.clerk.com"
 CLERK_FRONTEND_API_URL: str = env.str("CLERK_FRONTEND_API_URL", "").rstrip("/") or CLERK_KEY_FRONTEND_API_URL
 
-#: Access to the Svix account that sends the webhooks, to recover missed deliveries from the admin.
+#: Svix API key for the account that sends the webhooks. The admin uses it to recover missed deliveries.
 SVIX_API_KEY: str = env.str("SVIX_API_KEY", default="").strip()
 SVIX_APP_ID: str = env.str("SVIX_APP_ID", default="").strip()
 SVIX_ENDPOINT_ID: str = env.str("SVIX_ENDPOINT_ID", default="").strip()
-#: Defaults to the region in the key.
+#: Default: the region in the API key.
 SVIX_API_URL: str = env.str("SVIX_API_URL", default="").strip().rstrip("/")
 
 #: Schedules for reconciling recently changed users and all users with Clerk. Cron syntax, in UTC.
@@ -99,7 +99,7 @@ JOB_RETENTION_DAYS = integer("JOB_RETENTION_DAYS", 7, minimum=1)
 ALERT_URLS = comma_separated("ALERT_URLS")
 #: Schedule for evaluating the alert rules. Cron syntax in UTC, with an optional sixth field for seconds.
 ALERT_CHECK_CRON = cron("ALERT_CHECK_CRON", "* * * * * */15")
-#: An alert is resolved after its problem has been over for this time.
+#: An alert resolves once its problem has been gone for this long.
 ALERT_RESOLVE_AFTER_S = integer("ALERT_RESOLVE_AFTER_S", 300, minimum=1)
 
 #: This deployment's name and code version, for Sentry and the logs.
@@ -108,12 +108,12 @@ DEPLOYMENT, VERSION = deployment(), version()
 SENTRY_DSN = sentry_dsn()
 #: Fraction of requests and jobs to trace, from 0 to 1.
 SENTRY_TRACES_SAMPLE_RATE = fraction("SENTRY_TRACES_SAMPLE_RATE")
-#: The URL of the project's issues in Sentry, to which pages of error groups link.
+#: URL of the project's issues in Sentry. Error group pages link to it.
 SENTRY_ISSUES_URL = web_url("SENTRY_ISSUES_URL")
 if SENTRY_DSN:
     sentry.start(SENTRY_DSN, release=VERSION, environment=DEPLOYMENT, traces_sample_rate=SENTRY_TRACES_SAMPLE_RATE)
 
-#: The OpenTelemetry collector that receives traces and metrics. If empty, nothing is sent, and nothing is imported.
+#: OpenTelemetry collector for traces and metrics. If empty, OpenTelemetry is not imported.
 OTEL_EXPORTER_OTLP_ENDPOINT = otlp_endpoint()
 
 # --- Audit ------------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "config.logs.records.request_context",  # Must come first, so that every log record for a request contains its id.
+    "config.logs.records.request_context",  # Must come first, so that every log record has a request ID.
     "config.middleware.https_redirect.detect_loops",  # Must come before the next middleware, which redirects.
     "django.middleware.security.SecurityMiddleware",
     "config.middleware.site.browser_policies",
@@ -165,7 +165,7 @@ MIDDLEWARE = [
     # Must come before the next middleware, which may check a flag and return a response.
     "config.middleware.site.FlagCookiesMiddleware",
     "accounts.middleware.ClerkAuthenticationMiddleware",
-    # Must come after the previous middleware, which identifies the user.
+    # Must come after the previous middleware, which authenticates the user.
     "config.middleware.request_limits.limit_requests",
     "config.middleware.pages.PageMessageMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -209,8 +209,8 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# docs/architecture.md describes the queue's pitfalls. If a killed worker is restarted, its jobs run again after about 12 s.
-# Jobs run concurrently, so that a full reconciliation, which takes minutes, does not delay retries.
+# docs/architecture.md describes the queue's pitfalls. If a killed worker is restarted, its jobs run again after about
+# 12 s. Jobs run concurrently, so that a full reconciliation, which takes minutes, does not delay retries.
 PROCRASTINATE_WORKER_DEFAULTS: dict[str, Any] = {
     "concurrency": 4,
     "update_heartbeat_interval": 3.0,
@@ -221,7 +221,7 @@ if DATABASE_POOLER:
     # A pooler in transaction mode does not forward notifications, so workers behind it poll for jobs.
     PROCRASTINATE_WORKER_DEFAULTS |= {"listen_notify": False, "fetch_job_polling_interval": 1.0}
 PROCRASTINATE_ON_APP_READY = "webhooks.jobs.failures.connect"
-#: How often to look for workers that were killed. A starting worker also looks for the worker that it replaces.
+#: How often to check for killed workers. On startup, a worker also checks for the worker that it replaces.
 RECOVERY_CRON = "* * * * *"
 
 # --- Users and authentication -----------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ CACHES = {
 
 # --- Request limits ---------------------------------------------------------------------------------------------------
 
-#: Whether config.middleware.request_limits returns 429 for clients that send too many requests. Off in local mode for
+#: Whether config.middleware.request_limits returns 429 to clients that send too many requests. Off in local mode for
 #: load tests.
 REQUEST_LIMITS = boolean("REQUEST_LIMITS", default=not LOCAL_MODE)
 
@@ -373,8 +373,8 @@ LOGGING: dict[str, Any] = {
         "procrastinate": {"level": "WARNING"},
         # This logger logs every request's URL, which can contain a user id.
         "httpx": {"level": "WARNING"},
-        # This logger logs invalid URLs with their tokens and passwords. The module
-        # webhooks.monitoring.notifications.delivery reads its warnings and logs them without secrets.
+        # This logger's messages contain invalid URLs, including tokens and passwords.
+        # webhooks.monitoring.notifications.delivery collects the warnings and logs them without secrets.
         "apprise": {"level": "WARNING", "filters": ["capture"]},
     },
 }

@@ -1,4 +1,4 @@
-"""The storage of static files."""
+"""Static file storage."""
 
 from functools import cache
 
@@ -7,9 +7,10 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class CachedUrlStorage(CompressedManifestStaticFilesStorage):  # type: ignore[misc]  # whitenoise has no types
-    """Computes the URL of each file once, because a builder's page contains about 30 of them.
+    """Cache each file's URL, because a builder page contains about 30 static file URLs.
 
-    The manifest is read when the process starts, so the URLs cannot change. With DEBUG, files change.
+    URLs cannot change while the process runs, because the manifest is read at startup. With DEBUG, files can change, so
+    URLs are not cached.
     """
 
     def __init__(self, *args: object, **kwargs: object) -> None:

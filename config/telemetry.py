@@ -1,8 +1,8 @@
 """Send traces and metrics to an OpenTelemetry collector without personal data.
 
-This module is imported only if OTEL_EXPORTER_OTLP_ENDPOINT is set, because its packages are optional and take time to load.
-Only allow-listed attributes are sent. URLs, headers, query strings, parameters of SQL, IP addresses and messages of
-exceptions are dropped.
+This module is imported only if OTEL_EXPORTER_OTLP_ENDPOINT is set, because its packages are optional and slow to
+import. Only allow-listed attributes are sent. URLs, headers, query strings, SQL parameters, IP addresses and exception
+messages are dropped.
 """
 
 import os
@@ -31,7 +31,7 @@ from psycopg import Cursor
 from core.db import statements
 
 SERVICE = "buildappswith"
-#: OpenTelemetry's variable for stable attribute names.
+#: Makes OpenTelemetry use its stable attribute names.
 STABLE_NAMES = ("OTEL_SEMCONV_STABILITY_OPT_IN", "http,database")
 PROBES = "healthz,readyz,metrics"
 SHARED_ATTRIBUTES = frozenset(
@@ -40,18 +40,18 @@ SHARED_ATTRIBUTES = frozenset(
 DATABASE_ATTRIBUTES = frozenset(
     {"db.system", "db.system.name", "db.name", "db.namespace", "db.statement", "db.query.text", "db.operation.name"}
 )
-#: Of other sites only: this site's host name comes from the client.
+#: Sent only for outgoing requests. For incoming requests, the client chooses the host name.
 CLIENT_ATTRIBUTES = frozenset({"server.address", "server.port"})
 STATEMENTS = ("db.statement", "db.query.text")
-#: Our SQL contains only constants. This also removes literals from statements that a library composes.
+#: String literals in SQL. Our own statements contain only constants, but libraries may insert values.
 LITERAL = re.compile(r"'(?:[^']|'')*'")
 EXCEPTION_TYPE = "exception.type"
 
 
 def start() -> None:
-    """Start sending, and instrument Django, psycopg and httpx. Call it before Django loads its middleware."""
+    """Start exporting, and instrument Django, psycopg and httpx. Call this before Django loads its middleware."""
     os.environ.setdefault(*STABLE_NAMES)
-    # Without OpenTelemetry's default propagator for baggage, which would forward clients' text to Clerk.
+    # The default also includes the baggage propagator, which would forward text from clients to Clerk.
     propagate.set_global_textmap(TraceContextTextMapPropagator())
     resource = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", SERVICE)})
     provider = TracerProvider(sampler=cast("Sampler", RequestSampler(_get_from_env_or_default())), resource=resource)
@@ -68,13 +68,13 @@ def start() -> None:
 
 @contextmanager
 def job_span(task_name: str) -> Iterator[None]:
-    """Trace a background job, so that its statements belong to one trace."""
+    """Trace a background job, so that all the job's statements are in one trace."""
     with trace.get_tracer(SERVICE).start_as_current_span(task_name, kind=SpanKind.CONSUMER):
         yield
 
 
 class RequestSampler:
-    """Omits statements and requests outside a request or job, such as the worker's polling, each of which would be a trace."""
+    """Drop SQL statements and HTTP calls outside a request or job, such as polling by the worker."""
 
     def __init__(self, sampler: Sampler) -> None:
         self.sampler = sampler
@@ -92,7 +92,7 @@ class RequestSampler:
 
 
 class AllowListExporter:
-    """Removes attributes that are not allow-listed before spans are sent."""
+    """Export only allow-listed attributes."""
 
     def __init__(self, exporter: SpanExporter) -> None:
         self.exporter = exporter
@@ -109,7 +109,7 @@ class AllowListExporter:
 
 
 def without_personal_data(span: ReadableSpan) -> ReadableSpan:
-    """Return a copy with allow-listed attributes, and of exceptions only the type."""
+    """Return a copy with only allow-listed attributes and exception types."""
     events = [
         Event(event.name, {EXCEPTION_TYPE: event.attributes[EXCEPTION_TYPE]}, event.timestamp)
         for event in span.events

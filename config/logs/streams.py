@@ -1,7 +1,7 @@
-"""Write everything that a process prints as JSON lines, if LOG_FORMAT is json.
+"""Write all process output as JSON lines if LOG_FORMAT is json.
 
-Most lines are log records, which are JSON already. The rest are printed: by Django's system checks and commands, by
-Procrastinate's command, by Python on exit, and by libraries.
+Log records are already JSON. Other output comes from Django's system checks and commands, Procrastinate's command, the
+Python interpreter on exit, and libraries.
 """
 
 import json
@@ -18,7 +18,7 @@ from config.logs.records import json_formatter
 
 
 class JsonLines:
-    """A text stream that writes each printed line as JSON, and JSON lines unchanged."""
+    """A text stream that converts plain lines to JSON and leaves JSON lines unchanged."""
 
     def __init__(self, stream: TextIO, level: int) -> None:
         self.stream, self.level = stream, level
@@ -44,13 +44,13 @@ def format_line(message: str, level: int, error: BaseException | None = None) ->
     record = logging.LogRecord("output", level, "", 0, message.strip(), None, exc_info)
     try:
         return json_formatter().format(record) + "\n"
-    except ImproperlyConfigured:  # The message is probably about the setting that the formatter needs.
+    except ImproperlyConfigured:  # Probably the message reports the setting that the formatter needs.
         fields = {"level": record.levelname.lower(), "logger": record.name, "message": message.strip()}
         return json.dumps(fields, ensure_ascii=False) + "\n"
 
 
 def print_json_lines(*, include_stdout: bool = False) -> None:
-    """Replace the standard streams, unless a person reads them in a terminal or LOG_FORMAT is console."""
+    """Replace the standard streams, unless they are a terminal or LOG_FORMAT is console."""
     try:
         is_json = log_format() == "json"
     except ImproperlyConfigured:  # The settings will report the invalid value.
@@ -65,12 +65,12 @@ def print_json_lines(*, include_stdout: bool = False) -> None:
 
 
 def set_level(level: int) -> None:
-    """Set the level of lines that are printed to standard error from now on."""
+    """Set the log level for subsequent lines on standard error."""
     if isinstance(sys.stderr, JsonLines):
         sys.stderr.level = level
 
 
 def _print_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print an uncaught exception as one line with its stack."""
+    """Print an uncaught exception and its stack trace as one line."""
     sys.stderr.write(format_line(f"Uncaught exception: {kind.__name__}", logging.CRITICAL, error))
     sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Trace background jobs with OpenTelemetry."""
+"""Worker middleware that traces background jobs with OpenTelemetry."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -7,7 +7,7 @@ from procrastinate import JobContext
 
 
 async def traced_job(call_next: Callable[[], Awaitable[Any]], context: JobContext, worker: Any) -> Any:
-    """Record a span for the job. The worker uses this middleware only if OpenTelemetry is configured."""
+    """Record a span for the job. The middleware is installed only if OpenTelemetry is configured."""
     from config import telemetry
 
     with telemetry.job_span(context.job.task_name):

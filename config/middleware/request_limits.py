@@ -19,8 +19,8 @@ from accounts.security.request_counts import Limit, request_counter
 from core.client_ip import client_network
 
 MINUTE, HOUR = 60, 3600
-#: Internal network addresses. A proxy that TRUSTED_PROXY_COUNT does not include appears as one of these
-#: addresses. Counting all its requests together would lock everyone out.
+#: Internal networks. If TRUSTED_PROXY_COUNT does not include a proxy, all its requests appear to come from one internal
+#: address. Limiting that address would block all users.
 INTERNAL = [ipaddress.ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 INTERNAL += [ipaddress.ip_network(text) for text in ("169.254.0.0/16", "100.64.0.0/10", "::1", "fc00::/7", "fe80::/10")]
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
@@ -28,7 +28,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The limits for one kind of request. If there is no limit per person, only networks are counted."""
+    """Limits for one kind of request. Without a `person` limit, requests are only counted per network."""
 
     network: Limit
     person: Limit | None = None
@@ -37,7 +37,7 @@ class Rule:
 WRITE = Rule(Limit("write network", 600, MINUTE, batch=30), Limit("write", 120, MINUTE, batch=10))
 API = Rule(Limit("api network", 1200, MINUTE, batch=60), Limit("api", 600, MINUTE, batch=30))
 SEARCH = Rule(Limit("search network", 300, MINUTE, batch=20), Limit("search", 120, MINUTE, batch=10))
-#: Previews are requested while a person writes, and must not use up the limit for saving.
+#: Previews are requested while the user types, and must not use up the limit for saving.
 PREVIEW = Rule(Limit("preview network", 600, MINUTE, batch=30), Limit("preview", 120, MINUTE, batch=10))
 CARD = Rule(Limit("card network", 120, MINUTE, batch=10))
 SITEMAP = Rule(Limit("sitemap network", 120, MINUTE, batch=10))

@@ -35,7 +35,7 @@ PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in (*UNUSED_FEATURES,
 
 #: Other sites cannot embed our files, so that they cannot read them from a process that they share with us (Spectre).
 RESOURCE_POLICY = "same-origin"
-#: Other sites show this image in previews of links.
+#: Other sites show this image in link previews.
 SHARE_IMAGE = f"{settings.STATIC_URL}img/share."
 
 

@@ -18,5 +18,5 @@ class Command(procrastinate.Command):
             print_json_lines(include_stdout=True)
             check_settings()
             recover_after_start()
-            set_level(logging.INFO)  # Procrastinate prints only what it does. Errors are logged.
+            set_level(logging.INFO)  # Procrastinate prints only progress messages. Errors are logged.
         super().handle(*args, **options)
