@@ -1,4 +1,4 @@
-"""Identify errors by their kind and place, never by values.
+"""Group errors by kind and place, without using values.
 
 The kind is the exception's class. The place is the innermost function of this project in the traceback. Helpers in
 `core` are skipped, because unrelated code calls them. Line numbers are not part of the place, because every release
@@ -13,15 +13,15 @@ from typing import NamedTuple
 from django.db import Error as DatabaseError
 from psycopg import Error as PostgresError
 
-#: Packages whose functions are preferred as the place, and packages of helpers.
+#: Packages that are preferred as the place, and helper packages.
 PACKAGES, HELPERS = ("accounts", "audit", "profiles", "webhooks"), ("core",)
-#: Code that runs every event or job, and is therefore the place only if no other function is.
+#: Modules that run every event or job. Used as the place only if no other module is in the traceback.
 RUNNERS = ("webhooks.inbox.processing", "webhooks.inbox.service", "webhooks.jobs.failures")
 NUMBER = re.compile(r"\d+")
 
 
 class ErrorKind(NamedTuple):
-    """What identical errors have in common.
+    """The key for grouping errors.
 
     Attributes:
         place: the module and function, or "" if no function of this project is in the traceback.
@@ -40,7 +40,7 @@ class ErrorKind(NamedTuple):
 def identify(error: BaseException) -> ErrorKind:
     """Return the kind and place of an error. The result contains only names from code, constraints and schemas.
 
-    An exception class with the attribute `names_only` has messages without values, which are used as the detail.
+    If the exception class sets `names_only`, its messages contain no values and are used as the detail.
     """
     cause = error.__cause__ if isinstance(error, DatabaseError) and error.__cause__ else error
     return ErrorKind(type(cause).__name__[:100], _place(error)[:200], _detail(cause)[:200])

@@ -1,4 +1,4 @@
-"""Describe background jobs for operators, next to the code of each job."""
+"""Descriptions of background jobs for operators. Each job is described where it is defined."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from django.utils.functional import Promise
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """How to find the person that a job is about.
+    """How to find the user that a job is about.
 
     Attributes:
         argument: the job's argument that identifies a row of `model`.
         model: the model's label, such as `accounts.User`.
-        column: the column that contains the argument's value.
-        clerk_id: the path from the row to the person's Clerk ID.
+        column: the column of `model` to look the argument up in.
+        clerk_id: the lookup path from the row to the user's Clerk ID.
     """
 
     argument: str
@@ -26,21 +26,21 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """A job's short name, and one or two sentences about its purpose and the effect of a failure."""
+    """A job's title, and one or two sentences on the purpose and the effect of a failure."""
 
     title: str | Promise
     purpose: str | Promise
     person: Person | None
 
 
-#: The description of each job by the job's name.
+#: Descriptions by job name.
 descriptions: dict[str, Description] = {}
 
 
 def describe[**P, R](
     title: str | Promise, purpose: str | Promise, *, person: Person | None = None
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Describe a job. The decorator must be below `@app.task`, so that it receives the function."""
+    """Describe a job. Place this decorator below `@app.task`, so that it receives the function and not the task."""
 
     def decorator(function: Any) -> Any:
         descriptions[f"{function.__module__}.{function.__name__}"] = Description(title, purpose, person)

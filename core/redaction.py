@@ -28,14 +28,14 @@ SECRETS = re.compile(
 )
 #: A URL's query string, which can contain search terms and tokens.
 QUERY = re.compile(r"(?<=[\w/])\?[^\s'\"]+")
-#: Quoted values in error messages. After the words in the first group, and before "object", the quoted text is a name.
+#: Quoted text in error messages. After the words in the first group, or before "object", the text is a name.
 QUOTED = re.compile(
     r"""(constraint |column |relation |table |attribute |argument )?(?<!\w)"""
     r"""("[^"\n]*"|'[^'\n]*'|“[^”\n]*”)(?!\w)( object)?"""
 )
-#: An opening quote without its end. The value may contain a quote, so its end is unknown.
+#: An unmatched opening quote. The value may contain quotes, so its end is unknown.
 OPENING = re.compile(r"""(?<!\w)["'“](?=\S)""")
-#: A name in code or in the database.
+#: An identifier in code or in the database.
 NAME = re.compile(r"[A-Za-z_][\w.$-]{0,127}", re.ASCII)
 #: A quoted value that continues on the next line.
 UNCLOSED = re.compile(r"""(?<!\w)"[^"\n]*\Z""")
@@ -52,7 +52,7 @@ CHAIN = re.compile(r"\n\n((?:During handling of|The above exception was) [^\n]*:
 #: Lines that PostgreSQL adds below its message. They contain values.
 MESSAGE_CONTEXT = re.compile(r"(?:DETAIL|HINT|CONTEXT|QUERY|STATEMENT|LINE \d+|Failing row)\b")
 
-#: Names of fields, keys and settings in our code and in Clerk's schema. `keep_names` adds them when Django starts.
+#: Field, key and setting names from our code and Clerk's schema. Added with `keep_names` when Django starts.
 known_names: set[str] = set()
 
 #: Search terms that are safe to store permanently: numbers, row references, and Clerk and Svix ids.
@@ -60,7 +60,7 @@ IDS = re.compile(r"\d{1,19}|[a-z]+\.[a-z]+:\d{1,19}|(?:user|sess|org|ins|msg)_\w
 
 
 def keep_names(names: Iterable[str]) -> None:
-    """Keep these names in quotes. A person's value that equals a name is also kept, because it reveals nothing else."""
+    """Do not redact these names in quotes. A value that happens to equal a name is kept too, which is harmless."""
     known_names.update(names)
 
 
@@ -86,7 +86,7 @@ def redact_error(text: str) -> str:
 
 
 def _redact_quoted(text: str) -> str:
-    """Replace quoted values, and everything after a value whose end cannot be found. Keep quoted names."""
+    """Redact quoted values, and the rest of the text after an unmatched quote. Keep quoted names."""
     parts: list[str] = []
     position = 0
     for found in QUOTED.finditer(text):
@@ -101,7 +101,7 @@ def _redact_quoted(text: str) -> str:
 
 
 def _is_name(found: re.Match[str]) -> bool:
-    """Return whether the quoted text is a name. Names of constraints and classes are not in `known_names`."""
+    """Return whether the quoted text is a name, either known or marked by an adjacent word such as "constraint"."""
     quoted = found[2][1:-1]
     return quoted in known_names or (bool(found[1] or found[3]) and NAME.fullmatch(quoted) is not None)
 

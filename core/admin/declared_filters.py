@@ -32,7 +32,7 @@ class DeclaredFiltersChangeList(ChangeList):
 
     Attributes:
         warnings: messages about invalid query parameters that were ignored.
-        unfiltered_url: the URL of the list without filters and search.
+        unfiltered_url: the list URL without filters or search term.
     """
 
     model_admin: "DeclaredFiltersMixin[Any]"
@@ -98,7 +98,7 @@ class DeclaredFiltersMixin[M: Model](admin.ModelAdmin[M]):
         return None if "\x00" in object_id else super().get_object(request, object_id, from_field or None)
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
-        """Say that the row does not exist. Django redirects to the index, which hides the cause."""
+        """Return a 404 page instead of redirecting to the admin index, which hides the cause."""
         context = {"title": _("Not found"), "opts": opts, "object_id": unquote(object_id)[:100]}
         return render(request, "admin/missing.html", self.admin_site.each_context(request) | context, status=404)
 

@@ -1,4 +1,4 @@
-"""The filters of an admin list as groups of links, and its active filters as removable chips."""
+"""Admin list filters as groups of links, and active filters as removable chips."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -7,12 +7,12 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.utils.functional import Promise
 
-#: Longer groups of links are folded.
+#: Groups with more links are collapsed.
 MAX_LINKS = 7
 
 
 class Chip(NamedTuple):
-    """An active filter, and the URL of the list without it."""
+    """An active filter, and the list URL that removes the filter."""
 
     label: str | Promise
     value: str | Promise
@@ -20,7 +20,7 @@ class Chip(NamedTuple):
 
 
 class FilterGroup(NamedTuple):
-    """One filter with its choices as Django's filters yield them. The first choice removes the filter."""
+    """A filter and its choices, as returned by `choices()`. The first choice removes the filter."""
 
     title: str | Promise
     choices: list[dict[str, Any]]
@@ -36,7 +36,7 @@ class FilterGroup(NamedTuple):
 
     @property
     def is_offered(self) -> bool:
-        """Whether the list shows the group's links. Some filters are set only by links on other pages."""
+        """Whether to show the group's links. Some filters can only be set by links on other pages."""
         return not getattr(self.spec, "is_set_by_links", False)
 
 

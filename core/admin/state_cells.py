@@ -1,4 +1,4 @@
-"""Cells of admin lists that show a state as an icon and a word, so that its meaning does not depend on colour."""
+"""Admin list cells that show a state as an icon and a label, so that the meaning does not depend on colour."""
 
 from django.templatetags.static import static
 from django.utils.functional import Promise
@@ -10,8 +10,8 @@ def state_cell(level: str, label: str | Promise, icon: str = "") -> SafeString:
     """Return a state's icon and label.
 
     Args:
-        level: good, attention, bad or neutral. static/css/operators.css defines a colour for each.
-        icon: the name of a symbol in static/img/states.svg. The default is the level.
+        level: good, attention, bad or neutral. The colours are in static/css/operators.css.
+        icon: a symbol name in static/img/states.svg. Defaults to the level.
     """
     markup = (
         '<span class="state is-{}"><svg class="state-icon" aria-hidden="true"><use href="{}#{}"></use></svg> {}</span>'

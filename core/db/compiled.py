@@ -1,6 +1,6 @@
-"""Querysets whose SQL is compiled once, for small queries that run on many requests.
+"""Compile the SQL of small, frequent querysets only once.
 
-Django compiles the SQL of a queryset each time, which takes longer than PostgreSQL needs to find a few rows by a key.
+Django compiles a queryset on every evaluation. For a few rows by key, that takes longer than the query itself.
 """
 
 import re
@@ -13,7 +13,7 @@ from django.db.models import Model, QuerySet
 from core.db.loading import load, loaded_fields
 from core.db.statements import hot_cursor
 
-#: The names of columns are not needed. psycopg parses statements of more than 4,096 characters on each execution.
+#: Column aliases are removed to shorten the SQL: psycopg parses statements over 4,096 characters on every execution.
 _COLUMN_NAME = re.compile(r' AS "\w+"(?=, | FROM )')
 
 
@@ -23,8 +23,8 @@ def compile_query[Value](
     """Return a function that returns the rows of `build(value)` as tuples.
 
     Args:
-        build: returns a `values_list()`. The given value must be its only parameter.
-        placeholder: any value with which the SQL can be compiled.
+        build: returns a `values_list()` queryset with the given value as its only parameter.
+        placeholder: any valid value, used to compile the SQL.
     """
 
     @cache
@@ -44,9 +44,9 @@ def compile_query[Value](
 
 
 def compile_related[Row: Model](model: type[Row], column: str) -> Callable[[Model, str], None]:
-    """Return a function that loads the rows of `model` whose `column` refers to a row, like `prefetch_related_objects`.
+    """Return a function that prefetches the rows of `model` whose `column` refers to a given row.
 
-    The function's arguments are the row and the name of its related manager. Rows that are already loaded are kept.
+    The function takes the row and the name of the related manager. It does nothing if the rows are already prefetched.
     """
     find = compile_query(lambda pk: model._default_manager.filter(**{column: pk}).values_list(*attributes(model)), 0)
 
@@ -62,5 +62,5 @@ def compile_related[Row: Model](model: type[Row], column: str) -> Callable[[Mode
 
 
 def attributes(model: type[Model], prefix: str = "") -> list[str]:
-    """Return the names for `values_list()` whose values `core.db.loading.load` expects."""
+    """Return the `values_list()` names for the values that `core.db.loading.load` expects."""
     return [f"{prefix}{field.attname}" for field in loaded_fields(model)]

@@ -1,8 +1,8 @@
-"""Collect the writes of a transaction and execute them as one statement.
+"""Collect a transaction's writes and execute them as one statement.
 
-Every statement costs a round trip, and Python and PostgreSQL spend more time on each than on its rows. Inside a `joined`
-block, writes are collected and executed at its end, in the same transaction. A statement that names one of the written
-tables would read outdated rows, so the collected writes are executed before it.
+Each statement needs a round trip, and its fixed cost in Python and PostgreSQL exceeds the cost per row. A `joined`
+block collects writes and executes them at the end of the block, in the same transaction. A statement that names one of
+the written tables would read outdated rows, so the collected writes are executed before that statement.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +25,7 @@ class _Writes:
 
     Attributes:
         inserted: the new rows of each model.
-        updated: the fields of each model, and its changed rows by primary key.
+        updated: the fields to write and the changed rows by primary key, for each model.
     """
 
     inserted: dict[type[models.Model], list[models.Model]] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class _Writes:
     tables: set[str] = field(default_factory=set)
 
     def take(self) -> list[Statement]:
-        """Return a statement for each table, and forget the writes."""
+        """Return a statement for each table, and clear the collected writes."""
         taken = [statements.update_statement(list(rows.values()), fields) for fields, rows in self.updated.values()]
         taken += [statements.insert_statement(rows) for rows in self.inserted.values()]
         self.inserted, self.updated, self.tables = {}, {}, set()
@@ -49,7 +49,7 @@ class _Writes:
     ) -> Any:
         """Execute the writes before a statement that names their tables, or that starts or ends a savepoint.
 
-        A savepoint that is rolled back discards the writes that were collected in it.
+        Rolling back to a savepoint discards the writes that were collected since the savepoint.
         """
         if sql.startswith("ROLLBACK TO SAVEPOINT"):
             self.take()
@@ -63,10 +63,10 @@ _current: ContextVar[_Writes | None] = ContextVar("joined_writes", default=None)
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Execute the writes of the block together at its end. If the block raises, execute none of them.
+    """Execute the block's writes together at its end, unless the block raises.
 
-    The block must be in a transaction that is rolled back if the block raises. A nested block adds its writes to the
-    outer one.
+    The block must be in a transaction that is rolled back if the block raises. Writes in a nested block are executed
+    with those of the outer block.
     """
     if _current.get() is not None:
         yield
@@ -92,7 +92,7 @@ def insert(row: models.Model) -> None:
 
 
 def update_all(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
-    """Write the named fields of locked rows of one model. Their values are read when the writes are executed."""
+    """Write fields of locked rows of one model. The values are read when the writes are executed."""
     writes = _current.get()
     if writes is None:
         statements.update_all(rows, fields)
@@ -107,6 +107,6 @@ def update_all(rows: Sequence[models.Model], fields: Sequence[str]) -> None:
 
 
 def take() -> list[Statement]:
-    """Return the collected writes, so that the caller executes them together with a statement of its own."""
+    """Return and clear the collected writes, so that the caller can execute them with its own statement."""
     writes = _current.get()
     return writes.take() if writes else []

@@ -1,4 +1,4 @@
-"""Create model instances from values that were read without a queryset."""
+"""Create model instances from rows that were fetched without a queryset."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -9,12 +9,12 @@ from django.db.models.base import ModelState
 
 
 def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
-    """Return a row of `model` from the values of `loaded_fields`."""
+    """Return a `model` instance from the values of `loaded_fields`."""
     names, converted_fields = _load_plan(model)
     converted = list(values)
     for index, field in converted_fields:
         converted[index] = field.from_db_value(converted[index], None, connection)
-    # from_db() assigns each value, and compares each name with all others if a field is deferred.
+    # from_db() is slower: it assigns each value, and if a field is deferred, compares each name with all others.
     row = model.__new__(model)
     row.__dict__.update(zip(names, converted, strict=True))
     row._state = ModelState()
@@ -24,7 +24,7 @@ def load[Row: models.Model](model: type[Row], values: Sequence[Any]) -> Row:
 
 @cache
 def _load_plan(model: type[models.Model]) -> tuple[list[str], list[tuple[int, Any]]]:
-    """Return the attributes of the loaded fields, and the fields whose values must be converted, by their index."""
+    """Return the attribute names of the loaded fields, and the index of each field that converts its values."""
     fields = loaded_fields(model)
     converted = [(index, field) for index, field in enumerate(fields) if hasattr(field, "from_db_value")]
     return [field.attname for field in fields], converted

@@ -18,10 +18,10 @@ from core.db.loading import load, loaded_fields
 
 #: SQL expressions that replace the values of columns. They can refer to the JSON of the row as `item`.
 type Expressions = tuple[tuple[str, str], ...]
-#: SQL and its only parameter, the rows as JSON.
+#: SQL and its only parameter: the rows as JSON.
 type Statement = tuple[str, str]
 
-#: The class of `hot_cursor`'s cursors. config.telemetry replaces it with a traced one.
+#: Cursor class for `hot_cursor`. config.telemetry replaces it with a traced class.
 hot_cursor_class: type[ServerBindingCursor[Any]] = ServerBindingCursor
 
 
@@ -37,7 +37,7 @@ def hot_cursor() -> Any:
 
 
 def execute(statements: Sequence[Statement]) -> None:
-    """Execute several writes as one statement. They must not write the same row."""
+    """Execute several writes as one statement. No row can be written twice."""
     if statements:
         sql, parameters = _join(statements)
         with hot_cursor() as cursor:
@@ -45,7 +45,7 @@ def execute(statements: Sequence[Statement]) -> None:
 
 
 def insert_statement(rows: Sequence[models.Model]) -> Statement:
-    """Return a statement that inserts rows of one model. It does not set their primary keys."""
+    """Return a statement that inserts rows of one model. Their primary keys are not set."""
     return _insert_sql(type(rows[0])), _as_json(map(_values, rows))
 
 
@@ -73,12 +73,11 @@ def insert_new[Row: models.Model](
     """Insert the rows that violate no unique constraint, set their primary keys, and return them. See `insert_if_new`.
 
     Args:
-        key: the name of a unique column, which identifies the inserted rows. One row alone needs none: name its primary
-            key.
-        expressions: SQL for columns whose values PostgreSQL computes. Their attributes are set from the inserted row.
-        items: values for the expressions, one mapping for each row.
+        key: a unique column that identifies the inserted rows. For a single row, use the primary key.
+        expressions: SQL for columns that PostgreSQL computes. The computed values are set on the instances.
+        items: values for the expressions, one mapping per row.
         condition: an SQL condition that rows must meet to be inserted. It can refer to the row as `new`.
-        also: writes of other rows to execute with the same statement.
+        also: other writes to execute in the same statement.
     """
     if not rows:
         return []
@@ -169,7 +168,7 @@ def select_related_rows(
 
     Args:
         column: a unique bigint column that all models have.
-        is_locked: lock the rows, as `lock` does.
+        is_locked: whether to lock the rows, like `lock`.
     """
     if not values:
         return {}
@@ -206,7 +205,7 @@ def _related_sql(models_: tuple[type[models.Model], ...], column: str, is_locked
         table = model._meta.db_table
         names = [f'"{field.column}"' for field in loaded_fields(model)]
         columns += [f'"{table}".{name}' for name in names]
-        # PostgreSQL cannot lock the optional side of a join itself.
+        # PostgreSQL cannot lock the nullable side of an outer join, so the subquery locks the rows.
         rows = f'SELECT {", ".join(names)} FROM "{table}" WHERE "{column}" = ANY(%s){lock_clause}'  # noqa: S608
         joins.append(f'LEFT JOIN ({rows}) AS "{table}" ON "{table}"."{column}" = given.value')
     return f"SELECT given.value, {', '.join(columns)} FROM unnest(%s::bigint[]) AS given (value) {' '.join(joins)}"  # noqa: S608
@@ -248,7 +247,7 @@ def _named(model: type[models.Model], names: tuple[str, ...]) -> list[Any]:
 
 
 def _join(statements: Sequence[Statement]) -> tuple[str, list[str]]:
-    """Return one statement for all, and its parameters. It returns what the last statement returns."""
+    """Combine statements into one, which returns the rows of the last statement. Also return the parameters."""
     *others, last = (sql for sql, _ in statements)
     joined = ", ".join(f"write_{number} AS ({sql})" for number, sql in enumerate(others))
     return (f"WITH {joined} {last}" if others else last), [values for _, values in statements]

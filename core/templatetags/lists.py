@@ -1,4 +1,4 @@
-"""Template filters of admin lists."""
+"""Template filters for admin lists."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.filter
 def label_cells(cells: Sequence[SafeString], headers: Sequence[Mapping[str, Any]]) -> Iterator[SafeString]:
-    """Add the column's name to each cell as `data-label`. Cells begin with `<td` or `<th`."""
+    """Add the column name to each cell as `data-label`. Cells must begin with `<td` or `<th`."""
     for cell, header in zip(cells, headers, strict=True):
         if "action-checkbox-column" in header.get("class_attrib", ""):
             yield cell
