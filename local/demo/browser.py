@@ -69,7 +69,7 @@ class Form:
             self.values[name] = _field_values(self.kinds[name], value)
 
     def _fill_rows(self, name: str, entries: list[str]) -> None:
-        """Fill in rows of two lists each, for example with a language and its level from "pl:native"."""
+        """Fill in rows of two select boxes, for example the language and the level from "pl:native"."""
         for row, entry in enumerate(entries):
             first, _, second = entry.partition(":")
             self.values |= {f"{name}_{2 * row}": [first], f"{name}_{2 * row + 1}": [second]}

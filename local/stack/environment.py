@@ -116,7 +116,7 @@ def read_or_generate(path: Path, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the variables from a file of NAME=value lines. Comments and blank lines are ignored."""
+    """Return the variables in a NAME=value file. Comments and blank lines are ignored."""
     if not path.exists():
         return {}
     lines = (line.strip() for line in path.read_text().splitlines())

