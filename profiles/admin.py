@@ -1,4 +1,4 @@
-"""Admin pages for profiles, which are read-only, and for search synonyms. Profiles are edited on their own pages."""
+"""Admin pages for profiles (read-only) and search synonyms. Profiles are edited on their public pages."""
 
 from typing import Any, override
 
@@ -147,7 +147,7 @@ class FormerSlugAdmin(VisibilityColumnMixin[FormerSlug], ReadOnlyAdmin[FormerSlu
 
 @admin.register(SearchSynonym)
 class SearchSynonymAdmin(DeclaredFiltersMixin[SearchSynonym]):
-    """Synonyms for the directory search. Admins and local operators can edit them."""
+    """Directory search synonyms, which admins and local operators can edit."""
 
     form = SynonymForm
     list_display = ("phrases", "also_found", "domain_labels", "updated_at")
@@ -189,7 +189,7 @@ class SearchSynonymAdmin(DeclaredFiltersMixin[SearchSynonym]):
 
     @override
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SearchSynonym]) -> None:
-        """Delete synonyms one by one, so that each deletion is audited."""
+        """Delete each synonym separately, so that every deletion is audited."""
         with transaction.atomic():
             for synonym in queryset:
                 self.delete_model(request, synonym)

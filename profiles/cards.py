@@ -1,11 +1,11 @@
-"""Builder cards, which the home page, the directory and shortlists show."""
+"""Builder cards for the home page, the directory and shortlists."""
 
 from django.db.models import QuerySet
 
 from profiles.models import BuilderProfile
 from profiles.models.versions import CARD_VERSION
 
-#: Columns for the cards and for sorting.
+#: Columns that cards and sorting need.
 _CARD_COLUMNS = (
     *(
         "slug",
@@ -26,5 +26,5 @@ _CARD_COLUMNS = (
 
 
 def with_cards(builders: "QuerySet[BuilderProfile]") -> "QuerySet[BuilderProfile]":
-    """Load only the columns that cards need, and the version of the cached card."""
+    """Load only the columns that cards need, and add the card cache version."""
     return builders.only(*_CARD_COLUMNS).annotate(card_version=CARD_VERSION)

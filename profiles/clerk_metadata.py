@@ -18,7 +18,8 @@ BUILDER_FIELDS = {
 }
 CLIENT_FIELDS = {"company_name": "companyName"}
 KEYS: dict[type[Profile], dict[str, str]] = {BuilderProfile: BUILDER_FIELDS, ClientProfile: CLIENT_FIELDS}
-#: Contains only names of this module. It runs for every role change and for every page of users in a reconciliation.
+#: Raw SQL, because this runs for every role change and for each page of users in a reconciliation. Contains only names
+#: from this module.
 _SELECT = f"""
 SELECT given.id, builder.id IS NOT NULL, client.id IS NOT NULL,
     {", ".join(f"builder.{field}" for field in BUILDER_FIELDS)}, {", ".join(f"client.{field}" for field in CLIENT_FIELDS)}
@@ -36,7 +37,7 @@ PRESENCE_FIELDS = frozenset({"deleted_at"})
 def for_users(users: Collection[User]) -> dict[int, dict[str, Any]]:
     """Return the metadata to push, by user id. Empty values are None. Users without a profile are omitted.
 
-    Profiles that this transaction has locked are not loaded again.
+    Profiles that this transaction has already locked are not loaded again.
     """
     metadata = {user.pk: _of_locked(user) for user in users if user_profiles.are_known(user)}
     metadata |= _load([user.pk for user in users if user.pk not in metadata])

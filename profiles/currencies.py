@@ -1,9 +1,9 @@
-"""Guess a person's currency from the browser's languages."""
+"""Guess a visitor's currency from the browser languages."""
 
 from profiles.models.choices import Currency
 
 _EURO = "AT BE BG CY DE EE ES FI FR GR HR IE IT LT LU LV MT NL PT SI SK"
-#: Currencies by ISO 3166 country, if they do not begin with the country's code.
+#: Currencies whose code does not start with the country code, by ISO 3166 country.
 _BY_COUNTRY = dict.fromkeys(_EURO.split(), "EUR") | {"LI": "CHF", "GL": "DKK"}
 
 

@@ -1,10 +1,10 @@
-"""Languages that builders speak and write in: a list of ISO 639 codes, and levels of knowledge."""
+"""Languages that builders speak and write: ISO 639 codes and proficiency levels."""
 
 from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-#: English and native names by code: ISO 639-1, or ISO 639-3 for languages without a code of two letters.
+#: English and native names by ISO 639-1 code, or by ISO 639-3 code for languages without a two-letter code.
 LANGUAGES = {
     "af": ("Afrikaans", "Afrikaans"),
     "am": ("Amharic", "አማርኛ"),
@@ -149,7 +149,7 @@ class Level(models.TextChoices):
 
 
 def split(entry: str) -> tuple[str, str]:
-    """Return the code and the level of an entry such as "pl:native". The level may be blank."""
+    """Split an entry such as "pl:native" into code and level. The level can be ""."""
     code, _separator, level = entry.partition(":")
     return code, level
 
@@ -160,12 +160,12 @@ def is_valid(entry: str) -> bool:
 
 
 def name(code: str) -> str:
-    """Return a language's name in the active language if Django has a translation, or its English name."""
+    """Return the language's name, translated if Django has a translation, otherwise in English."""
     return gettext(LANGUAGES[code][0]) if code in LANGUAGES else code
 
 
 def described(entry: str) -> str:
-    """Return an entry as text, for example "Polish (native)"."""
+    """Format an entry as text, for example "Polish (native)"."""
     code, level = split(entry)
     label = str(Level(level).label).lower() if level in Level else ""
     return gettext("%(language)s (%(level)s)") % {"language": name(code), "level": label} if label else name(code)
@@ -177,5 +177,5 @@ def from_header(header: str) -> str:
     return next((_SAME.get(code, code) for code in codes if _SAME.get(code, code) in LANGUAGES), "")
 
 
-#: Codes that browsers send for languages with another code in the list.
+#: Alternative language codes that browsers send.
 _SAME = {"no": "nb", "iw": "he", "in": "id", "fil": "tl"}

@@ -1,4 +1,4 @@
-"""Profiles follow roles. Gaining a role creates or restores its profile, losing it archives the profile. No row is deleted."""
+"""Keep profiles in sync with roles. Adding a role creates or restores a profile, removing a role archives it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from profiles.models import BuilderProfile, ClientProfile, Profile
 from profiles.slugs import slug_candidates
 
 PROFILE_CREATED, PROFILE_UPDATED = AuditLog.Action.PROFILE_CREATED, AuditLog.Action.PROFILE_UPDATED
-#: A user, and who made the change that the profiles of this user follow.
+#: A user, and the actor to record for changes to the user's profiles.
 type Person = tuple[User, Actor]
 #: ADMIN has no profile.
 PROFILE_OF_ROLE: dict[str, type[Profile]] = {
@@ -58,7 +58,7 @@ TAKEN_SLUGS = """
 SELECT slug FROM profiles_builderprofile WHERE slug = ANY(%(slugs)s)
 UNION ALL SELECT slug FROM profiles_formerslug WHERE slug = ANY(%(slugs)s)
 """
-#: Attempts to insert a profile. A failed one means that the slug was taken, by another row of the statement or of a
+#: Maximum attempts to insert a profile. An attempt fails if its slug is taken by another row in the statement or by a
 #: concurrent transaction.
 MAX_SLUG_RACES = 3
 #: User fields that the directory indexes.
@@ -67,7 +67,7 @@ INDEXED_USER_FIELDS = frozenset({"name", "username", "image_url"})
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """The roles of a user that must have a profile, and those that must have none."""
+    """A user's roles that must have a profile, and roles that must not have one."""
 
     user: User
     actor: Actor
@@ -91,7 +91,7 @@ def follow_roles(changes: Sequence[RoleChange]) -> None:
 
 
 def ensure_profiles(people: Sequence[Person]) -> None:
-    """Create, restore and archive profiles until they match the roles of locked users, whatever the cause of the drift."""
+    """Create, restore and archive profiles so that they match the roles of locked users."""
     roles = set(PROFILE_OF_ROLE)
     _match([_Target(user, actor, user.roles, roles - set(user.roles)) for user, actor in people])
     follow_names(people, condition="slug IS NULL")
@@ -100,7 +100,7 @@ def ensure_profiles(people: Sequence[Person]) -> None:
 def follow_syncs(syncs: Sequence[UserSync]) -> None:
     """Update the builder profiles of known users whose name or image changed.
 
-    A profile that is created or restored by the same payload is indexed at that moment.
+    Profiles that the same payload creates or restores are already indexed.
     """
     builder = User.Role.BUILDER
     follow_names(
@@ -115,12 +115,12 @@ def follow_syncs(syncs: Sequence[UserSync]) -> None:
 
 
 def _gained_name(sync: UserSync) -> bool:
-    """Return whether the user had no name, so that an archived profile may also have no slug."""
+    """Return whether the user had no name before. An archived profile may then also lack a slug."""
     return not any(sync.changes.get(name, (getattr(sync.user, name), None))[0] for name in ("name", "username"))
 
 
 def follow_names(people: Sequence[Person], *, condition: str = "TRUE") -> None:
-    """Index the builder profiles that meet an SQL condition, and give those without a slug one made of the user's name."""
+    """Reindex builder profiles that meet an SQL condition. Assign missing slugs based on the user's name."""
     locked = _locked(BuilderProfile, people, condition)
     named = [profile for profile, _ in locked if profile.slug]
     _assign_slugs([(profile, actor) for profile, actor in locked if not profile.slug])
@@ -149,7 +149,7 @@ def _taken_slugs(slugs: list[str]) -> set[str]:
 
 @transaction.atomic
 def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
-    """Create or restore, even from deletion, the profile that `user` asks for. Builder profiles start unpublished."""
+    """Create the requested profile, or restore an archived or deleted one. Builder profiles start unpublished."""
     for _ in range(MAX_SLUG_RACES):
         created = bool(_insert(model, [(user, actor)]))
         if found := _locked(model, [(user, actor)]):
@@ -165,7 +165,7 @@ def request_profile(model: type[Profile], user: User, *, actor: Actor) -> None:
 
 
 def _match(targets: Sequence[_Target]) -> None:
-    """Insert missing profiles, and restore or archive the others. Usually all that are wanted are missing."""
+    """Insert missing profiles, and restore or archive existing ones. Usually, all wanted profiles are missing."""
     for role, model in PROFILE_OF_ROLE.items():
         _insert(model, [(target.user, target.actor) for target in targets if role in target.wanted])
     rest = [target for target in targets if target.unwanted or _missing(target)]
@@ -180,13 +180,13 @@ def _match(targets: Sequence[_Target]) -> None:
 
 
 def _missing(target: _Target) -> list[type[Profile]]:
-    """Return the models of the wanted profiles that are not known to exist."""
+    """Return the models of wanted profiles that have not been found."""
     wanted = [model for role, model in PROFILE_OF_ROLE.items() if role in target.wanted]
     return [model for model in wanted if user_profiles.get(target.user, model) is None]
 
 
 def _locked[P: Profile](model: type[P], people: Sequence[Person], condition: str = "TRUE") -> list[tuple[P, Actor]]:
-    """Return the profiles of these people that meet an SQL condition, locked, each with the actor of its user."""
+    """Lock profiles that meet an SQL condition, and return each profile with its actor."""
     person_of = {user.pk: (user, actor) for user, actor in people}
     profiles = lock(model, "user_id", list(person_of), condition=condition)
     for profile in profiles:
@@ -195,9 +195,10 @@ def _locked[P: Profile](model: type[P], people: Sequence[Person], condition: str
 
 
 def _insert(model: type[Profile], people: Sequence[Person]) -> set[int]:
-    """Insert profiles for users who have none, and return the IDs of these users.
+    """Insert profiles for users without one, and return the IDs of these users.
 
-    A builder profile is not inserted if its slug is taken, by a concurrent transaction or by another row of the statement.
+    A builder profile is not inserted if its slug is taken by another row in the statement or by a concurrent
+    transaction.
     """
     profiles = [model(user=user) for user, _ in people]
     for profile in profiles:

@@ -17,7 +17,7 @@ def builder_page_url(user_id: int) -> str:
 
 
 def sign_in_heading(page: ResolverMatch) -> str:
-    """Return the heading of the sign-in page for visitors who want to write to a builder with a public page."""
+    """Return the sign-in heading for visitors who want to message a builder with a public page."""
     if page.view_name != "profiles:contact":
         return ""
     builder = BuilderProfile.objects.published().filter(slug=postgres_safe(page.kwargs["slug"])).first()

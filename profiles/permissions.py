@@ -27,8 +27,8 @@ class ProfileAccess:
     """A user's permissions on a profile.
 
     Attributes:
-        role: the user's relationship to the profile. For their own profile, admins have the role of owner.
-        can_publish: whether the user can publish and unpublish the profile. Only its owner can.
+        role: the user's relationship to the profile. Admins are the owner of their own profile.
+        can_publish: whether the user can publish and unpublish the profile. Only the owner can.
         can_verify: whether the user can set the tier and badges, and feature or hide the profile.
         can_contact: whether the user can send the owner a message, without seeing the owner's email address.
         can_save: whether the user can add the profile to their shortlist.

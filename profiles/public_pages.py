@@ -15,11 +15,11 @@ from django.utils.translation import get_language
 
 from accounts.clerk.authentication import NO_TOKEN, SignedOut
 
-#: Seconds for which a shared cache may serve a page without revalidating it. Hiding a page takes effect after this
-#: time at the latest.
+#: Seconds for which a shared cache may serve a page without revalidating it. A hidden page can remain visible for this
+#: long.
 SHARED_MAX_AGE_S = 5
 MESSAGES_COOKIE = "messages"
-#: Set when a visitor chooses a currency for rates. Pages then depend on the visitor.
+#: Set if the visitor has chosen a currency for rates, so pages differ by visitor.
 CURRENCY_COOKIE = "currency"
 
 
@@ -34,25 +34,25 @@ def is_for_every_visitor(request: HttpRequest) -> bool:
 def etag_of(*parts: object) -> str:
     """Return the ETag of a page that depends on `parts`, the language and the deployed code.
 
-    It is weak, because compression changes the bytes of a page.
+    The ETag is weak, because compression changes the bytes.
     """
     return f'W/"{hashlib.sha256(repr((_build(), get_language(), *parts)).encode()).hexdigest()[:32]}"'
 
 
 def unchanged_response(request: HttpRequest, etag: str) -> HttpResponse | None:
-    """Return 304 if the client has the page with this ETag."""
+    """Return a 304 response if the client already has the page with this ETag, otherwise None."""
     response = get_conditional_response(request, etag=etag)
     return share(response, etag) if isinstance(response, HttpResponse) else None
 
 
 def share_by_content(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Share a page whose ETag is a digest of its content. Revalidation saves only the transfer."""
+    """Share a page, using a content digest as its ETag. Revalidation saves only the transfer, not the rendering."""
     etag = etag_of(hashlib.sha256(response.content).hexdigest())
     return unchanged_response(request, etag) or share(response, etag)
 
 
 def share(response: HttpResponse, etag: str) -> HttpResponse:
-    """Allow shared caches to store a page. Call it only if `is_for_every_visitor`."""
+    """Allow shared caches to store a page. Call this only if `is_for_every_visitor()` is true."""
     response["ETag"] = etag
     patch_vary_headers(response, ["Accept-Encoding"])  # the compression middleware skips responses without a body
     patch_cache_control(response, public=True, max_age=0, s_maxage=SHARED_MAX_AGE_S, must_revalidate=True)
@@ -61,7 +61,7 @@ def share(response: HttpResponse, etag: str) -> HttpResponse:
 
 @cache
 def _build() -> str:
-    """Return a digest of the code's version, the templates and the names of the static files."""
+    """Return a digest of the code version, the templates and the static file names."""
     digest = hashlib.sha256(f"{settings.VERSION} {getattr(staticfiles_storage, 'manifest_hash', '')}".encode())
     for path in sorted(Path(settings.TEMPLATES[0]["DIRS"][0]).rglob("*.html")):
         digest.update(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The history of profile sections: the values that edits replaced. Owners and admins can restore them for 30 days."""
+"""Section history: values replaced by edits, which owners and admins can restore for 30 days."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,11 +14,11 @@ from profiles.media import images
 from profiles.models import Profile, SectionVersion
 
 LIFETIME = timedelta(days=30)
-#: Maximum number of versions of one section. A portfolio has at most 24 projects, which can all be deleted and restored.
+#: Maximum number of versions per section. Enough to delete and restore all 24 projects of a full portfolio.
 MAX_VERSIONS = 50
 #: Sections that are not edited with a section form.
 PORTRAIT, PORTFOLIO = "portrait", "portfolio"
-#: Maximum number of versions that are deleted in one transaction.
+#: Maximum number of versions to delete per transaction.
 BATCH = 1000
 
 
@@ -63,7 +63,7 @@ def versions_of(profile: Profile) -> QuerySet[SectionVersion]:
 
 
 def image_of(profile: Profile, pk: int) -> "ContentFile[bytes] | None":
-    """Return a copy of the image of a version that can be restored, for a new file. Return None if there is none."""
+    """Return a copy of the image of a restorable version, or None."""
     version = versions_of(profile).filter(pk=pk).first()
     return images.reopen(version.image.name) if version else None
 
@@ -75,7 +75,7 @@ def newest_id(version: SectionVersion) -> int | None:
 
 
 def delete(versions: QuerySet[SectionVersion]) -> int:
-    """Delete versions, and their images once the transaction commits. Return the number of versions."""
+    """Delete versions, and their images on commit. Return the number of deleted versions."""
     found = list(versions.values_list("pk", "image"))
     for _, image in found:
         images.discard(image)

@@ -63,8 +63,8 @@ def _marks(text: str) -> str:
 def slug_candidates(user: User) -> list[str]:
     """Return candidate slugs for a user in order of preference. The list is empty if the user has no name.
 
-    The plain name comes first, unless it is reserved. The suffixes are derived from the Clerk ID, so that retries produce the same slugs. A
-    name without letters or digits becomes "builder".
+    The plain name comes first, unless it is reserved. Suffixes are derived from the Clerk ID, so that retries produce
+    the same slugs. A name without letters or digits becomes "builder".
     """
     name = user.name or user.username
     if not name:

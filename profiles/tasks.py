@@ -64,5 +64,5 @@ def sweep_pictures(timestamp: int) -> None:
 @app.task(queue="upkeep", queueing_lock="rebuild_vocabulary")
 @describe(_("Update search corrections"), _("Updates the words that misspelled searches are corrected to."))
 def rebuild_vocabulary(timestamp: int) -> None:
-    """Update the words that misspelled searches are corrected to."""
+    """Update the vocabulary for correcting misspelled searches."""
     vocabulary.rebuild()

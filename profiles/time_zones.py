@@ -1,7 +1,7 @@
-"""Time zones: the choices for builders and visitors, and which zones are at most three hours apart.
+"""Time zone choices, and search for zones at most three hours apart.
 
-Zones with the same offsets from UTC in January and in July form a group. The directory's index contains each builder's group, and
-a search looks for all groups that are near the visitor's zone today, so the result is also correct in summer.
+Zones with the same offsets from UTC in January and in July form a group. Each builder's group is indexed. A search
+finds all groups that are near the visitor's zone today, so results are correct all year.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 NEAR_MINUTES = 180
 _DAY = 24 * 60
-#: A city for each common group, from west to east. Browsers without JavaScript offer these to visitors.
+#: A city for each common group, from west to east. Visitors without JavaScript choose from these.
 CITIES = (
     *("Pacific/Honolulu", "America/Anchorage", "America/Los_Angeles", "America/Denver", "America/Mexico_City"),
     *("America/Chicago", "America/Bogota", "America/New_York", "America/Halifax", "America/Sao_Paulo"),
@@ -33,7 +33,7 @@ def city(zone: str) -> str:
 
 @cache
 def group_of(zone: str) -> str:
-    """Return a zone's group, for example "60:120", or "" if the zone is unknown."""
+    """Return the zone's group, for example "60:120", or "" if the zone is unknown."""
     if zone not in zone_names():
         return ""
     year = datetime.now(UTC).year
@@ -41,7 +41,7 @@ def group_of(zone: str) -> str:
 
 
 def near_groups(zone: str) -> list[str]:
-    """Return the groups whose local time differs from the one in `zone` by at most three hours today."""
+    """Return the groups whose local time is within three hours of `zone` today."""
     now = datetime.now(UTC)
     here = _offset(zone, now)
     return [group for group, example in _groups().items() if _distance(here, _offset(example, now)) <= NEAR_MINUTES]
@@ -49,7 +49,7 @@ def near_groups(zone: str) -> list[str]:
 
 @cache
 def _groups() -> dict[str, str]:
-    """Return a zone of each group, by group."""
+    """Return one example zone for each group."""
     return dict(_zones_by_group())
 
 
@@ -59,7 +59,7 @@ def _zones_by_group() -> Iterator[tuple[str, str]]:
 
 
 def _distance(minutes: int, other: int) -> int:
-    """Return the difference between two times of day. Honolulu and Kiritimati have the same time on different days."""
+    """Return the difference in time of day, ignoring the date: 0 for Honolulu and Kiritimati, 24 hours apart."""
     difference = abs(minutes - other) % _DAY
     return min(difference, _DAY - difference)
 

@@ -1,4 +1,4 @@
-"""Both profiles of users, locked with one statement and remembered with the user until the transaction ends."""
+"""Lock both profiles of users with one statement, and cache them on the user instance for the transaction."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _ATTRIBUTE = "_profiles_in_transaction"
 
 
 def lock(users: Sequence[User]) -> None:
-    """Lock and remember the profiles of locked users."""
+    """Lock and cache the profiles of locked users."""
     found = select_related_rows(MODELS, "user_id", [user.pk for user in users], is_locked=True)
     for user in users:
         for model, profile in zip(MODELS, found[user.pk], strict=True):
@@ -19,7 +19,7 @@ def lock(users: Sequence[User]) -> None:
 
 
 def remember(user: User, model: type[Profile], profile: Profile | None) -> None:
-    """Remember a profile, or that the user has none."""
+    """Cache a profile, or None if the user does not have one."""
     if profile:
         profile.user = user
     user.__dict__.setdefault(_ATTRIBUTE, {})[model] = profile
@@ -30,7 +30,7 @@ def forget(user: User, model: type[Profile]) -> None:
 
 
 def get[P: Profile](user: User, model: type[P]) -> P | None:
-    """Return the remembered profile, or None if there is none or it is not known."""
+    """Return the cached profile, or None if there is no profile or it is not cached."""
     profile: P | None = user.__dict__.get(_ATTRIBUTE, {}).get(model)
     return profile
 

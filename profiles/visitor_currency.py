@@ -1,4 +1,4 @@
-"""The currency in which a visitor reads rates, remembered in a cookie."""
+"""The visitor's display currency for rates, stored in a cookie."""
 
 from django.http import HttpRequest, HttpResponse
 
@@ -9,18 +9,18 @@ MAX_AGE_S = 365 * 24 * 3600
 
 
 def visitor_currency(request: HttpRequest) -> str:
-    """Return the currency that the visitor chose with this request or an earlier one, or ""."""
+    """Return the currency chosen in this request or stored in the cookie, or ""."""
     chosen = request.GET.get(CURRENCY_COOKIE, request.COOKIES.get(CURRENCY_COOKIE, ""))
     return chosen if chosen in Currency else ""
 
 
 def is_chosen(request: HttpRequest) -> bool:
-    """Return whether this request chooses a currency, or removes the choice."""
+    """Return whether this request sets or clears the currency."""
     return CURRENCY_COOKIE in request.GET and request.GET[CURRENCY_COOKIE] != request.COOKIES.get(CURRENCY_COOKIE, "")
 
 
 def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Store the choice of this request in a cookie."""
+    """Store this request's choice in the cookie."""
     if is_chosen(request):
         currency = visitor_currency(request)
         response.set_cookie(

@@ -19,7 +19,7 @@ from profiles.directory.query import MAX_FILTER_VALUES, MAX_TEXT_LENGTH, Directo
 from profiles.directory.search import Page
 
 NEWEST = "newest"
-#: Error messages for facets without a list of values.
+#: Error messages for facets that do not have a fixed list of values.
 EXPECTED = {
     "skill": "Use the name of a skill.",
     "place": "Use the last part of a location, usually a country.",
@@ -46,7 +46,7 @@ def parse_query(params: QueryDict) -> DirectoryQuery:
 
 
 def describe_search(page: Page) -> dict[str, Any] | None:
-    """Return the text that was searched for and how builders match it, or None without a search."""
+    """Return the effective search text and the type of match, or None if there is no search text."""
     return {"text": page.query.text, "match": page.match} if page.query.text else None
 
 

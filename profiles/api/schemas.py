@@ -23,7 +23,7 @@ MOMENT, TEXT, NUMBER, FLAG = (
     {"type": "boolean"},
 )
 TEXTS = {"type": "array", "items": TEXT}
-#: A language code, with or without a level.
+#: A language code with an optional level.
 LANGUAGE_PATTERN = rf"^({'|'.join(LANGUAGES)})(:({'|'.join(Level.values)}))?$"
 
 

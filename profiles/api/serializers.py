@@ -80,7 +80,7 @@ def _summary(profile: BuilderProfile, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _public_value(profile: BuilderProfile, name: str) -> Any:
-    """Return a field's value. An availability that the owner has not confirmed is `not_stated`, as on the page."""
+    """Return a field's value. As on the page, an unconfirmed availability is `not_stated`."""
     return profile.stated_availability if name == "availability" else getattr(profile, name)
 
 

@@ -1,4 +1,4 @@
-"""The messages that a user has sent, newest first. The list contains the stored text, so it is the sender's copy."""
+"""A user's sent messages, newest first, with their full text."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -16,14 +16,14 @@ _ORDERING = Ordering(F("sent_at"), datetime)
 
 
 class SentMessage(NamedTuple):
-    """A message, and its builder unless the builder's page is hidden from the public."""
+    """A message and its recipient. `builder` is None if the builder's page is not public."""
 
     message: ContactMessage
     builder: BuilderProfile | None
 
 
 def page_of_messages(sender: User, after: str) -> tuple[list[SentMessage], str]:
-    """Return one page of messages after a cursor, and the cursor of the next page or "", using one query.
+    """Return one page of messages after a cursor, and the next page's cursor or "". Runs one query.
 
     An invalid cursor starts at the first page.
     """

@@ -68,7 +68,7 @@ class ContactView(PreservedFormMixin[ContactForm], BuilderPageMixin, FormView[Co
 
 @method_decorator(never_cache, name="dispatch")
 class SentMessagesView(RoleRequiredMixin, TemplateView):
-    """List the messages that the user has sent, with a copy of each."""
+    """List the user's sent messages with their text."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head"]

@@ -1,7 +1,7 @@
-"""Start the directory with builders who match what a client wrote at the first steps.
+"""Open the directory with suggestions for a client, based on the client's answers during onboarding.
 
-The client's text is searched for phrases that the synonyms know, because most of its other words, such as “January”,
-describe no builder. The cookie `needs` remembers that a client has turned the suggestions off.
+Only phrases with synonyms are used, because most other words in the client's text, such as “January”, do not describe
+builders. The `needs` cookie is set if the client has turned suggestions off.
 """
 
 import re
@@ -15,9 +15,9 @@ from profiles.directory.synonyms import Synonyms
 from profiles.directory.understanding import understand
 from profiles.shortlist.client_state import ClientState
 
-#: Maximum number of phrases in the search.
+#: Maximum number of phrases to search for.
 MAX_PHRASES = 4
-#: Query parameter and cookie, and parameters that do not choose builders.
+#: Name and value of the query parameter and cookie. The neutral parameters do not affect which builders match.
 PARAMETER, OFF = "needs", "off"
 _NEUTRAL_PARAMETERS = {PARAMETER, "currency"}
 MAX_AGE_S = 365 * 24 * 3600
@@ -25,7 +25,7 @@ _SENTENCE_ENDS = re.compile(r"[.,;:!?()\n]+")
 
 
 def needs_query(client: ClientState) -> DirectoryQuery | None:
-    """Return a search for the phrases that the directory knows, or None if the client's text has none of them."""
+    """Return a search for the phrases that have synonyms, or None if the client's text contains no such phrase."""
     known = synonyms.current() if client.industry or client.preferences else synonyms.NO_SYNONYMS
     phrases = dict.fromkeys(_known_phrases(f"{client.industry}\n{client.preferences}", known))
     text = " ".join(list(phrases)[:MAX_PHRASES])
@@ -47,7 +47,7 @@ def is_on(request: HttpRequest) -> bool:
 
 
 def remember(request: HttpRequest, response: HttpResponse) -> None:
-    """Store in a cookie that this request turns the suggestions off, or delete the cookie."""
+    """Set the cookie if this request turns suggestions off, or delete the cookie if it turns them on."""
     if PARAMETER in request.GET and request.user.is_authenticated:
         response.set_cookie(
             PARAMETER,

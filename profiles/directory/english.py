@@ -1,11 +1,11 @@
-"""English words and spellings in search texts.
+"""English words and spellings in search text.
 
-The rules only ignore words and add alternatives, so that searches in other languages work as before.
+The rules only ignore words and add alternatives, so searches in other languages still work.
 """
 
 from collections.abc import Iterator
 
-#: Function words, and words that describe the request but not the builder. They are ignored if other words remain.
+#: Function words, and words about the request, not the builder. They are ignored if other words remain.
 _REQUEST_WORDS = (
     "a about am an and any are as at be been by can could do does for from has have help helps hire hiring how i if in into"
     " is it like looking make makes making me my need needed needs of on or our please search searching should so some"
@@ -14,7 +14,7 @@ _REQUEST_WORDS = (
     " good great"
 )
 REQUEST_WORDS = frozenset(_REQUEST_WORDS.split())
-#: General words for all builders, their work and their clients. They are ignored if other words remain.
+#: Generic words for builders, their work and their clients. They are ignored if other words remain.
 _GENERAL_WORDS = (
     "agency agencies app application applications apps builder builders business coder coders company companies consultant"
     " consultants contractor contractors dev developer developers devs engineer engineers expert experts freelance"
@@ -25,7 +25,7 @@ GENERAL_WORDS = frozenset(_GENERAL_WORDS.split())
 IGNORED_WORDS = REQUEST_WORDS | GENERAL_WORDS
 
 MIN_LENGTH = 4
-#: Pairs of British and American endings.
+#: British and American endings.
 _SPELLINGS = (
     ("isation", "ization"),
     ("ise", "ize"),

@@ -1,6 +1,6 @@
-"""Approximate conversion of rates between currencies: for sorting and filtering, and for the visitor's currency.
+"""Approximate conversion of hourly rates, for sorting and filtering and for display in the visitor's currency.
 
-Pages show converted amounts with the word "about" and the date of the rates.
+Pages label converted amounts with "about" and the date of the exchange rates.
 """
 
 from datetime import date
@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from profiles.models.choices import Currency
 
-#: Date of the European Central Bank's reference rates. The table continues with rounded estimates of the same day.
+#: Date of the European Central Bank reference rates. The second part of the table has rounded estimates for that day.
 #: Source: https://www.ecb.europa.eu/stats/eurofxref/ After a change, run `manage.py index_profiles`.
 AS_OF = date(2026, 10, 30)
 _DOLLARS_PER_EURO = Decimal("1.1172")
@@ -75,7 +75,7 @@ def to_usd(amount: Decimal, currency: str) -> int:
 
 
 def about(amount: Decimal, currency: str, other: str) -> Decimal:
-    """Return `amount` in another currency, rounded to two digits, because the rates are approximate."""
+    """Convert `amount` to another currency, rounded to two digits because the rates are approximate."""
     exact = _converted(amount, currency, other)
     step = Decimal(10) ** max(0, exact.adjusted() - 1)
     return max(Decimal(1), round(exact / step) * step)

@@ -58,7 +58,7 @@ class FacetCounts:
     """The number of sampled builders for each facet value.
 
     Attributes:
-        spellings: the displayed spelling of each skill and place, by filter term, taken from the first builder who has it.
+        spellings: the display text for each skill and place, by filter term. Uses the first builder's spelling.
     """
 
     counts: Mapping[str, Counter[str]]
@@ -114,7 +114,7 @@ def facet_choices(page: Page) -> list[FacetChoices]:
 
 
 def active_filters(page: Page) -> list[Chip]:
-    """Return a chip for each concept of the search text and for each filter value."""
+    """Return a chip for each concept in the search text and each filter value."""
     query, understood = page.query, page.understood
     concepts = [
         Chip(f"“{concept.text}”", query.without_concept(understood, concept)) for concept in understood.concepts
@@ -174,13 +174,13 @@ def _choices(query: DirectoryQuery, facet: Facet, counts: FacetCounts) -> Iterat
 
 
 def _cities(facet: Facet, selected: tuple[str, ...]) -> Iterator[Choice]:
-    """Yield a choice for each city. They have no counts, because the browser adds the visitor's own time zone."""
+    """Yield a choice for each city, without counts. The browser adds the visitor's own time zone."""
     for number, zone in enumerate(dict.fromkeys((*selected, *time_zones.CITIES))):
         yield Choice(f"{facet.key}-{number}", zone, facet.label(zone), "", zone in selected)
 
 
 def _count_texts(facet: str, texts: Iterable[str], spellings: dict[str, str]) -> Counter[str]:
-    """Count texts by their keys, and add the spelling of each new text."""
+    """Count texts by term key, and record the spelling of each new text."""
     counts = Counter[str]()
     for text, number in Counter(texts).items():
         if key := terms.term_key(text):
@@ -190,7 +190,7 @@ def _count_texts(facet: str, texts: Iterable[str], spellings: dict[str, str]) ->
 
 
 def _frequent(facet: Facet, selected: tuple[str, ...], counts: FacetCounts) -> list[str]:
-    """Return the selected values and the most frequent other values."""
+    """Return the selected values, then the most frequent other values."""
     is_text = facet.key in indexing.FREE_TEXT
     keys = {terms.term_key(value) if is_text else value for value in selected}
     frequent = [

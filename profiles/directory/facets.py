@@ -23,8 +23,8 @@ class Facet:
     Attributes:
         key: the query parameter.
         labels: labels by value, in display order. Empty for skills, places and time zones.
-        is_long: whether to show only the most frequent values, because there are too many.
-        match_all: whether builders must have all selected values. If false, one selected value is enough.
+        is_long: whether there are too many values, so only the most frequent ones are shown.
+        match_all: whether builders must match all selected values, not just one.
     """
 
     key: str
@@ -47,7 +47,7 @@ class Facet:
 
 
 class NearFacet(Facet):
-    """Builders whose local time is within three hours of the visitor's. The values are IANA time zones."""
+    """Filter by local time within three hours of the visitor's. Values are IANA time zones."""
 
     def label(self, value: str) -> str:
         return gettext("Within 3 hours of %(city)s") % {"city": time_zones.city(value)}

@@ -13,9 +13,9 @@ class Hint:
 
     Attributes:
         label: the label of the suggestion.
-        text: the words that led to the suggestion, as typed.
-        sort: a sort order, or "" for none.
-        filter: the key and the value of a facet, or () for none.
+        text: the words that triggered the suggestion, as typed.
+        sort: the sort order, or "".
+        filter: a facet key and value, or ().
     """
 
     label: str | Promise

@@ -23,7 +23,7 @@ from profiles.models import Availability, BuilderProfile, Domain
 COLUMNS = ("search", "name_key", "score", "rate_usd", "index_due_at")
 #: Number of profiles locked at a time.
 BATCH_SIZE = 200
-#: Facets whose values are text that builders wrote, and the maximum length of a value.
+#: Facets with free-text values, and the maximum length of a value.
 FREE_TEXT, MAX_FREE_TEXT = ("skill", "place"), 40
 MAX_NAME_LENGTH = 120
 _NORMALIZE = "SELECT text::tsvector::text FROM unnest(%s::text[]) WITH ORDINALITY AS given(text, n) ORDER BY n"
@@ -207,7 +207,7 @@ def filter_term(facet: str, value: str) -> str:
 def place_of(location: str) -> str:
     """Return the last part of a location, which is usually the country: "Poland" for "Gdańsk, Poland".
 
-    It is "" if it contains no letters or is too long for a filter.
+    Return "" if that part contains no letters or is too long for a filter.
     """
     place = re.split("[,،、]", location)[-1].strip()
     return place if terms.term_key(place) and len(place) <= MAX_FREE_TEXT else ""

@@ -18,7 +18,7 @@ from profiles.directory.understanding import Concept, Condition, Understanding, 
 
 #: Text and filter values beyond these limits are ignored.
 MAX_TEXT_LENGTH, MAX_FILTER_VALUES = 200, 8
-#: Maximum number of pages in one list, after which "Show more builders" starts a new list.
+#: Maximum number of pages in one list. After that, "Show more builders" starts a new list.
 MAX_PAGES = 5
 
 
@@ -30,10 +30,10 @@ class DirectoryQuery:
         filters: selected values by facet.
         sort: a key of `facets.SORTS`.
         after: the cursor of the last row on the previous page, or None for the first page.
-        pages: the number of pages in the list, because the visitor can append pages.
-        is_explicit: whether the URL of all builders says so, because the directory would otherwise start with the
-            client's suggestions.
-        conditions: what `text` matches, as chosen by `search.find`. By default, all words must match, without synonyms.
+        pages: the number of pages that the visitor has loaded into the list.
+        is_explicit: whether the URL without search and filters must ask for all builders explicitly. Otherwise, the
+            directory would open with suggestions for the client.
+        conditions: how to match `text`, set by `search.find`. By default, all words must match, without synonyms.
     """
 
     text: str = ""
@@ -97,7 +97,7 @@ class DirectoryQuery:
 
     @property
     def with_next_page(self) -> "DirectoryQuery":
-        """Return the query for a list with one more page, which is the longest list at most."""
+        """Return the query for a list with one more page, up to `MAX_PAGES`."""
         return replace(self, pages=min(self.pages + 1, MAX_PAGES))
 
     def without_filter(self, key: str, value: str | None = None) -> "DirectoryQuery":
@@ -112,12 +112,12 @@ class DirectoryQuery:
         return replace(self.first_page, filters={key: values for key, values in filters.items() if values})
 
     def without_concept(self, understood: Understanding, concept: Concept) -> "DirectoryQuery":
-        """Return a copy without one concept of the search text."""
+        """Return a copy without one concept in the search text."""
         rest = tuple(each.broad for each in understood.concepts if each is not concept)
         return replace(self.first_page, text=understood.text_without(concept), conditions=rest)
 
     def with_hint(self, understood: Understanding, hint: Hint) -> "DirectoryQuery":
-        """Return a copy with the hint's filter or sort order instead of its words."""
+        """Return a copy with the hint's words replaced by its filter or sort order."""
         text = " ".join([concept.text for concept in understood.concepts])
         filters = {**self.filters, hint.filter[0]: (hint.filter[1],)} if hint.filter else self.filters
         return replace(self.first_page, text=text, filters=filters, sort=hint.sort or self.sort, conditions=None)

@@ -1,4 +1,4 @@
-"""Rank builders that match synonyms, or only some of the words in a search."""
+"""Rank builders that match synonyms or only some of the search words."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,12 +10,12 @@ from profiles.directory.results import Row, Sample
 from profiles.directory.terms import term_key
 from profiles.directory.understanding import Concept, Understanding
 
-#: A concept with fewer matches than this among the scanned rows is also looked up in the index.
+#: Concepts with fewer matches in the scanned rows are also looked up in the index.
 MIN_SCANNED = 24
 
 
 class _Ranked(NamedTuple):
-    """A builder with points for each concept: two for its words, one for a synonym, and none without a match."""
+    """A builder and the points for each concept: 2 if the words match, 1 if only a synonym matches, otherwise 0."""
 
     row: Row
     score: int
@@ -26,15 +26,15 @@ class _Ranked(NamedTuple):
 
 
 def skill_points(row: Row, understood: Understanding) -> int:
-    """Return one point for each concept that is one of the builder's skills, as typed or as a synonym."""
+    """Return one point for each concept that matches one of the builder's skills, directly or as a synonym."""
     keys = set(map(term_key, row.skills))
     return sum(not keys.isdisjoint(concept.skills) for concept in understood.concepts)
 
 
 def best_first(literal: Sample, broad: Sample, understood: Understanding) -> list[int]:
-    """Return the ids of builders that match all concepts as typed or have synonyms as skills, best matches first.
+    """Return the IDs of builders who match all words as typed or list a synonym as a skill, best matches first.
 
-    Other builders only have a domain or a word in common with the synonyms.
+    All other builders match only a domain or a synonym elsewhere on the page.
     """
     typed = {row.id for row in literal.rows}
     rows = {row.id: row for row in (*literal.rows, *broad.rows)}
@@ -43,15 +43,15 @@ def best_first(literal: Sample, broad: Sample, understood: Understanding) -> lis
 
 
 def rank(query: DirectoryQuery, understood: Understanding) -> tuple[Sample, list[Concept]]:
-    """Return the builders that match most of the concepts first, and the concepts that match no builder.
+    """Return builders ordered by how many concepts they match, and the concepts that match no builder.
 
-    Common concepts are looked for in the first `SCAN_LIMIT` rows, and rare ones in the index. Builders with the same
-    number of points keep the order of the directory.
+    Common concepts are searched for in the first `SCAN_LIMIT` rows, rare concepts in the index. Builders with equal
+    points keep the default directory order.
     """
     concepts = understood.concepts
     query = replace(query.first_page, conditions=understood.any_concept)
     points = _points_column(concepts)
-    # The limit cuts nothing, because the scan reads no more rows.
+    # The limit has no effect, because the scan reads at most that many rows.
     statement = results.select_statement(query, results.SCAN_LIMIT, scan_limit=results.SCAN_LIMIT, extra=points)
     rows = [_Ranked(Row(*columns), score, each) for _, *columns, score, each, _ in results.fetch_union([statement])]
     scanned = [sum(1 for row in rows if row.points[i]) for i in range(len(concepts))]
@@ -64,7 +64,7 @@ def rank(query: DirectoryQuery, understood: Understanding) -> tuple[Sample, list
 
 
 def rows_after(sample: Sample, query: DirectoryQuery) -> Sample:
-    """Return the rows after the query's cursor. A ranked list is short, so it is ranked again for each page."""
+    """Return the rows after the query's cursor. Ranked lists are short enough to rank again for each page."""
     if query.after is None:
         return sample
     ids = [row.id for row in sample.rows]

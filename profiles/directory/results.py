@@ -1,10 +1,10 @@
 """The directory's SQL statements. `profiles.directory.search` combines their results.
 
 Words and filters form one tsquery, so that PostgreSQL can use one index for both. There are two ways to find the best
-matches. If many builders match, scanning the sorted list from the top reads few rows. If few builders match, collecting
-them from the index leaves few rows to sort. PostgreSQL's statistics do not cover word prefixes, so the planner cannot
-choose well. Therefore, `scan` first reads `SCAN_LIMIT` rows. The index is used only if these rows do not contain enough
-matches. See docs/decisions.md for measurements.
+matches. If many builders match, scanning the sorted list reads only a few rows. If few builders match, the index
+returns only a few rows to sort. PostgreSQL has no statistics on word prefixes, so the planner cannot choose reliably.
+Therefore, `scan` first reads `SCAN_LIMIT` rows. The index is used only if these rows do not contain enough matches. See
+docs/decisions.md for measurements.
 """
 
 import sys
@@ -104,14 +104,14 @@ def scan(queries: Sequence[DirectoryQuery]) -> list[Sample]:
 
 
 def complete(queries: Sequence[DirectoryQuery], samples: Sequence[Sample], min_rows: int) -> list[Sample]:
-    """Replace samples with fewer than `min_rows` rows, unless they are complete, in one statement that uses the index."""
+    """Replace incomplete samples that have fewer than `min_rows` rows, using one statement and the index."""
     short = [i for i, sample in enumerate(samples) if not sample.is_complete and len(sample.rows) < min_rows]
     found = dict(zip(short, collect([queries[i] for i in short]), strict=True))
     return [found.get(i, sample) for i, sample in enumerate(samples)]
 
 
 def collect(queries: Sequence[DirectoryQuery]) -> list[Sample]:
-    """Return each query's first matches, in one statement that uses the index."""
+    """Return each query's first matches, using one statement and the index."""
     statements = [select_statement(query, SAMPLE_SIZE + 1) for query in queries]
     rows: list[list[Row]] = [[] for _ in queries]
     for number, *columns in fetch_union(statements):
@@ -131,7 +131,7 @@ def count(queries: Sequence[DirectoryQuery]) -> list[int]:
 
 
 def fetch_union(statements: Sequence[tuple[str, list[Any]]]) -> list[tuple[Any, ...]]:
-    """Return the rows of several statements with the same columns, preceded by the statement's number."""
+    """Run statements that have the same columns. Return their rows, each with the statement number first."""
     sql = " UNION ALL ".join(
         f"(SELECT {number}, one.* FROM ({one}) AS one)"  # noqa: S608
         for number, (one, _) in enumerate(statements)
@@ -153,12 +153,12 @@ def select_statement(
     is_sorted: bool = True,
     extra: tuple[str, list[Any]] = ("", []),
 ) -> tuple[str, list[Any]]:
-    """Build the SELECT statement for the first `limit` matches, and return it with its parameters.
+    """Return a SELECT statement for the first `limit` matches, and its parameters.
 
     Args:
         scan_limit: the maximum number of rows to read. Adds a column that is true if there are more rows.
         is_sorted: whether to sort the matches.
-        extra: more columns, as SQL that starts with a comma, and their parameters.
+        extra: SQL for additional columns, starting with a comma, and its parameters.
     """
     conditions, values = _list_condition(query)
     tsqueries: list[Any] = query.tsqueries

@@ -1,7 +1,7 @@
 """Directory search. Pages and the JSON API both call `find`.
 
-A search is widened step by step, until builders are found: all words as typed; all words or their synonyms; corrected
-words; any of the words. See docs/directory.md.
+The search is widened step by step until builders match: all words as typed, all words or their synonyms, corrected
+words, then any of the words. See docs/directory.md.
 """
 
 import enum
@@ -23,7 +23,7 @@ class Match(enum.StrEnum):
     ALL_WORDS = "all"
     SYNONYMS = "synonyms"
     ANY_WORD = "any"
-    #: The text contains only general words, such as “developer”, and no builder uses them.
+    #: The text contains only generic words, such as “developer”, and no builder uses them.
     EVERYONE = "everyone"
 
 
@@ -32,9 +32,9 @@ class Found:
     """Matching builders before they are loaded.
 
     Attributes:
-        query: the query with the conditions that the builders match.
-        first: ids of the builders that come first on the first page. Later pages omit them.
-        sample: the matches, from the cursor on.
+        query: the query with the conditions that were used. first: IDs of the builders to list first on the first page.
+            Later pages omit these builders.
+        sample: the matches after the cursor.
     """
 
     query: DirectoryQuery
@@ -49,12 +49,12 @@ class Page:
     """A directory page.
 
     Attributes:
-        query: the query with the conditions that the builders match. Its text may be corrected.
-        understood: what the text means.
+        query: the query with the conditions that were used. The text may have been corrected.
+        understood: the parsed search text.
         next_query: the query for the next page, or None on the last page.
         sample: the matches on this page and the following pages.
-        corrected_text: the corrected search text, or "" if the text as typed was searched for.
-        suggested_text: a corrected search text that matches no builder with these filters, or "".
+        corrected_text: the corrected text that was used, or "" if the text was not corrected.
+        suggested_text: a corrected text that was not used because no builder matches it with these filters, or "".
     """
 
     query: DirectoryQuery
@@ -68,7 +68,7 @@ class Page:
 
 
 def find_pages(query: DirectoryQuery, queryset: "QuerySet[BuilderProfile]") -> list[Page]:
-    """Return the pages of a list, of which there are up to `query.pages`."""
+    """Return up to `query.pages` pages of a list."""
     pages = [find(replace(query, pages=1), queryset=queryset)]
     while len(pages) < query.pages and (next_query := pages[-1].next_query):
         pages.append(find(next_query, queryset=queryset))
@@ -95,7 +95,7 @@ def find(query: DirectoryQuery, *, size: int = PAGE_SIZE, queryset: "QuerySet[Bu
 
 
 def _find_all_words(query: DirectoryQuery, understood: Understanding, size: int) -> Found:
-    """Find builders that match all concepts. Synonyms are used if fewer than a page of builders match without them."""
+    """Find builders who match all concepts. Include synonyms if there is less than a page of literal matches."""
     literal = replace(query, conditions=understood.literal)
     broad = replace(query, conditions=understood.broad)
     queries = [literal, broad] if understood.has_synonyms else [literal]
@@ -111,14 +111,15 @@ def _find_all_words(query: DirectoryQuery, understood: Understanding, size: int)
 
 
 def _has_earlier_pages(found: Found) -> bool:
-    """Return whether a page is empty only because the list ends before it."""
+    """Return whether the page is empty only because it is past the end of the list."""
     return found.query.after is not None and count([found.query.first_page]) != [0]
 
 
 def _widen(found: Found, known: synonyms.Synonyms, size: int) -> tuple[Found, str]:
-    """Return builders that match corrected words or only some words, and the corrected text.
+    """Find builders who match corrected words or only some words. Also return the corrected text.
 
-    If some words match builders, all corrected words must match as well. Otherwise, the correction is only suggested.
+    If some words match as typed, the correction is only used if builders match all of it. Otherwise, it is only
+    suggested.
     """
     any_word, unknown = _find_any_word(found, size)
     corrections = vocabulary.corrections(unknown, known)
@@ -132,7 +133,7 @@ def _widen(found: Found, known: synonyms.Synonyms, size: int) -> tuple[Found, st
 
 
 def _find_any_word(found: Found, size: int) -> tuple[Found, list[Concept]]:
-    """Find builders that match at least one concept, best matches first, and the concepts that match no builder."""
+    """Find builders who match any concept, best matches first. Also return the concepts that match no builder."""
     query, understood = found.query, found.understood
     if understood.is_general:
         query = replace(query, conditions=())
@@ -154,7 +155,7 @@ def _load(found: Found, size: int, queryset: "QuerySet[BuilderProfile] | None") 
     query, first, sample = found.query, found.first, found.sample
     others = [row for row in sample.rows if row.id not in first]
     if query.after:
-        # These builders are on the first page.
+        # These builders were already listed on the first page.
         first, sample = [], replace(sample, rows=others)
     room = size - len(first)
     ids = [*first, *(row.id for row in others[:room])]

@@ -1,32 +1,33 @@
-"""Similar words: the distance between two words, and keys that similar words share."""
+"""Find similar words: edit distance, and keys that similar words share."""
 
 from collections.abc import Iterable
 
-#: Only the start of a word is part of its keys, which limits their number to 8. Mistakes after it change no key.
+#: Keys are made from the start of a word only. This limits a word to 8 keys and tolerates any mistake after the start.
 KEY_LENGTH = 7
 MIN_LENGTH, MAX_LENGTH = 4, 40
-#: Words of this length may have two mistakes. Shorter words may have one.
+#: Words of at least this length may have two mistakes, shorter words one.
 LONG_WORD = 6
 
 
 def max_distance(word: str) -> int:
-    """Return the number of mistakes to correct in `word`."""
+    """Return the maximum number of mistakes to correct in `word`."""
     if not MIN_LENGTH <= len(word) <= MAX_LENGTH or not word.isalpha():
         return 0
     return 2 if len(word) >= LONG_WORD else 1
 
 
 def keys(word: str) -> set[str]:
-    """Return the start of `word`, and the same without one of its letters.
+    """Return the start of `word`, and each variant with one letter deleted.
 
-    Two words that differ in one letter share a key: without the letter, both are the same. This is the method of SymSpell.
+    Words that differ in one letter share a key, because they are equal once that letter is deleted (the SymSpell
+    algorithm).
     """
     start = word[:KEY_LENGTH]
     return {start, *(start[:i] + start[i + 1 :] for i in range(len(start)))}
 
 
 def distance(one: str, other: str) -> int:
-    """Return the number of letters to insert, delete, replace or swap with their neighbour to turn `one` into `other`."""
+    """Return the edit distance, counting insertions, deletions, replacements and swaps of adjacent letters."""
     before, row = list[int](), list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
         before, previous, row = row, before, [i]
@@ -42,7 +43,7 @@ def closest(word: str, candidates: Iterable[tuple[str, int]]) -> str:
     """Return the most similar word, or "" if no word is similar enough.
 
     Args:
-        candidates: words and how many builders use them. More common words win.
+        candidates: words, each with the number of builders who use it. More common words win ties.
     """
     limit = max_distance(word)
     near = [

@@ -1,6 +1,6 @@
-"""The synonyms for searches, compiled from the database and cached in memory.
+"""Search synonyms, compiled from the database and cached in memory.
 
-A synonym is never replaced by its own synonyms, so rows that refer to each other cause no loop.
+Synonyms are not expanded recursively, so rows that refer to each other cannot cause a loop.
 """
 
 import time
@@ -19,18 +19,18 @@ from profiles.models.search import MAX_SYNONYMS
 MAX_PHRASE_WORDS = 4
 #: Shorter synonyms match whole words only: “Go” does not match “Google”.
 MIN_PREFIX_LENGTH = 4
-#: Synonyms match all fields except the bio and the location, where words have too many meanings.
+#: Fields that synonyms match: all except the bio and the location, where words are too ambiguous.
 _WEIGHTS = "ABC"
-#: Seconds until a process checks whether the rows have changed.
+#: Seconds before a process checks again whether the rows have changed.
 MAX_AGE_S = 10.0
 
 
 class Meaning(NamedTuple):
-    """What a phrase also finds.
+    """The expansion of a phrase.
 
     Attributes:
-        labels: the synonyms and domains, for display.
-        skills: the keys of the synonyms, to compare with skills.
+        labels: display names of the synonyms and domains.
+        skills: the term keys of the synonyms, to compare with skills.
     """
 
     tsqueries: tuple[str, ...]
@@ -40,11 +40,11 @@ class Meaning(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Synonyms:
-    """Compiled rows.
+    """Compiled synonym rows.
 
     Attributes:
         version: the number of rows and the time of the latest change.
-        words: all single words in the rows, normalized.
+        words: all words in all phrases, normalized.
     """
 
     version: object = None
@@ -52,7 +52,7 @@ class Synonyms:
     words: frozenset[str] = frozenset()
 
     def find(self, words: Iterable[str]) -> Meaning | None:
-        """Return the meaning of a phrase. Plurals, spaces and hyphens make no difference."""
+        """Return the expansion of a phrase. Ignores plurals, spaces and hyphens."""
         return self.meanings.get(_key(words))
 
 
@@ -60,14 +60,14 @@ NO_SYNONYMS = Synonyms()
 
 
 class _Cache:
-    """The synonyms of this process, and when they were last checked."""
+    """This process's synonyms, and when they were last checked."""
 
     synonyms = NO_SYNONYMS
     checked_at = float("-inf")
 
 
 def current() -> Synonyms:
-    """Return the synonyms. Every `MAX_AGE_S` seconds, one query checks whether they have changed."""
+    """Return the synonyms. Check for changes with one query every `MAX_AGE_S` seconds."""
     if time.monotonic() - _Cache.checked_at >= MAX_AGE_S:
         # Set the time first, so that only one thread checks.
         _Cache.checked_at = time.monotonic()
@@ -77,7 +77,7 @@ def current() -> Synonyms:
 
 
 def forget() -> None:
-    """Check the rows at the next search. Other processes check them within `MAX_AGE_S` seconds."""
+    """Check for changes at the next search. Other processes notice changes within `MAX_AGE_S` seconds."""
     _Cache.checked_at = float("-inf")
 
 
@@ -100,7 +100,7 @@ def _key(words: Iterable[str]) -> str:
 
 
 def _meaning(row: SearchSynonym, key: str) -> Meaning:
-    """Return what `row` finds for one of its phrases."""
+    """Return the expansion of one of the row's phrases."""
     others = [phrase for phrase in row.searches if _key(terms.query_prefixes(phrase)) != key]
     phrases = [phrase for phrase in (*row.finds, *others) if terms.term_key(phrase)]
     domains = [domain for domain in row.domains if domain in Domain]

@@ -13,7 +13,7 @@ def exact(word: str, weights: str = "") -> str:
     """Match a whole word.
 
     Args:
-        weights: the fields to match, for example "ABC" for all fields but the bio and the location. By default, all.
+        weights: the fields to match, for example "ABC" for all except the bio and the location. Defaults to all fields.
     """
     return f"{quoted(word)}:{weights}" if weights else quoted(word)
 
@@ -28,6 +28,6 @@ def quoted_prefixes(words: Iterable[str]) -> str:
 
 
 def any_of(tsqueries: Iterable[str]) -> str:
-    """Join tsqueries with OR. The result has parentheses, so that it can be joined to others with AND."""
+    """Join tsqueries with OR. The result is parenthesised, so that it can be combined with AND."""
     alternatives = list(dict.fromkeys(tsqueries))
     return alternatives[0] if len(alternatives) == 1 else f"({' | '.join(alternatives)})"

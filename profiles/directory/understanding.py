@@ -1,4 +1,4 @@
-"""Divide a search text into concepts, such as “mobile app” and “bakery”, and convert each one to a tsquery."""
+"""Parse search text into concepts, such as “mobile app” and “bakery”, and convert each concept to a tsquery."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from profiles.directory.hints import Hint, find_hint
 from profiles.directory.synonyms import MAX_PHRASE_WORDS, NO_SYNONYMS, Synonyms
 from profiles.directory.tsqueries import any_of, exact, prefix, quoted_prefixes
 
-#: Concepts, and words within a concept, beyond this limit are ignored.
+#: Maximum number of concepts, and of words in a concept. The rest is ignored.
 MAX_WORDS = 8
 #: Shorter prefixes match too many words to be selective.
 MIN_PREFIX_LENGTH = 3
@@ -19,7 +19,7 @@ class Condition(NamedTuple):
     """A tsquery for one concept.
 
     Attributes:
-        is_short: whether the tsquery is a prefix of one or two letters, which the index cannot find quickly.
+        is_short: whether the tsquery is a one- or two-letter prefix, for which the index is slow.
     """
 
     tsquery: str
@@ -28,15 +28,15 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """One or several words that are searched for together.
+    """One or more words that are searched for as a unit.
 
     Attributes:
         text: the words as typed.
         words: the normalized words.
-        literal: matches the words themselves, in all their spellings.
+        literal: matches the words in all spellings, without synonyms.
         broad: also matches synonyms.
         also: the synonyms, for display.
-        skills: the keys of the words and of their synonyms, to compare with skills.
+        skills: the term keys of the words and their synonyms, to compare with skills.
     """
 
     text: str
@@ -49,12 +49,12 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What a search text means.
+    """Parsed search text.
 
     Attributes:
-        ignored: words that are not searched for, as typed.
+        ignored: words that are not used for the search, as typed.
         hints: filters and sort orders that the text suggests, such as the lowest rate for “cheap”.
-        is_general: whether the text contains only general words, such as “developer”. They are searched for literally.
+        is_general: whether the text contains only generic words, such as “developer”, which are then matched literally.
     """
 
     concepts: tuple[Concept, ...] = ()
@@ -79,12 +79,12 @@ class Understanding:
         return (Condition(any_of(condition.tsquery for condition in self.broad)),) if self.concepts else ()
 
     def text_without(self, concept: Concept) -> str:
-        """Return the search text without a concept and without ignored words."""
+        """Return the search text without `concept` and ignored words."""
         hints = (hint.text for hint in self.hints)
         return " ".join([*(each.text for each in self.concepts if each is not concept), *hints])
 
     def text_with(self, corrections: dict[str, str]) -> str:
-        """Return the search text with corrected words and without ignored words."""
+        """Return the corrected search text without ignored words."""
         return " ".join(corrections.get(concept.text, concept.text) for concept in self.concepts)
 
 
@@ -119,7 +119,7 @@ def understand(text: str, synonyms: Synonyms = NO_SYNONYMS) -> Understanding:
 
 
 def _literal(chunks: Sequence[_Chunk], hints: Sequence[Hint]) -> Understanding:
-    """Search for the words of a text that contains only ignored words and hints."""
+    """Match all words literally, because the text contains only ignored words and hints."""
     concepts = {concept.literal: concept for concept in (_concept([chunk]) for chunk in chunks)}
     is_general = bool(hints) or any(chunk.words[0] in english.GENERAL_WORDS for chunk in chunks)
     return Understanding(tuple(concepts.values())[:MAX_WORDS], hints=tuple(hints), is_general=is_general)
@@ -130,7 +130,7 @@ def _chunk(text: str) -> _Chunk:
 
 
 def _next(chunks: Sequence[_Chunk], synonyms: Synonyms) -> tuple[int, Concept | Hint | None]:
-    """Return the number of chunks of the next concept or hint, and the concept or hint. It is None for ignored words."""
+    """Return the next concept or hint (None for an ignored word), preceded by the number of chunks in it."""
     for length in range(len(chunks), 0, -1):
         phrase = chunks[:length]
         if meaning := synonyms.find([word for chunk in phrase for word in chunk.words]):
@@ -156,7 +156,7 @@ def _concept(chunks: Sequence[_Chunk]) -> Concept:
 
 
 def _tsquery(chunk: _Chunk) -> str:
-    """Return a tsquery for the words of one chunk. E-commerce, for example, is also indexed as one word."""
+    """Return a tsquery for a chunk. Hyphenated words such as “e-commerce” are also matched as one word."""
     words = chunk.words
     if len(words) == 1:
         return any_of(_alternatives(words[0]))

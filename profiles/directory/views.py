@@ -25,7 +25,7 @@ from profiles.shortlist.client_state import client_state
 from profiles.visitor_currency import is_chosen, remember, visitor_currency
 
 HOME_PAGE_SIZE = 6
-#: The id of the link to more builders, which htmx replaces with the next page.
+#: Element ID of the "more builders" link, which htmx replaces with the next page.
 MORE = "more"
 
 
@@ -59,7 +59,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
     pages = [needs_page] if needs_page else find_pages(query, _cards())
     page = pages[0]
     query = needs if needs and needs_page else query
-    # htmx needs the whole page to restore its history.
+    # htmx needs the full page when it restores a history entry.
     is_partial = request.htmx and not request.htmx.history_restore_request
     address = _longer_list(request) if is_partial and request.htmx.target == MORE else query
     context = {
@@ -98,7 +98,7 @@ def builder_list(request: DirectoryRequest) -> HttpResponse:
 
 
 def _longer_list(request: DirectoryRequest) -> DirectoryQuery:
-    """Return the query for the list on the visitor's page, with the page that is appended to it."""
+    """Return the query for the visitor's current list plus the page to append."""
     return _current_query(request).with_next_page
 
 
@@ -112,7 +112,7 @@ def _current_query(request: DirectoryRequest) -> DirectoryQuery:
 
 
 def _first_page_for(request: HttpRequest, needs: DirectoryQuery | None) -> Page | None:
-    """Return the builders who match what the client is looking for, or None to show all builders."""
+    """Return the first page of suggestions for the client, or None to show all builders."""
     if needs is None or not client_needs.is_start(request) or not client_needs.is_on(request):
         return None
     [page] = find_pages(needs, _cards())

@@ -1,4 +1,4 @@
-"""The words on listed builders' pages, to correct misspelled searches."""
+"""Words from listed builders' pages, used to correct misspelled searches."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from profiles.directory.synonyms import Synonyms
 from profiles.directory.understanding import Concept
 from profiles.models import SearchWord
 
-#: Maximum number of builders (in the directory's order) whose words are counted, and of words to keep.
+#: Maximum number of builders, in directory order, to count words for, and maximum number of words to store.
 MAX_BUILDERS, MAX_VOCABULARY = 20_000, 20_000
-#: Maximum number of words to correct in a search, and of similar words to compare.
+#: Maximum number of words to correct per search, and maximum number of candidates to compare.
 MAX_CORRECTIONS, MAX_CANDIDATES = 3, 400
 
 _COUNT = f"""
@@ -45,10 +45,10 @@ def rebuild() -> int:
 
 
 def corrections(unknown: Sequence[Concept], synonyms: Synonyms) -> dict[str, str]:
-    """Return the corrected text of misspelled concepts.
+    """Return corrections for misspelled concepts, keyed by the text as typed.
 
     Args:
-        unknown: concepts that match no builder. A concept whose word is known is not misspelled.
+        unknown: concepts that match no builder. Words in the vocabulary are not corrected.
     """
     words = {concept.words[0]: concept.text for concept in unknown if _is_word(concept)}
     words = dict(list(words.items())[:MAX_CORRECTIONS])
@@ -66,14 +66,14 @@ def corrections(unknown: Sequence[Concept], synonyms: Synonyms) -> dict[str, str
 
 
 def _completion(word: str, synonyms: Synonyms) -> str:
-    """Return the shortest synonym that starts with `word`, or "". While clients type, searches end in incomplete words."""
+    """Return the shortest synonym that starts with `word`, or "". The user may still be typing the word."""
     return min(
         (each for each in synonyms.words if each.startswith(word)), key=lambda each: (len(each), each), default=""
     )
 
 
 def similar_words(words: Sequence[str]) -> list[tuple[str, int]]:
-    """Return words that share a key with one of `words`, most common first, and how many builders use them."""
+    """Return words that share a key with any of `words`, with the number of builders, most common first."""
     keys = sorted({key for word in words for key in spelling.keys(word)})
     similar = SearchWord.objects.filter(keys__overlap=keys).order_by("-builders", "word")
     return list(similar.values_list("word", "builders")[:MAX_CANDIDATES])

@@ -67,7 +67,7 @@ def _actor_label(row: AuditLog, profile: Profile, viewer: Actor) -> str:
 def describe_actor(
     profile: Profile, viewer: Actor, *, user_id: int | None, impersonator: str | None, name: str, you: str
 ) -> str:
-    """Describe the person who changed a profile for a viewer. Admin names are not shown to owners."""
+    """Return a description of the actor to show to `viewer`. Owners do not see admin names."""
     # An admin who impersonates the owner is not described as the owner.
     if (user_id, impersonator) == (viewer.user.pk, viewer.impersonator):
         return you
@@ -80,7 +80,7 @@ def describe_actor(
 
 
 def display(bound: BoundField, value: Any) -> str:
-    """Return a field's value as text."""
+    """Format a field's value as text."""
     if isinstance(value, bool):
         return gettext("Yes") if value else gettext("No")
     if isinstance(bound.field, LanguagesField):

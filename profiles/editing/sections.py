@@ -30,8 +30,8 @@ class Section:
         edit: the label of the link that opens the form.
         save: the submit button's label.
         invitation: the text shown to the owner while the section is empty.
-        also_restored: columns outside the form that are restored with the section.
-        confirms_availability: whether saving also confirms the availability as of today.
+        also_restored: model fields outside the form that are restored with the section.
+        confirms_availability: whether saving the section also confirms the availability.
     """
 
     key: str

@@ -27,7 +27,7 @@ def save[P: Profile](
 
     Args:
         version: the version of the fields in `new` when the form was opened. If blank, newer values are overwritten.
-        extra: values to save even if no other value changes.
+        extra: values that are saved even if nothing in `new` has changed.
 
     Returns:
         The stored profile after the change. Its `undo_id` is set if values changed.
@@ -53,13 +53,13 @@ def save[P: Profile](
 
 
 def confirmation(new: Mapping[str, Any]) -> dict[str, datetime | None]:
-    """Return the values that confirm the availability in `new`, or withdraw the confirmation if it is not stated."""
+    """Return the field values that confirm the availability, or clear the confirmation if `new` states none."""
     is_stated = new["availability"] != Availability.NOT_STATED
     return {"availability_confirmed_at": timezone.now() if is_stated else None}
 
 
 def _record_versions(stored: Profile, changed: Mapping[str, Any], actor: Actor) -> int | None:
-    """Record the current values of each section that an edit changes, and return the last version's ID."""
+    """Record the current values of each changed section, and return the last version's ID."""
     undo_id = None
     for section in BUILDER_SECTIONS.values() if isinstance(stored, BuilderProfile) else ():
         fields = section.form_class.base_fields

@@ -80,7 +80,7 @@ class EditView[P: Profile](EditingMixin[P], PreservedFormMixin[ProfileForm[P]], 
         return self.request.path
 
     def get_undo_url(self) -> str:
-        """Return the URL that undoes the last edit, or "" if it cannot be undone."""
+        """Return the URL for undoing the last edit, or "" if the edit cannot be undone."""
         return ""
 
     def section_context(self) -> dict[str, Any]:

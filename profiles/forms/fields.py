@@ -139,7 +139,7 @@ class LinksField(ListField):
 
 
 class LanguagesWidget(forms.MultiWidget):
-    """A list of language and level for each spoken language. It shows one row more than the languages that are entered."""
+    """Select boxes for language and level, one row per spoken language and one empty row."""
 
     MIN_ROWS = 3
 
@@ -164,7 +164,7 @@ class LanguagesWidget(forms.MultiWidget):
         return context
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
-        """Return the entries. The API passes them as a list."""
+        """Return the entries. The API already passes a list."""
         if name in data:
             return data[name]
         parts = [str(data.get(f"{name}_{index}") or "") for index in range(len(self.widgets))]
@@ -173,7 +173,7 @@ class LanguagesWidget(forms.MultiWidget):
 
 
 class LanguagesField(forms.Field):
-    """Spoken languages, each with or without a level."""
+    """Spoken languages with optional levels."""
 
     max_items = 8
     default_error_messages = {
@@ -186,7 +186,7 @@ class LanguagesField(forms.Field):
         super().__init__(**{"widget": LanguagesWidget} | kwargs)
 
     def to_python(self, value: Any) -> list[str]:
-        """Return the list of entries, which may be empty."""
+        """Return a list of entries, which can be empty."""
         return [str(entry) for entry in value] if isinstance(value, list | tuple) else []
 
     def validate(self, value: Sequence[str]) -> None:
@@ -202,7 +202,7 @@ class LanguagesField(forms.Field):
 
 
 def language_choices() -> list[tuple[str, str]]:
-    """Return the codes with both names, sorted by the English name."""
+    """Return language codes with English and native names, sorted by English name."""
     labels = {
         code: english if english == native else f"{english} · {native}"
         for code, (english, native) in languages.LANGUAGES.items()

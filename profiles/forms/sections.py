@@ -209,7 +209,7 @@ class TermsForm(ProfileForm[BuilderProfile]):
     )
 
     def clean_available_from(self) -> date | None:
-        """Limit the date to the next two years. An earlier date means that the builder can start now."""
+        """Limit the date to the next two years. A past date means that the builder is available now."""
         day: date | None = self.cleaned_data["available_from"]
         if day and day > timezone.localdate() + MAX_WAIT:
             raise ValidationError(_("Enter a date within the next two years."))

@@ -1,4 +1,4 @@
-"""The admin's form for search synonyms."""
+"""Admin form for search synonyms."""
 
 from typing import Any, override
 
@@ -15,7 +15,7 @@ from profiles.models.search import MAX_PHRASE_LENGTH, MAX_PHRASES, MAX_SYNONYMS
 
 
 class _PhrasesField(ListField):
-    """Phrases of a few words. Each one must contain a letter or digit, because searches ignore everything else."""
+    """A list of short phrases. Each must contain a letter or digit, because searches ignore other characters."""
 
     @override
     def validate(self, value: Any) -> None:

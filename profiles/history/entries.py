@@ -1,4 +1,4 @@
-"""Describe the history of a builder page's sections."""
+"""Build the history of builder page sections for display."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ TITLES: dict[str, str | Promise] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A version of a section, with the values that the edit replaced."""
+    """A section version: the values that an edit replaced."""
 
     pk: int
     newest: int
@@ -44,7 +44,7 @@ class SectionHistory:
 
 
 def build_history(profile: BuilderProfile, viewer: Actor) -> list[SectionHistory]:
-    """Return the history of each section that has one, newest entry first, using one query."""
+    """Return the history of all sections that have changed, newest first, using one query."""
     versions = list(section_history.versions_of(profile).filter(section__in=list(TITLES)))
     newest: dict[Any, int] = {}
     for version in versions:
@@ -83,7 +83,7 @@ def _summary(version: SectionVersion) -> str:
 
 
 def _values(version: SectionVersion, profile: BuilderProfile) -> Iterator[tuple[str, str]]:
-    """Yield the label and the old value of each changed field that its form still has."""
+    """Yield the label and old value of each changed field that is still in the form."""
     form = _form(version, profile)
     for name in version.changed_fields or version.values if form else ():
         if form and name in form.fields:

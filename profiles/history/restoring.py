@@ -1,6 +1,6 @@
-"""Validate an old version of a section with the section's current form, and explain what cannot be restored.
+"""Validate an old section version against the current form, and report values that cannot be restored.
 
-The section's fields and rules may have changed since the version was stored, so its values are not trusted.
+Fields and validation rules may have changed since the version was stored, so old values are not trusted.
 """
 
 import json
@@ -26,7 +26,7 @@ ADJUSTED = _("The rules for this field have changed. Check the value in the form
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A field that cannot be restored as it was, with its old value as text and the reason."""
+    """A field that cannot be restored exactly: its old value as text, and the reason."""
 
     label: str
     value: str
@@ -34,10 +34,10 @@ class Problem:
 
 
 def form_data(form: ProfileForm[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return data for a form: the old values, and the current values of fields that were added later.
+    """Return form data with the old values, and with current values for fields that were added later.
 
     Args:
-        form: an unbound form for the current values.
+        form: an unbound form with the current values.
     """
     return {
         name: field.prepare_value(_plain(field, values[name])) if name in values else form[name].value()
@@ -46,10 +46,10 @@ def form_data(form: ProfileForm[Any], values: Mapping[str, Any]) -> dict[str, An
 
 
 def problems(form: ProfileForm[Any], values: Mapping[str, Any], ignored: Collection[str] = ()) -> list[Problem]:
-    """Return the fields of a bound form that do not get exactly their old value.
+    """Return the bound form's fields whose cleaned value differs from the old value.
 
     Args:
-        ignored: names of values that are not restored through the form.
+        ignored: names of values that are restored outside the form.
     """
     fields = form._meta.fields or ()
     gone = [name for name in values if name not in fields and name not in ignored]
@@ -64,7 +64,7 @@ def problems(form: ProfileForm[Any], values: Mapping[str, Any], ignored: Collect
 
 
 def old_value(bound: BoundField, value: Any) -> str:
-    """Return an old value as text."""
+    """Format an old value as text."""
     return display(bound, _plain(bound.field, value))
 
 
@@ -78,7 +78,7 @@ def _reason(form: ProfileForm[Any], name: str, values: Mapping[str, Any]) -> str
 
 
 def _plain(field: forms.Field, value: Any) -> Any:
-    """Return a value of the type that the field expects."""
+    """Convert a stored value to the type that the field expects."""
     if isinstance(field, ListField | LanguagesField | forms.MultipleChoiceField):
         return list(map(str, value)) if isinstance(value, list) else [str(value)] if value else []
     if isinstance(field, forms.BooleanField):

@@ -1,4 +1,4 @@
-"""Views for the history of a builder page's sections. Restoring a version validates it like any other edit."""
+"""Views for the history of builder page sections. Restored values are validated like any other edit."""
 
 import copy
 from typing import Any
@@ -34,7 +34,7 @@ RESTORED = gettext_lazy("Restored.")
 
 
 class HistoryView(BuilderPageMixin):
-    """The versions of each section that can be restored."""
+    """List the versions that can be restored, by section."""
 
     required = "edit"
     http_method_names = ["get", "head"]
@@ -46,13 +46,13 @@ class HistoryView(BuilderPageMixin):
 
 
 class RestoreView(BuilderPageMixin):
-    """Restore a version with the view of its section."""
+    """Restore a version, using the view for its kind of section."""
 
     required = "edit"
     http_method_names = ["get", "head", "post"]
 
     def get(self, request: AuthenticatedRequest, slug: str, pk: int) -> HttpResponse:
-        """Redirect users who return here after signing in again."""
+        """Redirect to the history. Users return here by GET after they sign in again."""
         return redirect("profiles:history", self.profile.slug)
 
     def get_profile(self, **url_kwargs: Any) -> BuilderProfile:
@@ -74,12 +74,12 @@ class RestoreView(BuilderPageMixin):
 
 
 class RestoreMixin:
-    """Restore `restored`, unless its section was changed after the button was rendered."""
+    """Restore the version `restored`, unless the section was changed after the button was rendered."""
 
     restored: SectionVersion = SectionVersion()
 
     def is_outdated(self, request: HttpRequest) -> bool:
-        """Return whether the posted newest version is no longer the newest. "Undo" posts none, and undoes the newest."""
+        """Return whether a newer version exists than the posted one, or than `restored` if none is posted ("Undo")."""
         expected = parse_id(request.POST.get("newest", "")) or self.restored.pk
         return section_history.newest_id(self.restored) != expected
 
@@ -89,7 +89,7 @@ class RestoreSectionView(RestoreMixin, SectionUpdateView):
     saved_message = RESTORED
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Save the old values. If they are not all valid or the section was changed, show them in the section's form."""
+        """Save the old values. If they are invalid or the section has changed since, show them in the section form."""
         self.object = self.get_object()
         form_class = self.get_form_class()
         data = restoring.form_data(form_class(instance=self.get_object()), self.restored.values)
@@ -107,7 +107,7 @@ class RestoreSectionView(RestoreMixin, SectionUpdateView):
     def save(
         self, form: ProfileForm[BuilderProfile], *, version: str = "", confirms_availability: bool = False
     ) -> None:
-        """Save the values together with the columns outside the form. Restoring does not confirm the availability."""
+        """Also restore the fields outside the form. Restoring does not confirm the availability."""
         values = self.restored.values
         extra = {name: _as_time(values[name]) for name in self.section.also_restored if name in values}
         self.profile = editing.save(self.profile, form.cleaned_data, actor=self.actor, version=version, extra=extra)
@@ -133,7 +133,7 @@ class RestoreProjectView(RestoreMixin, ProjectUpdateView):
     saved_message = RESTORED
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Save the old values in the project, which is created again if it was deleted."""
+        """Save the old values. If the project was deleted, create it again."""
         found = self.profile.projects.filter(pk=self.pk).first()
         self.object = self.project = found or Project(builder=self.profile)
         self.project.builder = self.profile

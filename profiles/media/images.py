@@ -257,7 +257,7 @@ def discard(name: str | None) -> None:
 
 
 def set_aside(name: str | None) -> str:
-    """Move a removed image to a random name that no page contains, once the transaction commits.
+    """Rename a removed image to an unguessable name once the transaction commits.
 
     Returns:
         The new name, or "" if there is no image.
@@ -276,7 +276,7 @@ def _move(name: str, new_name: str) -> None:
 
 
 def reopen(name: str | None) -> "ContentFile[bytes] | None":
-    """Return a stored image with a new random name, so that it can be stored again. Return None if there is no image."""
+    """Return a copy of a stored image under a new random name, or None if there is no image."""
     if not name:
         return None
     try:

@@ -34,7 +34,7 @@ class Profile(models.Model):
     #: Each of these fields hides the profile from the public while it is set.
     HIDDEN_BY_FIELDS = ("archived_at", "hidden_at", "unpublished_at", "deleted_at")
 
-    #: The entry of the section history that undoes the last edit of this instance.
+    #: ID of the section version that undoes the last edit of this instance.
     undo_id: int | None = None
 
     # PROTECT, because user rows are anonymised but never deleted. A profile and its history always keep their user.

@@ -36,7 +36,7 @@ class BuilderProfileQuerySet(ProfileQuerySet["BuilderProfile"]):
         return self.not_hidden().filter(slug__isnull=False).select_related("user")
 
     def listed(self) -> Self:
-        """Return published profiles that have a headline and that their owners list in the directory."""
+        """Return published profiles that have a headline and are not excluded from the directory."""
         return self.published().filter(_DIRECTORY)
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
@@ -280,7 +280,7 @@ class BuilderProfile(Profile):
 
     @property
     def is_listed(self) -> bool:
-        """Whether the directory lists the page while it is public."""
+        """Whether the directory lists the page, provided that the page is public."""
         return self.searchable and bool(self.headline)
 
     @property
@@ -290,7 +290,7 @@ class BuilderProfile(Profile):
 
     @property
     def stated_availability(self) -> str:
-        """The availability that the owner confirmed, or `not_stated`."""
+        """The availability, or `not_stated` if the owner has not confirmed it."""
         return self.availability if self.availability_confirmed_at else Availability.NOT_STATED
 
     @property

@@ -34,7 +34,7 @@ class Availability(models.TextChoices):
 
 
 class Currency(models.TextChoices):
-    """Fifty common ISO 4217 codes for rates."""
+    """Fifty common currencies for rates (ISO 4217)."""
 
     AED = "AED", _("AED · UAE dirham")
     ARS = "ARS", _("ARS · Argentine peso")

@@ -18,7 +18,7 @@ class Project(models.Model):
         DEMO = "demo", _("Demo")
         CONCEPT = "concept", _("Concept")
 
-    #: The entry of the section history that undoes the last edit of this instance.
+    #: ID of the section version that undoes the last edit of this instance.
     undo_id: int | None = None
 
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="projects")
@@ -63,5 +63,5 @@ class Project(models.Model):
 
     @property
     def anchor(self) -> str:
-        """The ID of the project's element. Templates use it several times, and format numbers slowly."""
+        """The project's element ID. A property, because templates use it often and format numbers slowly."""
         return f"project-{self.pk}"

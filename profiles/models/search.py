@@ -7,13 +7,13 @@ from django.utils.translation import gettext_lazy as _
 
 from profiles.models.choices import Domain
 
-#: Maximum number of rows that searches use, and of phrases in a row.
+#: Maximum number of rows used for searches, and of phrases per row.
 MAX_SYNONYMS, MAX_PHRASES = 1000, 20
 MAX_PHRASE_LENGTH = 40
 
 
 class SearchSynonym(models.Model):
-    """What clients type, and the words and domains of builders that they mean."""
+    """Search phrases, and the words and domains that these phrases also find."""
 
     searches = ArrayField(
         verbose_name=_("searches"),
@@ -49,7 +49,7 @@ class SearchSynonym(models.Model):
 
 
 class SearchWord(models.Model):
-    """A word on a listed builder's page, to correct misspelled searches. A job replaces the rows."""
+    """A word from listed builders' pages, used to correct misspelled searches. A periodic job updates the rows."""
 
     word = models.CharField(max_length=MAX_PHRASE_LENGTH, primary_key=True)
     builders = models.PositiveIntegerField(help_text="Number of builders with this word among those that were counted.")

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 
 class SectionVersion(models.Model):
-    """The values of a profile section before an edit replaced them. Only profiles.section_history writes it."""
+    """The values of a profile section before an edit. Only profiles.section_history writes these rows."""
 
-    # Without its own index, because the index for the history page starts with the owner.
+    # No index of its own: the index for the history page starts with the owner.
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", db_index=False)
     section = models.CharField(max_length=32, help_text="A section's key, `portrait` or `portfolio`.")
     project = models.BigIntegerField(
@@ -28,11 +28,11 @@ class SectionVersion(models.Model):
 
     class Meta:
         indexes = [
-            # The history page, and the limit for each section.
+            # For the history page and the version limit per section.
             models.Index(fields=["owner", "section", "-id"], name="profiles_version_section"),
-            # profiles.section_history.delete_expired
+            # For profiles.section_history.delete_expired
             models.Index(fields=["replaced_at"], name="profiles_version_age"),
-            # profiles.media.orphan_cleanup
+            # For profiles.media.orphan_cleanup
             models.Index(fields=["image"], name="profiles_version_image", condition=~Q(image="")),
         ]
 

@@ -6,7 +6,7 @@ from profiles.models.builder import BuilderProfile
 
 
 class ShortlistEntry(models.Model):
-    """A builder that a user has saved. Only the user can see it."""
+    """A builder saved by a user. Visible only to that user."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="shortlist")
     builder = models.ForeignKey(BuilderProfile, models.CASCADE, related_name="shortlist_entries")
@@ -14,7 +14,7 @@ class ShortlistEntry(models.Model):
 
     class Meta:
         constraints = [
-            # Also used to find a user's shortlist, which is short.
+            # This index also serves queries for a user's shortlist, which is small enough to sort.
             models.UniqueConstraint(fields=["user", "builder"], name="profiles_shortlist_unique")
         ]
 

@@ -46,7 +46,7 @@ class BuilderQuestionsForm(ProfileForm[BuilderProfile]):
 
 
 class FirstProjectForm(ProjectPageForm):
-    """The fields that make a first project presentable. Owners add the other fields on their page."""
+    """The essential project fields. Owners can fill in the other fields on their page later."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

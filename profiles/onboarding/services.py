@@ -1,4 +1,4 @@
-"""Onboarding at /welcome/: choose a goal, describe the work, add a picture and a project, then publish the page.
+"""Onboarding at /welcome/: choose a goal, complete the profile, add a picture and a project, then publish the page.
 
 A builder profile created here starts unpublished, so an unfinished page is never public. A builder profile created by
 Clerk's webhook is public immediately. docs/profiles.md explains why.
@@ -28,11 +28,11 @@ class Goal(models.TextChoices):
         return {Goal.BUILDER: {Role.BUILDER}, Goal.CLIENT: {Role.CLIENT}}.get(self, {Role.BUILDER, Role.CLIENT})
 
 
-#: URL names of the steps, in order. The user's roles determine which steps they see.
+#: URL names of the steps, in order. Which steps are shown depends on the user's roles.
 GOAL, BUILDER, PICTURE, PROJECT, CLIENT, PREVIEW = PAGES = tuple(
     f"profiles:welcome{page}" for page in ("", "_builder", "_picture", "_project", "_client", "_preview")
 )
-#: Steps about the builder page, and steps about the client profile.
+#: Steps for the builder page and for the client profile.
 BUILDER_PAGES, CLIENT_PAGES = (BUILDER, PICTURE, PROJECT, PREVIEW), (CLIENT,)
 
 
@@ -66,7 +66,7 @@ def client_of(user: User) -> ClientProfile | None:
 def next_page(user: User, page: str) -> str:
     """Return the URL name of the step after `page`, skipping questions that are already answered.
 
-    The picture is not skipped, because users may want to replace the picture of their account.
+    The picture step is never skipped, because users may want to replace their account picture.
     """
     builder, client = builder_of(user), client_of(user)
     open_pages = {*(_open_builder_pages(builder, page) if builder else ()), *_open_client_pages(client)}
@@ -76,7 +76,7 @@ def next_page(user: User, page: str) -> str:
 
 
 def _open_builder_pages(builder: BuilderProfile, page: str) -> Iterator[str]:
-    """Yield the steps to complete. A published page is only set up further if the user opens one of its steps."""
+    """Yield the incomplete steps. For a published page, steps are only offered if the user opened a builder step."""
     if builder.unpublished_at or not builder.headline:
         yield BUILDER
     if builder.slug and (builder.unpublished_at or page in BUILDER_PAGES):

@@ -70,7 +70,7 @@ class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm])
     template_name = "profiles/welcome.html"
 
     def get_initial(self) -> dict[str, Any]:
-        """Preselect the goal of the link, or the current roles unless the user has only the default role of client."""
+        """Preselect a builder's roles. For others, use the goal in the link, because client is the default role."""
         roles = set(self.request.user.roles)
         if User.Role.BUILDER not in roles:
             goal = self.request.GET.get("goal", "")
@@ -88,7 +88,7 @@ class GoalView(OnboardingView, PreservedFormMixin[GoalForm], FormView[GoalForm])
 
 
 class ProfileStepView[P: Profile](OnboardingView):
-    """A step about a profile. Users without the profile are redirected to the first step."""
+    """Base view for profile steps. Users without the profile are redirected to the first step."""
 
     profile: P
     heading: str | Promise
@@ -148,7 +148,7 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
 
     @cached_property
     def guesses(self) -> dict[str, Any]:
-        """The language and currency of the browser, for a page that was never saved. The page asks to check them."""
+        """Language and currency guessed from the browser for a new page. The user is asked to check them."""
         header = self.request.headers.get("Accept-Language", "")
         if self.profile.headline or not header:
             return {}
@@ -169,7 +169,7 @@ class BuilderQuestionsView(QuestionsView[BuilderProfile]):
 
 
 class PictureView(ProfileStepView[BuilderProfile], PreservedFormMixin[PortraitForm], FormView[PortraitForm]):
-    """Add a picture. If the account has a picture, it is shown and the field is optional."""
+    """Add a picture. Optional if the account already has one, which is then shown."""
 
     request: AuthenticatedRequest
     page = onboarding.PICTURE
@@ -199,7 +199,7 @@ class PictureView(ProfileStepView[BuilderProfile], PreservedFormMixin[PortraitFo
 class FirstProjectView(
     ProfileStepView[BuilderProfile], PreservedFormMixin[FirstProjectForm], UpdateView[Project, FirstProjectForm]
 ):
-    """Add one project."""
+    """Add a first project."""
 
     request: AuthenticatedRequest
     page = onboarding.PROJECT

@@ -1,6 +1,6 @@
-"""Turn bare URLs in Markdown into links: `https://x.example` and `www.x.example`.
+"""Link bare URLs in Markdown, such as `https://x.example` and `www.x.example`.
 
-markdown-it-py has a rule for this, which needs another library and also links words such as `package.json`.
+The built-in rule of markdown-it-py needs another library and also links words such as `package.json`.
 """
 
 import re
@@ -15,7 +15,7 @@ _BARE_URL = re.compile(
     r"(?<![a-z0-9_.@/:-])(?:https?://|www\.)[^\W_][^\s<>\"“”«»。、，（）「」\u200b-\u200f\u202a-\u202e\u2066-\u2069]*",
     re.IGNORECASE,
 )
-#: Punctuation that belongs to the sentence if it follows a URL.
+#: Trailing punctuation that is not part of the URL.
 _PUNCTUATION = "?!.,:;*_~'’…！？"
 
 
@@ -30,7 +30,7 @@ def _link_bare_urls(state: StateCore) -> None:
 
 
 def _link_children(children: Iterable[Token], parser: MarkdownIt) -> Iterator[Token]:
-    """Yield the tokens of a paragraph, with links in the text that is not part of a link already."""
+    """Yield a paragraph's tokens, with bare URLs linked unless they are already inside a link."""
     depth = 0
     for child in children:
         if child.type in ("link_open", "link_close"):
@@ -61,7 +61,7 @@ def _text(content: str) -> Token:
 
 
 def _without_punctuation(url: str) -> str:
-    """Remove punctuation from the end, and a closing parenthesis that is not opened in the URL."""
+    """Strip trailing punctuation, and a closing parenthesis without an opening one in the URL."""
     while url[-1] in _PUNCTUATION or (url[-1] == ")" and url.count(")") > url.count("(")):
         url = url[:-1]
     return url

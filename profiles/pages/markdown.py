@@ -64,7 +64,7 @@ def to_html(text: str) -> SafeString:
 
 
 def render(text: str) -> SafeString:
-    """Return `text` as safe HTML, without the cache. For text that is rendered only once."""
+    """Render `text` as safe HTML without caching. Use this for text that is rendered only once."""
     tokens = _parser.parse(text[:MAX_LENGTH])
     _lower_headings(tokens)
     html = _parser.renderer.render(tokens, _parser.options, {})

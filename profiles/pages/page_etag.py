@@ -31,7 +31,7 @@ def etag_for(profile: BuilderProfile) -> str:
 
 
 def displayed_minute(time_zone: str, confirmed_at: datetime | None, available_from: date | None) -> int:
-    """Return the current minute if the page shows a clock time, a relative time or a start date, otherwise 0."""
+    """Return the current minute if the page shows a clock time, relative time or start date, otherwise 0."""
     return int(time.time() // 60) if time_zone or confirmed_at or available_from else 0
 
 

@@ -1,4 +1,4 @@
-"""Views for what builders share: the share image, the contact card, and the card that other sites embed."""
+"""Views for sharing a builder page: share image, contact card and embeddable card."""
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -20,7 +20,7 @@ from profiles.public_pages import is_for_every_visitor, share_by_content
 
 #: Cache lifetime of the share image, in seconds.
 IMAGE_MAX_AGE_S = 3600
-#: Any site may embed the card. It has no script and no form, and shows nothing about its viewer.
+#: Any site can embed the card. The card has no scripts, forms or data about the viewer.
 EMBED_POLICY: dict[str, list[str]] = {
     "default-src": [CSP.NONE],
     "style-src": [CSP.SELF],
@@ -42,7 +42,7 @@ def share_image(request: HttpRequest, slug: str) -> HttpResponse:
     if response is None:
         response = HttpResponse(share_card.draw(card), content_type="image/png")
     response["ETag"] = etag
-    response["Cross-Origin-Resource-Policy"] = "cross-origin"  # Other sites show it in previews of links.
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"  # Other sites show it in link previews.
     patch_cache_control(response, public=True, max_age=IMAGE_MAX_AGE_S)
     return response if profile.is_listed else without_index(response)
 
@@ -51,7 +51,7 @@ def share_image(request: HttpRequest, slug: str) -> HttpResponse:
 @xframe_options_exempt
 @csp_override(EMBED_POLICY)
 def embedded_card(request: HttpRequest, slug: str) -> HttpResponse:
-    """Return a public page's card for an iframe on any site. It is the same for every viewer."""
+    """Return a public page's card for iframes on any site. The card is the same for every viewer."""
     context = {"builders": [_public_profile(slug)], "currency": ""}
     response = render(request, "profiles/builder_embed.html", context)
     if is_for_every_visitor(request):

@@ -1,6 +1,6 @@
-"""robots.txt and the sitemap: an index, and files with one URL per listed builder. https://www.sitemaps.org/protocol.html
+"""robots.txt, and a sitemap index with files that list builder pages. https://www.sitemaps.org/protocol.html
 
-A file contains a fixed range of ids, so that its number stays valid and a file reads only its own rows.
+Each file covers a fixed ID range, so file numbers stay valid and a request reads only the rows in that range.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,10 +14,10 @@ from django.views.decorators.http import require_safe
 
 from profiles.models import BuilderProfile
 
-#: Maximum number of URLs in a file.
+#: Maximum number of URLs per file.
 FILE_SIZE = 50_000
 MAX_AGE_S = 3600
-#: Pages for signed-in users, and searches, of which there are endlessly many.
+#: Pages for signed-in users, and searches, which have an unlimited number of URLs.
 DISALLOWED = ("/account/", "/admin/", "/api/", "/builders/?", "/builders/*/contact/", "/sign-in/", "/sign-up/")
 _XML = '<?xml version="1.0" encoding="UTF-8"?>\n<{0} xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{1}</{0}>\n'
 
@@ -38,7 +38,7 @@ def sitemap_index(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def sitemap(request: HttpRequest, number: int) -> HttpResponse:
-    """Return the URLs of the site's own pages (file 0), or of the builders whose ids are in the file's range."""
+    """Return the URLs of the site's main pages (file 0), or of builders in the file's ID range."""
     if number == 0:
         return _xml("urlset", "url", request, [reverse("profiles:home"), reverse("profiles:builder_list")])
     ids = ((number - 1) * FILE_SIZE + 1, number * FILE_SIZE)
@@ -52,7 +52,7 @@ def sitemap(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _file_numbers() -> Iterator[int]:
-    """Yield the numbers of the files that contain builders, with one query for each."""
+    """Yield the numbers of non-empty builder files, using one query per file."""
     ids = BuilderProfile.objects.listed().order_by("pk").values_list("pk", flat=True)
     number = 0
     while first := ids.filter(pk__gt=number * FILE_SIZE).first():

@@ -1,8 +1,8 @@
-"""Write a builder's public facts as a contact card (vCard 3.0, RFC 2426). Email addresses are never included."""
+"""Builder contact cards (vCard 3.0, RFC 2426) with public profile data. Email addresses are never included."""
 
 from profiles.models import BuilderProfile
 
-#: Maximum length of a line in bytes, without the line break. Longer lines are folded.
+#: Maximum line length in bytes, without the line break. Longer lines are folded.
 MAX_LINE_BYTES = 75
 
 
@@ -32,7 +32,7 @@ def _escape(text: str) -> str:
 
 
 def _fold(line: str) -> str:
-    """Break a long line between characters. Continuation lines start with a space."""
+    """Fold a long line at character boundaries. Continuation lines start with a space."""
     folded, length = "", 0
     for letter in line:
         size = len(letter.encode("utf-8", "replace"))

@@ -67,7 +67,7 @@ class BuilderDetailView(BuilderPageMixin):
         return render(request, "profiles/builder_detail.html", context)
 
     def shortlist_context(self, access: ProfileAccess) -> dict[str, Any]:
-        """Return the state of the shortlist button. Only clients have the button. Other visitors have a link."""
+        """Return the state of the shortlist button, which only clients see. Other visitors see a link."""
         user = self.request.user
         if not access.can_save or not isinstance(user, User) or not user.has_role(User.Role.CLIENT):
             return {}
@@ -102,7 +102,7 @@ def build_page_context(profile: BuilderProfile, access: ProfileAccess, request: 
 
 
 class MarkdownPreviewView(BuilderPageMixin):
-    """Render Markdown that an owner or admin is writing. Nothing is stored."""
+    """Preview Markdown for an owner or admin. Nothing is stored."""
 
     required = "edit"
     http_method_names = ["post"]

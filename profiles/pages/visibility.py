@@ -5,12 +5,12 @@ from django.utils.translation import gettext as _
 
 from profiles.models import BuilderProfile
 
-#: The owner is asked to confirm an availability that is older. The directory also ranks it lower.
+#: Owners are asked to confirm an older availability again, and the directory ranks it lower.
 CONFIRMATION_LIFETIME = timedelta(days=30)
 
 
 def visibility_state(profile: BuilderProfile) -> str:
-    """Return two or three words if the page is public, otherwise the whole summary, because the owner must notice it."""
+    """Return a short label if the page is public, otherwise the full summary, so that the owner notices."""
     if not profile.slug or profile.deleted_at or profile.archived_at or profile.hidden_at or profile.unpublished_at:
         return visibility_summary(profile)
     return _("Public and listed") if profile.is_listed else _("Public, not listed")
@@ -39,6 +39,6 @@ def is_draft(profile: BuilderProfile) -> bool:
 
 
 def is_confirmation_due(profile: BuilderProfile) -> bool:
-    """Return whether the owner last confirmed the availability too long ago."""
+    """Return whether the last confirmation of the availability has expired."""
     confirmed_at = profile.availability_confirmed_at
     return confirmed_at is not None and confirmed_at < timezone.now() - CONFIRMATION_LIFETIME

@@ -48,7 +48,7 @@ class ProjectPageForm(ProjectForm):
     version = LineField(
         required=False, widget=forms.HiddenInput
     )  # Accept any value, because an error on a hidden field would not be visible.
-    #: The version of the section history whose image is restored.
+    #: ID of the section version whose image to restore.
     restored = LineField(required=False, widget=forms.HiddenInput)
     form_token = TokenField(required=False, initial=uuid.uuid4)
     field_order = ("title", "image", "remove_image", "image_alt", "description", "technologies", "status", "url")

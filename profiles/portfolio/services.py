@@ -43,7 +43,7 @@ def add(
     Args:
         token: the form's token. The same values with the same token are added only once. Different values with the same
             token, for example after the browser's Back button, add another project.
-        restored: the ID and position of the deleted project that is restored.
+        restored: the ID and position of the deleted project to restore.
 
     Raises:
         ValidationError: the portfolio is full.
@@ -104,7 +104,7 @@ def change(
 
 @transaction.atomic
 def remove(profile: BuilderProfile, pk: int, *, actor: Actor) -> Project | None:
-    """Delete a project and set its image aside. Return the deleted project, or None if it was deleted before."""
+    """Delete a project and keep its image for restoring. Return the project, or None if it was already deleted."""
     owner = lock_profile(profile)
     project = owner.projects.select_for_update().filter(pk=pk).first()
     if project:
@@ -159,7 +159,7 @@ def set_portrait(profile: BuilderProfile, image: ImageFile, *, actor: Actor) -> 
 
 
 def _record_version(owner: BuilderProfile, project: Project, changed: Sequence[str], actor: Actor) -> int:
-    """Record a project before it is changed, or before it is deleted if `changed` is empty. Set a removed image aside."""
+    """Record a project before an edit, or before deletion if `changed` is empty. Keep a removed image for restoring."""
     values = {field: getattr(project, field) for field in PROJECT_FIELDS if field != "image"}
     values["position"] = project.position
     image = ""

@@ -55,7 +55,7 @@ class PortfolioMixin(BuilderPageMixin):
         """Render `template` for htmx. Otherwise redirect to the page and show `message` there.
 
         Args:
-            undo_id: the entry of the section history that undoes the change.
+            undo_id: the ID of the section version that undoes the change.
         """
         if self.request.htmx:
             context = {"profile": self.profile, "access": self.access, "message": message, **context}
@@ -108,7 +108,7 @@ class ProjectFormView(PreservedFormMixin[ProjectPageForm], PortfolioMixin, Updat
         )
 
     def chosen_image(self, form: ProjectPageForm) -> ImageFile:
-        """Return the uploaded image. Otherwise return the image of the version that the form restores, if there is one."""
+        """Return the uploaded image, or else the image of the version being restored."""
         uploaded: ImageFile = form.cleaned_data["image"]
         pk = parse_id(form.cleaned_data["restored"])
         return uploaded or (section_history.image_of(self.profile, pk) if pk else None)

@@ -1,4 +1,4 @@
-"""What the directory needs to know about a signed-in client."""
+"""Data about a signed-in client for the directory."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from profiles.models import ClientProfile, ShortlistEntry
 
 @dataclass(frozen=True, slots=True)
 class ClientState:
-    """A client's own words about the projects they are looking for, and the ids of the saved builders."""
+    """A client's industry and project preferences, and the IDs of saved builders."""
 
     industry: str
     preferences: str
@@ -20,7 +20,7 @@ class ClientState:
 
 
 def client_state(user: User | AnonymousUser) -> ClientState | None:
-    """Return the state of a user with the role of client, using one query, or None for other users."""
+    """Return the state of a client using one query, or None for users who are not clients."""
     if not isinstance(user, User) or not user.has_role(User.Role.CLIENT):
         return None
     entries = ShortlistEntry.objects.filter(user=OuterRef("user")).order_by()

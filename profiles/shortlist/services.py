@@ -21,7 +21,7 @@ def add(user: User, builder: BuilderProfile) -> None:
     Raises:
         ShortlistFullError: the shortlist already has `MAX_ENTRIES` builders.
     """
-    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # serializes the check of the limit
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)  # serializes limit checks
     if is_saved(user, builder):
         return
     if ShortlistEntry.objects.filter(user=user).count() >= MAX_ENTRIES:
@@ -40,6 +40,6 @@ def is_saved(user: User, builder: BuilderProfile) -> bool:
 
 
 def saved_ids(user: User) -> list[int]:
-    """Return the ids of the saved builders, last saved first."""
+    """Return the IDs of saved builders, most recently saved first."""
     entries = ShortlistEntry.objects.filter(user=user).order_by("-saved_at", "-pk")
     return list(entries.values_list("builder_id", flat=True))

@@ -24,9 +24,9 @@ from profiles.visitor_currency import visitor_currency
 
 @method_decorator(never_cache, name="dispatch")
 class SaveView(BuilderPageMixin):
-    """Save a builder, or remove the builder with `on=0`.
+    """Save a builder, or remove the builder if `on=0` is posted.
 
-    GET asks for confirmation, so that visitors who have to sign in first can continue from a link.
+    GET shows a confirmation page, to which visitors return after signing in.
     """
 
     request: AuthenticatedRequest
@@ -72,7 +72,7 @@ class SaveView(BuilderPageMixin):
 
 @method_decorator(never_cache, name="dispatch")
 class ShortlistView(RoleRequiredMixin, TemplateView):
-    """Show the saved builders, last saved first. Builders whose pages are hidden are shown without details."""
+    """Show saved builders, most recently saved first. Builders with a hidden page are shown without details."""
 
     request: AuthenticatedRequest
     http_method_names = ["get", "head", "post"]
@@ -90,7 +90,7 @@ class ShortlistView(RoleRequiredMixin, TemplateView):
         )
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Remove a builder by id. Builders with a hidden page have no other form."""
+        """Remove a builder by ID. For builders with a hidden page, this is the only way."""
         if builder_id := parse_id(request.POST.get("remove", "")):
             shortlist.remove(self.request.user, builder_id)
             messages.success(request, gettext("Removed from your shortlist."))

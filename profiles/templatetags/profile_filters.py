@@ -62,7 +62,7 @@ def money(amount: Decimal, currency: str) -> str:
 
 @register.simple_tag
 def about(amount: Decimal | None, currency: str, other: str) -> str:
-    """Return an amount in the visitor's currency, such as "about €85", or "" if the visitor chose none or the same one."""
+    """Convert an amount to the visitor's currency, such as "about €85". Return "" without a different currency."""
     if not amount or not other or other == currency:
         return ""
     return gettext("about %(amount)s") % {"amount": money(exchange_rates.about(amount, currency, other), other)}
@@ -108,7 +108,7 @@ def domain_label(value: str) -> str:
 
 @register.filter
 def lang_attr(code: str) -> SafeString:
-    """Return a `lang` attribute for text that a builder wrote, or "" if the language is not stated."""
+    """Return a `lang` attribute for the builder's text, or "" if no language is set."""
     return format_html(' lang="{}"', code) if code else SafeString("")
 
 
@@ -117,7 +117,7 @@ register.filter("language", languages.described)
 
 @register.filter
 def language_names(entries: list[str]) -> str:
-    """Return the names of the first languages, without levels, for a card."""
+    """Return the names of the first few languages, without levels, for a card."""
     return ", ".join(languages.name(languages.split(entry)[0]) for entry in entries[:CARD_LANGUAGES])
 
 
