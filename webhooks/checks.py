@@ -12,7 +12,7 @@ from webhooks.monitoring.notifications import channels
 
 MIN_TOKEN_LENGTH = 16
 SVIX_ID = re.compile(r"[A-Za-z0-9_.-]{0,256}")
-#: Without HTTPS only on this machine.
+#: Plain HTTP is allowed only for these hosts.
 SVIX_URL = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]+)?|http://(127\.0\.0\.1|localhost)(:[0-9]+)?")
 
 
@@ -76,7 +76,7 @@ def check_metrics_access(**kwargs: Any) -> list[checks.CheckMessage]:
 
 @checks.register(checks.Tags.security)
 def check_svix(**kwargs: Any) -> list[checks.CheckMessage]:
-    """E010: Svix's API is configured incompletely. E011: an ID or the URL cannot be part of a request."""
+    """E010: some of the Svix settings are missing. E011: a Svix ID or the URL is malformed."""
     given = {name: getattr(settings, name) for name in ("SVIX_API_KEY", "SVIX_APP_ID", "SVIX_ENDPOINT_ID")}
     missing = [name for name, value in given.items() if not value]
     if missing and len(missing) < len(given):

@@ -1,4 +1,4 @@
-"""Store errors in groups: core.errors identifies the group of an error."""
+"""Store error groups. core.errors identifies the group of an error."""
 
 from django.utils import timezone
 
@@ -7,14 +7,15 @@ from core.errors import ErrorKind, identify
 from webhooks.models import ErrorGroup
 
 State = ErrorGroup.State
-#: Seconds between updates of a group's last occurrence, so that failures rarely wait for each other's row lock.
+#: Minimum time between updates of a group's last occurrence, so that failures rarely wait for a row lock.
 LAST_AT_PRECISION_S = 60
 
 
 def group_of(error: BaseException) -> int:
-    """Return the ID of an error's group. Create the group, or reopen it if it was resolved. Call this in a transaction.
+    """Return the ID of an error's group. Create the group if it does not exist, and reopen it if it was resolved. Must
+    run in a transaction.
 
-    A known group costs one query, and usually no update, so that concurrent failures do not wait for each other.
+    A known group costs one query and usually no update, so concurrent failures do not block each other.
     """
     return group_of_kind(identify(error))
 

@@ -32,7 +32,7 @@ def redacted_error(row: Model) -> str:
         case Attempt():
             text, state = row.error, row.outcome
         case JobFailure():
-            return row.error  # It was redacted when it was stored.
+            return row.error  # The text was redacted when it was stored.
         case ReplayFinding():
             text, state = row.note, row.outcome
         case _:

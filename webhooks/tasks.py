@@ -21,7 +21,7 @@ from webhooks.replay import bulk as replays
 
 log = logging.getLogger(__name__)
 
-#: Additional seconds before a check that a starting worker requests, so that a worker that just died is found.
+#: Extra delay of the check after a worker start, so that the check also detects a worker that has just died.
 RECOVERY_MARGIN_S = 2
 
 
@@ -46,7 +46,7 @@ async def recover_jobs_of_lost_workers(timestamp: int) -> None:
 
 
 def recover_after_start() -> None:
-    """Queue a check for a starting worker, because it may replace a worker that was killed."""
+    """Queue a check when a worker starts, because it may replace a killed worker."""
     delay_s = int(settings.PROCRASTINATE_WORKER_DEFAULTS["stalled_worker_timeout"]) + RECOVERY_MARGIN_S
     job = recover_jobs_of_lost_workers.configure(schedule_in={"seconds": delay_s}, queueing_lock="recover_after_start")
     try:

@@ -1,4 +1,4 @@
-"""Conditions on users that depend on their events, for the list of users in accounts."""
+"""Query conditions on users' events, for the user list in accounts."""
 
 from datetime import datetime
 
@@ -8,9 +8,8 @@ from webhooks.models import WebhookEvent
 
 
 def has_event_since(since: datetime | None) -> Q:
-    """Return a condition on users that have an event since a time, or any event if `since` is None.
-
-    A period is looked up by its events, because there are fewer of them than users.
+    """Return a condition for users with an event since the given time, or with any event if `since` is None. With
+    `since`, the query starts from the events, because a period has fewer events than there are users.
     """
     if since is None:
         return Q(Exists(WebhookEvent.objects.filter(clerk_user_id=OuterRef("clerk_id"))))

@@ -111,7 +111,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
 
 
 class AffectedPerson(NamedTuple):
-    """A person whose events are part of a problem. `account_url` is empty if there is no account here yet."""
+    """A user affected by the problem. `account_url` is empty if the user has no local account."""
 
     clerk_id: str
     name: str
@@ -119,7 +119,7 @@ class AffectedPerson(NamedTuple):
 
 
 def _affected_people(events: Iterable[WebhookEvent]) -> list[AffectedPerson]:
-    """Return each person once, in the order of the events. Names are shown only to admins, never in notifications."""
+    """Return the distinct users in the order of the events. Names are shown only to admins, never in notifications."""
     ids = list(dict.fromkeys(event.clerk_user_id for event in events if event.clerk_user_id))
     users = {user.clerk_id: user for user in User.objects.filter(clerk_id__in=ids)}
     return [

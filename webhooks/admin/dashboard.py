@@ -32,7 +32,7 @@ from webhooks.monitoring.signals import Signal, State
 PushState, EventState = MetadataPush.State, WebhookEvent.State
 #: Number of rows listed for each kind of item that needs attention.
 MAX_LISTED = 5
-#: Maximum number of new errors that are counted.
+#: New errors are counted up to this number.
 MAX_COUNTED_ERRORS = 1000
 DAY = timedelta(days=1)
 SPAN_LABELS = {"24h": gettext_lazy("24 hours"), "30d": gettext_lazy("30 days")}
@@ -100,7 +100,7 @@ def _without_alert(signals: Mapping[Alert.Rule, Signal], alerts: Iterable[Alert]
 
 
 def _cell_url(cell: dashboard_data.Cell) -> str:
-    """Return the URL of the list of counted events or requests, or "" if the count is zero or there is no list."""
+    """Return the URL of the list of counted events or requests, or "" if the count is zero or no list exists."""
     if not cell.number:
         return ""
     if cell.state == "rejected":
@@ -111,7 +111,7 @@ def _cell_url(cell: dashboard_data.Cell) -> str:
 
 
 def _tile_url(tile: tiles.Tile, since: datetime) -> str:
-    """Return the URL of the list behind a figure of the last 24 hours."""
+    """Return the URL of the list for a 24-hour figure."""
     if tile.key == "rejected":
         return reverse("webhooks:rejections")
     if tile.key == "lag":

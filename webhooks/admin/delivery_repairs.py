@@ -1,4 +1,4 @@
-"""Admin pages below Repairs: recover missed deliveries, and send a test delivery to this site."""
+"""Repair pages for recovering missed deliveries and sending a test delivery to the site."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from webhooks.replay.recovery import Scope
 
 #: Svix keeps messages for 90 days.
 MAX_AGE = timedelta(days=90)
-#: The suggested start is this long before the newest event.
+#: The suggested start time is this long before the newest event.
 MARGIN = timedelta(minutes=5)
 
 
@@ -62,7 +62,7 @@ def _secret_choices() -> list[tuple[int, str]]:
 
 
 class TestDeliveryForm(ReasonForm):
-    """A test delivery. Secrets are chosen by position, so that their values are never shown."""
+    """Secrets are selected by position so that their values are never shown."""
 
     __test__ = False  # not a test class
 
@@ -95,7 +95,7 @@ def _suggested_start() -> datetime:
 
 
 def _recover(request: HttpRequest, values: dict[str, Any]) -> bool:
-    """Start the recovery, record the attempt and its answer, and return whether Svix accepted the request."""
+    """Start the recovery, audit the attempt and Svix's response, and return whether Svix accepted the request."""
     scope, since = Scope(values["scope"]), values["since"]
     try:
         answer, is_started = recovery.recover(scope, since), True
@@ -114,7 +114,7 @@ def _recover(request: HttpRequest, values: dict[str, Any]) -> bool:
 @operators_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def test_delivery_page(request: HttpRequest) -> HttpResponse:
-    """Send a test delivery, and show the answer with its meaning."""
+    """Send a test delivery, and explain the response."""
     if not can_repair(request):
         raise PermissionDenied
     form = TestDeliveryForm(request.POST if request.method == "POST" else None, label_suffix="")

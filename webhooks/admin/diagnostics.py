@@ -1,4 +1,4 @@
-"""The page Diagnostics: the checks of `manage.py clerk_doctor` with their last results."""
+"""The Diagnostics page, which shows the latest results of the `manage.py clerk_doctor` checks."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ ICONS = {State.PASSED: "good", State.FAILED: "bad", State.SKIPPED: "ignored"}
 
 
 class Row(NamedTuple):
-    """One check with its last result, or None if it has never run."""
+    """A check and its latest result, which is None if the check has never run."""
 
     name: str
     check: Check
@@ -34,7 +34,7 @@ class Row(NamedTuple):
 @operators_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def diagnostics(request: SiteRequest) -> HttpResponse:
-    """Show the last results. POST queues a run of all checks, and the page polls until its results are stored."""
+    """Show the latest results. POST queues a run of all checks, and the page polls until its results are stored."""
     if not may_view_events(request):
         raise PermissionDenied
     if request.method == "POST":
@@ -60,7 +60,7 @@ def _run_now(request: SiteRequest) -> HttpResponse:
 def build_context() -> dict[str, Any]:
     results = runner.latest()
     rows = [_row(name, check, results.get(name)) for name, check in CHECKS.items()]
-    rows.sort(key=lambda row: row.icon != "bad")  # failed checks first, otherwise in the order of the catalogue
+    rows.sort(key=lambda row: row.icon != "bad")  # failed checks first, then in catalogue order
     failed = sum(row.icon == "bad" for row in rows)
     return {
         "title": _("Diagnostics"),

@@ -1,4 +1,4 @@
-"""Error groups in the Django admin: a list, a page for each group, and changes of its state."""
+"""Error groups in the admin: the list, the page of a group, and state changes."""
 
 from typing import Any, cast
 
@@ -39,8 +39,6 @@ LAST_SEEN = Ordering(F("last_at"), RECEIVED.value_type)
 
 
 class GroupFilterForm(FilterForm):
-    """The filters of the list of error groups."""
-
     state = StatesField(choices=ErrorGroup.State.choices, label=gettext_lazy("State"))
     within = WithinField(label=gettext_lazy("Last seen"))
 
@@ -54,14 +52,12 @@ class GroupFilterForm(FilterForm):
 
 
 class GroupFilter(FormFilter):
-    """The filters of the list of error groups."""
-
     title = cast(str, gettext_lazy("error groups"))
     form_class = GroupFilterForm
 
 
 class GroupChangeList(FormChangeList):
-    """The list of error groups with their recent failures."""
+    """Adds the number of recent failures to each group."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -72,7 +68,7 @@ class GroupChangeList(FormChangeList):
 
 
 class StateForm(forms.Form):
-    """A new state, and the version of the group that the admin saw."""
+    """The new state, and the version of the group shown to the admin."""
 
     state = forms.ChoiceField(choices=[(state, state.label) for state in group_actions.SETTABLE])
     version = forms.CharField(max_length=100)
@@ -85,7 +81,7 @@ class ErrorGroupAdmin(KeysetAdmin[ErrorGroup]):
     list_filter = (GroupFilter,)
     search_fields = ("error_type",)  # enables the search box; see get_search_results
     search_help_text = gettext_lazy("A part of the error's name, place or field, such as KeyError.")
-    orderings = {"last_seen": LAST_SEEN}  # Django's admins declare options in this way.
+    orderings = {"last_seen": LAST_SEEN}  # Django's ModelAdmin defines its options as mutable class attributes.
     timeout_ms = 2000
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:
@@ -105,7 +101,7 @@ class ErrorGroupAdmin(KeysetAdmin[ErrorGroup]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the group instead of Django's form. Other methods and missing permissions are handled by Django."""
+        """Show the group's page instead of Django's form. Django handles other methods and missing permissions."""
         group = self.get_object(request, object_id)
         if group is None or request.method not in ("GET", "HEAD") or not self.has_view_permission(request, group):
             return super().change_view(request, object_id, form_url, extra_context)

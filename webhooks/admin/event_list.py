@@ -29,7 +29,7 @@ ORDER_LABELS: dict[str, str | Promise] = {"received": _("Received"), "lag": _("L
 
 
 class EventChangeList(FormChangeList):
-    """The list of events with their users."""
+    """Adds the users to the events of a page."""
 
     order_labels = ORDER_LABELS
 
@@ -53,7 +53,7 @@ class EventChangeList(FormChangeList):
 
     @property
     def is_first_page(self) -> bool:
-        """Whether the list shows the newest events without a filter."""
+        """Whether this is the unfiltered first page."""
         return not (self.newest_link or self.query or self.filter.given or self.sort != DEFAULT_SORT)
 
 

@@ -1,8 +1,8 @@
-"""New and changed events for an open event list, which asks for them every few seconds.
+"""Poll endpoint that sends new and changed events to open event lists.
 
-The list sends the oldest transaction that was open when it last read its rows. One small statement finds out whether any
-event has changed in that transaction or a later one. A comparison with the newest event would miss an event whose
-transaction began earlier but was committed later.
+The list sends the oldest transaction that was open when its rows were last read. One small statement checks whether an
+event has changed in that transaction or a later one. Comparing with the newest event would miss events whose
+transaction began earlier but committed later.
 """
 
 from typing import Any, NamedTuple, cast
@@ -21,12 +21,12 @@ from webhooks.admin.event_list import EventChangeList
 from webhooks.admin.pages import operators_page
 from webhooks.models import WebhookEvent
 
-#: The list's query parameter with its position.
+#: The query parameter that contains the list's position.
 SEEN = "seen"
 INTERVAL_S = 5
-#: Larger numbers of new events are shown as "more than". The time limit is for filters that match few events.
+#: Larger counts are shown as "more than". The timeout limits counts with filters that match few events.
 MAX_COUNTED, COUNT_TIMEOUT_MS = 99, 500
-#: Transaction numbers are below 2**63.
+#: Transaction IDs are below 2**63.
 CHANGED_SINCE = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
     EXISTS (SELECT FROM webhooks_webhookevent WHERE changed_in >= %s)
@@ -35,11 +35,11 @@ TEMPLATE = "admin/webhooks/webhookevent/_news.html"
 
 
 class Position(NamedTuple):
-    """What an open list has seen.
+    """The state of an open list.
 
     Attributes:
         transaction: the oldest transaction that was open when the list read its rows.
-        newest_id: ID of the newest event when the page was loaded, for the number of new events.
+        newest_id: ID of the newest event when the page was loaded. Later events are counted as new.
     """
 
     transaction: int
@@ -83,12 +83,15 @@ class NewsMixin(KeysetAdmin[WebhookEvent]):
         return super().changelist_view(request, (extra_context or {}) | context)
 
     def news(self, request: HttpRequest) -> HttpResponse:
-        """Return rows for the first page, or the number of new events for all others. 204 if nothing has changed."""
+        """Return rows for the first page, or the number of new events for other pages.
+
+        Respond with 204 if nothing has changed.
+        """
         if not self.has_view_permission(request):
             raise PermissionDenied
         parameters = request.GET.copy()
         text = parameters.pop(SEEN, [""])[-1]
-        cast("Any", request).GET = parameters  # the list must not see this parameter
+        cast("Any", request).GET = parameters  # not a parameter of the change list
         try:
             seen = Position(*parse_cursor(str(text), [int, int]))
             position = next_position(seen)
@@ -107,10 +110,10 @@ class NewsMixin(KeysetAdmin[WebhookEvent]):
 
 
 def count_newer(changelist: EventChangeList, newest_id: int) -> int:
-    """Count events that match the list's filters and are newer than the page, up to one more than MAX_COUNTED.
+    """Count newer events that match the list's filters, up to MAX_COUNTED + 1.
 
     Returns:
-        0 also if counting takes too long.
+        the count, or 0 if counting takes too long.
     """
     newer = changelist.queryset.filter(pk__gt=newest_id).order_by().values_list("pk", flat=True)
     try:

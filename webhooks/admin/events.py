@@ -38,7 +38,7 @@ class WebhookEventAdmin(RepairMixin, NewsMixin, EventDetail, KeysetAdmin[Webhook
 
     @property
     def media(self) -> Media:
-        """Return no scripts, because Django's scripts expect a fixed list of rows. row-selection.js replaces them."""
+        """Omit Django's scripts, which expect a fixed list of rows. row-selection.js replaces them."""
         return Media()
 
     def get_changelist(self, request: HttpRequest, **kwargs: object) -> type[ChangeList]:

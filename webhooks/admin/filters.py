@@ -1,4 +1,4 @@
-"""Filters of the list of events."""
+"""Filters for the event list."""
 
 from datetime import timedelta
 from typing import Any, cast
@@ -71,8 +71,6 @@ class EventFilterForm(FilterForm):
 
 
 class EventFilter(FormFilter):
-    """The filters of the list of events."""
-
     title = cast(str, _("events"))
     form_class = EventFilterForm
 

@@ -1,4 +1,4 @@
-"""Base classes for lists with a form of filters. Invalid values are reported and ignored."""
+"""Base classes for lists with a filter form. Invalid values are reported and ignored."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -21,7 +21,7 @@ WITHIN_CHOICES = [("", _("Any time")), *((name, label) for name, (_span, label) 
 
 
 class UTCDateTimeInput(forms.DateTimeInput):
-    """An input for a time in seconds, converted to UTC from the time zone in the URL."""
+    """A datetime input with seconds precision. It converts a time zone in the URL to UTC."""
 
     input_type = "datetime-local"
 
@@ -34,7 +34,7 @@ class UTCDateTimeInput(forms.DateTimeInput):
 
 
 class UTCDateTimeField(forms.Field):
-    """A time with an optional time zone. The default is UTC."""
+    """A datetime with an optional time zone, which defaults to UTC."""
 
     widget = UTCDateTimeInput(attrs={"step": "1"})
     default_error_messages = {"invalid": _("Enter a time such as 2026-11-24T09:30.")}
@@ -63,7 +63,7 @@ class WithinField(forms.ChoiceField):
 
 
 class UserField(forms.CharField):
-    """A Clerk ID, or a local ID, which is replaced by the Clerk ID."""
+    """A Clerk ID or local ID. Local IDs are converted to Clerk IDs."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=64, label=_("User: Clerk ID or local ID"), **kwargs)
@@ -80,7 +80,7 @@ class UserField(forms.CharField):
 
 
 class FilterForm(forms.Form):
-    """Filters of a list. All filters are optional."""
+    """Optional filters for a list."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,7 +92,7 @@ class FilterForm(forms.Form):
         raise NotImplementedError
 
     def since(self, within: str, since: str) -> datetime | None:
-        """Return the later of two lower limits: the start of the period, and a time.
+        """Return the later of the period's start and an explicit start time.
 
         Args:
             within, since: the names of the fields.
@@ -110,7 +110,7 @@ class FormFilter(admin.ListFilter):
     """Adapts a form to Django's admin filters.
 
     Attributes:
-        form_class: the form. Only its field "state" can have several values.
+        form_class: the filter form. Only its `state` field can have several values.
         basic: fields that are always visible.
     """
 
@@ -141,10 +141,10 @@ class FormFilter(admin.ListFilter):
     def chips(self, changelist: ChangeList) -> Iterator[Chip]:
         for name, values in self.given.items():
             field = self.form.fields[name]
-            # The stubs allow other types than pairs.
+            # The type stubs also allow choices that are not pairs.
             choices: Any = field.choices if isinstance(field, forms.ChoiceField) else ()
             labels: dict[str, Any] = dict(choices)
-            # The state filter can have several values. For other filters, the last value is used.
+            # Only the state filter accepts several values. Other filters use the last one.
             for value in values if name == "state" else values[-1:]:
                 kept = [other for other in values if other != value] if name == "state" else []
                 yield Chip(

@@ -1,4 +1,4 @@
-"""Base class of the operators' lists: filters as chips, a search, and sort links above a dense table."""
+"""Base class for operators' lists with filter chips, a search field and sort links above a dense table."""
 
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from webhooks.admin.form_filter import FormFilter
 
 
 class FormChangeList(KeysetChangeList):
-    """A keyset list with a form of filters."""
+    """A keyset-paginated list with a filter form."""
 
     #: The label of each sort order.
     order_labels: ClassVar[dict[str, str | Promise]] = {}
@@ -22,8 +22,8 @@ class FormChangeList(KeysetChangeList):
     def get_queryset(self, request: HttpRequest, exclude_parameters: list[str | None] | None = None) -> QuerySet[Any]:
         """Return the filtered rows.
 
-        Invalid filters are reported and ignored. In POST requests, an invalid filter selects no rows, so that no action
-        applies to more rows than intended.
+        Invalid filters are reported and ignored. In POST requests, an invalid filter selects no rows, so that an action
+        never affects more rows than intended.
         """
         found = super().get_queryset(request, exclude_parameters)
         for message in self.filter.form.error_messages():
@@ -47,7 +47,7 @@ class FormChangeList(KeysetChangeList):
     def sorts(self) -> list[tuple[str | Promise, str, str]]:
         """Return the label and URL of each sort order, and "-" or "+" for the current order (descending or ascending).
 
-        The link of the current order reverses the order. The links of all others sort in descending order.
+        The current order's link reverses it. All other links sort in descending order.
         """
         current, descending = self.sort.removeprefix("-"), self.sort.startswith("-")
         return [

@@ -1,4 +1,4 @@
-"""Filters of the list of jobs."""
+"""Filters for the job list."""
 
 from typing import Any, cast
 
@@ -20,8 +20,6 @@ def task_choices() -> list[tuple[str, str]]:
 
 
 class JobFilterForm(FilterForm):
-    """The filters of the list of jobs."""
-
     state = StatesField(choices=JobState.choices, label=_("State"))
     task = forms.ChoiceField(
         choices=task_choices, label=_("Job"), error_messages={"invalid_choice": _("There is no job “%(value)s”.")}
@@ -45,8 +43,6 @@ class JobFilterForm(FilterForm):
 
 
 class JobFilter(FormFilter):
-    """The filters of the list of jobs."""
-
     title = cast(str, _("jobs"))
     form_class = JobFilterForm
     basic = frozenset({"state", "within", "task"})

@@ -1,4 +1,4 @@
-"""Background jobs in the Django admin: a list with filters, a page for each job, and actions."""
+"""Background jobs in the admin: the filterable list, the page of a job, and actions."""
 
 from typing import Any
 
@@ -33,12 +33,12 @@ from webhooks.models import Job
 # Procrastinate's pages use inline styles, which our content security policy blocks.
 admin.site.unregister(ProcrastinateJob)
 
-#: Maximum number of selected jobs that are counted for the form.
+#: The form counts selected jobs up to this number.
 MAX_COUNTED = job_actions.MAX_JOBS
 
 
 class JobChangeList(FormChangeList):
-    """The list of jobs with their people and errors."""
+    """Adds details such as the user and the latest failure to each job."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -46,7 +46,7 @@ class JobChangeList(FormChangeList):
 
 
 class BulkForm(forms.Form):
-    """An action on all jobs that match the filters in the URL, up to the newest job when the form was shown."""
+    """An action on all jobs that match the filters in the URL. Jobs queued after the form was shown are excluded."""
 
     action = forms.ChoiceField(choices=[(name, name) for name in ("retry", "discard")])
     newest = forms.IntegerField(min_value=0, max_value=2**63 - 1)
@@ -54,7 +54,7 @@ class BulkForm(forms.Form):
 
 @admin.register(Job)
 class JobAdmin(KeysetAdmin[Job]):
-    """Jobs can be retried, discarded and cancelled. Code and workers make all other changes."""
+    """Admins can retry, discard and cancel jobs. Jobs cannot be added or edited."""
 
     change_list_template = "admin/webhooks/job/change_list.html"
     list_display = ("id", "task_name", "scheduled_at", "attempts")
@@ -96,7 +96,7 @@ class JobAdmin(KeysetAdmin[Job]):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show the job instead of Django's form. Other methods and missing permissions are handled by Django."""
+        """Show the job's page instead of Django's form. Django handles other methods and missing permissions."""
         job = self.get_object(request, object_id)
         if job is None or request.method not in ("GET", "HEAD") or not self.has_view_permission(request, job):
             return super().change_view(request, object_id, form_url, extra_context)

@@ -25,7 +25,7 @@ def events_url(
 
 
 def jobs_url(*states: str, **query: str) -> str:
-    """Return the URL of the list of jobs in these states."""
+    """Return the URL of the job list filtered by state."""
     pairs = [*(("state", state) for state in states), *query.items()]
     return f"{reverse('admin:webhooks_job_changelist')}?{urlencode(pairs)}"
 

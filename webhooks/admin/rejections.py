@@ -1,4 +1,4 @@
-"""The page with the latest rejected requests of each cause."""
+"""The Rejected requests page, which shows the latest requests for each cause."""
 
 from typing import NamedTuple
 
@@ -47,7 +47,7 @@ OTHER = gettext_lazy("Another reason.")
 
 
 class Group(NamedTuple):
-    """One cause with its requests in the current and previous hour, and its latest requests."""
+    """A cause, its request count for the current and previous hour, and its latest requests."""
 
     cause: str
     meaning: str | Promise
@@ -59,7 +59,7 @@ class Group(NamedTuple):
 @operators_page
 @require_safe
 def rejections(request: HttpRequest) -> HttpResponse:
-    """Show the causes with rejected requests, most frequent first. `?cause=` shows one cause only."""
+    """Show the causes of rejected requests, most frequent first. `?cause=` selects a single cause."""
     if not may_view_events(request):
         raise PermissionDenied
     groups, cause = list_groups(), request.GET.get("cause", "")

@@ -1,4 +1,4 @@
-"""The page Repairs, the entrance to every repair that the admin offers."""
+"""The Repairs page, which links to every repair in the admin."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ PUSHES = reverse_lazy("admin:accounts_metadatapush_changelist")
 
 
 class Repair(NamedTuple):
-    """One repair: the trouble that it ends, what it does, and its page."""
+    """A link to a repair, with the problem it solves and a description."""
 
     trouble: str | Promise
     action: str | Promise
@@ -117,7 +117,7 @@ RECOVER = (gettext_lazy("Recover missed deliveries"), reverse_lazy("webhooks:rec
 TEST = (gettext_lazy("Send a test delivery"), reverse_lazy("webhooks:test_delivery"))
 VERIFY = (gettext_lazy("Verify the audit log"), reverse_lazy("admin:audit_auditverification_changelist"))
 REJECTED = (gettext_lazy("Show rejected requests"), reverse_lazy("webhooks:rejections"))
-#: The pages that help with each problem, by the name of its alert rule and runbook.
+#: Repair pages by the name of the alert rule and runbook.
 BY_RUNBOOK: dict[str, list[tuple[str | Promise, str | Promise]]] = {
     "audit_chain_broken": [VERIFY],
     "background_jobs": [DIAGNOSE],

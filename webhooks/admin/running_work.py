@@ -1,7 +1,7 @@
-"""Progress of long runs for every page of the admin: replays, reconciliation of all users, and audit verification.
+"""Progress of bulk replays, full reconciliations and audit verifications, shown on every admin page.
 
-Pages load the progress with a script, so they need no statement for it. All open pages of a process share the result of
-one statement.
+A script loads the progress, so rendering a page needs no extra statement. All requests to a process share one cached
+result.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 from webhooks.admin.pages import may_view_events, operators_page
 
 CACHE_KEY, CACHE_S = "webhooks.running_work", 3
-#: Each part uses a small or partial index. A reconciliation that was interrupted keeps its state, so older runs are left out.
+#: Each part uses a small or partial index. Interrupted reconciliations keep their state, so old runs are excluded.
 QUERY = """
 SELECT 'replay', id, done, total, dry_run FROM webhooks_replay WHERE in_background AND finished_at IS NULL
 UNION ALL
@@ -65,7 +65,7 @@ class Work(NamedTuple):
 
 
 def find_running_work() -> list[Work]:
-    """Return the runs in progress, at most CACHE_S seconds old."""
+    """Return the runs in progress. The result is cached for CACHE_S seconds."""
     found: list[Work] | None = cache.get(CACHE_KEY)
     if found is None:
         with connection.cursor() as cursor:
@@ -78,7 +78,7 @@ def find_running_work() -> list[Work]:
 @operators_page
 @require_safe
 def running_work(request: HttpRequest) -> HttpResponse:
-    """Return the progress as a fragment. 204 if nothing is running."""
+    """Render the progress as an HTML fragment. Respond with 204 if nothing is running."""
     work = find_running_work() if may_view_events(request) else []
     if not work:
         return HttpResponse(status=204)

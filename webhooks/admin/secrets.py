@@ -1,4 +1,4 @@
-"""The page that guides through a rotation of the webhook secret. It shows positions and fingerprints, never a secret."""
+"""The page for rotating the webhook secret. It shows positions and fingerprints, never secrets."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,16 +19,17 @@ from webhooks.inbox import signatures
 from webhooks.models import SecretCount
 from webhooks.models.counts import SECRET_RETENTION
 
-#: Svix's last retry arrives about 28 hours after the first attempt, and each wait can be 20 % longer.
+#: Svix's last retry arrives about 28 hours after the first attempt, and each delay can be 20% longer.
 QUIET_PERIOD = timedelta(hours=34)
 
 
 class SecretRow(NamedTuple):
-    """One secret and its deliveries.
+    """A secret and its deliveries.
 
     Attributes:
-        position: the place in CLERK_WEBHOOK_SECRET, or None if the secret was removed.
-        can_be_removed: whether another secret receives deliveries, and all retries signed with this one have ended.
+        position: the position in CLERK_WEBHOOK_SECRET, or None if the secret has been removed.
+        can_be_removed: whether another secret receives deliveries and no more retries signed with this secret can
+            arrive.
     """
 
     position: int | None
@@ -64,7 +65,7 @@ def secrets(request: HttpRequest) -> HttpResponse:
 
 
 def list_secrets(now: datetime) -> list[SecretRow]:
-    """Return the configured secrets in their order, then removed secrets that have received deliveries."""
+    """Return the configured secrets in order, followed by removed secrets that have received deliveries."""
     counts = {row["fingerprint"]: row for row in _counts(now)}
     configured = list(dict.fromkeys(map(signatures.fingerprint, settings.CLERK_WEBHOOK_SECRETS)))
     latest = {name: row["last_at"] for name, row in counts.items()}

@@ -1,6 +1,6 @@
 """Count requests by key and hour without a statement per request.
 
-Each process counts in memory, and a timer writes one upsert per key every ten seconds.
+Each process counts in memory. Every ten seconds, a timer executes one upsert per key.
 """
 
 import logging
@@ -23,8 +23,8 @@ class BackgroundCounter:
     """Counts the requests of one process.
 
     Args:
-        upsert: adds one row of hour, key, number and time of the last request.
-        name: what is counted, for the log.
+        upsert: SQL that upserts one row of hour, key, number and time of the last request.
+        name: what is counted, for log messages.
     """
 
     def __init__(self, upsert: str, name: str) -> None:
@@ -57,7 +57,7 @@ class BackgroundCounter:
             details = self._take_details()
         try:
             with transaction.atomic(), connection.cursor() as cursor:
-                # Sort the keys, so that all processes lock the rows in the same order and cannot deadlock.
+                # Sort the keys so that all processes lock the rows in the same order and cannot deadlock.
                 hour = start_of_hour(timezone.now())
                 cursor.executemany(self._upsert, [self._row(hour, key, counts[key]) for key in sorted(counts)])
                 self._write_details(cursor, details)
@@ -78,13 +78,13 @@ class BackgroundCounter:
         return hour, key, number, self._last_at[key]
 
     def _take_details(self) -> Any:
-        """Return what is written in addition to the counts, and forget it."""
+        """Return and reset the data to write in addition to the counts."""
 
     def _keep_details(self, details: Any) -> None:
-        """Remember the details of a failed flush."""
+        """Restore the details after a failed flush."""
 
     def _write_details(self, cursor: Any, details: Any) -> None:
-        """Write the details, in the transaction of the counts."""
+        """Write the details in the same transaction as the counts."""
 
     def _flush_in_thread(self) -> None:
         try:

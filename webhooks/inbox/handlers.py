@@ -16,7 +16,7 @@ from webhooks.models import WebhookEvent
 State = WebhookEvent.State
 #: The final state of an event, and a note that explains it to operators.
 type Result = tuple[WebhookEvent.State, str]
-#: Sent by admins to test the endpoint; see webhooks.doctor.self_delivery.
+#: The type of test deliveries; see webhooks.doctor.self_delivery.
 TEST_TYPE = "buildappswith.test"
 RESULTS: dict[Outcome, Result | None] = {
     Outcome.APPLIED: (State.PROCESSED, ""),
@@ -25,17 +25,17 @@ RESULTS: dict[Outcome, Result | None] = {
 }
 
 
-#: Handles events of the same kind together. With `skip_locked`, it may leave out events: their result is None.
+#: Handles several events of the same kind. With `skip_locked`, the result of a skipped event is None.
 type Handler = Callable[[Sequence[Sent], bool], list[Result | None]]
 #: An event, and its origin for the audit log.
 type Sent = tuple[ClerkEvent, Actor]
 
 
 def handle(events: Sequence[tuple[ClerkEvent, str]], *, skip_locked: bool = False) -> list[Result | None]:
-    """Apply events, each with its svix-id: first those about users, then the others.
+    """Apply (event, svix-id) pairs. Events about users are applied first.
 
     Args:
-        skip_locked: leave out events whose users are locked by other transactions. Their result is None.
+        skip_locked: skip events whose users are locked by other transactions. The result of a skipped event is None.
     """
     sent = [
         (event, Actor(AuditLog.Source.WEBHOOK, svix_id, event.ip_address, event.user_agent))
@@ -58,7 +58,7 @@ def _is_expected(event: ClerkEvent) -> bool:
 
 
 def ignore(events: Sequence[Sent], skip_locked: bool) -> list[Result | None]:  # noqa: FBT001
-    """Ignore events of types that have no handler, and events of other Clerk instances."""
+    """Ignore events without a handler and events from other Clerk instances."""
     other = "Sent by another Clerk instance (%s)."
     return [
         (State.IGNORED, "" if _is_expected(event) else other % (event.instance_id or "no instance ID"))

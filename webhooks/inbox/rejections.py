@@ -1,7 +1,7 @@
-"""Count requests to the endpoint that were not stored, by cause and hour, and keep the latest of each cause.
+"""Count rejected requests by cause and hour, and store the latest requests for each cause.
 
 The endpoint is public, so rejected requests must not fill or slow down the database. Each process keeps at most
-MAX_SAMPLES requests of each cause between two flushes, and the table keeps the same number. Bodies are never kept.
+MAX_SAMPLES requests per cause between flushes, and the table has the same limit. Bodies are never stored.
 """
 
 from collections import deque
@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from webhooks.inbox.background_counts import BackgroundCounter
 
-#: Requests that are kept for each cause, and their maximum age.
+#: Maximum number of stored requests per cause, and their maximum age.
 MAX_SAMPLES, MAX_AGE_DAYS = 100, 30
 MAX_SIZE = 2**63 - 1
 #: The delivery was valid and is answered with 503; see webhooks.inbox.unavailable.
@@ -34,7 +34,7 @@ INSERT_SAMPLES = """
 INSERT INTO webhooks_rejectedrequest (cause, at, address, size, note)
 SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::inet[], %s::bigint[], %s::text[])
 """
-#: Rows that another process is deleting are skipped.
+#: Skips rows that another process is deleting.
 DELETE_SAMPLES = """
 DELETE FROM webhooks_rejectedrequest WHERE id IN (
     SELECT id FROM webhooks_rejectedrequest WHERE id IN (
@@ -49,7 +49,7 @@ DELETE FROM webhooks_rejectedrequest WHERE id IN (
 
 
 class Sample(NamedTuple):
-    """One rejected request. `note` is a measured value that explains the rejection."""
+    """A rejected request. `note` is a value that explains the rejection, such as the clock offset."""
 
     cause: str
     at: datetime
@@ -59,7 +59,7 @@ class Sample(NamedTuple):
 
 
 class RejectionCounter(BackgroundCounter):
-    """Counts rejected requests in one process, and keeps the latest of each cause until the next flush."""
+    """Counts rejected requests in one process, and keeps the latest requests for each cause until the next flush."""
 
     def __init__(self) -> None:
         super().__init__(UPSERT, "rejected requests")

@@ -1,7 +1,7 @@
-"""Count verified deliveries by signing secret and hour, to see which secret still receives deliveries.
+"""Count verified deliveries by signing secret and hour, to show which secrets are still in use.
 
-The events are not enough: during a rotation, two endpoints send each event with their own secret, and the event's row
-stores only the secret of the first delivery.
+The event rows are not sufficient. During a rotation, two endpoints deliver each event with different secrets, and the
+row stores only the secret of the first delivery.
 """
 
 from django.utils import timezone

@@ -33,7 +33,7 @@ class NotVerified(Exception):
     Attributes:
         reason: the code returned to the sender: missing_headers, malformed_headers, stale_timestamp,
             future_timestamp, unreadable_body, not_text or bad_signature.
-        clock_offset_s: seconds from the signed timestamp to our clock, if only the timestamp was rejected.
+        clock_offset_s: seconds between the signed timestamp and the local clock, if only the timestamp was rejected.
     """
 
     def __init__(self, reason: str, clock_offset_s: int | None = None) -> None:
@@ -148,8 +148,8 @@ def _headers(request: HttpRequest) -> tuple[str, str, str]:
 def _check_clock(svix_id: str, timestamp: str, signature: str, body: str) -> None:
     """Reject old and future timestamps.
 
-    The signature is verified first, so that the reason is reliable: anyone can send an old timestamp, but a valid
-    signature means that Svix sent it, and that our clock is wrong or the request is a repetition.
+    The signature must be verified first. Anyone can send an old timestamp. With a valid signature, either the local
+    clock is wrong or the request is a replay of a Svix delivery.
     """
     offset_s = int(time.time()) - int(timestamp)
     if abs(offset_s) <= TOLERANCE_S:

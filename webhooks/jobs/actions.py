@@ -13,11 +13,11 @@ from core.db import joined_writes
 from webhooks.models import Job, JobFailure
 
 Action = AuditLog.Action
-#: Maximum number of jobs per request. Operators repeat the action for more.
+#: Maximum number of jobs per request. Operators can repeat the action.
 MAX_JOBS = 10_000
-#: Jobs are audited separately up to this number. Larger selections have one audit row.
+#: Up to this number, each job has its own audit row. Larger selections share one row.
 MAX_AUDITED = 100
-#: Two jobs with the same queueing lock must not wait at the same time, so the newest of them is retried.
+#: Only one job per queueing lock can be queued, so only the newest is retried.
 RETRY = """
 UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + 1, scheduled_at = now() WHERE id IN (
     SELECT DISTINCT ON (coalesce(job.queueing_lock, job.id::text)) job.id FROM procrastinate_jobs job
@@ -32,7 +32,7 @@ CANCEL = "UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = ANY(%s) 
 
 
 class _Change(NamedTuple):
-    """A change of jobs with one of Procrastinate's states."""
+    """A change to jobs that are in the Procrastinate state `status`."""
 
     status: str
     sql: str
@@ -40,7 +40,7 @@ class _Change(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The number of changed jobs, and of jobs in the required state that could not be changed."""
+    """The number of changed jobs, and of eligible jobs that could not be changed."""
 
     changed: int
     skipped: int
@@ -59,7 +59,7 @@ def retry(ids: Iterable[int], actor: Actor, *, description: str = "") -> Done:
     ids = list(ids)
     try:
         return _apply(_RETRY, ids, actor, description)
-    except IntegrityError:  # The next run of a job was queued at the same moment. It is found in the second attempt.
+    except IntegrityError:  # The next run of a job was queued concurrently. The second attempt skips this job.
         return _apply(_RETRY, ids, actor, description)
 
 

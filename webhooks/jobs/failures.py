@@ -19,17 +19,20 @@ from webhooks.models import JobFailure
 
 log = logging.getLogger(__name__)
 
-#: Maximum number of characters of an error.
+#: Maximum length of a stored error.
 MAX_ERROR_LENGTH = 2000
 
 
 def connect(app: App) -> None:
-    """Add the middleware to the app. Called by Procrastinate when all models are loaded: PROCRASTINATE_ON_APP_READY."""
+    """Add the middleware to the app.
+
+    Procrastinate calls this once all models are loaded (PROCRASTINATE_ON_APP_READY).
+    """
     app.worker_defaults["worker_middleware"] = [*app.worker_defaults.get("worker_middleware", []), record_failures]
 
 
 async def record_failures(call_next: Callable[[], Awaitable[Any]], context: JobContext, worker: Any) -> Any:
-    """Record the error of a failed attempt, and raise it again."""
+    """Record the error of a failed attempt, and re-raise it."""
     try:
         return await call_next()
     except Exception as error:
@@ -49,7 +52,7 @@ def record(job_id: int, error: Exception) -> None:
 
 
 def record_lost_worker(job: Job) -> None:
-    """Record that a job was abandoned, because its worker was killed in every attempt."""
+    """Record that a job was abandoned because its worker was killed on every attempt."""
     kind = ErrorKind("WorkerLost", job.task_name, "")
     text = _("The job's worker was killed or lost its connection %d times.") % job.attempts
     with transaction.atomic():
@@ -57,7 +60,7 @@ def record_lost_worker(job: Job) -> None:
 
 
 def _record_safely(job: Job, error: Exception) -> None:
-    """Record an error. If the database is unavailable, only log, so that the job's own error is not replaced."""
+    """Record an error. Database errors are only logged, so that they do not replace the job's error."""
     close_old_connections()
     try:
         record(_id(job), error)

@@ -16,7 +16,7 @@ from webhooks.models.jobs import JobState
 
 #: Maximum number of entries on a job's page.
 MAX_ENTRIES = 200
-#: The label and severity of each of Procrastinate's events that starts an entry or ends an attempt.
+#: The label and severity of each Procrastinate event that starts an entry or ends an attempt.
 LABELS = {
     "deferred": (gettext_lazy("Queued"), "neutral"),
     "started": (gettext_lazy("Running"), "neutral"),
@@ -32,7 +32,7 @@ ENDS = ("deferred_for_retry", "failed", "succeeded", "aborted")
 
 @dataclass(slots=True)
 class Entry:
-    """An attempt, or another step in a job's life. `attempt` is the attempt's number, or 0."""
+    """An attempt or another step in a job's history. `attempt` is the attempt's number, or 0."""
 
     at: datetime
     label: str | Promise
@@ -75,7 +75,7 @@ def history(job: Job) -> list[Entry]:
 
 
 def add_details(jobs: Collection[Job]) -> None:
-    """Set the queueing time, latest failure and person of each job, in a few queries for all of them."""
+    """Set the queueing time, latest failure and user of each job, with a fixed number of queries."""
     ids = [job.pk for job in jobs]
     queued = ProcrastinateEvent.objects.filter(job_id__in=ids, type="deferred").values_list("job_id", "at")
     queued_at = dict(queued) if ids else {}
@@ -108,7 +108,7 @@ def sentence(job: Job) -> str:
 
 
 def _add_failures(entries: list[Entry], newest_failures: list[JobFailure]) -> None:
-    """Add each failure to the attempt in which it was recorded: the last attempt that started before it."""
+    """Assign each failure to the last attempt that started before it."""
     attempts = [entry for entry in entries if entry.attempt]
     for failure in reversed(newest_failures):
         started = [entry for entry in attempts if entry.at <= failure.failed_at]

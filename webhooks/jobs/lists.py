@@ -10,7 +10,7 @@ from webhooks.jobs.people import jobs_of
 from webhooks.jobs.states import STATE
 from webhooks.models import Job, WebhookEvent
 
-#: Maximum time between the start of a transaction, which is the time of its jobs, and the insertion of a job.
+#: Maximum time between the start of a transaction, which is the queueing time of its jobs, and the insertion of a job.
 MAX_TRANSACTION = timedelta(minutes=10)
 
 
@@ -21,8 +21,8 @@ def with_state(jobs: QuerySet[Job]) -> QuerySet[Job]:
 def queued_between(jobs: QuerySet[Job], since: datetime | None, until: datetime | None) -> QuerySet[Job]:
     """Return jobs that were queued from `since` (inclusive) to `until` (exclusive).
 
-    Jobs have IDs roughly in the order of their times, so the IDs are also limited. Otherwise, PostgreSQL would read all
-    newer jobs first.
+    IDs roughly follow queueing times, so the query also limits the IDs. Otherwise, PostgreSQL would read all newer jobs
+    first.
     """
     if not (since or until):
         return jobs
@@ -39,10 +39,10 @@ def queued_between(jobs: QuerySet[Job], since: datetime | None, until: datetime 
 
 
 def search(jobs: QuerySet[Job], term: str, clerk_ids: list[str]) -> QuerySet[Job]:
-    """Return the jobs with an ID, about a person or an event, or with a word in their title.
+    """Return the jobs that match an ID, a user, an event or a word in the title.
 
     Args:
-        clerk_ids: the Clerk IDs of the people with the searched email address.
+        clerk_ids: the Clerk IDs of the users with the searched email address.
     """
     if clerk_ids:
         return jobs.filter(jobs_of(clerk_ids[0]))

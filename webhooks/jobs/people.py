@@ -1,4 +1,4 @@
-"""Find the person that a job is about, and a person's jobs. Each task declares the connection: core.jobs.Person."""
+"""Find the user of a job, and the jobs of a user. Tasks declare the relation with core.jobs.Person."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -12,12 +12,12 @@ from accounts.models import User
 from core.jobs import Person, descriptions
 from webhooks.models import Job
 
-#: Maximum number of rows per kind of job, such as events, for which a person's jobs are searched.
+#: Maximum number of a user's rows, such as events, whose jobs are searched per kind of job.
 MAX_ROWS = 200
 
 
 def add_people(jobs: Iterable[Job]) -> None:
-    """Set the person of each job, with one query per kind of job and one for the users."""
+    """Set the user of each job, with one query per kind of job and one for the users."""
     waiting: defaultdict[Person, list[Job]] = defaultdict(list)
     for job in jobs:
         if job.description and job.description.person and job.description.person.argument in job.args:
@@ -35,7 +35,7 @@ def add_people(jobs: Iterable[Job]) -> None:
 
 
 def jobs_of(clerk_id: str) -> Q:
-    """Return the condition for the jobs about a person."""
+    """Return a condition that selects the user's jobs."""
     conditions = [
         Q(task_name=name, args__contains={description.person.argument: value})
         for name, description in descriptions.items()

@@ -1,4 +1,7 @@
-"""Delete finished and cancelled jobs after a configurable time. Failed jobs are kept until an operator acts on them."""
+"""Delete finished and cancelled jobs after a configurable time.
+
+Failed jobs are kept until an operator retries or discards them.
+"""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +12,7 @@ from django.utils import timezone
 from webhooks.models import JobFailure
 
 BATCH_SIZE = 1000
-#: Only jobs that were queued before the cutoff can have ended before it. Their IDs limit the search.
+#: Only jobs queued before the cutoff can have ended before it, so their IDs limit the search.
 DELETE_ENDED = """
 DELETE FROM procrastinate_jobs WHERE id IN (
     SELECT job.id FROM procrastinate_jobs job
@@ -27,7 +30,7 @@ DELETE FROM procrastinate_jobs WHERE task_name = %(task)s AND status = 'succeede
 
 
 def delete_ended() -> int:
-    """Delete jobs that ended more than JOB_RETENTION_DAYS ago, with their failures. Return the number of jobs."""
+    """Delete jobs that ended more than JOB_RETENTION_DAYS ago, and their failures. Return the number of jobs."""
     cutoff, deleted = timezone.now() - timedelta(days=settings.JOB_RETENTION_DAYS), 0
     while number := _delete_batch(cutoff):
         deleted += number
@@ -35,7 +38,7 @@ def delete_ended() -> int:
 
 
 def delete_earlier_runs(task_name: str) -> None:
-    """Delete the successful runs of a frequent job except the last one, because their rows have no information."""
+    """Delete all successful runs of a frequent job except the last one."""
     with connection.cursor() as cursor:
         cursor.execute(DELETE_EARLIER_RUNS, {"task": task_name})
 

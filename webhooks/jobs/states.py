@@ -1,16 +1,16 @@
-"""The states of background jobs for operators. Procrastinate stores fewer states."""
+"""The job states shown to operators, which are more detailed than those stored by Procrastinate."""
 
 from django.db import models
 from django.db.models import Case, Value, When
 
 from webhooks.models.jobs import JobState
 
-#: States of jobs that failed and will not run again without an operator.
+#: States of failed jobs that will not be retried automatically.
 STOPPED = (JobState.FAILED, JobState.GIVEN_UP)
 #: States of jobs that have not started and can be cancelled.
 WAITING = (JobState.PENDING, JobState.RETRYING)
 
-#: The SQL expression for a job's state. The index in migration 0003_job_indexes must have the same expression.
+#: The SQL expression for a job's state. The index in migration 0003_job_indexes must use the same expression.
 STATE = Case(
     When(status="todo", attempts__gt=0, then=Value("retrying")),
     When(status="todo", then=Value("pending")),

@@ -1,11 +1,11 @@
-"""Indexes on Procrastinate's tables for the list of jobs and for pruning.
+"""Indexes on Procrastinate's tables for the job list and for pruning.
 
-Procrastinate's own indexes serve only its workers. Without these, a filtered list reads all finished jobs.
+Procrastinate's own indexes only support its workers. Without these indexes, a filtered list reads all finished jobs.
 """
 
 from django.db import migrations
 
-# The expression must be the same as in webhooks.jobs.states.
+# The expression must match webhooks.jobs.states.
 FORWARDS = """
 CREATE INDEX webhooks_job_state ON procrastinate_jobs ((
     CASE WHEN (attempts > 0 AND status = 'todo') THEN 'retrying' WHEN status = 'todo' THEN 'pending'

@@ -17,7 +17,7 @@ def rule_choices() -> list[tuple[str, str | Promise]]:
 
 
 def resolve_after() -> timedelta:
-    """Return the time for which a signal must not be broken before its alert is resolved."""
+    """Return how long a signal must not be broken before its alert is resolved."""
     return timedelta(seconds=settings.ALERT_RESOLVE_AFTER_S)
 
 
@@ -52,7 +52,9 @@ class Alert(models.Model):
         AUDIT_CHAIN = "audit_chain_broken", _("The audit log is not verified")
 
     class Severity(models.TextChoices):
-        """The urgency of a rule's alerts, which selects channels; see webhooks.monitoring.notifications.channels."""
+        """The urgency of a rule's alerts, which determines the channels; see
+        webhooks.monitoring.notifications.channels.
+        """
 
         CRITICAL = "critical", _("critical")
         WARNING = "warning", _("warning")
@@ -143,7 +145,7 @@ class Alert(models.Model):
 
 
 class AlertCheck(models.Model):
-    """The last evaluation of all rules. The table has a single row."""
+    """The last evaluation of all rules, stored in a single row."""
 
     checked_at = models.DateTimeField()
     worker_starts = models.JSONField(
@@ -156,7 +158,7 @@ class AlertCheck(models.Model):
 
 class NotificationQuerySet(models.QuerySet["Notification"]):
     def unsent(self) -> "NotificationQuerySet":
-        """Notifications that will be sent, or sent again after a failure."""
+        """Notifications that will be sent or retried."""
         return self.filter(sent_at=None, is_given_up=False)
 
 

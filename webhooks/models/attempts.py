@@ -38,7 +38,7 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["event", "number"], name="webhooks_attempt_number_unique"),
         ]
         indexes = [
-            # For the trend, events and people of an error group.
+            # For an error group's trend, events and users.
             models.Index(F("error_group"), F("started_at"), name="webhooks_attempt_group", condition=HAS_GROUP),
         ]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import models
 from django.db.models.functions import Now
 
-#: How long the hourly counts of deliveries by secret are kept.
+#: Retention of the hourly delivery counts by secret.
 SECRET_RETENTION = timedelta(days=30)
 
 
@@ -84,7 +84,7 @@ class RejectionCount(models.Model):
 
 
 class RejectedRequest(models.Model):
-    """One of the latest rejected requests of its cause, without its body; see webhooks.inbox.rejections."""
+    """One of the latest rejected requests for a cause, without its body; see webhooks.inbox.rejections."""
 
     cause = models.CharField(max_length=32)
     at = models.DateTimeField()

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class CheckResult(models.Model):
-    """The latest result of one check. Each run overwrites the row."""
+    """The latest result of a check. Each run overwrites the row."""
 
     class State(models.TextChoices):
         PASSED = "passed", _("Passed")

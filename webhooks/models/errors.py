@@ -7,21 +7,21 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-#: The severity of each state, which is also the name of its icon.
+#: The severity of each state. Icons have the same names.
 LEVELS = {"new": "bad", "known": "attention", "resolved": "good", "returned": "bad"}
 
 
 class ErrorGroup(models.Model):
-    """Failures with the same kind of error at the same place in the code; see webhooks.errors.
+    """Failures with the same type of error and the same code location; see webhooks.errors.
 
-    The row contains only names from our code, so it has no personal data.
+    The row contains only names from the code, and therefore no personal data.
     """
 
     class State(models.TextChoices):
         NEW = "new", _("New")
         KNOWN = "known", _("Known")
         RESOLVED = "resolved", _("Resolved")
-        # The error occurred again after an admin had resolved the group.
+        # The error occurred again after the group was resolved.
         RETURNED = "returned", _("Came back")
 
     key = models.CharField(max_length=32, help_text="A digest of the kind and place.")
@@ -52,7 +52,7 @@ class ErrorGroup(models.Model):
 class JobFailure(models.Model):
     """A failed attempt of a background job; see webhooks.jobs.failures. It is deleted together with the job."""
 
-    # Not a foreign key, because Procrastinate owns the table.
+    # Not a foreign key, because the table belongs to Procrastinate.
     job_id = models.BigIntegerField()
     failed_at = models.DateTimeField(db_default=Now())
     error = models.TextField(blank=True, help_text="The error without values.")
@@ -62,9 +62,9 @@ class JobFailure(models.Model):
     class Meta:
         ordering = ["id"]
         indexes = [
-            # For the history of a job.
+            # For a job's history.
             models.Index(F("job_id"), F("id"), name="webhooks_jobfailure_job"),
-            # For the trend and the jobs of a group.
+            # For a group's trend and jobs.
             models.Index(F("group"), F("failed_at"), name="webhooks_jobfailure_group"),
         ]
 

@@ -1,4 +1,4 @@
-"""Background jobs. Procrastinate owns the table."""
+"""Background jobs. The table belongs to Procrastinate."""
 
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,9 @@ class JobState(models.TextChoices):
     PENDING = "pending", _("Pending")
     RUNNING = "running", _("Running")
     RETRYING = "retrying", _("Retrying")
-    # The only attempt failed. Jobs that run on a schedule are not retried, because they run again anyway.
+    # The only attempt failed. Scheduled jobs are not retried, because they run again anyway.
     FAILED = "failed", _("Failed")
-    # All attempts failed, or the job killed its worker too often.
+    # All attempts failed, or the job crashed its worker too often.
     GIVEN_UP = "given_up", _("Given up")
     FINISHED = "finished", _("Finished")
     CANCELLED = "cancelled", _("Cancelled")
@@ -38,7 +38,7 @@ ICONS |= {"finished": "processed", "cancelled": "ignored"}
 
 
 class Job(ProcrastinateJob):
-    """A background job for the admin.
+    """A background job, as shown in the admin.
 
     Attributes:
         state: set by webhooks.jobs.lists.with_state.

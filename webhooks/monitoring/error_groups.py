@@ -29,7 +29,7 @@ class FrequentError(NamedTuple):
     events: int
     first_at: datetime
     last_at: datetime
-    error_group: int | None = None  # Alerts that are older than this field do not have it.
+    error_group: int | None = None  # Alerts created before this field existed do not have it.
 
     def as_json(self) -> dict[str, Any]:
         return self._asdict() | {"first_at": self.first_at.isoformat(), "last_at": self.last_at.isoformat()}
@@ -50,7 +50,7 @@ class FrequentError(NamedTuple):
 
     @property
     def page_url(self) -> str:
-        """The URL of the error group, or of the list of events without a group."""
+        """The URL of the error group, or of the filtered event list if there is no group."""
         known = self.error_group is not None
         return reverse("admin:webhooks_errorgroup_change", args=[self.error_group]) if known else self.list_url
 
@@ -69,7 +69,7 @@ class FrequentError(NamedTuple):
 
 
 def alert_details(rule: Alert.Rule, now: datetime) -> dict[str, Any]:
-    """Return a rule's error groups as details for its alert, or an empty dict if the rule is not about errors."""
+    """Return a rule's error groups as alert details, or an empty dict for rules without errors."""
     filters: dict[Alert.Rule, tuple[str, dict[str, Any]]] = {
         Alert.Rule.FAILURE_RATE: ("unsettled", {"received_at__gte": start_of_hour(now - HOUR)}),
         Alert.Rule.DEAD_EVENTS: ("dead", {"state": WebhookEvent.State.DEAD}),

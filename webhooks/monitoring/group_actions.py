@@ -14,7 +14,7 @@ SETTABLE = (State.KNOWN, State.RESOLVED)
 
 
 class ChangedMeanwhile(Exception):
-    """The group was changed after the admin opened its page.
+    """The group changed after the admin opened its page.
 
     Attributes:
         group: the current row.
@@ -26,7 +26,7 @@ class ChangedMeanwhile(Exception):
 
 
 def version(group: ErrorGroup) -> str:
-    """Return a text that changes with the state."""
+    """Return a string that changes whenever the state changes."""
     return f"{group.state} {group.changed_at.isoformat() if group.changed_at else ''}".strip()
 
 
@@ -35,10 +35,10 @@ def change_state(pk: int, state: ErrorGroup.State, actor: Actor, *, seen: str) -
     """Set the state of a group.
 
     Args:
-        seen: the version that the admin saw.
+        seen: the version shown to the admin.
 
     Raises:
-        ChangedMeanwhile: the group has another version. Nothing was changed.
+        ChangedMeanwhile: the group has a different version. Nothing was changed.
     """
     group = ErrorGroup.objects.select_for_update(of=("self",)).select_related("changed_by").get(pk=pk)
     if version(group) != seen:

@@ -1,4 +1,4 @@
-"""The failures, events, jobs and people of an error group. Every query reads a limited number of rows."""
+"""Failures, events, jobs and users of an error group. Every query reads a limited number of rows."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -19,9 +19,9 @@ from webhooks.monitoring import charts
 from webhooks.monitoring.dashboard import column_starts
 
 DAY = timedelta(days=1)
-#: Maximum number of failures that are counted for the chart, for a group, and for a row of the list.
+#: Maximum counts of failures for the chart, for a group, and for a row of the list.
 MAX_CHARTED, MAX_COUNTED, MAX_LISTED_COUNT = 100_000, 10_000, 1_000
-#: Number of the newest failures whose events, jobs and people are collected, and of rows that are shown.
+#: Number of newest failures whose events, jobs and users are collected, and number of rows shown.
 MAX_COLLECTED, MAX_SHOWN = 1_000, 20
 RECENT_COUNTS = """
 SELECT wanted.pk, (
@@ -38,13 +38,13 @@ SELECT wanted.pk, (
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """What an error group has affected.
+    """Events, jobs and users affected by an error group.
 
     Attributes:
         failing: events that still fail with this error. The count stops at MAX_COUNTED.
-        events, jobs: the newest of them.
-        stopped_jobs: failed jobs with this error among the collected ones.
-        people: everyone among the collected events and jobs.
+        events, jobs: the newest affected events and jobs.
+        stopped_jobs: the number of collected jobs that failed with this error.
+        people: the users of the collected events and jobs.
         is_more: whether there are more failures than were collected.
     """
 
@@ -57,7 +57,7 @@ class Affected:
 
 
 def affected(group: ErrorGroup) -> Affected:
-    """Collect what the newest failures of a group have affected, in a fixed number of queries."""
+    """Collect the events, jobs and users of a group's newest failures with a fixed number of queries."""
     event_ids = _newest_ids(Attempt.objects.filter(error_group=group).order_by("-started_at"), "event_id")
     job_ids = _newest_ids(JobFailure.objects.filter(group=group).order_by("-failed_at"), "job_id")
     failing = WebhookEvent.objects.filter(error_group=group).order_by()[: MAX_COUNTED + 1].count()
@@ -78,7 +78,7 @@ def affected(group: ErrorGroup) -> Affected:
 
 
 def last_failure(group: ErrorGroup) -> Attempt | JobFailure | None:
-    """Return the newest failure, which holds the error's text and traceback."""
+    """Return the newest failure, which contains the error message and traceback."""
     attempt = Attempt.objects.filter(error_group=group).order_by("-started_at").first()
     failure = JobFailure.objects.filter(group=group).order_by("-failed_at").first()
     if attempt and failure:
@@ -87,7 +87,7 @@ def last_failure(group: ErrorGroup) -> Attempt | JobFailure | None:
 
 
 def chart(group: ErrorGroup, now: datetime) -> charts.Chart:
-    """Return the failures of each of the last 24 hours."""
+    """Return the number of failures for each of the last 24 hours."""
     starts = column_starts(now, "24h")
     times = [
         (_("Events"), Attempt.objects.filter(error_group=group, started_at__gte=starts[0]), "started_at"),
@@ -102,7 +102,7 @@ def chart(group: ErrorGroup, now: datetime) -> charts.Chart:
 
 
 def count(group: ErrorGroup) -> int:
-    """Return the number of all failures of a group. The count stops above MAX_COUNTED."""
+    """Return the total number of a group's failures. Counting stops above MAX_COUNTED."""
     counted = [
         failures.order_by()[: MAX_COUNTED + 1].count()
         for failures in (Attempt.objects.filter(error_group=group), JobFailure.objects.filter(group=group))
@@ -111,7 +111,7 @@ def count(group: ErrorGroup) -> int:
 
 
 def recent_counts(ids: Collection[int], now: datetime) -> dict[int, int]:
-    """Return the failures of each group in the last 24 hours. Counts stop above MAX_LISTED_COUNT."""
+    """Return each group's failures in the last 24 hours. Counting stops above MAX_LISTED_COUNT."""
     if not ids:
         return {}
     parameters: dict[str, Any] = {"ids": list(ids), "since": now - DAY, "limit": MAX_LISTED_COUNT + 1}

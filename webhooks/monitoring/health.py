@@ -32,16 +32,18 @@ MAX_COUNT = 1000
 #: A worker without a heartbeat for this time is not running. Workers send a heartbeat every three seconds.
 WORKER_GONE_AFTER = timedelta(seconds=30)
 HOUR = timedelta(hours=1)
-#: A job that has failed so often needs attention, although it will be retried.
+#: A job with this many failures needs attention, even if it will be retried.
 MIN_JOB_FAILURES = 3
-#: After this many attempts, a notification channel is reported.
+#: A notification channel is reported after this many failed attempts.
 MIN_REJECTED_ATTEMPTS = 3
-#: Reconciliations whose repairs are compared.
+#: Number of recent reconciliations whose repairs are compared.
 RECENT_RUNS = 3
 
 
 class Rejections(NamedTuple):
-    """Requests rejected for one cause, when the last one arrived, and how far its timestamp was from our clock."""
+    """Requests rejected for one cause, the time of the last request, and the offset between its timestamp and our
+    clock.
+    """
 
     requests: int
     last_at: datetime
@@ -62,25 +64,26 @@ class Health:
         failed: events that will be retried automatically.
         dead: events that need manual action.
         oldest_unsettled: when the oldest failed or dead event was received.
-        last_received: when the newest event was received. Test deliveries of this site do not count.
+        last_received: when the newest event was received, excluding test deliveries.
         recent: counts of the events received in the current and previous hour.
         rejections: requests rejected in the current and previous hour, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
-        stopped_pushes: pushes that were abandoned because Clerk refuses them or another system changes the same keys.
+        stopped_pushes: pushes that were abandoned because Clerk rejects them or another system changes the same keys.
         oldest_push: when the oldest pending push was requested.
         reconciliations: the latest finished reconciliations that also corrected differences, newest first.
         open_conflicts: identity conflicts waiting for an admin's decision.
         heartbeats: the last heartbeat of each running worker.
-        worker_starts: how many workers have started within ten minutes, and when the last one was noticed.
+        worker_starts: how many workers started in the last ten minutes, and when the last start was detected.
         overdue_jobs: jobs that should have started at least a minute ago.
         oldest_overdue: when the oldest overdue job should have started.
-        repeated_failures: tasks whose jobs have failed several times and have not succeeded since, and their jobs.
-        failed_tasks: tasks whose jobs failed and will not be retried, and their jobs. Periodic jobs that have succeeded
-            since do not count.
+        repeated_failures: the number of jobs that have failed several times, by task, for tasks without a later
+            success.
+        failed_tasks: the number of failed jobs that will not be retried, by task, except periodic jobs that have
+            succeeded since.
         clerk: the state of the connection to each of Clerk's APIs that has been used.
         aggregated_at: when events were last aggregated into hourly counts.
         failing_channels: channels that have rejected a notification at least three times.
-        checks: the latest results of the checks of webhooks.doctor, by name.
+        checks: the latest results of the checks in webhooks.doctor, by name.
         media_free: free and total bytes of the disk with uploaded images, or None if this host has no such folder.
     """
 
@@ -108,7 +111,7 @@ class Health:
     checks: dict[str, CheckResult]
     media_free: tuple[int, int] | None
 
-    if not TYPE_CHECKING:  # mypy would accept every name
+    if not TYPE_CHECKING:  # otherwise mypy would accept any attribute name
 
         def __getattr__(self, name: str) -> Any:
             raise NotMeasuredError(f"{name} was not measured, because the database did not answer in time.")
@@ -129,10 +132,9 @@ class Health:
 
 
 def measure() -> Health:
-    """Take every measurement once. Each query uses a narrow index or a small table.
-
-    If the database does not answer in time, for example because a table is locked, only the measurements of that group
-    are missing. Rules that use them are unknown, and the other rules are still evaluated.
+    """Take every measurement once. Each query uses a narrow index or a small table. If a query times out, for example
+    because a table is locked, only the measurements of its group are missing. Rules that use them are unknown, and the
+    other rules are still evaluated.
     """
     now = timezone.now()
     values: dict[str, Any] = {"at": now, "media_free": _media_free()}
@@ -149,7 +151,7 @@ def _read_group(read: Callable[[datetime], dict[str, Any]], now: datetime) -> di
         return read(now)
     except OperationalError as error:
         if connection.in_atomic_block:
-            raise  # The transaction cannot continue.
+            raise  # The transaction is aborted and cannot continue.
         log.warning("Some measurements are missing, because the database did not answer in time: %s", error)
         return {}
 
@@ -253,12 +255,12 @@ def _failed_jobs() -> QuerySet[ProcrastinateJob]:
 
 
 def _later_success() -> QuerySet[ProcrastinateJob]:
-    """Return the successful jobs of the outer job's task that were deferred after it."""
+    """Return successful jobs of the same task that were deferred after the outer job."""
     return ProcrastinateJob.objects.filter(task_name=OuterRef("task_name"), status="succeeded", pk__gt=OuterRef("pk"))
 
 
 def _repeated_failures() -> dict[str, int]:
-    """Count retrying jobs by task. Events are retried by the inbox and have their own rules."""
+    """Count retrying jobs by task. Event retries are excluded, because they have their own rules."""
     retrying = ProcrastinateJob.objects.filter(~Exists(_later_success()), status="todo", attempts__gte=MIN_JOB_FAILURES)
     return _by_task(retrying.exclude(task_name=retry_event.name))
 

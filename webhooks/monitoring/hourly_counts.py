@@ -107,7 +107,7 @@ def totals(since: datetime, dirty: Sequence[datetime] | None = None) -> list[Typ
 
 
 def events_by_hour(since: datetime) -> dict[datetime, int]:
-    """Return the number of events of each hour with events, since the hour of `since`."""
+    """Return the number of events per hour from the hour of `since`, without empty hours."""
     query = f"""SELECT hour, sum(events)::bigint FROM ({COUNT_SQL} UNION ALL
             SELECT hour, event_type, state, events, deliveries FROM webhooks_eventcount WHERE {CLEAN_HOURS_SQL}
         ) AS counted GROUP BY 1"""  # noqa: S608

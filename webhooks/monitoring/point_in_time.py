@@ -32,7 +32,7 @@ FIELDS = {
     "clerk_id": gettext_lazy("Clerk ID"),
 }
 TIME_FIELDS = ("email_verified_at", "deleted_at", "deletion_due_at")
-#: Fields that are cleared when a user is erased.
+#: Fields cleared when a user is erased.
 PERSONAL_FIELDS = ("name", "username", "email", "email_verified_at", "image_url")
 #: Fields that an IDENTITY_MOVED entry records for both accounts.
 SNAPSHOT_FIELDS = ("name", "email", "deleted_at", "clerk_id")

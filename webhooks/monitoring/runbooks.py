@@ -16,7 +16,7 @@ from webhooks.models import Alert
 FOLDER = Path(__file__).resolve().parent.parent.parent / "docs" / "runbooks"
 #: A relative link between runbooks. The links end in `.md` so that they also work on GitHub and in the built documentation.
 LINK = re.compile(r"\]\(([a-z_]+)\.md\)")
-#: A link to a page of the admin. In the built documentation, it has the host of all examples.
+#: Prefix of links to admin pages. The built documentation uses the example host.
 ADMIN_LINK = "https://profiles.example.com/admin/"
 #: The first sentence of the section "What it means".
 MEANING = re.compile(r"\*\*What it means\.\*\* (.*?)(?:[.:](?=\s)|\n\n)", re.DOTALL)

@@ -41,10 +41,11 @@ class Signal:
 
     Attributes:
         title: the problem, without numbers. If it is empty, the rule's label is used.
-        summary: one sentence for operators. If all is well, it has the current figures, for the resolution of an alert.
-        value: the severity within a broken state. Twice the last notified value counts as worse and sends a notification.
+        summary: one sentence for operators. Without a problem, it contains the current figures, which are sent when an
+            alert resolves.
+        value: the extent of the problem. A notification is sent when it reaches twice the last notified value.
         facts: the cause, for the alert's page. `events` holds event IDs, other keys hold values to display.
-        causes: the names of the causes, if a rule has several. A cause that the alert has not reported sends a notification.
+        causes: the names of the current causes, for rules with several causes. Each new cause sends a notification.
     """
 
     state: State = State.WELL
@@ -91,7 +92,7 @@ def read(name: Alert.Rule, rule: Rule, health: Health) -> Signal:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             return rule(health)
     except Exception as error:
-        if not isinstance(error, NotMeasuredError):  # has been logged once for all rules
+        if not isinstance(error, NotMeasuredError):  # logged once for all rules
             log.exception("Could not evaluate the alert rule %s. It will be evaluated again in a minute.", name)
         reason = _("the database did not respond in time") if isinstance(error, DatabaseError) else type(error).__name__
         return unknown(_("%s: could not be checked") % name.label, _("This could not be checked: %s.") % reason)

@@ -74,7 +74,7 @@ def _count_tile(
 
 
 def _has_history(rows: Sequence[Row]) -> bool:
-    """Return whether the site received events more than a week ago. Otherwise the week may have begun without a site."""
+    """Return whether the site received events more than a week ago. Newer sites do not have a full week to average."""
     return any(row.cells[MONTH_INDEX].number > row.cells[WEEK_INDEX].number for row in rows if row.name == "received")
 
 
@@ -84,11 +84,11 @@ def _lag_tile(counts: DashboardCounts) -> Tile:
 
 
 def describe_change(day: int, earlier: int, *, has_history: bool) -> str:
-    """Compare the count of the last 24 hours with the daily average of the days before.
+    """Compare the count of the last 24 hours with the daily average of the preceding days.
 
     Args:
-        earlier: the total count of the EARLIER_DAYS.
-        has_history: whether the site is older than these days. Otherwise an average over them would be too low.
+        earlier: the total count for EARLIER_DAYS.
+        has_history: whether the site is old enough for an average. On a newer site, it would be too low.
     """
     if not earlier:
         return _("None in the 6 days before") if day else _("None in 7 days")

@@ -1,8 +1,8 @@
-"""Count how often queue workers start, to detect workers that keep crashing.
+"""Count worker starts, to detect workers that keep crashing.
 
-A worker sends heartbeats as soon as it starts, so one that crashes every few seconds always seems to run. Each worker
-gets the next ID when it starts. Each evaluation of the alert rules stores the latest ID, and the difference between
-two stored IDs is the number of starts.
+A worker sends heartbeats as soon as it starts, so a worker that crashes every few seconds still appears to be running.
+Each start assigns the next worker ID. Each evaluation of the alert rules stores the latest ID, and the difference
+between two IDs is the number of starts.
 """
 
 import json
@@ -19,25 +19,25 @@ WINDOW = timedelta(minutes=10)
 
 
 class WorkerStarts(NamedTuple):
-    """The number of workers that started within WINDOW, and when the last of them was noticed."""
+    """The number of worker starts within WINDOW, and when the last start was detected."""
 
     number: int = 0
     last_at: datetime | None = None
 
 
 def record(now: datetime) -> None:
-    """Store the time of this evaluation and the latest worker's ID."""
+    """Store the evaluation time and the latest worker ID."""
     samples, latest = _read()
     if not samples or samples[-1][1] != latest:
         samples.append((now, latest))
-    # The newest sample before the window is the starting point.
+    # The newest sample before the window is the baseline.
     kept = [sample for sample, (until, _number) in pairwise(samples) if until > now - WINDOW]
     stored = [(at.isoformat(), number) for at, number in [*kept, samples[-1]]]
     AlertCheck.objects.update_or_create(pk=1, defaults={"checked_at": now, "worker_starts": stored})
 
 
 def recent(now: datetime) -> WorkerStarts:
-    """Return the starts within WINDOW. Uses one statement."""
+    """Return the starts within WINDOW. Executes one statement."""
     samples, latest = _read()
     samples.append((now, latest))
     earlier = [number for at, number in samples if at <= now - WINDOW] or [samples[0][1]]
@@ -47,7 +47,7 @@ def recent(now: datetime) -> WorkerStarts:
 
 
 def _read() -> tuple[list[tuple[datetime, int]], int]:
-    """Return the stored samples, oldest first, and the latest worker's ID now."""
+    """Return the stored samples, oldest first, and the current latest worker ID."""
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT (SELECT worker_starts FROM webhooks_alertcheck WHERE id = 1),

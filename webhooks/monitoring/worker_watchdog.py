@@ -1,4 +1,4 @@
-"""Evaluate the alert rules in the web processes while no worker does."""
+"""Evaluate the alert rules in the web processes if no worker evaluates them."""
 
 import logging
 import random
@@ -20,7 +20,7 @@ def start() -> None:
 
 
 def check() -> None:
-    """Evaluate all alert rules if no worker is running, or if the running workers do not evaluate them."""
+    """Evaluate all alert rules if no worker is running or the running workers have stopped evaluating them."""
     if not health.has_worker() or alerts.is_overdue(timezone.now()):
         alerts.check()
 

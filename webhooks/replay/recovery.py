@@ -1,4 +1,4 @@
-"""Ask Svix to send deliveries again. This needs access to the Svix account that sends the webhooks."""
+"""Ask Svix to resend deliveries. Requires an API key for the Svix account that sends the webhooks."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from svix.api.errors.http_error import HttpError
 from svix.api.errors.http_validation_error import HTTPValidationError
 
 TIMEOUT_S = 10.0
-#: The next action for each status of Svix's API.
+#: Recommended action for each error status of the Svix API.
 ADVICE = {
     401: "Check SVIX_API_KEY.",
     403: "Check whether SVIX_API_KEY may change endpoints.",
@@ -21,14 +21,14 @@ ADVICE = {
 
 
 class Scope(StrEnum):
-    #: Deliveries that this site did not accept.
+    #: Resends failed deliveries.
     FAILED = "failed"
-    #: Messages that were never sent to the endpoint, for example because it did not exist yet.
+    #: Sends messages that were never attempted, for example because the endpoint did not exist yet.
     MISSING = "missing"
 
 
 class RecoveryError(Exception):
-    """Svix did not start the recovery. The message is for the admin."""
+    """Svix did not start the recovery. The message is shown to the admin."""
 
 
 def is_configured() -> bool:
@@ -36,10 +36,10 @@ def is_configured() -> bool:
 
 
 def recover(scope: Scope, since: datetime, until: datetime | None = None) -> str:
-    """Start a recovery and return the ID of Svix's task. Repeated deliveries of settled events change nothing.
+    """Start a recovery and return the ID of Svix's task. Resent deliveries of settled events have no effect.
 
     Raises:
-        RecoveryError: Svix could not be reached or refused the request.
+        RecoveryError: Svix could not be reached or rejected the request.
     """
     options = SvixOptions(server_url=settings.SVIX_API_URL or None, timeout=TIMEOUT_S, retry_schedule=[])
     endpoint = Svix(settings.SVIX_API_KEY, options).endpoint

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 register = template.Library()
 
 DASHBOARD = "webhooks:dashboard"
-#: Pages without a model, below the sections.
+#: Pages without a model, shown below the sections.
 PAGES = {"webhooks:repairs": _("Repairs"), "webhooks:diagnostics": _("Diagnostics")}
 EVENTS = "webhooks.webhookevent"
 #: Labels of the operators' sections by model, in display order.

@@ -1,4 +1,4 @@
-"""Diagnose the connections of this deployment: `manage.py clerk_doctor`."""
+"""Diagnose the deployment's external connections: `manage.py clerk_doctor`."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class Command(BaseCommand):
         "Check settings, Clerk's API, clocks, certificates, mail, storage, database and health signals, and suggest a fix "
         "for each problem. Exits with 1 if a check fails."
     )
-    # The command runs the system checks itself, so Django must not run them first and stop the command.
+    # The command reports the system checks itself, so Django must not run them first and abort.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:

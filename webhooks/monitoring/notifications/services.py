@@ -14,9 +14,9 @@ from webhooks.monitoring.notifications.channels import Channel
 log = logging.getLogger(__name__)
 
 Kind = Notification.Kind
-#: The pause after a failed attempt doubles from the first value up to the second.
+#: The delay after a failed attempt doubles from the first value up to the second.
 RETRY_AFTER, MAX_RETRY_AFTER = timedelta(minutes=1), timedelta(minutes=15)
-#: A notification is not sent if its alert was resolved longer ago.
+#: Notifications are abandoned this long after their alert was resolved.
 MAX_AGE = timedelta(days=1)
 REPLACED = "A newer notification replaced this one."
 RESOLVED = "The alert was resolved more than a day ago."
@@ -86,9 +86,8 @@ def _store_result(notification: Notification, error: str) -> None:
 
 
 def _give_up_unneeded() -> None:
-    """Give up unsent notifications with a newer one, so that a late retry does not reopen a resolved incident.
-
-    Also give up those of alerts that were resolved long ago.
+    """Abandon unsent notifications that have been superseded, so that a late retry does not reopen a resolved incident.
+    Also abandon notifications of alerts that were resolved long ago.
     """
     newer = Notification.objects.filter(alert=OuterRef("alert"), channel=OuterRef("channel"), pk__gt=OuterRef("pk"))
     unsent = Notification.objects.unsent()
