@@ -1,4 +1,5 @@
-// Returns to the visitor's search, if the visitor came from the directory. Proxies cache the page without it.
+// Links back to the visitor's search, if the visitor came from the directory. The cached page cannot contain the
+// search.
 
 const link = document.querySelector("[data-back]");
 const referrer = document.referrer && new URL(document.referrer);

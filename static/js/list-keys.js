@@ -1,5 +1,5 @@
-// Keyboard shortcuts of admin lists. j and k move the focus between rows, so that Enter opens the focused row. Users can
-// turn the shortcuts off in the help sheet, because speech input can trigger single characters.
+// Keyboard shortcuts for admin lists. j and k move the focus to the link in the next or previous row, and Enter opens it.
+// Users can turn shortcuts off in the help dialog, because speech input can trigger single-key shortcuts.
 
 const STORAGE_KEY = "list-shortcuts";
 const TEXT_FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";
@@ -20,7 +20,7 @@ function save(value) {
   try {
     localStorage.setItem(STORAGE_KEY, value ? "on" : "off");
   } catch {
-    // Without storage, the setting applies to this page only.
+    // Storage is unavailable, so the setting only applies to this page.
   }
 }
 

@@ -1,5 +1,5 @@
-// Merges the answers of #news, which asks for new events every few seconds, into the open list of events. Rows that have
-// not changed stay in the document, so that focus, selection and the text of screen readers stay in place.
+// Merges new events, which #news polls every few seconds, into the open event list. Unchanged rows stay in the document,
+// so that focus, selection and the screen reader position are kept.
 
 const ANNOUNCEMENT_INTERVAL_MS = 20_000;
 const UNITS = [[60, 1, "s"], [3600, 60, "min"], [48 * 3600, 3600, "h"], [Infinity, 86400, "d"]];
@@ -14,7 +14,7 @@ const body = () => document.querySelector("#result_list tbody");
 
 const focusables = (row) => [...row.querySelectorAll("a, input")];
 
-// Returns a function that moves the focus back to the same control if its row is replaced.
+// Returns a function that restores the focus if the row with the focused control was replaced.
 function keepFocus() {
   const row = document.activeElement?.closest?.("#result_list tbody tr");
   if (!row) return () => {};
@@ -25,7 +25,7 @@ function keepFocus() {
   };
 }
 
-// Returns a function that scrolls back, so that the first visible row stays where it is.
+// Returns a function that restores the scroll position of the first visible row.
 function keepScroll() {
   const row = [...body().rows].find((each) => each.getBoundingClientRect().bottom > 0);
   if (!row || body().getBoundingClientRect().top >= 0) return () => {};
@@ -36,7 +36,7 @@ function keepScroll() {
   };
 }
 
-// Returns the row to show: the present one if it has not changed, and the new one with the same selection otherwise.
+// Returns the existing row if unchanged, otherwise the new row with the same selection.
 function choose(incoming) {
   const present = document.getElementById(incoming.id);
   if (!present) return incoming;
@@ -105,13 +105,13 @@ function showNotice(notice) {
 }
 
 function receive(text) {
-  const answer = new DOMParser().parseFromString(text, "text/html");
-  const found = answer.querySelector("[data-seen]");
+  const parsed = new DOMParser().parseFromString(text, "text/html");
+  const found = parsed.querySelector("[data-seen]");
   if (!found) return;
   if (found instanceof HTMLTableElement || found.matches("table")) {
     if (!body()) return window.location.reload();
     announce(mergeRows(found));
-    document.querySelector(".keyset")?.replaceWith(document.adoptNode(answer.querySelector(".keyset")));
+    document.querySelector(".keyset")?.replaceWith(document.adoptNode(parsed.querySelector(".keyset")));
   } else {
     showNotice(found);
   }

@@ -1,4 +1,4 @@
-// Renders Markdown on the server while the user writes, if the preview is open.
+// While the preview is open, renders Markdown on the server as the user types.
 
 let timer;
 

@@ -1,4 +1,4 @@
-// Offers the time zone, which only the browser knows, in the directory's filters.
+// Adds the browser's time zone to the directory filters.
 
 const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
 
@@ -11,7 +11,7 @@ function offer() {
   if (chosen) option.selected = true;
 }
 
-// At the first step, it suggests the time zone to a builder, who confirms it by saving the form.
+// During onboarding, suggests the time zone to builders, who confirm it by saving the form.
 const note = document.querySelector("[data-guess]");
 const select = document.getElementById(note?.dataset.guess);
 if (select && !select.value) {

@@ -1,6 +1,6 @@
-// Copies links, and closes the sheet of the owner bar with Escape.
+// Copies links, and closes the owner bar's menu with Escape.
 
-// Only pages with HTTPS can write to the clipboard.
+// The clipboard is only available over HTTPS.
 function showButtons() {
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = !navigator.clipboard;
 }

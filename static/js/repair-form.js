@@ -1,4 +1,4 @@
-// Opens the form to repair an event, and focuses its reason: with the key r, or if the URL ends in #repair-reason.
+// Opens the event repair form and focuses the reason field, when r is pressed or the URL ends in #repair-reason.
 
 const ID = "repair-reason";
 const TEXT_FIELDS = "input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]";

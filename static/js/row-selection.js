@@ -1,4 +1,4 @@
-// Selects rows of a list whose rows can change: all rows with the checkbox in the header, and a range with Shift.
+// Selects rows in a live list: all rows with the header checkbox, or a range with Shift.
 
 const ROWS = "#result_list .action-select";
 

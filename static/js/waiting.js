@@ -1,4 +1,4 @@
-// Shows failed searches and lost connections.
+// Shows notices for failed searches and lost connections.
 
 const show = (name, isShown) => document.querySelectorAll(`[data-${name}]`).forEach((note) => (note.hidden = !isShown));
 
