@@ -1,5 +1,4 @@
-// Links back to the visitor's search, if the visitor came from the directory. The cached page cannot contain the
-// search.
+// Links back to the visitor's directory search, which a cached page cannot contain.
 
 const link = document.querySelector("[data-back]");
 const referrer = document.referrer && new URL(document.referrer);

@@ -11,7 +11,7 @@ async function refreshToken() {
 
 function requestWithoutHtmx(element) {
   if (element instanceof HTMLFormElement) {
-    // The text is stored in this tab. `draft=1` makes the sign-in page say so.
+    // The text is stored in this tab. The sign-in page says so.
     if (element.dataset.user) element.action += "?draft=1";
     delete element.dataset.unsaved;
     element.dispatchEvent(new Event("change", { bubbles: true }));
