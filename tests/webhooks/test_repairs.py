@@ -102,6 +102,12 @@ def test_lists_behind_figures_apply_their_filter(operator: Client) -> None:
     assert {push.state for push in listed} == {"refused", "stopped"}
 
 
+def test_rejected_requests_offer_no_test_delivery() -> None:
+    """This site signs test deliveries with its own secret, so they cannot show that the secret is wrong."""
+    urls = [str(url) for _label, url in BY_RUNBOOK["rejected_requests"]]
+    assert "/admin/webhooks/repairs/test-delivery/" not in urls
+
+
 def test_reason_of_a_dry_run_is_carried_to_the_replay(operator: Client) -> None:
     replay = Replay.objects.create(
         requested_by=UserFactory.create(admin=True),

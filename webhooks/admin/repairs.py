@@ -66,7 +66,7 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
                 reverse_lazy("webhooks:recovery"),
             ),
             Repair(
-                gettext_lazy("You are not sure whether deliveries can arrive"),
+                gettext_lazy("You are not sure whether deliveries can pass the proxy"),
                 gettext_lazy("Send a signed test delivery through the public address."),
                 reverse_lazy("webhooks:test_delivery"),
             ),
@@ -131,7 +131,6 @@ BY_RUNBOOK: dict[str, list[tuple[str | Promise, str | Promise]]] = {
     "pending_pushes": [DIAGNOSE],
     "rejected_requests": [
         REJECTED,
-        TEST,
         (gettext_lazy("Rotate the webhook secret"), reverse_lazy("webhooks:secrets")),
         RECOVER,
     ],

@@ -151,7 +151,9 @@ def _envelope() -> dict[str, Any]:
 def _explain(response: httpx.Response) -> tuple[str | Promise, str | Promise]:
     status, body = response.status_code, _json(response)
     if status == 200 and body.get("outcome"):
-        return _("Deliveries can arrive."), ""
+        return _(
+            "This checks the address and the proxy. It cannot show whether the secret is the one in Clerk’s dashboard."
+        ), ""
     code = body.get("error")
     return REFUSALS.get(str(code)) or STATUSES.get(status) or STATUSES.get(status // 100) or OTHER
 

@@ -37,6 +37,7 @@ def test_delivery_through_a_real_server_is_stored_and_ignored(
     settings.CLERK_AUTHORIZED_PARTIES = [server]
     page = send(admin, position=str(position))
     assert "The delivery was accepted." in page
+    assert "It cannot show whether the secret is the one in Clerk’s dashboard." in page
     event = WebhookEvent.objects.get()
     assert (event.state, event.event_type) == ("ignored", TEST_TYPE)
     assert f"/admin/webhooks/webhookevent/{event.pk}/change/" in page
