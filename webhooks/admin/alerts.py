@@ -22,7 +22,7 @@ from webhooks.admin import links
 from webhooks.admin.channels import ChannelsMixin
 from webhooks.admin.maintenance import MaintenanceMixin
 from webhooks.admin.repairs import BY_RUNBOOK
-from webhooks.jobs.states import STOPPED
+from webhooks.jobs.states import FAILING
 from webhooks.models import Alert, WebhookEvent
 from webhooks.monitoring import error_groups, runbooks
 from webhooks.monitoring.actions import AlertAction, apply_action
@@ -74,7 +74,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
-            context["jobs_url"] = links.jobs_url(*STOPPED) if alert.rule == Alert.Rule.JOBS else ""
+            context["jobs_url"] = links.jobs_url(*FAILING) if alert.rule == Alert.Rule.JOBS else ""
             context["people"] = _affected_people(events)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}

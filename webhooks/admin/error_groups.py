@@ -140,12 +140,14 @@ def _describe_change(group: ErrorGroup) -> str:
 
 def _page_context(request: HttpRequest, group: ErrorGroup) -> dict[str, Any]:
     affected, failures = group_details.affected(group), group_details.count(group)
+    newest = group_details.last_failure(group)
     may_view_people = admin.site.get_model_admin(User).has_view_permission(request)
     return {
         "title": str(group),
         "group": group,
         "version": group_actions.version(group),
-        "cause": group_details.last_failure(group),
+        "cause": newest,
+        "last_seen": group_details.last_seen(group, newest),
         "chart": group_details.chart(group, timezone.now()),
         "affected": affected,
         "people": affected.people[: group_details.MAX_SHOWN] if may_view_people else [],

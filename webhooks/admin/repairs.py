@@ -81,10 +81,10 @@ GROUPS: list[tuple[str | Promise, list[Repair]]] = [
         gettext_lazy("Work and records"),
         [
             Repair(
-                gettext_lazy("Background jobs failed"),
+                gettext_lazy("Background jobs fail"),
                 gettext_lazy("Retry or discard failed jobs."),
                 JOBS,
-                "?state=failed&state=given_up",
+                "?state=failed&state=given_up&state=retrying",
             ),
             Repair(
                 gettext_lazy("Pushes to Clerk were given up"),

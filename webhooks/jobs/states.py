@@ -7,6 +7,8 @@ from webhooks.models.jobs import JobState
 
 #: States of failed jobs that will not be retried automatically.
 STOPPED = (JobState.FAILED, JobState.GIVEN_UP)
+#: States of jobs whose last attempt failed.
+FAILING = (*STOPPED, JobState.RETRYING)
 #: States of jobs that have not started and can be cancelled.
 WAITING = (JobState.PENDING, JobState.RETRYING)
 

@@ -44,6 +44,7 @@ class Affected:
         failing: events that still fail with this error. The count stops at MAX_COUNTED.
         events, jobs: the newest affected events and jobs.
         stopped_jobs: the number of collected jobs that failed with this error.
+        retrying_jobs: the number of collected jobs that failed with this error and are being retried.
         people: the users of the collected events and jobs.
         is_more: whether there are more failures than were collected.
     """
@@ -52,6 +53,7 @@ class Affected:
     events: list[WebhookEvent]
     jobs: list[Job]
     stopped_jobs: int
+    retrying_jobs: int
     people: list[User]
     is_more: bool
 
@@ -72,6 +74,7 @@ def affected(group: ErrorGroup) -> Affected:
         events=list(events[:MAX_SHOWN]) if event_ids else [],
         jobs=jobs[:MAX_SHOWN],
         stopped_jobs=sum(job.status == "failed" for job in jobs),
+        retrying_jobs=sum(job.status in ("todo", "doing") and job.attempts > 0 for job in jobs),
         people=list(people.values()),
         is_more=max(len(event_ids), len(job_ids)) >= MAX_COLLECTED,
     )
@@ -84,6 +87,13 @@ def last_failure(group: ErrorGroup) -> Attempt | JobFailure | None:
     if attempt and failure:
         return failure if failure.failed_at > attempt.started_at else attempt
     return attempt or failure
+
+
+def last_seen(group: ErrorGroup, newest: Attempt | JobFailure | None) -> datetime:
+    """Return when the error last occurred. The group's own time is updated at most once a minute."""
+    if newest is None:
+        return group.last_at
+    return max(group.last_at, newest.failed_at if isinstance(newest, JobFailure) else newest.started_at)
 
 
 def chart(group: ErrorGroup, now: datetime) -> charts.Chart:

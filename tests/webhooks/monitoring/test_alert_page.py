@@ -40,7 +40,7 @@ class TestAlertPage:
     def test_alert_without_events_lists_no_people(self) -> None:
         assert "affected" not in page_of()
 
-    def test_alert_about_jobs_leads_to_the_failed_jobs(self) -> None:
-        link = 'href="/admin/webhooks/job/?state=failed&amp;state=given_up"'
+    def test_alert_about_jobs_leads_to_failed_and_retrying_jobs(self) -> None:
+        link = 'href="/admin/webhooks/job/?state=failed&amp;state=given_up&amp;state=retrying"'
         assert link in page_of(rule="background_jobs")
         assert link not in page_of()

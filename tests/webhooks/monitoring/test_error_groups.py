@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.formats import date_format
 from pytest_django import Settings
 
 from accounts.clerk import fields
@@ -21,7 +22,7 @@ from webhooks import errors
 from webhooks.inbox import handlers
 from webhooks.inbox import service as inbox
 from webhooks.jobs import failures
-from webhooks.models import Attempt, ErrorGroup, WebhookEvent
+from webhooks.models import Attempt, ErrorGroup, JobFailure, WebhookEvent
 from webhooks.monitoring import group_actions
 
 pytestmark = pytest.mark.django_db
@@ -195,6 +196,15 @@ class TestPages:
         assert olive.clerk_id not in text
         assert "1 event fails with this error." in text
         assert "Send a user&#x27;s changes to Clerk" in text
+
+    def test_page_of_a_retried_job_shows_the_retry_and_its_last_failure(self, operator: Client) -> None:
+        failures.record(create_job("todo", attempts=3), raised(KeyError("Olive")))
+        ErrorGroup.objects.update(last_at=timezone.now() - timedelta(seconds=50))
+        [failed_at] = JobFailure.objects.values_list("failed_at", flat=True)
+        text = self.page(operator)
+        assert "1 job is being retried." in text
+        assert "No event or job fails with this error now." not in text
+        assert f"<dt>Last seen</dt><dd>{date_format(failed_at, 'j M Y H:i:s')}</dd>" in text
 
     def test_replay_of_the_group_starts_with_its_events(self, operator: Client, olive: Any) -> None:
         group = WebhookEvent.objects.get().error_group_id
