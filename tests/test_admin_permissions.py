@@ -105,6 +105,7 @@ ADMIN: dict[str, Statuses] = {
     "/admin/webhooks/rejections/": same_for_both(get=OK, post=NOT_ALLOWED),
     "/admin/accounts/reconciliation/compare/": same_for_both(get=OK, post=OK),  # without a reason
     "/admin/accounts/reconciliation/{pk}/repair/": same_for_both(get=FOUND, post=FOUND),  # not a dry run
+    "/admin/accounts/metadatapush/{pk}/retry/": same_for_both(get=FOUND, post=FOUND),
     "/admin/accounts/reconciliation/{pk}/progress/": same_for_both(get=OK, post=OK),
     "/admin/webhooks/diagnostics/": same_for_both(get=OK, post=FOUND),
     "/admin/webhooks/dashboard/": same_for_both(get=OK, post=NOT_ALLOWED),

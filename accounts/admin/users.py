@@ -3,21 +3,28 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
+from accounts.admin.access import may_repair
 from accounts.admin.user_filters import LastEventFilter, RoleFilter, StateFilter
 from accounts.models import DataExport, EndedSession, MetadataPush, User
 from accounts.roles.forms import RoleChangesForm
 from accounts.roles.permissions import RoleChangeError
 from accounts.roles.services import change_roles
 from accounts.sync import push as pushes
+from audit import log
 from audit.log import Actor
+from audit.models import AuditLog
+from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
 from core.admin.state_cells import state_cell
 
@@ -91,6 +98,7 @@ class PushStateFilter(admin.SimpleListFilter):
 class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
     """The outbox for metadata pushes to Clerk, with one row per user."""
 
+    change_form_template = "admin/accounts/metadatapush/change_form.html"
     list_display = ("user", "status", "requested_at", "next_attempt_at", "attempts", "last_error")
     list_filter = (PushStateFilter,)
     list_select_related = ("user",)
@@ -103,9 +111,36 @@ class MetadataPushAdmin(ReadOnlyAdmin[MetadataPush]):
 
     @admin.action(description=_("Retry selected pushes"))
     def push_again(self, request: HttpRequest, queryset: QuerySet[MetadataPush]) -> None:
-        count = sum(pushes.restart(push.user_id) for push in queryset)
+        count = sum(_restart(push, Actor.from_request(request)) for push in queryset)
         message = ngettext("%d push queued again.", "%d pushes queued again.", count)
         self.message_user(request, message % count, messages.SUCCESS)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(post_only(self.retry))
+        return [path("<path:object_id>/retry/", view, name="accounts_metadatapush_retry"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        push = self.get_object(request, object_id)
+        can_retry = push is not None and push.state != PushState.DONE and may_repair(request)
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | {"can_retry": can_retry})
+
+    def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if not may_repair(request):
+            raise PermissionDenied
+        push = self.get_object(request, object_id)
+        if push is None:
+            raise Http404
+        self.push_again(request, MetadataPush.objects.filter(pk=push.pk))
+        return redirect("admin:accounts_metadatapush_change", push.pk)
+
+
+@transaction.atomic
+def _restart(push: MetadataPush, actor: Actor) -> bool:
+    """Queue a push again, and record the retry in the audit log."""
+    log.record(AuditLog.Action.PUSH_RETRIED, actor=actor, target=push.user)
+    return pushes.restart(push.user_id)
 
 
 @admin.register(DataExport)

@@ -127,6 +127,8 @@ class AuditLog(AppendOnly):
         PUSH_REFUSED = "PUSH_REFUSED"
         # Another system kept overwriting Clerk's metadata. Pushing stopped, and the other system's values were kept.
         PUSH_STOPPED = "PUSH_STOPPED"
+        # An admin retried a metadata push.
+        PUSH_RETRIED = "PUSH_RETRIED"
         # An admin requested a retry of a failed or dead event.
         EVENT_RETRIED = "EVENT_RETRIED"
         # An admin started a replay or a dry run.

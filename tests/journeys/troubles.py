@@ -242,7 +242,7 @@ TROUBLES: dict[str, Trouble] = {
     "Clerk unavailable": Trouble(Rule.CLERK, set_clerk("unavailable"), set_clerk("ok"), "requests in a row"),
     "Clerk slow": Trouble(Rule.CLERK, set_clerk("slow"), set_clerk("ok"), "requests in a row"),
     "key refused": Trouble(Rule.CLERK, set_clerk("refusing"), set_clerk("ok"), "refuses CLERK_SECRET_KEY"),
-    "push refused": Trouble(Rule.PUSHES, refuse_push, retry_push, "pushes were abandoned"),
+    "push refused": Trouble(Rule.PUSHES, refuse_push, retry_push, "Clerk refused the changes of"),
     "webhooks lost": Trouble(Rule.DRIFT, lose_webhooks, stop_losing_webhooks, "events were probably lost"),
     "SMTP dead": Trouble(Rule.JOBS, stop_mail_server, start_mail_server, "mail_contact_message"),
     "export failing": Trouble(Rule.JOBS, break_exports, repair_exports, "build_data_export"),

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from accounts.models import User
+from accounts.models import MetadataPush, User
 from audit.log import Actor
 from core.admin.post_only import post_only
 from core.admin.read_only import ReadOnlyAdmin
@@ -74,7 +74,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             events = WebhookEvent.objects.filter(pk__in=alert.facts.get("events", [])).defer("payload")
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
-            context["jobs_url"] = links.jobs_url(*FAILING) if alert.rule == Alert.Rule.JOBS else ""
+            context["list_label"], context["list_url"] = _list_link(alert)
             context["people"] = _affected_people(events)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
@@ -108,6 +108,16 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         context = self.admin_site.each_context(request) | {"repairs": BY_RUNBOOK.get(runbook, ())}
         return runbooks.render_page(request, runbook, context)
+
+
+def _list_link(alert: Alert) -> tuple[StrOrPromise, str]:
+    """Return the label and URL of the list of rows behind an alert, or ("", "")."""
+    if alert.rule == Alert.Rule.JOBS:
+        return _("Show failing jobs"), links.jobs_url(*FAILING)
+    if alert.rule == Alert.Rule.PUSHES:
+        state = "given_up" if "abandoned" in alert.notified_causes else MetadataPush.State.PENDING
+        return _("Show these pushes"), links.changelist_url("accounts_metadatapush", state=state)
+    return "", ""
 
 
 class AffectedPerson(NamedTuple):

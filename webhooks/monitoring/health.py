@@ -68,6 +68,7 @@ class Health:
         recent: counts of the events received in the current and previous hour.
         rejections: requests rejected in the current and previous hour, by cause.
         pending_pushes: users whose latest changes have not reached Clerk yet.
+        refused_pushes: abandoned pushes that Clerk rejects.
         stopped_pushes: pushes that were abandoned because Clerk rejects them or another system changes the same keys.
         oldest_push: when the oldest pending push was requested.
         reconciliations: the latest finished reconciliations that also corrected differences, newest first.
@@ -95,6 +96,7 @@ class Health:
     recent: list[TypeCount]
     rejections: dict[str, Rejections]
     pending_pushes: int
+    refused_pushes: int
     stopped_pushes: int
     oldest_push: datetime | None
     reconciliations: list[Reconciliation]
@@ -171,9 +173,12 @@ def _events(now: datetime) -> dict[str, Any]:
 def _pushes(now: datetime) -> dict[str, Any]:
     pushes = MetadataPush.objects
     pending = pushes.filter(state=MetadataPush.State.PENDING)
+    stopped = pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])
+    states = list(stopped.values_list("state", flat=True)[:MAX_COUNT])
     return {
         "pending_pushes": _count(pending),
-        "stopped_pushes": _count(pushes.filter(state__in=[MetadataPush.State.REFUSED, MetadataPush.State.STOPPED])),
+        "refused_pushes": states.count(MetadataPush.State.REFUSED),
+        "stopped_pushes": len(states),
         "oldest_push": pending.aggregate(oldest=Min("requested_at"))["oldest"],
     }
 

@@ -126,3 +126,16 @@ class TestAdmin:
         signed_in(UserFactory.create(admin=True)).post("/admin/accounts/metadatapush/", form)
         push.refresh_from_db()
         assert (push.state, push.bounces) == ("pending", 0)
+        assert AuditLog.objects.filter(action="PUSH_RETRIED").count() == 1
+
+    def test_refused_push_is_retried_on_its_page(self) -> None:
+        at = "2026-01-01T00:00Z"
+        push = MetadataPush.objects.create(
+            user=UserFactory.create(client=True), state="refused", requested_at=at, next_attempt_at=at
+        )
+        page, admin = f"/admin/accounts/metadatapush/{push.pk}", signed_in(UserFactory.create(admin=True))
+        assert f'action="{page}/retry/"' in admin.get(f"{page}/change/").content.decode()
+        admin.post(f"{page}/retry/")
+        push.refresh_from_db()
+        assert push.state == "pending"
+        assert AuditLog.objects.filter(action="PUSH_RETRIED").count() == 1

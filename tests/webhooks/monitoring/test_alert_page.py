@@ -1,6 +1,7 @@
 """The page of an alert begins with the cause, the affected people and the most likely action."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,9 +13,11 @@ from webhooks.models import Alert
 pytestmark = pytest.mark.django_db
 
 
-def page_of(rule: str = "dead_events", **facts: object) -> str:
+def page_of(rule: str = "dead_events", notified_causes: Sequence[str] = (), **facts: object) -> str:
     numbers = {"value": 1, "notified_value": 1, "worst_value": 1}
-    alert = Alert.objects.create(rule=rule, summary="Events are dead.", facts=facts, **numbers)
+    alert = Alert.objects.create(
+        rule=rule, summary="Events are dead.", facts=facts, notified_causes=[*notified_causes], **numbers
+    )
     return str(with_password().get(f"/admin/webhooks/alert/{alert.pk}/change/").content.decode())
 
 
@@ -39,6 +42,10 @@ class TestAlertPage:
 
     def test_alert_without_events_lists_no_people(self) -> None:
         assert "affected" not in page_of()
+
+    def test_alert_about_refused_pushes_leads_to_them(self) -> None:
+        link = 'href="/admin/accounts/metadatapush/?state=given_up"'
+        assert link in page_of(rule="pending_pushes", notified_causes=["abandoned"])
 
     def test_alert_about_jobs_leads_to_failed_and_retrying_jobs(self) -> None:
         link = 'href="/admin/webhooks/job/?state=failed&amp;state=given_up&amp;state=retrying"'

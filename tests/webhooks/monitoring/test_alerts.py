@@ -680,6 +680,15 @@ def test_pending_pushes_opens_after_fifteen_minutes() -> None:
     assert check_alerts_at() == [Rule.PUSHES]
 
 
+def test_refused_push_is_described_without_zeros() -> None:
+    push = {"requested_at": NOW, "next_attempt_at": NOW}
+    MetadataPush.objects.create(user=UserFactory.create(), state="refused", **push)
+    assert check_alerts_at() == [Rule.PUSHES]
+    alert = Alert.objects.get()
+    assert alert.summary == "Clerk refused the changes of 1 user."
+    assert alert.notified_causes == ["abandoned"]
+
+
 def test_drift_opens_for_uncorrected_differences(settings: Settings) -> None:
     settings.CLERK_SECRET_KEY = "sk_test_x"
     Reconciliation.objects.create(kind="recent", state="finished", started_at=NOW, finished_at=NOW, missing=3)

@@ -45,17 +45,44 @@ def clerk(health: Health) -> Signal:
 
 def pushes(health: Health) -> Signal:
     age = health.at - (health.oldest_push or health.at)
-    text = _("%(pending)d users have changes that have not been pushed to Clerk. %(stopped)d pushes were abandoned.")
-    numbers = {"pending": health.pending_pushes, "stopped": health.stopped_pushes}
+    text = _describe_pushes(health)
     if age < MAX_PENDING_AGE and not health.stopped_pushes:
-        return well(text % numbers)
+        return well(text)
     paused_until = health.clerk_suspended_until
     facts = {
         "clerk_paused_until": paused_until.isoformat() if paused_until else None,
         "oldest_push_minutes": minutes(age),
     }
     causes = [name for name, found in (("abandoned", health.stopped_pushes), ("late", age >= MAX_PENDING_AGE)) if found]
-    return broken(text % numbers, health.pending_pushes + health.stopped_pushes, facts, causes=causes)
+    return broken(text, health.pending_pushes + health.stopped_pushes, facts, causes=causes)
+
+
+def _describe_pushes(health: Health) -> str:
+    pending, refused = health.pending_pushes, health.refused_pushes
+    overwritten = health.stopped_pushes - refused
+    texts = [
+        (
+            refused,
+            ngettext("Clerk refused the changes of %d user.", "Clerk refused the changes of %d users.", refused),
+        ),
+        (
+            overwritten,
+            ngettext(
+                "Another system overwrites the changes of %d user at Clerk.",
+                "Another system overwrites the changes of %d users at Clerk.",
+                overwritten,
+            ),
+        ),
+        (
+            pending,
+            ngettext(
+                "%d user has changes that have not been pushed to Clerk.",
+                "%d users have changes that have not been pushed to Clerk.",
+                pending,
+            ),
+        ),
+    ]
+    return " ".join(text % number for number, text in texts if number) or _("All changes have been pushed to Clerk.")
 
 
 def drift(health: Health) -> Signal:
