@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from webhooks.admin.event_actions import can_repair
 from webhooks.admin.pages import operators_page
 from webhooks.inbox import signatures
-from webhooks.models import SecretCount
+from webhooks.models import RejectedRequest, SecretCount
 from webhooks.models.counts import SECRET_RETENTION
 
 #: Svix's last retry arrives about 28 hours after the first attempt, and each delay can be 20% longer.
@@ -54,6 +54,7 @@ def secrets(request: HttpRequest) -> HttpResponse:
     context = {
         "title": _("Rotate the webhook secret"),
         "rows": rows,
+        "rejected": count_rejected(configured, timezone.now()),
         "is_rotating": len(configured) > 1,
         "removable": [row for row in configured if row.can_be_removed],
         "active": [row for row in configured if row.is_active],
@@ -80,6 +81,12 @@ def list_secrets(now: datetime) -> list[SecretRow]:
             SecretRow(position, name[:6], found.get("day") or 0, found.get("week") or 0, last_at, can_be_removed)
         )
     return rows
+
+
+def count_rejected(configured: list[SecretRow], now: datetime) -> int:
+    """Return the kept requests that were rejected for their signature since the last accepted delivery."""
+    since = max([now - QUIET_PERIOD, *(row.last_at for row in configured if row.last_at)])
+    return RejectedRequest.objects.filter(cause="bad_signature", at__gt=since).count()
 
 
 def _counts(now: datetime) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from core.times import start_of_hour
 from tests.helpers.clients import signed_in
@@ -13,7 +14,7 @@ from tests.helpers.webhooks import WebhookClient, new_svix_id, person
 from tests.settings import NEXT_SECRET, SECRET
 from webhooks.inbox import secret_counts, signatures
 from webhooks.inbox.background_counts import BackgroundCounter
-from webhooks.models import SecretCount
+from webhooks.models import RejectedRequest, SecretCount
 
 pytestmark = pytest.mark.django_db
 URL = "/admin/webhooks/repairs/secrets/"
@@ -78,6 +79,18 @@ def test_page_says_when_the_old_secret_can_be_removed(admin: Client, old: float,
     if new:
         received(NEW, hours_ago=new)
     assert text in admin.get(URL).content.decode()
+
+
+def test_rejected_signatures_since_the_last_delivery_need_attention(admin: Client, settings: Settings) -> None:
+    settings.CLERK_WEBHOOK_SECRETS = [SECRET]
+    received(OLD, hours_ago=2)
+    for hours in (1, 3):
+        at = timezone.now() - timedelta(hours=hours)
+        RejectedRequest.objects.create(cause="bad_signature", at=at, address="192.0.2.1", size=1)
+    page = admin.get(URL).content.decode()
+    assert "1 request was rejected for its signature since the last accepted delivery." in page
+    assert "and it receives deliveries" not in page
+    assert 'href="/admin/webhooks/rejections/?cause=bad_signature"' in page
 
 
 def test_removed_secret_stays_visible(admin: Client) -> None:
