@@ -75,6 +75,7 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
             context = {"title": str(alert), "subtitle": None, "alert": alert}
             context["groups"] = error_groups.groups_of(alert)
             context["list_label"], context["list_url"] = _list_link(alert)
+            context["waits_for_delivery"] = _waits_for_delivery(alert)
             context["people"] = _affected_people(events)
             context |= {"events": events, "details": _details(alert), "notifications": alert.notifications.all()}
             context |= {"form": AlertActionForm(), "hours": SNOOZE_HOURS, "runbook": runbooks.exists(alert.rule)}
@@ -108,6 +109,12 @@ class AlertAdmin(ChannelsMixin, MaintenanceMixin, ReadOnlyAdmin[Alert]):
     def runbook(self, request: HttpRequest, runbook: str) -> HttpResponse:
         context = self.admin_site.each_context(request) | {"repairs": BY_RUNBOOK.get(runbook, ())}
         return runbooks.render_page(request, runbook, context)
+
+
+def _waits_for_delivery(alert: Alert) -> bool:
+    """Return whether only a delivery from Clerk shows that the problem is over."""
+    is_rejecting = alert.rule in (Alert.Rule.CLOCK, Alert.Rule.REJECTED, Alert.Rule.UNAVAILABLE)
+    return alert.is_open and not alert.ok_since and is_rejecting and "causes" in alert.facts
 
 
 def _list_link(alert: Alert) -> tuple[StrOrPromise, str]:

@@ -43,6 +43,11 @@ class TestAlertPage:
     def test_alert_without_events_lists_no_people(self) -> None:
         assert "affected" not in page_of()
 
+    def test_alert_about_rejections_waits_for_a_delivery_from_clerk(self) -> None:
+        text = "Waiting for a delivery from Clerk. Test deliveries do not count."
+        assert text in page_of(rule="clock", causes={"stale_timestamp": 3})
+        assert text not in page_of(rule="dead_events")
+
     def test_alert_about_refused_pushes_leads_to_them(self) -> None:
         link = 'href="/admin/accounts/metadatapush/?state=given_up"'
         assert link in page_of(rule="pending_pushes", notified_causes=["abandoned"])
