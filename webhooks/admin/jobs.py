@@ -29,6 +29,7 @@ from webhooks.jobs import lists
 from webhooks.jobs.history import add_details, history, sentence
 from webhooks.jobs.states import STOPPED, WAITING
 from webhooks.models import Job
+from webhooks.models.jobs import JobState
 
 # Procrastinate's pages use inline styles, which our content security policy blocks.
 admin.site.unregister(ProcrastinateJob)
@@ -112,6 +113,7 @@ class JobAdmin(KeysetAdmin[Job]):
             "history": entries,
             "cause": failures[-1] if failures and job.state in (*STOPPED, *WAITING) else None,
             "can_retry": job.state in STOPPED and can_repair(request),
+            "can_retry_now": job.state == JobState.RETRYING and can_repair(request),
             "can_cancel": job.state in WAITING and can_repair(request),
         }
         return TemplateResponse(request, "admin/webhooks/job/detail.html", context)
@@ -124,6 +126,8 @@ class JobAdmin(KeysetAdmin[Job]):
             raise Http404
         if action == "retry":
             self._report_retry(request, job_actions.retry([job.pk], Actor.from_request(request)))
+        elif action == "retry_now":
+            self._report_retry(request, job_actions.retry_now([job.pk], Actor.from_request(request)))
         elif action == "cancel":
             self._report_cancel(request, job_actions.cancel([job.pk], Actor.from_request(request)))
         elif action == "discard":

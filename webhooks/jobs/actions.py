@@ -27,6 +27,7 @@ UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + 1, schedule
     ) ORDER BY coalesce(job.queueing_lock, job.id::text), job.id DESC
 ) RETURNING id
 """
+RETRY_NOW = "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE id = ANY(%s) AND attempts > 0 RETURNING id"
 DISCARD = "DELETE FROM procrastinate_jobs WHERE id = ANY(%s) RETURNING id"
 CANCEL = "UPDATE procrastinate_jobs SET status = 'cancelled' WHERE id = ANY(%s) RETURNING id"
 
@@ -47,6 +48,7 @@ class Done(NamedTuple):
 
 
 _RETRY = _Change("failed", RETRY, Action.JOB_RETRIED)
+_RETRY_NOW = _Change("todo", RETRY_NOW, Action.JOB_RETRIED)
 _DISCARD = _Change("failed", DISCARD, Action.JOB_DISCARDED)
 _CANCEL = _Change("todo", CANCEL, Action.JOB_CANCELLED)
 
@@ -75,6 +77,11 @@ def discard(ids: Iterable[int], actor: Actor, *, description: str = "") -> Done:
 def cancel(ids: Iterable[int], actor: Actor) -> Done:
     """Cancel jobs that have not started. Other jobs are ignored."""
     return _apply(_CANCEL, ids, actor)
+
+
+def retry_now(ids: Iterable[int], actor: Actor) -> Done:
+    """Start the next attempt of retrying jobs as soon as a worker is free. Other jobs are ignored."""
+    return _apply(_RETRY_NOW, ids, actor)
 
 
 def newest(jobs: QuerySet[Job]) -> list[int]:

@@ -1,7 +1,10 @@
 """Failed jobs can be retried and discarded, and waiting jobs cancelled, in the admin."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from audit.models import AuditLog
@@ -36,6 +39,18 @@ def test_failed_job_is_retried_and_audited(operator: Client) -> None:
     row = AuditLog.objects.get(action="JOB_RETRIED")
     assert (row.details or {})["task"] == "profiles.contact.emails.mail_contact_message"
     assert row.target == f"webhooks.job:{failed}"
+
+
+def test_retrying_job_starts_now(operator: Client) -> None:
+    job = create_job("todo", attempts=2, scheduled_at=timezone.now() + timedelta(hours=1))
+    page = f"/admin/webhooks/job/{job}"
+    assert "Retry now" in operator.get(f"{page}/change/").content.decode()
+    operator.post(f"{page}/action/", {"action": "retry_now"})
+    found = ProcrastinateJob.objects.get()
+    assert (found.status, found.attempts) == ("todo", 2)
+    assert found.scheduled_at is not None
+    assert found.scheduled_at <= timezone.now()
+    assert AuditLog.objects.filter(action="JOB_RETRIED").count() == 1
 
 
 def test_failed_job_is_discarded_and_audited(operator: Client) -> None:
